@@ -1,0 +1,171 @@
+# Everything a maintainer or CI runs. It needs Go, a C compiler for the race detector, and git; the tools that
+# .tools/go.mod pins are built into .bin/ the first time they are used.
+
+SHELL := /bin/sh
+MODULE := github.com/frayrpc/fray
+BIN := .bin
+COVER := .cover
+
+# Least percentage of statements outside gen/ that the tests must run.
+COVER_MIN ?= 80
+# How long one test binary may take.
+TEST_TIMEOUT ?= 10m
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+# Which benchmarks run, how often, and in which packages.
+BENCH ?= .
+BENCH_COUNT ?= 1
+BENCH_PACKAGES ?= $(PACKAGES)
+# The commit that schemas must stay compatible with; by default the last one that differs from the work tree.
+BREAKING_AGAINST ?=
+
+# Packages written by hand. Recursive on purpose: only the targets that need them pay for go list.
+PACKAGES = $(shell go list -f '{{if or .GoFiles .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v '^$(MODULE)/gen/')
+# As patterns of directories, because go test repeats them on every line.
+COVER_PACKAGES = $(shell go list -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' ./... | sed -n 's|^$(MODULE)/\([^/]*\).*|./\1/...|p' | grep -v '^./gen/' | sort -u)
+# What runs goroutines of its own; the integration suite starts processes instead.
+RACE_PACKAGES := $(patsubst %,./%/...,$(wildcard fray faults sim))
+
+comma := ,
+empty :=
+space := $(empty) $(empty)
+
+.DEFAULT_GOAL := help
+# The order of the prerequisites of test is part of its contract.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## Print what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## Build every command into bin/
+ifneq ($(wildcard cmd),)
+	@mkdir -p bin
+	go build -o bin/ ./cmd/...
+else
+	@echo "make build: there is no command yet"
+endif
+
+.PHONY: test
+test: check-race check-generate lint cover race ## Run all that CI runs; ends with the race detector's go test summary
+
+.PHONY: generate
+generate: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go ## Generate gen/ from proto/
+	$(BIN)/buf generate
+
+.PHONY: check-generate
+check-generate: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go ## Fail when gen/ is not what proto/ generates
+	@rm -rf $(BIN)/generated && mkdir -p $(BIN)/generated gen
+	$(BIN)/buf generate -o $(BIN)/generated
+	@diff -ru gen $(BIN)/generated/gen || { echo "make check-generate: gen/ is stale: run make generate and commit it"; exit 1; }
+
+.PHONY: lint
+lint: lint-proto lint-go ## Lint schemas and Go, with formatting and compatibility of the schemas
+
+.PHONY: lint-proto
+lint-proto: $(BIN)/buf
+	$(BIN)/buf lint proto
+	@$(BIN)/buf format --diff --exit-code proto || { echo "make lint: schemas are not formatted: run make fmt"; exit 1; }
+	@against='$(BREAKING_AGAINST)'; \
+	if [ -z "$$against" ]; then \
+		if git diff --quiet HEAD -- proto 2>/dev/null; then against=HEAD~1; else against=HEAD; fi; \
+	fi; \
+	if commit=$$(git rev-parse --quiet --verify "$$against^{commit}" 2>/dev/null) && git cat-file -e "$$commit:proto/buf.yaml" 2>/dev/null; then \
+		echo "$(BIN)/buf breaking proto --against $$against"; \
+		$(BIN)/buf breaking proto --against "$$(git rev-parse --git-common-dir)#ref=$$commit,subdir=proto"; \
+	else \
+		echo "make lint: no schemas at $$against: compatibility is not checked"; \
+	fi
+
+.PHONY: lint-go
+lint-go: $(BIN)/golangci-lint
+	$(BIN)/golangci-lint run ./...
+	cd .tools && ../$(BIN)/golangci-lint run --config ../.golangci.yml ./covergate/...
+
+.PHONY: fmt
+fmt: $(BIN)/buf $(BIN)/golangci-lint ## Format Go and schemas
+	$(BIN)/golangci-lint fmt ./...
+	$(BIN)/buf format -w proto
+
+# FRAY_COVERDIR asks the integration suite to build the commands with -cover and to run them with GOCOVERDIR set to
+# it, so that what a child process runs counts too. -count=1 because a cached test would leave it empty.
+.PHONY: cover
+cover: $(BIN)/covergate ## Run every test once and fail below COVER_MIN percent of statements
+	go -C .tools test ./covergate/...
+	@rm -rf $(COVER) && mkdir -p $(COVER)/processes $(COVER)/profiles
+	FRAY_COVERDIR='$(abspath $(COVER)/processes)' go test -count=1 -shuffle=on -timeout=$(TEST_TIMEOUT) \
+		-covermode=atomic -coverpkg='$(subst $(space),$(comma),$(strip $(COVER_PACKAGES)))' -coverprofile=$(COVER)/profiles/tests.out $(PACKAGES)
+	@if ls $(COVER)/processes/covmeta.* >/dev/null 2>&1; then \
+		go tool covdata textfmt -i=$(COVER)/processes -o=$(COVER)/profiles/processes.out; \
+	else \
+		echo "make cover: no child process wrote coverage"; \
+	fi
+	@$(BIN)/covergate -min $(COVER_MIN) -exclude $(MODULE)/gen/ -strip $(MODULE)/ -o $(COVER)/merged.out $(COVER)/profiles/*.out
+
+.PHONY: race
+race: check-race ## Run the tests of concurrent packages under the race detector
+ifneq ($(RACE_PACKAGES),)
+	go test -race -shuffle=on -timeout=$(TEST_TIMEOUT) $(RACE_PACKAGES)
+else
+	@echo "make race: there is no package to test yet"
+endif
+
+.PHONY: check-race
+check-race:
+	@cc=$$(go env CC); if [ "$$(go env CGO_ENABLED)" != 1 ] || ! command -v "$${cc%% *}" >/dev/null 2>&1; then \
+		echo "make race: the race detector needs cgo and a C compiler: install gcc, or set CC and CGO_ENABLED=1"; exit 1; fi
+
+.PHONY: integration
+integration: ## Run the end-to-end suite over real TCP and real processes
+ifneq ($(wildcard integration),)
+	go test -count=1 -timeout=$(TEST_TIMEOUT) ./integration/...
+else
+	@echo "make integration: there is no suite yet"
+endif
+
+.PHONY: sim
+sim: ## Run the simulator's tests
+ifneq ($(wildcard sim),)
+	go test -count=1 -timeout=$(TEST_TIMEOUT) ./sim/...
+else
+	@echo "make sim: there is no simulator yet"
+endif
+
+.PHONY: bench
+bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two outputs with .bin/benchstat
+	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(BENCH_COUNT) -timeout=0 $(BENCH_PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME
+	@set -e; found=; \
+	for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			found=yes; echo "fuzz $$file $$target"; \
+			go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done; \
+	[ -n "$$found" ] || echo "make fuzz: there is no fuzz target yet"
+
+.PHONY: tools
+tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/benchstat $(BIN)/covergate ## Build the pinned tools into .bin/
+
+.PHONY: clean
+clean: ## Remove what make built, the tools included
+	rm -rf bin $(BIN) $(COVER)
+
+TOOL_buf := github.com/bufbuild/buf/cmd/buf
+TOOL_protoc-gen-go := google.golang.org/protobuf/cmd/protoc-gen-go
+TOOL_protoc-gen-connect-go := connectrpc.com/connect/cmd/protoc-gen-connect-go
+TOOL_golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+TOOL_gofumpt := mvdan.cc/gofumpt
+TOOL_benchstat := golang.org/x/perf/cmd/benchstat
+TOOL_covergate := ./covergate
+
+$(BIN)/covergate: $(wildcard .tools/covergate/*.go)
+
+# touch, because go build leaves a file alone that is already what it would write.
+$(BIN)/%: .tools/go.mod .tools/go.sum
+	@mkdir -p $(BIN)
+	go -C .tools build -o ../$@ $(TOOL_$*)
+	@touch $@
