@@ -142,7 +142,7 @@ fuzz: ## Run each fuzz target for FUZZTIME
 	for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
 			found=yes; echo "fuzz $$file $$target"; \
-			go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")"; \
+			go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x "$$(dirname "$$file")"; \
 		done; \
 	done; \
 	[ -n "$$found" ] || echo "make fuzz: there is no fuzz target yet"

@@ -1,0 +1,239 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Check verifies every invariant of the scheduler's state, and returns all that are broken. It looks at everything:
+// for tests and simulations.
+func (c *Scheduler) Check() error {
+	k := &checker{c: c}
+	k.tasks()
+	k.queues()
+	k.leases()
+	k.sessions()
+	k.jobs()
+	k.retention()
+	k.waits()
+	return errors.Join(k.errs...)
+}
+
+type checker struct {
+	c    *Scheduler
+	errs []error
+}
+
+func (k *checker) want(ok bool, format string, args ...any) {
+	if !ok {
+		k.errs = append(k.errs, fmt.Errorf("core: invariant broken: "+format, args...))
+	}
+}
+
+// tasks: conservation, and each task in just the places that its status says.
+func (k *checker) tasks() {
+	c := k.c
+	var counts [statusCount]int
+	var bytes int64
+	var last TaskNum
+	known := 0
+	for t := range c.log.all() {
+		k.want(t.num > last, "task numbers rise in the log")
+		last = t.num
+		known++
+		counts[t.status]++
+		k.want(c.tasks[t.id] == t, "task %s is found by its id", t.id)
+		k.want(c.jobs[t.job.id] == t.job, "task %s is in a known job", t.id)
+		k.want(c.shapes[t.shape.key] == t.shape, "task %s has a known shape", t.id)
+		if !t.status.Terminal() {
+			bytes += int64(t.size)
+		}
+		held := t.run != nil && t.run.lease != nil
+		k.want(held == (t.status == Leased || t.status == Running), "task %s is %v and its lease is there: %v", t.id, t.status, held)
+		k.want((t.pending != 0) == (t.status == Pending), "task %s is %v with pending reason %v", t.id, t.status, t.pending)
+		k.want((t.reason != 0) == (t.status == Failed), "task %s is %v with failure reason %v", t.id, t.status, t.reason)
+		k.want(t.timer == nil || t.status == Pending && t.timer.index >= 0, "task %s is %v and has a timer", t.id, t.status)
+		k.want(t.pending != Backoff || t.timer != nil, "task %s backs off and has a timer", t.id)
+		if r := t.run; r != nil {
+			k.want(uint64(r.failures) <= uint64(t.shape.MaxRetries)+1, "task %s failed %d times with %d retries", t.id, r.failures, t.shape.MaxRetries)
+			k.want(uint64(r.losses) <= uint64(t.shape.MaxWorkerLosses)+1, "task %s lost %d workers of %d", t.id, r.losses, t.shape.MaxWorkerLosses)
+			k.want(r.failures+r.losses <= r.attempts, "task %s was charged for more than its %d attempts", t.id, r.attempts)
+			k.want(t.status != Failed || t.reason != Application && t.reason != Timeout || r.failures > 0, "task %s failed for nothing", t.id)
+		}
+	}
+	k.want(known == len(c.tasks), "%d tasks in the log, %d by id", known, len(c.tasks))
+	k.want(counts == c.counts, "counts by status are %v, should be %v", c.counts, counts)
+	k.want(bytes == c.queuedBytes, "open tasks have %d bytes, counted %d", bytes, c.queuedBytes)
+	k.want(c.stats.Submitted == uint64(known)+c.stats.Forgotten, "%d submitted, %d known and %d forgotten", c.stats.Submitted, known, c.stats.Forgotten)
+}
+
+// queues: each ready task once, in the queue of its class, priority and job.
+func (k *checker) queues() {
+	c := k.c
+	total := 0
+	for i, cl := range c.ready {
+		k.want(cl.readyAt == i && cl.ready > 0, "class %q is in its place", cl.key)
+		n := 0
+		for li, l := range cl.levels {
+			k.want(li == 0 || cl.levels[li-1].priority > l.priority, "priorities of class %q fall", cl.key)
+			rings := 0
+			for q := l.front; q != nil; q = q.next {
+				rings++
+				k.want(l.jobs[q.job] == q && q.tasks.size > 0, "job %s queues in class %q", q.job.id, cl.key)
+				k.want(q.served <= q.job.served && (q.prev.served <= q.served || q == l.front), "job %s has its turn in class %q", q.job.id, cl.key)
+				length := 0
+				for t := q.tasks.head; t != nil; t = t.next {
+					length++
+					k.want(t.status == Pending && t.pending == Ready && t.job == q.job && t.shape.class == cl && t.shape.Priority == l.priority,
+						"task %s is in the queue where it belongs", t.id)
+				}
+				k.want(length == q.tasks.size, "job %s queues %d tasks, counted %d", q.job.id, length, q.tasks.size)
+				n += length
+				if q.next == l.front {
+					break
+				}
+			}
+			k.want(rings == len(l.jobs) && rings > 0, "%d jobs in the round of class %q, %d known", rings, cl.key, len(l.jobs))
+		}
+		k.want(n == cl.ready, "class %q has %d ready tasks, counted %d", cl.key, n, cl.ready)
+		total += n
+	}
+	ready := 0
+	for t := range c.log.all() {
+		if t.pending == Ready {
+			ready++
+		}
+	}
+	k.want(total == c.readyCount && total == ready, "%d tasks queue, %d are ready, counted %d", total, ready, c.readyCount)
+	refs := make(map[*shape]int)
+	for t := range c.log.all() {
+		refs[t.shape]++
+	}
+	for _, sh := range c.shapes { // order-free: each is checked for itself
+		k.want(refs[sh] == sh.refs, "shape of %s has %d tasks, counted %d", sh.Function, refs[sh], sh.refs)
+		k.want(c.classByKey[sh.class.key] == sh.class, "shape of %s has a known class", sh.Function)
+	}
+	for _, cl := range c.classByKey { // order-free: each is checked for itself
+		n := 0
+		for _, s := range c.sessions { // order-free: a count
+			if s.drain == nil && s.canEverRun(cl) {
+				n++
+			}
+		}
+		k.want(n == cl.eligible, "%d workers can run class %q, counted %d", n, cl.key, cl.eligible)
+		k.want(cl.readyAt >= 0 || cl.ready == 0, "class %q is listed while it has ready tasks", cl.key)
+	}
+}
+
+// leases: one current lease a task, each known to its session and within its resources.
+func (k *checker) leases() {
+	c := k.c
+	n := 0
+	for _, s := range c.sessions { // order-free: each is checked for itself
+		inUse := make([]int64, len(s.resources))
+		for l := s.leases.head; l != nil; l = l.next {
+			n++
+			k.want(c.leases[l.token] == l && l.session == s, "lease %x is known", l.token)
+			for _, r := range l.task.shape.class.resources {
+				inUse[s.resource(r.Name)] += r.Amount
+			}
+			k.want(l.current() || l.stopping, "a lease of task %s that does not count is being stopped", l.task.id)
+			k.want(!l.current() || l.attempt == l.task.run.attempts, "task %s has its newest attempt leased", l.task.id)
+			k.want(!l.current() || (l.task.status == Running) == (l.runningAt != 0), "task %s is %v", l.task.id, l.task.status)
+			k.want(!l.stopping || l.stopTold || s.beat == nil, "the stop of task %s is told to a waiting heartbeat", l.task.id)
+			k.want(!l.ahead || len(l.task.shape.class.resources) == 0, "task %s with resources is not granted ahead", l.task.id)
+		}
+		for i, r := range s.resources {
+			k.want(inUse[i] == s.inUse[i], "worker %s uses %d of %s, counted %d", s.workerID, inUse[i], r.Name, s.inUse[i])
+			k.want(inUse[i] <= r.Amount, "worker %s uses %d of %s, has %d", s.workerID, inUse[i], r.Name, r.Amount)
+		}
+	}
+	k.want(n == len(c.leases), "%d leases at workers, %d known", n, len(c.leases))
+	for t := range c.log.all() {
+		if t.run != nil && t.run.lease != nil {
+			l := t.run.lease
+			k.want(l.task == t && c.leases[l.token] == l, "task %s has a known lease", t.id)
+			k.want(c.sessions[l.session.token] == l.session, "task %s is leased to a live session", t.id)
+		}
+	}
+}
+
+func (k *checker) sessions() {
+	c := k.c
+	k.want(len(c.sessions) == len(c.byWorker), "one session a worker")
+	for _, s := range c.sessions { // order-free: each is checked for itself
+		k.want(c.byWorker[s.workerID] == s, "worker %s has its session", s.workerID)
+		k.want(s.ttl.index >= 0, "the session of worker %s can expire", s.workerID)
+		k.want(s.receivedSeq <= s.pollSeq && s.grantSeq <= s.pollSeq, "poll numbers of worker %s", s.workerID)
+		for l := s.leases.head; l != nil; l = l.next {
+			k.want(l.pollSeq <= s.receivedSeq || s.delivery != nil || l.runningAt != 0 || !l.current(),
+				"somebody waits for the delivery of task %s", l.task.id)
+		}
+	}
+}
+
+func (k *checker) jobs() {
+	c := k.c
+	tasks, open, ready := make(map[*job]int), make(map[*job]int), make(map[*job]int)
+	for t := range c.log.all() {
+		tasks[t.job]++
+		if !t.status.Terminal() {
+			open[t.job]++
+		}
+		if t.pending == Ready {
+			ready[t.job]++
+		}
+	}
+	for _, j := range c.jobs { // order-free: each is checked for itself
+		k.want(tasks[j] == j.tasks && open[j] == j.open, "job %s has %d tasks, %d open; counted %d, %d", j.id, tasks[j], open[j], j.tasks, j.open)
+		k.want(ready[j] == j.ready, "job %s has %d ready tasks, counted %d", j.id, ready[j], j.ready)
+		k.want(len(j.done) == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, len(j.done), j.tasks-j.open)
+		k.want(j.tasks > 0 || len(j.watchers) > 0, "job %s has something left", j.id)
+	}
+}
+
+func (k *checker) retention() {
+	c := k.c
+	var bytes int64
+	n := 0
+	last := Time(0)
+	for t := c.retired.head; t != nil; t = t.next {
+		n++
+		bytes += int64(t.size)
+		k.want(t.status.Terminal() && t.since >= last, "task %s is retired in its turn", t.id)
+		last = t.since
+	}
+	k.want(n == c.counts[Completed]+c.counts[Failed]+c.counts[Cancelled] && n == c.retired.size, "%d tasks are retired", n)
+	k.want(bytes == c.retiredBytes, "retired tasks have %d bytes, counted %d", bytes, c.retiredBytes)
+	k.want(n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes, "%d tasks and %d bytes are retained", n, bytes)
+}
+
+func (k *checker) waits() {
+	c := k.c
+	polls, n := 0, 0
+	for _, w := range c.waits { // order-free: each is checked for itself
+		n++
+		k.want(w.timer.index >= 0, "call %d can time out", w.call)
+		switch w.kind {
+		case waitPoll:
+			polls++
+			k.want(w.session.poll == w && c.sessions[w.session.token] == w.session, "poll %d is its session's", w.call)
+		case waitBeat:
+			k.want(w.session.beat == w, "heartbeat %d is its session's", w.call)
+		case waitAwait:
+			k.want(!w.task.status.Terminal(), "call %d waits for a task that can end", w.call)
+		case waitWatch:
+			k.want(c.jobs[w.job.id] == w.job, "call %d watches a known job", w.call)
+		}
+	}
+	k.want(polls == c.polls.Len(), "%d polls wait, %d are queued", polls, c.polls.Len())
+	for i, t := range c.timers.heap {
+		k.want(t.index == i, "timer %d is in its place", i)
+	}
+	awaiting := 0
+	for t, ws := range c.awaiters { // order-free: each is checked for itself
+		k.want(c.tasks[t.id] == t, "awaited task %s is known", t.id)
+		awaiting += len(ws)
+	}
+	k.want(awaiting <= n, "%d calls await tasks", awaiting)
+}

@@ -1,0 +1,73 @@
+package core
+
+import "time"
+
+// Config bounds and times a Scheduler. A zero field means its default.
+type Config struct {
+	// Counts the controller's starts; it must rise, so that tokens of an earlier one are told apart.
+	Incarnation uint64
+	// Of every random choice.
+	Seed uint64
+	// A session without a heartbeat for this long is over. Default 15 s.
+	SessionTTL time.Duration
+	// When a Step comes this much later than Next asked for, the controller was not listening (it was paused, or its
+	// machine slept), so that nobody's silence means anything: sessions and deliveries get their time anew. Default 1 s.
+	StallTolerance time.Duration
+	// A grant that the worker has not confirmed for this long goes back to the queue. Default: SessionTTL.
+	DeliveryTimeout time.Duration
+	// How long after the execution timeout the scheduler waits for the worker's own word on it. Default 10 s.
+	TimeoutGrace time.Duration
+	// How long a cancelled attempt may take to stop before its task is CANCELLED without it. Default 10 s.
+	CancelGrace time.Duration
+	// How long an ended task and its result are kept. Default 1 h.
+	Retention time.Duration
+	// Ended tasks kept at most, and the bytes of their specs and results; beyond, the oldest go early.
+	// Default 1,000,000 and 1 GiB.
+	MaxRetained      int
+	MaxRetainedBytes int64
+	// Open tasks at most, and the bytes of their specs; beyond, submissions are refused. Default 2,000,000 and 2 GiB.
+	MaxOpenTasks   int
+	MaxQueuedBytes int64
+	// Distinct combinations of function, resources and labels at most. Default 4,096.
+	MaxClasses int
+	// Jobs known at once at most. Default 100,000.
+	MaxJobs int
+	// Live sessions at most. Default 10,000.
+	MaxSessions int
+	// What a refused submission is told to wait. Default 500 ms.
+	RetryHint time.Duration
+	// A worker that fails this many attempts in a row, each within FastFailure, while another could do the work, is
+	// given none for BlackHoleBackoff, doubled each time up to BlackHoleCap. Default 8, 1 s, 250 ms, 30 s.
+	BlackHoleFailures              int
+	FastFailure                    time.Duration
+	BlackHoleBackoff, BlackHoleCap time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.SessionTTL, 15*time.Second)
+	setDefault(&c.DeliveryTimeout, c.SessionTTL)
+	setDefault(&c.StallTolerance, time.Second)
+	setDefault(&c.TimeoutGrace, 10*time.Second)
+	setDefault(&c.CancelGrace, 10*time.Second)
+	setDefault(&c.Retention, time.Hour)
+	setDefault(&c.MaxRetained, 1_000_000)
+	setDefault(&c.MaxRetainedBytes, 1<<30)
+	setDefault(&c.MaxOpenTasks, 2_000_000)
+	setDefault(&c.MaxQueuedBytes, 2<<30)
+	setDefault(&c.MaxClasses, 4096)
+	setDefault(&c.MaxJobs, 100_000)
+	setDefault(&c.MaxSessions, 10_000)
+	setDefault(&c.RetryHint, 500*time.Millisecond)
+	setDefault(&c.BlackHoleFailures, 8)
+	setDefault(&c.FastFailure, time.Second)
+	setDefault(&c.BlackHoleBackoff, 250*time.Millisecond)
+	setDefault(&c.BlackHoleCap, 30*time.Second)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,253 @@
+package core
+
+import "time"
+
+func (e *Poll) apply(c *Scheduler) {
+	s := c.sessions[e.Session]
+	if s == nil {
+		c.fail(e.Call, ErrSessionStale)
+		return
+	}
+	if e.Seq < s.pollSeq || e.Seq <= s.receivedSeq {
+		c.reply(e.Call, PollReply{}) // A late copy of a poll that the worker no longer waits for.
+		return
+	}
+	if s.poll != nil {
+		old := s.poll
+		c.unpark(old)
+		// An error, so that a worker that still waits for it asks again under the same number: an empty answer would
+		// have it go on, and confirm what the copy is granted.
+		c.fail(old.call, ErrSuperseded)
+	}
+	c.received(s, e.Received)
+	s.pollSeq = e.Seq
+	if e.Seq == s.grantSeq && e.Seq > s.receivedSeq {
+		c.reply(e.Call, PollReply{Grants: s.granted(e.Seq)})
+		return
+	}
+	if s.delivery != nil && e.Seq > s.grantSeq {
+		// The worker went on without the answer to the poll that was granted these.
+		c.takeBackUndelivered(s)
+	}
+	if s.leaving {
+		c.reply(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
+		return
+	}
+	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), until: e.Until}
+	w.place = c.polls.PushBack(s)
+	s.poll = w
+	c.park(w)
+	c.newPolls = append(c.newPolls, s)
+}
+
+// granted lists what is left of what a poll was granted, for a worker that asks again.
+func (s *session) granted(seq uint64) []Grant {
+	var gs []Grant
+	for l := s.leases.head; l != nil; l = l.next {
+		if l.pollSeq == seq && l.current() && l.runningAt == 0 && !l.stopping {
+			gs = append(gs, l.grant())
+		}
+	}
+	return gs
+}
+
+func (l *lease) grant() Grant {
+	return Grant{Task: l.task.num, ID: l.task.id, Job: l.task.job.id, Attempt: l.attempt, Token: l.token}
+}
+
+// received notes that the worker has the answers of all polls up to seq.
+func (c *Scheduler) received(s *session, seq uint64) {
+	s.receivedSeq = max(s.receivedSeq, min(seq, s.pollSeq))
+	if s.delivery != nil && s.receivedSeq >= s.grantSeq {
+		c.timers.cancel(s.delivery)
+		s.delivery = nil
+	}
+}
+
+// deliveryTimer takes back a grant that the worker never confirmed.
+func (c *Scheduler) deliveryTimer(s *session) {
+	cl := c.takeBackUndelivered(s)
+	if cl != nil {
+		c.penalize(s, cl)
+	}
+}
+
+// takeBackUndelivered ends the session's unconfirmed leases, and returns the class of one that it took back.
+func (c *Scheduler) takeBackUndelivered(s *session) *class {
+	c.timers.cancel(s.delivery)
+	s.delivery = nil
+	var cl *class
+	for l := s.leases.tail; l != nil; {
+		prev := l.prev
+		if l.pollSeq > s.receivedSeq && l.pollSeq <= s.grantSeq && l.runningAt == 0 {
+			t, current := l.task, l.current()
+			c.endLease(l)
+			if current {
+				cl = t.shape.class
+				c.undelivered(t)
+			}
+		}
+		l = prev
+	}
+	return cl
+}
+
+// dispatch hands ready tasks to waiting polls. It looks only where something changed: at all polls, longest wait
+// first, when tasks became ready; else at the polls that are new, or whose worker may take more than before.
+func (c *Scheduler) dispatch() {
+	if c.newReady {
+		n := c.polls.Len()
+		for e := c.polls.Front(); e != nil && c.readyCount > 0; n-- {
+			s := e.Value.(*session) //nolint:errcheck // Only sessions are in it.
+			e = e.Next()
+			c.serve(s, (c.readyCount+n-1)/n)
+		}
+	} else {
+		for i, s := range c.newPolls {
+			if c.readyCount == 0 {
+				break
+			}
+			n := len(c.newPolls) - i
+			c.serve(s, (c.readyCount+n-1)/n)
+		}
+	}
+	c.newReady = false
+	clear(c.newPolls)
+	c.newPolls = c.newPolls[:0]
+}
+
+// serve grants a waiting poll up to limit tasks, and answers it if there was one.
+func (c *Scheduler) serve(s *session, limit int) {
+	w := s.poll
+	if w == nil || s.drain != nil || s.penalty != nil {
+		return
+	}
+	limit = min(limit, w.max)
+	var gs []Grant
+	for len(gs) < limit {
+		ahead := len(gs) >= w.free
+		cl := c.pick(s, ahead)
+		if cl == nil {
+			break
+		}
+		if gs == nil {
+			gs = make([]Grant, 0, min(limit, c.readyCount))
+		}
+		gs = append(gs, c.lease(c.takeReady(cl), s, w.seq, ahead).grant())
+	}
+	if len(gs) == 0 {
+		return
+	}
+	s.grantSeq = w.seq
+	c.timers.cancel(s.delivery)
+	s.delivery = c.timers.add(&timer{at: c.now.Add(c.cfg.DeliveryTimeout), kind: timerDelivery, session: s})
+	c.unpark(w)
+	c.reply(w.call, PollReply{Grants: gs})
+}
+
+// pick returns the class whose task the worker gets next, or nil. Tasks that occupy resources are never granted ahead
+// of a free slot.
+func (c *Scheduler) pick(s *session, ahead bool) *class {
+	var best *class
+	for _, cl := range c.ready {
+		if !s.canEverRun(cl) || len(cl.resources) > 0 && (ahead || !s.fits(cl)) {
+			continue
+		}
+		if best == nil || cl.before(best) {
+			best = cl
+		}
+	}
+	return best
+}
+
+func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *lease {
+	c.timers.cancel(t.timer)
+	t.timer = nil
+	c.setStatus(t, Leased)
+	c.note(t, EndLeased, c.now.Sub(t.since))
+	c.stats.LeasesGranted++
+	if t.run == nil {
+		t.run = &run{}
+	}
+	r := t.run
+	r.attempts++
+	l := &lease{
+		token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,
+	}
+	r.lease, r.workerID, r.leasedAt = l, s.workerID, c.now
+	t.pending = 0
+	c.leases[l.token] = l
+	s.leases.push(l)
+	s.occupy(t.shape.class, 1)
+	return l
+}
+
+// endLease frees what a lease occupied, and fences its token.
+func (c *Scheduler) endLease(l *lease) {
+	c.timers.cancel(l.timer)
+	l.timer = nil
+	delete(c.leases, l.token)
+	l.session.leases.remove(l)
+	l.session.occupy(l.task.shape.class, -1)
+	if l.current() {
+		l.task.run.lease = nil
+	}
+	if s := l.session; s.poll != nil && len(l.task.shape.class.resources) > 0 {
+		c.newPolls = append(c.newPolls, s)
+	}
+}
+
+// running notes that an attempt runs, and sets the second line of its execution timeout: the worker is the first.
+func (c *Scheduler) running(l *lease) {
+	if l.runningAt != 0 {
+		return
+	}
+	l.runningAt = c.now
+	t := l.task
+	t.started = true
+	if !l.current() {
+		return
+	}
+	c.setStatus(t, Running)
+	if d := t.shape.ExecutionTimeout; d > 0 && l.timer == nil {
+		l.timer = c.timers.add(&timer{at: c.now.Add(d).Add(c.cfg.TimeoutGrace), kind: timerLease, lease: l})
+	}
+}
+
+// leaseTimer strikes when the worker has said nothing of an attempt for too long: after a cancellation, or past the
+// execution timeout. The task goes on without the attempt, whose capacity is held until the worker confirms its end.
+func (c *Scheduler) leaseTimer(l *lease) {
+	l.timer = nil
+	t := l.task
+	t.run.lease = nil
+	if t.cancelRequested {
+		c.note(t, EndStopped, l.ran(c.now))
+		c.finish(t, Cancelled, 0, nil)
+		return
+	}
+	c.stop(l)
+	c.note(t, EndTimedOut, l.ran(c.now))
+	c.failed(t, Timeout, nil, false, 0)
+}
+
+// failed charges a failure or timeout to the retry budget.
+func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final bool, retryAfter time.Duration) {
+	r := t.run
+	r.failures++
+	t.started = true
+	if t.cancelRequested {
+		c.finish(t, Cancelled, 0, nil)
+		return
+	}
+	if final || r.failures > t.shape.MaxRetries {
+		c.finish(t, Failed, reason, result)
+		return
+	}
+	d := retryAfter
+	if d <= 0 {
+		d = t.shape.backoff(c.cfg.Seed, t.num, r.failures-1)
+	}
+	c.setStatus(t, Pending)
+	t.pending = Backoff
+	t.timer = c.timers.add(&timer{at: c.now.Add(d), kind: timerTask, task: t})
+}

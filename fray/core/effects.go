@@ -1,0 +1,237 @@
+package core
+
+import (
+	"errors"
+	"time"
+)
+
+// Errors that a Reply may carry.
+var (
+	// ErrSessionStale: the session is over, or of another incarnation. Register anew.
+	ErrSessionStale = errors.New("session is over")
+	// ErrUnknownTask: never submitted, or past its retention.
+	ErrUnknownTask = errors.New("unknown task")
+	// ErrUnknownWorker: no live session of that id.
+	ErrUnknownWorker = errors.New("unknown worker")
+	// ErrCursorAhead: the cursor is past all that the job has completed.
+	ErrCursorAhead = errors.New("cursor is ahead of the job")
+	// ErrSuperseded: a newer copy of the same call took its place.
+	ErrSuperseded = errors.New("superseded by a newer call")
+	// ErrTooManySessions: MaxSessions are live.
+	ErrTooManySessions = errors.New("too many workers")
+)
+
+// Effects is what must be done, in order: first the records are written, then the replies are sent.
+// Step appends; Reset empties it and keeps its memory.
+type Effects struct {
+	Records  []Record
+	Replies  []Reply
+	Attempts []AttemptNote
+}
+
+// Reset empties e for the next Step.
+func (e *Effects) Reset() {
+	clear(e.Records)
+	clear(e.Replies)
+	clear(e.Attempts)
+	e.Records, e.Replies, e.Attempts = e.Records[:0], e.Replies[:0], e.Attempts[:0]
+}
+
+// RecordKind says what a Record does.
+type RecordKind uint8
+
+// A task's records come in this order.
+const (
+	// RecordSpec: write the spec.
+	RecordSpec RecordKind = iota + 1
+	// RecordEnd: write the result.
+	RecordEnd
+	// RecordForget: delete both.
+	RecordForget
+)
+
+// Record is a change to a task's durable records.
+type Record struct {
+	Kind RecordKind
+	Task TaskNum
+	// The encoded spec or result as it came in; may be empty.
+	Data []byte
+	// With RecordSpec and RecordEnd.
+	Job string
+	// With RecordEnd.
+	View View
+}
+
+// Reply answers a call: with Err, or with a Body of the type that its event names.
+type Reply struct {
+	Call CallID
+	Body any
+	Err  error
+}
+
+// Done is the reply that says nothing.
+type Done struct{}
+
+// SubmitVerdict says what became of an offered task.
+type SubmitVerdict uint8
+
+// Each offered task gets one of these.
+const (
+	SubmitCreated SubmitVerdict = iota + 1
+	// SubmitExisting: the id is known in this job. The caller compares the specs.
+	SubmitExisting
+	// SubmitOtherJob: the id is known in another job.
+	SubmitOtherJob
+	// SubmitFull: MaxOpenTasks, MaxQueuedBytes or MaxJobs is reached; try again later.
+	SubmitFull
+	// SubmitTooManyClasses: MaxClasses is reached.
+	SubmitTooManyClasses
+)
+
+// SubmitReply answers Submit, with one result for each task.
+type SubmitReply struct {
+	Results    []SubmitResult
+	RetryAfter time.Duration
+}
+
+// SubmitResult is what became of one offered task.
+type SubmitResult struct {
+	Task    TaskNum
+	Verdict SubmitVerdict
+}
+
+// RegisterReply answers Register.
+type RegisterReply struct {
+	Session Token
+	// Those of the held attempts that the worker may go on with.
+	Kept []Token
+}
+
+// Grant is one lease.
+type Grant struct {
+	Task    TaskNum
+	ID      string
+	Job     string
+	Attempt uint32
+	Token   Token
+}
+
+// PollReply answers Poll; without grants where the wait was in vain.
+type PollReply struct{ Grants []Grant }
+
+// ReportReply answers Report, with one verdict for each item.
+type ReportReply struct{ Verdicts []Verdict }
+
+// HeartbeatReply answers Heartbeat.
+type HeartbeatReply struct {
+	// Attempts to stop, in the order of their grant.
+	Stop  []Token
+	Drain bool
+	Grace time.Duration
+}
+
+// CancelReply answers Cancel, with one verdict for each id.
+type CancelReply struct {
+	Verdicts []CancelVerdict
+	// Open tasks of the job that were cancelled or told to stop.
+	JobTasks int
+}
+
+// TaskReply answers Get and Await.
+type TaskReply struct{ View View }
+
+// WatchReply answers Watch.
+type WatchReply struct {
+	Tasks []View
+	// The cursor after Tasks.
+	Next uint64
+	// Ended tasks between the cursor and Tasks that are forgotten.
+	Missed uint64
+	// The job's open tasks.
+	Open int
+}
+
+// ListReply answers List. Next is 0 after the last page.
+type ListReply struct {
+	Tasks []View
+	Next  TaskNum
+}
+
+// WorkersReply answers ListWorkers, sorted by id.
+type WorkersReply struct{ Workers []WorkerView }
+
+// WorkerView is a live session. It shares no memory with the scheduler, but for maps that never change.
+type WorkerView struct {
+	ID, URL    string
+	Slots      int
+	Held       int
+	Resources  []Resource
+	InUse      []Resource
+	Labels     map[string]string
+	Functions  []string
+	Draining   bool
+	Registered Time
+	LastSeen   Time
+	// The end of its back-off; 0: none.
+	BackedOff Time
+}
+
+// InfoReply answers Info.
+type InfoReply struct {
+	Stats          Stats
+	OldestReadyAge time.Duration
+}
+
+// Stats are totals of the scheduler.
+type Stats struct {
+	// Known tasks, indexed by Status.
+	Tasks       [statusCount]int
+	Workers     int
+	Slots       int
+	QueuedBytes int64
+	Ready       int
+	// Counted since the start.
+	Submitted         uint64
+	Refused           uint64
+	LeasesGranted     uint64
+	SessionsExpired   uint64
+	LeasesExpired     uint64
+	DeliveryFailures  uint64
+	StaleReports      uint64
+	DuplicateReports  uint64
+	Stalls            uint64
+	WorkersBackedOff  uint64
+	Forgotten         uint64
+	ForgottenTooEarly uint64
+}
+
+// AttemptEnd says how an attempt ended, as the scheduler counts it.
+type AttemptEnd uint8
+
+// EndLeased is not an end: it notes the grant.
+const (
+	EndLeased AttemptEnd = iota
+	EndSucceeded
+	EndFailed
+	EndTimedOut
+	EndStopped
+	EndReturned
+	EndUndecodable
+	EndWorkerLost
+	EndUndelivered
+	attemptEndCount
+)
+
+var attemptEndNames = [attemptEndCount]string{
+	"leased", "succeeded", "failed", "timed_out", "stopped", "returned", "undecodable", "worker_lost", "undelivered",
+}
+
+func (e AttemptEnd) String() string { return name(attemptEndNames[:], e) }
+
+// AttemptNote is for metrics.
+type AttemptNote struct {
+	Function string
+	End      AttemptEnd
+	// With EndLeased: how long the task was ready. Otherwise how long the function ran.
+	Took time.Duration
+}

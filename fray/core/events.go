@@ -1,0 +1,147 @@
+package core
+
+import "time"
+
+// CallID is the caller's name for a call, given back with its reply. Unique among calls that have none yet.
+type CallID uint64
+
+// Event is something that happened. Step must not be given the same one twice.
+type Event interface{ apply(c *Scheduler) }
+
+// Submit offers tasks of one job. Replied with SubmitReply.
+type Submit struct {
+	Call  CallID
+	Job   string
+	Tasks []NewTask
+}
+
+// NewTask is one offered task.
+type NewTask struct {
+	ID    string
+	Shape *Shape
+	// The encoded spec: not looked at, but counted, and given back in a RecordSpec.
+	Spec []byte
+}
+
+// Register opens a session for a worker, ending an older one of the same id. Replied with RegisterReply.
+type Register struct {
+	Call           CallID
+	WorkerID       string
+	RegistrationID string
+	URL            string
+	Slots          int
+	// Sorted by name.
+	Resources []Resource
+	Labels    map[string]string
+	Functions []string
+	// Tokens of the attempts that it still holds.
+	Held []Token
+}
+
+// Poll asks for work. Replied with PollReply once there is some, or at Until.
+type Poll struct {
+	Call    CallID
+	Session Token
+	// As in LeaseTasksRequest.
+	Seq, Received uint64
+	Free, Max     int
+	Until         Time
+}
+
+// Report says what became of attempts. Replied with ReportReply.
+type Report struct {
+	Call    CallID
+	Session Token
+	Items   []ReportItem
+}
+
+// ReportItem is a worker's word on one attempt.
+type ReportItem struct {
+	Task    string
+	Attempt uint32
+	Token   Token
+	Outcome Outcome
+	// The encoded result: not looked at, but counted, and given back in a RecordEnd where it ends the task.
+	Result []byte
+	// How long the function ran; 0: it never started.
+	Ran          time.Duration
+	NonRetryable bool
+	// In place of the policy's backoff; 0: none.
+	RetryAfter time.Duration
+}
+
+// Heartbeat renews a session and says what its worker holds. Replied with HeartbeatReply once there is something to
+// stop, or at Until.
+type Heartbeat struct {
+	Call          CallID
+	Session       Token
+	Seq, Received uint64
+	// The complete set of attempts that the worker holds.
+	Queued, Running, Finished []Token
+	Draining                  bool
+	Until                     Time
+}
+
+// Unregister ends a session. Replied with Done, also when there is no such session.
+type Unregister struct {
+	Call    CallID
+	Session Token
+}
+
+// Cancel ends tasks by id, and all open tasks of Job unless it is empty. Replied with CancelReply.
+type Cancel struct {
+	Call CallID
+	IDs  []string
+	Job  string
+}
+
+// Drain asks a worker to take no new work and to leave. Replied with Done or ErrUnknownWorker.
+type Drain struct {
+	Call     CallID
+	WorkerID string
+	Grace    time.Duration
+}
+
+// Get asks where a task stands. Replied with TaskReply or ErrUnknownTask.
+type Get struct {
+	Call CallID
+	ID   string
+}
+
+// Await is Get once the task is terminal, or at Until.
+type Await struct {
+	Call  CallID
+	ID    string
+	Until Time
+}
+
+// Watch asks for the tasks of a job that ended after Cursor. Replied with WatchReply once there is one, or at Until,
+// or with ErrCursorAhead.
+type Watch struct {
+	Call   CallID
+	Job    string
+	Cursor uint64
+	Max    int
+	Until  Time
+}
+
+// List asks for a page of tasks. Replied with ListReply.
+type List struct {
+	Call CallID
+	// Empty: all.
+	Job string
+	// Indexed by Status; none set means all.
+	Statuses [statusCount]bool
+	// Tasks with greater numbers only.
+	After TaskNum
+	Max   int
+}
+
+// ListWorkers asks for the live sessions. Replied with WorkersReply.
+type ListWorkers struct{ Call CallID }
+
+// Info asks for the totals. Replied with InfoReply.
+type Info struct{ Call CallID }
+
+// Forsake says that nobody waits for a call's reply any longer. What it was granted in the meantime is not undone.
+type Forsake struct{ Call CallID }

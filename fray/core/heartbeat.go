@@ -1,0 +1,204 @@
+package core
+
+import "slices"
+
+func (e *Heartbeat) apply(c *Scheduler) {
+	s := c.sessions[e.Session]
+	if s == nil {
+		c.fail(e.Call, ErrSessionStale)
+		return
+	}
+	s.lastSeen = c.now
+	c.timers.reset(s.ttl, c.now.Add(c.cfg.SessionTTL))
+	if s.beat != nil {
+		c.answerBeat(s)
+	}
+	if e.Seq > s.beatSeq {
+		s.beatSeq = e.Seq
+		c.reconcile(s, e)
+	}
+	s.beat = c.park(&wait{call: e.Call, kind: waitBeat, session: s, until: e.Until})
+	if e.Draining {
+		s.leaving = true
+		if s.drain == nil {
+			c.drain(s, &drainOrder{own: true})
+		} else {
+			c.dismissPoll(s) // It crossed the order on its way, and the worker waits for its answer before it leaves.
+		}
+	}
+	if s.newsForWorker() {
+		c.markBeat(s)
+	}
+}
+
+// reconcile compares what the worker holds with what the scheduler believes.
+func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
+	c.received(s, e.Received)
+	s.unknown = s.unknown[:0]
+	for i, tokens := range [][]Token{e.Queued, e.Running, e.Finished} {
+		for _, token := range tokens {
+			l := c.leases[token]
+			if l == nil || l.session != s {
+				if i < 2 { // The report of a finished one is under way, and will be judged.
+					s.unknown = append(s.unknown, token)
+				}
+				continue
+			}
+			l.seenSeq = e.Seq
+			if i == 1 {
+				c.running(l)
+			}
+		}
+	}
+	for l := s.leases.tail; l != nil; {
+		prev := l.prev
+		// What was granted in an answer that the worker did not have when it wrote this is not judged. A poll that it
+		// sent later may have overtaken the heartbeat, so what counts is what this one says.
+		if l.seenSeq != e.Seq && l.pollSeq <= e.Received {
+			t, current, ran := l.task, l.current(), l.runningAt
+			c.endLease(l)
+			switch {
+			case !current:
+			case ran != 0:
+				c.workerLost(t, c.now.Sub(ran))
+			default:
+				c.undelivered(t)
+			}
+		}
+		l = prev
+	}
+}
+
+// newsForWorker says whether there is something that the worker was not told yet.
+func (s *session) newsForWorker() bool {
+	if s.drain != nil && !s.drain.own && !s.drainTold {
+		return true
+	}
+	for _, token := range s.unknown {
+		if !slices.Contains(s.toldUnknown, token) {
+			return true
+		}
+	}
+	for l := s.leases.head; l != nil; l = l.next {
+		if l.stopping && !l.stopTold {
+			return true
+		}
+	}
+	return false
+}
+
+// markBeat has the session's heartbeat answered at the end of the step.
+func (c *Scheduler) markBeat(s *session) {
+	if !s.dirty {
+		s.dirty = true
+		c.dirtyBeats = append(c.dirtyBeats, s)
+	}
+}
+
+func (c *Scheduler) wakeBeats() {
+	for _, s := range c.dirtyBeats {
+		s.dirty = false
+		if s.beat != nil {
+			c.answerBeat(s)
+		}
+	}
+	clear(c.dirtyBeats)
+	c.dirtyBeats = c.dirtyBeats[:0]
+}
+
+// answerBeat tells a worker all that it must stop, whether or not it was told before.
+func (c *Scheduler) answerBeat(s *session) {
+	w := s.beat
+	c.unpark(w)
+	r := HeartbeatReply{Stop: slices.Clone(s.unknown)}
+	s.toldUnknown = append(s.toldUnknown[:0], s.unknown...)
+	for l := s.leases.head; l != nil; l = l.next {
+		if l.stopping {
+			l.stopTold = true
+			r.Stop = append(r.Stop, l.token)
+		}
+	}
+	if s.drain != nil && !s.drain.own {
+		s.drainTold = true
+		r.Drain, r.Grace = true, s.drain.grace
+	}
+	c.reply(w.call, r)
+}
+
+// stop asks the worker to end an attempt.
+func (c *Scheduler) stop(l *lease) {
+	if !l.stopping {
+		l.stopping = true
+		c.markBeat(l.session)
+	}
+}
+
+func (e *Drain) apply(c *Scheduler) {
+	s := c.byWorker[e.WorkerID]
+	if s == nil {
+		c.fail(e.Call, ErrUnknownWorker)
+		return
+	}
+	if s.drain == nil {
+		c.drain(s, &drainOrder{grace: e.Grace})
+		c.markBeat(s)
+	}
+	c.reply(e.Call, Done{})
+}
+
+// drain gives the session no further work.
+func (c *Scheduler) drain(s *session, order *drainOrder) {
+	c.countEligible(s, -1)
+	s.drain = order
+	c.dismissPoll(s)
+}
+
+// dismissPoll answers a waiting poll with nothing.
+func (c *Scheduler) dismissPoll(s *session) {
+	if w := s.poll; w != nil {
+		c.unpark(w)
+		c.reply(w.call, PollReply{})
+	}
+}
+
+func (e *Cancel) apply(c *Scheduler) {
+	r := CancelReply{Verdicts: make([]CancelVerdict, len(e.IDs))}
+	for i, id := range e.IDs {
+		r.Verdicts[i] = CancelNotFound
+		if t := c.tasks[id]; t != nil {
+			r.Verdicts[i] = c.cancel(t)
+		}
+	}
+	if j := c.jobs[e.Job]; j != nil && e.Job != "" && j.open > 0 {
+		for t := range c.log.all() {
+			if t.job != j || t.status.Terminal() {
+				continue
+			}
+			c.cancel(t)
+			r.JobTasks++
+		}
+	}
+	c.reply(e.Call, r)
+}
+
+func (c *Scheduler) cancel(t *task) CancelVerdict {
+	switch {
+	case t.status.Terminal():
+		return CancelAlreadyTerminal
+	case t.status == Pending:
+		c.finish(t, Cancelled, 0, nil)
+		return CancelDone
+	}
+	if !t.cancelRequested {
+		t.cancelRequested = true
+		l := t.run.lease
+		c.stop(l)
+		at := c.now.Add(c.cfg.CancelGrace)
+		if l.timer == nil {
+			l.timer = c.timers.add(&timer{at: at, kind: timerLease, lease: l})
+		} else {
+			c.timers.reset(l.timer, at)
+		}
+	}
+	return CancelStopping
+}

@@ -1,0 +1,232 @@
+package core_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// learn has the workers receive the answers to their polls, unless they are lost.
+func (d *modelDriver) learn(replies []core.Reply) {
+	for _, id := range []string{"w1", "w2", "w3", "w4"} {
+		w := d.workers[id]
+		for _, r := range replies {
+			p, ok := r.Body.(core.PollReply)
+			if !ok || r.Call != w.awaited || d.chance("lost", 25) {
+				continue
+			}
+			w.received = max(w.received, w.awaitedSeq)
+			for _, g := range p.Grants {
+				w.held = append(w.held, d.m.attempts[g.Token])
+			}
+		}
+	}
+}
+
+// beat tells what a worker holds; now and then it forgets an attempt, or holds one that is nobody's. A copy of it, or
+// it itself, may arrive late.
+func (d *modelDriver) beat() {
+	w := d.worker()
+	if w.session == 0 {
+		return
+	}
+	w.beats++
+	e := &core.Heartbeat{Session: w.session, Seq: w.beats, Received: w.received, Draining: d.chance("draining", 2)}
+	for _, a := range slices.Clone(w.held) {
+		switch n := d.int("held", 0, 9); {
+		case n == 0:
+			w.drop(a)
+		case n < 4:
+			e.Queued = append(e.Queued, a.token)
+		case n < 9:
+			e.Running = append(e.Running, a.token)
+		default:
+			e.Finished = append(e.Finished, a.token)
+		}
+	}
+	if d.chance("unknown", 10) {
+		e.Running = append(e.Running, core.Token(d.int("token", 1, 3)))
+	}
+	if len(d.granted) > 0 && d.chance("another's", 10) {
+		e.Queued = append(e.Queued, pick(d, "attempt", d.granted).token)
+	}
+	if d.chance("late", 25) {
+		d.late = append(d.late, e)
+		return
+	}
+	d.send(e)
+}
+
+func (w *modelWorker) drop(a *modelAttempt) {
+	w.held = slices.DeleteFunc(w.held, func(x *modelAttempt) bool { return x == a })
+}
+
+// send takes a call that was written before.
+func (d *modelDriver) send(e core.Event) {
+	switch e := e.(type) {
+	case *core.Heartbeat:
+		c := *e
+		c.Call, c.Until = d.call(), d.until()
+		d.step(&c)
+	case *core.Poll:
+		c := *e
+		c.Call, c.Until = d.call(), d.until()
+		d.step(&c)
+	case *core.Report:
+		c := *e
+		c.Call = d.call()
+		d.step(&c)
+	}
+}
+
+// deliverLate has a call arrive that was under way, perhaps a second time.
+func (d *modelDriver) deliverLate() {
+	if len(d.late) == 0 {
+		return
+	}
+	i := d.int("which", 0, len(d.late)-1)
+	e := d.late[i]
+	if d.chance("once", 70) {
+		d.late = slices.Delete(d.late, i, i+1)
+	}
+	d.send(e)
+}
+
+func (d *modelDriver) item(a *modelAttempt) core.ReportItem {
+	i := core.ReportItem{
+		Task: a.task.id, Attempt: a.n, Token: a.token, Outcome: core.Outcome(d.int("outcome", 1, 8)), Result: make([]byte, d.int("result", 0, 3)),
+	}
+	if i.Outcome > core.UndecodableOutcome {
+		i.Outcome = core.Succeeded
+	}
+	i.Ran = pick(d, "ran", []time.Duration{0, time.Millisecond, 2 * time.Second})
+	i.NonRetryable = d.chance("non-retryable", 10)
+	if d.chance("retry after", 20) {
+		i.RetryAfter = 3 * time.Second
+	}
+	return i
+}
+
+// report ends some of what a worker holds. It may be sent twice.
+func (d *modelDriver) report() {
+	w := d.worker()
+	e := &core.Report{Call: d.call(), Session: w.session}
+	for _, a := range slices.Clone(w.held) {
+		if d.chance("report", 60) {
+			i := d.item(a)
+			e.Items = append(e.Items, i)
+			if i.Outcome != core.Started {
+				w.drop(a)
+			}
+		}
+	}
+	if len(e.Items) == 0 || w.session == 0 {
+		return
+	}
+	if d.chance("twice", 25) {
+		d.late = append(d.late, e)
+	}
+	d.step(e)
+}
+
+// oddReport tells of any attempt that ever was, with any name.
+func (d *modelDriver) oddReport() {
+	if len(d.granted) == 0 {
+		return
+	}
+	i := d.item(pick(d, "attempt", d.granted))
+	switch d.int("lie", 0, 6) {
+	case 0:
+		i.Task = pick(d, "task", d.ids)
+	case 1:
+		i.Attempt++
+	case 2:
+		i.Token = pick(d, "token", d.granted).token
+	case 3:
+		i.Token = 0
+	}
+	d.step(&core.Report{Call: d.call(), Session: core.Token(1)<<40 + 1, Items: []core.ReportItem{i, i}})
+}
+
+func (d *modelDriver) pass() {
+	d.advance(time.Duration(d.int("tenths", 0, 80)) * 100 * time.Millisecond)
+}
+
+func (d *modelDriver) cancel() {
+	e := &core.Cancel{Call: d.call()}
+	for range d.int("ids", 0, 3) {
+		if len(d.ids) > 0 {
+			e.IDs = append(e.IDs, pick(d, "id", d.ids))
+		}
+	}
+	if d.chance("job", 20) {
+		e.Job = pick(d, "job", []string{"j", "k"})
+	}
+	d.step(e)
+}
+
+func (d *modelDriver) watch() {
+	d.step(&core.Watch{
+		Call: d.call(), Job: pick(d, "job", []string{"j", "k", "n"}),
+		Cursor: uint64(d.int("cursor", 0, 8)), Max: d.int("max", 0, 4), Until: d.until(),
+	})
+}
+
+func (d *modelDriver) await() {
+	if len(d.ids) > 0 {
+		d.step(&core.Await{Call: d.call(), ID: pick(d, "id", d.ids), Until: d.until()})
+	}
+}
+
+// forsake gives up any call, also one that was answered.
+func (d *modelDriver) forsake() {
+	d.step(&core.Forsake{Call: core.CallID(d.int("call", 0, int(d.calls)))})
+}
+
+func (d *modelDriver) drain() {
+	d.step(&core.Drain{Call: d.call(), WorkerID: d.worker().id, Grace: time.Duration(d.int("grace", 0, 9)) * time.Second})
+}
+
+func (d *modelDriver) unregister() {
+	d.step(&core.Unregister{Call: d.call(), Session: d.worker().session})
+}
+
+// recover has all workers but one fall silent, and that one do everything well. Every task must end.
+func (d *modelDriver) recover() {
+	const bound = 10 * time.Minute // Of virtual time: sessions, graces and backoffs are far shorter.
+	d.advance(d.m.cfg.SessionTTL)
+	w := d.workers["w1"]
+	w.registrations++
+	d.registered(w, &core.Register{
+		WorkerID: "w1", Slots: 4, Functions: []string{"f", "g"}, Labels: map[string]string{"zone": "eu"},
+		Resources: []core.Resource{{Name: "cpu", Amount: 1000}},
+	})
+	for end := d.m.now.Add(bound); ; {
+		open, _ := d.m.open()
+		if open == 0 {
+			break
+		}
+		if d.m.now > end {
+			d.t.Fatalf("%d tasks are open for ever", open)
+		}
+		w.seq++
+		call := d.call()
+		out := d.step(&core.Poll{Call: call, Session: w.session, Seq: w.seq, Received: w.seq - 1, Free: 4, Max: 6, Until: d.m.now})
+		report := &core.Report{Call: d.call(), Session: w.session}
+		for _, r := range out.Replies {
+			if p, ok := r.Body.(core.PollReply); ok && r.Call == call {
+				for _, g := range p.Grants {
+					report.Items = append(report.Items, core.ReportItem{Task: g.ID, Attempt: g.Attempt, Token: g.Token, Outcome: core.Succeeded, Ran: 1})
+				}
+			}
+		}
+		d.step(report)
+		d.step(&core.Heartbeat{Call: d.call(), Session: w.session, Seq: w.seq, Received: w.seq, Until: d.m.now})
+		d.advance(time.Second)
+	}
+	d.advance(time.Minute)
+	if calls := len(d.m.parked); calls > 0 {
+		d.t.Fatalf("%d calls wait for ever", calls)
+	}
+}

@@ -1,0 +1,251 @@
+package core_test
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// step has the scheduler and the model take the same event, and compares what they say.
+func (d *modelDriver) step(events ...core.Event) core.Effects {
+	m := d.m
+	m.replies, m.woken, m.beats = make(map[core.CallID]any), make(map[*modelJob]bool), make(map[*modelSession]bool)
+	m.ends, m.specs, m.forgets, m.notes = nil, nil, nil, nil
+	m.fireDue()
+	for _, e := range events {
+		m.apply(e)
+	}
+	var out core.Effects
+	d.s.Step(m.now, &out, events...)
+	for _, r := range out.Replies {
+		if p, ok := r.Body.(core.PollReply); ok {
+			d.grants(r.Call, p)
+		}
+	}
+	m.settle()
+	d.replies(out.Replies)
+	d.records(out.Records)
+	d.notes(out.Attempts)
+	d.state()
+	if err := d.s.Check(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.learn(out.Replies)
+	return out
+}
+
+// grants judges what a waiting poll was given, task by task.
+func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
+	m := d.m
+	c := m.find(func(c *modelCall) bool { return c.id == call })
+	if c == nil || len(r.Grants) == 0 {
+		return // Not an answer to a waiting poll; compared as it is.
+	}
+	s := c.session
+	if len(r.Grants) > max(c.poll.Max, c.poll.Free) {
+		d.t.Fatalf("poll of %d is granted %d", c.poll.Max, len(r.Grants))
+	}
+	for i, g := range r.Grants {
+		ahead := i >= c.poll.Free
+		t := m.task(g.ID)
+		if t == nil || t.num != g.Task || t.job != g.Job || t.attempts+1 != g.Attempt {
+			d.t.Fatalf("grant %+v is of no task that is known: %+v", g, t)
+		}
+		if !s.takes(t, ahead) {
+			d.t.Fatalf("worker %s may not be granted %s (%v %v)", s.reg.WorkerID, t.id, t.status, t.pending)
+		}
+		if m.attempts[g.Token] != nil {
+			d.t.Fatalf("token %x is given twice", g.Token)
+		}
+		for _, o := range m.known {
+			if o == t || !s.takes(o, ahead) || o.shape.Priority < t.shape.Priority {
+				continue
+			}
+			switch {
+			case o.shape.Priority > t.shape.Priority:
+				d.t.Fatalf("%s is granted before %s, which has a higher priority", t.id, o.id)
+			case m.jobs[o.job].turn < m.jobs[t.job].turn:
+				d.t.Fatalf("%s is granted though it is the turn of the job of %s", t.id, o.id)
+			case o.job == t.job && modelClass(o.shape) == modelClass(t.shape) && o.place < t.place:
+				d.t.Fatalf("%s is granted before %s, which stands before it", t.id, o.id)
+			}
+		}
+		m.turn++
+		m.jobs[t.job].turn = m.turn
+		m.disarm(t.timer)
+		t.attempts++
+		a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now}
+		t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
+		m.attempts[a.token] = a
+		d.granted = append(d.granted, a)
+		s.attempts = append(s.attempts, a)
+		m.stats.granted++
+		m.notes = append(m.notes, core.EndLeased)
+	}
+	s.granted = c.poll.Seq
+	m.disarm(s.delivery)
+	s.delivery = m.alarm(m.now.Add(m.cfg.DeliveryTimeout), func() {
+		if of := m.takeBack(s); of != nil {
+			m.penalize(s, of)
+		}
+	})
+	m.unpark(c)
+	m.replies[call] = r
+}
+
+// replies: every call is answered once, with what was foretold.
+func (d *modelDriver) replies(got []core.Reply) {
+	for _, r := range got {
+		want, ok := d.m.replies[r.Call]
+		if !ok {
+			d.t.Fatalf("call %d is answered out of turn with %+v", r.Call, r)
+		}
+		delete(d.m.replies, r.Call)
+		have := r.Body
+		if r.Err != nil {
+			have = r.Err
+		}
+		switch b := r.Body.(type) {
+		case core.RegisterReply:
+			if s, fresh := want.(*modelSession); fresh {
+				if d.m.session(b.Session) != s && d.m.session(b.Session) != nil {
+					d.t.Fatalf("session %x is given twice", b.Session)
+				}
+				s.token = b.Session
+				want = core.RegisterReply{Session: b.Session}
+			}
+		case core.TaskReply:
+			have = modelState{b.View.ID, b.View.Status}
+		case core.WatchReply:
+			w := modelWatch{next: b.Next, missed: b.Missed, open: b.Open}
+			for _, v := range b.Tasks {
+				w.tasks = append(w.tasks, modelState{v.ID, v.Status})
+			}
+			have = w
+		}
+		if err, failed := want.(error); failed && r.Err != nil && errors.Is(r.Err, err) {
+			continue
+		}
+		if !reflect.DeepEqual(have, want) && !emptyStop(have, want) {
+			d.t.Fatalf("call %d is answered with\n%+v, want\n%+v", r.Call, have, want)
+		}
+	}
+	for call, want := range d.m.replies {
+		d.t.Fatalf("call %d is not answered, want %+v", call, want)
+	}
+}
+
+// emptyStop says whether two heartbeat answers differ only in how they tell of nothing to stop.
+func emptyStop(a, b any) bool {
+	x, ok := a.(core.HeartbeatReply)
+	y, too := b.(core.HeartbeatReply)
+	return ok && too && len(x.Stop) == 0 && len(y.Stop) == 0 && x.Drain == y.Drain && x.Grace == y.Grace
+}
+
+// records: the spec once, then the end once, then that it is forgotten once.
+func (d *modelDriver) records(got []core.Record) {
+	var of [4][]core.TaskNum
+	for _, r := range got {
+		of[r.Kind] = append(of[r.Kind], r.Task)
+		if d.recorded[r.Task]++; d.recorded[r.Task] != r.Kind {
+			d.t.Fatalf("task %d has record %d out of turn", r.Task, r.Kind)
+		}
+	}
+	for kind, want := range map[core.RecordKind][]*modelTask{
+		core.RecordSpec: d.m.specs, core.RecordEnd: d.m.ends, core.RecordForget: d.m.forgets,
+	} {
+		var nums []core.TaskNum
+		for _, t := range want {
+			nums = append(nums, t.num)
+		}
+		if !slices.Equal(of[kind], nums) {
+			d.t.Fatalf("records %d are of %v, want %v", kind, of[kind], nums)
+		}
+	}
+}
+
+// notes: each attempt is noted when it is granted, and once when it ends.
+func (d *modelDriver) notes(got []core.AttemptNote) {
+	var have []core.AttemptEnd
+	for _, n := range got {
+		have = append(have, n.End)
+	}
+	want := slices.Clone(d.m.notes)
+	slices.Sort(have)
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		d.t.Fatalf("attempts are noted as %v, want %v", have, want)
+	}
+}
+
+// state compares every task, the totals, and the next alarm; and sees that no poll waits beside what it could have.
+func (d *modelDriver) state() {
+	m := d.m
+	for _, c := range m.parked {
+		if c.poll == nil || c.poll.Max <= 0 && c.poll.Free <= 0 {
+			continue
+		}
+		for _, t := range m.known {
+			if c.session.takes(t, c.poll.Free <= 0) {
+				d.t.Fatalf("worker %s waits beside task %s", c.session.reg.WorkerID, t.id)
+			}
+		}
+	}
+	if got, want := d.s.Next(), m.next(); got != want {
+		d.t.Fatalf("the scheduler wants to be woken at %v, should at %v", got.Sub(epoch), want.Sub(epoch))
+	}
+	stats := d.s.Stats()
+	have := modelStats{
+		stats.Submitted, stats.Refused, stats.LeasesGranted, stats.SessionsExpired, stats.LeasesExpired,
+		stats.DeliveryFailures, stats.StaleReports, stats.DuplicateReports, stats.Forgotten,
+	}
+	if have != m.stats || stats.Workers != len(m.sessions) {
+		d.t.Fatalf("totals are %+v with %d workers, want %+v with %d", have, stats.Workers, m.stats, len(m.sessions))
+	}
+	if m.next() <= m.now {
+		return // To look would fire what is due.
+	}
+	var out core.Effects
+	d.s.Step(m.now, &out, &core.List{Max: len(m.known) + 1})
+	r, ok := out.Replies[0].Body.(core.ListReply)
+	if !ok || len(r.Tasks) != len(m.known) {
+		d.t.Fatalf("list has %d tasks, want %d", len(r.Tasks), len(m.known))
+	}
+	for i, t := range m.known {
+		if want := d.view(t, r.Tasks[i]); r.Tasks[i] != want {
+			d.t.Fatalf("task %s is\n%+v, want\n%+v", t.id, r.Tasks[i], want)
+		}
+	}
+}
+
+// view is what the model takes a task for.
+func (d *modelDriver) view(t *modelTask, got core.View) core.View {
+	v := core.View{
+		Num: t.num, ID: t.id, Job: t.job, Function: t.shape.Function, Status: t.status, Pending: t.pending, Reason: t.reason,
+		Attempts: t.attempts, MaxAttempts: t.shape.MaxRetries + 1, Failures: t.failures, Losses: t.losses,
+		Deliveries: t.deliveries, WorkerID: t.worker, Priority: t.shape.Priority, Submitted: t.submitted, Finished: t.end,
+		CancelRequested: t.cancel && !t.status.Terminal(), LeasedAt: got.LeasedAt,
+	}
+	if t.pending == core.Ready && !slices.ContainsFunc(d.m.sessions, func(s *modelSession) bool { return !s.drain && s.can(t.shape) }) {
+		v.Pending = core.NoEligibleWorker
+	}
+	return v
+}
+
+// advance lets time pass, alarm by alarm.
+func (d *modelDriver) advance(by time.Duration) {
+	end := d.m.now.Add(by)
+	for i := 0; ; i++ {
+		if i > 10_000 {
+			d.t.Fatal("the scheduler wants to be woken for ever")
+		}
+		d.m.now = max(d.m.now, min(end, d.m.next()))
+		d.step()
+		if d.m.now >= end && d.m.next() > end {
+			return
+		}
+	}
+}

@@ -1,0 +1,449 @@
+package core_test
+
+import (
+	"slices"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// modelState is all that the model foretells of a task's view in a reply.
+type modelState struct {
+	id     string
+	status core.Status
+}
+
+// modelWatch is what it foretells of an answer to a watch.
+type modelWatch struct {
+	tasks        []modelState
+	next, missed uint64
+	open         int
+}
+
+// apply foretells what an event brings, but for the numbers, tokens and grants that the scheduler chooses.
+func (m *model) apply(event core.Event) {
+	switch e := event.(type) {
+	case *core.Submit:
+		m.submit(e)
+	case *core.Register:
+		m.register(e)
+	case *core.Unregister:
+		m.replies[e.Call] = core.Done{}
+		if s := m.session(e.Session); s != nil {
+			m.endSession(s)
+		}
+	case *core.Poll:
+		m.poll(e)
+	case *core.Report:
+		r := core.ReportReply{Verdicts: []core.Verdict{}}
+		for i := range e.Items {
+			v := m.report(&e.Items[i])
+			switch v {
+			case core.Stale:
+				m.stats.stale++
+			case core.Duplicate:
+				m.stats.duplicate++
+			}
+			r.Verdicts = append(r.Verdicts, v)
+		}
+		m.replies[e.Call] = r
+	case *core.Heartbeat:
+		m.heartbeat(e)
+	case *core.Cancel:
+		m.cancel(e)
+	case *core.Drain:
+		m.drain(e)
+	case *core.Await:
+		m.await(e)
+	case *core.Watch:
+		m.watch(e)
+	case *core.Forsake:
+		if c := m.find(func(c *modelCall) bool { return c.id == e.Call }); c != nil {
+			m.unpark(c)
+		}
+	}
+}
+
+func (m *model) submit(e *core.Submit) {
+	r := core.SubmitReply{}
+	for i := range e.Tasks {
+		n := &e.Tasks[i]
+		open, bytes := m.open()
+		t := m.task(n.ID)
+		verdict := core.SubmitCreated
+		switch {
+		case t != nil && t.job == e.Job:
+			verdict = core.SubmitExisting
+		case t != nil:
+			verdict = core.SubmitOtherJob
+		case open >= m.cfg.MaxOpenTasks || bytes+int64(len(n.Spec)) > m.cfg.MaxQueuedBytes ||
+			m.jobs[e.Job] == nil && len(m.jobs) >= m.cfg.MaxJobs:
+			verdict = core.SubmitFull
+			r.RetryAfter = m.cfg.RetryHint
+			m.stats.refused++
+		case !m.classes()[modelClass(n.Shape)] && len(m.classes()) >= m.cfg.MaxClasses:
+			verdict = core.SubmitTooManyClasses
+			m.stats.refused++
+		}
+		if verdict == core.SubmitCreated {
+			m.stats.submitted++
+			t = &modelTask{
+				num: core.TaskNum(m.stats.submitted), id: n.ID, job: e.Job, shape: n.Shape, size: int64(len(n.Spec)), submitted: m.now,
+			}
+			m.job(e.Job)
+			m.queue(t, false)
+			m.known = append(m.known, t)
+			m.specs = append(m.specs, t)
+		}
+		res := core.SubmitResult{Verdict: verdict}
+		if t != nil {
+			res.Task = t.num
+		}
+		r.Results = append(r.Results, res)
+	}
+	m.replies[e.Call] = r
+}
+
+func (m *model) register(e *core.Register) {
+	old := m.worker(e.WorkerID)
+	if old != nil && old.reg.RegistrationID == e.RegistrationID {
+		m.replies[e.Call] = core.RegisterReply{Session: old.token}
+		return
+	}
+	if old != nil && old.former == e.RegistrationID {
+		m.replies[e.Call] = core.ErrSuperseded
+		return
+	}
+	if old == nil && len(m.sessions) >= m.cfg.MaxSessions {
+		m.replies[e.Call] = core.ErrTooManySessions
+		return
+	}
+	if old != nil {
+		m.endSession(old)
+	}
+	s := &modelSession{reg: e} // Its token is taken from the reply.
+	if old != nil {
+		s.former = old.reg.RegistrationID
+	}
+	s.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), func() {
+		m.stats.expired++
+		m.endSession(s)
+	})
+	m.sessions = append(m.sessions, s)
+	m.replies[e.Call] = s
+}
+
+func (m *model) received(s *modelSession, seq uint64) {
+	s.received = max(s.received, min(seq, s.pollSeq))
+	if s.delivery != nil && s.received >= s.granted {
+		m.disarm(s.delivery)
+		s.delivery = nil
+	}
+}
+
+func (m *model) poll(e *core.Poll) {
+	s := m.session(e.Session)
+	if s == nil {
+		m.replies[e.Call] = core.ErrSessionStale
+		return
+	}
+	if e.Seq < s.pollSeq || e.Seq <= s.received {
+		m.replies[e.Call] = core.PollReply{}
+		return
+	}
+	if c := m.find(func(c *modelCall) bool { return c.session == s && c.poll != nil }); c != nil {
+		m.unpark(c)
+		m.replies[c.id] = core.ErrSuperseded
+	}
+	m.received(s, e.Received)
+	s.pollSeq = e.Seq
+	if e.Seq == s.granted && e.Seq > s.received {
+		r := core.PollReply{}
+		for _, a := range s.attempts {
+			if a.pollSeq == e.Seq && a.current() && a.running == 0 && !a.stopping {
+				r.Grants = append(r.Grants, core.Grant{Task: a.task.num, ID: a.task.id, Job: a.task.job, Attempt: a.n, Token: a.token})
+			}
+		}
+		m.replies[e.Call] = r
+		return
+	}
+	if s.delivery != nil && e.Seq > s.granted {
+		m.takeBack(s)
+	}
+	if s.leaving {
+		m.replies[e.Call] = core.PollReply{}
+		return
+	}
+	c := &modelCall{id: e.Call, session: s, poll: e}
+	m.park(c, e.Until, func() {
+		m.unpark(c)
+		m.replies[c.id] = core.PollReply{}
+	})
+}
+
+func (m *model) report(i *core.ReportItem) core.Verdict {
+	a := m.attempts[i.Token]
+	if a == nil || a.over || a.task.id != i.Task || a.n != i.Attempt {
+		if t := m.task(i.Task); t != nil && i.Token != 0 && t.last == i.Token {
+			return core.Duplicate
+		}
+		return core.Stale
+	}
+	if i.Outcome == core.Started {
+		if a.running != 0 {
+			return core.Duplicate
+		}
+		m.running(a)
+		return core.Accepted
+	}
+	t, s, current := a.task, a.session, a.current()
+	m.over(a)
+	if !current {
+		if a.stopping && i.Outcome == core.Stopped {
+			return core.Accepted
+		}
+		return core.Stale
+	}
+	t.last = i.Token
+	t.started = t.started || i.Ran > 0
+	quick := func() {
+		if s.quick++; i.Ran >= m.cfg.FastFailure {
+			s.quick = 0
+		}
+		if s.quick >= m.cfg.BlackHoleFailures {
+			m.penalize(s, t.shape)
+		}
+	}
+	note := func(end core.AttemptEnd) { m.notes = append(m.notes, end) }
+	switch i.Outcome {
+	case core.Succeeded:
+		s.quick, s.penalties = 0, 0
+		note(core.EndSucceeded)
+		m.finish(t, core.Completed, 0)
+	case core.FailedOutcome:
+		quick()
+		note(core.EndFailed)
+		m.failed(t, core.Application, i.NonRetryable, i.RetryAfter)
+	case core.TimedOut:
+		note(core.EndTimedOut)
+		m.failed(t, core.Timeout, false, 0)
+	case core.UndecodableOutcome:
+		quick()
+		note(core.EndUndecodable)
+		m.failed(t, core.Undecodable, true, 0)
+	case core.Stopped:
+		note(core.EndStopped)
+		m.putBack(t)
+	default:
+		note(core.EndReturned)
+		if i.Ran == 0 {
+			t.deliveries++
+		}
+		m.putBack(t)
+	}
+	return core.Accepted
+}
+
+func (m *model) heartbeat(e *core.Heartbeat) {
+	s := m.session(e.Session)
+	if s == nil {
+		m.replies[e.Call] = core.ErrSessionStale
+		return
+	}
+	m.disarm(s.ttl)
+	s.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), s.ttl.fire)
+	if c := m.find(func(c *modelCall) bool { return c.session == s && c.beat }); c != nil {
+		m.answerBeat(c)
+	}
+	if e.Seq > s.beatSeq {
+		s.beatSeq = e.Seq
+		m.received(s, e.Received)
+		m.reconcile(s, e)
+	}
+	c := &modelCall{id: e.Call, session: s, beat: true}
+	m.park(c, e.Until, func() { m.answerBeat(c) })
+	if e.Draining {
+		s.leaving = true
+		s.ownDrain = s.ownDrain || !s.drain
+		m.startDrain(s)
+	}
+	m.beats[s] = m.beats[s] || s.news()
+}
+
+func (m *model) reconcile(s *modelSession, e *core.Heartbeat) {
+	s.unknown = nil
+	held := make(map[*modelAttempt]bool)
+	for i, token := range slices.Concat(e.Queued, e.Running, e.Finished) {
+		a := m.attempts[token]
+		if a != nil && !a.over && a.session == s {
+			held[a] = true
+		} else if i < len(e.Queued)+len(e.Running) {
+			s.unknown = append(s.unknown, token)
+		}
+	}
+	for _, token := range e.Running {
+		if a := m.attempts[token]; held[a] {
+			m.running(a)
+		}
+	}
+	for _, a := range slices.Backward(slices.Clone(s.attempts)) {
+		if held[a] || a.pollSeq > e.Received {
+			continue
+		}
+		current := a.current()
+		m.over(a)
+		switch {
+		case !current:
+		case a.running != 0:
+			m.lost(a.task)
+		default:
+			m.undelivered(a.task)
+		}
+	}
+}
+
+func (s *modelSession) news() bool {
+	return s.drain && !s.ownDrain && !s.drainTold ||
+		slices.ContainsFunc(s.unknown, func(t core.Token) bool { return !slices.Contains(s.told, t) }) ||
+		slices.ContainsFunc(s.attempts, func(a *modelAttempt) bool { return a.stopping && !a.told })
+}
+
+func (m *model) answerBeat(c *modelCall) {
+	m.unpark(c)
+	s := c.session
+	r := core.HeartbeatReply{Stop: slices.Clone(s.unknown)}
+	s.told = s.unknown
+	for _, a := range s.attempts {
+		if a.stopping {
+			a.told = true
+			r.Stop = append(r.Stop, a.token)
+		}
+	}
+	if s.drain && !s.ownDrain {
+		s.drainTold, r.Drain, r.Grace = true, true, s.grace
+	}
+	m.replies[c.id] = r
+}
+
+func (m *model) cancel(e *core.Cancel) {
+	r := core.CancelReply{Verdicts: []core.CancelVerdict{}}
+	for _, id := range e.IDs {
+		v := core.CancelNotFound
+		if t := m.task(id); t != nil {
+			v = m.cancelOne(t)
+		}
+		r.Verdicts = append(r.Verdicts, v)
+	}
+	for _, t := range m.known {
+		if e.Job != "" && t.job == e.Job && !t.status.Terminal() {
+			r.JobTasks++
+			m.cancelOne(t)
+		}
+	}
+	m.replies[e.Call] = r
+}
+
+func (m *model) cancelOne(t *modelTask) core.CancelVerdict {
+	switch {
+	case t.status.Terminal():
+		return core.CancelAlreadyTerminal
+	case t.status == core.Pending:
+		m.finish(t, core.Cancelled, 0)
+		return core.CancelDone
+	case !t.cancel:
+		a := t.cur
+		t.cancel, a.stopping = true, true
+		m.beats[a.session] = true
+		m.disarm(a.timer)
+		a.timer = m.alarm(m.now.Add(m.cfg.CancelGrace), func() { m.abandon(a) })
+	}
+	return core.CancelStopping
+}
+
+func (m *model) drain(e *core.Drain) {
+	s := m.worker(e.WorkerID)
+	if s == nil {
+		m.replies[e.Call] = core.ErrUnknownWorker
+		return
+	}
+	if m.replies[e.Call] = (core.Done{}); !s.drain {
+		s.grace = e.Grace
+		m.startDrain(s)
+		m.beats[s] = true
+	}
+}
+
+func (m *model) startDrain(s *modelSession) {
+	s.drain = true
+	if c := m.find(func(c *modelCall) bool { return c.session == s && c.poll != nil }); c != nil {
+		m.unpark(c)
+		m.replies[c.id] = core.PollReply{}
+	}
+}
+
+func (m *model) await(e *core.Await) {
+	t := m.task(e.ID)
+	switch {
+	case t == nil:
+		m.replies[e.Call] = core.ErrUnknownTask
+	case t.status.Terminal() || e.Until <= m.now:
+		m.replies[e.Call] = modelState{t.id, t.status}
+	default:
+		c := &modelCall{id: e.Call, await: t}
+		m.park(c, e.Until, func() {
+			m.unpark(c)
+			m.replies[c.id] = modelState{t.id, t.status}
+		})
+	}
+}
+
+func (m *model) watch(e *core.Watch) {
+	j := m.jobs[e.Job]
+	if j == nil && e.Cursor > 0 || j != nil && e.Cursor > j.base+uint64(len(j.done)) {
+		m.replies[e.Call] = core.ErrCursorAhead
+		return
+	}
+	j = m.job(e.Job)
+	c := &modelCall{id: e.Call, watch: e}
+	m.park(c, e.Until, func() { m.answerWatch(c) })
+	if e.Until <= m.now || j.base+uint64(len(j.done)) > e.Cursor {
+		m.answerWatch(c)
+	}
+}
+
+func (m *model) answerWatch(c *modelCall) {
+	j := m.jobs[c.watch.Job]
+	r := modelWatch{next: c.watch.Cursor}
+	for _, t := range m.known {
+		if t.job == j.id && !t.status.Terminal() {
+			r.open++
+		}
+	}
+	if j.base > r.next {
+		r.missed, r.next = j.base-r.next, j.base
+	}
+	for _, t := range j.done[r.next-j.base:] {
+		if len(r.tasks) < max(c.watch.Max, 1) {
+			r.tasks = append(r.tasks, modelState{t.id, t.status})
+			r.next++
+		}
+	}
+	m.unpark(c)
+	m.replies[c.id] = r
+}
+
+// settle foretells what the end of a step brings, once the grants are known.
+func (m *model) settle() {
+	for s := range m.beats {
+		if c := m.find(func(c *modelCall) bool { return c.session == s && c.beat }); c != nil && m.beats[s] {
+			m.answerBeat(c)
+		}
+	}
+	for j := range m.woken {
+		for _, c := range slices.Clone(m.parked) {
+			if c.watch != nil && c.watch.Job == j.id {
+				m.answerWatch(c)
+			}
+		}
+	}
+	m.forget()
+}

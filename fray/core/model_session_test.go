@@ -1,0 +1,165 @@
+package core_test
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+func (m *model) session(token core.Token) *modelSession {
+	i := slices.IndexFunc(m.sessions, func(s *modelSession) bool { return s.token == token })
+	if i < 0 {
+		return nil
+	}
+	return m.sessions[i]
+}
+
+func (m *model) worker(id string) *modelSession {
+	i := slices.IndexFunc(m.sessions, func(s *modelSession) bool { return s.reg.WorkerID == id })
+	if i < 0 {
+		return nil
+	}
+	return m.sessions[i]
+}
+
+// can says whether an idle worker could run it.
+func (s *modelSession) can(sh *core.Shape) bool {
+	ok := slices.Contains(s.reg.Functions, sh.Function)
+	for _, l := range sh.Labels {
+		ok = ok && s.reg.Labels[l.Name] == l.Value
+	}
+	for _, r := range sh.Resources {
+		ok = ok && s.has(r.Name) >= r.Amount
+	}
+	return ok
+}
+
+func (s *modelSession) has(resource string) int64 {
+	for _, r := range s.reg.Resources {
+		if r.Name == resource {
+			return r.Amount
+		}
+	}
+	return -1
+}
+
+func (s *modelSession) uses(resource string) int64 {
+	n := int64(0)
+	for _, a := range s.attempts {
+		for _, r := range a.task.shape.Resources {
+			if r.Name == resource {
+				n += r.Amount
+			}
+		}
+	}
+	return n
+}
+
+// takes says whether the worker could be granted the task now.
+func (s *modelSession) takes(t *modelTask, ahead bool) bool {
+	if s.drain || s.penalty != nil || t.status != core.Pending || t.pending != core.Ready || !s.can(t.shape) {
+		return false
+	}
+	for _, r := range t.shape.Resources {
+		if ahead || s.uses(r.Name)+r.Amount > s.has(r.Name) {
+			return false
+		}
+	}
+	return true
+}
+
+// over ends a lease; what becomes of its task is up to the caller.
+func (m *model) over(a *modelAttempt) {
+	a.over = true
+	m.disarm(a.timer)
+	a.session.attempts = slices.DeleteFunc(a.session.attempts, func(x *modelAttempt) bool { return x == a })
+}
+
+func (a *modelAttempt) current() bool { return a.task.cur == a }
+
+func (m *model) running(a *modelAttempt) {
+	if a.running != 0 {
+		return
+	}
+	a.running, a.task.started = m.now, true
+	if !a.current() {
+		return
+	}
+	a.task.status = core.Running
+	if d := a.task.shape.ExecutionTimeout; d > 0 && a.timer == nil {
+		a.timer = m.alarm(m.now.Add(d+m.cfg.TimeoutGrace), func() { m.abandon(a) })
+	}
+}
+
+// abandon has a task go on without its attempt.
+func (m *model) abandon(a *modelAttempt) {
+	t := a.task
+	a.timer, t.cur = nil, nil
+	if t.cancel {
+		m.notes = append(m.notes, core.EndStopped)
+		m.finish(t, core.Cancelled, 0)
+		return
+	}
+	a.stopping = true
+	m.beats[a.session] = true
+	m.notes = append(m.notes, core.EndTimedOut)
+	m.failed(t, core.Timeout, false, 0)
+}
+
+func (m *model) endSession(s *modelSession) {
+	m.sessions = slices.DeleteFunc(m.sessions, func(x *modelSession) bool { return x == s })
+	for _, d := range []*modelDeadline{s.ttl, s.delivery, s.penalty} {
+		m.disarm(d)
+	}
+	for _, c := range slices.Clone(m.parked) {
+		if c.session == s {
+			m.unpark(c)
+			m.replies[c.id] = core.ErrSessionStale
+		}
+	}
+	for _, a := range slices.Backward(slices.Clone(s.attempts)) {
+		current := a.current()
+		m.over(a)
+		if !current {
+			continue
+		}
+		m.stats.leasesExpired++
+		if !a.ahead || a.running != 0 {
+			m.lost(a.task)
+		} else {
+			m.undelivered(a.task)
+		}
+	}
+}
+
+// takeBack takes back what was granted to a poll whose answer did not arrive.
+func (m *model) takeBack(s *modelSession) (of *core.Shape) {
+	m.disarm(s.delivery)
+	s.delivery = nil
+	for _, a := range slices.Backward(slices.Clone(s.attempts)) {
+		if a.pollSeq <= s.received || a.running != 0 {
+			continue
+		}
+		current := a.current()
+		m.over(a)
+		if current {
+			of = a.task.shape
+			m.undelivered(a.task)
+		}
+	}
+	return of
+}
+
+func (m *model) penalize(s *modelSession, sh *core.Shape) {
+	s.quick = 0
+	if s.penalty != nil || !slices.ContainsFunc(m.sessions, func(o *modelSession) bool {
+		return o != s && o.penalty == nil && !o.drain && o.can(sh)
+	}) {
+		return
+	}
+	d := time.Duration(float64(m.cfg.BlackHoleBackoff) * math.Pow(2, float64(s.penalties)))
+	s.penalties++
+	s.penalty = m.alarm(m.now.Add(min(d, m.cfg.BlackHoleCap)), func() { s.penalty = nil })
+}

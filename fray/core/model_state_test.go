@@ -1,0 +1,345 @@
+package core_test
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// model is what the scheduler should do, written down as plainly as can be: lists that are searched from end to end.
+// Which of several tasks a poll is granted it leaves open, and judges. It is told everything that the scheduler is
+// told, and foresees everything that the scheduler says.
+type model struct {
+	cfg       core.Config
+	now       core.Time
+	deadlines []*modelDeadline
+	set       int
+
+	known    []*modelTask // in the order of submission
+	ended    []*modelTask // of these, in the order of their end
+	jobs     map[string]*modelJob
+	sessions []*modelSession // live, in the order of registration
+	attempts map[core.Token]*modelAttempt
+	parked   []*modelCall
+	back     int // the last place at the back of a queue
+	front    int // the last place at the front
+	turn     int // counts grants, for whose turn it is
+
+	// What this step should bring.
+	replies map[core.CallID]any // a body, an error, or modelAnyGrant
+	ends    []*modelTask
+	specs   []*modelTask
+	forgets []*modelTask
+	notes   []core.AttemptEnd
+	stats   modelStats
+	woken   map[*modelJob]bool
+	beats   map[*modelSession]bool
+}
+
+type modelStats struct {
+	submitted, refused, granted, expired, leasesExpired, undelivered, stale, duplicate, forgotten uint64
+}
+
+type modelDeadline struct {
+	at   core.Time
+	set  int
+	fire func()
+}
+
+type modelTask struct {
+	num             core.TaskNum
+	id, job         string
+	shape           *core.Shape
+	size            int64
+	status          core.Status
+	pending         core.PendingReason
+	reason          core.FailureReason
+	cur             *modelAttempt
+	last            core.Token
+	worker          string
+	attempts        uint32
+	failures        uint32
+	losses          uint32
+	deliveries      uint32
+	started, cancel bool
+	submitted, end  core.Time
+	place           int
+	timer           *modelDeadline
+}
+
+type modelJob struct {
+	id   string
+	base uint64
+	done []*modelTask
+	turn int
+}
+
+type modelAttempt struct {
+	token            core.Token
+	n                uint32
+	task             *modelTask
+	session          *modelSession
+	pollSeq          uint64
+	ahead            bool
+	granted, running core.Time
+	timer            *modelDeadline
+	stopping, told   bool
+	over             bool
+}
+
+type modelSession struct {
+	// The registration whose place it took.
+	former                              string
+	reg                                 *core.Register
+	token                               core.Token
+	attempts                            []*modelAttempt // not over, in the order of their grant
+	pollSeq, received, granted          uint64
+	beatSeq                             uint64
+	ttl, delivery, penalty              *modelDeadline
+	penalties, quick                    int
+	unknown, told                       []core.Token
+	drain, ownDrain, drainTold, leaving bool
+	grace                               time.Duration
+}
+
+type modelCall struct {
+	id      core.CallID
+	session *modelSession // of a poll or a heartbeat
+	poll    *core.Poll
+	beat    bool
+	await   *modelTask
+	watch   *core.Watch
+	timer   *modelDeadline
+}
+
+func (m *model) alarm(at core.Time, fire func()) *modelDeadline {
+	m.set++
+	d := &modelDeadline{at: at, set: m.set, fire: fire}
+	m.deadlines = append(m.deadlines, d)
+	return d
+}
+
+func (m *model) disarm(d *modelDeadline) {
+	m.deadlines = slices.DeleteFunc(m.deadlines, func(x *modelDeadline) bool { return x == d })
+}
+
+// fireDue fires what is due, the earliest first.
+func (m *model) fireDue() {
+	for {
+		var next *modelDeadline
+		for _, d := range m.deadlines {
+			if d.at <= m.now && (next == nil || cmp.Or(cmp.Compare(d.at, next.at), cmp.Compare(d.set, next.set)) < 0) {
+				next = d
+			}
+		}
+		if next == nil {
+			return
+		}
+		m.disarm(next)
+		next.fire()
+	}
+}
+
+// next is when the scheduler must be woken.
+func (m *model) next() core.Time {
+	at := core.Never
+	for _, d := range m.deadlines {
+		at = min(at, d.at)
+	}
+	if len(m.ended) > 0 {
+		at = min(at, m.ended[0].end.Add(m.cfg.Retention))
+	}
+	return at
+}
+
+func (m *model) task(id string) *modelTask {
+	i := slices.IndexFunc(m.known, func(t *modelTask) bool { return t.id == id })
+	if i < 0 {
+		return nil
+	}
+	return m.known[i]
+}
+
+func (m *model) job(id string) *modelJob {
+	if m.jobs[id] == nil {
+		m.jobs[id] = &modelJob{id: id}
+	}
+	return m.jobs[id]
+}
+
+func (m *model) dropJob(j *modelJob) {
+	for _, t := range m.known {
+		if t.job == j.id {
+			return
+		}
+	}
+	for _, c := range m.parked {
+		if c.watch != nil && c.watch.Job == j.id {
+			return
+		}
+	}
+	delete(m.jobs, j.id)
+}
+
+func (m *model) open() (tasks int, bytes int64) {
+	for _, t := range m.known {
+		if !t.status.Terminal() {
+			tasks++
+			bytes += t.size
+		}
+	}
+	return tasks, bytes
+}
+
+func modelClass(s *core.Shape) string {
+	var b strings.Builder
+	b.WriteString(s.Function)
+	for _, r := range s.Resources {
+		b.WriteString(" " + r.Name + string(rune(r.Amount)))
+	}
+	for _, l := range s.Labels {
+		b.WriteString(" " + l.Name + "=" + l.Value)
+	}
+	return b.String()
+}
+
+func (m *model) classes() map[string]bool {
+	cs := make(map[string]bool)
+	for _, t := range m.known {
+		cs[modelClass(t.shape)] = true
+	}
+	return cs
+}
+
+func (m *model) ready(t *modelTask, front bool) {
+	idle := !slices.ContainsFunc(m.known, func(o *modelTask) bool { return o.job == t.job && o.pending == core.Ready })
+	if j := m.job(t.job); idle {
+		j.turn = max(j.turn, m.turn)
+	}
+	t.status, t.pending = core.Pending, core.Ready
+	if front {
+		m.front--
+		t.place = m.front
+	} else {
+		m.back++
+		t.place = m.back
+	}
+}
+
+// queue makes a task ready, under its scheduling timeout while it has not started.
+func (m *model) queue(t *modelTask, front bool) {
+	t.cur = nil
+	late := t.submitted.Add(t.shape.SchedulingTimeout)
+	if t.shape.SchedulingTimeout == 0 || t.started {
+		m.ready(t, front)
+		return
+	}
+	if front && late <= m.now {
+		m.finish(t, core.Failed, core.SchedulingTimeout)
+		return
+	}
+	m.ready(t, front)
+	t.timer = m.alarm(late, func() { m.finish(t, core.Failed, core.SchedulingTimeout) })
+}
+
+func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReason) {
+	m.disarm(t.timer)
+	t.status, t.pending, t.reason, t.end, t.cur = status, 0, reason, m.now, nil
+	m.ended = append(m.ended, t)
+	m.ends = append(m.ends, t)
+	j := m.jobs[t.job]
+	j.done = append(j.done, t)
+	m.woken[j] = true
+	for _, c := range slices.Clone(m.parked) {
+		if c.await == t {
+			m.unpark(c)
+			m.replies[c.id] = modelState{t.id, status}
+		}
+	}
+}
+
+// back gives a task whose attempt ended without a charge to the front of its queue.
+func (m *model) putBack(t *modelTask) {
+	if t.cancel {
+		m.finish(t, core.Cancelled, 0)
+		return
+	}
+	m.queue(t, true)
+}
+
+func (m *model) undelivered(t *modelTask) {
+	m.notes = append(m.notes, core.EndUndelivered)
+	m.stats.undelivered++
+	t.deliveries++
+	m.putBack(t)
+}
+
+func (m *model) lost(t *modelTask) {
+	m.notes = append(m.notes, core.EndWorkerLost)
+	t.losses++
+	t.started = true
+	if !t.cancel && t.losses > t.shape.MaxWorkerLosses {
+		m.finish(t, core.Failed, core.WorkerLost)
+		return
+	}
+	m.putBack(t)
+}
+
+func (m *model) failed(t *modelTask, reason core.FailureReason, final bool, after time.Duration) {
+	t.failures++
+	t.started = true
+	switch {
+	case t.cancel:
+		m.finish(t, core.Cancelled, 0)
+	case final || t.failures > t.shape.MaxRetries:
+		m.finish(t, core.Failed, reason)
+	default:
+		if after == 0 {
+			n := float64(t.failures - 1)
+			after = time.Duration(min(float64(t.shape.BackoffBase)*math.Pow(t.shape.BackoffFactor, n), float64(t.shape.BackoffCap)))
+		}
+		t.status, t.pending, t.cur = core.Pending, core.Backoff, nil
+		t.timer = m.alarm(m.now.Add(after), func() { m.ready(t, false) })
+	}
+}
+
+func (m *model) park(c *modelCall, until core.Time, vain func()) {
+	m.parked = append(m.parked, c)
+	c.timer = m.alarm(until, vain)
+}
+
+func (m *model) unpark(c *modelCall) {
+	m.disarm(c.timer)
+	m.parked = slices.DeleteFunc(m.parked, func(x *modelCall) bool { return x == c })
+	if c.watch != nil {
+		m.dropJob(m.jobs[c.watch.Job])
+	}
+}
+
+func (m *model) find(is func(c *modelCall) bool) *modelCall {
+	if i := slices.IndexFunc(m.parked, is); i >= 0 {
+		return m.parked[i]
+	}
+	return nil
+}
+
+// forget drops ended tasks past their retention, and the oldest while there are too many.
+func (m *model) forget() {
+	for len(m.ended) > 0 {
+		t := m.ended[0]
+		if t.end.Add(m.cfg.Retention) > m.now && len(m.ended) <= m.cfg.MaxRetained {
+			return
+		}
+		m.ended = m.ended[1:]
+		m.known = slices.DeleteFunc(m.known, func(x *modelTask) bool { return x == t })
+		j := m.jobs[t.job]
+		j.done, j.base = j.done[1:], j.base+1
+		m.forgets = append(m.forgets, t)
+		m.stats.forgotten++
+		m.dropJob(j)
+	}
+}

@@ -1,0 +1,211 @@
+package core_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// TestSchedulerModel has workers, clients and a bad network do as they please with a scheduler, and holds it against
+// a model of what it should do. Then one good worker comes, the rest falls silent, and every task must end.
+func TestSchedulerModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		d := newModelDriver(rt)
+		for range d.int("steps", 1, 150) {
+			modelActions[pick(d, "action", modelOften)](d)
+		}
+		d.recover()
+	})
+}
+
+// modelDriver is the world around the scheduler.
+type modelDriver struct {
+	t        *rapid.T
+	s        *core.Scheduler
+	m        *model
+	calls    core.CallID
+	tasks    int
+	granted  []*modelAttempt
+	recorded map[core.TaskNum]core.RecordKind
+	ids      []string
+	workers  map[string]*modelWorker
+	late     []core.Event // Calls that are still under way.
+}
+
+// modelWorker is a worker's own idea of its session.
+type modelWorker struct {
+	id                   string
+	registrations        int
+	session              core.Token
+	seq, received, beats uint64
+	held                 []*modelAttempt // delivered, not given up
+	awaited              core.CallID
+	awaitedSeq           uint64
+}
+
+func newModelDriver(t *rapid.T) *modelDriver {
+	d := &modelDriver{t: t, recorded: make(map[core.TaskNum]core.RecordKind), workers: make(map[string]*modelWorker)}
+	cfg := core.Config{
+		Incarnation: 1, Seed: 7, SessionTTL: 15 * time.Second,
+		DeliveryTimeout: time.Duration(d.int("delivery timeout", 2, 20)) * time.Second,
+		TimeoutGrace:    3 * time.Second, CancelGrace: 5 * time.Second,
+		Retention:   time.Duration(d.int("retention", 1, 120)) * time.Second,
+		MaxRetained: d.int("retained", 1, 30), MaxRetainedBytes: 1 << 30,
+		MaxOpenTasks: d.int("open", 1, 60), MaxQueuedBytes: 200, MaxClasses: 6, MaxJobs: 3, MaxSessions: 3,
+		RetryHint: time.Second, BlackHoleFailures: 2, FastFailure: time.Second,
+		BlackHoleBackoff: 250 * time.Millisecond, BlackHoleCap: 2 * time.Second,
+	}
+	d.s = core.NewScheduler(cfg)
+	d.m = &model{cfg: cfg, now: epoch, jobs: make(map[string]*modelJob), attempts: make(map[core.Token]*modelAttempt)}
+	for _, id := range []string{"w1", "w2", "w3", "w4"} {
+		d.workers[id] = &modelWorker{id: id}
+	}
+	return d
+}
+
+var modelActions = map[string]func(d *modelDriver){
+	"submit": (*modelDriver).submit, "poll": (*modelDriver).poll, "report": (*modelDriver).report,
+	"beat": (*modelDriver).beat, "register": (*modelDriver).register, "advance": (*modelDriver).pass,
+	"odd report": (*modelDriver).oddReport, "odd poll": (*modelDriver).oddPoll, "late": (*modelDriver).deliverLate,
+	"cancel": (*modelDriver).cancel, "watch": (*modelDriver).watch, "await": (*modelDriver).await,
+	"forsake": (*modelDriver).forsake, "drain": (*modelDriver).drain, "unregister": (*modelDriver).unregister,
+}
+
+// modelOften names each action as often as it is to happen.
+var modelOften = slices.Concat(
+	slices.Repeat([]string{"submit", "poll", "report"}, 4),
+	slices.Repeat([]string{"beat", "register", "advance"}, 3),
+	[]string{"odd report", "odd poll", "late", "cancel", "watch", "await", "forsake", "drain", "unregister"},
+)
+
+func (d *modelDriver) call() core.CallID {
+	d.calls++
+	return d.calls
+}
+
+// int draws from, to, or what lies between, each as likely; rapid's own ranges prefer small numbers by far.
+func (d *modelDriver) int(name string, from, to int) int {
+	const bits = 12
+	return rapid.Custom(func(t *rapid.T) int {
+		n := 0
+		for range bits {
+			n <<= 1
+			if rapid.Bool().Draw(t, "bit") {
+				n |= 1
+			}
+		}
+		return from + n*(to-from+1)>>bits
+	}).Draw(d.t, name)
+}
+
+func pick[T any](d *modelDriver, name string, of []T) T { return of[d.int(name, 0, len(of)-1)] }
+
+func (d *modelDriver) chance(name string, percent int) bool { return d.int(name, 1, 100) <= percent }
+
+func (d *modelDriver) until() core.Time {
+	return d.m.now.Add(time.Duration(d.int("wait", 0, 20)) * time.Second)
+}
+
+func (d *modelDriver) worker() *modelWorker {
+	return d.workers[pick(d, "worker", []string{"w1", "w2", "w3", "w4"})]
+}
+
+var modelShapes = []core.Shape{
+	{},
+	{MaxRetries: 2, BackoffBase: time.Second, BackoffFactor: 2, BackoffCap: 3 * time.Second, MaxWorkerLosses: 1},
+	{Priority: 1, ExecutionTimeout: 4 * time.Second, MaxRetries: 1, BackoffBase: time.Second, BackoffFactor: 1, BackoffCap: time.Second},
+	{SchedulingTimeout: 10 * time.Second, MaxWorkerLosses: 3},
+	{Resources: []core.Resource{{Name: "cpu", Amount: 400}}, MaxWorkerLosses: 2},
+	{Resources: []core.Resource{{Name: "cpu", Amount: 700}}, Priority: 1, MaxRetries: 1},
+	{Labels: []core.Label{{Name: "zone", Value: "eu"}}, MaxWorkerLosses: 1, SchedulingTimeout: 30 * time.Second},
+}
+
+func (d *modelDriver) submit() {
+	sh := modelShapes[d.int("shape", 0, len(modelShapes)-1)]
+	sh.Function = pick(d, "function", []string{"f", "g"})
+	e := &core.Submit{Call: d.call(), Job: pick(d, "job", []string{"j", "k", "l", "m"})}
+	for range d.int("tasks", 1, 5) {
+		id := fmt.Sprintf("t%d", d.tasks)
+		if len(d.ids) > 0 && d.chance("again", 15) {
+			id = pick(d, "id", d.ids)
+		} else {
+			d.ids = append(d.ids, id)
+			d.tasks++
+		}
+		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: &sh, Spec: make([]byte, d.int("bytes", 0, 10))})
+	}
+	d.step(e)
+}
+
+func (d *modelDriver) register() {
+	w := d.worker()
+	again := w.registrations > 0 && d.chance("again", 20)
+	if d.m.worker(w.id) != nil && !again && !d.chance("replace", 20) {
+		return
+	}
+	if !again {
+		w.registrations++
+	}
+	e := &core.Register{
+		WorkerID: w.id, Slots: d.int("slots", 1, 4), Functions: []string{"f", "g"}[:d.int("functions", 1, 2)],
+		Labels: map[string]string{"zone": pick(d, "zone", []string{"eu", "us"})},
+	}
+	if d.chance("cpu", 70) {
+		e.Resources = []core.Resource{{Name: "cpu", Amount: int64(d.int("amount", 0, 12) * 100)}}
+	}
+	d.registered(w, e)
+}
+
+func (d *modelDriver) registered(w *modelWorker, e *core.Register) {
+	e.Call, e.RegistrationID = d.call(), fmt.Sprintf("r%d", w.registrations)
+	if live := d.m.worker(w.id); live != nil && live.former != "" && d.chance("late copy", 10) {
+		e.RegistrationID = live.former
+	}
+	out := d.step(e)
+	if r, ok := out.Replies[len(out.Replies)-1].Body.(core.RegisterReply); ok && r.Session != w.session {
+		*w = modelWorker{id: w.id, registrations: w.registrations, session: r.Session}
+	}
+}
+
+// poll asks for work as a worker does. The answer may be lost.
+func (d *modelDriver) poll() {
+	w := d.worker()
+	if w.session == 0 {
+		return
+	}
+	free := d.int("free", 0, 4)
+	d.pollFor(w, free, free+d.int("prefetch", 0, 3))
+}
+
+func (d *modelDriver) pollFor(w *modelWorker, free, most int) {
+	if w.seq == w.received {
+		w.seq++
+	}
+	e := &core.Poll{
+		Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: free, Max: most, Until: d.until(),
+	}
+	w.awaited, w.awaitedSeq = e.Call, e.Seq
+	d.late = append(d.late, &core.Poll{Session: e.Session, Seq: e.Seq, Received: e.Received, Free: free, Max: most})
+	d.step(e)
+}
+
+// oddPoll goes on to the next poll though it has no answer to the last, or claims what it does not know.
+func (d *modelDriver) oddPoll() {
+	w := d.worker()
+	if w.session == 0 {
+		return
+	}
+	w.seq++
+	e := &core.Poll{Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: 1, Max: 2, Until: d.until()}
+	if d.chance("liar", 20) {
+		e.Received = w.seq + 1
+	}
+	w.awaited, w.awaitedSeq = e.Call, e.Seq
+	d.step(e)
+}

@@ -1,0 +1,154 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// listScan bounds how many tasks a page of a list looks at; a page may therefore be short, or empty, and not the last.
+const listScan = 20_000
+
+func (e *Get) apply(c *Scheduler) {
+	t := c.tasks[e.ID]
+	if t == nil {
+		c.fail(e.Call, ErrUnknownTask)
+		return
+	}
+	c.reply(e.Call, TaskReply{View: c.view(t)})
+}
+
+func (e *Await) apply(c *Scheduler) {
+	t := c.tasks[e.ID]
+	switch {
+	case t == nil:
+		c.fail(e.Call, ErrUnknownTask)
+	case t.status.Terminal() || e.Until <= c.now:
+		c.reply(e.Call, TaskReply{View: c.view(t)})
+	default:
+		c.awaiters[t] = append(c.awaiters[t], c.park(&wait{call: e.Call, kind: waitAwait, task: t, until: e.Until}))
+	}
+}
+
+func (e *Watch) apply(c *Scheduler) {
+	j := c.jobs[e.Job]
+	if j == nil {
+		if e.Cursor > 0 {
+			c.fail(e.Call, ErrCursorAhead)
+			return
+		}
+		j = c.job(e.Job)
+	}
+	if e.Cursor > j.doneBase+uint64(len(j.done)) {
+		c.dropJob(j)
+		c.fail(e.Call, ErrCursorAhead)
+		return
+	}
+	w := &wait{call: e.Call, kind: waitWatch, job: j, cursor: e.Cursor, max: e.Max, until: e.Until}
+	j.watchers = append(j.watchers, c.park(w))
+	if e.Until <= c.now || j.doneBase+uint64(len(j.done)) > e.Cursor {
+		c.answerWatch(w)
+	}
+}
+
+func (c *Scheduler) answerWatch(w *wait) {
+	j := w.job
+	r := WatchReply{Open: j.open}
+	from := max(w.cursor, j.doneBase)
+	r.Missed = from - w.cursor
+	end := min(from+uint64(max(w.max, 1)), j.doneBase+uint64(len(j.done)))
+	for _, t := range j.done[from-j.doneBase : end-j.doneBase] {
+		r.Tasks = append(r.Tasks, c.view(t))
+	}
+	r.Next = end
+	c.unpark(w)
+	c.reply(w.call, r)
+}
+
+// markJob has the job's watchers answered at the end of the step, so that one answer carries all that ended in it.
+func (c *Scheduler) markJob(j *job) {
+	if !j.dirty {
+		j.dirty = true
+		c.dirtyJobs = append(c.dirtyJobs, j)
+	}
+}
+
+func (c *Scheduler) wakeWatchers() {
+	for _, j := range c.dirtyJobs {
+		j.dirty = false
+		for len(j.watchers) > 0 {
+			c.answerWatch(j.watchers[0])
+		}
+	}
+	clear(c.dirtyJobs)
+	c.dirtyJobs = c.dirtyJobs[:0]
+}
+
+func (e *List) apply(c *Scheduler) {
+	var r ListReply
+	all := e.Statuses == [statusCount]bool{}
+	var job *job
+	if e.Job != "" {
+		if job = c.jobs[e.Job]; job == nil {
+			c.reply(e.Call, r)
+			return
+		}
+	}
+	scanned, last := 0, TaskNum(0)
+	for t := range c.log.after(e.After) {
+		if len(r.Tasks) >= max(e.Max, 1) || scanned >= listScan {
+			r.Next = last
+			break
+		}
+		if (job == nil || t.job == job) && (all || e.Statuses[t.status]) {
+			r.Tasks = append(r.Tasks, c.view(t))
+		}
+		scanned++
+		last = t.num
+	}
+	c.reply(e.Call, r)
+}
+
+func (e *ListWorkers) apply(c *Scheduler) {
+	var r WorkersReply
+	for _, s := range c.sessions { // order-free: sorted below
+		r.Workers = append(r.Workers, s.view())
+	}
+	slices.SortFunc(r.Workers, func(a, b WorkerView) int { return cmp.Compare(a.ID, b.ID) })
+	c.reply(e.Call, r)
+}
+
+func (s *session) view() WorkerView {
+	v := WorkerView{
+		ID: s.workerID, URL: s.url, Slots: s.slots, Held: s.leases.size, Resources: s.resources,
+		Labels: s.labels, Functions: s.names, Draining: s.drain != nil, Registered: s.registered, LastSeen: s.lastSeen,
+	}
+	for i, r := range s.resources {
+		v.InUse = append(v.InUse, Resource{Name: r.Name, Amount: s.inUse[i]})
+	}
+	if s.penalty != nil {
+		v.BackedOff = s.penalty.at
+	}
+	return v
+}
+
+func (e *Info) apply(c *Scheduler) {
+	c.reply(e.Call, InfoReply{Stats: c.Stats(), OldestReadyAge: c.OldestReadyAge()})
+}
+
+// OldestReadyAge returns how long the task that has been ready for longest has waited, as of the last Step; 0 without
+// one. It costs a look at every job with ready tasks.
+func (c *Scheduler) OldestReadyAge() time.Duration {
+	oldest := Never
+	for _, cl := range c.ready {
+		for _, l := range cl.levels {
+			for _, q := range l.jobs { // order-free: a minimum
+				oldest = min(oldest, q.tasks.head.since)
+			}
+		}
+	}
+	if oldest == Never {
+		return 0
+	}
+	return max(c.now.Sub(oldest), 0)
+}

@@ -1,0 +1,88 @@
+package core
+
+func (e *Report) apply(c *Scheduler) {
+	s := c.sessions[e.Session]
+	if s == nil && !e.Session.SameIncarnation(firstToken(c.cfg.Incarnation)) {
+		// Leases of an earlier incarnation are honoured only after the worker has registered and presented them.
+		c.fail(e.Call, ErrSessionStale)
+		return
+	}
+	verdicts := make([]Verdict, len(e.Items))
+	for i := range e.Items {
+		v := c.report(&e.Items[i])
+		switch v {
+		case Stale:
+			c.stats.StaleReports++
+		case Duplicate:
+			c.stats.DuplicateReports++
+		}
+		verdicts[i] = v
+	}
+	c.reply(e.Call, ReportReply{Verdicts: verdicts})
+}
+
+// report judges one item. The lease token is what authorizes it, not the session that carries it.
+func (c *Scheduler) report(i *ReportItem) Verdict {
+	l := c.leases[i.Token]
+	if l == nil || l.task.id != i.Task || l.attempt != i.Attempt {
+		if t := c.tasks[i.Task]; t != nil && t.run != nil && t.run.lastToken == i.Token && i.Token != 0 {
+			return Duplicate
+		}
+		return Stale
+	}
+	if i.Outcome == Started {
+		if l.runningAt != 0 {
+			return Duplicate
+		}
+		c.running(l)
+		return Accepted
+	}
+	t, s, current := l.task, l.session, l.current()
+	stopping := l.stopping
+	c.endLease(l)
+	if !current {
+		if stopping && i.Outcome == Stopped {
+			return Accepted // It confirms the stop that the task did not wait for.
+		}
+		return Stale
+	}
+	t.run.lastToken = i.Token
+	t.started = t.started || i.Ran > 0
+	switch i.Outcome {
+	case Succeeded:
+		s.quickFailures, s.penalties = 0, 0
+		c.note(t, EndSucceeded, i.Ran)
+		c.finish(t, Completed, 0, i.Result)
+	case FailedOutcome:
+		c.quickFailure(s, t, i)
+		c.note(t, EndFailed, i.Ran)
+		c.failed(t, Application, i.Result, i.NonRetryable, i.RetryAfter)
+	case TimedOut:
+		c.note(t, EndTimedOut, i.Ran)
+		c.failed(t, Timeout, i.Result, false, 0)
+	case UndecodableOutcome:
+		c.quickFailure(s, t, i)
+		c.note(t, EndUndecodable, i.Ran)
+		c.failed(t, Undecodable, i.Result, true, 0)
+	case Stopped:
+		c.note(t, EndStopped, i.Ran)
+		c.putBack(t)
+	default: // Returned, or what a newer worker may say: it did not run to its end, and that is nobody's fault.
+		c.note(t, EndReturned, i.Ran)
+		if i.Ran == 0 {
+			t.run.deliveries++
+		}
+		c.putBack(t)
+	}
+	return Accepted
+}
+
+func (c *Scheduler) quickFailure(s *session, t *task, i *ReportItem) {
+	if i.Ran >= c.cfg.FastFailure {
+		s.quickFailures = 0
+		return
+	}
+	if s.quickFailures++; s.quickFailures >= c.cfg.BlackHoleFailures {
+		c.penalize(s, t.shape.class)
+	}
+}

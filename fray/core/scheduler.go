@@ -1,0 +1,174 @@
+package core
+
+import (
+	"cmp"
+	"container/list"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Scheduler decides which worker runs which task and what becomes of it. Not safe for concurrent use: one
+// goroutine owns it.
+type Scheduler struct {
+	cfg   Config
+	now   Time
+	out   *Effects
+	stats Stats
+
+	tasks  map[string]*task
+	log    taskLog
+	counts [statusCount]int
+	jobs   map[string]*job
+	// Ended tasks, in the order in which they ended.
+	retired      taskList
+	retiredBytes int64
+	queuedBytes  int64
+
+	shapes     map[string]*shape
+	classByKey map[string]*class
+	keyBuf     []byte
+	// Classes with ready tasks, in no order that matters.
+	ready      []*class
+	readyCount int
+	serveSeq   uint64
+
+	sessions  map[Token]*session
+	byWorker  map[string]*session
+	leases    map[Token]*lease
+	nextToken Token
+	// Sessions with a waiting poll, longest wait first.
+	polls *list.List
+
+	waits    map[CallID]*wait
+	awaiters map[*task][]*wait
+	timers   timers
+
+	// What the events of this step left to do at its end.
+	newReady   bool
+	newPolls   []*session
+	dirtyJobs  []*job
+	dirtyBeats []*session
+}
+
+// NewScheduler returns an empty scheduler.
+func NewScheduler(cfg Config) *Scheduler {
+	return &Scheduler{
+		cfg:        cfg.withDefaults(),
+		tasks:      make(map[string]*task),
+		jobs:       make(map[string]*job),
+		shapes:     make(map[string]*shape),
+		classByKey: make(map[string]*class),
+		sessions:   make(map[Token]*session),
+		byWorker:   make(map[string]*session),
+		leases:     make(map[Token]*lease),
+		nextToken:  firstToken(cfg.Incarnation),
+		polls:      list.New(),
+		waits:      make(map[CallID]*wait),
+		awaiters:   make(map[*task][]*wait),
+	}
+}
+
+// Step fires what was due by now, applies the events in their order, hands out work, and appends to out what must
+// be done. Time that runs backwards is taken to stand still.
+func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
+	if len(c.timers.heap) > 0 && now.Sub(c.timers.heap[0].at) > c.cfg.StallTolerance {
+		c.forgive(now)
+	}
+	c.now, c.out = max(c.now, now), out
+	c.fireTimers()
+	for _, e := range events {
+		e.apply(c)
+	}
+	c.dispatch()
+	c.wakeBeats()
+	c.wakeWatchers()
+	c.forgetOld()
+	c.out = nil
+}
+
+// Next returns when Step must be called at the latest, or Never.
+func (c *Scheduler) Next() Time {
+	next := Never
+	if len(c.timers.heap) > 0 {
+		next = c.timers.heap[0].at
+	}
+	if t := c.retired.head; t != nil {
+		next = min(next, t.since.Add(c.cfg.Retention))
+	}
+	return next
+}
+
+// Stats returns the totals as of the last Step.
+func (c *Scheduler) Stats() Stats {
+	s := c.stats
+	s.Tasks = c.counts
+	s.Workers = len(c.sessions)
+	s.QueuedBytes, s.Ready = c.queuedBytes, c.readyCount
+	for _, se := range c.sessions { // order-free: a sum
+		s.Slots += se.slots
+	}
+	return s
+}
+
+func (c *Scheduler) reply(call CallID, body any) {
+	c.out.Replies = append(c.out.Replies, Reply{Call: call, Body: body})
+}
+
+func (c *Scheduler) fail(call CallID, err error) {
+	c.out.Replies = append(c.out.Replies, Reply{Call: call, Err: err})
+}
+
+func (c *Scheduler) note(t *task, end AttemptEnd, took time.Duration) {
+	c.out.Attempts = append(c.out.Attempts, AttemptNote{Function: t.shape.Function, End: end, Took: max(took, 0)})
+}
+
+func (c *Scheduler) token() Token {
+	c.nextToken++
+	return c.nextToken
+}
+
+func (c *Scheduler) fireTimers() {
+	for t := c.timers.due(c.now); t != nil; t = c.timers.due(c.now) {
+		switch t.kind {
+		case timerTask:
+			c.taskTimer(t.task)
+		case timerLease:
+			c.leaseTimer(t.lease)
+		case timerSession:
+			c.stats.SessionsExpired++
+			c.endSession(t.session)
+		case timerDelivery:
+			c.deliveryTimer(t.session)
+		case timerPenalty:
+			t.session.penalty = nil
+			if t.session.poll != nil {
+				c.newPolls = append(c.newPolls, t.session)
+			}
+		case timerWait:
+			c.expireWait(t.wait)
+		}
+	}
+}
+
+// forgive gives every session its time anew, because nobody listened to it for a while.
+func (c *Scheduler) forgive(now Time) {
+	c.stats.Stalls++
+	sessions := slices.SortedFunc(maps.Values(c.sessions), func(a, b *session) int { return cmp.Compare(a.token, b.token) })
+	for _, s := range sessions {
+		c.timers.reset(s.ttl, now.Add(c.cfg.SessionTTL))
+		if s.delivery != nil {
+			c.timers.reset(s.delivery, now.Add(c.cfg.DeliveryTimeout))
+		}
+	}
+}
+
+// taskTimer ends a backoff, or fails a task that nobody started in time.
+func (c *Scheduler) taskTimer(t *task) {
+	t.timer = nil
+	if t.pending == Backoff {
+		c.pushReady(t, false)
+		return
+	}
+	c.finish(t, Failed, SchedulingTimeout, nil)
+}

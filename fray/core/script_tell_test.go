@@ -1,0 +1,205 @@
+package core_test
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// tell adds a line for each effect, in the order in which they are to be carried out.
+func (x *script) tell(out *core.Effects) {
+	for _, r := range out.Replies {
+		x.learn(r)
+	}
+	for _, r := range out.Records {
+		x.tellRecord(r)
+	}
+	for _, r := range out.Replies {
+		line := x.calls[r.Call] + ":"
+		if x.lost[r.Call] {
+			line = "(lost) " + line
+		}
+		if r.Err != nil {
+			line += " error: " + r.Err.Error()
+		} else {
+			line += x.body(r.Body)
+		}
+		x.line("%s", line)
+		delete(x.calls, r.Call)
+	}
+	for _, n := range out.Attempts {
+		x.line("note %s %v %v", n.Function, n.End, n.Took)
+	}
+}
+
+func (x *script) line(format string, a ...any) { x.lines = append(x.lines, fmt.Sprintf(format, a...)) }
+
+// learn takes from a reply what later commands and lines refer to.
+func (x *script) learn(r core.Reply) {
+	switch b := r.Body.(type) {
+	case core.SubmitReply:
+		for i, id := range strings.Fields(x.calls[r.Call])[1:] {
+			if b.Results[i].Verdict == core.SubmitCreated {
+				x.ids[b.Results[i].Task] = id
+			}
+		}
+	case core.RegisterReply:
+		id := strings.Fields(x.calls[r.Call])[1]
+		w := x.workers[id]
+		if len(w.sessions) == 0 || w.sessions[len(w.sessions)-1].token != b.Session {
+			w.sessions = append(w.sessions, &scriptSession{
+				name: id, token: b.Session, inFlight: make(map[core.CallID]uint64),
+			})
+		}
+		x.calls[r.Call] += fmt.Sprintf(": session %d", slices.IndexFunc(w.sessions, func(s *scriptSession) bool { return s.token == b.Session })+1)
+	case core.PollReply:
+		if s := x.polls[r.Call]; !x.lost[r.Call] {
+			s.received = max(s.received, s.inFlight[r.Call])
+		}
+		for _, g := range b.Grants {
+			name := fmt.Sprintf("%s#%d", g.ID, g.Attempt)
+			x.tokens[name], x.names[g.Token] = g.Token, name
+		}
+	}
+}
+
+func (x *script) tellRecord(r core.Record) {
+	switch id := x.ids[r.Task]; r.Kind {
+	case core.RecordSpec:
+		x.line("record spec of %s: %d bytes", id, len(r.Data))
+	case core.RecordEnd:
+		x.line("record end of %s: %d bytes, %s", id, len(r.Data), viewLine(r.View))
+	case core.RecordForget:
+		x.line("record forget %s", id)
+	}
+}
+
+var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES"}
+
+func (x *script) body(body any) string {
+	var b strings.Builder
+	say := func(format string, a ...any) { fmt.Fprintf(&b, " "+format, a...) }
+	switch r := body.(type) {
+	case core.Done:
+		say("done")
+	case core.SubmitReply:
+		for _, t := range r.Results {
+			say("%s", submitVerdicts[t.Verdict])
+		}
+		if r.RetryAfter > 0 {
+			say("retry after %v", r.RetryAfter)
+		}
+	case core.RegisterReply:
+		if say("registered"); len(r.Kept) > 0 {
+			say("kept%s", x.tokensLine(r.Kept))
+		}
+	case core.PollReply:
+		for _, g := range r.Grants {
+			say("%s#%d", g.ID, g.Attempt)
+		}
+		if len(r.Grants) == 0 {
+			say("nothing")
+		}
+	case core.ReportReply:
+		for _, v := range r.Verdicts {
+			say("%v", v)
+		}
+	case core.HeartbeatReply:
+		if len(r.Stop) > 0 {
+			say("stop%s", x.tokensLine(r.Stop))
+		}
+		if r.Drain {
+			say("drain within %v", r.Grace)
+		}
+		if len(r.Stop) == 0 && !r.Drain {
+			say("nothing")
+		}
+	case core.CancelReply:
+		for _, v := range r.Verdicts {
+			say("%v", v)
+		}
+		if r.JobTasks > 0 {
+			say("%d of the job", r.JobTasks)
+		}
+	case core.TaskReply:
+		say("%s", viewLine(r.View))
+	case core.WatchReply:
+		for _, v := range r.Tasks {
+			say("%s=%v", v.ID, v.Status)
+		}
+		say("next=%d missed=%d open=%d", r.Next, r.Missed, r.Open)
+	case core.ListReply:
+		for _, v := range r.Tasks {
+			say("%s=%v", v.ID, v.Status)
+		}
+		say("next=%s", cmp.Or(x.ids[r.Next], "none"))
+	case core.WorkersReply:
+		for _, w := range r.Workers {
+			say("%s", workerLine(w))
+		}
+		say("(%d workers)", len(r.Workers))
+	case core.InfoReply:
+		s := r.Stats
+		for _, status := range core.Statuses() {
+			if n := s.Tasks[status]; n > 0 {
+				say("%v=%d", status, n)
+			}
+		}
+		s.Tasks = [len(s.Tasks)]int{}
+		say("oldest=%v %+v", r.OldestReadyAge, s)
+	default:
+		say("%#v", body)
+	}
+	return b.String()
+}
+
+func (x *script) tokensLine(ts []core.Token) string {
+	var b strings.Builder
+	for _, t := range ts {
+		b.WriteString(" " + cmp.Or(x.names[t], "?"))
+	}
+	return b.String()
+}
+
+func workerLine(w core.WorkerView) string {
+	line := fmt.Sprintf("%s slots=%d held=%d", w.ID, w.Slots, w.Held)
+	for i, r := range w.InUse {
+		line += fmt.Sprintf(" %s=%d/%d", r.Name, r.Amount, w.Resources[i].Amount)
+	}
+	if w.Draining {
+		line += " draining"
+	}
+	if w.BackedOff != 0 {
+		line += fmt.Sprintf(" backed_off_until=%v", w.BackedOff.Sub(epoch))
+	}
+	return line
+}
+
+// viewLine tells what is worth telling of a task.
+func viewLine(v core.View) string {
+	line := v.Status.String()
+	if v.Status == core.Pending {
+		line += " " + v.Pending.String()
+	}
+	if v.Status == core.Failed {
+		line += " " + v.Reason.String()
+	}
+	for _, n := range []struct {
+		name  string
+		value uint32
+	}{{"attempts", v.Attempts}, {"failures", v.Failures}, {"losses", v.Losses}, {"deliveries", v.Deliveries}} {
+		if n.value > 0 {
+			line += fmt.Sprintf(" %s=%d", n.name, n.value)
+		}
+	}
+	if v.WorkerID != "" {
+		line += " worker=" + v.WorkerID
+	}
+	if v.CancelRequested {
+		line += " cancel_requested"
+	}
+	return line
+}

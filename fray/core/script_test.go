@@ -1,0 +1,388 @@
+package core_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// epoch is when every scripted scheduler starts.
+const epoch = core.Time(1_000_000 * time.Second)
+
+// script drives a scheduler by readable commands, and tells its effects as readable lines. It plays the workers' part
+// in counting polls and heartbeats, and names attempts task#attempt instead of by their tokens.
+type script struct {
+	s        *core.Scheduler
+	now      core.Time
+	nextCall core.CallID
+	calls    map[core.CallID]string
+	lost     map[core.CallID]bool
+	parked   map[string]core.CallID
+	shapes   map[string]*core.Shape
+	ids      map[core.TaskNum]string
+	tokens   map[string]core.Token
+	names    map[core.Token]string
+	workers  map[string]*scriptWorker
+	polls    map[core.CallID]*scriptSession
+	lines    []string
+}
+
+type scriptWorker struct {
+	registrations int
+	sessions      []*scriptSession
+}
+
+type scriptSession struct {
+	name              string
+	token             core.Token
+	pollSeq, received uint64
+	beatSeq           uint64
+	inFlight          map[core.CallID]uint64
+}
+
+func newScript() *script {
+	return &script{
+		s: core.NewScheduler(core.Config{Incarnation: 1, Seed: 1}), now: epoch,
+		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
+		shapes: make(map[string]*core.Shape), ids: make(map[core.TaskNum]string),
+		tokens: make(map[string]core.Token), names: make(map[core.Token]string),
+		workers: make(map[string]*scriptWorker), polls: make(map[core.CallID]*scriptSession),
+	}
+}
+
+// run carries out one line of commands and returns what came of it. Commands with " ; " between them make one step.
+func (x *script) run(line string) ([]string, error) {
+	x.lines = nil
+	var events []core.Event
+	for cmd := range strings.SplitSeq(line, " ; ") {
+		a, err := parseArgs(cmd)
+		if err != nil {
+			return nil, err
+		}
+		switch a.verb {
+		case "config":
+			err = x.config(a)
+		case "advance":
+			err = x.advance(a)
+		case "stall":
+			err = x.stall(a)
+		default:
+			var e core.Event
+			if e, err = x.event(a); err == nil {
+				events = append(events, e)
+			}
+		}
+		if err == nil {
+			err = a.unused()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("run %q: %w", cmd, err)
+		}
+	}
+	if len(events) > 0 {
+		if err := x.step(events...); err != nil {
+			return nil, err
+		}
+	}
+	return x.lines, nil
+}
+
+// step applies events at the present time and tells the effects.
+func (x *script) step(events ...core.Event) error {
+	var out core.Effects
+	x.s.Step(x.now, &out, events...)
+	x.tell(&out)
+	return x.s.Check()
+}
+
+// advance lets time pass from one alarm of the scheduler to the next.
+func (x *script) advance(a *args) error {
+	d, err := time.ParseDuration(a.word())
+	if err != nil {
+		return err
+	}
+	end := x.now.Add(d)
+	for alarms := 0; ; alarms++ {
+		if alarms > 10_000 {
+			return fmt.Errorf("the scheduler wants to be woken at %v for ever", x.now.Sub(epoch))
+		}
+		x.now = max(x.now, min(x.s.Next(), end))
+		told := len(x.lines)
+		if err := x.step(); err != nil {
+			return err
+		}
+		if len(x.lines) > told {
+			x.lines = slices.Insert(x.lines, told, fmt.Sprintf("at %v", x.now.Sub(epoch)))
+		}
+		if x.now >= end && x.s.Next() > end {
+			return nil
+		}
+	}
+}
+
+// stall lets time pass without a step, as when the controller's process is stopped.
+func (x *script) stall(a *args) error {
+	d, err := time.ParseDuration(a.word())
+	x.now = x.now.Add(d)
+	return err
+}
+
+// config starts anew, clock and all.
+func (x *script) config(a *args) error {
+	*x = *newScript()
+	x.s = core.NewScheduler(core.Config{
+		Incarnation: 1, Seed: 1,
+		SessionTTL: a.duration("ttl"), DeliveryTimeout: a.duration("delivery"),
+		TimeoutGrace: a.duration("timeout_grace"), CancelGrace: a.duration("cancel_grace"),
+		Retention: a.duration("retention"), MaxRetained: a.int("retained"), MaxRetainedBytes: int64(a.int("retained_bytes")),
+		MaxOpenTasks: a.int("tasks"), MaxQueuedBytes: int64(a.int("bytes")), MaxClasses: a.int("classes"),
+		MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
+	})
+	return a.err
+}
+
+// event builds the event that a command stands for.
+func (x *script) event(a *args) (core.Event, error) {
+	x.nextCall++
+	call := x.nextCall
+	x.calls[call] = a.verb
+	switch a.verb {
+	case "submit":
+		return x.submit(call, a), a.err
+	case "register":
+		return x.register(call, a)
+	case "poll":
+		return x.poll(call, a)
+	case "report":
+		return x.report(call, a)
+	case "beat":
+		return x.beat(call, a)
+	case "unregister":
+		s, err := x.session(a.word())
+		if err != nil {
+			return nil, err
+		}
+		return &core.Unregister{Call: call, Session: s.token}, nil
+	case "cancel":
+		return &core.Cancel{Call: call, Job: a.opt("job"), IDs: a.words()}, nil
+	case "drain":
+		return &core.Drain{Call: call, WorkerID: a.word(), Grace: a.duration("grace")}, a.err
+	case "get":
+		return &core.Get{Call: call, ID: a.word()}, nil
+	case "await":
+		id := a.word()
+		x.park(call, "await "+id)
+		return &core.Await{Call: call, ID: id, Until: x.until(a)}, a.err
+	case "watch":
+		job, cursor := a.word(), a.word()
+		n, err := strconv.ParseUint(cursor, 10, 64)
+		x.park(call, "watch "+job+"@"+cursor)
+		return &core.Watch{Call: call, Job: job, Cursor: n, Max: a.intOr("max", 100), Until: x.until(a)}, err
+	case "list":
+		e := &core.List{Call: call, Job: a.opt("job"), After: core.TaskNum(a.int("after")), Max: a.intOr("max", 100)}
+		for _, name := range a.list("status") {
+			for _, s := range core.Statuses() {
+				if s.String() == name {
+					e.Statuses[s] = true
+				}
+			}
+		}
+		return e, a.err
+	case "workers":
+		return &core.ListWorkers{Call: call}, nil
+	case "info":
+		return &core.Info{Call: call}, nil
+	case "forsake":
+		return &core.Forsake{Call: x.parked[strings.Join(a.words(), " ")]}, nil
+	}
+	return nil, fmt.Errorf("unknown command %q", a.verb)
+}
+
+func (x *script) submit(call core.CallID, a *args) core.Event {
+	sh := &core.Shape{
+		Function: a.optOr("fn", "f"), Resources: a.resources("res"), Priority: int32(a.int("prio")),
+		MaxRetries: uint32(a.int("retries")), MaxWorkerLosses: uint32(a.intOr("losses", core.DefaultMaxWorkerLosses)),
+		BackoffBase: a.durationOr("backoff", core.DefaultBackoffBase), BackoffCap: a.durationOr("cap", core.DefaultBackoffCap),
+		BackoffFactor: a.floatOr("factor", core.DefaultBackoffFactor), BackoffJitter: a.floatOr("jitter", 0),
+		ExecutionTimeout: a.duration("exec"), SchedulingTimeout: a.duration("sched"),
+	}
+	for _, l := range a.list("label") {
+		n, v, _ := strings.Cut(l, ":")
+		sh.Labels = append(sh.Labels, core.Label{Name: n, Value: v})
+	}
+	e := &core.Submit{Call: call, Job: a.optOr("job", "j")}
+	spec := make([]byte, a.int("bytes"))
+	for _, id := range a.words() {
+		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: sh, Spec: spec})
+		x.calls[call] += " " + id
+	}
+	return e
+}
+
+func (x *script) register(call core.CallID, a *args) (core.Event, error) {
+	id := a.word()
+	w := x.workers[id]
+	if w == nil {
+		w = &scriptWorker{}
+		x.workers[id] = w
+	}
+	registration := w.registrations
+	switch {
+	case a.flag("late"):
+		registration--
+	case !a.flag("again"):
+		w.registrations++
+		registration++
+	}
+	x.calls[call] = "register " + id
+	e := &core.Register{
+		Call: call, WorkerID: id, RegistrationID: fmt.Sprintf("r%d", registration), URL: a.opt("url"),
+		Slots: a.intOr("slots", 1), Resources: a.resources("res"), Labels: make(map[string]string),
+		Functions: strings.Split(a.optOr("fn", "f"), ","),
+	}
+	for _, l := range a.list("label") {
+		n, v, _ := strings.Cut(l, ":")
+		e.Labels[n] = v
+	}
+	var err error
+	e.Held, err = x.tokenList(a, "held")
+	return e, err
+}
+
+// poll asks as a worker does: under the next number, or under the last one while that has no answer. With the word
+// lost, the answer never arrives.
+func (x *script) poll(call core.CallID, a *args) (core.Event, error) {
+	s, err := x.session(a.word())
+	if err != nil {
+		return nil, err
+	}
+	seq := max(s.pollSeq, 1)
+	if s.pollSeq == s.received {
+		seq = s.pollSeq + 1
+	}
+	free := a.int("free")
+	e := &core.Poll{
+		Call: call, Session: s.token, Seq: uint64(a.intOr("seq", int(seq))), Received: uint64(a.intOr("received", int(s.received))),
+		Free: free, Max: a.intOr("max", free), Until: x.until(a),
+	}
+	s.pollSeq = max(s.pollSeq, e.Seq)
+	s.inFlight[call] = e.Seq
+	x.polls[call] = s
+	x.lost[call] = a.flag("lost")
+	x.park(call, fmt.Sprintf("poll %s/%d", s.name, e.Seq))
+	return e, a.err
+}
+
+// report takes items with commas between them: report w1 a#1 ok ran=5ms , b#1 fail nonretryable.
+func (x *script) report(call core.CallID, a *args) (core.Event, error) {
+	s, err := x.session(a.word())
+	if err != nil {
+		return nil, err
+	}
+	e := &core.Report{Call: call, Session: s.token}
+	x.calls[call] = "report " + s.name
+	items, err := a.split()
+	if err != nil {
+		return nil, err
+	}
+	outcomes := map[string]core.Outcome{
+		"started": core.Started, "ok": core.Succeeded, "fail": core.FailedOutcome, "timeout": core.TimedOut,
+		"stopped": core.Stopped, "returned": core.Returned, "undecodable": core.UndecodableOutcome,
+	}
+	for _, i := range items {
+		name, outcome := i.verb, i.word()
+		id, attempt, _ := strings.Cut(name, "#")
+		n, err := strconv.ParseUint(attempt, 10, 32)
+		if err != nil || outcomes[outcome] == 0 {
+			return nil, fmt.Errorf("report of %q as %q", name, outcome)
+		}
+		token, err := x.token(i.optOr("token", name))
+		if err != nil {
+			return nil, err
+		}
+		e.Items = append(e.Items, core.ReportItem{
+			Task: id, Attempt: uint32(n), Token: token, Outcome: outcomes[outcome], Ran: i.durationOr("ran", 10*time.Millisecond),
+			Result: make([]byte, i.int("bytes")), NonRetryable: i.flag("nonretryable"), RetryAfter: i.duration("after"),
+		})
+		x.calls[call] += " " + name
+		if err := i.unused(); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+func (x *script) beat(call core.CallID, a *args) (core.Event, error) {
+	s, err := x.session(a.word())
+	if err != nil {
+		return nil, err
+	}
+	e := &core.Heartbeat{
+		Call: call, Session: s.token, Seq: uint64(a.intOr("seq", int(s.beatSeq+1))), Received: uint64(a.intOr("received", int(s.received))),
+		Draining: a.flag("draining"), Until: x.until(a),
+	}
+	s.beatSeq = max(s.beatSeq, e.Seq)
+	x.park(call, fmt.Sprintf("beat %s/%d", s.name, e.Seq))
+	for _, held := range []struct {
+		to   *[]core.Token
+		name string
+	}{{&e.Queued, "queued"}, {&e.Running, "run"}, {&e.Finished, "done"}} {
+		if *held.to, err = x.tokenList(a, held.name); err != nil {
+			return nil, err
+		}
+	}
+	return e, a.err
+}
+
+func (x *script) park(call core.CallID, name string) {
+	x.calls[call], x.parked[name] = name, call
+}
+
+func (x *script) until(a *args) core.Time { return x.now.Add(a.durationOr("wait", 5*time.Second)) }
+
+// session finds a worker's newest session, or with w1/2 its second one.
+func (x *script) session(name string) (*scriptSession, error) {
+	id, number, exact := strings.Cut(name, "/")
+	w := x.workers[id]
+	if w == nil || len(w.sessions) == 0 {
+		return nil, fmt.Errorf("worker %q has no session", id)
+	}
+	n := len(w.sessions)
+	if exact {
+		var err error
+		if n, err = strconv.Atoi(number); err != nil || n < 1 || n > len(w.sessions) {
+			return nil, fmt.Errorf("worker %q has no session %q", id, number)
+		}
+	}
+	return w.sessions[n-1], nil
+}
+
+// token finds an attempt's, or makes the one that ?n stands for, which nobody was given.
+func (x *script) token(name string) (core.Token, error) {
+	if n, found := strings.CutPrefix(name, "?"); found {
+		v, err := strconv.ParseUint(n, 10, 64)
+		x.names[core.Token(v)] = name
+		return core.Token(v), err
+	}
+	t, ok := x.tokens[name]
+	if !ok {
+		return 0, fmt.Errorf("no attempt %q was granted", name)
+	}
+	return t, nil
+}
+
+func (x *script) tokenList(a *args, key string) ([]core.Token, error) {
+	var ts []core.Token
+	for _, name := range a.list(key) {
+		t, err := x.token(name)
+		if err != nil {
+			return nil, err
+		}
+		ts = append(ts, t)
+	}
+	return ts, nil
+}

@@ -1,0 +1,278 @@
+package core
+
+import (
+	"fmt"
+	"time"
+)
+
+// MaxSlots is the most attempts that a worker may run at once.
+const MaxSlots = 65536
+
+// slotsMaxLent is how many attempts may lend their slots at a time, so that a task that waits for a task
+// that waits for a task, and so on without end, stops at a bound. Past it a waiting attempt keeps its slot.
+const slotsMaxLent = 16384
+
+// SlotsConfig sizes a [Slots].
+type SlotsConfig struct {
+	// Slots is how many attempts run at once, 1 to [MaxSlots].
+	Slots int
+	// Resources are what the attempts that run share, by name, such as {"cpu", 8000}.
+	Resources []Resource
+	// MaxPrefetch is the most attempts beyond the free slots that wait here. 0: none.
+	MaxPrefetch int
+	// MaxOutbox stops the polling once so many reports are held or will be.
+	MaxOutbox int
+	// PrefetchFor is how much work, in time of all slots, is fetched ahead.
+	PrefetchFor time.Duration
+	// PrefetchBytes is how much of inputs is fetched ahead, judged by the latest ones. 0: no bound.
+	PrefetchBytes int
+	// QueueWait is how long an attempt waits for a slot before it is given back.
+	QueueWait time.Duration
+	// StartedAfter is how long an attempt runs before the controller is told that it does.
+	StartedAfter time.Duration
+	// StopGrace is how long a stopped attempt may take to return before it is abandoned.
+	StopGrace time.Duration
+}
+
+// SlotGrant is one leased attempt, as a poll's answer brings it.
+type SlotGrant struct {
+	// Lease is the attempt's lease token, never 0.
+	Lease Token
+	// Resources are what it occupies besides a slot.
+	Resources []Resource
+	// Timeout is how long it may run. 0: no bound.
+	Timeout time.Duration
+	// Bytes is the size of its input.
+	Bytes int
+	// Value comes back in the attempt's effects. The machine never looks at it.
+	Value any
+}
+
+// SlotCounts is how the attempts of a worker stand.
+type SlotCounts struct {
+	// Free counts the slots that nobody occupies.
+	Free int
+	// Queued counts the attempts that wait for a slot.
+	Queued int
+	// Running counts the attempts whose functions run in a slot.
+	Running int
+	// Blocked counts those that wait for other tasks and have lent their slots.
+	Blocked int
+	// Abandoned counts those that were stopped, did not return, and are reported.
+	Abandoned int
+	// Outbox counts the terminal reports that nobody has acknowledged.
+	Outbox int
+}
+
+// Slots is the worker's half of a lease, as a state machine: which attempts wait, run, were stopped, or have
+// ended without the controller knowing it yet; who runs next; how many to ask for; and what a heartbeat says.
+//
+// Every method but the readers is an event. It takes the present time, which must not fall from one event to
+// the next, and appends what is to be done to the effects that [Slots.Effects] hands out. The order of the
+// events determines the effects wholly. Nothing here blocks, and nothing is safe for concurrent use.
+//
+// An attempt is queued, then running, then finished; a finished one stays until its report is acknowledged.
+// One that was stopped and does not return is abandoned: it is reported, but occupies its slot and resources
+// until its function returns. A running attempt that waits for other tasks lends its slot, not its resources.
+//
+// What the controller says may be late, repeated or unknown, and is then ignored. What the worker says of its
+// own functions may not: an impossible event panics.
+type Slots struct {
+	cfg     SlotsConfig
+	effects []SlotEffect
+	spare   []SlotEffect
+
+	attempts map[Token]*slotAttempt
+	all      slotList // in the order of their grants
+	queue    slotList // queued, oldest first
+	waiters  slotList // wait to get their lent slots back
+	due      slotHeap
+	granted  uint64 // how many grants there were, to tell attempts' age apart
+
+	tally     [slotPhaseCount][slotPlaceCount]int // attempts; kept by move
+	outbox    int
+	resources []Resource // what is left of cfg.Resources
+
+	connected bool
+	draining  bool
+	lostBy    Time // when a lost session's attempts are given up; Never: not
+	drainBy   Time // when draining turns into stopping; Never: not
+
+	pollSeq      uint64 // of the poll to send
+	pollSent     bool   // it was sent, and not answered
+	receivedPoll uint64
+
+	meanBytes int           // of inputs; rises at once, falls slowly
+	meanRun   time.Duration // moving average of run times; 0: none known
+	runs      struct {      // those that are not part of it yet
+		at  Time
+		n   int
+		sum time.Duration
+	}
+}
+
+// NewSlots returns a machine without attempts that has no session yet.
+func NewSlots(cfg SlotsConfig) *Slots {
+	if cfg.Slots < 1 || cfg.Slots > MaxSlots {
+		panic(fmt.Sprintf("core: %d slots, want 1 to %d", cfg.Slots, MaxSlots))
+	}
+	s := &Slots{
+		cfg:      cfg,
+		attempts: make(map[Token]*slotAttempt),
+		all:      slotList{link: slotLinkAll},
+		queue:    slotList{link: slotLinkQueue},
+		waiters:  slotList{link: slotLinkWaiters},
+		lostBy:   Never,
+		drainBy:  Never,
+		pollSeq:  1,
+	}
+	s.cfg.Resources = append([]Resource(nil), cfg.Resources...)
+	s.resources = append([]Resource(nil), cfg.Resources...)
+	return s
+}
+
+// Effects returns what is to be done since the last call, in order. The slice is valid until the call after
+// the next.
+func (s *Slots) Effects() []SlotEffect {
+	out := s.effects
+	clear(s.spare)
+	s.effects, s.spare = s.spare[:0], out
+	return out
+}
+
+// Counts returns how the attempts stand.
+func (s *Slots) Counts() SlotCounts {
+	running, abandoned := &s.tally[SlotRunning], &s.tally[SlotAbandoned]
+	return SlotCounts{
+		Free:      s.free(),
+		Queued:    s.queue.n,
+		Running:   running[slotPlaceSlot],
+		Blocked:   running[slotPlaceLent] + running[slotPlaceWaiting],
+		Abandoned: abandoned[slotPlaceSlot] + abandoned[slotPlaceLent] + abandoned[slotPlaceWaiting],
+		Outbox:    s.outbox,
+	}
+}
+
+// Connected says whether there is a session.
+func (s *Slots) Connected() bool { return s.connected }
+
+// Draining says whether no new work is taken.
+func (s *Slots) Draining() bool { return s.draining }
+
+// Drained says whether a draining machine has nothing left to run. Abandoned attempts do not count.
+func (s *Slots) Drained() bool {
+	return s.draining && s.queue.n == 0 && s.tally[SlotRunning] == [slotPlaceCount]int{}
+}
+
+// free returns how many slots nobody occupies.
+func (s *Slots) free() int {
+	return s.cfg.Slots - s.tally[SlotRunning][slotPlaceSlot] - s.tally[SlotAbandoned][slotPlaceSlot]
+}
+
+// lent returns how many attempts run without a slot.
+func (s *Slots) lent() int {
+	running, abandoned := &s.tally[SlotRunning], &s.tally[SlotAbandoned]
+	return running[slotPlaceLent] + running[slotPlaceWaiting] + abandoned[slotPlaceLent] + abandoned[slotPlaceWaiting]
+}
+
+// move changes the phase and the place of a, and counts it there.
+func (s *Slots) move(a *slotAttempt, phase SlotPhase, place slotPlace) {
+	s.tally[a.phase][a.place]--
+	s.tally[phase][place]++
+	a.phase, a.place = phase, place
+}
+
+// Deadline returns when [Slots.Tick] is next due; [Never] if nothing waits for a time.
+func (s *Slots) Deadline() Time {
+	next := min(s.lostBy, s.drainBy)
+	if len(s.due) > 0 {
+		next = min(next, s.due[0].due)
+	}
+	return next
+}
+
+// dispatch hands free slots to those that want theirs back, then to the queue. A queued attempt whose
+// resources are taken lets younger ones pass; QueueWait bounds for how long.
+func (s *Slots) dispatch(now Time) {
+	for a := s.waiters.head; a != nil && s.free() > 0; a = s.waiters.head {
+		s.waiters.remove(a)
+		s.move(a, a.phase, slotPlaceSlot)
+		s.emit(SlotEffect{Kind: SlotResume, Lease: a.Lease, Value: a.Value})
+	}
+	if !s.connected || s.draining {
+		return
+	}
+	for a := s.queue.head; a != nil && s.free() > 0; {
+		next := a.links[slotLinkQueue].next
+		if s.fits(a) {
+			s.start(now, a)
+		}
+		a = next
+	}
+}
+
+func (s *Slots) start(now Time, a *slotAttempt) {
+	s.queue.remove(a)
+	for _, want := range a.Resources {
+		*s.resource(want.Name) -= want.Amount
+	}
+	s.move(a, SlotRunning, slotPlaceSlot)
+	a.started = now
+	a.deadline = Never
+	if a.Timeout > 0 {
+		a.deadline = now.Add(a.Timeout)
+	}
+	s.schedule(a)
+	s.emit(SlotEffect{Kind: SlotStart, Lease: a.Lease, Value: a.Value, Deadline: a.deadline})
+}
+
+// release takes back what a's function occupied, because it returned.
+func (s *Slots) release(a *slotAttempt) {
+	for _, had := range a.Resources {
+		*s.resource(had.Name) += had.Amount
+	}
+	if a.place == slotPlaceWaiting {
+		s.waiters.remove(a)
+	}
+	s.move(a, SlotFinished, slotPlaceNone)
+}
+
+// fits says whether a's resources are free.
+func (s *Slots) fits(a *slotAttempt) bool {
+	for _, want := range a.Resources {
+		if left := s.resource(want.Name); left == nil || *left < want.Amount {
+			return false
+		}
+	}
+	return true
+}
+
+// possible says whether a could ever run here.
+func (s *Slots) possible(a *slotAttempt) bool {
+	for _, want := range a.Resources {
+		if slotAmount(s.cfg.Resources, want.Name) < want.Amount {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Slots) resource(name string) *int64 {
+	for i := range s.resources {
+		if s.resources[i].Name == name {
+			return &s.resources[i].Amount
+		}
+	}
+	return nil
+}
+
+func slotAmount(from []Resource, name string) int64 {
+	for _, r := range from {
+		if r.Name == name {
+			return r.Amount
+		}
+	}
+	return 0
+}
+
+func (s *Slots) emit(e SlotEffect) { s.effects = append(s.effects, e) }

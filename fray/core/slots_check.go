@@ -1,0 +1,145 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Check recounts everything and returns what does not add up. It costs O(attempts): it is for tests.
+func (s *Slots) Check() error {
+	var c slotCensus
+	var errs []error
+	for a := s.all.head; a != nil; a = a.links[slotLinkAll].next {
+		if err := c.count(s, a); err != nil {
+			errs = append(errs, fmt.Errorf("attempt %d (%v): %w", a.Lease, a.phase, err))
+		}
+	}
+	expect := func(what string, got, want int) {
+		if got != want {
+			errs = append(errs, fmt.Errorf("%s: counted as %d, is %d", what, got, want))
+		}
+	}
+	expect("attempts", len(s.attempts), c.all)
+	expect("list of attempts", s.all.n, c.all)
+	expect("queue", s.queue.n, c.queued)
+	expect("waiters", s.waiters.n, c.waiting)
+	expect("outbox", s.outbox, c.unacked)
+	expect("due", len(s.due), c.due)
+	if s.tally != c.tally {
+		errs = append(errs, fmt.Errorf("attempts by phase and place: counted as %v, are %v", s.tally, c.tally))
+	}
+	if s.free() < 0 {
+		errs = append(errs, fmt.Errorf("%d more slots occupied than there are", -s.free()))
+	}
+	for i, total := range s.cfg.Resources {
+		used := slotAmount(c.used, total.Name)
+		if left := s.resources[i].Amount; left < 0 || left+used != total.Amount {
+			errs = append(errs, fmt.Errorf("resource %s: %d left, %d used of %d", total.Name, left, used, total.Amount))
+		}
+	}
+	if s.waiters.n > 0 && s.free() > 0 {
+		errs = append(errs, errors.New("a slot is free and an attempt waits for its own"))
+	}
+	if s.connected && s.free() > 0 && c.runnable > 0 {
+		errs = append(errs, fmt.Errorf("a slot is free and %d queued attempts could run", c.runnable))
+	}
+	if s.draining && s.queue.n > 0 {
+		errs = append(errs, fmt.Errorf("draining with %d attempts queued", s.queue.n))
+	}
+	if s.connected && s.lostBy != Never {
+		errs = append(errs, errors.New("there is a session, and attempts are to be given up as lost"))
+	}
+	if s.receivedPoll+1 != s.pollSeq {
+		errs = append(errs, fmt.Errorf("poll %d is next after %d", s.pollSeq, s.receivedPoll))
+	}
+	return errors.Join(errs...)
+}
+
+// slotCensus is a count made anew, attempt by attempt.
+type slotCensus struct {
+	all, queued, runnable, waiting, unacked, due int
+
+	tally [slotPhaseCount][slotPlaceCount]int
+	used  []Resource
+}
+
+func (c *slotCensus) count(s *Slots, a *slotAttempt) error {
+	c.all++
+	if s.attempts[a.Lease] != a {
+		return errors.New("not found by its lease")
+	}
+	if prev := a.links[slotLinkAll].prev; prev != nil && prev.order >= a.order {
+		return errors.New("out of order")
+	}
+	if a.unacked {
+		c.unacked++
+	}
+	c.tally[a.phase][a.place]++
+	if a.place == slotPlaceWaiting {
+		c.waiting++
+	}
+	if err := c.countDue(s, a); err != nil {
+		return err
+	}
+	if a.phase == SlotRunning || a.phase == SlotAbandoned {
+		for _, r := range a.Resources {
+			c.use(r)
+		}
+	}
+	switch a.phase {
+	case SlotQueued:
+		c.queued++
+		if s.fits(a) {
+			c.runnable++
+		}
+		if a.place != slotPlaceNone || a.unacked || a.stop != 0 || a.started != 0 {
+			return errors.New("queued, but was started, stopped or reported")
+		}
+	case SlotRunning:
+		if a.place == slotPlaceNone || a.unacked {
+			return errors.New("runs without a place, or was reported")
+		}
+	case SlotAbandoned:
+		if a.place == slotPlaceNone || a.stop == 0 {
+			return errors.New("abandoned without a place, or never stopped")
+		}
+	case SlotFinished:
+		if a.place != slotPlaceNone || !a.unacked {
+			return errors.New("finished, but has a place or nothing to report")
+		}
+	default:
+		return errors.New("has no phase")
+	}
+	if a.blocked && a.place == slotPlaceWaiting {
+		return errors.New("blocked and waiting for its slot")
+	}
+	return nil
+}
+
+func (c *slotCensus) countDue(s *Slots, a *slotAttempt) error {
+	due := a.dueAt(&s.cfg)
+	if due == Never {
+		if a.dueIndex >= 0 {
+			return errors.New("scheduled for nothing")
+		}
+		return nil
+	}
+	c.due++
+	if a.dueIndex < 0 || a.dueIndex >= len(s.due) || s.due[a.dueIndex] != a || a.due != due {
+		return errors.New("not scheduled for what is due")
+	}
+	if a.dueIndex > 0 && s.due.less(a.dueIndex, (a.dueIndex-1)/2) {
+		return errors.New("scheduled behind one that is due later")
+	}
+	return nil
+}
+
+func (c *slotCensus) use(r Resource) {
+	for i := range c.used {
+		if c.used[i].Name == r.Name {
+			c.used[i].Amount += r.Amount
+			return
+		}
+	}
+	c.used = append(c.used, r)
+}

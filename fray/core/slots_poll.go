@@ -1,0 +1,150 @@
+package core
+
+import "time"
+
+// slotsMeanWeight is the share, 1 in so many, of the latest run in the average of run times. It is large
+// enough for a batch of long tasks to end the prefetching before much of it is fetched in vain.
+const slotsMeanWeight = 8
+
+// slotsMeanRounds runs and more at one instant outweigh all before.
+const slotsMeanRounds = 64
+
+// SlotPoll is what a poll for work says.
+type SlotPoll struct {
+	// Seq counts the polls of a session from 1. A poll without an answer keeps its number.
+	Seq uint64
+	// Received is the last poll that was answered.
+	Received uint64
+	// Free is how many slots are free.
+	Free int
+	// Max is how many attempts to lease at most, at least 1.
+	Max int
+}
+
+// NextPoll returns the poll to send now, if any. A poll that was sent and not answered is returned again,
+// whatever room there is, because the controller may have granted attempts to it.
+func (s *Slots) NextPoll(now Time) (poll SlotPoll, ok bool) {
+	s.fold(now)
+	if !s.connected || s.draining {
+		return SlotPoll{}, false
+	}
+	free := s.free()
+	room := s.room(free)
+	if room < 1 && !s.pollSent {
+		return SlotPoll{}, false
+	}
+	s.pollSent = true
+	room = max(room, 1)
+	return SlotPoll{Seq: s.pollSeq, Received: s.receivedPoll, Free: min(free, room), Max: room}, true
+}
+
+// Polls says whether NextPoll would return a poll, as far as that does not depend on runs that ended at this instant.
+func (s *Slots) Polls() bool {
+	return s.connected && !s.draining && (s.pollSent || s.room(s.free()) > 0)
+}
+
+// room returns how many attempts can be taken.
+func (s *Slots) room(free int) int {
+	ahead := s.prefetch()
+	room := free
+	// With every slot busy, half of what waits must be used up first, so that polls come in batches.
+	if free > 0 || s.queue.n <= ahead/2 {
+		room += max(0, ahead-s.queue.n)
+	}
+	return min(room, s.cfg.MaxOutbox-s.all.n, MaxSlots)
+}
+
+// prefetch returns how many attempts should wait beyond the free slots: as many as the slots get through
+// in PrefetchFor and PrefetchBytes hold, and none before anything is known of run times.
+func (s *Slots) prefetch() int {
+	if s.meanRun == 0 {
+		return 0
+	}
+	n := int64(s.cfg.PrefetchFor) * int64(s.cfg.Slots) / int64(s.meanRun)
+	if s.cfg.PrefetchBytes > 0 && s.meanBytes > 0 {
+		n = min(n, int64(s.cfg.PrefetchBytes/s.meanBytes))
+	}
+	return int(min(n, int64(s.cfg.MaxPrefetch)))
+}
+
+// weigh notes how large the inputs of a poll's answer are.
+func (s *Slots) weigh(grants []SlotGrant) {
+	if len(grants) == 0 {
+		return
+	}
+	sum := 0
+	for i := range grants {
+		sum += grants[i].Bytes
+	}
+	s.meanBytes = max(sum/len(grants), s.meanBytes-s.meanBytes/slotsMeanWeight)
+}
+
+// observe notes a run. The runs that end at one instant enter the average together, so that their order there does not
+// matter.
+func (s *Slots) observe(now Time, ran time.Duration) {
+	s.fold(now)
+	s.runs.at = now
+	s.runs.n++
+	s.runs.sum += ran
+}
+
+// fold brings the average up to all instants before now.
+func (s *Slots) fold(now Time) {
+	if s.runs.n == 0 || s.runs.at == now {
+		return
+	}
+	mean := s.runs.sum / time.Duration(s.runs.n)
+	if s.meanRun == 0 {
+		s.meanRun = mean
+	}
+	for range min(s.runs.n, slotsMeanRounds) {
+		s.meanRun += (mean - s.meanRun) / slotsMeanWeight
+	}
+	s.meanRun = max(s.meanRun, 1)
+	s.runs.n, s.runs.sum = 0, 0
+}
+
+// SlotHeld is what a heartbeat says of a worker. The tokens are in the order of their grants.
+type SlotHeld struct {
+	Queued, Running, Finished []Token
+	// ReceivedPoll is the last poll whose answer is part of this.
+	ReceivedPoll uint64
+	Draining     bool
+}
+
+// Held returns the complete set of attempts that the worker owes the controller something about. An
+// abandoned one counts as finished until its report is acknowledged, and not at all after that.
+func (s *Slots) Held() SlotHeld {
+	held := SlotHeld{ReceivedPoll: s.receivedPoll, Draining: s.draining}
+	for a := s.all.head; a != nil; a = a.links[slotLinkAll].next {
+		switch {
+		case a.phase == SlotQueued:
+			held.Queued = append(held.Queued, a.Lease)
+		case a.phase == SlotRunning:
+			held.Running = append(held.Running, a.Lease)
+		case a.unacked:
+			held.Finished = append(held.Finished, a.Lease)
+		}
+	}
+	return held
+}
+
+// SlotView is one attempt as [Slots.Attempts] shows it.
+type SlotView struct {
+	Lease Token
+	Value any
+	Phase SlotPhase
+	// Started is when its function started; 0: not yet, or never.
+	Started Time
+	// Unacked says that its terminal report waits for a verdict.
+	Unacked bool
+}
+
+// Attempts returns every attempt, in the order of their grants.
+func (s *Slots) Attempts() []SlotView {
+	views := make([]SlotView, 0, s.all.n)
+	for a := s.all.head; a != nil; a = a.links[slotLinkAll].next {
+		views = append(views, SlotView{Lease: a.Lease, Value: a.Value, Phase: a.phase, Started: a.started, Unacked: a.unacked})
+	}
+	return views
+}

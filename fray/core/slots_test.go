@@ -1,0 +1,250 @@
+package core_test
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// TestSlotsTranscripts replays testdata/slots: commands, a line of dashes, and the effects that they had. Attempts are
+// named by small letters.
+//
+//	config slots=2 cpu=1000 prefetch=4   make a machine, and register it; also outbox=, bytes=
+//	poll                                 ask what to poll for
+//	grant a b(cpu=5) c(timeout=1s,bytes=9)   answer the poll that was sent last
+//	finish a succeeded | stop a b | block a | unblock a | ack a b
+//	lost 5s | registered a b | drain 30s | advance 20ms
+//	held | counts
+func TestSlotsTranscripts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/slots/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("find transcripts: %v, %d files", err, len(files))
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got strings.Builder
+			script := &slotScript{now: core.Time(time.Hour)}
+			for block := range strings.SplitSeq(strings.TrimSpace(string(want)), "\n\n") {
+				commands, _, isBlock := strings.Cut(block, "\n----")
+				fmt.Fprintf(&got, "%s\n", commands)
+				if isBlock {
+					fmt.Fprint(&got, "----\n")
+					for line := range strings.SplitSeq(commands, "\n") {
+						if !strings.HasPrefix(line, "#") {
+							script.run(t, &got, line)
+						}
+					}
+				}
+				fmt.Fprintln(&got)
+			}
+			out := strings.TrimSuffix(got.String(), "\n")
+			if *update {
+				if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			} else if out != string(want) {
+				t.Errorf("%s differs; read the new behaviour with -update and git diff:\n%s", file, out)
+			}
+		})
+	}
+}
+
+// slotScript runs commands against one machine.
+type slotScript struct {
+	slots *core.Slots
+	now   core.Time
+	poll  uint64
+}
+
+func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
+	t.Helper()
+	verb, rest, _ := strings.Cut(line, " ")
+	args := strings.Fields(rest)
+	switch verb {
+	case "config":
+		s.slots = core.NewSlots(slotConfig(t, args))
+		s.slots.Registered(s.now, nil)
+	case "poll":
+		if poll, ok := s.slots.NextPoll(s.now); ok {
+			s.poll = poll.Seq
+			fmt.Fprintf(out, "poll %d after %d: free=%d max=%d\n", poll.Seq, poll.Received, poll.Free, poll.Max)
+		} else {
+			fmt.Fprintln(out, "no poll")
+		}
+	case "grant":
+		var grants []core.SlotGrant
+		for _, arg := range args {
+			grants = append(grants, slotGrant(t, arg))
+		}
+		s.slots.Grant(s.now, s.poll, grants)
+	case "finish":
+		s.slots.Finish(s.now, slotLease(args[0]), slotOutcome(t, args[1]))
+	case "stop":
+		s.slots.Stop(s.now, slotLeases(args))
+	case "block":
+		s.slots.Block(s.now, slotLease(args[0]))
+	case "unblock":
+		s.slots.Unblock(s.now, slotLease(args[0]))
+	case "ack":
+		for _, lease := range slotLeases(args) {
+			s.slots.Ack(lease)
+		}
+	case "lost":
+		s.slots.SessionLost(s.now, slotDuration(t, args[0]))
+	case "registered":
+		s.slots.Registered(s.now, slotLeases(args))
+	case "drain":
+		s.slots.Drain(s.now, s.now.Add(slotDuration(t, args[0])))
+	case "advance":
+		s.advance(out, s.now.Add(slotDuration(t, args[0])))
+	case "held":
+		held := s.slots.Held()
+		fmt.Fprintf(out, "queued=%s running=%s finished=%s after poll %d\n",
+			slotNames(held.Queued), slotNames(held.Running), slotNames(held.Finished), held.ReceivedPoll)
+	case "counts":
+		c := s.slots.Counts()
+		fmt.Fprintf(out, "free=%d queued=%d running=%d blocked=%d abandoned=%d outbox=%d drained=%t\n",
+			c.Free, c.Queued, c.Running, c.Blocked, c.Abandoned, c.Outbox, s.slots.Drained())
+	default:
+		t.Fatalf("unknown command %q", line)
+	}
+	s.drain(out)
+	if err := s.slots.Check(); err != nil {
+		t.Fatalf("after %q: %v", line, err)
+	}
+}
+
+// advance ticks the machine whenever something is due.
+func (s *slotScript) advance(out *strings.Builder, until core.Time) {
+	start := s.now
+	for s.slots.Deadline() <= until {
+		s.now = max(s.now, s.slots.Deadline())
+		s.slots.Tick(s.now)
+		if effects := s.slots.Effects(); len(effects) > 0 {
+			fmt.Fprintf(out, "after %v:\n", s.now.Sub(start))
+			slotPrint(out, effects)
+		}
+	}
+	s.now = until
+}
+
+func (s *slotScript) drain(out *strings.Builder) { slotPrint(out, s.slots.Effects()) }
+
+func slotPrint(out *strings.Builder, effects []core.SlotEffect) {
+	for _, e := range effects {
+		fmt.Fprintf(out, "  %v %v", e.Kind, e.Value)
+		switch e.Kind {
+		case core.SlotCancel, core.SlotAbandon:
+			fmt.Fprintf(out, " %v", e.Cause)
+		case core.SlotReport:
+			fmt.Fprintf(out, " %v ran=%v", e.Outcome, e.Ran)
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+func slotConfig(t *testing.T, args []string) core.SlotsConfig {
+	t.Helper()
+	cfg := core.SlotsConfig{
+		Slots: 1, MaxOutbox: 100,
+		PrefetchFor: 50 * time.Millisecond, QueueWait: time.Second, StartedAfter: 20 * time.Millisecond, StopGrace: 5 * time.Second,
+	}
+	for _, arg := range args {
+		key, text, _ := strings.Cut(arg, "=")
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch key {
+		case "slots":
+			cfg.Slots = n
+		case "prefetch":
+			cfg.MaxPrefetch = n
+		case "bytes":
+			cfg.PrefetchBytes = n
+		case "outbox":
+			cfg.MaxOutbox = n
+		default:
+			cfg.Resources = append(cfg.Resources, core.Resource{Name: key, Amount: int64(n)})
+		}
+	}
+	return cfg
+}
+
+// slotGrant reads "a", "a(cpu=500)" or "a(timeout=1s)".
+func slotGrant(t *testing.T, text string) core.SlotGrant {
+	t.Helper()
+	text, options, _ := strings.Cut(strings.TrimSuffix(text, ")"), "(")
+	grant := core.SlotGrant{Lease: slotLease(text), Value: text}
+	for option := range strings.SplitSeq(options, ",") {
+		key, value, ok := strings.Cut(option, "=")
+		if !ok {
+			continue
+		}
+		if key == "timeout" {
+			grant.Timeout = slotDuration(t, value)
+			continue
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key == "bytes" {
+			grant.Bytes = int(n)
+			continue
+		}
+		grant.Resources = append(grant.Resources, core.Resource{Name: key, Amount: n})
+	}
+	return grant
+}
+
+func slotLease(text string) core.Token { return core.Token(text[0]) }
+
+func slotLeases(names []string) []core.Token {
+	var leases []core.Token
+	for _, name := range names {
+		leases = append(leases, slotLease(name))
+	}
+	return leases
+}
+
+func slotNames(leases []core.Token) string {
+	var b strings.Builder
+	for _, lease := range leases {
+		b.WriteByte(byte(lease))
+	}
+	return cmp.Or(b.String(), "-")
+}
+
+func slotOutcome(t *testing.T, text string) core.Outcome {
+	t.Helper()
+	for o := core.Started; o <= core.UndecodableOutcome; o++ {
+		if strings.EqualFold(o.String(), text) {
+			return o
+		}
+	}
+	t.Fatalf("unknown outcome %q", text)
+	return 0
+}
+
+func slotDuration(t *testing.T, text string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}

@@ -1,0 +1,158 @@
+package core
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"time"
+)
+
+// TaskNum is a task's number: from 1, in the order in which the scheduler took them. Records in the store
+// are filed under it.
+type TaskNum uint64
+
+// Token names a lease or a session. Its upper 24 bits tell the controller's incarnation, so that one of an
+// earlier incarnation is never mistaken for one of this.
+type Token uint64
+
+const tokenSeqBits = 40
+
+func firstToken(incarnation uint64) Token { return Token(incarnation << tokenSeqBits) }
+
+// SameIncarnation says whether two tokens were given by the same controller incarnation.
+func (t Token) SameIncarnation(u Token) bool { return t>>tokenSeqBits == u>>tokenSeqBits }
+
+// Resource is an amount of one resource, such as 1500 of "cpu".
+type Resource struct {
+	Name   string
+	Amount int64
+}
+
+// Label is a name and its value.
+type Label struct{ Name, Value string }
+
+// Shape is all that scheduling looks at in a task's spec. Tasks of equal shape share one inside the scheduler,
+// so a queued task costs only what is its own.
+type Shape struct {
+	Function string
+	// Sorted by name, names unique.
+	Resources []Resource
+	// Labels that the worker must carry. Sorted by name, names unique.
+	Labels []Label
+	// Higher first.
+	Priority int32
+	// Application failures and timeouts that are tried again.
+	MaxRetries uint32
+	// The delay before retry n (from 0) is min(BackoffCap, BackoffBase * BackoffFactor^n), less up to
+	// BackoffJitter (0 to 1) of itself.
+	BackoffBase, BackoffCap      time.Duration
+	BackoffFactor, BackoffJitter float64
+	// Worker deaths that are survived.
+	MaxWorkerLosses uint32
+	// 0: none.
+	ExecutionTimeout, SchedulingTimeout time.Duration
+}
+
+// The policy where a spec leaves it open.
+const (
+	DefaultMaxWorkerLosses = 3
+	DefaultBackoffBase     = 100 * time.Millisecond
+	DefaultBackoffFactor   = 2.0
+	DefaultBackoffCap      = time.Minute
+	DefaultBackoffJitter   = 0.2
+)
+
+// classKey encodes what decides which workers can run a task.
+func (s *Shape) classKey(b []byte) []byte {
+	b = appendString(b, s.Function)
+	b = binary.AppendUvarint(b, uint64(len(s.Resources)))
+	for _, r := range s.Resources {
+		b = binary.AppendVarint(appendString(b, r.Name), r.Amount)
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Labels)))
+	for _, l := range s.Labels {
+		b = appendString(appendString(b, l.Name), l.Value)
+	}
+	return b
+}
+
+// policyKey encodes the rest.
+func (s *Shape) policyKey(b []byte) []byte {
+	b = binary.AppendVarint(b, int64(s.Priority))
+	b = binary.AppendUvarint(b, uint64(s.MaxRetries))
+	b = binary.AppendUvarint(b, uint64(s.MaxWorkerLosses))
+	for _, d := range []time.Duration{s.BackoffBase, s.BackoffCap, s.ExecutionTimeout, s.SchedulingTimeout} {
+		b = binary.AppendVarint(b, int64(d))
+	}
+	b = binary.AppendUvarint(b, math.Float64bits(s.BackoffFactor))
+	return binary.AppendUvarint(b, math.Float64bits(s.BackoffJitter))
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// backoff is the delay before retry n, from 0, of the task with this number. Chance comes from hashing what the
+// delay is for, so it depends on nothing else that happens.
+func (s *Shape) backoff(seed uint64, task TaskNum, n uint32) time.Duration {
+	if s.BackoffBase <= 0 {
+		return 0 // Nothing times a power that overflowed is not a number.
+	}
+	d := float64(s.BackoffBase) * math.Pow(s.BackoffFactor, float64(n))
+	d = min(d, float64(s.BackoffCap))
+	d -= d * s.BackoffJitter * unit(mix(mix(seed, uint64(task)), uint64(n)))
+	return time.Duration(max(d, 0))
+}
+
+// mix hashes two words into one (the finalizer of SplitMix64, Steele, Lea and Flood, OOPSLA 2014).
+func mix(a, b uint64) uint64 {
+	z := a ^ (b+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// unit maps a hash to [0, 1).
+func unit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
+
+// shape is an interned Shape.
+type shape struct {
+	Shape
+	key   string
+	class *class
+	refs  int
+}
+
+// intern returns the shared copy of s and counts a reference to it, or nil where the bound on classes is reached.
+func (c *Scheduler) intern(s *Shape) *shape {
+	c.keyBuf = s.classKey(c.keyBuf[:0])
+	n := len(c.keyBuf)
+	c.keyBuf = s.policyKey(c.keyBuf)
+	if sh := c.shapes[string(c.keyBuf)]; sh != nil {
+		sh.refs++
+		return sh
+	}
+	cl := c.classByKey[string(c.keyBuf[:n])]
+	if cl == nil {
+		if len(c.classByKey) >= c.cfg.MaxClasses {
+			return nil
+		}
+		cl = c.addClass(string(c.keyBuf[:n]), s)
+	}
+	sh := &shape{Shape: *s, key: string(c.keyBuf), class: cl, refs: 1}
+	sh.Resources, sh.Labels = slices.Clone(s.Resources), slices.Clone(s.Labels)
+	cl.shapes++
+	c.shapes[sh.key] = sh
+	return sh
+}
+
+// release drops a reference to a shape.
+func (c *Scheduler) release(sh *shape) {
+	if sh.refs--; sh.refs > 0 {
+		return
+	}
+	delete(c.shapes, sh.key)
+	if sh.class.shapes--; sh.class.shapes == 0 {
+		c.removeClass(sh.class)
+	}
+}

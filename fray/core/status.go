@@ -1,0 +1,136 @@
+package core
+
+// Status is where a task stands.
+type Status uint8
+
+// A task is born Pending. Completed, Failed and Cancelled are terminal and absorb.
+const (
+	Pending Status = iota + 1
+	Leased
+	Running
+	Completed
+	Failed
+	Cancelled
+	statusCount
+)
+
+var statusNames = [statusCount]string{"NONE", "PENDING", "LEASED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"}
+
+func (s Status) String() string { return name(statusNames[:], s) }
+
+// Terminal says whether a task in s has ended for good.
+func (s Status) Terminal() bool { return s == Completed || s == Failed || s == Cancelled }
+
+// Statuses lists every status, in the order of a task's life.
+func Statuses() []Status { return []Status{Pending, Leased, Running, Completed, Failed, Cancelled} }
+
+// transitions is the one table of legal moves; setStatus refuses any other.
+// Status 0 stands for a task that is not there yet.
+var transitions = [statusCount][statusCount]bool{
+	0:       {Pending: true},
+	Pending: {Leased: true, Failed: true, Cancelled: true},
+	// Back to Pending: its delivery failed, its worker died, or it will be tried again.
+	Leased:  {Pending: true, Running: true, Completed: true, Failed: true, Cancelled: true},
+	Running: {Pending: true, Completed: true, Failed: true, Cancelled: true},
+}
+
+// Legal says whether a task may move from one status to another.
+func Legal(from, to Status) bool {
+	return from < statusCount && to < statusCount && transitions[from][to]
+}
+
+// PendingReason says what a pending task waits for.
+type PendingReason uint8
+
+// Blocked and Recovering are kept for inputs and restarts; see DESIGN.
+const (
+	Ready PendingReason = iota + 1
+	Blocked
+	Backoff
+	NoEligibleWorker
+	Recovering
+	pendingReasonCount
+)
+
+var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING"}
+
+func (r PendingReason) String() string { return name(pendingReasonNames[:], r) }
+
+// FailureReason says why a failed task failed.
+type FailureReason uint8
+
+// A task that did not fail has reason 0.
+const (
+	Application FailureReason = iota + 1
+	Timeout
+	WorkerLost
+	SchedulingTimeout
+	DependencyFailed
+	Undecodable
+	failureReasonCount
+)
+
+var failureReasonNames = [failureReasonCount]string{
+	"NONE", "APPLICATION", "TIMEOUT", "WORKER_LOST", "SCHEDULING_TIMEOUT", "DEPENDENCY_FAILED", "UNDECODABLE",
+}
+
+func (r FailureReason) String() string { return name(failureReasonNames[:], r) }
+
+// Outcome is what a worker says of an attempt.
+type Outcome uint8
+
+// All but Started end the attempt.
+const (
+	Started Outcome = iota + 1
+	Succeeded
+	FailedOutcome
+	TimedOut
+	Stopped
+	Returned
+	UndecodableOutcome
+	outcomeCount
+)
+
+var outcomeNames = [outcomeCount]string{
+	"NONE", "STARTED", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "RETURNED", "UNDECODABLE",
+}
+
+func (o Outcome) String() string { return name(outcomeNames[:], o) }
+
+// Verdict is what a report was worth.
+type Verdict uint8
+
+// Every reported item gets one of these.
+const (
+	Accepted Verdict = iota + 1
+	Duplicate
+	Stale
+	verdictCount
+)
+
+var verdictNames = [verdictCount]string{"NONE", "ACCEPTED", "DUPLICATE", "STALE"}
+
+func (v Verdict) String() string { return name(verdictNames[:], v) }
+
+// CancelVerdict is what a cancellation found.
+type CancelVerdict uint8
+
+// Each cancelled id gets one of these.
+const (
+	CancelDone CancelVerdict = iota + 1
+	CancelStopping
+	CancelAlreadyTerminal
+	CancelNotFound
+	cancelVerdictCount
+)
+
+var cancelVerdictNames = [cancelVerdictCount]string{"NONE", "CANCELLED", "STOPPING", "ALREADY_TERMINAL", "NOT_FOUND"}
+
+func (v CancelVerdict) String() string { return name(cancelVerdictNames[:], v) }
+
+func name[T ~uint8](names []string, v T) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return "UNKNOWN"
+}

@@ -1,0 +1,145 @@
+package core
+
+import "math"
+
+func (e *Submit) apply(c *Scheduler) {
+	r := SubmitReply{Results: make([]SubmitResult, len(e.Tasks))}
+	var lastShape *Shape
+	var last *shape
+	for i := range e.Tasks {
+		n := &e.Tasks[i]
+		if t := c.tasks[n.ID]; t != nil {
+			r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitExisting}
+			if t.job.id != e.Job {
+				r.Results[i].Verdict = SubmitOtherJob
+			}
+			continue
+		}
+		if c.full(e.Job, len(n.Spec)) {
+			r.Results[i].Verdict = SubmitFull
+			r.RetryAfter = c.cfg.RetryHint
+			c.stats.Refused++
+			continue
+		}
+		sh := last
+		if n.Shape == lastShape && last != nil {
+			last.refs++
+		} else if sh = c.intern(n.Shape); sh == nil {
+			r.Results[i].Verdict = SubmitTooManyClasses
+			c.stats.Refused++
+			continue
+		}
+		lastShape, last = n.Shape, sh
+		r.Results[i] = SubmitResult{Task: c.admit(e.Job, n, sh).num, Verdict: SubmitCreated}
+	}
+	c.reply(e.Call, r)
+}
+
+// full says whether there is no room for one more task.
+func (c *Scheduler) full(jobID string, size int) bool {
+	open := c.counts[Pending] + c.counts[Leased] + c.counts[Running]
+	return open >= c.cfg.MaxOpenTasks ||
+		c.queuedBytes+int64(size) > c.cfg.MaxQueuedBytes ||
+		c.jobs[jobID] == nil && len(c.jobs) >= c.cfg.MaxJobs
+}
+
+func (c *Scheduler) admit(jobID string, n *NewTask, sh *shape) *task {
+	t := c.log.add()
+	t.id, t.shape, t.job, t.submitted = n.ID, sh, c.job(jobID), c.now
+	t.size = uint32(min(len(n.Spec), math.MaxUint32)) //nolint:gosec // Bounded by min.
+	c.setStatus(t, Pending)
+	c.tasks[t.id] = t
+	t.job.tasks++
+	t.job.open++
+	c.queuedBytes += int64(t.size)
+	c.stats.Submitted++
+	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: jobID, Data: n.Spec})
+	c.queue(t, false)
+	return t
+}
+
+// queue makes a pending task ready, under its scheduling timeout until it first starts.
+func (c *Scheduler) queue(t *task, front bool) {
+	c.pushReady(t, front)
+	if d := t.shape.SchedulingTimeout; d > 0 && !t.started {
+		t.timer = c.timers.add(&timer{at: t.submitted.Add(d), kind: timerTask, task: t})
+	}
+}
+
+func (c *Scheduler) job(id string) *job {
+	j := c.jobs[id]
+	if j == nil {
+		j = &job{id: id}
+		c.jobs[id] = j
+	}
+	return j
+}
+
+// dropJob forgets a job that has nothing left.
+func (c *Scheduler) dropJob(j *job) {
+	if j.tasks == 0 && len(j.watchers) == 0 && len(j.done) == 0 {
+		delete(c.jobs, j.id)
+	}
+}
+
+// finish ends a task for good.
+func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result []byte) {
+	if t.status == Pending && t.pending == Ready {
+		c.removeReady(t)
+	}
+	c.timers.cancel(t.timer)
+	t.timer = nil
+	if t.run != nil {
+		t.run.lease = nil
+	}
+	c.setStatus(t, status)
+	t.pending, t.reason, t.since = 0, reason, c.now
+	c.queuedBytes -= int64(t.size)
+	t.size += uint32(min(len(result), math.MaxUint32/2)) //nolint:gosec // Bounded by min.
+	c.retired.pushBack(t)
+	c.retiredBytes += int64(t.size)
+	t.job.open--
+	t.job.done = append(t.job.done, t)
+	c.markJob(t.job)
+	v := c.view(t)
+	c.out.Records = append(c.out.Records, Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: v})
+	ws := c.awaiters[t]
+	for len(ws) > 0 {
+		w := ws[0]
+		c.unpark(w)
+		c.reply(w.call, TaskReply{View: v})
+		ws = c.awaiters[t]
+	}
+}
+
+// forgetOld drops ended tasks past their retention, and the oldest while there are too many.
+func (c *Scheduler) forgetOld() {
+	for t := c.retired.head; t != nil; t = c.retired.head {
+		expired := t.since.Add(c.cfg.Retention) <= c.now
+		if !expired && c.retired.size <= c.cfg.MaxRetained && c.retiredBytes <= c.cfg.MaxRetainedBytes {
+			return
+		}
+		c.stats.Forgotten++
+		if !expired {
+			c.stats.ForgottenTooEarly++
+		}
+		c.forget(t)
+	}
+}
+
+func (c *Scheduler) forget(t *task) {
+	c.retired.remove(t)
+	c.retiredBytes -= int64(t.size)
+	c.counts[t.status]--
+	delete(c.tasks, t.id)
+	c.log.remove(t)
+	// Tasks of a job are forgotten in the order in which they ended.
+	j := t.job
+	j.done[0] = nil
+	j.done = j.done[1:]
+	j.doneBase++
+	j.tasks--
+	c.dropJob(j)
+	c.release(t.shape)
+	c.out.Records = append(c.out.Records, Record{Kind: RecordForget, Task: t.num})
+}

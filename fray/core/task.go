@@ -1,0 +1,153 @@
+package core
+
+import (
+	"fmt"
+	"time"
+)
+
+// task is kept small: a million may be queued. What only a leased task needs hangs off run.
+type task struct {
+	num   TaskNum
+	id    string
+	shape *shape
+	job   *job
+	// Neighbours in a ready queue while it is ready, in Scheduler.retired once it is terminal.
+	next, prev *task
+	run        *run
+	// The end of a backoff, or the scheduling timeout.
+	timer     *timer
+	submitted Time
+	// Since when it is ready; when it ended.
+	since Time
+	// Encoded size of its spec; of spec and result once it is terminal. Bytes.
+	size    uint32
+	status  Status
+	pending PendingReason
+	reason  FailureReason
+	// An attempt of it has started, or is charged for.
+	started         bool
+	cancelRequested bool
+	// The scheduler knows it no longer; a lease that outlived it may.
+	forgotten bool
+}
+
+// run is what a task has been through at workers.
+type run struct {
+	// The current attempt's.
+	lease *lease
+	// Of the last attempt whose end was accepted from a report.
+	lastToken  Token
+	workerID   string
+	leasedAt   Time
+	attempts   uint32
+	failures   uint32
+	losses     uint32
+	deliveries uint32
+}
+
+// lease is an attempt at a worker. It outlives its hold on the task when the task moves on without it: capacity
+// is freed only when the worker confirms that the attempt is over.
+type lease struct {
+	token   Token
+	attempt uint32
+	task    *task
+	session *session
+	// Neighbours among the session's leases, in the order of their grant.
+	next, prev *lease
+	pollSeq    uint64
+	grantedAt  Time
+	runningAt  Time
+	timer      *timer
+	// The heartbeat that last listed it.
+	seenSeq uint64
+	// Granted ahead of a free slot, and not known to run.
+	ahead bool
+	// The worker is asked to stop it; told once that was said.
+	stopping, stopTold bool
+}
+
+func (l *lease) current() bool { return l.task.run.lease == l }
+
+// ran is how long the attempt has run by now, as far as the worker has said.
+func (l *lease) ran(now Time) time.Duration {
+	if l.runningAt == 0 {
+		return 0
+	}
+	return now.Sub(l.runningAt)
+}
+
+// mayHaveStarted says whether the worker's death is charged to the task.
+func (l *lease) mayHaveStarted() bool { return !l.ahead || l.runningAt != 0 }
+
+// job is what tasks of one job share.
+type job struct {
+	id string
+	// Tasks of it that the scheduler knows, and of these the ones that are not terminal.
+	tasks, open int
+	// Those that are ready.
+	ready int
+	// When it was last served, or joined the round, in Scheduler.serveSeq.
+	served uint64
+	// Ended tasks in the order in which they ended; the first is number doneBase.
+	done     []*task
+	doneBase uint64
+	watchers []*wait
+	// It is in Scheduler.dirtyJobs.
+	dirty bool
+}
+
+// View is a task as it stands. It shares no memory with the scheduler.
+type View struct {
+	Num             TaskNum
+	ID              string
+	Job             string
+	Function        string
+	Status          Status
+	Pending         PendingReason
+	Reason          FailureReason
+	Attempts        uint32
+	MaxAttempts     uint32
+	Failures        uint32
+	Losses          uint32
+	Deliveries      uint32
+	WorkerID        string
+	Priority        int32
+	Submitted       Time
+	LeasedAt        Time
+	Finished        Time
+	CancelRequested bool
+}
+
+func (c *Scheduler) view(t *task) View {
+	v := View{
+		Num: t.num, ID: t.id, Job: t.job.id, Function: t.shape.Function, Status: t.status, Reason: t.reason,
+		MaxAttempts: t.shape.MaxRetries + 1, Priority: t.shape.Priority, Submitted: t.submitted,
+		CancelRequested: t.cancelRequested && !t.status.Terminal(),
+	}
+	if t.status == Pending {
+		v.Pending = t.pending
+		if t.pending == Ready && t.shape.class.eligible == 0 {
+			v.Pending = NoEligibleWorker
+		}
+	}
+	if t.status.Terminal() {
+		v.Finished = t.since
+	}
+	if r := t.run; r != nil {
+		v.Attempts, v.Failures, v.Losses, v.Deliveries = r.attempts, r.failures, r.losses, r.deliveries
+		v.WorkerID, v.LeasedAt = r.workerID, r.leasedAt
+	}
+	return v
+}
+
+// setStatus makes a legal move; any other is a bug of ours.
+func (c *Scheduler) setStatus(t *task, to Status) {
+	if !Legal(t.status, to) {
+		panic(fmt.Sprintf("core: task %s may not go from %v to %v", t.id, t.status, to))
+	}
+	if t.status != 0 {
+		c.counts[t.status]--
+	}
+	t.status = to
+	c.counts[to]++
+}

@@ -1,0 +1,89 @@
+package core
+
+import "container/heap"
+
+type timerKind uint8
+
+const (
+	timerTask     timerKind = iota + 1 // a backoff ends, or the scheduling timeout strikes
+	timerLease                         // the execution timeout's second line, or the end of a stop's grace
+	timerSession                       // the session's TTL
+	timerDelivery                      // nobody confirmed the session's last grant
+	timerPenalty                       // a session's back-off ends
+	timerWait                          // a parked call has waited long enough
+)
+
+// timer is an alarm for one of its owners. Timers of one instant fire in the order in which they were set.
+type timer struct {
+	at      Time
+	seq     uint64
+	index   int
+	kind    timerKind
+	task    *task
+	lease   *lease
+	session *session
+	wait    *wait
+}
+
+// timers is a heap by time.
+type timers struct {
+	heap []*timer
+	seq  uint64
+}
+
+func (h *timers) Len() int { return len(h.heap) }
+
+func (h *timers) Less(i, j int) bool {
+	a, b := h.heap[i], h.heap[j]
+	return a.at < b.at || a.at == b.at && a.seq < b.seq
+}
+
+func (h *timers) Swap(i, j int) {
+	h.heap[i], h.heap[j] = h.heap[j], h.heap[i]
+	h.heap[i].index, h.heap[j].index = i, j
+}
+
+// Push is for container/heap.
+func (h *timers) Push(x any) {
+	t := x.(*timer) //nolint:errcheck // Only timers are pushed.
+	t.index = len(h.heap)
+	h.heap = append(h.heap, t)
+}
+
+// Pop is for container/heap.
+func (h *timers) Pop() any {
+	n := len(h.heap) - 1
+	t := h.heap[n]
+	h.heap[n] = nil
+	h.heap = h.heap[:n]
+	t.index = -1
+	return t
+}
+
+func (h *timers) add(t *timer) *timer {
+	h.seq++
+	t.seq = h.seq
+	heap.Push(h, t)
+	return t
+}
+
+func (h *timers) reset(t *timer, at Time) {
+	h.seq++
+	t.at, t.seq = at, h.seq
+	heap.Fix(h, t.index)
+}
+
+// cancel takes t out; a nil or fired timer is left alone.
+func (h *timers) cancel(t *timer) {
+	if t != nil && t.index >= 0 {
+		heap.Remove(h, t.index)
+	}
+}
+
+// due takes out the first timer at or before now, or returns nil.
+func (h *timers) due(now Time) *timer {
+	if len(h.heap) == 0 || h.heap[0].at > now {
+		return nil
+	}
+	return heap.Pop(h).(*timer) //nolint:errcheck // Only timers are pushed.
+}

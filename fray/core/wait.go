@@ -1,0 +1,92 @@
+package core
+
+import "container/list"
+
+type waitKind uint8
+
+const (
+	waitPoll waitKind = iota + 1
+	waitBeat
+	waitAwait
+	waitWatch
+)
+
+// wait is a call that is not answered yet.
+type wait struct {
+	call    CallID
+	kind    waitKind
+	timer   *timer
+	session *session
+	// A poll's place among the polls, and what it asked for.
+	place     *list.Element
+	seq       uint64
+	free, max int
+	until     Time
+	task      *task
+	// A watch's.
+	job    *job
+	cursor uint64
+}
+
+// park files a wait and sets its alarm.
+func (c *Scheduler) park(w *wait) *wait {
+	c.waits[w.call] = w
+	w.timer = c.timers.add(&timer{at: w.until, kind: timerWait, wait: w})
+	return w
+}
+
+// unpark takes a wait out of everything that refers to it. The caller answers it, if anybody listens.
+func (c *Scheduler) unpark(w *wait) {
+	delete(c.waits, w.call)
+	c.timers.cancel(w.timer)
+	switch w.kind {
+	case waitPoll:
+		w.session.poll = nil
+		c.polls.Remove(w.place)
+	case waitBeat:
+		w.session.beat = nil
+	case waitAwait:
+		rest := removeWait(c.awaiters[w.task], w)
+		if len(rest) == 0 {
+			delete(c.awaiters, w.task)
+		} else {
+			c.awaiters[w.task] = rest
+		}
+	case waitWatch:
+		w.job.watchers = removeWait(w.job.watchers, w)
+		c.dropJob(w.job)
+	}
+}
+
+func removeWait(ws []*wait, w *wait) []*wait {
+	for i, x := range ws {
+		if x == w {
+			copy(ws[i:], ws[i+1:])
+			ws[len(ws)-1] = nil
+			return ws[:len(ws)-1]
+		}
+	}
+	return ws
+}
+
+// expireWait answers a wait that was in vain.
+func (c *Scheduler) expireWait(w *wait) {
+	switch w.kind {
+	case waitPoll:
+		c.unpark(w)
+		c.reply(w.call, PollReply{})
+	case waitBeat:
+		c.answerBeat(w.session)
+	case waitAwait:
+		c.unpark(w)
+		c.reply(w.call, TaskReply{View: c.view(w.task)})
+	case waitWatch:
+		c.answerWatch(w)
+	}
+}
+
+func (e *Forsake) apply(c *Scheduler) {
+	if w := c.waits[e.Call]; w != nil {
+		c.unpark(w)
+	}
+}

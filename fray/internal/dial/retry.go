@@ -1,0 +1,149 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/internal/wire"
+)
+
+// Defaults of a Policy.
+const (
+	DefaultBase           = 50 * time.Millisecond
+	DefaultCap            = 5 * time.Second
+	DefaultAttemptTimeout = 10 * time.Second
+)
+
+// maxTornReplies is how many replies in a row may arrive that cannot be read before Do gives up: what sends them is
+// then no controller.
+const maxTornReplies = 10
+
+// Policy says how a call is repeated. Its zero value needs nothing but Rand.
+type Policy struct {
+	// Base bounds the delay before the second attempt; the bound doubles with each attempt. 0: DefaultBase.
+	Base time.Duration
+	// Cap bounds the delay before any attempt, except that a server's hint is always waited for. 0: DefaultCap.
+	Cap time.Duration
+	// AttemptTimeout is the deadline of each attempt. 0: DefaultAttemptTimeout.
+	AttemptTimeout time.Duration
+	// Rand is the source of jitter. Nil: every delay is at its bound.
+	Rand *Rand
+	// OnRetry is called before each delay with what the attempt failed with. It may be nil.
+	OnRetry func(err error, delay time.Duration)
+}
+
+// Do calls fn until it succeeds, fails for good, or ctx is done, and returns fn's last error, or the cause of ctx if fn
+// has none to tell. It repeats an attempt that failed with
+//
+//   - UNAVAILABLE, which is also what an unreachable server is;
+//   - RESOURCE_EXHAUSTED, after the server's hint at least;
+//   - DEADLINE_EXCEEDED, or anything else once the attempt's own deadline has passed;
+//   - a reply that was torn on its way, ten times in a row at most;
+//
+// and nothing else. The delay is chosen evenly between 0 and a bound that doubles ("full jitter", M. Brooker,
+// Exponential Backoff And Jitter, 2015).
+func Do(ctx context.Context, p Policy, fn func(ctx context.Context) error) error {
+	timeout := p.AttemptTimeout
+	if timeout <= 0 {
+		timeout = DefaultAttemptTimeout
+	}
+	torn := 0
+	for n := 0; ; n++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		attempt, cancel := context.WithTimeout(ctx, timeout)
+		err := fn(attempt)
+		expired := attempt.Err() != nil
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		torn++
+		switch {
+		case expired, isTransient(err):
+			torn = 0
+		case isTorn(err) && torn < maxTornReplies:
+		default:
+			return err
+		}
+		_, hint := wire.Info(err)
+		delay := max(p.Delay(n), hint)
+		if p.OnRetry != nil {
+			p.OnRetry(err, delay)
+		}
+		if !Sleep(ctx, delay) {
+			return err
+		}
+	}
+}
+
+// Delay is the backoff after attempt n, from 0.
+func (p Policy) Delay(n int) time.Duration {
+	base, bound := p.Base, p.Cap
+	if base <= 0 {
+		base = DefaultBase
+	}
+	if bound <= 0 {
+		bound = DefaultCap
+	}
+	for range n {
+		if base >= bound/2 {
+			base = bound
+			break
+		}
+		base *= 2
+	}
+	base = min(base, bound)
+	if p.Rand == nil {
+		return base
+	}
+	return p.Rand.Duration(base)
+}
+
+func isTransient(err error) bool {
+	switch connect.CodeOf(err) {
+	case connect.CodeUnavailable, connect.CodeResourceExhausted, connect.CodeDeadlineExceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// isTorn says whether err is what a reply that was cut or reset on its way looks like. Connect has no one code for
+// it, but such errors are its own and never the server's.
+func isTorn(err error) bool {
+	if connect.IsWireError(err) {
+		return false
+	}
+	var network net.Error
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return true
+	}
+	switch connect.CodeOf(err) {
+	case connect.CodeInvalidArgument, // a message that does not parse
+		connect.CodeCanceled: // a write to a closed connection
+		return true
+	default:
+		return false
+	}
+}
+
+// Sleep waits for d, or returns false as soon as ctx is done.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

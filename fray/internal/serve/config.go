@@ -1,0 +1,56 @@
+package serve
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Defaults of a Config.
+const (
+	DefaultShutdownGrace   = 5 * time.Second
+	DefaultMaxRequestBytes = 72 << 20 // a payload of 64 MiB and what surrounds it
+)
+
+// Config says what a Server serves, and where.
+type Config struct {
+	// Address is where to listen, such as "127.0.0.1:7070". Port 0 picks a free one. Unused with Listener.
+	Address string
+	// Listener is where to listen in place of Address. Run closes it.
+	Listener net.Listener
+	// Services are mounted in this order.
+	Services []Service
+	// Unvalidated are the procedures, such as "/fray.v1.ControllerService/SubmitTasks", whose handlers check requests
+	// by themselves, because they carry so much that the validating interceptor would show.
+	Unvalidated []string
+	// Checker answers gRPC health checks until the server shuts down, and NOT_SERVING after that. Nil: every
+	// service is SERVING.
+	Checker grpchealth.Checker
+	// HandlerOptions come after the server's own, so that their interceptors see validated requests.
+	HandlerOptions []connect.HandlerOption
+	// Middleware wraps everything, the first outermost.
+	Middleware []func(http.Handler) http.Handler
+	// MaxRequestBytes bounds one request message. 0: DefaultMaxRequestBytes.
+	MaxRequestBytes int
+	// ShutdownGrace is how long requests may take to end once the server shuts down. 0: DefaultShutdownGrace.
+	ShutdownGrace time.Duration
+	// Registerer takes the metrics of the calls; servers in one program may share it. Nil: there are none.
+	Registerer prometheus.Registerer
+	// Gatherer is what /metrics shows. Nil: there is no /metrics.
+	Gatherer prometheus.Gatherer
+	// Logger is told of bugs: panics, and errors that are no *connect.Error. Nil: nobody is.
+	Logger *slog.Logger
+}
+
+// Service is one Connect service.
+type Service struct {
+	// Name is the service's full name, such as "fray.v1.WorkerService".
+	Name string
+	// New makes the handler and says where to mount it, as generated constructors do.
+	New func(...connect.HandlerOption) (path string, handler http.Handler)
+}

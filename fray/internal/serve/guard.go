@@ -1,0 +1,94 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/validate"
+)
+
+// errInternal is all that a caller learns of a bug.
+var errInternal = errors.New("internal error: the server's log has the cause")
+
+// validator checks requests against the rules of their schemas. INVALID_ARGUMENT carries the violations.
+type validator struct {
+	connect.Interceptor
+
+	// Procedures that pass unchecked.
+	except []string
+}
+
+func newValidator(except []string) connect.Interceptor {
+	return &validator{Interceptor: validate.NewInterceptor(), except: except}
+}
+
+// WrapUnary implements connect.Interceptor.
+func (v *validator) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	checked := v.Interceptor.WrapUnary(next)
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		if slices.Contains(v.except, req.Spec().Procedure) {
+			return next(ctx, req)
+		}
+		return checked(ctx, req)
+	}
+}
+
+// guard turns panics, and errors that nobody gave a code, into INTERNAL without their text, and logs them.
+type guard struct{ logger *slog.Logger }
+
+// WrapUnary implements connect.Interceptor.
+func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				res, err = nil, g.recovered(ctx, req.Spec(), p)
+			}
+		}()
+		res, err = next(ctx, req)
+		return res, g.coded(ctx, req.Spec(), err)
+	}
+}
+
+// WrapStreamingHandler implements connect.Interceptor.
+func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = g.recovered(ctx, conn.Spec(), p)
+			}
+		}()
+		return g.coded(ctx, conn.Spec(), next(ctx, conn))
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor; a server makes no calls.
+func (*guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+func (g *guard) recovered(ctx context.Context, spec connect.Spec, p any) error {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p) // net/http's own way to cut a connection
+	}
+	g.logger.ErrorContext(ctx, "handler panicked", "procedure", spec.Procedure, "panic", p, "stack", string(debug.Stack()))
+	return connect.NewError(connect.CodeInternal, errInternal)
+}
+
+func (g *guard) coded(ctx context.Context, spec connect.Spec, err error) error {
+	var coded *connect.Error
+	switch {
+	case err == nil, errors.As(err, &coded):
+		return err
+	case errors.Is(err, context.Canceled):
+		return connect.NewError(connect.CodeCanceled, context.Canceled)
+	case errors.Is(err, context.DeadlineExceeded):
+		return connect.NewError(connect.CodeDeadlineExceeded, context.DeadlineExceeded)
+	}
+	g.logger.ErrorContext(ctx, "handler returned an error without a code", "procedure", spec.Procedure, "error", err)
+	return connect.NewError(connect.CodeInternal, errInternal)
+}

@@ -1,0 +1,194 @@
+// Package serve puts Connect services on one port: HTTP/1.1 and HTTP/2 without TLS, hence Connect, gRPC and
+// gRPC-Web; gRPC health and reflection; and /metrics.
+//
+//	server, err := serve.New(serve.Config{
+//		Address:  "127.0.0.1:0",
+//		Services: []serve.Service{{Name: frayv1connect.WorkerServiceName, New: mount}},
+//		Logger:   logger,
+//	})
+//	if err := server.Listen(ctx); err != nil { ... }
+//	logger.Info("listening", "url", server.URL())
+//	return server.Run(ctx)
+//
+// Every request is validated against the rules in its schema, counted and timed; a panic becomes INTERNAL.
+// Whoever has no use for a listener takes [Server.Handler] alone.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+	"connectrpc.com/grpcreflect"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Bounds of a server. There is none for reading a body or writing an answer, for a long poll has none.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	maxStreams        = 4096 // requests at a time on one HTTP/2 connection
+	pingAfter         = 15 * time.Second
+	pingTimeout       = 10 * time.Second
+	// compressMinBytes leaves small answers alone: they cost more to compress than to send.
+	compressMinBytes = 1 << 10
+)
+
+// Server serves what its Config says. Its methods are safe for concurrent use once Listen has returned.
+type Server struct {
+	cfg      Config
+	handler  http.Handler
+	listener net.Listener
+	leaving  atomic.Bool
+}
+
+// New builds the handlers. It does not listen yet.
+func New(cfg Config) (*Server, error) {
+	if len(cfg.Services) == 0 {
+		return nil, errors.New("no service to serve: set Services")
+	}
+	if cfg.ShutdownGrace <= 0 {
+		cfg.ShutdownGrace = DefaultShutdownGrace
+	}
+	if cfg.MaxRequestBytes <= 0 {
+		cfg.MaxRequestBytes = DefaultMaxRequestBytes
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{cfg: cfg}
+	metrics, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	s.handler = s.mount(metrics)
+	return s, nil
+}
+
+func (s *Server) mount(metrics *metrics) http.Handler {
+	options := append([]connect.HandlerOption{
+		connect.WithReadMaxBytes(s.cfg.MaxRequestBytes),
+		connect.WithCompressMinBytes(compressMinBytes),
+		connect.WithInterceptors(metrics, &guard{logger: s.cfg.Logger}, newValidator(s.cfg.Unvalidated)),
+	}, s.cfg.HandlerOptions...)
+	mux := http.NewServeMux()
+	names := make([]string, 0, len(s.cfg.Services))
+	for _, service := range s.cfg.Services {
+		mux.Handle(service.New(options...))
+		names = append(names, service.Name)
+	}
+	checker := s.cfg.Checker
+	if checker == nil {
+		checker = grpchealth.NewStaticChecker(names...)
+	}
+	reflector := grpcreflect.NewStaticReflector(append(names, grpchealth.HealthV1ServiceName)...)
+	mux.Handle(grpchealth.NewHandler(&leavingChecker{Checker: checker, leaving: &s.leaving}))
+	mux.Handle(grpcreflect.NewHandlerV1(reflector))
+	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+	if s.cfg.Gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{}))
+	}
+	var handler http.Handler = mux
+	for i := len(s.cfg.Middleware) - 1; i >= 0; i-- {
+		handler = s.cfg.Middleware[i](handler)
+	}
+	return handler
+}
+
+// Handler returns all that the server serves.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Listen opens the listener, unless it is open, after which Addr and URL are known and calls wait for Run.
+func (s *Server) Listen(ctx context.Context) error {
+	if s.listener == nil {
+		s.listener = s.cfg.Listener
+	}
+	if s.listener != nil {
+		return nil
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", s.cfg.Address)
+	if err != nil {
+		return fmt.Errorf("listen on %q: %w", s.cfg.Address, err)
+	}
+	s.listener = listener
+	return nil
+}
+
+// Addr returns where the server listens, after Listen.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// URL returns the base URL for calls from this machine, after Listen.
+func (s *Server) URL() string {
+	host, port, err := net.SplitHostPort(s.Addr().String())
+	if err != nil {
+		return "http://" + s.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// Run serves until ctx is done. Then it takes no more connections, waits for the requests that are under way
+// for the shutdown grace at most, cuts off the others, and returns nil once every connection is closed.
+func (s *Server) Run(ctx context.Context) error {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve on %v: %w", s.listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.leaving.Store(true)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
+	defer cancel()
+	err := server.Shutdown(bounded)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+	}
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	if err != nil {
+		return fmt.Errorf("shut down: %w", err)
+	}
+	return nil
+}
+
+// leavingChecker says NOT_SERVING once the server shuts down.
+type leavingChecker struct {
+	grpchealth.Checker
+
+	leaving *atomic.Bool
+}
+
+func (c *leavingChecker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+	if c.leaving.Load() {
+		return &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}, nil
+	}
+	return c.Checker.Check(ctx, req)
+}

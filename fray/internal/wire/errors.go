@@ -1,0 +1,102 @@
+// Package wire is the border between Fray's messages and its core: the one place where an error becomes a Connect
+// code, and where a specification becomes what the scheduler looks at.
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/core"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Reasons are the machine-readable part of Fray's errors. They are wire format.
+const (
+	ReasonInvalid       = "INVALID"
+	ReasonUnknownTask   = "UNKNOWN_TASK"
+	ReasonUnknownWorker = "UNKNOWN_WORKER"
+	ReasonSpecDiffers   = "SPEC_DIFFERS"
+	ReasonSessionStale  = "SESSION_STALE"
+	ReasonCursorAhead   = "CURSOR_AHEAD"
+	ReasonQueueFull     = "QUEUE_FULL"
+	ReasonTooMany       = "TOO_MANY"
+	ReasonSuperseded    = "SUPERSEDED"
+	ReasonShuttingDown  = "SHUTTING_DOWN"
+	ReasonBug           = "BUG"
+)
+
+// codes gives each reason its Connect code.
+var codes = map[string]connect.Code{
+	ReasonInvalid:       connect.CodeInvalidArgument,
+	ReasonUnknownTask:   connect.CodeNotFound,
+	ReasonUnknownWorker: connect.CodeNotFound,
+	ReasonSpecDiffers:   connect.CodeAlreadyExists,
+	ReasonSessionStale:  connect.CodeFailedPrecondition,
+	ReasonCursorAhead:   connect.CodeFailedPrecondition,
+	ReasonQueueFull:     connect.CodeResourceExhausted,
+	ReasonTooMany:       connect.CodeResourceExhausted,
+	ReasonSuperseded:    connect.CodeAborted,
+	ReasonShuttingDown:  connect.CodeUnavailable,
+	ReasonBug:           connect.CodeInternal,
+}
+
+// coreReasons maps the core's errors.
+var coreReasons = []struct {
+	err    error
+	reason string
+}{
+	{core.ErrSessionStale, ReasonSessionStale},
+	{core.ErrUnknownTask, ReasonUnknownTask},
+	{core.ErrUnknownWorker, ReasonUnknownWorker},
+	{core.ErrCursorAhead, ReasonCursorAhead},
+	{core.ErrSuperseded, ReasonSuperseded},
+	{core.ErrTooManySessions, ReasonTooMany},
+}
+
+// Code returns the Connect code of a reason; of one that this build does not know, CodeInternal.
+func Code(reason string) connect.Code {
+	if c, ok := codes[reason]; ok {
+		return c
+	}
+	return connect.CodeInternal
+}
+
+// Error returns the error for a reason, with a message for people and, unless it is 0, advice when to try again.
+func Error(reason string, retryAfter time.Duration, format string, args ...any) *connect.Error {
+	err := connect.NewError(Code(reason), fmt.Errorf(format, args...))
+	detail, derr := connect.NewErrorDetail(&frayv1.ErrorInfo{Reason: reason, RetryAfterMs: retryAfter.Milliseconds()})
+	if derr == nil {
+		err.AddDetail(detail)
+	}
+	return err
+}
+
+// FromCore returns the error for one of the core's. What it says of the subject, such as `task "a"`, comes first.
+func FromCore(subject string, err error) *connect.Error {
+	for _, m := range coreReasons {
+		if errors.Is(err, m.err) {
+			return Error(m.reason, 0, "%s: %w", subject, m.err)
+		}
+	}
+	return Error(ReasonBug, 0, "%s: internal error", subject)
+}
+
+// Info returns what Fray said in an error that came over the wire: its reason, or "" for an error that is not Fray's, and
+// when to try again, or 0.
+func Info(err error) (reason string, retryAfter time.Duration) {
+	var cerr *connect.Error
+	if !errors.As(err, &cerr) {
+		return "", 0
+	}
+	for _, d := range cerr.Details() {
+		if v, derr := d.Value(); derr == nil {
+			if info, ok := v.(*frayv1.ErrorInfo); ok {
+				return info.GetReason(), time.Duration(info.GetRetryAfterMs()) * time.Millisecond
+			}
+		}
+	}
+	return "", 0
+}

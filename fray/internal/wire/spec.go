@@ -1,0 +1,208 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/frayrpc/fray/fray/core"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Limits of the schema, enforced by CheckSpec.
+const (
+	maxPayload     = 64 << 20
+	maxResource    = 1_000_000_000_000
+	maxTimeoutMs   = 30 * 24 * 3600 * 1000
+	maxBackoffMs   = 24 * 3600 * 1000
+	maxPairs       = 16
+	maxNameLen     = 64
+	maxLabelLen    = 256
+	maxFunctionLen = 256
+	maxPriority    = 1000
+	maxRetries     = 10000
+	maxLosses      = 1000
+	maxFactor      = 100
+)
+
+var encodingPattern = regexp.MustCompile(`^[a-z0-9.+/_-]*$`)
+
+// CheckID reports what is wrong with a task or job id, or nil.
+func CheckID(field, id string) error {
+	if len(id) < 1 || len(id) > 128 {
+		return fmt.Errorf("%s: must have 1 to 128 characters, has %d", field, len(id))
+	}
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && strings.IndexByte("._:/-", c) >= 0:
+		default:
+			return fmt.Errorf("%s %q: must be letters, digits and, after the first, any of . _ : / -", field, id)
+		}
+	}
+	return nil
+}
+
+// CheckSpec reports the first thing that is wrong with a spec, or nil. It is the schema's rules for TaskSpec, written out
+// because the hot calls carry thousands at a time; a test holds the two together.
+func CheckSpec(s *frayv1.TaskSpec) error {
+	if err := CheckID("task_id", s.GetTaskId()); err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(s.GetFunction()); n < 1 || n > maxFunctionLen {
+		return fmt.Errorf("function: must have 1 to %d characters, has %d", maxFunctionLen, n)
+	}
+	if p := s.GetPayload(); p != nil {
+		if len(p.GetData()) > maxPayload {
+			return fmt.Errorf("payload.data: must have at most %d bytes, has %d", maxPayload, len(p.GetData()))
+		}
+		if e := p.GetEncoding(); e != "json" && (len(e) > maxNameLen || !encodingPattern.MatchString(e)) {
+			return fmt.Errorf("payload.encoding %q: must be at most %d of a-z 0-9 . + / _ -", e, maxNameLen)
+		}
+	}
+	if err := within("priority", int64(s.GetPriority()), -maxPriority, maxPriority); err != nil {
+		return err
+	}
+	if err := checkRequirements(s); err != nil {
+		return err
+	}
+	if err := checkRetryPolicy(s.GetRetryPolicy()); err != nil {
+		return err
+	}
+	if err := within("max_worker_losses", int64(s.GetMaxWorkerLosses()), 0, maxLosses); err != nil {
+		return err
+	}
+	if err := within("execution_timeout_ms", s.GetExecutionTimeoutMs(), 0, maxTimeoutMs); err != nil {
+		return err
+	}
+	return within("scheduling_timeout_ms", s.GetSchedulingTimeoutMs(), 0, maxTimeoutMs)
+}
+
+func checkRequirements(s *frayv1.TaskSpec) error {
+	if n := len(s.GetResources()); n > maxPairs {
+		return fmt.Errorf("resources: must have at most %d entries, has %d", maxPairs, n)
+	}
+	for name, amount := range s.GetResources() { // order-free: any one error will do
+		if n := utf8.RuneCountInString(name); n < 1 || n > maxNameLen {
+			return fmt.Errorf("resources: a name must have 1 to %d characters, %q has %d", maxNameLen, name, n)
+		}
+		if err := within("resources["+name+"]", amount, 1, maxResource); err != nil {
+			return err
+		}
+	}
+	if n := len(s.GetRequiredLabels()); n > maxPairs {
+		return fmt.Errorf("required_labels: must have at most %d entries, has %d", maxPairs, n)
+	}
+	for name, value := range s.GetRequiredLabels() { // order-free: any one error will do
+		if n := utf8.RuneCountInString(name); n < 1 || n > maxNameLen {
+			return fmt.Errorf("required_labels: a name must have 1 to %d characters, %q has %d", maxNameLen, name, n)
+		}
+		if n := utf8.RuneCountInString(value); n > maxLabelLen {
+			return fmt.Errorf("required_labels[%s]: must have at most %d characters, has %d", name, maxLabelLen, n)
+		}
+	}
+	return nil
+}
+
+func checkRetryPolicy(p *frayv1.RetryPolicy) error {
+	if p == nil {
+		return nil
+	}
+	if err := within("retry_policy.max_retries", int64(p.GetMaxRetries()), 0, maxRetries); err != nil {
+		return err
+	}
+	if err := within("retry_policy.backoff_base_ms", p.GetBackoffBaseMs(), 0, maxBackoffMs); err != nil {
+		return err
+	}
+	if f := p.GetBackoffFactor(); f != 0 && !(f >= 1 && f <= maxFactor) {
+		return fmt.Errorf("retry_policy.backoff_factor: must be 0 (for the default of 2) or from 1 to %d, is %v", maxFactor, f)
+	}
+	if err := within("retry_policy.backoff_cap_ms", p.GetBackoffCapMs(), 0, maxBackoffMs); err != nil {
+		return err
+	}
+	if j := p.GetBackoffJitter(); !(j >= 0 && j <= 1) {
+		return fmt.Errorf("retry_policy.backoff_jitter: must be from 0 to 1, is %v", j)
+	}
+	return nil
+}
+
+func within(field string, v, low, high int64) error {
+	if v < low || v > high {
+		return fmt.Errorf("%s: must be from %d to %d, is %d", field, low, high, v)
+	}
+	return nil
+}
+
+// Shape returns what scheduling looks at in a checked spec.
+func Shape(s *frayv1.TaskSpec) *core.Shape {
+	sh := &core.Shape{
+		Function: s.GetFunction(), Resources: Resources(s.GetResources()), Priority: s.GetPriority(),
+		BackoffBase: core.DefaultBackoffBase, BackoffFactor: core.DefaultBackoffFactor,
+		BackoffCap: core.DefaultBackoffCap, BackoffJitter: core.DefaultBackoffJitter,
+		MaxWorkerLosses:   core.DefaultMaxWorkerLosses,
+		ExecutionTimeout:  Millis(s.GetExecutionTimeoutMs()),
+		SchedulingTimeout: Millis(s.GetSchedulingTimeoutMs()),
+	}
+	for name, value := range s.GetRequiredLabels() { // order-free: sorted below
+		sh.Labels = append(sh.Labels, core.Label{Name: name, Value: value})
+	}
+	slices.SortFunc(sh.Labels, func(a, b core.Label) int { return strings.Compare(a.Name, b.Name) })
+	if s.MaxWorkerLosses != nil {
+		sh.MaxWorkerLosses = s.GetMaxWorkerLosses()
+	}
+	p := s.GetRetryPolicy()
+	sh.MaxRetries = p.GetMaxRetries()
+	if v := p.GetBackoffBaseMs(); v > 0 {
+		sh.BackoffBase = Millis(v)
+	}
+	if v := p.GetBackoffFactor(); v > 0 {
+		sh.BackoffFactor = v
+	}
+	if v := p.GetBackoffCapMs(); v > 0 {
+		sh.BackoffCap = Millis(v)
+	}
+	if p != nil && p.BackoffJitter != nil {
+		sh.BackoffJitter = p.GetBackoffJitter()
+	}
+	return sh
+}
+
+// SameShape says whether two specs differ at most in what scheduling does not look at, cheaply: it may say no where they do.
+func SameShape(a, b *frayv1.TaskSpec) bool {
+	return a.GetFunction() == b.GetFunction() && a.GetPriority() == b.GetPriority() &&
+		a.GetExecutionTimeoutMs() == b.GetExecutionTimeoutMs() && a.GetSchedulingTimeoutMs() == b.GetSchedulingTimeoutMs() &&
+		len(a.GetResources())+len(b.GetResources())+len(a.GetRequiredLabels())+len(b.GetRequiredLabels()) == 0 &&
+		a.MaxWorkerLosses == nil && b.MaxWorkerLosses == nil && sameRetries(a.GetRetryPolicy(), b.GetRetryPolicy())
+}
+
+func sameRetries(a, b *frayv1.RetryPolicy) bool {
+	return a.GetMaxRetries() == b.GetMaxRetries() && a.GetBackoffBaseMs() == b.GetBackoffBaseMs() &&
+		a.GetBackoffFactor() == b.GetBackoffFactor() && a.GetBackoffCapMs() == b.GetBackoffCapMs() &&
+		(a == nil || a.BackoffJitter == nil) && (b == nil || b.BackoffJitter == nil)
+}
+
+// Resources returns a map's entries, sorted by name.
+func Resources(m map[string]int64) []core.Resource {
+	if len(m) == 0 {
+		return nil
+	}
+	rs := make([]core.Resource, 0, len(m))
+	for name, amount := range m { // order-free: sorted below
+		rs = append(rs, core.Resource{Name: name, Amount: amount})
+	}
+	slices.SortFunc(rs, func(a, b core.Resource) int { return strings.Compare(a.Name, b.Name) })
+	return rs
+}
+
+// Millis returns a duration of whole milliseconds, or the longest there is.
+func Millis(ms int64) time.Duration {
+	if ms > math.MaxInt64/int64(time.Millisecond) {
+		return math.MaxInt64
+	}
+	return time.Duration(ms) * time.Millisecond
+}

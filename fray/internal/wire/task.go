@@ -1,0 +1,85 @@
+package wire
+
+import (
+	"github.com/frayrpc/fray/fray/core"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Task returns a task's view as a message. The core's enumerations have the numbers of the wire's.
+func Task(v *core.View) *frayv1.Task {
+	return &frayv1.Task{
+		TaskId:               v.ID,
+		JobId:                v.Job,
+		Function:             v.Function,
+		Status:               frayv1.TaskStatus(v.Status),
+		PendingReason:        frayv1.PendingReason(v.Pending),
+		FailureReason:        frayv1.FailureReason(v.Reason),
+		AttemptNumber:        v.Attempts,
+		FailureCount:         v.Failures,
+		WorkerLossCount:      v.Losses,
+		DeliveryFailureCount: v.Deliveries,
+		WorkerId:             v.WorkerID,
+		Priority:             v.Priority,
+		SubmittedUnixMs:      v.Submitted.UnixMilli(),
+		LeasedUnixMs:         v.LeasedAt.UnixMilli(),
+		FinishedUnixMs:       v.Finished.UnixMilli(),
+		CancelRequested:      v.CancelRequested,
+		MaxAttempts:          v.MaxAttempts,
+	}
+}
+
+// Worker returns a session's view as a message, as of now.
+func Worker(v *core.WorkerView, now core.Time) *frayv1.Worker {
+	w := &frayv1.Worker{
+		WorkerId:            v.ID,
+		AdvertiseUrl:        v.URL,
+		Slots:               uint32(v.Slots), //nolint:gosec // At most 65,536 by the schema.
+		HeldCount:           uint32(v.Held),  //nolint:gosec // Leases of one worker.
+		Resources:           resourceMap(v.Resources),
+		ResourcesInUse:      resourceMap(v.InUse),
+		Labels:              v.Labels,
+		Functions:           v.Functions,
+		Draining:            v.Draining,
+		RegisteredUnixMs:    v.Registered.UnixMilli(),
+		LastHeartbeatUnixMs: v.LastSeen.UnixMilli(),
+	}
+	if v.BackedOff > now {
+		w.BackedOffMs = max(v.BackedOff.Sub(now).Milliseconds(), 1)
+	}
+	return w
+}
+
+func resourceMap(rs []core.Resource) map[string]int64 {
+	if len(rs) == 0 {
+		return nil
+	}
+	m := make(map[string]int64, len(rs))
+	for _, r := range rs {
+		m[r.Name] = r.Amount
+	}
+	return m
+}
+
+// Tokens converts lease tokens from the wire.
+func Tokens(ts []uint64) []core.Token {
+	if len(ts) == 0 {
+		return nil
+	}
+	out := make([]core.Token, len(ts))
+	for i, t := range ts {
+		out[i] = core.Token(t)
+	}
+	return out
+}
+
+// RawTokens converts lease tokens for the wire.
+func RawTokens(ts []core.Token) []uint64 {
+	if len(ts) == 0 {
+		return nil
+	}
+	out := make([]uint64, len(ts))
+	for i, t := range ts {
+		out[i] = uint64(t)
+	}
+	return out
+}

@@ -1,0 +1,76 @@
+// Package store keeps the controller's records: small values filed under a kind and a number, written in atomic
+// batches.
+//
+//	var b store.Batch
+//	b.Set(store.Key{Kind: store.Spec, Num: 1}, spec)
+//	err := s.Commit(&b) // Returns once all of b is durable, or none.
+//
+// What the values mean is the controller's business. Every implementation passes the suite in package storetest.
+package store
+
+import "errors"
+
+// Errors of a Store.
+var (
+	// ErrNotFound: no value is filed under the key.
+	ErrNotFound = errors.New("record not found")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store is closed")
+)
+
+// Kind is what a record is about. It is part of the stored format: never reuse a number.
+type Kind uint8
+
+// The kinds of records.
+const (
+	// Spec is a task's specification and job.
+	Spec Kind = 1
+	// Result is an ended task's value or error.
+	Result Kind = 2
+)
+
+// Key is where a record is filed.
+type Key struct {
+	Kind Kind
+	Num  uint64
+}
+
+// Store holds records. Its methods may be called concurrently, but for Close, which must be the last call; calls
+// after it return ErrClosed.
+type Store interface {
+	// Commit applies the batch, all of it or nothing, and returns once it is as durable as this store makes things.
+	// The store keeps the batch's values: the caller must not change them afterwards. The batch itself may be reused.
+	Commit(b *Batch) error
+	// Get returns the value under a key, which the caller must not change, or ErrNotFound.
+	Get(k Key) ([]byte, error)
+	// Scan calls f with the records of a kind whose number is at least from, in the order of their numbers, until f
+	// returns an error, which it returns. f must not call the store.
+	Scan(kind Kind, from uint64, f func(num uint64, value []byte) error) error
+	// Close lets go of what the store holds open.
+	Close() error
+}
+
+// Batch is a list of changes, applied in their order. The zero value is empty.
+type Batch struct{ ops []Op }
+
+// Op is one change: it files Value under Key, or deletes what is there.
+type Op struct {
+	Key    Key
+	Value  []byte
+	Delete bool
+}
+
+// Set files a value under a key, in place of what is there.
+func (b *Batch) Set(k Key, value []byte) { b.ops = append(b.ops, Op{Key: k, Value: value}) }
+
+// Delete removes what is filed under a key, if anything is.
+func (b *Batch) Delete(k Key) { b.ops = append(b.ops, Op{Key: k, Delete: true}) }
+
+// Ops returns the changes. The slice is valid until the batch is changed.
+func (b *Batch) Ops() []Op { return b.ops }
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() {
+	clear(b.ops)
+	b.ops = b.ops[:0]
+}
