@@ -1,0 +1,133 @@
+package fray
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// call is one task as its client sees it: what is asked for, and the promise of an end.
+type call struct {
+	promise
+
+	id       string
+	function Function
+	config   *callConfig
+	jc       *JobContext
+	// input is the backend's to clear once it has no more use for it.
+	input Payload
+	// receipt is told when the backend has accepted or refused the call. The backend's, like input.
+	receipt *receipt
+
+	// Of the remote backend, guarded by its tracker.
+	acked bool
+	twin  *call // another call with the same id
+	// spec is input on the wire, until the controller has accepted it. The submitter's.
+	spec *frayv1.TaskSpec
+}
+
+// sentinel returns the declared error that has this text; nil if there is none.
+func (c *call) sentinel(text string) error {
+	declarer, ok := c.function.(interface{ sentinels() []error })
+	if !ok {
+		return nil
+	}
+	for _, s := range declarer.sentinels() {
+		if s.Error() == text {
+			return s
+		}
+	}
+	return nil
+}
+
+// closed is what an open call ends with when its job context is closed.
+func (c *call) closed() error {
+	return fmt.Errorf("task %s (%s): %w", c.id, c.function.Name(), ErrClosed)
+}
+
+// promise is a value or an error that comes once. It costs no goroutine and, until somebody waits, no channel.
+type promise struct {
+	mu        sync.Mutex
+	settled   bool
+	value     Payload
+	err       error
+	done      chan struct{}
+	listeners []*listener
+}
+
+// listener is called once when a promise is settled, by the goroutine that settles it.
+type listener struct{ notify func() }
+
+// settle ends the promise, unless it has ended.
+func (p *promise) settle(value Payload, err error) {
+	p.mu.Lock()
+	if p.settled {
+		p.mu.Unlock()
+		return
+	}
+	p.settled, p.value, p.err = true, value, err
+	if p.done != nil {
+		close(p.done)
+	}
+	listeners := p.listeners
+	p.listeners = nil
+	p.mu.Unlock()
+	for _, l := range listeners {
+		l.notify()
+	}
+}
+
+// closedChannel is the done channel of promises that were settled before somebody asked for one.
+var closedChannel = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// Done returns a channel that is closed when the task has ended.
+func (p *promise) Done() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done == nil {
+		if p.settled {
+			p.done = closedChannel
+		} else {
+			p.done = make(chan struct{})
+		}
+	}
+	return p.done
+}
+
+// result returns what the promise ended with; false: it has not ended.
+func (p *promise) result() (Payload, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.value, p.settled, p.err
+}
+
+func (p *promise) isSettled() bool {
+	_, settled, _ := p.result()
+	return settled
+}
+
+// listen has l told of the end, and reports false if there was one already.
+func (p *promise) listen(l *listener) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.settled {
+		return false
+	}
+	p.listeners = append(p.listeners, l)
+	return true
+}
+
+// unlisten undoes listen.
+func (p *promise) unlisten(l *listener) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.listeners, l); i >= 0 {
+		p.listeners = slices.Delete(p.listeners, i, i+1)
+	}
+}

@@ -1,0 +1,267 @@
+package fray
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Limits of what a task can ask for, as the wire has them.
+const (
+	maxRetries       = 10_000
+	maxWorkerLosses  = 1000
+	maxBackoff       = 24 * time.Hour
+	maxBackoffFactor = 100
+	maxTimeout       = 30 * 24 * time.Hour
+	maxPriority      = 1000
+	maxPairs         = 16
+	maxKeyBytes      = 64
+	maxLabelBytes    = 256
+	maxResource      = 1_000_000_000_000
+)
+
+// Defaults of the retry policy, as the wire has them.
+const (
+	defaultBackoffBase   = 100 * time.Millisecond
+	defaultBackoffFactor = 2
+	defaultBackoffCap    = time.Minute
+	backoffJitter        = 0.2
+)
+
+// TaskOption configures a [Task] in [Define]. Every [CallOption] is one, too: there it sets the default of all calls.
+type TaskOption interface {
+	applyToTask(*taskConfig) error
+}
+
+// CallOption configures one call of a task.
+type CallOption interface {
+	TaskOption
+	applyToCall(*callConfig) error
+}
+
+type taskConfig struct {
+	sentinels []error
+	call      callConfig
+}
+
+// callConfig is what a task asks for besides its input. It does not change once a call uses it.
+type callConfig struct {
+	taskID            string
+	retries           int
+	backoffBase       time.Duration
+	backoffFactor     float64
+	backoffCap        time.Duration
+	workerLosses      *uint32 // nil: the controller's default
+	executionTimeout  time.Duration
+	schedulingTimeout time.Duration
+	resources         map[string]int64
+	priority          int
+	labels            map[string]string
+	policy            *frayv1.RetryPolicy // the wire form of the above; see seal
+}
+
+func defaultCallConfig() callConfig {
+	return callConfig{backoffBase: defaultBackoffBase, backoffFactor: defaultBackoffFactor, backoffCap: defaultBackoffCap}
+}
+
+// with returns the config that opts make of c, which stays as it is and must be sealed.
+func (c *callConfig) with(opts []CallOption) (*callConfig, error) {
+	if len(opts) == 0 {
+		return c, nil
+	}
+	changed := *c
+	for _, opt := range opts {
+		if err := opt.applyToCall(&changed); err != nil {
+			return nil, err
+		}
+	}
+	changed.seal()
+	return &changed, nil
+}
+
+// seal makes the wire form that all calls with this config share. Without retries there is none.
+func (c *callConfig) seal() {
+	c.policy = nil
+	if c.retries == 0 {
+		return
+	}
+	c.policy = &frayv1.RetryPolicy{
+		MaxRetries:    uint32(c.retries), // WithRetries bounds it
+		BackoffBaseMs: c.backoffBase.Milliseconds(),
+		BackoffFactor: c.backoffFactor,
+		BackoffCapMs:  c.backoffCap.Milliseconds(),
+		BackoffJitter: proto.Float64(backoffJitter),
+	}
+}
+
+// backoff is the delay after the nth failure, from 1, shortened by the share that chance has of its jitter.
+func (c *callConfig) backoff(n int, chance float64) time.Duration {
+	d, limit := float64(c.backoffBase), float64(c.backoffCap)
+	for range n - 1 {
+		if d *= c.backoffFactor; d >= limit {
+			break
+		}
+	}
+	return time.Duration(min(d, limit) * (1 - backoffJitter*chance))
+}
+
+type taskOption func(*taskConfig) error
+
+func (o taskOption) applyToTask(c *taskConfig) error { return o(c) }
+
+// Errors declares the errors that callers of the task may want to tell apart. If the function's error is one of
+// them, errors.Is finds it in the error of the future, wherever the function ran. They are matched by their text,
+// so each must have one of its own.
+func Errors(sentinels ...error) TaskOption {
+	return taskOption(func(c *taskConfig) error {
+		for _, s := range sentinels {
+			if s == nil {
+				return errors.New("declare sentinel: it is nil")
+			}
+			text := s.Error()
+			if text == "" || len(text) > maxSentinelBytes {
+				return fmt.Errorf("declare sentinel %.40q: its text must have from 1 to %d bytes", text, maxSentinelBytes)
+			}
+			if slices.ContainsFunc(c.sentinels, func(other error) bool { return other.Error() == text }) {
+				return fmt.Errorf("declare sentinel %q: another one has the same text", text)
+			}
+			c.sentinels = append(c.sentinels, s)
+		}
+		return nil
+	})
+}
+
+type callOption func(*callConfig) error
+
+func (o callOption) applyToTask(c *taskConfig) error { return o(&c.call) }
+func (o callOption) applyToCall(c *callConfig) error { return o(c) }
+
+// WithRetries sets how often a task is tried again after its function failed or timed out, 0 to 10,000. The
+// default is 0.
+func WithRetries(n int) CallOption {
+	return callOption(func(c *callConfig) error {
+		c.retries = n
+		return checkRange("retries", n, 0, maxRetries)
+	})
+}
+
+// WithBackoff sets the delay before the first retry, what each delay is multiplied by to give the next (1 to
+// 100), and the longest delay. Chance takes up to a fifth off each. The default is 100ms, 2, 1m. The delays are in
+// whole milliseconds, of which there is at least one.
+func WithBackoff(base time.Duration, factor float64, limit time.Duration) CallOption {
+	return callOption(func(c *callConfig) error {
+		c.backoffBase, c.backoffFactor, c.backoffCap = roundUpMillis(base), factor, roundUpMillis(limit)
+		if !(factor >= 1 && factor <= maxBackoffFactor) { // NaN is neither
+			return fmt.Errorf("backoff factor %v is not from 1 to %d", factor, maxBackoffFactor)
+		}
+		return errors.Join(
+			checkRange("backoff base", base, 1, maxBackoff),
+			checkRange("backoff cap", limit, 1, maxBackoff),
+		)
+	})
+}
+
+// WithMaxWorkerLosses sets how many workers may die while they run the task before it fails, 0 to 1,000. The
+// default is 3.
+func WithMaxWorkerLosses(n int) CallOption {
+	return callOption(func(c *callConfig) error {
+		if err := checkRange("max worker losses", n, 0, maxWorkerLosses); err != nil {
+			return err
+		}
+		c.workerLosses = proto.Uint32(uint32(n)) // checked above
+		return nil
+	})
+}
+
+// WithExecutionTimeout bounds how long one attempt may run, up to 30 days, in whole milliseconds. Its context is
+// done then, and what it returns later does not count. The default of 0 is no bound.
+func WithExecutionTimeout(d time.Duration) CallOption {
+	return callOption(func(c *callConfig) error {
+		c.executionTimeout = roundUpMillis(d)
+		return checkRange("execution timeout", d, 0, maxTimeout)
+	})
+}
+
+// WithSchedulingTimeout bounds how long the task may wait for its first start, up to 30 days, in whole
+// milliseconds. The default of 0 is no bound.
+func WithSchedulingTimeout(d time.Duration) CallOption {
+	return callOption(func(c *callConfig) error {
+		c.schedulingTimeout = roundUpMillis(d)
+		return checkRange("scheduling timeout", d, 0, maxTimeout)
+	})
+}
+
+// WithResources sets what an attempt occupies on its worker besides one slot, such as {"cpu": 1500, "gpu": 1}; cpu
+// is in milli-units. The sync and threadpool backends have no resources, and run the task without.
+func WithResources(resources map[string]int64) CallOption {
+	resources = maps.Clone(resources)
+	return callOption(func(c *callConfig) error {
+		c.resources = resources
+		return checkPairs("resource", resources, func(name string, amount int64) error {
+			return checkRange("resource "+name, amount, 1, maxResource)
+		})
+	})
+}
+
+// WithPriority sets the priority, -1000 to 1000: of the tasks that a worker could run, those of the highest priority
+// run first. The default is 0.
+func WithPriority(priority int) CallOption {
+	return callOption(func(c *callConfig) error {
+		c.priority = priority
+		return checkRange("priority", priority, -maxPriority, maxPriority)
+	})
+}
+
+// WithLabels sets labels that the worker must carry, with just these values. The sync and threadpool backends have
+// no labels, and run the task without.
+func WithLabels(labels map[string]string) CallOption {
+	labels = maps.Clone(labels)
+	return callOption(func(c *callConfig) error {
+		c.labels = labels
+		return checkPairs("label", labels, func(name, value string) error {
+			if len(value) > maxLabelBytes {
+				return fmt.Errorf("label %s has more than %d bytes", name, maxLabelBytes)
+			}
+			return nil
+		})
+	})
+}
+
+// WithTaskID chooses the id of the task in place of a new ULID. It makes a submission safe to repeat: the same id
+// with the same input and options is the same task, and with others an error. It must be unique in the cluster:
+// up to 128 letters, digits and ._:/-, the first a letter or a digit. With RunAll, the ids are id/0, id/1 and so on.
+// Define does not take it.
+func WithTaskID(id string) CallOption {
+	return callOption(func(c *callConfig) error {
+		c.taskID = id
+		return checkID("task id", id)
+	})
+}
+
+func checkRange[T int | int64 | time.Duration](what string, v, low, high T) error {
+	if v < low || v > high {
+		return fmt.Errorf("%s %v is not from %v to %v", what, v, low, high)
+	}
+	return nil
+}
+
+func checkPairs[V any](what string, pairs map[string]V, check func(name string, v V) error) error {
+	if len(pairs) > maxPairs {
+		return fmt.Errorf("%d %ss are more than %d", len(pairs), what, maxPairs)
+	}
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		if name == "" || len(name) > maxKeyBytes {
+			return fmt.Errorf("%s name %.40q must have from 1 to %d bytes", what, name, maxKeyBytes)
+		}
+		if err := check(name, pairs[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package fray_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/controller"
+	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/fray/worker"
+)
+
+func TestFrayConforms(t *testing.T) {
+	t.Parallel()
+	for _, slots := range []int{1, 4} {
+		t.Run(fmt.Sprintf("slots=%d", slots), func(t *testing.T) {
+			t.Parallel()
+			conformance(t, backendUnderTest{remote: true, start: func(t *testing.T) *fray.JobContext {
+				t.Helper()
+				return newJobContext(t, fray.KindFray, fray.WithControllerAddress(startCluster(t, slots)))
+			}})
+		})
+	}
+}
+
+// startCluster runs a controller and a worker of the test's functions until the test ends, and returns the
+// controller's address.
+func startCluster(tb testing.TB, slots int) string {
+	tb.Helper()
+	c, err := controller.New(controller.Config{Store: store.NewMemory(), ListenAddress: "127.0.0.1:0"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := c.Listen(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	w, err := worker.New(worker.Config{
+		ControllerURL: c.URL(), ID: "w1", Functions: functions(), Slots: slots, DrainGrace: -1, StopGrace: time.Second,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	// The worker leaves first.
+	stopController := runInBackground(tb, "controller", c.Run)
+	stopWorker := runInBackground(tb, "worker", w.Run)
+	tb.Cleanup(func() {
+		stopWorker()
+		stopController()
+	})
+	return strings.TrimPrefix(c.URL(), "http://")
+}
+
+// runInBackground returns what ends run and waits for it.
+func runInBackground(tb testing.TB, what string, run func(context.Context) error) (stop func()) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			tb.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func BenchmarkClusterRunAll(b *testing.B) {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindFray, fray.WithControllerAddress(startCluster(b, 8)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(b.Context(), jc)
+	ins := inputs(50_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		futures, err := echo.RunAll(ctx, ins)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := fray.Wait(ctx, futures, len(futures), -1); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*float64(len(ins))/b.Elapsed().Seconds(), "tasks/s")
+}
+
+func BenchmarkClusterCall(b *testing.B) {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindFray, fray.WithControllerAddress(startCluster(b, 8)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(b.Context(), jc)
+	for b.Loop() {
+		if _, err := echo.Call(ctx, "x"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/store"
+)
+
+// Config is what a controller needs. The zero value of each field but Store is its default.
+type Config struct {
+	// Required. The controller does not close it.
+	Store store.Store
+	// Bounds and times of the scheduler. An Incarnation of 0 is drawn from the clock.
+	Core core.Config
+	// The longest that a long poll is held. Default 30 s.
+	MaxWait time.Duration
+	// Encoded bytes of a payload or result at most, up to 64 MiB. Default 16 MiB.
+	MaxPayloadBytes int
+	// Calls that may be waiting for a reply at once; beyond, they are refused. Default 100,000.
+	MaxCalls int
+	// What GetClusterInfo says. Default "dev".
+	Version string
+	// Default: nothing is logged.
+	Logger *slog.Logger
+	// Where metrics are registered. Nil: nowhere.
+	Registerer prometheus.Registerer
+
+	// Where to listen, such as "127.0.0.1:7070"; port 0 picks a free one. Empty, without Listener: nowhere, and Handler is
+	// all there is.
+	ListenAddress string
+	// Where to listen in place of ListenAddress. Run closes it.
+	Listener net.Listener
+	// Wraps what is served there: see serve.Config.
+	HandlerOptions []connect.HandlerOption
+	Middleware     []func(http.Handler) http.Handler
+	// What /metrics shows. Nil: there is no /metrics.
+	Gatherer prometheus.Gatherer
+}
+
+// Validate reports all that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Store == nil {
+		errs = append(errs, errors.New("controller: Store is required"))
+	}
+	for name, d := range map[string]time.Duration{
+		"MaxWait": c.MaxWait, "Core.SessionTTL": c.Core.SessionTTL, "Core.DeliveryTimeout": c.Core.DeliveryTimeout,
+		"Core.TimeoutGrace": c.Core.TimeoutGrace, "Core.CancelGrace": c.Core.CancelGrace, "Core.Retention": c.Core.Retention,
+		"Core.RetryHint": c.Core.RetryHint, "Core.BlackHoleBackoff": c.Core.BlackHoleBackoff, "Core.BlackHoleCap": c.Core.BlackHoleCap,
+	} { // order-free: all are reported
+		if d < 0 {
+			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %v", name, d))
+		}
+	}
+	if c.MaxPayloadBytes < 0 || c.MaxPayloadBytes > maxPayload {
+		errs = append(errs, fmt.Errorf("controller: MaxPayloadBytes must be from 0 (for the default) to %d, is %d", maxPayload, c.MaxPayloadBytes))
+	}
+	for name, n := range map[string]int64{
+		"MaxCalls": int64(c.MaxCalls), "Core.MaxOpenTasks": int64(c.Core.MaxOpenTasks), "Core.MaxQueuedBytes": c.Core.MaxQueuedBytes,
+		"Core.MaxRetained": int64(c.Core.MaxRetained), "Core.MaxRetainedBytes": c.Core.MaxRetainedBytes, "Core.MaxClasses": int64(c.Core.MaxClasses),
+		"Core.MaxJobs": int64(c.Core.MaxJobs), "Core.MaxSessions": int64(c.Core.MaxSessions),
+	} { // order-free: all are reported
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %d", name, n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	maxPayload = 64 << 20
+	// Bytes of a request at most: a batch may carry several payloads.
+	maxRequest = 2 * maxPayload
+	// A session's heartbeats per TTL: two may be lost.
+	heartbeatsPerTTL = 3
+	// What a response that carries results weighs at most, in bytes; a larger single value is left for GetTaskResult.
+	maxResultBytes = 4 << 20
+	// The step takes this many events at most, so that a flood of calls does not hold replies back.
+	maxBatch = 4096
+	// One step is committed while the next is decided.
+	stepsInFlight = 2
+)
+
+func (c Config) withDefaults() Config {
+	if c.Core.SessionTTL == 0 {
+		c.Core.SessionTTL = 15 * time.Second
+	}
+	if c.MaxWait == 0 {
+		c.MaxWait = 30 * time.Second
+	}
+	if c.MaxPayloadBytes == 0 {
+		c.MaxPayloadBytes = 16 << 20
+	}
+	if c.MaxCalls == 0 {
+		c.MaxCalls = 100_000
+	}
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Core.Incarnation == 0 {
+		c.Core.Incarnation = uint64(time.Now().UnixMilli()) //nolint:gosec // After 1970.
+	}
+	return c
+}

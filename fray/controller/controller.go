@@ -1,0 +1,326 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/serve"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+)
+
+// Controller queues tasks, leases them to workers and keeps their results.
+type Controller struct {
+	cfg     Config
+	started time.Time
+	metrics *metrics
+	lastID  atomic.Uint64
+	inbox   inbox
+	server  *serve.Server // nil: it does not listen
+	ran     atomic.Bool
+	// Closed once Run is over.
+	stopped chan struct{}
+}
+
+// New returns a controller that has not been started.
+func New(cfg Config) (*Controller, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Controller{cfg: cfg.withDefaults(), started: time.Now(), stopped: make(chan struct{})}
+	c.inbox.init(c.cfg.MaxCalls)
+	var err error
+	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	if c.cfg.ListenAddress == "" && c.cfg.Listener == nil {
+		return c, nil
+	}
+	if c.server, err = serve.New(c.serveConfig()); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Controller) serveConfig() serve.Config {
+	return serve.Config{
+		Address: c.cfg.ListenAddress, Listener: c.cfg.Listener, Middleware: c.cfg.Middleware, HandlerOptions: c.cfg.HandlerOptions,
+		Services: []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
+		// CheckSpec and its like are 30 times as fast as the validating interceptor.
+		Unvalidated: []string{
+			frayv1connect.ControllerServiceSubmitTaskProcedure, frayv1connect.ControllerServiceSubmitTasksProcedure,
+			frayv1connect.ControllerServiceLeaseTasksProcedure, frayv1connect.ControllerServiceReportTasksProcedure,
+			frayv1connect.ControllerServiceHeartbeatProcedure,
+		},
+		MaxRequestBytes: maxRequest,
+		Registerer:      c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
+	}
+}
+
+// Handler returns the path and handler of ControllerService alone, for those who serve it themselves. It does not check
+// requests against all rules of their schema: connectrpc.com/validate does.
+func (c *Controller) Handler(options ...connect.HandlerOption) (string, http.Handler) {
+	options = append([]connect.HandlerOption{connect.WithReadMaxBytes(maxRequest)}, options...)
+	return frayv1connect.NewControllerServiceHandler(&service{c}, options...)
+}
+
+// Listen opens the listener, after which URL is known. Run does it too, unless it was done.
+func (c *Controller) Listen(ctx context.Context) error {
+	if c.server == nil {
+		return errors.New("controller: neither ListenAddress nor Listener is set")
+	}
+	return c.server.Listen(ctx)
+}
+
+// URL returns the base URL for calls from this machine, after Listen.
+func (c *Controller) URL() string { return c.server.URL() }
+
+// Run serves and decides until ctx ends, then lets go of all waiting calls with UNAVAILABLE and returns nil. It returns an
+// error when it cannot listen or the store fails. A controller runs once.
+func (c *Controller) Run(ctx context.Context) error {
+	if c.ran.Swap(true) {
+		return errors.New("controller: Run was called before")
+	}
+	if c.server == nil {
+		return c.decide(ctx)
+	}
+	if err := c.server.Listen(ctx); err != nil {
+		return err
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	deciding, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var server sync.WaitGroup
+	var served error
+	server.Go(func() {
+		defer cancel() // Nobody could reach it any longer.
+		served = c.server.Run(serving)
+	})
+	err := c.decide(deciding) // When it returns, no handler waits for it.
+	stop()
+	server.Wait()
+	return errors.Join(err, served)
+}
+
+// decide is Run without the server.
+func (c *Controller) decide(ctx context.Context) error {
+	defer close(c.stopped)
+	defer c.inbox.close()
+	l := &loop{
+		c: c, scheduler: core.NewScheduler(c.cfg.Core), calls: make(map[core.CallID]chan core.Reply),
+		commits: make(chan *step, stepsInFlight), free: make(chan *step, stepsInFlight),
+	}
+	for range cap(l.free) {
+		l.free <- &step{}
+	}
+	c.inbox.open()
+	c.cfg.Logger.Info("controller started", "incarnation", c.cfg.Core.Incarnation)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var committer sync.WaitGroup
+	var failure error
+	committer.Go(func() {
+		failure = c.commit(l.commits, l.free)
+		cancel()
+	})
+	l.run(ctx)
+	close(l.commits)
+	committer.Wait()
+	if failure != nil {
+		return failure
+	}
+	c.cfg.Logger.Info("controller stopped")
+	return nil
+}
+
+// loop is the goroutine that owns the scheduler.
+type loop struct {
+	c         *Controller
+	scheduler *core.Scheduler
+	// Who waits for which reply.
+	calls   map[core.CallID]chan core.Reply
+	items   []item
+	events  []core.Event
+	commits chan *step
+	free    chan *step
+}
+
+// step is what one step of the scheduler left to do.
+type step struct {
+	effects core.Effects
+	// Where each of effects.Replies goes; nil where nobody waits any longer.
+	to    []chan core.Reply
+	batch store.Batch
+}
+
+func (l *loop) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.c.inbox.wake:
+		case <-timer.C:
+		}
+		for more := true; more; {
+			s, ok := <-l.free
+			if !ok || ctx.Err() != nil {
+				return
+			}
+			more = l.step(s)
+			l.commits <- s // Has room for every step there is.
+		}
+		timer.Reset(time.Until(time.Unix(0, int64(min(l.scheduler.Next(), l.c.now().Add(time.Hour))))))
+	}
+}
+
+// step takes what waits in the inbox and has the scheduler decide. It says whether more is waiting.
+func (l *loop) step(s *step) bool {
+	var more bool
+	l.items, more = l.c.inbox.take(l.items[:0], maxBatch)
+	l.events = l.events[:0]
+	for _, i := range l.items {
+		switch e := i.event.(type) {
+		case *core.Forsake:
+			delete(l.calls, e.Call)
+		default:
+			l.calls[i.call] = i.reply
+		}
+		l.events = append(l.events, i.event)
+	}
+	now := l.c.now()
+	l.scheduler.Step(now, &s.effects, l.events...)
+	for _, r := range s.effects.Replies {
+		s.to = append(s.to, l.calls[r.Call])
+		delete(l.calls, r.Call)
+	}
+	clear(l.items)
+	clear(l.events)
+	return more || l.scheduler.Next() <= now
+}
+
+// commit makes steps durable, and only then releases their replies. When the store fails it closes free, which ends the
+// loop; calls without a reply are let go when Run ends.
+func (c *Controller) commit(commits <-chan *step, free chan<- *step) error {
+	defer close(free)
+	for s := range commits {
+		if err := c.commitStep(s); err != nil {
+			return fmt.Errorf("commit records: %w", err)
+		}
+		s.effects.Reset()
+		clear(s.to)
+		s.to = s.to[:0]
+		free <- s // Has room for every step there is.
+	}
+	return nil
+}
+
+func (c *Controller) commitStep(s *step) error {
+	s.batch.Reset()
+	for i := range s.effects.Records {
+		r := &s.effects.Records[i]
+		switch num := uint64(r.Task); r.Kind {
+		case core.RecordSpec:
+			s.batch.Set(store.Key{Kind: store.Spec, Num: num}, r.Data)
+		case core.RecordEnd:
+			if len(r.Data) > 0 {
+				s.batch.Set(store.Key{Kind: store.Result, Num: num}, r.Data)
+			}
+		case core.RecordForget:
+			s.batch.Delete(store.Key{Kind: store.Spec, Num: num})
+			s.batch.Delete(store.Key{Kind: store.Result, Num: num})
+		}
+	}
+	if len(s.batch.Ops()) > 0 {
+		if err := c.cfg.Store.Commit(&s.batch); err != nil {
+			return err
+		}
+	}
+	for i, to := range s.to {
+		if to != nil {
+			to <- s.effects.Replies[i] // Has room for the one reply that it gets.
+		}
+	}
+	c.metrics.observe(s.effects.Attempts)
+	return nil
+}
+
+// now is the clock of the scheduler: it starts at the wall's time and never jumps.
+func (c *Controller) now() core.Time {
+	return core.Time(c.started.UnixNano()).Add(time.Since(c.started))
+}
+
+// until returns when to end a long poll: well before the caller stops listening.
+func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {
+	wait := min(wire.Millis(maxWaitMs), c.cfg.MaxWait)
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		wait = min(wait, left-min(left/4, 2*time.Second))
+	}
+	return c.now().Add(max(wait, 0))
+}
+
+// ask has the scheduler apply an event, and waits for its reply. The event must carry the given call's id.
+func ask[R any](ctx context.Context, c *Controller, call core.CallID, subject string, event core.Event) (R, error) {
+	var zero R
+	reply := make(chan core.Reply, 1)
+	if err := c.inbox.put(item{call: call, reply: reply, event: event}); err != nil {
+		return zero, err
+	}
+	defer c.inbox.answered()
+	select {
+	case r := <-reply:
+		return body[R](subject, r)
+	case <-ctx.Done():
+		c.inbox.forsake(call)
+		return zero, contextError(ctx)
+	case <-c.stopped:
+		select {
+		case r := <-reply: // Committed before the end.
+			return body[R](subject, r)
+		default:
+			return zero, errStopping()
+		}
+	}
+}
+
+func body[R any](subject string, r core.Reply) (R, error) {
+	if r.Err != nil {
+		var zero R
+		return zero, wire.FromCore(subject, r.Err)
+	}
+	return r.Body.(R), nil //nolint:errcheck // Each event names the type of its reply.
+}
+
+func contextError(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return connect.NewError(connect.CodeDeadlineExceeded, ctx.Err())
+	}
+	return connect.NewError(connect.CodeCanceled, ctx.Err())
+}
+
+func errStopping() error {
+	return wire.Error(wire.ReasonShuttingDown, 0, "controller is not running: try again")
+}
+
+func (c *Controller) call() core.CallID { return core.CallID(c.lastID.Add(1)) }
+
+// stats asks for the totals, for metrics. It gives up quickly, and while the controller does not run.
+func (c *Controller) stats() (core.InfoReply, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	call := c.call()
+	r, err := ask[core.InfoReply](ctx, c, call, "info", &core.Info{Call: call})
+	return r, err == nil
+}

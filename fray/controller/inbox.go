@@ -1,0 +1,92 @@
+package controller
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/wire"
+)
+
+// inbox is where handlers leave events for the loop.
+type inbox struct {
+	// Has one element when there may be something to take.
+	wake  chan struct{}
+	limit int64
+	// Calls that have no answer yet.
+	calls atomic.Int64
+
+	mu     sync.Mutex
+	isOpen bool
+	items  []item
+}
+
+// item is an event, and where its reply goes.
+type item struct {
+	call  core.CallID
+	reply chan core.Reply
+	event core.Event
+}
+
+func (b *inbox) init(limit int) {
+	b.wake = make(chan struct{}, 1)
+	b.limit = int64(limit)
+}
+
+func (b *inbox) open() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.isOpen = true
+}
+
+func (b *inbox) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.isOpen = false
+	b.items = nil
+}
+
+// put leaves a call. Each one put must be answered.
+func (b *inbox) put(i item) error {
+	if b.calls.Add(1) > b.limit {
+		b.calls.Add(-1)
+		return wire.Error(wire.ReasonTooMany, 0, "controller has %d calls waiting already: try again later", b.limit)
+	}
+	if !b.add(i) {
+		b.calls.Add(-1)
+		return errStopping()
+	}
+	return nil
+}
+
+func (b *inbox) answered() { b.calls.Add(-1) }
+
+// forsake says that nobody waits for a call's reply any longer.
+func (b *inbox) forsake(call core.CallID) { b.add(item{event: &core.Forsake{Call: call}}) }
+
+func (b *inbox) add(i item) bool {
+	b.mu.Lock()
+	if !b.isOpen {
+		b.mu.Unlock()
+		return false
+	}
+	b.items = append(b.items, i)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// take appends up to limit items to dst, in the order in which they came, and says whether there are more.
+func (b *inbox) take(dst []item, limit int) ([]item, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := min(len(b.items), limit)
+	dst = append(dst, b.items[:n]...)
+	rest := copy(b.items, b.items[n:])
+	clear(b.items[rest:])
+	b.items = b.items[:rest]
+	return dst, rest > 0
+}

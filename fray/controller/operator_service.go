@@ -1,0 +1,118 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (*frayv1.ListTasksResponse, error) {
+	const defaultPage = 100
+	event := &core.List{Call: s.c.call(), Job: req.GetJobId(), Max: int(req.GetPageSize())}
+	if event.Max == 0 {
+		event.Max = defaultPage
+	}
+	for _, st := range req.GetStatuses() {
+		if st > 0 && int(st) < len(event.Statuses) {
+			event.Statuses[st] = true
+		}
+	}
+	var err error
+	if event.After, err = parsePageToken(req.GetPageToken()); err != nil {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+	}
+	r, err := ask[core.ListReply](ctx, s.c, event.Call, "list", event)
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.ListTasksResponse{Tasks: make([]*frayv1.Task, len(r.Tasks))}
+	for i := range r.Tasks {
+		resp.Tasks[i] = wire.Task(&r.Tasks[i])
+	}
+	if r.Next > 0 {
+		resp.NextPageToken = pageTokenPrefix + strconv.FormatUint(uint64(r.Next), 36)
+	}
+	return resp, nil
+}
+
+const pageTokenPrefix = "t"
+
+func parsePageToken(token string) (core.TaskNum, error) {
+	if token == "" {
+		return 0, nil
+	}
+	digits, ok := strings.CutPrefix(token, pageTokenPrefix)
+	n, err := strconv.ParseUint(digits, 36, 64)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("page_token %q: not one that this service gave: use next_page_token of the previous page", token)
+	}
+	return core.TaskNum(n), nil
+}
+
+func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksRequest) (*frayv1.CancelTasksResponse, error) {
+	call := s.c.call()
+	r, err := ask[core.CancelReply](ctx, s.c, call, "cancel", &core.Cancel{Call: call, IDs: req.GetTaskIds(), Job: req.GetJobId()})
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.CancelTasksResponse{
+		Verdicts: make([]frayv1.CancelVerdict, len(r.Verdicts)), JobTaskCount: uint64(r.JobTasks), //nolint:gosec // A count.
+	}
+	for i, v := range r.Verdicts {
+		resp.Verdicts[i] = frayv1.CancelVerdict(v)
+	}
+	return resp, nil
+}
+
+func (s *service) ListWorkers(ctx context.Context, _ *frayv1.ListWorkersRequest) (*frayv1.ListWorkersResponse, error) {
+	call := s.c.call()
+	r, err := ask[core.WorkersReply](ctx, s.c, call, "list workers", &core.ListWorkers{Call: call})
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.ListWorkersResponse{Workers: make([]*frayv1.Worker, len(r.Workers))}
+	now := s.c.now()
+	for i := range r.Workers {
+		resp.Workers[i] = wire.Worker(&r.Workers[i], now)
+	}
+	return resp, nil
+}
+
+func (s *service) DrainWorker(ctx context.Context, req *frayv1.DrainWorkerRequest) (*frayv1.DrainWorkerResponse, error) {
+	const defaultGrace = 30 * time.Second
+	grace := defaultGrace
+	if req.GraceMs != nil {
+		grace = wire.Millis(req.GetGraceMs())
+	}
+	call := s.c.call()
+	_, err := ask[core.Done](ctx, s.c, call, fmt.Sprintf("worker %q", req.GetWorkerId()), &core.Drain{Call: call, WorkerID: req.GetWorkerId(), Grace: grace})
+	if err != nil {
+		return nil, err
+	}
+	s.c.cfg.Logger.Info("worker is asked to drain", "worker_id", req.GetWorkerId(), "grace", grace)
+	return &frayv1.DrainWorkerResponse{}, nil
+}
+
+func (s *service) GetClusterInfo(ctx context.Context, _ *frayv1.GetClusterInfoRequest) (*frayv1.GetClusterInfoResponse, error) {
+	call := s.c.call()
+	r, err := ask[core.InfoReply](ctx, s.c, call, "cluster info", &core.Info{Call: call})
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.GetClusterInfoResponse{
+		Version: s.c.cfg.Version, ControllerIncarnation: s.c.cfg.Core.Incarnation, StartedUnixMs: s.c.started.UnixMilli(),
+		WorkerCount: uint32(r.Stats.Workers), SlotCount: uint32(r.Stats.Slots), //nolint:gosec // Bounded by MaxSessions and the schema.
+		QueuedBytes: uint64(r.Stats.QueuedBytes), OldestReadyAgeMs: r.OldestReadyAge.Milliseconds(), //nolint:gosec // Not negative.
+		TaskCounts: make(map[string]uint64),
+	}
+	for _, st := range core.Statuses() {
+		resp.TaskCounts[st.String()] = uint64(r.Stats.Tasks[st]) //nolint:gosec // A count.
+	}
+	return resp, nil
+}

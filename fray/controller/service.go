@@ -1,0 +1,236 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+)
+
+// service is ControllerService. Calls of clients are in this file, those of workers in worker_service.go, those of
+// operators in operator_service.go.
+type service struct{ c *Controller }
+
+var _ frayv1connect.ControllerServiceHandler = (*service)(nil)
+
+func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
+	r, err := s.submit(ctx, req.GetJobId(), []*frayv1.TaskSpec{req.GetTask()})
+	if err != nil {
+		return nil, err
+	}
+	if r[0].err != nil {
+		return nil, r[0].err
+	}
+	view, err := s.get(ctx, req.GetTask().GetTaskId())
+	if err != nil {
+		return nil, err
+	}
+	return &frayv1.SubmitTaskResponse{Task: wire.Task(&view), Created: r[0].created}, nil
+}
+
+func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksRequest) (*frayv1.SubmitTasksResponse, error) {
+	if n := len(req.GetTasks()); n > maxSubmit {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "tasks: must have at most %d items, has %d: send several calls", maxSubmit, n)
+	}
+	results, err := s.submit(ctx, req.GetJobId(), req.GetTasks())
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.SubmitTasksResponse{}
+	for i := range results {
+		switch r := &results[i]; {
+		case r.err != nil:
+			resp.Failures = append(resp.Failures, &frayv1.SubmitFailure{
+				Index: uint32(i), Code: wire.Code(r.reason).String(), Message: r.err.Error(), //nolint:gosec // At most maxSubmit.
+			})
+			resp.RetryAfterMs = max(resp.RetryAfterMs, r.retryAfter.Milliseconds())
+		case r.created:
+			resp.CreatedCount++
+		default:
+			resp.ExistingCount++
+		}
+	}
+	return resp, nil
+}
+
+// maxSubmit is the schema's bound on a SubmitTasks call.
+const maxSubmit = 50_000
+
+// submitted is what became of one offered task. err has the code of reason.
+type submitted struct {
+	created    bool
+	reason     string
+	retryAfter time.Duration
+	err        error
+}
+
+func (r *submitted) refuse(reason string, retryAfter time.Duration, format string, args ...any) {
+	r.reason, r.retryAfter = reason, retryAfter
+	r.err = wire.Error(reason, retryAfter, format, args...)
+}
+
+// submit offers tasks to the scheduler and says what became of each.
+func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSpec) ([]submitted, error) {
+	if err := wire.CheckID("job_id", job); err != nil {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+	}
+	results := make([]submitted, len(specs))
+	call := s.c.call()
+	event := &core.Submit{Call: call, Job: job, Tasks: make([]core.NewTask, 0, len(specs))}
+	places := make([]int, 0, len(specs))
+	var previous *frayv1.TaskSpec
+	var shape *core.Shape
+	for i, spec := range specs {
+		if err := s.checkSpec(spec); err != nil {
+			results[i].refuse(wire.ReasonInvalid, 0, "%w", err)
+			continue
+		}
+		record, err := proto.Marshal(&frayv1.LeasedTask{Spec: spec, JobId: job})
+		if err != nil {
+			results[i].refuse(wire.ReasonInvalid, 0, "task %q: %w", spec.GetTaskId(), err)
+			continue
+		}
+		if previous == nil || !wire.SameShape(previous, spec) {
+			previous, shape = spec, wire.Shape(spec)
+		}
+		places = append(places, i)
+		event.Tasks = append(event.Tasks, core.NewTask{ID: spec.GetTaskId(), Shape: shape, Spec: record})
+	}
+	if len(event.Tasks) == 0 {
+		return results, nil
+	}
+	reply, err := ask[core.SubmitReply](ctx, s.c, call, "submit", event)
+	if err != nil {
+		return nil, err
+	}
+	for k, r := range reply.Results {
+		i := places[k]
+		s.judge(&results[i], r, specs[i], job, reply.RetryAfter)
+	}
+	return results, nil
+}
+
+func (s *service) checkSpec(spec *frayv1.TaskSpec) error {
+	if err := wire.CheckSpec(spec); err != nil {
+		return err
+	}
+	if n := len(spec.GetPayload().GetData()); n > s.c.cfg.MaxPayloadBytes {
+		return fmt.Errorf("task %q: payload has %d bytes, this controller takes at most %d", spec.GetTaskId(), n, s.c.cfg.MaxPayloadBytes)
+	}
+	return nil
+}
+
+// judge turns the scheduler's verdict on an offered task into the caller's.
+func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSpec, job string, retryAfter time.Duration) {
+	id := spec.GetTaskId()
+	switch r.Verdict {
+	case core.SubmitCreated:
+		out.created = true
+	case core.SubmitExisting:
+		known, err := s.c.leasedTask(r.Task)
+		if err != nil {
+			out.refuse(wire.ReasonBug, 0, "task %q: internal error", id)
+		} else if !proto.Equal(known.GetSpec(), spec) {
+			out.refuse(wire.ReasonSpecDiffers, 0, "task %q exists with another specification: choose another task id", id)
+		}
+	case core.SubmitOtherJob:
+		out.refuse(wire.ReasonSpecDiffers, 0, "task %q exists in another job than %q: choose another task id", id, job)
+	case core.SubmitFull:
+		out.refuse(wire.ReasonQueueFull, retryAfter, "task %q: the queue is full: try again later", id)
+	case core.SubmitTooManyClasses:
+		out.refuse(wire.ReasonTooMany, 0, "task %q: too many different combinations of function, resources and labels are in use", id)
+	}
+}
+
+func (s *service) get(ctx context.Context, id string) (core.View, error) {
+	call := s.c.call()
+	r, err := ask[core.TaskReply](ctx, s.c, call, subject(id), &core.Get{Call: call, ID: id})
+	return r.View, err
+}
+
+func subject(taskID string) string { return fmt.Sprintf("task %q", taskID) }
+
+func (s *service) GetTask(ctx context.Context, req *frayv1.GetTaskRequest) (*frayv1.GetTaskResponse, error) {
+	view, err := s.get(ctx, req.GetTaskId())
+	if err != nil {
+		return nil, err
+	}
+	return &frayv1.GetTaskResponse{Task: wire.Task(&view)}, nil
+}
+
+func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRequest) (*frayv1.GetTaskResultResponse, error) {
+	call := s.c.call()
+	r, err := ask[core.TaskReply](ctx, s.c, call, subject(req.GetTaskId()), &core.Await{
+		Call: call, ID: req.GetTaskId(), Until: s.c.until(ctx, req.GetMaxWaitMs()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	result, _, err := s.c.taskResult(&r.View, maxPayload)
+	if err != nil {
+		return nil, err
+	}
+	return &frayv1.GetTaskResultResponse{Result: result}, nil
+}
+
+func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*frayv1.WatchJobResponse, error) {
+	const defaultResults = 1000
+	n := int(req.GetMaxResults())
+	if n == 0 {
+		n = defaultResults
+	}
+	call := s.c.call()
+	r, err := ask[core.WatchReply](ctx, s.c, call, fmt.Sprintf("job %q, cursor %d", req.GetJobId(), req.GetCursor()), &core.Watch{
+		Call: call, Job: req.GetJobId(), Cursor: req.GetCursor(), Max: n, Until: s.c.until(ctx, req.GetMaxWaitMs()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.WatchJobResponse{
+		NextCursor: r.Next, MissedCount: r.Missed, OpenCount: uint64(r.Open), //nolint:gosec // A count.
+		Results: make([]*frayv1.TaskResult, 0, len(r.Tasks)),
+	}
+	first, room := r.Next-uint64(len(r.Tasks)), maxResultBytes
+	for i := range r.Tasks {
+		result, size, err := s.c.taskResult(&r.Tasks[i], maxResultBytes)
+		if err != nil {
+			return nil, err
+		}
+		if room -= size; room < 0 && i > 0 {
+			resp.NextCursor = first + uint64(i) //nolint:gosec // Not negative.
+			break
+		}
+		resp.Results = append(resp.Results, result)
+	}
+	return resp, nil
+}
+
+// taskResult returns how a task ended, and the size of its record; without the value where that is larger than limit, and
+// with neither value nor error where the task has not ended.
+func (c *Controller) taskResult(v *core.View, limit int) (*frayv1.TaskResult, int, error) {
+	result := &frayv1.TaskResult{Task: wire.Task(v)}
+	if !v.Status.Terminal() {
+		return result, 0, nil
+	}
+	record, err := c.result(v.Num)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(record) > limit {
+		result.ValueOmitted = true
+		return result, 0, nil
+	}
+	stored := &frayv1.TaskResult{}
+	if err := proto.Unmarshal(record, stored); err != nil {
+		c.cfg.Logger.Error("result cannot be decoded", "task_id", v.ID, "error", err)
+		return nil, 0, wire.Error(wire.ReasonBug, 0, "task %q: its stored result cannot be decoded", v.ID)
+	}
+	result.Value, result.Error = stored.GetValue(), stored.GetError()
+	return result, len(record), nil
+}

@@ -1,0 +1,145 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Bounds of the schema, checked here because the hot calls bypass its interceptor.
+const (
+	maxLease       = 65_536
+	maxHeld        = 65_536
+	maxOutbox      = 1 << 20
+	maxReports     = 65_536
+	maxRetryAfter  = 24 * time.Hour
+	maxOutcomeName = frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE
+)
+
+func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorkerRequest) (*frayv1.RegisterWorkerResponse, error) {
+	event := &core.Register{
+		Call: s.c.call(), WorkerID: req.GetWorkerId(), RegistrationID: req.GetRegistrationId(), URL: req.GetAdvertiseUrl(),
+		Slots: int(req.GetSlots()), Resources: wire.Resources(req.GetResources()), Labels: req.GetLabels(), Functions: req.GetFunctions(),
+	}
+	for _, h := range req.GetHeld() {
+		event.Held = append(event.Held, core.Token(h.GetAttempt().GetLeaseToken()))
+	}
+	r, err := ask[core.RegisterReply](ctx, s.c, event.Call, fmt.Sprintf("worker %q", req.GetWorkerId()), event)
+	if err != nil {
+		return nil, err
+	}
+	ttl := s.c.cfg.Core.SessionTTL
+	s.c.cfg.Logger.Info("worker registered", "worker_id", req.GetWorkerId(), "slots", req.GetSlots(), "url", req.GetAdvertiseUrl())
+	return &frayv1.RegisterWorkerResponse{
+		SessionToken: uint64(r.Session), SessionTtlMs: ttl.Milliseconds(), HeartbeatIntervalMs: (ttl / heartbeatsPerTTL).Milliseconds(),
+		KeptLeaseTokens: wire.RawTokens(r.Kept), ControllerIncarnation: s.c.cfg.Core.Incarnation,
+	}, nil
+}
+
+func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest) (*frayv1.LeaseTasksResponse, error) {
+	if req.GetPollSeq() < 1 || req.GetMaxTasks() < 1 || req.GetMaxTasks() > maxLease || req.GetFreeSlots() > maxLease || req.GetMaxWaitMs() < 0 {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "poll_seq and max_tasks: must be at least 1; max_tasks and free_slots: at most %d; max_wait_ms: not negative", maxLease)
+	}
+	call := s.c.call()
+	r, err := ask[core.PollReply](ctx, s.c, call, session(req.GetSessionToken()), &core.Poll{
+		Call: call, Session: core.Token(req.GetSessionToken()), Seq: req.GetPollSeq(), Received: req.GetReceivedPollSeq(),
+		Free: int(req.GetFreeSlots()), Max: int(req.GetMaxTasks()), Until: s.c.until(ctx, req.GetMaxWaitMs()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.LeaseTasksResponse{Tasks: make([]*frayv1.LeasedTask, 0, len(r.Grants))}
+	for _, g := range r.Grants {
+		t, err := s.c.leasedTask(g.Task)
+		if err != nil {
+			// The lease goes back to the queue when the worker does not confirm it.
+			s.c.cfg.Logger.Error("read leased task", "task_id", g.ID, "error", err)
+			continue
+		}
+		t.Attempt = &frayv1.Attempt{TaskId: g.ID, Number: g.Attempt, LeaseToken: uint64(g.Token)}
+		resp.Tasks = append(resp.Tasks, t)
+	}
+	return resp, nil
+}
+
+func (s *service) ReportTasks(ctx context.Context, req *frayv1.ReportTasksRequest) (*frayv1.ReportTasksResponse, error) {
+	if n := len(req.GetReports()); n > maxReports {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "reports: must have at most %d items, has %d: send several calls", maxReports, n)
+	}
+	event := &core.Report{
+		Call: s.c.call(), Session: core.Token(req.GetSessionToken()), Items: make([]core.ReportItem, len(req.GetReports())),
+	}
+	for i, r := range req.GetReports() {
+		if err := s.reportItem(&event.Items[i], r); err != nil {
+			return nil, wire.Error(wire.ReasonInvalid, 0, "reports[%d]: %w", i, err)
+		}
+	}
+	r, err := ask[core.ReportReply](ctx, s.c, event.Call, session(req.GetSessionToken()), event)
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.ReportTasksResponse{Verdicts: make([]frayv1.ReportVerdict, len(r.Verdicts))}
+	for i, v := range r.Verdicts {
+		resp.Verdicts[i] = frayv1.ReportVerdict(v)
+	}
+	return resp, nil
+}
+
+// reportItem converts one report. A value that is too large becomes the task's failure: refusing the report would have
+// the worker offer it for ever.
+func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport) error {
+	a := r.GetAttempt()
+	if a == nil {
+		return fmt.Errorf("attempt: is required")
+	}
+	if o := r.GetOutcome(); o < frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED || o > maxOutcomeName {
+		return fmt.Errorf("outcome: %d is not known", o)
+	}
+	*item = core.ReportItem{
+		Task: a.GetTaskId(), Attempt: a.GetNumber(), Token: core.Token(a.GetLeaseToken()), Outcome: core.Outcome(r.GetOutcome()), //nolint:gosec // Checked above.
+		Ran: time.Duration(max(r.GetRunDurationUs(), 0)) * time.Microsecond, NonRetryable: r.GetError().GetNonRetryable(),
+		RetryAfter: min(wire.Millis(r.GetError().GetRetryAfterMs()), maxRetryAfter),
+	}
+	if n := len(r.GetValue().GetData()); n > s.c.cfg.MaxPayloadBytes {
+		item.Outcome = core.UndecodableOutcome
+		r = &frayv1.TaskReport{Error: &frayv1.TaskError{
+			Message: fmt.Sprintf("result has %d bytes, this controller takes at most %d", n, s.c.cfg.MaxPayloadBytes), Type: "size limit",
+		}}
+	}
+	var err error
+	item.Result, err = resultRecord(r)
+	return err
+}
+
+func (s *service) Heartbeat(ctx context.Context, req *frayv1.HeartbeatRequest) (*frayv1.HeartbeatResponse, error) {
+	if len(req.GetQueuedLeaseTokens()) > maxHeld || len(req.GetRunningLeaseTokens()) > maxHeld || len(req.GetFinishedLeaseTokens()) > maxOutbox {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "lease tokens: at most %d queued, %d running and %d finished", maxHeld, maxHeld, maxOutbox)
+	}
+	call := s.c.call()
+	ttl := s.c.cfg.Core.SessionTTL
+	until := min(s.c.until(ctx, req.GetMaxWaitMs()), s.c.now().Add(ttl/heartbeatsPerTTL))
+	r, err := ask[core.HeartbeatReply](ctx, s.c, call, session(req.GetSessionToken()), &core.Heartbeat{
+		Call: call, Session: core.Token(req.GetSessionToken()), Seq: req.GetHeartbeatSeq(), Received: req.GetReceivedPollSeq(),
+		Queued: wire.Tokens(req.GetQueuedLeaseTokens()), Running: wire.Tokens(req.GetRunningLeaseTokens()),
+		Finished: wire.Tokens(req.GetFinishedLeaseTokens()), Draining: req.GetDraining(), Until: until,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &frayv1.HeartbeatResponse{StopLeaseTokens: wire.RawTokens(r.Stop), Drain: r.Drain, DrainGraceMs: r.Grace.Milliseconds()}, nil
+}
+
+func (s *service) UnregisterWorker(ctx context.Context, req *frayv1.UnregisterWorkerRequest) (*frayv1.UnregisterWorkerResponse, error) {
+	call := s.c.call()
+	_, err := ask[core.Done](ctx, s.c, call, session(req.GetSessionToken()), &core.Unregister{Call: call, Session: core.Token(req.GetSessionToken())})
+	if err != nil {
+		return nil, err
+	}
+	return &frayv1.UnregisterWorkerResponse{}, nil
+}
+
+func session(token uint64) string { return fmt.Sprintf("session %x", token) }

@@ -1,0 +1,48 @@
+// Package fray runs Go functions as tasks: in this process, or on the workers of a controller, with the same code
+// and the same meaning.
+//
+// A task is a named function. [Define] makes one, a [JobContext] says where it runs, and a [Future] is its end:
+//
+//	var resize = fray.Define("resize", func(ctx context.Context, in Image) (Thumbnail, error) {
+//		...
+//	}, fray.WithRetries(3), fray.Errors(ErrNotAnImage))
+//
+//	jc, err := fray.NewJobContext(ctx, fray.KindAuto)
+//	if err != nil {
+//		return err
+//	}
+//	defer jc.Close()
+//	ctx = fray.NewContext(ctx, jc)
+//
+//	futures, err := resize.RunAll(ctx, images)
+//	if err != nil {
+//		return err
+//	}
+//	for f, err := range fray.AsCompleted(ctx, futures) {
+//		...
+//	}
+//
+// # Backends
+//
+// [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks on goroutines;
+// [KindFray] has a controller lease them to workers, which link the same tasks. [KindAuto] is fray where a controller is
+// configured and threadpool elsewhere. On all of them values are encoded and decoded, errors keep what their wire form
+// keeps and nothing else, and retries, timeouts and cancellation do the same, so that what passes on sync passes on
+// fray. Only resources, labels and the uniqueness of task ids across job contexts need a controller.
+//
+// # What holds
+//
+//   - Once Run has returned a future, the task will be run, and its end told, through the loss of workers, of
+//     replies, and of a controller with a durable store.
+//   - A task may be executed more than once: after a failure if it has retries, and after its worker was lost. Exactly
+//     one end is told, and it never changes.
+//   - [JobContext.Close] ends what runs in this process, and nothing at a controller.
+//   - A task may run further tasks with the context that it is given. While it waits for them in [Future.Get], [Wait]
+//     or [AsCompleted], it lends its slot, so that tasks may wait for tasks to any depth.
+//
+// # Errors
+//
+// A task that ends without a value gives a [*TaskError], which names the task, its function, the attempt, the worker
+// and the cause. An error value does not travel, but its text does, and so does the identity of those declared with
+// [Errors]. [NonRetryable] and [RetryAfter] mark an error for the retry policy.
+package fray

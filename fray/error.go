@@ -1,0 +1,141 @@
+package fray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors of making and finding a job context.
+var (
+	// ErrNoJobContext is returned when a context carries no job context.
+	ErrNoJobContext = errors.New("no job context: pass a context made by fray.NewContext")
+	// ErrRayUnavailable is returned for KindRay.
+	ErrRayUnavailable = errors.New("ray backend is not available in this build: use fray, threadpool or sync")
+)
+
+// Errors that a task, or a wait for it, ends with.
+var (
+	// ErrClosed is what the open futures of a job context end with once it is closed, and what it answers after that.
+	ErrClosed = errors.New("job context is closed")
+	// ErrCancelled is what a cancelled task ends with. Its error is context.Canceled, too.
+	ErrCancelled = errors.New("task is cancelled")
+	// ErrWorkerLost is what a task ends with that more workers died of than its budget allows.
+	ErrWorkerLost = errors.New("worker is lost")
+	// ErrSchedulingTimeout is what a task ends with that did not start in time.
+	ErrSchedulingTimeout = errors.New("task did not start within its scheduling timeout")
+	// ErrUndecodable is what a task ends with whose input could not be decoded, or its result not be encoded.
+	ErrUndecodable = errors.New("payload cannot be decoded or encoded")
+	// ErrTaskLost is what a task ends with that the controller no longer knows: it restarted without a durable
+	// store, or the result is past its retention.
+	ErrTaskLost = errors.New("controller does not know the task")
+)
+
+// Reason says why a task ended without a value.
+type Reason string
+
+// The reasons.
+const (
+	// ReasonApplication: the function returned an error or panicked.
+	ReasonApplication Reason = "application error"
+	// ReasonTimeout: the last attempt ran past its execution timeout.
+	ReasonTimeout Reason = "execution timeout"
+	// ReasonWorkerLost: too many workers died while they ran it.
+	ReasonWorkerLost Reason = "worker lost"
+	// ReasonSchedulingTimeout: it did not start in time.
+	ReasonSchedulingTimeout Reason = "scheduling timeout"
+	// ReasonDependencyFailed: a task that it depends on did not complete.
+	ReasonDependencyFailed Reason = "dependency failed"
+	// ReasonUndecodable: its input could not be decoded, or its result not be encoded.
+	ReasonUndecodable Reason = "undecodable"
+	// ReasonCancelled: somebody cancelled it.
+	ReasonCancelled Reason = "cancelled"
+	// ReasonTaskLost: the controller no longer knows it.
+	ReasonTaskLost Reason = "task lost"
+)
+
+// TaskError is why a task ended without a value.
+//
+// errors.Is finds in it, by its reason, [context.DeadlineExceeded] (execution timeout), [ErrCancelled] and
+// [context.Canceled], [ErrWorkerLost], [ErrSchedulingTimeout], [ErrUndecodable] or [ErrTaskLost]; and for an error of
+// the function, the one of the sentinels declared with [Errors] that the function's error is.
+type TaskError struct {
+	TaskID   string
+	Function string
+	// Attempt is the number of the last attempt, from 1; 0 if there was none.
+	Attempt int
+	// MaxAttempts is the number of attempts that the retry policy allows. Attempts whose worker was lost are not
+	// counted against it, so Attempt can be greater.
+	MaxAttempts int
+	// WorkerID is the worker of the last attempt; empty if there was none.
+	WorkerID string
+	Reason   Reason
+	// Message is the text of the function's error, at most MaxErrorBytes. Empty if there is none.
+	Message string
+	// Type is the Go type of the function's error, or "panic".
+	Type string
+	// Stack is the stack of the goroutine that panicked, at most MaxErrorBytes.
+	Stack string
+
+	cause error // a declared sentinel; nil: none
+}
+
+// Error names the task, its function, the attempt, the worker and the cause.
+func (e *TaskError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "task %s (%s)", e.TaskID, e.Function)
+	if e.Attempt > 0 {
+		fmt.Fprintf(&b, ": attempt %d of %d", e.Attempt, max(e.MaxAttempts, 1))
+		if e.WorkerID != "" {
+			fmt.Fprintf(&b, " on worker %s", e.WorkerID)
+		}
+	}
+	fmt.Fprintf(&b, ": %s", e.Reason)
+	if e.Message != "" {
+		fmt.Fprintf(&b, ": %s", e.Message)
+	}
+	return b.String()
+}
+
+// Unwrap returns the errors that stand for the reason, and the function's sentinel.
+func (e *TaskError) Unwrap() []error {
+	var errs []error
+	switch e.Reason {
+	case ReasonTimeout:
+		errs = append(errs, context.DeadlineExceeded)
+	case ReasonCancelled:
+		errs = append(errs, ErrCancelled, context.Canceled)
+	case ReasonWorkerLost:
+		errs = append(errs, ErrWorkerLost)
+	case ReasonSchedulingTimeout:
+		errs = append(errs, ErrSchedulingTimeout)
+	case ReasonUndecodable:
+		errs = append(errs, ErrUndecodable)
+	case ReasonTaskLost:
+		errs = append(errs, ErrTaskLost)
+	case ReasonApplication, ReasonDependencyFailed:
+	}
+	if e.cause != nil {
+		errs = append(errs, e.cause)
+	}
+	return errs
+}
+
+// UndecodableError says that a payload could not be decoded, or a value not be encoded. Trying again is useless.
+type UndecodableError struct {
+	Function string
+	// What is "input" or "result".
+	What string
+	// Encoding is what the payload is encoded in, or was to be.
+	Encoding string
+	Err      error
+}
+
+// Error names the function, the payload and the cause.
+func (e *UndecodableError) Error() string {
+	return fmt.Sprintf("%s of %s as %q: %v", e.What, e.Function, e.Encoding, e.Err)
+}
+
+// Unwrap returns ErrUndecodable and the cause.
+func (e *UndecodableError) Unwrap() []error { return []error{ErrUndecodable, e.Err} }

@@ -1,0 +1,165 @@
+package fray_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/frayrpc/fray/fray"
+)
+
+var errEmpty = errors.New("text is empty")
+
+// Tasks are package-level variables, so that clients and workers link the same.
+var countWords = fray.Define("count-words", func(_ context.Context, text string) (int, error) {
+	if text == "" {
+		return 0, fray.NonRetryable(errEmpty)
+	}
+	words, inWord := 0, false
+	for _, r := range text {
+		if r == ' ' {
+			inWord = false
+		} else if !inWord {
+			inWord = true
+			words++
+		}
+	}
+	return words, nil
+}, fray.WithRetries(2), fray.WithExecutionTimeout(time.Minute), fray.Errors(errEmpty))
+
+func Example() {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindThreadPool)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(context.Background(), jc)
+
+	futures, err := countWords.RunAll(ctx, []string{"one", "two words", "these are three"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, f := range futures {
+		words, err := f.Get(ctx)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(words)
+	}
+	// Output:
+	// 1
+	// 2
+	// 3
+}
+
+func ExampleErrors() {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindSync)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(context.Background(), jc)
+
+	_, err = countWords.Call(ctx, "", fray.WithTaskID("example"))
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, errEmpty))
+	// Output:
+	// task example (count-words): attempt 1 of 3 on worker sync: application error: text is empty
+	// true
+}
+
+func ExampleAsCompleted() {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindThreadPool, fray.WithWorkers(1))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(context.Background(), jc)
+
+	futures, err := countWords.RunAll(ctx, []string{"a b", "c", "d e f"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	total := 0
+	for f, err := range fray.AsCompleted(ctx, futures) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		words, err := f.Get(ctx)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		total += words
+	}
+	fmt.Println(total)
+	// Output: 6
+}
+
+func ExampleWait() {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindThreadPool)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(context.Background(), jc)
+
+	quick, err := countWords.Run(ctx, "quick")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	never, err := hang.Run(ctx, struct{}{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// Futures of different types wait together as what they have in common.
+	done, pending, err := fray.Wait(ctx, []fray.Awaitable{never, quick}, 1, time.Minute)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(done[0].ID() == quick.ID(), pending[0].ID() == never.ID())
+	// Output: true true
+}
+
+// total is a task that runs tasks. While it waits for them it lends its slot, so that one worker is enough.
+var total = fray.Define("total", func(ctx context.Context, texts []string) (int, error) {
+	futures, err := countWords.RunAll(ctx, texts)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0
+	for _, f := range futures {
+		words, err := f.Get(ctx)
+		if err != nil {
+			return 0, err
+		}
+		sum += words
+	}
+	return sum, nil
+})
+
+func Example_tasksWithinTasks() {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindThreadPool, fray.WithWorkers(1))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(context.Background(), jc)
+
+	sum, err := total.Call(ctx, []string{"a b", "c d e"})
+	fmt.Println(sum, err)
+	// Output: 5 <nil>
+}

@@ -1,0 +1,258 @@
+package fray_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+)
+
+// fakeController keeps tasks and tells of their ends, and does what its test wants otherwise. It runs nothing.
+type fakeController struct {
+	frayv1connect.UnimplementedControllerServiceHandler
+
+	// Hooks, called without the lock: before a call has an effect, and after it had one. Each may be nil, and
+	// its error is the answer.
+	beforeSubmit, afterSubmit func(n int, req *frayv1.SubmitTasksRequest) error
+	beforeWatch               func(n int, req *frayv1.WatchJobRequest) error
+	// refuse says why a task is refused; "": it is not.
+	refuse func(spec *frayv1.TaskSpec) connect.Code
+	// omit leaves values out of WatchJob.
+	omit bool
+	// echo completes each task at once with its input.
+	echo bool
+
+	mu       sync.Mutex
+	tasks    map[string]*frayv1.TaskResult
+	specs    map[string]*frayv1.TaskSpec
+	log      []string
+	changed  chan struct{}
+	submits  []int // tasks of each SubmitTasks
+	watches  int
+	lookups  int
+	canceled []string
+}
+
+func newFake() *fakeController {
+	f := &fakeController{}
+	f.forget()
+	return f
+}
+
+// forget is a restart without a durable store.
+func (f *fakeController) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tasks, f.specs, f.log = map[string]*frayv1.TaskResult{}, map[string]*frayv1.TaskSpec{}, nil
+	f.signal()
+}
+
+// signal wakes the polls that wait, with f.mu held.
+func (f *fakeController) signal() {
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
+}
+
+// complete ends tasks with their inputs.
+func (f *fakeController) complete(ids ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range ids {
+		f.end(id, func(r *frayv1.TaskResult) {
+			r.Task.Status = frayv1.TaskStatus_TASK_STATUS_COMPLETED
+			r.Value = f.specs[id].GetPayload()
+		})
+	}
+}
+
+// end ends a task, with f.mu held.
+func (f *fakeController) end(id string, how func(*frayv1.TaskResult)) {
+	r := f.tasks[id]
+	if r == nil {
+		panic("no task " + id)
+	}
+	how(r)
+	f.log = append(f.log, id)
+	f.signal()
+}
+
+func (f *fakeController) counts() (submits []int, watches, lookups int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]int(nil), f.submits...), f.watches, f.lookups
+}
+
+func (f *fakeController) SubmitTasks(_ context.Context, req *frayv1.SubmitTasksRequest) (*frayv1.SubmitTasksResponse, error) {
+	f.mu.Lock()
+	f.submits = append(f.submits, len(req.GetTasks()))
+	n := len(f.submits)
+	f.mu.Unlock()
+	if f.beforeSubmit != nil {
+		if err := f.beforeSubmit(n, req); err != nil {
+			return nil, err
+		}
+	}
+	res := f.admit(req)
+	if f.afterSubmit != nil {
+		if err := f.afterSubmit(n, req); err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (f *fakeController) admit(req *frayv1.SubmitTasksRequest) *frayv1.SubmitTasksResponse {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	res := &frayv1.SubmitTasksResponse{}
+	for i, spec := range req.GetTasks() {
+		id := spec.GetTaskId()
+		if f.refuse != nil {
+			if code := f.refuse(spec); code != 0 {
+				res.Failures = append(res.Failures, &frayv1.SubmitFailure{Index: uint32(i), Code: code.String(), Message: "refused " + id})
+				res.RetryAfterMs = time.Second.Milliseconds()
+				continue
+			}
+		}
+		if f.tasks[id] != nil {
+			res.ExistingCount++
+			continue
+		}
+		res.CreatedCount++
+		f.specs[id] = spec
+		f.tasks[id] = &frayv1.TaskResult{Task: &frayv1.Task{
+			TaskId: id, JobId: req.GetJobId(), Function: spec.GetFunction(), WorkerId: "w1", AttemptNumber: 1,
+			MaxAttempts: spec.GetRetryPolicy().GetMaxRetries() + 1, Status: frayv1.TaskStatus_TASK_STATUS_RUNNING,
+		}}
+		if f.echo {
+			f.end(id, func(r *frayv1.TaskResult) {
+				r.Task.Status = frayv1.TaskStatus_TASK_STATUS_COMPLETED
+				r.Value = spec.GetPayload()
+			})
+		}
+	}
+	return res
+}
+
+func (f *fakeController) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*frayv1.WatchJobResponse, error) {
+	f.mu.Lock()
+	f.watches++
+	n := f.watches
+	f.mu.Unlock()
+	if f.beforeWatch != nil {
+		if err := f.beforeWatch(n, req); err != nil {
+			return nil, err
+		}
+	}
+	deadline := time.NewTimer(time.Duration(req.GetMaxWaitMs()) * time.Millisecond)
+	defer deadline.Stop()
+	for last := false; ; {
+		f.mu.Lock()
+		if f.changed == nil { // not before, so that it is of the bubble of whoever waits
+			f.changed = make(chan struct{})
+		}
+		changed := f.changed
+		if req.GetCursor() > uint64(len(f.log)) {
+			f.mu.Unlock()
+			return nil, wire.Error(wire.ReasonCursorAhead, 0, "cursor %d is ahead", req.GetCursor())
+		}
+		ended := f.log[req.GetCursor():]
+		if len(ended) > 0 || last || req.GetMaxWaitMs() == 0 {
+			res := f.page(req, ended)
+			f.mu.Unlock()
+			return res, nil
+		}
+		f.mu.Unlock()
+		select {
+		case <-changed:
+		case <-deadline.C:
+			last = true
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (f *fakeController) page(req *frayv1.WatchJobRequest, ended []string) *frayv1.WatchJobResponse {
+	if most := int(req.GetMaxResults()); len(ended) > most {
+		ended = ended[:most]
+	}
+	res := &frayv1.WatchJobResponse{
+		NextCursor: req.GetCursor() + uint64(len(ended)),
+		OpenCount:  uint64(len(f.tasks) - len(f.log)),
+	}
+	for _, id := range ended {
+		r := f.tasks[id]
+		if f.omit && r.GetValue() != nil {
+			r = &frayv1.TaskResult{Task: r.GetTask(), ValueOmitted: true}
+		}
+		res.Results = append(res.Results, r)
+	}
+	return res
+}
+
+func (f *fakeController) GetTaskResult(_ context.Context, req *frayv1.GetTaskResultRequest) (*frayv1.GetTaskResultResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lookups++
+	r := f.tasks[req.GetTaskId()]
+	if r == nil {
+		return nil, wire.Error(wire.ReasonUnknownTask, 0, "no task %s", req.GetTaskId())
+	}
+	return &frayv1.GetTaskResultResponse{Result: r}, nil
+}
+
+func (f *fakeController) CancelTasks(_ context.Context, req *frayv1.CancelTasksRequest) (*frayv1.CancelTasksResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	res := &frayv1.CancelTasksResponse{}
+	for _, id := range req.GetTaskIds() {
+		f.canceled = append(f.canceled, id)
+		if f.tasks[id] == nil {
+			res.Verdicts = append(res.Verdicts, frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND)
+			continue
+		}
+		f.end(id, func(r *frayv1.TaskResult) { r.Task.Status = frayv1.TaskStatus_TASK_STATUS_CANCELLED })
+		res.Verdicts = append(res.Verdicts, frayv1.CancelVerdict_CANCEL_VERDICT_CANCELLED)
+	}
+	return res, nil
+}
+
+// inMemory is an HTTP client of a handler in this process, so that both live in virtual time.
+type inMemory struct {
+	handler http.Handler
+	// fault may answer in place of the handler. Nil: it does not.
+	fault func(*http.Request) error
+}
+
+func (m *inMemory) Do(req *http.Request) (*http.Response, error) {
+	if m.fault != nil {
+		if err := m.fault(req); err != nil {
+			return nil, err
+		}
+	}
+	server := req.Clone(req.Context())
+	server.RequestURI = req.URL.RequestURI()
+	recorder := httptest.NewRecorder()
+	m.handler.ServeHTTP(recorder, server)
+	if err := req.Context().Err(); err != nil {
+		return nil, fmt.Errorf("do: %w", err)
+	}
+	return recorder.Result(), nil
+}
+
+func (f *fakeController) client() *inMemory {
+	mux := http.NewServeMux()
+	mux.Handle(frayv1connect.NewControllerServiceHandler(f))
+	return &inMemory{handler: mux}
+}

@@ -1,0 +1,60 @@
+package fray
+
+import (
+	"context"
+	"fmt"
+)
+
+// Future is a task that was submitted: its end comes when it comes. All methods may be used by several goroutines.
+type Future[Out any] struct {
+	call
+
+	result codec[Out]
+}
+
+// ID returns the id of the task.
+func (f *Future[Out]) ID() string { return f.id }
+
+// Done returns a channel that is closed when the task has ended. To receive from it inside of a task does not lend
+// the task's slot; Get, Wait and AsCompleted do.
+func (f *Future[Out]) Done() <-chan struct{} { return f.promise.Done() }
+
+// Get waits for the task to end and returns its value, which it decodes anew each time. A task that ended without
+// a value returns a [*TaskError]; a task whose job context was closed first, an [ErrClosed].
+//
+// If ctx is done before the task, Get returns its error, and the task goes on: [Future.Cancel] stops it.
+func (f *Future[Out]) Get(ctx context.Context) (Out, error) {
+	var none Out
+	payload, settled, err := f.promise.result()
+	if !settled {
+		await(ctx, f.promise.Done())
+		if payload, settled, err = f.promise.result(); !settled {
+			return none, fmt.Errorf("get task %s (%s): %w", f.id, f.function.Name(), ctx.Err())
+		}
+	}
+	if err != nil {
+		return none, err
+	}
+	value, err := f.result.decode(payload)
+	if err != nil {
+		return none, fmt.Errorf("get task %s: %w", f.id, &UndecodableError{
+			Function: f.function.Name(), What: "result", Encoding: payload.Encoding, Err: err,
+		})
+	}
+	return value, nil
+}
+
+// Cancel asks for the task to end. A task that has not started is cancelled at once; one that runs has its
+// context cancelled, and may still end with a value. Cancel returns when the request is accepted, and nil if the
+// task had ended before.
+func (f *Future[Out]) Cancel(ctx context.Context) error {
+	if f.isSettled() {
+		return nil
+	}
+	if err := f.jc.backend.cancel(ctx, &f.call); err != nil {
+		return fmt.Errorf("cancel task %s (%s): %w", f.id, f.function.Name(), err)
+	}
+	return nil
+}
+
+func (f *Future[Out]) pending() *promise { return &f.promise }

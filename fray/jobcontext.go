@@ -1,0 +1,169 @@
+package fray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/frayrpc/fray/fray/internal/dial"
+)
+
+// Kind names a backend.
+type Kind string
+
+// The backends.
+const (
+	// KindSync runs each task inside of Run, before it returns.
+	KindSync Kind = "sync"
+	// KindThreadPool runs tasks on goroutines of this process.
+	KindThreadPool Kind = "threadpool"
+	// KindFray submits tasks to a controller, whose workers run them.
+	KindFray Kind = "fray"
+	// KindRay is not available in this build.
+	KindRay Kind = "ray"
+	// KindAuto is fray if a controller's address is given or FRAY_CONTROLLER_ADDRESS has one, and threadpool otherwise.
+	KindAuto Kind = "auto"
+)
+
+// JobContext is where tasks run, and the job that they belong to. Its methods may be used by several goroutines.
+type JobContext struct {
+	kind    Kind
+	jobID   string
+	rand    *dial.Rand
+	logger  *slog.Logger
+	backend backend
+
+	detach    func() bool // from the context that it was made with
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// backend runs calls, or has them run.
+type backend interface {
+	// submit takes calls over, and answers for each of them with accept or refuse. It blocks while there is
+	// no room for them, and refuses what has found none when ctx is done.
+	submit(ctx context.Context, calls []*call)
+	// cancel asks for c to end.
+	cancel(ctx context.Context, c *call) error
+	// cancelAll asks for all open calls of the job to end.
+	cancelAll(ctx context.Context) error
+	// shutdown settles all open calls and refuses further ones, without waiting. It may be repeated.
+	shutdown()
+	// wait returns when all that the backend started has ended. It is called once, after shutdown.
+	wait() error
+}
+
+// NewJobContext returns a job context of a kind, which the caller must close. Once ctx is done, the job context
+// refuses tasks and its open futures fail, as if it were closed; it must be closed all the same.
+//
+// No backend needs to be reachable yet: the fray backend connects with the first task, and rides out a controller
+// that is away for a while.
+func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext, error) {
+	config := jobConfig{workers: runtime.GOMAXPROCS(0), logger: slog.New(slog.DiscardHandler)}
+	for _, opt := range opts {
+		opt.applyToJob(&config)
+	}
+	if kind == KindAuto {
+		kind = resolveAuto(&config)
+	}
+	jc := &JobContext{kind: kind, jobID: config.jobID, rand: dial.NewRand(config.rand), logger: config.logger}
+	if jc.jobID == "" {
+		jc.jobID = newID(jc.rand)
+	}
+	if err := checkID("job id", jc.jobID); err != nil {
+		return nil, err
+	}
+	switch kind {
+	case KindSync:
+		jc.backend = newInline()
+	case KindThreadPool:
+		if config.workers < 1 {
+			return nil, fmt.Errorf("threadpool with %d workers: there must be at least one", config.workers)
+		}
+		jc.backend = newThreadPool(jc, config.workers)
+	case KindFray:
+		if config.address == "" {
+			return nil, errors.New("controller address required for fray context")
+		}
+		address, err := parseAddress(config.address)
+		if err != nil {
+			return nil, err
+		}
+		jc.backend = newRemote(ctx, jc, address, config)
+	case KindRay:
+		return nil, ErrRayUnavailable
+	default:
+		return nil, fmt.Errorf("unknown kind of job context %q: must be %s, %s, %s, %s or %s",
+			kind, KindSync, KindThreadPool, KindFray, KindRay, KindAuto)
+	}
+	jc.detach = context.AfterFunc(ctx, jc.backend.shutdown)
+	return jc, nil
+}
+
+// parseAddress returns the URL of a controller from a URL or "host:port".
+func parseAddress(address string) (string, error) {
+	text := address
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("parse controller address: %w", err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("controller address %q must be like http://host:port or host:port", address)
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
+}
+
+// Kind returns the backend's kind, which is never KindAuto.
+func (jc *JobContext) Kind() Kind { return jc.kind }
+
+// JobID returns the job that the tasks belong to.
+func (jc *JobContext) JobID() string { return jc.jobID }
+
+// Cancel asks for all open tasks of the job to end, as [Future.Cancel] does for one. On the fray backend that
+// includes those that other job contexts of the same job submitted.
+func (jc *JobContext) Cancel(ctx context.Context) error {
+	if err := jc.backend.cancelAll(ctx); err != nil {
+		return fmt.Errorf("cancel job %s: %w", jc.jobID, err)
+	}
+	return nil
+}
+
+// Close fails the open futures with [ErrClosed], ends what the job context runs in this process, and waits for that.
+// It may be repeated, and must not be called by a task of its own.
+//
+// Tasks at a controller go on, and keep their results for others to ask for; call [JobContext.Cancel] first to end
+// them, too. Tasks that run in this process are stopped, and waited for for five seconds: Close returns an error
+// if some of them ignore their context for longer.
+func (jc *JobContext) Close() error {
+	jc.closeOnce.Do(func() {
+		jc.detach()
+		jc.backend.shutdown()
+		jc.closeErr = jc.backend.wait()
+	})
+	return jc.closeErr
+}
+
+type jobContextKey struct{}
+
+// NewContext returns a context in which tasks run on jc.
+func NewContext(ctx context.Context, jc *JobContext) context.Context {
+	return context.WithValue(ctx, jobContextKey{}, jc)
+}
+
+// FromContext returns the job context that ctx carries, or ErrNoJobContext. The context of a running task always
+// carries one, so that the same code runs tasks from outside and from inside of a task.
+func FromContext(ctx context.Context) (*JobContext, error) {
+	jc, ok := ctx.Value(jobContextKey{}).(*JobContext)
+	if !ok {
+		return nil, ErrNoJobContext
+	}
+	return jc, nil
+}

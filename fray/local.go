@@ -1,0 +1,96 @@
+package fray
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/fray/internal/attempt"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// stopGrace is how long a function may go on after its context is done, before the backends of this process go on
+// without it.
+const stopGrace = 5 * time.Second
+
+// verdict is what follows an attempt: its end, or another one after a delay.
+type verdict struct {
+	retry bool
+	delay time.Duration
+	err   error // of the end; nil: it has a value
+}
+
+// attempt executes the call once on the calling goroutine, as attempt.Run does.
+func (c *call) attempt(ctx context.Context, info TaskInfo, grace time.Duration, done func(attempt.Result[Payload])) {
+	ctx = WithTaskInfo(NewContext(ctx, c.jc), info)
+	attempt.Run(ctx, attempt.Limits{Timeout: c.config.executionTimeout, Grace: grace},
+		func(ctx context.Context) (Payload, error) { return c.function.Invoke(ctx, c.input) }, done)
+}
+
+func (c *call) info(workerID string, number int) TaskInfo {
+	return TaskInfo{
+		TaskID: c.id, JobID: c.jc.jobID, Function: c.function.Name(), WorkerID: workerID,
+		Attempt: number, MaxAttempts: c.config.retries + 1,
+	}
+}
+
+// conclude judges an attempt. Errors go through their wire form, so that they look the same on every backend.
+func (c *call) conclude(info TaskInfo, r attempt.Result[Payload]) verdict {
+	var wire *frayv1.TaskError
+	reason := ReasonApplication
+	switch r.Outcome {
+	case attempt.Succeeded:
+		return verdict{}
+	case attempt.Stopped:
+		return verdict{err: c.stopped(info, r.Err)}
+	case attempt.TimedOut:
+		reason = ReasonTimeout
+	case attempt.Failed:
+		wire = EncodeError(r.Err)
+		var undecodable *UndecodableError
+		if errors.As(r.Err, &undecodable) {
+			return verdict{err: newTaskError(c, ReasonUndecodable, info, wire)}
+		}
+	}
+	// Workers are not lost here, so the attempts are the failures.
+	if info.Attempt >= info.MaxAttempts || wire.GetNonRetryable() {
+		return verdict{err: newTaskError(c, reason, info, wire)}
+	}
+	delay := retryAfter(wire)
+	if delay == 0 {
+		delay = c.config.backoff(info.Attempt, c.jc.rand.Float64())
+	}
+	return verdict{retry: true, delay: delay}
+}
+
+// stopped is what a call ends with that was stopped for a cause.
+func (c *call) stopped(info TaskInfo, cause error) error {
+	if errors.Is(cause, ErrClosed) {
+		return c.closed()
+	}
+	return newTaskError(c, ReasonCancelled, info, nil)
+}
+
+// byID returns calls in the order of their ids, so that what is done to all of them is done in one order.
+func byID(calls iter.Seq[*call]) []*call {
+	return slices.SortedFunc(calls, func(a, b *call) int { return cmp.Compare(a.id, b.id) })
+}
+
+// waitIdle waits for a closed backend of this process to come to rest, and no longer than the grace of its functions.
+func waitIdle(idle <-chan struct{}) error {
+	timer := time.NewTimer(stopGrace)
+	defer timer.Stop()
+	select {
+	case <-idle:
+		return nil
+	case <-timer.C:
+		if isClosed(idle) {
+			return nil
+		}
+		return fmt.Errorf("close job context: functions still run %v after they were stopped: they ignore their context", stopGrace)
+	}
+}

@@ -1,0 +1,117 @@
+package fray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// maxReceiptErrors is how many refusals of a RunAll its error tells in full.
+const maxReceiptErrors = 8
+
+// lendAfter is how long a task waits for a submission before it lends its slot. Most are answered sooner than a slot could
+// be lent and taken back; but behind a full queue, the slot may be what the queue waits for.
+const lendAfter = 100 * time.Millisecond
+
+// receipt gathers the answers to the calls of one Run or RunAll.
+type receipt struct {
+	done chan struct{} // closed with the last answer
+
+	mu      sync.Mutex
+	gone    error // why nobody waits any longer
+	open    int
+	errs    []error
+	refused int
+}
+
+func newReceipt(calls int) *receipt {
+	return &receipt{open: calls, done: make(chan struct{})}
+}
+
+// answer counts one call: nil if it was accepted, or why it was refused.
+func (r *receipt) answer(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.refused++
+		if len(r.errs) < maxReceiptErrors {
+			r.errs = append(r.errs, err)
+		}
+	}
+	r.open--
+	if r.open == 0 {
+		close(r.done)
+	}
+}
+
+// wait returns when all calls are answered, with the errors of those that were refused, or when ctx is done.
+func (r *receipt) wait(ctx context.Context) error {
+	if !isClosed(r.done) {
+		timer := time.NewTimer(lendAfter)
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+		case <-timer.C:
+			await(ctx, r.done)
+		}
+		timer.Stop()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open > 0 {
+		r.gone = ctx.Err()
+		return r.gone
+	}
+	if more := r.refused - len(r.errs); more > 0 {
+		return errors.Join(append(r.errs[:len(r.errs):len(r.errs)], fmt.Errorf("and %d more", more))...)
+	}
+	if len(r.errs) == 1 {
+		return r.errs[0]
+	}
+	return errors.Join(r.errs...)
+}
+
+// accept tells the receipt of c that the backend has it. Its input is the backend's to clear.
+func (c *call) accept() {
+	if r := c.receipt; r != nil {
+		c.receipt = nil
+		r.answer(nil)
+	}
+}
+
+// refuse tells the receipt and the future of c that the backend does not have it.
+func (c *call) refuse(err error) {
+	c.settle(Payload{}, err)
+	if r := c.receipt; r != nil {
+		c.receipt = nil
+		r.answer(err)
+	}
+}
+
+// await waits for done while ctx lives, and lends the slot of the task that ctx belongs to meanwhile.
+func await(ctx context.Context, done <-chan struct{}) {
+	takeBack := lend(ctx)
+	defer takeBack()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// abandoned returns why nobody waits for the answer any longer, or nil.
+func (r *receipt) abandoned() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone
+}

@@ -1,0 +1,325 @@
+package fray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/frayrpc/fray/fray/internal/dial"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Bounds of the submitter. The weight of a call is the size of its input, and callWeight for the rest.
+const (
+	maxBatchCalls  = 10_000
+	maxBatchWeight = 4 << 20
+	maxQueueWeight = 64 << 20
+	callWeight     = 256
+	// maxLanes is how many SubmitTasks are in flight at most. The second takes full batches only: it is for bulk,
+	// which one alone would leave waiting for round trips; calls that trickle in are better sent together.
+	maxLanes = 2
+	// maxMisfits is how often one task is offered to a controller that has no room for it and gives no reason, as it is
+	// with a message that is too large for it.
+	maxMisfits = 5
+	// slowestLink is the rate, in bytes per second, that a large input is given the time for.
+	slowestLink = 1 << 20
+)
+
+// submitter sends calls to the controller. A lone call goes out at once; those that come while a batch is in flight
+// go together in the next one.
+type submitter struct {
+	link
+	tracker *tracker
+	watcher *watcher
+	spawn   func(func(context.Context))
+	room    *semaphore.Weighted // for the weight of calls that are not answered
+
+	mu     sync.Mutex
+	closed bool
+	queue  []*call
+	weight int64 // of queue
+	lanes  int   // goroutines that send
+}
+
+func newSubmitter(l link, t *tracker, w *watcher, spawn func(func(context.Context))) *submitter {
+	return &submitter{link: l, tracker: t, watcher: w, spawn: spawn, room: semaphore.NewWeighted(maxQueueWeight)}
+}
+
+// submit queues calls, as far as there is room, in groups that fit a batch.
+func (s *submitter) submit(ctx context.Context, calls []*call) {
+	for len(calls) > 0 {
+		n, weight := prefix(calls)
+		group := calls[:n]
+		calls = calls[n:]
+		if err := s.acquire(ctx, weight); err != nil {
+			for _, c := range group {
+				c.refuse(err)
+			}
+			continue
+		}
+		for _, c := range group {
+			c.spec = c.newSpec()
+			c.input = Payload{}
+		}
+		if !s.enqueue(group, weight) {
+			s.room.Release(min(weight, maxQueueWeight))
+			for _, c := range group {
+				c.refuse(c.closed())
+			}
+		}
+	}
+}
+
+// acquire takes room for a weight. A task that has to wait for it lends its slot, which the queue may wait for.
+func (s *submitter) acquire(ctx context.Context, weight int64) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	weight = min(weight, maxQueueWeight)
+	if s.room.TryAcquire(weight) {
+		return nil
+	}
+	takeBack := lend(ctx)
+	defer takeBack()
+	return s.room.Acquire(ctx, weight)
+}
+
+func (s *submitter) enqueue(calls []*call, weight int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || !s.tracker.add(calls) {
+		return false
+	}
+	s.watcher.start()
+	s.queue = append(s.queue, calls...)
+	s.weight += weight
+	full := len(s.queue) >= maxBatchCalls || s.weight >= maxBatchWeight
+	if s.lanes == 0 || (full && s.lanes < maxLanes) {
+		s.lanes++
+		s.spawn(s.run)
+	}
+	return true
+}
+
+// run sends batches until the queue is empty.
+func (s *submitter) run(ctx context.Context) {
+	for {
+		batch, weight := s.next()
+		if batch == nil {
+			return
+		}
+		s.send(ctx, batch)
+		s.room.Release(min(weight, maxQueueWeight))
+	}
+}
+
+// next takes a batch off the queue; none: it is empty, and the lane has ended.
+func (s *submitter) next() (batch []*call, weight int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		s.queue = nil
+		s.lanes--
+		return nil, 0
+	}
+	n, weight := prefix(s.queue)
+	batch = s.queue[:n:n]
+	s.queue = s.queue[n:]
+	s.weight -= weight
+	return batch, weight
+}
+
+// prefix returns how many of the calls fit a batch, at least one, and what they weigh.
+func prefix(calls []*call) (n int, weight int64) {
+	for n < min(len(calls), maxBatchCalls) {
+		w := calls[n].weight()
+		if n > 0 && weight+w > maxBatchWeight {
+			break
+		}
+		weight += w
+		n++
+	}
+	return n, weight
+}
+
+// send offers a batch until each of its calls is accepted, refused or abandoned.
+func (s *submitter) send(ctx context.Context, batch []*call) {
+	o := &offer{submitter: s, batch: batch}
+	for len(o.batch) > 0 {
+		_, weight := prefix(o.batch)
+		timeout := dial.DefaultAttemptTimeout + time.Duration(weight/slowestLink)*time.Second
+		err := s.do(ctx, "SubmitTasks", timeout, o.make)
+		switch {
+		case ctx.Err() != nil:
+			for _, c := range o.batch {
+				c.refuse(c.closed())
+			}
+			return
+		case err == nil:
+			// Some were taken, and there is no room for the rest: that makes headway, so the backoff starts anew.
+			if len(o.batch) > 0 {
+				dial.Sleep(ctx, o.retryAfter+s.jc.rand.Duration(o.retryAfter/2))
+			}
+		case len(o.batch) > 1 && isSplittable(err):
+			half := len(o.batch) / 2
+			s.send(ctx, o.batch[:half])
+			o.batch = o.batch[half:]
+		default:
+			for _, c := range o.batch {
+				s.refuse(c, err)
+			}
+			return
+		}
+	}
+}
+
+// isSplittable says whether part of a batch may be accepted where the whole is not: one of its tasks makes the request
+// invalid, or it is too large for the server.
+func isSplittable(err error) bool {
+	code := connect.CodeOf(err)
+	return code == connect.CodeInvalidArgument || code == connect.CodeOutOfRange
+}
+
+func (s *submitter) refuse(c *call, err error) {
+	s.tracker.remove(c)
+	c.refuse(fmt.Errorf("submit task %s: %w", c.id, err))
+}
+
+// offer is a batch that is offered to the controller until nothing of it is left.
+type offer struct {
+	*submitter
+
+	batch      []*call
+	misfits    int
+	retryAfter time.Duration
+}
+
+// make offers the batch once, and keeps of it what there was no room for. It returns nil if it made headway.
+func (o *offer) make(ctx context.Context) error {
+	o.dropAbandoned()
+	if len(o.batch) == 0 {
+		return nil
+	}
+	req := &frayv1.SubmitTasksRequest{JobId: o.jc.jobID, Tasks: make([]*frayv1.TaskSpec, len(o.batch))}
+	for i, c := range o.batch {
+		req.Tasks[i] = c.spec
+	}
+	res, err := o.client.SubmitTasks(ctx, req)
+	if err != nil {
+		return o.misfit(err)
+	}
+	offered := len(o.batch)
+	o.batch = o.settle(res)
+	o.retryAfter = max(time.Duration(res.GetRetryAfterMs())*time.Millisecond, dial.DefaultBase)
+	if len(o.batch) == offered {
+		return wire.Error(wire.ReasonQueueFull, o.retryAfter, "no room for %d tasks", offered)
+	}
+	return nil
+}
+
+// misfit returns err, unless it says that the server cannot take the request at all. Such an error has the code of a full
+// queue, but not the reason; there is no use in repeating it.
+func (o *offer) misfit(err error) error {
+	if connect.CodeOf(err) != connect.CodeResourceExhausted {
+		return err
+	}
+	if reason, _ := wire.Info(err); reason != "" {
+		return err
+	}
+	o.misfits++
+	if len(o.batch) == 1 && o.misfits < maxMisfits {
+		return err
+	}
+	return connect.NewError(connect.CodeOutOfRange, err)
+}
+
+// dropAbandoned takes the calls off the batch that nobody waits for any longer.
+func (o *offer) dropAbandoned() {
+	kept := o.batch[:0]
+	for _, c := range o.batch {
+		if err := c.receipt.abandoned(); err != nil {
+			o.refuse(c, err)
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	o.batch = kept
+}
+
+// settle tells the calls of the batch what the controller answered, and returns those that there was no room for.
+func (o *offer) settle(res *frayv1.SubmitTasksResponse) (rest []*call) {
+	failures := make(map[uint32]*frayv1.SubmitFailure, len(res.GetFailures()))
+	for _, f := range res.GetFailures() {
+		failures[f.GetIndex()] = f
+	}
+	var existing []string
+	for i, c := range o.batch {
+		f, failed := failures[uint32(i)] // at most maxBatchCalls
+		if !failed {
+			// Before the receipt is told: a task that asked for it can end at once.
+			o.tracker.ack(c)
+			c.spec = nil
+			if c.config.taskID != "" {
+				existing = append(existing, c.id)
+			}
+			c.accept()
+			continue
+		}
+		if err := submitError(f); connect.CodeOf(err) == connect.CodeResourceExhausted {
+			rest = append(rest, c)
+		} else {
+			o.submitter.refuse(c, err)
+		}
+	}
+	if res.GetExistingCount() > 0 {
+		// One that had ended before the watcher's cursor will not be told of again. Those that are there because
+		// an answer was lost will: the watcher knew them before they were sent.
+		o.watcher.recheck(existing)
+	}
+	return rest
+}
+
+// submitError is the error of one refused task.
+func submitError(f *frayv1.SubmitFailure) error {
+	var code connect.Code
+	if err := code.UnmarshalText([]byte(f.GetCode())); err != nil {
+		code = connect.CodeUnknown
+	}
+	return connect.NewError(code, errors.New(f.GetMessage()))
+}
+
+func (s *submitter) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
+func (c *call) weight() int64 {
+	n := len(c.input.Data)
+	if c.spec != nil {
+		n = len(c.spec.GetPayload().GetData())
+	}
+	return int64(n) + callWeight
+}
+
+// newSpec returns what the controller is asked for.
+func (c *call) newSpec() *frayv1.TaskSpec {
+	return &frayv1.TaskSpec{
+		TaskId:              c.id,
+		Function:            c.function.Name(),
+		Payload:             &frayv1.Payload{Encoding: c.input.Encoding, Data: c.input.Data},
+		Priority:            int32(c.config.priority), // WithPriority bounds it
+		Resources:           c.config.resources,
+		RequiredLabels:      c.config.labels,
+		RetryPolicy:         c.config.policy,
+		MaxWorkerLosses:     c.config.workerLosses,
+		ExecutionTimeoutMs:  c.config.executionTimeout.Milliseconds(),
+		SchedulingTimeoutMs: c.config.schedulingTimeout.Milliseconds(),
+	}
+}

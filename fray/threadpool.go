@@ -1,0 +1,296 @@
+package fray
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/frayrpc/fray/fray/internal/attempt"
+)
+
+// maxPoolQueue is how many tasks wait in a threadpool for their first start before Run blocks.
+const maxPoolQueue = 1 << 20
+
+// threadPool is the threadpool backend: a number of slots, each with a goroutine while it runs an attempt.
+type threadPool struct {
+	jc   *JobContext
+	room *semaphore.Weighted // of maxPoolQueue; one for each task that never started
+
+	mu     sync.Mutex
+	closed bool
+	free   int        // slots
+	queue  readyQueue // tasks that wait for a slot
+	// returning wait for a slot, too, and come first: their tasks have begun.
+	returning []*poolBlocker
+	open      map[*call]*poolTask
+	running   int           // goroutines
+	idle      chan struct{} // closed once closed and nothing runs
+}
+
+func newThreadPool(jc *JobContext, workers int) *threadPool {
+	return &threadPool{
+		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue),
+		open: make(map[*call]*poolTask), idle: make(chan struct{}),
+	}
+}
+
+// poolTask is a call in the pool. The pool's mutex guards it.
+type poolTask struct {
+	*call
+
+	seq      uint64 // order of arrival
+	attempts int    // started so far
+	ended    bool   // it is settled, and only leaves the queue when its turn comes
+	// cancel stops the attempt that runs; nil: none does.
+	cancel context.CancelCauseFunc
+	// timer ends the delay before a retry, or the wait for a first start; nil: neither is on.
+	timer *time.Timer
+}
+
+func (p *threadPool) submit(ctx context.Context, calls []*call) {
+	for _, c := range calls {
+		if !p.room.TryAcquire(1) {
+			// The tasks before it may need the slot of the task that submits it.
+			takeBack := lend(ctx)
+			err := p.room.Acquire(ctx, 1)
+			takeBack()
+			if err != nil {
+				c.refuse(err)
+				continue
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			p.room.Release(1)
+			c.refuse(err)
+			continue
+		}
+		if p.add(c) {
+			c.accept()
+		} else {
+			p.room.Release(1)
+			c.refuse(c.closed())
+		}
+	}
+}
+
+func (p *threadPool) add(c *call) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	t := &poolTask{call: c}
+	p.open[c] = t
+	if d := c.config.schedulingTimeout; d > 0 {
+		t.timer = time.AfterFunc(d, func() { p.expire(t) })
+	}
+	p.queue.push(t)
+	p.dispatch()
+	return true
+}
+
+// dispatch gives free slots away, with p.mu held.
+func (p *threadPool) dispatch() {
+	for p.free > 0 {
+		if len(p.returning) > 0 {
+			b := p.returning[0]
+			p.returning = slices.Delete(p.returning, 0, 1)
+			p.free--
+			b.held = true
+			close(b.granted)
+			continue
+		}
+		t, ok := p.queue.pop()
+		if !ok {
+			return
+		}
+		if t.attempts == 0 {
+			p.room.Release(1)
+		}
+		if t.ended {
+			continue
+		}
+		if t.timer != nil {
+			t.timer.Stop()
+			t.timer = nil
+		}
+		t.attempts++
+		ctx, cancel := context.WithCancelCause(context.Background())
+		t.cancel = cancel
+		p.free--
+		p.running++
+		go p.execute(ctx, t, t.call.info(string(KindThreadPool), t.attempts))
+	}
+}
+
+// execute runs one attempt in a slot.
+func (p *threadPool) execute(ctx context.Context, t *poolTask, info TaskInfo) {
+	b := &poolBlocker{pool: p, held: true, stopped: ctx.Done()}
+	defer p.release(b)
+	t.attempt(WithBlocker(ctx, b), info, stopGrace, func(r attempt.Result[Payload]) { p.conclude(t, info, r) })
+}
+
+func (p *threadPool) conclude(t *poolTask, info TaskInfo, r attempt.Result[Payload]) {
+	v := t.call.conclude(info, r)
+	p.mu.Lock()
+	t.cancel(nil)
+	t.cancel = nil
+	if v.retry && !t.ended {
+		t.timer = time.AfterFunc(v.delay, func() { p.retry(t) })
+		p.mu.Unlock()
+		return
+	}
+	p.end(t)
+	p.mu.Unlock()
+	t.settle(r.Value, v.err)
+}
+
+// release frees the slot of an attempt whose goroutine ends, unless it is lent.
+func (p *threadPool) release(b *poolBlocker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.held {
+		b.held = false
+		p.free++
+	}
+	p.running--
+	if p.closed && p.running == 0 {
+		close(p.idle)
+		return
+	}
+	p.dispatch()
+}
+
+// retry queues a task again after its delay.
+func (p *threadPool) retry(t *poolTask) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.ended {
+		return
+	}
+	t.timer = nil
+	p.queue.push(t)
+	p.dispatch()
+}
+
+// expire fails a task that did not start in time.
+func (p *threadPool) expire(t *poolTask) {
+	p.mu.Lock()
+	if t.ended || t.attempts > 0 {
+		p.mu.Unlock()
+		return
+	}
+	p.end(t)
+	p.mu.Unlock()
+	info := TaskInfo{MaxAttempts: t.config.retries + 1}
+	t.settle(Payload{}, newTaskError(t.call, ReasonSchedulingTimeout, info, nil))
+}
+
+// end takes a task off the books, with p.mu held.
+func (p *threadPool) end(t *poolTask) {
+	t.ended = true
+	delete(p.open, t.call)
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+}
+
+func (p *threadPool) cancel(_ context.Context, c *call) error {
+	p.mu.Lock()
+	t, ok := p.open[c]
+	if !ok {
+		p.mu.Unlock()
+		return nil
+	}
+	if t.cancel != nil {
+		t.cancel(ErrCancelled)
+		p.mu.Unlock()
+		return nil
+	}
+	p.end(t)
+	info := t.call.info("", t.attempts)
+	p.mu.Unlock()
+	c.settle(Payload{}, t.stopped(info, ErrCancelled))
+	return nil
+}
+
+func (p *threadPool) cancelAll(ctx context.Context) error {
+	p.mu.Lock()
+	open := byID(maps.Keys(p.open))
+	p.mu.Unlock()
+	for _, c := range open {
+		_ = p.cancel(ctx, c) // cannot fail
+	}
+	return nil
+}
+
+func (p *threadPool) shutdown() {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.closed = true
+	if p.running == 0 {
+		close(p.idle)
+	}
+	open := byID(maps.Keys(p.open))
+	for _, c := range open {
+		t := p.open[c]
+		if t.cancel != nil {
+			t.cancel(ErrClosed)
+		}
+		p.end(t)
+	}
+	p.mu.Unlock()
+	for _, c := range open {
+		c.settle(Payload{}, c.closed())
+	}
+}
+
+func (p *threadPool) wait() error { return waitIdle(p.idle) }
+
+// poolBlocker is the slot of one attempt.
+type poolBlocker struct {
+	pool    *threadPool
+	stopped <-chan struct{}
+	// Guarded by the pool's mutex.
+	held    bool
+	granted chan struct{}
+}
+
+// Block implements Blocker.
+func (b *poolBlocker) Block() {
+	b.pool.mu.Lock()
+	defer b.pool.mu.Unlock()
+	if b.held {
+		b.held = false
+		b.pool.free++
+		b.pool.dispatch()
+	}
+}
+
+// Unblock implements Blocker.
+func (b *poolBlocker) Unblock() {
+	p := b.pool
+	p.mu.Lock()
+	granted := make(chan struct{})
+	b.granted = granted
+	p.returning = append(p.returning, b)
+	p.dispatch()
+	p.mu.Unlock()
+	select {
+	case <-granted:
+	case <-b.stopped:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if i := slices.Index(p.returning, b); i >= 0 {
+			p.returning = slices.Delete(p.returning, i, i+1)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package fray
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+)
+
+// Awaitable is a [Future] of any type.
+type Awaitable interface {
+	// ID returns the id of the task.
+	ID() string
+	// Done returns a channel that is closed when the task has ended.
+	Done() <-chan struct{}
+
+	pending() *promise
+}
+
+// Wait waits until n of the futures are done, or timeout has passed, and returns those that are and those that are
+// not, each in the order in which they were given. More than n may be done. A timeout is no error; 0 means not to
+// wait at all, and a negative one to wait as long as ctx lives. A done future may have failed: its Get tells.
+//
+// It is an error if n is less than 1 or more than there are futures. If ctx is done first, Wait returns its error
+// beside the futures as they are then.
+func Wait[F Awaitable](ctx context.Context, futures []F, n int, timeout time.Duration) (done, pending []F, err error) {
+	if n < 1 || n > len(futures) {
+		return nil, futures, fmt.Errorf("wait for %d of %d futures: must be from 1 to %d", n, len(futures), len(futures))
+	}
+	err = waitFor(ctx, futures, n, timeout)
+	for _, f := range futures {
+		if f.pending().isSettled() {
+			done = append(done, f)
+		} else {
+			pending = append(pending, f)
+		}
+	}
+	if len(done) >= n {
+		err = nil
+	}
+	return done, pending, err
+}
+
+func waitFor[F Awaitable](ctx context.Context, futures []F, n int, timeout time.Duration) error {
+	if timeout == 0 {
+		return nil
+	}
+	c := newCompletions(futures)
+	defer c.close()
+	outer := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	for range n {
+		if _, ok := c.take(); ok {
+			n--
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	// Lent once for all that is still to come: to take the slot back after each would be to wait for it each time.
+	takeBack := lend(outer)
+	defer takeBack()
+	for range n {
+		if _, ok := c.next(ctx); !ok {
+			break
+		}
+	}
+	return outer.Err()
+}
+
+// AsCompleted ranges over the futures as they are done, those that are already in the order in which they were
+// given. If ctx is done first, it yields the zero F with the error of ctx, and ends.
+//
+//	for f, err := range fray.AsCompleted(ctx, futures) {
+//		if err != nil {
+//			return err
+//		}
+//		value, err := f.Get(ctx)
+//		...
+//	}
+func AsCompleted[F Awaitable](ctx context.Context, futures []F) iter.Seq2[F, error] {
+	return func(yield func(F, error) bool) {
+		c := newCompletions(futures)
+		defer c.close()
+		for range futures {
+			i, ok := c.take()
+			if !ok {
+				takeBack := lend(ctx)
+				i, ok = c.next(ctx)
+				takeBack()
+			}
+			if !ok {
+				var none F
+				yield(none, ctx.Err())
+				return
+			}
+			if !yield(futures[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+// completions tells which futures are done, in the order in which they were, at a constant cost for each.
+type completions struct {
+	promises  []*promise
+	listeners []*listener // nil: was done from the start
+
+	mu    sync.Mutex
+	ready []int         // indices that are done and not yet told
+	wake  chan struct{} // has a token if ready is not empty
+}
+
+func newCompletions[F Awaitable](futures []F) *completions {
+	c := &completions{
+		promises:  make([]*promise, len(futures)),
+		listeners: make([]*listener, len(futures)),
+		wake:      make(chan struct{}, 1),
+	}
+	for i, f := range futures {
+		c.promises[i] = f.pending()
+		l := &listener{notify: func() { c.add(i) }}
+		if c.promises[i].listen(l) {
+			c.listeners[i] = l
+		} else {
+			c.add(i)
+		}
+	}
+	return c
+}
+
+func (c *completions) add(i int) {
+	c.mu.Lock()
+	c.ready = append(c.ready, i)
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the index of a future that is done, if there is one.
+func (c *completions) take() (int, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ready) == 0 {
+		return 0, false
+	}
+	i := c.ready[0]
+	c.ready = c.ready[1:]
+	return i, true
+}
+
+// next waits for the next future, and returns false if ctx is done first. One goroutine may call it at a time.
+func (c *completions) next(ctx context.Context) (int, bool) {
+	for {
+		if i, ok := c.take(); ok {
+			return i, true
+		}
+		select {
+		case <-c.wake:
+		case <-ctx.Done():
+			return c.take()
+		}
+	}
+}
+
+// close detaches c from the futures that are not done.
+func (c *completions) close() {
+	for i, l := range c.listeners {
+		if l != nil {
+			c.promises[i].unlisten(l)
+		}
+	}
+}
