@@ -34,7 +34,7 @@ type Config struct {
 	MaxJobs int
 	// Live sessions at most. Default 10,000.
 	MaxSessions int
-	// What a refused submission is told to wait. Default 500 ms.
+	// What a refused submission is told to wait. Default 100 ms.
 	RetryHint time.Duration
 	// A worker that fails this many attempts in a row, each within FastFailure, while another could do the work, is
 	// given none for BlackHoleBackoff, doubled each time up to BlackHoleCap. Default 8, 1 s, 250 ms, 30 s.
@@ -57,7 +57,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxClasses, 4096)
 	setDefault(&c.MaxJobs, 100_000)
 	setDefault(&c.MaxSessions, 10_000)
-	setDefault(&c.RetryHint, 500*time.Millisecond)
+	setDefault(&c.RetryHint, 100*time.Millisecond)
 	setDefault(&c.BlackHoleFailures, 8)
 	setDefault(&c.FastFailure, time.Second)
 	setDefault(&c.BlackHoleBackoff, 250*time.Millisecond)

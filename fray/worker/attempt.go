@@ -1,0 +1,160 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/core"
+	runner "github.com/frayrpc/fray/fray/internal/attempt"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// attempt is one leased attempt, from its grant to the verdict on its report.
+type attempt struct {
+	wire     *frayv1.Attempt
+	name     string    // of the function
+	function *function // what executes it, or stands in for what is not here
+	timeout  time.Duration
+	input    fray.Payload
+	ctx      context.Context //nolint:containedctx // Made with the grant, so that a stop can come before the start.
+	cancel   context.CancelCauseFunc
+	resume   chan struct{} // a slot that was lent is back
+
+	// Set before the end is told to the machine, and read with its report.
+	outcome core.Outcome
+	value   *frayv1.Payload
+	failure *frayv1.TaskError
+	over    bool // the function has returned; guarded by state.mu
+}
+
+// newAttempt makes an attempt of what a poll brought.
+func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
+	spec := leased.GetSpec()
+	a := &attempt{
+		wire:    leased.GetAttempt(),
+		name:    spec.GetFunction(),
+		timeout: wire.Millis(spec.GetExecutionTimeoutMs()),
+		input:   fray.Payload{Encoding: spec.GetPayload().GetEncoding(), Data: spec.GetPayload().GetData()},
+		resume:  make(chan struct{}, 1),
+	}
+	if a.function = w.functions[a.name]; a.function == nil {
+		a.function = &function{Function: missing{worker: w.cfg.ID, name: a.name}, metrics: w.metrics.of("unknown")}
+	}
+	ctx := fray.WithTaskInfo(w.base, fray.TaskInfo{
+		TaskID: spec.GetTaskId(), JobID: leased.GetJobId(), Function: a.name, WorkerID: w.cfg.ID,
+		Attempt: int(a.wire.GetNumber()), MaxAttempts: int(spec.GetRetryPolicy().GetMaxRetries()) + 1,
+	})
+	a.ctx, a.cancel = context.WithCancelCause(fray.WithBlocker(ctx, &lender{worker: w, attempt: a}))
+	return a
+}
+
+// execute runs a, and then whatever the machine has for a free goroutine.
+func (w *Worker) execute(a *attempt) {
+	defer func() {
+		if a != nil { // The function ended the goroutine.
+			if next := w.finish(a); next != nil {
+				go w.execute(next)
+			}
+		}
+	}()
+	for a != nil {
+		runner.Run(a.ctx, runner.Limits{Timeout: a.timeout}, a.invoke, a.end)
+		a = w.finish(a)
+	}
+}
+
+func (a *attempt) invoke(ctx context.Context) (fray.Payload, error) {
+	return a.function.Invoke(ctx, a.input)
+}
+
+// end takes down how the function ended.
+func (a *attempt) end(r runner.Result[fray.Payload]) {
+	a.function.metrics.observe(r.Elapsed)
+	var undecodable *fray.UndecodableError
+	switch {
+	case r.Outcome == runner.Succeeded:
+		a.outcome = core.Succeeded
+		a.value = &frayv1.Payload{Encoding: r.Value.Encoding, Data: r.Value.Data}
+	case r.Outcome == runner.TimedOut:
+		a.outcome = core.TimedOut
+	case r.Outcome == runner.Stopped:
+		a.outcome = core.Stopped
+	case errors.As(r.Err, &undecodable):
+		a.outcome = core.UndecodableOutcome
+		a.failure = fray.EncodeError(r.Err)
+	default:
+		a.outcome = core.FailedOutcome
+		a.failure = fray.EncodeError(r.Err)
+	}
+}
+
+// finish tells the machine that a's function has returned. It returns what to run next on this goroutine.
+func (w *Worker) finish(a *attempt) (next *attempt) {
+	a.cancel(errReturned)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a.over = true
+	a.input = fray.Payload{}
+	w.slots.Finish(w.now(), core.Token(a.wire.GetLeaseToken()), a.outcome)
+	next, _ = w.apply(true)
+	return next
+}
+
+// report returns what to tell the controller.
+func (a *attempt) report(outcome core.Outcome, ran time.Duration) *frayv1.TaskReport {
+	r := &frayv1.TaskReport{Attempt: a.wire, Outcome: frayv1.AttemptOutcome(outcome), RunDurationUs: ran.Microseconds()}
+	switch outcome {
+	case core.Succeeded:
+		r.Value = a.value
+	case core.FailedOutcome, core.UndecodableOutcome:
+		r.Error = a.failure
+	}
+	return r
+}
+
+// lender is the slot of an attempt, as a wait for other tasks sees it.
+type lender struct {
+	worker  *Worker
+	attempt *attempt
+}
+
+// Block implements fray.Blocker.
+func (l *lender) Block() {
+	l.tell((*core.Slots).Block)
+}
+
+// Unblock implements fray.Blocker.
+func (l *lender) Unblock() {
+	if !l.tell((*core.Slots).Unblock) {
+		return
+	}
+	select {
+	case <-l.attempt.resume:
+	case <-l.attempt.ctx.Done():
+	}
+}
+
+// tell passes an event on, unless the attempt is over: what a function leaves running has no slot to lend.
+func (l *lender) tell(event func(*core.Slots, core.Time, core.Token)) bool {
+	told := false
+	l.worker.step(func(now core.Time, s *core.Slots) {
+		if !l.attempt.over {
+			told = true
+			event(s, now, core.Token(l.attempt.wire.GetLeaseToken()))
+		}
+	})
+	return told
+}
+
+// missing stands for a function that the worker does not have. The controller is not supposed to ask for one.
+type missing struct{ worker, name string }
+
+func (m missing) Name() string { return m.name }
+
+func (m missing) Invoke(context.Context, fray.Payload) (fray.Payload, error) {
+	return fray.Payload{}, fmt.Errorf("worker %s has no function %q", m.worker, m.name)
+}

@@ -1,0 +1,156 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Defaults of a Config.
+const (
+	DefaultDrainGrace  = 30 * time.Second
+	DefaultStopGrace   = 5 * time.Second
+	DefaultMaxPrefetch = 4096
+)
+
+// maxMaxPrefetch keeps what a heartbeat lists within the wire's bounds.
+const maxMaxPrefetch = 32768
+
+// Config says what a Worker is and what it can do. ControllerURL, ID and Functions have no defaults.
+type Config struct {
+	// ControllerURL is the controller's base URL, such as "http://10.0.0.5:7070".
+	ControllerURL string
+	// ID names the worker in the cluster. It should be the same after a restart: a new session takes the place of the old
+	// one's at once then, where it would have to expire first.
+	ID string
+	// Functions are what the worker executes, with a name each of its own.
+	Functions []fray.Function
+	// Slots is how many attempts run at once. 0: GOMAXPROCS.
+	Slots int
+	// Resources are what attempts that ask for some share, such as {"cpu": 8000, "gpu": 1}; cpu is in milli-units.
+	Resources map[string]int64
+	// Labels are what tasks can require of the worker that runs them.
+	Labels map[string]string
+	// MaxPrefetch is the most attempts that wait here for a slot, so that short tasks follow upon each other without
+	// a round trip between. How many do wait depends on how long tasks take. 0: DefaultMaxPrefetch; negative: none.
+	MaxPrefetch int
+
+	// StopGrace is how long a stopped attempt may take to return before it is abandoned. 0: DefaultStopGrace.
+	StopGrace time.Duration
+	// DrainGrace is how long running attempts may go on once Run's context is done. 0: DefaultDrainGrace; negative: none.
+	DrainGrace time.Duration
+
+	// HTTPClient carries the calls to the controller; it stays the caller's. It should have no timeout of its own, because
+	// some calls wait. Nil: a client with connections of its own.
+	HTTPClient connect.HTTPClient
+	// ClientOptions are for the calls to the controller, those of tasks included.
+	ClientOptions []connect.ClientOption
+
+	// ListenAddress is where the worker tells about itself: WorkerService, gRPC health and reflection, /metrics. Port 0
+	// picks a free one. Empty, without Listener: nowhere.
+	ListenAddress string
+	// Listener is where to listen in place of ListenAddress. Run closes it.
+	Listener net.Listener
+	// AdvertiseURL is where others reach that. Empty: as the listener has it.
+	AdvertiseURL string
+	// HandlerOptions and Middleware wrap it, see serve.Config.
+	HandlerOptions []connect.HandlerOption
+	Middleware     []func(http.Handler) http.Handler
+
+	// Registerer takes the worker's metrics. Two workers need two, such as one wrapped with a label for each. Nil:
+	// there are none.
+	Registerer prometheus.Registerer
+	// Gatherer is what /metrics shows. Nil: there is no /metrics.
+	Gatherer prometheus.Gatherer
+	// Logger is told what happens to the worker, not to each task. Nil: nobody is.
+	Logger *slog.Logger
+	// Rand is the source of ids and of jitter, which nothing else may use from then on. Nil: one that is seeded by chance.
+	Rand *rand.Rand
+	// Linger is how long a loop that has something to send waits before it writes the call, so that things which happen at
+	// the same instant go together whatever order goroutines run in. A simulator in virtual time needs a
+	// little of it, to repeat itself; nobody else any.
+	Linger time.Duration
+}
+
+// Validate returns what is wrong with c, all of it.
+func (c *Config) Validate() error {
+	var errs []error
+	if u, err := url.Parse(c.ControllerURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		errs = append(errs, fmt.Errorf("URL of the controller %q must be like http://host:port", c.ControllerURL))
+	}
+	seen := make(map[string]bool)
+	for _, f := range c.Functions {
+		if seen[f.Name()] {
+			errs = append(errs, fmt.Errorf("two functions are named %q", f.Name()))
+		}
+		seen[f.Name()] = true
+	}
+	if c.MaxPrefetch > maxMaxPrefetch {
+		errs = append(errs, fmt.Errorf("prefetch of %d is more than %d", c.MaxPrefetch, maxMaxPrefetch))
+	}
+	if c.StopGrace < 0 || c.Linger < 0 {
+		errs = append(errs, errors.New("neither StopGrace nor Linger can be negative"))
+	}
+	// The rest is what the controller will check, by the same rules.
+	filled := c.withDefaults()
+	request := filled.registration()
+	request.RegistrationId = "validate"
+	if err := protovalidate.Validate(request); err != nil {
+		errs = append(errs, fmt.Errorf("registration as worker: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults returns a copy of c with its defaults filled in.
+func (c *Config) withDefaults() Config {
+	d := *c
+	if d.Slots == 0 {
+		d.Slots = runtime.GOMAXPROCS(0)
+	}
+	if d.MaxPrefetch == 0 {
+		d.MaxPrefetch = DefaultMaxPrefetch
+	}
+	if d.StopGrace == 0 {
+		d.StopGrace = DefaultStopGrace
+	}
+	if d.DrainGrace == 0 {
+		d.DrainGrace = DefaultDrainGrace
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	d.Functions = slices.Clone(d.Functions)
+	d.Resources = maps.Clone(d.Resources)
+	d.Labels = maps.Clone(d.Labels)
+	return d
+}
+
+// registration returns what the worker says of itself when it registers.
+func (c *Config) registration() *frayv1.RegisterWorkerRequest {
+	r := &frayv1.RegisterWorkerRequest{
+		WorkerId:     c.ID,
+		AdvertiseUrl: c.AdvertiseURL,
+		Slots:        uint32(min(max(c.Slots, 0), 1<<30)), //nolint:gosec // The schema bounds it further.
+		Resources:    c.Resources,
+		Labels:       c.Labels,
+	}
+	for _, f := range c.Functions {
+		r.Functions = append(r.Functions, f.Name())
+	}
+	return r
+}

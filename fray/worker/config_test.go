@@ -1,0 +1,45 @@
+package worker_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/worker"
+)
+
+func TestConfigIsValidated(t *testing.T) {
+	t.Parallel()
+	good := worker.Config{ControllerURL: "http://c", ID: "w1", Functions: functions()}
+	tests := []struct {
+		name string
+		edit func(*worker.Config)
+		want string // empty: good
+	}{
+		{name: "good", edit: func(*worker.Config) {}},
+		{name: "no controller", edit: func(c *worker.Config) { c.ControllerURL = "" }, want: "controller"},
+		{name: "no id", edit: func(c *worker.Config) { c.ID = "" }, want: "worker_id"},
+		{name: "bad id", edit: func(c *worker.Config) { c.ID = "a b" }, want: "worker_id"},
+		{name: "no functions", edit: func(c *worker.Config) { c.Functions = nil }, want: "functions"},
+		{name: "twins", edit: func(c *worker.Config) { c.Functions = []fray.Function{echo, echo} }, want: `two functions are named "echo"`},
+		{name: "negative slots", edit: func(c *worker.Config) { c.Slots = -1 }, want: "slots"},
+		{name: "negative resource", edit: func(c *worker.Config) { c.Resources = map[string]int64{"cpu": -1} }, want: "resources"},
+		{name: "too much ahead", edit: func(c *worker.Config) { c.MaxPrefetch = 1 << 20 }, want: "prefetch"},
+		{name: "negative grace", edit: func(c *worker.Config) { c.StopGrace = -1 }, want: "StopGrace"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := good
+			tt.edit(&cfg)
+			_, err := worker.New(cfg)
+			if tt.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+}

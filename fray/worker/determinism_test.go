@@ -1,0 +1,115 @@
+package worker_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/frayrpc/fray/fray/worker"
+)
+
+// recorder writes down what a worker sends, and when.
+type recorder struct {
+	*controller
+
+	start time.Time
+	mu    sync.Mutex
+	calls map[string][]string // by procedure
+}
+
+func (r *recorder) Do(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	r.mu.Lock()
+	r.calls[req.URL.Path] = append(r.calls[req.URL.Path], fmt.Sprintf("%v %x", time.Since(r.start), body))
+	hash := fnv.New64a()
+	fmt.Fprint(hash, req.URL.Path, len(r.calls[req.URL.Path]))
+	chance := hash.Sum64()
+	r.mu.Unlock()
+	// No two messages arrive at the same instant, and one in ten does not, either way.
+	latency := time.Duration(chance % uint64(time.Millisecond))
+	if !asleep(req.Context(), latency) {
+		return nil, req.Context().Err()
+	}
+	if chance>>32%10 == 0 {
+		return nil, errUnreachable
+	}
+	res, err := r.controller.Do(req)
+	if !asleep(req.Context(), latency) || chance>>32%10 == 1 {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
+	return res, err
+}
+
+func asleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// A worker that depends on how its goroutines are scheduled cannot be simulated.
+func TestSameSeedSameCalls(t *testing.T) {
+	runs := make([]map[string][]string, 3)
+	for i := range runs {
+		previous := runtime.GOMAXPROCS(1 + i%2*3)
+		synctest.Test(t, func(t *testing.T) { runs[i] = record(t) })
+		runtime.GOMAXPROCS(previous)
+	}
+	for i, run := range runs[1:] {
+		for procedure, want := range runs[0] {
+			got := run[procedure]
+			if slices.Equal(got, want) {
+				continue
+			}
+			for n := range min(len(got), len(want)) {
+				if got[n] != want[n] {
+					t.Errorf("run %d: call %d of %s is\n%.300s, was\n%.300s", i+1, n, procedure, got[n], want[n])
+					break
+				}
+			}
+			t.Errorf("run %d: %d calls of %s, were %d", i+1, len(got), procedure, len(want))
+		}
+	}
+}
+
+func record(t *testing.T) map[string][]string {
+	t.Helper()
+	r := &recorder{controller: newController(), start: time.Now(), calls: make(map[string][]string)}
+	random := rand.New(rand.NewPCG(3, 4))
+	w := start(t, r.controller, slots(8), func(c *worker.Config) { c.HTTPClient = r })
+	kinds := []string{"echo", "nap", "sulk", "fail"}
+	for range 200 {
+		r.change(func() {
+			for range random.IntN(30) {
+				kind, input := kinds[random.IntN(len(kinds))], `""`
+				if kind == "nap" || kind == "sulk" {
+					input = fmt.Sprint(random.IntN(3))
+				}
+				r.enqueue(kind, input)
+			}
+		})
+		pass(time.Duration(random.IntN(2000)) * time.Millisecond)
+	}
+	pass(time.Minute)
+	w.stop(t)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls
+}

@@ -1,0 +1,33 @@
+package worker
+
+import (
+	"errors"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// Causes of the end of an attempt's context, besides its execution timeout, which is context.DeadlineExceeded.
+var (
+	// ErrStopped: the controller asked for it, because somebody cancelled the task or the attempt is no longer its current one.
+	ErrStopped = errors.New("attempt is stopped by the controller")
+	// ErrSessionLost: the worker's session is gone, and the attempt's lease with it.
+	ErrSessionLost = errors.New("worker session is lost")
+	// ErrLeaving: the worker leaves, and the grace for running attempts is over.
+	ErrLeaving = errors.New("worker leaves")
+	// errReturned ends the contexts that outlive their attempt.
+	errReturned = errors.New("attempt has returned")
+)
+
+// ErrRunTwice is returned by the second call of Run.
+var ErrRunTwice = errors.New("worker has been run before: make a new one")
+
+func causeError(c core.SlotCause) error {
+	switch c {
+	case core.SlotSessionLost:
+		return ErrSessionLost
+	case core.SlotLeaving:
+		return ErrLeaving
+	default:
+		return ErrStopped
+	}
+}

@@ -1,0 +1,95 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/dial"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// beat renews the session and does what the controller asks for, until ctx is done or the session is gone.
+//
+// A heartbeat waits at the controller for the interval, so that an order to stop arrives at once; its deadline is that
+// of two intervals at most, a good deal before the session expires. One that fails is followed by another soon.
+func (w *Worker) beat(ctx context.Context, s *session) {
+	policy := dial.Policy{
+		Base: s.interval / 20, Cap: s.interval / 2,
+		AttemptTimeout: s.interval + min(s.interval, answerMargin),
+	}
+	wait := max(s.interval, time.Millisecond)
+	var seq uint64
+	for ctx.Err() == nil {
+		var res *frayv1.HeartbeatResponse
+		call, cancel := context.WithCancel(ctx)
+		stop := func() bool { return false }
+		if w.leaving.Err() == nil {
+			// The controller is to hear at once that the worker leaves.
+			stop = context.AfterFunc(w.leaving, cancel)
+		}
+		var sent core.Time
+		err := w.call(call, "Heartbeat", w.rands.heartbeat, policy, func(ctx context.Context) (err error) {
+			w.linger(ctx)
+			seq++
+			sent = w.now()
+			req := w.heartbeat()
+			req.SessionToken, req.HeartbeatSeq = s.token, seq
+			req.MaxWaitMs = (wait - w.rands.heartbeat.Duration(wait/10)).Milliseconds()
+			res, err = w.client.Heartbeat(ctx, req)
+			return err
+		})
+		interrupted := call.Err() != nil
+		stop()
+		cancel()
+		switch {
+		case err == nil:
+			w.renew(s, sent)
+			if news := w.obey(res); !news && w.now().Sub(sent) < wait/2 {
+				// It was answered early for nothing that is new: do not make that a busy loop.
+				sleep(ctx, w.rands.heartbeat.Duration(wait/2))
+			}
+		case errors.Is(err, errStale):
+			w.lose(s)
+		case !interrupted:
+			w.pauseAfter(ctx, "Heartbeat", w.rands.heartbeat, err)
+		}
+	}
+}
+
+// renew notes that a heartbeat was answered.
+func (w *Worker) renew(s *session, sent core.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.renewed = sent
+}
+
+// heartbeat says what the worker holds.
+func (w *Worker) heartbeat() *frayv1.HeartbeatRequest {
+	w.mu.Lock()
+	held := w.slots.Held()
+	w.mu.Unlock()
+	return &frayv1.HeartbeatRequest{
+		ReceivedPollSeq:     held.ReceivedPoll,
+		QueuedLeaseTokens:   wire.RawTokens(held.Queued),
+		RunningLeaseTokens:  wire.RawTokens(held.Running),
+		FinishedLeaseTokens: wire.RawTokens(held.Finished),
+		Draining:            held.Draining,
+	}
+}
+
+// obey does what a heartbeat's reply asks for, and says whether anything of it was new.
+func (w *Worker) obey(res *frayv1.HeartbeatResponse) (news bool) {
+	if tokens := res.GetStopLeaseTokens(); len(tokens) > 0 {
+		news = w.step(func(now core.Time, s *core.Slots) { s.Stop(now, wire.Tokens(tokens)) })
+	}
+	// The controller repeats an order to drain, also to a worker that drains by itself; the first one has the grace.
+	if res.GetDrain() && w.leaving.Err() == nil {
+		w.logger.Info("told to drain")
+		w.leave(wire.Millis(res.GetDrainGraceMs()))
+		news = true
+	}
+	return news
+}

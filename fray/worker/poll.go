@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/dial"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+const (
+	// pollWait is how long the controller may hold a poll back that it has nothing for.
+	pollWait = 20 * time.Second
+	// answerMargin is how much longer than the controller's wait a call's deadline is. If they were equal, a grant at the
+	// last moment would go to nobody.
+	answerMargin = 5 * time.Second
+	// lastPollGrace is how long a worker that leaves waits for the answer to its last poll, which may bring attempts.
+	lastPollGrace = 2 * time.Second
+)
+
+// errNoPoll says that the machine no longer wants the poll that was to be repeated.
+var errNoPoll = errors.New("there is nothing to poll for")
+
+// poll asks for work whenever there is room, until ctx is done or the worker leaves.
+func (w *Worker) poll(ctx context.Context, s *session) {
+	ctx, cancel := context.WithCancel(ctx)
+	var bound sync.WaitGroup
+	defer bound.Wait()
+	defer cancel()
+	defer w.pollOver()
+	bound.Go(func() {
+		select {
+		case <-w.leaving.Done():
+			sleep(ctx, lastPollGrace)
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	policy := dial.Policy{AttemptTimeout: pollWait + answerMargin}
+	for ctx.Err() == nil {
+		var (
+			poll core.SlotPoll
+			res  *frayv1.LeaseTasksResponse
+		)
+		err := w.call(ctx, "LeaseTasks", w.rands.lease, policy, func(ctx context.Context) (err error) {
+			w.linger(ctx)
+			var ok bool
+			if poll, ok = w.nextPoll(); !ok {
+				return errNoPoll
+			}
+			res, err = w.client.LeaseTasks(ctx, &frayv1.LeaseTasksRequest{
+				SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
+				FreeSlots: uint32(poll.Free), MaxTasks: uint32(poll.Max), //nolint:gosec // At most core.MaxSlots.
+				MaxWaitMs: (pollWait - w.rands.lease.Duration(pollWait/10)).Milliseconds(),
+			})
+			return err
+		})
+		if err == nil {
+			w.grant(poll.Seq, res.GetTasks())
+			continue
+		}
+		w.pollOver()
+		switch {
+		case errors.Is(err, errNoPoll):
+			select {
+			case <-w.room:
+			case <-w.leaving.Done():
+				return
+			case <-ctx.Done():
+			}
+		case errors.Is(err, errStale):
+			w.lose(s)
+		case ctx.Err() == nil:
+			w.pauseAfter(ctx, "LeaseTasks", w.rands.lease, err)
+		}
+	}
+}
+
+func (w *Worker) nextPoll() (core.SlotPoll, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	poll, ok := w.slots.NextPoll(w.now())
+	w.polling = ok
+	return poll, ok
+}
+
+// pollOver says that no poll is on its way any more.
+func (w *Worker) pollOver() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.polling = false
+	w.wake()
+}
+
+// grant takes in what a poll brought, in one step.
+func (w *Worker) grant(seq uint64, tasks []*frayv1.LeasedTask) {
+	grants := make([]core.SlotGrant, len(tasks))
+	for i, t := range tasks {
+		a := w.newAttempt(t)
+		grants[i] = core.SlotGrant{
+			Lease: core.Token(a.wire.GetLeaseToken()), Timeout: a.timeout, Bytes: len(a.input.Data), Value: a,
+		}
+		if m := t.GetSpec().GetResources(); len(m) > 0 {
+			grants[i].Resources = wire.Resources(m)
+		}
+	}
+	w.step(func(now core.Time, s *core.Slots) {
+		w.polling = false
+		s.Grant(now, seq, grants)
+	})
+}

@@ -1,0 +1,166 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/dial"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Run executes attempts until ctx is done, Close is called or the controller has the worker drain. Then it asks for no
+// more, gives back what waits, lets what runs go on for the grace, delivers the last reports, closes the session, and
+// returns nil.
+//
+// It returns an error when the worker cannot listen, or when the controller refuses what it says of itself.
+// A controller that is away is no error. When Run returns, all that it started has ended, save abandoned attempts,
+// which are logged.
+func (w *Worker) Run(ctx context.Context) error {
+	if w.ran.Swap(true) {
+		return ErrRunTwice
+	}
+	if w.transport != nil {
+		defer w.transport.CloseIdleConnections()
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	closeTasks, err := w.openTasks(life)
+	if err != nil {
+		return err
+	}
+	defer closeTasks()
+	if w.server != nil {
+		if err := w.server.Listen(ctx); err != nil {
+			return err
+		}
+		if w.cfg.AdvertiseURL == "" {
+			w.cfg.AdvertiseURL = w.server.URL()
+		}
+		w.logger.InfoContext(ctx, "listening", "url", w.server.URL())
+	}
+	failed := make(chan error, 2) // by the server, and by the session
+	var running, connected sync.WaitGroup
+	running.Go(func() { w.awaitDeadlines(life) })
+	running.Go(func() { w.sendReports(life) })
+	if w.server != nil {
+		running.Go(func() { failed <- w.server.Run(life) })
+	}
+	session, disconnect := context.WithCancel(life)
+	defer disconnect()
+	connected.Go(func() { failed <- w.keepSession(session) })
+
+	select {
+	case <-ctx.Done():
+	case <-w.closed:
+	case <-w.leaving.Done(): // by order of the controller
+	case err = <-failed:
+		w.leave(0)
+	}
+	w.awaitDrained(ctx)
+	if err == nil {
+		w.awaitDelivered()
+	}
+	disconnect()
+	connected.Wait()
+	w.unregister(life)
+	end()
+	running.Wait()
+	if n := w.counts().Abandoned; n > 0 {
+		w.logger.WarnContext(ctx, "left functions behind that ignore their contexts", "abandoned", n)
+	}
+	return err
+}
+
+// openTasks makes the job context that tasks submit tasks through. It belongs to the worker and not to each attempt, so
+// that one long poll serves them all; and it is a job of its own, so that children do not queue behind their parents'
+// siblings.
+func (w *Worker) openTasks(ctx context.Context) (closeTasks func(), err error) {
+	options := []fray.Option{
+		fray.WithControllerAddress(w.cfg.ControllerURL), fray.WithClientOptions(w.cfg.ClientOptions...),
+		fray.WithLogger(w.logger), fray.WithRand(w.taskRand),
+	}
+	switch {
+	case w.cfg.HTTPClient != nil:
+		options = append(options, fray.WithHTTPClient(w.cfg.HTTPClient))
+	default:
+		options = append(options, fray.WithHTTPClient(w.transport))
+	}
+	jobs, err := fray.NewJobContext(ctx, fray.KindFray, options...)
+	if err != nil {
+		return nil, err
+	}
+	w.base = fray.NewContext(context.WithoutCancel(ctx), jobs)
+	return func() {
+		if err := jobs.Close(); err != nil {
+			w.logger.Warn("close the tasks' job context", "error", err)
+		}
+	}, nil
+}
+
+// leave begins to drain: polls are over, and what runs is stopped after the grace. Of several graces the one that ends
+// first counts.
+func (w *Worker) leave(grace time.Duration) {
+	grace = max(grace, 0)
+	w.step(func(now core.Time, s *core.Slots) { s.Drain(now, now.Add(grace)) })
+	if w.leaving.Err() == nil {
+		w.setLeaving()
+		w.logger.Info("leaving", "grace", grace)
+	}
+}
+
+// awaitDrained waits until nothing runs, and sees to it that this comes to pass: within the drain grace once ctx
+// is done, and within the stop grace once Close is called.
+func (w *Worker) awaitDrained(ctx context.Context) {
+	done, closed := ctx.Done(), w.closed
+	for {
+		select {
+		case <-w.drained:
+			return
+		case <-done:
+			w.leave(w.cfg.DrainGrace)
+			done = nil
+		case <-closed:
+			w.leave(0)
+			closed = nil
+		}
+	}
+}
+
+// awaitDelivered waits until all reports are acknowledged, for the flush grace at most.
+func (w *Worker) awaitDelivered() {
+	timer := time.NewTimer(flushGrace)
+	defer timer.Stop()
+	closed := w.closed
+	for {
+		select {
+		case <-w.delivered:
+			return
+		case <-closed:
+			timer.Reset(closeGrace)
+			closed = nil
+		case <-timer.C:
+			w.logger.Warn("left reports undelivered", "reports", w.counts().Outbox)
+			return
+		}
+	}
+}
+
+// unregister closes the session, if there is one. It is a courtesy: a session that is not closed expires.
+func (w *Worker) unregister(ctx context.Context) {
+	s := w.currentSession()
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	err := dial.Do(ctx, dial.Policy{Rand: w.rands.register, AttemptTimeout: leaveTimeout}, func(ctx context.Context) error {
+		_, err := w.client.UnregisterWorker(ctx, &frayv1.UnregisterWorkerRequest{SessionToken: s.token})
+		return err
+	})
+	if err != nil {
+		w.logger.Info("session is not closed and will expire", "error", err)
+	}
+}

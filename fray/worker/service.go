@@ -1,0 +1,100 @@
+package worker
+
+import (
+	"context"
+	"net/http"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/serve"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+)
+
+// newServer returns what the worker tells about itself by, or nil if it is not to listen.
+func (w *Worker) newServer() (*serve.Server, error) {
+	if w.cfg.ListenAddress == "" && w.cfg.Listener == nil {
+		return nil, nil
+	}
+	return serve.New(serve.Config{
+		Address:  w.cfg.ListenAddress,
+		Listener: w.cfg.Listener,
+		Services: []serve.Service{{
+			Name: frayv1connect.WorkerServiceName,
+			New: func(opts ...connect.HandlerOption) (string, http.Handler) {
+				return frayv1connect.NewWorkerServiceHandler(service{w}, opts...)
+			},
+		}},
+		Checker:        checker{w},
+		HandlerOptions: w.cfg.HandlerOptions,
+		Middleware:     w.cfg.Middleware,
+		Registerer:     w.cfg.Registerer,
+		Gatherer:       w.cfg.Gatherer,
+		Logger:         w.logger,
+	})
+}
+
+// health sums the worker up.
+func (w *Worker) health() *frayv1.HealthCheckResponse {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.slots.Counts()
+	health := frayv1.WorkerHealth_WORKER_HEALTH_SERVING
+	switch {
+	case w.slots.Draining():
+		health = frayv1.WorkerHealth_WORKER_HEALTH_DRAINING
+	case w.session == nil || w.now().Sub(w.session.renewed) > w.session.ttl:
+		// A controller that does not answer for so long has ended the session, if it is there at all.
+		health = frayv1.WorkerHealth_WORKER_HEALTH_DISCONNECTED
+	case c.Free == 0 && c.Running == 0:
+		health = frayv1.WorkerHealth_WORKER_HEALTH_STUCK
+	}
+	return &frayv1.HealthCheckResponse{
+		Health:         health,
+		WorkerId:       w.cfg.ID,
+		Slots:          uint32(w.cfg.Slots),           //nolint:gosec // At most core.MaxSlots.
+		RunningCount:   uint32(c.Running + c.Blocked), //nolint:gosec // Bounded by slots and the machine.
+		QueuedCount:    uint32(c.Queued),              //nolint:gosec // Bounded by the machine.
+		AbandonedCount: uint32(c.Abandoned),           //nolint:gosec // Bounded by slots and the machine.
+		OutboxCount:    uint32(c.Outbox),              //nolint:gosec // Bounded by the machine.
+		StartedUnixMs:  w.epoch.UnixMilli(),
+	}
+}
+
+// service is the worker's WorkerService.
+type service struct{ *Worker }
+
+// HealthCheck implements frayv1connect.WorkerServiceHandler.
+func (s service) HealthCheck(context.Context, *frayv1.HealthCheckRequest) (*frayv1.HealthCheckResponse, error) {
+	return s.health(), nil
+}
+
+// ListTasks implements frayv1connect.WorkerServiceHandler.
+func (s service) ListTasks(context.Context, *frayv1.WorkerServiceListTasksRequest) (*frayv1.WorkerServiceListTasksResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	res := &frayv1.WorkerServiceListTasksResponse{}
+	for _, v := range s.slots.Attempts() {
+		a, _ := v.Value.(*attempt)
+		task := &frayv1.WorkerTask{Attempt: a.wire, Function: a.name, State: attemptState(v.Phase)}
+		if v.Phase == core.SlotRunning || v.Phase == core.SlotAbandoned {
+			task.RunDurationMs = now.Sub(v.Started).Milliseconds()
+		}
+		res.Tasks = append(res.Tasks, task)
+	}
+	return res, nil
+}
+
+// checker is the worker in gRPC's health protocol: it serves while it can take work.
+type checker struct{ *Worker }
+
+// Check implements grpchealth.Checker.
+func (c checker) Check(context.Context, *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+	if c.health().GetHealth() == frayv1.WorkerHealth_WORKER_HEALTH_SERVING {
+		return &grpchealth.CheckResponse{Status: grpchealth.StatusServing}, nil
+	}
+	return &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}, nil
+}

@@ -1,0 +1,165 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// idleTimer is how long the wait for a deadline is when there is none.
+const idleTimer = time.Hour
+
+// state is the slot machine and what its effects go to. Nothing blocks under its lock, so whoever has something to tell the
+// machine tells it directly.
+type state struct {
+	mu        sync.Mutex
+	slots     *core.Slots
+	armed     core.Time            // what awaitDeadlines waits for
+	reports   []*frayv1.TaskReport // to be sent, oldest first
+	abandoned []*attempt           // not logged yet
+	session   *session             // nil: there is none
+	polling   bool                 // a poll is on its way, and may bring attempts
+
+	// Each has one place, so that a signal is kept until somebody looks.
+	rearm     chan struct{} // something is due before armed
+	room      chan struct{} // there is something to poll for
+	pending   chan struct{} // there are reports
+	connected chan struct{} // there is a session
+	// Closed once.
+	drained   chan struct{} // nothing runs, and nothing will arrive
+	delivered chan struct{} // and every report is acknowledged
+}
+
+func newState(cfg core.SlotsConfig) state {
+	return state{
+		slots:     core.NewSlots(cfg),
+		armed:     core.Never,
+		rearm:     make(chan struct{}, 1),
+		room:      make(chan struct{}, 1),
+		pending:   make(chan struct{}, 1),
+		connected: make(chan struct{}, 1),
+		drained:   make(chan struct{}),
+		delivered: make(chan struct{}),
+	}
+}
+
+// step tells the machine what happened, and does what it answers. It reports whether there was any effect.
+func (w *Worker) step(event func(now core.Time, s *core.Slots)) (effect bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	event(w.now(), w.slots)
+	_, effect = w.apply(false)
+	return effect
+}
+
+// apply does what the machine asks for. It runs under the lock. If its caller is free to run an attempt, the first one that
+// starts is left to it.
+func (w *Worker) apply(free bool) (next *attempt, effect bool) {
+	effects := w.slots.Effects()
+	for i := range effects {
+		e := &effects[i]
+		a, _ := e.Value.(*attempt)
+		switch e.Kind {
+		case core.SlotStart:
+			if free && next == nil {
+				next = a
+			} else {
+				go w.execute(a)
+			}
+		case core.SlotCancel:
+			if e.Cause != core.SlotTimedOut { // Its context has a deadline.
+				a.cancel(causeError(e.Cause))
+			}
+		case core.SlotResume:
+			signal(a.resume)
+		case core.SlotAbandon:
+			w.abandoned = append(w.abandoned, a)
+		case core.SlotReport:
+			w.reports = append(w.reports, a.report(e.Outcome, e.Ran))
+			if e.Outcome != core.Started {
+				a.function.metrics.ended(e.Outcome)
+			}
+		}
+	}
+	w.wake()
+	return next, len(effects) > 0
+}
+
+// wake tells those who wait for the machine's state that it is there.
+func (w *Worker) wake() {
+	if w.slots.Deadline() < w.armed {
+		signal(w.rearm)
+	}
+	if w.slots.Polls() {
+		signal(w.room)
+	}
+	if len(w.reports) > 0 {
+		signal(w.pending)
+	}
+	if w.slots.Drained() && !w.polling {
+		closeOnce(w.drained)
+		if w.slots.Counts().Outbox == 0 {
+			closeOnce(w.delivered)
+		}
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func closeOnce(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+// counts returns how the attempts stand.
+func (w *Worker) counts() core.SlotCounts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.slots.Counts()
+}
+
+// awaitDeadlines ticks the machine when something is due, until ctx is done.
+func (w *Worker) awaitDeadlines(ctx context.Context) {
+	timer := time.NewTimer(idleTimer)
+	defer timer.Stop()
+	for {
+		w.mu.Lock()
+		w.armed = w.slots.Deadline()
+		wait := idleTimer
+		if w.armed != core.Never {
+			wait = w.armed.Sub(w.now())
+		}
+		w.mu.Unlock()
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+			w.step(func(now core.Time, s *core.Slots) { s.Tick(now) })
+			w.logAbandoned()
+		case <-w.rearm:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *Worker) logAbandoned() {
+	w.mu.Lock()
+	abandoned := w.abandoned
+	w.abandoned = nil
+	w.mu.Unlock()
+	for _, a := range abandoned {
+		w.logger.Warn("abandoned an attempt whose function ignores its context",
+			"function", a.name, "task_id", a.wire.GetTaskId(), "attempt", a.wire.GetNumber())
+	}
+}

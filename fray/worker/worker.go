@@ -1,0 +1,144 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/dial"
+	"github.com/frayrpc/fray/fray/internal/serve"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+)
+
+// Times and sizes of a worker that nobody has wanted to change yet.
+const (
+	prefetchFor   = 50 * time.Millisecond
+	prefetchBytes = 16 << 20
+	queueWait     = time.Second
+	startedAfter  = 20 * time.Millisecond
+	// flushGrace is how long a drained worker tries to deliver its last reports, closeGrace how long a closed one
+	// does, and leaveTimeout how long either tries to say goodbye.
+	flushGrace   = 5 * time.Second
+	closeGrace   = time.Second
+	leaveTimeout = 2 * time.Second
+)
+
+// maxOutbox bounds the attempts that a worker holds, finished and unacknowledged ones included: it asks for no more then.
+const maxOutbox = 65536
+
+// Worker executes functions for a controller. Its methods may be called from several goroutines.
+type Worker struct {
+	cfg       Config
+	client    frayv1connect.ControllerServiceClient
+	transport *http.Client // ours, closed in the end; nil: the caller's is used
+	functions map[string]*function
+	server    *serve.Server
+	metrics   *metrics
+	logger    *slog.Logger
+	epoch     time.Time
+	// Each loop has a source of jitter of its own, so that one does not depend on when another draws.
+	rands    struct{ register, lease, heartbeat, report *dial.Rand }
+	taskRand *rand.Rand
+
+	state
+
+	ran        atomic.Bool
+	closeOnce  sync.Once
+	closed     chan struct{}   // Close was called
+	leaving    context.Context //nolint:containedctx // Done when the worker begins to drain.
+	setLeaving context.CancelFunc
+	base       context.Context //nolint:containedctx // What attempts' contexts derive from; it is Run's.
+}
+
+// function is one that the worker executes, and what is counted of it.
+type function struct {
+	fray.Function
+
+	metrics functionMetrics
+}
+
+// New returns a worker that Run starts. Nothing is connected to before that.
+func New(cfg Config) (*Worker, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("worker config: %w", err)
+	}
+	w := &Worker{
+		cfg:    cfg,
+		logger: cfg.Logger.With("worker_id", cfg.ID),
+		epoch:  time.Now(),
+		closed: make(chan struct{}),
+	}
+	w.leaving, w.setLeaving = context.WithCancel(context.Background())
+	root := dial.NewRand(cfg.Rand)
+	w.seed(root)
+	// A little is added to each time by chance, so that it falls together with no time that functions take.
+	late := func(d time.Duration) time.Duration { return d + root.Duration(d/50) }
+	w.state = newState(core.SlotsConfig{
+		Slots: cfg.Slots, Resources: wire.Resources(cfg.Resources),
+		MaxPrefetch: max(cfg.MaxPrefetch, 0), MaxOutbox: maxOutbox, PrefetchFor: prefetchFor, PrefetchBytes: prefetchBytes,
+		QueueWait: late(queueWait), StartedAfter: late(startedAfter), StopGrace: late(cfg.StopGrace),
+	})
+	var err error
+	if w.metrics, err = newMetrics(cfg.Registerer, w); err != nil {
+		return nil, err
+	}
+	w.functions = make(map[string]*function, len(cfg.Functions))
+	for _, f := range cfg.Functions {
+		w.functions[f.Name()] = &function{Function: f, metrics: w.metrics.of(f.Name())}
+	}
+	if w.server, err = w.newServer(); err != nil {
+		return nil, err
+	}
+	httpClient := cfg.HTTPClient
+	if httpClient == nil {
+		w.transport = dial.NewHTTPClient()
+		httpClient = w.transport
+	}
+	options := append([]connect.ClientOption{dial.WithoutCompression()}, cfg.ClientOptions...)
+	w.client = frayv1connect.NewControllerServiceClient(httpClient, cfg.ControllerURL, options...)
+	return w, nil
+}
+
+func (w *Worker) seed(root *dial.Rand) {
+	next := func() *rand.Rand { return rand.New(rand.NewPCG(root.Uint64(), root.Uint64())) }
+	for _, r := range []**dial.Rand{&w.rands.register, &w.rands.lease, &w.rands.heartbeat, &w.rands.report} {
+		*r = dial.NewRand(next())
+	}
+	w.taskRand = next()
+}
+
+// Close ends a Run without its grace: running attempts are stopped now. It does not wait for that.
+func (w *Worker) Close() { w.closeOnce.Do(func() { close(w.closed) }) }
+
+// now is the wall clock as it was when the worker was made, and the monotonic clock since.
+func (w *Worker) now() core.Time {
+	return core.Time(w.epoch.UnixNano()).Add(time.Since(w.epoch))
+}
+
+// linger lets what happens at this instant happen.
+func (w *Worker) linger(ctx context.Context) {
+	if w.cfg.Linger > 0 {
+		sleep(ctx, w.cfg.Linger)
+	}
+}
+
+// sleep waits for d or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
