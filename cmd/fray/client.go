@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/fray"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// clientOptions say how to reach a controller.
+type clientOptions struct {
+	address        string
+	connectTimeout time.Duration
+}
+
+func (a *app) addClientFlags(cmd *cobra.Command) {
+	a.addAddressFlag(cmd)
+	durationFlag(cmd, &a.client.connectTimeout, "connect-timeout", 5*time.Second, "how long to try when the controller does not answer")
+	shared(cmd, "connect-timeout")
+}
+
+func (a *app) addAddressFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.client.address, "controller", "", "the controller's `URL`, such as http://10.0.0.5:7070")
+	sharedAs(cmd, "controller", "controller-address")
+}
+
+// controllerURL returns the URL of the controller that the options name.
+func (a *app) controllerURL() (string, error) {
+	address := a.client.address
+	if address == "" {
+		return "", usageError("which controller? pass --controller URL, or set FRAY_CONTROLLER_ADDRESS")
+	}
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", usageError("controller address %q is not like http://host:port", a.client.address)
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
+}
+
+// client makes calls to a controller.
+type client struct {
+	*fray.Client
+
+	url     string
+	timeout time.Duration
+}
+
+// connect returns a client of the controller that the options name, which the caller closes. Nothing is called yet.
+func (a *app) connect() (*client, error) {
+	address, err := a.controllerURL()
+	if err != nil {
+		return nil, err
+	}
+	return a.connectTo(address)
+}
+
+func (a *app) connectTo(address string) (*client, error) {
+	c, err := fray.NewClient(address, a.seams.options()...)
+	if err != nil {
+		return nil, err
+	}
+	return &client{Client: c, url: address, timeout: a.client.connectTimeout}, nil
+}
+
+// close lets go of the connections.
+func (c *client) close() { _ = c.Close() }
+
+// within calls fn, whose calls must be answered within the connect timeout and as long as a long poll waits.
+func (c *client) within(ctx context.Context, wait time.Duration, fn func(ctx context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, wait+c.timeout)
+	defer cancel()
+	err := fn(bounded)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.explain(err)
+}
+
+// ask makes one call that is answered at once.
+func ask[Req, Res any](ctx context.Context, c *client, call func(context.Context, *Req) (*Res, error), req *Req) (*Res, error) {
+	var res *Res
+	err := c.within(ctx, 0, func(ctx context.Context) (err error) {
+		res, err = call(ctx, req)
+		return err
+	})
+	return res, err
+}
+
+// explain says in the user's terms what went wrong with a call.
+func (c *client) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var failure *connect.Error
+	if !errors.As(err, &failure) {
+		return &codedError{exitUnavailable, fmt.Errorf("call the controller at %s: %w", c.url, err)}
+	}
+	switch code := failure.Code(); {
+	case code == connect.CodeNotFound && connect.IsWireError(err):
+		return &codedError{exitNotFound, errors.New(failure.Message())}
+	case code == connect.CodeInvalidArgument && connect.IsWireError(err):
+		return &codedError{exitUsage, errors.New(failure.Message())}
+	case connect.IsWireError(err) && code != connect.CodeUnavailable:
+		return &codedError{exitUnavailable, fmt.Errorf("the controller refuses: %s (%s)", failure.Message(), code)}
+	case code == connect.CodeUnavailable, code == connect.CodeDeadlineExceeded:
+		return &codedError{exitUnavailable, fmt.Errorf("cannot reach the controller at %s within %s: %s",
+			c.url, shortDuration(c.timeout), rootText(failure))}
+	default:
+		return &codedError{exitUnavailable, fmt.Errorf("no controller answers at %s: %s", c.url, failure.Message())}
+	}
+}
+
+// rootText is what stands behind an error of the network, without the layers around it.
+func rootText(failure *connect.Error) string {
+	text := failure.Message()
+	var netErr *url.Error
+	if errors.As(failure, &netErr) {
+		text = netErr.Err.Error()
+	}
+	if errors.Is(failure, context.DeadlineExceeded) {
+		return "no answer"
+	}
+	return text
+}
+
+// reachable returns an error if the controller does not answer within the connect timeout.
+func (c *client) reachable(ctx context.Context) error {
+	_, err := ask(ctx, c, c.GetClusterInfo, &frayv1.GetClusterInfoRequest{})
+	return err
+}

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// sharedKey marks a flag that several commands have. Its value is the option's key at the top of the file.
+const sharedKey = "fray_shared_key"
+
+// maxConfigBytes bounds a configuration file.
+const maxConfigBytes = 1 << 20
+
+// shared marks flags of cmd as options that are the same for every command that has them.
+func shared(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
+		sharedAs(cmd, name, name)
+	}
+}
+
+func sharedAs(cmd *cobra.Command, name, key string) {
+	if err := cmd.Flags().SetAnnotation(name, sharedKey, []string{key}); err != nil {
+		panic(err)
+	}
+}
+
+const momentaryKey = "fray_momentary"
+
+// momentary marks flags that belong to one use of their command: no variable and no file sets them.
+func momentary(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
+		if err := cmd.Flags().SetAnnotation(name, momentaryKey, nil); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// source says where an option can come from besides the command line.
+type source struct {
+	section  string // of the file: the name of the command; empty: the top
+	key      string
+	variable string
+}
+
+// sourceOf returns the source of a flag; false: it has none.
+func sourceOf(cmd *cobra.Command, flag *pflag.Flag) (source, bool) {
+	_, once := flag.Annotations[momentaryKey]
+	if once || flag.Hidden || flag.Name == "help" || flag.Name == "config" {
+		return source{}, false
+	}
+	s := source{section: cmd.Name(), key: flag.Name}
+	if key, ok := flag.Annotations[sharedKey]; ok {
+		s.section, s.key = "", key[0]
+	}
+	name := s.key
+	if s.section != "" {
+		name = s.section + "-" + s.key
+	}
+	s.variable = "FRAY_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	return s, true
+}
+
+// eachOption calls fn for the options of all commands.
+func eachOption(root *cobra.Command, fn func(cmd *cobra.Command, flag *pflag.Flag, s source)) {
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" || cmd.Name() == "help" {
+			continue
+		}
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+			if s, ok := sourceOf(cmd, flag); ok {
+				fn(cmd, flag, s)
+			}
+		})
+	}
+}
+
+// documentSources adds the variable of each option to its usage.
+func documentSources(root *cobra.Command) {
+	eachOption(root, func(_ *cobra.Command, flag *pflag.Flag, s source) {
+		flag.Usage += " [$" + s.variable + "]"
+	})
+}
+
+// configure gives the options of cmd that the command line does not have their values from the environment and the
+// configuration file. The file is checked as a whole, so that a mistake shows whatever the command.
+func (a *app) configure(cmd *cobra.Command) error {
+	env := make(map[string]string)
+	for _, entry := range a.environ {
+		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, "FRAY_") {
+			env[name] = value
+		}
+	}
+	path := a.configFile
+	if path == "" {
+		path = env["FRAY_CONFIG"]
+	}
+	if path != "" {
+		if err := a.readFile(path); err != nil {
+			return err
+		}
+	}
+	var err error
+	known := []string{"FRAY_CONFIG"}
+	eachOption(a.root, func(owner *cobra.Command, flag *pflag.Flag, s source) {
+		known = append(known, s.variable)
+		value, ok := env[s.variable]
+		if !ok || owner != cmd || flag.Changed || err != nil {
+			return
+		}
+		if e := setFlag(flag, value); e != nil {
+			err = usageError("environment variable %s: %w", s.variable, e)
+		}
+	})
+	a.warnOfVariables(env, known)
+	return err
+}
+
+// warnOfVariables tells of variables that look like a misspelt option. Others may belong to somebody else.
+func (a *app) warnOfVariables(env map[string]string, known []string) {
+	var unknown []string
+	for name := range env {
+		if !slices.Contains(known, name) && didYouMean(name, known) != "" {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range unknown {
+		fmt.Fprintf(a.stderr, "fray: warning: environment variable %s is unknown%s\n", name, didYouMean(name, known))
+	}
+}
+
+// readFile takes what the configuration file says, for all commands: only one of them runs.
+func (a *app) readFile(path string) error {
+	data, err := readBounded(path, maxConfigBytes)
+	if err != nil {
+		return usageError("read configuration: %w", err)
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return usageError("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(document.Content) == 0 {
+		return nil
+	}
+	top := document.Content[0]
+	if top.Kind != yaml.MappingNode {
+		return usageError("%s:%d:%d: must be a list of key: value", path, top.Line, top.Column)
+	}
+	f := &configReader{path: path, flags: make(map[source][]*pflag.Flag)}
+	eachOption(a.root, func(_ *cobra.Command, flag *pflag.Flag, s source) {
+		s.variable = ""
+		f.flags[s] = append(f.flags[s], flag)
+	})
+	f.read("", top)
+	if len(f.errs) > 0 {
+		return &codedError{code: exitUsage, err: errors.Join(f.errs...)}
+	}
+	return nil
+}
+
+// configReader applies a file, and gathers what is wrong with it.
+type configReader struct {
+	path  string
+	flags map[source][]*pflag.Flag // by source, without its variable
+	errs  []error
+}
+
+func (f *configReader) fail(at *yaml.Node, format string, args ...any) {
+	f.errs = append(f.errs, fmt.Errorf("%s:%d:%d: %w", f.path, at.Line, at.Column, fmt.Errorf(format, args...)))
+}
+
+// read applies the mapping that is section, or the whole file.
+func (f *configReader) read(section string, mapping *yaml.Node) {
+	seen := make(map[string]bool)
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		key, value := mapping.Content[i], mapping.Content[i+1]
+		if seen[key.Value] {
+			f.fail(key, "key %q is there twice", key.Value)
+			continue
+		}
+		seen[key.Value] = true
+		flags, isOption := f.flags[source{section: section, key: key.Value}]
+		switch {
+		case isOption:
+			f.set(key, value, flags)
+		case section == "" && f.isSection(key.Value):
+			if value.Kind != yaml.MappingNode {
+				f.failNoSection(key, value)
+				continue
+			}
+			f.read(key.Value, value)
+		case section == "":
+			f.fail(key, "unknown key %q%s", key.Value, didYouMean(key.Value, f.keys("")))
+		default:
+			f.fail(key, "unknown key %q of %s%s", key.Value, section, didYouMean(key.Value, f.keys(section)))
+		}
+	}
+}
+
+func (f *configReader) failNoSection(key, value *yaml.Node) {
+	hint := ""
+	if key.Value == "controller" {
+		hint = "; the URL of a controller is controller-address"
+	}
+	f.fail(value, "%s is a section: its options go below it, indented%s", key.Value, hint)
+}
+
+func (f *configReader) isSection(name string) bool { return len(f.keys(name)) > 0 }
+
+// keys returns the keys that a section can have. Those at the top include the sections.
+func (f *configReader) keys(section string) []string {
+	var keys []string
+	for s := range f.flags {
+		if s.section == section {
+			keys = append(keys, s.key)
+		} else if section == "" {
+			keys = append(keys, s.section)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// set gives an option its value, for every command that has it.
+func (f *configReader) set(key, value *yaml.Node, flags []*pflag.Flag) {
+	text, ok := scalarOf(value)
+	if !ok {
+		f.fail(value, "%s has no such structure", key.Value)
+		return
+	}
+	// Commands that have the same option share its variable, so one that the command line sets must not be touched.
+	if slices.ContainsFunc(flags, func(flag *pflag.Flag) bool { return flag.Changed }) {
+		return
+	}
+	for _, flag := range flags {
+		if err := setFlag(flag, text); err != nil {
+			f.fail(value, "%s: %w", key.Value, err)
+			return
+		}
+	}
+}
+
+// scalarOf returns a value as it would be written on the command line: lists and mappings of scalars with commas.
+func scalarOf(node *yaml.Node) (string, bool) {
+	switch node.Kind {
+	case yaml.ScalarNode:
+		return node.Value, node.Tag != "!!null"
+	case yaml.AliasNode:
+		return scalarOf(node.Alias)
+	case yaml.SequenceNode, yaml.MappingNode:
+		step := 1
+		if node.Kind == yaml.MappingNode {
+			step = 2
+		}
+		var list []string
+		for i := 0; i+step <= len(node.Content); i += step {
+			text := node.Content[i].Value
+			if step == 2 {
+				text += "=" + node.Content[i+1].Value
+			}
+			if node.Content[i].Kind != yaml.ScalarNode || node.Content[i+step-1].Kind != yaml.ScalarNode {
+				return "", false
+			}
+			list = append(list, text)
+		}
+		return strings.Join(list, ","), true
+	default:
+		return "", false
+	}
+}
+
+// readBounded reads a file that has at most limit bytes.
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path) //nolint:gosec // The user names it.
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", path, limit)
+	}
+	return data, err
+}
+
+// newConfigurationTopic is the page of help about the file and the variables. It lists every option.
+func newConfigurationTopic(root *cobra.Command) *cobra.Command {
+	cmd := newTopic("configuration", "Options from the environment and a file", "")
+	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), configurationHelp(root)) })
+	return cmd
+}
+
+func configurationHelp(root *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString(`Each option can be given on the command line, by a variable of the environment, or in the YAML file that --config or
+$FRAY_CONFIG names; in this order, the first one counts. In the file, options that belong to one command stand in a
+section with its name, and options that many commands share stand at the top:
+
+  controller-address: http://10.0.0.5:7070
+  worker:
+    slots: 8
+    drain-grace: 2m
+    labels: {zone: a, disk: ssd}
+
+A key that fray does not know is an error. What concerns a single use of a command, such as a task's id, has neither key
+nor variable.
+
+`)
+	type line struct{ key, variable, name string }
+	var lines []line
+	width := 0
+	eachOption(root, func(_ *cobra.Command, flag *pflag.Flag, s source) {
+		l := line{strings.TrimPrefix(s.section+"."+s.key, "."), s.variable, "--" + flag.Name}
+		if !slices.Contains(lines, l) {
+			lines = append(lines, l)
+			width = max(width, len(l.key))
+		}
+	})
+	slices.SortFunc(lines, func(a, b line) int {
+		if nested := strings.Count(a.key, ".") - strings.Count(b.key, "."); nested != 0 {
+			return nested
+		}
+		return strings.Compare(a.key, b.key)
+	})
+	for _, l := range lines {
+		fmt.Fprintf(&b, "  %-*s  %s\n", width, l.key, l.variable)
+	}
+	return b.String()
+}

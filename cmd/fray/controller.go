@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/fray/controller"
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/store"
+)
+
+// controllerOptions are those of the controller command, and what dev and map start theirs with.
+type controllerOptions struct {
+	listen         string
+	sessionTTL     time.Duration
+	retention      time.Duration
+	cancelGrace    time.Duration
+	maxQueuedTasks int
+	maxQueuedBytes int
+	maxRetained    int
+	maxPayload     int
+	log            logOptions
+}
+
+func (a *app) newController() *cobra.Command {
+	var o controllerOptions
+	cmd := &cobra.Command{
+		Use:   "controller",
+		Short: "Run a controller",
+		Long: `Run a controller: it queues tasks, leases them to workers, and keeps their results. It keeps all of it in memory,
+and nothing over a restart.
+
+Its first line on the standard output says where it listens. It serves Connect, gRPC and gRPC-Web on that port,
+with gRPC health and reflection, and Prometheus metrics under /metrics. There is no authentication: whoever can
+reach the port can run tasks, so let it listen where only friends are.`,
+		Example: `  fray controller
+  fray controller --listen 10.0.0.5:7070 --retention 24h`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runController(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:7070", "`address` to listen on; port 0 picks a free one")
+	durationFlag(cmd, &o.sessionTTL, "session-ttl", 15*time.Second, "a worker that is not heard of for this long is taken for dead")
+	durationFlag(cmd, &o.retention, "retention", time.Hour, "how long ended tasks and their results are kept")
+	durationFlag(cmd, &o.cancelGrace, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
+	atLeast(cmd, &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks at most; beyond, clients wait")
+	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks at most; beyond, clients wait")
+	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most, whatever the retention")
+	atLeast(cmd, &o.maxPayload, 1, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
+	addLogFlags(cmd, &o.log, "info")
+	return cmd
+}
+
+func (a *app) runController(ctx context.Context, o controllerOptions) error {
+	server, err := a.newServer(o, o.log.logger(a.stderr))
+	if err != nil {
+		return err
+	}
+	if err := server.Listen(ctx); err != nil {
+		return err
+	}
+	announce(a.stdout, server.URL())
+	return server.Run(ctx)
+}
+
+// announce says where a controller listens. Programs parse this line.
+func announce(w io.Writer, url string) { fmt.Fprintf(w, "fray controller listening on %s\n", url) }
+
+// newServer returns a controller with the store that the options ask for, on its port.
+func (a *app) newServer(o controllerOptions, logger *slog.Logger) (*controller.Controller, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	c, err := controller.New(controller.Config{
+		Store: store.NewMemory(),
+		Core: core.Config{
+			SessionTTL: o.sessionTTL, Retention: o.retention, CancelGrace: o.cancelGrace,
+			MaxOpenTasks: o.maxQueuedTasks, MaxQueuedBytes: int64(o.maxQueuedBytes), MaxRetained: o.maxRetained,
+		},
+		MaxPayloadBytes: o.maxPayload,
+		ListenAddress:   o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
+		Version: version(), Logger: logger, Registerer: registry, Gatherer: registry,
+	})
+	if err != nil {
+		return nil, usageError("%w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// devOptions are those of the dev command.
+type devOptions struct {
+	listen    string
+	workers   int
+	slots     int
+	allowExec bool
+	log       logOptions
+}
+
+func (a *app) newDev() *cobra.Command {
+	var o devOptions
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a controller and workers on this machine",
+		Long: `Run a controller and worker processes on this machine, until Ctrl-C. A worker that dies is started again; try it with
+kill -9.
+
+The workers execute the commands that tasks ask for, as "fray worker --allow-exec" does. So dev listens on this machine
+only; with another address, it wants --allow-exec too.`,
+		Example: "  fray dev --workers 4",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), o) },
+	}
+	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:7070", "`address` of the controller; port 0 picks a free one")
+	atLeast(cmd, &o.workers, 1, "workers", 2, "how many worker processes")
+	atLeast(cmd, &o.slots, 0, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
+	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "let other machines have commands executed, too")
+	addLogFlags(cmd, &o.log, "warn")
+	return cmd
+}
+
+// devSessionTTL is short, for who kills a worker here wants to see what happens.
+const devSessionTTL = 5 * time.Second
+
+// isLoopback reports whether an address to listen on can only be reached from this machine.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+func (a *app) dev(ctx context.Context, o devOptions) error {
+	if !isLoopback(o.listen) && !o.allowExec {
+		return usageError("whoever can reach %s could execute commands here: pass --allow-exec if that is what you want", o.listen)
+	}
+	o.slots = slotsFor(o.slots, o.workers)
+	log := &lineWriter{w: a.stderr}
+	cluster, err := a.startCluster(ctx, clusterOptions{
+		controller: controllerOptions{listen: o.listen, sessionTTL: devSessionTTL, log: o.log},
+		workers:    o.workers, slots: o.slots,
+		args:   append([]string{"--drain-grace", "2s"}, o.log.args()...),
+		output: log, tell: func(format string, args ...any) { fmt.Fprintf(log, "fray dev: "+format+"\n", args...) },
+	})
+	if err != nil {
+		return err
+	}
+	announce(a.stdout, cluster.url)
+	if err := a.introduce(ctx, cluster.url, o); err != nil && ctx.Err() == nil {
+		fmt.Fprintf(log, "fray dev: %v\n", err)
+	}
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(a.stderr, "\nfray dev: stopping; once more to kill")
+	case <-cluster.failed:
+	}
+	err = cluster.stop()
+	var interrupt *signalError
+	if errors.As(err, &interrupt) {
+		return nil
+	}
+	return err
+}
+
+// introduce waits for the workers, and says what can be done with them.
+func (a *app) introduce(ctx context.Context, url string, o devOptions) error {
+	c, err := a.connectTo(url)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	const patience, pause = 10 * time.Second, 20 * time.Millisecond
+	c.timeout = patience
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for registered := 0; registered < o.workers; {
+		res, err := ask(ctx, c, c.ListWorkers, &frayv1.ListWorkersRequest{})
+		if err != nil {
+			return err
+		}
+		if registered = len(res.GetWorkers()); registered == o.workers {
+			break
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("only %d of %d workers have registered so far", registered, o.workers)
+		}
+	}
+	fmt.Fprintf(a.stdout, `%s with %s each execute the commands that tasks ask for. Try it:
+
+  export FRAY_CONTROLLER_ADDRESS=%s
+  fray submit --wait -- echo hello
+  fray workers
+
+Ctrl-C ends it.
+`, count(uint64(o.workers), "worker"), count(uint64(o.slots), "slot"), url) //nolint:gosec // At least 1.
+	return nil
+}
+
+// slotsFor returns how many slots each of some workers has if the user did not say.
+func slotsFor(slots, workers int) int {
+	if slots > 0 {
+		return slots
+	}
+	return max(1, runtime.NumCPU()/workers)
+}
+
+// clusterOptions say what a cluster on this machine is like.
+type clusterOptions struct {
+	controller     controllerOptions
+	workers, slots int
+	args           []string // of the workers, besides those that make them part of the cluster
+	output         io.Writer
+	tell           func(format string, args ...any)
+}
+
+// cluster is a controller in this process, and a fleet of workers.
+type cluster struct {
+	url string
+	// Closed when a part of it has ended that should not have.
+	failed chan struct{}
+
+	ctx         context.Context //nolint:containedctx // It is the life of the cluster.
+	endFleet    context.CancelFunc
+	endServer   context.CancelFunc
+	fleet       sync.WaitGroup
+	server      sync.WaitGroup
+	mu          sync.Mutex
+	err         error
+	failureOnce sync.Once
+}
+
+// startCluster starts a cluster, whose owner stops it. It begins to end when ctx does.
+func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, error) {
+	executable, err := a.executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	server, err := a.newServer(o.controller, o.controller.log.logger(o.output))
+	if err != nil {
+		return nil, err
+	}
+	if err := server.Listen(ctx); err != nil {
+		return nil, err
+	}
+	c := &cluster{url: server.URL(), failed: make(chan struct{}), ctx: ctx}
+	// The controller outlives the workers, which take their leave of it.
+	var serverCtx, fleetCtx context.Context
+	serverCtx, c.endServer = context.WithCancel(context.WithoutCancel(ctx))
+	fleetCtx, c.endFleet = context.WithCancel(ctx)
+	f := &fleet{
+		executable: executable, environ: a.environ, size: o.workers, output: o.output, tell: o.tell, hurry: a.hurry,
+		args: append([]string{
+			"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots), "--stop-grace", fleetStopGrace.String(),
+		}, o.args...),
+	}
+	c.server.Go(func() { c.end(server.Run(serverCtx)) })
+	c.fleet.Go(func() { c.end(f.run(fleetCtx)) })
+	return c, nil
+}
+
+// end notes how a part of the cluster ended.
+func (c *cluster) end(err error) {
+	if err == nil {
+		return
+	}
+	c.mu.Lock()
+	c.err = errors.Join(c.err, err)
+	c.mu.Unlock()
+	c.failureOnce.Do(func() { close(c.failed) })
+}
+
+// stop ends the workers, then the controller, and waits for all of it. It returns what went wrong, or why ctx ended.
+func (c *cluster) stop() error {
+	c.endFleet()
+	c.fleet.Wait()
+	c.endServer()
+	c.server.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil && c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	return c.err
+}
+
+// lineWriter lets several goroutines write whole lines.
+type lineWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lineWriter) Write(data []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(data)
+}

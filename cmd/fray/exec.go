@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/worker/execfn"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// commandOutput returns what a command printed, if it was one that a task executed.
+func commandOutput(value *frayv1.Payload, function string) (execfn.Result, bool) {
+	var result execfn.Result
+	if function != execfn.Task.Name() || !isJSON(value) || json.Unmarshal(value.GetData(), &result) != nil {
+		return execfn.Result{}, false
+	}
+	return result, true
+}
+
+// outputDetails is the result of a command, for people.
+func outputDetails(r execfn.Result) [][2]string {
+	details := [][2]string{{"Output", strings.TrimRight(string(r.Stdout), "\n")}, {"Errors", strings.TrimRight(string(r.Stderr), "\n")}}
+	if r.ExitCode != 0 {
+		details = append(details, [2]string{"Exit code", strconv.Itoa(r.ExitCode)})
+	}
+	return details
+}
+
+// resultProblem says what is wrong with the result of a command that ran to its end; empty: nothing.
+func resultProblem(r execfn.Result) string {
+	const limit = "is longer than %d MiB: have the command write it to a file"
+	switch {
+	case r.ExitCode != 0:
+		return fmt.Sprintf("exit code %d", r.ExitCode)
+	case r.StdoutTruncated:
+		return fmt.Sprintf("output "+limit, execfn.DefaultMaxOutputBytes>>20)
+	case r.StderrTruncated:
+		return fmt.Sprintf("error output "+limit, execfn.DefaultMaxOutputBytes>>20)
+	default:
+		return ""
+	}
+}
+
+// taskProblem says why the task of a command failed, and returns the end of its error output if that is known.
+func taskProblem(e *fray.TaskError) (text string, stderr string) {
+	if e.Reason != fray.ReasonApplication {
+		text = string(e.Reason)
+		if e.Message != "" {
+			text += ": " + e.Message
+		}
+		return text, ""
+	}
+	// An execfn.ExitError reads "program: exit code n: end of the error output".
+	const mark = ": exit code "
+	if i := strings.Index(e.Message, mark); i >= 0 && strings.HasSuffix(e.Type, "ExitError") {
+		text, stderr, _ = strings.Cut(e.Message[i+2:], ": ")
+		return text, stderr
+	}
+	return strings.TrimPrefix(e.Message, "run program: "), ""
+}

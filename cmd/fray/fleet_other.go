@@ -1,0 +1,16 @@
+//go:build !linux
+
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+func workerProcess() *syscall.SysProcAttr { return nil }
+
+func killGroup(p *os.Process) { _ = p.Kill() }
+
+func adoptOrphans() {}
+
+func killOrphans(map[int]bool) {}

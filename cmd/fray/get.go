@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+func (a *app) newGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "get ID",
+		Short:   "Show where a task stands, and its result once it has ended",
+		Example: "  fray get 01JD8Y2V4M9E8Q6T1ZK5W7XN3C -o json | jq .value",
+		Args:    oneArg("task id"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args[0]) },
+	}
+	a.addClientFlags(cmd)
+	a.addOutputFlag(cmd)
+	return cmd
+}
+
+func (a *app) get(ctx context.Context, id string) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	res, err := ask(ctx, c, c.GetTaskResult, &frayv1.GetTaskResultRequest{TaskId: id})
+	if err != nil {
+		return err
+	}
+	if a.output == formatJSON {
+		return printJSON(a.stdout, newResultJSON(res.GetResult()))
+	}
+	printDetails(a.stdout, resultDetails(res.GetResult()))
+	return nil
+}
+
+// resultDetails is all there is to say of a task, for people.
+func resultDetails(r *frayv1.TaskResult) [][2]string {
+	t := r.GetTask()
+	details := [][2]string{
+		{"Task", t.GetTaskId()},
+		{"Job", t.GetJobId()},
+		{"Function", t.GetFunction()},
+		{"Status", describeStatus(t)},
+		{"Attempt", attempts(t)},
+		{"Worker", t.GetWorkerId()},
+	}
+	optional := func(name string, n int64) {
+		if n != 0 {
+			details = append(details, [2]string{name, strconv.FormatInt(n, 10)})
+		}
+	}
+	optional("Workers lost", int64(t.GetWorkerLossCount()))
+	optional("Failed deliveries", int64(t.GetDeliveryFailureCount()))
+	optional("Priority", int64(t.GetPriority()))
+	details = append(details, [2]string{"Submitted", ago(t.GetSubmittedUnixMs())})
+	if t.GetLeasedUnixMs() > 0 {
+		details = append(details, [2]string{"Took", tookTime(t)})
+	}
+	if e := r.GetError(); e != nil {
+		kind := e.GetType()
+		if kind != "" {
+			kind = " (" + kind + ")"
+		}
+		details = append(details, [2]string{"Error", e.GetMessage() + kind}, [2]string{"Stack", e.GetStack()})
+	}
+	if v := r.GetValue(); v != nil {
+		if output, ok := commandOutput(v, t.GetFunction()); ok {
+			details = append(details, outputDetails(output)...)
+		} else {
+			details = append(details, [2]string{"Value", valueText(v)})
+		}
+	}
+	return details
+}
+
+func (a *app) newCancel() *cobra.Command {
+	var job string
+	cmd := &cobra.Command{
+		Use:   "cancel ID... | --job JOB",
+		Short: "Cancel tasks, or all open tasks of a job",
+		Long: `Cancel tasks. One that waits is cancelled at once; one that runs is told to stop, and may still end with a value.
+One that has ended stays as it is, which is no error.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 && job == "" {
+				return usageError("which tasks? give their ids, or --job")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.cancel(cmd.Context(), args, job) },
+	}
+	a.addClientFlags(cmd)
+	cmd.Flags().StringVar(&job, "job", "", "cancel every open task of this `job`")
+	momentary(cmd, "job")
+	a.addOutputFlag(cmd)
+	return cmd
+}
+
+// verdictTexts are what a cancellation found, in JSON and, with words for the underscores, for people.
+var verdictTexts = map[frayv1.CancelVerdict]string{
+	frayv1.CancelVerdict_CANCEL_VERDICT_CANCELLED:        "cancelled",
+	frayv1.CancelVerdict_CANCEL_VERDICT_STOPPING:         "stopping",
+	frayv1.CancelVerdict_CANCEL_VERDICT_ALREADY_TERMINAL: "already_ended",
+	frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND:        "not_found",
+}
+
+func (a *app) cancel(ctx context.Context, ids []string, job string) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	res, err := ask(ctx, c, c.CancelTasks, &frayv1.CancelTasksRequest{TaskIds: ids, JobId: job})
+	if err != nil {
+		return err
+	}
+	missing := 0
+	var rows [][]string
+	for i, verdict := range res.GetVerdicts() {
+		if verdict == frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND {
+			missing++
+		}
+		if a.output != formatJSON {
+			rows = append(rows, []string{ids[i], verdictTexts[verdict]})
+			continue
+		}
+		err := printJSON(a.stdout, struct {
+			TaskID  string `json:"task_id"`
+			Verdict string `json:"verdict"`
+		}{ids[i], verdictTexts[verdict]})
+		if err != nil {
+			return err
+		}
+	}
+	if len(rows) > 0 {
+		printTable(a.stdout, []string{"task", "found"}, rows)
+	}
+	if job != "" {
+		if a.output != formatJSON {
+			fmt.Fprintf(a.stdout, "job %s: %s cancelled or stopping\n", job, count(res.GetJobTaskCount(), "task"))
+		} else if err := printJSON(a.stdout, struct {
+			JobID string `json:"job_id"`
+			Tasks uint64 `json:"tasks"`
+		}{job, res.GetJobTaskCount()}); err != nil {
+			return err
+		}
+	}
+	if missing > 0 {
+		return &codedError{exitNotFound, fmt.Errorf("%s unknown to the controller", count(uint64(missing), "task"))} //nolint:gosec // A count.
+	}
+	return nil
+}
+
+// count is a number of things.
+func count(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.FormatUint(n, 10) + " " + thing + "s"
+}

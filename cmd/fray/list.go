@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// listPage is how many tasks one call lists.
+const listPage = 1000
+
+// listOptions are those of the list command.
+type listOptions struct {
+	job      string
+	statuses []string
+	limit    int
+}
+
+var statusChoices = []string{"pending", "leased", "running", "completed", "failed", "cancelled"}
+
+func (a *app) newList() *cobra.Command {
+	var o listOptions
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List tasks",
+		Long:  "List the tasks that the controller knows, oldest first. With -o json, each is an object on a line of its own.",
+		Example: `  fray list --status running,pending
+  fray list --job nightly -o json | jq -r .task_id`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.list(cmd.Context(), o) },
+	}
+	a.addClientFlags(cmd)
+	cmd.Flags().StringVar(&o.job, "job", "", "only tasks of this `job`")
+	cmd.Flags().Var(&statusesValue{&o.statuses}, "status", "only tasks with one of these: "+strings.Join(statusChoices, ", "))
+	atLeast(cmd, &o.limit, 0, "limit", 0, "list this many at most; 0: all")
+	a.addOutputFlag(cmd)
+	return cmd
+}
+
+// statusesValue is a list of statuses.
+type statusesValue struct{ list *[]string }
+
+func (v *statusesValue) String() string {
+	if v.list == nil {
+		return ""
+	}
+	return strings.Join(*v.list, ",")
+}
+func (*statusesValue) Type() string { return "list" }
+func (v *statusesValue) reset()     { *v.list = nil }
+
+func (v *statusesValue) Set(text string) error {
+	for _, name := range strings.Split(text, ",") {
+		var choice string
+		if err := (&choiceValue{&choice, statusChoices}).Set(strings.ToLower(name)); err != nil {
+			return err
+		}
+		*v.list = append(*v.list, choice)
+	}
+	return nil
+}
+
+func (a *app) list(ctx context.Context, o listOptions) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	req := &frayv1.ListTasksRequest{JobId: o.job, PageSize: listPage}
+	for _, name := range o.statuses {
+		req.Statuses = append(req.Statuses, frayv1.TaskStatus(frayv1.TaskStatus_value["TASK_STATUS_"+strings.ToUpper(name)]))
+	}
+	var rows [][]string
+	for listed := 0; ; {
+		if o.limit > 0 {
+			req.PageSize = uint32(min(listPage, o.limit-listed)) //nolint:gosec // Not negative.
+		}
+		page, err := ask(ctx, c, c.ListTasks, req)
+		if err != nil {
+			return err
+		}
+		for _, t := range page.GetTasks() {
+			if a.output != formatJSON {
+				rows = append(rows, taskRow(t))
+			} else if err := printJSON(a.stdout, newTaskJSON(t)); err != nil {
+				return err
+			}
+		}
+		listed += len(page.GetTasks())
+		req.PageToken = page.GetNextPageToken()
+		if req.PageToken == "" || (o.limit > 0 && listed >= o.limit) {
+			break
+		}
+	}
+	switch {
+	case a.output == formatJSON:
+	case len(rows) == 0:
+		fmt.Fprintln(a.stderr, "no tasks")
+	default:
+		printTable(a.stdout, taskHeader, rows)
+	}
+	return nil
+}

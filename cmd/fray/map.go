@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/fray"
+)
+
+// mapOptions are those of the map command.
+type mapOptions struct {
+	workers, slots int
+	retries        int
+	workerLosses   int
+	timeout        time.Duration
+	keepGoing      bool
+	tag            bool
+	inputs         string
+	null           bool
+	dir            string
+	dryRun         bool
+	noProgress     bool
+	log            logOptions
+}
+
+// mapSessionTTL is when the controller of a map takes a worker for dead that hangs. Of one that dies, it learns at once.
+const mapSessionTTL = 3 * time.Second
+
+// mapMaxPayload has room for both outputs of a command, as long as they may be.
+const mapMaxPayload = 64 << 20
+
+func (a *app) newMap() *cobra.Command {
+	var o mapOptions
+	cmd := &cobra.Command{
+		Use:   "map [flags] -- COMMAND [ARG]... [::: INPUT...]",
+		Short: "Run a command for each input, in parallel",
+		Long: `Run a command for each input, in parallel, and print what the commands print in the order of the inputs.
+
+Inputs stand after ":::", or are the lines of the file --inputs, or of the standard input. {} in the command stands
+for the input; if there is none, the input becomes the last argument. No shell is involved, unless the command is one.
+
+Without a controller, map starts one of its own and worker processes on this machine, which end with it. A worker
+that dies is replaced, and others do its work; what a command prints counts once, however often it had to be started.
+With a controller, the commands run on the workers of its cluster, which must have been started with --allow-exec.
+
+The first command that fails, all its retries included, ends the others, unless --keep-going is given. What failed is
+summed up at the end, on the standard error.`,
+		Example: `  fray map -- sha256sum {} ::: *.iso
+  find . -name '*.wav' -print0 | fray map --null --keep-going -- sh -c 'flac -s "$1"' sh {}
+  fray map --workers 4 --retries 2 --timeout 1m --inputs urls.txt -- curl -fsSO {}`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.client.address != "" {
+				for _, name := range []string{"workers", "slots"} {
+					if cmd.Flags().Changed(name) {
+						return usageError("--%s is for workers that map starts, but --controller names a cluster that has its own", name)
+					}
+				}
+			}
+			return a.runMap(cmd.Context(), o, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false)
+	flags.StringVarP(&o.inputs, "inputs", "i", "", "read inputs from this `file`; -: the standard input")
+	flags.BoolVarP(&o.null, "null", "0", false, "NUL bytes separate the inputs that are read, not line ends")
+	flags.BoolVarP(&o.keepGoing, "keep-going", "k", false, "run the other commands when one fails")
+	atLeast(cmd, &o.retries, 0, "retries", 0, "how often a command that failed is tried again")
+	durationFlag(cmd, &o.timeout, "timeout", 0, "how long a command may run, each time; 0: for ever")
+	atLeast(cmd, &o.workerLosses, 0, "max-worker-losses", 3, "how many workers may die of a command before it counts as failed")
+	flags.BoolVarP(&o.tag, "tag", "t", false, "begin each line of output with the input and a tab")
+	atLeast(cmd, &o.workers, 1, "workers", 2, "how many worker processes to start")
+	atLeast(cmd, &o.slots, 0, "slots", 0, "how many commands each runs at once; 0: the CPUs divided among them")
+	flags.StringVar(&o.dir, "dir", "", "run the commands in this `directory` (default: the current one; with --controller, the worker's)")
+	flags.BoolVarP(&o.dryRun, "dry-run", "n", false, "print the commands and run none")
+	flags.BoolVar(&o.noProgress, "no-progress", false, "show no progress on a terminal")
+	momentary(cmd, "inputs", "dry-run")
+	a.addClientFlags(cmd)
+	addLogFlags(cmd, &o.log, "error")
+	return cmd
+}
+
+func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
+	command, list, err := splitInputs(args)
+	if err != nil {
+		return err
+	}
+	inputs, err := a.openInputs(list, o.inputs, o.null)
+	if err != nil {
+		return err
+	}
+	defer inputs.close() //nolint:errcheck // It was only read.
+	if o.dryRun {
+		return a.printCommands(command, inputs)
+	}
+	screen := a.newScreen(!o.noProgress)
+	err = a.mapInputs(ctx, o, command, inputs, screen)
+	return errors.Join(err, screen.finish())
+}
+
+// mapInputs runs the commands on a cluster: the one that the options name, or one of its own.
+func (a *app) mapInputs(ctx context.Context, o mapOptions, command commandTemplate, inputs inputSource, screen *screen) (err error) {
+	run := &mapRun{options: o, command: command, inputs: inputs, screen: screen}
+	var address string
+	if a.client.address != "" {
+		if address, err = a.controllerURL(); err != nil {
+			return err
+		}
+	} else {
+		cluster, err := a.startMapCluster(ctx, &run.options, screen)
+		if err != nil {
+			return err
+		}
+		defer func() { err = firstFailure(err, cluster.stop()) }()
+		address, run.clusterFailed = cluster.url, cluster.failed
+	}
+	if run.client, err = a.connectTo(address); err != nil {
+		return err
+	}
+	defer run.client.close()
+	if err := run.client.reachable(ctx); err != nil { // tasks would wait for ever
+		return err
+	}
+	options := append([]fray.Option{
+		fray.WithControllerAddress(address), fray.WithLogger(o.log.logger(screen.err)),
+	}, a.seams.options()...)
+	// The job is cancelled before it is closed, which needs a context that an interrupt does not end.
+	run.job, err = fray.NewJobContext(context.WithoutCancel(ctx), fray.KindFray, options...)
+	if err != nil {
+		return err
+	}
+	err = run.run(ctx)
+	return errors.Join(err, run.job.Close())
+}
+
+func (a *app) startMapCluster(ctx context.Context, o *mapOptions, screen *screen) (*cluster, error) {
+	if o.dir == "" {
+		var err error
+		if o.dir, err = os.Getwd(); err != nil {
+			return nil, fmt.Errorf("find the current directory: %w", err)
+		}
+	}
+	return a.startCluster(ctx, clusterOptions{
+		controller: controllerOptions{listen: "127.0.0.1:0", sessionTTL: mapSessionTTL, maxPayload: mapMaxPayload, log: o.log},
+		workers:    o.workers, slots: slotsFor(o.slots, o.workers),
+		args:   append([]string{"--listen=", "--drain-grace", "0s"}, o.log.args()...),
+		output: screen.err, tell: func(format string, args ...any) { fmt.Fprintf(screen.err, "fray map: "+format+"\n", args...) },
+	})
+}
+
+// firstFailure returns err unless it is nil or the interrupt that next tells of, too.
+func firstFailure(err, next error) error {
+	if err != nil {
+		return err
+	}
+	return next
+}
+
+func (a *app) printCommands(command commandTemplate, inputs inputSource) error {
+	return eachInput(inputs, func(input string) error {
+		argv := command.with(input)
+		for i := range argv {
+			argv[i] = shellQuote(argv[i])
+		}
+		_, err := fmt.Fprintln(a.stdout, strings.Join(argv, " "))
+		return err
+	})
+}
+
+// shellQuote is a word as one would type it.
+func shellQuote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("%+,-./:=@_", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// workerJSON is a worker as -o json writes it.
+type workerJSON struct {
+	WorkerID       string            `json:"worker_id"`
+	URL            string            `json:"url,omitempty"`
+	Slots          uint32            `json:"slots"`
+	Held           uint32            `json:"held"`
+	Resources      map[string]int64  `json:"resources,omitempty"`
+	ResourcesInUse map[string]int64  `json:"resources_in_use,omitempty"`
+	Labels         map[string]string `json:"labels,omitempty"`
+	Functions      []string          `json:"functions"`
+	Draining       bool              `json:"draining"`
+	BackedOffMs    int64             `json:"backed_off_ms"`
+	RegisteredAt   *string           `json:"registered_at"`
+	HeartbeatAt    *string           `json:"last_heartbeat_at"`
+}
+
+func (a *app) newWorkers() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "workers",
+		Short: "List workers",
+		Long:  "List the workers that have a session with the controller. With -o json, each is an object on a line of its own.",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listWorkers(cmd.Context()) },
+	}
+	a.addClientFlags(cmd)
+	a.addOutputFlag(cmd)
+	return cmd
+}
+
+func (a *app) listWorkers(ctx context.Context) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	res, err := ask(ctx, c, c.ListWorkers, &frayv1.ListWorkersRequest{})
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, w := range res.GetWorkers() {
+		if a.output != formatJSON {
+			rows = append(rows, workerRow(w))
+			continue
+		}
+		err := printJSON(a.stdout, workerJSON{
+			WorkerID: w.GetWorkerId(), URL: w.GetAdvertiseUrl(), Slots: w.GetSlots(), Held: w.GetHeldCount(),
+			Resources: w.GetResources(), ResourcesInUse: w.GetResourcesInUse(), Labels: w.GetLabels(), Functions: w.GetFunctions(),
+			Draining: w.GetDraining(), BackedOffMs: w.GetBackedOffMs(),
+			RegisteredAt: timestamp(w.GetRegisteredUnixMs()), HeartbeatAt: timestamp(w.GetLastHeartbeatUnixMs()),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case a.output == formatJSON:
+	case len(rows) == 0:
+		fmt.Fprintln(a.stderr, "no workers")
+	default:
+		printTable(a.stdout, []string{"worker", "state", "slots", "held", "resources in use", "labels", "functions", "url", "registered", "heartbeat"}, rows)
+	}
+	return nil
+}
+
+func workerRow(w *frayv1.Worker) []string {
+	state := "ready"
+	switch {
+	case w.GetDraining():
+		state = "draining"
+	case w.GetBackedOffMs() > 0:
+		state = "backed off for " + roughly(time.Duration(w.GetBackedOffMs())*time.Millisecond)
+	}
+	var inUse []string
+	for _, name := range slices.Sorted(maps.Keys(w.GetResources())) {
+		inUse = append(inUse, fmt.Sprintf("%s %d/%d", name, w.GetResourcesInUse()[name], w.GetResources()[name]))
+	}
+	row := []string{
+		w.GetWorkerId(), state, strconv.Itoa(int(w.GetSlots())), strconv.Itoa(int(w.GetHeldCount())), strings.Join(inUse, ","), pairList(w.GetLabels()),
+		shortList(w.GetFunctions()), w.GetAdvertiseUrl(), ago(w.GetRegisteredUnixMs()), ago(w.GetLastHeartbeatUnixMs()),
+	}
+	for i := range row {
+		if row[i] == "" {
+			row[i] = "-"
+		}
+	}
+	return row
+}
+
+// shortList is the first few names of a list.
+func shortList(names []string) string {
+	const shown = 3
+	if len(names) <= shown {
+		return strings.Join(names, ",")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ","), len(names)-shown)
+}
+
+func (a *app) newDrain() *cobra.Command {
+	var grace time.Duration
+	cmd := &cobra.Command{
+		Use:   "drain WORKER",
+		Short: "Have a worker end what it runs, and leave",
+		Long: `Have a worker take no new tasks, end those that it runs, and leave; its process exits with 0. What still runs
+after the grace is stopped, and other workers start it again.`,
+		Args: oneArg("worker id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect()
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			ms := grace.Milliseconds()
+			if _, err := ask(cmd.Context(), c, c.DrainWorker, &frayv1.DrainWorkerRequest{WorkerId: args[0], GraceMs: &ms}); err != nil {
+				return err
+			}
+			if a.output == formatJSON {
+				return printJSON(a.stdout, struct {
+					WorkerID string `json:"worker_id"`
+					GraceMs  int64  `json:"grace_ms"`
+				}{args[0], ms})
+			}
+			fmt.Fprintf(a.stdout, "%s drains, within %s\n", args[0], shortDuration(grace))
+			return nil
+		},
+	}
+	a.addClientFlags(cmd)
+	durationFlag(cmd, &grace, "grace", 30*time.Second, "how long running tasks may go on")
+	a.addOutputFlag(cmd)
+	return cmd
+}
+
+func (a *app) newCluster() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cluster",
+		Short: "Count tasks and workers",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.cluster(cmd.Context()) },
+	}
+	a.addClientFlags(cmd)
+	a.addOutputFlag(cmd)
+	return cmd
+}
+
+func (a *app) cluster(ctx context.Context) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	info, err := ask(ctx, c, c.GetClusterInfo, &frayv1.GetClusterInfoRequest{})
+	if err != nil {
+		return err
+	}
+	if a.output == formatJSON {
+		return printJSON(a.stdout, struct {
+			Version          string            `json:"version"`
+			Incarnation      uint64            `json:"controller_incarnation"`
+			StartedAt        *string           `json:"started_at"`
+			Workers          uint32            `json:"workers"`
+			Slots            uint32            `json:"slots"`
+			Tasks            map[string]uint64 `json:"tasks"`
+			QueuedBytes      uint64            `json:"queued_bytes"`
+			OldestReadyAgeMs int64             `json:"oldest_ready_age_ms"`
+		}{
+			info.GetVersion(), info.GetControllerIncarnation(), timestamp(info.GetStartedUnixMs()), info.GetWorkerCount(), info.GetSlotCount(),
+			info.GetTaskCounts(), info.GetQueuedBytes(), info.GetOldestReadyAgeMs(),
+		})
+	}
+	var tasks []string
+	for _, status := range statusChoices {
+		tasks = append(tasks, fmt.Sprintf("%d %s", info.GetTaskCounts()[strings.ToUpper(status)], status))
+	}
+	printDetails(a.stdout, [][2]string{
+		{"Controller", fmt.Sprintf("%s, version %s, started %s", c.url, info.GetVersion(), ago(info.GetStartedUnixMs()))},
+		{"Workers", fmt.Sprintf("%d with %s", info.GetWorkerCount(), count(uint64(info.GetSlotCount()), "slot"))},
+		{"Tasks", strings.Join(tasks, ", ")},
+		{"Queued", byteSize(info.GetQueuedBytes())},
+		{"Longest wait", roughly(time.Duration(info.GetOldestReadyAgeMs()) * time.Millisecond)},
+	})
+	return nil
+}

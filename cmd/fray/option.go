@@ -1,0 +1,202 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Options are declared once, as flags of their command. Their variables and keys in the configuration file follow from
+// the name of the command and of the flag; see sourceOf.
+
+// resetter is a flag's value that several uses add to. It is reset before a source of higher precedence sets it.
+type resetter interface{ reset() }
+
+// durationFlag declares an option that is a length of time, which is not negative.
+func durationFlag(cmd *cobra.Command, d *time.Duration, name string, value time.Duration, usage string) {
+	*d = value
+	flag := cmd.Flags().VarPF((*durationValue)(d), name, "", usage)
+	if value == 0 {
+		flag.DefValue = "" // the usage says what it means
+	}
+}
+
+type durationValue time.Duration
+
+func (v *durationValue) String() string { return shortDuration(time.Duration(*v)) }
+func (*durationValue) Type() string     { return "duration" }
+
+func (v *durationValue) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not a duration such as 500ms, 30s or 1h30m", text)
+	case d < 0:
+		return fmt.Errorf("%s is negative", text)
+	}
+	*v = durationValue(d)
+	return nil
+}
+
+// shortDuration is d without the zero units that time.Duration prints.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// oneOf declares an option that has one of a few values, and perhaps a short name.
+func oneOf(cmd *cobra.Command, s *string, name, short, value, usage string, choices ...string) {
+	*s = value
+	cmd.Flags().VarP(&choiceValue{s, choices}, name, short, usage+": "+strings.Join(choices, ", "))
+}
+
+type choiceValue struct {
+	value   *string
+	choices []string
+}
+
+func (v *choiceValue) String() string { return *v.value }
+func (*choiceValue) Type() string     { return "string" }
+
+func (v *choiceValue) Set(text string) error {
+	if !slices.Contains(v.choices, text) {
+		return fmt.Errorf("%q is not one of %s%s", text, strings.Join(v.choices, ", "), didYouMean(text, v.choices))
+	}
+	*v.value = text
+	return nil
+}
+
+// atLeast declares an option that is a number with a lower bound.
+func atLeast(cmd *cobra.Command, n *int, low int, name string, value int, usage string) {
+	*n = value
+	cmd.Flags().Var(&numberValue{n, low}, name, usage)
+}
+
+type numberValue struct {
+	value *int
+	low   int
+}
+
+func (v *numberValue) String() string { return strconv.Itoa(*v.value) }
+func (*numberValue) Type() string     { return "number" }
+
+func (v *numberValue) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not a whole number", text)
+	case n < v.low:
+		return fmt.Errorf("%d is less than %d", n, v.low)
+	}
+	*v.value = n
+	return nil
+}
+
+// resources declares an option that is amounts of resources.
+func resources(cmd *cobra.Command, m *map[string]int64, usage string) {
+	cmd.Flags().Var(&pairsValue[int64]{m, "cpu=2000,gpu=1", func(text string) (int64, error) {
+		return strconv.ParseInt(text, 10, 64)
+	}}, "resources", usage+", such as cpu=2000,gpu=1; cpu is in thousandths")
+}
+
+// labels declares an option that is labels and their values.
+func labels(cmd *cobra.Command, m *map[string]string, usage string) {
+	cmd.Flags().Var(&pairsValue[string]{m, "zone=a", func(text string) (string, error) {
+		return text, nil
+	}}, "labels", usage+", such as zone=a,disk=ssd")
+}
+
+// pairsValue is a list of name=value, in one or more uses of its flag.
+type pairsValue[V any] struct {
+	pairs   *map[string]V
+	example string
+	parse   func(string) (V, error)
+}
+
+func (v *pairsValue[V]) String() string {
+	if v.pairs == nil {
+		return ""
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(*v.pairs)) {
+		list = append(list, fmt.Sprintf("%s=%v", name, (*v.pairs)[name]))
+	}
+	return strings.Join(list, ",")
+}
+
+func (*pairsValue[V]) Type() string { return "list" }
+
+func (v *pairsValue[V]) reset() { *v.pairs = nil }
+
+func (v *pairsValue[V]) Set(text string) error {
+	if text == "" {
+		return nil
+	}
+	for _, pair := range strings.Split(text, ",") {
+		name, value, ok := strings.Cut(pair, "=")
+		parsed, err := v.parse(value)
+		if !ok || name == "" || err != nil {
+			return fmt.Errorf("%q is not like %s", pair, v.example)
+		}
+		if *v.pairs == nil {
+			*v.pairs = make(map[string]V)
+		}
+		(*v.pairs)[name] = parsed
+	}
+	return nil
+}
+
+// setFlag sets a flag from a source other than the command line.
+func setFlag(flag *pflag.Flag, text string) error {
+	if r, ok := flag.Value.(resetter); ok {
+		r.reset()
+	}
+	return flag.Value.Set(text)
+}
+
+// didYouMean returns a suggestion for what is not among the known names, or nothing.
+func didYouMean(name string, known []string) string {
+	best, distance := "", max(2, len(name)/3)+1
+	for _, candidate := range known {
+		if d := editDistance(name, candidate); d < distance {
+			best, distance = candidate, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(": did you mean %q?", best)
+}
+
+// editDistance is the number of letters to insert, delete or replace to make b of a (Levenshtein, 1966).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/frayrpc/fray/fray/worker/execfn"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// maxInput bounds the input of a task that is submitted, as the wire does.
+const maxInput = 64 << 20
+
+// submitOptions are those of the submit command.
+type submitOptions struct {
+	function          string
+	input             string
+	id, job           string
+	priority          int
+	retries           int
+	workerLosses      int
+	timeout           time.Duration
+	schedulingTimeout time.Duration
+	resources         map[string]int64
+	labels            map[string]string
+	dir               string
+	wait              bool
+	waitTimeout       time.Duration
+}
+
+func (a *app) newSubmit() *cobra.Command {
+	var o submitOptions
+	cmd := &cobra.Command{
+		Use:   "submit [flags] -- COMMAND [ARG]... | --function NAME [--input JSON]",
+		Short: "Submit a task",
+		Long: `Submit a task, which executes a command on a worker, or a function that workers of your own have, and print its id.
+With --wait, wait for the end and print what the command printed, or the value; it then exits with 1 if the task failed.
+
+Submitting the same task again under the same --id changes nothing, so that a script may repeat it.`,
+		Example: `  fray submit -- make -C /src release
+  fray submit --wait --retries 3 --timeout 5m -- rsync -a src/ backup:dst/
+  fray submit --function resize --input '{"url": "https://example.com/a.png"}'`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.submit(cmd.Context(), o, args) },
+	}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false)
+	flags.StringVarP(&o.function, "function", "f", "", "run the function of this `name`")
+	flags.StringVar(&o.input, "input", "", "the function's input: `JSON`, @file, or - for the standard input")
+	flags.StringVar(&o.id, "id", "", "the task's `id` (default: a new one)")
+	flags.StringVar(&o.job, "job", "default", "the `job` that the task belongs to")
+	atLeast(cmd, &o.priority, -1000, "priority", 0, "tasks of a higher one run first, -1000 to 1000")
+	atLeast(cmd, &o.retries, 0, "retries", 0, "how often the task is tried again after it failed")
+	atLeast(cmd, &o.workerLosses, 0, "max-worker-losses", 3, "how many workers may die of the task before it fails")
+	durationFlag(cmd, &o.timeout, "timeout", 0, "how long the task may run, each time; 0: for ever")
+	durationFlag(cmd, &o.schedulingTimeout, "scheduling-timeout", 0, "how long the task may wait for its first start; 0: for ever")
+	resources(cmd, &o.resources, "what the task takes of its worker")
+	labels(cmd, &o.labels, "what its worker must have")
+	flags.StringVar(&o.dir, "dir", "", "the worker's `directory` to run a command in (default: the worker's own)")
+	flags.BoolVarP(&o.wait, "wait", "w", false, "wait for the task to end")
+	durationFlag(cmd, &o.waitTimeout, "wait-timeout", 0, "with --wait, wait this long at most; 0: for ever")
+	momentary(cmd, "function", "input", "id")
+	a.addClientFlags(cmd)
+	a.addOutputFlag(cmd)
+	return cmd
+}
+
+func (a *app) submit(ctx context.Context, o submitOptions, args []string) error {
+	spec, err := a.taskSpec(o, args)
+	if err != nil {
+		return err
+	}
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	res, err := ask(ctx, c, c.SubmitTask, &frayv1.SubmitTaskRequest{JobId: o.job, Task: spec})
+	if err != nil {
+		return err
+	}
+	if !o.wait {
+		if a.output == formatJSON {
+			return printJSON(a.stdout, newTaskJSON(res.GetTask()))
+		}
+		fmt.Fprintln(a.stdout, spec.GetTaskId())
+		return nil
+	}
+	results, err := c.await(ctx, []string{spec.GetTaskId()}, o.waitTimeout)
+	if err != nil {
+		return err
+	}
+	return a.printEnd(results[0])
+}
+
+// taskSpec is what the options and arguments ask for.
+func (a *app) taskSpec(o submitOptions, args []string) (*frayv1.TaskSpec, error) {
+	spec := &frayv1.TaskSpec{
+		TaskId: o.id, Function: o.function, Priority: int32(o.priority), //nolint:gosec // The controller checks it.
+		Resources: o.resources, RequiredLabels: o.labels,
+		MaxWorkerLosses:    proto.Uint32(uint32(o.workerLosses)), //nolint:gosec // Not negative, and the controller checks it.
+		ExecutionTimeoutMs: o.timeout.Milliseconds(), SchedulingTimeoutMs: o.schedulingTimeout.Milliseconds(),
+	}
+	if o.retries > 0 {
+		spec.RetryPolicy = &frayv1.RetryPolicy{MaxRetries: uint32(o.retries)} //nolint:gosec // As above.
+	}
+	if spec.TaskId == "" {
+		spec.TaskId = ulid.Make().String()
+	}
+	var data []byte
+	var err error
+	switch {
+	case len(args) > 0 && o.function != "":
+		return nil, usageError("both a command and --function: a task is one of them")
+	case len(args) > 0 && o.input != "":
+		return nil, usageError("--input is for --function: a command has its arguments")
+	case len(args) > 0:
+		spec.Function = execfn.Task.Name()
+		data, err = json.Marshal(execfn.Command{Argv: args, Dir: o.dir})
+	case o.function == "":
+		return nil, usageError("which task? give a command after --, or --function NAME")
+	case o.dir != "":
+		return nil, usageError("--dir is for commands, not for --function")
+	default:
+		data, err = a.readInput(o.input)
+	}
+	if err != nil {
+		return nil, err
+	}
+	spec.Payload = &frayv1.Payload{Encoding: "json", Data: data}
+	return spec, nil
+}
+
+// readInput returns the input of a function, which must be JSON. Without one, it is null.
+func (a *app) readInput(input string) ([]byte, error) {
+	data, what := []byte(input), "--input"
+	var err error
+	switch path, isFile := strings.CutPrefix(input, "@"); {
+	case input == "":
+		return []byte("null"), nil
+	case input == "-":
+		what = "standard input"
+		data, err = io.ReadAll(io.LimitReader(a.stdin, maxInput+1))
+	case isFile:
+		what = path
+		data, err = readBounded(path, maxInput)
+	}
+	if err != nil {
+		return nil, usageError("read input: %w", err)
+	}
+	if len(data) > maxInput {
+		return nil, usageError("%s: input has more than %d bytes", what, maxInput)
+	}
+	var value json.RawMessage
+	if err := json.Unmarshal(data, &value); err != nil {
+		return nil, usageError("%s is not JSON: %w", what, err)
+	}
+	return value, nil
+}
+
+// printEnd prints what a task ended with: of a command what it printed, as if it had run here. It returns an error if
+// the task did not complete.
+func (a *app) printEnd(r *frayv1.TaskResult) error {
+	t := r.GetTask()
+	completed := t.GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED
+	switch result, isCommand := commandOutput(r.GetValue(), t.GetFunction()); {
+	case a.output == formatJSON:
+		if err := printJSON(a.stdout, newResultJSON(r)); err != nil {
+			return err
+		}
+		if !completed {
+			return silent(exitTaskFailed)
+		}
+	case completed && isCommand:
+		if _, err := a.stderr.Write(result.Stderr); err != nil {
+			return err
+		}
+		if _, err := a.stdout.Write(result.Stdout); err != nil {
+			return err
+		}
+		if problem := resultProblem(result); problem != "" {
+			return &codedError{exitTaskFailed, fmt.Errorf("task %s: %s", t.GetTaskId(), problem)}
+		}
+	case completed:
+		if isJSON(r.GetValue()) {
+			fmt.Fprintf(a.stdout, "%s\n", r.GetValue().GetData())
+		} else if _, err := a.stdout.Write(r.GetValue().GetData()); err != nil {
+			return err
+		}
+	}
+	if completed {
+		return nil
+	}
+	text := fmt.Sprintf("task %s: %s", t.GetTaskId(), describeStatus(t))
+	if where := attemptText(int(t.GetAttemptNumber()), int(t.GetMaxAttempts()), t.GetWorkerId()); where != "" {
+		text += where
+	}
+	if message := r.GetError().GetMessage(); message != "" {
+		text += ": " + message
+	}
+	return &codedError{exitTaskFailed, fmt.Errorf("%s", text)}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// taskJSON is a task as -o json writes it. The names of its fields are part of the command's interface.
+type taskJSON struct {
+	TaskID           string  `json:"task_id"`
+	JobID            string  `json:"job_id"`
+	Function         string  `json:"function"`
+	Status           string  `json:"status"`
+	PendingReason    string  `json:"pending_reason,omitempty"`
+	FailureReason    string  `json:"failure_reason,omitempty"`
+	Attempt          uint32  `json:"attempt"`
+	MaxAttempts      uint32  `json:"max_attempts"`
+	Failures         uint32  `json:"failures"`
+	WorkerLosses     uint32  `json:"worker_losses"`
+	DeliveryFailures uint32  `json:"delivery_failures"`
+	WorkerID         string  `json:"worker_id,omitempty"`
+	Priority         int32   `json:"priority"`
+	SubmittedAt      *string `json:"submitted_at"`
+	LeasedAt         *string `json:"leased_at"`
+	FinishedAt       *string `json:"finished_at"`
+	CancelRequested  bool    `json:"cancel_requested"`
+}
+
+// resultJSON is a task with what it ended with.
+type resultJSON struct {
+	taskJSON
+
+	Encoding string `json:"encoding,omitempty"`
+	// The value if its encoding is json, else in base64.
+	Value       json.RawMessage `json:"value,omitempty"`
+	ValueBase64 string          `json:"value_base64,omitempty"`
+	Error       *errorJSON      `json:"error,omitempty"`
+}
+
+type errorJSON struct {
+	Message      string `json:"message"`
+	Type         string `json:"type,omitempty"`
+	Stack        string `json:"stack,omitempty"`
+	NonRetryable bool   `json:"non_retryable,omitempty"`
+}
+
+func newTaskJSON(t *frayv1.Task) taskJSON {
+	return taskJSON{
+		TaskID: t.GetTaskId(), JobID: t.GetJobId(), Function: t.GetFunction(),
+		Status: statusName(t.GetStatus()), PendingReason: pendingName(t.GetPendingReason()), FailureReason: failureName(t.GetFailureReason()),
+		Attempt: t.GetAttemptNumber(), MaxAttempts: t.GetMaxAttempts(),
+		Failures: t.GetFailureCount(), WorkerLosses: t.GetWorkerLossCount(), DeliveryFailures: t.GetDeliveryFailureCount(),
+		WorkerID: t.GetWorkerId(), Priority: t.GetPriority(), CancelRequested: t.GetCancelRequested(),
+		SubmittedAt: timestamp(t.GetSubmittedUnixMs()), LeasedAt: timestamp(t.GetLeasedUnixMs()), FinishedAt: timestamp(t.GetFinishedUnixMs()),
+	}
+}
+
+func newResultJSON(r *frayv1.TaskResult) resultJSON {
+	j := resultJSON{taskJSON: newTaskJSON(r.GetTask()), Encoding: r.GetValue().GetEncoding()}
+	if data := r.GetValue().GetData(); isJSON(r.GetValue()) {
+		j.Value = data
+	} else if len(data) > 0 {
+		j.ValueBase64 = base64.StdEncoding.EncodeToString(data)
+	}
+	if e := r.GetError(); e != nil {
+		j.Error = &errorJSON{Message: e.GetMessage(), Type: e.GetType(), Stack: e.GetStack(), NonRetryable: e.GetNonRetryable()}
+	}
+	return j
+}
+
+func isJSON(p *frayv1.Payload) bool {
+	return p.GetEncoding() == "json" && json.Valid(p.GetData())
+}
+
+func statusName(s frayv1.TaskStatus) string {
+	return strings.TrimPrefix(s.String(), "TASK_STATUS_")
+}
+
+func pendingName(r frayv1.PendingReason) string {
+	if r == frayv1.PendingReason_PENDING_REASON_UNSPECIFIED {
+		return ""
+	}
+	return strings.TrimPrefix(r.String(), "PENDING_REASON_")
+}
+
+func failureName(r frayv1.FailureReason) string {
+	if r == frayv1.FailureReason_FAILURE_REASON_UNSPECIFIED {
+		return ""
+	}
+	return strings.TrimPrefix(r.String(), "FAILURE_REASON_")
+}
+
+func isTerminal(s frayv1.TaskStatus) bool {
+	switch s {
+	case frayv1.TaskStatus_TASK_STATUS_COMPLETED, frayv1.TaskStatus_TASK_STATUS_FAILED, frayv1.TaskStatus_TASK_STATUS_CANCELLED:
+		return true
+	default:
+		return false
+	}
+}
+
+// describeStatus is where a task stands and why, for people.
+func describeStatus(t *frayv1.Task) string {
+	status := statusName(t.GetStatus())
+	if reason := pendingName(t.GetPendingReason()) + failureName(t.GetFailureReason()); reason != "" {
+		status += " (" + strings.ToLower(strings.ReplaceAll(reason, "_", " ")) + ")"
+	}
+	if t.GetCancelRequested() && !isTerminal(t.GetStatus()) {
+		status += " (cancelling)"
+	}
+	return status
+}
+
+// attempts is the attempts of a task and how many its retries allow, for people.
+func attempts(t *frayv1.Task) string {
+	return fmt.Sprintf("%d of %d", t.GetAttemptNumber(), max(t.GetMaxAttempts(), 1))
+}
+
+// tookTime is how long the last attempt of a task took, its way to the worker and back included.
+func tookTime(t *frayv1.Task) string {
+	if t.GetLeasedUnixMs() == 0 {
+		return "-"
+	}
+	end := time.Now()
+	if t.GetFinishedUnixMs() > 0 {
+		end = time.UnixMilli(t.GetFinishedUnixMs())
+	}
+	return roughly(max(0, end.Sub(time.UnixMilli(t.GetLeasedUnixMs()))))
+}
+
+// taskHeader and taskRow are a table of tasks.
+var taskHeader = []string{"task", "job", "function", "status", "attempt", "worker", "submitted", "took"}
+
+func taskRow(t *frayv1.Task) []string {
+	worker := t.GetWorkerId()
+	if worker == "" {
+		worker = "-"
+	}
+	return []string{
+		t.GetTaskId(), t.GetJobId(), t.GetFunction(), describeStatus(t), attempts(t), worker, ago(t.GetSubmittedUnixMs()), tookTime(t),
+	}
+}
+
+// valueText is a value for people: text as it is, anything else as its size.
+func valueText(p *frayv1.Payload) string {
+	data := p.GetData()
+	switch {
+	case len(data) == 0:
+		return ""
+	case isJSON(p):
+		return string(data)
+	default:
+		return fmt.Sprintf("%d bytes encoded as %q", len(data), p.GetEncoding())
+	}
+}

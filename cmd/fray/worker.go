@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/worker"
+	"github.com/frayrpc/fray/fray/worker/execfn"
+)
+
+// workerOptions are those of the worker command.
+type workerOptions struct {
+	id         string
+	slots      int
+	resources  map[string]int64
+	labels     map[string]string
+	listen     string
+	advertise  string
+	drainGrace time.Duration
+	stopGrace  time.Duration
+	allowExec  bool
+	lifeline   bool
+	log        logOptions
+}
+
+func (a *app) newWorker() *cobra.Command {
+	var o workerOptions
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Run a worker that executes commands",
+		Long: `Run a worker: it leases tasks from a controller, executes them, and reports how they ended. It tries to reach its
+controller for ever.
+
+This worker executes commands, if --allow-exec lets it: whoever can submit to the controller then runs what they
+like as this user. A program of your own executes Go functions, with the package fray/worker.
+
+SIGTERM and SIGINT make it take no new tasks, end those that it runs within the drain grace, and leave. A second signal
+stops them at once.`,
+		Example: `  fray worker --controller http://10.0.0.5:7070 --allow-exec
+  fray worker --controller http://10.0.0.5:7070 --allow-exec --slots 4 --resources gpu=2 --labels zone=a`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runWorker(cmd.Context(), o) },
+	}
+	a.addAddressFlag(cmd)
+	cmd.Flags().StringVar(&o.id, "id", "", "`name` of the worker in the cluster (default: host name and a random suffix)")
+	atLeast(cmd, &o.slots, 0, "slots", 0, "how many tasks run at once; 0: one for each CPU")
+	resources(cmd, &o.resources, "what tasks can ask for a share of")
+	labels(cmd, &o.labels, "what tasks can require of their worker")
+	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` for health, metrics and tasks of this worker; empty: none")
+	cmd.Flags().StringVar(&o.advertise, "advertise-url", "", "where others reach that `URL` (default: where it listens)")
+	durationFlag(cmd, &o.drainGrace, "drain-grace", worker.DefaultDrainGrace, "how long running tasks may go on after SIGTERM")
+	durationFlag(cmd, &o.stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
+	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "execute the commands that tasks ask for")
+	cmd.Flags().BoolVar(&o.lifeline, "lifeline", false, "stop at once when the standard input ends")
+	if err := cmd.Flags().MarkHidden("lifeline"); err != nil {
+		panic(err)
+	}
+	addLogFlags(cmd, &o.log, "info")
+	return cmd
+}
+
+func (a *app) runWorker(ctx context.Context, o workerOptions) error {
+	address, err := a.controllerURL()
+	if err != nil {
+		return err
+	}
+	if !o.allowExec {
+		return usageError("this worker has nothing to execute: it knows no functions but commands, and --allow-exec is not given.\n" +
+			"To execute Go functions, write a program that runs fray/worker with them.")
+	}
+	if o.id == "" {
+		o.id = workerName()
+	}
+	if o.slots == 0 {
+		o.slots = runtime.NumCPU()
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	logger := o.log.logger(a.stderr)
+	w, err := worker.New(worker.Config{
+		ControllerURL: address, ID: o.id, Functions: []fray.Function{execfn.Task},
+		Slots: o.slots, Resources: o.resources, Labels: o.labels,
+		ListenAddress: o.listen, AdvertiseURL: o.advertise,
+		DrainGrace: orNone(o.drainGrace), StopGrace: max(o.stopGrace, time.Millisecond),
+		HTTPClient: a.seams.httpClient, ClientOptions: a.seams.clientOptions,
+		HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
+		Registerer: registry, Gatherer: registry, Logger: logger,
+	})
+	if err != nil {
+		return usageError("%w", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() { // waits for no more than the end of this function, which follows
+		select {
+		case <-a.hurry:
+			w.Close()
+		case <-ended:
+		}
+	}()
+	if o.lifeline {
+		go func() { // ends with the process: a read of the standard input cannot be called off
+			_, _ = io.Copy(io.Discard, a.stdin)
+			cancel(errors.New("the parent process is gone"))
+			w.Close()
+		}()
+	}
+	return w.Run(ctx)
+}
+
+// orNone is a grace as worker.Config has it, where 0 means the default.
+func orNone(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+var notInName = regexp.MustCompile(`[^A-Za-z0-9._:-]+`)
+
+// workerName is a name that no other worker has.
+func workerName() string {
+	host, err := os.Hostname()
+	host = strings.Trim(notInName.ReplaceAllString(host, "-"), "-._:")
+	if err != nil || host == "" {
+		host = "worker"
+	}
+	var suffix [3]byte
+	_, _ = rand.Read(suffix[:]) // never fails
+	return host[:min(len(host), 100)] + "-" + hex.EncodeToString(suffix[:])
+}
