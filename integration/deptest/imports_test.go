@@ -1,0 +1,311 @@
+// Package deptest holds the architecture's import rules, and the purity of fray/core, as tests.
+//
+// A linter sees one file at a time; these tests see the whole import graph, so that a rule holds through
+// any chain of packages. A path that starts with ./ is a package of this module and must exist, so that a
+// renamed package cannot switch a rule off; those still to be written are in planned.
+package deptest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/frayrpc/fray"
+
+// std as a pattern is the whole standard library.
+const std = "std"
+
+// A rule limits what packages import, outside their tests. Its patterns are import paths, ./-paths in this
+// module, or std; /... at the end takes in what lies below.
+type rule struct {
+	packages []string
+	except   []string // of packages
+	banned   []string
+	allowed  []string // if set, everything else is banned
+	direct   bool     // only what a package itself imports counts
+	reason   string
+}
+
+// planned are the packages that rules name and that do not exist yet.
+var planned = []string{
+	"./faults", "./gen/faults", "./sim", "./sim/check", "./sim/scenario",
+}
+
+// testSupport are packages of the runtime that only tests import.
+var testSupport = []string{"./fray/store/storetest"}
+
+var rules = []rule{
+	{
+		packages: []string{"./fray/core/..."},
+		allowed:  []string{std, "./fray/core/..."},
+		reason:   "core is a pure state machine: the standard library only, however indirectly",
+	},
+	{
+		packages: []string{"./fray/core/..."},
+		direct:   true,
+		banned: []string{
+			"context", "sync/...", "net/...", "os/...", "syscall", "io/fs", "log/...",
+			"math/rand", "crypto/rand", "runtime/...", "testing/...", "reflect", "unsafe", "C",
+		},
+		reason: "core takes events and the time, and returns effects: no I/O, clock, lock, log or chance of its own",
+	},
+	{
+		packages: []string{"./fray"},
+		banned:   []string{"./fray/controller/...", "./fray/worker/..."},
+		reason:   "a client talks to a controller over the wire only; worker imports fray, so that a task can submit tasks",
+	},
+	{
+		packages: []string{"./fray/controller/..."},
+		banned:   []string{"./fray", "./fray/worker/..."},
+		reason:   "a controller serves clients and workers over the wire and is neither",
+	},
+	{
+		packages: []string{"./fray/worker/..."},
+		banned:   []string{"./fray/controller/..."},
+		reason:   "a worker talks to a controller over the wire only",
+	},
+	{
+		packages: []string{"./fray/store/...", "./fray/internal/..."},
+		banned:   []string{"./fray", "./fray/controller/...", "./fray/worker/..."},
+		reason:   "clients, controllers and workers are built upon these",
+	},
+	{
+		packages: []string{"./fray/...", "./cmd/fray/..."},
+		except:   testSupport,
+		banned:   []string{"./sim/...", "./integration/...", "go.uber.org/goleak"},
+		reason:   "the simulator and the tests run the runtime unmodified; the runtime does not know them",
+	},
+	{
+		packages: []string{"./fray/...", "./cmd/fray/..."},
+		except:   testSupport,
+		direct:   true,
+		banned:   append([]string{"testing/..."}, testSupport...),
+		reason:   "test code stays out of what ships",
+	},
+	{
+		packages: []string{"./fray/..."},
+		banned:   []string{"./faults/...", "./gen/faults/..."},
+		reason:   "faults enter the runtime through ordinary seams; cmd/fray wires them in",
+	},
+	{
+		packages: []string{"./faults/..."},
+		direct:   true,
+		allowed: []string{
+			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...",
+		},
+		reason: "any Connect service can be faulted",
+	},
+	{
+		packages: []string{"./faults/...", "./sim"},
+		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/scenario/..."},
+		reason:   "any Connect service can be faulted and simulated; only sim/check and sim/scenario know fray",
+	},
+	{
+		packages: []string{"./fray/...", "./faults/...", "./sim/..."},
+		direct:   true,
+		banned:   []string{"flag", "os/signal", "github.com/spf13/..."},
+		reason:   "only cmd reads flags and handles signals",
+	},
+	{
+		packages: []string{"./gen/..."},
+		banned:   []string{"./fray/...", "./faults/...", "./sim/...", "./cmd/...", "./integration/..."},
+		reason:   "generated code is beneath everything",
+	},
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	g := loadGraph(t)
+	for _, problem := range slices.Concat(g.unknown(rules, planned), g.violations(rules)) {
+		t.Error(problem)
+	}
+}
+
+// A graph is the import graph of this module's packages and all that they import, without tests.
+type graph map[string]node
+
+type node struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+// loadGraph asks the go command for the import graph.
+func loadGraph(t *testing.T) graph {
+	t.Helper()
+	g := graph{}
+	decoder := json.NewDecoder(bytes.NewReader(goList(t, "-deps", "-json=ImportPath,Imports,Standard", "./...")))
+	for {
+		var n node
+		err := decoder.Decode(&n)
+		if errors.Is(err, io.EOF) {
+			return g
+		}
+		if err != nil {
+			t.Fatalf("decode go list: %v", err)
+		}
+		g[n.ImportPath] = n
+	}
+}
+
+// goList returns what go list prints in the root of the module.
+func goList(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	return out
+}
+
+// unknown names the patterns in this module that match no package and are not planned, and the planned
+// packages that exist.
+func (g graph) unknown(rules []rule, planned []string) []string {
+	var problems []string
+	for _, pattern := range planned {
+		if len(g.match([]string{pattern + "/..."})) > 0 {
+			problems = append(problems, pattern+" exists: take it out of planned")
+		}
+	}
+	for _, r := range rules {
+		for _, pattern := range slices.Concat(r.packages, r.except, r.banned, r.allowed) {
+			if !strings.HasPrefix(pattern, "./") || slices.Contains(planned, strings.TrimSuffix(pattern, "/...")) {
+				continue
+			}
+			if len(g.match([]string{pattern})) == 0 {
+				problems = append(problems, fmt.Sprintf("%s matches no package, so this rule no longer holds: %s", pattern, r.reason))
+			}
+		}
+	}
+	slices.Sort(problems)
+	return slices.Compact(problems)
+}
+
+// violations returns one line for each import that breaks a rule, with the chain that leads to it.
+func (g graph) violations(rules []rule) []string {
+	var problems []string
+	for _, r := range rules {
+		for _, subject := range g.match(r.packages) {
+			if g.matches(r.except, subject) {
+				continue
+			}
+			for _, chain := range g.breaches(r, subject) {
+				problems = append(problems, fmt.Sprintf("%s: %s", short(chain), r.reason))
+			}
+		}
+	}
+	return problems
+}
+
+// breaches returns the shortest chain from a package to each package that the rule keeps from it. It does
+// not look behind those.
+func (g graph) breaches(r rule, from string) [][]string {
+	var found [][]string
+	seen := map[string]bool{from: true}
+	for queue := [][]string{{from}}; len(queue) > 0; queue = queue[1:] {
+		for _, next := range g[queue[0][len(queue[0])-1]].Imports {
+			if seen[next] {
+				continue
+			}
+			seen[next] = true
+			chain := append(slices.Clone(queue[0]), next)
+			switch {
+			case g.matches(r.banned, next), r.allowed != nil && !g.matches(r.allowed, next):
+				found = append(found, chain)
+			case !r.direct:
+				queue = append(queue, chain)
+			}
+		}
+	}
+	return found
+}
+
+// match returns the packages of this module that match a pattern, sorted.
+func (g graph) match(patterns []string) []string {
+	var found []string
+	for path := range g {
+		if (path == module || strings.HasPrefix(path, module+"/")) && g.matches(patterns, path) {
+			found = append(found, path)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func (g graph) matches(patterns []string, path string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		if pattern == std {
+			return g[path].Standard || path == "C"
+		}
+		if rest, local := strings.CutPrefix(pattern, "./"); local {
+			pattern = module + "/" + rest
+		}
+		base, below := strings.CutSuffix(pattern, "/...")
+		return path == base || below && strings.HasPrefix(path, base+"/")
+	})
+}
+
+// short writes a chain as a -> b -> c, without the module's own path.
+func short(chain []string) string {
+	names := make([]string, len(chain))
+	for i, path := range chain {
+		names[i] = strings.TrimPrefix(path, module+"/")
+	}
+	return strings.Join(names, " -> ")
+}
+
+func TestImportRulesFindViolations(t *testing.T) {
+	t.Parallel()
+	own := func(path string, imports ...string) node {
+		return node{ImportPath: module + "/" + path, Imports: imports}
+	}
+	g := graph{}
+	for _, n := range []node{
+		own("a", "os", module+"/b"),
+		own("b", "example.com/x"),
+		own("c/d", "os"),
+		{ImportPath: "example.com/x", Imports: []string{module + "/c/d"}},
+		{ImportPath: "os", Standard: true, Imports: []string{"syscall"}},
+		{ImportPath: "syscall", Standard: true},
+	} {
+		g[n.ImportPath] = n
+	}
+	for name, test := range map[string]struct {
+		rule    rule
+		planned []string
+		want    []string
+	}{
+		"kept":              {rule: rule{packages: []string{"./c/..."}, banned: []string{"./a"}}},
+		"direct":            {rule: rule{packages: []string{"./a"}, banned: []string{"os"}, direct: true}, want: []string{"a -> os: "}},
+		"direct, one away":  {rule: rule{packages: []string{"./a"}, banned: []string{"syscall"}, direct: true}},
+		"transitive":        {rule: rule{packages: []string{"./a"}, banned: []string{"./c/..."}}, want: []string{"a -> b -> example.com/x -> c/d: "}},
+		"not below":         {rule: rule{packages: []string{"./a"}, banned: []string{"./b/..."}}, want: []string{"a -> b: "}},
+		"allowed":           {rule: rule{packages: []string{"./c/d"}, allowed: []string{std}}},
+		"not allowed":       {rule: rule{packages: []string{"./b"}, allowed: []string{std}, direct: true}, want: []string{"b -> example.com/x: "}},
+		"except":            {rule: rule{packages: []string{"./a", "./b"}, except: []string{"./a"}, banned: []string{"os"}, direct: true}},
+		"unknown subject":   {rule: rule{packages: []string{"./gone"}}, want: []string{"./gone matches no package, so this rule no longer holds: "}},
+		"unknown target":    {rule: rule{packages: []string{"./a"}, banned: []string{"./gone/..."}}, want: []string{"./gone/... matches no package, so this rule no longer holds: "}},
+		"planned":           {rule: rule{packages: []string{"./a"}, banned: []string{"./gone/..."}}, planned: []string{"./gone"}},
+		"planned and there": {planned: []string{"./c"}, want: []string{"./c exists: take it out of planned"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rules := []rule{test.rule}
+			got := slices.Concat(g.unknown(rules, test.planned), g.violations(rules))
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}

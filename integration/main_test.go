@@ -1,0 +1,47 @@
+// Package integration_test is the end-to-end suite: the fray command as controller, testworker as workers, each a process
+// of its own, and clients in the test, over TCP on loopback.
+//
+// A test makes a [cluster], does to its processes what happens to processes, and looks at what clients are told and at
+// what the ledgers say that the workers did. Nothing is waited for by the clock: [eventually] polls for it.
+package integration_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// parallelTests is how many tests run at once, unless -parallel says otherwise. Most of them wait for a session to end, so
+// that there are more than there are processors.
+const parallelTests = 6
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if given := map[string]bool{}; true {
+		flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		if !given["test.parallel"] {
+			_ = flag.Set("test.parallel", fmt.Sprint(parallelTests)) // a flag of the testing package
+		}
+	}
+	goleak.VerifyTestMain(suite{m})
+}
+
+// suite runs all tests, and takes down after them what they share.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	code := s.M.Run()
+	spawn.stop()
+	if left := spawn.left(); len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "processes that no test has waited for: %v\n", left)
+		code = max(code, 1)
+	}
+	if err := programs.remove(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
+}

@@ -1,0 +1,276 @@
+package integration_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	// patience is how long eventually waits for what should happen soon. Long, because what it bounds is a
+	// machine that is busy with something else.
+	patience = 30 * time.Second
+	// firstPoll and slowestPoll are how long eventually waits between two looks.
+	firstPoll   = 2 * time.Millisecond
+	slowestPoll = 25 * time.Millisecond
+	// leaveTime is how long a process may take to leave at the end of its test.
+	leaveTime = 10 * time.Second
+	// logTail is how much of a process's output a failed test prints, in bytes.
+	logTail = 16 << 10
+)
+
+// eventually waits until ok returns true, or fails the test. Everything in this suite that takes time is awaited by it.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for wait := firstPoll; ; wait = min(2*wait, slowestPoll) {
+		if ok() {
+			return
+		}
+		select {
+		case <-deadline.C:
+			t.Fatalf("after %v still not so: %s", patience, what)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// spawn starts all processes on one thread, because a child with Pdeathsig dies with the thread that started it, and Go
+// ends threads as it likes.
+var spawn = &spawner{}
+
+type spawner struct {
+	once  sync.Once
+	tasks chan func()
+	ended chan struct{}
+
+	mu   sync.Mutex
+	live []string
+}
+
+func (s *spawner) start(cmd *exec.Cmd) error {
+	s.once.Do(func() {
+		s.tasks, s.ended = make(chan func()), make(chan struct{})
+		go func() {
+			defer close(s.ended)
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			for task := range s.tasks {
+				task()
+			}
+		}()
+	})
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	result := make(chan error, 1)
+	s.tasks <- func() { result <- cmd.Start() }
+	err := <-result
+	if err == nil {
+		s.mu.Lock()
+		s.live = append(s.live, fmt.Sprint(cmd.Process.Pid, " ", cmd.Args))
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// waited says that a process is gone and has been waited for.
+func (s *spawner) waited(cmd *exec.Cmd) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.live, fmt.Sprint(cmd.Process.Pid, " ", cmd.Args))
+	s.live = slices.Delete(s.live, i, i+1)
+}
+
+func (s *spawner) left() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live
+}
+
+func (s *spawner) stop() {
+	if s.tasks != nil {
+		close(s.tasks)
+		<-s.ended
+	}
+}
+
+// process is a child, the only one of its process group.
+type process struct {
+	t    testing.TB
+	name string
+	url  string // where it listens, by its own word
+	cmd  *exec.Cmd
+	out  string // paths of what it writes
+	err  string
+
+	gone     chan struct{} // closed when it has been waited for
+	expected bool          // its end is the test's doing, or one that the test looks at
+}
+
+// startProcess starts a program and waits for it to say where it listens.
+func startProcess(t testing.TB, name, program string, args ...string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	p := &process{
+		t: t, name: name, gone: make(chan struct{}),
+		out: filepath.Join(dir, name+".out"), err: filepath.Join(dir, name+".err"),
+	}
+	stdout, err := os.Create(p.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdout.Close()
+	stderr, err := os.Create(p.err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	p.cmd = exec.Command(program, args...) // ends with the test's cleanup, and has to outlive its context
+	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
+	if dir := os.Getenv(coverVariable); dir != "" {
+		p.cmd.Env = append(p.cmd.Env, "GOCOVERDIR="+dir)
+	}
+	if err := spawn.start(p.cmd); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		defer close(p.gone)
+		_ = p.cmd.Wait() // how it ended is read from its state
+		spawn.waited(p.cmd)
+	}()
+	t.Cleanup(p.end)
+	eventually(t, name+" says where it listens", func() bool {
+		p.url = p.address()
+		return p.url != "" || !p.alive()
+	})
+	if p.url == "" {
+		t.Fatalf("%s has ended: %v", name, p.cmd.ProcessState)
+	}
+	return p
+}
+
+var addressPattern = regexp.MustCompile(`^.*?(http://[^\s"]+)`)
+
+// address returns the URL in the first line of the standard output; empty: it is not there yet.
+func (p *process) address() string {
+	out, err := os.ReadFile(p.out)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	line, _, ok := bytes.Cut(out, []byte("\n"))
+	if !ok {
+		return ""
+	}
+	match := addressPattern.FindSubmatch(line)
+	if match == nil {
+		p.t.Fatalf("first line of %s has no address: %s", p.name, line)
+	}
+	return string(match[1])
+}
+
+func (p *process) alive() bool {
+	select {
+	case <-p.gone:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal sends a signal, which may find nobody any more.
+func (p *process) signal(sig syscall.Signal) {
+	p.t.Helper()
+	if err := syscall.Kill(-p.cmd.Process.Pid, sig); err != nil && p.alive() {
+		p.t.Errorf("send %v to %s: %v", sig, p.name, err)
+	}
+}
+
+// kill ends the process as a crash does, and waits for that.
+func (p *process) kill() {
+	p.t.Helper()
+	p.expected = true
+	p.signal(syscall.SIGKILL)
+	<-p.gone
+}
+
+// pause stops the process where it stands, until resume.
+func (p *process) pause() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	eventually(p.t, p.name+" is stopped", func() bool { return p.state() == "T" })
+}
+
+func (p *process) resume() { p.signal(syscall.SIGCONT) }
+
+// state is the process's state as ps shows it.
+func (p *process) state() string {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return rest[:1]
+}
+
+// exit waits for the process to end by itself and returns its exit code, -1 for a signal.
+func (p *process) exit() int {
+	p.t.Helper()
+	eventually(p.t, p.name+" exits", func() bool { return !p.alive() })
+	p.expected = true
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// end ends the process with its test, and checks what it leaves behind.
+func (p *process) end() {
+	if p.alive() {
+		p.signal(syscall.SIGCONT)
+		p.signal(syscall.SIGTERM)
+		timer := time.NewTimer(leaveTime)
+		defer timer.Stop()
+		select {
+		case <-p.gone:
+			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+				p.t.Errorf("%s exits with %d on SIGTERM", p.name, code)
+			}
+		case <-timer.C:
+			p.t.Errorf("%s ignores SIGTERM", p.name)
+			p.signal(syscall.SIGKILL)
+			<-p.gone
+		}
+	} else if !p.expected {
+		p.t.Errorf("%s has ended by itself: %v", p.name, p.cmd.ProcessState)
+	}
+	if err := syscall.Kill(-p.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+		p.t.Errorf("%s leaves processes behind: %v", p.name, err)
+	}
+	p.check()
+}
+
+// bugs are what no process may ever write.
+var bugs = regexp.MustCompile(`(?m)^(panic: |fatal error: |WARNING: DATA RACE).*|handler panicked`)
+
+// check looks for bugs in the log, which it prints if the test has failed.
+func (p *process) check() {
+	log, err := os.ReadFile(p.err)
+	if err != nil {
+		p.t.Error(err)
+	}
+	if bug := bugs.Find(log); bug != nil {
+		p.t.Errorf("log of %s: %s", p.name, bug)
+	}
+	if p.t.Failed() {
+		p.t.Logf("%s (%v):\n%s", p.name, p.cmd.ProcessState, log[max(0, len(log)-logTail):])
+	}
+}
