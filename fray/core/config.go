@@ -28,6 +28,9 @@ type Config struct {
 	// Open tasks at most, and the bytes of their specs; beyond, submissions are refused. Default 2,000,000 and 2 GiB.
 	MaxOpenTasks   int
 	MaxQueuedBytes int64
+	// A grant takes no further task once the specs of its tasks have this many bytes, so that its answer stays a
+	// message of a sensible size. Default 8 MiB.
+	MaxGrantBytes int
 	// Distinct combinations of function, resources and labels at most. Default 4,096.
 	MaxClasses int
 	// Jobs known at once at most. Default 100,000.
@@ -54,6 +57,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxRetainedBytes, 1<<30)
 	setDefault(&c.MaxOpenTasks, 2_000_000)
 	setDefault(&c.MaxQueuedBytes, 2<<30)
+	setDefault(&c.MaxGrantBytes, 8<<20)
 	setDefault(&c.MaxClasses, 4096)
 	setDefault(&c.MaxJobs, 100_000)
 	setDefault(&c.MaxSessions, 10_000)

@@ -124,7 +124,8 @@ func (c *Scheduler) serve(s *session, limit int) {
 	}
 	limit = min(limit, w.max)
 	var gs []Grant
-	for len(gs) < limit {
+	bytes := 0
+	for len(gs) < limit && bytes < c.cfg.MaxGrantBytes {
 		ahead := len(gs) >= w.free
 		cl := c.pick(s, ahead)
 		if cl == nil {
@@ -133,7 +134,9 @@ func (c *Scheduler) serve(s *session, limit int) {
 		if gs == nil {
 			gs = make([]Grant, 0, min(limit, c.readyCount))
 		}
-		gs = append(gs, c.lease(c.takeReady(cl), s, w.seq, ahead).grant())
+		t := c.takeReady(cl)
+		bytes += int(t.size)
+		gs = append(gs, c.lease(t, s, w.seq, ahead).grant())
 	}
 	if len(gs) == 0 {
 		return

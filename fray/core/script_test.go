@@ -140,7 +140,7 @@ func (x *script) config(a *args) error {
 		TimeoutGrace: a.duration("timeout_grace"), CancelGrace: a.duration("cancel_grace"),
 		Retention: a.duration("retention"), MaxRetained: a.int("retained"), MaxRetainedBytes: int64(a.int("retained_bytes")),
 		MaxOpenTasks: a.int("tasks"), MaxQueuedBytes: int64(a.int("bytes")), MaxClasses: a.int("classes"),
-		MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
+		MaxGrantBytes: a.int("grant_bytes"), MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
 	})
 	return a.err
 }
