@@ -108,7 +108,10 @@ func (a *app) configure(cmd *cobra.Command) error {
 		}
 	}
 	var err error
-	known := []string{"FRAY_CONFIG"}
+	if token := env[tokenVariable]; token != "" {
+		a.secure(token)
+	}
+	known := []string{"FRAY_CONFIG", tokenVariable}
 	eachOption(a.root, func(owner *cobra.Command, flag *pflag.Flag, s source) {
 		known = append(known, s.variable)
 		value, ok := env[s.variable]
@@ -309,6 +312,9 @@ section with its name, and options that many commands share stand at the top:
     slots: 8
     drain-grace: 2m
     labels: {zone: a, disk: ssd}
+
+$FRAY_TOKEN is a secret that controller, workers and clients share: where it is set for a controller, it refuses callers
+that do not have it. It can be given by the environment only.
 
 A key that fray does not know is an error. What concerns a single use of a command, such as a task's id, has neither key
 nor variable.

@@ -38,8 +38,8 @@ func (a *app) newController() *cobra.Command {
 and nothing over a restart.
 
 Its first line on the standard output says where it listens. It serves Connect, gRPC and gRPC-Web on that port,
-with gRPC health and reflection, and Prometheus metrics under /metrics. There is no authentication: whoever can
-reach the port can run tasks, so let it listen where only friends are.`,
+with gRPC health and reflection, and Prometheus metrics under /metrics. Whoever can reach
+the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and clients then need, too.`,
 		Example: `  fray controller
   fray controller --listen 10.0.0.5:7070 --retention 24h`,
 		Args: noArgs,

@@ -145,6 +145,7 @@ func (a *app) startMapCluster(ctx context.Context, o *mapOptions, screen *screen
 			return nil, fmt.Errorf("find the current directory: %w", err)
 		}
 	}
+	a.secureOwn()
 	return a.startCluster(ctx, clusterOptions{
 		controller: controllerOptions{listen: "127.0.0.1:0", sessionTTL: mapSessionTTL, maxPayload: mapMaxPayload, log: o.log},
 		workers:    o.workers, slots: slotsFor(o.slots, o.workers),

@@ -87,6 +87,9 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	if o.slots == 0 {
 		o.slots = runtime.NumCPU()
 	}
+	if err := hideToken(); err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	logger := o.log.logger(a.stderr)

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"connectrpc.com/connect"
+)
+
+// tokenVariable has the secret that controller, workers and clients of a cluster share. There is no flag for it, because
+// everybody can read command lines.
+const tokenVariable = "FRAY_TOKEN"
+
+const bearer = "Bearer "
+
+// secure has every server of the command refuse callers without the token, and every client show it.
+func (a *app) secure(token string) {
+	a.seams.middleware = append(a.seams.middleware, requireToken(token))
+	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(showToken(token)))
+}
+
+// secureOwn gives a cluster that only this process and its children are to use a token of its own, unless there is one.
+// Otherwise every user of this machine could have commands executed.
+func (a *app) secureOwn() {
+	given := func(entry string) bool {
+		token, ok := strings.CutPrefix(entry, tokenVariable+"=")
+		return ok && token != ""
+	}
+	if slices.ContainsFunc(a.environ, given) {
+		return
+	}
+	token := rand.Text()
+	a.secure(token)
+	a.environ = append(slices.Clip(a.environ), tokenVariable+"="+token)
+}
+
+// hideToken keeps the token from the commands that a worker executes.
+func hideToken() error { return os.Unsetenv(tokenVariable) }
+
+func requireToken(token string) func(http.Handler) http.Handler {
+	refusal := connect.NewErrorWriter()
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			given, ok := strings.CutPrefix(r.Header.Get("Authorization"), bearer)
+			if ok && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1 {
+				next.ServeHTTP(w, r)
+				return
+			}
+			err := connect.NewError(connect.CodeUnauthenticated, errors.New("this cluster wants a token: set "+tokenVariable+" to what its controller was started with"))
+			if !refusal.IsSupported(r) {
+				http.Error(w, err.Message(), http.StatusUnauthorized)
+				return
+			}
+			_ = refusal.Write(w, r, err) // the caller may be gone
+		})
+	}
+}
+
+// showToken is an interceptor of clients.
+type showToken string
+
+// WrapUnary implements connect.Interceptor.
+func (t showToken) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		req.Header().Set("Authorization", bearer+string(t))
+		return next(ctx, req)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor.
+func (t showToken) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		conn.RequestHeader().Set("Authorization", bearer+string(t))
+		return conn
+	}
+}
+
+// WrapStreamingHandler implements connect.Interceptor; a client handles nothing.
+func (showToken) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
+}
