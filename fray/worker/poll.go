@@ -83,6 +83,7 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 func (w *Worker) nextPoll() (core.SlotPoll, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	unsignal(w.room)
 	poll, ok := w.slots.NextPoll(w.now())
 	w.polling = ok
 	return poll, ok

@@ -75,6 +75,7 @@ func (w *Worker) putBack(reports []*frayv1.TaskReport) {
 func (w *Worker) takeReports() []*frayv1.TaskReport {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	unsignal(w.pending)
 	// Attempts that end at the same instant do so in any order; that of their leases is always the same.
 	slices.SortStableFunc(w.reports, func(a, b *frayv1.TaskReport) int {
 		return cmp.Compare(a.GetAttempt().GetLeaseToken(), b.GetAttempt().GetLeaseToken())

@@ -114,6 +114,15 @@ func signal(c chan struct{}) {
 	}
 }
 
+// unsignal takes back a signal. Whoever looks at the state under the lock calls it there, so that no signal is left over for
+// what was seen: whether one is must not depend on which goroutine of an instant comes first.
+func unsignal(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
 func closeOnce(c chan struct{}) {
 	select {
 	case <-c:
@@ -135,6 +144,7 @@ func (w *Worker) awaitDeadlines(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		w.mu.Lock()
+		unsignal(w.rearm)
 		w.armed = w.slots.Deadline()
 		wait := idleTimer
 		if w.armed != core.Never {
