@@ -1,0 +1,258 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// An ending is how a call ends early, if it does.
+type ending int
+
+const (
+	goesOn  ending = iota
+	lost           // nobody hears of it
+	failed         // with an error that the outcome has
+	crashed        // with the host
+)
+
+// An outcome is what became of a point: what is left for the adapter to do, because only it can.
+type outcome struct {
+	ending ending
+	err    error // of failed, a *connect.Error
+
+	copies   int           // deliveries besides
+	later    time.Duration // how much later they are, or 0 for before
+	truncate int64         // bytes that pass; below 0: all
+	reset    int64         // bytes that pass; below 0: all
+	rate     int64         // bytes a second; 0: no limit
+	keep     time.Duration // longest that a message of a stream stays behind; 0: it goes out
+
+	overtaken []chan struct{} // to close once what passes has passed
+}
+
+// passed tells what was held back to be overtaken that it was.
+func (o *outcome) passed() {
+	for _, overtaken := range o.overtaken {
+		close(overtaken)
+	}
+	o.overtaken = nil
+}
+
+// shaped says whether a body must be cut or slowed.
+func (o *outcome) shaped() bool { return o.truncate >= 0 || o.reset >= 0 || o.rate > 0 }
+
+// meet does at a point what the plan says: it counts, waits, calls hooks, and returns the rest. All rules are
+// judged before the first one acts, so that one more or less does not shift what the others count.
+// The caller calls passed on the outcome, even if the call ended.
+func (i *Injector) meet(ctx context.Context, plan *activePlan, p *point) outcome {
+	o := outcome{truncate: -1, reset: -1}
+	if plan.over() {
+		return o
+	}
+	var acting []chance
+	now := time.Now()
+	for _, state := range plan.rules {
+		if !state.match(p) {
+			continue
+		}
+		c, matches := state.judge(plan.seed, p, now)
+		switch {
+		case matches && c.fires:
+			acting = append(acting, c)
+		case matches && state.rule.Action.Kind == Reorder:
+			o.passing(state)
+		}
+	}
+	for n := range acting {
+		if o.ending != goesOn {
+			if acting[n].state.rule.Action.Kind == Reorder {
+				o.passing(acting[n].state)
+			}
+			continue
+		}
+		i.do(ctx, plan, p, &acting[n], &o)
+	}
+	return o
+}
+
+// passing notes that something passes what waits to be overtaken.
+func (o *outcome) passing(state *ruleState) {
+	if waiting := state.overtake(); waiting != nil {
+		o.overtaken = append(o.overtaken, waiting)
+	}
+}
+
+// do lets one rule act.
+func (i *Injector) do(ctx context.Context, plan *activePlan, p *point, c *chance, o *outcome) {
+	state := c.state
+	action := &state.rule.Action
+	if action.Kind == Duplicate && !p.repeatable {
+		return
+	}
+	if action.Kind == Reorder && p.whole {
+		i.reorder(ctx, plan, p, c, o)
+		return
+	}
+	injection := i.announce(p, c, plan.seed)
+	switch action.Kind {
+	case Delay:
+		o.wait(ctx, func() { sleep(ctx, plan, nil, injection.Latency) })
+	case Drop, Partition:
+		o.ending = lost
+	case Error:
+		o.ending, o.err = failed, action.connectError(state.rule.ID)
+	case Duplicate:
+		o.copies, o.later = o.copies+action.Copies, max(o.later, action.Wait)
+	case Truncate:
+		o.truncate = least(o.truncate, action.Bytes)
+	case Reset:
+		o.reset = least(o.reset, action.Bytes)
+	case Throttle:
+		if o.rate == 0 || action.Rate < o.rate {
+			o.rate = action.Rate
+		}
+	case Reorder:
+		o.keep = action.Wait
+	case Hold:
+		released, until := state.hold()
+		o.wait(ctx, func() {
+			wait := MaxWait
+			if !until.IsZero() {
+				wait = max(0, time.Until(until))
+			}
+			sleep(ctx, plan, released, wait)
+		})
+	case Release:
+		plan.release(action.Target)
+	case Pause, Crash, Restart:
+		i.config.Hooks.of(action.Kind)(ctx, injection)
+		if action.Kind != Pause && injection.Host == p.here {
+			o.ending = crashed
+		}
+	}
+}
+
+// announce tells counters and observers of an injection.
+func (i *Injector) announce(p *point, c *chance, seed uint64) Injection {
+	rule := &c.state.rule
+	injection := Injection{
+		Rule: *rule, Side: p.side, Phase: p.phase, Procedure: p.procedure, From: p.from, To: p.to,
+		Message: rule.Message, Match: c.match,
+	}
+	if rule.Message != 0 {
+		injection.Message = p.message
+	}
+	switch kind := rule.Action.Kind; {
+	case kind == Delay:
+		draws := stream{seed, "latency", rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
+		injection.Latency = rule.Action.Latency.draw(draws.rand())
+	case kind.hooked():
+		if injection.Host = rule.Action.Target; injection.Host == "" {
+			if injection.Host = p.to; p.side == Client {
+				injection.Host = p.from
+			}
+		}
+	}
+	c.state.act()
+	i.counts.add(Count{Kind: rule.Action.Kind, Procedure: p.procedure, Phase: p.phase})
+	if i.config.OnInject != nil {
+		i.config.OnInject(injection)
+	}
+	return injection
+}
+
+// wait does what takes time. If the caller gives up meanwhile, the call is lost.
+func (o *outcome) wait(ctx context.Context, during func()) {
+	if during(); ctx.Err() != nil {
+		o.ending = lost
+	}
+}
+
+// reorder waits to be overtaken, or overtakes what waits.
+func (i *Injector) reorder(ctx context.Context, plan *activePlan, p *point, c *chance, o *outcome) {
+	overtaken, waits := c.state.queue()
+	if !waits {
+		o.passing(c.state)
+		return
+	}
+	i.announce(p, c, plan.seed)
+	o.wait(ctx, func() {
+		sleep(ctx, plan, overtaken, c.state.rule.Action.Wait)
+		c.state.leave(overtaken)
+		// Lets what overtook get all the way to whoever waits for it, also where time is virtual.
+		draws := stream{plan.seed, "reorder", c.state.rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
+		sleep(ctx, plan, nil, reorderGap+time.Duration(draws.rand().Int64N(int64(reorderGap))))
+	})
+}
+
+// reorderGap is the least time between what overtook and what was overtaken.
+const reorderGap = 500 * time.Microsecond
+
+// sleep lets time pass until the caller gives up, the plan ends, or early closes.
+func sleep(ctx context.Context, plan *activePlan, early <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-plan.done:
+	case <-early:
+	}
+}
+
+// vanish waits until the caller gives up what was lost, and returns why it did.
+func (i *Injector) vanish(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-i.closed:
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return errClosed
+	}
+}
+
+// coded returns an error as connect has it for the caller of a call.
+func coded(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return connect.NewError(connect.CodeDeadlineExceeded, err)
+	case errors.Is(err, context.Canceled):
+		return connect.NewError(connect.CodeCanceled, err)
+	}
+	return connect.NewError(connect.CodeUnavailable, err)
+}
+
+// errCrashed is what a caller gets that survives its own crash.
+var errCrashed = errors.New("host crashed")
+
+func (a Action) connectError(rule string) *connect.Error {
+	message := a.Message
+	if message == "" {
+		message = "injected by " + rule
+	}
+	err := connect.NewError(a.Code, errors.New(message))
+	if a.Detail.Type != "" {
+		// Made of an Any, a detail needs nothing to be known of its type.
+		detail, detailErr := connect.NewErrorDetail(&anypb.Any{
+			TypeUrl: "type.googleapis.com/" + a.Detail.Type, Value: []byte(a.Detail.Value),
+		})
+		if detailErr == nil {
+			err.AddDetail(detail)
+		}
+	}
+	return err
+}
+
+// least returns the lower of two limits, where one below 0 is none.
+func least(a, b int64) int64 {
+	if a < 0 {
+		return b
+	}
+	return min(a, b)
+}

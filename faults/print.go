@@ -1,0 +1,183 @@
+package faults
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// String returns the rule as the one line that [ParseRule] reads.
+func (r Rule) String() string {
+	return printRule(r.normal())
+}
+
+func printRule(r Rule) string {
+	p := &printer{}
+	p.WriteString(r.ID)
+	p.WriteString(": ")
+	p.WriteString(r.Action.String())
+	if r.Side != r.Phase.side() && (r.Side != Network || r.Phase != "") {
+		p.clause(fieldSide, string(r.Side))
+	}
+	p.clause(fieldPhase, string(r.Phase))
+	switch r.Message {
+	case 0:
+	case EveryMessage:
+		p.clause(fieldMessage, "*")
+	default:
+		p.clause(fieldMessage, strconv.Itoa(r.Message))
+	}
+	p.clause(fieldProcedure, r.Procedure)
+	p.clause(fieldFrom, strings.Join(r.From, "|"))
+	p.clause(fieldTo, strings.Join(r.To, "|"))
+	for _, h := range r.Headers {
+		p.clause(fieldHeader, h.Name+":"+h.Value)
+	}
+	if r.Probability != 0 {
+		p.clause(fieldProbability, strconv.FormatFloat(r.Probability, 'g', -1, 64))
+	}
+	p.count(fieldAfter, r.After)
+	p.count(fieldNth, r.Nth)
+	p.count(fieldEvery, r.Every)
+	p.count(fieldFirst, r.First)
+	if r.Window != (Window{}) {
+		p.clause(fieldWindow, r.Window.String())
+	}
+	p.clause(fieldEvent, r.Event)
+	return p.String()
+}
+
+type printer struct{ strings.Builder }
+
+func (p *printer) clause(name, value string) {
+	if value != "" {
+		p.WriteByte(' ')
+		p.WriteString(name)
+		p.WriteByte('=')
+		p.WriteString(quoteWord(value))
+	}
+}
+
+func (p *printer) count(name string, n uint64) {
+	if n > 0 {
+		p.clause(name, strconv.FormatUint(n, 10))
+	}
+}
+
+// String returns the window as from..until, with nothing for an end that is open.
+func (w Window) String() string {
+	var from, until string
+	if w.From != 0 {
+		from = printDuration(w.From)
+	}
+	if w.Until != 0 {
+		until = printDuration(w.Until)
+	}
+	return from + ".." + until
+}
+
+// String returns the action as a rule has it.
+func (a Action) String() string {
+	return printAction(a.normal())
+}
+
+func printAction(a Action) string {
+	var args []string
+	add := func(arg string) { args = append(args, arg) }
+	named := func(name, value string) {
+		if value != "" {
+			add(name + "=" + quoteWord(value))
+		}
+	}
+	wait := func(name string) {
+		switch {
+		case a.Wait == 0:
+		case name == "":
+			add(printDuration(a.Wait))
+		default:
+			named(name, printDuration(a.Wait))
+		}
+	}
+	switch a.Kind {
+	case Delay:
+		if a.Latency.Distribution != FixedLatency {
+			add(string(a.Latency.Distribution))
+		}
+		add(printDuration(a.Latency.Low))
+		if a.Latency.High != 0 || a.Latency.Distribution == NormalLatency {
+			add(printDuration(a.Latency.High))
+		}
+	case Error:
+		add(a.Code.String())
+		if a.Message != "" {
+			add(strconv.Quote(a.Message))
+		}
+		if a.Detail != (Detail{}) {
+			named("detail", a.Detail.Type+":"+base64.RawStdEncoding.EncodeToString([]byte(a.Detail.Value)))
+		}
+	case Duplicate:
+		if a.Copies > 1 {
+			named("copies", strconv.Itoa(a.Copies))
+		}
+		wait("later")
+	case Reorder:
+		wait("")
+	case Truncate, Reset:
+		if a.Bytes > 0 {
+			add(printBytes(a.Bytes))
+		}
+	case Throttle:
+		add(printBytes(a.Rate) + "/s")
+	case Partition:
+		if a.OneWay {
+			add(oneWay)
+		}
+	case Release:
+		add(quoteWord(a.Target))
+	case Pause, Restart:
+		wait("")
+		named("host", a.Target)
+	case Crash:
+		named("host", a.Target)
+	}
+	if len(args) == 0 {
+		return string(a.Kind)
+	}
+	return string(a.Kind) + "(" + strings.Join(args, ", ") + ")"
+}
+
+const oneWay = "one-way"
+
+// quoteWord quotes what would not read back as one word.
+func quoteWord(s string) string {
+	if s == "" || strings.ContainsFunc(s, func(c rune) bool { return c > '~' || !isWordByte(byte(c)) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// printDuration keeps to ASCII, which is never quoted.
+func printDuration(d time.Duration) string { return strings.Replace(d.String(), "µ", "u", 1) }
+
+// isWordByte says whether a byte can be in a word without quotes.
+func isWordByte(c byte) bool { return c > ' ' && c != 0x7f && strings.IndexByte(`(),="`, c) < 0 }
+
+var byteUnits = []struct {
+	name string
+	size int64
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
+
+func printBytes(n int64) string {
+	for _, unit := range byteUnits[:3] {
+		if n != 0 && n%unit.size == 0 {
+			return strconv.FormatInt(n/unit.size, 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(n, 10) + "B"
+}
+
+// String returns the latency as an action has it.
+func (l Latency) String() string {
+	return strings.TrimSuffix(strings.TrimPrefix(Action{Kind: Delay, Latency: l}.String(), "delay("), ")")
+}

@@ -1,0 +1,89 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+
+	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
+	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
+)
+
+// DefaultTTL is how long a plan that came over the wire is in force unless it says otherwise, so that nobody
+// has to remember to clear it.
+const DefaultTTL = 10 * time.Minute
+
+// servicePrefix starts the procedures that nothing is injected into, because they would end it.
+const servicePrefix = "/" + faultsv1connect.FaultServiceName + "/"
+
+// NewService returns the handler of faults.v1.FaultService for an injector, and the path to mount it on, as
+// generated constructors do. Whoever can reach it can stop the process: serve it to operators only.
+func NewService(injector *Injector, options ...connect.HandlerOption) (path string, handler http.Handler) {
+	return faultsv1connect.NewFaultServiceHandler(&service{injector}, options...)
+}
+
+type service struct{ injector *Injector }
+
+// ApplyPlan implements faultsv1connect.FaultServiceHandler.
+func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (*faultsv1.ApplyPlanResponse, error) {
+	invalid := func(err error) error { return connect.NewError(connect.CodeInvalidArgument, err) }
+	ttl := time.Duration(req.GetTtlMs()) * time.Millisecond
+	if ttl == 0 {
+		ttl = DefaultTTL
+	}
+	if limit := MaxWait.Milliseconds(); req.GetTtlMs() < 0 || req.GetTtlMs() > limit {
+		return nil, invalid(fmt.Errorf("ttl_ms %d is not between 0 and %d", req.GetTtlMs(), limit))
+	}
+	if len(req.GetRules()) > MaxRules {
+		return nil, invalid(fmt.Errorf("plan has %d rules, more than %d", len(req.GetRules()), MaxRules))
+	}
+	plan := Plan{Seed: req.GetSeed()}
+	var errs []error
+	for n, text := range req.GetRules() {
+		rule, err := ParseRule(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rules[%d], %w", n, err))
+			continue
+		}
+		plan.Rules = append(plan.Rules, rule)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, invalid(err)
+	}
+	switch err := s.injector.ApplyFor(plan, ttl); {
+	case errors.Is(err, errClosed):
+		return nil, connect.NewError(connect.CodeUnavailable, err)
+	case err != nil:
+		return nil, invalid(err)
+	}
+	res := &faultsv1.ApplyPlanResponse{TtlMs: ttl.Milliseconds()}
+	for _, rule := range plan.Rules {
+		res.Rules = append(res.Rules, rule.String())
+	}
+	return res, nil
+}
+
+// GetPlan implements faultsv1connect.FaultServiceHandler.
+func (s *service) GetPlan(context.Context, *faultsv1.GetPlanRequest) (*faultsv1.GetPlanResponse, error) {
+	status := s.injector.Status()
+	res := &faultsv1.GetPlanResponse{Seed: status.Seed}
+	if status.Remaining > 0 {
+		res.RemainingMs = max(1, status.Remaining.Milliseconds())
+	}
+	for _, rule := range status.Rules {
+		res.Rules = append(res.Rules, &faultsv1.RuleStatus{
+			Rule: rule.Rule.String(), MatchedCount: rule.Matched, FiredCount: rule.Fired,
+		})
+	}
+	return res, nil
+}
+
+// ClearPlan implements faultsv1connect.FaultServiceHandler.
+func (s *service) ClearPlan(context.Context, *faultsv1.ClearPlanRequest) (*faultsv1.ClearPlanResponse, error) {
+	s.injector.Clear()
+	return &faultsv1.ClearPlanResponse{}, nil
+}
