@@ -68,7 +68,7 @@ func sourceOf(cmd *cobra.Command, flag *pflag.Flag) (source, bool) {
 	return s, true
 }
 
-// eachOption calls fn for the options of all commands.
+// eachOption calls fn for the options of all commands below root.
 func eachOption(root *cobra.Command, fn func(cmd *cobra.Command, flag *pflag.Flag, s source)) {
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" || cmd.Name() == "help" {
@@ -79,6 +79,7 @@ func eachOption(root *cobra.Command, fn func(cmd *cobra.Command, flag *pflag.Fla
 				fn(cmd, flag, s)
 			}
 		})
+		eachOption(cmd, fn)
 	}
 }
 

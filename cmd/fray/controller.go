@@ -26,6 +26,7 @@ type controllerOptions struct {
 	maxQueuedBytes int
 	maxRetained    int
 	maxPayload     int
+	faults         faultOptions
 	log            logOptions
 }
 
@@ -55,12 +56,19 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most, whatever the retention")
 	atLeast(cmd, &o.maxPayload, 1, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
+	addFaultFlags(cmd, &o.faults)
 	addLogFlags(cmd, &o.log, "info")
 	return cmd
 }
 
 func (a *app) runController(ctx context.Context, o controllerOptions) error {
-	server, err := a.newServer(o, o.log.logger(a.stderr))
+	registry := newRegistry()
+	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, registry)
+	if err != nil {
+		return err
+	}
+	defer noFaults()
+	server, err := a.newServer(o, o.log.logger(a.stderr), registry)
 	if err != nil {
 		return err
 	}
@@ -75,9 +83,7 @@ func (a *app) runController(ctx context.Context, o controllerOptions) error {
 func announce(w io.Writer, url string) { fmt.Fprintf(w, "fray controller listening on %s\n", url) }
 
 // newServer returns a controller with the store that the options ask for, on its port.
-func (a *app) newServer(o controllerOptions, logger *slog.Logger) (*controller.Controller, error) {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (*controller.Controller, error) {
 	c, err := controller.New(controller.Config{
 		Store: store.NewMemory(),
 		Core: core.Config{
@@ -92,4 +98,11 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger) (*controller.C
 		return nil, usageError("%w", err)
 	}
 	return c, nil
+}
+
+// newRegistry returns a registry of metrics that has those of the process.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
 }

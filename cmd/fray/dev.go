@@ -169,7 +169,7 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	server, err := a.newServer(o.controller, o.controller.log.logger(o.output))
+	server, err := a.newServer(o.controller, o.controller.log.logger(o.output), newRegistry())
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/fray"
@@ -33,6 +31,7 @@ type workerOptions struct {
 	stopGrace  time.Duration
 	allowExec  bool
 	lifeline   bool
+	faults     faultOptions
 	log        logOptions
 }
 
@@ -68,6 +67,7 @@ stops them at once.`,
 	if err := cmd.Flags().MarkHidden("lifeline"); err != nil {
 		panic(err)
 	}
+	addFaultFlags(cmd, &o.faults)
 	addLogFlags(cmd, &o.log, "info")
 	return cmd
 }
@@ -90,8 +90,12 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	if err := hideToken(); err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := newRegistry()
+	noFaults, err := a.injectFaults(o.faults, o.id, faultsCalled, registry)
+	if err != nil {
+		return err
+	}
+	defer noFaults()
 	logger := o.log.logger(a.stderr)
 	w, err := worker.New(worker.Config{
 		ControllerURL: address, ID: o.id, Functions: []fray.Function{execfn.Task},

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
+	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+func (a *app) newFaults() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "faults",
+		Short: "Make a running controller or worker misbehave",
+		Long: `Apply, show and clear the faults that a running process injects. It must have been started with --enable-fault-injection.
+
+The process is the controller, or the worker that --worker names. A plan is a file with one rule a line, such as
+
+  seed 42
+  # Every third report is lost after the controller has committed it.
+  lost: drop phase=response-in-flight procedure=*/ReportTasks every=3
+  slow: delay(uniform, 10ms, 90ms) procedure=*/LeaseTasks probability=0.5
+  gone: crash phase=request-before-send procedure=*/ReportTasks nth=2
+
+The documentation of the Go package faults has all of it.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var worker string
+	var ttl time.Duration
+	apply := &cobra.Command{
+		Use:     "apply FILE",
+		Short:   "Put a plan in force, in place of the one before",
+		Long:    "Put the plan in a file in force, in place of the one before, until it is cleared or its time is up.",
+		Example: "  fray faults apply lossy.txt --ttl 1m\n  fray faults apply crash.txt --worker worker-1",
+		Args:    oneArg("file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withFaults(cmd.Context(), worker, func(ctx context.Context, c faultsv1connect.FaultServiceClient) error {
+				return a.applyFaults(ctx, c, args[0], ttl)
+			})
+		},
+	}
+	durationFlag(apply, &ttl, "ttl", 10*time.Minute, "after this long the plan is at its end")
+	momentary(apply, "ttl")
+	show := &cobra.Command{
+		Use:   "show",
+		Short: "Show the plan in force, and what it did",
+		Long:  "Show the plan in force: each rule, how often it matched, and how often it acted.",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withFaults(cmd.Context(), worker, a.showFaults)
+		},
+	}
+	end := &cobra.Command{
+		Use:   "clear",
+		Short: "End all faults",
+		Long:  "End all faults, those of --faults included, and let go of what they hold back.",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withFaults(cmd.Context(), worker, func(ctx context.Context, c faultsv1connect.FaultServiceClient) error {
+				_, err := c.ClearPlan(ctx, &faultsv1.ClearPlanRequest{})
+				return err
+			})
+		},
+	}
+	for _, sub := range []*cobra.Command{apply, show, end} {
+		a.addClientFlags(sub)
+		sub.Flags().StringVar(&worker, "worker", "", "the `name` of the worker that is meant (default: the controller)")
+		momentary(sub, "worker")
+		cmd.AddCommand(sub)
+	}
+	return cmd
+}
+
+// withFaults calls fn with a client of the fault service of the controller, or of a worker.
+func (a *app) withFaults(ctx context.Context, worker string, fn func(context.Context, faultsv1connect.FaultServiceClient) error) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	url := c.url
+	if worker != "" {
+		if url, err = workerURL(ctx, c, worker); err != nil {
+			return err
+		}
+	}
+	transport := newTransport()
+	defer transport.CloseIdleConnections()
+	service := faultsv1connect.NewFaultServiceClient(&http.Client{Transport: transport}, url, a.seams.clientOptions...)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	err = fn(ctx, service)
+	var coded *codedError
+	if errors.As(err, &coded) {
+		return err
+	}
+	switch connect.CodeOf(err) {
+	case connect.CodeUnimplemented, connect.CodeNotFound:
+		return &codedError{exitUnavailable, errors.New("the process at " + url + " injects no faults: start it with --enable-fault-injection")}
+	case connect.CodeInvalidArgument:
+		return usageError("%w", err)
+	}
+	return c.explain(err)
+}
+
+func workerURL(ctx context.Context, c *client, id string) (string, error) {
+	res, err := ask(ctx, c, c.ListWorkers, &frayv1.ListWorkersRequest{})
+	if err != nil {
+		return "", err
+	}
+	for _, w := range res.GetWorkers() {
+		if w.GetWorkerId() != id {
+			continue
+		}
+		if w.GetAdvertiseUrl() == "" {
+			return "", usageError("worker %q listens nowhere: start it with --listen", id)
+		}
+		return w.GetAdvertiseUrl(), nil
+	}
+	return "", &codedError{exitNotFound, fmt.Errorf("no worker %q is connected", id)}
+}
+
+func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceClient, file string, ttl time.Duration) error {
+	plan, err := readPlan(file)
+	if err != nil {
+		return err
+	}
+	req := &faultsv1.ApplyPlanRequest{Seed: plan.Seed, TtlMs: ttl.Milliseconds()}
+	for _, rule := range plan.Rules {
+		req.Rules = append(req.Rules, rule.String())
+	}
+	res, err := c.ApplyPlan(ctx, req)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "%s in force for %s\n", count(uint64(len(res.GetRules())), "rule"), shortDuration(time.Duration(res.GetTtlMs())*time.Millisecond))
+	return nil
+}
+
+func (a *app) showFaults(ctx context.Context, c faultsv1connect.FaultServiceClient) error {
+	res, err := c.GetPlan(ctx, &faultsv1.GetPlanRequest{})
+	if err != nil {
+		return err
+	}
+	if len(res.GetRules()) == 0 {
+		fmt.Fprintln(a.stderr, "no faults")
+		return nil
+	}
+	rows := make([][]string, 0, len(res.GetRules()))
+	for _, r := range res.GetRules() {
+		rows = append(rows, []string{r.GetRule(), strconv.FormatUint(r.GetMatchedCount(), 10), strconv.FormatUint(r.GetFiredCount(), 10)})
+	}
+	printTable(a.stdout, []string{"RULE", "MATCHED", "ACTED"}, rows)
+	return nil
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/faults"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// faultOptions say whether a process can be made to misbehave, and how it does from its start.
+type faultOptions struct {
+	enable bool
+	plan   string
+}
+
+func addFaultFlags(cmd *cobra.Command, o *faultOptions) {
+	cmd.Flags().BoolVar(&o.enable, "enable-fault-injection", false, `let "fray faults", or --faults, make this process misbehave; for tests`)
+	cmd.Flags().StringVar(&o.plan, "faults", "", "`file` with the faults to inject from the start")
+}
+
+// faultSide is what of the network a process injects faults into: one end of each wire is enough.
+type faultSide uint8
+
+const (
+	// The calls that others make to this process.
+	faultsServed faultSide = iota
+	// The calls that this process makes.
+	faultsCalled
+)
+
+// injectFaults puts an injector into the seams of a process with this name. Its owner closes it.
+func (a *app) injectFaults(o faultOptions, host string, side faultSide, registerer prometheus.Registerer) (done func(), err error) {
+	if !o.enable {
+		if o.plan != "" {
+			return nil, usageError("--faults wants --enable-fault-injection, so that nobody injects faults by mistake")
+		}
+		return func() {}, nil
+	}
+	injected := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "faults_injected_total", Help: "Faults injected, by kind, procedure and phase.",
+	}, []string{"kind", "procedure", "phase"})
+	if err := registerer.Register(injected); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	injector := faults.New(faults.Config{
+		Hooks: faults.Hooks{Crash: crashSelf, Pause: pauseSelf},
+		OnInject: func(i faults.Injection) {
+			injected.WithLabelValues(string(i.Rule.Action.Kind), i.Procedure, string(i.Phase)).Inc()
+		},
+		Procedures: faults.Procedures(frayv1.File_fray_v1_controller_proto, frayv1.File_fray_v1_worker_proto),
+	})
+	if o.plan != "" {
+		if err := applyPlanFile(injector, o.plan); err != nil {
+			injector.Close()
+			return nil, err
+		}
+	}
+	a.seams.handlerOptions = append(a.seams.handlerOptions, connect.WithInterceptors(injector.Interceptor(host)))
+	path, service := faults.NewService(injector)
+	a.seams.middleware = append(a.seams.middleware, func(next http.Handler) http.Handler {
+		if side == faultsServed {
+			next = injector.Handler(next, host)
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, path) {
+				service.ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	if side == faultsCalled {
+		a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(injector.Interceptor(host)))
+		transport := newTransport()
+		a.seams.httpClient = &http.Client{Transport: injector.RoundTripper(transport, host)}
+		return func() { injector.Close(); transport.CloseIdleConnections() }, nil
+	}
+	return injector.Close, nil
+}
+
+func applyPlanFile(injector *faults.Injector, file string) error {
+	plan, err := readPlan(file)
+	if err != nil {
+		return err
+	}
+	if err := injector.Apply(plan); err != nil {
+		return usageError("%s: %w", file, err)
+	}
+	return nil
+}
+
+// readPlan reads a plan; every mistake in it is told with its place.
+func readPlan(file string) (faults.Plan, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return faults.Plan{}, usageError("read fault plan: %w", err)
+	}
+	plan, err := faults.ParsePlan(string(text))
+	if err == nil {
+		return plan, nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return faults.Plan{}, usageError("%s: %w", file, err)
+	}
+	var lines []string
+	for _, e := range joined.Unwrap() {
+		var at *faults.RuleError
+		if errors.As(e, &at) && at.Line > 0 {
+			lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", file, at.Line, at.Column, at.Problem))
+		} else {
+			lines = append(lines, fmt.Sprintf("%s: %v", file, e))
+		}
+	}
+	return faults.Plan{}, usageError("%s", strings.Join(lines, "\n"))
+}
+
+// newTransport returns connections like those that clients open for themselves.
+func newTransport() *http.Transport {
+	const perHost = 256
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // It is one.
+	transport.Proxy = nil
+	transport.ForceAttemptHTTP2 = false
+	transport.DisableCompression = true
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, perHost
+	return transport
+}
+
+// crashSelf ends this process as a power cut would end it: nothing is flushed, nobody is told.
+func crashSelf(context.Context, faults.Injection) {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // there is nothing to do about an error
+	select {}
+}
+
+// pauseSelf stops this process, and has another one wake it.
+func pauseSelf(_ context.Context, i faults.Injection) {
+	wake := exec.Command("/bin/sh", "-c", fmt.Sprintf("sleep %.3f; kill -CONT %d", i.Rule.Action.Wait.Seconds(), os.Getpid())) //nolint:gosec,noctx // Two numbers; it must outlive the call.
+	if err := wake.Start(); err != nil {
+		return // Nobody would wake it.
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // there is nothing to do about an error
+	_ = wake.Wait()                                // it has done what it should
+}
