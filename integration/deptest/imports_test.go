@@ -34,9 +34,7 @@ type rule struct {
 }
 
 // planned are the packages that rules name and that do not exist yet.
-var planned = []string{
-	"./faults", "./gen/faults", "./sim", "./sim/check", "./sim/scenario",
-}
+var planned []string
 
 // testSupport are packages of the runtime that only tests import.
 var testSupport = []string{"./fray/store/storetest"}

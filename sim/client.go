@@ -1,0 +1,276 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"sync/atomic"
+)
+
+// Client is the side of a host that calls others. It is an http.RoundTripper and a connect.HTTPClient; as the latter it
+// spares what http.Client does around a round trip, none of which Connect needs. It may be used by several goroutines.
+//
+// A request whose length is known, which that of a unary call is, travels as one message with its whole body. A request that is
+// streamed travels in pieces, each all that was written at one instant. The response travels whole once the handler
+// has returned, or in pieces if it flushes.
+//
+// A caller whose context ends gets the cause at that instant; the handler's context ends when word of it has travelled there.
+type Client struct {
+	inc *incarnation
+}
+
+// Client returns what this incarnation of the host calls others with.
+func (h *Host) Client() *Client { return &Client{inc: h.inc} }
+
+// HTTPClient returns an http.Client around [Host.Client], without timeout.
+func (h *Host) HTTPClient() *http.Client { return &http.Client{Transport: h.Client()} }
+
+// call is one request and its response.
+type call struct {
+	sim       *Sim
+	id        uint64 // 0 until it is sent
+	client    *incarnation
+	target    *node
+	procedure string
+
+	// The request, copied: its sender may reuse it before it arrives.
+	sent   *http.Request // only to be told of in the response
+	method string
+	host   string
+	url    url.URL
+	header http.Header
+	body   []byte
+	length int64
+
+	// Between the caller and the stepping goroutine.
+	arrived  chan struct{} // one token, once res or err is set
+	res      *http.Response
+	err      error
+	gone     atomic.Bool // the caller waits no longer
+	up, down *pipe       // bodies that are streamed; down once the caller has the response
+
+	// Of the stepping goroutine.
+	server           *incarnation
+	lastUp, lastDown int64 // arrivals, so that messages of one direction stay in order
+	lostUp, lostDown bool  // something was
+	answered         bool  // the response has arrived, to its end
+	handled          bool  // the handler has returned
+	cancelled        bool  // word of the caller's end has arrived
+
+	// Of the handler.
+	ctx     context.Context //nolint:containedctx // The handler's, made where the message arrives.
+	cancel  context.CancelCauseFunc
+	writer  responder
+	payload payload // the whole request, for the handler
+	reply   payload // the whole response, for the caller
+
+	request, response packet
+}
+
+// errDead is what a dead incarnation's streams end with: ending their goroutines instead would leave Connect's own waiting.
+var errDead = fmt.Errorf("call after crash: %w", ErrCrashed)
+
+// RoundTrip implements http.RoundTripper.
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.Do(req) }
+
+// Do implements connect.HTTPClient.
+func (c *Client) Do(req *http.Request) (*http.Response, error) {
+	if i := c.inc.node.sim.injector.Load(); i != nil {
+		return c.through(i, req)
+	}
+	return c.send(req)
+}
+
+// send makes a call.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	streamed := isStreamed(req)
+	if c.inc.dead.Load() {
+		closeBody(req)
+		return nil, c.inc.leave(streamed)
+	}
+	ctx := req.Context()
+	if ctx.Err() != nil {
+		closeBody(req)
+		return nil, context.Cause(ctx)
+	}
+	s := c.inc.node.sim
+	target := s.lookup(req.URL.Hostname())
+	if target == nil {
+		closeBody(req)
+		return nil, &net.DNSError{Err: "no such host", Name: req.URL.Hostname(), IsNotFound: true}
+	}
+	k := &call{
+		sim: s, client: c.inc, target: target, procedure: req.URL.Path, arrived: make(chan struct{}, 1),
+		sent: req, method: cmp.Or(req.Method, http.MethodGet), host: cmp.Or(req.Host, req.URL.Host), url: *req.URL,
+		header: req.Header.Clone(), length: req.ContentLength,
+	}
+	if streamed {
+		k.length = -1
+		k.up = newPipe(k, KindRequestData)
+		go k.upload(req.Body)
+	} else if err := k.load(req); err != nil {
+		return nil, err
+	}
+	k.request = packet{
+		kind: KindRequest, from: c.inc.node, to: target, sender: c.inc, call: k, procedure: k.procedure, body: k.body, last: !streamed,
+	}
+	s.park(&k.request)
+	select {
+	case <-k.arrived:
+	case <-ctx.Done():
+		k.abort(context.Cause(ctx))
+		if !c.inc.dead.Load() {
+			return nil, context.Cause(ctx)
+		}
+	}
+	if c.inc.dead.Load() {
+		return nil, c.inc.leave(streamed)
+	}
+	if k.err != nil {
+		return nil, k.err
+	}
+	if body, ok := k.res.Body.(*download); ok {
+		body.unwatch = context.AfterFunc(ctx, func() { k.abort(context.Cause(ctx)) })
+	}
+	return k.res, nil
+}
+
+// isStreamed says whether a request's body has no known end.
+func isStreamed(req *http.Request) bool {
+	return req.Body != nil && req.Body != http.NoBody && req.ContentLength <= 0 && req.GetBody == nil
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close() // As a transport does; what it says is of no use.
+	}
+}
+
+// leave ends the goroutine of a dead incarnation, or returns an error if the goroutine may be a library's, which others
+// wait for.
+func (i *incarnation) leave(streamed bool) error {
+	if !streamed {
+		runtime.Goexit()
+	}
+	return errDead
+}
+
+// load reads the whole body of a request.
+func (k *call) load(req *http.Request) error {
+	if req.Body == nil || req.Body == http.NoBody {
+		k.length = 0
+		return nil
+	}
+	defer req.Body.Close()
+	if k.length <= 0 {
+		var err error
+		if k.body, err = io.ReadAll(req.Body); err != nil {
+			return fmt.Errorf("read request body: %w", err)
+		}
+		k.length = int64(len(k.body))
+		return nil
+	}
+	k.body = make([]byte, k.length)
+	if _, err := io.ReadFull(req.Body, k.body); err != nil {
+		return fmt.Errorf("read request body: %w", err)
+	}
+	return nil
+}
+
+// upload sends a streamed request body.
+func (k *call) upload(body io.ReadCloser) {
+	defer body.Close()
+	unblock := context.AfterFunc(k.up.ctx, func() { _ = body.Close() })
+	defer unblock()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := body.Read(buf)
+		if n > 0 && k.up.write(buf[:n]) != nil {
+			return
+		}
+		k.up.park()
+		switch {
+		case errors.Is(err, io.EOF):
+			k.up.close(nil)
+			return
+		case err != nil:
+			if k.up.ctx.Err() == nil {
+				k.abort(err)
+			}
+			return
+		}
+	}
+}
+
+// leave says that the caller waits no longer, and ends its side of the streams. It returns false if that was so already.
+func (k *call) leave() bool {
+	if k.gone.Swap(true) {
+		return false
+	}
+	k.up.stop()
+	k.down.fail(ErrCrashed)
+	select {
+	case k.arrived <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// abort is for a caller that gives up with that error: the handler is to be told.
+func (k *call) abort(err error) {
+	if k.gone.Swap(true) {
+		return
+	}
+	k.up.stop()
+	k.down.fail(err)
+	from := k.client.node
+	k.sim.park(&packet{kind: KindCancel, from: from, to: k.target, sender: k.client, call: k, procedure: k.procedure})
+}
+
+// fulfil gives the caller its response, or an error.
+func (k *call) fulfil(res *http.Response, err error) {
+	k.res, k.err = res, err
+	k.arrived <- struct{}{}
+}
+
+// resetBy is word from a host's kernel to the caller that there is no connection.
+func (k *call) resetBy(n *node, err error) *packet {
+	return &packet{kind: KindReset, from: n, to: k.client.node, call: k, procedure: k.procedure, err: err, last: true}
+}
+
+// payload is a whole body.
+type payload struct {
+	data   []byte
+	err    error // after data; nil is io.EOF
+	owner  *incarnation
+	closed bool
+}
+
+// Read implements io.Reader.
+func (p *payload) Read(b []byte) (int, error) {
+	p.owner.mustLive()
+	switch {
+	case p.closed:
+		return 0, http.ErrBodyReadAfterClose
+	case len(p.data) > 0:
+		n := copy(b, p.data)
+		p.data = p.data[n:]
+		return n, nil
+	case p.err != nil:
+		return 0, p.err
+	default:
+		return 0, io.EOF
+	}
+}
+
+// Close implements io.Closer.
+func (p *payload) Close() error {
+	p.closed = true
+	return nil
+}

@@ -1,0 +1,87 @@
+// Package sim runs Connect services, unmodified, in virtual time and over a simulated network, such that a run is a function of
+// its seed. It knows nothing of the services.
+//
+//	func TestEcho(t *testing.T) {
+//		sim.Test(t, sim.Config{Seed: 1}, func(s *sim.Sim) {
+//			s.Host("server", func(ctx context.Context, h *sim.Host) error {
+//				h.Serve(handler) // any http.Handler
+//				<-ctx.Done()
+//				return nil
+//			})
+//			s.Client("client", func(ctx context.Context, h *sim.Host) error {
+//				client := pingv1connect.NewPingServiceClient(h.Client(), "http://server")
+//				_, err := client.Ping(ctx, &pingv1.PingRequest{})
+//				return err
+//			})
+//			s.At(time.Second, func() { s.Crash("server") })
+//			s.At(3*time.Second, func() { s.Bounce("server") })
+//			if err := s.Run(); err != nil {
+//				t.Error(err)
+//			}
+//		})
+//	}
+//
+// # Terms
+//
+// A host has a name, which stands in URLs, and [Software], its main function. Each start of the software is an incarnation; a
+// crash ends it. A message is what travels between hosts: a request, a response, a piece of a stream, word that a caller has
+// given up or that a connection broke. It is sent when it leaves, under way, and then it arrives or is dropped. The stepping
+// goroutine is the one that made the [Sim]; software is everything else in its bubble.
+//
+// A verb is a method of Sim that changes something, such as [Sim.Crash] or [Sim.Partition]. Verbs are for the stepping goroutine:
+// between steps, in functions given to [Sim.At], and in the one that [Sim.RunUntil] asks. Software uses [Host.Do]. A verb that is
+// called by software panics.
+//
+// # How it works
+//
+// A simulation lives in a testing/synctest bubble, where time is virtual and passes only when every goroutine is durably blocked.
+// A request goes no further than a list in which it is parked, and its caller blocks. The stepping goroutine waits until all
+// others are durably blocked; sorts what was parked meanwhile by kind, source, destination, procedure, content; and gives each
+// an instant of arrival, drawn from the latency of its link. Then it lets time pass to the first arrival, or until software
+// parks something else, and releases that one message: it starts the handler, or hands the response to the caller. What follows
+// from it happens in concurrent goroutines as ever, but only of one host; then all is quiet again. No two messages arrive at the same
+// nanosecond.
+//
+// Randomness is drawn by what it is for (the seed, a purpose, an entity, an ordinal) and not from one sequence, so a message more
+// does not change what happens to the others.
+//
+// # What holds
+//
+//   - A run of deterministic software is a function of its seed: the same trace, hash and outcome, with any GOMAXPROCS, with and
+//     without the race detector, on the same build of the program and the same architecture. [Verify] checks that.
+//   - Messages of one direction of one call arrive in order. All others overtake each other.
+//   - A caller whose deadline passes has its error at that instant. Its handler is told by a message.
+//   - A dead incarnation sends nothing, receives nothing, and cannot use its [Host]. A goroutine of it that makes a call ends
+//     there, by runtime.Goexit: its deferred functions run. Where ending it could leave a library waiting, which is where
+//     bodies are streamed, the call fails instead.
+//   - Requests and responses are as net/http has them over HTTP/2, with trailers and both directions of a stream at once.
+//     What is sent is copied, and what is written at one instant travels together.
+//   - A run ends: when its clients have, when something fails, or with [ErrDeadlock], [ErrMaxSteps] or [ErrMaxTime].
+//   - Goroutines that a host leaves behind are found by Close and told with their stacks. They are known by a pprof label, which
+//     goroutines inherit.
+//
+// # What does not hold
+//
+// These make software depend on how goroutines are scheduled, and with it a run on more than its seed:
+//
+//   - Randomness that does not come from [Host.Rand]: crypto/rand, the global source of math/rand. One source that several
+//     goroutines use at the same instant is no better.
+//   - The order of a map, and of a select of which several cases are ready.
+//   - Two things at the same instant in one host: two timers with the same deadline, or a timer and a ticker. Jitter keeps them
+//     apart; or a moment's wait before acting lets all of an instant happen first, and whoever acts sorts it. A
+//     wake-up that is left over from what was already seen is the usual trap.
+//   - One event that wakes many goroutines of a host, which then race.
+//   - State that hosts share outside of the network, other than through Do. Reading it in RunUntil is fine.
+//   - Time and size of protobuf's text and JSON forms, whose whitespace differs between builds. The order of map entries in the
+//     binary form is random, and does no harm: the digest in the trace is of bytes in any order. Compressed, it does.
+//   - Goroutines that time out by the number of processors, or otherwise by runtime.
+//
+// A goroutine that is blocked on a sync.Mutex, on real I/O or in a system call is not durably blocked. If it waits for long the
+// simulation hangs, in real time, until the test's own timeout. That is so with a mutex held across a call: once the host has
+// crashed, nobody unlocks it.
+//
+// Pause is weaker than SIGSTOP: the host's goroutines and timers go on, cut off. Crash is weaker than kill -9: goroutines of the
+// dead still run until they touch something of the simulation, so an effect outside of it needs [Host.Fence]. Links have
+// latency and loss but no bandwidth. There are no connections: each call stands alone, a slow start, a full pool or head-of-line
+// blocking between calls is not seen, and neither are TLS, HTTP/1.1, pings and GOAWAY.
+package sim

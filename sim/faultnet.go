@@ -1,0 +1,133 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/frayrpc/fray/faults"
+)
+
+// Injector returns the injector of this network, which starts without a plan. Its rules of side network apply to every call
+// between hosts; for those of side client and server, software puts an interceptor of it into its clients and handlers.
+// Hosts go by their names. The injector's hooks are the verbs: crash is Crash, restart is Crash and a later Bounce, pause is Pause
+// and a later Resume. What it injects is in the trace as EventFault. Close closes it.
+//
+// Calls that leave at the same instant come before the injector one after the other, in the same order in each run, so that the
+// numbers of a rule repeat.
+func (s *Sim) Injector() *faults.Injector {
+	if i := s.injector.Load(); i != nil {
+		return i
+	}
+	s.control("make injector")
+	i := faults.New(faults.Config{
+		Hooks: faults.Hooks{
+			Crash: func(_ context.Context, f faults.Injection) {
+				s.strike(f, func() { s.Crash(f.Host) })
+			},
+			Restart: func(_ context.Context, f faults.Injection) {
+				s.strike(f, func() {
+					s.Crash(f.Host)
+					s.After(f.Rule.Action.Wait, func() { s.Bounce(f.Host) })
+				})
+			},
+			Pause: func(_ context.Context, f faults.Injection) {
+				s.strike(f, func() {
+					s.Pause(f.Host)
+					s.After(f.Rule.Action.Wait, func() { s.Resume(f.Host) })
+				})
+			},
+		},
+		OnInject: func(f faults.Injection) {
+			s.park(&packet{
+				kind: kindFault, procedure: f.Procedure, fault: f.Rule.ID,
+				fn: func() {
+					s.emit(&Event{
+						Kind: EventFault, From: f.From, To: f.To, Procedure: f.Procedure, Code: string(f.Rule.Action.Kind), Fault: f.Rule.ID,
+					})
+				},
+			})
+		},
+	})
+	s.injector.Store(i)
+	return i
+}
+
+// strike has a hook of the injector done by the goroutine that steps.
+func (s *Sim) strike(f faults.Injection, verb func()) {
+	n := s.lookup(f.Host)
+	p := &packet{kind: kindControl, from: n, done: make(chan struct{}), fn: verb}
+	if n == nil {
+		p.fn = func() { _ = s.fail(fmt.Errorf("fault %s: there is no host %q", f.Rule.ID, f.Host)) }
+	}
+	s.park(p)
+	<-p.done
+}
+
+// roundTripper is a function as an http.RoundTripper.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// through makes a call that an injector has a say in.
+func (c *Client) through(i *faults.Injector, req *http.Request) (*http.Response, error) {
+	streamed := isStreamed(req)
+	target := c.inc.node.sim.lookup(req.URL.Hostname())
+	if c.inc.dead.Load() || req.Context().Err() != nil || target == nil {
+		return c.send(req) // Which says what is wrong.
+	}
+	turn := &call{header: req.Header.Clone(), length: req.ContentLength}
+	if !streamed {
+		if err := turn.load(req); err != nil {
+			return nil, err
+		}
+	}
+	// What waits in the injector must end with the host.
+	ctx, cancel := context.WithCancelCause(req.Context())
+	unlink := context.AfterFunc(c.inc.ctx, func() {
+		if c.inc.dead.Load() {
+			cancel(ErrCrashed)
+		}
+	})
+	req = req.WithContext(ctx)
+	if len(turn.body) > 0 {
+		req.Body = io.NopCloser(bytes.NewReader(turn.body))
+	}
+	p := &packet{
+		kind: kindTurn, from: c.inc.node, to: target, sender: c.inc, call: turn, procedure: req.URL.Path, body: turn.body,
+		done: make(chan struct{}),
+	}
+	c.inc.node.sim.park(p)
+	<-p.done
+	res, err := i.RoundTripper(roundTripper(c.send), c.inc.node.name).RoundTrip(req)
+	if err != nil {
+		unlink()
+		cancel(err)
+		if c.inc.dead.Load() {
+			return nil, c.inc.leave(streamed)
+		}
+		return nil, err
+	}
+	res.Body = &releasing{ReadCloser: res.Body, release: func() {
+		unlink()
+		cancel(nil)
+	}}
+	return res, nil
+}
+
+// releasing is a body that lets go of its call's context when it is closed.
+type releasing struct {
+	io.ReadCloser
+
+	release func()
+}
+
+// Close implements io.Closer.
+func (r *releasing) Close() error {
+	err := r.ReadCloser.Close()
+	r.release()
+	return err
+}

@@ -1,0 +1,73 @@
+package sim_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/bubble"
+)
+
+// fanOut has clients that all call at the same instants, one after the other's answer.
+func fanOut(s *sim.Sim, rules string) error {
+	plan, err := faults.ParsePlan(rules)
+	if err != nil {
+		return err
+	}
+	s.Host("server", echoHost)
+	if err := s.Injector().Apply(plan); err != nil {
+		return err
+	}
+	for i := range 8 {
+		s.Client(fmt.Sprint("client-", i), func(ctx context.Context, h *sim.Host) error {
+			for second := range 5 {
+				attempt, cancel := context.WithTimeout(ctx, 900*time.Millisecond)
+				_, _ = say(attempt, caller(h, "server", echoProcedure), "x")
+				cancel()
+				time.Sleep(time.Duration(second+1)*time.Second - s.Elapsed())
+			}
+			return nil
+		})
+	}
+	return s.Run()
+}
+
+func TestInjectedFaultsRepeat(t *testing.T) {
+	for _, rules := range []string{
+		"a: drop nth=7",
+		"a: drop phase=response-in-flight every=5\nb: delay(uniform, 1ms, 50ms) probability=0.5",
+		"a: duplicate every=3\nb: error(aborted) from=client-3",
+		"a: crash(host=server) nth=11",
+		"a: restart(200ms, host=server) nth=11",
+		"a: pause(300ms, host=server) nth=11",
+		"a: crash(host=client-2) nth=11",
+		"a: truncate(2B) phase=response-in-flight every=4\nb: reset every=6",
+		"a: hold window=1s..3s from=client-1",
+	} {
+		t.Run(rules, func(t *testing.T) {
+			var fired []string
+			cfg := sim.Config{Seed: 5, OnEvent: func(e sim.Event) {
+				if e.Kind == sim.EventFault {
+					fired = append(fired, e.Fault)
+				}
+			}}
+			run, err := sim.Verify(bubble.In(t), cfg, func(s *sim.Sim) error {
+				fired = nil
+				return fanOut(s, rules)
+			}, 1, 4, 2)
+			if err != nil {
+				t.Error(err)
+			}
+			if run.Err != nil {
+				t.Error(run.Err)
+			}
+			if !slices.Contains(fired, "a") {
+				t.Errorf("only %v fired", fired)
+			}
+		})
+	}
+}

@@ -1,0 +1,205 @@
+package sim
+
+import (
+	"math"
+	"time"
+)
+
+// admit takes in what was parked.
+func (s *Sim) admit(p *packet) {
+	k := p.call
+	if p.sender != nil && p.sender.dead.Load() && p.done == nil {
+		return
+	}
+	switch p.kind {
+	case kindExit:
+		s.exited(p.sender, p.err)
+		return
+	case kindControl:
+		if p.sender == nil || !p.sender.dead.Load() {
+			p.fn()
+		}
+		s.woken = true
+		close(p.done)
+		return
+	case kindFault:
+		p.fn()
+		return
+	case kindTurn:
+		close(p.done)
+		s.settle() // What follows from this one comes before the next.
+		return
+	case kindWindow:
+		s.woken = true
+		p.fn()
+		return
+	case KindRequest:
+		if k.gone.Load() {
+			return // Given up at the instant at which it would have left.
+		}
+		s.calls++
+		s.stats.Calls++
+		k.id = s.calls
+		k.client.out[k.id] = k
+	case KindCancel:
+		if k.id == 0 || k.lostUp {
+			return
+		}
+		s.retire(k)
+	case KindResponse:
+		if p.body, p.last = k.writer.buf, true; k.writer.pipe != nil {
+			p.body, p.last = k.writer.pipe.take()
+		}
+		if s.ended(k, p.last) {
+			return
+		}
+	case KindRequestData:
+		if k.id == 0 || k.gone.Load() {
+			return
+		}
+		if p.body, p.last = k.up.take(); len(p.body) == 0 && !p.last || k.lostUp {
+			return
+		}
+	case KindResponseData:
+		if p.body, p.last = k.writer.pipe.take(); len(p.body) == 0 && !p.last {
+			return
+		}
+		if s.ended(k, p.last) {
+			return
+		}
+	case KindReset:
+		if p.fn != nil {
+			p.fn()
+			s.emit(&Event{Kind: EventPanic, From: p.from.name, Procedure: k.procedure, Attempt: p.from.count, Call: k.id})
+		}
+		if p.sender != nil && s.ended(k, true) {
+			return
+		}
+	}
+	s.number(p)
+	s.send(p)
+}
+
+// ended takes in that a handler has returned, and says whether the server knows that nobody waits for what it sends.
+func (s *Sim) ended(k *call, last bool) bool {
+	if last {
+		k.handled = true
+		s.retire(k)
+	}
+	return k.cancelled || k.lostDown
+}
+
+// retire forgets what a call no longer has to be known for.
+func (s *Sim) retire(k *call) {
+	over := k.answered || k.gone.Load()
+	if over {
+		delete(k.client.out, k.id)
+	}
+	if over && k.handled && k.server != nil {
+		delete(k.server.in, k.id)
+	}
+}
+
+// send lets a message leave its host.
+func (s *Sim) send(p *packet) {
+	if p.from.paused && p.sender != nil {
+		p.from.leaving = append(p.from.leaving, p)
+		return
+	}
+	k := p.call
+	var verdict Verdict
+	if s.cfg.Judge != nil {
+		verdict = s.cfg.Judge.Judge(s.describe(p))
+		p.fault = verdict.Fault
+	}
+	p.digest = digest(p.body)
+	attempt := p.from.count
+	s.emit(&Event{
+		Kind: EventSend, Message: p.kind, From: p.from.name, To: p.to.name, Procedure: p.procedure, Code: s.code(p),
+		Attempt: attempt, Call: k.id, Size: len(p.body), Digest: p.digest, Fault: p.fault,
+	})
+	l := s.route(p.from, p.to)
+	loss := s.cfg.Link.Loss
+	if l != nil {
+		loss = l.Loss
+	}
+	switch {
+	case l != nil && l.cut:
+		s.drop(p, "partition")
+		return
+	case verdict.Drop:
+		s.drop(p, "fault")
+		return
+	case loss > 0 && unit(s.draw(forLoss, p.flow.entity, p.ordinal)) < loss:
+		s.drop(p, "loss")
+		return
+	}
+	p.delay += max(verdict.Delay, 0)
+	switch {
+	case verdict.Reset:
+		s.reset(p)
+		return
+	case verdict.Error != nil && p.kind == KindRequest:
+		s.drop(p, "error")
+		s.answer(p, verdict.Error)
+		return
+	case verdict.Error != nil && p.kind == KindResponse:
+		s.replace(p, verdict.Error)
+	case verdict.Truncate && verdict.Keep < len(p.body):
+		p.body, p.cut = p.body[:max(verdict.Keep, 0)], true
+	}
+	for i := range min(verdict.Duplicates, maxDuplicates) {
+		s.duplicate(p, uint64(i)) //nolint:gosec // Small.
+	}
+	s.schedule(p)
+}
+
+// schedule gives a message its time of arrival, or keeps it if its link is held.
+func (s *Sim) schedule(p *packet) {
+	l := s.route(p.from, p.to)
+	if l != nil && l.held {
+		l.waiting = append(l.waiting, p)
+		return
+	}
+	at := s.now() + 1 + int64(s.latency(p)) + min(int64(p.delay), math.MaxInt64/4)
+	p.delay = 0
+	last := &p.call.lastDown
+	if p.kind.isUp() {
+		last = &p.call.lastUp
+	}
+	p.at = max(at, *last+1)
+	*last = p.at
+	s.push(p)
+}
+
+// latency draws how long a message takes.
+func (s *Sim) latency(p *packet) time.Duration {
+	d := s.cfg.Link.Latency
+	if l := s.route(p.from, p.to); l != nil {
+		d = l.Latency
+	}
+	bits := s.draw(forLatency, p.flow.entity, p.ordinal)
+	// Up to a microsecond more, so that a constant latency does not make things coincide.
+	return d.sample(bits) + time.Duration(mix(bits)%uint64(time.Microsecond)) //nolint:gosec // Below a thousand.
+}
+
+func (s *Sim) push(p *packet) {
+	s.seq++
+	p.seq = s.seq
+	s.queue.push(p)
+}
+
+// drop loses a message.
+func (s *Sim) drop(p *packet, why string) {
+	s.stats.Dropped++
+	k := p.call
+	if p.kind.isUp() {
+		k.lostUp = true
+	} else {
+		k.lostDown = true
+	}
+	s.emit(&Event{
+		Kind: EventDrop, Message: p.kind, From: p.from.name, To: p.to.name, Procedure: p.procedure, Code: why,
+		Attempt: p.to.count, Call: k.id, Fault: p.fault,
+	})
+}

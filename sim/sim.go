@@ -1,0 +1,168 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/pprof"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+)
+
+// A Sim is a network of hosts in virtual time. It belongs to the goroutine that made it, inside a testing/synctest bubble:
+// that goroutine steps, and calls the verbs between steps. See [Host.Do] for software that wants to call them.
+type Sim struct {
+	cfg    Config
+	start  time.Time
+	trace  tracer
+	labels context.Context //nolint:containedctx // Only its pprof labels are used: those of idle goroutines.
+
+	nodes []*node
+	links map[uint64]*link
+	flows map[flowKey]*flow
+
+	// Only the stepping goroutine uses these.
+	queue    queue
+	seq      uint64
+	calls    uint64
+	lastAt   int64 // arrival of the message that was released last
+	activity int64 // when something was last sent, released or at an end
+	clients  int   // software of clients that has not ended
+	failures []error
+	stats    Stats
+	timer    *time.Timer
+	woken    bool // something was released outside of a step: there may be more to wait for
+	closed   bool
+	leaks    []Leak
+
+	injector atomic.Pointer[faults.Injector]
+
+	// Software is at work, or may be: verbs are not to be called.
+	released atomic.Bool
+	wake     chan struct{}
+
+	mu     sync.Mutex
+	byName map[string]*node
+	inbox  []*packet
+	spare  []*packet
+	asleep bool
+	idle   []*runner
+}
+
+// Stats counts what has happened in a run.
+type Stats struct {
+	Steps     int // messages released
+	Calls     int // requests sent
+	Delivered int // messages that arrived
+	Dropped   int // messages that did not
+	Duplicate int // copies of requests
+}
+
+// runs numbers the simulations of a process, to tell their goroutines apart.
+var runs atomic.Uint64
+
+// New returns a simulation without hosts. It must be called in a testing/synctest bubble, by the goroutine that will step,
+// and closed with Close. It panics if the configuration is not valid.
+func New(cfg Config) *Sim {
+	if err := cfg.Validate(); err != nil {
+		panic(err)
+	}
+	s := &Sim{
+		cfg: cfg.withDefaults(), start: time.Now(), trace: tracer{hash: fnvOffset},
+		links: make(map[uint64]*link), flows: make(map[flowKey]*flow), byName: make(map[string]*node),
+		timer: time.NewTimer(time.Hour), wake: make(chan struct{}, 1),
+	}
+	s.timer.Stop()
+	s.labels = pprof.WithLabels(context.Background(), pprof.Labels(labelRun, strconv.FormatUint(runs.Add(1), 10)))
+	return s
+}
+
+// Seed returns the seed of the run.
+func (s *Sim) Seed() uint64 { return s.cfg.Seed }
+
+// Elapsed returns how much virtual time has passed since New.
+func (s *Sim) Elapsed() time.Duration { return time.Since(s.start) }
+
+// Stats returns what has happened so far.
+func (s *Sim) Stats() Stats { return s.stats }
+
+// InFlight returns how many messages are under way, those that Hold and Pause keep left out.
+func (s *Sim) InFlight() int { return len(s.queue) }
+
+// now is Elapsed in the unit of arrivals.
+func (s *Sim) now() int64 { return int64(time.Since(s.start)) }
+
+// At has f called by the goroutine that steps once that much virtual time has passed since the start, between two messages.
+// f may call the verbs.
+func (s *Sim) At(elapsed time.Duration, f func()) {
+	s.control("schedule")
+	s.seq++
+	s.queue.push(&packet{kind: kindTimer, fn: f, at: max(int64(elapsed), s.now()), seq: s.seq})
+}
+
+// After is At, counted from now.
+func (s *Sim) After(d time.Duration, f func()) { s.At(s.Elapsed()+d, f) }
+
+// control panics when a verb is called while software is at work: what it did would depend on how goroutines are scheduled.
+func (s *Sim) control(verb string) {
+	if s.closed {
+		panic("sim: " + verb + ": the simulation is closed")
+	}
+	if s.released.Load() {
+		panic("sim: " + verb + ": called by software while the simulation steps; use Host.Do")
+	}
+}
+
+// park takes in a packet from software.
+func (s *Sim) park(p *packet) {
+	s.mu.Lock()
+	s.inbox = append(s.inbox, p)
+	wake := s.asleep
+	s.asleep = false
+	s.mu.Unlock()
+	if wake {
+		s.wake <- struct{}{} // Has room for the one token per sleep.
+	}
+}
+
+// Close ends the run: it stops all hosts at once, waits until their goroutines have ended, for Config.LeakGrace at most,
+// and returns what was wrong with the run: its first failure, goroutines that go on (a *LeakError), an error
+// of the trace's writer. The bubble cannot end while such goroutines are left. Calling it again does nothing.
+func (s *Sim) Close() error {
+	if s.closed {
+		return nil
+	}
+	hash, count := s.trace.hash, s.trace.count
+	s.settle()
+	for _, n := range s.nodes {
+		s.end(n, "closed", false)
+	}
+	s.settle()
+	if i := s.injector.Load(); i != nil {
+		i.Close()
+	}
+	s.awaitEnd()
+	s.closed = true
+	s.timer.Stop()
+	s.mu.Lock()
+	for _, r := range s.idle {
+		close(r.calls)
+	}
+	s.idle = nil
+	s.mu.Unlock()
+	// How the end went is no part of what is compared.
+	s.trace.hash, s.trace.count = hash, count
+	var errs []error
+	errs = append(errs, s.failures...)
+	if len(s.leaks) > 0 {
+		errs = append(errs, &LeakError{Leaks: s.leaks})
+	}
+	if s.trace.err != nil {
+		errs = append(errs, fmt.Errorf("write trace: %w", s.trace.err))
+	}
+	return errors.Join(errs...)
+}
