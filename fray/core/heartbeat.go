@@ -8,8 +8,7 @@ func (e *Heartbeat) apply(c *Scheduler) {
 		c.fail(e.Call, ErrSessionStale)
 		return
 	}
-	s.lastSeen = c.now
-	c.timers.reset(s.ttl, c.now.Add(c.cfg.SessionTTL))
+	c.renew(s)
 	if s.beat != nil {
 		c.answerBeat(s)
 	}
@@ -29,6 +28,12 @@ func (e *Heartbeat) apply(c *Scheduler) {
 	if s.newsForWorker() {
 		c.markBeat(s)
 	}
+}
+
+// renew gives a session its time anew, because its worker was heard of.
+func (c *Scheduler) renew(s *session) {
+	s.lastSeen = c.now
+	c.timers.reset(s.ttl, c.now.Add(c.cfg.SessionTTL))
 }
 
 // reconcile compares what the worker holds with what the scheduler believes.

@@ -106,6 +106,8 @@ func (m *model) submit(e *core.Submit) {
 func (m *model) register(e *core.Register) {
 	old := m.worker(e.WorkerID)
 	if old != nil && old.reg.RegistrationID == e.RegistrationID {
+		m.disarm(old.ttl)
+		old.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), old.ttl.fire)
 		m.replies[e.Call] = core.RegisterReply{Session: old.token}
 		return
 	}

@@ -129,6 +129,8 @@ func (s *session) occupy(cl *class, sign int64) {
 func (e *Register) apply(c *Scheduler) {
 	old := c.byWorker[e.WorkerID]
 	if old != nil && old.registrationID == e.RegistrationID {
+		// The worker has just learned, or will, that it has this session, and counts its life from now.
+		c.renew(old)
 		c.reply(e.Call, RegisterReply{Session: old.token})
 		return
 	}
