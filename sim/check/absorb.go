@@ -1,0 +1,59 @@
+package check
+
+import (
+	"time"
+)
+
+// TerminalAbsorbs holds an end to be final.
+//
+// A task has ended once a client was shown a terminal state, or was told that its cancellation was done or too late, or a
+// worker that its value was accepted. A call that is made after that must not show the task open, cancel or stop it, grant it,
+// or accept the end of an attempt; that of a stopped attempt alone is still acknowledged.
+type TerminalAbsorbs struct {
+	tasks tasks[absorbTask]
+}
+
+type absorbTask struct{ ended *Event }
+
+func newTerminalAbsorbs(cfg *Config) *TerminalAbsorbs {
+	return &TerminalAbsorbs{newTasks[absorbTask](cfg)}
+}
+
+// Name implements Oracle.
+func (*TerminalAbsorbs) Name() string { return "terminal-absorbs" }
+
+// Claim implements Oracle.
+func (*TerminalAbsorbs) Claim() string { return "A task that has ended never does anything again." }
+
+// Observe implements Oracle.
+func (o *TerminalAbsorbs) Observe(e *Event, j *Judge) {
+	t := o.tasks.get(e)
+	if t == nil {
+		return
+	}
+	if t.ended != nil && e.follows(t.ended.Seq) {
+		bad := ""
+		switch {
+		case e.Kind == ReadReply && e.View != nil && !e.View.Terminal():
+			bad = "is open after its end"
+		case e.Kind == CancelReply && (e.Verdict == Cancelled || e.Verdict == Stopping):
+			bad = "is cancelled after its end"
+		case e.Kind == GrantReply:
+			bad = "is granted after its end"
+		case e.Kind == ReportReply && e.Verdict == Accepted && needsCurrent(e.Outcome):
+			bad = "has a report accepted after its end"
+		}
+		if e.Kind.isReply() {
+			j.Check()
+		}
+		if bad != "" {
+			j.Violated(e.Task, bad, t.ended, e)
+		}
+	}
+	if t.ended == nil && (showsEnd(e) || e.Kind == CancelReply && (e.Verdict == Cancelled || e.Verdict == AlreadyTerminal)) {
+		t.ended = e
+	}
+}
+
+// Finish implements Oracle.
+func (*TerminalAbsorbs) Finish(time.Duration, *Judge) {}

@@ -1,0 +1,77 @@
+package check
+
+import (
+	"fmt"
+	"time"
+)
+
+// BackoffKept holds the controller to a task's retry policy: when a report of a failure was accepted, the next attempt is
+// granted no sooner than the delay that the policy (or the failed function) asks for, counted from when that report was first
+// sent. That an attempt comes late is for Liveness.
+type BackoffKept struct {
+	tasks tasks[backoffTask]
+}
+
+type backoffTask struct {
+	granted  *Event // the last
+	sent     *Event // first report of a failure of the last attempt that reported one
+	accepted *Event // its acceptance
+	failures int    // accepted
+}
+
+func newBackoff(cfg *Config) *BackoffKept { return &BackoffKept{newTasks[backoffTask](cfg)} }
+
+// Name implements Oracle.
+func (*BackoffKept) Name() string { return "backoff-kept" }
+
+// Claim implements Oracle.
+func (*BackoffKept) Claim() string {
+	return "No attempt follows upon a failure sooner than the retry policy allows."
+}
+
+// Observe implements Oracle.
+func (o *BackoffKept) Observe(e *Event, j *Judge) {
+	t := o.tasks.get(e)
+	if t == nil {
+		return
+	}
+	switch e.Kind {
+	case GrantReply:
+		if t.granted == nil || e.Attempt > t.granted.Attempt {
+			t.granted = e
+			o.check(t, j)
+		}
+	case ReportCall:
+		if chargesRetry(e.Outcome) && (t.sent == nil || e.Attempt > t.sent.Attempt) {
+			t.sent, t.accepted = e, nil
+		}
+	case ReportReply:
+		if chargesRetry(e.Outcome) && (e.Verdict == Accepted || e.Verdict == Duplicate) && t.sent != nil &&
+			t.sent.Token == e.Token && t.accepted == nil {
+			t.accepted = e
+			t.failures++
+			o.check(t, j)
+		}
+	default:
+	}
+}
+
+// check compares an accepted failure with the attempt that followed upon it, whichever was seen first.
+func (*BackoffKept) check(t *backoffTask, j *Judge) {
+	if t.accepted == nil || t.granted == nil || t.granted.Attempt != t.accepted.Attempt+1 {
+		return
+	}
+	j.Check()
+	least := t.sent.RetryAfter
+	if least == 0 {
+		// The controller may have counted failures that nobody reported; the delay is then longer.
+		least = t.granted.Spec.MinBackoff(t.failures - 1)
+	}
+	if waited := t.granted.At - t.sent.At; waited < least {
+		j.Violated(t.granted.Task, fmt.Sprintf("was granted again %v after its failure, and its policy asks for %v at least", waited, least),
+			t.sent, t.accepted, t.granted)
+	}
+}
+
+// Finish implements Oracle.
+func (*BackoffKept) Finish(time.Duration, *Judge) {}

@@ -1,0 +1,127 @@
+package check
+
+import (
+	"fmt"
+	"time"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Conservation holds tasks to come from clients and to go nowhere.
+//
+// Nobody is shown or granted a task that nobody offered. And at quiescence, the controller's counts are what clients know: with
+// the answer of a GetClusterInfo that was made after Quiesce, there are at least as many tasks as were acknowledged or seen, and
+// at most as many more as were offered without an answer that settles it; at least as many ended in each status as clients saw
+// end so, and at most as many more as they did not see end. Where a Retention may have passed, ended tasks are not counted.
+type Conservation struct {
+	cfg   *Config
+	tasks map[string]*conservedTask
+	audit uint64 // Seq of Quiescent
+	info  *Event
+	floor uint64 // Seq of the crash that lost everything
+}
+
+type conservedTask struct {
+	known bool // acknowledged or seen
+	ended frayv1.TaskStatus
+}
+
+func newConservation(cfg *Config) *Conservation {
+	return &Conservation{cfg: cfg, tasks: make(map[string]*conservedTask)}
+}
+
+// Name implements Oracle.
+func (*Conservation) Name() string { return "conservation" }
+
+// Claim implements Oracle.
+func (*Conservation) Claim() string {
+	return "Submitted tasks are pending, leased, running or ended; there are no others."
+}
+
+// Observe implements Oracle.
+func (o *Conservation) Observe(e *Event, j *Judge) {
+	switch e.Kind {
+	case Quiescent:
+		o.audit = e.Seq
+	case ControllerCrash:
+		if o.cfg.AllowLossAfterRestart {
+			o.floor, o.info = e.Seq, nil
+			for _, t := range o.tasks { // order-free: each for itself
+				*t = conservedTask{}
+			}
+		}
+	case SubmitCall:
+		if o.tasks[e.Task] == nil {
+			o.tasks[e.Task] = &conservedTask{}
+		}
+		o.info = nil // It says nothing of later tasks.
+	case SubmitReply:
+		if t := o.tasks[e.Task]; t != nil && e.Verdict.acknowledges() && e.follows(o.floor) {
+			t.known = true
+		}
+	case ReadReply, GrantReply:
+		if e.Verdict != NotFound {
+			o.seen(e, j)
+		}
+	case ClusterInfo:
+		if o.audit != 0 && e.follows(o.audit) {
+			o.info = e
+		}
+	default:
+	}
+}
+
+func (o *Conservation) seen(e *Event, j *Judge) {
+	j.Check()
+	t := o.tasks[e.Task]
+	if t == nil {
+		t = &conservedTask{}
+		o.tasks[e.Task] = t
+		j.Violated(e.Task, "is there, and nobody submitted it", e)
+	}
+	if !e.follows(o.floor) {
+		return
+	}
+	t.known = true
+	if e.View != nil && e.View.Terminal() {
+		t.ended = e.View.Status
+	}
+}
+
+// Finish implements Oracle.
+func (o *Conservation) Finish(_ time.Duration, j *Judge) {
+	if o.info == nil {
+		return
+	}
+	j.Check()
+	var known, unknown, open uint64
+	ended := make(map[frayv1.TaskStatus]uint64)
+	for _, t := range o.tasks { // order-free: sums
+		switch {
+		case !t.known:
+			unknown++
+		case t.ended == 0:
+			known++
+			open++
+		default:
+			known++
+			ended[t.ended]++
+		}
+	}
+	var total uint64
+	for _, n := range o.info.Counts { // order-free: a sum
+		total += n
+	}
+	forgotten := o.info.At >= o.cfg.Retention
+	if total > known+unknown || total < known && !forgotten {
+		j.Violated("", fmt.Sprintf("the controller counts %d tasks; clients know of %d, and %d more were offered", total, known, unknown), o.info)
+	}
+	for _, status := range []frayv1.TaskStatus{
+		frayv1.TaskStatus_TASK_STATUS_COMPLETED, frayv1.TaskStatus_TASK_STATUS_FAILED, frayv1.TaskStatus_TASK_STATUS_CANCELLED,
+	} {
+		n, least := o.info.Counts[statusName(status)], ended[status]
+		if n > least+open+unknown || n < least && !forgotten {
+			j.Violated("", fmt.Sprintf("the controller counts %d tasks as %s; clients saw %d end so, and %d not end", n, statusName(status), least, open+unknown), o.info)
+		}
+	}
+}

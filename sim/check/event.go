@@ -1,0 +1,240 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Kind is what an Event tells of.
+type Kind uint8
+
+// The kinds. Those of calls come in pairs: a Call when it is made, a Reply when it is over. What a reply says was so at
+// some instant between the two. Replies of reads, polls and heartbeats stand alone, and know when their call was made.
+const (
+	// SubmitCall offers Task with Spec. SubmitReply has the Verdict: Created, Existing, Acknowledged, Refused or Unanswered.
+	SubmitCall Kind = iota + 1
+	SubmitReply
+	// ReadReply shows Task to a client, whichever call it made: with a View, or NotFound.
+	ReadReply
+	// CancelCall asks to cancel Task or, without one, all of Job. CancelReply has the Verdict.
+	CancelCall
+	CancelReply
+	// RegisterCall is made by Worker with Capacity. RegisterReply has Session and TTL.
+	RegisterCall
+	RegisterReply
+	// UnregisterCall ends Session.
+	UnregisterCall
+	// HeartbeatReply: a heartbeat of Session was answered.
+	HeartbeatReply
+	// StopOrder: a heartbeat's answer asked to stop Token.
+	StopOrder
+	// SessionStale: a call under Session was refused because the controller has ended it.
+	SessionStale
+	// GrantReply: a poll of Session brought Attempt of Task, with Token and Spec. Its call is the first send of that poll.
+	GrantReply
+	// ReportCall says the Outcome of an attempt. ReportReply has the Verdict: Accepted, Duplicate, Stale or Unanswered.
+	ReportCall
+	ReportReply
+	// ExecutionStart and ExecutionEnd enclose one run of a function on Worker. The end has an Outcome: SUCCEEDED with the
+	// Digest of the value, or FAILED.
+	ExecutionStart
+	ExecutionEnd
+	// ClusterInfo is what GetClusterInfo told: Counts by status.
+	ClusterInfo
+	// WorkerCrash: Worker's process died; what it ran ended then.
+	WorkerCrash
+	// ControllerCrash: the controller's process died.
+	ControllerCrash
+	// Heal: from now on there are no faults.
+	Heal
+	// Quiescent: nothing is asked for any longer but how things stand.
+	Quiescent
+	kindCount
+)
+
+var kindNames = [kindCount]string{
+	"none", "submit-call", "submit-reply", "read-reply", "cancel-call", "cancel-reply", "register-call", "register-reply",
+	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
+	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent",
+}
+
+// String returns the kind in lower case with dashes.
+func (k Kind) String() string { return named(kindNames[:], k) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+func (k Kind) isReply() bool {
+	switch k {
+	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo:
+		return true
+	default:
+		return false
+	}
+}
+
+// Verdict is the controller's answer, as far as one came.
+type Verdict uint8
+
+// The verdicts, each with the replies that carry it.
+const (
+	// Unanswered: no answer, or one that proves nothing. The call may have had its effect, or have it yet.
+	Unanswered Verdict = iota + 1
+	// Created, Existing and Acknowledged are of submissions: all three say that the task is there; the last does not say since when.
+	Created
+	Existing
+	Acknowledged
+	// Refused is of submissions that the controller declined.
+	Refused
+	// Found is of reads; NotFound of reads and cancellations.
+	Found
+	NotFound
+	// Accepted, Duplicate and Stale are of reports.
+	Accepted
+	Duplicate
+	Stale
+	// Cancelled, Stopping and AlreadyTerminal are of cancellations; of those of a job only Stopping is, and says nothing of a task.
+	Cancelled
+	Stopping
+	AlreadyTerminal
+	verdictCount
+)
+
+var verdictNames = [verdictCount]string{
+	"none", "unanswered", "created", "existing", "acknowledged", "refused", "found", "not-found", "accepted", "duplicate", "stale",
+	"cancelled", "stopping", "already-terminal",
+}
+
+// String returns the verdict in lower case with dashes.
+func (v Verdict) String() string { return named(verdictNames[:], v) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+func (v Verdict) acknowledges() bool { return v == Created || v == Existing || v == Acknowledged }
+
+func named[T ~uint8](names []string, v T) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return "unknown"
+}
+
+// Event is one observation of a client or a worker, or a mark of whoever runs them. Which fields are set follows from Kind.
+type Event struct {
+	// Seq counts the events of a history from 1.
+	Seq uint64 `json:"seq"`
+	// At is the time since the history began.
+	At   time.Duration `json:"at_ns"`
+	Kind Kind          `json:"kind"`
+	// Invoked and InvokedAt, of a reply, tell when its call was made: everything up to the event with this Seq had happened
+	// by then. Of all others: the event before.
+	Invoked   uint64        `json:"invoked,omitempty"`
+	InvokedAt time.Duration `json:"invoked_at_ns,omitempty"`
+	// Call is the same for all events of one call. 0: it belongs to none.
+	Call uint64 `json:"call,omitempty"`
+	// Host is where it was observed.
+	Host     string `json:"host,omitempty"`
+	Worker   string `json:"worker,omitempty"`
+	Task     string `json:"task,omitempty"`
+	Job      string `json:"job,omitempty"`
+	Function string `json:"function,omitempty"`
+	// Attempt and Token name an attempt of Task.
+	Attempt uint32 `json:"attempt,omitempty"`
+	Token   uint64 `json:"token,omitempty"`
+	// Session is a worker's session token.
+	Session uint64                `json:"session,omitempty"`
+	Verdict Verdict               `json:"verdict,omitempty"`
+	Outcome frayv1.AttemptOutcome `json:"outcome,omitempty"`
+	// Code is why a reply is Unanswered or Refused.
+	Code connect.Code `json:"code,omitempty"`
+	// Digest stands for a value or an error that was seen in full. 0: it was not.
+	Digest uint64 `json:"digest,omitempty"`
+	// RetryAfter is what a failed function asked for.
+	RetryAfter time.Duration     `json:"retry_after_ns,omitempty"`
+	TTL        time.Duration     `json:"ttl_ns,omitempty"`
+	Spec       *Spec             `json:"spec,omitempty"`
+	View       *View             `json:"view,omitempty"`
+	Capacity   *Capacity         `json:"capacity,omitempty"`
+	Counts     map[string]uint64 `json:"counts,omitempty"`
+	Detail     string            `json:"detail,omitempty"`
+}
+
+// String tells the event in a line.
+func (e *Event) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#%d %v %v", e.Seq, e.At, e.Kind)
+	for _, f := range []struct{ name, value string }{
+		{"host", e.Host}, {"worker", e.Worker}, {"task", e.Task}, {"job", e.Job}, {"function", e.Function},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(&b, " %s=%s", f.name, f.value)
+		}
+	}
+	if e.Attempt != 0 {
+		fmt.Fprintf(&b, " attempt=%d", e.Attempt)
+	}
+	if e.Token != 0 {
+		fmt.Fprintf(&b, " token=%x", e.Token)
+	}
+	if e.Outcome != 0 {
+		fmt.Fprintf(&b, " outcome=%s", outcomeName(e.Outcome))
+	}
+	if e.Verdict != 0 {
+		fmt.Fprintf(&b, " verdict=%v", e.Verdict)
+	}
+	if e.Code != 0 {
+		fmt.Fprintf(&b, " code=%v", e.Code)
+	}
+	if e.View != nil {
+		fmt.Fprintf(&b, " %v", e.View)
+	}
+	if e.Kind.isReply() && e.InvokedAt != e.At {
+		fmt.Fprintf(&b, " asked=%v", e.InvokedAt)
+	}
+	if e.Detail != "" {
+		fmt.Fprintf(&b, " (%s)", e.Detail)
+	}
+	return b.String()
+}
+
+// follows says whether e's call was made when the event with this Seq had happened.
+func (e *Event) follows(seq uint64) bool { return e.Invoked >= seq }
+
+// endsAttempt says whether a report with this outcome is the attempt's last.
+func endsAttempt(o frayv1.AttemptOutcome) bool {
+	return o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED && o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNSPECIFIED
+}
+
+// needsCurrent says whether a report with this outcome is accepted from a task's current attempt only. One that was
+// told to stop may say so when the task has long gone on without it.
+func needsCurrent(o frayv1.AttemptOutcome) bool {
+	return endsAttempt(o) && o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STOPPED
+}
+
+// chargesRetry says whether an accepted report with this outcome costs one of max_retries.
+func chargesRetry(o frayv1.AttemptOutcome) bool {
+	switch o {
+	case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_TIMED_OUT, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE:
+		return true
+	default:
+		return false
+	}
+}
+
+func outcomeName(o frayv1.AttemptOutcome) string {
+	return strings.TrimPrefix(o.String(), "ATTEMPT_OUTCOME_")
+}
+
+func statusName(s frayv1.TaskStatus) string { return strings.TrimPrefix(s.String(), "TASK_STATUS_") }
+
+func reasonName(r frayv1.FailureReason) string {
+	return strings.TrimPrefix(r.String(), "FAILURE_REASON_")
+}
+
+func terminal(s frayv1.TaskStatus) bool { return s >= frayv1.TaskStatus_TASK_STATUS_COMPLETED }

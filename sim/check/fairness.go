@@ -1,0 +1,142 @@
+package check
+
+import (
+	"fmt"
+	"time"
+)
+
+// Fairness holds jobs to take turns.
+//
+// Among jobs whose tasks ask for the same (function, resources, labels and priority), one that has tasks waiting for their first
+// start must not see more than FairnessBound first starts of other jobs go by, for each job that waits, before one of its own.
+// A task waits from its acknowledgement until it is granted, or has ended. Grants are counted as workers get them, so the bound
+// has to leave room for what is under way, a worker's prefetch above all.
+type Fairness struct {
+	cfg    *Config
+	tasks  tasks[fairTask]
+	groups map[string]*fairGroup
+}
+
+type fairTask struct {
+	spec    *Spec
+	job     *fairJob
+	granted bool
+}
+
+type fairGroup struct {
+	served  uint64 // first starts
+	jobs    map[string]*fairJob
+	waiting int // jobs with tasks waiting
+}
+
+type fairJob struct {
+	group   *fairGroup
+	waiting int
+	// Of group.served: when it was last served, or began to wait.
+	since uint64
+	begun *Event
+}
+
+func newFairness(cfg *Config) *Fairness {
+	return &Fairness{cfg: cfg, tasks: newTasks[fairTask](cfg), groups: make(map[string]*fairGroup)}
+}
+
+// Name implements Oracle.
+func (*Fairness) Name() string { return "fairness" }
+
+// Claim implements Oracle.
+func (*Fairness) Claim() string { return "No job waits while others are served over and over." }
+
+// Observe implements Oracle.
+func (o *Fairness) Observe(e *Event, j *Judge) {
+	if o.cfg.FairnessBound == 0 {
+		return
+	}
+	if e.Kind == ControllerCrash && o.cfg.AllowLossAfterRestart {
+		clear(o.groups)
+	}
+	t := o.tasks.get(e)
+	if t == nil {
+		return
+	}
+	switch {
+	case e.Kind == SubmitCall && t.spec == nil:
+		t.spec = e.Spec
+	case e.Kind == SubmitReply && e.Verdict.acknowledges() && t.job == nil && !t.granted && t.spec != nil:
+		t.job = o.job(t.spec.Class, e.Job)
+		t.job.wait(e)
+	case e.Kind == GrantReply && !t.granted:
+		t.granted = true
+		o.serve(t, e, j)
+	case showsEnd(e) || e.Kind == CancelReply && e.Verdict == Cancelled:
+		t.granted = true
+		t.leave()
+	}
+}
+
+func (o *Fairness) job(class, id string) *fairJob {
+	g := o.groups[class]
+	if g == nil {
+		g = &fairGroup{jobs: make(map[string]*fairJob)}
+		o.groups[class] = g
+	}
+	job := g.jobs[id]
+	if job == nil {
+		job = &fairJob{group: g}
+		g.jobs[id] = job
+	}
+	return job
+}
+
+func (f *fairJob) wait(e *Event) {
+	if f.waiting == 0 {
+		f.group.waiting++
+		f.since, f.begun = f.group.served, e
+	}
+	f.waiting++
+}
+
+// leave takes the task out of those that wait.
+func (t *fairTask) leave() {
+	f := t.job
+	if f == nil {
+		return
+	}
+	t.job = nil
+	if f.waiting--; f.waiting == 0 {
+		f.group.waiting--
+	}
+}
+
+func (o *Fairness) serve(t *fairTask, e *Event, j *Judge) {
+	f := t.job
+	if f == nil { // Its acknowledgement is still on its way.
+		f = o.job(e.Spec.Class, e.Job)
+	} else {
+		o.check(f, e, j)
+	}
+	f.group.served++
+	f.since, f.begun = f.group.served, e
+	t.leave()
+}
+
+// check says whether a job that waits was passed over too often by now.
+func (o *Fairness) check(f *fairJob, e *Event, j *Judge) {
+	j.Check()
+	passed, bound := f.group.served-f.since, uint64(o.cfg.FairnessBound)*uint64(max(f.group.waiting, 1)) //nolint:gosec // Not negative.
+	if passed > bound {
+		j.Violated("", fmt.Sprintf("a job had tasks waiting while %d of other jobs were started, and the bound is %d", passed, bound), f.begun, e)
+	}
+}
+
+// Finish implements Oracle.
+func (o *Fairness) Finish(_ time.Duration, j *Judge) {
+	for _, class := range sortedKeys(o.groups) {
+		g := o.groups[class]
+		for _, id := range sortedKeys(g.jobs) {
+			if f := g.jobs[id]; f.waiting > 0 {
+				o.check(f, nil, j)
+			}
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package check
+
+import (
+	"fmt"
+	"time"
+)
+
+// Liveness holds every acknowledged task to end, once there are no more faults: a client sees its end within LivenessBound of
+// Heal, or of its acknowledgement if that came later. Tasks that end before Heal are not measured, nor those that
+// Config.MayStayOpen names. A history that ends earlier proves nothing against tasks that are still within their time. What counts
+// is when a client is shown the end, so one has to watch.
+type Liveness struct {
+	cfg   *Config
+	tasks tasks[liveTask]
+	heal  *Event
+	// The longest that any task took, counted in the same way.
+	slowest time.Duration
+}
+
+type liveTask struct {
+	ack   *Event
+	ended bool
+}
+
+func newLiveness(cfg *Config) *Liveness {
+	return &Liveness{cfg: cfg, tasks: newTasks[liveTask](cfg)}
+}
+
+// Name implements Oracle.
+func (*Liveness) Name() string { return "liveness" }
+
+// Claim implements Oracle.
+func (*Liveness) Claim() string { return "Without faults, every task ends within a bound." }
+
+// Observe implements Oracle.
+func (o *Liveness) Observe(e *Event, j *Judge) {
+	if e.Kind == Heal {
+		o.heal = e
+	}
+	t := o.tasks.get(e)
+	if t == nil || o.cfg.LivenessBound == 0 || t.ended {
+		return
+	}
+	switch {
+	case e.Kind == SubmitReply && e.Verdict.acknowledges() && t.ack == nil:
+		t.ack = e
+	case e.Kind == ReadReply && showsEnd(e):
+		t.ended = true
+		if o.heal != nil && t.ack != nil {
+			o.check(t, e.At, e, j)
+		}
+	}
+}
+
+func (o *Liveness) check(t *liveTask, at time.Duration, end *Event, j *Judge) {
+	j.Check()
+	took := at - max(o.heal.At, t.ack.At)
+	o.slowest = max(o.slowest, took)
+	switch {
+	case took <= o.cfg.LivenessBound:
+	case end != nil:
+		j.Violated(t.ack.Task, fmt.Sprintf("took %v to end, and the bound is %v", took, o.cfg.LivenessBound), t.ack, o.heal, end)
+	default:
+		j.Violated(t.ack.Task, fmt.Sprintf("is open %v after it should have run undisturbed, and the bound is %v", took, o.cfg.LivenessBound), t.ack, o.heal)
+	}
+}
+
+// Finish implements Oracle.
+func (o *Liveness) Finish(end time.Duration, j *Judge) {
+	if o.heal == nil || o.cfg.LivenessBound == 0 {
+		return
+	}
+	for _, id := range o.tasks.ids() {
+		t := o.tasks.of[id]
+		if t.ack == nil || t.ended || o.cfg.MayStayOpen != nil && o.cfg.MayStayOpen(t.ack.Job, id) {
+			continue
+		}
+		o.check(t, end, nil, j)
+	}
+}

@@ -1,0 +1,104 @@
+package check
+
+import "time"
+
+// NeverLost holds the controller to its acknowledgements.
+//
+// A task is acknowledged once a submission of it was answered with anything but a refusal. From then on, a call that is made
+// later must not be told that the task is unknown (by a read or a cancellation), nor that it was only then created. Exempt is
+// a task that may have ended a Retention ago: the clock for that starts when it was last seen open, or with its submission.
+// At the end, every acknowledged task must have been seen at its end, or seen open by a read that was made after Quiesce;
+// without Quiesce, by any read.
+//
+// With AllowLossAfterRestart, a crash of the controller takes back the acknowledgements of before.
+type NeverLost struct {
+	cfg   *Config
+	tasks tasks[lostTask]
+	audit uint64 // Seq of Quiescent
+}
+
+type lostTask struct {
+	ack      *Event // the first
+	openAt   time.Duration
+	seen     *Event // last view
+	ended    bool
+	reported bool
+}
+
+func newNeverLost(cfg *Config) *NeverLost {
+	return &NeverLost{cfg: cfg, tasks: newTasks[lostTask](cfg)}
+}
+
+// Name implements Oracle.
+func (*NeverLost) Name() string { return "never-lost" }
+
+// Claim implements Oracle.
+func (*NeverLost) Claim() string {
+	return "A task whose submission was acknowledged is known until its retention is over."
+}
+
+// Observe implements Oracle.
+func (o *NeverLost) Observe(e *Event, j *Judge) {
+	if e.Kind == Quiescent {
+		o.audit = e.Seq
+	}
+	t := o.tasks.get(e)
+	if t == nil {
+		return
+	}
+	switch {
+	case e.Kind == SubmitReply && e.Verdict.acknowledges():
+		if t.ack != nil && e.Verdict == Created {
+			o.check(t, e, j, "was acknowledged and is created again")
+		}
+		if t.ack == nil {
+			t.ack = e
+			t.openAt = max(t.openAt, e.InvokedAt)
+		}
+	case e.Verdict == NotFound && (e.Kind == ReadReply || e.Kind == CancelReply):
+		o.check(t, e, j, "was acknowledged and is unknown now")
+	case e.Kind == ReadReply && e.View != nil:
+		t.seen = e
+		if t.ended = t.ended || e.View.Terminal(); !t.ended {
+			t.openAt = max(t.openAt, e.InvokedAt)
+		}
+	}
+}
+
+// check looks at an answer that contradicts an acknowledgement.
+func (o *NeverLost) check(t *lostTask, e *Event, j *Judge, text string) {
+	j.Check()
+	if t.ack == nil || !e.follows(t.ack.Seq) || e.At-t.openAt >= o.cfg.Retention || t.reported {
+		return
+	}
+	t.reported = true
+	j.Violated(e.Task, text, t.ack, t.seen, e)
+}
+
+// Finish implements Oracle.
+func (o *NeverLost) Finish(_ time.Duration, j *Judge) {
+	for _, id := range o.tasks.ids() {
+		t := o.tasks.of[id]
+		if t.ack == nil || t.reported {
+			continue
+		}
+		j.Check()
+		switch {
+		case t.ended || t.seen != nil && t.seen.follows(max(o.audit, t.ack.Invoked)):
+		case o.audit != 0:
+			j.Violated(id, "was acknowledged, and neither ended nor was found in the closing audit", t.ack, t.seen)
+		default:
+			j.Violated(id, "was acknowledged and never seen since", t.ack, t.seen)
+		}
+	}
+}
+
+func (o *NeverLost) unsettled() []string {
+	var ids []string
+	for _, id := range o.tasks.ids() {
+		if t := o.tasks.of[id]; t.ack != nil && !t.ended {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,245 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config says what a system promises beyond what Fray always does, and how long it may take.
+type Config struct {
+	// AllowLossAfterRestart: the controller keeps everything in memory, so that its crash loses every task.
+	AllowLossAfterRestart bool
+	// Retention is how long an ended task is known at least. 0: an hour, the controller's default.
+	Retention time.Duration
+	// DeliveryTimeout is how long the controller waits for the confirmation of a grant. 0: as long as a session lasts.
+	DeliveryTimeout time.Duration
+	// LivenessBound is how long after Heal, or after its submission if that was later, a task may take to end. 0: liveness is
+	// not checked.
+	LivenessBound time.Duration
+	// MayStayOpen names tasks that liveness does not expect to end, such as those that no worker can run. Nil: none.
+	MayStayOpen func(job, task string) bool
+	// FairnessBound is how many starts of other jobs may come between two of a job that has tasks waiting, for each job that
+	// waits. 0: fairness is not checked.
+	FairnessBound int
+	// Lending are the functions that wait for other tasks: they do not count against their worker's slots, because they may
+	// lend theirs.
+	Lending []string
+	// LinearSteps bounds the search for an order of one task's operations. 0: DefaultLinearSteps.
+	LinearSteps int
+	// Redelivery: the network may deliver a call twice, so that one call may have its effect again after it was answered.
+	Redelivery bool
+	// Extra oracles look at every event after Fray's own.
+	Extra []Oracle
+}
+
+// Defaults of a Config.
+const (
+	DefaultRetention   = time.Hour
+	DefaultLinearSteps = 1_000_000
+)
+
+func (c Config) withDefaults() Config {
+	if c.Retention == 0 {
+		c.Retention = DefaultRetention
+	}
+	if c.LinearSteps == 0 {
+		c.LinearSteps = DefaultLinearSteps
+	}
+	return c
+}
+
+// Oracle judges a history, event by event. It is called by one goroutine at a time.
+type Oracle interface {
+	// Name is what scenarios and reports call it, such as "terminal-absorbs".
+	Name() string
+	// Claim is what it holds the system to, in one sentence.
+	Claim() string
+	// Observe takes the next event. It may keep e, and must not change it.
+	Observe(e *Event, j *Judge)
+	// Finish is called once, with the time at which the history ended.
+	Finish(end time.Duration, j *Judge)
+}
+
+// Violation is a claim that the history breaks.
+type Violation struct {
+	Oracle string `json:"oracle"`
+	// Task is empty when it is not about one.
+	Task string `json:"task,omitempty"`
+	Text string `json:"text"`
+	// Events prove it, in their order. History.Task has what surrounds them.
+	Events []Event `json:"events,omitempty"`
+	// Undecided: the search gave up. That is a failure of the harness, and never a pass.
+	Undecided bool `json:"undecided,omitempty"`
+}
+
+// String tells the violation, with the proof on lines of its own.
+func (v *Violation) String() string {
+	var b strings.Builder
+	b.WriteString(v.Oracle + ": ")
+	if v.Task != "" {
+		fmt.Fprintf(&b, "task %s: ", v.Task)
+	}
+	b.WriteString(v.Text)
+	for i := range v.Events {
+		b.WriteString("\n\t" + v.Events[i].String())
+	}
+	return b.String()
+}
+
+// maxViolations is how many violations of one oracle are kept; all are counted.
+const maxViolations = 16
+
+// Judge counts what an oracle checks and takes down what it finds.
+type Judge struct {
+	name       string
+	checks     uint64
+	found      uint64
+	violations []Violation
+}
+
+// Check counts a check.
+func (j *Judge) Check() { j.checks++ }
+
+// Violated takes down that the history breaks the oracle's claim about a task (or, with "", about none), with the events
+// that prove it. Nil events are left out.
+func (j *Judge) Violated(task, text string, proof ...*Event) {
+	j.take(Violation{Task: task, Text: text}, proof)
+}
+
+// Undecided takes down that a check was given up.
+func (j *Judge) Undecided(task, text string, proof ...*Event) {
+	j.take(Violation{Task: task, Text: text, Undecided: true}, proof)
+}
+
+func (j *Judge) take(v Violation, proof []*Event) {
+	j.found++
+	if len(j.violations) >= maxViolations {
+		return
+	}
+	v.Oracle = j.name
+	for _, e := range proof {
+		if e != nil {
+			v.Events = append(v.Events, *e)
+		}
+	}
+	slices.SortStableFunc(v.Events, func(a, b Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	j.violations = append(j.violations, v)
+}
+
+// Count is how often an oracle looked, and what it found.
+type Count struct {
+	Oracle     string `json:"oracle"`
+	Claim      string `json:"claim"`
+	Checks     uint64 `json:"checks"`
+	Violations uint64 `json:"violations"`
+}
+
+// Oracles are all oracles over one history. They are not safe for concurrent use: a History calls Observe in turn, and others
+// ask through History.Still while the history goes on.
+type Oracles struct {
+	cfg     Config
+	oracles []Oracle
+	judges  []Judge
+	book    *leaseBook
+	lost    *NeverLost
+	metrics *MetricsAgree
+	leaks   *NoLeak
+	done    bool
+}
+
+// New returns the oracles for a system.
+//
+//	oracles := check.New(check.Config{})
+//	history := check.NewHistory(check.HistoryConfig{Observe: oracles.Observe})
+func New(cfg Config) *Oracles {
+	cfg = cfg.withDefaults()
+	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg)}
+	o.lost, o.metrics, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), &NoLeak{}
+	o.oracles = append([]Oracle{
+		o.lost,
+		newOneResult(&cfg),
+		newTerminalAbsorbs(&cfg),
+		newCurrentAttempt(&cfg),
+		newOneLease(o.book),
+		newSessionKept(o.book),
+		newAttemptNumbers(&cfg),
+		newBudgets(&cfg, o.book),
+		newBackoff(&cfg),
+		newNoStartAfterEnd(&cfg, o.book),
+		newCapacityKept(&cfg, o.book),
+		newEffectLedger(&cfg),
+		newConservation(&cfg),
+		newLinearizable(&cfg),
+		newLiveness(&cfg),
+		newFairness(&cfg),
+		o.metrics,
+		o.leaks,
+	}, cfg.Extra...)
+	o.judges = make([]Judge, len(o.oracles))
+	for i, oracle := range o.oracles {
+		o.judges[i].name = oracle.Name()
+	}
+	return o
+}
+
+// Observe has every oracle look at the next event.
+func (o *Oracles) Observe(e *Event) {
+	o.book.observe(e)
+	for i, oracle := range o.oracles {
+		oracle.Observe(e, &o.judges[i])
+	}
+}
+
+// Metrics gives what the processes' metrics said at quiescence, by name and labels as in the text format, such as
+// fray_tasks{status="COMPLETED"}. Values of several workers are to be added up. See MetricsAgree for what is compared.
+func (o *Oracles) Metrics(scraped map[string]float64) { o.metrics.scraped = scraped }
+
+// Leaks gives the function that looks for goroutines that should be gone, such as goleak.Find; Finish calls it.
+func (o *Oracles) Leaks(find func() error) { o.leaks.find = find }
+
+// Finish makes the final checks and returns what was found in all. The history must be at its end, at this time on its
+// clock. It may be called once.
+func (o *Oracles) Finish(end time.Duration) []Violation {
+	if o.done {
+		panic("check: Finish was called before")
+	}
+	o.done = true
+	for i, oracle := range o.oracles {
+		oracle.Finish(end, &o.judges[i])
+	}
+	return o.Violations()
+}
+
+// Violated returns the number of violations so far, cheaply.
+func (o *Oracles) Violated() uint64 {
+	var n uint64
+	for i := range o.judges {
+		n += o.judges[i].found
+	}
+	return n
+}
+
+// Violations returns the violations so far, by oracle; at most 16 of each.
+func (o *Oracles) Violations() []Violation {
+	var all []Violation
+	for i := range o.judges {
+		all = append(all, o.judges[i].violations...)
+	}
+	return all
+}
+
+// Counts returns, for each oracle in a fixed order, how often it looked and what it found.
+func (o *Oracles) Counts() []Count {
+	counts := make([]Count, len(o.oracles))
+	for i, oracle := range o.oracles {
+		counts[i] = Count{oracle.Name(), oracle.Claim(), o.judges[i].checks, o.judges[i].found}
+	}
+	return counts
+}
+
+// Unsettled returns the ids of the acknowledged tasks that no client has seen at their end, sorted: those that a closing
+// audit must ask for, after History.Quiesce.
+func (o *Oracles) Unsettled() []string { return o.lost.unsettled() }

@@ -1,0 +1,200 @@
+package check
+
+import (
+	"connectrpc.com/connect"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
+	id, job := req.GetTask().GetTaskId(), req.GetJobId()
+	c.add(Event{Kind: SubmitCall, Call: c.id, Task: id, Job: job, Spec: NewSpec(req.GetTask())})
+	return func(res any, err error) {
+		e := c.reply(SubmitReply)
+		e.Task, e.Job = id, job
+		m, ok := res.(*frayv1.SubmitTaskResponse)
+		switch {
+		case err != nil || !ok:
+			e.Verdict, e.Code = unacknowledged(err)
+			c.add(e)
+			return
+		case m.GetCreated():
+			e.Verdict = Created
+		default:
+			e.Verdict = Existing
+		}
+		c.add(e, c.read(m.GetTask()))
+	}
+}
+
+func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
+	job := req.GetJobId()
+	ids := make([]string, 0, len(req.GetTasks()))
+	events := make([]Event, 0, len(req.GetTasks()))
+	for _, t := range req.GetTasks() {
+		ids = append(ids, t.GetTaskId())
+		events = append(events, Event{Kind: SubmitCall, Call: c.id, Task: t.GetTaskId(), Job: job, Spec: NewSpec(t)})
+	}
+	c.add(events...)
+	return func(res any, err error) {
+		m, ok := res.(*frayv1.SubmitTasksResponse)
+		verdict, code := Acknowledged, connect.Code(0)
+		switch {
+		case err != nil || !ok:
+			verdict, code = unacknowledged(err)
+		case m.GetExistingCount() == 0:
+			verdict = Created
+		case m.GetCreatedCount() == 0:
+			verdict = Existing
+		}
+		events := make([]Event, 0, len(ids))
+		for _, id := range ids {
+			e := c.reply(SubmitReply)
+			e.Task, e.Job, e.Verdict, e.Code = id, job, verdict, code
+			events = append(events, e)
+		}
+		for _, f := range m.GetFailures() {
+			if i := int(f.GetIndex()); i < len(events) {
+				events[i].Verdict, events[i].Detail = Refused, f.GetCode()
+			}
+		}
+		c.add(events...)
+	}
+}
+
+// unacknowledged is what a submission that failed came to.
+func unacknowledged(err error) (Verdict, connect.Code) {
+	if declined(err) {
+		return Refused, connect.CodeOf(err)
+	}
+	return Unanswered, connect.CodeOf(err)
+}
+
+func (c *call) getTask(req *frayv1.GetTaskRequest) func(any, error) {
+	return func(res any, err error) {
+		if m, ok := res.(*frayv1.GetTaskResponse); ok && err == nil {
+			c.add(c.read(m.GetTask()))
+			return
+		}
+		c.unknown(req.GetTaskId(), err)
+	}
+}
+
+func (c *call) getTaskResult(req *frayv1.GetTaskResultRequest) func(any, error) {
+	return func(res any, err error) {
+		if m, ok := res.(*frayv1.GetTaskResultResponse); ok && err == nil {
+			c.add(c.result(m.GetResult()))
+			return
+		}
+		c.unknown(req.GetTaskId(), err)
+	}
+}
+
+func (c *call) watchJob(res any, _ error) {
+	m, _ := res.(*frayv1.WatchJobResponse) // Without one there are no results.
+	events := make([]Event, 0, len(m.GetResults()))
+	for _, r := range m.GetResults() {
+		events = append(events, c.result(r))
+	}
+	c.add(events...)
+}
+
+func (c *call) listTasks(res any, _ error) {
+	m, _ := res.(*frayv1.ListTasksResponse) // Without one there are no tasks.
+	events := make([]Event, 0, len(m.GetTasks()))
+	for _, t := range m.GetTasks() {
+		events = append(events, c.read(t))
+	}
+	c.add(events...)
+}
+
+// read is a task that a client was shown.
+func (c *call) read(t *frayv1.Task) Event {
+	e := c.reply(ReadReply)
+	e.Task, e.Job, e.Function, e.Verdict, e.View = t.GetTaskId(), t.GetJobId(), t.GetFunction(), Found, newView(t)
+	return e
+}
+
+// result is a task that a client was shown with how it ended.
+func (c *call) result(r *frayv1.TaskResult) Event {
+	e := c.read(r.GetTask())
+	e.Digest = digestResult(r)
+	e.View.NonRetryable = r.GetError().GetNonRetryable()
+	return e
+}
+
+// unknown notes that the controller does not know a task, if that is what it said.
+func (c *call) unknown(task string, err error) {
+	if reasonOf(err) == reasonUnknownTask {
+		e := c.reply(ReadReply)
+		e.Task, e.Verdict, e.Code = task, NotFound, connect.CodeOf(err)
+		c.add(e)
+	}
+}
+
+func (c *call) cancelTasks(req *frayv1.CancelTasksRequest) func(any, error) {
+	ids, job := req.GetTaskIds(), req.GetJobId()
+	var events []Event
+	for _, id := range ids {
+		events = append(events, Event{Kind: CancelCall, Call: c.id, Task: id})
+	}
+	if job != "" {
+		events = append(events, Event{Kind: CancelCall, Call: c.id, Job: job})
+	}
+	c.add(events...)
+	return func(res any, err error) {
+		m, _ := res.(*frayv1.CancelTasksResponse) // Without one there are no verdicts.
+		answered := err == nil && len(m.GetVerdicts()) == len(ids)
+		events := make([]Event, 0, len(ids)+1)
+		for i, id := range ids {
+			e := c.reply(CancelReply)
+			e.Task, e.Verdict = id, Unanswered
+			if answered {
+				e.Verdict = cancelVerdict(m.GetVerdicts()[i])
+			}
+			events = append(events, e)
+		}
+		if job != "" {
+			e := c.reply(CancelReply)
+			e.Job, e.Verdict = job, Unanswered
+			if answered {
+				e.Verdict = Stopping
+			}
+			events = append(events, e)
+		}
+		if err != nil {
+			for i := range events {
+				events[i].Code = connect.CodeOf(err)
+			}
+		}
+		c.add(events...)
+	}
+}
+
+func cancelVerdict(v frayv1.CancelVerdict) Verdict {
+	switch v {
+	case frayv1.CancelVerdict_CANCEL_VERDICT_CANCELLED:
+		return Cancelled
+	case frayv1.CancelVerdict_CANCEL_VERDICT_STOPPING:
+		return Stopping
+	case frayv1.CancelVerdict_CANCEL_VERDICT_ALREADY_TERMINAL:
+		return AlreadyTerminal
+	case frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND:
+		return NotFound
+	default:
+		return Unanswered
+	}
+}
+
+func (c *call) clusterInfo(res any, err error) {
+	m, ok := res.(*frayv1.GetClusterInfoResponse)
+	if err != nil || !ok {
+		return
+	}
+	e := c.reply(ClusterInfo)
+	e.Counts = make(map[string]uint64, len(m.GetTaskCounts()))
+	for status, n := range m.GetTaskCounts() {
+		e.Counts[status] = n
+	}
+	c.add(e)
+}

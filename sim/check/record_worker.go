@@ -1,0 +1,170 @@
+package check
+
+import (
+	"maps"
+	"time"
+
+	"connectrpc.com/connect"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+func (c *call) registerWorker(req *frayv1.RegisterWorkerRequest) func(any, error) {
+	c.mu.Lock()
+	c.worker = req.GetWorkerId()
+	c.mu.Unlock()
+	c.add(Event{
+		Kind: RegisterCall, Call: c.id, Worker: req.GetWorkerId(), Detail: req.GetRegistrationId(),
+		Capacity: &Capacity{Slots: int(req.GetSlots()), Resources: maps.Clone(req.GetResources())},
+	})
+	return func(res any, err error) {
+		m, ok := res.(*frayv1.RegisterWorkerResponse)
+		if err != nil || !ok {
+			return
+		}
+		e := c.reply(RegisterReply)
+		e.Session, e.TTL = m.GetSessionToken(), millis(m.GetSessionTtlMs())
+		c.add(e)
+	}
+}
+
+func (c *call) unregisterWorker(req *frayv1.UnregisterWorkerRequest) func(any, error) {
+	c.add(Event{Kind: UnregisterCall, Call: c.id, Session: req.GetSessionToken()})
+	return nil
+}
+
+func (c *call) leaseTasks(req *frayv1.LeaseTasksRequest) func(any, error) {
+	c.mu.Lock()
+	if p := (poll{req.GetSessionToken(), req.GetPollSeq(), c.begun}); p.session != c.poll.session || p.seq != c.poll.seq {
+		c.poll = p
+	}
+	c.begun = c.poll.first // The controller may have granted what it says now to an earlier send.
+	c.mu.Unlock()
+	return func(res any, err error) {
+		m, ok := res.(*frayv1.LeaseTasksResponse)
+		if err != nil || !ok {
+			c.stale(req.GetSessionToken(), err)
+			return
+		}
+		events := make([]Event, 0, len(m.GetTasks()))
+		for _, t := range m.GetTasks() {
+			spec := NewSpec(t.GetSpec())
+			e := c.reply(GrantReply)
+			e.Session, e.Job, e.Function, e.Spec = req.GetSessionToken(), t.GetJobId(), spec.Function, spec
+			c.name(&e, t.GetAttempt())
+			c.hold(t.GetAttempt(), spec)
+			events = append(events, e)
+		}
+		c.add(events...)
+	}
+}
+
+// name says which attempt an event is about.
+func (*Recorder) name(e *Event, a *frayv1.Attempt) {
+	e.Task, e.Attempt, e.Token = a.GetTaskId(), a.GetNumber(), a.GetLeaseToken()
+}
+
+func (r *Recorder) hold(a *frayv1.Attempt, spec *Spec) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[attemptID{a.GetTaskId(), a.GetNumber()}] = grant{a.GetLeaseToken(), spec}
+}
+
+// release forgets an attempt whose end was judged.
+func (r *Recorder) release(a *frayv1.Attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := attemptID{a.GetTaskId(), a.GetNumber()}
+	if r.held[id].token == a.GetLeaseToken() {
+		delete(r.held, id)
+	}
+}
+
+func (c *call) reportTasks(req *frayv1.ReportTasksRequest) func(any, error) {
+	events := make([]Event, 0, len(req.GetReports()))
+	for _, t := range req.GetReports() {
+		e := Event{Kind: ReportCall, Call: c.id, Session: req.GetSessionToken()}
+		c.describe(&e, t)
+		events = append(events, e)
+	}
+	c.add(events...)
+	return func(res any, err error) {
+		m, _ := res.(*frayv1.ReportTasksResponse) // Without one there are no verdicts.
+		answered := err == nil && len(m.GetVerdicts()) == len(req.GetReports())
+		events := make([]Event, 0, len(req.GetReports()))
+		for i, t := range req.GetReports() {
+			e := c.reply(ReportReply)
+			e.Session, e.Verdict = req.GetSessionToken(), Unanswered
+			c.describe(&e, t)
+			if answered {
+				e.Verdict = reportVerdict(m.GetVerdicts()[i])
+				if endsAttempt(t.GetOutcome()) {
+					c.release(t.GetAttempt())
+				}
+			}
+			if err != nil {
+				e.Code = connect.CodeOf(err)
+			}
+			events = append(events, e)
+		}
+		c.add(events...)
+		c.stale(req.GetSessionToken(), err)
+	}
+}
+
+func (r *Recorder) describe(e *Event, t *frayv1.TaskReport) {
+	r.name(e, t.GetAttempt())
+	e.Outcome = t.GetOutcome()
+	switch e.Outcome {
+	case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:
+		e.Digest = DigestValue(t.GetValue().GetEncoding(), t.GetValue().GetData())
+	case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE:
+		e.Digest = digestError(t.GetError())
+		e.RetryAfter = millis(t.GetError().GetRetryAfterMs())
+	default:
+	}
+	if us := t.GetRunDurationUs(); us > 0 {
+		e.Detail = "ran " + (time.Duration(us) * time.Microsecond).String()
+	}
+}
+
+func reportVerdict(v frayv1.ReportVerdict) Verdict {
+	switch v {
+	case frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED:
+		return Accepted
+	case frayv1.ReportVerdict_REPORT_VERDICT_DUPLICATE:
+		return Duplicate
+	case frayv1.ReportVerdict_REPORT_VERDICT_STALE:
+		return Stale
+	default:
+		return Unanswered
+	}
+}
+
+func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
+	return func(res any, err error) {
+		m, ok := res.(*frayv1.HeartbeatResponse)
+		if err != nil || !ok {
+			c.stale(req.GetSessionToken(), err)
+			return
+		}
+		e := c.reply(HeartbeatReply)
+		e.Session = req.GetSessionToken()
+		events := []Event{e}
+		for _, token := range m.GetStopLeaseTokens() {
+			e := c.reply(StopOrder)
+			e.Session, e.Token = req.GetSessionToken(), token
+			events = append(events, e)
+		}
+		c.add(events...)
+	}
+}
+
+// stale notes that the controller has ended a session, if that is what it said.
+func (c *call) stale(session uint64, err error) {
+	if err != nil && reasonOf(err) == reasonSessionStale {
+		e := c.reply(SessionStale)
+		e.Session = session
+		c.add(e)
+	}
+}

@@ -1,0 +1,204 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"connectrpc.com/connect"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Recorder writes down what one process sees, a client or a worker, until that process is over. It is safe for concurrent use.
+type Recorder struct {
+	history *History
+	host    string
+
+	mu     sync.Mutex
+	dead   bool
+	worker string
+	// The sessions that this process has opened are one at a time; a call under an older one knows its own token.
+	poll poll
+	held map[attemptID]grant
+}
+
+// poll is the last poll of a worker: one that got no answer is sent again under its number.
+type poll struct {
+	session, seq uint64
+	first        instant
+}
+
+type attemptID struct {
+	task   string
+	number uint32
+}
+
+// grant is what an attempt's execution cannot know of it.
+type grant struct {
+	token uint64
+	spec  *Spec
+}
+
+// NewRecorder returns a recorder for a process on a host. A process that starts again needs another.
+func NewRecorder(h *History, host string) *Recorder {
+	return &Recorder{history: h, host: host, held: make(map[attemptID]grant)}
+}
+
+// Crash notes that the process died. Whatever its goroutines still do is not recorded.
+func (r *Recorder) Crash() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead {
+		return
+	}
+	r.dead = true
+	if r.worker != "" {
+		r.history.Add(Event{Kind: WorkerCrash, Host: r.host, Worker: r.worker})
+	}
+}
+
+// ClientInterceptor records the process's calls of ControllerService. It belongs outside of interceptors that inject
+// faults, and inside of those that repeat calls: each send is a call of its own.
+func (r *Recorder) ClientInterceptor() connect.Interceptor { return interceptor{r} }
+
+// add records events, unless the process is dead.
+func (r *Recorder) add(events ...Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead {
+		return
+	}
+	for i := range events {
+		events[i].Host = r.host
+		if events[i].Worker == "" && events[i].Kind.ofWorker() {
+			events[i].Worker = r.worker
+		}
+	}
+	r.history.Add(events...)
+}
+
+// ofWorker says whether only workers see such events.
+func (k Kind) ofWorker() bool {
+	switch k {
+	case RegisterReply, UnregisterCall, HeartbeatReply, StopOrder, SessionStale, GrantReply, ReportCall, ReportReply:
+		return true
+	default:
+		return false
+	}
+}
+
+type interceptor struct{ r *Recorder }
+
+// WrapUnary implements connect.Interceptor.
+func (i interceptor) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		var over func(res any, err error)
+		if req.Spec().IsClient {
+			over = i.r.record(req.Any())
+		}
+		res, err := next(ctx, req)
+		switch {
+		case over == nil:
+		case err != nil:
+			over(nil, err)
+		default:
+			over(res.Any(), nil)
+		}
+		return res, err
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor. ControllerService has no streams.
+func (interceptor) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// WrapStreamingHandler implements connect.Interceptor. A recorder sees clients only.
+func (interceptor) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
+}
+
+// call is one call on its way.
+type call struct {
+	*Recorder
+
+	id    uint64
+	begun instant
+}
+
+// reply returns an event of this call's end.
+func (c *call) reply(kind Kind) Event {
+	return Event{Kind: kind, Call: c.id, Invoked: c.begun.seq, InvokedAt: c.begun.at}
+}
+
+// record notes that a call is made, and returns what notes its end; nil for calls that no oracle looks at.
+func (r *Recorder) record(req any) (over func(res any, err error)) {
+	c := &call{Recorder: r}
+	c.begun, c.id = r.history.begin()
+	switch req := req.(type) {
+	case *frayv1.SubmitTaskRequest:
+		return c.submitTask(req)
+	case *frayv1.SubmitTasksRequest:
+		return c.submitTasks(req)
+	case *frayv1.GetTaskRequest:
+		return c.getTask(req)
+	case *frayv1.GetTaskResultRequest:
+		return c.getTaskResult(req)
+	case *frayv1.WatchJobRequest:
+		return c.watchJob
+	case *frayv1.ListTasksRequest:
+		return c.listTasks
+	case *frayv1.CancelTasksRequest:
+		return c.cancelTasks(req)
+	case *frayv1.GetClusterInfoRequest:
+		return c.clusterInfo
+	case *frayv1.RegisterWorkerRequest:
+		return c.registerWorker(req)
+	case *frayv1.UnregisterWorkerRequest:
+		return c.unregisterWorker(req)
+	case *frayv1.LeaseTasksRequest:
+		return c.leaseTasks(req)
+	case *frayv1.ReportTasksRequest:
+		return c.reportTasks(req)
+	case *frayv1.HeartbeatRequest:
+		return c.heartbeat(req)
+	default:
+		return nil
+	}
+}
+
+// What Fray's errors say by themselves, as fray/internal/wire has it. An injected error lacks it, and proves nothing.
+const (
+	reasonUnknownTask  = "UNKNOWN_TASK"
+	reasonSessionStale = "SESSION_STALE"
+	reasonSuperseded   = "SUPERSEDED"
+	reasonShuttingDown = "SHUTTING_DOWN"
+	reasonBug          = "BUG"
+)
+
+// reasonOf returns what the controller itself gave as an error's reason; "" if the error is not its own.
+func reasonOf(err error) string {
+	var cerr *connect.Error
+	if !errors.As(err, &cerr) {
+		return ""
+	}
+	for _, d := range cerr.Details() {
+		if v, derr := d.Value(); derr == nil {
+			if info, ok := v.(*frayv1.ErrorInfo); ok {
+				return info.GetReason()
+			}
+		}
+	}
+	return ""
+}
+
+// declined says whether the controller itself refused a call as it was.
+func declined(err error) bool {
+	switch reasonOf(err) {
+	case "", reasonShuttingDown, reasonBug, reasonSuperseded:
+		return false
+	default:
+		return true
+	}
+}

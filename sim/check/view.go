@@ -1,0 +1,168 @@
+package check
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// View is a task as a client was shown it.
+type View struct {
+	Status     frayv1.TaskStatus    `json:"status"`
+	Reason     frayv1.FailureReason `json:"reason,omitempty"`
+	Attempt    uint32               `json:"attempt,omitempty"`
+	Failures   uint32               `json:"failures,omitempty"`
+	Losses     uint32               `json:"losses,omitempty"`
+	Deliveries uint32               `json:"deliveries,omitempty"`
+	// Stopping: a cancellation was asked for and is not over.
+	Stopping bool   `json:"stopping,omitempty"`
+	Worker   string `json:"worker,omitempty"`
+	// NonRetryable is set when the task's error was shown, and says so.
+	NonRetryable bool `json:"non_retryable,omitempty"`
+}
+
+func newView(t *frayv1.Task) *View {
+	return &View{
+		Status: t.GetStatus(), Reason: t.GetFailureReason(), Attempt: t.GetAttemptNumber(), Failures: t.GetFailureCount(),
+		Losses: t.GetWorkerLossCount(), Deliveries: t.GetDeliveryFailureCount(), Stopping: t.GetCancelRequested(), Worker: t.GetWorkerId(),
+	}
+}
+
+// Terminal says whether the task had ended for good.
+func (v *View) Terminal() bool { return terminal(v.Status) }
+
+// String tells the view in a few words.
+func (v *View) String() string {
+	var b strings.Builder
+	b.WriteString(statusName(v.Status))
+	if v.Reason != 0 {
+		fmt.Fprintf(&b, " (%s)", reasonName(v.Reason))
+	}
+	fmt.Fprintf(&b, " attempts=%d failures=%d losses=%d undelivered=%d", v.Attempt, v.Failures, v.Losses, v.Deliveries)
+	if v.Stopping {
+		b.WriteString(" stopping")
+	}
+	return b.String()
+}
+
+// Spec is what of a task's specification oracles look at.
+type Spec struct {
+	Function         string           `json:"function"`
+	Priority         int32            `json:"priority,omitempty"`
+	Resources        map[string]int64 `json:"resources,omitempty"`
+	MaxRetries       uint32           `json:"max_retries,omitempty"`
+	MaxWorkerLosses  uint32           `json:"max_worker_losses"`
+	BackoffBase      time.Duration    `json:"backoff_base_ns,omitempty"`
+	BackoffFactor    float64          `json:"backoff_factor,omitempty"`
+	BackoffCap       time.Duration    `json:"backoff_cap_ns,omitempty"`
+	BackoffJitter    float64          `json:"backoff_jitter,omitempty"`
+	ExecutionTimeout time.Duration    `json:"execution_timeout_ns,omitempty"`
+	// Class is the same for tasks that the same workers can run and that have the same priority.
+	Class string `json:"class"`
+}
+
+// What the schema says that an unset field means.
+const (
+	defaultWorkerLosses  = 3
+	defaultBackoffBase   = 100 * time.Millisecond
+	defaultBackoffFactor = 2
+	defaultBackoffCap    = time.Minute
+	defaultBackoffJitter = 0.2
+)
+
+// NewSpec reads a specification, with the schema's defaults filled in.
+func NewSpec(t *frayv1.TaskSpec) *Spec {
+	p := t.GetRetryPolicy()
+	s := &Spec{
+		Function: t.GetFunction(), Priority: t.GetPriority(), Resources: maps.Clone(t.GetResources()),
+		MaxRetries: p.GetMaxRetries(), MaxWorkerLosses: defaultWorkerLosses,
+		BackoffBase: millis(p.GetBackoffBaseMs()), BackoffFactor: p.GetBackoffFactor(), BackoffCap: millis(p.GetBackoffCapMs()),
+		BackoffJitter: defaultBackoffJitter, ExecutionTimeout: millis(t.GetExecutionTimeoutMs()),
+	}
+	if t.MaxWorkerLosses != nil {
+		s.MaxWorkerLosses = t.GetMaxWorkerLosses()
+	}
+	if s.BackoffBase == 0 {
+		s.BackoffBase = defaultBackoffBase
+	}
+	if s.BackoffFactor == 0 {
+		s.BackoffFactor = defaultBackoffFactor
+	}
+	if s.BackoffCap == 0 {
+		s.BackoffCap = defaultBackoffCap
+	}
+	if p != nil && p.BackoffJitter != nil {
+		s.BackoffJitter = p.GetBackoffJitter()
+	}
+	s.Class = class(t)
+	return s
+}
+
+// MinBackoff is the shortest delay that the policy allows before retry n, from 0.
+func (s *Spec) MinBackoff(n int) time.Duration {
+	d := min(float64(s.BackoffBase)*math.Pow(s.BackoffFactor, float64(n)), float64(s.BackoffCap))
+	// The last nanosecond belongs to rounding.
+	return max(time.Duration(d*(1-s.BackoffJitter))-1, 0)
+}
+
+func class(t *frayv1.TaskSpec) string {
+	if len(t.GetResources()) == 0 && len(t.GetRequiredLabels()) == 0 && t.GetPriority() == 0 {
+		return t.GetFunction()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%q %d", t.GetFunction(), t.GetPriority())
+	for _, k := range slices.Sorted(maps.Keys(t.GetResources())) {
+		fmt.Fprintf(&b, " %q=%d", k, t.GetResources()[k])
+	}
+	for _, k := range slices.Sorted(maps.Keys(t.GetRequiredLabels())) {
+		fmt.Fprintf(&b, " %q:%q", k, t.GetRequiredLabels()[k])
+	}
+	return b.String()
+}
+
+// Capacity is what a worker said it has when it registered.
+type Capacity struct {
+	Slots     int              `json:"slots"`
+	Resources map[string]int64 `json:"resources,omitempty"`
+}
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// DigestValue stands for an encoded value. It is never 0.
+func DigestValue(encoding string, data []byte) uint64 {
+	return digest("value", encoding, string(data))
+}
+
+func digestError(e *frayv1.TaskError) uint64 {
+	if e == nil {
+		return digest("no error")
+	}
+	return digest("error", e.GetMessage(), e.GetType(), e.GetSentinel())
+}
+
+// digestResult stands for how a task ended, if that was shown.
+func digestResult(r *frayv1.TaskResult) uint64 {
+	switch {
+	case r.GetValueOmitted() || !terminal(r.GetTask().GetStatus()):
+		return 0
+	case r.GetTask().GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED:
+		return DigestValue(r.GetValue().GetEncoding(), r.GetValue().GetData())
+	default:
+		return digestError(r.GetError())
+	}
+}
+
+func digest(parts ...string) uint64 {
+	h := fnv.New64a()
+	for _, p := range parts {
+		_, _ = h.Write([]byte(p)) // A hash takes everything.
+		_, _ = h.Write([]byte{0xff})
+	}
+	return max(h.Sum64(), 1)
+}
