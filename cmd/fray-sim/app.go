@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// exitError is an error that knows the exit code.
+type exitError struct {
+	code int
+	err  error // nil: all has been said
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func invalid(format string, args ...any) error {
+	return &exitError{exitInvalid, fmt.Errorf(format, args...)}
+}
+
+// run executes the command line args, and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.newRoot()
+	root.SetArgs(args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitPass
+	}
+	code := exitHarness
+	var known *exitError
+	if errors.As(err, &known) {
+		code = known.code
+		if known.err == nil {
+			return code
+		}
+	}
+	fmt.Fprintf(a.stderr, "fray-sim: %s\n", strings.TrimRight(err.Error(), "\n"))
+	return code
+}
+
+func (a *app) newRoot() *cobra.Command {
+	var o runOptions
+	root := &cobra.Command{
+		Use:   "fray-sim --scenario FILE|NAME",
+		Short: "Run a Fray cluster under faults, in deterministic virtual time",
+		Long: `fray-sim runs a scenario: an unmodified controller, its workers and its clients on simulated hosts and links, under the
+faults that the scenario names, thousands of times faster than the clock. Oracles watch what clients and workers see.
+The same seed gives the same run, to the byte.
+
+Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario or command line,
+5 harness error.`,
+		Example: `  fray-sim --scenario worker-crash
+  fray-sim --scenario worker-crash --seeds 1..500
+  fray-sim --scenario mine.yaml --seed 7 --verify --trace run.jsonl`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return invalid("unexpected argument %q: a scenario is named with --scenario", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runScenario(cmd.Context(), &o) },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitInvalid, err} })
+	flags := root.Flags()
+	flags.StringVar(&o.scenario, "scenario", "", "the `file` of a scenario, or the name of one of the library")
+	flags.StringVar(&o.seed, "seed", "", "run with this `number` (default: the first of the scenario's seeds)")
+	flags.StringVar(&o.seeds, "seeds", "", "sweep a `range` of seeds such as 1..500, over all CPUs")
+	flags.BoolVar(&o.verify, "verify", false, "run again with other GOMAXPROCS, and compare the traces")
+	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
+	flags.StringVar(&o.format, "format", "text", "how the result is written: text or json")
+	root.AddCommand(a.newList(), a.newExplain(), a.newValidate(), a.newSchema(), a.newDiff())
+	return root
+}
+
+// load returns the scenario that a user names: a file if there is one, else one of the library.
+func load(name string) (*scenario.Scenario, error) {
+	if name == "" {
+		return nil, invalid("which scenario? pass --scenario FILE or NAME; fray-sim list has the names")
+	}
+	if _, err := os.Stat(name); err == nil {
+		s, err := scenario.ParseFile(name)
+		return s, asInvalid(err)
+	}
+	s, err := scenario.Load(name)
+	if errors.Is(err, scenario.ErrUnknown) {
+		return nil, invalid("%w; and there is no such file", err)
+	}
+	return s, asInvalid(err)
+}
+
+func asInvalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitInvalid, err}
+}

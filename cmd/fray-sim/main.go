@@ -1,0 +1,39 @@
+// Command fray-sim runs scenarios: a whole Fray cluster under faults, in deterministic virtual time.
+//
+//	fray-sim --scenario worker-crash              run one, with its first seed
+//	fray-sim --scenario worker-crash --seeds 1..500
+//	fray-sim list                                 the library
+//
+// A seed replays byte for byte. Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario
+// or command line, 5 harness error.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes besides those of a scenario's result.
+const (
+	exitPass    = 0
+	exitInvalid = 4
+	exitHarness = 5
+)
+
+func main() { os.Exit(runProcess()) }
+
+func runProcess() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, executable: os.Executable}
+	return a.run(ctx, os.Args[1:])
+}
+
+// app is one run of the command.
+type app struct {
+	stdout, stderr io.Writer
+	executable     func() (string, error)
+}

@@ -1,0 +1,43 @@
+package main_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The command does what its scripts say. It is built for that: a test has its own ways with bubbles.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	args := []string{"build", "-o", filepath.Join(bin, "fray-sim")}
+	coverage := os.Getenv("FRAY_COVERDIR")
+	if coverage != "" {
+		args = append(args, "-cover", "-covermode=atomic", "-coverpkg=github.com/frayrpc/fray/...")
+	}
+	build := exec.CommandContext(t.Context(), "go", append(args, ".")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("GOCOVERDIR", coverage)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// exits CODE COMMAND... demands an exit code.
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				const check = `want=$1; shift; "$@"; got=$?; test "$got" = "$want" || { echo "exited with $got, want $want" >&2; exit 1; }`
+				ts.Check(ts.Exec("sh", append([]string{"-c", check, "sh"}, args...)...))
+			},
+		},
+	})
+}

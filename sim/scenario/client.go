@@ -1,0 +1,214 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/check"
+)
+
+const controllerURL = "http://" + ControllerHost
+
+// client is the software of a client: it submits its tasks, cancels some, and ends when all have ended.
+func (e *engine) client(g *ClientGroup) sim.Software {
+	return func(ctx context.Context, h *sim.Host) (err error) {
+		jc, err := fray.NewJobContext(ctx, fray.KindFray,
+			fray.WithControllerAddress(controllerURL), fray.WithHTTPClient(h.Client()), fray.WithJobID(h.Name()),
+			fray.WithRand(h.Rand("job")), fray.WithClientOptions(e.observed(h)))
+		if err != nil {
+			return fmt.Errorf("open job: %w", err)
+		}
+		defer func() {
+			if closeErr := jc.Close(); err == nil && closeErr != nil {
+				err = fmt.Errorf("close job: %w", closeErr)
+			}
+		}()
+		c := &submitter{engine: e, group: g, name: h.Name(), random: h.Rand("workload")}
+		defer c.ends.Wait()
+		c.run(fray.NewContext(ctx, jc))
+		return nil
+	}
+}
+
+// observed has a host's calls recorded, and faults of its own side injected.
+func (e *engine) observed(h *sim.Host) connect.ClientOption {
+	return connect.WithInterceptors(e.recorder(h).ClientInterceptor(), e.injector.Interceptor(h.Name()))
+}
+
+// recorder returns a recorder for a new incarnation of a host.
+func (e *engine) recorder(h *sim.Host) *check.Recorder {
+	r := check.NewRecorder(e.history, h.Name())
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.recorders[h.Name()] = r
+	return r
+}
+
+// A submitter is the workload of one client.
+type submitter struct {
+	*engine
+
+	group  *ClientGroup
+	name   string
+	random *rand.Rand
+	// Kinds of the tasks to come, see next.
+	deck []*TaskKind
+	ends sync.WaitGroup
+}
+
+func (c *submitter) run(ctx context.Context) {
+	a := &c.group.Arrival
+	due := time.Duration(a.Start) + time.Duration(c.random.Int64N(int64(jitter)))
+	for number := 0; number < c.group.Tasks; {
+		if wait := due - c.sim.Elapsed(); wait > 0 && pass(ctx, wait) != nil {
+			return // The run is over.
+		}
+		batch := make([]*TaskKind, min(a.Batch, c.group.Tasks-number))
+		for i := range batch {
+			batch[i] = c.next()
+		}
+		for len(batch) > 0 { // Each call has tasks of one kind.
+			kind, n := batch[0], 0
+			var rest []*TaskKind
+			for _, k := range batch {
+				if k == kind {
+					n++
+				} else {
+					rest = append(rest, k)
+				}
+			}
+			c.submit(ctx, kind, number, n)
+			number, batch = number+n, rest
+		}
+		if mean := a.Rate.Interval() * time.Duration(a.Batch); mean > 0 {
+			step := mean
+			if a.Pattern == "random" {
+				step = time.Duration(c.random.ExpFloat64() * float64(mean))
+			}
+			due += step
+		}
+	}
+}
+
+// next returns the kind of the next task: from a shuffled deck in which each kind is as often as it weighs.
+func (c *submitter) next() *TaskKind {
+	if len(c.deck) == 0 {
+		for i := range c.Workload.Mix {
+			k := &c.Workload.Mix[i]
+			if c.submits(k.Name) {
+				for range k.Weight {
+					c.deck = append(c.deck, k)
+				}
+			}
+		}
+		c.random.Shuffle(len(c.deck), func(i, j int) { c.deck[i], c.deck[j] = c.deck[j], c.deck[i] })
+	}
+	k := c.deck[0]
+	c.deck = c.deck[1:]
+	return k
+}
+
+func (c *submitter) submits(kind string) bool {
+	for _, name := range c.group.Kinds {
+		if name == kind {
+			return true
+		}
+	}
+	return len(c.group.Kinds) == 0
+}
+
+// submit submits some tasks of one kind in one call, and has their ends noted.
+func (c *submitter) submit(ctx context.Context, k *TaskKind, number, n int) {
+	begun := c.sim.Elapsed()
+	options := append(k.options(), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, number)))
+	inputs := k.inputs(n, c.random)
+	var futures []*fray.Future[[]byte]
+	if n == 1 {
+		f, err := k.task().Run(ctx, inputs[0], options...)
+		if err != nil {
+			if ctx.Err() == nil {
+				c.tally.submitted(k.Name, false)
+			}
+			return
+		}
+		futures = append(futures, f)
+	} else {
+		var err error
+		if futures, err = k.task().RunAll(ctx, inputs, options...); err != nil && ctx.Err() != nil {
+			return
+		}
+	}
+	for _, f := range futures {
+		cancelAfter := time.Duration(-1)
+		if k.Cancel != nil && c.random.Float64() < float64(k.Cancel.Probability) {
+			cancelAfter = k.Cancel.After.draw(c.random) + 1 + time.Duration(c.random.Int64N(int64(jitter)))
+		}
+		var refused *fray.TaskError
+		select {
+		case <-f.Done():
+			// Refused, or already at its end.
+			if _, err := f.Get(ctx); err != nil && !errors.As(err, &refused) {
+				c.tally.submitted(k.Name, false)
+				continue
+			}
+		default:
+		}
+		c.tally.submitted(k.Name, true)
+		c.ends.Go(func() { c.await(ctx, k, f, begun) })
+		if cancelAfter >= 0 {
+			c.ends.Go(func() {
+				if pass(ctx, cancelAfter) == nil {
+					_ = f.Cancel(ctx) // Whatever it says, the task ends somehow.
+				}
+			})
+		}
+	}
+}
+
+// await waits for a task's end and notes it.
+func (c *submitter) await(ctx context.Context, k *TaskKind, f *fray.Future[[]byte], begun time.Duration) {
+	_, err := f.Get(ctx)
+	var failure *fray.TaskError
+	switch {
+	case err == nil:
+		c.ended(k, f, begun, func(t *TaskFacts, _ *FailureFacts) { t.Completed++ })
+	case !errors.As(err, &failure):
+		// The run is over.
+	case failure.Reason == fray.ReasonCancelled:
+		c.ended(k, f, begun, func(t *TaskFacts, _ *FailureFacts) { t.Cancelled++ })
+	case failure.Reason == fray.ReasonTaskLost:
+		c.ended(k, f, begun, func(t *TaskFacts, _ *FailureFacts) { t.Lost++ })
+	default:
+		c.ended(k, f, begun, func(t *TaskFacts, reasons *FailureFacts) {
+			t.Failed++
+			reasons.count(failure.Reason)
+		})
+	}
+}
+
+func (c *submitter) ended(k *TaskKind, f *fray.Future[[]byte], begun time.Duration, how func(*TaskFacts, *FailureFacts)) {
+	c.tally.ended(k.Name, f.ID(), c.sim.Elapsed()-begun, how)
+}
+
+func (f *FailureFacts) count(reason fray.Reason) {
+	switch reason {
+	case fray.ReasonTimeout:
+		f.Timeout++
+	case fray.ReasonWorkerLost:
+		f.WorkerLost++
+	case fray.ReasonSchedulingTimeout:
+		f.SchedulingTimeout++
+	case fray.ReasonUndecodable:
+		f.Undecodable++
+	default:
+		f.Application++
+	}
+}

@@ -1,0 +1,139 @@
+package scenario
+
+import "time"
+
+// conditions are the expectations of a run that are expressions.
+type conditions struct {
+	eventually []*eventual
+	sometimes  []*occasional
+	finally    []*Condition
+	// The first expectation that did not come true in time; what could not be evaluated.
+	late    *eventual
+	evalErr error
+
+	// The facts that were judged last, and when.
+	judged uint64
+	// When the clients had submitted everything; 0: not yet.
+	submitted time.Duration
+}
+
+type eventual struct {
+	*Eventually
+
+	condition *Condition
+	within    time.Duration
+	met       bool
+	// When it was, counted from the heal or the last submission.
+	took time.Duration
+}
+
+type occasional struct {
+	*Expression
+
+	condition *Condition
+	met       bool
+}
+
+// byDefault is what is expected where a scenario says nothing.
+var byDefault = Eventually{That: "tasks.open == 0 && tasks.unsent == 0", Within: Duration(time.Minute), Because: "every task must end"}
+
+func newConditions(x *Expect) (conditions, error) {
+	var c conditions
+	list := []*Eventually{&byDefault}
+	if len(x.Eventually) > 0 {
+		list = list[:0]
+		for i := range x.Eventually {
+			list = append(list, &x.Eventually[i])
+		}
+	}
+	for _, v := range list {
+		compiled, err := Compile(v.That)
+		if err != nil {
+			return c, err
+		}
+		c.eventually = append(c.eventually, &eventual{Eventually: v, condition: compiled, within: time.Duration(v.Within)})
+	}
+	for i := range x.Sometimes {
+		compiled, err := Compile(x.Sometimes[i].That)
+		if err != nil {
+			return c, err
+		}
+		c.sometimes = append(c.sometimes, &occasional{Expression: &x.Sometimes[i], condition: compiled})
+	}
+	for _, v := range x.Finally {
+		compiled, err := Compile(v.That)
+		if err != nil {
+			return c, err
+		}
+		c.finally = append(c.finally, compiled)
+	}
+	return c, nil
+}
+
+// judgeConditions looks at the facts and says whether the run is over: everything that is expected eventually is true, something
+// is late, or an expression failed.
+func (e *engine) judgeConditions() bool {
+	now := e.sim.Elapsed()
+	changed := e.tally.changed()
+	counts := e.healed && e.submitted > 0
+	if changed == e.judged && (!counts || !e.overdue(now)) && now < time.Duration(e.Run.MaxVirtualTime) {
+		return false
+	}
+	e.judged = changed
+	facts := e.tally.snapshot()
+	if facts.Tasks.Unsent == 0 && e.submitted == 0 {
+		e.submitted = now
+	}
+	for _, s := range e.sometimes {
+		if !s.met {
+			s.met = e.holds(s.condition, &facts)
+		}
+	}
+	if e.healed && e.submitted > 0 {
+		open := 0
+		for _, v := range e.eventually {
+			if !v.met && e.holds(v.condition, &facts) {
+				v.met, v.took = true, now-max(e.submitted, facts.Times.Healed)
+			}
+			switch {
+			case v.met:
+			case now > max(e.submitted, facts.Times.Healed)+v.within:
+				e.late = v
+			default:
+				open++
+			}
+		}
+		if e.late != nil || open == 0 {
+			return true
+		}
+	}
+	if now >= time.Duration(e.Run.MaxVirtualTime) {
+		for _, v := range e.eventually {
+			if !v.met {
+				e.late = v
+			}
+		}
+		return true
+	}
+	return e.evalErr != nil
+}
+
+// overdue says whether something that is expected should have come true.
+func (e *engine) overdue(now time.Duration) bool {
+	healed := e.HealAt()
+	for _, v := range e.eventually {
+		if !v.met && now > max(e.submitted, healed)+v.within {
+			return true
+		}
+	}
+	return false
+}
+
+// holds evaluates a condition, and keeps the first error.
+func (e *engine) holds(c *Condition, facts *Facts) bool {
+	held, err := c.Holds(facts)
+	if err != nil && e.evalErr == nil {
+		e.evalErr = err
+	}
+	return held
+}

@@ -1,0 +1,191 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/sim"
+)
+
+const (
+	// jitter is what times are lengthened by at random, so that no two timers of a host end at the same instant.
+	jitter = 20 * time.Microsecond
+	// poisonDown is how long a worker is gone that a task took down.
+	poisonDown = time.Second
+)
+
+var (
+	errFailed    = errors.New("the scenario says that this attempt fails")
+	errBlackHole = errors.New("the scenario says that everything fails on this worker")
+)
+
+// functions returns what a worker executes.
+func (e *engine) functions(h *sim.Host, g *WorkerGroup) []fray.Function {
+	var all []fray.Function
+	for i := range e.Workload.Mix {
+		k := &e.Workload.Mix[i]
+		x := &executor{engine: e, kind: k, group: g, host: h}
+		switch k.Undecodable {
+		case "input":
+			// Its input is not JSON.
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ struct{}) ([]byte, error) { return x.run(ctx) }))
+		case "result":
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ []byte) (any, error) {
+				_, err := x.run(ctx)
+				return make(chan int), err // Which has no encoding.
+			}))
+		default:
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ []byte) ([]byte, error) { return x.run(ctx) }))
+		}
+	}
+	return all
+}
+
+// An executor is a kind's function on one worker.
+type executor struct {
+	*engine
+
+	kind  *TaskKind
+	group *WorkerGroup
+	host  *sim.Host
+}
+
+// run is one attempt. All that is left to chance depends on the seed, the task and the number of the attempt alone.
+func (x *executor) run(ctx context.Context) ([]byte, error) {
+	info, _ := fray.InTask(ctx)
+	random := x.random("attempt/"+info.TaskID, uint64(info.Attempt)) //nolint:gosec // It counts from 1.
+	k := x.kind
+	hole := random.Float64() < float64(x.group.FailureProbability)
+	fails := random.Float64() < float64(k.FailureProbability) || info.Attempt <= k.FailFirst
+	work := k.Work.draw(random)
+	result := make([]byte, k.ResultSize)
+	for i := range result {
+		result[i] = byte(random.Uint32())
+	}
+	switch {
+	case hole:
+		if err := x.pass(ctx, 0, random); err != nil {
+			return nil, err
+		}
+		return nil, errBlackHole
+	case k.CrashesWorker:
+		if err := x.pass(ctx, 0, random); err != nil {
+			return nil, err
+		}
+		x.host.Do(func() { x.restart(x.host.Name(), poisonDown) })
+		x.host.Fence()
+	}
+	if err := x.children(ctx, info, random); err != nil {
+		return nil, err
+	}
+	if err := x.pass(ctx, work, random); err != nil {
+		return nil, err
+	}
+	if fails {
+		return nil, errFailed
+	}
+	return result, nil
+}
+
+// pass lets time pass, or returns the context's error once that is done.
+func (x *executor) pass(ctx context.Context, d time.Duration, random *rand.Rand) error {
+	d += 1 + time.Duration(random.Int64N(int64(jitter)))
+	if x.kind.IgnoresStop {
+		time.Sleep(d)
+		return nil
+	}
+	return pass(ctx, d)
+}
+
+func pass(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// children runs the attempt's children and waits for them.
+func (x *executor) children(ctx context.Context, info fray.TaskInfo, random *rand.Rand) error {
+	if x.kind.Children == 0 {
+		return nil
+	}
+	child := x.kindOf(x.kind.ChildKind)
+	futures, err := child.task().RunAll(ctx, child.inputs(x.kind.Children, random),
+		append(child.options(), fray.WithTaskID(fmt.Sprintf("%s.%d", info.TaskID, info.Attempt)))...)
+	if err != nil {
+		return fmt.Errorf("run children: %w", err)
+	}
+	for _, f := range futures {
+		if _, err := f.Get(ctx); err != nil {
+			return fmt.Errorf("wait for child: %w", err)
+		}
+	}
+	return nil
+}
+
+// random returns a source of randomness that depends on the seed, a purpose and a number alone.
+func (e *engine) random(purpose string, number uint64) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(purpose)) // A hash takes everything.
+	return rand.New(rand.NewPCG(e.seed^h.Sum64(), number*0x9e3779b97f4a7c15^h.Sum64()>>1))
+}
+
+// draw returns a time of the span.
+func (s *Span) draw(random *rand.Rand) time.Duration {
+	return time.Duration(s.Min) + time.Duration(random.Int64N(int64(s.Max-s.Min)+1))
+}
+
+// kindOf returns the kind of a name, which there is.
+func (s *Scenario) kindOf(name string) *TaskKind {
+	for i := range s.Workload.Mix {
+		if s.Workload.Mix[i].Name == name {
+			return &s.Workload.Mix[i]
+		}
+	}
+	return nil
+}
+
+var errElsewhere = errors.New("this function runs on workers only")
+
+// task returns the kind as those who submit it know it.
+func (k *TaskKind) task() *fray.Task[[]byte, []byte] {
+	return fray.Define(k.Name, func(context.Context, []byte) ([]byte, error) { return nil, errElsewhere })
+}
+
+func (k *TaskKind) inputs(n int, random *rand.Rand) [][]byte {
+	inputs := make([][]byte, n)
+	for i := range inputs {
+		inputs[i] = make([]byte, k.PayloadSize)
+		for j := range inputs[i] {
+			inputs[i][j] = byte(random.Uint32())
+		}
+	}
+	return inputs
+}
+
+// options returns what a submission of the kind asks for.
+func (k *TaskKind) options() []fray.CallOption {
+	options := []fray.CallOption{
+		fray.WithRetries(k.Retries), fray.WithMaxWorkerLosses(k.MaxWorkerLosses), fray.WithPriority(k.Priority),
+		fray.WithExecutionTimeout(time.Duration(k.ExecutionTimeout)), fray.WithSchedulingTimeout(time.Duration(k.SchedulingTimeout)),
+	}
+	if b := k.Backoff; b != nil {
+		options = append(options, fray.WithBackoff(time.Duration(b.Base), b.Factor, time.Duration(b.Cap)))
+	}
+	if len(k.Resources) > 0 {
+		options = append(options, fray.WithResources(k.Resources))
+	}
+	if len(k.Labels) > 0 {
+		options = append(options, fray.WithLabels(k.Labels))
+	}
+	return options
+}

@@ -1,0 +1,82 @@
+package scenario
+
+import (
+	"encoding"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// A scalar is a type that is written as one word of text.
+type scalar interface {
+	encoding.TextUnmarshaler
+	schema() map[string]any
+}
+
+// A field is a key of a section: a field of a struct, as its tags describe it.
+type field struct {
+	index    int
+	key      string
+	doc      string
+	required bool
+	// What an absent key means, and what one might look like, as YAML; empty: nothing is said.
+	initial, example string
+	// The values that there are; empty: any.
+	enum    []string
+	pattern *regexp.Regexp
+	// Bounds of a number, and the least number of items of a list.
+	min, max *float64
+	minItems int
+}
+
+var fieldCache sync.Map // reflect.Type to []field
+
+// fieldsOf returns the fields of a struct type that are keys of the file, in their order.
+func fieldsOf(t reflect.Type) []field {
+	if known, ok := fieldCache.Load(t); ok {
+		return known.([]field) //nolint:errcheck,forcetypeassert // Nothing else is stored.
+	}
+	var fields []field
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		key, ok := tag.Lookup("yaml")
+		if !ok {
+			continue
+		}
+		f := field{
+			index: i, key: key, doc: tag.Get("doc"), required: tag.Get("required") == "true",
+			initial: tag.Get("default"), example: tag.Get("example"),
+			min: bound(tag.Get("min")), max: bound(tag.Get("max")),
+		}
+		if enum := tag.Get("enum"); enum != "" {
+			f.enum = strings.Split(enum, ",")
+		}
+		if pattern := tag.Get("pattern"); pattern != "" {
+			f.pattern = regexp.MustCompile(pattern)
+		}
+		if n := bound(tag.Get("minItems")); n != nil {
+			f.minItems = int(*n)
+		}
+		fields = append(fields, f)
+	}
+	fieldCache.Store(t, fields)
+	return fields
+}
+
+func bound(tag string) *float64 {
+	if tag == "" {
+		return nil
+	}
+	n, err := strconv.ParseFloat(tag, 64)
+	if err != nil {
+		panic("scenario: bound in a struct tag: " + err.Error())
+	}
+	return &n
+}
+
+// isSection says whether a type is a mapping with keys of its own.
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[scalar]())
+}

@@ -1,0 +1,69 @@
+package scenario
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ControllerHost is the name of the controller's host.
+const ControllerHost = "controller"
+
+func hostNames(group string, count int) []string {
+	names := make([]string, count)
+	for i := range names {
+		names[i] = group + "-" + strconv.Itoa(i+1)
+	}
+	return names
+}
+
+// A Host is one of a scenario's topology or workload.
+type Host struct {
+	Name, Role string
+	// Group is the name of its group; that of the controller is its own.
+	Group string
+}
+
+// Hosts returns all hosts: the controller, then workers, then clients, each in the order of the file.
+func (s *Scenario) Hosts() []Host {
+	hosts := []Host{{ControllerHost, RoleController, ControllerHost}}
+	for _, g := range s.Topology.Workers {
+		for _, name := range g.WorkerHosts() {
+			hosts = append(hosts, Host{name, RoleWorker, g.Name})
+		}
+	}
+	for _, g := range s.Workload.Clients {
+		for _, name := range g.ClientHosts() {
+			hosts = append(hosts, Host{name, RoleClient, g.Name})
+		}
+	}
+	return hosts
+}
+
+// Target returns the target of a name, or nil.
+func (s *Scenario) Target(name string) *Target {
+	for i := range s.Targets {
+		if s.Targets[i].Name == name {
+			return &s.Targets[i]
+		}
+	}
+	return nil
+}
+
+// Candidates returns the hosts that a target may be.
+func (s *Scenario) Candidates(t *Target) []Host {
+	return slices.DeleteFunc(s.Hosts(), func(h Host) bool {
+		return h.Role != t.Role || t.Group != "" && h.Group != t.Group
+	})
+}
+
+// Resolve returns the hosts that a name stands for: those of a group or a pattern, the host of the name, or those of a target,
+// as the function chooses them. It returns none if the name stands for nothing.
+func (s *Scenario) Resolve(name string, choose func(*Target) []Host) []Host {
+	if t := s.Target(name); t != nil {
+		return choose(t)
+	}
+	return slices.DeleteFunc(s.Hosts(), func(h Host) bool {
+		return h.Name != name && h.Group != name && (!strings.Contains(name, "*") || !matchGlob(name, h.Name))
+	})
+}

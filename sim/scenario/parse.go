@@ -1,0 +1,59 @@
+package scenario
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+)
+
+// Parse reads a scenario. The name of the file is for messages only. All that is wrong is reported at once, as an
+// [*InvalidError]; but what refers to something else is checked only where the structure is right.
+func Parse(file string, text []byte) (*Scenario, error) {
+	src := newSource(file, text)
+	if body := src.parseYAML(text); body != nil {
+		s := &Scenario{source: src}
+		d := &decoder{src}
+		d.decode(body, reflect.ValueOf(s).Elem(), "", &field{})
+		v := validator{Scenario: s, source: src}
+		if len(src.problems) == 0 {
+			d.defaultKind(&s.Workload)
+			v.validate()
+		} else {
+			v.checkAlone()
+		}
+		if len(src.problems) == 0 {
+			return s, nil
+		}
+	}
+	return nil, src.err()
+}
+
+// ParseFile reads a scenario from a file.
+func ParseFile(path string) (*Scenario, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read scenario: %w", err)
+	}
+	if info.Size() > MaxFileBytes {
+		return nil, &InvalidError{Problems: []Problem{{
+			File: path, Line: 1, Column: 1, Message: fmt.Sprintf("the file has %d bytes, more than %d", info.Size(), MaxFileBytes), Suggestion: "split it",
+		}}}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read scenario: %w", err)
+	}
+	return Parse(path, text)
+}
+
+// defaultKind gives a workload that names no kinds of tasks one.
+func (d *decoder) defaultKind(w *Workload) {
+	if len(w.Mix) > 0 {
+		return
+	}
+	w.Mix = make([]TaskKind, 1)
+	for _, f := range fieldsOf(reflect.TypeFor[TaskKind]()) {
+		d.setDefault(reflect.ValueOf(&w.Mix[0]).Elem().Field(f.index), f)
+	}
+	w.Mix[0].Name = DefaultKind
+}

@@ -1,0 +1,214 @@
+package scenario_test
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// docs/scenarios.md has, between the comments that name them, a table of each section's keys, of the variables of
+// expressions, of the invariants and of the library. They are made from what they describe.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	const path = "../../docs/scenarios.md"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := referenceTables(t)
+	seen := map[string]bool{}
+	markers := regexp.MustCompile(`(?s)<!-- table (\w+) -->\n.*?<!-- end -->\n`)
+	filled := markers.ReplaceAllStringFunc(string(text), func(block string) string {
+		name := markers.FindStringSubmatch(block)[1]
+		seen[name] = true
+		if tables[name] == "" {
+			t.Errorf("%s has a table of %s, which there is not", path, name)
+		}
+		return fmt.Sprintf("<!-- table %s -->\n%s<!-- end -->\n", name, tables[name])
+	})
+	for name := range tables {
+		if !seen[name] {
+			t.Errorf("%s has no table of %s", path, name)
+		}
+	}
+	golden(t, path, filled)
+}
+
+func referenceTables(t *testing.T) map[string]string {
+	t.Helper()
+	tables := map[string]string{"library": libraryTable(t)}
+	var section func(reflect.Type)
+	section = func(typ reflect.Type) {
+		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+			typ = typ.Elem()
+		}
+		if !isSection(typ) || tables[typ.Name()] != "" {
+			return
+		}
+		if typ.NumField() == 0 {
+			return // {}: there is nothing to tell.
+		}
+		tables[typ.Name()] = keyTable(typ)
+		for i := range typ.NumField() {
+			if _, ok := typ.Field(i).Tag.Lookup("yaml"); ok {
+				section(typ.Field(i).Type)
+			}
+		}
+	}
+	section(reflect.TypeFor[scenario.Scenario]())
+	var variables strings.Builder
+	variables.WriteString("| variable | type | is |\n|---|---|---|\n")
+	facts := reflect.TypeFor[scenario.Facts]()
+	for i := range facts.NumField() {
+		f := facts.Field(i)
+		name, typ := f.Tag.Get("cel"), f.Type
+		row(&variables, "`"+name+"`", celKind(typ), f.Tag.Get("doc"))
+		if typ.Kind() == reflect.Struct {
+			for j := range typ.NumField() {
+				row(&variables, "`"+name+"."+typ.Field(j).Tag.Get("cel")+"`", celKind(typ.Field(j).Type), typ.Field(j).Tag.Get("doc"))
+			}
+		}
+	}
+	tables["variables"] = variables.String()
+	var invariants strings.Builder
+	invariants.WriteString("| invariant | holds the system to |\n|---|---|\n")
+	for _, i := range scenario.Invariants() {
+		row(&invariants, "`"+i.Name+"`", i.Claim)
+	}
+	tables["invariants"] = invariants.String()
+	return tables
+}
+
+func row(b *strings.Builder, cells ...string) {
+	b.WriteString("|")
+	for _, cell := range cells {
+		cell = strings.ReplaceAll(strings.TrimSpace(cell), "|", `\|`)
+		if cell == "" {
+			b.WriteString(" |")
+			continue
+		}
+		b.WriteString(" " + cell + " |")
+	}
+	b.WriteString("\n")
+}
+
+func keyTable(typ reflect.Type) string {
+	var b strings.Builder
+	b.WriteString("| key | type | default | example | meaning |\n|---|---|---|---|---|\n")
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		key, ok := f.Tag.Lookup("yaml")
+		if !ok {
+			continue
+		}
+		initial := "`" + f.Tag.Get("default") + "`"
+		switch {
+		case f.Tag.Get("required") == "true":
+			initial = "required"
+		case initial == "``":
+			initial = ""
+		}
+		example := f.Tag.Get("example")
+		if example != "" {
+			example = "`" + example + "`"
+		}
+		row(&b, "`"+key+"`", kindName(f.Type, f.Tag), initial, example, f.Tag.Get("doc"))
+	}
+	return b.String()
+}
+
+func isSection(typ reflect.Type) bool {
+	return typ.Kind() == reflect.Struct && scalarName(typ) == ""
+}
+
+// scalarName is what the reference calls a type that is written as one word.
+func scalarName(typ reflect.Type) string {
+	switch typ {
+	case reflect.TypeFor[scenario.Duration]():
+		return "duration"
+	case reflect.TypeFor[scenario.Probability]():
+		return "probability"
+	case reflect.TypeFor[scenario.Rate]():
+		return "rate"
+	case reflect.TypeFor[scenario.Bytes]():
+		return "size"
+	case reflect.TypeFor[scenario.Throughput]():
+		return "throughput"
+	case reflect.TypeFor[scenario.Seeds]():
+		return "seeds"
+	case reflect.TypeFor[scenario.Pick]():
+		return "`one`, `all` or a number"
+	case reflect.TypeFor[scenario.Names]():
+		return "name or names"
+	}
+	return ""
+}
+
+func kindName(typ reflect.Type, tag reflect.StructTag) string {
+	if name := scalarName(typ); name != "" {
+		return name
+	}
+	limits := ""
+	switch low, high := tag.Get("min"), tag.Get("max"); {
+	case low != "" && high != "":
+		limits = fmt.Sprintf(", %s to %s", low, high)
+	case low != "":
+		limits = ", from " + low
+	}
+	switch typ.Kind() {
+	case reflect.Pointer:
+		return kindName(typ.Elem(), tag)
+	case reflect.Slice:
+		return "list of " + kindName(typ.Elem(), tag)
+	case reflect.Map:
+		return "names with " + kindName(typ.Elem(), "") + "s"
+	case reflect.Struct:
+		if typ.NumField() == 0 {
+			return "`{}`"
+		}
+		return fmt.Sprintf("[%s](#%s)", typ.Name(), strings.ToLower(typ.Name()))
+	case reflect.String:
+		if enum := tag.Get("enum"); enum != "" {
+			return "`" + strings.ReplaceAll(enum, ",", "`, `") + "`"
+		}
+		return "text"
+	case reflect.Bool:
+		return "`true`, `false`"
+	case reflect.Float64:
+		return "number" + limits
+	}
+	return "whole number" + limits
+}
+
+func celKind(typ reflect.Type) string {
+	switch {
+	case typ.String() == "time.Duration":
+		return "duration"
+	case typ.Kind() == reflect.Map && typ.Elem().Kind() == reflect.Struct:
+		return "map of sections"
+	case typ.Kind() == reflect.Map:
+		return "map of int"
+	case typ.Kind() == reflect.Struct:
+		return "section"
+	}
+	return "int"
+}
+
+func libraryTable(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("| scenario | shows |\n|---|---|\n")
+	for _, name := range scenario.List() {
+		s, err := scenario.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row(&b, fmt.Sprintf("[%s](../sim/scenario/library/%s.yaml)", name, name), s.Metadata.Summary)
+	}
+	return b.String()
+}

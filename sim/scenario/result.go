@@ -1,0 +1,225 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/check"
+)
+
+// A Result is what came of one run.
+type Result struct {
+	Scenario string `json:"scenario"`
+	Summary  string `json:"summary"`
+	Seed     uint64 `json:"seed"`
+	// Verdict is one of the Verdict constants: pass if the run ended as the scenario expects.
+	Verdict string `json:"verdict"`
+	// Broken names the invariant or expectation that does not hold, and Text says how; empty if all do.
+	Broken string `json:"broken,omitempty"`
+	Text   string `json:"text,omitempty"`
+	// Expected is set when the run broke what the scenario expects it to break.
+	Expected bool `json:"expected,omitempty"`
+	// Verified: the run was repeated, and the traces compared.
+	Verified bool `json:"verified,omitempty"`
+
+	Virtual time.Duration `json:"virtual_ns"`
+	Wall    time.Duration `json:"wall_ns"`
+	// Hash stands for the whole trace.
+	Hash  uint64    `json:"hash"`
+	Stats sim.Stats `json:"stats"`
+
+	Facts      Facts             `json:"facts"`
+	Faults     []FaultCount      `json:"faults"`
+	Oracles    []check.Count     `json:"oracles"`
+	Eventually []Met             `json:"eventually"`
+	Violations []check.Violation `json:"violations,omitempty"`
+	// Last are the events that led to the end of a run that failed, in order.
+	Last []check.Event `json:"last,omitempty"`
+}
+
+// A FaultCount is how often a fault acted.
+type FaultCount struct {
+	ID     string `json:"id"`
+	Action string `json:"action"`
+	// Matched counts the messages that met the fault's conditions, chance and numbers apart; 0 for actions on hosts.
+	Matched uint64 `json:"matched,omitempty"`
+	Fired   int    `json:"fired"`
+}
+
+// Met is something that was to become true.
+type Met struct {
+	That string `json:"that"`
+	Met  bool   `json:"met"`
+	// Took counts from the heal or the last submission.
+	Took time.Duration `json:"took_ns"`
+}
+
+// ExitCode returns that of fray-sim: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario,
+// 5 harness error.
+func (r *Result) ExitCode() int {
+	i := slices.Index([]string{VerdictPass, VerdictInvariant, VerdictLiveness, VerdictNondeterminism, VerdictInvalid}, r.Verdict)
+	if i < 0 {
+		return 5
+	}
+	return i
+}
+
+// maxLast is how many events a result keeps of the run's end.
+const maxLast = 40
+
+// What runs can break besides the oracles' claims.
+const (
+	brokenFaultsFired = "faults-fired"
+	brokenSometimes   = "sometimes"
+	brokenFinally     = "finally"
+	brokenEventually  = "eventually"
+	brokenPanic       = "no-panic"
+	brokenLiveness    = "liveness"
+	brokenLeak        = "no-leak"
+)
+
+// judge makes a result of a run that is over, given the error of its bubble.
+func (e *engine) judge(bubbleErr error) *Result {
+	var leak *sim.LeakError
+	if errors.As(e.closeErr, &leak) {
+		bubbleErr = nil // Which is why the bubble could not end.
+	}
+	if e.ended && e.runErr == nil && !e.stopped() {
+		e.oracles.Leaks(func() error {
+			if leak != nil {
+				return leak
+			}
+			return nil
+		})
+		e.history.Still(func() { e.oracles.Finish(e.elapsed) })
+	}
+	r := &Result{
+		Scenario: e.Metadata.Name, Summary: e.Metadata.Summary, Seed: e.seed, Verdict: VerdictPass,
+		Virtual: e.elapsed, Hash: e.hash, Stats: e.stats, Oracles: e.oracles.Counts(), Violations: e.broken(),
+	}
+	r.Facts = e.facts
+	for _, v := range e.eventually {
+		r.Eventually = append(r.Eventually, Met{v.That, v.met, v.took})
+	}
+	e.countFaults(r)
+	r.Verdict, r.Broken, r.Text = e.verdict(r, bubbleErr, leak)
+	e.compare(r)
+	if r.Verdict != VerdictPass {
+		r.Last = e.last
+	}
+	return r
+}
+
+// verdict says how the run ended, what it broke, and how.
+func (e *engine) verdict(r *Result, bubbleErr error, leak *sim.LeakError) (verdict, broken, text string) {
+	var panicked *sim.PanicError
+	if i := slices.IndexFunc(r.Violations, func(v check.Violation) bool { return !v.Undecided }); i >= 0 {
+		v := r.Violations[i]
+		if v.Oracle == brokenLiveness {
+			return VerdictLiveness, v.Oracle, v.String()
+		}
+		return VerdictInvariant, v.Oracle, v.String()
+	}
+	if len(r.Violations) > 0 {
+		return VerdictHarness, r.Violations[0].Oracle, "undecided: " + r.Violations[0].String()
+	}
+	switch {
+	case errors.As(e.runErr, &panicked):
+		return VerdictInvariant, brokenPanic, e.runErr.Error() + "\n" + string(panicked.Stack)
+	case errors.Is(e.runErr, sim.ErrDeadlock), errors.Is(e.runErr, sim.ErrMaxSteps), errors.Is(e.runErr, sim.ErrMaxTime):
+		return VerdictLiveness, brokenLiveness, e.runErr.Error()
+	case e.runErr != nil:
+		return VerdictHarness, "", e.runErr.Error()
+	case e.evalErr != nil:
+		return VerdictHarness, "", e.evalErr.Error()
+	case e.late != nil:
+		return VerdictLiveness, brokenEventually, fmt.Sprintf("not true within %v of heal and the last submission: %s%s", e.late.within, e.late.That, because(e.late.Because))
+	case e.auditErr != nil:
+		return VerdictLiveness, brokenLiveness, e.auditErr.Error()
+	case leak != nil && e.holdsTo(brokenLeak):
+		return VerdictInvariant, brokenLeak, leak.Error()
+	case bubbleErr != nil:
+		return VerdictHarness, "", bubbleErr.Error()
+	case e.closeErr != nil && leak == nil:
+		return VerdictHarness, "", e.closeErr.Error()
+	}
+	return e.unmet(r)
+}
+
+// unmet returns what is expected of the whole run and not true of it.
+func (e *engine) unmet(r *Result) (verdict, broken, text string) {
+	for i, c := range e.finally {
+		held, err := c.Holds(&r.Facts)
+		if err != nil {
+			return VerdictHarness, "", err.Error()
+		}
+		if !held {
+			return VerdictInvariant, brokenFinally, "not true in the end: " + c.String() + because(e.Expect.Finally[i].Because)
+		}
+	}
+	for _, f := range r.Faults {
+		if f.Fired == 0 && e.mustFire(f.ID) {
+			return VerdictInvariant, brokenFaultsFired, fmt.Sprintf("the run is vacuous: fault %s never acted (%d messages matched it)", f.ID, f.Matched)
+		}
+	}
+	for _, s := range e.sometimes {
+		if !s.met {
+			return VerdictInvariant, brokenSometimes, "the run is vacuous: never true: " + s.That + because(s.Because)
+		}
+	}
+	return VerdictPass, "", ""
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
+}
+
+// compare makes a pass of what the scenario expects to break, and the reverse.
+func (e *engine) compare(r *Result) {
+	want := e.Expect.Outcome
+	if want.Verdict == VerdictPass {
+		return
+	}
+	switch {
+	case r.Verdict == want.Verdict && (want.Invariant == "" || want.Invariant == r.Broken):
+		r.Verdict, r.Expected = VerdictPass, true
+	case r.Verdict == VerdictPass:
+		r.Verdict, r.Broken, r.Text = VerdictInvariant, "outcome", fmt.Sprintf("the run passed, and %s was expected", want.Verdict)
+	}
+}
+
+// broken returns the violations of the invariants that the scenario holds the system to.
+func (e *engine) broken() []check.Violation {
+	return slices.DeleteFunc(e.oracles.Violations(), func(v check.Violation) bool { return !e.holdsTo(v.Oracle) })
+}
+
+func (e *engine) holdsTo(invariant string) bool {
+	a := &e.Expect.Always
+	if len(a.Invariants) > 0 && !slices.Contains(a.Invariants, invariant) && slices.Contains(invariantNames(), invariant) {
+		return false
+	}
+	return !slices.Contains(a.Except, invariant)
+}
+
+func (e *engine) mustFire(id string) bool {
+	fired := e.Expect.FaultsFired
+	return slices.Contains(fired, id) || len(fired) == 1 && fired[0] == "all"
+}
+
+// countFaults tells how often each fault acted, in the order of the file.
+func (e *engine) countFaults(r *Result) {
+	matched := map[string]uint64{}
+	for _, status := range e.status {
+		matched[faultID(status.Rule.ID)] += status.Matched
+	}
+	for _, s := range e.strikes {
+		action := s.Action.faults(s.Action.Victim())
+		r.Faults = append(r.Faults, FaultCount{ID: s.ID, Action: action.String(), Matched: matched[s.ID], Fired: r.Facts.Faults[s.ID]})
+	}
+}

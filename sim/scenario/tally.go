@@ -1,0 +1,269 @@
+package scenario
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/frayrpc/fray/sim/check"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// A tally makes facts of what clients and workers see. It is safe for concurrent use; what it is told of at one instant may
+// come in any order.
+type tally struct {
+	clock func() time.Duration
+
+	mu    sync.Mutex
+	facts Facts
+	// Rises with every change.
+	version uint64
+	events  map[string]int
+	workers map[string]*workerState
+	// What is known by token, task and session.
+	leased   map[uint64]bool
+	starts   map[string]int
+	sessions map[uint64]bool
+	gone     map[uint64]bool
+	took     []time.Duration
+	waiting  []*recovery
+}
+
+// workerState is what a worker does, by what it and its functions say.
+type workerState struct {
+	running int
+	// Attempts that it holds, and their tasks.
+	held map[uint64]string
+}
+
+// recovery is a fault on a worker whose tasks have not all ended.
+type recovery struct {
+	at    time.Duration
+	tasks map[string]bool
+}
+
+func newTally(s *Scenario, clock func() time.Duration) *tally {
+	t := &tally{
+		clock: clock, events: map[string]int{}, workers: map[string]*workerState{},
+		leased: map[uint64]bool{}, starts: map[string]int{}, sessions: map[uint64]bool{}, gone: map[uint64]bool{},
+	}
+	t.facts.Kinds, t.facts.Faults = map[string]TaskFacts{}, map[string]int{}
+	for _, k := range s.Workload.Mix {
+		t.facts.Kinds[k.Name] = TaskFacts{}
+	}
+	for i := range s.Faults {
+		t.facts.Faults[s.Faults[i].ID] = 0
+	}
+	for _, g := range s.Workload.Clients {
+		t.facts.Tasks.Unsent += g.Count * g.Tasks
+	}
+	return t
+}
+
+// change has facts changed under the lock.
+func (t *tally) change(f func(*Facts)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.version++
+	f(&t.facts)
+}
+
+// snapshot returns the facts as of now.
+func (t *tally) snapshot() Facts {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.facts
+	f.Kinds, f.Faults = maps.Clone(f.Kinds), maps.Clone(f.Faults)
+	f.Times.Now = t.clock()
+	return f
+}
+
+// final returns the facts at the end of a run.
+func (t *tally) final(end time.Duration) Facts {
+	t.clock = func() time.Duration { return end }
+	f := t.snapshot()
+	if len(t.took) > 0 {
+		slices.Sort(t.took)
+		f.Times.Median = t.took[len(t.took)/2]
+	}
+	return f
+}
+
+// changed returns the number of changes so far.
+func (t *tally) changed() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.version
+}
+
+// happened returns how often an event that faults can wait for has happened.
+func (t *tally) happened(event string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.events[event]
+}
+
+// state returns what a worker does.
+func (t *tally) state(host string) (running, holding int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.worker(host)
+	return w.running, len(w.held)
+}
+
+func (t *tally) worker(host string) *workerState {
+	w := t.workers[host]
+	if w == nil {
+		w = &workerState{held: map[uint64]string{}}
+		t.workers[host] = w
+	}
+	return w
+}
+
+// count changes the counts of all tasks and of one kind.
+func (t *tally) count(kind string, f func(*TaskFacts)) {
+	of := t.facts.Kinds[kind]
+	f(&of)
+	t.facts.Kinds[kind] = of
+	f(&t.facts.Tasks)
+}
+
+// submitted notes that a client knows its task to be accepted, or refused for good.
+func (t *tally) submitted(kind string, accepted bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.version++
+	t.facts.Tasks.Unsent--
+	t.count(kind, func(f *TaskFacts) {
+		if !accepted {
+			f.Refused++
+			return
+		}
+		f.Submitted++
+		f.Open++
+	})
+	if accepted {
+		t.events[EventTaskSubmitted]++
+	}
+}
+
+// ended notes that a client knows how its task ended.
+func (t *tally) ended(kind, task string, took time.Duration, how func(*TaskFacts, *FailureFacts)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.version++
+	t.events[EventTaskFinished]++
+	failures := t.facts.Failures
+	t.count(kind, func(f *TaskFacts) {
+		f.Open--
+		t.facts.Failures = failures // Counted once, though how is called for all and for the kind.
+		how(f, &t.facts.Failures)
+	})
+	now := t.clock()
+	times := &t.facts.Times
+	times.LastEnd = now
+	times.Slowest = max(times.Slowest, took)
+	t.took = append(t.took, took)
+	t.waiting = slices.DeleteFunc(t.waiting, func(r *recovery) bool {
+		if !r.tasks[task] {
+			return false
+		}
+		delete(r.tasks, task)
+		if len(r.tasks) > 0 {
+			return false
+		}
+		times.Recovered = max(times.Recovered, now-r.at)
+		return true
+	})
+}
+
+// struck notes that a host crashed or pauses.
+func (t *tally) struck(host string, crashed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.version++
+	w := t.worker(host)
+	if len(w.held) > 0 {
+		r := &recovery{at: t.clock(), tasks: map[string]bool{}}
+		for _, task := range w.held { // order-free: into a set
+			r.tasks[task] = true
+		}
+		t.waiting = append(t.waiting, r)
+	}
+	if crashed {
+		t.facts.Hosts.Crashed++
+		t.facts.Attempts.Vanished += w.running
+		delete(t.workers, host)
+	} else {
+		t.facts.Hosts.Paused++
+	}
+}
+
+// observe takes in an event of the history.
+func (t *tally) observe(e *check.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.version++
+	a := &t.facts.Attempts
+	switch e.Kind {
+	case check.RegisterReply:
+		if !t.sessions[e.Session] {
+			t.sessions[e.Session] = true
+			t.facts.Sessions.Opened++
+			t.events[EventWorkerRegistered]++
+		}
+	case check.SessionStale:
+		if !t.gone[e.Session] {
+			t.gone[e.Session] = true
+			t.facts.Sessions.Lost++
+		}
+	case check.GrantReply:
+		t.worker(e.Host).held[e.Token] = e.Task
+		if !t.leased[e.Token] {
+			t.leased[e.Token] = true
+			a.Leased++
+			t.events[EventTaskLeased]++
+		}
+	case check.ExecutionStart:
+		t.worker(e.Host).running++
+		t.starts[e.Task]++
+		a.Started++
+		if t.starts[e.Task] > 1 {
+			a.Repeated++
+		}
+		a.MostOfOne = max(a.MostOfOne, t.starts[e.Task])
+		t.events[EventTaskStarted]++
+	case check.ExecutionEnd:
+		t.worker(e.Host).running--
+		if e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED {
+			a.Succeeded++
+		} else {
+			a.Failed++
+		}
+		t.events[EventTaskEnded]++
+	case check.ReportReply:
+		t.reported(e)
+	default:
+		t.version-- // It changes no fact.
+	}
+}
+
+func (t *tally) reported(e *check.Event) {
+	if e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
+		return
+	}
+	r := &t.facts.Reports
+	switch e.Verdict {
+	case check.Accepted:
+		r.Accepted++
+	case check.Duplicate:
+		r.Duplicate++
+	case check.Stale:
+		r.Stale++
+	default:
+		return
+	}
+	delete(t.worker(e.Host).held, e.Token)
+}

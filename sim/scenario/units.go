@@ -1,0 +1,190 @@
+package scenario
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Duration is a time with its unit, such as 250ms or 1h30m.
+type Duration time.Duration
+
+// maxDuration keeps sums of a few durations within range.
+const maxDuration = 10 * 365 * 24 * time.Hour
+
+var (
+	bareNumber   = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
+	spelledUnits = regexp.MustCompile(`^([0-9.]+) ?(ns|us|ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|millis|milliseconds?|microseconds?)$`)
+)
+
+// UnmarshalText reads what String writes, and the other forms that a file may have.
+func (d *Duration) UnmarshalText(raw []byte) error {
+	text := string(raw)
+	parsed, err := time.ParseDuration(text)
+	switch {
+	case bareNumber.MatchString(text) && text != "0":
+		return complain("duration %s has no unit", text).suggest("write %ss or %sms", text, text)
+	case err != nil:
+		c := complain("%q is not a duration", text)
+		if m := spelledUnits.FindStringSubmatch(strings.ToLower(text)); m != nil {
+			return c.suggest("write %s", shortDuration(m[1], m[2]))
+		}
+		return c.suggest("write a number and a unit, such as 250ms, 10s or 1h30m")
+	case parsed < 0:
+		return complain("duration %s is negative", text).suggest("write %s", strings.TrimPrefix(text, "-"))
+	case parsed > maxDuration:
+		return complain("duration %s is too long", text).suggest("write at most %v", maxDuration)
+	}
+	*d = Duration(parsed)
+	return nil
+}
+
+// shortDuration writes a number of some unit as Go does.
+func shortDuration(number, unit string) string {
+	switch {
+	case strings.HasPrefix(unit, "d"):
+		if days, err := strconv.ParseFloat(number, 64); err == nil {
+			return strconv.FormatFloat(days*24, 'g', -1, 64) + "h"
+		}
+	case strings.HasPrefix(unit, "milli"):
+		unit = "ms"
+	case strings.HasPrefix(unit, "micro"):
+		unit = "us"
+	case unit != "ms" && unit != "us" && unit != "ns":
+		unit = unit[:1]
+	}
+	return number + unit
+}
+
+// String writes the duration as it is read, without units that count nothing.
+func (d Duration) String() string {
+	text := time.Duration(d).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return strings.Replace(text, "µ", "u", 1)
+}
+
+const durationPattern = `([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+`
+
+func (Duration) schema() map[string]any {
+	return textSchema("^(0|" + durationPattern + ")$")
+}
+
+// A Probability is a chance from 0 to 1, written as a number or in percent.
+type Probability float64
+
+// UnmarshalText reads what String writes, and the other forms that a file may have.
+func (p *Probability) UnmarshalText(raw []byte) error {
+	text := string(raw)
+	number, percent := strings.CutSuffix(text, "%")
+	value, err := strconv.ParseFloat(number, 64)
+	switch {
+	case err != nil || math.IsNaN(value) || math.IsInf(value, 0):
+		return complain("%q is not a probability", text).suggest("write a number from 0 to 1, or a share such as 30%%")
+	case percent:
+		value /= 100
+	}
+	if value < 0 {
+		return complain("probability %s is below 0", text).suggest("write a number from 0 to 1")
+	}
+	if value > 1 {
+		c := complain("probability %s is above 1", text)
+		if !percent && value <= 100 && value == math.Trunc(value) {
+			return c.suggest("write %s%%", number)
+		}
+		return c.suggest("write a number from 0 to 1, or a share up to 100%%")
+	}
+	*p = Probability(value)
+	return nil
+}
+
+func (p Probability) String() string { return strconv.FormatFloat(float64(p), 'g', -1, 64) }
+
+func (Probability) schema() map[string]any {
+	return map[string]any{"anyOf": []any{
+		map[string]any{"type": "number", "minimum": 0, "maximum": 1},
+		textSchema(`^([0-9]|[1-9][0-9]|100)(\.[0-9]+)?%$`),
+	}}
+}
+
+// A Rate is how often something happens, such as 100/s. The zero Rate is none.
+type Rate struct {
+	count float64
+	per   time.Duration
+}
+
+var rateUnits = []string{"ms", "s", "m", "h"}
+
+func rateUnit(name string) (time.Duration, bool) {
+	switch name {
+	case "ms":
+		return time.Millisecond, true
+	case "s":
+		return time.Second, true
+	case "m":
+		return time.Minute, true
+	case "h":
+		return time.Hour, true
+	}
+	return 0, false
+}
+
+// UnmarshalText reads what String writes, and the other forms that a file may have.
+func (r *Rate) UnmarshalText(raw []byte) error {
+	text := string(raw)
+	number, unit, found := strings.Cut(text, "/")
+	if !found {
+		c := complain("rate %q has no unit", text)
+		if bareNumber.MatchString(text) {
+			return c.suggest("write %s/s", text)
+		}
+		return c.suggest("write a number, / and a unit, such as 100/s")
+	}
+	count, err := strconv.ParseFloat(number, 64)
+	if err != nil || math.IsNaN(count) || count <= 0 || count > 1e9 {
+		return complain("rate %q does not start with a number above 0, up to 1e9", text).suggest("write a rate such as 100/s")
+	}
+	per, ok := rateUnit(unit)
+	if !ok {
+		c := complain("rate %q has an unknown unit", text)
+		if near := nearest(unit, []string{"sec", "second", "min", "minute", "hour", "hr"}); near != "" {
+			return c.suggest("write %s/%s", number, near[:1])
+		}
+		return c.suggest("use one of /%s", strings.Join(rateUnits, ", /"))
+	}
+	if interval := float64(per) / count; interval < 1 || interval > float64(maxDuration) {
+		return complain("rate %q is out of range", text).suggest("write a rate between 1/h and 1000/ms")
+	}
+	*r = Rate{count: count, per: per}
+	return nil
+}
+
+// Interval is the mean time from one to the next, or 0 without a rate.
+func (r Rate) Interval() time.Duration {
+	if r.count == 0 {
+		return 0
+	}
+	return time.Duration(float64(r.per) / r.count)
+}
+
+func (r Rate) String() string {
+	if r.count == 0 {
+		return ""
+	}
+	for _, unit := range rateUnits {
+		if per, _ := rateUnit(unit); per == r.per {
+			return strconv.FormatFloat(r.count, 'g', -1, 64) + "/" + unit
+		}
+	}
+	return ""
+}
+
+func (Rate) schema() map[string]any {
+	return textSchema(`^[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?/(ms|s|m|h)$`)
+}
