@@ -13,14 +13,11 @@ import (
 
 // beat renews the session and does what the controller asks for, until ctx is done or the session is gone.
 //
-// A heartbeat waits at the controller for the interval, so that an order to stop arrives at once; its deadline is that
-// of two intervals at most, a good deal before the session expires. One that fails is followed by another soon.
+// A heartbeat waits at the controller for half the interval, so that an order to stop arrives at once; it is given up after
+// the interval, so that two in a row may be lost before the session expires. One that fails is followed by another soon.
 func (w *Worker) beat(ctx context.Context, s *session) {
-	policy := dial.Policy{
-		Base: s.interval / 20, Cap: s.interval / 2,
-		AttemptTimeout: s.interval + min(s.interval, answerMargin),
-	}
-	wait := max(s.interval, time.Millisecond)
+	policy := dial.Policy{Base: s.interval / 20, Cap: s.interval / 2, AttemptTimeout: s.interval}
+	wait := max(s.interval/2, time.Millisecond)
 	var seq uint64
 	for ctx.Err() == nil {
 		var res *frayv1.HeartbeatResponse
