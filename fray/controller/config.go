@@ -19,7 +19,8 @@ import (
 type Config struct {
 	// Required. The controller does not close it.
 	Store store.Store
-	// Bounds and times of the scheduler. An Incarnation of 0 is drawn from the clock.
+	// Bounds and times of the scheduler. A durable Store counts incarnations itself, and says what is Durable; otherwise an
+	// Incarnation of 0 is drawn from the clock.
 	Core core.Config
 	// The longest that a long poll is held. Default 30 s.
 	MaxWait time.Duration
@@ -108,9 +109,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if c.Core.Incarnation == 0 {
-		c.Core.Incarnation = uint64(time.Now().UnixMilli()) //nolint:gosec // After 1970.
 	}
 	return c
 }

@@ -116,8 +116,12 @@ func (c *Controller) Run(ctx context.Context) error {
 func (c *Controller) decide(ctx context.Context) error {
 	defer close(c.stopped)
 	defer c.inbox.close()
+	scheduler, err := c.recover()
+	if err != nil {
+		return err
+	}
 	l := &loop{
-		c: c, scheduler: core.NewScheduler(c.cfg.Core), calls: make(map[core.CallID]chan core.Reply),
+		c: c, scheduler: scheduler, calls: make(map[core.CallID]chan core.Reply),
 		commits: make(chan *step, stepsInFlight), free: make(chan *step, stepsInFlight),
 	}
 	for range cap(l.free) {
@@ -228,19 +232,13 @@ func (c *Controller) commit(commits <-chan *step, free chan<- *step) error {
 
 func (c *Controller) commitStep(s *step) error {
 	s.batch.Reset()
+	s.batch.Lazy = true
 	for i := range s.effects.Records {
 		r := &s.effects.Records[i]
-		switch num := uint64(r.Task); r.Kind {
-		case core.RecordSpec:
-			s.batch.Set(store.Key{Kind: store.Spec, Num: num}, r.Data)
-		case core.RecordEnd:
-			if len(r.Data) > 0 {
-				s.batch.Set(store.Key{Kind: store.Result, Num: num}, r.Data)
-			}
-		case core.RecordForget:
-			s.batch.Delete(store.Key{Kind: store.Spec, Num: num})
-			s.batch.Delete(store.Key{Kind: store.Result, Num: num})
+		if err := file(&s.batch, r); err != nil {
+			return err
 		}
+		s.batch.Lazy = s.batch.Lazy && r.Lazy
 	}
 	if len(s.batch.Ops()) > 0 {
 		if err := c.cfg.Store.Commit(&s.batch); err != nil {

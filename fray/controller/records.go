@@ -2,22 +2,85 @@ package controller
 
 import (
 	"errors"
+	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
+	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// leasedTask reads a task's spec and job, without an attempt.
-func (c *Controller) leasedTask(num core.TaskNum) (*frayv1.LeasedTask, error) {
+// controllerKey is where the controller files its own record.
+var controllerKey = store.Key{Kind: store.Controller, Num: 1}
+
+// file adds what a record of the scheduler changes to a batch.
+func file(b *store.Batch, r *core.Record) error {
+	num := uint64(r.Task)
+	switch r.Kind {
+	case core.RecordSpec:
+		b.Set(store.Key{Kind: store.Spec, Num: num}, r.Data)
+	case core.RecordEnd:
+		if len(r.Data) > 0 {
+			b.Set(store.Key{Kind: store.Result, Num: num}, r.Data)
+		}
+		if r.State != nil {
+			return set(b, store.Key{Kind: store.State, Num: num}, stateRecord(r.State))
+		}
+	case core.RecordState:
+		return set(b, store.Key{Kind: store.State, Num: num}, stateRecord(r.State))
+	case core.RecordForget:
+		for _, kind := range []store.Kind{store.Spec, store.State, store.Result} {
+			b.Delete(store.Key{Kind: kind, Num: num})
+		}
+	case core.RecordJob:
+		return set(b, store.Key{Kind: store.Job, Num: r.JobNum}, &storev1.JobRecord{JobId: r.Job, ForgottenCount: r.DoneBase})
+	case core.RecordForgetJob:
+		b.Delete(store.Key{Kind: store.Job, Num: r.JobNum})
+	}
+	return nil
+}
+
+func set(b *store.Batch, k store.Key, m proto.Message) error {
+	value, err := proto.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode record: %w", err)
+	}
+	b.Set(k, value)
+	return nil
+}
+
+// stateRecord encodes a task's state. The core's enumerations have the numbers of the wire's.
+func stateRecord(s *core.State) *storev1.TaskStateRecord {
+	return &storev1.TaskStateRecord{
+		Status: frayv1.TaskStatus(s.Status), FailureReason: frayv1.FailureReason(s.Reason),
+		Leased: s.Leased, Ahead: s.Ahead, Started: s.Started, CancelRequested: s.CancelRequested,
+		AttemptCount: s.Attempts, FailureCount: s.Failures, WorkerLossCount: s.Losses, DeliveryFailureCount: s.Deliveries,
+		WorkerId: s.WorkerID, LeasedUnixNs: int64(s.LeasedAt), LastLeaseToken: uint64(s.LastToken),
+		BackoffUntilUnixNs: int64(s.BackoffUntil), EndedUnixNs: int64(s.Ended), EndNumber: s.EndSeq, ResultBytes: s.ResultBytes,
+	}
+}
+
+func state(r *storev1.TaskStateRecord) core.State {
+	return core.State{
+		Status: core.Status(r.GetStatus()), Reason: core.FailureReason(r.GetFailureReason()), //nolint:gosec // Known ones.
+		Leased: r.GetLeased(), Ahead: r.GetAhead(), Started: r.GetStarted(), CancelRequested: r.GetCancelRequested(),
+		Attempts: r.GetAttemptCount(), Failures: r.GetFailureCount(), Losses: r.GetWorkerLossCount(), Deliveries: r.GetDeliveryFailureCount(),
+		WorkerID: r.GetWorkerId(), LeasedAt: core.Time(r.GetLeasedUnixNs()), LastToken: core.Token(r.GetLastLeaseToken()),
+		BackoffUntil: core.Time(r.GetBackoffUntilUnixNs()), Ended: core.Time(r.GetEndedUnixNs()), EndSeq: r.GetEndNumber(),
+		ResultBytes: r.GetResultBytes(),
+	}
+}
+
+// task reads a task as it was submitted.
+func (c *Controller) task(num core.TaskNum) (*storev1.TaskRecord, error) {
 	record, err := c.cfg.Store.Get(store.Key{Kind: store.Spec, Num: uint64(num)})
 	if err != nil {
 		return nil, err
 	}
-	t := &frayv1.LeasedTask{}
+	t := &storev1.TaskRecord{}
 	if err := proto.Unmarshal(record, t); err != nil {
 		return nil, err
 	}

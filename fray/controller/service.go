@@ -9,6 +9,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/wire"
+	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
@@ -82,7 +83,8 @@ func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSp
 	}
 	results := make([]submitted, len(specs))
 	call := s.c.call()
-	event := &core.Submit{Call: call, Job: job, Tasks: make([]core.NewTask, 0, len(specs))}
+	now := s.c.now()
+	event := &core.Submit{Call: call, Job: job, At: now, Tasks: make([]core.NewTask, 0, len(specs))}
 	places := make([]int, 0, len(specs))
 	var previous *frayv1.TaskSpec
 	var shape *core.Shape
@@ -91,7 +93,7 @@ func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSp
 			results[i].refuse(wire.ReasonInvalid, 0, "%w", err)
 			continue
 		}
-		record, err := proto.Marshal(&frayv1.LeasedTask{Spec: spec, JobId: job})
+		record, err := proto.Marshal(&storev1.TaskRecord{Spec: spec, JobId: job, SubmittedUnixNs: int64(now)})
 		if err != nil {
 			results[i].refuse(wire.ReasonInvalid, 0, "task %q: %w", spec.GetTaskId(), err)
 			continue
@@ -133,7 +135,7 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	case core.SubmitCreated:
 		out.created = true
 	case core.SubmitExisting:
-		known, err := s.c.leasedTask(r.Task)
+		known, err := s.c.task(r.Task)
 		if err != nil {
 			out.refuse(wire.ReasonBug, 0, "task %q: internal error", id)
 		} else if !proto.Equal(known.GetSpec(), spec) {

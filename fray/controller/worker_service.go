@@ -26,7 +26,10 @@ func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorker
 		Slots: int(req.GetSlots()), Resources: wire.Resources(req.GetResources()), Labels: req.GetLabels(), Functions: req.GetFunctions(),
 	}
 	for _, h := range req.GetHeld() {
-		event.Held = append(event.Held, core.Token(h.GetAttempt().GetLeaseToken()))
+		a := h.GetAttempt()
+		event.Held = append(event.Held, core.Held{
+			Task: a.GetTaskId(), Attempt: a.GetNumber(), Token: core.Token(a.GetLeaseToken()), Phase: core.HeldPhase(h.GetState()), //nolint:gosec // The schema bounds it.
+		})
 	}
 	r, err := ask[core.RegisterReply](ctx, s.c, event.Call, fmt.Sprintf("worker %q", req.GetWorkerId()), event)
 	if err != nil {
@@ -54,14 +57,15 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 	}
 	resp := &frayv1.LeaseTasksResponse{Tasks: make([]*frayv1.LeasedTask, 0, len(r.Grants))}
 	for _, g := range r.Grants {
-		t, err := s.c.leasedTask(g.Task)
+		t, err := s.c.task(g.Task)
 		if err != nil {
 			// The lease goes back to the queue when the worker does not confirm it.
 			s.c.cfg.Logger.Error("read leased task", "task_id", g.ID, "error", err)
 			continue
 		}
-		t.Attempt = &frayv1.Attempt{TaskId: g.ID, Number: g.Attempt, LeaseToken: uint64(g.Token)}
-		resp.Tasks = append(resp.Tasks, t)
+		resp.Tasks = append(resp.Tasks, &frayv1.LeasedTask{
+			Attempt: &frayv1.Attempt{TaskId: g.ID, Number: g.Attempt, LeaseToken: uint64(g.Token)}, Spec: t.GetSpec(), JobId: t.GetJobId(),
+		})
 	}
 	return resp, nil
 }

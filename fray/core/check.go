@@ -53,7 +53,7 @@ func (k *checker) tasks() {
 		k.want((t.pending != 0) == (t.status == Pending), "task %s is %v with pending reason %v", t.id, t.status, t.pending)
 		k.want((t.reason != 0) == (t.status == Failed), "task %s is %v with failure reason %v", t.id, t.status, t.reason)
 		k.want(t.timer == nil || t.status == Pending && t.timer.index >= 0, "task %s is %v and has a timer", t.id, t.status)
-		k.want(t.pending != Backoff || t.timer != nil, "task %s backs off and has a timer", t.id)
+		k.want(t.pending != Backoff && t.pending != Recovering || t.timer != nil, "task %s waits and has a timer", t.id)
 		if r := t.run; r != nil {
 			k.want(uint64(r.failures) <= uint64(t.shape.MaxRetries)+1, "task %s failed %d times with %d retries", t.id, r.failures, t.shape.MaxRetries)
 			k.want(uint64(r.losses) <= uint64(t.shape.MaxWorkerLosses)+1, "task %s lost %d workers of %d", t.id, r.losses, t.shape.MaxWorkerLosses)
@@ -64,7 +64,8 @@ func (k *checker) tasks() {
 	k.want(known == len(c.tasks), "%d tasks in the log, %d by id", known, len(c.tasks))
 	k.want(counts == c.counts, "counts by status are %v, should be %v", c.counts, counts)
 	k.want(bytes == c.queuedBytes, "open tasks have %d bytes, counted %d", bytes, c.queuedBytes)
-	k.want(c.stats.Submitted == uint64(known)+c.stats.Forgotten, "%d submitted, %d known and %d forgotten", c.stats.Submitted, known, c.stats.Forgotten)
+	k.want(c.stats.Submitted+c.stats.Restored == uint64(known)+c.stats.Forgotten,
+		"%d submitted, %d restored, %d known and %d forgotten", c.stats.Submitted, c.stats.Restored, known, c.stats.Forgotten)
 }
 
 // queues: each ready task once, in the queue of its class, priority and job.

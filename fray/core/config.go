@@ -8,6 +8,8 @@ type Config struct {
 	Incarnation uint64
 	// Of every random choice.
 	Seed uint64
+	// Records outlive the scheduler: it writes what [Scheduler.Restore] needs besides specs and results.
+	Durable bool
 	// A session without a heartbeat for this long is over. Default 15 s.
 	SessionTTL time.Duration
 	// When a Step comes this much later than Next asked for, the controller was not listening (it was paused, or its

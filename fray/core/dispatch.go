@@ -182,6 +182,7 @@ func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *leas
 	c.leases[l.token] = l
 	s.leases.push(l)
 	s.occupy(t.shape.class, 1)
+	c.remember(t, true)
 	return l
 }
 
@@ -253,4 +254,5 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 	c.setStatus(t, Pending)
 	t.pending = Backoff
 	t.timer = c.timers.add(&timer{at: c.now.Add(d), kind: timerTask, task: t})
+	c.remember(t, false)
 }

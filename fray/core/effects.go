@@ -19,6 +19,8 @@ var (
 	ErrSuperseded = errors.New("superseded by a newer call")
 	// ErrTooManySessions: MaxSessions are live.
 	ErrTooManySessions = errors.New("too many workers")
+	// ErrBadRecord: what Restore was given cannot have been recorded.
+	ErrBadRecord = errors.New("bad record")
 )
 
 // Effects is what must be done, in order: first the records are written, then the replies are sent.
@@ -46,8 +48,18 @@ const (
 	RecordSpec RecordKind = iota + 1
 	// RecordEnd: write the result.
 	RecordEnd
-	// RecordForget: delete both.
+	// RecordForget: delete all of the task's records.
 	RecordForget
+)
+
+// With Config.Durable there are these, too. A task's last state is that of its RecordEnd.
+const (
+	// RecordState: write the state, in place of an earlier one.
+	RecordState RecordKind = iota + RecordForget + 1
+	// RecordJob: write how many ended tasks of a job are forgotten, in place of an earlier record.
+	RecordJob
+	// RecordForgetJob: delete the job's record.
+	RecordForgetJob
 )
 
 // Record is a change to a task's durable records.
@@ -56,10 +68,16 @@ type Record struct {
 	Task TaskNum
 	// The encoded spec or result as it came in; may be empty.
 	Data []byte
-	// With RecordSpec and RecordEnd.
+	// With RecordSpec, RecordEnd and RecordJob.
 	Job string
 	// With RecordEnd.
 	View View
+	// With RecordState, and with RecordEnd where the scheduler is durable.
+	State *State
+	// With RecordJob and RecordForgetJob: the job's own number, and how many ended tasks of it are forgotten.
+	JobNum, DoneBase uint64
+	// No reply rests on it: it may be written along with whatever is written next.
+	Lazy bool
 }
 
 // Reply answers a call: with Err, or with a Body of the type that its event names.
@@ -192,6 +210,8 @@ type Stats struct {
 	Ready       int
 	// Counted since the start.
 	Submitted         uint64
+	Restored          uint64
+	Adopted           uint64
 	Refused           uint64
 	LeasesGranted     uint64
 	SessionsExpired   uint64

@@ -13,6 +13,8 @@ type Submit struct {
 	Call  CallID
 	Job   string
 	Tasks []NewTask
+	// When it was offered, as the specs record it. 0: now.
+	At Time
 }
 
 // NewTask is one offered task.
@@ -34,8 +36,8 @@ type Register struct {
 	Resources []Resource
 	Labels    map[string]string
 	Functions []string
-	// Tokens of the attempts that it still holds.
-	Held []Token
+	// The attempts that it still holds.
+	Held []Held
 }
 
 // Poll asks for work. Replied with PollReply once there is some, or at Until.

@@ -196,14 +196,19 @@ func (c *Scheduler) cancel(t *task) CancelVerdict {
 	}
 	if !t.cancelRequested {
 		t.cancelRequested = true
-		l := t.run.lease
-		c.stop(l)
-		at := c.now.Add(c.cfg.CancelGrace)
-		if l.timer == nil {
-			l.timer = c.timers.add(&timer{at: at, kind: timerLease, lease: l})
-		} else {
-			c.timers.reset(l.timer, at)
-		}
+		c.stopCancelled(t.run.lease)
+		c.remember(t, false)
 	}
 	return CancelStopping
+}
+
+// stopCancelled asks the worker to end an attempt whose task was cancelled, which waits for that for a grace.
+func (c *Scheduler) stopCancelled(l *lease) {
+	c.stop(l)
+	at := c.now.Add(c.cfg.CancelGrace)
+	if l.timer == nil {
+		l.timer = c.timers.add(&timer{at: at, kind: timerLease, lease: l})
+	} else {
+		c.timers.reset(l.timer, at)
+	}
 }

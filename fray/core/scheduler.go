@@ -32,6 +32,8 @@ type Scheduler struct {
 	ready      []*class
 	readyCount int
 	serveSeq   uint64
+	// Numbers of the last task that ended, and of the last job that was given one.
+	endSeq, lastJob uint64
 
 	sessions  map[Token]*session
 	byWorker  map[string]*session
@@ -49,6 +51,8 @@ type Scheduler struct {
 	newPolls   []*session
 	dirtyJobs  []*job
 	dirtyBeats []*session
+	// Jobs whose record is to be written or deleted; the same one may follow itself.
+	changedJobs []*job
 }
 
 // NewScheduler returns an empty scheduler.
@@ -84,6 +88,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.wakeBeats()
 	c.wakeWatchers()
 	c.forgetOld()
+	c.rememberJobs()
 	c.out = nil
 }
 
@@ -166,9 +171,12 @@ func (c *Scheduler) forgive(now Time) {
 // taskTimer ends a backoff, or fails a task that nobody started in time.
 func (c *Scheduler) taskTimer(t *task) {
 	t.timer = nil
-	if t.pending == Backoff {
+	switch t.pending {
+	case Backoff:
 		c.pushReady(t, false)
-		return
+	case Recovering:
+		c.unclaimed(t)
+	default:
+		c.finish(t, Failed, SchedulingTimeout, nil)
 	}
-	c.finish(t, Failed, SchedulingTimeout, nil)
 }

@@ -43,7 +43,7 @@ func (x *script) learn(r core.Reply) {
 	case core.SubmitReply:
 		for i, id := range strings.Fields(x.calls[r.Call])[1:] {
 			if b.Results[i].Verdict == core.SubmitCreated {
-				x.ids[b.Results[i].Task] = id
+				x.ids[b.Results[i].Task], x.submitted[b.Results[i].Task] = id, x.now
 			}
 		}
 	case core.RegisterReply:
@@ -74,7 +74,45 @@ func (x *script) tellRecord(r core.Record) {
 		x.line("record end of %s: %d bytes, %s", id, len(r.Data), viewLine(r.View))
 	case core.RecordForget:
 		x.line("record forget %s", id)
+	case core.RecordState:
+		x.line("%srecord state of %s: %s", lazily(r), id, stateLine(r.State))
+	case core.RecordJob:
+		x.line("%srecord job %d: %s without its first %d", lazily(r), r.JobNum, r.Job, r.DoneBase)
+	case core.RecordForgetJob:
+		x.line("%srecord forget job %d", lazily(r), r.JobNum)
 	}
+}
+
+func lazily(r core.Record) string {
+	if r.Lazy {
+		return "lazily "
+	}
+	return ""
+}
+
+func stateLine(s *core.State) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v attempts=%d", s.Status, s.Attempts)
+	for _, f := range []struct {
+		name string
+		is   bool
+	}{{"leased", s.Leased}, {"ahead", s.Ahead}, {"started", s.Started}, {"cancelling", s.CancelRequested}, {"reported", s.LastToken != 0}} {
+		if f.is {
+			b.WriteString(" " + f.name)
+		}
+	}
+	for _, f := range []struct {
+		name string
+		n    uint32
+	}{{"failures", s.Failures}, {"losses", s.Losses}, {"deliveries", s.Deliveries}} {
+		if f.n > 0 {
+			fmt.Fprintf(&b, " %s=%d", f.name, f.n)
+		}
+	}
+	if s.BackoffUntil > 0 {
+		fmt.Fprintf(&b, " until=%v", s.BackoffUntil.Sub(epoch))
+	}
+	return b.String()
 }
 
 var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES"}

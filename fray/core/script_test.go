@@ -16,19 +16,22 @@ const epoch = core.Time(1_000_000 * time.Second)
 // script drives a scheduler by readable commands, and tells its effects as readable lines. It plays the workers' part
 // in counting polls and heartbeats, and names attempts task#attempt instead of by their tokens.
 type script struct {
-	s        *core.Scheduler
-	now      core.Time
-	nextCall core.CallID
-	calls    map[core.CallID]string
-	lost     map[core.CallID]bool
-	parked   map[string]core.CallID
-	shapes   map[string]*core.Shape
-	ids      map[core.TaskNum]string
-	tokens   map[string]core.Token
-	names    map[core.Token]string
-	workers  map[string]*scriptWorker
-	polls    map[core.CallID]*scriptSession
-	lines    []string
+	s         *core.Scheduler
+	cfg       core.Config
+	ledger    *ledger
+	now       core.Time
+	nextCall  core.CallID
+	calls     map[core.CallID]string
+	lost      map[core.CallID]bool
+	parked    map[string]core.CallID
+	shapes    map[string]*core.Shape
+	ids       map[core.TaskNum]string
+	tokens    map[string]core.Token
+	names     map[core.Token]string
+	submitted map[core.TaskNum]core.Time
+	workers   map[string]*scriptWorker
+	polls     map[core.CallID]*scriptSession
+	lines     []string
 }
 
 type scriptWorker struct {
@@ -45,11 +48,12 @@ type scriptSession struct {
 }
 
 func newScript() *script {
+	cfg := core.Config{Incarnation: 1, Seed: 1}
 	return &script{
-		s: core.NewScheduler(core.Config{Incarnation: 1, Seed: 1}), now: epoch,
+		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
 		shapes: make(map[string]*core.Shape), ids: make(map[core.TaskNum]string),
-		tokens: make(map[string]core.Token), names: make(map[core.Token]string),
+		tokens: make(map[string]core.Token), names: make(map[core.Token]string), submitted: make(map[core.TaskNum]core.Time),
 		workers: make(map[string]*scriptWorker), polls: make(map[core.CallID]*scriptSession),
 	}
 }
@@ -70,6 +74,8 @@ func (x *script) run(line string) ([]string, error) {
 			err = x.advance(a)
 		case "stall":
 			err = x.stall(a)
+		case "restart":
+			err = x.restart(a)
 		default:
 			var e core.Event
 			if e, err = x.event(a); err == nil {
@@ -95,6 +101,9 @@ func (x *script) run(line string) ([]string, error) {
 func (x *script) step(events ...core.Event) error {
 	var out core.Effects
 	x.s.Step(x.now, &out, events...)
+	if x.cfg.Durable {
+		x.ledger.commit(out.Records)
+	}
 	x.tell(&out)
 	return x.s.Check()
 }
@@ -134,15 +143,30 @@ func (x *script) stall(a *args) error {
 // config starts anew, clock and all.
 func (x *script) config(a *args) error {
 	*x = *newScript()
-	x.s = core.NewScheduler(core.Config{
-		Incarnation: 1, Seed: 1,
+	x.cfg = core.Config{
+		Incarnation: 1, Seed: 1, Durable: a.flag("durable"),
 		SessionTTL: a.duration("ttl"), DeliveryTimeout: a.duration("delivery"),
 		TimeoutGrace: a.duration("timeout_grace"), CancelGrace: a.duration("cancel_grace"),
 		Retention: a.duration("retention"), MaxRetained: a.int("retained"), MaxRetainedBytes: int64(a.int("retained_bytes")),
 		MaxOpenTasks: a.int("tasks"), MaxQueuedBytes: int64(a.int("bytes")), MaxClasses: a.int("classes"),
 		MaxGrantBytes: a.int("grant_bytes"), MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
-	})
+	}
+	x.s = core.NewScheduler(x.cfg)
 	return a.err
+}
+
+// restart has the scheduler die and another go on from what it has recorded; with the word power, without what was not
+// durable yet.
+func (x *script) restart(a *args) error {
+	x.cfg.Incarnation++
+	var err error
+	x.s, err = x.ledger.restore(x.cfg, x.now, a.flag("power"), func(r *core.Restored) {
+		r.ID, r.Shape, r.Submitted = x.ids[r.Num], x.shapes[x.ids[r.Num]], x.submitted[r.Num]
+	})
+	if err != nil {
+		return err
+	}
+	return x.s.Check()
 }
 
 // event builds the event that a command stands for.
@@ -219,6 +243,9 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 	for _, id := range a.words() {
 		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: sh, Spec: spec})
 		x.calls[call] += " " + id
+		if x.shapes[id] == nil {
+			x.shapes[id] = sh
+		}
 	}
 	return e
 }
@@ -248,10 +275,24 @@ func (x *script) register(call core.CallID, a *args) (core.Event, error) {
 		n, v, _ := strings.Cut(l, ":")
 		e.Labels[n] = v
 	}
-	var err error
-	e.Held, err = x.tokenList(a, "held")
-	return e, err
+	for _, held := range a.list("held") {
+		name, phase, _ := strings.Cut(held, ":")
+		token, err := x.token(name)
+		if err != nil {
+			return nil, err
+		}
+		id, attempt, _ := strings.Cut(name, "#")
+		n, err := strconv.ParseUint(attempt, 10, 32)
+		h := core.Held{Task: id, Attempt: uint32(n), Token: token, Phase: heldPhases[phase]}
+		if err != nil || h.Phase == 0 {
+			return nil, fmt.Errorf("attempt %q is held as %q", name, phase)
+		}
+		e.Held = append(e.Held, h)
+	}
+	return e, nil
 }
+
+var heldPhases = map[string]core.HeldPhase{"queued": core.HeldQueued, "run": core.HeldRunning, "done": core.HeldFinished}
 
 // poll asks as a worker does: under the next number, or under the last one while that has no answer. With the word
 // lost, the answer never arrives.

@@ -12,9 +12,11 @@ type session struct {
 	registrationID string
 	// That of the session whose place it took: a late copy of it must not take it back.
 	formerRegistration string
-	url                string
-	slots              int
-	resources          []Resource
+	// Attempts of an earlier incarnation that it was given back when it registered.
+	kept      []Token
+	url       string
+	slots     int
+	resources []Resource
 	// In use, one for each of resources.
 	inUse      []int64
 	labels     map[string]string
@@ -131,7 +133,7 @@ func (e *Register) apply(c *Scheduler) {
 	if old != nil && old.registrationID == e.RegistrationID {
 		// The worker has just learned, or will, that it has this session, and counts its life from now.
 		c.renew(old)
-		c.reply(e.Call, RegisterReply{Session: old.token})
+		c.reply(e.Call, RegisterReply{Session: old.token, Kept: old.kept})
 		return
 	}
 	if old != nil && old.formerRegistration == e.RegistrationID {
@@ -160,8 +162,13 @@ func (e *Register) apply(c *Scheduler) {
 	s.ttl = c.timers.add(&timer{at: c.now.Add(c.cfg.SessionTTL), kind: timerSession, session: s})
 	c.sessions[s.token], c.byWorker[s.workerID] = s, s
 	c.countEligible(s, 1)
-	// Nothing is kept: an attempt of an ended session of this incarnation is fenced, and this scheduler knows no other.
-	c.reply(e.Call, RegisterReply{Session: s.token})
+	// Attempts of an ended session of this incarnation are fenced. Those of an earlier one nobody has judged yet.
+	for i := range e.Held {
+		if c.adopt(s, &e.Held[i]) {
+			s.kept = append(s.kept, e.Held[i].Token)
+		}
+	}
+	c.reply(e.Call, RegisterReply{Session: s.token, Kept: s.kept})
 }
 
 func (c *Scheduler) countEligible(s *session, by int) {
@@ -244,13 +251,16 @@ func (c *Scheduler) putBack(t *task) {
 }
 
 func (c *Scheduler) requeue(t *task) {
-	c.setStatus(t, Pending)
+	if t.status != Pending { // Else its lease was of an earlier incarnation.
+		c.setStatus(t, Pending)
+	}
 	if d := t.shape.SchedulingTimeout; d > 0 && !t.started && t.submitted.Add(d) <= c.now {
 		t.pending = Backoff // Not in a queue, so that finish takes it out of none.
 		c.finish(t, Failed, SchedulingTimeout, nil)
 		return
 	}
 	c.queue(t, true)
+	c.remember(t, false)
 }
 
 // penalize backs a worker off that fails everything quickly, or that gets nothing delivered, provided that another

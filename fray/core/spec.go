@@ -123,8 +123,8 @@ type shape struct {
 	refs  int
 }
 
-// intern returns the shared copy of s and counts a reference to it, or nil where the bound on classes is reached.
-func (c *Scheduler) intern(s *Shape) *shape {
+// intern returns the shared copy of s and counts a reference to it, or nil where there are maxClasses already.
+func (c *Scheduler) intern(s *Shape, maxClasses int) *shape {
 	c.keyBuf = s.classKey(c.keyBuf[:0])
 	n := len(c.keyBuf)
 	c.keyBuf = s.policyKey(c.keyBuf)
@@ -134,7 +134,7 @@ func (c *Scheduler) intern(s *Shape) *shape {
 	}
 	cl := c.classByKey[string(c.keyBuf[:n])]
 	if cl == nil {
-		if len(c.classByKey) >= c.cfg.MaxClasses {
+		if len(c.classByKey) >= maxClasses {
 			return nil
 		}
 		cl = c.addClass(string(c.keyBuf[:n]), s)

@@ -24,13 +24,13 @@ func (e *Submit) apply(c *Scheduler) {
 		sh := last
 		if n.Shape == lastShape && last != nil {
 			last.refs++
-		} else if sh = c.intern(n.Shape); sh == nil {
+		} else if sh = c.intern(n.Shape, c.cfg.MaxClasses); sh == nil {
 			r.Results[i].Verdict = SubmitTooManyClasses
 			c.stats.Refused++
 			continue
 		}
 		lastShape, last = n.Shape, sh
-		r.Results[i] = SubmitResult{Task: c.admit(e.Job, n, sh).num, Verdict: SubmitCreated}
+		r.Results[i] = SubmitResult{Task: c.admit(e, n, sh).num, Verdict: SubmitCreated}
 	}
 	c.reply(e.Call, r)
 }
@@ -43,20 +43,26 @@ func (c *Scheduler) full(jobID string, size int) bool {
 		c.jobs[jobID] == nil && len(c.jobs) >= c.cfg.MaxJobs
 }
 
-func (c *Scheduler) admit(jobID string, n *NewTask, sh *shape) *task {
+func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
 	t := c.log.add()
-	t.id, t.shape, t.job, t.submitted = n.ID, sh, c.job(jobID), c.now
-	t.size = uint32(min(len(n.Spec), math.MaxUint32)) //nolint:gosec // Bounded by min.
+	t.id, t.shape, t.job, t.submitted = n.ID, sh, c.job(e.Job), c.now
+	if e.At > 0 {
+		t.submitted = min(e.At, c.now)
+	}
+	t.size = clampSize(len(n.Spec))
 	c.setStatus(t, Pending)
 	c.tasks[t.id] = t
 	t.job.tasks++
 	t.job.open++
 	c.queuedBytes += int64(t.size)
 	c.stats.Submitted++
-	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: jobID, Data: n.Spec})
+	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: e.Job, Data: n.Spec})
 	c.queue(t, false)
 	return t
 }
+
+// clampSize is a record's size as tasks count it. Both that a task may have are added, without overflow.
+func clampSize(n int) uint32 { return uint32(min(n, math.MaxUint32/2)) } //nolint:gosec // Bounded by min.
 
 // queue makes a pending task ready, under its scheduling timeout until it first starts.
 func (c *Scheduler) queue(t *task, front bool) {
@@ -77,8 +83,12 @@ func (c *Scheduler) job(id string) *job {
 
 // dropJob forgets a job that has nothing left.
 func (c *Scheduler) dropJob(j *job) {
-	if j.tasks == 0 && len(j.watchers) == 0 && len(j.done) == 0 {
-		delete(c.jobs, j.id)
+	if j.tasks > 0 || len(j.watchers) > 0 || len(j.done) > 0 {
+		return
+	}
+	delete(c.jobs, j.id)
+	if j.num != 0 {
+		c.changedJobs = append(c.changedJobs, j)
 	}
 }
 
@@ -95,14 +105,20 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.setStatus(t, status)
 	t.pending, t.reason, t.since = 0, reason, c.now
 	c.queuedBytes -= int64(t.size)
-	t.size += uint32(min(len(result), math.MaxUint32/2)) //nolint:gosec // Bounded by min.
+	t.size += clampSize(len(result))
 	c.retired.pushBack(t)
 	c.retiredBytes += int64(t.size)
 	t.job.open--
 	t.job.done = append(t.job.done, t)
 	c.markJob(t.job)
 	v := c.view(t)
-	c.out.Records = append(c.out.Records, Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: v})
+	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: v}
+	c.endSeq++
+	if c.cfg.Durable {
+		record.State = c.state(t)
+		record.State.EndSeq, record.State.ResultBytes = c.endSeq, clampSize(len(result))
+	}
+	c.out.Records = append(c.out.Records, record)
 	ws := c.awaiters[t]
 	for len(ws) > 0 {
 		w := ws[0]
@@ -127,6 +143,22 @@ func (c *Scheduler) forgetOld() {
 	}
 }
 
+// rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor would mean nothing.
+func (c *Scheduler) rememberJobs() {
+	for i, j := range c.changedJobs {
+		if i > 0 && c.changedJobs[i-1] == j {
+			continue
+		}
+		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Lazy: true}
+		if c.jobs[j.id] != j {
+			r = Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
+		}
+		c.out.Records = append(c.out.Records, r)
+	}
+	clear(c.changedJobs)
+	c.changedJobs = c.changedJobs[:0]
+}
+
 func (c *Scheduler) forget(t *task) {
 	c.retired.remove(t)
 	c.retiredBytes -= int64(t.size)
@@ -139,7 +171,14 @@ func (c *Scheduler) forget(t *task) {
 	j.done = j.done[1:]
 	j.doneBase++
 	j.tasks--
+	if c.cfg.Durable {
+		if j.num == 0 {
+			c.lastJob++
+			j.num = c.lastJob
+		}
+		c.changedJobs = append(c.changedJobs, j)
+	}
 	c.dropJob(j)
 	c.release(t.shape)
-	c.out.Records = append(c.out.Records, Record{Kind: RecordForget, Task: t.num})
+	c.out.Records = append(c.out.Records, Record{Kind: RecordForget, Task: t.num, Lazy: true})
 }

@@ -43,6 +43,8 @@ type run struct {
 	failures   uint32
 	losses     uint32
 	deliveries uint32
+	// Of a Recovering task: its attempt was granted ahead of a free slot.
+	ahead bool
 }
 
 // lease is an attempt at a worker. It outlives its hold on the task when the task moves on without it: capacity
@@ -82,6 +84,8 @@ func (l *lease) mayHaveStarted() bool { return !l.ahead || l.runningAt != 0 }
 // job is what tasks of one job share.
 type job struct {
 	id string
+	// That of its record; 0: it has none.
+	num uint64
 	// Tasks of it that the scheduler knows, and of these the ones that are not terminal.
 	tasks, open int
 	// Those that are ready.

@@ -34,6 +34,26 @@ func (l *taskLog) add() *task {
 	return t
 }
 
+// addAt returns a new task with a number that is greater than all before.
+func (l *taskLog) addAt(n TaskNum) *task {
+	i := int((n - 1) / chunkTasks) //nolint:gosec // Bounded by the tasks of a store.
+	if len(l.chunks) == 0 {
+		l.first = i
+	}
+	for l.first+len(l.chunks) < i { // Of these none is known any longer.
+		l.chunks = append(l.chunks, nil)
+	}
+	if l.first+len(l.chunks) == i {
+		l.chunks = append(l.chunks, &taskChunk{})
+	}
+	l.last = n
+	chunk := l.chunks[i-l.first]
+	chunk.known++
+	t := &chunk.tasks[int((n-1)%chunkTasks)] //nolint:gosec // Less than chunkTasks.
+	t.num = n
+	return t
+}
+
 // remove forgets a task.
 func (l *taskLog) remove(t *task) {
 	t.forgotten = true

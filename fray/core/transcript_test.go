@@ -14,9 +14,10 @@ var update = flag.Bool("update", false, "rewrite testdata from what the code doe
 // TestSchedulerTranscripts replays testdata/scheduler: comments, commands, and indented below each command what came
 // of it. After each step every invariant must hold. The commands:
 //
-//	config ttl=15s retention=1h tasks=100 ...              start anew
+//	config ttl=15s retention=1h tasks=100 durable ...      start anew
+//	restart                                                die and go on from the records (power: the machine died, too)
 //	submit a b job=j fn=f prio=2 retries=1 losses=3 res=cpu:500 label=zone:eu exec=10s sched=5s bytes=10
-//	register w1 slots=2 fn=f,g res=cpu:1000 label=zone:eu  (again: the same registration once more)
+//	register w1 slots=2 fn=f,g res=cpu:1000 label=zone:eu  (again: the same registration once more; held=a#1:run)
 //	poll w1 free=2 max=4 wait=5s                           (lost: its answer never arrives)
 //	report w1 a#1 ok ran=1s , b#1 fail nonretryable after=2s
 //	beat w1 queued=a#1 run=b#1 done=c#1 wait=5s

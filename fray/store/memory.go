@@ -69,6 +69,9 @@ func (m *Memory) Scan(kind Kind, from uint64, f func(num uint64, value []byte) e
 	return nil
 }
 
+// Durable implements Store: it is not.
+func (m *Memory) Durable() bool { return false }
+
 // Close implements Store.
 func (m *Memory) Close() error {
 	m.mu.Lock()

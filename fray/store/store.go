@@ -16,6 +16,10 @@ var (
 	ErrNotFound = errors.New("record not found")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrCorrupt: what is stored is not what was written.
+	ErrCorrupt = errors.New("store is corrupt")
+	// ErrFull: there is no room for more.
+	ErrFull = errors.New("store is full")
 )
 
 // Kind is what a record is about. It is part of the stored format: never reuse a number.
@@ -27,6 +31,12 @@ const (
 	Spec Kind = 1
 	// Result is an ended task's value or error.
 	Result Kind = 2
+	// State is what has happened to a task.
+	State Kind = 3
+	// Job is what is known of a job besides its tasks.
+	Job Kind = 4
+	// Controller is the controller's own.
+	Controller Kind = 5
 )
 
 // Key is where a record is filed.
@@ -38,20 +48,36 @@ type Key struct {
 // Store holds records. Its methods may be called concurrently, but for Close, which must be the last call; calls
 // after it return ErrClosed.
 type Store interface {
-	// Commit applies the batch, all of it or nothing, and returns once it is as durable as this store makes things.
-	// The store keeps the batch's values: the caller must not change them afterwards. The batch itself may be reused.
+	// Commit applies the batch, all of it or nothing, and returns once it is as durable as this store makes things, or
+	// if it is lazy once the next one that is not will make it so. The store keeps the batch's values: the caller must
+	// not change them afterwards. The batch itself may be reused.
 	Commit(b *Batch) error
 	// Get returns the value under a key, which the caller must not change, or ErrNotFound.
 	Get(k Key) ([]byte, error)
 	// Scan calls f with the records of a kind whose number is at least from, in the order of their numbers, until f
-	// returns an error, which it returns. f must not call the store.
+	// returns an error, which it returns. f must not commit.
 	Scan(kind Kind, from uint64, f func(num uint64, value []byte) error) error
+	// Durable says whether records outlive the process.
+	Durable() bool
 	// Close lets go of what the store holds open.
 	Close() error
 }
 
+// Roomer is a Store that can run out of room.
+type Roomer interface {
+	// Room returns nil, or an error that wraps ErrFull and says what is short of room. It costs next to nothing. A store
+	// without room keeps what it has and goes on reading; a commit waits until there is room again.
+	Room() error
+}
+
 // Batch is a list of changes, applied in their order. The zero value is empty.
-type Batch struct{ ops []Op }
+type Batch struct {
+	// Lazy says that nobody waits for these changes to be durable. They survive the death of the process, but not that of
+	// the machine until a batch that is not lazy was committed after them.
+	Lazy bool
+
+	ops []Op
+}
 
 // Op is one change: it files Value under Key, or deletes what is there.
 type Op struct {
@@ -73,4 +99,5 @@ func (b *Batch) Ops() []Op { return b.ops }
 func (b *Batch) Reset() {
 	clear(b.ops)
 	b.ops = b.ops[:0]
+	b.Lazy = false
 }

@@ -2476,10 +2476,11 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x06job_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05jobId\"o\n" +
 	"\x13CancelTasksResponse\x122\n" +
 	"\bverdicts\x18\x01 \x03(\x0e2\x16.fray.v1.CancelVerdictR\bverdicts\x12$\n" +
-	"\x0ejob_task_count\x18\x02 \x01(\x04R\fjobTaskCount\"n\n" +
+	"\x0ejob_task_count\x18\x02 \x01(\x04R\fjobTaskCount\"z\n" +
 	"\vHeldAttempt\x122\n" +
-	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptB\x06\xbaH\x03\xc8\x01\x01R\aattempt\x12+\n" +
-	"\x05state\x18\x02 \x01(\x0e2\x15.fray.v1.AttemptStateR\x05state\"\x93\x05\n" +
+	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptB\x06\xbaH\x03\xc8\x01\x01R\aattempt\x127\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x15.fray.v1.AttemptStateB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\"\x93\x05\n" +
 	"\x15RegisterWorkerRequest\x12G\n" +
 	"\tworker_id\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\bworkerId\x123\n" +
 	"\x0fregistration_id\x18\x02 \x01(\tB\n" +

@@ -1,0 +1,196 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/fray/store"
+	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// maxIncarnation is the last that lease tokens have room for.
+const maxIncarnation = 1<<24 - 1
+
+// recover returns a scheduler that goes on where the store's last controller ended. Its incarnation is durably greater than
+// all before, so that no token is ever given twice. A store that is not durable has nothing to go on from.
+func (c *Controller) recover() (*core.Scheduler, error) {
+	c.cfg.Core.Durable = c.cfg.Store.Durable()
+	if !c.cfg.Core.Durable {
+		if c.cfg.Core.Incarnation == 0 {
+			c.cfg.Core.Incarnation = uint64(time.Now().UnixMilli()) //nolint:gosec // After 1970.
+		}
+		return core.NewScheduler(c.cfg.Core), nil
+	}
+	began := time.Now()
+	if err := c.nextIncarnation(); err != nil {
+		return nil, err
+	}
+	jobs, err := c.storedJobs()
+	if err != nil {
+		return nil, err
+	}
+	s := core.NewScheduler(c.cfg.Core)
+	err = s.Restore(c.now(), jobs, c.storedTasks)
+	switch {
+	case errors.Is(err, core.ErrBadRecord):
+		return nil, fmt.Errorf("%w: restore tasks: %w", store.ErrCorrupt, err)
+	case err != nil:
+		return nil, fmt.Errorf("restore tasks: %w", err)
+	}
+	c.cfg.Logger.Info("recovered", "tasks", s.Stats().Restored, "took", time.Since(began))
+	return s, nil
+}
+
+func (c *Controller) nextIncarnation() error {
+	var record storev1.ControllerRecord
+	value, err := c.cfg.Store.Get(controllerKey)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("read controller record: %w", err)
+	}
+	if err := proto.Unmarshal(value, &record); err != nil {
+		return fmt.Errorf("%w: controller record cannot be decoded: %w", store.ErrCorrupt, err)
+	}
+	if record.GetIncarnation() >= maxIncarnation {
+		return fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, record.GetIncarnation(), maxIncarnation)
+	}
+	record.Incarnation++
+	var b store.Batch
+	if err := set(&b, controllerKey, &record); err != nil {
+		return err
+	}
+	if err := c.cfg.Store.Commit(&b); err != nil {
+		return fmt.Errorf("commit controller record: %w", err)
+	}
+	c.cfg.Core.Incarnation = record.GetIncarnation()
+	return nil
+}
+
+func (c *Controller) storedJobs() ([]core.RestoredJob, error) {
+	var jobs []core.RestoredJob
+	for r, err := range scan(c.cfg.Store, store.Job) {
+		if err != nil {
+			return nil, err
+		}
+		var job storev1.JobRecord
+		if err := proto.Unmarshal(r.value, &job); err != nil {
+			return nil, fmt.Errorf("%w: record of job %d cannot be decoded: %w", store.ErrCorrupt, r.num, err)
+		}
+		jobs = append(jobs, core.RestoredJob{Num: r.num, ID: job.GetJobId(), DoneBase: job.GetForgottenCount()})
+	}
+	return jobs, nil
+}
+
+// storedTasks yields all tasks, each with its state.
+func (c *Controller) storedTasks(yield func(*core.Restored, error) bool) {
+	var states stateReader
+	states.next, states.stop = iter.Pull2(scan(c.cfg.Store, store.State))
+	defer states.stop()
+	var decoder taskDecoder
+	for r, err := range scan(c.cfg.Store, store.Spec) {
+		var t *core.Restored
+		if err == nil {
+			t, err = decoder.decode(r)
+		}
+		if err == nil {
+			t.State, err = states.of(r.num)
+		}
+		if !yield(t, err) {
+			return
+		}
+	}
+	if _, err := states.of(math.MaxUint64); err != nil {
+		yield(nil, err)
+	}
+}
+
+// stateReader reads the states of tasks in the order of their numbers.
+type stateReader struct {
+	next   func() (stored, error, bool)
+	stop   func()
+	head   stored
+	headed bool
+}
+
+// of returns the state of a task, zero if it has none. It is an error if there is one of a task before it that nobody asked for.
+func (s *stateReader) of(num uint64) (core.State, error) {
+	if !s.headed {
+		var err error
+		var ok bool
+		if s.head, err, ok = s.next(); err != nil {
+			return core.State{}, err
+		}
+		if s.headed = true; !ok {
+			s.head.num = math.MaxUint64
+		}
+	}
+	switch {
+	case s.head.num < num:
+		return core.State{}, fmt.Errorf("%w: there is a state of task number %d, and no such task", store.ErrCorrupt, s.head.num)
+	case s.head.num > num || s.head.value == nil:
+		return core.State{}, nil
+	}
+	s.headed = false
+	var r storev1.TaskStateRecord
+	if err := proto.Unmarshal(s.head.value, &r); err != nil {
+		return core.State{}, fmt.Errorf("%w: state of task number %d cannot be decoded: %w", store.ErrCorrupt, num, err)
+	}
+	if frayv1.TaskStatus_name[int32(r.GetStatus())] == "" || frayv1.FailureReason_name[int32(r.GetFailureReason())] == "" {
+		return core.State{}, fmt.Errorf("%w: state of task number %d has a status or reason that this version does not know", store.ErrCorrupt, num)
+	}
+	return state(&r), nil
+}
+
+// taskDecoder decodes tasks. Neighbours are often of one shape, which is made once.
+type taskDecoder struct {
+	previous *frayv1.TaskSpec
+	shape    *core.Shape
+}
+
+func (d *taskDecoder) decode(r stored) (*core.Restored, error) {
+	var t storev1.TaskRecord
+	err := proto.Unmarshal(r.value, &t)
+	if err == nil {
+		err = wire.CheckSpec(t.GetSpec())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: task number %d cannot be decoded: %w", store.ErrCorrupt, r.num, err)
+	}
+	if d.previous == nil || !wire.SameShape(d.previous, t.GetSpec()) {
+		d.shape = wire.Shape(t.GetSpec())
+	}
+	d.previous = t.GetSpec()
+	return &core.Restored{
+		Num: core.TaskNum(r.num), ID: t.GetSpec().GetTaskId(), Job: t.GetJobId(), Shape: d.shape,
+		SpecBytes: len(r.value), Submitted: core.Time(t.GetSubmittedUnixNs()),
+	}, nil
+}
+
+type stored struct {
+	num   uint64
+	value []byte
+}
+
+// scan yields all records of a kind, in the order of their numbers, or an error as the last.
+func scan(s store.Store, kind store.Kind) iter.Seq2[stored, error] {
+	return func(yield func(stored, error) bool) {
+		err := s.Scan(kind, 0, func(num uint64, value []byte) error {
+			if !yield(stored{num, value}, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(stored{}, fmt.Errorf("read records: %w", err))
+		}
+	}
+}
+
+var errEnough = errors.New("enough")

@@ -1,0 +1,201 @@
+package core
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+)
+
+// Restored is a task as its records tell it.
+type Restored struct {
+	Num     TaskNum
+	ID, Job string
+	Shape   *Shape
+	// The bytes of its spec.
+	SpecBytes int
+	Submitted Time
+	State     State
+}
+
+// RestoredJob is a job of which some ended tasks are forgotten: as many as DoneBase.
+type RestoredJob struct {
+	Num      uint64
+	ID       string
+	DoneBase uint64
+}
+
+// Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the order of their numbers;
+// an error that it yields is returned, and ErrBadRecord for a record that makes no sense: after either the scheduler is of
+// no use.
+//
+// Tasks that may be at a worker are RECOVERING for one session TTL from now, in which workers can register and present
+// them. All others go on where they were. Bounds on tasks, classes and jobs do not refuse what was accepted before.
+func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Restored, error]) error {
+	c.now = now
+	for i := range jobs {
+		j := c.job(jobs[i].ID)
+		if j.num != 0 {
+			return fmt.Errorf("%w: job %q has two, %d and %d", ErrBadRecord, j.id, j.num, jobs[i].Num)
+		}
+		j.num, j.doneBase = jobs[i].Num, jobs[i].DoneBase
+		c.lastJob = max(c.lastJob, j.num)
+	}
+	var ended []endedTask
+	for r, err := range tasks {
+		if err != nil {
+			return err
+		}
+		t, err := c.restore(r)
+		if err != nil {
+			return fmt.Errorf("%w: task %q, number %d: %w", ErrBadRecord, r.ID, r.Num, err)
+		}
+		if t.status.Terminal() {
+			ended = append(ended, endedTask{t, r.State.EndSeq})
+			c.endSeq = max(c.endSeq, r.State.EndSeq)
+		}
+	}
+	slices.SortFunc(ended, func(a, b endedTask) int { return cmp.Compare(a.seq, b.seq) })
+	last := Time(0)
+	for _, e := range ended {
+		// The clock may have been set back between two runs.
+		e.task.since = max(min(e.task.since, now), last)
+		last = e.task.since
+		c.retired.pushBack(e.task)
+		e.task.job.done = append(e.task.job.done, e.task)
+	}
+	for i := range jobs {
+		c.dropJob(c.jobs[jobs[i].ID])
+	}
+	return nil
+}
+
+type endedTask struct {
+	task *task
+	seq  uint64
+}
+
+func (c *Scheduler) restore(r *Restored) (*task, error) {
+	s := &r.State
+	switch {
+	case r.Num <= c.log.last:
+		return nil, fmt.Errorf("it follows number %d", c.log.last)
+	case c.tasks[r.ID] != nil:
+		return nil, fmt.Errorf("its id is that of number %d, too", c.tasks[r.ID].num)
+	case s.Status != 0 && s.Status != Pending && !s.Status.Terminal():
+		return nil, fmt.Errorf("its status is %v", s.Status)
+	case s.Leased && s.Attempts == 0:
+		return nil, fmt.Errorf("it is leased without an attempt")
+	}
+	t := c.log.addAt(r.Num)
+	t.id, t.shape, t.job = r.ID, c.intern(r.Shape, math.MaxInt), c.job(r.Job)
+	t.submitted = min(r.Submitted, c.now)
+	t.size = clampSize(r.SpecBytes)
+	t.started, t.cancelRequested, t.reason = s.Started, s.CancelRequested, s.Reason
+	if s.Attempts > 0 {
+		t.run = &run{
+			attempts: s.Attempts, failures: s.Failures, losses: s.Losses, deliveries: s.Deliveries,
+			lastToken: s.LastToken, workerID: s.WorkerID, leasedAt: s.LeasedAt, ahead: s.Ahead,
+		}
+	}
+	c.tasks[t.id] = t
+	t.job.tasks++
+	c.stats.Restored++
+	c.setStatus(t, Pending)
+	if s.Status.Terminal() {
+		c.counts[Pending]--
+		c.counts[s.Status]++
+		t.status, t.since = s.Status, s.Ended
+		t.size += s.ResultBytes
+		c.retiredBytes += int64(t.size)
+		return t, nil
+	}
+	t.job.open++
+	c.queuedBytes += int64(t.size)
+	switch {
+	case s.Leased:
+		t.pending = Recovering
+		t.timer = c.timers.add(&timer{at: c.now.Add(c.cfg.SessionTTL), kind: timerTask, task: t})
+	case s.BackoffUntil > c.now:
+		t.pending = Backoff
+		t.timer = c.timers.add(&timer{at: s.BackoffUntil, kind: timerTask, task: t})
+	default:
+		c.queue(t, false)
+	}
+	return t, nil
+}
+
+// Held is an attempt that a worker presents when it registers.
+type Held struct {
+	Task    string
+	Attempt uint32
+	Token   Token
+	Phase   HeldPhase
+}
+
+// HeldPhase is how far the worker is with it.
+type HeldPhase uint8
+
+// The phases of a held attempt.
+const (
+	HeldQueued HeldPhase = iota + 1
+	HeldRunning
+	HeldFinished
+)
+
+// adopt gives a worker back an attempt of an earlier incarnation, unless something newer holds its task.
+func (c *Scheduler) adopt(s *session, h *Held) bool {
+	t := c.tasks[h.Task]
+	if t == nil || t.status != Pending || h.Token.SameIncarnation(c.nextToken) || c.leases[h.Token] != nil {
+		return false
+	}
+	attempts := uint32(0)
+	if t.run != nil {
+		attempts = t.run.attempts
+	}
+	// A higher number than any known is of a lease that was not written before the power went.
+	if h.Attempt < attempts || h.Attempt == attempts && t.pending != Recovering {
+		return false
+	}
+	cl := t.shape.class
+	if !s.canEverRun(cl) || !s.fits(cl) {
+		return false
+	}
+	if t.pending == Ready {
+		c.removeReady(t)
+	}
+	c.timers.cancel(t.timer)
+	t.timer, t.pending = nil, 0
+	c.setStatus(t, Leased)
+	if t.run == nil {
+		t.run = &run{}
+	}
+	l := &lease{
+		token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now, ahead: h.Phase == HeldQueued,
+	}
+	t.run.attempts, t.run.lease = h.Attempt, l
+	t.run.workerID, t.run.leasedAt = s.workerID, c.now
+	c.leases[l.token] = l
+	s.leases.push(l)
+	s.occupy(cl, 1)
+	c.stats.Adopted++
+	if h.Phase == HeldRunning {
+		c.running(l)
+	}
+	if t.cancelRequested {
+		c.stopCancelled(l)
+	}
+	c.remember(t, true)
+	return true
+}
+
+// unclaimed ends the wait for the worker that may hold a task: nobody presented it.
+func (c *Scheduler) unclaimed(t *task) {
+	c.stats.LeasesExpired++
+	if t.run.ahead {
+		c.undelivered(t)
+	} else {
+		c.workerLost(t, 0)
+	}
+}

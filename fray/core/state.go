@@ -1,0 +1,52 @@
+package core
+
+// State is what must outlive the scheduler of a task's life, besides its spec and its result. A task without one was
+// never leased.
+type State struct {
+	// Pending also where the task is leased: leases do not outlive the scheduler.
+	Status Status
+	Reason FailureReason
+	// An attempt of it, the one numbered Attempts, may be at a worker; with Ahead, granted ahead of a free slot.
+	Leased, Ahead bool
+	// As in View; and whether any attempt of it has started.
+	Started, CancelRequested               bool
+	Attempts, Failures, Losses, Deliveries uint32
+	WorkerID                               string
+	LeasedAt                               Time
+	// Of the last attempt whose end was accepted from a report; 0: none was.
+	LastToken Token
+	// The end of its backoff; 0: it has none.
+	BackoffUntil Time
+	// Of an ended task: when, as which of all that this store saw end, and the bytes of its result.
+	Ended       Time
+	EndSeq      uint64
+	ResultBytes uint32
+}
+
+func (c *Scheduler) state(t *task) *State {
+	s := &State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested}
+	if r := t.run; r != nil {
+		s.Attempts, s.Failures, s.Losses, s.Deliveries = r.attempts, r.failures, r.losses, r.deliveries
+		s.WorkerID, s.LeasedAt, s.LastToken = r.workerID, r.leasedAt, r.lastToken
+		if r.lease != nil {
+			s.Leased, s.Ahead = true, !r.lease.mayHaveStarted()
+		}
+	}
+	switch {
+	case t.status.Terminal():
+		s.Ended = t.since
+	case t.pending == Backoff:
+		s.BackoffUntil = t.timer.at
+	}
+	if s.Leased {
+		s.Status = Pending
+	}
+	return s
+}
+
+// remember has a task's state written; lazily, where nobody is told anything that rests on it.
+func (c *Scheduler) remember(t *task, lazily bool) {
+	if c.cfg.Durable {
+		c.out.Records = append(c.out.Records, Record{Kind: RecordState, Task: t.num, State: c.state(t), Lazy: lazily})
+	}
+}
