@@ -28,6 +28,8 @@ type Config struct {
 	MaxPayloadBytes int
 	// Calls that may be waiting for a reply at once; beyond, they are refused. Default 100,000.
 	MaxCalls int
+	// Where CreateBackup puts copies of the store. Empty: nowhere.
+	BackupDir string
 	// What GetClusterInfo says. Default "dev".
 	Version string
 	// Default: nothing is logged.

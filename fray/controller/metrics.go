@@ -41,6 +41,8 @@ var scraped = []scrape{
 	gauge("slots", "Slots of all workers with a live session.", func(i *core.InfoReply) float64 { return float64(i.Stats.Slots) }),
 	counter("tasks_submitted_total", "Tasks accepted.", func(s *core.Stats) uint64 { return s.Submitted }),
 	counter("tasks_refused_total", "Offers of tasks refused because a bound was reached.", func(s *core.Stats) uint64 { return s.Refused }),
+	counter("tasks_restored_total", "Tasks taken over from the controller's earlier runs.", func(s *core.Stats) uint64 { return s.Restored }),
+	counter("attempts_adopted_total", "Attempts of before a restart that their workers were given back.", func(s *core.Stats) uint64 { return s.Adopted }),
 	counter("leases_granted_total", "Attempts handed to workers.", func(s *core.Stats) uint64 { return s.LeasesGranted }),
 	counter("sessions_expired_total", "Worker sessions that ended because no heartbeat came.", func(s *core.Stats) uint64 { return s.SessionsExpired }),
 	counter("leases_expired_total", "Leases that ended because their worker's session did.", func(s *core.Stats) uint64 { return s.LeasesExpired }),

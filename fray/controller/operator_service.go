@@ -2,13 +2,17 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/fray/store"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -109,10 +113,32 @@ func (s *service) GetClusterInfo(ctx context.Context, _ *frayv1.GetClusterInfoRe
 		Version: s.c.cfg.Version, ControllerIncarnation: s.c.cfg.Core.Incarnation, StartedUnixMs: s.c.started.UnixMilli(),
 		WorkerCount: uint32(r.Stats.Workers), SlotCount: uint32(r.Stats.Slots), //nolint:gosec // Bounded by MaxSessions and the schema.
 		QueuedBytes: uint64(r.Stats.QueuedBytes), OldestReadyAgeMs: r.OldestReadyAge.Milliseconds(), //nolint:gosec // Not negative.
-		TaskCounts: make(map[string]uint64),
+		TaskCounts: make(map[string]uint64), Durability: s.c.cfg.Store.Durability().String(),
 	}
 	for _, st := range core.Statuses() {
 		resp.TaskCounts[st.String()] = uint64(r.Stats.Tasks[st]) //nolint:gosec // A count.
 	}
 	return resp, nil
+}
+
+func (s *service) CreateBackup(ctx context.Context, req *frayv1.CreateBackupRequest) (*frayv1.CreateBackupResponse, error) {
+	backuper, ok := s.c.cfg.Store.(store.Backuper)
+	switch {
+	case !ok:
+		return nil, wire.Error(wire.ReasonUnsupported, 0, "this controller keeps everything in memory: there is nothing to copy")
+	case s.c.cfg.BackupDir == "":
+		return nil, wire.Error(wire.ReasonUnsupported, 0, "this controller was given no directory for backups: start it with one")
+	}
+	path := filepath.Join(s.c.cfg.BackupDir, req.GetName())
+	began := time.Now()
+	err := backuper.Backup(path)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, wire.Error(wire.ReasonExists, 0, "backup %q: %s is there already: choose another name", req.GetName(), path)
+	case err != nil:
+		s.c.cfg.Logger.ErrorContext(ctx, "backup", "path", path, "error", err)
+		return nil, wire.Error(wire.ReasonBug, 0, "backup %q: %w", req.GetName(), err)
+	}
+	s.c.cfg.Logger.InfoContext(ctx, "backup made", "path", path, "took", time.Since(began))
+	return &frayv1.CreateBackupResponse{Path: path}, nil
 }

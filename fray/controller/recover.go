@@ -22,7 +22,7 @@ const maxIncarnation = 1<<24 - 1
 // recover returns a scheduler that goes on where the store's last controller ended. Its incarnation is durably greater than
 // all before, so that no token is ever given twice. A store that is not durable has nothing to go on from.
 func (c *Controller) recover() (*core.Scheduler, error) {
-	c.cfg.Core.Durable = c.cfg.Store.Durable()
+	c.cfg.Core.Durable = c.cfg.Store.Durability() != store.None
 	if !c.cfg.Core.Durable {
 		if c.cfg.Core.Incarnation == 0 {
 			c.cfg.Core.Incarnation = uint64(time.Now().UnixMilli()) //nolint:gosec // After 1970.

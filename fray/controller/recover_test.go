@@ -19,7 +19,7 @@ import (
 // lasting is a store that outlives its controller.
 type lasting struct{ store.Store }
 
-func (lasting) Durable() bool { return true }
+func (lasting) Durability() store.Durability { return store.Sync }
 
 func startOn(t *testing.T, s store.Store) *cluster {
 	t.Helper()

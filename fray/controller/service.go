@@ -9,6 +9,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/fray/store"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
@@ -60,8 +61,12 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 	return resp, nil
 }
 
-// maxSubmit is the schema's bound on a SubmitTasks call.
-const maxSubmit = 50_000
+const (
+	// maxSubmit is the schema's bound on a SubmitTasks call.
+	maxSubmit = 50_000
+	// storeFullHint is when a submission that the store has no room for may be made again.
+	storeFullHint = 2 * time.Second
+)
 
 // submitted is what became of one offered task. err has the code of reason.
 type submitted struct {
@@ -106,6 +111,14 @@ func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSp
 	}
 	if len(event.Tasks) == 0 {
 		return results, nil
+	}
+	if roomer, ok := s.c.cfg.Store.(store.Roomer); ok {
+		if err := roomer.Room(); err != nil {
+			for _, i := range places {
+				results[i].refuse(wire.ReasonStoreFull, storeFullHint, "task %q: %w: what is known goes on; make room, or try again later", specs[i].GetTaskId(), err)
+			}
+			return results, nil
+		}
 	}
 	reply, err := ask[core.SubmitReply](ctx, s.c, call, "submit", event)
 	if err != nil {

@@ -92,6 +92,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	t.id, t.shape, t.job = r.ID, c.intern(r.Shape, math.MaxInt), c.job(r.Job)
 	t.submitted = min(r.Submitted, c.now)
 	t.size = clampSize(r.SpecBytes)
+	t.restored = true
 	t.started, t.cancelRequested, t.reason = s.Started, s.CancelRequested, s.Reason
 	if s.Attempts > 0 {
 		t.run = &run{
@@ -147,7 +148,7 @@ const (
 // adopt gives a worker back an attempt of an earlier incarnation, unless something newer holds its task.
 func (c *Scheduler) adopt(s *session, h *Held) bool {
 	t := c.tasks[h.Task]
-	if t == nil || t.status != Pending || h.Token.SameIncarnation(c.nextToken) || c.leases[h.Token] != nil {
+	if t == nil || !t.restored || t.status != Pending || h.Token.SameIncarnation(c.nextToken) || c.leases[h.Token] != nil {
 		return false
 	}
 	attempts := uint32(0)

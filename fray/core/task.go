@@ -27,6 +27,8 @@ type task struct {
 	// An attempt of it has started, or is charged for.
 	started         bool
 	cancelRequested bool
+	// It is of an earlier incarnation, and so may its attempts be.
+	restored bool
 	// The scheduler knows it no longer; a lease that outlived it may.
 	forgotten bool
 }

@@ -69,8 +69,8 @@ func (m *Memory) Scan(kind Kind, from uint64, f func(num uint64, value []byte) e
 	return nil
 }
 
-// Durable implements Store: it is not.
-func (m *Memory) Durable() bool { return false }
+// Durability implements Store.
+func (m *Memory) Durability() Durability { return None }
 
 // Close implements Store.
 func (m *Memory) Close() error {

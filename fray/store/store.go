@@ -57,10 +57,40 @@ type Store interface {
 	// Scan calls f with the records of a kind whose number is at least from, in the order of their numbers, until f
 	// returns an error, which it returns. f must not commit.
 	Scan(kind Kind, from uint64, f func(num uint64, value []byte) error) error
-	// Durable says whether records outlive the process.
-	Durable() bool
+	// Durability says what a commit that has returned survives.
+	Durability() Durability
 	// Close lets go of what the store holds open.
 	Close() error
+}
+
+// Durability is what a commit that is not lazy survives once it has returned.
+type Durability uint8
+
+// From nothing to everything.
+const (
+	// None: records end with the process.
+	None Durability = iota
+	// Relaxed: records outlive the process; those of the last moments end with the machine.
+	Relaxed
+	// Sync: records outlive the machine's power.
+	Sync
+)
+
+var durabilityNames = []string{"none", "relaxed", "sync"}
+
+// String returns the name in lower case.
+func (d Durability) String() string {
+	if int(d) < len(durabilityNames) {
+		return durabilityNames[d]
+	}
+	return "unknown"
+}
+
+// Backuper is a Store that can be copied while it is in use.
+type Backuper interface {
+	// Backup makes a copy as of now, in a directory that must not exist and whose parent must. The copy is whole, or not
+	// there. Opened, it is a store like any other.
+	Backup(dir string) error
 }
 
 // Roomer is a Store that can run out of room.

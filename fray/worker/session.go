@@ -153,8 +153,9 @@ func (w *Worker) lose(s *session) {
 	current := w.session == s
 	if current {
 		w.session = nil
-		// Until the next session says what it keeps, but not for long.
-		w.slots.SessionLost(w.now(), s.interval)
+		// Until the next session says what it keeps. A controller that restarted waits for that as long, even if it
+		// restarts once more meanwhile.
+		w.slots.SessionLost(w.now(), s.ttl)
 		w.apply(false)
 	}
 	w.mu.Unlock()

@@ -22,9 +22,12 @@ const (
 	ReasonSessionStale  = "SESSION_STALE"
 	ReasonCursorAhead   = "CURSOR_AHEAD"
 	ReasonQueueFull     = "QUEUE_FULL"
+	ReasonStoreFull     = "STORE_FULL"
 	ReasonTooMany       = "TOO_MANY"
 	ReasonSuperseded    = "SUPERSEDED"
 	ReasonShuttingDown  = "SHUTTING_DOWN"
+	ReasonUnsupported   = "UNSUPPORTED"
+	ReasonExists        = "EXISTS"
 	ReasonBug           = "BUG"
 )
 
@@ -37,9 +40,12 @@ var codes = map[string]connect.Code{
 	ReasonSessionStale:  connect.CodeFailedPrecondition,
 	ReasonCursorAhead:   connect.CodeFailedPrecondition,
 	ReasonQueueFull:     connect.CodeResourceExhausted,
+	ReasonStoreFull:     connect.CodeResourceExhausted,
 	ReasonTooMany:       connect.CodeResourceExhausted,
 	ReasonSuperseded:    connect.CodeAborted,
 	ReasonShuttingDown:  connect.CodeUnavailable,
+	ReasonUnsupported:   connect.CodeFailedPrecondition,
+	ReasonExists:        connect.CodeAlreadyExists,
 	ReasonBug:           connect.CodeInternal,
 }
 

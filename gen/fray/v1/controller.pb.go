@@ -2322,8 +2322,10 @@ type GetClusterInfoResponse struct {
 	QueuedBytes uint64 `protobuf:"varint,7,opt,name=queued_bytes,json=queuedBytes,proto3" json:"queued_bytes,omitempty"`
 	// How long the longest-waiting READY task has waited.
 	OldestReadyAgeMs int64 `protobuf:"varint,8,opt,name=oldest_ready_age_ms,json=oldestReadyAgeMs,proto3" json:"oldest_ready_age_ms,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What acknowledged changes survive: "none", not even the controller's process; "relaxed", its process; "sync", its machine.
+	Durability    string `protobuf:"bytes,9,opt,name=durability,proto3" json:"durability,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetClusterInfoResponse) Reset() {
@@ -2410,6 +2412,103 @@ func (x *GetClusterInfoResponse) GetOldestReadyAgeMs() int64 {
 		return x.OldestReadyAgeMs
 	}
 	return 0
+}
+
+func (x *GetClusterInfoResponse) GetDurability() string {
+	if x != nil {
+		return x.Durability
+	}
+	return ""
+}
+
+type CreateBackupRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new directory's name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateBackupRequest) Reset() {
+	*x = CreateBackupRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateBackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateBackupRequest) ProtoMessage() {}
+
+func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
+func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *CreateBackupRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type CreateBackupResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is, on the controller's machine.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateBackupResponse) Reset() {
+	*x = CreateBackupResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateBackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateBackupResponse) ProtoMessage() {}
+
+func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
+func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CreateBackupResponse) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -2585,7 +2684,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\bgrace_ms\x18\x02 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00H\x00R\agraceMs\x88\x01\x01B\v\n" +
 	"\t_grace_ms\"\x15\n" +
 	"\x13DrainWorkerResponse\"\x17\n" +
-	"\x15GetClusterInfoRequest\"\xb6\x03\n" +
+	"\x15GetClusterInfoRequest\"\xd6\x03\n" +
 	"\x16GetClusterInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x125\n" +
 	"\x16controller_incarnation\x18\x02 \x01(\x04R\x15controllerIncarnation\x12&\n" +
@@ -2596,10 +2695,17 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\vtask_counts\x18\x06 \x03(\v2/.fray.v1.GetClusterInfoResponse.TaskCountsEntryR\n" +
 	"taskCounts\x12!\n" +
 	"\fqueued_bytes\x18\a \x01(\x04R\vqueuedBytes\x12-\n" +
-	"\x13oldest_ready_age_ms\x18\b \x01(\x03R\x10oldestReadyAgeMs\x1a=\n" +
+	"\x13oldest_ready_age_ms\x18\b \x01(\x03R\x10oldestReadyAgeMs\x12\x1e\n" +
+	"\n" +
+	"durability\x18\t \x01(\tR\n" +
+	"durability\x1a=\n" +
 	"\x0fTaskCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*\xad\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"T\n" +
+	"\x13CreateBackupRequest\x12=\n" +
+	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$R\x04name\"*\n" +
+	"\x14CreateBackupResponse\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path*\xad\x01\n" +
 	"\rCancelVerdict\x12\x1e\n" +
 	"\x1aCANCEL_VERDICT_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CANCEL_VERDICT_CANCELLED\x10\x01\x12\x1b\n" +
@@ -2624,7 +2730,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x1aREPORT_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REPORT_VERDICT_ACCEPTED\x10\x01\x12\x1c\n" +
 	"\x18REPORT_VERDICT_DUPLICATE\x10\x02\x12\x18\n" +
-	"\x14REPORT_VERDICT_STALE\x10\x032\xb4\t\n" +
+	"\x14REPORT_VERDICT_STALE\x10\x032\x81\n" +
+	"\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -2642,7 +2749,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x10UnregisterWorker\x12 .fray.v1.UnregisterWorkerRequest\x1a!.fray.v1.UnregisterWorkerResponse\"\x03\x90\x02\x02\x12M\n" +
 	"\vListWorkers\x12\x1b.fray.v1.ListWorkersRequest\x1a\x1c.fray.v1.ListWorkersResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\vDrainWorker\x12\x1b.fray.v1.DrainWorkerRequest\x1a\x1c.fray.v1.DrainWorkerResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\x0eGetClusterInfo\x12\x1e.fray.v1.GetClusterInfoRequest\x1a\x1f.fray.v1.GetClusterInfoResponse\"\x03\x90\x02\x01B,Z*github.com/frayrpc/fray/gen/fray/v1;frayv1b\x06proto3"
+	"\x0eGetClusterInfo\x12\x1e.fray.v1.GetClusterInfoRequest\x1a\x1f.fray.v1.GetClusterInfoResponse\"\x03\x90\x02\x01\x12K\n" +
+	"\fCreateBackup\x12\x1c.fray.v1.CreateBackupRequest\x1a\x1d.fray.v1.CreateBackupResponseB,Z*github.com/frayrpc/fray/gen/fray/v1;frayv1b\x06proto3"
 
 var (
 	file_fray_v1_controller_proto_rawDescOnce sync.Once
@@ -2657,7 +2765,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -2698,50 +2806,52 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*DrainWorkerResponse)(nil),      // 36: fray.v1.DrainWorkerResponse
 	(*GetClusterInfoRequest)(nil),    // 37: fray.v1.GetClusterInfoRequest
 	(*GetClusterInfoResponse)(nil),   // 38: fray.v1.GetClusterInfoResponse
-	nil,                              // 39: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 40: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 41: fray.v1.Worker.ResourcesEntry
-	nil,                              // 42: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 43: fray.v1.Worker.LabelsEntry
-	nil,                              // 44: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 45: fray.v1.TaskSpec
-	(*Task)(nil),                     // 46: fray.v1.Task
-	(*TaskResult)(nil),               // 47: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 48: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 49: fray.v1.Attempt
-	(*Payload)(nil),                  // 50: fray.v1.Payload
-	(*TaskError)(nil),                // 51: fray.v1.TaskError
+	(*CreateBackupRequest)(nil),      // 39: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 40: fray.v1.CreateBackupResponse
+	nil,                              // 41: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 42: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 43: fray.v1.Worker.ResourcesEntry
+	nil,                              // 44: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 45: fray.v1.Worker.LabelsEntry
+	nil,                              // 46: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 47: fray.v1.TaskSpec
+	(*Task)(nil),                     // 48: fray.v1.Task
+	(*TaskResult)(nil),               // 49: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 50: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 51: fray.v1.Attempt
+	(*Payload)(nil),                  // 52: fray.v1.Payload
+	(*TaskError)(nil),                // 53: fray.v1.TaskError
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	45, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	46, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	45, // 2: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	47, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	48, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	47, // 2: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
 	8,  // 3: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
-	46, // 4: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	47, // 5: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	47, // 6: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	48, // 7: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	46, // 8: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	48, // 4: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	49, // 5: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	49, // 6: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	50, // 7: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	48, // 8: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	0,  // 9: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	49, // 10: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	51, // 10: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 11: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	39, // 12: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	40, // 13: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	41, // 12: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	42, // 13: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	19, // 14: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	49, // 15: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	45, // 16: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	51, // 15: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	47, // 16: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
 	23, // 17: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	49, // 18: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	51, // 18: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
 	2,  // 19: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	50, // 20: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	51, // 21: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	52, // 20: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	53, // 21: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
 	25, // 22: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
 	3,  // 23: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	41, // 24: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	42, // 25: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	43, // 26: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	43, // 24: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	44, // 25: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	45, // 26: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
 	32, // 27: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	44, // 28: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	46, // 28: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
 	4,  // 29: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
 	6,  // 30: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
 	9,  // 31: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
@@ -2757,23 +2867,25 @@ var file_fray_v1_controller_proto_depIdxs = []int32{
 	33, // 41: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
 	35, // 42: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
 	37, // 43: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	5,  // 44: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	7,  // 45: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	10, // 46: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	12, // 47: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	14, // 48: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	16, // 49: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	18, // 50: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	21, // 51: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	24, // 52: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	27, // 53: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	29, // 54: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	31, // 55: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	34, // 56: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	36, // 57: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	38, // 58: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	44, // [44:59] is the sub-list for method output_type
-	29, // [29:44] is the sub-list for method input_type
+	39, // 44: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	5,  // 45: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	7,  // 46: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	10, // 47: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	12, // 48: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	14, // 49: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	16, // 50: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	18, // 51: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	21, // 52: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	24, // 53: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	27, // 54: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	29, // 55: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	31, // 56: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	34, // 57: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	36, // 58: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	38, // 59: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	40, // 60: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	45, // [45:61] is the sub-list for method output_type
+	29, // [29:45] is the sub-list for method input_type
 	29, // [29:29] is the sub-list for extension type_name
 	29, // [29:29] is the sub-list for extension extendee
 	0,  // [0:29] is the sub-list for field type_name
@@ -2792,7 +2904,7 @@ func file_fray_v1_controller_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   41,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -78,6 +78,9 @@ const (
 	// ControllerServiceGetClusterInfoProcedure is the fully-qualified name of the ControllerService's
 	// GetClusterInfo RPC.
 	ControllerServiceGetClusterInfoProcedure = "/fray.v1.ControllerService/GetClusterInfo"
+	// ControllerServiceCreateBackupProcedure is the fully-qualified name of the ControllerService's
+	// CreateBackup RPC.
+	ControllerServiceCreateBackupProcedure = "/fray.v1.ControllerService/CreateBackup"
 )
 
 // ControllerServiceClient is a client for the fray.v1.ControllerService service.
@@ -113,6 +116,9 @@ type ControllerServiceClient interface {
 	DrainWorker(context.Context, *v1.DrainWorkerRequest) (*v1.DrainWorkerResponse, error)
 	// GetClusterInfo counts tasks and workers.
 	GetClusterInfo(context.Context, *v1.GetClusterInfoRequest) (*v1.GetClusterInfoResponse, error)
+	// CreateBackup copies the controller's records, as of now, to a new directory on its machine, beside others in the place
+	// that it was started with. ALREADY_EXISTS: the name is taken. FAILED_PRECONDITION: it keeps nothing, or was given no place.
+	CreateBackup(context.Context, *v1.CreateBackupRequest) (*v1.CreateBackupResponse, error)
 }
 
 // NewControllerServiceClient constructs a client for the fray.v1.ControllerService service. By
@@ -231,6 +237,12 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		createBackup: connect.NewClient[v1.CreateBackupRequest, v1.CreateBackupResponse](
+			httpClient,
+			baseURL+ControllerServiceCreateBackupProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("CreateBackup")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -251,6 +263,7 @@ type controllerServiceClient struct {
 	listWorkers      *connect.Client[v1.ListWorkersRequest, v1.ListWorkersResponse]
 	drainWorker      *connect.Client[v1.DrainWorkerRequest, v1.DrainWorkerResponse]
 	getClusterInfo   *connect.Client[v1.GetClusterInfoRequest, v1.GetClusterInfoResponse]
+	createBackup     *connect.Client[v1.CreateBackupRequest, v1.CreateBackupResponse]
 }
 
 // SubmitTask calls fray.v1.ControllerService.SubmitTask.
@@ -388,6 +401,15 @@ func (c *controllerServiceClient) GetClusterInfo(ctx context.Context, req *v1.Ge
 	return nil, err
 }
 
+// CreateBackup calls fray.v1.ControllerService.CreateBackup.
+func (c *controllerServiceClient) CreateBackup(ctx context.Context, req *v1.CreateBackupRequest) (*v1.CreateBackupResponse, error) {
+	response, err := c.createBackup.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ControllerServiceHandler is an implementation of the fray.v1.ControllerService service.
 type ControllerServiceHandler interface {
 	// SubmitTask queues one task. Submitting the same spec again returns the task that is there;
@@ -421,6 +443,9 @@ type ControllerServiceHandler interface {
 	DrainWorker(context.Context, *v1.DrainWorkerRequest) (*v1.DrainWorkerResponse, error)
 	// GetClusterInfo counts tasks and workers.
 	GetClusterInfo(context.Context, *v1.GetClusterInfoRequest) (*v1.GetClusterInfoResponse, error)
+	// CreateBackup copies the controller's records, as of now, to a new directory on its machine, beside others in the place
+	// that it was started with. ALREADY_EXISTS: the name is taken. FAILED_PRECONDITION: it keeps nothing, or was given no place.
+	CreateBackup(context.Context, *v1.CreateBackupRequest) (*v1.CreateBackupResponse, error)
 }
 
 // NewControllerServiceHandler builds an HTTP handler from the service implementation. It returns
@@ -535,6 +560,12 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	controllerServiceCreateBackupHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceCreateBackupProcedure,
+		svc.CreateBackup,
+		connect.WithSchema(controllerServiceMethods.ByName("CreateBackup")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/fray.v1.ControllerService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ControllerServiceSubmitTaskProcedure:
@@ -567,6 +598,8 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceDrainWorkerHandler.ServeHTTP(w, r)
 		case ControllerServiceGetClusterInfoProcedure:
 			controllerServiceGetClusterInfoHandler.ServeHTTP(w, r)
+		case ControllerServiceCreateBackupProcedure:
+			controllerServiceCreateBackupHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -634,4 +667,8 @@ func (UnimplementedControllerServiceHandler) DrainWorker(context.Context, *v1.Dr
 
 func (UnimplementedControllerServiceHandler) GetClusterInfo(context.Context, *v1.GetClusterInfoRequest) (*v1.GetClusterInfoResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.GetClusterInfo is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) CreateBackup(context.Context, *v1.CreateBackupRequest) (*v1.CreateBackupResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.CreateBackup is not implemented"))
 }
