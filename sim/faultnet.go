@@ -41,11 +41,16 @@ func (s *Sim) Injector() *faults.Injector {
 			},
 		},
 		OnInject: func(f faults.Injection) {
+			message := KindRequest
+			if f.Phase == faults.AfterHandler || f.Phase == faults.ResponseInFlight {
+				message = KindResponse
+			}
 			s.park(&packet{
 				kind: kindFault, procedure: f.Procedure, fault: f.Rule.ID,
 				fn: func() {
 					s.emit(&Event{
-						Kind: EventFault, From: f.From, To: f.To, Procedure: f.Procedure, Code: string(f.Rule.Action.Kind), Fault: f.Rule.ID,
+						Kind: EventFault, Message: message, From: f.From, To: f.To, Procedure: f.Procedure,
+						Code: string(f.Rule.Action.Kind), Fault: f.Rule.ID,
 					})
 				},
 			})

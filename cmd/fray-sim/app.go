@@ -66,7 +66,8 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 5 harness error.`,
 		Example: `  fray-sim --scenario worker-crash
   fray-sim --scenario worker-crash --seeds 1..500
-  fray-sim --scenario mine.yaml --seed 7 --verify --trace run.jsonl`,
+  fray-sim --scenario mine.yaml --seed 7 --verify --trace run.jsonl
+  fray-sim --scenario worker-crash --html run.html`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -83,6 +84,7 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 	flags.StringVar(&o.seeds, "seeds", "", "sweep a `range` of seeds such as 1..500, over all CPUs")
 	flags.BoolVar(&o.verify, "verify", false, "run again with other GOMAXPROCS, and compare the traces")
 	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
+	flags.StringVar(&o.html, "html", "", "draw the run as a page for a browser in this `file`")
 	flags.StringVar(&o.format, "format", "text", "how the result is written: text or json")
 	root.AddCommand(a.newList(), a.newExplain(), a.newValidate(), a.newSchema(), a.newDiff())
 	return root

@@ -16,7 +16,7 @@ import (
 type runOptions struct {
 	scenario, seed, seeds string
 	verify                bool
-	trace                 string
+	trace, html           string
 	format                string
 }
 
@@ -28,8 +28,8 @@ func (o *runOptions) pick(s *scenario.Scenario) (seeds scenario.Seeds, single bo
 	case o.seed != "" && o.seeds != "":
 		return seeds, false, invalid("--seed and --seeds exclude each other")
 	case o.seeds != "":
-		if o.trace != "" || o.verify {
-			return seeds, false, invalid("--trace and --verify are for one seed: pass --seed")
+		if o.trace != "" || o.html != "" || o.verify {
+			return seeds, false, invalid("--trace, --html and --verify are for one seed: pass --seed")
 		}
 		seeds, err = scenario.ParseSeeds(o.seeds)
 		if err != nil {
@@ -87,6 +87,11 @@ func runOne(ctx context.Context, s *scenario.Scenario, seed uint64, o *runOption
 		options.Trace = buffered
 		defer func() { err = errors.Join(err, buffered.Flush(), file.Close()) }()
 	}
+	drawn, err := draw(o, s, seed, &options)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, drawn.finish(result)) }()
 	if o.verify {
 		result, err = scenario.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
 	} else {

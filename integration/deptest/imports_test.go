@@ -112,6 +112,11 @@ var rules = []rule{
 		reason:   "only cmd reads flags and handles signals",
 	},
 	{
+		packages: []string{"./..."},
+		banned:   []string{"github.com/chromedp/..."},
+		reason:   "only tests look at pages in a browser",
+	},
+	{
 		packages: []string{"./gen/..."},
 		banned:   []string{"./fray/...", "./faults/...", "./sim/...", "./cmd/...", "./integration/..."},
 		reason:   "generated code is beneath everything",

@@ -26,8 +26,13 @@ type Options struct {
 	Bubble sim.Bubble
 	// Trace is written each event of the simulation, as one line of JSON. Nil: nobody.
 	Trace io.Writer
-	// OnEvent is told of each event of the simulation, on the goroutine that steps. Nil: nobody.
+	// OnEvent is told of each event of the simulation until the run is over, on the goroutine that steps. Nil: nobody.
 	OnEvent func(sim.Event)
+	// OnFault is told of each fault that begins to act, on the goroutine that steps. Nil: nobody.
+	OnFault func(Onset)
+	// Observe is given each event of the history under the conditions of [check.HistoryConfig]. Events of one instant may come
+	// in another order when the run is repeated. Nil: nobody is.
+	Observe func(*check.Event)
 	// Oracles look at every event after those of package check.
 	Oracles []check.Oracle
 	// Controller wraps what the controller serves, to plant a bug. Nil: nothing does.
@@ -70,7 +75,8 @@ func Run(ctx context.Context, s *Scenario, seed uint64, options Options) (*Resul
 }
 
 // Verify runs a scenario once for each number of processors, by default one and as many as there are, and compares the traces.
-// It returns the result of the first run, whose verdict becomes nondeterminism if another differs from it.
+// It returns the result of the first run, whose verdict becomes nondeterminism if another differs from it. Only the first run is
+// traced and told of to the functions of the options.
 func Verify(ctx context.Context, s *Scenario, seed uint64, options Options, procs ...int) (*Result, error) {
 	first, err := newEngine(ctx, s, seed, options)
 	if err != nil {
@@ -87,7 +93,9 @@ func Verify(ctx context.Context, s *Scenario, seed uint64, options Options, proc
 				s.Trace(options.Trace)
 			}
 		} else {
-			other, err := newEngine(ctx, first.Scenario, seed, options)
+			again := options
+			again.OnEvent, again.OnFault, again.Observe = nil, nil, nil
+			other, err := newEngine(ctx, first.Scenario, seed, again)
 			if err != nil {
 				return err
 			}
@@ -225,7 +233,7 @@ func (e *engine) onEvent(event sim.Event) {
 			e.tally.change(func(f *Facts) { f.Faults[faultID(event.Fault)]++ })
 		}
 	}
-	if e.options.OnEvent != nil {
+	if e.options.OnEvent != nil && !e.ended {
 		e.options.OnEvent(event)
 	}
 }
@@ -250,6 +258,9 @@ func (e *engine) drive() error {
 		if !e.ended {
 			e.oracles.Observe(event)
 			e.tally.observe(event)
+			if e.options.Observe != nil {
+				e.options.Observe(event)
+			}
 		}
 	}})
 	defer e.end()

@@ -38,11 +38,16 @@ func (f *Fault) end() (time.Duration, bool) {
 	case !f.OnHosts() || f.When.Every > 0:
 		return 0, false
 	}
+	return last + f.Action.lasts(), true
+}
+
+// lasts returns how long the action keeps a host from its work; 0 for those that do not, or do not end.
+func (a *Actions) lasts() time.Duration {
 	switch {
-	case f.Action.Pause != nil:
-		last += time.Duration(f.Action.Pause.For)
-	case f.Action.Restart != nil:
-		last += time.Duration(f.Action.Restart.Down)
+	case a.Pause != nil:
+		return time.Duration(a.Pause.For)
+	case a.Restart != nil:
+		return time.Duration(a.Restart.Down)
 	}
-	return last, true
+	return 0
 }

@@ -127,13 +127,17 @@ func (e *engine) begin(s *strike) {
 	case s.target != nil:
 		e.sim.After(s.start(), func() {
 			e.choose(s, func(hosts []string) {
+				e.announce(s.onset(hosts, e.sim.Elapsed()-s.start()))
 				for _, h := range hosts {
 					e.injector.Signal(ruleID(s.ID, h))
 				}
 			})
 		})
-	case s.When.On != nil:
-		e.injector.Signal(s.When.On.Signal())
+	default:
+		e.announce(s.onset(e.side(s, 0, ""), now))
+		if s.When.On != nil {
+			e.injector.Signal(s.When.On.Signal())
+		}
 	}
 }
 
@@ -158,6 +162,11 @@ func (e *engine) hit(s *strike, hosts []string) {
 	}
 	s.fired++
 	e.tally.change(func(f *Facts) { f.Faults[s.ID]++ })
+	onset := Onset{Fault: s.ID, Hosts: hosts, From: e.sim.Elapsed()}
+	if lasts := s.Action.lasts(); lasts > 0 {
+		onset.Until = onset.From + lasts
+	}
+	e.announce(onset)
 	for _, host := range hosts {
 		e.sim.Mark("fault " + s.ID + " strikes " + host)
 		switch a := &s.Action; {
