@@ -43,6 +43,9 @@ func newCluster(t testing.TB, args ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), http: newHTTPClient(t, false)}
 	c.args = append([]string{"controller", "--listen", "127.0.0.1:0"}, args...)
+	if !slices.Contains(args, "--data-dir") {
+		c.args = append(c.args, "--in-memory")
+	}
 	c.controller = startProcess(t, "controller", programs.path(t, "fray"), c.args...)
 	c.ControllerServiceClient = frayv1connect.NewControllerServiceClient(c.http, c.url())
 	return c

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
-	"github.com/frayrpc/fray/fray/store"
 )
 
 // controllerOptions are those of the controller command, and what dev and map start theirs with.
@@ -26,6 +26,7 @@ type controllerOptions struct {
 	maxQueuedBytes int
 	maxRetained    int
 	maxPayload     int
+	store          storeOptions
 	faults         faultOptions
 	log            logOptions
 }
@@ -35,14 +36,14 @@ func (a *app) newController() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "controller",
 		Short: "Run a controller",
-		Long: `Run a controller: it queues tasks, leases them to workers, and keeps their results. It keeps all of it in memory,
-and nothing over a restart.
+		Long: `Run a controller: it queues tasks, leases them to workers, and keeps their results. What it has acknowledged is in its data
+directory, and outlives it: started again, it goes on where it was, and workers keep what they run. With --in-memory nothing outlives it.
 
 Its first line on the standard output says where it listens. It serves Connect, gRPC and gRPC-Web on that port,
 with gRPC health and reflection, and Prometheus metrics under /metrics. Whoever can reach
 the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and clients then need, too.`,
 		Example: `  fray controller
-  fray controller --listen 10.0.0.5:7070 --retention 24h`,
+  fray controller --listen 10.0.0.5:7070 --data-dir /var/lib/fray --retention 24h`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runController(cmd.Context(), o)
@@ -56,22 +57,26 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most, whatever the retention")
 	atLeast(cmd, &o.maxPayload, 1, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
+	addStoreFlags(cmd, &o.store, defaultDataDir)
+	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
+	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
 	addFaultFlags(cmd, &o.faults)
 	addLogFlags(cmd, &o.log, "info")
 	return cmd
 }
 
-func (a *app) runController(ctx context.Context, o controllerOptions) error {
+func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
 	registry := newRegistry()
 	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, registry)
 	if err != nil {
 		return err
 	}
 	defer noFaults()
-	server, err := a.newServer(o, o.log.logger(a.stderr), registry)
+	server, closeStore, err := a.newServer(o, o.log.logger(a.stderr), registry)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, closeStore()) }()
 	if err := server.Listen(ctx); err != nil {
 		return err
 	}
@@ -82,10 +87,14 @@ func (a *app) runController(ctx context.Context, o controllerOptions) error {
 // announce says where a controller listens. Programs parse this line.
 func announce(w io.Writer, url string) { fmt.Fprintf(w, "fray controller listening on %s\n", url) }
 
-// newServer returns a controller with the store that the options ask for, on its port.
-func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (*controller.Controller, error) {
+// newServer returns a controller on its port, with the store that the options ask for, which is closed after it has ended.
+func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (*controller.Controller, func() error, error) {
+	s, err := o.store.open(logger)
+	if err != nil {
+		return nil, nil, err
+	}
 	c, err := controller.New(controller.Config{
-		Store: store.NewMemory(),
+		Store: s, BackupDir: o.store.backups(),
 		Core: core.Config{
 			SessionTTL: o.sessionTTL, Retention: o.retention, CancelGrace: o.cancelGrace,
 			MaxOpenTasks: o.maxQueuedTasks, MaxQueuedBytes: int64(o.maxQueuedBytes), MaxRetained: o.maxRetained,
@@ -95,9 +104,9 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 		Version: version(), Logger: logger, Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {
-		return nil, usageError("%w", err)
+		return nil, nil, errors.Join(usageError("%w", err), s.Close())
 	}
-	return c, nil
+	return c, s.Close, nil
 }
 
 // newRegistry returns a registry of metrics that has those of the process.

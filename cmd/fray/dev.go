@@ -22,6 +22,7 @@ type devOptions struct {
 	workers   int
 	slots     int
 	allowExec bool
+	store     storeOptions
 	log       logOptions
 }
 
@@ -33,7 +34,7 @@ func (a *app) newDev() *cobra.Command {
 		Long: `Run a controller and worker processes on this machine, until Ctrl-C. A worker that dies is started again; try it with
 kill -9.
 
-The workers execute the commands that tasks ask for, as "fray worker --allow-exec" does. So dev listens on this machine
+Tasks and results are kept in memory, or with --data-dir over restarts. The workers execute the commands that tasks ask for, as "fray worker --allow-exec" does. So dev listens on this machine
 only; with another address, it wants --allow-exec too.`,
 		Example: "  fray dev --workers 4",
 		Args:    noArgs,
@@ -43,6 +44,7 @@ only; with another address, it wants --allow-exec too.`,
 	atLeast(cmd, &o.workers, 1, "workers", 2, "how many worker processes")
 	atLeast(cmd, &o.slots, 0, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "let other machines have commands executed, too")
+	addStoreFlags(cmd, &o.store, "")
 	addLogFlags(cmd, &o.log, "warn")
 	return cmd
 }
@@ -67,7 +69,7 @@ func (a *app) dev(ctx context.Context, o devOptions) error {
 	o.slots = slotsFor(o.slots, o.workers)
 	log := &lineWriter{w: a.stderr}
 	cluster, err := a.startCluster(ctx, clusterOptions{
-		controller: controllerOptions{listen: o.listen, sessionTTL: devSessionTTL, log: o.log},
+		controller: controllerOptions{listen: o.listen, sessionTTL: devSessionTTL, store: o.store, log: o.log},
 		workers:    o.workers, slots: o.slots,
 		args:   append([]string{"--drain-grace", "2s"}, o.log.args()...),
 		output: log, tell: func(format string, args ...any) { fmt.Fprintf(log, "fray dev: "+format+"\n", args...) },
@@ -169,12 +171,12 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	server, err := a.newServer(o.controller, o.controller.log.logger(o.output), newRegistry())
+	server, closeStore, err := a.newServer(o.controller, o.controller.log.logger(o.output), newRegistry())
 	if err != nil {
 		return nil, err
 	}
 	if err := server.Listen(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, closeStore())
 	}
 	c := &cluster{url: server.URL(), failed: make(chan struct{}), ctx: ctx}
 	// The controller outlives the workers, which take their leave of it.
@@ -187,7 +189,7 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 			"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots), "--stop-grace", fleetStopGrace.String(),
 		}, o.args...),
 	}
-	c.server.Go(func() { c.end(server.Run(serverCtx)) })
+	c.server.Go(func() { c.end(errors.Join(server.Run(serverCtx), closeStore())) })
 	c.fleet.Go(func() { c.end(f.run(fleetCtx)) })
 	return c, nil
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/fray/store/pebblestore"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -178,9 +180,10 @@ func (a *app) cluster(ctx context.Context) error {
 			Tasks            map[string]uint64 `json:"tasks"`
 			QueuedBytes      uint64            `json:"queued_bytes"`
 			OldestReadyAgeMs int64             `json:"oldest_ready_age_ms"`
+			Durability       string            `json:"durability"`
 		}{
 			info.GetVersion(), info.GetControllerIncarnation(), timestamp(info.GetStartedUnixMs()), info.GetWorkerCount(), info.GetSlotCount(),
-			info.GetTaskCounts(), info.GetQueuedBytes(), info.GetOldestReadyAgeMs(),
+			info.GetTaskCounts(), info.GetQueuedBytes(), info.GetOldestReadyAgeMs(), info.GetDurability(),
 		})
 	}
 	var tasks []string
@@ -189,10 +192,25 @@ func (a *app) cluster(ctx context.Context) error {
 	}
 	printDetails(a.stdout, [][2]string{
 		{"Controller", fmt.Sprintf("%s, version %s, started %s", c.url, info.GetVersion(), ago(info.GetStartedUnixMs()))},
+		{"Durability", describeDurability(info.GetDurability())},
 		{"Workers", fmt.Sprintf("%d with %s", info.GetWorkerCount(), count(uint64(info.GetSlotCount()), "slot"))},
 		{"Tasks", strings.Join(tasks, ", ")},
 		{"Queued", byteSize(info.GetQueuedBytes())},
 		{"Longest wait", roughly(time.Duration(info.GetOldestReadyAgeMs()) * time.Millisecond)},
 	})
 	return nil
+}
+
+// describeDurability says what a controller's death costs.
+func describeDurability(d string) string {
+	switch d {
+	case store.None.String():
+		return "none: tasks and results are in memory, and end with the controller's process"
+	case store.Relaxed.String():
+		return fmt.Sprintf("relaxed: a power loss takes what was acknowledged in the last %s", roughly(pebblestore.RelaxedInterval))
+	case store.Sync.String():
+		return "sync: what is acknowledged is on the disk"
+	default:
+		return d
+	}
 }

@@ -182,7 +182,7 @@ func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *leas
 	c.leases[l.token] = l
 	s.leases.push(l)
 	s.occupy(t.shape.class, 1)
-	c.remember(t, true)
+	c.remember(t, false)
 	return l
 }
 

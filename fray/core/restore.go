@@ -155,7 +155,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	if t.run != nil {
 		attempts = t.run.attempts
 	}
-	// A higher number than any known is of a lease that was not written before the power went.
+	// A higher number than any known is of a lease that was lost by a store with relaxed durability.
 	if h.Attempt < attempts || h.Attempt == attempts && t.pending != Recovering {
 		return false
 	}

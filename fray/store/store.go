@@ -6,23 +6,30 @@
 //	err := s.Commit(&b) // Returns once all of b is durable, or none.
 //
 // What the values mean is the controller's business. Every implementation passes the suite in package storetest.
+// Memory is here; package pebblestore has the one that lasts.
 package store
 
 import "errors"
 
-// Errors of a Store.
+// Errors of a Store in good order.
 var (
 	// ErrNotFound: no value is filed under the key.
 	ErrNotFound = errors.New("record not found")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
-	// ErrCorrupt: what is stored is not what was written.
-	ErrCorrupt = errors.New("store is corrupt")
-	// ErrFull: there is no room for more.
+	// ErrFull: there is no room for more. Commits wait for room rather than fail; see Roomer.
 	ErrFull = errors.New("store is full")
 )
 
-// Kind is what a record is about. It is part of the stored format: never reuse a number.
+// Errors after which a Store is of no more use: its process should end, and say why.
+var (
+	// ErrCorrupt: what is stored is not what was committed.
+	ErrCorrupt = errors.New("store is corrupt")
+	// ErrFailed: writing failed. What the last commits did is unknown; all that were acknowledged are kept.
+	ErrFailed = errors.New("store has failed")
+)
+
+// Kind is what a record is about. It is part of the stored format: never reuse a number. Zero is the store's own.
 type Kind uint8
 
 // The kinds of records.
@@ -46,16 +53,17 @@ type Key struct {
 }
 
 // Store holds records. Its methods may be called concurrently, but for Close, which must be the last call; calls
-// after it return ErrClosed.
+// after it return ErrClosed. A commit can be read before it is durable, that is before Commit returns.
 type Store interface {
-	// Commit applies the batch, all of it or nothing, and returns once it is as durable as this store makes things, or
-	// if it is lazy once the next one that is not will make it so. The store keeps the batch's values: the caller must
+	// Commit applies the batch, all of it or nothing, and returns once it is as durable as this store makes things; if it is
+	// lazy, at once. The store keeps the batch's values: the caller must
 	// not change them afterwards. The batch itself may be reused.
 	Commit(b *Batch) error
 	// Get returns the value under a key, which the caller must not change, or ErrNotFound.
 	Get(k Key) ([]byte, error)
 	// Scan calls f with the records of a kind whose number is at least from, in the order of their numbers, until f
-	// returns an error, which it returns. f must not commit.
+	// returns an error, which it returns. It sees the store as it was when it was called. A value is valid until f
+	// returns. f must not commit.
 	Scan(kind Kind, from uint64, f func(num uint64, value []byte) error) error
 	// Durability says what a commit that has returned survives.
 	Durability() Durability
@@ -70,9 +78,9 @@ type Durability uint8
 const (
 	// None: records end with the process.
 	None Durability = iota
-	// Relaxed: records outlive the process; those of the last moments end with the machine.
+	// Relaxed: records outlive the process and the machine, but for those of the last moments.
 	Relaxed
-	// Sync: records outlive the machine's power.
+	// Sync: records outlive both.
 	Sync
 )
 
@@ -93,17 +101,17 @@ type Backuper interface {
 	Backup(dir string) error
 }
 
-// Roomer is a Store that can run out of room.
+// Roomer is a Store whose room is limited.
 type Roomer interface {
-	// Room returns nil, or an error that wraps ErrFull and says what is short of room. It costs next to nothing. A store
-	// without room keeps what it has and goes on reading; a commit waits until there is room again.
+	// Room returns nil while there is room for more records, or an error that wraps ErrFull and says how much is
+	// left. It is cheap enough to be asked before each submission. Commits that free room are welcome either way.
 	Room() error
 }
 
 // Batch is a list of changes, applied in their order. The zero value is empty.
 type Batch struct {
-	// Lazy says that nobody waits for these changes to be durable. They survive the death of the process, but not that of
-	// the machine until a batch that is not lazy was committed after them.
+	// Lazy says that nobody waits for these changes to be durable: they are once a batch that is not lazy was committed
+	// after them, or a moment has passed.
 	Lazy bool
 
 	ops []Op

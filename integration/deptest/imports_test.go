@@ -75,6 +75,18 @@ var rules = []rule{
 		reason:   "clients, controllers and workers are built upon these",
 	},
 	{
+		packages: []string{"./fray/...", "./cmd/...", "./faults/...", "./sim/..."},
+		except:   []string{"./fray/store/pebblestore", "./sim/scenario/..."},
+		direct:   true,
+		banned:   []string{"github.com/cockroachdb/pebble/v2/..."},
+		reason:   "the rest knows store.Store; sim/scenario has the filesystem that loses power",
+	},
+	{
+		packages: []string{"./fray/core/...", "./fray", "./fray/controller/...", "./fray/worker/...", "./faults/...", "./sim"},
+		banned:   []string{"./fray/store/pebblestore", "github.com/cockroachdb/pebble/v2/..."},
+		reason:   "whoever starts a controller picks its store; a client or a worker does not carry one",
+	},
+	{
 		packages: []string{"./fray/...", "./cmd/fray/..."},
 		except:   testSupport,
 		banned:   []string{"./sim/...", "./integration/...", "go.uber.org/goleak"},

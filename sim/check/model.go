@@ -104,9 +104,6 @@ func (m model) step(s taskState, o *op) (taskState, bool) {
 		if m.lossy {
 			return taskState{over: o.over}, true
 		}
-		if s.cancel == asked {
-			s.cancel = maybeAsked // Requests to stop are not durable.
-		}
 		return s, true
 	}
 }
@@ -224,7 +221,7 @@ func (s taskState) read(o *op) (taskState, bool) {
 		return s, false
 	}
 	s.seen = v.Attempt
-	if v.Status == frayv1.TaskStatus_TASK_STATUS_PENDING {
+	if v.Status == frayv1.TaskStatus_TASK_STATUS_PENDING && !v.Recovering {
 		s.floor = max(s.floor, v.Attempt+1)
 		return s, true
 	}

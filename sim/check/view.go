@@ -23,6 +23,8 @@ type View struct {
 	// Stopping: a cancellation was asked for and is not over.
 	Stopping bool   `json:"stopping,omitempty"`
 	Worker   string `json:"worker,omitempty"`
+	// Recovering: it is pending because a worker may still have its last attempt, from before a restart.
+	Recovering bool `json:"recovering,omitempty"`
 	// NonRetryable is set when the task's error was shown, and says so.
 	NonRetryable bool `json:"non_retryable,omitempty"`
 }
@@ -31,6 +33,7 @@ func newView(t *frayv1.Task) *View {
 	return &View{
 		Status: t.GetStatus(), Reason: t.GetFailureReason(), Attempt: t.GetAttemptNumber(), Failures: t.GetFailureCount(),
 		Losses: t.GetWorkerLossCount(), Deliveries: t.GetDeliveryFailureCount(), Stopping: t.GetCancelRequested(), Worker: t.GetWorkerId(),
+		Recovering: t.GetPendingReason() == frayv1.PendingReason_PENDING_REASON_RECOVERING,
 	}
 }
 
@@ -47,6 +50,9 @@ func (v *View) String() string {
 	fmt.Fprintf(&b, " attempts=%d failures=%d losses=%d undelivered=%d", v.Attempt, v.Failures, v.Losses, v.Deliveries)
 	if v.Stopping {
 		b.WriteString(" stopping")
+	}
+	if v.Recovering {
+		b.WriteString(" recovering")
 	}
 	return b.String()
 }

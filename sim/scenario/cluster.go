@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
-	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/sim"
 )
@@ -50,8 +50,12 @@ func (e *engine) registry() *prometheus.Registry {
 // controller is the software of the controller.
 func (e *engine) controller(ctx context.Context, h *sim.Host) error {
 	cfg := e.Topology.Controller
+	s, err := e.store(ctx, h)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
 	c, err := controller.New(controller.Config{
-		Store: store.NewMemory(),
+		Store: s, BackupDir: backupDir,
 		Core: core.Config{
 			Incarnation: firstIncarnation + uint64(h.Incarnation()), //nolint:gosec // It counts from 1.
 			Seed:        h.Rand("core").Uint64(),
@@ -61,14 +65,14 @@ func (e *engine) controller(ctx context.Context, h *sim.Host) error {
 		Registerer: e.registry(),
 	})
 	if err != nil {
-		return fmt.Errorf("make controller: %w", err)
+		return errors.Join(fmt.Errorf("make controller: %w", err), s.Close())
 	}
 	_, handler := c.Handler(connect.WithInterceptors(e.injector.Interceptor(h.Name())))
 	if e.options.Controller != nil {
 		handler = e.options.Controller(handler)
 	}
 	h.Serve(handler)
-	return c.Run(ctx)
+	return errors.Join(c.Run(ctx), s.Close())
 }
 
 // worker is the software of a worker.

@@ -13,7 +13,23 @@ import (
 func (f *Fault) OnHosts() bool { return f.Match == nil && f.Action.onHost() }
 
 // onHost says whether the action is one that hosts do.
-func (a *Actions) onHost() bool { return a.Pause != nil || a.Crash != nil || a.Restart != nil }
+func (a *Actions) onHost() bool {
+	return a.Pause != nil || a.Crash != nil || a.Restart != nil || a.onDisk()
+}
+
+// onDisk says whether the action is one that only hosts with a disk do.
+func (a *Actions) onDisk() bool { return a.DiskFull != nil || a.Backup != nil }
+
+// disk returns what a crash leaves of the disk.
+func (a *Actions) disk() string {
+	switch {
+	case a.Crash != nil:
+		return a.Crash.Disk
+	case a.Restart != nil:
+		return a.Restart.Disk
+	}
+	return DiskKept
+}
 
 // Victim returns the name of the host or target that an action on hosts strikes, or "".
 func (a *Actions) Victim() string {
@@ -24,6 +40,10 @@ func (a *Actions) Victim() string {
 		return a.Crash.Target
 	case a.Restart != nil:
 		return a.Restart.Target
+	case a.DiskFull != nil:
+		return a.DiskFull.Target
+	case a.Backup != nil:
+		return a.Backup.Target
 	}
 	return ""
 }

@@ -154,14 +154,17 @@ type engine struct {
 	mu         sync.Mutex
 	recorders  map[string]*check.Recorder
 	registries []*prometheus.Registry
+	// The disk of the controller's last incarnation; nil: it has none.
+	machine *machine
+	backups []*backup
 
 	// What came of it.
-	runErr, closeErr, auditErr error
-	hash                       uint64
-	stats                      sim.Stats
-	elapsed                    time.Duration
-	facts                      Facts
-	last                       []check.Event
+	runErr, closeErr, auditErr, backupErr error
+	hash                                  uint64
+	stats                                 sim.Stats
+	elapsed                               time.Duration
+	facts                                 Facts
+	last                                  []check.Event
 }
 
 func newEngine(ctx context.Context, s *Scenario, seed uint64, options Options) (*engine, error) {
@@ -203,7 +206,7 @@ func (e *engine) config() sim.Config {
 // promises returns what the oracles hold the system to in this scenario.
 func (e *engine) promises() check.Config {
 	c := check.Config{
-		AllowLossAfterRestart: e.Topology.Controller.Store == "memory",
+		AllowLossAfterRestart: e.Topology.Controller.Store == storeMemory || e.losesDisk(),
 		Retention:             time.Duration(e.Topology.Controller.Retention),
 		Extra:                 e.options.Oracles,
 	}
@@ -327,7 +330,11 @@ func (e *engine) finish() error {
 	if err := e.scrape(); err != nil {
 		return err
 	}
-	return e.stop(e.hosts[:1])
+	if err := e.stop(e.hosts[:1]); err != nil {
+		return err
+	}
+	e.backupErr = e.checkBackups()
+	return nil
 }
 
 func (e *engine) audit() error {

@@ -77,7 +77,10 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 		if err := x.pass(ctx, 0, random); err != nil {
 			return nil, err
 		}
-		x.host.Do(func() { x.restart(x.host.Name(), poisonDown) })
+		x.host.Do(func() {
+			x.crash(x.host.Name(), DiskKept)
+			x.startAgain(x.host.Name(), poisonDown)
+		})
 		x.host.Fence()
 	}
 	if err := x.children(ctx, info, random); err != nil {

@@ -65,6 +65,7 @@ type SessionFacts struct {
 type HostFacts struct {
 	Crashed int `cel:"crashed" json:"crashed" doc:"Crashes."`
 	Paused  int `cel:"paused" json:"paused" doc:"Pauses."`
+	Backups int `cel:"backups" json:"backups" doc:"Backups that the controller made."`
 }
 
 // TimeFacts is when things happened.

@@ -67,9 +67,15 @@ const (
 	EventTaskFinished     = "task-finished"
 )
 
+// Events of the machine of a controller with a disk.
+const (
+	EventCommitWritten = "commit-written"
+	EventCommitSynced  = "commit-synced"
+)
+
 // On is an event that must happen first.
 type On struct {
-	Event string `yaml:"event" required:"true" enum:"worker-registered,task-submitted,task-leased,task-started,task-ended,task-finished" doc:"What happens: a worker gets a session; a submission is accepted; a worker is granted an attempt; a function starts, or returns; a client learns of a task's end."`
+	Event string `yaml:"event" required:"true" enum:"worker-registered,task-submitted,task-leased,task-started,task-ended,task-finished,commit-written,commit-synced" doc:"What happens: a worker gets a session; a submission is accepted; a worker is granted an attempt; a function starts, or returns; a client learns of a task's end; the controller has written a commit to its log, and not synced it; it has synced it, and told nobody."`
 	Nth   int    `yaml:"nth" default:"1" min:"1" doc:"The how-manieth time."`
 }
 
@@ -94,6 +100,8 @@ type Actions struct {
 	Pause     *Pause     `yaml:"pause" doc:"A host stands still and goes on later, as if nothing had been."`
 	Crash     *Crash     `yaml:"crash" doc:"A host is gone, until heal."`
 	Restart   *Restart   `yaml:"restart" doc:"A host is gone and comes back."`
+	DiskFull  *DiskFull  `yaml:"diskFull" doc:"A host's disk has no room."`
+	Backup    *Backup    `yaml:"backup" doc:"An operator has the controller make a backup. In the end each is opened, and must have all tasks that were acknowledged before it was asked for."`
 }
 
 // Delay makes messages take longer: fixed with for, uniform with from and to, exponential with mean, normal with mean and
@@ -153,12 +161,25 @@ type Pause struct {
 // Crash ends a host.
 type Crash struct {
 	Target string `yaml:"target" doc:"The host, or the target. With match, the default is who sends what matched (in the phases of a client) or gets it." example:"victim"`
+	Disk   string `yaml:"disk" enum:"kept,lost,power-loss,torn" default:"kept" doc:"What is left of the disk of a controller that has one: what was written (kept); nothing (lost); what was synced and by chance some of the rest (power-loss); what was synced and a part of what was being written (torn)."`
 }
 
 // Restart ends a host, which starts again.
 type Restart struct {
 	Target string   `yaml:"target" doc:"The host, or the target. With match, the default is who sends what matched (in the phases of a client) or gets it." example:"victim"`
 	Down   Duration `yaml:"down" default:"1s" doc:"How long it is gone."`
+	Disk   string   `yaml:"disk" enum:"kept,lost,power-loss,torn" default:"kept" doc:"What is left of the disk, as with crash."`
+}
+
+// DiskFull fills a host's disk.
+type DiskFull struct {
+	Target string   `yaml:"target" default:"controller" doc:"The host: a controller that has a disk."`
+	For    Duration `yaml:"for" required:"true" doc:"How long." example:"20s"`
+}
+
+// Backup has the controller make a backup.
+type Backup struct {
+	Target string `yaml:"target" default:"controller" doc:"The host: a controller that has a disk."`
 }
 
 // Heal is when everything that is still wrong is put right: faults end, partitions are repaired, hosts that pause go on,

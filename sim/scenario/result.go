@@ -79,6 +79,7 @@ const (
 	brokenPanic       = "no-panic"
 	brokenLiveness    = "liveness"
 	brokenLeak        = "no-leak"
+	brokenBackup      = "backup"
 )
 
 // judge makes a result of a run that is over, given the error of its bubble.
@@ -139,6 +140,8 @@ func (e *engine) verdict(r *Result, bubbleErr error, leak *sim.LeakError) (verdi
 		return VerdictLiveness, brokenEventually, fmt.Sprintf("not true within %v of heal and the last submission: %s%s", e.late.within, e.late.That, because(e.late.Because))
 	case e.auditErr != nil:
 		return VerdictLiveness, brokenLiveness, e.auditErr.Error()
+	case e.backupErr != nil:
+		return VerdictInvariant, brokenBackup, e.backupErr.Error()
 	case leak != nil && e.holdsTo(brokenLeak):
 		return VerdictInvariant, brokenLeak, leak.Error()
 	case bubbleErr != nil:

@@ -62,6 +62,12 @@ type RunConfig struct {
 	Verify         Probability `yaml:"verify" default:"0" doc:"The share of seeds that a sweep runs twice, to compare their traces." example:"5%"`
 }
 
+// Where a controller keeps its records.
+const (
+	storeMemory = "memory"
+	storePebble = "pebble"
+)
+
 // Topology is the hosts and the network between them.
 type Topology struct {
 	Controller Controller    `yaml:"controller" doc:"The host named controller."`
@@ -72,7 +78,8 @@ type Topology struct {
 // Controller configures the controller.
 type Controller struct {
 	SessionTTL     Duration `yaml:"sessionTTL" default:"15s" doc:"Without a heartbeat for this long a worker counts as dead. Workers send three in this time."`
-	Store          string   `yaml:"store" enum:"memory" default:"memory" doc:"Where it keeps its records. What is in memory is lost with the process."`
+	Store          string   `yaml:"store" enum:"memory,pebble" default:"memory" doc:"Where it keeps its records: in memory, where they are lost with the process, or on its disk (pebble)."`
+	SyncLatency    Duration `yaml:"syncLatency" default:"1ms" doc:"How long its disk takes to sync what was written."`
 	MaxOpenTasks   int      `yaml:"maxOpenTasks" default:"2000000" min:"1" doc:"Submissions beyond this many open tasks are refused, and made again later."`
 	MaxQueuedBytes Bytes    `yaml:"maxQueuedBytes" default:"2GiB" doc:"Submissions beyond this size of all open tasks are refused, and made again later."`
 	CancelGrace    Duration `yaml:"cancelGrace" default:"10s" doc:"How long a cancelled attempt may take to stop before its task is CANCELLED without it."`

@@ -174,16 +174,36 @@ func (e *engine) hit(s *strike, hosts []string) {
 			e.sim.Pause(host)
 			e.sim.After(time.Duration(a.Pause.For), func() { e.sim.Resume(host) })
 		case a.Crash != nil:
-			e.sim.Crash(host)
+			e.crash(host, a.Crash.Disk)
 		case a.Restart != nil:
-			e.restart(host, time.Duration(a.Restart.Down))
+			e.crash(host, a.Restart.Disk)
+			e.startAgain(host, time.Duration(a.Restart.Down))
+		case a.DiskFull != nil:
+			e.fillDisk(true)
+			e.sim.After(time.Duration(a.DiskFull.For), func() { e.fillDisk(false) })
+		case a.Backup != nil:
+			e.backup()
 		}
 	}
 }
 
-// restart crashes a host and starts it again.
-func (e *engine) restart(host string, down time.Duration) {
-	e.sim.Crash(host)
+// crash ends a host, and leaves that of its disk.
+func (e *engine) crash(host, disk string) {
+	switch disk {
+	case DiskLost:
+		e.sim.Wipe(host)
+	case DiskPowerLoss, DiskTorn:
+		if m := e.disk(); m != nil {
+			m.torn = disk == DiskTorn
+		}
+		e.sim.PowerOff(host)
+	default:
+		e.sim.Crash(host)
+	}
+}
+
+// startAgain starts a host that has crashed.
+func (e *engine) startAgain(host string, down time.Duration) {
 	e.sim.After(down, func() {
 		if !e.over && !e.sim.Running(host) {
 			e.sim.Bounce(host)
@@ -294,6 +314,7 @@ func (e *engine) settleFaults() {
 	e.status = append(e.status, e.injector.Status().Rules...)
 	e.injector.Clear()
 	e.sim.RepairAll()
+	e.fillDisk(false)
 	for _, h := range e.hosts {
 		if h.Role != RoleClient && !e.sim.Running(h.Name) {
 			e.sim.Bounce(h.Name)

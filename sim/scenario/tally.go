@@ -28,7 +28,10 @@ type tally struct {
 	sessions map[uint64]bool
 	gone     map[uint64]bool
 	took     []time.Duration
-	waiting  []*recovery
+	// Tasks whose submission was acknowledged, in order; only where backups are to have them.
+	acknowledged []string
+	keepsThem    bool
+	waiting      []*recovery
 }
 
 // workerState is what a worker does, by what it and its functions say.
@@ -54,6 +57,7 @@ func newTally(s *Scenario, clock func() time.Duration) *tally {
 		t.facts.Kinds[k.Name] = TaskFacts{}
 	}
 	for i := range s.Faults {
+		t.keepsThem = t.keepsThem || s.Faults[i].Action.Backup != nil
 		t.facts.Faults[s.Faults[i].ID] = 0
 	}
 	for _, g := range s.Workload.Clients {
@@ -103,6 +107,20 @@ func (t *tally) happened(event string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.events[event]
+}
+
+// happen notes an event of the controller's machine, which changes no fact.
+func (t *tally) happen(event string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.events[event]++
+}
+
+// acknowledgedTasks returns the tasks that the controller has promised to keep.
+func (t *tally) acknowledgedTasks() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.acknowledged)
 }
 
 // state returns what a worker does.
@@ -208,6 +226,11 @@ func (t *tally) observe(e *check.Event) {
 	t.version++
 	a := &t.facts.Attempts
 	switch e.Kind {
+	case check.SubmitReply:
+		if t.keepsThem && (e.Verdict == check.Created || e.Verdict == check.Existing || e.Verdict == check.Acknowledged) {
+			t.acknowledged = append(t.acknowledged, e.Task)
+		}
+		t.version-- // It changes no fact.
 	case check.RegisterReply:
 		if !t.sessions[e.Session] {
 			t.sessions[e.Session] = true

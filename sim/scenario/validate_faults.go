@@ -156,6 +156,8 @@ func (v *validator) checkAction(f *Fault) {
 		v.checkDelay(a.Delay)
 	case a.Pause != nil && a.Pause.For == 0:
 		v.report(complain("a pause of no time does nothing").suggest("write a time such as 20s"), &a.Pause.For)
+	case a.DiskFull != nil && a.DiskFull.For == 0:
+		v.report(complain("a disk that is full for no time is not").suggest("write a time such as 20s"), &a.DiskFull.For)
 	case a.Restart != nil && a.Restart.Down == 0:
 		v.report(complain("a host that is down for no time never left").suggest("write a time such as 1s"), &a.Restart.Down)
 	case a.Reorder != nil && a.Reorder.Within == 0:
@@ -231,6 +233,11 @@ func (v *validator) checkWhen(f *Fault) {
 
 // checkEvent reports events that do not happen so often.
 func (v *validator) checkEvent(f *Fault) {
+	onDisk := f.When.On.Event == EventCommitWritten || f.When.On.Event == EventCommitSynced
+	if onDisk && v.Topology.Controller.Store != storePebble {
+		v.report(complain("fault %s can never act: a controller that keeps everything in memory commits nothing to a disk", f.ID).
+			suggest("add topology: {controller: {store: pebble}}"), &f.When.On.Event)
+	}
 	if f.When.On.Event != EventTaskSubmitted && f.When.On.Event != EventTaskFinished {
 		return
 	}
@@ -254,8 +261,15 @@ func (v *validator) checkVictim(f *Fault) {
 		victim = &a.Pause.Target
 	case a.Crash != nil:
 		victim = &a.Crash.Target
+	case a.DiskFull != nil:
+		victim = &a.DiskFull.Target
+	case a.Backup != nil:
+		victim = &a.Backup.Target
 	default:
 		victim = &a.Restart.Target
+	}
+	if v.checkDisk(f, victim); f.Action.onDisk() {
+		return
 	}
 	if *victim == "" {
 		if f.Match == nil {
@@ -273,6 +287,22 @@ func (v *validator) checkVictim(f *Fault) {
 	}
 	if f.Action.Pause == nil {
 		v.refuseClients(f, found, victim)
+	}
+}
+
+// checkDisk reports faults of a disk that is not there.
+func (v *validator) checkDisk(f *Fault, victim *string) {
+	if f.Action.disk() == DiskKept && !f.Action.onDisk() {
+		return
+	}
+	fields := []any{victim, &f.Action}
+	switch {
+	case f.Match != nil:
+		v.report(complain("fault %s strikes a disk, and waits for a message", f.ID).suggest("use when: {on: ...} or at in place of match"), &f.Match)
+	case *victim != ControllerHost:
+		v.report(complain("fault %s strikes the disk of %s, and only the controller has one", f.ID, *victim).suggest("write target: controller"), fields...)
+	case v.Topology.Controller.Store != storePebble:
+		v.report(complain("fault %s strikes the controller's disk, and it keeps everything in memory", f.ID).suggest("add topology: {controller: {store: pebble}}"), fields...)
 	}
 }
 

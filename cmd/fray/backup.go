@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+func (a *app) newBackup() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "backup [NAME]",
+		Short: "Copy a running controller's records",
+		Long: `Have a controller copy its records, as of now, to a new directory on its machine: the one of that name in its backup
+directory. Without a name, the time is one. The copy shares files with the original as long as both are on one disk: copy it
+elsewhere. To go back to it, stop the controller and start one with the copy as its --data-dir.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError("give one name, not %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := time.Now().UTC().Format("20060102T150405.000Z")
+			if len(args) == 1 {
+				name = args[0]
+			}
+			c, err := a.connect()
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			res, err := ask(cmd.Context(), c, c.CreateBackup, &frayv1.CreateBackupRequest{Name: name})
+			if err != nil {
+				return err
+			}
+			if a.output == formatJSON {
+				return printJSON(a.stdout, struct {
+					Name string `json:"name"`
+					Path string `json:"path"`
+				}{name, res.GetPath()})
+			}
+			fmt.Fprintln(a.stdout, res.GetPath())
+			return nil
+		},
+	}
+	a.addClientFlags(cmd)
+	a.addOutputFlag(cmd)
+	return cmd
+}

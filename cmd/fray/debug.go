@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/fray/controller"
+	"github.com/frayrpc/fray/fray/store/pebblestore"
+)
+
+func (a *app) newDebug() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "debug",
+		Short: "Look into what a stopped controller left",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.newDump())
+	return cmd
+}
+
+func (a *app) newDump() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "dump --data-dir DIR",
+		Short: "Show all tasks of a data directory",
+		Long: `Show all tasks of a data directory that no controller uses, without changing a byte of it. With -o json each line is a task
+with its result. A task that cannot be read is named on the standard error, the others follow, and the exit code is 1.`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return a.dump(dir) },
+	}
+	cmd.Flags().StringVar(&dir, "data-dir", "", "the `directory`")
+	a.addOutputFlag(cmd)
+	return cmd
+}
+
+func (a *app) dump(dir string) error {
+	if dir == "" {
+		return usageError("which data directory? pass --data-dir")
+	}
+	s, err := pebblestore.Open(pebblestore.Config{Dir: dir, ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("open data directory: %w", err)
+	}
+	defer s.Close()
+	broken := 0
+	var rows [][]string
+	for d, err := range controller.DumpTasks(s) {
+		switch {
+		case d == nil:
+			return err
+		case err != nil:
+			broken++
+			fmt.Fprintf(a.stderr, "fray debug dump: %v\n", err)
+		case a.output == formatJSON:
+			if err := printJSON(a.stdout, newResultJSON(d.Result)); err != nil {
+				return err
+			}
+		default:
+			rows = append(rows, taskRow(d.Result.GetTask()))
+		}
+	}
+	switch {
+	case a.output == formatJSON:
+	case len(rows) == 0:
+		fmt.Fprintln(a.stderr, "no tasks")
+	default:
+		printTable(a.stdout, taskHeader, rows)
+	}
+	if broken > 0 {
+		return fmt.Errorf("%s cannot be read: restore a backup of %s, or copy what the others hold", count(uint64(broken), "task"), dir)
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/frayrpc/fray/fray/store"
+)
+
+const (
+	// RelaxedInterval bounds how long a commit that is lazy, or to a store of store.Relaxed, is in memory only.
+	RelaxedInterval = 200 * time.Millisecond
+	// DefaultReserveBytes is the free space below which Room says that the store is full. What is left serves the
+	// commits of work that was accepted already, and compaction, which frees what was deleted.
+	DefaultReserveBytes = 64 << 20
+	// DefaultMemTableBytes is the size of a table of recent records in memory. As soon as one is full, it is written
+	// to disk in the background.
+	DefaultMemTableBytes = 16 << 20
+	// DefaultCacheBytes is how much of the stored records is kept in memory for reading. It is small: a controller
+	// reads a record about once, soon after it wrote it.
+	DefaultCacheBytes = 8 << 20
+
+	// maxMemTables bounds the tables of recent records; commits wait when the disk falls behind by so many.
+	maxMemTables = 4
+	// maxLevel0Tables is where commits would wait for compaction. It is out of reach on a disk that keeps up at all.
+	maxLevel0Tables = 1000
+	// maxOpenTables bounds the file descriptors used for tables.
+	maxOpenTables = 500
+	// maxManifestBytes bounds the log of tables; past it a new one begins.
+	maxManifestBytes = 8 << 20
+	// MaxBatchBytes bounds the keys and values of one batch.
+	MaxBatchBytes = 1 << 30
+	// sealInterval bounds how far the copy on disk of the number in SYNCED is behind while commits come in.
+	sealInterval = time.Second
+	// spaceInterval is how often a write that found the disk full is tried again.
+	spaceInterval = 500 * time.Millisecond
+	// roomInterval is how old the answer of Room may be.
+	roomInterval = 250 * time.Millisecond
+)
+
+// Config is what a store needs. The zero value of each field but Dir is its default.
+type Config struct {
+	// Dir is the data directory. It is created if it is missing or empty.
+	Dir string
+	// FS holds Dir. Default: the disk.
+	FS vfs.FS
+	// ReadOnly opens an existing directory without writing to it. Commit returns an error. A directory that lost
+	// acknowledged commits opens all the same; see Store.Damage.
+	ReadOnly bool
+	// Durability is store.Sync, the default, or store.Relaxed: commits are on disk within RelaxedInterval and by Close, and
+	// a crash takes at most those of the last RelaxedInterval, the latest ones, each as a whole.
+	Durability store.Durability
+	// ReserveBytes is the free space below which Room says that the store is full; negative: there is none.
+	// Default: DefaultReserveBytes.
+	ReserveBytes int64
+	// MemTableBytes is the size of a table of recent records, of which there are up to four. Default:
+	// DefaultMemTableBytes.
+	MemTableBytes int64
+	// CacheBytes is how much of the stored records is kept in memory. Default: DefaultCacheBytes.
+	CacheBytes int64
+	// OnSync is told how long each fsync of the log took. It must be quick, and may be called concurrently.
+	OnSync func(time.Duration)
+	// Logger is told when the disk is full, has room again or failed. Default: nobody is.
+	Logger *slog.Logger
+}
+
+// Validate returns what is wrong with c, all of it.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Dir == "" {
+		errs = append(errs, errors.New("pebblestore: Dir is required"))
+	}
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{{"MemTableBytes", c.MemTableBytes}, {"CacheBytes", c.CacheBytes}} {
+		if n.value < 0 {
+			errs = append(errs, fmt.Errorf("pebblestore: %s is %d, and must not be negative", n.name, n.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) withDefaults() Config {
+	if c.FS == nil {
+		c.FS = vfs.Default
+	}
+	if c.Durability == store.None {
+		c.Durability = store.Sync
+	}
+	if c.ReserveBytes == 0 {
+		c.ReserveBytes = DefaultReserveBytes
+	}
+	if c.MemTableBytes == 0 {
+		c.MemTableBytes = DefaultMemTableBytes
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = DefaultCacheBytes
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}

@@ -1,0 +1,75 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/frayrpc/fray/fray/controller"
+	"github.com/frayrpc/fray/fray/store/pebblestore"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/sim"
+)
+
+// A backup is one that an operator asked for.
+type backup struct {
+	name string
+	// The tasks that were acknowledged before it was.
+	tasks []string
+	made  bool
+}
+
+// backup has the controller make one.
+func (e *engine) backup() {
+	b := &backup{name: fmt.Sprintf("backup-%d", len(e.backups)+1)}
+	e.backups = append(e.backups, b)
+	e.sim.Client("operator-"+b.name, func(ctx context.Context, h *sim.Host) error {
+		h.Do(func() { b.tasks = e.tally.acknowledgedTasks() })
+		ctx, cancel := context.WithTimeout(ctx, maxAudit)
+		defer cancel()
+		client := frayv1connect.NewControllerServiceClient(h.Client(), controllerURL)
+		if _, err := client.CreateBackup(ctx, &frayv1.CreateBackupRequest{Name: b.name}); err != nil {
+			return nil // It was not made, which the scenario may expect.
+		}
+		h.Do(func() {
+			b.made = true
+			e.tally.change(func(f *Facts) { f.Hosts.Backups++ })
+		})
+		return nil
+	})
+}
+
+// checkBackups opens what was made, and looks for what must be there. The controller has ended.
+func (e *engine) checkBackups() error {
+	var errs []error
+	for _, b := range e.backups {
+		if b.made {
+			errs = append(errs, b.check(e.machine.fs))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (b *backup) check(fs vfs.FS) error {
+	s, err := pebblestore.Open(pebblestore.Config{Dir: fs.PathJoin(backupDir, b.name), FS: fs, ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("open %s: %w", b.name, err)
+	}
+	defer s.Close()
+	known := map[string]bool{}
+	for d, err := range controller.DumpTasks(s) {
+		if err != nil {
+			return fmt.Errorf("read %s: %w", b.name, err)
+		}
+		known[d.Spec.GetTaskId()] = true
+	}
+	for _, id := range b.tasks {
+		if !known[id] {
+			return fmt.Errorf("%s lacks task %s, which was acknowledged before it was asked for", b.name, id)
+		}
+	}
+	return nil
+}
