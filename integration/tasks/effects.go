@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -89,4 +90,23 @@ var Crash = fray.Define("crash", func(ctx context.Context, d Death) (int, error)
 var Exit = fray.Define("goexit", func(context.Context, struct{}) (int, error) {
 	runtime.Goexit()
 	return 0, nil
+})
+
+// Draw says where to note what is drawn, and for how long to draw.
+type Draw struct {
+	Ledger string        `json:"ledger"`
+	For    time.Duration `json:"for"`
+}
+
+// Drawn returns a number that no other execution returns, and notes it in the ledger first.
+var Drawn = fray.Define("drawn", func(ctx context.Context, d Draw) (string, error) {
+	timer := time.NewTimer(d.For)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	number := rand.Text()
+	return number, record(ctx, d.Ledger, number)
 })

@@ -22,7 +22,7 @@ var ErrBroken = errors.New("it is broken")
 // All returns every function here.
 func All() []fray.Function {
 	return []fray.Function{
-		Noop, Square, Echo, Reverse, Digest, Zeros, Sleep, Nested, Fail, Panic, Exit, NotANumber, Touch, Held, Crash,
+		Noop, Square, Echo, Reverse, Digest, Zeros, Sleep, Nested, Fail, Panic, Exit, NotANumber, Touch, Drawn, Held, Crash,
 	}
 }
 
