@@ -136,6 +136,10 @@ endif
 bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two outputs with .bin/benchstat
 	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(BENCH_COUNT) -timeout=0 $(BENCH_PACKAGES)
 
+.PHONY: sim-bench
+sim-bench: ## Print how fast this machine simulates: messages, seeds and virtual time a second, up to 1,000 workers
+	go run ./cmd/fray-sim bench
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME
 	@set -e; found=; \

@@ -263,6 +263,39 @@ func isSubsequence(of, all []string) bool {
 	return true
 }
 
+// A side that a plan does not concern can be left out of a call's way.
+func TestConcerns(t *testing.T) {
+	t.Parallel()
+	injector := faults.New(faults.Config{})
+	defer injector.Close()
+	plan, err := faults.ParsePlan("a: drop procedure=/a.Service/* side=client\nb: drop procedure=/b.Service/Call event=never")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		side    faults.Side
+		path    string
+		applied bool
+	}{
+		"its side":       {side: faults.Client, path: "/a.Service/Call", applied: true},
+		"another side":   {side: faults.Network, path: "/a.Service/Call"},
+		"asleep":         {side: faults.Network, path: "/b.Service/Call", applied: true},
+		"below a prefix": {side: faults.Network, path: "/api/b.Service/Call", applied: true},
+		"another one":    {side: faults.Network, path: "/b.Service/Other"},
+	} {
+		if injector.Concerns(test.side, test.path) {
+			t.Errorf("%s: it is concerned without a plan", name)
+		}
+		if err := injector.Apply(plan); err != nil {
+			t.Fatal(err)
+		}
+		if got := injector.Concerns(test.side, test.path); got != test.applied {
+			t.Errorf("%s: concerns is %v, want %v", name, got, test.applied)
+		}
+		injector.Clear()
+	}
+}
+
 func TestLatencies(t *testing.T) {
 	t.Parallel()
 	for action, mean := range map[string]time.Duration{

@@ -251,6 +251,12 @@ func (i *Injector) plan(side Side, procedure string) *activePlan {
 	return plan
 }
 
+// Concerns says whether the plan in force has a rule of that side for the procedure that a URL's path ends with. If it has
+// none, the side's adapters let a call that begins now pass untouched and uncounted.
+func (i *Injector) Concerns(side Side, path string) bool {
+	return i.plan(side, procedureOf(path)) != nil
+}
+
 // later runs a function in a goroutine that Close waits for, with a context that ends when the injector
 // closes, when a plan ends, or after laterTimeout.
 func (i *Injector) later(ctx context.Context, plan *activePlan, f func(context.Context)) {

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"runtime"
 	"sync/atomic"
+
+	"github.com/frayrpc/fray/faults"
 )
 
 // Client is the side of a host that calls others. It is an http.RoundTripper and a connect.HTTPClient; as the latter it
@@ -47,6 +49,8 @@ type call struct {
 	header http.Header
 	body   []byte
 	length int64
+	// The body has no known end; it travels in pieces.
+	streamed bool
 
 	// Between the caller and the stepping goroutine.
 	arrived  chan struct{} // one token, once res or err is set
@@ -81,23 +85,48 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c
 
 // Do implements connect.HTTPClient.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
-	if i := c.inc.node.sim.injector.Load(); i != nil {
-		return c.through(i, req)
+	k, err := c.prepare(req)
+	if err != nil {
+		return nil, err
 	}
-	return c.send(req)
+	if i := c.inc.node.sim.injector.Load(); i != nil {
+		k.awaitTurn()
+		if i.Concerns(faults.Network, k.procedure) {
+			return c.through(i, k)
+		}
+		if err := c.check(req); err != nil {
+			return nil, err
+		}
+	}
+	return k.exchange()
 }
 
-// send makes a call.
-func (c *Client) send(req *http.Request) (*http.Response, error) {
-	streamed := isStreamed(req)
+// direct makes a call that no injector has a say in any longer.
+func (c *Client) direct(req *http.Request) (*http.Response, error) {
+	k, err := c.prepare(req)
+	if err != nil {
+		return nil, err
+	}
+	return k.exchange()
+}
+
+// check returns why a request cannot be sent, or ends the goroutine with its incarnation.
+func (c *Client) check(req *http.Request) error {
 	if c.inc.dead.Load() {
 		closeBody(req)
-		return nil, c.inc.leave(streamed)
+		return c.inc.leave(isStreamed(req))
 	}
-	ctx := req.Context()
-	if ctx.Err() != nil {
+	if ctx := req.Context(); ctx.Err() != nil {
 		closeBody(req)
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// prepare makes a call of a request, and reads the body unless it is streamed.
+func (c *Client) prepare(req *http.Request) (*call, error) {
+	if err := c.check(req); err != nil {
+		return nil, err
 	}
 	s := c.inc.node.sim
 	target := s.lookup(req.URL.Hostname())
@@ -106,31 +135,39 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: req.URL.Hostname(), IsNotFound: true}
 	}
 	k := &call{
-		sim: s, client: c.inc, target: target, procedure: req.URL.Path, arrived: make(chan struct{}, 1),
+		sim: s, client: c.inc, target: target, procedure: req.URL.Path,
 		sent: req, method: cmp.Or(req.Method, http.MethodGet), host: cmp.Or(req.Host, req.URL.Host), url: *req.URL,
-		header: req.Header.Clone(), length: req.ContentLength,
+		header: req.Header.Clone(), length: req.ContentLength, streamed: isStreamed(req),
 	}
-	if streamed {
+	if k.streamed {
 		k.length = -1
+		return k, nil
+	}
+	return k, k.load(req)
+}
+
+// exchange sends the request and waits for the response.
+func (k *call) exchange() (*http.Response, error) {
+	k.arrived = make(chan struct{}, 1)
+	if k.streamed {
 		k.up = newPipe(k, KindRequestData)
-		go k.upload(req.Body)
-	} else if err := k.load(req); err != nil {
-		return nil, err
+		go k.upload(k.sent.Body)
 	}
 	k.request = packet{
-		kind: KindRequest, from: c.inc.node, to: target, sender: c.inc, call: k, procedure: k.procedure, body: k.body, last: !streamed,
+		kind: KindRequest, from: k.client.node, to: k.target, sender: k.client, call: k, procedure: k.procedure, body: k.body, last: !k.streamed,
 	}
-	s.park(&k.request)
+	k.sim.park(&k.request)
+	ctx := k.sent.Context()
 	select {
 	case <-k.arrived:
 	case <-ctx.Done():
 		k.abort(context.Cause(ctx))
-		if !c.inc.dead.Load() {
+		if !k.client.dead.Load() {
 			return nil, context.Cause(ctx)
 		}
 	}
-	if c.inc.dead.Load() {
-		return nil, c.inc.leave(streamed)
+	if k.client.dead.Load() {
+		return nil, k.client.leave(k.streamed)
 	}
 	if k.err != nil {
 		return nil, k.err

@@ -77,42 +77,35 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
+// awaitTurn waits until those calls of the same instant that come before this one have met the injector.
+func (k *call) awaitTurn() {
+	k.request = packet{
+		kind: kindTurn, from: k.client.node, to: k.target, sender: k.client, call: k, procedure: k.procedure, body: k.body,
+		done: make(chan struct{}),
+	}
+	k.sim.park(&k.request)
+	<-k.request.done
+}
+
 // through makes a call that an injector has a say in.
-func (c *Client) through(i *faults.Injector, req *http.Request) (*http.Response, error) {
-	streamed := isStreamed(req)
-	target := c.inc.node.sim.lookup(req.URL.Hostname())
-	if c.inc.dead.Load() || req.Context().Err() != nil || target == nil {
-		return c.send(req) // Which says what is wrong.
-	}
-	turn := &call{header: req.Header.Clone(), length: req.ContentLength}
-	if !streamed {
-		if err := turn.load(req); err != nil {
-			return nil, err
-		}
-	}
+func (c *Client) through(i *faults.Injector, k *call) (*http.Response, error) {
 	// What waits in the injector must end with the host.
-	ctx, cancel := context.WithCancelCause(req.Context())
+	ctx, cancel := context.WithCancelCause(k.sent.Context())
 	unlink := context.AfterFunc(c.inc.ctx, func() {
 		if c.inc.dead.Load() {
 			cancel(ErrCrashed)
 		}
 	})
-	req = req.WithContext(ctx)
-	if len(turn.body) > 0 {
-		req.Body = io.NopCloser(bytes.NewReader(turn.body))
+	req := k.sent.WithContext(ctx)
+	if len(k.body) > 0 {
+		req.Body = io.NopCloser(bytes.NewReader(k.body))
 	}
-	p := &packet{
-		kind: kindTurn, from: c.inc.node, to: target, sender: c.inc, call: turn, procedure: req.URL.Path, body: turn.body,
-		done: make(chan struct{}),
-	}
-	c.inc.node.sim.park(p)
-	<-p.done
-	res, err := i.RoundTripper(roundTripper(c.send), c.inc.node.name).RoundTrip(req)
+	res, err := i.RoundTripper(roundTripper(c.direct), c.inc.node.name).RoundTrip(req)
 	if err != nil {
 		unlink()
 		cancel(err)
 		if c.inc.dead.Load() {
-			return nil, c.inc.leave(streamed)
+			return nil, c.inc.leave(k.streamed)
 		}
 		return nil, err
 	}

@@ -3,7 +3,9 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -132,21 +134,18 @@ func (s *Sim) Release(a, b string) {
 // leaves SetLink, Config.Link and crashed hosts as they are.
 func (s *Sim) RepairAll() {
 	s.control("repair")
-	for _, a := range s.nodes {
-		if a.paused {
-			s.Resume(a.name)
+	for _, n := range s.nodes {
+		if n.paused {
+			s.Resume(n.name)
 		}
-		for _, b := range s.nodes {
-			l := s.route(a, b)
-			if l == nil {
-				continue
-			}
-			if l.cut {
-				s.Repair(a.name, b.name)
-			}
-			if l.held {
-				s.Release(a.name, b.name)
-			}
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.links)) {
+		l, a, b := s.links[key], s.nodes[key>>32], s.nodes[uint32(key)] //nolint:gosec // Its lower half, see linkKey.
+		if l.cut {
+			s.Repair(a.name, b.name)
+		}
+		if l.held {
+			s.Release(a.name, b.name)
 		}
 	}
 }

@@ -34,8 +34,8 @@ type Sim struct {
 	clients  int   // software of clients that has not ended
 	failures []error
 	stats    Stats
-	timer    *time.Timer
-	woken    bool // something was released outside of a step: there may be more to wait for
+	timer    *time.Timer // has fired; nil: none has
+	woken    bool        // something was released outside of a step: there may be more to wait for
 	closed   bool
 	leaks    []Leak
 
@@ -74,9 +74,8 @@ func New(cfg Config) *Sim {
 	s := &Sim{
 		cfg: cfg.withDefaults(), start: time.Now(), trace: tracer{hash: fnvOffset},
 		links: make(map[uint64]*link), flows: make(map[flowKey]*flow), byName: make(map[string]*node),
-		timer: time.NewTimer(time.Hour), wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1),
 	}
-	s.timer.Stop()
 	s.labels = pprof.WithLabels(context.Background(), pprof.Labels(labelRun, strconv.FormatUint(runs.Add(1), 10)))
 	return s
 }
@@ -147,7 +146,6 @@ func (s *Sim) Close() error {
 	}
 	s.awaitEnd()
 	s.closed = true
-	s.timer.Stop()
 	s.mu.Lock()
 	for _, r := range s.idle {
 		close(r.calls)

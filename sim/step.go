@@ -95,10 +95,17 @@ func (s *Sim) sleep(d time.Duration) {
 	s.mu.Lock()
 	s.asleep = true
 	s.mu.Unlock()
-	s.timer.Reset(d)
+	if s.timer == nil {
+		s.timer = time.NewTimer(d)
+	} else {
+		s.timer.Reset(d)
+	}
 	select {
 	case <-s.wake:
+		// To reset a timer that has not fired has the runtime look through all timers of the bubble, a host's heartbeats
+		// and deadlines among them, when its new time comes.
 		s.timer.Stop()
+		s.timer = nil
 		return
 	case <-s.timer.C:
 	}

@@ -86,7 +86,7 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
 	flags.StringVar(&o.html, "html", "", "draw the run as a page for a browser in this `file`")
 	flags.StringVar(&o.format, "format", "text", "how the result is written: text or json")
-	root.AddCommand(a.newList(), a.newExplain(), a.newValidate(), a.newSchema(), a.newDiff())
+	root.AddCommand(a.newList(), a.newExplain(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench())
 	return root
 }
 

@@ -95,6 +95,8 @@ func runOne(ctx context.Context, s *scenario.Scenario, seed uint64, o *runOption
 	if o.verify {
 		result, err = scenario.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
 	} else {
+		// Hardly ever is more than one goroutine of a simulation at work; to hand it from core to core costs half as much again.
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		result, err = scenario.Run(ctx, s, seed, options)
 	}
 	if err != nil {

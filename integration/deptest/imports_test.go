@@ -114,7 +114,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./faults/...", "./sim"},
-		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/scenario/..."},
+		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/scenario/...", "./sim/speed/..."},
 		reason:   "any Connect service can be faulted and simulated; only sim/check and sim/scenario know fray",
 	},
 	{

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -60,10 +61,14 @@ func (h *History) Still(f func()) {
 }
 
 // Events returns a copy of the events that are kept.
-func (h *History) Events() []Event {
+func (h *History) Events() []Event { return h.Last(math.MaxInt) }
+
+// Last returns a copy of the last n events, or of as many as are kept.
+func (h *History) Last(n int) []Event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	kept := h.kept()
+	kept = kept[max(0, len(kept)-n):]
 	events := make([]Event, len(kept))
 	for i, e := range kept {
 		events[i] = *e

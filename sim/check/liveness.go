@@ -70,8 +70,7 @@ func (o *Liveness) Finish(end time.Duration, j *Judge) {
 	if o.heal == nil || o.cfg.LivenessBound == 0 {
 		return
 	}
-	for _, id := range o.tasks.ids() {
-		t := o.tasks.of[id]
+	for id, t := range o.tasks.all() {
 		if t.ack == nil || t.ended || o.cfg.MayStayOpen != nil && o.cfg.MayStayOpen(t.ack.Job, id) {
 			continue
 		}

@@ -77,8 +77,7 @@ func (o *NeverLost) check(t *lostTask, e *Event, j *Judge, text string) {
 
 // Finish implements Oracle.
 func (o *NeverLost) Finish(_ time.Duration, j *Judge) {
-	for _, id := range o.tasks.ids() {
-		t := o.tasks.of[id]
+	for id, t := range o.tasks.all() {
 		if t.ack == nil || t.reported {
 			continue
 		}
@@ -95,8 +94,8 @@ func (o *NeverLost) Finish(_ time.Duration, j *Judge) {
 
 func (o *NeverLost) unsettled() []string {
 	var ids []string
-	for _, id := range o.tasks.ids() {
-		if t := o.tasks.of[id]; t.ack != nil && !t.ended {
+	for id, t := range o.tasks.all() {
+		if t.ack != nil && !t.ended {
 			ids = append(ids, id)
 		}
 	}

@@ -33,6 +33,9 @@ type Config struct {
 	Redelivery bool
 	// Extra oracles look at every event after Fray's own.
 	Extra []Oracle
+
+	// What the oracles share; New makes it.
+	roster *roster
 }
 
 // Defaults of a Config.
@@ -48,6 +51,7 @@ func (c Config) withDefaults() Config {
 	if c.LinearSteps == 0 {
 		c.LinearSteps = DefaultLinearSteps
 	}
+	c.roster = &roster{numbers: make(map[string]int)}
 	return c
 }
 

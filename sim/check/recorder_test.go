@@ -224,6 +224,9 @@ func TestHistoryKeepsTheLastEvents(t *testing.T) {
 	if len(events) != 3 || events[0].Seq != 9 || events[2].Kind != check.ControllerCrash || events[2].Invoked != 10 {
 		t.Errorf("kept %v", told(h))
 	}
+	if last := h.Last(2); len(last) != 2 || last[0].Seq != 10 || last[1].Seq != 11 || len(h.Last(9)) != 3 {
+		t.Errorf("the last two are %v", last)
+	}
 	if events[2].At != 4 { // A clock that runs backwards is taken to stand still.
 		t.Errorf("the last event is at %v", events[2].At)
 	}

@@ -1,15 +1,43 @@
 package check
 
 import (
+	"iter"
 	"maps"
 	"slices"
+	"strings"
 )
+
+// A roster numbers tasks in the order in which they are first seen. Oracles share it, so that the id of an event's task is looked
+// up once and not by each of them.
+type roster struct {
+	numbers map[string]int
+	ids     []string
+	// The event that was asked about last, and the answer.
+	last   *Event
+	number int
+}
+
+// numberOf returns the number of an event's task, from 0.
+func (r *roster) numberOf(e *Event) int {
+	if r.last == e {
+		return r.number
+	}
+	n, known := r.numbers[e.Task]
+	if !known {
+		n = len(r.ids)
+		r.numbers[e.Task] = n
+		r.ids = append(r.ids, e.Task)
+	}
+	r.last, r.number = e, n
+	return n
+}
 
 // tasks is what an oracle knows of each task. Where a controller's crash loses everything, it forgets with it: what was
 // asked before the crash, and attempts of before, say nothing of what came after.
 type tasks[T any] struct {
-	lossy bool
-	of    map[string]*T
+	lossy  bool
+	roster *roster
+	of     []*T // by their numbers; nil: nothing is known
 	// Replies to calls made before this event are of no use.
 	floor uint64
 	// Of the controller, the newest that has shown and the newest that is over.
@@ -31,7 +59,7 @@ func incarnationOf(e *Event) incarnation {
 }
 
 func newTasks[T any](cfg *Config) tasks[T] {
-	return tasks[T]{lossy: cfg.AllowLossAfterRestart, of: make(map[string]*T)}
+	return tasks[T]{lossy: cfg.AllowLossAfterRestart, roster: cfg.roster}
 }
 
 // get returns what is known of the task that e is about. It is nil if e is of no task or of no use. A ControllerCrash it
@@ -49,15 +77,33 @@ func (t *tasks[T]) get(e *Event) *T {
 	if t.floor > 0 && e.Token != 0 && from <= t.over {
 		return nil
 	}
-	s := t.of[e.Task]
-	if s == nil {
-		s = new(T)
-		t.of[e.Task] = s
+	n := t.roster.numberOf(e)
+	if n >= len(t.of) {
+		t.of = slices.Grow(t.of, n+1-len(t.of))[:n+1]
 	}
-	return s
+	if t.of[n] == nil {
+		t.of[n] = new(T)
+	}
+	return t.of[n]
 }
 
-// ids returns the tasks' ids, sorted.
-func (t *tasks[T]) ids() []string { return sortedKeys(t.of) }
+// all iterates over the ids of tasks, sorted, and what is known of each.
+func (t *tasks[T]) all() iter.Seq2[string, *T] {
+	numbers := make([]int, 0, len(t.of))
+	for n, s := range t.of {
+		if s != nil {
+			numbers = append(numbers, n)
+		}
+	}
+	ids := t.roster.ids
+	slices.SortFunc(numbers, func(a, b int) int { return strings.Compare(ids[a], ids[b]) })
+	return func(yield func(string, *T) bool) {
+		for _, n := range numbers {
+			if !yield(ids[n], t.of[n]) {
+				return
+			}
+		}
+	}
+}
 
 func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,6 +1,9 @@
 package scenario
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // conditions are the expectations of a run that are expressions.
 type conditions struct {
@@ -80,16 +83,20 @@ func (e *engine) judgeConditions() bool {
 		return false
 	}
 	e.judged = changed
-	facts := e.tally.snapshot()
-	if facts.Tasks.Unsent == 0 && e.submitted == 0 {
+	if e.submitted == 0 && e.tally.unsent() == 0 {
 		e.submitted = now
 	}
+	counts = e.healed && e.submitted > 0
+	if !counts && !e.hoping() && now < time.Duration(e.Run.MaxVirtualTime) {
+		return false // No expression is to be judged yet.
+	}
+	facts := e.tally.snapshot()
 	for _, s := range e.sometimes {
 		if !s.met {
 			s.met = e.holds(s.condition, &facts)
 		}
 	}
-	if e.healed && e.submitted > 0 {
+	if counts {
 		open := 0
 		for _, v := range e.eventually {
 			if !v.met && e.holds(v.condition, &facts) {
@@ -116,6 +123,11 @@ func (e *engine) judgeConditions() bool {
 		return true
 	}
 	return e.evalErr != nil
+}
+
+// hoping says whether something that must happen sometimes has not happened yet.
+func (e *engine) hoping() bool {
+	return slices.ContainsFunc(e.sometimes, func(s *occasional) bool { return !s.met })
 }
 
 // overdue says whether something that is expected should have come true.

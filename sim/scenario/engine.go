@@ -296,8 +296,7 @@ func (e *engine) end() {
 	e.over = true
 	e.hash, e.stats, e.elapsed = e.sim.Hash(), e.sim.Stats(), e.sim.Elapsed()
 	e.history.Still(func() { e.ended = true })
-	events := e.history.Events()
-	e.last = events[max(0, len(events)-maxLast):]
+	e.last = e.history.Last(maxLast)
 	e.facts = e.tally.final(e.elapsed)
 }
 

@@ -75,12 +75,7 @@ func (c *Condition) String() string { return c.text }
 
 // Holds says whether the condition is true of the facts.
 func (c *Condition) Holds(facts *Facts) (bool, error) {
-	v := reflect.ValueOf(facts).Elem()
-	variables := make(map[string]any, v.NumField())
-	for i := range v.NumField() {
-		variables[v.Type().Field(i).Tag.Get("cel")] = v.Field(i).Interface()
-	}
-	value, _, err := c.program.Eval(variables)
+	value, _, err := c.program.Eval(bindings{reflect.ValueOf(facts).Elem()})
 	if err != nil {
 		return false, fmt.Errorf("evaluate %q: %w", c.text, err)
 	}
@@ -90,6 +85,21 @@ func (c *Condition) Holds(facts *Facts) (bool, error) {
 	}
 	return held, nil
 }
+
+// bindings give an expression those variables that it asks for.
+type bindings struct{ facts reflect.Value }
+
+// ResolveName implements cel.Activation.
+func (b bindings) ResolveName(name string) (any, bool) {
+	i := slices.Index(variables(), name)
+	if i < 0 {
+		return nil, false
+	}
+	return b.facts.Field(i).Interface(), true
+}
+
+// Parent implements cel.Activation.
+func (bindings) Parent() cel.Activation { return nil }
 
 // compile compiles the expression in a field, or reports what is wrong with it and returns nil.
 func (v *validator) compile(text *string) *cel.Ast {
@@ -180,15 +190,15 @@ func ownerOf(text, name string) string {
 	return m[1]
 }
 
-// variables returns the names of the variables of expressions.
-func variables() []string {
+// variables returns the names of the variables of expressions, in the order of the fields of Facts.
+var variables = sync.OnceValue(func() []string {
 	facts := reflect.TypeFor[Facts]()
 	var names []string
 	for i := range facts.NumField() {
 		names = append(names, facts.Field(i).Tag.Get("cel"))
 	}
 	return names
-}
+})
 
 // factFields returns the fields of a variable, or of the values of a map.
 func factFields(variable string) []string {

@@ -28,10 +28,10 @@ type tally struct {
 	sessions map[uint64]bool
 	gone     map[uint64]bool
 	took     []time.Duration
+	waiting  map[string][]*recovery // by task that they wait for
 	// Tasks whose submission was acknowledged, in order; only where backups are to have them.
 	acknowledged []string
 	keepsThem    bool
-	waiting      []*recovery
 }
 
 // workerState is what a worker does, by what it and its functions say.
@@ -43,14 +43,15 @@ type workerState struct {
 
 // recovery is a fault on a worker whose tasks have not all ended.
 type recovery struct {
-	at    time.Duration
-	tasks map[string]bool
+	at   time.Duration
+	open int // tasks
 }
 
 func newTally(s *Scenario, clock func() time.Duration) *tally {
 	t := &tally{
 		clock: clock, events: map[string]int{}, workers: map[string]*workerState{},
 		leased: map[uint64]bool{}, starts: map[string]int{}, sessions: map[uint64]bool{}, gone: map[uint64]bool{},
+		waiting: map[string][]*recovery{},
 	}
 	t.facts.Kinds, t.facts.Faults = map[string]TaskFacts{}, map[string]int{}
 	for _, k := range s.Workload.Mix {
@@ -100,6 +101,13 @@ func (t *tally) changed() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.version
+}
+
+// unsent returns how many tasks have not been submitted yet.
+func (t *tally) unsent() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.facts.Tasks.Unsent
 }
 
 // happened returns how often an event that faults can wait for has happened.
@@ -184,17 +192,12 @@ func (t *tally) ended(kind, task string, took time.Duration, how func(*TaskFacts
 	times.LastEnd = now
 	times.Slowest = max(times.Slowest, took)
 	t.took = append(t.took, took)
-	t.waiting = slices.DeleteFunc(t.waiting, func(r *recovery) bool {
-		if !r.tasks[task] {
-			return false
+	for _, r := range t.waiting[task] {
+		if r.open--; r.open == 0 {
+			times.Recovered = max(times.Recovered, now-r.at)
 		}
-		delete(r.tasks, task)
-		if len(r.tasks) > 0 {
-			return false
-		}
-		times.Recovered = max(times.Recovered, now-r.at)
-		return true
-	})
+	}
+	delete(t.waiting, task)
 }
 
 // struck notes that a host crashed or pauses.
@@ -203,12 +206,12 @@ func (t *tally) struck(host string, crashed bool) {
 	defer t.mu.Unlock()
 	t.version++
 	w := t.worker(host)
-	if len(w.held) > 0 {
-		r := &recovery{at: t.clock(), tasks: map[string]bool{}}
-		for _, task := range w.held { // order-free: into a set
-			r.tasks[task] = true
+	r := &recovery{at: t.clock()}
+	for _, task := range w.held { // order-free: each for itself
+		if !slices.Contains(t.waiting[task], r) { // A worker can hold two attempts of one task.
+			t.waiting[task] = append(t.waiting[task], r)
+			r.open++
 		}
-		t.waiting = append(t.waiting, r)
 	}
 	if crashed {
 		t.facts.Hosts.Crashed++
