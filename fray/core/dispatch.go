@@ -208,6 +208,7 @@ func (c *Scheduler) running(l *lease) {
 	}
 	l.runningAt = c.now
 	t := l.task
+	known := t.started && !l.ahead
 	t.started = true
 	if !l.current() {
 		return
@@ -216,7 +217,7 @@ func (c *Scheduler) running(l *lease) {
 	if d := t.shape.ExecutionTimeout; d > 0 && l.timer == nil {
 		l.timer = c.timers.add(&timer{at: c.now.Add(d).Add(c.cfg.TimeoutGrace), kind: timerLease, lease: l})
 	}
-	if l.ahead {
+	if !known {
 		c.remember(t, true) // Or else nobody would be charged when both ends die.
 	}
 }

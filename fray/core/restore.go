@@ -195,6 +195,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	s.occupy(cl, 1)
 	c.stats.Adopted++
 	if h.Phase == HeldRunning {
+		t.started = true // Here, so that it is remembered only once.
 		c.running(l)
 	}
 	if t.cancelRequested {
