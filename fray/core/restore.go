@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Restored is a task as its records tell it.
+// Restored is a task as its records tell it. Its strings and Shape are kept.
 type Restored struct {
 	Num     TaskNum
 	ID, Job string
@@ -26,16 +26,20 @@ type RestoredJob struct {
 	DoneBase uint64
 }
 
-// Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the order of their numbers;
-// an error that it yields is returned, and ErrBadRecord for a record that makes no sense: after either the scheduler is of
-// no use.
+// Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the order of their numbers,
+// each of them good until the next; an error that it yields is returned, and ErrBadRecord for a record that makes no sense:
+// after either the scheduler is of no use.
 //
 // Tasks that may be at a worker are RECOVERING for one session TTL from the first Step, in which workers can register and
-// present them. Next asks for that Step at once. All others go on where they were. Bounds on tasks, classes and jobs do not refuse what was accepted before.
+// present them. Next asks for that Step at once. All others go on where they were. Bounds on tasks, classes and jobs do not
+// refuse what was accepted before.
 func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Restored, error]) error {
 	c.now, c.restored = now, true
 	for i := range jobs {
 		j := c.job(jobs[i].ID)
+		if jobs[i].Num == 0 || jobs[i].DoneBase > math.MaxInt64 {
+			return fmt.Errorf("%w: job %q, number %d, without its first %d", ErrBadRecord, j.id, jobs[i].Num, jobs[i].DoneBase)
+		}
 		if j.num != 0 {
 			return fmt.Errorf("%w: job %q has two, %d and %d", ErrBadRecord, j.id, j.num, jobs[i].Num)
 		}
@@ -93,10 +97,14 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		return nil, fmt.Errorf("its id is that of number %d, too", c.tasks[r.ID].num)
 	case s.Status != 0 && s.Status != Pending && !s.Status.Terminal():
 		return nil, fmt.Errorf("its status is %v", s.Status)
-	case (s.Status == Failed) != (s.Reason != 0) || s.Reason >= failureReasonCount:
+	case (s.Status == Failed) != (s.Reason != 0) || s.Reason >= failureReasonCount,
+		(s.Reason == Application || s.Reason == Timeout) && s.Failures == 0:
 		return nil, fmt.Errorf("its status is %v and its reason %v", s.Status, s.Reason)
 	case s.Leased && s.Attempts == 0:
 		return nil, fmt.Errorf("it is leased without an attempt")
+	case uint64(s.Failures)+uint64(s.Losses) > uint64(s.Attempts),
+		uint64(s.Failures) > uint64(r.Shape.MaxRetries)+1, uint64(s.Losses) > uint64(r.Shape.MaxWorkerLosses)+1:
+		return nil, fmt.Errorf("it has %d failures and %d losses in %d attempts", s.Failures, s.Losses, s.Attempts)
 	}
 	t := c.log.addAt(r.Num)
 	t.id, t.shape, t.job = r.ID, c.intern(r.Shape, math.MaxInt), c.job(r.Job)
@@ -159,7 +167,8 @@ const (
 // adopt gives a worker back an attempt of an earlier incarnation, unless something newer holds its task.
 func (c *Scheduler) adopt(s *session, h *Held) bool {
 	t := c.tasks[h.Task]
-	if t == nil || !t.restored || t.status != Pending || h.Token.SameIncarnation(c.nextToken) || c.leases[h.Token] != nil {
+	earlier := h.Token < firstToken(c.cfg.Incarnation)
+	if t == nil || !t.restored || t.status != Pending || !earlier || c.leases[h.Token] != nil {
 		return false
 	}
 	var newest run

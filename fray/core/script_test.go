@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -282,7 +283,8 @@ func (x *script) register(call core.CallID, a *args) (core.Event, error) {
 	}
 	for _, held := range a.list("held") {
 		name, phase, _ := strings.Cut(held, ":")
-		token, err := x.token(name)
+		phase, other, _ := strings.Cut(phase, ":")
+		token, err := x.token(cmp.Or(other, name))
 		if err != nil {
 			return nil, err
 		}
