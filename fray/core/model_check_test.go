@@ -12,8 +12,9 @@ import (
 // step has the scheduler and the model take the same event, and compares what they say.
 func (d *modelDriver) step(events ...core.Event) core.Effects {
 	m := d.m
-	if d.doomed != "" {
-		return d.die(events)
+	if how := d.doomed; how != "" {
+		d.doomed = ""
+		return d.die(how, events)
 	}
 	m.durable = false
 	m.replies, m.woken, m.beats = make(map[core.CallID]any), make(map[*modelJob]bool), make(map[*modelSession]bool)
@@ -85,6 +86,7 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 		a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now}
 		t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
 		t.newest, t.leased, t.wrote.until = g.Token, m.now, 0
+		m.durable = true
 		m.attempts[a.token] = a
 		d.granted = append(d.granted, a)
 		s.attempts = append(s.attempts, a)

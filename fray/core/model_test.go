@@ -40,6 +40,7 @@ type modelDriver struct {
 	specs    map[core.TaskNum]modelSpec
 	disk     *modelDisk // What is durable.
 	doomed   string     // The next step's effects are lost in this way, and the scheduler with them.
+	unsynced bool       // What is written is lost.
 }
 
 // modelWorker is a worker's own idea of its session.
