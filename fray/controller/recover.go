@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
-	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -113,64 +112,58 @@ func (c *Controller) storedTasks(yield func(*core.Restored, error) bool) {
 
 // stateReader reads the states of tasks in the order of their numbers.
 type stateReader struct {
-	next   func() (stored, error, bool)
-	stop   func()
-	head   stored
-	headed bool
+	next func() (stored, error, bool)
+	stop func()
+	// The next that nobody asked for yet, once it was read; numbered math.MaxUint64 where there is none.
+	head    stored
+	hasHead bool
+	// Scratch, and the ids of workers: there are few.
+	record  storev1.TaskStateRecord
+	workers map[string]string
 }
 
 // of returns the state of a task, zero if it has none. It is an error if there is one of a task before it that nobody asked for.
 func (s *stateReader) of(num uint64) (core.State, error) {
-	if !s.headed {
+	if !s.hasHead {
 		var err error
 		var ok bool
 		if s.head, err, ok = s.next(); err != nil {
 			return core.State{}, err
 		}
-		if s.headed = true; !ok {
+		if s.hasHead = true; !ok {
 			s.head.num = math.MaxUint64
 		}
 	}
 	switch {
 	case s.head.num < num:
 		return core.State{}, fmt.Errorf("%w: there is a state of task number %d, and no such task", store.ErrCorrupt, s.head.num)
-	case s.head.num > num || s.head.value == nil:
+	case s.head.num > num || num == math.MaxUint64:
 		return core.State{}, nil
 	}
-	s.headed = false
-	var r storev1.TaskStateRecord
-	if err := proto.Unmarshal(s.head.value, &r); err != nil {
+	s.hasHead = false
+	r := &s.record
+	if err := proto.Unmarshal(s.head.value, r); err != nil {
 		return core.State{}, fmt.Errorf("%w: state of task number %d cannot be decoded: %w", store.ErrCorrupt, num, err)
 	}
 	if frayv1.TaskStatus_name[int32(r.GetStatus())] == "" || frayv1.FailureReason_name[int32(r.GetFailureReason())] == "" {
 		return core.State{}, fmt.Errorf("%w: state of task number %d has a status or reason that this version does not know", store.ErrCorrupt, num)
 	}
-	return state(&r), nil
+	st := state(r)
+	st.WorkerID = s.worker(st.WorkerID)
+	return st, nil
 }
 
-// taskDecoder decodes tasks. Neighbours are often of one shape, which is made once.
-type taskDecoder struct {
-	previous *frayv1.TaskSpec
-	shape    *core.Shape
-}
-
-func (d *taskDecoder) decode(r stored) (*core.Restored, error) {
-	var t storev1.TaskRecord
-	err := proto.Unmarshal(r.value, &t)
-	if err == nil {
-		err = wire.CheckSpec(t.GetSpec())
+// worker returns the one copy of a worker's id.
+func (s *stateReader) worker(id string) string {
+	const maxWorkers = 10_000
+	if known, ok := s.workers[id]; ok {
+		return known
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: task number %d cannot be decoded: %w", store.ErrCorrupt, r.num, err)
+	if s.workers == nil || len(s.workers) >= maxWorkers {
+		s.workers = make(map[string]string)
 	}
-	if d.previous == nil || !wire.SameShape(d.previous, t.GetSpec()) {
-		d.shape = wire.Shape(t.GetSpec())
-	}
-	d.previous = t.GetSpec()
-	return &core.Restored{
-		Num: core.TaskNum(r.num), ID: t.GetSpec().GetTaskId(), Job: t.GetJobId(), Shape: d.shape,
-		SpecBytes: len(r.value), Submitted: core.Time(t.GetSubmittedUnixNs()),
-	}, nil
+	s.workers[id] = id
+	return id
 }
 
 type stored struct {

@@ -155,6 +155,36 @@ func TestRecordsThatMakeNoSense(t *testing.T) {
 		"a status that no task rests in": {
 			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{Status: frayv1.TaskStatus_TASK_STATUS_RUNNING})}, "its status is RUNNING",
 		},
+		"a reason without a failure": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{FailureReason: 1})}, "its reason APPLICATION",
+		},
+		"a failure that nothing is charged for": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{Status: 5, FailureReason: 1, AttemptCount: 1})}, "its reason APPLICATION",
+		},
+		"charges without attempts": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{Status: 1, FailureCount: 1})}, "1 failures and 0 losses in 0 attempts",
+		},
+		"charges beyond the budget": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{Status: 1, FailureCount: 2, AttemptCount: 2})}, "2 failures and 0 losses in 2 attempts",
+		},
+		"a lease without an attempt": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{Status: 1, Leased: true})}, "leased without an attempt",
+		},
+		"a task without a job": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: encode(&storev1.TaskRecord{Spec: spec("a")})}, "task number 3 cannot be decoded",
+		},
+		"a task whose payload is cut off": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: []byte("\x0a\x04\x1a\x02\x12\x09\x12\x01j")}, "task number 3 cannot be decoded",
+		},
+		"a task whose function is none": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: []byte("\x0a\x06\x0a\x01a\x12\x01\xff\x12\x01j")}, "task number 3 cannot be decoded",
+		},
+		"a job of which more is forgotten than there can be": {
+			map[store.Key][]byte{{Kind: store.Job, Num: 1}: encode(&storev1.JobRecord{JobId: "j", ForgottenCount: 1 << 63})}, "without its first",
+		},
+		"two records of one job": {
+			map[store.Key][]byte{{Kind: store.Job, Num: 1}: encode(&storev1.JobRecord{JobId: "j"}), {Kind: store.Job, Num: 2}: encode(&storev1.JobRecord{JobId: "j"})}, "has two, 1 and 2",
+		},
 		"a state without a task": {
 			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 2}: encode(&storev1.TaskStateRecord{})}, "state of task number 2, and no such task",
 		},

@@ -177,7 +177,7 @@ func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *leas
 	l := &lease{
 		token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,
 	}
-	r.lease, r.workerID, r.leasedAt = l, s.workerID, c.now
+	r.lease, r.token, r.workerID, r.leasedAt = l, l.token, s.workerID, c.now
 	t.pending = 0
 	c.leases[l.token] = l
 	s.leases.push(l)
@@ -208,6 +208,7 @@ func (c *Scheduler) running(l *lease) {
 	}
 	l.runningAt = c.now
 	t := l.task
+	known := t.started && !l.ahead
 	t.started = true
 	if !l.current() {
 		return
@@ -215,6 +216,9 @@ func (c *Scheduler) running(l *lease) {
 	c.setStatus(t, Running)
 	if d := t.shape.ExecutionTimeout; d > 0 && l.timer == nil {
 		l.timer = c.timers.add(&timer{at: c.now.Add(d).Add(c.cfg.TimeoutGrace), kind: timerLease, lease: l})
+	}
+	if !known {
+		c.remember(t, true) // Or else nobody would be charged when both ends die.
 	}
 }
 

@@ -54,6 +54,12 @@ var fuzzSeeds = map[string]string{
 	"registered_again":       "0 0 0 0 register 0 3 1 submit 0 2 2 0 poll 0 2 1 0 poll 0 2 1 99 beat 0 0 3 63 register 0 3 0 register 0 7 1 reportall 0 2 beat 0 0 3 9 ask",
 	"too_many_workers":       "0 0 0 0 register 0 3 1 register 1 3 1 register 2 3 1 register 3 3 1 unregister 1 register 3 3 1 poll 1 1 1 9 poll 3 1 1 9 ask",
 	"together":               "0 0 0 0 register 0 3 1 together 5 submit 0 0 4 0 poll 0 2 2 9 cancel 0 2 watch 0 0 9 9 watch 0 4 9 9 submit 0 0 4 4 together 2 poll 0 2 1 9 repoll 0 2 1 9 forsake 0",
+	"restart":                "128 0 0 0 register 0 3 1 submit 0 1 4 0 poll 0 2 1 0 beat 0 0 1 63 restart 0 2 comeback 0 3 27 beat 0 0 3 63 reportall 0 2 restart 1 0 poll 0 2 1 0 list 0 0 9",
+	"restart_unclaimed":      "128 0 0 0 register 0 3 1 submit 0 2 4 0 poll 0 2 1 0 restart 0 0 cancel 0 0 advance 7 0 register 1 3 1 poll 1 4 1 0 reportall 1 2 restart 0 9 advance 9 0 ask",
+	"restart_power":          "129 0 0 0 register 0 3 1 submit 0 0 4 0 poll 0 2 1 0 restart 1 0 register 1 3 1 poll 1 1 1 0 comeback 0 3 170 reportall 0 2 reportall 1 2 restart 1 3 list 0 0 9",
+	"restart_lost_step":      "130 0 0 0 register 0 3 1 submit 0 0 4 0 poll 0 2 1 0 together 3 reportall 0 2 cancel 3 0 restart 4 1 comeback 0 3 255 reportall 0 2 submit 0 0 4 0 ask",
+	"restart_clock_back":     "131 0 0 0 register 0 8 1 submit 0 1 2 0 submit 1 3 2 8 poll 0 2 1 9 reportall 0 3 advance 2 0 cancel 8 0 restart 2 200 advance 4 0 restart 2 9 comeback 0 8 85 advance 9 0 list 0 0 9",
+	"restart_retention":      "132 0 3 0 submit 0 0 6 0 cancel 0 0 cancel 1 0 cancel 2 0 cancel 3 0 restart 1 0 cancel 4 0 watch 0 0 9 0 restart 0 0 watch 0 1 9 0 advance 255 255 restart 1 0",
 	"unregistered_callers":   "0 0 0 0 poll 0 1 1 9 beat 1 0 0 9 report 0 2 0 reportall 2 2 unregister 3 forsake 9 get 1 list 2 0 0",
 	"another_workers_tokens": "0 0 0 0 register 0 3 1 register 1 3 1 submit 0 0 3 0 poll 0 3 1 0 beat 1 1 6 63 beat 1 1 6 63 advance 1 0 beat 1 0 0 63",
 }

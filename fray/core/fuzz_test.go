@@ -38,6 +38,9 @@ type fuzzRun struct {
 	batching int
 	// Whose registration is under way.
 	registering *fuzzWorker
+	cfg         core.Config
+	ledger      *ledger
+	specs       map[core.TaskNum]fuzzSpec
 	told        strings.Builder
 }
 
@@ -55,7 +58,10 @@ type fuzzWorker struct {
 
 func newFuzzRun(t *testing.T) *fuzzRun {
 	t.Helper()
-	return &fuzzRun{t: t, now: epoch, open: make(map[core.CallID]bool), recorded: make(map[core.TaskNum]core.RecordKind)}
+	return &fuzzRun{
+		t: t, now: epoch, open: make(map[core.CallID]bool), recorded: make(map[core.TaskNum]core.RecordKind),
+		ledger: newLedger(), specs: make(map[core.TaskNum]fuzzSpec),
+	}
 }
 
 // fuzzOp is something that may happen.
@@ -109,6 +115,8 @@ var fuzzOps = []fuzzOp{
 		r.event(&core.Forsake{Call: call})
 	}},
 	{"together", 1, func(r *fuzzRun, a []byte) { r.batching = int(a[0]) % 8 }},
+	{"restart", 2, (*fuzzRun).restart},   // how, seconds
+	{"comeback", 3, (*fuzzRun).comeback}, // worker, kind, phases
 }
 
 // run carries out data and returns everything that the scheduler said.
@@ -116,11 +124,12 @@ func (r *fuzzRun) run(data []byte) string {
 	const longest = 4096
 	data = data[:min(len(data), longest)]
 	head := r.take(&data, 4)
-	r.s = core.NewScheduler(core.Config{
-		Incarnation: 1, Seed: uint64(head[0]), SessionTTL: 15 * time.Second,
+	r.cfg = core.Config{
+		Incarnation: 1, Seed: uint64(head[0]), Durable: head[0] >= 128, SessionTTL: 15 * time.Second,
 		DeliveryTimeout: time.Duration(head[1]) * time.Second, MaxRetained: int(head[2]), MaxOpenTasks: int(head[3]),
 		MaxRetainedBytes: 1000, MaxQueuedBytes: 1000, MaxClasses: 5, MaxJobs: 4, MaxSessions: 3, BlackHoleFailures: 2,
-	})
+	}
+	r.s = core.NewScheduler(r.cfg)
 	for len(data) > 0 {
 		op := fuzzOps[int(data[0])%len(fuzzOps)]
 		data = data[1:]
@@ -168,11 +177,22 @@ func (r *fuzzRun) flush() {
 func (r *fuzzRun) step(events ...core.Event) {
 	var out core.Effects
 	r.s.Step(r.now, &out, events...)
-	fmt.Fprintf(&r.told, "%v %+v\n", r.now, out)
+	fmt.Fprintf(&r.told, "%v %+v %+v\n", r.now, out.Replies, out.Attempts)
 	if err := r.s.Check(); err != nil {
 		r.t.Fatal(err)
 	}
+	if r.cfg.Durable {
+		r.ledger.commit(out.Records)
+	}
 	for _, rec := range out.Records {
+		if rec.State != nil {
+			fmt.Fprintf(&r.told, "%+v\n", *rec.State)
+		}
+		rec.State = nil
+		fmt.Fprintf(&r.told, "%+v\n", rec)
+		if rec.Kind > core.RecordForget {
+			continue
+		}
 		if r.recorded[rec.Task]++; r.recorded[rec.Task] != rec.Kind {
 			r.t.Fatalf("task %d has record %d out of turn", rec.Task, rec.Kind)
 		}
@@ -184,6 +204,7 @@ func (r *fuzzRun) step(events ...core.Event) {
 		delete(r.open, reply.Call)
 		r.learn(reply)
 	}
+	r.learnSpecs(events, out.Replies)
 }
 
 // learn takes from replies what later events refer to.
@@ -248,15 +269,20 @@ func (r *fuzzRun) submit(a []byte) {
 }
 
 func (r *fuzzRun) register(a []byte) {
-	w := &r.workers[a[0]%4]
 	if a[2]%4 > 0 {
-		w.registrations++
+		r.workers[a[0]%4].registrations++
 	}
+	r.registerWith(a, nil)
+}
+
+func (r *fuzzRun) registerWith(a []byte, held []core.Held) {
+	w := &r.workers[a[0]%4]
 	e := &core.Register{
 		Call: r.call(), WorkerID: fuzzWorkerID(a[0]), RegistrationID: strconv.Itoa(w.registrations), Slots: int(a[1]%4) + 1,
 		Functions: [][]string{{"f"}, {"g"}, {"f", "g"}, {"f", "g", "h"}}[a[1]/4%4],
 		Labels:    map[string]string{"zone": []string{"eu", "us"}[a[1]/16%2]},
 		Resources: [][]core.Resource{nil, {{Name: "cpu", Amount: 1000}}, {{Name: "cpu", Amount: 800}, {Name: "gpu", Amount: 1}}}[a[1]/32%3],
+		Held:      held,
 	}
 	r.flush()
 	r.registering = w
@@ -296,7 +322,7 @@ func (r *fuzzRun) item(g fuzzGrant, outcome, how byte) core.ReportItem {
 }
 
 func (r *fuzzRun) report(a []byte) {
-	e := &core.Report{Call: r.call(), Session: core.Token(1<<40 + 1)}
+	e := &core.Report{Call: r.call(), Session: core.Token(r.cfg.Incarnation<<40 + 1)}
 	if n := len(r.granted); n > 0 {
 		e.Items = append(e.Items, r.item(r.granted[n-1-int(a[0])%n], a[1], a[2]))
 	}

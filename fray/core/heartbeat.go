@@ -190,13 +190,15 @@ func (c *Scheduler) cancel(t *task) CancelVerdict {
 	switch {
 	case t.status.Terminal():
 		return CancelAlreadyTerminal
-	case t.status == Pending:
+	case t.status == Pending && t.pending != Recovering:
 		c.finish(t, Cancelled, 0, nil)
 		return CancelDone
 	}
 	if !t.cancelRequested {
 		t.cancelRequested = true
-		c.stopCancelled(t.run.lease)
+		if l := t.run.lease; l != nil { // Else the worker that may hold it has to come first.
+			c.stopCancelled(l)
+		}
 		c.remember(t, false)
 	}
 	return CancelStopping

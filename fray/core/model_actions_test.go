@@ -112,12 +112,13 @@ func (d *modelDriver) item(a *modelAttempt) core.ReportItem {
 func (d *modelDriver) report() {
 	w := d.worker()
 	e := &core.Report{Call: d.call(), Session: w.session}
-	for _, a := range slices.Clone(w.held) {
+	var ended []*modelAttempt
+	for _, a := range w.held {
 		if d.chance("report", 60) {
 			i := d.item(a)
 			e.Items = append(e.Items, i)
 			if i.Outcome != core.Started {
-				w.drop(a)
+				ended = append(ended, a)
 			}
 		}
 	}
@@ -127,7 +128,13 @@ func (d *modelDriver) report() {
 	if d.chance("twice", 25) {
 		d.late = append(d.late, e)
 	}
-	d.step(e)
+	for _, r := range d.step(e).Replies {
+		if r.Call == e.Call && r.Err == nil {
+			for _, a := range ended {
+				w.drop(a)
+			}
+		}
+	}
 }
 
 // oddReport tells of any attempt that ever was, with any name.
@@ -146,7 +153,7 @@ func (d *modelDriver) oddReport() {
 	case 3:
 		i.Token = 0
 	}
-	d.step(&core.Report{Call: d.call(), Session: core.Token(1)<<40 + 1, Items: []core.ReportItem{i, i}})
+	d.step(&core.Report{Call: d.call(), Session: d.m.token(), Items: []core.ReportItem{i, i}})
 }
 
 func (d *modelDriver) pass() {
@@ -194,6 +201,7 @@ func (d *modelDriver) unregister() {
 
 // recover has all workers but one fall silent, and that one do everything well. Every task must end.
 func (d *modelDriver) recover() {
+	d.doomed = ""
 	const bound = 10 * time.Minute // Of virtual time: sessions, graces and backoffs are far shorter.
 	d.advance(d.m.cfg.SessionTTL)
 	w := d.workers["w1"]

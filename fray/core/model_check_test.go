@@ -12,6 +12,11 @@ import (
 // step has the scheduler and the model take the same event, and compares what they say.
 func (d *modelDriver) step(events ...core.Event) core.Effects {
 	m := d.m
+	if how := d.doomed; how != "" {
+		d.doomed = ""
+		return d.die(how, events)
+	}
+	m.durable = false
 	m.replies, m.woken, m.beats = make(map[core.CallID]any), make(map[*modelJob]bool), make(map[*modelSession]bool)
 	m.ends, m.specs, m.forgets, m.notes = nil, nil, nil, nil
 	m.fireDue()
@@ -28,6 +33,7 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 	m.settle()
 	d.replies(out.Replies)
 	d.records(out.Records)
+	d.commit(out.Records)
 	d.notes(out.Attempts)
 	d.state()
 	if err := d.s.Check(); err != nil {
@@ -79,6 +85,8 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 		t.attempts++
 		a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now}
 		t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
+		t.newest, t.leased, t.wrote.until = g.Token, m.now, 0
+		m.durable = true
 		m.attempts[a.token] = a
 		d.granted = append(d.granted, a)
 		s.attempts = append(s.attempts, a)
@@ -115,7 +123,7 @@ func (d *modelDriver) replies(got []core.Reply) {
 					d.t.Fatalf("session %x is given twice", b.Session)
 				}
 				s.token = b.Session
-				want = core.RegisterReply{Session: b.Session}
+				want = core.RegisterReply{Session: b.Session, Kept: s.kept}
 			}
 		case core.TaskReply:
 			have = modelState{b.View.ID, b.View.Status}
@@ -149,6 +157,15 @@ func emptyStop(a, b any) bool {
 func (d *modelDriver) records(got []core.Record) {
 	var of [4][]core.TaskNum
 	for _, r := range got {
+		switch r.Kind {
+		case core.RecordState:
+			if d.recorded[r.Task] != core.RecordSpec {
+				d.t.Fatalf("task %d has a state written out of turn", r.Task)
+			}
+			continue
+		case core.RecordJob, core.RecordForgetJob:
+			continue
+		}
 		of[r.Kind] = append(of[r.Kind], r.Task)
 		if d.recorded[r.Task]++; d.recorded[r.Task] != r.Kind {
 			d.t.Fatalf("task %d has record %d out of turn", r.Task, r.Kind)
@@ -199,7 +216,7 @@ func (d *modelDriver) state() {
 	}
 	stats := d.s.Stats()
 	have := modelStats{
-		stats.Submitted, stats.Refused, stats.LeasesGranted, stats.SessionsExpired, stats.LeasesExpired,
+		stats.Submitted, stats.Restored, stats.Adopted, stats.Refused, stats.LeasesGranted, stats.SessionsExpired, stats.LeasesExpired,
 		stats.DeliveryFailures, stats.StaleReports, stats.DuplicateReports, stats.Forgotten,
 	}
 	if have != m.stats || stats.Workers != len(m.sessions) {
@@ -215,19 +232,19 @@ func (d *modelDriver) state() {
 		d.t.Fatalf("list has %d tasks, want %d", len(r.Tasks), len(m.known))
 	}
 	for i, t := range m.known {
-		if want := d.view(t, r.Tasks[i]); r.Tasks[i] != want {
+		if want := d.view(t); r.Tasks[i] != want {
 			d.t.Fatalf("task %s is\n%+v, want\n%+v", t.id, r.Tasks[i], want)
 		}
 	}
 }
 
 // view is what the model takes a task for.
-func (d *modelDriver) view(t *modelTask, got core.View) core.View {
+func (d *modelDriver) view(t *modelTask) core.View {
 	v := core.View{
 		Num: t.num, ID: t.id, Job: t.job, Function: t.shape.Function, Status: t.status, Pending: t.pending, Reason: t.reason,
 		Attempts: t.attempts, MaxAttempts: t.shape.MaxRetries + 1, Failures: t.failures, Losses: t.losses,
 		Deliveries: t.deliveries, WorkerID: t.worker, Priority: t.shape.Priority, Submitted: t.submitted, Finished: t.end,
-		CancelRequested: t.cancel && !t.status.Terminal(), LeasedAt: got.LeasedAt,
+		CancelRequested: t.cancel && !t.status.Terminal(), LeasedAt: t.leased,
 	}
 	if t.pending == core.Ready && !slices.ContainsFunc(d.m.sessions, func(s *modelSession) bool { return !s.drain && s.can(t.shape) }) {
 		v.Pending = core.NoEligibleWorker

@@ -34,6 +34,10 @@ func (m *model) apply(event core.Event) {
 	case *core.Poll:
 		m.poll(e)
 	case *core.Report:
+		if m.session(e.Session) == nil && !e.Session.SameIncarnation(m.token()) {
+			m.replies[e.Call] = core.ErrSessionStale
+			return
+		}
 		r := core.ReportReply{Verdicts: []core.Verdict{}}
 		for i := range e.Items {
 			v := m.report(&e.Items[i])
@@ -86,13 +90,16 @@ func (m *model) submit(e *core.Submit) {
 		}
 		if verdict == core.SubmitCreated {
 			m.stats.submitted++
+			m.last++
 			t = &modelTask{
-				num: core.TaskNum(m.stats.submitted), id: n.ID, job: e.Job, shape: n.Shape, size: int64(len(n.Spec)), submitted: m.now,
+				num: m.last, id: n.ID, job: e.Job, shape: n.Shape, size: int64(len(n.Spec)), submitted: m.now,
 			}
 			m.job(e.Job)
 			m.queue(t, false)
 			m.known = append(m.known, t)
 			m.specs = append(m.specs, t)
+			t.wrote.submitted = m.now
+			m.durable = true
 		}
 		res := core.SubmitResult{Verdict: verdict}
 		if t != nil {
@@ -108,7 +115,7 @@ func (m *model) register(e *core.Register) {
 	if old != nil && old.reg.RegistrationID == e.RegistrationID {
 		m.disarm(old.ttl)
 		old.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), old.ttl.fire)
-		m.replies[e.Call] = core.RegisterReply{Session: old.token}
+		m.replies[e.Call] = core.RegisterReply{Session: old.token, Kept: old.kept}
 		return
 	}
 	if old != nil && old.former == e.RegistrationID {
@@ -131,6 +138,11 @@ func (m *model) register(e *core.Register) {
 		m.endSession(s)
 	})
 	m.sessions = append(m.sessions, s)
+	for i := range e.Held {
+		if m.adopt(s, &e.Held[i]) {
+			s.kept = append(s.kept, e.Held[i].Token)
+		}
+	}
 	m.replies[e.Call] = s
 }
 
@@ -348,17 +360,23 @@ func (m *model) cancelOne(t *modelTask) core.CancelVerdict {
 	switch {
 	case t.status.Terminal():
 		return core.CancelAlreadyTerminal
-	case t.status == core.Pending:
+	case t.status == core.Pending && t.pending != core.Recovering:
 		m.finish(t, core.Cancelled, 0)
 		return core.CancelDone
 	case !t.cancel:
-		a := t.cur
-		t.cancel, a.stopping = true, true
-		m.beats[a.session] = true
-		m.disarm(a.timer)
-		a.timer = m.alarm(m.now.Add(m.cfg.CancelGrace), func() { m.abandon(a) })
+		t.cancel, m.durable = true, true
+		if t.cur != nil {
+			m.stopCancelled(t.cur)
+		}
 	}
 	return core.CancelStopping
+}
+
+func (m *model) stopCancelled(a *modelAttempt) {
+	a.stopping = true
+	m.beats[a.session] = true
+	m.disarm(a.timer)
+	a.timer = m.alarm(m.now.Add(m.cfg.CancelGrace), func() { m.abandon(a) })
 }
 
 func (m *model) drain(e *core.Drain) {

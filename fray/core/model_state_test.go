@@ -28,6 +28,7 @@ type model struct {
 	back     int // the last place at the back of a queue
 	front    int // the last place at the front
 	turn     int // counts grants, for whose turn it is
+	last     core.TaskNum
 
 	// What this step should bring.
 	replies map[core.CallID]any // a body, an error, or modelAnyGrant
@@ -35,13 +36,14 @@ type model struct {
 	specs   []*modelTask
 	forgets []*modelTask
 	notes   []core.AttemptEnd
+	durable bool // somebody waits for what it writes
 	stats   modelStats
 	woken   map[*modelJob]bool
 	beats   map[*modelSession]bool
 }
 
 type modelStats struct {
-	submitted, refused, granted, expired, leasesExpired, undelivered, stale, duplicate, forgotten uint64
+	submitted, restored, adopted, refused, granted, expired, leasesExpired, undelivered, stale, duplicate, forgotten uint64
 }
 
 type modelDeadline struct {
@@ -59,7 +61,10 @@ type modelTask struct {
 	pending         core.PendingReason
 	reason          core.FailureReason
 	cur             *modelAttempt
-	last            core.Token
+	newest, last    core.Token // granted, and accepted from a report
+	leased, until   core.Time  // when it was leased last; the end of its backoff
+	wrote           modelTimes // by clocks that may since have been set back
+	restored, ahead bool       // while it recovers: its attempt was ahead of a free slot
 	worker          string
 	attempts        uint32
 	failures        uint32
@@ -70,6 +75,8 @@ type modelTask struct {
 	place           int
 	timer           *modelDeadline
 }
+
+type modelTimes struct{ submitted, end, until core.Time }
 
 type modelJob struct {
 	id   string
@@ -101,7 +108,7 @@ type modelSession struct {
 	beatSeq                             uint64
 	ttl, delivery, penalty              *modelDeadline
 	penalties, quick                    int
-	unknown, told                       []core.Token
+	unknown, told, kept                 []core.Token
 	drain, ownDrain, drainTold, leaving bool
 	grace                               time.Duration
 }
@@ -233,6 +240,7 @@ func (m *model) ready(t *modelTask, front bool) {
 // queue makes a task ready, under its scheduling timeout while it has not started.
 func (m *model) queue(t *modelTask, front bool) {
 	t.cur = nil
+	m.durable = m.durable || front
 	late := t.submitted.Add(t.shape.SchedulingTimeout)
 	if t.shape.SchedulingTimeout == 0 || t.started {
 		m.ready(t, front)
@@ -251,6 +259,7 @@ func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReas
 	t.status, t.pending, t.reason, t.end, t.cur = status, 0, reason, m.now, nil
 	m.ended = append(m.ended, t)
 	m.ends = append(m.ends, t)
+	t.wrote.end, m.durable = m.now, true
 	j := m.jobs[t.job]
 	j.done = append(j.done, t)
 	m.woken[j] = true
@@ -303,7 +312,9 @@ func (m *model) failed(t *modelTask, reason core.FailureReason, final bool, afte
 			after = time.Duration(min(float64(t.shape.BackoffBase)*math.Pow(t.shape.BackoffFactor, n), float64(t.shape.BackoffCap)))
 		}
 		t.status, t.pending, t.cur = core.Pending, core.Backoff, nil
-		t.timer = m.alarm(m.now.Add(after), func() { m.ready(t, false) })
+		t.until = m.now.Add(after)
+		t.wrote.until, m.durable = t.until, true
+		t.timer = m.alarm(t.until, func() { m.ready(t, false) })
 	}
 }
 

@@ -36,6 +36,11 @@ type modelDriver struct {
 	ids      []string
 	workers  map[string]*modelWorker
 	late     []core.Event // Calls that are still under way.
+	ledger   *ledger
+	specs    map[core.TaskNum]modelSpec
+	disk     *modelDisk // What is durable.
+	doomed   string     // The next step's effects are lost in this way, and the scheduler with them.
+	unsynced bool       // What is written is lost.
 }
 
 // modelWorker is a worker's own idea of its session.
@@ -50,9 +55,12 @@ type modelWorker struct {
 }
 
 func newModelDriver(t *rapid.T) *modelDriver {
-	d := &modelDriver{t: t, recorded: make(map[core.TaskNum]core.RecordKind), workers: make(map[string]*modelWorker)}
+	d := &modelDriver{
+		t: t, recorded: make(map[core.TaskNum]core.RecordKind), workers: make(map[string]*modelWorker),
+		ledger: newLedger(), specs: make(map[core.TaskNum]modelSpec), disk: &modelDisk{},
+	}
 	cfg := core.Config{
-		Incarnation: 1, Seed: 7, SessionTTL: 15 * time.Second,
+		Incarnation: 1, Seed: 7, Durable: d.chance("durable", 80), SessionTTL: 15 * time.Second,
 		DeliveryTimeout: time.Duration(d.int("delivery timeout", 2, 20)) * time.Second,
 		TimeoutGrace:    3 * time.Second, CancelGrace: 5 * time.Second,
 		Retention:   time.Duration(d.int("retention", 1, 120)) * time.Second,
@@ -75,6 +83,8 @@ var modelActions = map[string]func(d *modelDriver){
 	"odd report": (*modelDriver).oddReport, "odd poll": (*modelDriver).oddPoll, "late": (*modelDriver).deliverLate,
 	"cancel": (*modelDriver).cancel, "watch": (*modelDriver).watch, "await": (*modelDriver).await,
 	"forsake": (*modelDriver).forsake, "drain": (*modelDriver).drain, "unregister": (*modelDriver).unregister,
+	"restart": func(d *modelDriver) { d.restart(modelKill) }, "power": func(d *modelDriver) { d.restart(modelPower) },
+	"doom": (*modelDriver).doom,
 }
 
 // modelOften names each action as often as it is to happen.
@@ -82,6 +92,7 @@ var modelOften = slices.Concat(
 	slices.Repeat([]string{"submit", "poll", "report"}, 4),
 	slices.Repeat([]string{"beat", "register", "advance"}, 3),
 	[]string{"odd report", "odd poll", "late", "cancel", "watch", "await", "forsake", "drain", "unregister"},
+	[]string{"restart", "power", "doom"},
 )
 
 func (d *modelDriver) call() core.CallID {
@@ -159,6 +170,7 @@ func (d *modelDriver) register() {
 	if d.chance("cpu", 70) {
 		e.Resources = []core.Resource{{Name: "cpu", Amount: int64(d.int("amount", 0, 12) * 100)}}
 	}
+	e.Held = d.held(w)
 	d.registered(w, e)
 }
 
@@ -167,9 +179,11 @@ func (d *modelDriver) registered(w *modelWorker, e *core.Register) {
 	if live := d.m.worker(w.id); live != nil && live.former != "" && d.chance("late copy", 10) {
 		e.RegistrationID = live.former
 	}
-	out := d.step(e)
-	if r, ok := out.Replies[len(out.Replies)-1].Body.(core.RegisterReply); ok && r.Session != w.session {
-		*w = modelWorker{id: w.id, registrations: w.registrations, session: r.Session}
+	for _, r := range d.step(e).Replies {
+		if b, ok := r.Body.(core.RegisterReply); ok && b.Session != w.session {
+			held := slices.DeleteFunc(w.held, func(a *modelAttempt) bool { return !slices.Contains(b.Kept, a.token) })
+			*w = modelWorker{id: w.id, registrations: w.registrations, session: b.Session, held: held}
+		}
 	}
 }
 

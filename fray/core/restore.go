@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Restored is a task as its records tell it.
+// Restored is a task as its records tell it. Its strings and Shape are kept.
 type Restored struct {
 	Num     TaskNum
 	ID, Job string
@@ -26,16 +26,20 @@ type RestoredJob struct {
 	DoneBase uint64
 }
 
-// Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the order of their numbers;
-// an error that it yields is returned, and ErrBadRecord for a record that makes no sense: after either the scheduler is of
-// no use.
+// Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the order of their numbers,
+// each of them good until the next; an error that it yields is returned, and ErrBadRecord for a record that makes no sense:
+// after either the scheduler is of no use.
 //
-// Tasks that may be at a worker are RECOVERING for one session TTL from now, in which workers can register and present
-// them. All others go on where they were. Bounds on tasks, classes and jobs do not refuse what was accepted before.
+// Tasks that may be at a worker are RECOVERING for one session TTL from the first Step, in which workers can register and
+// present them. Next asks for that Step at once. All others go on where they were. Bounds on tasks, classes and jobs do not
+// refuse what was accepted before.
 func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Restored, error]) error {
-	c.now = now
+	c.now, c.restored = now, true
 	for i := range jobs {
 		j := c.job(jobs[i].ID)
+		if jobs[i].Num == 0 || jobs[i].DoneBase > math.MaxInt64 {
+			return fmt.Errorf("%w: job %q, number %d, without its first %d", ErrBadRecord, j.id, jobs[i].Num, jobs[i].DoneBase)
+		}
 		if j.num != 0 {
 			return fmt.Errorf("%w: job %q has two, %d and %d", ErrBadRecord, j.id, j.num, jobs[i].Num)
 		}
@@ -43,6 +47,7 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		c.lastJob = max(c.lastJob, j.num)
 	}
 	var ended []endedTask
+	var recovering []*task
 	for r, err := range tasks {
 		if err != nil {
 			return err
@@ -55,6 +60,13 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 			ended = append(ended, endedTask{t, r.State.EndSeq})
 			c.endSeq = max(c.endSeq, r.State.EndSeq)
 		}
+		if t.pending == Recovering {
+			recovering = append(recovering, t)
+		}
+	}
+	// Last first, because each that nobody presents goes to the front of its queue.
+	for _, t := range slices.Backward(recovering) {
+		t.timer = c.timers.add(&timer{at: now.Add(c.cfg.SessionTTL), kind: timerTask, task: t})
 	}
 	slices.SortFunc(ended, func(a, b endedTask) int { return cmp.Compare(a.seq, b.seq) })
 	last := Time(0)
@@ -85,19 +97,25 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		return nil, fmt.Errorf("its id is that of number %d, too", c.tasks[r.ID].num)
 	case s.Status != 0 && s.Status != Pending && !s.Status.Terminal():
 		return nil, fmt.Errorf("its status is %v", s.Status)
+	case (s.Status == Failed) != (s.Reason != 0) || s.Reason >= failureReasonCount,
+		(s.Reason == Application || s.Reason == Timeout) && s.Failures == 0:
+		return nil, fmt.Errorf("its status is %v and its reason %v", s.Status, s.Reason)
 	case s.Leased && s.Attempts == 0:
 		return nil, fmt.Errorf("it is leased without an attempt")
+	case uint64(s.Failures)+uint64(s.Losses) > uint64(s.Attempts),
+		uint64(s.Failures) > uint64(r.Shape.MaxRetries)+1, uint64(s.Losses) > uint64(r.Shape.MaxWorkerLosses)+1:
+		return nil, fmt.Errorf("it has %d failures and %d losses in %d attempts", s.Failures, s.Losses, s.Attempts)
 	}
 	t := c.log.addAt(r.Num)
 	t.id, t.shape, t.job = r.ID, c.intern(r.Shape, math.MaxInt), c.job(r.Job)
 	t.submitted = min(r.Submitted, c.now)
 	t.size = clampSize(r.SpecBytes)
 	t.restored = true
-	t.started, t.cancelRequested, t.reason = s.Started, s.CancelRequested, s.Reason
+	t.started, t.cancelRequested, t.ahead, t.reason = s.Started, s.CancelRequested, s.Ahead, s.Reason
 	if s.Attempts > 0 {
 		t.run = &run{
 			attempts: s.Attempts, failures: s.Failures, losses: s.Losses, deliveries: s.Deliveries,
-			lastToken: s.LastToken, workerID: s.WorkerID, leasedAt: s.LeasedAt, ahead: s.Ahead,
+			token: s.Token, lastToken: s.LastToken, workerID: s.WorkerID, leasedAt: s.LeasedAt,
 		}
 	}
 	c.tasks[t.id] = t
@@ -108,7 +126,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		c.counts[Pending]--
 		c.counts[s.Status]++
 		t.status, t.since = s.Status, s.Ended
-		t.size += s.ResultBytes
+		t.size += clampSize(int(s.ResultBytes))
 		c.retiredBytes += int64(t.size)
 		return t, nil
 	}
@@ -116,11 +134,12 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	c.queuedBytes += int64(t.size)
 	switch {
 	case s.Leased:
-		t.pending = Recovering
-		t.timer = c.timers.add(&timer{at: c.now.Add(c.cfg.SessionTTL), kind: timerTask, task: t})
+		t.pending = Recovering // Restore sets its timer.
 	case s.BackoffUntil > c.now:
 		t.pending = Backoff
-		t.timer = c.timers.add(&timer{at: s.BackoffUntil, kind: timerTask, task: t})
+		// Where the clock was set back, no longer than its attempt and the backoff took together.
+		at := min(s.BackoffUntil, c.now.Add(s.BackoffUntil.Sub(s.LeasedAt)))
+		t.timer = c.timers.add(&timer{at: at, kind: timerTask, task: t})
 	default:
 		c.queue(t, false)
 	}
@@ -148,15 +167,17 @@ const (
 // adopt gives a worker back an attempt of an earlier incarnation, unless something newer holds its task.
 func (c *Scheduler) adopt(s *session, h *Held) bool {
 	t := c.tasks[h.Task]
-	if t == nil || !t.restored || t.status != Pending || h.Token.SameIncarnation(c.nextToken) || c.leases[h.Token] != nil {
+	earlier := h.Token < firstToken(c.cfg.Incarnation)
+	if t == nil || !t.restored || t.status != Pending || !earlier || c.leases[h.Token] != nil {
 		return false
 	}
-	attempts := uint32(0)
+	var newest run
 	if t.run != nil {
-		attempts = t.run.attempts
+		newest = *t.run
 	}
-	// A higher number than any known is of a lease that was lost by a store with relaxed durability.
-	if h.Attempt < attempts || h.Attempt == attempts && t.pending != Recovering {
+	// A newer one than any known is of a lease that was lost by a store with relaxed durability.
+	unknown := h.Token > newest.token && h.Attempt > newest.attempts
+	if !unknown && (h.Token != newest.token || h.Attempt != newest.attempts || t.pending != Recovering) {
 		return false
 	}
 	cl := t.shape.class
@@ -172,16 +193,18 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	if t.run == nil {
 		t.run = &run{}
 	}
-	l := &lease{
-		token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now, ahead: h.Phase == HeldQueued,
+	l := &lease{token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now}
+	if l.ahead = h.Phase == HeldQueued && t.ahead; unknown {
+		l.ahead = h.Phase == HeldQueued && len(cl.resources) == 0
 	}
-	t.run.attempts, t.run.lease = h.Attempt, l
+	t.run.attempts, t.run.token, t.run.lease = h.Attempt, h.Token, l
 	t.run.workerID, t.run.leasedAt = s.workerID, c.now
 	c.leases[l.token] = l
 	s.leases.push(l)
 	s.occupy(cl, 1)
 	c.stats.Adopted++
 	if h.Phase == HeldRunning {
+		t.started = true // Here, so that it is remembered only once.
 		c.running(l)
 	}
 	if t.cancelRequested {
@@ -194,7 +217,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 // unclaimed ends the wait for the worker that may hold a task: nobody presented it.
 func (c *Scheduler) unclaimed(t *task) {
 	c.stats.LeasesExpired++
-	if t.run.ahead {
+	if t.ahead {
 		c.undelivered(t)
 	} else {
 		c.workerLost(t, 0)

@@ -45,6 +45,8 @@ type Scheduler struct {
 	waits    map[CallID]*wait
 	awaiters map[*task][]*wait
 	timers   timers
+	// It was restored, and has made no step since.
+	restored bool
 
 	// What the events of this step left to do at its end.
 	newReady   bool
@@ -76,7 +78,12 @@ func NewScheduler(cfg Config) *Scheduler {
 // Step fires what was due by now, applies the events in their order, hands out work, and appends to out what must
 // be done. Time that runs backwards is taken to stand still.
 func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
-	if len(c.timers.heap) > 0 && now.Sub(c.timers.heap[0].at) > c.cfg.StallTolerance {
+	switch {
+	case c.restored: // That took its time, in which no worker could register.
+		c.restored = false
+		c.forgive(now)
+	case len(c.timers.heap) > 0 && now.Sub(c.timers.heap[0].at) > c.cfg.StallTolerance:
+		c.stats.Stalls++
 		c.forgive(now)
 	}
 	c.now, c.out = max(c.now, now), out
@@ -95,6 +102,9 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 // Next returns when Step must be called at the latest, or Never.
 func (c *Scheduler) Next() Time {
 	next := Never
+	if c.restored {
+		return c.now
+	}
 	if len(c.timers.heap) > 0 {
 		next = c.timers.heap[0].at
 	}
@@ -156,15 +166,25 @@ func (c *Scheduler) fireTimers() {
 	}
 }
 
-// forgive gives every session its time anew, because nobody listened to it for a while.
+// forgive gives every session its time anew, and every worker that has yet to register, because nobody listened to them
+// for a while.
 func (c *Scheduler) forgive(now Time) {
-	c.stats.Stalls++
 	sessions := slices.SortedFunc(maps.Values(c.sessions), func(a, b *session) int { return cmp.Compare(a.token, b.token) })
 	for _, s := range sessions {
 		c.timers.reset(s.ttl, now.Add(c.cfg.SessionTTL))
 		if s.delivery != nil {
 			c.timers.reset(s.delivery, now.Add(c.cfg.DeliveryTimeout))
 		}
+	}
+	var recovering []*timer
+	for _, t := range c.timers.heap {
+		if t.kind == timerTask && t.task.pending == Recovering {
+			recovering = append(recovering, t)
+		}
+	}
+	slices.SortFunc(recovering, func(a, b *timer) int { return cmp.Compare(a.seq, b.seq) })
+	for _, t := range recovering {
+		c.timers.reset(t, now.Add(c.cfg.SessionTTL))
 	}
 }
 

@@ -62,6 +62,7 @@ func (x *script) learn(r core.Reply) {
 		for _, g := range b.Grants {
 			name := fmt.Sprintf("%s#%d", g.ID, g.Attempt)
 			x.tokens[name], x.names[g.Token] = g.Token, name
+			x.tokens[fmt.Sprintf("%s@%d", name, x.cfg.Incarnation)] = g.Token
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ type script struct {
 	s         *core.Scheduler
 	cfg       core.Config
 	ledger    *ledger
+	unsynced  bool
 	now       core.Time
 	nextCall  core.CallID
 	calls     map[core.CallID]string
@@ -76,6 +78,8 @@ func (x *script) run(line string) ([]string, error) {
 			err = x.stall(a)
 		case "restart":
 			err = x.restart(a)
+		case "unsynced":
+			x.unsynced = true
 		default:
 			var e core.Event
 			if e, err = x.event(a); err == nil {
@@ -101,7 +105,7 @@ func (x *script) run(line string) ([]string, error) {
 func (x *script) step(events ...core.Event) error {
 	var out core.Effects
 	x.s.Step(x.now, &out, events...)
-	if x.cfg.Durable {
+	if x.cfg.Durable && !x.unsynced {
 		x.ledger.commit(out.Records)
 	}
 	x.tell(&out)
@@ -156,9 +160,11 @@ func (x *script) config(a *args) error {
 }
 
 // restart has the scheduler die and another go on from what it has recorded; with the word power, without what was not
-// durable yet.
+// durable yet, and with back=1h, by a clock that was set back.
 func (x *script) restart(a *args) error {
+	x.unsynced = false
 	x.cfg.Incarnation++
+	x.now = x.now.Add(-a.duration("back"))
 	var err error
 	x.s, err = x.ledger.restore(x.cfg, x.now, a.flag("power"), func(r *core.Restored) {
 		r.ID, r.Shape, r.Submitted = x.ids[r.Num], x.shapes[x.ids[r.Num]], x.submitted[r.Num]
@@ -277,11 +283,13 @@ func (x *script) register(call core.CallID, a *args) (core.Event, error) {
 	}
 	for _, held := range a.list("held") {
 		name, phase, _ := strings.Cut(held, ":")
-		token, err := x.token(name)
+		phase, other, _ := strings.Cut(phase, ":")
+		token, err := x.token(cmp.Or(other, name))
 		if err != nil {
 			return nil, err
 		}
 		id, attempt, _ := strings.Cut(name, "#")
+		attempt, _, _ = strings.Cut(attempt, "@")
 		n, err := strconv.ParseUint(attempt, 10, 32)
 		h := core.Held{Task: id, Attempt: uint32(n), Token: token, Phase: heldPhases[phase]}
 		if err != nil || h.Phase == 0 {
@@ -402,7 +410,8 @@ func (x *script) session(name string) (*scriptSession, error) {
 	return w.sessions[n-1], nil
 }
 
-// token finds an attempt's, or makes the one that ?n stands for, which nobody was given.
+// token finds an attempt's, with a#1@2 the one that the second incarnation granted, or makes the one that ?n stands for,
+// which nobody was given.
 func (x *script) token(name string) (core.Token, error) {
 	if n, found := strings.CutPrefix(name, "?"); found {
 		v, err := strconv.ParseUint(n, 10, 64)

@@ -13,6 +13,8 @@ type State struct {
 	Attempts, Failures, Losses, Deliveries uint32
 	WorkerID                               string
 	LeasedAt                               Time
+	// Of the last attempt that was granted. Tokens rise.
+	Token Token
 	// Of the last attempt whose end was accepted from a report; 0: none was.
 	LastToken Token
 	// The end of its backoff; 0: it has none.
@@ -27,9 +29,12 @@ func (c *Scheduler) state(t *task) *State {
 	s := &State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested}
 	if r := t.run; r != nil {
 		s.Attempts, s.Failures, s.Losses, s.Deliveries = r.attempts, r.failures, r.losses, r.deliveries
-		s.WorkerID, s.LeasedAt, s.LastToken = r.workerID, r.leasedAt, r.lastToken
-		if r.lease != nil {
+		s.WorkerID, s.LeasedAt, s.Token, s.LastToken = r.workerID, r.leasedAt, r.token, r.lastToken
+		switch {
+		case r.lease != nil:
 			s.Leased, s.Ahead = true, !r.lease.mayHaveStarted()
+		case t.pending == Recovering:
+			s.Leased, s.Ahead = true, t.ahead
 		}
 	}
 	switch {

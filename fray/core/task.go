@@ -27,6 +27,8 @@ type task struct {
 	// An attempt of it has started, or is charged for.
 	started         bool
 	cancelRequested bool
+	// While it is Recovering: its attempt was granted ahead of a free slot, and is not known to have run.
+	ahead bool
 	// It is of an earlier incarnation, and so may its attempts be.
 	restored bool
 	// The scheduler knows it no longer; a lease that outlived it may.
@@ -37,7 +39,8 @@ type task struct {
 type run struct {
 	// The current attempt's.
 	lease *lease
-	// Of the last attempt whose end was accepted from a report.
+	// Of the last attempt that was granted, and of the last whose end was accepted from a report.
+	token      Token
 	lastToken  Token
 	workerID   string
 	leasedAt   Time
@@ -45,8 +48,6 @@ type run struct {
 	failures   uint32
 	losses     uint32
 	deliveries uint32
-	// Of a Recovering task: its attempt was granted ahead of a free slot.
-	ahead bool
 }
 
 // lease is an attempt at a worker. It outlives its hold on the task when the task moves on without it: capacity

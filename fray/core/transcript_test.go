@@ -15,7 +15,8 @@ var update = flag.Bool("update", false, "rewrite testdata from what the code doe
 // of it. After each step every invariant must hold. The commands:
 //
 //	config ttl=15s retention=1h tasks=100 durable ...      start anew
-//	restart                                                die and go on from the records (power: the machine died, too)
+//	restart                                                die and go on from the records (power: the machine died, too; back=1h: its clock was wrong)
+//	unsynced                                               what is written from here to the restart is lost, as by a relaxed store
 //	submit a b job=j fn=f prio=2 retries=1 losses=3 res=cpu:500 label=zone:eu exec=10s sched=5s bytes=10
 //	register w1 slots=2 fn=f,g res=cpu:1000 label=zone:eu  (again: the same registration once more; held=a#1:run)
 //	poll w1 free=2 max=4 wait=5s                           (lost: its answer never arrives)

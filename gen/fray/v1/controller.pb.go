@@ -29,7 +29,7 @@ const (
 	CancelVerdict_CANCEL_VERDICT_UNSPECIFIED CancelVerdict = 0
 	// It is CANCELLED.
 	CancelVerdict_CANCEL_VERDICT_CANCELLED CancelVerdict = 1
-	// Its worker was told to stop it.
+	// Its worker is told to stop it; after a restart of the controller, once it has come back.
 	CancelVerdict_CANCEL_VERDICT_STOPPING CancelVerdict = 2
 	// It had ended before.
 	CancelVerdict_CANCEL_VERDICT_ALREADY_TERMINAL CancelVerdict = 3

@@ -105,14 +105,16 @@ type TaskStateRecord struct {
 	// Of the last attempt.
 	WorkerId     string `protobuf:"bytes,11,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
 	LeasedUnixNs int64  `protobuf:"varint,12,opt,name=leased_unix_ns,json=leasedUnixNs,proto3" json:"leased_unix_ns,omitempty"`
-	// Of the last attempt whose end was accepted from a report.
+	// Of the last attempt whose end was accepted from a report; see lease_token.
 	LastLeaseToken uint64 `protobuf:"fixed64,13,opt,name=last_lease_token,json=lastLeaseToken,proto3" json:"last_lease_token,omitempty"`
 	// 0: it is not in a backoff.
 	BackoffUntilUnixNs int64 `protobuf:"varint,14,opt,name=backoff_until_unix_ns,json=backoffUntilUnixNs,proto3" json:"backoff_until_unix_ns,omitempty"`
 	// Of a terminal task: when it ended, and as which of all tasks that did.
-	EndedUnixNs   int64  `protobuf:"varint,15,opt,name=ended_unix_ns,json=endedUnixNs,proto3" json:"ended_unix_ns,omitempty"`
-	EndNumber     uint64 `protobuf:"varint,16,opt,name=end_number,json=endNumber,proto3" json:"end_number,omitempty"`
-	ResultBytes   uint32 `protobuf:"varint,17,opt,name=result_bytes,json=resultBytes,proto3" json:"result_bytes,omitempty"`
+	EndedUnixNs int64  `protobuf:"varint,15,opt,name=ended_unix_ns,json=endedUnixNs,proto3" json:"ended_unix_ns,omitempty"`
+	EndNumber   uint64 `protobuf:"varint,16,opt,name=end_number,json=endNumber,proto3" json:"end_number,omitempty"`
+	ResultBytes uint32 `protobuf:"varint,17,opt,name=result_bytes,json=resultBytes,proto3" json:"result_bytes,omitempty"`
+	// Of the last attempt that was granted. Tokens rise.
+	LeaseToken    uint64 `protobuf:"fixed64,18,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +268,13 @@ func (x *TaskStateRecord) GetResultBytes() uint32 {
 	return 0
 }
 
+func (x *TaskStateRecord) GetLeaseToken() uint64 {
+	if x != nil {
+		return x.LeaseToken
+	}
+	return 0
+}
+
 // JobRecord is there once ended tasks of a job are forgotten while the job goes on.
 type JobRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -375,7 +384,7 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"TaskRecord\x12%\n" +
 	"\x04spec\x18\x01 \x01(\v2\x11.fray.v1.TaskSpecR\x04spec\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12*\n" +
-	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"\xa2\x05\n" +
+	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"\xc3\x05\n" +
 	"\x0fTaskStateRecord\x12+\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x13.fray.v1.TaskStatusR\x06status\x12=\n" +
 	"\x0efailure_reason\x18\x02 \x01(\x0e2\x16.fray.v1.FailureReasonR\rfailureReason\x12\x16\n" +
@@ -395,7 +404,9 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\rended_unix_ns\x18\x0f \x01(\x03R\vendedUnixNs\x12\x1d\n" +
 	"\n" +
 	"end_number\x18\x10 \x01(\x04R\tendNumber\x12!\n" +
-	"\fresult_bytes\x18\x11 \x01(\rR\vresultBytes\"K\n" +
+	"\fresult_bytes\x18\x11 \x01(\rR\vresultBytes\x12\x1f\n" +
+	"\vlease_token\x18\x12 \x01(\x06R\n" +
+	"leaseToken\"K\n" +
 	"\tJobRecord\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12'\n" +
 	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\"4\n" +

@@ -1,0 +1,163 @@
+package controller
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/fray/store"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+const (
+	// maxShapes bounds the shapes that a taskDecoder remembers.
+	maxShapes = 1024
+	// idBlock is how many bytes of ids are allocated at once: those of about as many tasks as the scheduler keeps together.
+	idBlock = 2048
+)
+
+// taskDecoder decodes the records of tasks, a million of them in little more time than it takes to read them: payloads are
+// passed over, and the part of a spec that makes a task's shape is decoded once for all that have the same.
+type taskDecoder struct {
+	shapes map[string]*core.Shape
+	task   core.Restored
+	// Scratch: a spec without the task's id and payload.
+	rest []byte
+	// The block that ids are taken from, and the job of the last task.
+	ids strings.Builder
+	job string
+}
+
+// The fields that decode looks at. FuzzTaskDecoder holds it to what proto.Unmarshal makes of a record.
+const (
+	taskRecordSpec      protowire.Number = 1
+	taskRecordJob       protowire.Number = 2
+	taskRecordSubmitted protowire.Number = 3
+	taskSpecID          protowire.Number = 1
+	taskSpecPayload     protowire.Number = 3
+)
+
+// decode returns the task of a record, valid until the next call. It keeps nothing of the record.
+func (d *taskDecoder) decode(r stored) (*core.Restored, error) {
+	d.task = core.Restored{Num: core.TaskNum(r.num), SpecBytes: len(r.value)}
+	if err := d.record(r.value); err != nil {
+		return nil, fmt.Errorf("%w: task number %d cannot be decoded: %w", store.ErrCorrupt, r.num, err)
+	}
+	return &d.task, nil
+}
+
+func (d *taskDecoder) record(value []byte) error {
+	var spec, job []byte
+	err := fields(value, func(f field) error {
+		switch {
+		case f.num == taskRecordSpec && f.kind == protowire.BytesType:
+			spec = f.bytes
+		case f.num == taskRecordJob && f.kind == protowire.BytesType:
+			job = f.bytes
+		case f.num == taskRecordSubmitted && f.kind == protowire.VarintType:
+			d.task.Submitted = core.Time(f.varint) //nolint:gosec // As it was encoded.
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if d.job == "" || d.job != string(job) {
+		d.job = string(job)
+		if err := wire.CheckID("job_id", d.job); err != nil {
+			return err
+		}
+	}
+	d.task.Job = d.job
+	return d.spec(spec)
+}
+
+func (d *taskDecoder) spec(spec []byte) error {
+	var id []byte
+	d.rest = d.rest[:0]
+	err := fields(spec, func(f field) error {
+		switch {
+		case f.num == taskSpecID && f.kind == protowire.BytesType:
+			id = f.bytes
+		case f.num == taskSpecPayload && f.kind == protowire.BytesType:
+			return fields(f.bytes, func(field) error { return nil })
+		default:
+			d.rest = append(d.rest, f.whole...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.task.ID = d.id(id)
+	if err := wire.CheckID("task_id", d.task.ID); err != nil {
+		return err
+	}
+	if d.task.Shape = d.shapes[string(d.rest)]; d.task.Shape != nil {
+		return nil
+	}
+	s := &frayv1.TaskSpec{}
+	if err := proto.Unmarshal(d.rest, s); err != nil {
+		return err
+	}
+	s.TaskId = d.task.ID
+	if err := wire.CheckSpec(s); err != nil {
+		return err
+	}
+	if d.shapes == nil || len(d.shapes) >= maxShapes {
+		d.shapes = make(map[string]*core.Shape)
+	}
+	d.task.Shape = wire.Shape(s)
+	d.shapes[string(d.rest)] = d.task.Shape
+	return nil
+}
+
+// id copies an id to a block that it shares with its neighbours, which are likely to be forgotten along with it.
+func (d *taskDecoder) id(b []byte) string {
+	if d.ids.Cap()-d.ids.Len() < len(b) {
+		d.ids = strings.Builder{} // The old block belongs to its ids.
+		d.ids.Grow(max(idBlock, len(b)))
+	}
+	start := d.ids.Len()
+	d.ids.Write(b)
+	return d.ids.String()[start:]
+}
+
+// field is a field of an encoded message.
+type field struct {
+	num  protowire.Number
+	kind protowire.Type
+	// With its tag, and the value of a field that has a length.
+	whole, bytes []byte
+	varint       uint64
+}
+
+// fields calls f with each field of an encoded message until it returns an error.
+func fields(b []byte, f func(field) error) error {
+	for len(b) > 0 {
+		num, kind, tag := protowire.ConsumeTag(b)
+		if tag < 0 {
+			return protowire.ParseError(tag)
+		}
+		n := protowire.ConsumeFieldValue(num, kind, b[tag:])
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		x := field{num: num, kind: kind, whole: b[:tag+n]}
+		switch kind {
+		case protowire.BytesType:
+			x.bytes, _ = protowire.ConsumeBytes(b[tag:])
+		case protowire.VarintType:
+			x.varint, _ = protowire.ConsumeVarint(b[tag:])
+		}
+		if err := f(x); err != nil {
+			return err
+		}
+		b = b[tag+n:]
+	}
+	return nil
+}

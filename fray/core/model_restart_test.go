@@ -1,0 +1,249 @@
+package core_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// modelDisk is what is to outlive a scheduler. Leases do not: their tasks recover.
+type modelDisk struct {
+	known []modelTask // in the order of submission
+	ended []core.TaskNum
+	jobs  map[string]uint64 // how many of a job's ended tasks are forgotten
+}
+
+type modelSpec struct {
+	id        string
+	shape     *core.Shape
+	submitted core.Time
+}
+
+// What becomes of a scheduler.
+const (
+	modelKill  = "kill"  // Its process dies.
+	modelPower = "power" // Its machine does, and with it what nobody waited for.
+	// The same beside a store with relaxed durability, which loses what somebody was told, too.
+	modelRelaxed = "relaxed"
+)
+
+// token is the first of this incarnation.
+func (m *model) token() core.Token { return core.Token(m.cfg.Incarnation<<40) + 1 }
+
+// save copies what outlives the scheduler.
+func (m *model) save() *modelDisk {
+	disk := &modelDisk{jobs: make(map[string]uint64)}
+	for _, t := range m.known {
+		c := *t
+		if a := t.cur; a != nil {
+			c.status, c.pending, c.ahead = core.Pending, core.Recovering, a.ahead && a.running == 0
+		}
+		c.cur, c.timer = nil, nil
+		disk.known = append(disk.known, c)
+		disk.jobs[t.job] = m.jobs[t.job].base
+	}
+	for _, t := range m.ended {
+		disk.ended = append(disk.ended, t.num)
+	}
+	return disk
+}
+
+// load foretells the scheduler that goes on from what was saved, at first without the time that recovering takes.
+func (m *model) load(disk *modelDisk) {
+	for _, a := range m.attempts {
+		a.over = true
+	}
+	*m = model{cfg: m.cfg, now: m.now, attempts: m.attempts, jobs: make(map[string]*modelJob)}
+	byNum := make(map[core.TaskNum]*modelTask)
+	for id, base := range disk.jobs {
+		m.jobs[id] = &modelJob{id: id, base: base}
+	}
+	for i := range disk.known {
+		t := disk.known[i]
+		t.restored, t.submitted, t.until = true, min(t.wrote.submitted, m.now), t.wrote.until
+		byNum[t.num], m.last = &t, t.num
+		m.stats.restored++
+		switch {
+		case t.status.Terminal() || t.pending == core.Recovering:
+		case t.until > m.now:
+			// A clock that was set back may repeat it, and does not make it longer than what it was a part of.
+			t.pending = core.Backoff
+			t.until = min(t.until, m.now.Add(t.until.Sub(t.leased)))
+			t.timer = m.alarm(t.until, func() { m.ready(&t, false) })
+		default:
+			m.queue(&t, false)
+		}
+		m.known = append(m.known, &t)
+	}
+	last := core.Time(0)
+	for _, num := range disk.ended {
+		t := byNum[num]
+		t.end = max(min(t.wrote.end, m.now), last)
+		last = t.end
+		m.ended = append(m.ended, t)
+		m.jobs[t.job].done = append(m.jobs[t.job].done, t)
+	}
+}
+
+// awaitWorkers gives workers a session's time to present what they hold.
+func (m *model) awaitWorkers() {
+	for _, t := range slices.Backward(m.known) {
+		if t.pending != core.Recovering {
+			continue
+		}
+		t.timer = m.alarm(m.now.Add(m.cfg.SessionTTL), func() {
+			m.stats.leasesExpired++
+			if t.ahead {
+				m.undelivered(t)
+			} else {
+				m.lost(t)
+			}
+		})
+	}
+}
+
+// adopt foretells whether a worker is given back an attempt of before.
+func (m *model) adopt(s *modelSession, h *core.Held) bool {
+	t := m.task(h.Task)
+	if t == nil || !t.restored || t.status != core.Pending || h.Token.SameIncarnation(m.token()) {
+		return false
+	}
+	if a := m.attempts[h.Token]; a != nil && !a.over {
+		return false
+	}
+	same := h.Token == t.newest && h.Attempt == t.attempts && t.pending == core.Recovering
+	lost := h.Token > t.newest && h.Attempt > t.attempts
+	if !same && !lost || !s.can(t.shape) {
+		return false
+	}
+	for _, r := range t.shape.Resources {
+		if s.uses(r.Name)+r.Amount > s.has(r.Name) {
+			return false
+		}
+	}
+	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now}
+	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0)
+	m.disarm(t.timer)
+	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
+	t.newest, t.attempts, t.leased, t.wrote.until = h.Token, h.Attempt, m.now, 0
+	m.attempts[h.Token] = a
+	s.attempts = append(s.attempts, a)
+	m.stats.adopted++
+	if h.Phase == core.HeldRunning {
+		m.running(a)
+	}
+	if t.cancel {
+		m.stopCancelled(a)
+	}
+	return true
+}
+
+// held lists what a worker presents when it registers: mostly what it holds.
+func (d *modelDriver) held(w *modelWorker) []core.Held {
+	var held []core.Held
+	present := func(a *modelAttempt) {
+		held = append(held, core.Held{Task: a.task.id, Attempt: a.n, Token: a.token, Phase: core.HeldPhase(d.int("phase", 1, 3))})
+	}
+	for _, a := range w.held {
+		if d.chance("present", 90) {
+			present(a)
+		}
+	}
+	for len(d.granted) > 0 && d.chance("another's", 20) {
+		present(pick(d, "attempt", d.granted))
+		h := &held[len(held)-1]
+		switch d.int("lie", 0, 9) {
+		case 0:
+			h.Attempt++
+		case 1:
+			h.Attempt--
+		case 2:
+			h.Task = pick(d, "task", d.ids)
+		}
+	}
+	return held
+}
+
+// commit files a step's records. Those that somebody waits for are durable at once, and with them all before.
+func (d *modelDriver) commit(records []core.Record) {
+	for i := range records {
+		r := &records[i]
+		if !d.m.cfg.Durable && r.Kind != core.RecordSpec && r.Kind != core.RecordEnd && r.Kind != core.RecordForget {
+			d.t.Fatalf("task %d has record %d, and nothing is durable", r.Task, r.Kind)
+		}
+		if r.Kind == core.RecordSpec {
+			t := d.m.known[slices.IndexFunc(d.m.known, func(t *modelTask) bool { return t.num == r.Task })]
+			d.specs[r.Task] = modelSpec{t.id, t.shape, t.submitted}
+		}
+	}
+	if !d.m.cfg.Durable {
+		return
+	}
+	if !d.unsynced {
+		d.ledger.commit(records)
+	}
+	if d.m.durable != slices.ContainsFunc(records, func(r core.Record) bool { return !r.Lazy }) {
+		d.t.Fatalf("somebody waits for what is written: %v, should: %v: %+v", !d.m.durable, d.m.durable, records)
+	}
+	if d.m.durable && !d.unsynced {
+		d.disk = d.m.save()
+	}
+}
+
+// doom has the next step's effects lost.
+func (d *modelDriver) doom() {
+	if d.m.cfg.Durable {
+		d.doomed = pick(d, "death", []string{modelKill, modelPower, modelRelaxed})
+	}
+}
+
+// die has the scheduler decide, and end before anybody learns what; or before it is durable, though somebody did.
+func (d *modelDriver) die(how string, events []core.Event) (out core.Effects) {
+	if how == modelRelaxed {
+		d.unsynced = true
+		out = d.step(events...)
+		d.unsynced = false
+		d.restart(modelPower)
+		return out
+	}
+	d.s.Step(d.m.now, &out, events...)
+	d.restart(how)
+	return core.Effects{}
+}
+
+// restart has the scheduler end, and another go on from what is durable. Workers know nothing of it.
+func (d *modelDriver) restart(how string) {
+	m := d.m
+	if !m.cfg.Durable {
+		return
+	}
+	if how == modelKill {
+		d.disk = m.save()
+	}
+	m.cfg.Incarnation++
+	if d.chance("clock set back", 10) {
+		m.now = m.now.Add(-time.Duration(d.int("by", 1, 100)) * time.Second)
+	}
+	m.load(d.disk)
+	s, err := d.ledger.restore(m.cfg, m.now, how == modelPower, func(r *core.Restored) {
+		r.ID, r.Shape, r.Submitted = d.specs[r.Num].id, d.specs[r.Num].shape, d.specs[r.Num].submitted
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := s.Check(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.s = s
+	clear(d.recorded)
+	for _, t := range m.known {
+		d.recorded[t.num] = core.RecordSpec
+		if t.status.Terminal() {
+			d.recorded[t.num] = core.RecordEnd
+		}
+	}
+	m.now = m.now.Add(time.Duration(d.int("recovery", 0, 3)*d.int("seconds", 0, 9)) * time.Second)
+	m.awaitWorkers()
+	d.step()
+}
