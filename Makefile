@@ -16,6 +16,8 @@ FUZZTIME ?= 30s
 BENCH ?= .
 BENCH_COUNT ?= 1
 BENCH_PACKAGES ?= $(PACKAGES)
+# Which planted bugs to try; by default all.
+PLANTED ?=
 # The commit that schemas must stay compatible with; by default the last one that differs from the work tree.
 BREAKING_AGAINST ?=
 
@@ -131,6 +133,10 @@ ifneq ($(wildcard sim),)
 else
 	@echo "make sim: there is no simulator yet"
 endif
+
+.PHONY: planted
+planted: ## Build fray-sim with each known bug and show which scenario finds it; PLANTED chooses by pattern
+	go run ./integration/planted -run '$(PLANTED)'
 
 .PHONY: bench
 bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two outputs with .bin/benchstat

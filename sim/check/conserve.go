@@ -12,7 +12,8 @@ import (
 // Nobody is shown or granted a task that nobody offered. And at quiescence, the controller's counts are what clients know: with
 // the answer of a GetClusterInfo that was made after Quiesce, there are at least as many tasks as were acknowledged or seen, and
 // at most as many more as were offered without an answer that settles it; at least as many ended in each status as clients saw
-// end so, and at most as many more as they did not see end. Where a Retention may have passed, ended tasks are not counted.
+// end so, and at most as many more as they did not see end. Where a Retention may have passed, ended tasks need not be counted, and
+// those whose end somebody saw longer ago than that must not be.
 type Conservation struct {
 	cfg   *Config
 	tasks map[string]*conservedTask
@@ -24,6 +25,8 @@ type Conservation struct {
 type conservedTask struct {
 	known bool // acknowledged or seen
 	ended frayv1.TaskStatus
+	// When it had ended for certain.
+	endedAt time.Duration
 }
 
 func newConservation(cfg *Config) *Conservation {
@@ -83,8 +86,8 @@ func (o *Conservation) seen(e *Event, j *Judge) {
 		return
 	}
 	t.known = true
-	if e.View != nil && e.View.Terminal() {
-		t.ended = e.View.Status
+	if e.View != nil && e.View.Terminal() && t.ended == 0 {
+		t.ended, t.endedAt = e.View.Status, e.At
 	}
 }
 
@@ -94,8 +97,8 @@ func (o *Conservation) Finish(_ time.Duration, j *Judge) {
 		return
 	}
 	j.Check()
-	var known, unknown, open uint64
-	ended := make(map[frayv1.TaskStatus]uint64)
+	var known, unknown, open, over uint64 // over: forgotten for certain
+	ended, overOf := make(map[frayv1.TaskStatus]uint64), make(map[frayv1.TaskStatus]uint64)
 	for _, t := range o.tasks { // order-free: sums
 		switch {
 		case !t.known:
@@ -106,6 +109,10 @@ func (o *Conservation) Finish(_ time.Duration, j *Judge) {
 		default:
 			known++
 			ended[t.ended]++
+			if o.info.InvokedAt-t.endedAt > o.cfg.Retention {
+				over++
+				overOf[t.ended]++
+			}
 		}
 	}
 	var total uint64
@@ -113,15 +120,17 @@ func (o *Conservation) Finish(_ time.Duration, j *Judge) {
 		total += n
 	}
 	forgotten := o.info.At >= o.cfg.Retention
-	if total > known+unknown || total < known && !forgotten {
-		j.Violated("", fmt.Sprintf("the controller counts %d tasks; clients know of %d, and %d more were offered", total, known, unknown), o.info)
+	if most := known - over + unknown; total > most || total < known && !forgotten {
+		j.Violated("", fmt.Sprintf("the controller counts %d tasks; clients know of %d, %d of which should be forgotten by now, and %d more were offered",
+			total, known, over, unknown), o.info)
 	}
 	for _, status := range []frayv1.TaskStatus{
 		frayv1.TaskStatus_TASK_STATUS_COMPLETED, frayv1.TaskStatus_TASK_STATUS_FAILED, frayv1.TaskStatus_TASK_STATUS_CANCELLED,
 	} {
 		n, least := o.info.Counts[statusName(status)], ended[status]
-		if n > least+open+unknown || n < least && !forgotten {
-			j.Violated("", fmt.Sprintf("the controller counts %d tasks as %s; clients saw %d end so, and %d not end", n, statusName(status), least, open+unknown), o.info)
+		if n > least-overOf[status]+open+unknown || n < least && !forgotten {
+			j.Violated("", fmt.Sprintf("the controller counts %d tasks as %s; clients saw %d end so, %d of which should be forgotten by now, and %d not end",
+				n, statusName(status), least, overOf[status], open+unknown), o.info)
 		}
 	}
 }

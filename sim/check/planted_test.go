@@ -584,6 +584,21 @@ var clusterPlants = []plant{
 		bad:  func(s *script) { done(s); s.Quiesce(); s.counts(map[string]uint64{"FAILED": 1}) },
 	},
 	{
+		oracle: "conservation", name: "orphans", cfg: check.Config{Retention: time.Minute}, want: "1 of which should be forgotten by now",
+		good: func(s *script) {
+			done(s)
+			s.wait(time.Minute)
+			s.Quiesce()
+			s.counts(map[string]uint64{"COMPLETED": 1}) // It may end as late as it was seen.
+		},
+		bad: func(s *script) {
+			done(s)
+			s.wait(time.Minute + 1)
+			s.Quiesce()
+			s.counts(map[string]uint64{"COMPLETED": 1})
+		},
+	},
+	{
 		oracle: "liveness", name: "late", cfg: check.Config{LivenessBound: time.Minute}, want: "took 1m1s to end",
 		good: func(s *script) { healed(s, time.Minute); s.view("a", failed, 0) },
 		bad:  func(s *script) { healed(s, time.Minute+time.Second); s.view("a", failed, 0) },

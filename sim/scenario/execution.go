@@ -22,6 +22,7 @@ const (
 var (
 	errFailed    = errors.New("the scenario says that this attempt fails")
 	errBlackHole = errors.New("the scenario says that everything fails on this worker")
+	errNoText    = errors.New("\xff\xfe: the scenario says that this is not UTF-8")
 )
 
 // functions returns what a worker executes.
@@ -89,7 +90,10 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 	if err := x.pass(ctx, work, random); err != nil {
 		return nil, err
 	}
-	if fails {
+	switch {
+	case k.Undecodable == "error":
+		return nil, errNoText
+	case fails:
 		return nil, errFailed
 	}
 	return result, nil

@@ -35,7 +35,7 @@ type TaskKind struct {
 	FailFirst          int         `yaml:"failFirst" default:"0" min:"0" max:"10000" doc:"How many attempts of each task fail, the first ones."`
 	CrashesWorker      bool        `yaml:"crashesWorker" default:"false" doc:"Whether an attempt takes down its worker, which starts again a second later. Poison."`
 	IgnoresStop        bool        `yaml:"ignoresStop" default:"false" doc:"Whether an attempt goes on when it is told to stop."`
-	Undecodable        string      `yaml:"undecodable" enum:"input,result" doc:"What of the task cannot be decoded or encoded."`
+	Undecodable        string      `yaml:"undecodable" enum:"input,result,error" doc:"What of the task cannot be decoded or encoded. error: each attempt fails, with a text that is not UTF-8."`
 	Children           int         `yaml:"children" default:"0" min:"0" max:"1000" doc:"How many tasks of the kind childKind each attempt submits and waits for."`
 	ChildKind          string      `yaml:"childKind" doc:"The kind of the children, which has none of its own." example:"leaf"`
 	PayloadSize        Bytes       `yaml:"payloadSize" default:"64B" doc:"The size of the input."`

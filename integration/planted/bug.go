@@ -1,0 +1,154 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/txtar"
+)
+
+// pitfalls are the ways in which systems of this kind are known to have failed, as far as they are ways of a controller, a worker or a
+// client and show without a restart. Each has a bug at least.
+var pitfalls = []string{
+	"server wait equals client timeout",
+	"failing report taken for a failed task",
+	"busy worker declared dead",
+	"unreachable worker attracts all tasks",
+	"ambiguous assignment commits twice",
+	"undecodable payload requeued for ever",
+	"unencodable error escapes reporting",
+	"late report overwrites the end",
+	"reconcile kills what was just leased",
+	"capacity leaked before the start",
+	"unstarted task charged for a loss",
+	"dead dispatch path attracts tasks",
+	"lost report has its task run again",
+	"one budget charged for another",
+	"clients crash or hammer in an outage",
+	"orphans are never collected",
+}
+
+// noPitfall is what a bug of another kind says.
+const noPitfall = "none"
+
+// A bug is one known mistake, as an edit of the sources.
+type bug struct {
+	// Its file without .txtar.
+	name string
+	// What it is, in a few words.
+	title string
+	// Which of pitfalls it is an instance of; noPitfall: none.
+	pitfall string
+	// The scenario of the library that finds it, and what the run's result says then.
+	scenario, verdict, broken string
+
+	edits []edit
+}
+
+// An edit replaces some lines of a file by others.
+type edit struct {
+	// Relative to the module, with slashes.
+	file string
+	// Whole lines. old occurs just once.
+	old, new string
+}
+
+// verified says whether it takes fray-sim --verify to find the bug.
+func (b *bug) verified() bool { return b.verdict == "nondeterminism" }
+
+// readBugs reads all bugs of a directory, in the order of their names.
+func readBugs(dir string) ([]*bug, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no bugs in %s: want *.txtar", dir)
+	}
+	slices.Sort(files)
+	var bugs []*bug
+	var errs []error
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		b, err := parseBug(strings.TrimSuffix(filepath.Base(file), ".txtar"), text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", file, err))
+		}
+		bugs = append(bugs, b)
+	}
+	return bugs, errors.Join(errs...)
+}
+
+// parseBug reads a bug, which is a txtar archive. Its comment has the bug's name on the first line, then in any number of paragraphs
+// what it is and why somebody would write it, then a paragraph of keys; each edit has two files, what was and what will be:
+//
+//	cancel forgets who holds the task
+//
+//	An attempt that is leased has not started, so it seems that ...
+//
+//	pitfall: none
+//	scenario: cancel-storm
+//	result: invariant-broken no-start-after-end
+//	-- fray/core/heartbeat.go: old --
+//		case t.status == Pending:
+//	-- fray/core/heartbeat.go: new --
+//		case t.status == Pending || t.status == Leased:
+//
+// The pitfall is one of pitfalls. The result is what fray-sim says: the verdict, and what is broken.
+func parseBug(name string, text []byte) (*bug, error) {
+	archive := txtar.Parse(text)
+	b := &bug{name: name}
+	paragraphs := strings.Split(strings.TrimSpace(string(archive.Comment)), "\n\n")
+	if len(paragraphs) < 3 {
+		return nil, errors.New("want a title, an explanation and keys, with empty lines between")
+	}
+	b.title = paragraphs[0]
+	if err := b.parseKeys(paragraphs[len(paragraphs)-1]); err != nil {
+		return nil, err
+	}
+	if len(archive.Files) == 0 || len(archive.Files)%2 != 0 {
+		return nil, errors.New("want pairs of sections, FILE: old and FILE: new")
+	}
+	for pair := range slices.Chunk(archive.Files, 2) {
+		file, ok := strings.CutSuffix(pair[0].Name, ": old")
+		if !ok || pair[1].Name != file+": new" {
+			return nil, fmt.Errorf("sections %q and %q: want FILE: old and FILE: new", pair[0].Name, pair[1].Name)
+		}
+		e := edit{file: file, old: string(pair[0].Data), new: string(pair[1].Data)}
+		if e.old == "" || e.old == e.new {
+			return nil, fmt.Errorf("section %q: want lines that the edit replaces", pair[0].Name)
+		}
+		b.edits = append(b.edits, e)
+	}
+	return b, nil
+}
+
+func (b *bug) parseKeys(paragraph string) error {
+	for line := range strings.SplitSeq(paragraph, "\n") {
+		key, value, _ := strings.Cut(line, ": ")
+		switch key {
+		case "pitfall":
+			b.pitfall = value
+		case "scenario":
+			b.scenario = value
+		case "result":
+			b.verdict, b.broken, _ = strings.Cut(value, " ")
+		default:
+			return fmt.Errorf("line %q: want pitfall, scenario or result, a colon, and a value", line)
+		}
+	}
+	if b.pitfall == "" || b.scenario == "" || b.verdict == "" || b.broken == "" {
+		return errors.New("want the keys pitfall, scenario and result, the last with a verdict and what is broken")
+	}
+	if b.pitfall != noPitfall && !slices.Contains(pitfalls, b.pitfall) {
+		return fmt.Errorf("pitfall %q: want %s, or one of: %s", b.pitfall, noPitfall, strings.Join(pitfalls, "; "))
+	}
+	return nil
+}

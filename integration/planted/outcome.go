@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+const (
+	// chunkSeeds is how many seeds one process runs.
+	chunkSeeds = 20
+	// maxSweep is how long the search for a seed may take: a bug may also stop the clock of a simulation.
+	maxSweep = 10 * time.Minute
+)
+
+// A result is what of a scenario.Result is looked at here.
+type result struct {
+	Seed    uint64 `json:"seed"`
+	Verdict string `json:"verdict"`
+	Broken  string `json:"broken"`
+	Text    string `json:"text"`
+}
+
+// code is the exit code that belongs to the verdict.
+func (r *result) code() int { return (&scenario.Result{Verdict: r.Verdict}).ExitCode() }
+
+func (r *result) String() string { return strings.TrimSpace(r.Verdict + " " + r.Broken) }
+
+// An outcome is what became of one bug, or of a scenario without any.
+type outcome struct {
+	*bug
+
+	seeds      uint64 // to look under
+	result            // of the first seed that failed; its seed is 0 if none did
+	exitCode   int
+	build, run time.Duration
+	err        error // why it is not as expected
+}
+
+// search finds the first seed that fails, and replays it by itself.
+func (o *outcome) search(ctx context.Context, program string) error {
+	if err := o.sweep(ctx, program); err != nil {
+		return err
+	}
+	if o.Seed == 0 {
+		return fmt.Errorf("seeds 1..%d of %s pass", o.seeds, o.scenario)
+	}
+	again, exitCode, err := o.replay(ctx, program, o.Seed)
+	if err != nil {
+		return err
+	}
+	o.exitCode = exitCode
+	switch {
+	case again.String() != o.String() || again.code() != exitCode:
+		return fmt.Errorf("seed %d by itself is %s, with exit code %d", o.Seed, &again, exitCode)
+	case o.Verdict != o.verdict || o.Broken != o.broken:
+		return fmt.Errorf("it was to be found as %s %s, but: %s", o.verdict, o.broken, start(o.Text))
+	}
+	return nil
+}
+
+// pass expects the unedited program to pass.
+func (o *outcome) pass(ctx context.Context, program string) {
+	if o.verified() {
+		o.pitfall, o.seeds = "with --verify", min(o.seeds, chunkSeeds)
+	}
+	began := time.Now()
+	o.err = o.sweep(ctx, program)
+	o.run = time.Since(began)
+	if o.err == nil && o.Seed != 0 {
+		o.exitCode = o.code()
+		o.err = fmt.Errorf("the unedited program fails: %s", start(o.Text))
+	}
+}
+
+// sweep takes down the first result that is not a pass, if there is one.
+func (o *outcome) sweep(ctx context.Context, program string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxSweep, fmt.Errorf("nothing was found in %s", maxSweep))
+	defer cancel()
+	step := uint64(chunkSeeds)
+	if o.verified() {
+		step = 1 // fray-sim verifies a seed at a time.
+	}
+	for first := uint64(1); first <= o.seeds && o.Seed == 0; first += step {
+		seeds := scenario.Seeds{First: first, Last: min(first+step-1, o.seeds)}
+		if err := o.sweepChunk(ctx, program, seeds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepChunk reads results as they come, and stops at the first that is not a pass.
+func (o *outcome) sweepChunk(ctx context.Context, program string, seeds scenario.Seeds) error {
+	if o.verified() {
+		r, _, err := o.replay(ctx, program, seeds.First)
+		if err == nil && r.Verdict != scenario.VerdictPass {
+			o.result = r
+		}
+		return err
+	}
+	chunk, stop := context.WithCancel(ctx)
+	defer stop()
+	cmd := exec.CommandContext(chunk, program, "--scenario", o.scenario, "--seeds", seeds.String(), "--format", "json")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	passed, readErr := o.readResults(out)
+	if o.Seed != 0 || readErr != nil {
+		stop() // The others do not matter.
+	}
+	err = cmd.Wait()
+	switch {
+	case o.Seed != 0:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case passed < seeds.Count():
+		return fmt.Errorf("seeds %s: it ended after %d of them: %w: %s", seeds, passed, errors.Join(readErr, err), start(stderr.String()))
+	}
+	return nil
+}
+
+// readResults reads up to the first result that is not a pass, and takes that down.
+func (o *outcome) readResults(from io.Reader) (passed uint64, err error) {
+	decoder := json.NewDecoder(from)
+	for {
+		var r result
+		switch err := decoder.Decode(&r); {
+		case errors.Is(err, io.EOF):
+			return passed, nil
+		case err != nil:
+			return passed, err
+		case r.Verdict != scenario.VerdictPass:
+			o.result = r
+			return passed, nil
+		}
+		passed++
+	}
+}
+
+// replay runs one seed.
+func (o *outcome) replay(ctx context.Context, program string, seed uint64) (r result, exitCode int, err error) {
+	args := []string{"--scenario", o.scenario, "--seed", strconv.FormatUint(seed, 10), "--format", "json"}
+	if o.verified() {
+		args = append(args, "--verify")
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return r, 0, context.Cause(ctx)
+	}
+	if jsonErr := json.Unmarshal(out, &r); jsonErr != nil {
+		return r, 0, fmt.Errorf("seed %d: %w: %s", seed, errors.Join(err, jsonErr), start(stderr.String()))
+	}
+	return r, cmd.ProcessState.ExitCode(), nil
+}
+
+// start is as much of a text as the table has room for.
+func start(text string) string { return text[:min(len(text), 600)] }
