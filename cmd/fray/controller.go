@@ -80,8 +80,15 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 	if err := server.Listen(ctx); err != nil {
 		return err
 	}
-	announce(a.stdout, server.URL())
-	return server.Run(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	select {
+	case <-server.Ready():
+		announce(a.stdout, server.URL())
+	case err := <-ended:
+		return err
+	}
+	return <-ended
 }
 
 // announce says where a controller listens. Programs parse this line.

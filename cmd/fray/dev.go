@@ -189,7 +189,18 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 			"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots), "--stop-grace", fleetStopGrace.String(),
 		}, o.args...),
 	}
-	c.server.Go(func() { c.end(errors.Join(server.Run(serverCtx), closeStore())) })
+	over := make(chan struct{})
+	c.server.Go(func() {
+		defer close(over)
+		c.end(errors.Join(server.Run(serverCtx), closeStore()))
+	})
+	select {
+	case <-server.Ready():
+	case <-over:
+		c.endServer()
+		c.endFleet()
+		return nil, c.err
+	}
 	c.fleet.Go(func() { c.end(f.run(fleetCtx)) })
 	return c, nil
 }

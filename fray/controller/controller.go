@@ -27,6 +27,8 @@ type Controller struct {
 	inbox   inbox
 	server  *serve.Server // nil: it does not listen
 	ran     atomic.Bool
+	// Closed once Run answers calls.
+	ready chan struct{}
 	// Closed once Run is over.
 	stopped chan struct{}
 }
@@ -36,7 +38,7 @@ func New(cfg Config) (*Controller, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Controller{cfg: cfg.withDefaults(), started: time.Now(), stopped: make(chan struct{})}
+	c := &Controller{cfg: cfg.withDefaults(), started: time.Now(), ready: make(chan struct{}), stopped: make(chan struct{})}
 	c.inbox.init(c.cfg.MaxCalls)
 	var err error
 	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
@@ -80,6 +82,10 @@ func (c *Controller) Listen(ctx context.Context) error {
 	}
 	return c.server.Listen(ctx)
 }
+
+// Ready returns a channel that is closed once Run has recovered what the store holds, and answers calls. Until then they are
+// told to come back. It stays open if Run fails before.
+func (c *Controller) Ready() <-chan struct{} { return c.ready }
 
 // URL returns the base URL for calls from this machine, after Listen.
 func (c *Controller) URL() string { return c.server.URL() }
@@ -128,6 +134,7 @@ func (c *Controller) decide(ctx context.Context) error {
 		l.free <- &step{}
 	}
 	c.inbox.open()
+	close(c.ready)
 	c.cfg.Logger.Info("controller started", "incarnation", c.cfg.Core.Incarnation)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -38,6 +38,8 @@ type Register struct {
 	Functions []string
 	// The attempts that it still holds.
 	Held []Held
+	// It is the first of its process: what an earlier one of that id held has died with it.
+	Fresh bool
 }
 
 // Poll asks for work. Replied with PollReply once there is some, or at Until.

@@ -143,6 +143,7 @@ func (m *model) register(e *core.Register) {
 			s.kept = append(s.kept, e.Held[i].Token)
 		}
 	}
+	m.missed(e)
 	m.replies[e.Call] = s
 }
 

@@ -54,7 +54,7 @@ func (m *model) load(disk *modelDisk) {
 	for _, a := range m.attempts {
 		a.over = true
 	}
-	*m = model{cfg: m.cfg, now: m.now, attempts: m.attempts, jobs: make(map[string]*modelJob)}
+	*m = model{cfg: m.cfg, now: m.now, attempts: m.attempts, jobs: make(map[string]*modelJob), met: make(map[string]bool)}
 	byNum := make(map[core.TaskNum]*modelTask)
 	for id, base := range disk.jobs {
 		m.jobs[id] = &modelJob{id: id, base: base}
@@ -92,14 +92,7 @@ func (m *model) awaitWorkers() {
 		if t.pending != core.Recovering {
 			continue
 		}
-		t.timer = m.alarm(m.now.Add(m.cfg.SessionTTL), func() {
-			m.stats.leasesExpired++
-			if t.ahead {
-				m.undelivered(t)
-			} else {
-				m.lost(t)
-			}
-		})
+		t.timer = m.alarm(m.now.Add(m.cfg.SessionTTL), func() { m.unclaimed(t, true) })
 	}
 }
 
@@ -137,6 +130,31 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 		m.stopCancelled(a)
 	}
 	return true
+}
+
+// missed foretells what becomes of what a worker was granted before a restart and does not present when it first registers.
+func (m *model) missed(e *core.Register) {
+	if m.met[e.WorkerID] {
+		return
+	}
+	m.met[e.WorkerID] = true
+	for _, t := range slices.Backward(slices.Clone(m.known)) {
+		presented := slices.ContainsFunc(e.Held, func(h core.Held) bool { return h.Task == t.id })
+		if t.status != core.Pending || t.pending != core.Recovering || t.worker != e.WorkerID || presented {
+			continue
+		}
+		m.disarm(t.timer)
+		m.unclaimed(t, e.Fresh)
+	}
+}
+
+func (m *model) unclaimed(t *modelTask, died bool) {
+	m.stats.leasesExpired++
+	if t.ahead || !died {
+		m.undelivered(t)
+	} else {
+		m.lost(t)
+	}
 }
 
 // held lists what a worker presents when it registers: mostly what it holds.

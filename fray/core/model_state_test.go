@@ -24,6 +24,8 @@ type model struct {
 	jobs     map[string]*modelJob
 	sessions []*modelSession // live, in the order of registration
 	attempts map[core.Token]*modelAttempt
+	// Workers that have registered since the last restart.
+	met map[string]bool
 	parked   []*modelCall
 	back     int // the last place at the back of a queue
 	front    int // the last place at the front

@@ -70,7 +70,7 @@ func newModelDriver(t *rapid.T) *modelDriver {
 		BlackHoleBackoff: 250 * time.Millisecond, BlackHoleCap: 2 * time.Second,
 	}
 	d.s = core.NewScheduler(cfg)
-	d.m = &model{cfg: cfg, now: epoch, jobs: make(map[string]*modelJob), attempts: make(map[core.Token]*modelAttempt)}
+	d.m = &model{cfg: cfg, now: epoch, jobs: make(map[string]*modelJob), attempts: make(map[core.Token]*modelAttempt), met: make(map[string]bool)}
 	for _, id := range []string{"w1", "w2", "w3", "w4"} {
 		d.workers[id] = &modelWorker{id: id}
 	}
@@ -170,7 +170,7 @@ func (d *modelDriver) register() {
 	if d.chance("cpu", 70) {
 		e.Resources = []core.Resource{{Name: "cpu", Amount: int64(d.int("amount", 0, 12) * 100)}}
 	}
-	e.Held = d.held(w)
+	e.Held, e.Fresh = d.held(w), d.chance("fresh", 30)
 	d.registered(w, e)
 }
 

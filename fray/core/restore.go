@@ -65,6 +65,9 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		}
 	}
 	// Last first, because each that nobody presents goes to the front of its queue.
+	for _, t := range recovering {
+		c.recovering[t.run.workerID] = append(c.recovering[t.run.workerID], t)
+	}
 	for _, t := range slices.Backward(recovering) {
 		t.timer = c.timers.add(&timer{at: now.Add(c.cfg.SessionTTL), kind: timerTask, task: t})
 	}
@@ -214,10 +217,30 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	return true
 }
 
-// unclaimed ends the wait for the worker that may hold a task: nobody presented it.
-func (c *Scheduler) unclaimed(t *task) {
+// missed ends the wait for tasks that the worker was granted before a restart and does not present.
+func (c *Scheduler) missed(e *Register) {
+	tasks := c.recovering[e.WorkerID]
+	delete(c.recovering, e.WorkerID)
+	presented := make(map[string]bool, len(e.Held))
+	for i := range e.Held {
+		presented[e.Held[i].Task] = true
+	}
+	// Last first, because each goes to the front of its queue.
+	for _, t := range slices.Backward(tasks) {
+		if t.pending != Recovering || presented[t.id] {
+			continue
+		}
+		c.timers.cancel(t.timer)
+		t.timer = nil
+		c.unclaimed(t, e.Fresh)
+	}
+}
+
+// unclaimed ends the wait for the worker that may hold a task: nobody presented it. With died, the worker that was granted it
+// is no more, and may have run it; else it never got it.
+func (c *Scheduler) unclaimed(t *task, died bool) {
 	c.stats.LeasesExpired++
-	if t.ahead {
+	if t.ahead || !died {
 		c.undelivered(t)
 	} else {
 		c.workerLost(t, 0)

@@ -45,6 +45,8 @@ type Scheduler struct {
 	waits    map[CallID]*wait
 	awaiters map[*task][]*wait
 	timers   timers
+	// Tasks that may be at a worker, by its id, until it registers. Some may have gone on meanwhile.
+	recovering map[string][]*task
 	// It was restored, and has made no step since.
 	restored bool
 
@@ -72,6 +74,7 @@ func NewScheduler(cfg Config) *Scheduler {
 		polls:      list.New(),
 		waits:      make(map[CallID]*wait),
 		awaiters:   make(map[*task][]*wait),
+		recovering: make(map[string][]*task),
 	}
 }
 
@@ -195,7 +198,7 @@ func (c *Scheduler) taskTimer(t *task) {
 	case Backoff:
 		c.pushReady(t, false)
 	case Recovering:
-		c.unclaimed(t)
+		c.unclaimed(t, true)
 	default:
 		c.finish(t, Failed, SchedulingTimeout, nil)
 	}

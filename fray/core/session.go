@@ -168,6 +168,7 @@ func (e *Register) apply(c *Scheduler) {
 			s.kept = append(s.kept, e.Held[i].Token)
 		}
 	}
+	c.missed(e)
 	c.reply(e.Call, RegisterReply{Session: s.token, Kept: s.kept})
 }
 

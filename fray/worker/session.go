@@ -91,7 +91,7 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 			w.linger(ctx)
 			req := w.cfg.registration()
 			req.RegistrationId = id
-			req.Held = w.heldForRegistration()
+			req.Held, req.Fresh = w.heldForRegistration(), first
 			res, err = w.client.RegisterWorker(ctx, req)
 			return err
 		})

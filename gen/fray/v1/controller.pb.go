@@ -1181,7 +1181,9 @@ type RegisterWorkerRequest struct {
 	Labels    map[string]string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Functions []string          `protobuf:"bytes,7,rep,name=functions,proto3" json:"functions,omitempty"`
 	// What it still holds of an earlier session.
-	Held          []*HeldAttempt `protobuf:"bytes,8,rep,name=held,proto3" json:"held,omitempty"`
+	Held []*HeldAttempt `protobuf:"bytes,8,rep,name=held,proto3" json:"held,omitempty"`
+	// No registration of this process has succeeded yet: what an earlier process under this id held has died with it.
+	Fresh         bool `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1270,6 +1272,13 @@ func (x *RegisterWorkerRequest) GetHeld() []*HeldAttempt {
 		return x.Held
 	}
 	return nil
+}
+
+func (x *RegisterWorkerRequest) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
 }
 
 type RegisterWorkerResponse struct {
@@ -2579,7 +2588,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\vHeldAttempt\x122\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptB\x06\xbaH\x03\xc8\x01\x01R\aattempt\x127\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.fray.v1.AttemptStateB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\"\x93\x05\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\"\xa9\x05\n" +
 	"\x15RegisterWorkerRequest\x12G\n" +
 	"\tworker_id\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\bworkerId\x123\n" +
 	"\x0fregistration_id\x18\x02 \x01(\tB\n" +
@@ -2590,7 +2599,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x06labels\x18\x06 \x03(\v2*.fray.v1.RegisterWorkerRequest.LabelsEntryB\x17\xbaH\x14\x9a\x01\x11\x10@\"\x06r\x04\x10\x01\x18@*\x05r\x03\x18\x80\x02R\x06labels\x122\n" +
 	"\tfunctions\x18\a \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x90N\"\ar\x05\x10\x01\x18\x80\x02R\tfunctions\x124\n" +
 	"\x04held\x18\b \x03(\v2\x14.fray.v1.HeldAttemptB\n" +
-	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\x04held\x1a<\n" +
+	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\x04held\x12\x14\n" +
+	"\x05fresh\x18\t \x01(\bR\x05fresh\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a9\n" +
