@@ -133,6 +133,15 @@ func reports(change func(*frayv1.ReportTasksResponse)) func(http.Handler) http.H
 	}
 }
 
+// acceptStale says of stale reports that they were accepted.
+func acceptStale(m *frayv1.ReportTasksResponse) {
+	for i, v := range m.GetVerdicts() {
+		if v == frayv1.ReportVerdict_REPORT_VERDICT_STALE {
+			m.Verdicts[i] = frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED
+		}
+	}
+}
+
 // buffered is an answer that is not sent yet.
 type buffered struct {
 	header http.Header
@@ -168,13 +177,7 @@ func TestPlantedViolationIsCaught(t *testing.T) {
 		t.Errorf("exit code %d, %d violations, %d events", r.ExitCode(), len(r.Violations), len(r.Last))
 	}
 	// A stale report is called accepted: two attempts of one task have counted.
-	r = run(t, load(t, "split-fleet"), 1, scenario.Options{Controller: reports(func(m *frayv1.ReportTasksResponse) {
-		for i, v := range m.GetVerdicts() {
-			if v == frayv1.ReportVerdict_REPORT_VERDICT_STALE {
-				m.Verdicts[i] = frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED
-			}
-		}
-	})})
+	r = run(t, load(t, "split-fleet"), 1, scenario.Options{Controller: reports(acceptStale)})
 	if r.Verdict != scenario.VerdictInvariant {
 		t.Errorf("verdict %s, want an invariant broken", r.Verdict)
 	}
