@@ -373,3 +373,26 @@ expect:
 		t.Errorf("hosts %+v", f)
 	}
 }
+
+// Bounds on fairness are held to: nobody takes turns that exactly.
+func TestFairnessBound(t *testing.T) {
+	text, err := scenario.Text("fair-share")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := parse(t, strings.Replace(string(text), "fairness: 4", "fairness: 1", 1))
+	want(t, run(t, s, 1, scenario.Options{}), scenario.VerdictInvariant, "fairness", "a job had tasks waiting")
+}
+
+// Once a worker's poll and its report, both woken by the same answer, went on at the same instant, and the report had news of the
+// poll or not.
+func TestLoopsOfAWorkerKeepTheirOrder(t *testing.T) {
+	if underRace {
+		t.Skip("takes long")
+	}
+	r, err := scenario.Verify(t.Context(), load(t, "thundering-herd-after-outage"), 22, scenario.Options{Bubble: bubble.In(t)}, 1, 2, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, r, scenario.VerdictPass, "", "")
+}
