@@ -18,6 +18,10 @@ BENCH_COUNT ?= 1
 BENCH_PACKAGES ?= $(PACKAGES)
 # Which planted bugs to try; by default all.
 PLANTED ?=
+# How make sweep runs each scenario, and its one long one; and where it leaves what came of it.
+SEEDS ?= 1..200
+SOAK_SEEDS ?= 1..10
+SWEEP_OUT ?= .sweep
 # The commit that schemas must stay compatible with; by default the last one that differs from the work tree.
 BREAKING_AGAINST ?=
 
@@ -138,6 +142,20 @@ endif
 planted: ## Build fray-sim with each known bug and show which scenario finds it; PLANTED chooses by pattern
 	go run ./integration/planted -run '$(PLANTED)'
 
+# A scenario that fails keeps none from running. A command line that is wrong does, and so does an interruption.
+.PHONY: sweep
+sweep: ## Run SEEDS of every scenario, and SOAK_SEEDS of long-soak; a line for each, and the rest in SWEEP_OUT
+	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim
+	@failed=; ran=0; \
+	for name in $$(bin/fray-sim list | sed 's/ .*//'); do \
+		seeds='$(SEEDS)'; if [ "$$name" = long-soak ]; then seeds='$(SOAK_SEEDS)'; fi; \
+		bin/fray-sim --scenario "$$name" --seeds "$$seeds" --out '$(SWEEP_OUT)'/"$$name" >/dev/null; status=$$?; \
+		case $$status in 0) ;; 1|2|3|5) failed="$$failed $$name" ;; *) exit $$status ;; esac; \
+		head -n 1 '$(SWEEP_OUT)'/"$$name"/summary.txt; ran=$$((ran + 1)); \
+	done; \
+	if [ -n "$$failed" ]; then echo "make sweep: of $$ran scenarios these fail:$$failed; see $(SWEEP_OUT)/NAME/summary.txt"; exit 1; fi; \
+	echo "make sweep: all $$ran scenarios pass"
+
 .PHONY: bench
 bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two outputs with .bin/benchstat
 	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(BENCH_COUNT) -timeout=0 $(BENCH_PACKAGES)
@@ -162,7 +180,7 @@ tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go $(BIN)/golan
 
 .PHONY: clean
 clean: ## Remove what make built, the tools included
-	rm -rf bin $(BIN) $(COVER)
+	rm -rf bin $(BIN) $(COVER) $(SWEEP_OUT)
 
 TOOL_buf := github.com/bufbuild/buf/cmd/buf
 TOOL_protoc-gen-go := google.golang.org/protobuf/cmd/protoc-gen-go

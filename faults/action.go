@@ -32,6 +32,7 @@ const (
 	// Partition drops what passes between two sets of hosts.
 	Partition Kind = "partition"
 	// Hold holds back what passes until a Release, [Injector.Release], or the end of the rule's window, at most [MaxWait].
+	// What it held goes on in the order in which it came, within milliseconds.
 	Hold Kind = "hold"
 	// Release ends another rule's hold, for good.
 	Release Kind = "release"

@@ -86,6 +86,7 @@ type point struct {
 	whole          bool // the call itself, which one message can be too
 	message        int  // its number in the stream, or 0 if there is none
 	repeatable     bool // what passes can be sent again
+	content        any  // the one message of a unary call, where it is known
 }
 
 // ruleMaxEntities bounds how many entities have numbers of their own in a rule; all others share theirs.

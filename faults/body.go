@@ -24,6 +24,7 @@ type shapedBody struct {
 	left int64 // bytes that pass before err; below 0: all
 	err  error
 	rate int64
+	gap  time.Duration
 	hit  bool // it was cut
 }
 
@@ -33,7 +34,7 @@ func (o *outcome) shape(ctx context.Context, plan *activePlan, body io.ReadClose
 		return nil
 	}
 	left, err := o.cut()
-	return &shapedBody{ReadCloser: body, ctx: ctx, plan: plan, left: left, err: err, rate: o.rate}
+	return &shapedBody{ReadCloser: body, ctx: ctx, plan: plan, left: left, err: err, rate: o.rate, gap: o.gap}
 }
 
 // cut returns after how many bytes a body ends, below 0 for never, and how.
@@ -55,10 +56,12 @@ func slice(n int, left, rate int64) int {
 	return n
 }
 
-// pace takes as long as n bytes take.
-func pace(ctx context.Context, plan *activePlan, n int, rate int64) error {
+// pace takes as long as n bytes take, or until the plan ends and gap has passed.
+func pace(ctx context.Context, plan *activePlan, n int, rate int64, gap time.Duration) error {
 	if rate > 0 && n > 0 && !plan.over() {
-		sleep(ctx, plan, nil, time.Duration(float64(n)/float64(rate)*float64(time.Second)))
+		if sleep(ctx, plan, nil, time.Duration(float64(n)/float64(rate)*float64(time.Second))); plan.over() {
+			rest(ctx, gap)
+		}
 		return ctx.Err()
 	}
 	return nil
@@ -81,7 +84,7 @@ func (b *shapedBody) Read(p []byte) (int, error) {
 	if b.left > 0 {
 		b.left -= int64(n)
 	}
-	if paceErr := pace(b.ctx, b.plan, n, b.rate); err == nil {
+	if paceErr := pace(b.ctx, b.plan, n, b.rate, b.gap); err == nil {
 		err = paceErr
 	}
 	return n, err

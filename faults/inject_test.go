@@ -350,6 +350,51 @@ func TestHoldAndRelease(t *testing.T) {
 	}
 }
 
+// What the end of a window or of a plan wakes goes on one after the other, in the order in which it came: two at one instant would
+// go on in any.
+func TestWokenTogetherGoOnInOrder(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		at   place
+		plan string
+	}{
+		{inCalls, "a: hold side=client window=..1m"},
+		{inCalls, "a: hold side=server phase=after-handler"},
+		{inCalls, "a: delay(10m) side=server"},
+		{atCaller, "a: hold"},
+		{atCallee, "a: delay(10m) phase=response-in-flight"},
+		{atCaller, "a: throttle(1B/s)"},
+		{atCallee, "a: throttle(1B/s) phase=response-in-flight"},
+	} {
+		t.Run(test.plan, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				injector := newInjector(t, faults.Config{}, test.plan)
+				w := newDirect(injector, test.at)
+				const calls = 20
+				ends := make([]time.Time, calls)
+				var wg sync.WaitGroup
+				for n := range calls {
+					wg.Go(func() {
+						if got, err := w.ask(t.Context(), strings.Repeat("x", 600)); err != nil {
+							t.Errorf("got %q, %v", got, err)
+						}
+						ends[n] = time.Now()
+					})
+					time.Sleep(100 * time.Millisecond)
+				}
+				time.AfterFunc(time.Minute, injector.Clear)
+				began := time.Now()
+				wg.Wait()
+				for n := 1; n < calls; n++ {
+					if !ends[n].After(ends[n-1]) {
+						t.Errorf("call %d went on at %v, and call %d at %v", n-1, ends[n-1].Sub(began), n, ends[n].Sub(began))
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestReorder(t *testing.T) {
 	t.Parallel()
 	for _, at := range []place{atCaller, atCallee} {

@@ -20,6 +20,10 @@ type Config struct {
 	// Procedures are those that exist, as [Procedures] lists them; a plan with a rule that matches none is refused.
 	// Nil: any may exist.
 	Procedures []string
+	// Turn, if set, is called before rules of side client or server that concern a point are judged, in the goroutine of the call,
+	// and returns when it is the point's turn. A simulator has calls of one instant judged in the same order each time with it, which
+	// their goroutines do not come in. Nil: whoever comes first.
+	Turn func(Turn)
 	// PeerName names the host at a caller's address, which is an IP address and port. Nil: the IP address.
 	PeerName func(address string) string
 }
@@ -46,6 +50,15 @@ func (h *Hooks) of(kind Kind) func(context.Context, Injection) {
 		return h.Restart
 	}
 	return nil
+}
+
+// A Turn is a point that waits to be judged.
+type Turn struct {
+	Phase     Phase
+	Procedure string
+	From, To  string
+	// Message is what passes, if it is the one message of a unary call: a pointer to a struct, which must not be changed.
+	Message any
 }
 
 // An Injection is one act of one rule.

@@ -64,7 +64,7 @@ type unaryCall struct {
 }
 
 func (c *unaryCall) do(ctx context.Context, req connect.AnyRequest, next connect.UnaryFunc) (connect.AnyResponse, error) {
-	c.point.repeatable = true
+	c.point.repeatable, c.point.content = true, req.Any()
 	request := c.injector.meet(ctx, c.plan, &c.point)
 	defer request.passed()
 	if err := c.injector.ended(ctx, &c.point, &request); err != nil {
@@ -79,6 +79,9 @@ func (c *unaryCall) do(ctx context.Context, req connect.AnyRequest, next connect
 		return res, err // the caller has given up: nothing is on its way to it
 	}
 	c.point.answering()
+	if c.point.content = nil; err == nil {
+		c.point.content = res.Any()
+	}
 	response := c.injector.meet(ctx, c.plan, &c.point)
 	defer response.passed()
 	if err := c.injector.ended(ctx, &c.point, &response); err != nil {

@@ -29,6 +29,7 @@ type outcome struct {
 	truncate int64         // bytes that pass; below 0: all
 	reset    int64         // bytes that pass; below 0: all
 	rate     int64         // bytes a second; 0: no limit
+	gap      time.Duration // how long after the plan's end a throttled body goes on
 	keep     time.Duration // longest that a message of a stream stays behind; 0: it goes out
 
 	overtaken []chan struct{} // to close once what passes has passed
@@ -52,6 +53,9 @@ func (i *Injector) meet(ctx context.Context, plan *activePlan, p *point) outcome
 	o := outcome{truncate: -1, reset: -1}
 	if plan.over() {
 		return o
+	}
+	if i.config.Turn != nil && p.side != Network && plan.expects(p) {
+		i.config.Turn(Turn{Phase: p.phase, Procedure: p.procedure, From: p.from, To: p.to, Message: p.content})
 	}
 	var acting []chance
 	now := time.Now()
@@ -100,7 +104,11 @@ func (i *Injector) do(ctx context.Context, plan *activePlan, p *point, c *chance
 	injection := i.announce(p, c, plan.seed)
 	switch action.Kind {
 	case Delay:
-		o.wait(ctx, func() { sleep(ctx, plan, nil, injection.Latency) })
+		o.wait(ctx, func() {
+			if sleep(ctx, plan, nil, injection.Latency); plan.over() {
+				rest(ctx, c.gap(plan.seed, p))
+			}
+		})
 	case Drop, Partition:
 		o.ending = lost
 	case Error:
@@ -113,7 +121,7 @@ func (i *Injector) do(ctx context.Context, plan *activePlan, p *point, c *chance
 		o.reset = least(o.reset, action.Bytes)
 	case Throttle:
 		if o.rate == 0 || action.Rate < o.rate {
-			o.rate = action.Rate
+			o.rate, o.gap = action.Rate, c.gap(plan.seed, p)
 		}
 	case Reorder:
 		o.keep = action.Wait
@@ -125,6 +133,7 @@ func (i *Injector) do(ctx context.Context, plan *activePlan, p *point, c *chance
 				wait = max(0, time.Until(until))
 			}
 			sleep(ctx, plan, released, wait)
+			rest(ctx, c.gap(plan.seed, p))
 		})
 	case Release:
 		plan.release(action.Target)
@@ -185,12 +194,37 @@ func (i *Injector) reorder(ctx context.Context, plan *activePlan, p *point, c *c
 		c.state.leave(overtaken)
 		// Lets what overtook get all the way to whoever waits for it, also where time is virtual.
 		draws := stream{plan.seed, "reorder", c.state.rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
-		sleep(ctx, plan, nil, reorderGap+time.Duration(draws.rand().Int64N(int64(reorderGap))))
+		if sleep(ctx, plan, nil, reorderGap+time.Duration(draws.rand().Int64N(int64(reorderGap)))); plan.over() {
+			rest(ctx, c.gap(plan.seed, p))
+		}
 	})
 }
 
 // reorderGap is the least time between what overtook and what was overtaken.
 const reorderGap = 500 * time.Microsecond
+
+const (
+	// gapUnit is how far apart those go on that wake together, and maxGaps how many of one rule have gaps of their own.
+	gapUnit = 20 * time.Microsecond
+	maxGaps = 1024
+)
+
+// gap is how much later one goes on that waits, after what wakes all that wait at one instant: a release, the end of a window or of
+// the plan. They go on one after the other, in the order in which they came, so that where time is virtual it is the same each time.
+func (c *chance) gap(seed uint64, p *point) time.Duration {
+	draws := stream{seed, "gap", c.state.rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
+	return time.Duration(c.match%maxGaps)*gapUnit + time.Duration(draws.rand().Int64N(int64(gapUnit)))
+}
+
+// rest lets time pass until the caller gives up.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
 
 // sleep lets time pass until the caller gives up, the plan ends, or early closes.
 func sleep(ctx context.Context, plan *activePlan, early <-chan struct{}, d time.Duration) {

@@ -38,6 +38,12 @@ var (
 	phases = []Phase{RequestBeforeSend, RequestInFlight, BeforeHandler, AfterHandler, ResponseInFlight}
 )
 
+// Phases returns all phases in their order.
+func Phases() []Phase { return slices.Clone(phases) }
+
+// Sides returns all sides.
+func Sides() []Side { return slices.Clone(sides) }
+
 // phases returns the phases in which the adapters of a side act.
 func (s Side) phases() []Phase {
 	switch s {

@@ -85,7 +85,7 @@ func (y *reply) Write(p []byte) (int, error) {
 			if written < len(p) {
 				_ = http.NewResponseController(y.ResponseWriter).Flush()
 			}
-			if err := pace(y.request.Context(), y.plan, n, y.outcome.rate); err != nil {
+			if err := pace(y.request.Context(), y.plan, n, y.outcome.rate, y.outcome.gap); err != nil {
 				return written, err
 			}
 		}

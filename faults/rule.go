@@ -120,6 +120,15 @@ func matchGlob(pattern, text string) bool {
 	}
 }
 
+// Phases returns the phases in which the rule acts: one, or for a partition without a phase both of the network.
+func (r Rule) Phases() []Phase {
+	normal := r.normal()
+	if normal.Phase == "" {
+		return normal.Side.phases()
+	}
+	return []Phase{normal.Phase}
+}
+
 // normal returns the rule with everything said that follows from the rest.
 func (r Rule) normal() Rule {
 	if r.Side == "" {

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +136,26 @@ func TestParseRuleSaysWhatIsWrong(t *testing.T) {
 		var invalid *faults.RuleError
 		if !errors.As(err, &invalid) || !strings.Contains(err.Error(), want) || invalid.Column == 0 {
 			t.Errorf("%.60s\n got %v\nwant %s", text, err, want)
+		}
+	}
+}
+
+func TestPhasesOfRules(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]faults.Phase{
+		"a: drop":                               {faults.RequestInFlight},
+		"a: drop side=client":                   {faults.RequestBeforeSend},
+		"a: drop side=server":                   {faults.BeforeHandler},
+		"a: drop phase=after-handler":           {faults.AfterHandler},
+		"a: partition from=x":                   {faults.RequestInFlight, faults.ResponseInFlight},
+		"a: partition phase=response-in-flight": {faults.ResponseInFlight},
+	} {
+		rule, err := faults.ParseRule(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rule.Phases(); !slices.Equal(got, want) {
+			t.Errorf("%s acts in %v, want %v", text, got, want)
 		}
 	}
 }

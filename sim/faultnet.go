@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/frayrpc/fray/faults"
 )
 
@@ -15,8 +17,8 @@ import (
 // Hosts go by their names. The injector's hooks are the verbs: crash is Crash, restart is Crash and a later Bounce, pause is Pause
 // and a later Resume. What it injects is in the trace as EventFault. Close closes it.
 //
-// Calls that leave at the same instant come before the injector one after the other, in the same order in each run, so that the
-// numbers of a rule repeat.
+// Calls and answers of one instant come before the injector one after the other, in the same order in each run, so that the numbers
+// of a rule repeat.
 func (s *Sim) Injector() *faults.Injector {
 	if i := s.injector.Load(); i != nil {
 		return i
@@ -40,13 +42,14 @@ func (s *Sim) Injector() *faults.Injector {
 				})
 			},
 		},
+		Turn: s.turn,
 		OnInject: func(f faults.Injection) {
 			message := KindRequest
 			if f.Phase == faults.AfterHandler || f.Phase == faults.ResponseInFlight {
 				message = KindResponse
 			}
 			s.park(&packet{
-				kind: kindFault, procedure: f.Procedure, fault: f.Rule.ID,
+				kind: kindFault, from: s.lookup(f.From), to: s.lookup(f.To), procedure: f.Procedure, fault: f.Rule.ID,
 				fn: func() {
 					s.emit(&Event{
 						Kind: EventFault, Message: message, From: f.From, To: f.To, Procedure: f.Procedure,
@@ -66,6 +69,19 @@ func (s *Sim) strike(f faults.Injection, verb func()) {
 	p := &packet{kind: kindControl, from: n, done: make(chan struct{}), fn: verb}
 	if n == nil {
 		p.fn = func() { _ = s.fail(fmt.Errorf("fault %s: there is no host %q", f.Rule.ID, f.Host)) }
+	}
+	s.park(p)
+	<-p.done
+}
+
+// turn waits until it is a point's turn to be judged, of those that come at one instant.
+func (s *Sim) turn(t faults.Turn) {
+	p := &packet{
+		kind: kindTurn, from: s.lookup(t.From), to: s.lookup(t.To), call: &call{}, procedure: string(t.Phase) + t.Procedure,
+		done: make(chan struct{}),
+	}
+	if m, ok := t.Message.(proto.Message); ok {
+		p.body, _ = proto.MarshalOptions{Deterministic: true}.Marshal(m) // What has no encoding does not get far.
 	}
 	s.park(p)
 	<-p.done

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
@@ -18,15 +20,21 @@ func fanOut(s *sim.Sim, rules string) error {
 	if err != nil {
 		return err
 	}
-	s.Host("server", echoHost)
-	if err := s.Injector().Apply(plan); err != nil {
+	injector := s.Injector()
+	s.Host("server", func(ctx context.Context, h *sim.Host) error {
+		h.Serve(echoService(nil, connect.WithInterceptors(injector.Interceptor(h.Name()))))
+		<-ctx.Done()
+		return nil
+	})
+	if err := injector.Apply(plan); err != nil {
 		return err
 	}
 	for i := range 8 {
 		s.Client(fmt.Sprint("client-", i), func(ctx context.Context, h *sim.Host) error {
+			faulty := connect.WithInterceptors(injector.Interceptor(h.Name()))
 			for second := range 5 {
 				attempt, cancel := context.WithTimeout(ctx, 900*time.Millisecond)
-				_, _ = say(attempt, caller(h, "server", echoProcedure), "x")
+				_, _ = say(attempt, caller(h, "server", echoProcedure, faulty), "x")
 				cancel()
 				time.Sleep(time.Duration(second+1)*time.Second - s.Elapsed())
 			}
@@ -47,6 +55,13 @@ func TestInjectedFaultsRepeat(t *testing.T) {
 		"a: crash(host=client-2) nth=11",
 		"a: truncate(2B) phase=response-in-flight every=4\nb: reset every=6",
 		"a: hold window=1s..3s from=client-1",
+		"a: error(aborted) side=client nth=7",
+		"a: drop side=client every=3\nb: delay(uniform, 1ms, 50ms) side=client probability=0.5",
+		"a: crash(host=client-2) side=client nth=11",
+		"a: hold side=client window=1s..1500ms\nb: error(aborted) side=server every=4",
+		"a: hold side=server window=1s..1500ms\nb: error(aborted) phase=after-handler every=4",
+		"a: hold phase=after-handler window=1s..1500ms\nb: drop phase=response-in-flight every=4",
+		"a: reorder(100ms) phase=after-handler",
 	} {
 		t.Run(rules, func(t *testing.T) {
 			var fired []string

@@ -139,13 +139,13 @@ func arrange(batch []*packet) {
 			return c
 		}
 		if a.call == nil || b.call == nil {
-			return cmp.Or(strings.Compare(a.procedure, b.procedure), strings.Compare(a.fault, b.fault))
+			return cmp.Or(cmp.Compare(a.to.place(), b.to.place()), strings.Compare(a.procedure, b.procedure), strings.Compare(a.fault, b.fault))
 		}
 		if a.kind != KindRequest && a.kind != kindTurn {
 			return cmp.Compare(a.call.id, b.call.id)
 		}
 		return cmp.Or(
-			cmp.Compare(a.to.index, b.to.index),
+			cmp.Compare(a.to.place(), b.to.place()),
 			strings.Compare(a.procedure, b.procedure),
 			cmp.Compare(len(a.body), len(b.body)),
 			cmp.Compare(a.digest, b.digest),

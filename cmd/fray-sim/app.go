@@ -41,6 +41,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitPass
 	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.stderr, "fray-sim: interrupted")
+		return exitInterrupted
+	}
 	code := exitHarness
 	var known *exitError
 	if errors.As(err, &known) {
@@ -63,9 +67,10 @@ faults that the scenario names, thousands of times faster than the clock. Oracle
 The same seed gives the same run, to the byte.
 
 Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario or command line,
-5 harness error.`,
+5 harness error, 130 interrupted. A sweep exits with the code of its first failing seed.`,
 		Example: `  fray-sim --scenario worker-crash
   fray-sim --scenario worker-crash --seeds 1..500
+  fray-sim --scenario worker-crash --seeds 1..500 --format junit --out results
   fray-sim --scenario mine.yaml --seed 7 --verify --trace run.jsonl
   fray-sim --scenario worker-crash --html run.html`,
 		SilenceErrors: true, SilenceUsage: true,
@@ -85,8 +90,10 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 	flags.BoolVar(&o.verify, "verify", false, "run again with other GOMAXPROCS, and compare the traces")
 	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
 	flags.StringVar(&o.html, "html", "", "draw the run as a page for a browser in this `file`")
-	flags.StringVar(&o.format, "format", "text", "how the result is written: text or json")
-	root.AddCommand(a.newList(), a.newExplain(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench())
+	flags.BoolVar(&o.failFast, "fail-fast", false, "end a sweep at the first seed that fails")
+	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result and trace, of a sweep those of failing seeds")
+	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
+	root.AddCommand(a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench())
 	return root
 }
 

@@ -5,7 +5,7 @@
 //	fray-sim list                                 the library
 //
 // A seed replays byte for byte. Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario
-// or command line, 5 harness error.
+// or command line, 5 harness error, 130 interrupted.
 package main
 
 import (
@@ -22,6 +22,8 @@ const (
 	exitPass    = 0
 	exitInvalid = 4
 	exitHarness = 5
+	// exitInterrupted is what shells make of a process that SIGINT ended.
+	exitInterrupted = 130
 )
 
 func main() { os.Exit(runProcess()) }

@@ -1,29 +1,38 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
 // shownEvents is how many of a failed run's last events a report has.
 const shownEvents = 20
 
-// writeReport writes what came of a run: the verdict first, then what it rests on.
+// writeReport writes what came of a run: the verdict first, then what it rests on, and last how to see it again. The scenario
+// goes by the name that the user gave it.
 func writeReport(w io.Writer, r *scenario.Result, name string) {
 	verdict := "PASS"
 	if r.ExitCode() != exitPass {
 		verdict = "FAIL (" + r.Verdict + ")"
 	}
 	fmt.Fprintf(w, "%s  %s, seed %d\n", verdict, r.Scenario, r.Seed)
-	fmt.Fprintf(w, "%s\n\n", r.Summary)
-	if r.Text != "" {
-		fmt.Fprintf(w, "%s: %s\n\n", r.Broken, r.Text)
+	if r.Summary != "" {
+		fmt.Fprintf(w, "%s\n", r.Summary)
+	}
+	fmt.Fprintln(w)
+	writeBroken(w, r)
+	if r.Facts.Kinds == nil {
+		writeReplay(w, r, name)
+		return // There was no run.
 	}
 	ratio := ""
 	if r.Wall > 0 {
@@ -31,15 +40,87 @@ func writeReport(w io.Writer, r *scenario.Result, name string) {
 	}
 	fmt.Fprintf(w, "time      %s virtual in %s%s, %d messages\n", short(r.Virtual), short(r.Wall), ratio, r.Stats.Steps)
 	f := &r.Facts
-	fmt.Fprintf(w, "tasks     %d submitted: %d completed, %d failed, %d cancelled, %d lost, %d open\n",
-		f.Tasks.Submitted, f.Tasks.Completed, f.Tasks.Failed, f.Tasks.Cancelled, f.Tasks.Lost, f.Tasks.Open)
-	fmt.Fprintf(w, "attempts  %d started, %d repeated, %d vanished with their worker; reports: %d accepted, %d duplicate, %d stale\n",
-		f.Attempts.Started, f.Attempts.Repeated, f.Attempts.Vanished, f.Reports.Accepted, f.Reports.Duplicate, f.Reports.Stale)
+	fmt.Fprintf(w, "tasks     %s\n", counted(f.Tasks.Submitted, "submitted", []count{
+		{f.Tasks.Completed, "completed"},
+		{f.Tasks.Failed, "failed"},
+		{f.Tasks.Cancelled, "cancelled"},
+		{f.Tasks.Lost, "lost"},
+		{f.Tasks.Open, "open"},
+		{f.Tasks.Refused, "refused besides"},
+		{f.Tasks.Unsent, "not sent"},
+	}))
+	fmt.Fprintf(w, "attempts  %s\n", counted(f.Attempts.Started, "started", []count{
+		{f.Attempts.Succeeded, "succeeded"},
+		{f.Attempts.Failed, "failed"},
+		{f.Attempts.Vanished, "vanished with their worker"},
+		{f.Attempts.Repeated, "repeated a task"},
+	}))
+	fmt.Fprintf(w, "reports   %s\n", counted(f.Reports.Accepted, "accepted", []count{
+		{f.Reports.Duplicate, "duplicate"}, {f.Reports.Stale, "stale"},
+	}))
 	fmt.Fprintf(w, "slowest   task %s", short(f.Times.Slowest))
 	if f.Times.Recovered > 0 {
 		fmt.Fprintf(w, "; recovery after a fault %s", short(f.Times.Recovered))
 	}
 	fmt.Fprintln(w)
+	writeTables(w, r)
+	fmt.Fprintf(w, "\ntrace     %016x", r.Hash)
+	if r.Verified && r.Verdict != scenario.VerdictNondeterminism {
+		fmt.Fprint(w, ", the same when run again with other GOMAXPROCS")
+	}
+	fmt.Fprintln(w)
+	if r.ExitCode() == exitPass {
+		return
+	}
+	if last := r.Last[max(0, len(r.Last)-shownEvents):]; len(last) > 0 {
+		fmt.Fprintln(w, "\nThe last events:")
+		fmt.Fprintln(w)
+		writeEvents(w, last)
+	}
+	fmt.Fprintln(w)
+	writeReplay(w, r, name)
+}
+
+func writeReplay(w io.Writer, r *scenario.Result, name string) {
+	fmt.Fprintf(w, "Replay it with\n\n  %s\n", replayCommand(r, name))
+}
+
+func replayCommand(r *scenario.Result, name string) string {
+	command := fmt.Sprintf("fray-sim --scenario %s --seed %d", name, r.Seed)
+	if r.Verified {
+		command += " --verify"
+	}
+	return command
+}
+
+// writeBroken says what does not hold, and proves it.
+func writeBroken(w io.Writer, r *scenario.Result) {
+	if r.Text == "" {
+		return
+	}
+	switch i := slices.IndexFunc(r.Oracles, func(c check.Count) bool { return c.Oracle == r.Broken }); {
+	case i >= 0:
+		fmt.Fprintf(w, "%s: %s But\n%s\n\n", r.Broken, r.Oracles[i].Claim, r.Text)
+	case r.Broken != "":
+		fmt.Fprintf(w, "%s: %s\n\n", r.Broken, r.Text)
+	default:
+		fmt.Fprintf(w, "%s\n\n", r.Text)
+	}
+	i := slices.IndexFunc(r.Violations, func(v check.Violation) bool { return v.Oracle == r.Broken })
+	if i < 0 {
+		return
+	}
+	if events := r.Violations[i].Events; len(events) > 0 {
+		writeEvents(w, events)
+		fmt.Fprintln(w)
+	}
+	if more := len(r.Violations) - 1; more > 0 {
+		fmt.Fprintf(w, "It is not the only one: %d more were found; --format json has them all.\n\n", more)
+	}
+}
+
+// writeTables writes what faults did, what oracles looked at, and what came true when.
+func writeTables(w io.Writer, r *scenario.Result) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(r.Faults) > 0 {
 		fmt.Fprintln(table, "\nFAULT\tDID\tTIMES")
@@ -51,46 +132,83 @@ func writeReport(w io.Writer, r *scenario.Result, name string) {
 			fmt.Fprintf(table, "%s\t%s\t%s\n", fault.ID, fault.Action, times)
 		}
 	}
+	var idle []string
 	fmt.Fprintln(table, "\nORACLE\tCHECKS\tBROKEN\tCLAIM")
 	for _, o := range r.Oracles {
+		if o.Checks == 0 && o.Violations == 0 {
+			idle = append(idle, o.Oracle)
+			continue
+		}
 		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", o.Oracle, o.Checks, o.Violations, o.Claim)
 	}
+	_ = table.Flush() // what it writes to fails, if at all, for the next line too
+	if len(idle) > 0 {
+		fmt.Fprintf(w, "Nothing happened that these judge: %s.\n", strings.Join(idle, ", "))
+	}
 	if len(r.Eventually) > 0 {
-		fmt.Fprintln(table, "\nEVENTUALLY\tTOOK")
+		fmt.Fprintln(table, "\nEVENTUALLY\tTOOK\tOF")
 		for _, m := range r.Eventually {
 			took := short(m.Took)
 			if !m.Met {
 				took = "never"
 			}
-			fmt.Fprintf(table, "%s\t%s\n", m.That, took)
+			fmt.Fprintf(table, "%s\t%s\t%s\n", m.That, took, short(m.Within))
 		}
 	}
-	_ = table.Flush() // what it writes to fails, if at all, for the next line too
-	fmt.Fprintf(w, "\ntrace     %016x", r.Hash)
-	if r.Verified && r.Verdict != scenario.VerdictNondeterminism {
-		fmt.Fprint(w, ", the same when run again with other GOMAXPROCS")
+	_ = table.Flush()
+}
+
+// writeEvents writes events as a table: when each was, since the start of the run and since the one above it; where; and what.
+func writeEvents(w io.Writer, events []check.Event) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "  #\t  SECONDS\tAFTER\tHOST\tEVENT\t")
+	for i := range events {
+		e := &events[i]
+		after := ""
+		if i > 0 {
+			after = "+" + short(e.At-events[i-1].At)
+		}
+		fmt.Fprintf(table, "  %d\t%9.5f\t%s\t%s\t%s\t%s\n", e.Seq, e.At.Seconds(), after, cmp.Or(e.Host, "-"), e.Kind, e.Details())
 	}
-	fmt.Fprintln(w)
-	if r.ExitCode() == exitPass {
-		return
-	}
-	if last := r.Last[max(0, len(r.Last)-shownEvents):]; len(last) > 0 {
-		fmt.Fprintln(w, "\nThe last events:")
-		for i := range last {
-			fmt.Fprintf(w, "  %s\n", strings.TrimSpace(last[i].String()))
+	_ = table.Flush()
+}
+
+// A count is how many there are of something.
+type count struct {
+	n    int
+	what string
+}
+
+// counted is "60 submitted: 58 completed, 2 lost", without what there is none of.
+func counted(n int, what string, parts []count) string {
+	var list []string
+	for _, p := range parts {
+		if p.n > 0 {
+			list = append(list, fmt.Sprintf("%d %s", p.n, p.what))
 		}
 	}
-	fmt.Fprintf(w, "\nReplay it with\n\n  fray-sim --scenario %s --seed %d\n", name, r.Seed)
+	text := fmt.Sprintf("%d %s", n, what)
+	if len(list) > 0 {
+		text += ": " + strings.Join(list, ", ")
+	}
+	return text
 }
 
 // short is a duration to look at.
 func short(d time.Duration) string {
 	switch {
 	case d > time.Minute:
-		return d.Round(time.Second).String()
+		d = d.Round(time.Second)
 	case d > time.Second:
-		return d.Round(10 * time.Millisecond).String()
+		d = d.Round(10 * time.Millisecond)
+	case d > time.Millisecond:
+		d = d.Round(10 * time.Microsecond)
 	default:
-		return d.Round(time.Microsecond).String()
+		d = d.Round(time.Microsecond)
 	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	return text
 }

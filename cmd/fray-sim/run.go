@@ -1,30 +1,41 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/scenario/timeline"
 )
+
+// Formats of what goes to the standard output.
+const (
+	formatText  = "text"
+	formatJSON  = "json"
+	formatJUnit = "junit"
+)
+
+var formats = []string{formatText, formatJSON, formatJUnit}
 
 type runOptions struct {
 	scenario, seed, seeds string
-	verify                bool
-	trace, html           string
+	verify, failFast      bool
+	trace, html, out      string
 	format                string
 }
 
-// range of seeds to run; single says that it is one run that the user looks at.
+// pick returns the seeds to run; single says that it is one run that the user looks at.
 func (o *runOptions) pick(s *scenario.Scenario) (seeds scenario.Seeds, single bool, err error) {
 	switch {
-	case o.format != "text" && o.format != "json":
-		return seeds, false, invalid("--format %q is neither text nor json", o.format)
+	case !slices.Contains(formats, o.format):
+		return seeds, false, invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
 	case o.seed != "" && o.seeds != "":
 		return seeds, false, invalid("--seed and --seeds exclude each other")
 	case o.seeds != "":
@@ -36,6 +47,8 @@ func (o *runOptions) pick(s *scenario.Scenario) (seeds scenario.Seeds, single bo
 			return seeds, false, invalid("--seeds: %w", err)
 		}
 		return seeds, false, nil
+	case o.failFast:
+		return seeds, false, invalid("--fail-fast is for a sweep: pass --seeds")
 	case o.seed != "":
 		seed, err := strconv.ParseUint(o.seed, 10, 64)
 		if err != nil {
@@ -43,8 +56,7 @@ func (o *runOptions) pick(s *scenario.Scenario) (seeds scenario.Seeds, single bo
 		}
 		return scenario.Seeds{First: seed, Last: seed}, true, nil
 	}
-	first := max(s.Run.Seeds.First, 1)
-	return scenario.Seeds{First: first, Last: first}, true, nil
+	return scenario.Seeds{First: s.Run.Seeds.First, Last: s.Run.Seeds.First}, true, nil
 }
 
 func (a *app) runScenario(ctx context.Context, o *runOptions) error {
@@ -56,19 +68,60 @@ func (a *app) runScenario(ctx context.Context, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	if !single {
-		return a.sweep(ctx, o, seeds)
-	}
-	result, err := runOne(ctx, s, seeds.First, o)
+	out, err := openOutput(o.out)
 	if err != nil {
 		return err
 	}
-	if o.format == "json" {
-		if err := json.NewEncoder(a.stdout).Encode(result); err != nil {
+	if !single {
+		return a.sweep(ctx, s, o, seeds, out)
+	}
+	return a.single(ctx, s, o, seeds.First, out)
+}
+
+// single makes one run and writes what came of it.
+func (a *app) single(ctx context.Context, s *scenario.Scenario, o *runOptions, seed uint64, out *output) (err error) {
+	rec := &recording{}
+	var page *os.File
+	for _, file := range []struct {
+		path, what string
+		use        func(*os.File)
+	}{
+		{o.trace, "trace", func(f *os.File) { rec.traces = append(rec.traces, f) }},
+		{o.html, "page", func(f *os.File) { page, rec.page = f, timeline.New(s) }},
+	} {
+		if file.path == "" {
+			continue
+		}
+		f, createErr := os.Create(file.path)
+		if createErr != nil {
+			return invalid("write %s: %w", file.what, createErr)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }() //nolint:gocritic // There are two.
+		file.use(f)
+	}
+	var saved *savedRun
+	if out != nil {
+		if saved, err = saveRun(out.dir, s, rec); err != nil {
 			return err
 		}
-	} else {
-		writeReport(a.stdout, result, o.scenario)
+		defer saved.abandon()
+	}
+	result, err := runOne(ctx, s, seed, o.verify, rec)
+	if err != nil {
+		return err
+	}
+	if page != nil {
+		if err := rec.writePage(page, result, o.scenario); err != nil {
+			return err
+		}
+	}
+	if saved != nil {
+		if err := saved.finish(result, o.scenario); err != nil {
+			return err
+		}
+	}
+	if err := a.print(result, o); err != nil {
+		return err
 	}
 	if code := result.ExitCode(); code != exitPass {
 		return &exitError{code: code}
@@ -76,23 +129,26 @@ func (a *app) runScenario(ctx context.Context, o *runOptions) error {
 	return nil
 }
 
-func runOne(ctx context.Context, s *scenario.Scenario, seed uint64, o *runOptions) (result *scenario.Result, err error) {
+// print writes the result of one run to the standard output.
+func (a *app) print(r *scenario.Result, o *runOptions) error {
+	switch o.format {
+	case formatJSON:
+		return json.NewEncoder(a.stdout).Encode(r)
+	case formatJUnit:
+		suite := newJUnitSuite(r.Scenario, o.scenario)
+		suite.add(r)
+		return suite.write(a.stdout)
+	}
+	writeReport(a.stdout, r, o.scenario)
+	return nil
+}
+
+// runOne runs one seed. What happens goes into the recording, if there is one.
+func runOne(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (result *scenario.Result, err error) {
 	var options scenario.Options
-	if o.trace != "" {
-		file, err := os.Create(o.trace)
-		if err != nil {
-			return nil, invalid("write trace: %w", err)
-		}
-		buffered := bufio.NewWriter(file)
-		options.Trace = buffered
-		defer func() { err = errors.Join(err, buffered.Flush(), file.Close()) }()
-	}
-	drawn, err := draw(o, s, seed, &options)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, drawn.finish(result)) }()
-	if o.verify {
+	flush := rec.listen(&options)
+	defer func() { err = errors.Join(err, flush()) }()
+	if verify {
 		result, err = scenario.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
 	} else {
 		// Hardly ever is more than one goroutine of a simulation at work; to hand it from core to core costs half as much again.

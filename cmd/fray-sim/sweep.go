@@ -1,174 +1,179 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os/exec"
-	"runtime"
-	"slices"
-	"sync"
-	"time"
+	"io"
+	"iter"
+	"path/filepath"
 
-	"github.com/frayrpc/fray/sim"
+	"github.com/google/renameio/v2"
+
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// chunkSeeds is how many seeds a process of a sweep runs: bubbles of one process do not run in parallel, and what they leave
-// behind does not pile up.
-const chunkSeeds = 20
+// A sweep is many seeds of one scenario, and where their results go.
+type sweep struct {
+	*app
 
-// sweep runs many seeds, shared out over processes. It stops at nothing, and reports the first failing seed.
-func (a *app) sweep(ctx context.Context, o *runOptions, seeds scenario.Seeds) error {
-	if seeds.Count() <= chunkSeeds {
-		return a.sweepHere(ctx, o, seeds)
+	scenario *scenario.Scenario
+	options  *runOptions
+	out      *output // nil: nowhere
+
+	totals *totals
+	suite  *junitSuite           // nil: nobody wants one
+	lines  *renameio.PendingFile // of out
+}
+
+// sweep runs many seeds, shared out over processes if they are more than a few, and reports what broke and the first seed that
+// fails. On a terminal it shows how far it is. When ctx ends it, it tells what it has by then.
+func (a *app) sweep(ctx context.Context, s *scenario.Scenario, o *runOptions, seeds scenario.Seeds, out *output) error {
+	w := &sweep{app: a, scenario: s, options: o, out: out, totals: newTotals(o.scenario, seeds)}
+	if o.format == formatJUnit || out != nil {
+		w.suite = newJUnitSuite(s.Metadata.Name, o.scenario)
 	}
-	executable, err := a.executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
+	if out != nil {
+		lines, err := pending(filepath.Join(out.dir, fileResults))
+		if err != nil {
+			return invalid("--out: %w", err)
+		}
+		defer lines.Cleanup() //nolint:errcheck // It has its name by then, or an error is told.
+		w.lines = lines
 	}
-	chunks := make(chan scenario.Seeds)
-	totals := newTotals(seeds)
-	var workers sync.WaitGroup
-	for range runtime.NumCPU() {
-		workers.Go(func() {
-			for chunk := range chunks {
-				totals.add(runChunk(ctx, executable, o, chunk))
-			}
-		})
+	if err := w.run(ctx, seeds); err != nil {
+		return err
 	}
-	for first := seeds.First; ctx.Err() == nil; first += chunkSeeds {
-		last := min(seeds.Last, first+chunkSeeds-1)
-		chunks <- scenario.Seeds{First: first, Last: last}
-		if last == seeds.Last {
+	return w.conclude(ctx)
+}
+
+func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
+	results := w.here(ctx, seeds)
+	if seeds.Count() > chunkSeeds {
+		executable, err := w.executable()
+		if err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		results = (&crew{executable, w.options.scenario, seeds}).results(ctx)
+	}
+	var bar *progress
+	if w.options.format == formatText {
+		bar = newProgress(w.stderr, seeds.Count())
+	}
+	defer bar.finish()
+	for result := range results {
+		failed := result.ExitCode() != exitPass
+		bar.add(failed)
+		if err := w.take(result); err != nil {
+			return err
+		}
+		if failed && w.options.failFast {
 			break
 		}
 	}
-	close(chunks)
-	workers.Wait()
-	return totals.conclude(ctx, a, o)
+	return nil
 }
 
-// summary is what a sweep wants to know of a result. The rest of a failed one comes with a replay.
-type summary struct {
-	Seed    uint64        `json:"seed"`
-	Verdict string        `json:"verdict"`
-	Virtual time.Duration `json:"virtual_ns"`
-	Stats   sim.Stats     `json:"stats"`
-}
-
-// runChunk runs seeds in a process of their own, which writes a line for each result.
-func runChunk(ctx context.Context, executable string, o *runOptions, seeds scenario.Seeds) ([]summary, error) {
-	cmd := exec.CommandContext(ctx, executable, "--scenario", o.scenario, "--seeds", seeds.String(), "--format", "json")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || stderr.Len() > 0) {
-		return nil, fmt.Errorf("seeds %s: %w: %s", seeds, err, bytes.TrimSpace(stderr.Bytes()))
-	}
-	var results []summary
-	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
-		var result summary
-		if err := decoder.Decode(&result); err != nil {
-			return nil, fmt.Errorf("seeds %s: read result: %w", seeds, err)
-		}
-		results = append(results, result)
-	}
-	if got := uint64(len(results)); got != seeds.Count() {
-		return nil, fmt.Errorf("seeds %s: %d results", seeds, got)
-	}
-	return results, nil
-}
-
-// sweepHere runs a few seeds in this process.
-func (a *app) sweepHere(ctx context.Context, o *runOptions, seeds scenario.Seeds) error {
-	s, err := load(o.scenario)
-	if err != nil {
-		return err
-	}
-	totals := newTotals(seeds)
-	for seed := seeds.First; ; seed++ {
-		result, err := runOne(ctx, s, seed, o)
-		if err != nil {
-			return err
-		}
-		totals.add([]summary{{result.Seed, result.Verdict, result.Virtual, result.Stats}}, nil)
-		if o.format == "json" {
-			if err := json.NewEncoder(a.stdout).Encode(result); err != nil {
-				return err
+// here runs a few seeds in this process.
+func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*scenario.Result] {
+	return func(yield func(*scenario.Result) bool) {
+		for seed := seeds.First; ; seed++ {
+			result, err := runOne(ctx, w.scenario, seed, w.scenario.Run.Verifies(seed), nil)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				result = brokenDown(w.scenario.Metadata.Name, seed, err)
+			}
+			if !yield(result) || seed == seeds.Last {
+				return
 			}
 		}
-		if seed == seeds.Last {
-			return totals.conclude(ctx, a, o)
-		}
 	}
 }
 
-// totals gathers what the seeds of a sweep came to.
-type totals struct {
-	seeds scenario.Seeds
-	began time.Time
-
-	mu      sync.Mutex
-	ran     uint64
-	virtual time.Duration
-	steps   int
-	failed  []uint64
-	err     error
-}
-
-func newTotals(seeds scenario.Seeds) *totals { return &totals{seeds: seeds, began: time.Now()} }
-
-func (t *totals) add(results []summary, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.err = errors.Join(t.err, err)
-	for _, r := range results {
-		t.ran++
-		t.virtual += r.Virtual
-		t.steps += r.Stats.Steps
-		if r.Verdict != scenario.VerdictPass {
-			t.failed = append(t.failed, r.Seed)
+// take takes in a result, the next in the order of the seeds.
+func (w *sweep) take(r *scenario.Result) error {
+	w.totals.add(r)
+	if w.suite != nil {
+		w.suite.add(r)
+	}
+	if w.lines != nil {
+		if err := json.NewEncoder(w.lines).Encode(r); err != nil {
+			return fmt.Errorf("write %s: %w", fileResults, err)
 		}
 	}
+	if w.options.format == formatJSON {
+		return json.NewEncoder(w.stdout).Encode(r)
+	}
+	return nil
 }
 
-func (t *totals) conclude(ctx context.Context, a *app, o *runOptions) error {
+// conclude writes what the seeds came to, and returns it as an exit code.
+func (w *sweep) conclude(ctx context.Context) error {
+	summarize := func(to io.Writer) error {
+		w.totals.write(to, ctx.Err() != nil)
+		return nil
+	}
+	if w.out != nil {
+		// When ctx is done nobody waits for seeds that are not saved yet.
+		if err := w.save(ctx, summarize); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	switch w.options.format {
+	case formatText:
+		_ = summarize(w.stdout)
+		if w.out != nil {
+			fmt.Fprintf(w.stdout, "\nThe results are in %s.\n", w.out.dir)
+		}
+	case formatJUnit:
+		if err := w.suite.write(w.stdout); err != nil {
+			return err
+		}
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if t.err != nil {
-		return t.err
+	if first := w.totals.failures; len(first) > 0 {
+		return &exitError{code: first[0].ExitCode()}
 	}
-	if o.format == "text" {
-		wall := time.Since(t.began)
-		verdict := "PASS"
-		if len(t.failed) > 0 {
-			verdict = "FAIL"
+	return nil
+}
+
+// save writes the files of --out.
+func (w *sweep) save(ctx context.Context, summarize func(io.Writer) error) error {
+	if err := w.lines.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(w.out.dir, fileJUnit), w.suite.write); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(w.out.dir, fileSummary), summarize); err != nil {
+		return err
+	}
+	for _, failed := range w.totals.failures {
+		err := w.out.saveSeed(w.scenario, failed.Seed, func(saved *savedRun) error { return w.replay(ctx, failed, saved) })
+		if err != nil {
+			return fmt.Errorf("save seed %d: %w", failed.Seed, err)
 		}
-		fmt.Fprintf(a.stdout, "%s  %s, seeds %s: %d of %d pass\n", verdict, o.scenario, t.seeds, t.ran-uint64(len(t.failed)), t.ran)
-		fmt.Fprintf(a.stdout, "      %s of virtual time in %s, %.1f seeds/s, %.0f messages/s\n", t.virtual.Round(time.Second),
-			wall.Round(time.Millisecond), float64(t.ran)/wall.Seconds(), float64(t.steps)/wall.Seconds())
 	}
-	if len(t.failed) == 0 {
-		return nil
-	}
-	// A seed replays, so the least that failed tells everything again.
-	s, err := load(o.scenario)
+	return nil
+}
+
+// replay runs a failing seed again for its trace, and saves it.
+func (w *sweep) replay(ctx context.Context, failed *scenario.Result, saved *savedRun) error {
+	result, err := runOne(ctx, w.scenario, failed.Seed, failed.Verified, saved.recording)
 	if err != nil {
-		return err
+		if ctx.Err() != nil {
+			return err
+		}
+		result = brokenDown(failed.Scenario, failed.Seed, err)
 	}
-	result, err := runOne(ctx, s, slices.Min(t.failed), o)
-	if err != nil {
-		return err
+	if result.Hash != failed.Hash && failed.Verdict != scenario.VerdictHarness && result.Verdict != scenario.VerdictHarness {
+		result.Verdict, result.Broken = scenario.VerdictNondeterminism, "determinism"
+		result.Text = fmt.Sprintf("the replay has the hash %016x, and the run in the sweep, which broke %s, had %016x",
+			result.Hash, failed.Broken, failed.Hash)
 	}
-	if o.format == "text" {
-		fmt.Fprintln(a.stdout)
-		writeReport(a.stdout, result, o.scenario)
-	}
-	return &exitError{code: result.ExitCode()}
+	return saved.finish(result, w.options.scenario)
 }

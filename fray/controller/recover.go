@@ -51,11 +51,15 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 func (c *Controller) nextIncarnation() error {
 	var record storev1.ControllerRecord
 	value, err := c.cfg.Store.Get(controllerKey)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		record.Incarnation = firstIncarnation()
+	case err != nil:
 		return fmt.Errorf("read controller record: %w", err)
-	}
-	if err := proto.Unmarshal(value, &record); err != nil {
-		return fmt.Errorf("%w: controller record cannot be decoded: %w", store.ErrCorrupt, err)
+	default:
+		if err := proto.Unmarshal(value, &record); err != nil {
+			return fmt.Errorf("%w: controller record cannot be decoded: %w", store.ErrCorrupt, err)
+		}
 	}
 	if record.GetIncarnation() >= maxIncarnation {
 		return fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, record.GetIncarnation(), maxIncarnation)
@@ -70,6 +74,12 @@ func (c *Controller) nextIncarnation() error {
 	}
 	c.cfg.Core.Incarnation = record.GetIncarnation()
 	return nil
+}
+
+// firstIncarnation is where an empty store begins to count: anywhere in the lower half, by the clock. Workers and clients may still
+// hold tokens of a controller whose store was lost, and these must be nobody's.
+func firstIncarnation() uint64 {
+	return uint64(time.Now().UnixMilli()) % (maxIncarnation / 2) //nolint:gosec // After 1970.
 }
 
 func (c *Controller) storedJobs() ([]core.RestoredJob, error) {

@@ -82,7 +82,7 @@ type Config struct {
 	// Rand is the source of ids and of jitter, which nothing else may use from then on. Nil: one that is seeded by chance.
 	Rand *rand.Rand
 	// Linger is how long a loop that has something to send waits before it writes the call, so that things which happen at
-	// the same instant go together whatever order goroutines run in. A simulator in virtual time needs a
+	// the same instant go together whatever order goroutines run in; some loops wait a few times as long. A simulator in virtual time needs a
 	// little of it, to repeat itself; nobody else any.
 	Linger time.Duration
 }

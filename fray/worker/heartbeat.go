@@ -29,7 +29,7 @@ func (w *Worker) beat(ctx context.Context, s *session) {
 		}
 		var sent core.Time
 		err := w.call(call, "Heartbeat", w.rands.heartbeat, policy, func(ctx context.Context) (err error) {
-			w.linger(ctx)
+			w.linger(ctx, lingerHeartbeat)
 			seq++
 			sent = w.now()
 			req := w.heartbeat()

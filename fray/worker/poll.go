@@ -47,7 +47,7 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 			res  *frayv1.LeaseTasksResponse
 		)
 		err := w.call(ctx, "LeaseTasks", w.rands.lease, policy, func(ctx context.Context) (err error) {
-			w.linger(ctx)
+			w.linger(ctx, lingerPoll)
 			var ok bool
 			if poll, ok = w.nextPoll(); !ok {
 				return errNoPoll

@@ -50,7 +50,7 @@ func (w *Worker) sendReports(ctx context.Context) {
 			return
 		}
 		for ctx.Err() == nil {
-			w.linger(ctx)
+			w.linger(ctx, lingerReport)
 			batch := w.takeReports()
 			if len(batch) == 0 {
 				break

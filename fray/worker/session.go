@@ -88,7 +88,7 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 	for ctx.Err() == nil {
 		var res *frayv1.RegisterWorkerResponse
 		err := w.call(ctx, "RegisterWorker", w.rands.register, dial.Policy{}, func(ctx context.Context) (err error) {
-			w.linger(ctx)
+			w.linger(ctx, lingerPoll)
 			req := w.cfg.registration()
 			req.RegistrationId = id
 			req.Held, req.Fresh = w.heldForRegistration(), first

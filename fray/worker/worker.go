@@ -126,10 +126,18 @@ func (w *Worker) now() core.Time {
 	return core.Time(w.epoch.UnixNano()).Add(time.Since(w.epoch))
 }
 
+// How many times Config.Linger the loops linger. What one of them does may be news to another, so two that something wakes at the
+// same instant must not go on at the same instant: powers of two have no sums in common.
+const (
+	lingerPoll      = 1
+	lingerHeartbeat = 2
+	lingerReport    = 4
+)
+
 // linger lets what happens at this instant happen.
-func (w *Worker) linger(ctx context.Context) {
+func (w *Worker) linger(ctx context.Context, times time.Duration) {
 	if w.cfg.Linger > 0 {
-		sleep(ctx, w.cfg.Linger)
+		sleep(ctx, times*w.cfg.Linger)
 	}
 }
 

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,12 @@ func (k Kind) String() string { return named(kindNames[:], k) }
 // MarshalText implements encoding.TextMarshaler.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (k *Kind) UnmarshalText(text []byte) (err error) {
+	*k, err = byName[Kind](kindNames[:], "kind of event", text)
+	return err
+}
+
 func (k Kind) isReply() bool {
 	switch k {
 	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo:
@@ -116,6 +123,12 @@ func (v Verdict) String() string { return named(verdictNames[:], v) }
 // MarshalText implements encoding.TextMarshaler.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (v *Verdict) UnmarshalText(text []byte) (err error) {
+	*v, err = byName[Verdict](verdictNames[:], "verdict", text)
+	return err
+}
+
 func (v Verdict) acknowledges() bool { return v == Created || v == Existing || v == Acknowledged }
 
 func named[T ~uint8](names []string, v T) string {
@@ -123,6 +136,14 @@ func named[T ~uint8](names []string, v T) string {
 		return names[v]
 	}
 	return "unknown"
+}
+
+func byName[T ~uint8](names []string, what string, text []byte) (T, error) {
+	i := slices.Index(names, string(text))
+	if i < 0 {
+		return 0, fmt.Errorf("there is no %s %q", what, text)
+	}
+	return T(i), nil //nolint:gosec // There are few.
 }
 
 // Event is one observation of a client or a worker, or a mark of whoever runs them. Which fields are set follows from Kind.
@@ -169,38 +190,57 @@ type Event struct {
 func (e *Event) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "#%d %v %v", e.Seq, e.At, e.Kind)
-	for _, f := range []struct{ name, value string }{
-		{"host", e.Host}, {"worker", e.Worker}, {"task", e.Task}, {"job", e.Job}, {"function", e.Function},
-	} {
-		if f.value != "" {
-			fmt.Fprintf(&b, " %s=%s", f.name, f.value)
-		}
+	if e.Host != "" {
+		b.WriteString(" host=" + e.Host)
 	}
-	if e.Attempt != 0 {
-		fmt.Fprintf(&b, " attempt=%d", e.Attempt)
-	}
-	if e.Token != 0 {
-		fmt.Fprintf(&b, " token=%x", e.Token)
-	}
-	if e.Outcome != 0 {
-		fmt.Fprintf(&b, " outcome=%s", outcomeName(e.Outcome))
-	}
-	if e.Verdict != 0 {
-		fmt.Fprintf(&b, " verdict=%v", e.Verdict)
-	}
-	if e.Code != 0 {
-		fmt.Fprintf(&b, " code=%v", e.Code)
-	}
-	if e.View != nil {
-		fmt.Fprintf(&b, " %v", e.View)
-	}
-	if e.Kind.isReply() && e.InvokedAt != e.At {
-		fmt.Fprintf(&b, " asked=%v", e.InvokedAt)
-	}
-	if e.Detail != "" {
-		fmt.Fprintf(&b, " (%s)", e.Detail)
+	if details := e.Details(); details != "" {
+		b.WriteString(" " + details)
 	}
 	return b.String()
+}
+
+// Details tells what String does besides number, time, kind and host. A worker on the host of its own name and the job that
+// a task's id starts with go without saying.
+func (e *Event) Details() string {
+	var fields []string
+	add := func(format string, args ...any) { fields = append(fields, fmt.Sprintf(format, args...)) }
+	if e.Task != "" {
+		add("task=%s", e.Task)
+	}
+	if e.Worker != "" && e.Worker != e.Host {
+		add("worker=%s", e.Worker)
+	}
+	if e.Job != "" && !strings.HasPrefix(e.Task, e.Job+".") {
+		add("job=%s", e.Job)
+	}
+	if e.Function != "" {
+		add("function=%s", e.Function)
+	}
+	if e.Attempt != 0 {
+		add("attempt=%d", e.Attempt)
+	}
+	if e.Token != 0 {
+		add("token=%x", e.Token)
+	}
+	if e.Outcome != 0 {
+		add("outcome=%s", outcomeName(e.Outcome))
+	}
+	if e.Verdict != 0 {
+		add("verdict=%v", e.Verdict)
+	}
+	if e.Code != 0 {
+		add("code=%v", e.Code)
+	}
+	if e.View != nil {
+		add("%v", e.View)
+	}
+	if e.Kind.isReply() && e.InvokedAt != e.At {
+		add("asked=%v", e.InvokedAt)
+	}
+	if e.Detail != "" {
+		add("(%s)", e.Detail)
+	}
+	return strings.Join(fields, " ")
 }
 
 // follows says whether e's call was made when the event with this Seq had happened.

@@ -44,7 +44,7 @@ const settleAfter = 5 * time.Minute
 
 func newLinearizable(cfg *Config) *Linearizable {
 	return &Linearizable{
-		cfg: cfg, model: model{cfg.AllowLossAfterRestart}, tasks: make(map[string]*linearTask), jobs: make(map[string][]*op),
+		cfg: cfg, model: model{cfg.AllowLossAfterRestart, cfg.Redelivery}, tasks: make(map[string]*linearTask), jobs: make(map[string][]*op),
 	}
 }
 

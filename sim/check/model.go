@@ -77,15 +77,16 @@ const (
 	asked
 )
 
-// model says which operations a task allows. With lossy, a crash of the controller loses it.
-type model struct{ lossy bool }
+// model says which operations a task allows. With lossy, a crash of the controller loses it. With redelivery, the effect that an
+// answer says to have been there before may be that of the same call, delivered a first time.
+type model struct{ lossy, redelivery bool }
 
 // step applies an operation. It reports false where the task does not allow it.
 func (m model) step(s taskState, o *op) (taskState, bool) {
 	past := incarnation(o.token>>incarnationShift) <= s.over && s.over != 0
 	switch o.kind {
 	case opSubmit:
-		return s.submit(o)
+		return s.submit(o, m.redelivery)
 	case opGrant:
 		if past {
 			return s, false
@@ -97,7 +98,7 @@ func (m model) step(s taskState, o *op) (taskState, bool) {
 		}
 		return s.report(o)
 	case opCancel:
-		return s.cancelled(o)
+		return s.cancelled(o, m.redelivery)
 	case opRead:
 		return s.read(o)
 	default:
@@ -108,7 +109,7 @@ func (m model) step(s taskState, o *op) (taskState, bool) {
 	}
 }
 
-func (s taskState) submit(o *op) (taskState, bool) {
+func (s taskState) submit(o *op, redelivery bool) (taskState, bool) {
 	there := s.phase != absent
 	if !there {
 		s.phase = open
@@ -117,7 +118,7 @@ func (s taskState) submit(o *op) (taskState, bool) {
 	case Created:
 		return s, !there
 	case Existing:
-		return s, there
+		return s, there || redelivery
 	default:
 		return s, true
 	}
@@ -181,7 +182,7 @@ func (s taskState) accept(o *op) (taskState, bool) {
 	return s, true
 }
 
-func (s taskState) cancelled(o *op) (taskState, bool) {
+func (s taskState) cancelled(o *op, redelivery bool) (taskState, bool) {
 	switch o.verdict {
 	case Cancelled:
 		if s.phase != open {
@@ -196,6 +197,9 @@ func (s taskState) cancelled(o *op) (taskState, bool) {
 	case AlreadyTerminal:
 		if s.phase == absent {
 			return s, false
+		}
+		if s.phase == open && s.cancel == notAsked && redelivery {
+			s.cancel = maybeAsked
 		}
 		s.phase = done
 	case NotFound:

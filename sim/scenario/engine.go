@@ -208,6 +208,7 @@ func (e *engine) promises() check.Config {
 	c := check.Config{
 		AllowLossAfterRestart: e.Topology.Controller.Store == storeMemory || e.losesDisk(),
 		Retention:             time.Duration(e.Topology.Controller.Retention),
+		FairnessBound:         e.Expect.Always.Fairness,
 		Extra:                 e.options.Oracles,
 	}
 	for _, v := range e.eventually {

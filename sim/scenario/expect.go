@@ -30,6 +30,7 @@ type Outcome struct {
 type Always struct {
 	Invariants []string `yaml:"invariants" doc:"Their names. Default: all." example:"[one-effect]"`
 	Except     []string `yaml:"except" doc:"Those that need not hold here. Say why in a comment."`
+	Fairness   int      `yaml:"fairness" min:"1" max:"1000000" example:"8" doc:"What the invariant fairness holds the system to: while a job has tasks waiting for their first start, no more than this many tasks of other jobs are started, for each job that waits, before one of its own. Of tasks with the same requirements and priority; each client is a job. Leave room for what workers fetch ahead. Without it fairness is not checked."`
 }
 
 // Eventually is what becomes true.

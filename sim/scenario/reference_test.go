@@ -41,7 +41,7 @@ func TestReference(t *testing.T) {
 
 func referenceTables(t *testing.T) map[string]string {
 	t.Helper()
-	tables := map[string]string{"library": libraryTable(t)}
+	tables := map[string]string{"library": libraryTable(t), "coverage": coverageTable(t)}
 	var section func(reflect.Type)
 	section = func(typ reflect.Type) {
 		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {

@@ -10,14 +10,15 @@ import (
 	"github.com/frayrpc/fray/sim/check"
 )
 
-// A Result is what came of one run.
+// A Result is what came of one run. Its JSON reads back as the same result.
 type Result struct {
 	Scenario string `json:"scenario"`
 	Summary  string `json:"summary"`
 	Seed     uint64 `json:"seed"`
 	// Verdict is one of the Verdict constants: pass if the run ended as the scenario expects.
 	Verdict string `json:"verdict"`
-	// Broken names the invariant or expectation that does not hold, and Text says how; empty if all do.
+	// Broken names the invariant or expectation that does not hold, and Text says how; empty if all do. The proof, if it is an
+	// invariant, is with Violations.
 	Broken string `json:"broken,omitempty"`
 	Text   string `json:"text,omitempty"`
 	// Expected is set when the run broke what the scenario expects it to break.
@@ -53,8 +54,9 @@ type FaultCount struct {
 type Met struct {
 	That string `json:"that"`
 	Met  bool   `json:"met"`
-	// Took counts from the heal or the last submission.
-	Took time.Duration `json:"took_ns"`
+	// Within and Took count from the heal or the last submission.
+	Within time.Duration `json:"within_ns"`
+	Took   time.Duration `json:"took_ns"`
 }
 
 // ExitCode returns that of fray-sim: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario,
@@ -103,7 +105,7 @@ func (e *engine) judge(bubbleErr error) *Result {
 	}
 	r.Facts = e.facts
 	for _, v := range e.eventually {
-		r.Eventually = append(r.Eventually, Met{v.That, v.met, v.took})
+		r.Eventually = append(r.Eventually, Met{v.That, v.met, v.within, v.took})
 	}
 	e.countFaults(r)
 	r.Verdict, r.Broken, r.Text = e.verdict(r, bubbleErr, leak)
@@ -120,12 +122,12 @@ func (e *engine) verdict(r *Result, bubbleErr error, leak *sim.LeakError) (verdi
 	if i := slices.IndexFunc(r.Violations, func(v check.Violation) bool { return !v.Undecided }); i >= 0 {
 		v := r.Violations[i]
 		if v.Oracle == brokenLiveness {
-			return VerdictLiveness, v.Oracle, v.String()
+			return VerdictLiveness, v.Oracle, told(v)
 		}
-		return VerdictInvariant, v.Oracle, v.String()
+		return VerdictInvariant, v.Oracle, told(v)
 	}
 	if len(r.Violations) > 0 {
-		return VerdictHarness, r.Violations[0].Oracle, "undecided: " + r.Violations[0].String()
+		return VerdictHarness, r.Violations[0].Oracle, "undecided: " + told(r.Violations[0])
 	}
 	switch {
 	case errors.As(e.runErr, &panicked):
@@ -150,6 +152,14 @@ func (e *engine) verdict(r *Result, bubbleErr error, leak *sim.LeakError) (verdi
 		return VerdictHarness, "", e.closeErr.Error()
 	}
 	return e.unmet(r)
+}
+
+// told is a violation in words, without the oracle's name, which a result has apart, and without the proof.
+func told(v check.Violation) string {
+	if v.Task == "" {
+		return v.Text
+	}
+	return "task " + v.Task + ": " + v.Text
 }
 
 // unmet returns what is expected of the whole run and not true of it.

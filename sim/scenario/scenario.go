@@ -56,7 +56,7 @@ const (
 // RunConfig says how often and how long a scenario runs.
 type RunConfig struct {
 	Backends       []string    `yaml:"backends" enum:"sim,process" default:"[sim]" doc:"What it can run on: in virtual time (sim), or as real processes (process)."`
-	Seeds          Seeds       `yaml:"seeds" default:"1" doc:"The seeds to run when the command line names none." example:"1..20"`
+	Seeds          Seeds       `yaml:"seeds" default:"1" doc:"The seeds that it is known to pass. Without a seed on the command line the first one is run." example:"1..20"`
 	MaxVirtualTime Duration    `yaml:"maxVirtualTime" default:"10m" doc:"How much virtual time a run may take. A run that needs more has lost its liveness."`
 	MaxSteps       int         `yaml:"maxSteps" default:"10000000" min:"1" doc:"How many messages a run may deliver."`
 	Verify         Probability `yaml:"verify" default:"0" doc:"The share of seeds that a sweep runs twice, to compare their traces." example:"5%"`

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -50,6 +51,16 @@ func (s Seeds) String() string {
 		return strconv.FormatUint(s.First, 10)
 	}
 	return fmt.Sprintf("%d..%d", s.First, s.Last)
+}
+
+// verifyPeriod is after how many seeds the pattern of those that are run twice repeats.
+const verifyPeriod = 1_000_000
+
+// Verifies says whether a sweep runs a seed twice: the share of seeds that Verify asks for, evenly spread, the first of 1, 2, 3...
+// among them. It depends on nothing but the seed, so that a sweep in parts verifies the same ones.
+func (c *RunConfig) Verifies(seed uint64) bool {
+	n := float64((seed+verifyPeriod-1)%verifyPeriod) + 1
+	return math.Ceil(n*float64(c.Verify)) > math.Ceil((n-1)*float64(c.Verify))
 }
 
 func (Seeds) schema() map[string]any {

@@ -215,6 +215,7 @@ func (v *validator) checkExpect() {
 			v.report(complain("invariant %s is not among those of always.invariants", name).suggest("remove it"), &e.Always.Except[i])
 		}
 	}
+	v.checkFairness()
 	if e.Outcome.Invariant != "" {
 		if e.Outcome.Verdict != VerdictInvariant {
 			v.report(complain("an invariant cannot break in a run that ends with %s", e.Outcome.Verdict).suggest("write verdict: %s", VerdictInvariant), &e.Outcome.Invariant)
@@ -231,6 +232,30 @@ func (v *validator) checkExpect() {
 		if checked := v.compile(text); checked != nil {
 			v.checkKeys(text, checked.NativeRep())
 		}
+	}
+}
+
+// fairnessInvariant is the name of the invariant that needs a bound.
+const fairnessInvariant = "fairness"
+
+// checkFairness reports a bound on what is not checked, and a check without a bound.
+func (v *validator) checkFairness() {
+	a := &v.Expect.Always
+	if a.Fairness == 0 {
+		if i := slices.Index(a.Invariants, fairnessInvariant); i >= 0 {
+			v.report(complain("fairness is not checked without a bound").suggest("add fairness: 8, or remove it"), &a.Invariants[i])
+		}
+		return
+	}
+	jobs := 0
+	for _, g := range v.Workload.Clients {
+		jobs += g.Count
+	}
+	switch {
+	case jobs < 2:
+		v.report(complain("there is one job only, and nobody to share with").suggest("add a client, or remove fairness"), &a.Fairness)
+	case slices.Contains(a.Except, fairnessInvariant), len(a.Invariants) > 0 && !slices.Contains(a.Invariants, fairnessInvariant):
+		v.report(complain("fairness has a bound, and is not among the invariants that hold").suggest("remove the bound, or add the invariant"), &a.Fairness)
 	}
 }
 

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// maxReported is how many failing seeds of a sweep have their report in the XML; the others have the command that replays them.
+const maxReported = 100
+
+// A junitSuite is one scenario's runs as the XML that CI systems read: a test case for each seed. There is no one schema of it; what
+// is written here is what Jenkins, GitLab and the actions for GitHub have in common.
+type junitSuite struct {
+	XMLName  xml.Name    `xml:"testsuite"`
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Errors   int         `xml:"errors,attr"`
+	Time     string      `xml:"time,attr"`
+	Cases    []junitCase `xml:"testcase"`
+
+	scenario string // as the user named it
+	wall     time.Duration
+}
+
+type junitCase struct {
+	Name       string          `xml:"name,attr"`
+	Class      string          `xml:"classname,attr"`
+	Time       string          `xml:"time,attr"`
+	Properties []junitProperty `xml:"properties>property"`
+	Failure    *junitProblem   `xml:"failure,omitempty"`
+	Error      *junitProblem   `xml:"error,omitempty"`
+}
+
+type junitProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+type junitProblem struct {
+	Type    string `xml:"type,attr"`
+	Message string `xml:"message,attr"`
+	Report  string `xml:",cdata"`
+}
+
+// seconds is a duration as JUnit has it.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) }
+
+// newJUnitSuite returns an empty suite for a scenario, and for what the user calls it.
+func newJUnitSuite(name, called string) *junitSuite { return &junitSuite{Name: name, scenario: called} }
+
+// add adds a run. Its time is that of the wall clock.
+func (s *junitSuite) add(r *scenario.Result) {
+	c := junitCase{
+		Name: fmt.Sprintf("seed %d", r.Seed), Class: s.Name, Time: seconds(r.Wall),
+		Properties: []junitProperty{{"hash", fmt.Sprintf("%016x", r.Hash)}, {"virtual-time", r.Virtual.String()}},
+	}
+	s.Tests++
+	s.wall += r.Wall
+	s.Time = seconds(s.wall)
+	switch r.Verdict {
+	case scenario.VerdictPass:
+	case scenario.VerdictHarness:
+		s.Errors++
+		c.Error = s.problem(r)
+	default:
+		s.Failures++
+		c.Failure = s.problem(r)
+	}
+	s.Cases = append(s.Cases, c)
+}
+
+func (s *junitSuite) problem(r *scenario.Result) *junitProblem {
+	message, _, _ := strings.Cut(r.Text, "\n")
+	p := &junitProblem{Type: r.Broken, Message: message}
+	if p.Type == "" {
+		p.Type = r.Verdict
+	}
+	var report strings.Builder
+	if s.Failures+s.Errors <= maxReported {
+		writeReport(&report, r, s.scenario)
+	} else {
+		writeReplay(&report, r, s.scenario)
+	}
+	p.Report = strings.Map(printable, report.String())
+	return p
+}
+
+// printable replaces what XML cannot have; the encoder looks after the rest, but not in CDATA.
+func printable(r rune) rune {
+	if r < ' ' && r != '\n' && r != '\t' || r == '\ufffe' || r == '\uffff' {
+		return utf8.RuneError
+	}
+	return r
+}
+
+// write writes the suite as a document.
+func (s *junitSuite) write(w io.Writer) error {
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	encoder := xml.NewEncoder(w)
+	encoder.Indent("", "  ")
+	suites := struct {
+		XMLName  xml.Name      `xml:"testsuites"`
+		Name     string        `xml:"name,attr"`
+		Tests    int           `xml:"tests,attr"`
+		Failures int           `xml:"failures,attr"`
+		Errors   int           `xml:"errors,attr"`
+		Time     string        `xml:"time,attr"`
+		Suites   []*junitSuite `xml:"testsuite"`
+	}{Name: "fray-sim", Tests: s.Tests, Failures: s.Failures, Errors: s.Errors, Time: s.Time, Suites: []*junitSuite{s}}
+	if err := encoder.Encode(suites); err != nil {
+		return fmt.Errorf("write JUnit XML: %w", err)
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}

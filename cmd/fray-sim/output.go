@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/scenario/timeline"
+)
+
+// Files of --out. Those of a run are in the directory itself, or for a failing seed of a sweep in one of its own.
+const (
+	fileReport  = "report.txt"
+	fileResult  = "result.json"
+	fileTrace   = "trace.jsonl"
+	filePage    = "page.html"
+	fileSummary = "summary.txt"
+	fileResults = "results.jsonl"
+	fileJUnit   = "junit.xml"
+
+	// seedPrefix is what the directory of a seed starts with; temporary ones have a dot before it.
+	seedPrefix = "seed-"
+	// outputMark tells that a directory is one of fray-sim, which may replace what it has in it.
+	outputMark = ".fray-sim"
+	markText   = "fray-sim --out made this directory, and replaces its own files in it.\n"
+)
+
+var outputFiles = []string{fileReport, fileResult, fileTrace, filePage, fileSummary, fileResults, fileJUnit}
+
+// maxSavedSeeds is how many failing seeds of a sweep have a directory of their own: the first ones.
+const maxSavedSeeds = 10
+
+// An output is the directory of --out. A file is in it in full or not at all.
+type output struct{ dir string }
+
+// openOutput makes the directory, or takes one that is empty or fray-sim's own, out of which it takes what an earlier run left.
+// It returns nil for no directory.
+func openOutput(dir string) (*output, error) {
+	if dir == "" {
+		return nil, nil //nolint:nilnil // Nobody asked for one.
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // For others to read.
+		return nil, invalid("--out: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, invalid("--out: %w", err)
+	}
+	marked := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == outputMark })
+	if len(entries) > 0 && !marked {
+		return nil, invalid("--out %s has files in it, and fray-sim did not make it: empty it, or name another directory", dir)
+	}
+	for _, e := range entries {
+		if !ownFile(e.Name()) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return nil, invalid("--out: remove what an earlier run left: %w", err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, outputMark), []byte(markText), 0o644); err != nil { //nolint:gosec // For others to read.
+		return nil, invalid("--out: %w", err)
+	}
+	return &output{dir}, nil
+}
+
+// ownFile says whether a name is that of a file or directory that --out writes, or of one that was never finished.
+func ownFile(name string) bool {
+	bare, unfinished := strings.CutPrefix(name, ".")
+	if seed, ok := strings.CutPrefix(bare, seedPrefix); ok {
+		_, err := strconv.ParseUint(seed, 10, 64)
+		return err == nil
+	}
+	return slices.ContainsFunc(outputFiles, func(file string) bool {
+		return bare == file || unfinished && strings.HasPrefix(bare, file)
+	})
+}
+
+// pending returns a file that is not there under its name until CloseAtomicallyReplace.
+func pending(path string) (*renameio.PendingFile, error) {
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", path, err)
+	}
+	return file, nil
+}
+
+// writeFile writes a file in full or not at all.
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := pending(path)
+	if err != nil {
+		return err
+	}
+	defer file.Cleanup() //nolint:errcheck // Nothing is left to clean up, or the error is told below.
+	buffered := bufio.NewWriter(file)
+	if err := errors.Join(write(buffered), buffered.Flush()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return file.CloseAtomicallyReplace()
+}
+
+// A savedRun is the files of one run.
+type savedRun struct {
+	dir       string
+	trace     *renameio.PendingFile
+	recording *recording
+}
+
+// saveRun prepares to save a run in a directory; a recording of it is to become its trace and its page.
+func saveRun(dir string, s *scenario.Scenario, rec *recording) (*savedRun, error) {
+	trace, err := pending(filepath.Join(dir, fileTrace))
+	if err != nil {
+		return nil, err
+	}
+	rec.traces = append(rec.traces, trace)
+	if rec.page == nil {
+		rec.page = timeline.New(s)
+	}
+	return &savedRun{dir, trace, rec}, nil
+}
+
+// abandon gives up what is not finished.
+func (r *savedRun) abandon() { _ = r.trace.Cleanup() }
+
+// finish writes the files of a run that is over. The user called its scenario so.
+func (r *savedRun) finish(result *scenario.Result, called string) error {
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{fileReport, func(w io.Writer) error {
+			writeReport(w, result, called)
+			return nil
+		}},
+		{fileResult, func(w io.Writer) error {
+			encoder := json.NewEncoder(w)
+			encoder.SetIndent("", "  ")
+			return encoder.Encode(result)
+		}},
+		{filePage, func(w io.Writer) error { return r.recording.writePage(w, result, called) }},
+	} {
+		if err := writeFile(filepath.Join(r.dir, file.name), file.write); err != nil {
+			return err
+		}
+	}
+	return r.trace.CloseAtomicallyReplace()
+}
+
+// saveSeed writes the directory of one seed of a scenario, once run has filled it.
+func (o *output) saveSeed(s *scenario.Scenario, seed uint64, run func(*savedRun) error) error {
+	name := seedPrefix + strconv.FormatUint(seed, 10)
+	staged := filepath.Join(o.dir, "."+name)
+	if err := os.Mkdir(staged, 0o755); err != nil { //nolint:gosec // For others to read.
+		return err
+	}
+	defer os.RemoveAll(staged) //nolint:errcheck // It has its name by now, or an error is told.
+	saved, err := saveRun(staged, s, &recording{})
+	if err != nil {
+		return err
+	}
+	defer saved.abandon()
+	if err := run(saved); err != nil {
+		return err
+	}
+	return os.Rename(staged, filepath.Join(o.dir, name))
+}

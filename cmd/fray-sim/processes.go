@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+const (
+	// chunkSeeds is how many seeds a process of a sweep runs: bubbles of one process do not run in parallel, and what they leave
+	// behind does not pile up.
+	chunkSeeds = 20
+	// chunksAhead bounds how far processes get ahead of one that takes long, for results are passed on in the order of the seeds.
+	chunksAhead = 256
+	// endWait is how long a process that is told to end may take.
+	endWait = 2 * time.Second
+)
+
+// A crew is the processes of a sweep. Each runs this program with a few seeds, and writes a line of JSON for each result.
+type crew struct {
+	executable string
+	scenario   string // as the user named it
+	seeds      scenario.Seeds
+}
+
+// A chunk is the seeds of one process, and what comes of them; results has room for all.
+type chunk struct {
+	seeds   scenario.Seeds
+	results chan *scenario.Result
+}
+
+// results runs the seeds and yields their results in the order of the seeds, all but those that ctx keeps from running. When it
+// returns, all processes have ended.
+func (c *crew) results(ctx context.Context) iter.Seq[*scenario.Result] {
+	return func(yield func(*scenario.Result) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var owned sync.WaitGroup
+		defer owned.Wait()
+		defer cancel()
+		dealt, order := make(chan *chunk), make(chan *chunk, chunksAhead)
+		owned.Go(func() { c.deal(ctx, dealt, order) })
+		for range runtime.GOMAXPROCS(0) {
+			owned.Go(func() {
+				for part := range dealt {
+					c.run(ctx, part)
+				}
+			})
+		}
+		for part := range order {
+			for result := range part.results {
+				if !yield(result) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// deal gives out the seeds, a chunk at a time, to whoever takes it; order has the chunks as they come.
+func (c *crew) deal(ctx context.Context, dealt, order chan<- *chunk) {
+	defer close(order)
+	defer close(dealt)
+	for first := c.seeds.First; ; first += chunkSeeds {
+		last := first + min(chunkSeeds-1, c.seeds.Last-first)
+		part := &chunk{scenario.Seeds{First: first, Last: last}, make(chan *scenario.Result, chunkSeeds)}
+		select {
+		case order <- part:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case dealt <- part:
+		case <-ctx.Done():
+			close(part.results)
+			return
+		}
+		if last == c.seeds.Last {
+			return
+		}
+	}
+}
+
+// run runs a chunk. A seed at which the process breaks down is an error of the harness; those behind it get another process.
+func (c *crew) run(ctx context.Context, part *chunk) {
+	defer close(part.results)
+	for done := uint64(0); done < part.seeds.Count(); {
+		rest := scenario.Seeds{First: part.seeds.First + done, Last: part.seeds.Last}
+		ran, err := c.process(ctx, rest, part.results)
+		done += ran
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			part.results <- brokenDown(c.scenario, rest.First+ran, err)
+			done++
+		}
+	}
+}
+
+// process runs seeds in a process of their own, passes their results on, and returns how many there were. The error says why
+// there are no more of them.
+func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *scenario.Result) (ran uint64, err error) {
+	cmd := exec.CommandContext(ctx, c.executable, "--scenario", c.scenario, "--seeds", seeds.String(), "--format", formatJSON)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = endWait
+	var stderr tail
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	decoder := json.NewDecoder(stdout)
+	var decodeErr error
+	for ran < seeds.Count() {
+		result := new(scenario.Result)
+		if decodeErr = decoder.Decode(result); decodeErr != nil {
+			break
+		}
+		results <- result
+		ran++
+	}
+	_, _ = io.Copy(io.Discard, stdout) // so that it can end
+	waitErr := cmd.Wait()
+	if ran == seeds.Count() {
+		return ran, nil
+	}
+	if errors.Is(decodeErr, io.EOF) {
+		decodeErr = nil // Which it is no longer there to say.
+	}
+	err = errors.Join(waitErr, decodeErr)
+	if err == nil {
+		err = errors.New("it ended too early")
+	}
+	return ran, fmt.Errorf("process of seed %d: %w\n%s", seeds.First+ran, err, bytes.TrimSpace(stderr.kept))
+}
+
+// brokenDown is the result of a seed that says nothing about the system.
+func brokenDown(name string, seed uint64, err error) *scenario.Result {
+	return &scenario.Result{Scenario: name, Seed: seed, Verdict: scenario.VerdictHarness, Text: err.Error()}
+}
+
+// tail keeps the end of what is written to it.
+type tail struct{ kept []byte }
+
+// maxTail is how much of it, in bytes.
+const maxTail = 16 << 10
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p...)
+	t.kept = t.kept[max(0, len(t.kept)-maxTail):]
+	return len(p), nil
+}
