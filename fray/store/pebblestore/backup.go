@@ -75,7 +75,7 @@ func (s *Store) copyTo(dir string) error {
 	if err := writeFile(fsys, dir, beginFile, marker(formatVersion)); err != nil {
 		return err
 	}
-	if err := s.db.Checkpoint(fsys.PathJoin(dir, dbDir)); err != nil {
+	if err := s.checkpoint(fsys.PathJoin(dir, dbDir)); err != nil {
 		return err
 	}
 	c, err := s.checkCopy(dir, acknowledged)
@@ -83,6 +83,16 @@ func (s *Store) copyTo(dir string) error {
 		return err
 	}
 	return complete(fsys, dir, c.last)
+}
+
+// checkpoint has Pebble copy its files.
+func (s *Store) checkpoint(dir string) (err error) {
+	defer func() { // Pebble panics if it cannot sync the copy.
+		if r := recover(); r != nil {
+			err = asError(r)
+		}
+	}()
+	return s.db.Checkpoint(dir)
 }
 
 // checkCopy returns what is in a copy, which must have all acknowledged commits.

@@ -81,7 +81,7 @@ func images(t *testing.T) (sc *script, found map[string]map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := 151; n <= 180; n++ {
+	for n := 151; n <= 400; n++ { // Tables are written, and their logs deleted.
 		if err := s.Commit(sc.batch(n)); err != nil {
 			t.Fatal(err)
 		}
@@ -95,17 +95,16 @@ func images(t *testing.T) (sc *script, found map[string]map[string]string) {
 // opened is left as it is.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	step := *stride * 40
-	if *stride == 1 {
-		step = 1
-	}
 	sc, found := images(t)
 	for name, files := range found {
-		batches := map[string]int{"closed": 150, "killed": 180}[name]
+		batches := map[string]int{"closed": 150, "killed": 400}[name]
 		for _, path := range slices.Sorted(maps.Keys(files)) {
 			t.Run(name+"/"+path, func(t *testing.T) {
 				t.Parallel()
-				original := files[path]
+				original, step := files[path], 1
+				if *stride > 1 {
+					step += len(files[path]) / 20
+				}
 				try := func(what, damaged string) (opened bool) {
 					files := maps.Clone(files)
 					files[path] = damaged
@@ -134,7 +133,7 @@ func TestDamage(t *testing.T) {
 					}
 				}
 				cuts, bearable := 0, 0
-				for size := len(original) - 1; size >= 0; size = size - 1 - step*2 {
+				for size := len(original) - 1; size >= 0; size -= step {
 					cuts++
 					if try(fmt.Sprintf("truncated from %d to %d bytes", len(original), size), original[:size]) {
 						bearable++
@@ -147,6 +146,65 @@ func TestDamage(t *testing.T) {
 				t.Logf("%d flips, %d harmless; %d cuts, %d harmless", flips, harmless, cuts, bearable)
 			})
 		}
+	}
+}
+
+// newestLog returns the path of the log that a store was writing when it was killed.
+func newestLog(files map[string]string) string {
+	newest := ""
+	for path := range files {
+		if strings.HasSuffix(path, ".log") && path > newest {
+			newest = path
+		}
+	}
+	return newest
+}
+
+// The number of commits outlives the damage to either of its copies.
+func TestEitherCopyOfTheNumberIsEnough(t *testing.T) {
+	t.Parallel()
+	sc, found := images(t)
+	for _, start := range []int{0, 4096} {
+		files := maps.Clone(found["killed"])
+		number := []byte(files["data/SYNCED"])
+		number[start+3] ^= 1
+		files["data/SYNCED"] = string(number)
+		if err := sc.check(writeAll(t, files), 400, 400); err != nil {
+			t.Errorf("with a damaged copy at byte %d: %v", start, err)
+		}
+		newest := newestLog(files)
+		files[newest] = files[newest][:50]
+		if err := sc.check(writeAll(t, files), 400, 400); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), newest) {
+			t.Errorf("with a damaged copy at byte %d, and most of the log missing: %v; want an error that names %s", start, err, newest)
+		}
+	}
+}
+
+// A list of tables that lost its end leaves out tables whose logs are gone, while later logs are there.
+func TestListOfTablesLostItsEnd(t *testing.T) {
+	t.Parallel()
+	sc, found := images(t)
+	files, list := found["killed"], ""
+	for path := range files {
+		if strings.Contains(path, "/MANIFEST-") && path > list {
+			list = path
+		}
+	}
+	missing := 0
+	for size := range len(files[list]) {
+		cut := maps.Clone(files)
+		cut[list] = cut[list][:size]
+		err := sc.check(writeAll(t, cut), 400, 400)
+		switch {
+		case err == nil:
+		case !errors.Is(err, store.ErrCorrupt):
+			t.Errorf("cut to %d bytes: %v", size, err)
+		case strings.Contains(err.Error(), list+" is damaged: of the commits up to number 400,"):
+			missing++
+		}
+	}
+	if missing == 0 {
+		t.Error("the number of commits was not what told of any")
 	}
 }
 

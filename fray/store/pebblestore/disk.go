@@ -47,6 +47,7 @@ type disk struct {
 	lastOpened atomic.Pointer[string]
 
 	syncs, syncNanos, written atomic.Int64
+	stalls                    atomic.Uint64
 }
 
 func newDisk(cfg Config, readOnly bool) *disk {

@@ -3,8 +3,12 @@ package pebblestore_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/frayrpc/fray/fray/store/pebblestore"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -55,5 +59,48 @@ func TestFailedOperation(t *testing.T) {
 				t.Error("no failed operation made the store fail")
 			}
 		})
+	}
+}
+
+// failingBelow returns a filesystem on which the nth change below a directory fails, and all after it until it is set
+// again; 0 and less are no number.
+func failingBelow(fs vfs.FS, dir string) (failing vfs.FS, nth *atomic.Int64) {
+	nth = new(atomic.Int64)
+	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsRead || op.Kind == errorfs.OpFileClose || !strings.HasPrefix(op.Path, dir) {
+			return nil
+		}
+		if nth.Add(-1) == 0 {
+			return os.ErrInvalid
+		}
+		return nil
+	})), nth
+}
+
+// The reason why a store failed is what every later commit returns, and Close.
+func TestFailureIsKept(t *testing.T) {
+	t.Parallel()
+	fs, nth := failingBelow(vfs.NewMem(), "data/db")
+	s := open(t, pebblestore.Config{Dir: "data", FS: fs})
+	commit(t, s, func(b *store.Batch) { b.Set(key(1), []byte("kept")) })
+	nth.Store(2) // The sync of the log.
+	for range 3 {
+		var b store.Batch
+		b.Set(key(2), nil)
+		err := s.Commit(&b)
+		if !errors.Is(err, store.ErrFailed) || !errors.Is(err, os.ErrInvalid) || !strings.Contains(err.Error(), ".log") {
+			t.Errorf("commit: %v; want ErrFailed, its cause and the name of the log", err)
+		}
+	}
+	if v, err := s.Get(key(1)); err != nil || string(v) != "kept" {
+		t.Errorf("get: %q, %v", v, err)
+	}
+	if err := s.Close(); !errors.Is(err, store.ErrFailed) {
+		t.Errorf("close: %v, want ErrFailed", err)
+	}
+	s = open(t, pebblestore.Config{Dir: "data", FS: fs})
+	defer closeStore(t, s)
+	if _, err := s.Get(key(1)); err != nil {
+		t.Errorf("get after reopening: %v", err)
 	}
 }

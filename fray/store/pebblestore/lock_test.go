@@ -16,6 +16,8 @@ import (
 // holdVariable has this test binary hold a directory until its standard input ends.
 const holdVariable = "PEBBLESTORE_TEST_HOLD"
 
+var heldKey = store.Key{Kind: store.Result, Num: 1}
+
 func hold(dir string) int {
 	s, err := pebblestore.Open(pebblestore.Config{Dir: dir})
 	if err != nil {
@@ -23,11 +25,14 @@ func hold(dir string) int {
 		return 1
 	}
 	var b store.Batch
-	b.Set(key(1000), []byte("held"))
+	b.Set(heldKey, []byte("held"))
 	if err := s.Commit(&b); err != nil {
 		return 1
 	}
 	fmt.Println("held")
+	if os.Getenv(busyVariable) != "" {
+		return busy(s)
+	}
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	if s.Close() != nil {
 		return 1
@@ -82,7 +87,7 @@ func TestHeldByAnotherProcess(t *testing.T) {
 	}
 	s := open(t, pebblestore.Config{Dir: dir})
 	defer closeStore(t, s)
-	if _, err := s.Get(key(1000)); err != nil {
+	if _, err := s.Get(heldKey); err != nil {
 		t.Error(err)
 	}
 }

@@ -184,10 +184,18 @@ func (s *Store) dbPath() string { return s.cfg.FS.PathJoin(s.cfg.Dir, dbDir) }
 func openPebble(cfg Config, d *disk, lock *pebble.Lock, exists bool) (db *pebble.DB, err error) {
 	defer func() { // Pebble panics on some kinds of damage.
 		if r := recover(); r != nil {
-			err = fmt.Errorf("open database: %v", r)
+			err = asError(r)
 		}
 	}()
 	return pebble.Open(cfg.FS.PathJoin(cfg.Dir, dbDir), options(cfg, d, lock, exists))
+}
+
+// asError returns what Pebble panicked with.
+func asError(r any) error {
+	if err, ok := r.(error); ok {
+		return err
+	}
+	return fmt.Errorf("pebble: %v", r)
 }
 
 // options are Pebble's. All that would use the wall clock, start a ticker or depend on chance is off.
@@ -209,6 +217,7 @@ func options(cfg Config, d *disk, lock *pebble.Lock, exists bool) *pebble.Option
 		MaxManifestFileSize:         maxManifestBytes,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { d.fail(fmt.Errorf("background work: %w", err)) },
+			WriteStallBegin: func(pebble.WriteStallBeginInfo) { d.stalls.Add(1) },
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { d.fail(damaged(info.Path, info.Details)) },
 		},
 	}

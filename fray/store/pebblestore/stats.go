@@ -15,6 +15,8 @@ type Stats struct {
 	SyncTime time.Duration
 	// WrittenBytes is all that was written to files, compaction included.
 	WrittenBytes uint64
+	// Stalls is how often commits had to wait for recent records to be written to tables.
+	Stalls uint64
 }
 
 type counters struct{ commits, records, bytes atomic.Uint64 }
@@ -34,6 +36,7 @@ func (s *Store) Stats() Stats {
 		Syncs:        uint64(s.disk.syncs.Load()), //nolint:gosec // Not negative.
 		SyncTime:     time.Duration(s.disk.syncNanos.Load()),
 		WrittenBytes: uint64(s.disk.written.Load()), //nolint:gosec // Not negative.
+		Stalls:       s.disk.stalls.Load(),
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *synced) reach(n uint64) (sealDue bool) {
 	for s.mu.TryLock() {
 		done := s.reached.Load()
 		if done > s.written {
-			s.write(done)
+			_ = s.write(done) // The disk keeps the error.
 		}
 		s.mu.Unlock()
 		if s.reached.Load() == done {
@@ -68,11 +68,12 @@ func (s *synced) reach(n uint64) (sealDue bool) {
 }
 
 // write files n in the slot that was not written last.
-func (s *synced) write(n uint64) {
+func (s *synced) write(n uint64) error {
 	slot := binary.BigEndian.AppendUint64(make([]byte, 0, slotBytes), n)
 	slot = binary.BigEndian.AppendUint32(slot, crc32.Checksum(slot, castagnoli))
-	_, _ = s.file.WriteAt(slot, s.slot*slotApart) // The disk keeps the error.
+	_, err := s.file.WriteAt(slot, s.slot*slotApart)
 	s.written, s.slot = n, 1-s.slot
+	return err
 }
 
 // seal syncs what was reached.
@@ -90,9 +91,7 @@ func createSynced(fs vfs.FS, path string, n uint64) error {
 		return err
 	}
 	s := synced{file: f}
-	s.write(n)
-	s.write(n)
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(s.write(n), s.write(n), f.Sync(), f.Close())
 }
 
 // readSynced returns the number in the file.
