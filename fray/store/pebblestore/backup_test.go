@@ -17,7 +17,7 @@ import (
 // A backup has all that was acknowledged before it was asked for, and nothing by halves.
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
-	for name, durability := range map[string]pebblestore.Durability{"sync": pebblestore.Sync, "relaxed": pebblestore.Relaxed} {
+	for name, durability := range map[string]store.Durability{"sync": store.Sync, "relaxed": store.Relaxed} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sc, root := &script{durability: durability}, t.TempDir()

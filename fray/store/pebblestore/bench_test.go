@@ -17,7 +17,7 @@ import (
 
 // BenchmarkCommit commits records of 1 KiB, one in a batch, from so many goroutines.
 func BenchmarkCommit(b *testing.B) {
-	for _, durability := range []pebblestore.Durability{pebblestore.Sync, pebblestore.Relaxed} {
+	for _, durability := range []store.Durability{store.Sync, store.Relaxed} {
 		for _, committers := range []int{1, 8, 64} {
 			b.Run(fmt.Sprintf("%v/committers=%d", durability, committers), func(b *testing.B) {
 				s := open(b, pebblestore.Config{Dir: filepath.Join(b.TempDir(), "data"), Durability: durability})
@@ -91,7 +91,7 @@ const million = 1_000_000
 
 // BenchmarkScan reads 1,000,000 records of 32 bytes.
 func BenchmarkScan(b *testing.B) {
-	s := open(b, pebblestore.Config{Dir: filepath.Join(b.TempDir(), "data"), Durability: pebblestore.Relaxed})
+	s := open(b, pebblestore.Config{Dir: filepath.Join(b.TempDir(), "data"), Durability: store.Relaxed})
 	defer closeStore(b, s)
 	fill(b, s, million, 32)
 	b.ReportAllocs()
@@ -105,7 +105,7 @@ func BenchmarkScan(b *testing.B) {
 
 // BenchmarkGet reads one of 1,000,000 records of 32 bytes.
 func BenchmarkGet(b *testing.B) {
-	s := open(b, pebblestore.Config{Dir: filepath.Join(b.TempDir(), "data"), Durability: pebblestore.Relaxed})
+	s := open(b, pebblestore.Config{Dir: filepath.Join(b.TempDir(), "data"), Durability: store.Relaxed})
 	defer closeStore(b, s)
 	fill(b, s, million, 32)
 	r := seeded(1)

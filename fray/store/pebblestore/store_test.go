@@ -145,7 +145,7 @@ func TestRefusedBatches(t *testing.T) {
 func TestHeapStaysFlat(t *testing.T) {
 	const records, size, table = 100_000, 1 << 10, 1 << 20
 	s := open(t, pebblestore.Config{
-		Dir: filepath.Join(t.TempDir(), "data"), Durability: pebblestore.Relaxed, MemTableBytes: table, CacheBytes: table,
+		Dir: filepath.Join(t.TempDir(), "data"), Durability: store.Relaxed, MemTableBytes: table, CacheBytes: table,
 	})
 	defer closeStore(t, s)
 	before := heap()
