@@ -12,7 +12,7 @@ import (
 )
 
 // pitfalls are the ways in which systems of this kind are known to have failed, as far as they are ways of a controller, a worker or a
-// client and show without a restart. Each has a bug at least.
+// client. Each has a bug at least.
 var pitfalls = []string{
 	"server wait equals client timeout",
 	"failing report taken for a failed task",
@@ -29,6 +29,7 @@ var pitfalls = []string{
 	"lost report has its task run again",
 	"one budget charged for another",
 	"clients crash or hammer in an outage",
+	"controller restart loses or doubles",
 	"orphans are never collected",
 }
 
