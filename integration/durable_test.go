@@ -206,6 +206,35 @@ func TestRestarts(t *testing.T) {
 			},
 		},
 		{
+			name: "damaged log", protects: "a controller does not start on records that lost what it acknowledged, and what is left of them can be looked at",
+			run: func(t *testing.T, c *cluster) {
+				f := run(c.client(), t, tasks.Square, 12)
+				c.awaitStatus(f.ID(), frayv1.TaskStatus_TASK_STATUS_PENDING)
+				c.controller.kill()
+				logs, err := filepath.Glob(filepath.Join(c.dataDir(), "db", "*.log"))
+				if err != nil || len(logs) == 0 {
+					t.Fatal(logs, err)
+				}
+				for _, path := range logs {
+					if err := os.Truncate(path, 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+				before := treeDigest(t, c.dataDir())
+				out, code := c.fray("controller", "--listen", "127.0.0.1:0", "--data-dir", c.dataDir())
+				if code == 0 || !strings.Contains(out, ".log is damaged: ") || !strings.Contains(out, "restore a backup") {
+					t.Errorf("a controller on it: exit %d: %s", code, out)
+				}
+				out, code = c.fray("debug", "dump", "--data-dir", c.dataDir())
+				if code == 0 || !strings.Contains(out, "what follows is not all: ") {
+					t.Errorf("dump: exit %d: %s", code, out)
+				}
+				if after := treeDigest(t, c.dataDir()); before != after {
+					t.Errorf("that changed the directory from\n%s\nto\n%s", before, after)
+				}
+			},
+		},
+		{
 			name: "in use", protects: "two controllers never share a directory",
 			run: func(t *testing.T, c *cluster) {
 				out, code := c.fray("controller", "--listen", "127.0.0.1:0", "--data-dir", c.dataDir())
@@ -227,7 +256,7 @@ func TestRelaxedDurabilityIsSaid(t *testing.T) {
 	if err != nil || !strings.Contains(string(log), "durability is relaxed") {
 		t.Errorf("log: %s, %v", log, err)
 	}
-	if out, code := c.fray("cluster", "--controller", c.url()); code != 0 || !strings.Contains(out, "a power loss takes") {
+	if out, code := c.fray("cluster", "--controller", c.url()); code != 0 || !strings.Contains(out, "a crash takes") {
 		t.Errorf("cluster: exit %d: %s", code, out)
 	}
 }

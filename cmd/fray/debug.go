@@ -41,9 +41,12 @@ func (a *app) dump(dir string) error {
 	}
 	s, err := pebblestore.Open(pebblestore.Config{Dir: dir, ReadOnly: true})
 	if err != nil {
-		return fmt.Errorf("open data directory: %w", err)
+		return err
 	}
 	defer s.Close()
+	if err := s.Damage(); err != nil {
+		fmt.Fprintf(a.stderr, "fray debug dump: what follows is not all: %v\n", err)
+	}
 	broken := 0
 	var rows [][]string
 	for d, err := range controller.DumpTasks(s) {
@@ -70,6 +73,9 @@ func (a *app) dump(dir string) error {
 	}
 	if broken > 0 {
 		return fmt.Errorf("%s cannot be read: restore a backup of %s, or copy what the others hold", count(uint64(broken), "task"), dir)
+	}
+	if s.Damage() != nil {
+		return fmt.Errorf("%s has lost tasks that were acknowledged: restore a backup of it", dir)
 	}
 	return nil
 }

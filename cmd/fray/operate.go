@@ -207,7 +207,7 @@ func describeDurability(d string) string {
 	case store.None.String():
 		return "none: tasks and results are in memory, and end with the controller's process"
 	case store.Relaxed.String():
-		return fmt.Sprintf("relaxed: a power loss takes what was acknowledged in the last %s", roughly(pebblestore.RelaxedInterval))
+		return fmt.Sprintf("relaxed: a crash takes what was acknowledged in the last %s", roughly(pebblestore.RelaxedInterval))
 	case store.Sync.String():
 		return "sync: what is acknowledged is on the disk"
 	default:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"path/filepath"
 
@@ -30,7 +29,7 @@ const (
 func addStoreFlags(cmd *cobra.Command, o *storeOptions, dataDir string) {
 	cmd.Flags().StringVar(&o.dataDir, "data-dir", dataDir, "keep tasks and results in this `directory`; made if it is not there")
 	oneOf(cmd, &o.durability, "durability", "", durabilitySync,
-		"what is safe before it is acknowledged: sync to the disk, or relaxed, where a power loss takes the last moments", durabilitySync, durabilityRelaxed)
+		"what is safe before it is acknowledged: sync to the disk, or relaxed, where a crash takes the last moments", durabilitySync, durabilityRelaxed)
 	cmd.Flags().StringVar(&o.backupDir, "backup-dir", "", "where fray backup puts copies (default: the data directory's name with -backups)")
 }
 
@@ -42,11 +41,11 @@ func (o *storeOptions) open(logger *slog.Logger) (store.Store, error) {
 	durability := store.Sync
 	if o.durability == durabilityRelaxed {
 		durability = store.Relaxed
-		logger.Warn("durability is relaxed: a power loss takes what was acknowledged in the last moments", "within", pebblestore.RelaxedInterval)
+		logger.Warn("durability is relaxed: a crash takes what was acknowledged in the last moments", "within", pebblestore.RelaxedInterval)
 	}
 	s, err := pebblestore.Open(pebblestore.Config{Dir: o.dataDir, Durability: durability, Logger: logger})
 	if err != nil {
-		return nil, fmt.Errorf("open data directory: %w", err)
+		return nil, err
 	}
 	return s, nil
 }

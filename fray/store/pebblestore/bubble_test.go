@@ -1,6 +1,7 @@
 package pebblestore_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,4 +44,64 @@ func TestItRunsInABubble(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What is relaxed or lazy is on disk after RelaxedInterval, and not each by itself.
+func TestRelaxedIsOnDiskSoon(t *testing.T) {
+	for name, test := range map[string]struct {
+		durability store.Durability
+		lazy       bool
+	}{"relaxed": {durability: store.Relaxed}, "lazy": {durability: store.Sync, lazy: true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mem := vfs.NewCrashableMem()
+				sc := &script{durability: test.durability}
+				s := open(t, pebblestore.Config{Dir: "data", FS: mem, Durability: test.durability})
+				defer closeStore(t, s)
+				for n := 1; n <= 40; n++ {
+					b := sc.batch(n)
+					b.Lazy = test.lazy
+					if err := s.Commit(b); err != nil {
+						t.Fatal(err)
+					}
+					if n%10 == 0 {
+						time.Sleep(pebblestore.RelaxedInterval)
+						synctest.Wait()
+						if err := sc.check(mem.CrashClone(vfs.CrashCloneCfg{}), n, n); err != nil {
+							t.Errorf("crash %v after batch %d: %v", pebblestore.RelaxedInterval, n, err)
+						}
+					}
+				}
+				if syncs := s.Stats().Syncs; syncs != 4 {
+					t.Errorf("40 commits in 4 intervals took %d fsyncs, want 4", syncs)
+				}
+			})
+		})
+	}
+}
+
+// A second after a commit not even a power loss hides that it is missing from the log.
+func TestNumberOfCommitsIsSyncedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewCrashableMem()
+		sc := &script{}
+		s := open(t, sc.config(mem))
+		defer closeStore(t, s)
+		for n := 1; n <= 20; n++ {
+			if err := s.Commit(sc.batch(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		files := readAll(t, mem.CrashClone(vfs.CrashCloneCfg{}), "data")
+		if err := sc.check(writeAll(t, files), 20, 20); err != nil {
+			t.Error(err)
+		}
+		newest := newestLog(files)
+		files[newest] = files[newest][:len(files[newest])-1]
+		if err := sc.check(writeAll(t, files), 20, 20); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("one byte less of the log: %v, want ErrCorrupt", err)
+		}
+	})
 }

@@ -85,6 +85,9 @@ func (s *Store) commit(batch *pebble.Batch, lazy bool) error {
 		if s.flushDue.raise() {
 			s.flushTimer.Reset(RelaxedInterval)
 		}
+		if err := s.disk.failure(); err != nil {
+			return err
+		}
 		return batch.Close()
 	}
 	return s.finish(batch, n)

@@ -86,9 +86,15 @@ func images(t *testing.T) (sc *script, found map[string]map[string]string) {
 			t.Fatal(err)
 		}
 	}
-	killed := readAll(t, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: seeded(1)}), "data")
+	found = map[string]map[string]string{"closed": closed, "killed": killed(t, mem)}
 	closeStore(t, s)
-	return sc, map[string]map[string]string{"closed": closed, "killed": killed}
+	return sc, found
+}
+
+// killed returns what a process that is killed now leaves.
+func killed(t *testing.T, mem *vfs.MemFS) map[string]string {
+	t.Helper()
+	return readAll(t, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: seeded(1)}), "data")
 }
 
 // Whatever happens to a file, either an error names it or nothing that was acknowledged is missing; and what cannot be
@@ -183,23 +189,31 @@ func TestEitherCopyOfTheNumberIsEnough(t *testing.T) {
 // A list of tables that lost its end leaves out tables whose logs are gone, while later logs are there.
 func TestListOfTablesLostItsEnd(t *testing.T) {
 	t.Parallel()
-	sc, found := images(t)
-	files, list := found["killed"], ""
+	const batches = 1500
+	sc, mem := &script{}, vfs.NewCrashableMem()
+	s := open(t, sc.config(mem))
+	for n := 1; n <= batches; n++ {
+		if err := s.Commit(sc.batch(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, list := killed(t, mem), ""
+	closeStore(t, s)
 	for path := range files {
 		if strings.Contains(path, "/MANIFEST-") && path > list {
 			list = path
 		}
 	}
 	missing := 0
-	for size := range len(files[list]) {
+	for size := 0; size < len(files[list]); size += 20 {
 		cut := maps.Clone(files)
 		cut[list] = cut[list][:size]
-		err := sc.check(writeAll(t, cut), 400, 400)
+		err := sc.check(writeAll(t, cut), batches, batches)
 		switch {
 		case err == nil:
 		case !errors.Is(err, store.ErrCorrupt):
 			t.Errorf("cut to %d bytes: %v", size, err)
-		case strings.Contains(err.Error(), list+" is damaged: of the commits up to number 400,"):
+		case strings.Contains(err.Error(), list+" is damaged: of the commits up to number 1500,"):
 			missing++
 		}
 	}

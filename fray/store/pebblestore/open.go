@@ -117,9 +117,11 @@ func (s *Store) start(exists bool) error {
 	if err != nil {
 		return err
 	}
-	s.synced.reach(c.last)
 	s.sealTimer = idleTimer(s.seal)
 	s.flushTimer = idleTimer(s.flushRelaxed)
+	if s.synced.reach(c.last) { // Pebble moved what was in the logs to tables, and synced these.
+		s.sealTimer.Reset(sealInterval)
+	}
 	s.disk.patient.Store(true)
 	return nil
 }

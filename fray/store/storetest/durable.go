@@ -33,6 +33,7 @@ func RunDurable(t *testing.T, medium func(t *testing.T) Medium) {
 		{"what was deleted is not there after reopening", reopensWithout},
 		{"a store can be opened again and again", reopensOften},
 		{"a crash keeps what was acknowledged, and batches whole", crashes},
+		{"a batch that is not lazy keeps the lazy ones before it", lazyThenNot},
 		{"a crash keeps what concurrent callers were told", crashesConcurrently},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, medium(t)) })
@@ -114,6 +115,27 @@ func crashes(t *testing.T, m Medium) {
 		wantValue(t, left, key(100+n), "v")
 		closeStore(t, left)
 	}
+}
+
+func lazyThenNot(t *testing.T, m Medium) {
+	s := m.Open(t)
+	defer closeStore(t, s)
+	commit(t, s, func(b *store.Batch) { b.Set(key(1), []byte("not lazy")) })
+	commit(t, s, func(b *store.Batch) {
+		b.Lazy = true
+		b.Set(key(2), []byte("lazy"))
+		b.Delete(key(1))
+	})
+	commit(t, s, func(b *store.Batch) { b.Set(key(3), []byte("not lazy")) })
+	crashed := m.Crash(t, rand.New(rand.NewPCG(5, 6)))
+	if crashed == nil {
+		t.Skip("this medium cannot crash")
+	}
+	left := crashed.Open(t)
+	defer closeStore(t, left)
+	wantMissing(t, left, key(1))
+	wantValue(t, left, key(2), "lazy")
+	wantValue(t, left, key(3), "not lazy")
 }
 
 // crashesConcurrently has callers commit records in turn, each its own, and crashes while they do.
