@@ -196,7 +196,8 @@ func (d *diskFS) file(f vfs.File, err error, name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: f, disk: d, log: strings.HasSuffix(name, ".log")}, nil
+	// A backup has a copy of the log, which is no commit, and which another goroutine writes.
+	return &diskFile{File: f, disk: d, log: strings.HasSuffix(name, ".log") && strings.HasPrefix(name, dataDir+"/")}, nil
 }
 
 func (d *diskFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
