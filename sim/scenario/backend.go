@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -114,6 +115,14 @@ type UnsuitableError struct {
 // Error implements error.
 func (e *UnsuitableError) Error() string {
 	return fmt.Sprintf("the scenario cannot run on the backend %s: %s", e.Backend, e.Reason)
+}
+
+// RunsOn returns an [*UnsuitableError] if the scenario's run.backends do not have the name, or nil.
+func (s *Scenario) RunsOn(backend string) error {
+	if slices.Contains(s.Run.Backends, backend) {
+		return nil
+	}
+	return &UnsuitableError{backend, fmt.Sprintf("its run.backends are %v; add %s there if it is meant to run so", s.Run.Backends, backend)}
 }
 
 // A HostError ends a run: software of a host has ended by itself.

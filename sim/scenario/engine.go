@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/frayrpc/fray/faults"
@@ -192,10 +191,8 @@ func newEngine(ctx context.Context, s *Scenario, seed uint64, options Options, b
 	if s.source == nil {
 		return nil, errors.New("run scenario: it was not read by Parse")
 	}
-	if !slices.Contains(s.Run.Backends, backend) {
-		return nil, &UnsuitableError{
-			Backend: backend, Reason: fmt.Sprintf("its run.backends are %v; add %s there if it is meant to run so", s.Run.Backends, backend),
-		}
+	if err := s.RunsOn(backend); err != nil {
+		return nil, err
 	}
 	if options.Bubble == nil {
 		options.Bubble = bubble.Run
