@@ -87,3 +87,9 @@ func (s *service) ClearPlan(context.Context, *faultsv1.ClearPlanRequest) (*fault
 	s.injector.Clear()
 	return &faultsv1.ClearPlanResponse{}, nil
 }
+
+// SignalEvent implements faultsv1connect.FaultServiceHandler.
+func (s *service) SignalEvent(_ context.Context, req *faultsv1.SignalEventRequest) (*faultsv1.SignalEventResponse, error) {
+	s.injector.Signal(req.GetEvent())
+	return &faultsv1.SignalEventResponse{}, nil
+}

@@ -64,6 +64,20 @@ func TestService(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
+	// A rule that waits for an event sleeps until it is told of it.
+	if _, err := client.ApplyPlan(t.Context(), &faultsv1.ApplyPlanRequest{Rules: []string{"a: error(aborted) side=client event=now"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, signal := range []string{"", "later", "now"} {
+		if signal != "" {
+			if _, err := client.SignalEvent(t.Context(), &faultsv1.SignalEventRequest{Event: signal}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := newDirect(injector, inCalls).ask(t.Context(), "x"); (connect.CodeOf(err) == connect.CodeAborted) != (signal == "now") {
+			t.Errorf("after the event %q: %v", signal, err)
+		}
+	}
 	if _, err := client.ClearPlan(t.Context(), &faultsv1.ClearPlanRequest{}); err != nil || len(get().GetRules()) != 0 {
 		t.Error("the plan is not cleared", err)
 	}

@@ -46,7 +46,7 @@ func (b *builder) build() {
 	if raceDetected() {
 		args = append(args, "-race")
 	}
-	args = append(args, "./cmd/fray", "./integration/testworker")
+	args = append(args, "./cmd/fray", "./cmd/fray-sim", "./integration/testworker")
 	cmd := exec.CommandContext(context.Background(), "go", args...) // outlives the test that happens to be first
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -215,13 +215,23 @@ func (p *process) pause() {
 func (p *process) resume() { p.signal(syscall.SIGCONT) }
 
 // state is the process's state as ps shows it.
-func (p *process) state() string {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+func (p *process) state() string { return stateOf(p.cmd.Process.Pid) }
+
+// stateOf is the state of any process; empty: there is none.
+func stateOf(pid int) string {
+	state, _ := processStat(pid)
+	return state
+}
+
+// processStat returns the state of a process, and the id of its parent.
+func processStat(pid int) (state, parent string) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return rest[:1]
+	// pid (name) state parent ..., where the name may contain anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	return fields[0], fields[1]
 }
 
 // exit waits for the process to end by itself and returns its exit code, -1 for a signal.

@@ -93,7 +93,8 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end a sweep at the first seed that fails")
 	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result and trace, of a sweep those of failing seeds")
 	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
-	root.AddCommand(a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench())
+	o.process.addFlags(flags)
+	root.AddCommand(a.newWorker(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench())
 	return root
 }
 

@@ -34,11 +34,7 @@ func writeReport(w io.Writer, r *scenario.Result, name string) {
 		writeReplay(w, r, name)
 		return // There was no run.
 	}
-	ratio := ""
-	if r.Wall > 0 {
-		ratio = fmt.Sprintf(" (%.0f to 1)", r.Virtual.Seconds()/r.Wall.Seconds())
-	}
-	fmt.Fprintf(w, "time      %s virtual in %s%s, %d messages\n", short(r.Virtual), short(r.Wall), ratio, r.Stats.Steps)
+	fmt.Fprintf(w, "time      %s\n", duration(r))
 	f := &r.Facts
 	fmt.Fprintf(w, "tasks     %s\n", counted(f.Tasks.Submitted, "submitted", []count{
 		{f.Tasks.Completed, "completed"},
@@ -64,7 +60,9 @@ func writeReport(w io.Writer, r *scenario.Result, name string) {
 	}
 	fmt.Fprintln(w)
 	writeTables(w, r)
-	fmt.Fprintf(w, "\ntrace     %016x", r.Hash)
+	if r.Backend == "" {
+		fmt.Fprintf(w, "\ntrace     %016x", r.Hash)
+	}
 	if r.Verified && r.Verdict != scenario.VerdictNondeterminism {
 		fmt.Fprint(w, ", the same when run again with other GOMAXPROCS")
 	}
@@ -81,7 +79,23 @@ func writeReport(w io.Writer, r *scenario.Result, name string) {
 	writeReplay(w, r, name)
 }
 
+// duration tells how long the run took.
+func duration(r *scenario.Result) string {
+	if r.Backend != "" {
+		return short(r.Virtual) + " on real processes"
+	}
+	ratio := ""
+	if r.Wall > 0 {
+		ratio = fmt.Sprintf(" (%.0f to 1)", r.Virtual.Seconds()/r.Wall.Seconds())
+	}
+	return fmt.Sprintf("%s virtual in %s%s, %d messages", short(r.Virtual), short(r.Wall), ratio, r.Stats.Steps)
+}
+
 func writeReplay(w io.Writer, r *scenario.Result, name string) {
+	if r.Backend != "" {
+		fmt.Fprintf(w, "Run it again, which may go another way, with\n\n  %s\n", replayCommand(r, name))
+		return
+	}
 	fmt.Fprintf(w, "Replay it with\n\n  %s\n", replayCommand(r, name))
 }
 
@@ -89,6 +103,9 @@ func replayCommand(r *scenario.Result, name string) string {
 	command := fmt.Sprintf("fray-sim --scenario %s --seed %d", name, r.Seed)
 	if r.Verified {
 		command += " --verify"
+	}
+	if r.Backend != "" {
+		command += " --backend " + r.Backend
 	}
 	return command
 }

@@ -29,11 +29,17 @@ type runOptions struct {
 	verify, failFast      bool
 	trace, html, out      string
 	format                string
+	process               processOptions
 }
 
 // pick returns the seeds to run; single says that it is one run that the user looks at.
 func (o *runOptions) pick(s *scenario.Scenario) (seeds scenario.Seeds, single bool, err error) {
+	if err := o.process.check(); err != nil {
+		return seeds, false, err
+	}
 	switch {
+	case o.process.used() && (o.verify || o.trace != "" || o.html != "" || o.out != ""):
+		return seeds, false, invalid("--verify, --trace, --html and --out are for runs in virtual time: leave --backend out")
 	case !slices.Contains(formats, o.format):
 		return seeds, false, invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
 	case o.seed != "" && o.seeds != "":
@@ -67,6 +73,11 @@ func (a *app) runScenario(ctx context.Context, o *runOptions) error {
 	seeds, single, err := o.pick(s)
 	if err != nil {
 		return err
+	}
+	if o.process.used() {
+		if err := a.prepareProcesses(s, o); err != nil {
+			return err
+		}
 	}
 	out, err := openOutput(o.out)
 	if err != nil {
@@ -106,7 +117,7 @@ func (a *app) single(ctx context.Context, s *scenario.Scenario, o *runOptions, s
 		}
 		defer saved.abandon()
 	}
-	result, err := runOne(ctx, s, seed, o.verify, rec)
+	result, err := o.runOne(ctx, s, seed, o.verify, rec)
 	if err != nil {
 		return err
 	}
@@ -143,7 +154,15 @@ func (a *app) print(r *scenario.Result, o *runOptions) error {
 	return nil
 }
 
-// runOne runs one seed. What happens goes into the recording, if there is one.
+// runOne runs one seed on the backend that is asked for.
+func (o *runOptions) runOne(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (*scenario.Result, error) {
+	if o.process.used() {
+		return o.process.run(ctx, s, seed)
+	}
+	return runOne(ctx, s, seed, verify, rec)
+}
+
+// runOne runs one seed in virtual time. What happens goes into the recording, if there is one.
 func runOne(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (result *scenario.Result, err error) {
 	var options scenario.Options
 	flush := rec.listen(&options)

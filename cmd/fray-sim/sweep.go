@@ -49,7 +49,7 @@ func (a *app) sweep(ctx context.Context, s *scenario.Scenario, o *runOptions, se
 
 func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 	results := w.here(ctx, seeds)
-	if seeds.Count() > chunkSeeds {
+	if seeds.Count() > chunkSeeds && !w.options.process.used() { // Of which each run is processes of its own.
 		executable, err := w.executable()
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
@@ -78,7 +78,7 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*scenario.Result] {
 	return func(yield func(*scenario.Result) bool) {
 		for seed := seeds.First; ; seed++ {
-			result, err := runOne(ctx, w.scenario, seed, w.scenario.Run.Verifies(seed), nil)
+			result, err := w.options.runOne(ctx, w.scenario, seed, w.scenario.Run.Verifies(seed), nil)
 			if ctx.Err() != nil {
 				return
 			}

@@ -25,6 +25,7 @@ type totals struct {
 	ran, failed, verified uint64
 	virtual               time.Duration
 	steps                 int
+	backend               string // "": virtual time
 	// The first maxSavedSeeds of those that failed.
 	failures []*scenario.Result
 	broken   []*breakage
@@ -45,6 +46,7 @@ func (t *totals) add(r *scenario.Result) {
 	t.ran++
 	t.virtual += r.Virtual
 	t.steps += r.Stats.Steps
+	t.backend = cmp.Or(r.Backend, t.backend)
 	if r.Verified {
 		t.verified++
 	}
@@ -86,8 +88,12 @@ func (t *totals) write(w io.Writer, interrupted bool) {
 	}
 	fmt.Fprintln(w)
 	wall := time.Since(t.began)
-	fmt.Fprintf(w, "      %s of virtual time in %s, %.1f seeds/s, %.0f messages/s\n",
-		short(t.virtual), short(wall), float64(t.ran)/wall.Seconds(), float64(t.steps)/wall.Seconds())
+	if t.backend != "" {
+		fmt.Fprintf(w, "      %s on real processes\n", short(wall))
+	} else {
+		fmt.Fprintf(w, "      %s of virtual time in %s, %.1f seeds/s, %.0f messages/s\n",
+			short(t.virtual), short(wall), float64(t.ran)/wall.Seconds(), float64(t.steps)/wall.Seconds())
+	}
 	if t.verified > 0 {
 		fmt.Fprintf(w, "      %d of them ran twice, with other GOMAXPROCS, and gave the same trace unless listed as determinism\n", t.verified)
 	}

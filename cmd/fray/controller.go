@@ -27,6 +27,7 @@ type controllerOptions struct {
 	maxRetained    int
 	maxPayload     int
 	store          storeOptions
+	lifeline       bool
 	faults         faultOptions
 	log            logOptions
 }
@@ -60,6 +61,7 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	addStoreFlags(cmd, &o.store, defaultDataDir)
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
+	addLifelineFlag(cmd, &o.lifeline)
 	addFaultFlags(cmd, &o.faults)
 	addLogFlags(cmd, &o.log, "info")
 	return cmd
@@ -79,6 +81,12 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 	defer func() { err = errors.Join(err, closeStore()) }()
 	if err := server.Listen(ctx); err != nil {
 		return err
+	}
+	if o.lifeline {
+		var cut context.CancelCauseFunc
+		ctx, cut = context.WithCancelCause(ctx)
+		defer cut(nil)
+		go a.watchLifeline(cut)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx) }()

@@ -54,7 +54,7 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	injector := faults.New(faults.Config{
-		Hooks: faults.Hooks{Crash: crashSelf, Pause: pauseSelf},
+		Hooks: faults.Hooks{Crash: a.crashSelf, Pause: pauseSelf},
 		OnInject: func(i faults.Injection) {
 			injected.WithLabelValues(string(i.Rule.Action.Kind), i.Procedure, string(i.Phase)).Inc()
 		},
@@ -137,8 +137,10 @@ func newTransport() *http.Transport {
 	return transport
 }
 
-// crashSelf ends this process as a power cut would end it: nothing is flushed, nobody is told.
-func crashSelf(context.Context, faults.Injection) {
+// crashSelf ends this process as a power cut would end it: nothing is flushed, no peer is told. Whoever started the process
+// reads which fault it was.
+func (a *app) crashSelf(_ context.Context, i faults.Injection) {
+	fmt.Fprintf(a.stderr, "fault %s ends this process\n", i.Rule.ID)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // there is nothing to do about an error
 	select {}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"io"
 	"os"
 	"regexp"
 	"runtime"
@@ -63,10 +61,7 @@ stops them at once.`,
 	durationFlag(cmd, &o.drainGrace, "drain-grace", worker.DefaultDrainGrace, "how long running tasks may go on after SIGTERM")
 	durationFlag(cmd, &o.stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "execute the commands that tasks ask for")
-	cmd.Flags().BoolVar(&o.lifeline, "lifeline", false, "stop at once when the standard input ends")
-	if err := cmd.Flags().MarkHidden("lifeline"); err != nil {
-		panic(err)
-	}
+	addLifelineFlag(cmd, &o.lifeline)
 	addFaultFlags(cmd, &o.faults)
 	addLogFlags(cmd, &o.log, "info")
 	return cmd
@@ -121,11 +116,10 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 		}
 	}()
 	if o.lifeline {
-		go func() { // ends with the process: a read of the standard input cannot be called off
-			_, _ = io.Copy(io.Discard, a.stdin)
-			cancel(errors.New("the parent process is gone"))
+		go a.watchLifeline(func(cause error) {
+			cancel(cause)
 			w.Close()
-		}()
+		})
 	}
 	return w.Run(ctx)
 }

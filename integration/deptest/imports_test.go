@@ -129,6 +129,13 @@ var rules = []rule{
 		reason:   "only tests look at pages in a browser",
 	},
 	{
+		packages: []string{"./sim/..."},
+		except:   []string{"./sim/scenario/process"},
+		direct:   true,
+		banned:   []string{"os/exec", "./sim/scenario/process"},
+		reason:   "what runs in virtual time starts no processes; only sim/scenario/process does, for cmd",
+	},
+	{
 		packages: []string{"./gen/..."},
 		banned:   []string{"./fray/...", "./faults/...", "./sim/...", "./cmd/...", "./integration/..."},
 		reason:   "generated code is beneath everything",

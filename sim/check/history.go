@@ -140,11 +140,11 @@ type instant struct {
 	at  time.Duration
 }
 
-// begin returns the present instant, and a number for a call that is made now.
-func (h *History) begin() (now instant, call uint64) {
+// Begin implements Log.
+func (h *History) Begin() (seq uint64, at time.Duration, call uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.at = max(h.at, h.cfg.Clock())
 	h.calls++
-	return instant{h.seq, h.at}, h.calls
+	return h.seq, h.at, h.calls
 }

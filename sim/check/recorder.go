@@ -4,16 +4,28 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"connectrpc.com/connect"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
+// A Log is where a Recorder writes: a History, or what takes events to one in another process.
+//
+// Both methods return once the history has what they say, so that what happens afterwards comes later in it, also what
+// happens in other processes because of that. Both are safe for concurrent use.
+type Log interface {
+	// Begin returns the present place in the history, its time, and a number for a call that is made now.
+	Begin() (seq uint64, at time.Duration, call uint64)
+	// Add appends events.
+	Add(events ...Event)
+}
+
 // Recorder writes down what one process sees, a client or a worker, until that process is over. It is safe for concurrent use.
 type Recorder struct {
-	history *History
-	host    string
+	log  Log
+	host string
 
 	mu     sync.Mutex
 	dead   bool
@@ -41,8 +53,8 @@ type grant struct {
 }
 
 // NewRecorder returns a recorder for a process on a host. A process that starts again needs another.
-func NewRecorder(h *History, host string) *Recorder {
-	return &Recorder{history: h, host: host, held: make(map[attemptID]grant)}
+func NewRecorder(log Log, host string) *Recorder {
+	return &Recorder{log: log, host: host, held: make(map[attemptID]grant)}
 }
 
 // Crash notes that the process died. Whatever its goroutines still do is not recorded.
@@ -54,7 +66,7 @@ func (r *Recorder) Crash() {
 	}
 	r.dead = true
 	if r.worker != "" {
-		r.history.Add(Event{Kind: WorkerCrash, Host: r.host, Worker: r.worker})
+		r.log.Add(Event{Kind: WorkerCrash, Host: r.host, Worker: r.worker})
 	}
 }
 
@@ -75,7 +87,7 @@ func (r *Recorder) add(events ...Event) {
 			events[i].Worker = r.worker
 		}
 	}
-	r.history.Add(events...)
+	r.log.Add(events...)
 }
 
 // ofWorker says whether only workers see such events.
@@ -135,7 +147,7 @@ func (c *call) reply(kind Kind) Event {
 // record notes that a call is made, and returns what notes its end; nil for calls that no oracle looks at.
 func (r *Recorder) record(req any) (over func(res any, err error)) {
 	c := &call{Recorder: r}
-	c.begun, c.id = r.history.begin()
+	c.begun.seq, c.begun.at, c.id = r.log.Begin()
 	switch req := req.(type) {
 	case *frayv1.SubmitTaskRequest:
 		return c.submitTask(req)

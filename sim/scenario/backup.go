@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/frayrpc/fray/fray/controller"
-	"github.com/frayrpc/fray/fray/store/pebblestore"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
-	"github.com/frayrpc/fray/sim"
 )
 
 // A backup is one that an operator asked for.
@@ -26,15 +22,15 @@ type backup struct {
 func (e *engine) backup() {
 	b := &backup{name: fmt.Sprintf("backup-%d", len(e.backups)+1)}
 	e.backups = append(e.backups, b)
-	e.sim.Client("operator-"+b.name, func(ctx context.Context, h *sim.Host) error {
-		h.Do(func() { b.tasks = e.tally.acknowledgedTasks() })
+	e.backend.Client("operator-"+b.name, func(ctx context.Context, m Machine) error {
+		m.Do(func() { b.tasks = e.tally.acknowledgedTasks() })
 		ctx, cancel := context.WithTimeout(ctx, maxAudit)
 		defer cancel()
-		client := frayv1connect.NewControllerServiceClient(h.Client(), controllerURL)
+		client := frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL)
 		if _, err := client.CreateBackup(ctx, &frayv1.CreateBackupRequest{Name: b.name}); err != nil {
 			return nil // It was not made, which the scenario may expect.
 		}
-		h.Do(func() {
+		m.Do(func() {
 			b.made = true
 			e.tally.change(func(f *Facts) { f.Hosts.Backups++ })
 		})
@@ -47,14 +43,14 @@ func (e *engine) checkBackups() error {
 	var errs []error
 	for _, b := range e.backups {
 		if b.made {
-			errs = append(errs, b.check(e.machine.fs))
+			errs = append(errs, b.check(e.backend))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (b *backup) check(fs vfs.FS) error {
-	s, err := pebblestore.Open(pebblestore.Config{Dir: fs.PathJoin(backupDir, b.name), FS: fs, ReadOnly: true})
+func (b *backup) check(backend Backend) error {
+	s, err := backend.OpenBackup(b.name)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", b.name, err)
 	}

@@ -11,45 +11,31 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray"
-	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/check"
 )
 
-const controllerURL = "http://" + ControllerHost
-
 // client is the software of a client: it submits its tasks, cancels some, and ends when all have ended.
-func (e *engine) client(g *ClientGroup) sim.Software {
-	return func(ctx context.Context, h *sim.Host) (err error) {
-		jc, err := fray.NewJobContext(ctx, fray.KindFray,
-			fray.WithControllerAddress(controllerURL), fray.WithHTTPClient(h.Client()), fray.WithJobID(h.Name()),
-			fray.WithRand(h.Rand("job")), fray.WithClientOptions(e.observed(h)))
-		if err != nil {
-			return fmt.Errorf("open job: %w", err)
-		}
-		defer func() {
-			if closeErr := jc.Close(); err == nil && closeErr != nil {
-				err = fmt.Errorf("close job: %w", closeErr)
-			}
-		}()
-		c := &submitter{engine: e, group: g, name: h.Name(), random: h.Rand("workload")}
-		defer c.ends.Wait()
-		c.run(fray.NewContext(ctx, jc))
-		return nil
+func (e *engine) client(ctx context.Context, m Machine, g *ClientGroup) (err error) {
+	jc, err := fray.NewJobContext(ctx, fray.KindFray,
+		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(m.Client()), fray.WithJobID(m.Name()),
+		fray.WithRand(m.Rand("job")), fray.WithClientOptions(e.observed(m)))
+	if err != nil {
+		return fmt.Errorf("open job: %w", err)
 	}
+	defer func() {
+		if closeErr := jc.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("close job: %w", closeErr)
+		}
+	}()
+	c := &submitter{engine: e, group: g, name: m.Name(), random: m.Rand("workload")}
+	defer c.ends.Wait()
+	c.run(fray.NewContext(ctx, jc))
+	return nil
 }
 
-// observed has a host's calls recorded, and faults of its own side injected.
-func (e *engine) observed(h *sim.Host) connect.ClientOption {
-	return connect.WithInterceptors(e.recorder(h).ClientInterceptor(), e.injector.Interceptor(h.Name()))
-}
-
-// recorder returns a recorder for a new incarnation of a host.
-func (e *engine) recorder(h *sim.Host) *check.Recorder {
-	r := check.NewRecorder(e.history, h.Name())
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.recorders[h.Name()] = r
-	return r
+// observed has a client's calls recorded, and faults of its own side injected.
+func (e *engine) observed(m Machine) connect.ClientOption {
+	return connect.WithInterceptors(check.NewRecorder(e.history, m.Name()).ClientInterceptor(), m.Interceptor())
 }
 
 // A submitter is the workload of one client.
@@ -68,7 +54,7 @@ func (c *submitter) run(ctx context.Context) {
 	a := &c.group.Arrival
 	due := time.Duration(a.Start) + time.Duration(c.random.Int64N(int64(jitter)))
 	for number := 0; number < c.group.Tasks; {
-		if wait := due - c.sim.Elapsed(); wait > 0 && pass(ctx, wait) != nil {
+		if wait := due - c.backend.Elapsed(); wait > 0 && pass(ctx, wait) != nil {
 			return // The run is over.
 		}
 		batch := make([]*TaskKind, min(a.Batch, c.group.Tasks-number))
@@ -127,7 +113,7 @@ func (c *submitter) submits(kind string) bool {
 
 // submit submits some tasks of one kind in one call, and has their ends noted.
 func (c *submitter) submit(ctx context.Context, k *TaskKind, number, n int) {
-	begun := c.sim.Elapsed()
+	begun := c.backend.Elapsed()
 	options := append(k.options(), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, number)))
 	inputs := k.inputs(n, c.random)
 	var futures []*fray.Future[[]byte]
@@ -195,7 +181,7 @@ func (c *submitter) await(ctx context.Context, k *TaskKind, f *fray.Future[[]byt
 }
 
 func (c *submitter) ended(k *TaskKind, f *fray.Future[[]byte], begun time.Duration, how func(*TaskFacts, *FailureFacts)) {
-	c.tally.ended(k.Name, f.ID(), c.sim.Elapsed()-begun, how)
+	c.tally.ended(k.Name, f.ID(), c.backend.Elapsed()-begun, how)
 }
 
 func (f *FailureFacts) count(reason fray.Reason) {

@@ -76,10 +76,10 @@ func newConditions(x *Expect) (conditions, error) {
 // judgeConditions looks at the facts and says whether the run is over: everything that is expected eventually is true, something
 // is late, or an expression failed.
 func (e *engine) judgeConditions() bool {
-	now := e.sim.Elapsed()
+	now := e.backend.Elapsed()
 	changed := e.tally.changed()
 	counts := e.healed && e.submitted > 0
-	if changed == e.judged && (!counts || !e.overdue(now)) && now < time.Duration(e.Run.MaxVirtualTime) {
+	if changed == e.judged && (!counts || !e.overdue(now)) && now < e.maxTime() {
 		return false
 	}
 	e.judged = changed
@@ -87,7 +87,7 @@ func (e *engine) judgeConditions() bool {
 		e.submitted = now
 	}
 	counts = e.healed && e.submitted > 0
-	if !counts && !e.hoping() && now < time.Duration(e.Run.MaxVirtualTime) {
+	if !counts && !e.hoping() && now < e.maxTime() {
 		return false // No expression is to be judged yet.
 	}
 	facts := e.tally.snapshot()
@@ -114,7 +114,7 @@ func (e *engine) judgeConditions() bool {
 			return true
 		}
 	}
-	if now >= time.Duration(e.Run.MaxVirtualTime) {
+	if now >= e.maxTime() {
 		for _, v := range e.eventually {
 			if !v.met {
 				e.late = v
@@ -128,6 +128,15 @@ func (e *engine) judgeConditions() bool {
 // hoping says whether something that must happen sometimes has not happened yet.
 func (e *engine) hoping() bool {
 	return slices.ContainsFunc(e.sometimes, func(s *occasional) bool { return !s.met })
+}
+
+// maxTime returns how much time the run may take.
+func (e *engine) maxTime() time.Duration {
+	most := time.Duration(e.Run.MaxVirtualTime)
+	if e.options.MaxTime > 0 {
+		most = min(most, e.options.MaxTime)
+	}
+	return most
 }
 
 // overdue says whether something that is expected should have come true.

@@ -143,8 +143,8 @@ func cut(fs *vfs.MemFS, path string, size int) {
 }
 
 // store opens what the controller keeps its records in.
-func (e *engine) store(ctx context.Context, h *sim.Host) (store.Store, error) {
-	if e.Topology.Controller.Store == storeMemory {
+func (v *virtual) store(ctx context.Context, h *sim.Host) (store.Store, error) {
+	if v.play.Topology.Controller.Store == StoreMemory {
 		return store.NewMemory(), nil
 	}
 	m, ok := h.Disk().(*machine)
@@ -152,26 +152,26 @@ func (e *engine) store(ctx context.Context, h *sim.Host) (store.Store, error) {
 		m = newMachine()
 		h.SetDisk(m)
 	}
-	e.mu.Lock()
-	e.machine = m
-	e.mu.Unlock()
-	latency := e.Topology.Controller.SyncLatency
+	v.mu.Lock()
+	v.machine = m
+	v.mu.Unlock()
+	latency := v.play.Topology.Controller.SyncLatency
 	return pebblestore.Open(pebblestore.Config{
 		Dir: dataDir, MemTableBytes: diskMemory, CacheBytes: diskMemory,
-		FS: &diskFS{FS: m.fs, ctx: ctx, engine: e, machine: m, latency: time.Duration(latency), random: h.Rand("disk")},
+		FS: &diskFS{FS: m.fs, ctx: ctx, play: v.play, machine: m, latency: time.Duration(latency), random: h.Rand("disk")},
 	})
 }
 
 // disk returns that of the controller as it is now; nil: it has none.
-func (e *engine) disk() *machine {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.machine
+func (v *virtual) disk() *machine {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine
 }
 
-// fillDisk leaves the controller's disk no room, or gives it back.
-func (e *engine) fillDisk(full bool) {
-	if m := e.disk(); m != nil {
+// FillDisk implements Backend.
+func (v *virtual) FillDisk(full bool) {
+	if m := v.disk(); m != nil {
 		m.full.Store(full)
 	}
 }
@@ -186,7 +186,7 @@ type diskFS struct {
 	vfs.FS
 
 	ctx     context.Context //nolint:containedctx // The life of the incarnation.
-	engine  *engine
+	play    *Play
 	machine *machine
 	latency time.Duration
 	random  *rand.Rand // of the one goroutine that syncs the log
@@ -238,7 +238,7 @@ func (d *diskFS) room() error {
 
 // sync takes the time of a sync of the log, before which what is written is in the air, and after which it is not.
 func (d *diskFS) sync(op func() error) error {
-	d.engine.tally.happen(EventCommitWritten)
+	d.play.Happened(EventCommitWritten)
 	if d.latency > 0 {
 		// One that stops is not slowed down: it closes files under locks.
 		_ = pass(d.ctx, d.latency+1+time.Duration(d.random.Int64N(int64(jitter))))
@@ -246,7 +246,7 @@ func (d *diskFS) sync(op func() error) error {
 	if err := op(); err != nil {
 		return err
 	}
-	d.engine.tally.happen(EventCommitSynced)
+	d.play.Happened(EventCommitSynced)
 	return nil
 }
 

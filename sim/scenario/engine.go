@@ -7,11 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/fray"
@@ -20,7 +16,8 @@ import (
 	"github.com/frayrpc/fray/sim/check"
 )
 
-// Options are what a run can be given besides its scenario and seed. The zero value is ready to use.
+// Options are what a run can be given besides its scenario and seed. The zero value is ready to use. All but Oracles and MaxTime
+// are for runs in virtual time.
 type Options struct {
 	// Bubble makes the bubbles that runs live in. Nil: bubble.Run, which is not for tests; those give bubble.In(t).
 	Bubble sim.Bubble
@@ -35,11 +32,13 @@ type Options struct {
 	Observe func(*check.Event)
 	// Oracles look at every event after those of package check.
 	Oracles []check.Oracle
+	// MaxTime is how much time the run may take, if that is less than the scenario's maxVirtualTime. 0: as the scenario says.
+	MaxTime time.Duration
 	// Controller wraps what the controller serves, to plant a bug. Nil: nothing does.
 	Controller func(http.Handler) http.Handler
 }
 
-// Bounds of the end of a run, in virtual time.
+// Bounds of the end of a run, in its time.
 const (
 	maxAudit    = 2 * time.Minute
 	maxShutdown = 5 * time.Minute
@@ -53,18 +52,18 @@ const auditHost = "auditor"
 // Run runs a scenario that [Parse] returned, under one seed, in virtual time. What goes wrong within the run is the result's
 // verdict; an error says that there was no run, or that ctx ended it.
 func Run(ctx context.Context, s *Scenario, seed uint64, options Options) (*Result, error) {
-	e, err := newEngine(ctx, s, seed, options)
+	e, err := newEngine(ctx, s, seed, options, BackendSim)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
 	err = e.options.Bubble(func() {
-		e.sim = sim.New(e.config())
+		simulation := sim.New(virtualConfig(s, seed, e.onEvent))
 		if options.Trace != nil {
-			e.sim.Trace(options.Trace)
+			simulation.Trace(options.Trace)
 		}
-		e.runErr = e.drive()
-		e.closeErr = e.sim.Close()
+		e.runErr = e.simulate(simulation)
+		e.closeErr = simulation.Close()
 	})
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("run scenario: %w", context.Cause(ctx))
@@ -74,17 +73,43 @@ func Run(ctx context.Context, s *Scenario, seed uint64, options Options) (*Resul
 	return result, nil
 }
 
+// RunOn runs a scenario that [Parse] returned, under one seed, on a backend that is named as the scenario's run.backends has it,
+// and that the function opens. Its Close is called in the end; an error of it says that something outlived the run.
+func RunOn(
+	ctx context.Context, s *Scenario, seed uint64, options Options, name string, open func(*Play) (Backend, func() error, error),
+) (*Result, error) {
+	e, err := newEngine(ctx, s, seed, options, name)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	e.newHistory()
+	backend, closeBackend, err := open(e.play())
+	if err != nil {
+		return nil, err
+	}
+	e.backend = backend
+	e.runErr = e.drive()
+	e.closeErr = closeBackend()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("run scenario: %w", context.Cause(ctx))
+	}
+	result := e.judge(nil)
+	result.Backend = name
+	result.Wall = time.Since(began)
+	return result, nil
+}
+
 // Verify runs a scenario once for each number of processors, by default one and as many as there are, and compares the traces.
 // It returns the result of the first run, whose verdict becomes nondeterminism if another differs from it. Only the first run is
 // traced and told of to the functions of the options.
 func Verify(ctx context.Context, s *Scenario, seed uint64, options Options, procs ...int) (*Result, error) {
-	first, err := newEngine(ctx, s, seed, options)
+	first, err := newEngine(ctx, s, seed, options, BackendSim)
 	if err != nil {
 		return nil, err
 	}
 	var current *engine
-	config := first.config()
-	config.OnEvent = func(event sim.Event) { current.onEvent(event) }
+	config := virtualConfig(s, seed, func(event sim.Event) { current.onEvent(event) })
 	began := time.Now()
 	replay, err := sim.Verify(first.options.Bubble, config, func(s *sim.Sim) error {
 		if current == nil {
@@ -95,15 +120,14 @@ func Verify(ctx context.Context, s *Scenario, seed uint64, options Options, proc
 		} else {
 			again := options
 			again.OnEvent, again.OnFault, again.Observe = nil, nil, nil
-			other, err := newEngine(ctx, first.Scenario, seed, again)
+			other, err := newEngine(ctx, first.Scenario, seed, again, BackendSim)
 			if err != nil {
 				return err
 			}
 			current = other
 		}
 		e := current
-		e.sim = s
-		e.runErr = e.drive()
+		e.runErr = e.simulate(s)
 		return e.runErr
 	}, procs...)
 	if ctx.Err() != nil {
@@ -135,8 +159,9 @@ type engine struct {
 	options Options
 	hosts   []Host
 
-	sim      *sim.Sim
-	injector *faults.Injector
+	backend  Backend
+	virtual  *virtual // the same in virtual time
+	injector Injector
 	history  *check.History
 	oracles  *check.Oracles
 	tally    *tally
@@ -151,11 +176,6 @@ type engine struct {
 	ended   bool // nothing counts any longer; set while the history stands still
 	conditions
 
-	mu         sync.Mutex
-	recorders  map[string]*check.Recorder
-	registries []*prometheus.Registry
-	// The disk of the controller's last incarnation; nil: it has none.
-	machine *machine
 	backups []*backup
 
 	// What came of it.
@@ -167,46 +187,33 @@ type engine struct {
 	last                                  []check.Event
 }
 
-func newEngine(ctx context.Context, s *Scenario, seed uint64, options Options) (*engine, error) {
+func newEngine(ctx context.Context, s *Scenario, seed uint64, options Options, backend string) (*engine, error) {
 	if s.source == nil {
 		return nil, errors.New("run scenario: it was not read by Parse")
 	}
-	if !slices.Contains(s.Run.Backends, BackendSim) {
-		return nil, fmt.Errorf("run scenario: it is for the backends %v, not for %s", s.Run.Backends, BackendSim)
+	if err := s.RunsOn(backend); err != nil {
+		return nil, err
 	}
 	if options.Bubble == nil {
 		options.Bubble = bubble.Run
 	}
 	e := &engine{
 		Scenario: s, ctx: ctx, seed: seed, options: options, hosts: s.Hosts(),
-		targets: map[string]*rand.Rand{}, chosen: map[string][]string{}, recorders: map[string]*check.Recorder{},
+		targets: map[string]*rand.Rand{}, chosen: map[string][]string{},
 	}
 	var err error
 	if e.conditions, err = newConditions(&s.Expect); err != nil {
 		return nil, err
 	}
-	e.tally = newTally(s, func() time.Duration { return e.sim.Elapsed() })
+	e.tally = newTally(s, func() time.Duration { return e.backend.Elapsed() })
 	e.oracles = check.New(e.promises())
 	return e, nil
-}
-
-// config returns that of the simulation.
-func (e *engine) config() sim.Config {
-	latency := e.Topology.Network.Latency
-	return sim.Config{
-		Seed: e.seed, MaxSteps: e.Run.MaxSteps, MaxTime: time.Duration(e.Run.MaxVirtualTime) + endSlack,
-		Link: sim.Link{
-			Latency: sim.Latency{Min: time.Duration(latency.Min), Mean: time.Duration(latency.Mean), Max: time.Duration(latency.Max)},
-			Loss:    float64(e.Topology.Network.Loss),
-		},
-		OnEvent: e.onEvent,
-	}
 }
 
 // promises returns what the oracles hold the system to in this scenario.
 func (e *engine) promises() check.Config {
 	c := check.Config{
-		AllowLossAfterRestart: e.Topology.Controller.Store == storeMemory || e.losesDisk(),
+		AllowLossAfterRestart: e.Topology.Controller.Store == StoreMemory || e.losesDisk(),
 		Retention:             time.Duration(e.Topology.Controller.Retention),
 		FairnessBound:         e.Expect.Always.Fairness,
 		Extra:                 e.options.Oracles,
@@ -225,40 +232,54 @@ func (e *engine) promises() check.Config {
 	return c
 }
 
+// simulate is the run on a simulation.
+func (e *engine) simulate(s *sim.Sim) error {
+	e.newHistory()
+	e.virtual = newVirtual(s, e.play(), &e.options)
+	e.backend = e.virtual
+	return e.drive()
+}
+
+// play returns what a backend is told of the run.
+func (e *engine) play() *Play {
+	unlessOver := func(f func(host string)) func(string) {
+		return func(host string) {
+			if !e.over {
+				f(host)
+			}
+		}
+	}
+	return &Play{
+		Scenario: e.Scenario, Seed: e.seed, History: e.history, Client: e.client,
+		Crashed: unlessOver(func(host string) { e.tally.struck(host, true) }),
+		Paused:  unlessOver(func(host string) { e.tally.struck(host, false) }),
+		Poisoned: unlessOver(func(host string) {
+			e.backend.Crash(host, DiskKept)
+			e.startAgain(host, poisonDown)
+		}),
+		Happened: e.tally.happen,
+		Injected: func(rule string, times int) {
+			if !e.over {
+				e.tally.change(func(f *Facts) { f.Faults[faultID(rule)] += times })
+			}
+		},
+	}
+}
+
 // onEvent takes in what happens in the simulation, on the goroutine that steps.
 func (e *engine) onEvent(event sim.Event) {
 	if !e.over {
-		switch event.Kind {
-		case sim.EventCrash:
-			e.crashed(event.From)
-		case sim.EventPause:
-			e.tally.struck(event.From, false)
-		case sim.EventFault:
-			e.tally.change(func(f *Facts) { f.Faults[faultID(event.Fault)]++ })
-		}
+		e.virtual.event(event)
 	}
 	if e.options.OnEvent != nil && !e.ended {
 		e.options.OnEvent(event)
 	}
 }
 
-func (e *engine) crashed(host string) {
-	e.tally.struck(host, true)
-	if host == ControllerHost {
-		e.history.Crash(host)
-		return
-	}
-	e.mu.Lock()
-	r := e.recorders[host]
-	e.mu.Unlock()
-	if r != nil {
-		r.Crash()
-	}
-}
-
-// drive is the run, on the goroutine that steps.
-func (e *engine) drive() error {
-	e.history = check.NewHistory(check.HistoryConfig{Clock: e.sim.Elapsed, Observe: func(event *check.Event) {
+// newHistory begins the history, which the oracles watch.
+func (e *engine) newHistory() {
+	clock := func() time.Duration { return e.backend.Elapsed() }
+	e.history = check.NewHistory(check.HistoryConfig{Clock: clock, Observe: func(event *check.Event) {
 		if !e.ended {
 			e.oracles.Observe(event)
 			e.tally.observe(event)
@@ -267,21 +288,27 @@ func (e *engine) drive() error {
 			}
 		}
 	}})
+}
+
+// drive is the run, on the goroutine that steps.
+func (e *engine) drive() error {
 	defer e.end()
-	e.injector = e.sim.Injector()
+	e.injector = e.backend.Injector()
 	for _, t := range e.Targets {
-		e.targets[t.Name] = e.sim.Rand("target/" + t.Name)
+		e.targets[t.Name] = e.backend.Rand("target/" + t.Name)
 	}
 	if err := e.arm(); err != nil {
 		return err
 	}
-	e.start()
+	if err := e.backend.Start(); err != nil {
+		return err
+	}
 	if at := e.HealAt(); at > 0 {
-		e.sim.At(at, e.heal)
+		e.backend.At(at, e.heal)
 	} else {
 		e.heal()
 	}
-	if err := e.sim.RunUntil(e.done); err != nil {
+	if err := e.backend.RunUntil(e.done); err != nil {
 		return err
 	}
 	e.over = true
@@ -295,7 +322,10 @@ func (e *engine) drive() error {
 // end closes the books. What software says while the simulation is closed is no part of the run.
 func (e *engine) end() {
 	e.over = true
-	e.hash, e.stats, e.elapsed = e.sim.Hash(), e.sim.Stats(), e.sim.Elapsed()
+	e.elapsed = e.backend.Elapsed()
+	if e.virtual != nil {
+		e.hash, e.stats = e.virtual.Hash(), e.virtual.Stats()
+	}
 	e.history.Still(func() { e.ended = true })
 	e.last = e.history.Last(maxLast)
 	e.facts = e.tally.final(e.elapsed)
@@ -304,7 +334,7 @@ func (e *engine) end() {
 // done takes a look between two events, and says whether the run is over.
 func (e *engine) done() bool {
 	e.awaitEvents()
-	return e.ctx.Err() != nil || e.oracles.Violated() > 0 && len(e.broken()) > 0 || e.judgeConditions()
+	return e.ctx.Err() != nil || len(e.broken()) > 0 || e.judgeConditions()
 }
 
 // stopped says whether the run is over before its end.
@@ -315,9 +345,9 @@ func (e *engine) stopped() bool {
 // finish stops clients and workers, asks how things stand, and stops the controller.
 func (e *engine) finish() error {
 	e.injector.Clear()
-	e.sim.RepairAll()
-	if !e.sim.Running(ControllerHost) {
-		e.sim.Bounce(ControllerHost)
+	e.backend.RepairAll()
+	if !e.backend.Running(ControllerHost) {
+		e.backend.Bounce(ControllerHost)
 	}
 	// Workers deliver their last reports, which metrics count too.
 	if err := e.stop(e.hosts[1:]); err != nil {
@@ -341,43 +371,49 @@ func (e *engine) audit() error {
 	var unsettled []string
 	e.history.Still(func() { unsettled = e.oracles.Unsettled() })
 	over := false
-	e.sim.Client(auditHost, func(ctx context.Context, h *sim.Host) error {
-		defer h.Do(func() { over = true })
+	e.backend.Client(auditHost, func(ctx context.Context, m Machine) error {
+		defer m.Do(func() { over = true })
 		ctx, cancel := context.WithTimeout(ctx, maxAudit)
 		defer cancel()
-		client, err := fray.NewClient(controllerURL, fray.WithHTTPClient(h.Client()), fray.WithRand(h.Rand("client")),
-			fray.WithClientOptions(e.observed(h)))
+		client, err := fray.NewClient(ControllerURL, fray.WithHTTPClient(m.Client()), fray.WithRand(m.Rand("client")),
+			fray.WithClientOptions(e.observed(m)))
 		if err == nil {
 			err = errors.Join(check.Audit(ctx, client, unsettled), client.Close())
 		}
 		e.auditErr = err
 		return nil
 	})
-	return e.sim.RunUntil(func() bool { return over })
+	return e.backend.RunUntil(func() bool { return over })
 }
 
 func (e *engine) scrape() error {
 	scraped := map[string]float64{}
-	for _, r := range e.registries {
-		if err := check.Scrape(scraped, r); err != nil {
-			return err
-		}
+	if err := e.backend.Scrape(scraped); err != nil {
+		return err
 	}
 	e.oracles.Metrics(scraped)
 	return nil
 }
 
+// maxShutdown is how long hosts may take to end.
+func (e *engine) maxShutdown() time.Duration {
+	if e.options.MaxTime > 0 {
+		return min(maxShutdown, e.options.MaxTime)
+	}
+	return maxShutdown
+}
+
 // stop asks hosts to end, as an operator would, and waits for that.
 func (e *engine) stop(hosts []Host) error {
-	until := e.sim.Elapsed() + maxShutdown
+	until := e.backend.Elapsed() + e.maxShutdown()
 	for _, h := range hosts {
-		if e.sim.Running(h.Name) {
-			e.sim.Stop(h.Name)
+		if e.backend.Running(h.Name) {
+			e.backend.Stop(h.Name)
 		}
 	}
-	return e.sim.RunUntil(func() bool {
+	return e.backend.RunUntil(func() bool {
 		for _, h := range hosts {
-			if e.sim.Running(h.Name) && e.sim.Elapsed() < until {
+			if e.backend.Running(h.Name) && e.backend.Elapsed() < until {
 				return false
 			}
 		}

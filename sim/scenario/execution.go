@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray"
-	"github.com/frayrpc/fray/sim"
 )
 
 const (
@@ -25,12 +24,13 @@ var (
 	errNoText    = errors.New("\xff\xfe: the scenario says that this is not UTF-8")
 )
 
-// functions returns what a worker executes.
-func (e *engine) functions(h *sim.Host, g *WorkerGroup) []fray.Function {
+// Functions returns what a worker of the group executes under a seed. Poisoned is called in an attempt that takes down its
+// worker, and does not return.
+func (s *Scenario) Functions(g *WorkerGroup, seed uint64, poisoned func()) []fray.Function {
 	var all []fray.Function
-	for i := range e.Workload.Mix {
-		k := &e.Workload.Mix[i]
-		x := &executor{engine: e, kind: k, group: g, host: h}
+	for i := range s.Workload.Mix {
+		k := &s.Workload.Mix[i]
+		x := &executor{Scenario: s, kind: k, group: g, seed: seed, poisoned: poisoned}
 		switch k.Undecodable {
 		case "input":
 			// Its input is not JSON.
@@ -49,17 +49,18 @@ func (e *engine) functions(h *sim.Host, g *WorkerGroup) []fray.Function {
 
 // An executor is a kind's function on one worker.
 type executor struct {
-	*engine
+	*Scenario
 
-	kind  *TaskKind
-	group *WorkerGroup
-	host  *sim.Host
+	kind     *TaskKind
+	group    *WorkerGroup
+	seed     uint64
+	poisoned func()
 }
 
 // run is one attempt. All that is left to chance depends on the seed, the task and the number of the attempt alone.
 func (x *executor) run(ctx context.Context) ([]byte, error) {
 	info, _ := fray.InTask(ctx)
-	random := x.random("attempt/"+info.TaskID, uint64(info.Attempt)) //nolint:gosec // It counts from 1.
+	random := random(x.seed, "attempt/"+info.TaskID, uint64(info.Attempt)) //nolint:gosec // It counts from 1.
 	k := x.kind
 	hole := random.Float64() < float64(x.group.FailureProbability)
 	fails := random.Float64() < float64(k.FailureProbability) || info.Attempt <= k.FailFirst
@@ -78,11 +79,7 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 		if err := x.pass(ctx, 0, random); err != nil {
 			return nil, err
 		}
-		x.host.Do(func() {
-			x.crash(x.host.Name(), DiskKept)
-			x.startAgain(x.host.Name(), poisonDown)
-		})
-		x.host.Fence()
+		x.poisoned()
 	}
 	if err := x.children(ctx, info, random); err != nil {
 		return nil, err
@@ -140,10 +137,10 @@ func (x *executor) children(ctx context.Context, info fray.TaskInfo, random *ran
 }
 
 // random returns a source of randomness that depends on the seed, a purpose and a number alone.
-func (e *engine) random(purpose string, number uint64) *rand.Rand {
+func random(seed uint64, purpose string, number uint64) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(purpose)) // A hash takes everything.
-	return rand.New(rand.NewPCG(e.seed^h.Sum64(), number*0x9e3779b97f4a7c15^h.Sum64()>>1))
+	return rand.New(rand.NewPCG(seed^h.Sum64(), number*0x9e3779b97f4a7c15^h.Sum64()>>1))
 }
 
 // draw returns a time of the span.

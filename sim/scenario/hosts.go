@@ -40,6 +40,16 @@ func (s *Scenario) Hosts() []Host {
 	return hosts
 }
 
+// WorkerGroup returns the group of workers of a name, or nil.
+func (s *Scenario) WorkerGroup(name string) *WorkerGroup {
+	for i := range s.Topology.Workers {
+		if s.Topology.Workers[i].Name == name {
+			return &s.Topology.Workers[i]
+		}
+	}
+	return nil
+}
+
 // Target returns the target of a name, or nil.
 func (s *Scenario) Target(name string) *Target {
 	for i := range s.Targets {
@@ -66,4 +76,30 @@ func (s *Scenario) Resolve(name string, choose func(*Target) []Host) []Host {
 	return slices.DeleteFunc(s.Hosts(), func(h Host) bool {
 		return h.Name != name && h.Group != name && (!strings.Contains(name, "*") || !matchGlob(name, h.Name))
 	})
+}
+
+// Callers returns the hosts that may send what the fault with an id matches; none if there is no such fault, or it matches no
+// messages.
+func (s *Scenario) Callers(fault string) []Host {
+	for i := range s.Faults {
+		if f := &s.Faults[i]; f.ID == fault && f.Match != nil {
+			v := validator{Scenario: s, hosts: s.Hosts()}
+			return v.callersOf(f)
+		}
+	}
+	return nil
+}
+
+// Victims returns the hosts that a fault may pause, crash or restart.
+func (s *Scenario) Victims(f *Fault) []Host {
+	if !f.Action.onHost() {
+		return nil
+	}
+	if victim := f.Action.Victim(); victim != "" {
+		return s.Resolve(victim, s.Candidates)
+	}
+	if f.clientSide() {
+		return s.Callers(f.ID)
+	}
+	return s.Resolve(ControllerHost, s.Candidates)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 )
 
 // Parse reads a scenario. The name of the file is for messages only. All that is wrong is reported at once, as an
@@ -26,6 +27,12 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		}
 	}
 	return nil, src.err()
+}
+
+// Source returns the file that the scenario was read from: its name as Parse was given it, and what Parse reads as the same
+// scenario.
+func (s *Scenario) Source() (file string, text []byte) {
+	return s.source.file, []byte(strings.Join(s.source.lines, "\n"))
 }
 
 // ParseFile reads a scenario from a file.

@@ -1,14 +1,17 @@
 package scenario_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/scenario/process"
 )
 
 // docs/scenarios.md has, between the comments that name them, a table of each section's keys, of the variables of
@@ -41,7 +44,7 @@ func TestReference(t *testing.T) {
 
 func referenceTables(t *testing.T) map[string]string {
 	t.Helper()
-	tables := map[string]string{"library": libraryTable(t), "coverage": coverageTable(t)}
+	tables := map[string]string{"library": libraryTable(t), "coverage": coverageTable(t), "simOnly": simOnlyTable(t)}
 	var section func(reflect.Type)
 	section = func(typ reflect.Type) {
 		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
@@ -209,6 +212,30 @@ func libraryTable(t *testing.T) string {
 			t.Fatal(err)
 		}
 		row(&b, fmt.Sprintf("[%s](../sim/scenario/library/%s.yaml)", name, name), s.Metadata.Summary)
+	}
+	return b.String()
+}
+
+// simOnlyTable says why scenarios of the library do not run on processes.
+func simOnlyTable(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("| scenario | because |\n|---|---|\n")
+	for _, name := range scenario.List() {
+		s, err := scenario.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed := slices.Contains(s.Run.Backends, scenario.BackendProcess)
+		var unsuitable *scenario.UnsuitableError
+		switch errors.As(process.Suitable(s, process.DefaultMaxWall), &unsuitable); {
+		case unsuitable != nil && listed:
+			t.Errorf("%s lists %s, but %s", name, scenario.BackendProcess, unsuitable.Reason)
+		case unsuitable != nil:
+			row(&b, "`"+name+"`", unsuitable.Reason)
+		case !listed:
+			row(&b, "`"+name+"`", "its file does not list process: what it expects depends on times, or nobody has tried")
+		}
 	}
 	return b.String()
 }

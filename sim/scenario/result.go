@@ -26,10 +26,12 @@ type Result struct {
 	// Verified: the run was repeated, and the traces compared.
 	Verified bool `json:"verified,omitempty"`
 
+	// Backend is what the run took place on, if not in virtual time, and Virtual the time of the run whatever it is.
+	Backend string        `json:"backend,omitempty"`
 	Virtual time.Duration `json:"virtual_ns"`
 	Wall    time.Duration `json:"wall_ns"`
-	// Hash stands for the whole trace.
-	Hash  uint64    `json:"hash"`
+	// Hash stands for the whole trace. 0: there is none, because nothing would repeat it.
+	Hash  uint64    `json:"hash,omitempty"`
 	Stats sim.Stats `json:"stats"`
 
 	Facts      Facts             `json:"facts"`
@@ -86,17 +88,12 @@ const (
 
 // judge makes a result of a run that is over, given the error of its bubble.
 func (e *engine) judge(bubbleErr error) *Result {
-	var leak *sim.LeakError
-	if errors.As(e.closeErr, &leak) {
+	leak := leftBehind(e.closeErr)
+	if leak != nil {
 		bubbleErr = nil // Which is why the bubble could not end.
 	}
 	if e.ended && e.runErr == nil && !e.stopped() {
-		e.oracles.Leaks(func() error {
-			if leak != nil {
-				return leak
-			}
-			return nil
-		})
+		e.oracles.Leaks(func() error { return leak })
 		e.history.Still(func() { e.oracles.Finish(e.elapsed) })
 	}
 	r := &Result{
@@ -117,8 +114,9 @@ func (e *engine) judge(bubbleErr error) *Result {
 }
 
 // verdict says how the run ended, what it broke, and how.
-func (e *engine) verdict(r *Result, bubbleErr error, leak *sim.LeakError) (verdict, broken, text string) {
+func (e *engine) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text string) {
 	var panicked *sim.PanicError
+	var host *HostError
 	if i := slices.IndexFunc(r.Violations, func(v check.Violation) bool { return !v.Undecided }); i >= 0 {
 		v := r.Violations[i]
 		if v.Oracle == brokenLiveness {
@@ -132,6 +130,8 @@ func (e *engine) verdict(r *Result, bubbleErr error, leak *sim.LeakError) (verdi
 	switch {
 	case errors.As(e.runErr, &panicked):
 		return VerdictInvariant, brokenPanic, e.runErr.Error() + "\n" + string(panicked.Stack)
+	case errors.As(errors.Join(e.runErr, e.closeErr), &host) && host.Panicked:
+		return VerdictInvariant, brokenPanic, host.Error()
 	case errors.Is(e.runErr, sim.ErrDeadlock), errors.Is(e.runErr, sim.ErrMaxSteps), errors.Is(e.runErr, sim.ErrMaxTime):
 		return VerdictLiveness, brokenLiveness, e.runErr.Error()
 	case e.runErr != nil:
@@ -209,7 +209,13 @@ func (e *engine) compare(r *Result) {
 
 // broken returns the violations of the invariants that the scenario holds the system to.
 func (e *engine) broken() []check.Violation {
-	return slices.DeleteFunc(e.oracles.Violations(), func(v check.Violation) bool { return !e.holdsTo(v.Oracle) })
+	var all []check.Violation
+	e.history.Still(func() {
+		if e.oracles.Violated() > 0 {
+			all = e.oracles.Violations()
+		}
+	})
+	return slices.DeleteFunc(all, func(v check.Violation) bool { return !e.holdsTo(v.Oracle) })
 }
 
 func (e *engine) holdsTo(invariant string) bool {

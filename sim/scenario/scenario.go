@@ -1,5 +1,7 @@
 package scenario
 
+import "reflect"
+
 // The header of every scenario file.
 const (
 	APIVersion = "fray.sim/v1"
@@ -64,8 +66,8 @@ type RunConfig struct {
 
 // Where a controller keeps its records.
 const (
-	storeMemory = "memory"
-	storePebble = "pebble"
+	StoreMemory = "memory"
+	StorePebble = "pebble"
 )
 
 // Topology is the hosts and the network between them.
@@ -111,4 +113,14 @@ type NetworkLatency struct {
 	Min  Duration `yaml:"min" default:"100us" doc:"The least latency."`
 	Mean Duration `yaml:"mean" default:"500us" doc:"The mean latency: what is above min is distributed exponentially."`
 	Max  Duration `yaml:"max" default:"10ms" doc:"The most latency."`
+}
+
+// DefaultLatency returns the latency of links where a file says nothing.
+func DefaultLatency() NetworkLatency {
+	var l NetworkLatency
+	d := decoder{newSource("", nil)}
+	for _, f := range fieldsOf(reflect.TypeFor[NetworkLatency]()) {
+		d.setDefault(reflect.ValueOf(&l).Elem().Field(f.index), f)
+	}
+	return l
 }

@@ -57,7 +57,7 @@ func (e *engine) arm() error {
 	plan := faults.Plan{Seed: e.seed}
 	for i := range e.Faults {
 		f := &e.Faults[i]
-		s := &strike{Fault: f, random: e.sim.Rand("fault/" + f.ID), target: e.targetOf(f)}
+		s := &strike{Fault: f, random: e.backend.Rand("fault/" + f.ID), target: e.targetOf(f)}
 		e.strikes = append(e.strikes, s)
 		if !f.OnHosts() {
 			plan.Rules = append(plan.Rules, e.rules(s)...)
@@ -120,14 +120,14 @@ func (e *engine) side(s *strike, which int, chosen string) faults.Hosts {
 // begin lets a fault's times count from now: the start of the run, or its event.
 func (e *engine) begin(s *strike) {
 	s.come = true
-	now := e.sim.Elapsed()
+	now := e.backend.Elapsed()
 	switch {
 	case s.OnHosts():
-		e.sim.After(s.start(), func() { e.act(s, now) })
+		e.backend.After(s.start(), func() { e.act(s, now) })
 	case s.target != nil:
-		e.sim.After(s.start(), func() {
+		e.backend.After(s.start(), func() {
 			e.choose(s, func(hosts []string) {
-				e.announce(s.onset(hosts, e.sim.Elapsed()-s.start()))
+				e.announce(s.onset(hosts, e.backend.Elapsed()-s.start()))
 				for _, h := range hosts {
 					e.injector.Signal(ruleID(s.ID, h))
 				}
@@ -149,11 +149,11 @@ func (e *engine) act(s *strike, begun time.Duration) {
 	if s.random.Float64() < float64(s.When.Probability) {
 		e.choose(s, func(hosts []string) { e.hit(s, hosts) })
 	}
-	next := e.sim.Elapsed() + time.Duration(s.When.Every)
+	next := e.backend.Elapsed() + time.Duration(s.When.Every)
 	if s.When.Every == 0 || s.When.Window != nil && s.When.Window.Until > 0 && next >= begun+time.Duration(s.When.Window.Until) {
 		return
 	}
-	e.sim.At(next, func() { e.act(s, begun) })
+	e.backend.At(next, func() { e.act(s, begun) })
 }
 
 func (e *engine) hit(s *strike, hosts []string) {
@@ -162,51 +162,36 @@ func (e *engine) hit(s *strike, hosts []string) {
 	}
 	s.fired++
 	e.tally.change(func(f *Facts) { f.Faults[s.ID]++ })
-	onset := Onset{Fault: s.ID, Hosts: hosts, From: e.sim.Elapsed()}
+	onset := Onset{Fault: s.ID, Hosts: hosts, From: e.backend.Elapsed()}
 	if lasts := s.Action.lasts(); lasts > 0 {
 		onset.Until = onset.From + lasts
 	}
 	e.announce(onset)
 	for _, host := range hosts {
-		e.sim.Mark("fault " + s.ID + " strikes " + host)
+		e.backend.Mark("fault " + s.ID + " strikes " + host)
 		switch a := &s.Action; {
 		case a.Pause != nil:
-			e.sim.Pause(host)
-			e.sim.After(time.Duration(a.Pause.For), func() { e.sim.Resume(host) })
+			e.backend.Pause(host)
+			e.backend.After(time.Duration(a.Pause.For), func() { e.backend.Resume(host) })
 		case a.Crash != nil:
-			e.crash(host, a.Crash.Disk)
+			e.backend.Crash(host, a.Crash.Disk)
 		case a.Restart != nil:
-			e.crash(host, a.Restart.Disk)
+			e.backend.Crash(host, a.Restart.Disk)
 			e.startAgain(host, time.Duration(a.Restart.Down))
 		case a.DiskFull != nil:
-			e.fillDisk(true)
-			e.sim.After(time.Duration(a.DiskFull.For), func() { e.fillDisk(false) })
+			e.backend.FillDisk(true)
+			e.backend.After(time.Duration(a.DiskFull.For), func() { e.backend.FillDisk(false) })
 		case a.Backup != nil:
 			e.backup()
 		}
 	}
 }
 
-// crash ends a host, and leaves that of its disk.
-func (e *engine) crash(host, disk string) {
-	switch disk {
-	case DiskLost:
-		e.sim.Wipe(host)
-	case DiskPowerLoss, DiskTorn:
-		if m := e.disk(); m != nil {
-			m.torn = disk == DiskTorn
-		}
-		e.sim.PowerOff(host)
-	default:
-		e.sim.Crash(host)
-	}
-}
-
 // startAgain starts a host that has crashed.
 func (e *engine) startAgain(host string, down time.Duration) {
-	e.sim.After(down, func() {
-		if !e.over && !e.sim.Running(host) {
-			e.sim.Bounce(host)
+	e.backend.After(down, func() {
+		if !e.over && !e.backend.Running(host) {
+			e.backend.Bounce(host)
 		}
 	})
 }
@@ -225,7 +210,7 @@ func (e *engine) choose(s *strike, then func(hosts []string)) {
 		then(chosen)
 		return
 	}
-	e.look(s, e.sim.Elapsed()+maxChoosing, then)
+	e.look(s, e.backend.Elapsed()+maxChoosing, then)
 }
 
 func (e *engine) look(s *strike, until time.Duration, then func(hosts []string)) {
@@ -234,7 +219,7 @@ func (e *engine) look(s *strike, until time.Duration, then func(hosts []string))
 	}
 	var all, fit []string
 	for _, h := range e.Candidates(s.target) {
-		if e.sim.Running(h.Name) {
+		if e.backend.Running(h.Name) {
 			all = append(all, h.Name)
 			if e.does(h.Name, s.target.When) {
 				fit = append(fit, h.Name)
@@ -245,8 +230,8 @@ func (e *engine) look(s *strike, until time.Duration, then func(hosts []string))
 	if s.target.Pick.All {
 		n = 1 // All that there are, if there is one.
 	}
-	if len(fit) < n && e.sim.Elapsed() < until {
-		e.sim.After(choosing, func() { e.look(s, until, then) })
+	if len(fit) < n && e.backend.Elapsed() < until {
+		e.backend.After(choosing, func() { e.look(s, until, then) })
 		return
 	}
 	random := e.targets[s.target.Name]
@@ -306,18 +291,18 @@ func (e *engine) heal() {
 	}
 	e.healed = true
 	e.history.Heal()
-	e.tally.change(func(f *Facts) { f.Times.Healed = e.sim.Elapsed() })
+	e.tally.change(func(f *Facts) { f.Times.Healed = e.backend.Elapsed() })
 }
 
 // settleFaults ends all faults and undoes what they did.
 func (e *engine) settleFaults() {
 	e.status = append(e.status, e.injector.Status().Rules...)
 	e.injector.Clear()
-	e.sim.RepairAll()
-	e.fillDisk(false)
+	e.backend.RepairAll()
+	e.backend.FillDisk(false)
 	for _, h := range e.hosts {
-		if h.Role != RoleClient && !e.sim.Running(h.Name) {
-			e.sim.Bounce(h.Name)
+		if h.Role != RoleClient && !e.backend.Running(h.Name) {
+			e.backend.Bounce(h.Name)
 		}
 	}
 }

@@ -87,8 +87,10 @@ func (t *tally) snapshot() Facts {
 
 // final returns the facts at the end of a run.
 func (t *tally) final(end time.Duration) Facts {
-	t.clock = func() time.Duration { return end }
 	f := t.snapshot()
+	f.Times.Now = end
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.took) > 0 {
 		slices.Sort(t.took)
 		f.Times.Median = t.took[len(t.took)/2]

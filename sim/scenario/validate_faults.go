@@ -234,7 +234,7 @@ func (v *validator) checkWhen(f *Fault) {
 // checkEvent reports events that do not happen so often.
 func (v *validator) checkEvent(f *Fault) {
 	onDisk := f.When.On.Event == EventCommitWritten || f.When.On.Event == EventCommitSynced
-	if onDisk && v.Topology.Controller.Store != storePebble {
+	if onDisk && v.Topology.Controller.Store != StorePebble {
 		v.report(complain("fault %s can never act: a controller that keeps everything in memory commits nothing to a disk", f.ID).
 			suggest("add topology: {controller: {store: pebble}}"), &f.When.On.Event)
 	}
@@ -301,7 +301,7 @@ func (v *validator) checkDisk(f *Fault, victim *string) {
 		v.report(complain("fault %s strikes a disk, and waits for a message", f.ID).suggest("use when: {on: ...} or at in place of match"), &f.Match)
 	case *victim != ControllerHost:
 		v.report(complain("fault %s strikes the disk of %s, and only the controller has one", f.ID, *victim).suggest("write target: controller"), fields...)
-	case v.Topology.Controller.Store != storePebble:
+	case v.Topology.Controller.Store != StorePebble:
 		v.report(complain("fault %s strikes the controller's disk, and it keeps everything in memory", f.ID).suggest("add topology: {controller: {store: pebble}}"), fields...)
 	}
 }

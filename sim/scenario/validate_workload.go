@@ -56,7 +56,7 @@ func (v *validator) checkArrival(g *ClientGroup) {
 	if a.Batch > g.Tasks {
 		v.report(complain("a batch of %d is more than the %d tasks there are", a.Batch, g.Tasks).suggest("write %d", g.Tasks), &a.Batch)
 	}
-	last := time.Duration(a.Start) + time.Duration(min(float64(g.Tasks)*float64(a.Rate.Interval()), float64(maxDuration)))
+	last := g.lastArrival()
 	if last >= time.Duration(v.Run.MaxVirtualTime) {
 		v.report(complain("the last task arrives at about %v, and the run is over at %v", Duration(last), v.Run.MaxVirtualTime).
 			suggest("submit fewer or faster, or raise run.maxVirtualTime"), &a.Rate, &a.Start, &g.Tasks)

@@ -1,5 +1,7 @@
 package scenario
 
+import "time"
+
 // Workload is who submits which tasks.
 type Workload struct {
 	Clients []ClientGroup `yaml:"clients" required:"true" minItems:"1" doc:"Groups of clients that are alike."`
@@ -69,4 +71,18 @@ type Backoff struct {
 type Cancel struct {
 	Probability Probability `yaml:"probability" default:"1" doc:"The chance that a task is cancelled." example:"50%"`
 	After       Span        `yaml:"after" doc:"How long after it was accepted."`
+}
+
+// LastArrival returns about when the last task is submitted.
+func (s *Scenario) LastArrival() time.Duration {
+	var last time.Duration
+	for i := range s.Workload.Clients {
+		last = max(last, s.Workload.Clients[i].lastArrival())
+	}
+	return last
+}
+
+func (g *ClientGroup) lastArrival() time.Duration {
+	a := &g.Arrival
+	return time.Duration(a.Start) + time.Duration(min(float64(g.Tasks)*float64(a.Rate.Interval()), float64(maxDuration)))
 }

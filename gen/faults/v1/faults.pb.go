@@ -375,6 +375,87 @@ func (*ClearPlanResponse) Descriptor() ([]byte, []int) {
 	return file_faults_v1_faults_proto_rawDescGZIP(), []int{6}
 }
 
+type SignalEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name that rules have it under, as in event=name.
+	Event         string `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalEventRequest) Reset() {
+	*x = SignalEventRequest{}
+	mi := &file_faults_v1_faults_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalEventRequest) ProtoMessage() {}
+
+func (x *SignalEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_faults_v1_faults_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalEventRequest.ProtoReflect.Descriptor instead.
+func (*SignalEventRequest) Descriptor() ([]byte, []int) {
+	return file_faults_v1_faults_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SignalEventRequest) GetEvent() string {
+	if x != nil {
+		return x.Event
+	}
+	return ""
+}
+
+type SignalEventResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalEventResponse) Reset() {
+	*x = SignalEventResponse{}
+	mi := &file_faults_v1_faults_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalEventResponse) ProtoMessage() {}
+
+func (x *SignalEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_faults_v1_faults_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalEventResponse.ProtoReflect.Descriptor instead.
+func (*SignalEventResponse) Descriptor() ([]byte, []int) {
+	return file_faults_v1_faults_proto_rawDescGZIP(), []int{8}
+}
+
 var File_faults_v1_faults_proto protoreflect.FileDescriptor
 
 const file_faults_v1_faults_proto_rawDesc = "" +
@@ -399,11 +480,15 @@ const file_faults_v1_faults_proto_rawDesc = "" +
 	"\x04seed\x18\x02 \x01(\x04R\x04seed\x12!\n" +
 	"\fremaining_ms\x18\x03 \x01(\x03R\vremainingMs\"\x12\n" +
 	"\x10ClearPlanRequest\"\x13\n" +
-	"\x11ClearPlanResponse2\xef\x01\n" +
+	"\x11ClearPlanResponse\"*\n" +
+	"\x12SignalEventRequest\x12\x14\n" +
+	"\x05event\x18\x01 \x01(\tR\x05event\"\x15\n" +
+	"\x13SignalEventResponse2\xbd\x02\n" +
 	"\fFaultService\x12K\n" +
 	"\tApplyPlan\x12\x1b.faults.v1.ApplyPlanRequest\x1a\x1c.faults.v1.ApplyPlanResponse\"\x03\x90\x02\x02\x12E\n" +
 	"\aGetPlan\x12\x19.faults.v1.GetPlanRequest\x1a\x1a.faults.v1.GetPlanResponse\"\x03\x90\x02\x01\x12K\n" +
-	"\tClearPlan\x12\x1b.faults.v1.ClearPlanRequest\x1a\x1c.faults.v1.ClearPlanResponse\"\x03\x90\x02\x02B0Z.github.com/frayrpc/fray/gen/faults/v1;faultsv1b\x06proto3"
+	"\tClearPlan\x12\x1b.faults.v1.ClearPlanRequest\x1a\x1c.faults.v1.ClearPlanResponse\"\x03\x90\x02\x02\x12L\n" +
+	"\vSignalEvent\x12\x1d.faults.v1.SignalEventRequest\x1a\x1e.faults.v1.SignalEventResponseB0Z.github.com/frayrpc/fray/gen/faults/v1;faultsv1b\x06proto3"
 
 var (
 	file_faults_v1_faults_proto_rawDescOnce sync.Once
@@ -417,26 +502,30 @@ func file_faults_v1_faults_proto_rawDescGZIP() []byte {
 	return file_faults_v1_faults_proto_rawDescData
 }
 
-var file_faults_v1_faults_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_faults_v1_faults_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_faults_v1_faults_proto_goTypes = []any{
-	(*RuleStatus)(nil),        // 0: faults.v1.RuleStatus
-	(*ApplyPlanRequest)(nil),  // 1: faults.v1.ApplyPlanRequest
-	(*ApplyPlanResponse)(nil), // 2: faults.v1.ApplyPlanResponse
-	(*GetPlanRequest)(nil),    // 3: faults.v1.GetPlanRequest
-	(*GetPlanResponse)(nil),   // 4: faults.v1.GetPlanResponse
-	(*ClearPlanRequest)(nil),  // 5: faults.v1.ClearPlanRequest
-	(*ClearPlanResponse)(nil), // 6: faults.v1.ClearPlanResponse
+	(*RuleStatus)(nil),          // 0: faults.v1.RuleStatus
+	(*ApplyPlanRequest)(nil),    // 1: faults.v1.ApplyPlanRequest
+	(*ApplyPlanResponse)(nil),   // 2: faults.v1.ApplyPlanResponse
+	(*GetPlanRequest)(nil),      // 3: faults.v1.GetPlanRequest
+	(*GetPlanResponse)(nil),     // 4: faults.v1.GetPlanResponse
+	(*ClearPlanRequest)(nil),    // 5: faults.v1.ClearPlanRequest
+	(*ClearPlanResponse)(nil),   // 6: faults.v1.ClearPlanResponse
+	(*SignalEventRequest)(nil),  // 7: faults.v1.SignalEventRequest
+	(*SignalEventResponse)(nil), // 8: faults.v1.SignalEventResponse
 }
 var file_faults_v1_faults_proto_depIdxs = []int32{
 	0, // 0: faults.v1.GetPlanResponse.rules:type_name -> faults.v1.RuleStatus
 	1, // 1: faults.v1.FaultService.ApplyPlan:input_type -> faults.v1.ApplyPlanRequest
 	3, // 2: faults.v1.FaultService.GetPlan:input_type -> faults.v1.GetPlanRequest
 	5, // 3: faults.v1.FaultService.ClearPlan:input_type -> faults.v1.ClearPlanRequest
-	2, // 4: faults.v1.FaultService.ApplyPlan:output_type -> faults.v1.ApplyPlanResponse
-	4, // 5: faults.v1.FaultService.GetPlan:output_type -> faults.v1.GetPlanResponse
-	6, // 6: faults.v1.FaultService.ClearPlan:output_type -> faults.v1.ClearPlanResponse
-	4, // [4:7] is the sub-list for method output_type
-	1, // [1:4] is the sub-list for method input_type
+	7, // 4: faults.v1.FaultService.SignalEvent:input_type -> faults.v1.SignalEventRequest
+	2, // 5: faults.v1.FaultService.ApplyPlan:output_type -> faults.v1.ApplyPlanResponse
+	4, // 6: faults.v1.FaultService.GetPlan:output_type -> faults.v1.GetPlanResponse
+	6, // 7: faults.v1.FaultService.ClearPlan:output_type -> faults.v1.ClearPlanResponse
+	8, // 8: faults.v1.FaultService.SignalEvent:output_type -> faults.v1.SignalEventResponse
+	5, // [5:9] is the sub-list for method output_type
+	1, // [1:5] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
 	1, // [1:1] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
@@ -453,7 +542,7 @@ func file_faults_v1_faults_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_faults_v1_faults_proto_rawDesc), len(file_faults_v1_faults_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -40,6 +40,9 @@ const (
 	FaultServiceGetPlanProcedure = "/faults.v1.FaultService/GetPlan"
 	// FaultServiceClearPlanProcedure is the fully-qualified name of the FaultService's ClearPlan RPC.
 	FaultServiceClearPlanProcedure = "/faults.v1.FaultService/ClearPlan"
+	// FaultServiceSignalEventProcedure is the fully-qualified name of the FaultService's SignalEvent
+	// RPC.
+	FaultServiceSignalEventProcedure = "/faults.v1.FaultService/SignalEvent"
 )
 
 // FaultServiceClient is a client for the faults.v1.FaultService service.
@@ -51,6 +54,8 @@ type FaultServiceClient interface {
 	GetPlan(context.Context, *v1.GetPlanRequest) (*v1.GetPlanResponse, error)
 	// ClearPlan ends every plan, those of the process's start included, and all that they hold back.
 	ClearPlan(context.Context, *v1.ClearPlanRequest) (*v1.ClearPlanResponse, error)
+	// SignalEvent announces an event. Rules in force that wait for it start, or start again: their windows and counts begin now.
+	SignalEvent(context.Context, *v1.SignalEventRequest) (*v1.SignalEventResponse, error)
 }
 
 // NewFaultServiceClient constructs a client for the faults.v1.FaultService service. By default, it
@@ -85,14 +90,21 @@ func NewFaultServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		signalEvent: connect.NewClient[v1.SignalEventRequest, v1.SignalEventResponse](
+			httpClient,
+			baseURL+FaultServiceSignalEventProcedure,
+			connect.WithSchema(faultServiceMethods.ByName("SignalEvent")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // faultServiceClient implements FaultServiceClient.
 type faultServiceClient struct {
-	applyPlan *connect.Client[v1.ApplyPlanRequest, v1.ApplyPlanResponse]
-	getPlan   *connect.Client[v1.GetPlanRequest, v1.GetPlanResponse]
-	clearPlan *connect.Client[v1.ClearPlanRequest, v1.ClearPlanResponse]
+	applyPlan   *connect.Client[v1.ApplyPlanRequest, v1.ApplyPlanResponse]
+	getPlan     *connect.Client[v1.GetPlanRequest, v1.GetPlanResponse]
+	clearPlan   *connect.Client[v1.ClearPlanRequest, v1.ClearPlanResponse]
+	signalEvent *connect.Client[v1.SignalEventRequest, v1.SignalEventResponse]
 }
 
 // ApplyPlan calls faults.v1.FaultService.ApplyPlan.
@@ -122,6 +134,15 @@ func (c *faultServiceClient) ClearPlan(ctx context.Context, req *v1.ClearPlanReq
 	return nil, err
 }
 
+// SignalEvent calls faults.v1.FaultService.SignalEvent.
+func (c *faultServiceClient) SignalEvent(ctx context.Context, req *v1.SignalEventRequest) (*v1.SignalEventResponse, error) {
+	response, err := c.signalEvent.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // FaultServiceHandler is an implementation of the faults.v1.FaultService service.
 type FaultServiceHandler interface {
 	// ApplyPlan puts a plan in force, in place of the one before, until its time is up; then what was in force
@@ -131,6 +152,8 @@ type FaultServiceHandler interface {
 	GetPlan(context.Context, *v1.GetPlanRequest) (*v1.GetPlanResponse, error)
 	// ClearPlan ends every plan, those of the process's start included, and all that they hold back.
 	ClearPlan(context.Context, *v1.ClearPlanRequest) (*v1.ClearPlanResponse, error)
+	// SignalEvent announces an event. Rules in force that wait for it start, or start again: their windows and counts begin now.
+	SignalEvent(context.Context, *v1.SignalEventRequest) (*v1.SignalEventResponse, error)
 }
 
 // NewFaultServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -161,6 +184,12 @@ func NewFaultServiceHandler(svc FaultServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
+	faultServiceSignalEventHandler := connect.NewUnaryHandlerSimple(
+		FaultServiceSignalEventProcedure,
+		svc.SignalEvent,
+		connect.WithSchema(faultServiceMethods.ByName("SignalEvent")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/faults.v1.FaultService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case FaultServiceApplyPlanProcedure:
@@ -169,6 +198,8 @@ func NewFaultServiceHandler(svc FaultServiceHandler, opts ...connect.HandlerOpti
 			faultServiceGetPlanHandler.ServeHTTP(w, r)
 		case FaultServiceClearPlanProcedure:
 			faultServiceClearPlanHandler.ServeHTTP(w, r)
+		case FaultServiceSignalEventProcedure:
+			faultServiceSignalEventHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -188,4 +219,8 @@ func (UnimplementedFaultServiceHandler) GetPlan(context.Context, *v1.GetPlanRequ
 
 func (UnimplementedFaultServiceHandler) ClearPlan(context.Context, *v1.ClearPlanRequest) (*v1.ClearPlanResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("faults.v1.FaultService.ClearPlan is not implemented"))
+}
+
+func (UnimplementedFaultServiceHandler) SignalEvent(context.Context, *v1.SignalEventRequest) (*v1.SignalEventResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("faults.v1.FaultService.SignalEvent is not implemented"))
 }

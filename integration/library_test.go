@@ -1,0 +1,209 @@
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	library "github.com/frayrpc/fray/sim/scenario"
+	processes "github.com/frayrpc/fray/sim/scenario/process"
+)
+
+const (
+	// briefRun is how long a scenario takes at least that -short leaves out.
+	briefRun = 30 * time.Second
+	// parallelRuns is how many scenarios run at once: they wait most of the time.
+	parallelRuns = 6
+)
+
+// The scenarios of the library that can run on processes pass there too: the fray command, worker processes, TCP and signals.
+// Protects: that what the simulator says of the runtime is so outside of it.
+func TestLibraryOnProcesses(t *testing.T) {
+	t.Parallel()
+	if raceDetected() {
+		t.Skip("the times of scenarios are not for processes that are ten times slower")
+	}
+	var (
+		mu   sync.Mutex
+		rows = map[string]string{}
+		gate = make(chan struct{}, parallelRuns)
+		runs sync.WaitGroup
+	)
+	note := func(name, what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		rows[name] = what
+	}
+	t.Cleanup(func() {
+		var table strings.Builder
+		w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+		for _, name := range library.List() {
+			fmt.Fprintf(w, "%s\t%s\n", name, rows[name])
+		}
+		_ = w.Flush()
+		t.Logf("scenarios on processes:\n%s", table.String())
+	})
+	for _, name := range byLength(t) {
+		s, err := library.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var unsuitable *library.UnsuitableError
+		switch {
+		case errors.As(processes.Suitable(s, processes.DefaultMaxWall), &unsuitable):
+			note(name, "sim only: "+unsuitable.Reason)
+		case !slices.Contains(s.Run.Backends, library.BackendProcess):
+			note(name, "sim only: its file does not list process")
+		case testing.Short() && leastTime(s) > briefRun:
+			note(name, "not run: it takes long, and this is -short")
+		default:
+			gate <- struct{}{}
+			runs.Go(func() {
+				defer func() { <-gate }()
+				r, err := runOnProcesses(t, name)
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					note(name, "no run")
+					return
+				}
+				note(name, fmt.Sprintf("%s in %s", r.Verdict, r.Wall.Round(100*time.Millisecond)))
+				if r.Verdict != library.VerdictPass {
+					t.Errorf("%s: %s %s: %s\n%s", name, r.Verdict, r.Broken, r.Text, r.all)
+				}
+			})
+		}
+	}
+	runs.Wait()
+}
+
+// byLength returns the scenarios of the library, those that take long first, so that they do not come last and alone.
+func byLength(t *testing.T) []string {
+	t.Helper()
+	least := map[string]time.Duration{}
+	names := library.List()
+	for _, name := range names {
+		s, err := library.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		least[name] = leastTime(s)
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return int(least[b] - least[a]) })
+	return names
+}
+
+// leastTime is how long a run takes at least.
+func leastTime(s *library.Scenario) time.Duration { return max(s.HealAt(), s.LastArrival()) }
+
+// outcome is what of a result this suite looks at.
+type outcome struct {
+	Verdict, Broken, Text string
+
+	Wall time.Duration `json:"wall_ns"`
+	all  []byte
+}
+
+// runOnProcesses runs a scenario of the library with the fray-sim command.
+func runOnProcesses(t *testing.T, name string) (*outcome, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), programs.path(t, "fray-sim"), "--scenario", name, "--backend", "process", "--format", "json")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Env = processEnvironment()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || stdout.Len() == 0) {
+		return nil, fmt.Errorf("%w\n%s", err, stderr.Bytes())
+	}
+	r := outcome{all: stdout.Bytes()}
+	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+		return nil, fmt.Errorf("read result: %w", err)
+	}
+	return &r, nil
+}
+
+// processEnvironment is that of a command that starts others.
+func processEnvironment() []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
+	if dir := os.Getenv(coverVariable); dir != "" {
+		env = append(env, "GOCOVERDIR="+dir)
+	}
+	return env
+}
+
+// No process of a run outlives it, however it ends.
+// Protects: a machine that runs scenarios for hours.
+func TestRunOnProcessesLeavesNone(t *testing.T) {
+	t.Parallel()
+	const endless = `apiVersion: fray.sim/v1
+kind: Scenario
+metadata: {name: endless, summary: It goes on until somebody ends it.}
+run: {backends: [sim, process]}
+topology: {workers: [{name: worker, count: 3}]}
+workload: {clients: [{name: client, tasks: 9}], mix: [{name: long, work: {min: 4m, max: 4m}}]}
+targets: [{name: sleeper}]
+faults: [{id: freeze, when: {on: {event: task-started, nth: 3}}, action: {pause: {target: sleeper, for: 4m}}}]
+`
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			file := t.TempDir() + "/endless.yaml"
+			if err := os.WriteFile(file, []byte(endless), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			cmd := exec.CommandContext(ctx, programs.path(t, "fray-sim"), "--scenario", file, "--backend", "process")
+			cmd.Env = processEnvironment()
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var all []int
+			// A worker stands still: it would read neither a signal nor the end of a pipe.
+			eventually(t, "the controller and three workers run, and one stands still", func() bool {
+				all = childrenOf(t, cmd.Process.Pid)
+				return len(all) == 4 && slices.ContainsFunc(all, func(pid int) bool { return stateOf(pid) == "T" })
+			})
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // That it fails is what is wanted.
+			eventually(t, "all of them are gone", func() bool {
+				return !slices.ContainsFunc(all, func(pid int) bool { return stateOf(pid) != "" })
+			})
+		})
+	}
+}
+
+// childrenOf returns the processes that a process has started.
+func childrenOf(t *testing.T, pid int) []int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []int
+	for _, entry := range entries {
+		child, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if _, parent := processStat(child); parent == strconv.Itoa(pid) {
+			found = append(found, child)
+		}
+	}
+	return found
+}

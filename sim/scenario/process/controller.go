@@ -1,0 +1,89 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// announcement is the first line of a controller's standard output.
+var announcement = regexp.MustCompile(`^fray controller listening on http://(\S+)$`)
+
+// suicide is what a controller writes when a fault ends it.
+var suicide = regexp.MustCompile(`(?m)^fault (\S+) ends this process$`)
+
+// startController starts the controller, where it was before if this is not the first time, and waits until it listens.
+func (s *stage) startController() error {
+	plan := filepath.Join(s.dir, "controller.faults")
+	if err := os.WriteFile(plan, []byte(s.faults.planFor(scenario.ControllerHost).String()), 0o600); err != nil {
+		return fmt.Errorf("write faults of the controller: %w", err)
+	}
+	listen := s.address
+	if listen == "" {
+		listen = s.net.of(0) + ":0"
+	}
+	out := newFirstLine()
+	c, err := s.starter.start(scenario.ControllerHost, s.config.Environ, out, nil, s.controllerCommand(listen, plan)...)
+	if err != nil {
+		return err
+	}
+	s.controller = c
+	timer := time.NewTimer(startTime)
+	defer timer.Stop()
+	select {
+	case line := <-out.line:
+		match := announcement.FindStringSubmatch(line)
+		if match == nil {
+			return fmt.Errorf("start controller: its first line %q does not say where it listens", line)
+		}
+		s.address = match[1]
+	case <-c.gone:
+		return c.endedByItself()
+	case <-timer.C:
+		return fmt.Errorf("start controller: it does not listen after %v", startTime)
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+	s.faults.started(scenario.ControllerHost, "http://"+s.address)
+	s.tasks.Go(func() {
+		<-c.gone
+		s.post(func() { s.controllerGone(c) })
+	})
+	return nil
+}
+
+// controllerCommand returns the command line of the controller that the scenario asks for.
+func (s *stage) controllerCommand(listen, plan string) []string {
+	cfg := s.play.Topology.Controller
+	argv := []string{
+		s.config.Fray, "controller", "--listen", listen, "--lifeline", "--enable-fault-injection", "--faults", plan, "--log-level", "warn",
+		"--session-ttl", time.Duration(cfg.SessionTTL).String(), "--cancel-grace", time.Duration(cfg.CancelGrace).String(),
+		"--retention", time.Duration(cfg.Retention).String(),
+		"--max-queued-tasks", strconv.Itoa(cfg.MaxOpenTasks), "--max-queued-bytes", strconv.FormatInt(int64(cfg.MaxQueuedBytes), 10),
+	}
+	if cfg.Store == scenario.StoreMemory {
+		return append(argv, "--in-memory")
+	}
+	return append(argv, "--data-dir", s.dataDir(), "--backup-dir", s.backupDir())
+}
+
+// controllerGone takes in that a controller has ended.
+func (s *stage) controllerGone(c *child) {
+	err := c.unexpected()
+	match := suicide.FindStringSubmatch(c.output.String())
+	if err == nil || c.panicked() || match == nil {
+		s.failIf(err)
+		return
+	}
+	c.killed = true
+	s.crashed(c.name)
+	if down, restarts := s.faults.suicide(match[1]); restarts {
+		s.After(down, func() { s.Bounce(c.name) })
+	}
+}

@@ -1,0 +1,63 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// Bounds of the connections of one host.
+const (
+	dialTimeout    = 5 * time.Second
+	idlePerHost    = 256
+	idleTimeout    = 90 * time.Second
+	connectionSize = 64 << 10 // bytes of a buffer
+)
+
+// addresses gives each host of a run an address of its own, where the system has so many, so that the controller can tell them
+// apart, and so that nobody else happens to have the controller's port while it is away.
+type addresses struct{ network int }
+
+// networks counts the runs of this process.
+var networks atomic.Uint32
+
+// newAddresses returns a network that other runs hardly have.
+func newAddresses() addresses {
+	// 127.0.x.x is left to everybody else.
+	const first, count = 1 << 8, 1<<16 - 1<<8
+	return addresses{first + (os.Getpid()+int(networks.Add(1))<<12)%count}
+}
+
+// of returns the address of the host with a number from 0.
+func (a addresses) of(host int) string {
+	if !ownAddresses {
+		return "127.0.0.1"
+	}
+	return fmt.Sprintf("127.%d.%d.%d", a.network>>8, a.network&0xff, 1+host)
+}
+
+// newTransport returns connections from an address. Whoever is called is the controller, at another.
+func newTransport(from, controller string) *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if ownAddresses {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if host, _, err := net.SplitHostPort(address); err == nil && host == scenario.ControllerHost {
+				address = controller
+			}
+			return dialer.DialContext(ctx, network, address)
+		},
+		MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout, DisableCompression: true,
+		WriteBufferSize: connectionSize, ReadBufferSize: connectionSize, Protocols: new(http.Protocols),
+	}
+	transport.Protocols.SetHTTP1(true)
+	return transport
+}

@@ -1,0 +1,80 @@
+package process
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// maxHosts is how many hosts a run may have: workers are processes, and each host has an address.
+const maxHosts = 200
+
+// Suitable returns why a scenario cannot run on processes within a time, as a [*scenario.UnsuitableError], or nil. It does not look
+// at the scenario's run.backends.
+func Suitable(s *scenario.Scenario, maxWall time.Duration) error {
+	if reason := unsuitable(s, maxWall); reason != "" {
+		return &scenario.UnsuitableError{Backend: scenario.BackendProcess, Reason: reason}
+	}
+	return nil
+}
+
+func unsuitable(s *scenario.Scenario, maxWall time.Duration) string {
+	latency := s.Topology.Network.Latency
+	switch normal := scenario.DefaultLatency(); {
+	case len(s.Hosts()) > maxHosts:
+		return fmt.Sprintf("it has %d hosts, more than %d", len(s.Hosts()), maxHosts)
+	case s.Topology.Network.Loss > 0:
+		return "topology.network.loss is for simulated links; write a fault that drops messages"
+	case latency != normal:
+		return "topology.network.latency is for simulated links; write a fault that delays messages"
+	case s.HealAt() >= maxWall:
+		return fmt.Sprintf("it heals at %v, and a run may take %v in all", s.HealAt(), maxWall)
+	case s.LastArrival() >= maxWall:
+		return fmt.Sprintf("its last tasks come at %v, and a run may take %v in all", s.LastArrival(), maxWall)
+	}
+	for i := range s.Faults {
+		if reason := unsuitableFault(s, &s.Faults[i]); reason != "" {
+			return "fault " + s.Faults[i].ID + " " + reason
+		}
+	}
+	return ""
+}
+
+// unsuitableFault returns what of a fault cannot be done to processes.
+func unsuitableFault(s *scenario.Scenario, f *scenario.Fault) string {
+	switch event := f.When.On; {
+	case f.Action.DiskFull != nil:
+		return "fills the controller's disk, which is this machine's"
+	case f.Action.Crash != nil && f.Action.Crash.Disk != scenario.DiskKept, f.Action.Restart != nil && f.Action.Restart.Disk != scenario.DiskKept:
+		return "takes something from the controller's disk, and this machine's keeps what was written"
+	case event != nil && (event.Event == scenario.EventCommitWritten || event.Event == scenario.EventCommitSynced):
+		return "waits for " + event.Event + ", which nobody outside of the controller sees"
+	}
+	victims := s.Victims(f)
+	for _, h := range victims {
+		if h.Role == scenario.RoleClient {
+			return "pauses the client " + h.Name + ", which has no process of its own"
+		}
+	}
+	if f.Match == nil {
+		return ""
+	}
+	rule := f.Rule(nil, nil, f.Action.Victim())
+	atServer := rule.Side == faults.Server || rule.Side == "" && sideOf(rule.Phase) == faults.Server
+	if atServer {
+		if f.Action.Pause != nil {
+			return "pauses a host in the middle of the controller's work, and the controller cannot have itself woken: match it in flight"
+		}
+		for _, h := range victims {
+			if h.Role != scenario.RoleController {
+				return "strikes " + h.Name + " in the middle of the controller's work, and the controller can strike nobody but itself: match it in flight"
+			}
+		}
+	}
+	if !ownAddresses && !atCaller(&rule) && (len(f.Match.From) > 0 || f.Action.Partition != nil) {
+		return "needs the controller to know who calls it, and on this system all hosts have one address"
+	}
+	return ""
+}

@@ -1,0 +1,230 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/controller"
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/fray/store/pebblestore"
+	"github.com/frayrpc/fray/fray/worker"
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/check"
+)
+
+// linger is how long a worker gathers what it has to send, so that what happens at one instant goes together.
+const linger = time.Microsecond
+
+// firstIncarnation makes lease tokens of a run look like those of any controller.
+const firstIncarnation = 1000
+
+// virtual is the backend in virtual time: unmodified software on the hosts of a simulation.
+type virtual struct {
+	*sim.Sim
+
+	play     *Play
+	injector *faults.Injector
+	// wrap is Options.Controller.
+	wrap func(http.Handler) http.Handler
+
+	mu         sync.Mutex
+	recorders  map[string]*check.Recorder // of workers
+	registries []*prometheus.Registry
+	// The disk of the controller's last incarnation; nil: it has none.
+	machine *machine
+}
+
+func newVirtual(s *sim.Sim, play *Play, options *Options) *virtual {
+	return &virtual{
+		Sim: s, play: play, injector: s.Injector(), wrap: options.Controller, recorders: map[string]*check.Recorder{},
+	}
+}
+
+// virtualConfig returns the simulation that a scenario asks for.
+func virtualConfig(s *Scenario, seed uint64, onEvent func(sim.Event)) sim.Config {
+	latency := s.Topology.Network.Latency
+	return sim.Config{
+		Seed: seed, MaxSteps: s.Run.MaxSteps, MaxTime: time.Duration(s.Run.MaxVirtualTime) + endSlack,
+		Link: sim.Link{
+			Latency: sim.Latency{Min: time.Duration(latency.Min), Mean: time.Duration(latency.Mean), Max: time.Duration(latency.Max)},
+			Loss:    float64(s.Topology.Network.Loss),
+		},
+		OnEvent: onEvent,
+	}
+}
+
+// event takes in what happens in the simulation.
+func (v *virtual) event(event sim.Event) {
+	switch event.Kind {
+	case sim.EventCrash:
+		v.crashed(event.From)
+	case sim.EventPause:
+		v.play.Paused(event.From)
+	case sim.EventFault:
+		v.play.Injected(event.Fault, 1)
+	}
+}
+
+func (v *virtual) crashed(host string) {
+	v.play.Crashed(host)
+	if host == ControllerHost {
+		v.play.History.Crash(host)
+		return
+	}
+	v.mu.Lock()
+	r := v.recorders[host]
+	v.mu.Unlock()
+	if r != nil {
+		r.Crash()
+	}
+}
+
+// Crash implements Backend.
+func (v *virtual) Crash(host, disk string) {
+	switch disk {
+	case DiskLost:
+		v.Wipe(host)
+	case DiskPowerLoss, DiskTorn:
+		if m := v.disk(); m != nil {
+			m.torn = disk == DiskTorn
+		}
+		v.PowerOff(host)
+	default:
+		v.Sim.Crash(host)
+	}
+}
+
+// OpenBackup implements Backend.
+func (v *virtual) OpenBackup(name string) (store.Store, error) {
+	fs := v.machine.fs
+	return pebblestore.Open(pebblestore.Config{Dir: fs.PathJoin(backupDir, name), FS: fs, ReadOnly: true})
+}
+
+// Injector implements Backend.
+func (v *virtual) Injector() Injector { return v.injector }
+
+// Start implements Backend.
+func (v *virtual) Start() error {
+	v.Host(ControllerHost, v.controller)
+	for i := range v.play.Topology.Workers {
+		g := &v.play.Topology.Workers[i]
+		for _, name := range g.WorkerHosts() {
+			v.Host(name, v.worker(g))
+		}
+	}
+	for i := range v.play.Workload.Clients {
+		g := &v.play.Workload.Clients[i]
+		for _, name := range g.ClientHosts() {
+			v.Host(name, func(ctx context.Context, h *sim.Host) error { return v.play.Client(ctx, client{h, v}, g) })
+		}
+	}
+	return nil
+}
+
+// Client implements Backend.
+func (v *virtual) Client(name string, software func(context.Context, Machine) error) {
+	v.Sim.Client(name, func(ctx context.Context, h *sim.Host) error { return software(ctx, client{h, v}) })
+}
+
+// Scrape implements Backend.
+func (v *virtual) Scrape(into map[string]float64) error {
+	for _, r := range v.registries {
+		if err := check.Scrape(into, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registry returns where a new incarnation registers its metrics.
+func (v *virtual) registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.registries = append(v.registries, r)
+	return r
+}
+
+// controller is the software of the controller.
+func (v *virtual) controller(ctx context.Context, h *sim.Host) error {
+	cfg := v.play.Topology.Controller
+	s, err := v.store(ctx, h)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	c, err := controller.New(controller.Config{
+		Store: s, BackupDir: backupDir,
+		Core: core.Config{
+			Incarnation: firstIncarnation + uint64(h.Incarnation()), //nolint:gosec // It counts from 1.
+			Seed:        h.Rand("core").Uint64(),
+			SessionTTL:  time.Duration(cfg.SessionTTL), CancelGrace: time.Duration(cfg.CancelGrace), Retention: time.Duration(cfg.Retention),
+			MaxOpenTasks: cfg.MaxOpenTasks, MaxQueuedBytes: int64(cfg.MaxQueuedBytes),
+		},
+		Registerer: v.registry(),
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("make controller: %w", err), s.Close())
+	}
+	_, handler := c.Handler(connect.WithInterceptors(v.injector.Interceptor(h.Name())))
+	if v.wrap != nil {
+		handler = v.wrap(handler)
+	}
+	h.Serve(handler)
+	return errors.Join(c.Run(ctx), s.Close())
+}
+
+// worker is the software of a worker.
+func (v *virtual) worker(g *WorkerGroup) sim.Software {
+	return func(ctx context.Context, h *sim.Host) error {
+		if h.Incarnation() == 1 && !started(ctx, h, time.Duration(g.StartAfter)) {
+			return nil // The run is over.
+		}
+		recorder := check.NewRecorder(v.play.History, h.Name())
+		v.mu.Lock()
+		v.recorders[h.Name()] = recorder
+		v.mu.Unlock()
+		poisoned := func() {
+			h.Do(func() { v.play.Poisoned(h.Name()) })
+			h.Fence()
+		}
+		w, err := worker.New(worker.Config{
+			ControllerURL: ControllerURL, ID: h.Name(), Functions: recorder.Functions(v.play.Functions(g, v.play.Seed, poisoned)...),
+			Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch,
+			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
+			HTTPClient:    h.Client(),
+			ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), v.injector.Interceptor(h.Name()))},
+			Registerer:    v.registry(), Rand: h.Rand("worker"), Linger: linger,
+		})
+		if err != nil {
+			return fmt.Errorf("make worker: %w", err)
+		}
+		return w.Run(ctx)
+	}
+}
+
+// started waits until a worker is to start, and says whether it still is.
+func started(ctx context.Context, h *sim.Host, after time.Duration) bool {
+	return after == 0 || pass(ctx, after+time.Duration(h.Rand("start").Int64N(int64(jitter)))) == nil
+}
+
+// client is a host of the simulation, as a Machine.
+type client struct {
+	*sim.Host
+
+	v *virtual
+}
+
+// Client implements Machine.
+func (c client) Client() connect.HTTPClient { return c.Host.Client() }
+
+// Interceptor implements Machine.
+func (c client) Interceptor() connect.Interceptor { return c.v.injector.Interceptor(c.Name()) }
