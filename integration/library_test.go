@@ -22,10 +22,12 @@ import (
 )
 
 const (
-	// briefRun is how long a scenario takes at least that -short leaves out.
+	// briefRun is how long a scenario takes at least that -short leaves out, and longRun one that this suite leaves to whoever
+	// asks for it by name.
 	briefRun = 30 * time.Second
+	longRun  = 50 * time.Second
 	// parallelRuns is how many scenarios run at once: they wait most of the time.
-	parallelRuns = 6
+	parallelRuns = 8
 )
 
 // The scenarios of the library that can run on processes pass there too: the fray command, worker processes, TCP and signals.
@@ -68,6 +70,8 @@ func TestLibraryOnProcesses(t *testing.T) {
 			note(name, "sim only: its file does not list process")
 		case testing.Short() && leastTime(s) > briefRun:
 			note(name, "not run: it takes long, and this is -short")
+		case leastTime(s) > longRun:
+			note(name, fmt.Sprintf("not run: it takes %v at least", leastTime(s)))
 		default:
 			gate <- struct{}{}
 			runs.Go(func() {

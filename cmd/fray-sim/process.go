@@ -49,7 +49,11 @@ func (o *processOptions) check() error {
 
 // prepareProcesses says whether a scenario can run on processes, and finds what these are started from.
 func (a *app) prepareProcesses(s *scenario.Scenario, o *runOptions) error {
-	if err := errors.Join(process.Suitable(s, o.process.maxWall), s.RunsOn(scenario.BackendProcess)); err != nil {
+	err := process.Suitable(s, o.process.maxWall)
+	if err == nil {
+		err = s.RunsOn(scenario.BackendProcess)
+	}
+	if err != nil {
 		return asInvalid(fmt.Errorf("%s: %w", o.scenario, err))
 	}
 	self, err := a.executable()

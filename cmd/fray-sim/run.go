@@ -107,7 +107,7 @@ func (a *app) single(ctx context.Context, s *scenario.Scenario, o *runOptions, s
 		if createErr != nil {
 			return invalid("write %s: %w", file.what, createErr)
 		}
-		defer func() { err = errors.Join(err, f.Close()) }() //nolint:gocritic // There are two.
+		defer func() { err = errors.Join(err, f.Close()) }() //nolint:gocritic,revive // There are two.
 		file.use(f)
 	}
 	var saved *savedRun
