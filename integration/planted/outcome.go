@@ -46,7 +46,7 @@ type outcome struct {
 	err        error // why it is not as expected
 }
 
-// search finds the first seed that fails, and replays it by itself.
+// search finds the first seed that fails, and replays it by itself; but not where the bug is that a seed is not one run.
 func (o *outcome) search(ctx context.Context, program string) error {
 	if err := o.sweep(ctx, program); err != nil {
 		return err
@@ -54,14 +54,16 @@ func (o *outcome) search(ctx context.Context, program string) error {
 	if o.Seed == 0 {
 		return fmt.Errorf("seeds 1..%d of %s pass", o.seeds, o.scenario)
 	}
-	again, exitCode, err := o.replay(ctx, program, o.Seed)
-	if err != nil {
-		return err
+	again := o.result
+	if !o.verified() {
+		var err error
+		if again, o.exitCode, err = o.replay(ctx, program, o.Seed); err != nil {
+			return err
+		}
 	}
-	o.exitCode = exitCode
 	switch {
-	case again.String() != o.String() || again.code() != exitCode:
-		return fmt.Errorf("seed %d by itself is %s, with exit code %d", o.Seed, &again, exitCode)
+	case again.String() != o.String() || again.code() != o.exitCode:
+		return fmt.Errorf("seed %d by itself is %s, with exit code %d", o.Seed, &again, o.exitCode)
 	case o.Verdict != o.verdict || o.Broken != o.broken:
 		return fmt.Errorf("it was to be found as %s %s, but: %s", o.verdict, o.broken, start(o.Text))
 	}
@@ -102,9 +104,9 @@ func (o *outcome) sweep(ctx context.Context, program string) error {
 // sweepChunk reads results as they come, and stops at the first that is not a pass.
 func (o *outcome) sweepChunk(ctx context.Context, program string, seeds scenario.Seeds) error {
 	if o.verified() {
-		r, _, err := o.replay(ctx, program, seeds.First)
+		r, exitCode, err := o.replay(ctx, program, seeds.First)
 		if err == nil && r.Verdict != scenario.VerdictPass {
-			o.result = r
+			o.result, o.exitCode = r, exitCode
 		}
 		return err
 	}
