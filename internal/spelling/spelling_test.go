@@ -29,8 +29,14 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"slots", "slots", 0}, {"slot", "slots", 1}, {"kitten", "sitting", 3},
-		{"ab", "ba", 1}, {"abcd", "acbd", 1},
+		{"", "", 0},
+		{"", "abc", 3},
+		{"abc", "", 3},
+		{"slots", "slots", 0},
+		{"slot", "slots", 1},
+		{"kitten", "sitting", 3},
+		{"ab", "ba", 1},
+		{"abcd", "acbd", 1},
 	} {
 		if got := distance(test.a, test.b); got != test.want {
 			t.Errorf("from %q to %q are %d changes, want %d", test.a, test.b, got, test.want)

@@ -60,7 +60,8 @@ func examples() []Actions {
 		{Pause: &Pause{For: Duration(time.Second)}},
 		{Crash: &Crash{}},
 		{Restart: &Restart{Down: Duration(time.Second)}},
-		{DiskFull: &DiskFull{For: Duration(time.Second)}}, {Backup: &Backup{}},
+		{DiskFull: &DiskFull{For: Duration(time.Second)}},
+		{Backup: &Backup{}},
 	}
 }
 
