@@ -242,7 +242,7 @@ func checkPlace(r *Rule) *RuleError {
 	kind := r.Action.Kind
 	switch {
 	case kind.networkOnly() && r.Side != Network:
-		return never("%s happens on side network only", kind)
+		return never("%s happens on side network only; use %s or %s", kind, RequestInFlight, ResponseInFlight)
 	case (kind == Duplicate || kind == Reorder) && r.Message != 0 && !r.Side.sends(r.Phase):
 		return never("a message can be sent twice or later, not received so; use phase=%s or phase=%s", RequestBeforeSend, AfterHandler)
 	case kind == Duplicate && r.Message == 0 && r.Phase.response():

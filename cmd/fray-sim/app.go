@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/internal/spelling"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -58,7 +59,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 }
 
 func (a *app) newRoot() *cobra.Command {
-	var o runOptions
+	var (
+		o        runOptions
+		commands []string
+	)
 	root := &cobra.Command{
 		Use:   "fray-sim --scenario FILE|NAME",
 		Short: "Run a Fray cluster under faults, in deterministic virtual time",
@@ -75,10 +79,13 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
   fray-sim --scenario worker-crash --html run.html`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return invalid("unexpected argument %q: a scenario is named with --scenario", args[0])
+			if len(args) == 0 {
+				return nil
 			}
-			return nil
+			if near := spelling.Nearest(args[0], commands); near != "" {
+				return invalid("there is no command %q: did you mean %s?", args[0], near)
+			}
+			return invalid("unexpected argument %q: a scenario is named with --scenario", args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runScenario(cmd.Context(), &o) },
 	}
@@ -94,8 +101,24 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result and trace, of a sweep those of failing seeds")
 	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
 	o.process.addFlags(flags)
-	root.AddCommand(a.newWorker(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench())
+	for _, sub := range []*cobra.Command{
+		a.newWorker(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench(),
+	} {
+		commands = append(commands, sub.Name())
+		sub.Args = usable(sub.Args)
+		root.AddCommand(sub)
+	}
 	return root
+}
+
+// usable has arguments that a command cannot take end it as any other wrong command line does, with what it can take.
+func usable(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return invalid("%w: use it as %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		}
+		return nil
+	}
 }
 
 // load returns the scenario that a user names: a file if there is one, else one of the library.

@@ -45,12 +45,15 @@ func writeReport(w io.Writer, r *scenario.Result, name string) {
 		{f.Tasks.Refused, "refused besides"},
 		{f.Tasks.Unsent, "not sent"},
 	}))
-	fmt.Fprintf(w, "attempts  %s\n", counted(f.Attempts.Started, "started", []count{
+	fmt.Fprintf(w, "attempts  %s", counted(f.Attempts.Started, "started", []count{
 		{f.Attempts.Succeeded, "succeeded"},
 		{f.Attempts.Failed, "failed"},
 		{f.Attempts.Vanished, "vanished with their worker"},
-		{f.Attempts.Repeated, "repeated a task"},
 	}))
+	if f.Attempts.Repeated > 0 {
+		fmt.Fprintf(w, "; %d of them repeated a task, one of which took %d", f.Attempts.Repeated, f.Attempts.MostOfOne)
+	}
+	fmt.Fprintln(w)
 	fmt.Fprintf(w, "reports   %s\n", counted(f.Reports.Accepted, "accepted", []count{
 		{f.Reports.Duplicate, "duplicate"}, {f.Reports.Stale, "stale"},
 	}))
@@ -166,8 +169,11 @@ func writeTables(w io.Writer, r *scenario.Result) {
 		fmt.Fprintln(table, "\nEVENTUALLY\tTOOK\tOF")
 		for _, m := range r.Eventually {
 			took := short(m.Took)
-			if !m.Met {
+			switch {
+			case !m.Met:
 				took = "never"
+			case m.Took <= 0:
+				took = "at once"
 			}
 			fmt.Fprintf(table, "%s\t%s\t%s\n", m.That, took, short(m.Within))
 		}

@@ -93,22 +93,21 @@ func (a *app) runScenario(ctx context.Context, o *runOptions) error {
 func (a *app) single(ctx context.Context, s *scenario.Scenario, o *runOptions, seed uint64, out *output) (err error) {
 	rec := &recording{}
 	var page *os.File
-	for _, file := range []struct {
-		path, what string
-		use        func(*os.File)
-	}{
-		{o.trace, "trace", func(f *os.File) { rec.traces = append(rec.traces, f) }},
-		{o.html, "page", func(f *os.File) { page, rec.page = f, timeline.New(s) }},
-	} {
-		if file.path == "" {
-			continue
-		}
-		f, createErr := os.Create(file.path)
+	if o.trace != "" {
+		file, createErr := os.Create(o.trace)
 		if createErr != nil {
-			return invalid("write %s: %w", file.what, createErr)
+			return invalid("write trace: %w", createErr)
 		}
-		defer func() { err = errors.Join(err, f.Close()) }() //nolint:gocritic,revive // There are two.
-		file.use(f)
+		defer func() { err = errors.Join(err, file.Close()) }()
+		rec.traces = append(rec.traces, file)
+	}
+	if o.html != "" {
+		file, createErr := os.Create(o.html)
+		if createErr != nil {
+			return invalid("write page: %w", createErr)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		page, rec.page = file, timeline.New(s)
 	}
 	var saved *savedRun
 	if out != nil {

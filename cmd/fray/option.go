@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/frayrpc/fray/internal/spelling"
 )
 
 // Options are declared once, as flags of their command. Their variables and keys in the configuration file follow from
@@ -168,35 +170,9 @@ func setFlag(flag *pflag.Flag, text string) error {
 
 // didYouMean returns a suggestion for what is not among the known names, or nothing.
 func didYouMean(name string, known []string) string {
-	best, distance := "", max(2, len(name)/3)+1
-	for _, candidate := range known {
-		if d := editDistance(name, candidate); d < distance {
-			best, distance = candidate, d
-		}
-	}
-	if best == "" {
+	near := spelling.Nearest(name, known)
+	if near == "" {
 		return ""
 	}
-	return fmt.Sprintf(": did you mean %q?", best)
-}
-
-// editDistance is the number of letters to insert, delete or replace to make b of a (Levenshtein, 1966).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf(": did you mean %q?", near)
 }

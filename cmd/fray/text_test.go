@@ -43,20 +43,6 @@ func TestByteSize(t *testing.T) {
 	}
 }
 
-func TestEditDistance(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"slots", "slots", 0}, {"slot", "slots", 1}, {"kitten", "sitting", 3},
-	} {
-		if got := editDistance(tt.a, tt.b); got != tt.want {
-			t.Errorf("editDistance(%q, %q) is %d, want %d", tt.a, tt.b, got, tt.want)
-		}
-	}
-}
-
 func TestTail(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -136,6 +136,12 @@ var rules = []rule{
 		reason:   "what runs in virtual time starts no processes; only sim/scenario/process does, for cmd",
 	},
 	{
+		packages: []string{"./internal/spelling"},
+		direct:   true,
+		allowed:  []string{std},
+		reason:   "whatever tells a user what to do next may use it",
+	},
+	{
 		packages: []string{"./gen/..."},
 		banned:   []string{"./fray/...", "./faults/...", "./sim/...", "./cmd/...", "./integration/..."},
 		reason:   "generated code is beneath everything",

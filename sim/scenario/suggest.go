@@ -3,16 +3,12 @@ package scenario
 import (
 	"slices"
 	"strings"
+
+	"github.com/frayrpc/fray/internal/spelling"
 )
 
-const (
-	// suggestDistance is the most single-character changes that a suggestion may be away.
-	suggestDistance = 3
-	// maxSuggested is how many names a suggestion lists.
-	maxSuggested = 20
-	// maxCompared is how long a word may be to be compared.
-	maxCompared = 100
-)
+// maxSuggested is how many names a suggestion lists.
+const maxSuggested = 20
 
 // suggestName suggests the known name that is nearest to a word, or lists them if none is near.
 func (c *complaint) suggestName(word string, known []string) *complaint {
@@ -30,49 +26,23 @@ func (c *complaint) suggestName(word string, known []string) *complaint {
 	return c.suggest("use one of %s", strings.Join(known, ", "))
 }
 
-// nearest returns the known word that is the fewest changes away, the first of equals, or "" if none is near.
+// nearest returns the known word that a word was meant to be: the one that is the fewest changes away, or else one that it is the
+// beginning or the end of; "" if there is none.
 func nearest(word string, known []string) string {
-	if len(word) > maxCompared {
-		return ""
+	if near := spelling.Nearest(word, known); near != "" || len(word) < minPart {
+		return near
 	}
 	word = strings.ToLower(word)
-	best, least := "", min(suggestDistance, len(word)/2)+1
 	for _, candidate := range known {
-		lower := strings.ToLower(candidate)
-		d := distance(word, lower)
-		if len(word) > 3 && (strings.HasPrefix(lower, word) || strings.HasSuffix(lower, word)) {
-			d = min(d, suggestDistance)
-		}
-		if d < least {
-			best, least = candidate, d
+		if lower := strings.ToLower(candidate); strings.HasPrefix(lower, word) || strings.HasSuffix(lower, word) {
+			return candidate
 		}
 	}
-	return best
+	return ""
 }
 
-// distance is the number of characters to insert, delete, replace or swap with their neighbour that leads from a to b
-// (Damerau and Levenshtein, restricted).
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before, last, row = last, row, before
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-	}
-	return row[len(b)]
-}
+// minPart is how long a part of a name must be to say which is meant.
+const minPart = 4
 
 // sortedKeys returns the keys of a map in order.
 func sortedKeys[V any](m map[string]V) []string {
