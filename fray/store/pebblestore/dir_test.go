@@ -228,6 +228,33 @@ func TestNoPermission(t *testing.T) {
 	}
 }
 
+// Who may not write to a directory may read it.
+func TestReadOnlyWithoutPermissionToWrite(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() == 0 {
+		t.Skip("root may do anything")
+	}
+	dir := made(t)
+	chmod := func(mode func(fs.FileMode) fs.FileMode) {
+		for _, path := range []string{filepath.Join(dir, "db", "LOCK"), filepath.Join(dir, "db"), dir} {
+			info, err := os.Stat(path)
+			if err == nil {
+				err = os.Chmod(path, mode(info.Mode().Perm()))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	chmod(func(m fs.FileMode) fs.FileMode { return m &^ 0o222 })
+	defer chmod(func(m fs.FileMode) fs.FileMode { return m | 0o200 })
+	s := open(t, pebblestore.Config{Dir: dir, ReadOnly: true})
+	defer closeStore(t, s)
+	if _, err := s.Get(key(1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A creation that was interrupted at any moment is begun again.
 func TestInterruptedCreation(t *testing.T) {
 	t.Parallel()

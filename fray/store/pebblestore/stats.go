@@ -40,7 +40,8 @@ func (s *Store) Stats() Stats {
 	}
 }
 
-// DiskUsage returns how many bytes the records take on disk, with what was deleted and not yet compacted away.
+// DiskUsage returns how many bytes the store takes on disk, with what was deleted and not yet compacted away, but for what was
+// written to the current log.
 func (s *Store) DiskUsage() (uint64, error) {
 	if err := s.gate.enter(); err != nil {
 		return 0, err
