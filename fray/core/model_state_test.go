@@ -25,12 +25,12 @@ type model struct {
 	sessions []*modelSession // live, in the order of registration
 	attempts map[core.Token]*modelAttempt
 	// Workers that have registered since the last restart.
-	met map[string]bool
-	parked   []*modelCall
-	back     int // the last place at the back of a queue
-	front    int // the last place at the front
-	turn     int // counts grants, for whose turn it is
-	last     core.TaskNum
+	met    map[string]bool
+	parked []*modelCall
+	back   int // the last place at the back of a queue
+	front  int // the last place at the front
+	turn   int // counts grants, for whose turn it is
+	last   core.TaskNum
 
 	// What this step should bring.
 	replies map[core.CallID]any // a body, an error, or modelAnyGrant
