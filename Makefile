@@ -16,6 +16,8 @@ FUZZTIME ?= 30s
 BENCH ?= .
 BENCH_COUNT ?= 1
 BENCH_PACKAGES ?= $(PACKAGES)
+# How often make kills kills the controller.
+KILLS ?= 200
 # Which planted bugs to try; by default all.
 PLANTED ?=
 # How make sweep runs each scenario, and its one long one; and where it leaves what came of it.
@@ -137,6 +139,17 @@ ifneq ($(wildcard sim),)
 else
 	@echo "make sim: there is no simulator yet"
 endif
+
+.PHONY: kills
+kills: ## Kill a controller KILLS times under load, and print what it kept
+	FRAY_KILLS=$(KILLS) go test -count=1 -timeout=0 -v -run='^TestControllerIsKilledUnderLoad$$' ./integration
+
+.PHONY: power-losses
+power-losses: ## Cut a simulated controller's power, five times a seed, at and within commits; print what it kept
+	go build -o bin/ ./cmd/fray-sim
+	@for scenario in controller-power-loss crash-before-sync crash-after-sync torn-tail; do \
+		bin/fray-sim --scenario $$scenario --seeds 1..50 || exit 1; \
+	done
 
 .PHONY: planted
 planted: ## Build fray-sim with each known bug and show which scenario finds it; PLANTED chooses by pattern
