@@ -135,9 +135,9 @@ const (
 )
 
 // linger lets what happens at this instant happen.
-func (w *Worker) linger(ctx context.Context, times time.Duration) {
+func (w *Worker) linger(ctx context.Context, times int) {
 	if w.cfg.Linger > 0 {
-		sleep(ctx, times*w.cfg.Linger)
+		sleep(ctx, time.Duration(times)*w.cfg.Linger)
 	}
 }
 
