@@ -15,7 +15,7 @@ import (
 // docs/operations.md names every metric of Fray's own that a controller and a worker show, and no other.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t)
+	c := newCluster(t, "--data-dir", filepath.Join(t.TempDir(), "data"))
 	w := c.worker("w")
 	ctx := c.client()
 	get(ctx, t, run(ctx, t, tasks.Square, 2))

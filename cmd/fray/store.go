@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/fray/store"
@@ -34,7 +35,7 @@ func addStoreFlags(cmd *cobra.Command, o *storeOptions, dataDir string) {
 }
 
 // open opens the store. Whoever asked for it closes it when the controller has ended.
-func (o *storeOptions) open(logger *slog.Logger) (store.Store, error) {
+func (o *storeOptions) open(logger *slog.Logger, registerer prometheus.Registerer) (store.Store, error) {
 	if o.inMemory || o.dataDir == "" {
 		return store.NewMemory(), nil
 	}
@@ -43,7 +44,7 @@ func (o *storeOptions) open(logger *slog.Logger) (store.Store, error) {
 		durability = store.Relaxed
 		logger.Warn("durability is relaxed: a crash takes what was acknowledged in the last moments", "within", pebblestore.RelaxedInterval)
 	}
-	s, err := pebblestore.Open(pebblestore.Config{Dir: o.dataDir, Durability: durability, Logger: logger})
+	s, err := pebblestore.Open(pebblestore.Config{Dir: o.dataDir, Durability: durability, Logger: logger, Registerer: registerer})
 	if err != nil {
 		return nil, err
 	}

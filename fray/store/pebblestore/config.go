@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray/store"
 )
@@ -62,8 +63,8 @@ type Config struct {
 	MemTableBytes int64
 	// CacheBytes is how much of the stored records is kept in memory. Default: DefaultCacheBytes.
 	CacheBytes int64
-	// OnSync is told how long each fsync of the log took. It must be quick, and may be called concurrently.
-	OnSync func(time.Duration)
+	// Registerer takes the store's metrics, whose names begin with fray_store_, until Close. Default: there are none.
+	Registerer prometheus.Registerer
 	// Logger is told when the disk is full, has room again or failed. Default: nobody is.
 	Logger *slog.Logger
 }

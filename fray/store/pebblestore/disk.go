@@ -34,7 +34,7 @@ type disk struct {
 	root     string
 	readOnly bool
 	log      *slog.Logger
-	onSync   func(time.Duration)
+	synced   func(time.Duration) // told how long an fsync of the log took; may be nil
 
 	patient   atomic.Bool   // a full disk is waited for; while the store opens it is an error
 	impatient chan struct{} // closed when a full disk is no longer waited for
@@ -52,7 +52,7 @@ type disk struct {
 
 func newDisk(cfg Config, readOnly bool) *disk {
 	return &disk{
-		FS: cfg.FS, root: cfg.Dir, readOnly: readOnly, log: cfg.Logger, onSync: cfg.OnSync,
+		FS: cfg.FS, root: cfg.Dir, readOnly: readOnly, log: cfg.Logger,
 		impatient: make(chan struct{}), dead: make(chan struct{}),
 	}
 }

@@ -51,8 +51,8 @@ func (f *file) sync(op func() error) error {
 	took := time.Since(start)
 	f.disk.syncs.Add(1)
 	f.disk.syncNanos.Add(int64(took))
-	if f.disk.onSync != nil {
-		f.disk.onSync(took)
+	if f.disk.synced != nil {
+		f.disk.synced(took)
 	}
 	return nil
 }

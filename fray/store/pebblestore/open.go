@@ -44,6 +44,10 @@ func open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, disk: newDisk(cfg, cfg.ReadOnly), turn: make(chan struct{}, 1)}
+	if cfg.Registerer != nil {
+		s.metrics = newMetrics(s)
+		s.disk.synced = s.metrics.synced
+	}
 	if s.lock, err = pebble.LockDirectory(s.dbPath(), s.disk); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = damaged(s.dbPath(), errors.New("it is missing"))
@@ -52,6 +56,11 @@ func open(cfg Config) (*Store, error) {
 	}
 	if err := s.openLocked(); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
+	}
+	if s.metrics != nil {
+		if err := cfg.Registerer.Register(s.metrics); err != nil {
+			return nil, errors.Join(fmt.Errorf("register metrics: %w", err), s.Close())
+		}
 	}
 	return s, nil
 }

@@ -36,6 +36,7 @@ type Store struct {
 		err     error
 	}
 	committed counters
+	metrics   *metrics // nil: nobody asked for them
 }
 
 var _ store.Roomer = (*Store)(nil)
@@ -115,6 +116,9 @@ func (s *Store) Close() error {
 	empty, err := s.gate.shut()
 	if err != nil {
 		return err
+	}
+	if s.metrics != nil {
+		s.cfg.Registerer.Unregister(s.metrics)
 	}
 	s.disk.giveUp()
 	<-empty
