@@ -45,7 +45,7 @@ func (f *fixed) recorded() (*check.History, *check.Recorder, frayv1connect.Contr
 	r := check.NewRecorder(h, "host")
 	_, handler := frayv1connect.NewControllerServiceHandler(f)
 	n := newNetwork(1)
-	n.serve(handler)
+	n.serve(handler, func() {})
 	return h, r, frayv1connect.NewControllerServiceClient(link{n, "host"}, "http://c", connect.WithInterceptors(r.ClientInterceptor()))
 }
 
@@ -259,7 +259,7 @@ func TestAudit(t *testing.T) {
 	if err := check.Audit(t.Context(), client, []string{"nobody"}); err != nil {
 		t.Error(err)
 	}
-	c.net.serve(http.NotFoundHandler())
+	c.net.serve(http.NotFoundHandler(), func() {})
 	if err := check.Audit(t.Context(), client, []string{"a"}); err == nil {
 		t.Error("no error without a controller")
 	}
