@@ -2,6 +2,7 @@ package pebblestore_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,85 @@ func TestRelaxedIsOnDiskSoon(t *testing.T) {
 				}
 				if syncs := s.Stats().Syncs; syncs != 4 {
 					t.Errorf("40 commits in 4 intervals took %d fsyncs, want 4", syncs)
+				}
+			})
+		})
+	}
+}
+
+// slowDisk takes its time to sync a file.
+type slowDisk struct {
+	vfs.FS
+
+	takes time.Duration
+}
+
+func (d slowDisk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := d.FS.Create(name, category)
+	return slowFile{f, d.takes}, err
+}
+
+func (d slowDisk) Unwrap() vfs.FS { return d.FS }
+
+type slowFile struct {
+	vfs.File
+
+	takes time.Duration
+}
+
+func (f slowFile) SyncData() error {
+	time.Sleep(f.takes)
+	return f.File.SyncData()
+}
+
+// What is lazy rides along with a commit that is under way when it is to be on disk, or with the next, and takes a sync of its
+// own only if there is none.
+func TestLazyCommitsShareSyncs(t *testing.T) {
+	const takes = 3 * pebblestore.RelaxedInterval
+	for name, test := range map[string]struct {
+		before, after bool // a commit that is not lazy
+		syncs         uint64
+	}{
+		"alone": {syncs: 1}, "a commit follows": {after: true, syncs: 1},
+		"a commit is under way": {before: true, syncs: 2}, "one is under way and one follows": {before: true, after: true, syncs: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mem := vfs.NewCrashableMem()
+				sc := &script{}
+				s := open(t, pebblestore.Config{Dir: "data", FS: slowDisk{mem, takes}})
+				defer closeStore(t, s)
+				before := s.Stats().Syncs
+				var wg sync.WaitGroup
+				defer wg.Wait()
+				put := func(n int, lazy bool) {
+					b := sc.batch(n)
+					b.Lazy = lazy
+					wg.Go(func() {
+						if err := s.Commit(b); err != nil {
+							t.Error(err)
+						}
+					})
+					synctest.Wait()
+				}
+				n := 0
+				if test.before {
+					n++
+					put(n, false)
+				}
+				n++
+				put(n, true)
+				if test.after {
+					n++
+					put(n, false)
+				}
+				time.Sleep(2*takes + pebblestore.RelaxedInterval + time.Second)
+				synctest.Wait()
+				if syncs := s.Stats().Syncs - before; syncs != test.syncs {
+					t.Errorf("%d fsyncs, want %d", syncs, test.syncs)
+				}
+				if err := sc.check(mem.CrashClone(vfs.CrashCloneCfg{}), n, n); err != nil {
+					t.Error(err)
 				}
 			})
 		})

@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -77,6 +78,10 @@ func (s *Store) encode(ops []store.Op) (*pebble.Batch, error) {
 
 // commit gives a batch the next number, and returns when it is durable, or if it is lazy at once.
 func (s *Store) commit(batch *pebble.Batch, lazy bool) error {
+	if !lazy {
+		s.syncing.Add(1)
+		defer s.syncing.Add(-1)
+	}
 	n, err := s.enqueue(batch, lazy)
 	if err != nil {
 		return err
@@ -140,8 +145,20 @@ func (s *Store) flushRelaxed() {
 	}
 }
 
-// flush returns when all commits so far are on disk.
+// flush returns when all commits so far are on disk. A commit that is under way, or the one that follows upon it, takes the
+// earlier ones with it, so that a sync of its own is for a log that is at rest. That saves syncs, and it keeps simulations
+// repeatable: with two waiting for one sync, it would be up to the Go scheduler whether what the one does next catches the next
+// sync, together with the other.
 func (s *Store) flush() error {
+	s.turn <- struct{}{}
+	last := s.last
+	<-s.turn
+	for pause := minFlushPause; s.synced.reached.Load() < last && s.syncing.Load() > 0; pause = min(2*pause, maxFlushPause) {
+		time.Sleep(pause)
+	}
+	if err := s.disk.failure(); err != nil || s.synced.reached.Load() >= last {
+		return err
+	}
 	batch := s.db.NewBatch()
 	if err := batch.LogData(nil, nil); err != nil {
 		return err

@@ -37,6 +37,9 @@ const (
 	MaxBatchBytes = 1 << 30
 	// sealInterval bounds how far the copy on disk of the number in SYNCED is behind while commits come in.
 	sealInterval = time.Second
+	// minFlushPause and maxFlushPause bound how often it is looked whether a commit under way made another sync needless.
+	minFlushPause = time.Millisecond
+	maxFlushPause = 128 * time.Millisecond
 	// spaceInterval is how often a write that found the disk full is tried again.
 	spaceInterval = 500 * time.Millisecond
 	// roomInterval is how old the answer of Room may be.

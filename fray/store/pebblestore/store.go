@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -24,6 +25,8 @@ type Store struct {
 
 	turn chan struct{} // holds one token while a batch is put in the order of commits; no mutex, for a full disk is waited for
 	last uint64        // the number of the latest batch; of whoever has the turn
+
+	syncing atomic.Int32 // commits that wait for the disk
 
 	synced     *synced
 	sealTimer  *time.Timer
