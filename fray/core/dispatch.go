@@ -35,7 +35,7 @@ func (e *Poll) apply(c *Scheduler) {
 	}
 	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), until: e.Until}
 	w.place = c.polls.PushBack(s)
-	s.poll = w
+	s.poll, s.heard = w, c.now
 	c.park(w)
 	c.newPolls = append(c.newPolls, s)
 }
@@ -119,7 +119,7 @@ func (c *Scheduler) dispatch() {
 // serve grants a waiting poll up to limit tasks, and answers it if there was one.
 func (c *Scheduler) serve(s *session, limit int) {
 	w := s.poll
-	if w == nil || s.drain != nil || s.penalty != nil {
+	if w == nil || s.drain != nil || s.penalty != nil || c.silent(s) {
 		return
 	}
 	limit = min(limit, w.max)

@@ -32,8 +32,22 @@ func (e *Heartbeat) apply(c *Scheduler) {
 
 // renew gives a session its time anew, because its worker was heard of.
 func (c *Scheduler) renew(s *session) {
+	c.hear(s, c.now)
 	s.lastSeen = c.now
 	c.timers.reset(s.ttl, c.now.Add(c.cfg.SessionTTL))
+}
+
+// silent says whether the worker has sent nothing for so long that it may well be gone. Then it is granted nothing: when many
+// are cut off at once their sessions end one after the other, and a task of the first would be handed to the waiting poll of
+// each in turn, and be charged with all their deaths.
+func (c *Scheduler) silent(s *session) bool { return c.now.Sub(s.heard) > c.cfg.SessionTTL/2 }
+
+// hear notes that the worker is there. One that was silent gets what it waits for.
+func (c *Scheduler) hear(s *session, now Time) {
+	if c.silent(s) && s.poll != nil {
+		c.newPolls = append(c.newPolls, s)
+	}
+	s.heard = now
 }
 
 // reconcile compares what the worker holds with what the scheduler believes.

@@ -60,14 +60,14 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 		if t == nil || t.num != g.Task || t.job != g.Job || t.attempts+1 != g.Attempt {
 			d.t.Fatalf("grant %+v is of no task that is known: %+v", g, t)
 		}
-		if !s.takes(t, ahead) {
+		if !m.takes(s, t, ahead) {
 			d.t.Fatalf("worker %s may not be granted %s (%v %v)", s.reg.WorkerID, t.id, t.status, t.pending)
 		}
 		if m.attempts[g.Token] != nil {
 			d.t.Fatalf("token %x is given twice", g.Token)
 		}
 		for _, o := range m.known {
-			if o == t || !s.takes(o, ahead) || o.shape.Priority < t.shape.Priority {
+			if o == t || !m.takes(s, o, ahead) || o.shape.Priority < t.shape.Priority {
 				continue
 			}
 			switch {
@@ -206,7 +206,7 @@ func (d *modelDriver) state() {
 			continue
 		}
 		for _, t := range m.known {
-			if c.session.takes(t, c.poll.Free <= 0) {
+			if m.takes(c.session, t, c.poll.Free <= 0) {
 				d.t.Fatalf("worker %s waits beside task %s", c.session.reg.WorkerID, t.id)
 			}
 		}

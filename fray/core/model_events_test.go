@@ -113,6 +113,7 @@ func (m *model) submit(e *core.Submit) {
 func (m *model) register(e *core.Register) {
 	old := m.worker(e.WorkerID)
 	if old != nil && old.reg.RegistrationID == e.RegistrationID {
+		old.heard = m.now
 		m.disarm(old.ttl)
 		old.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), old.ttl.fire)
 		m.replies[e.Call] = core.RegisterReply{Session: old.token, Kept: old.kept}
@@ -129,7 +130,7 @@ func (m *model) register(e *core.Register) {
 	if old != nil {
 		m.endSession(old)
 	}
-	s := &modelSession{reg: e} // Its token is taken from the reply.
+	s := &modelSession{reg: e, heard: m.now} // Its token is taken from the reply.
 	if old != nil {
 		s.former = old.reg.RegistrationID
 	}
@@ -188,6 +189,7 @@ func (m *model) poll(e *core.Poll) {
 		m.replies[e.Call] = core.PollReply{}
 		return
 	}
+	s.heard = m.now
 	c := &modelCall{id: e.Call, session: s, poll: e}
 	m.park(c, e.Until, func() {
 		m.unpark(c)
@@ -264,6 +266,7 @@ func (m *model) heartbeat(e *core.Heartbeat) {
 		m.replies[e.Call] = core.ErrSessionStale
 		return
 	}
+	s.heard = m.now
 	m.disarm(s.ttl)
 	s.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), s.ttl.fire)
 	if c := m.find(func(c *modelCall) bool { return c.session == s && c.beat }); c != nil {

@@ -58,7 +58,10 @@ func (s *modelSession) uses(resource string) int64 {
 }
 
 // takes says whether the worker could be granted the task now.
-func (s *modelSession) takes(t *modelTask, ahead bool) bool {
+func (m *model) takes(s *modelSession, t *modelTask, ahead bool) bool {
+	if m.now.Sub(s.heard) > m.cfg.SessionTTL/2 { // It may well be gone.
+		return false
+	}
 	if s.drain || s.penalty != nil || t.status != core.Pending || t.pending != core.Ready || !s.can(t.shape) {
 		return false
 	}

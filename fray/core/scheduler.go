@@ -175,6 +175,7 @@ func (c *Scheduler) forgive(now Time) {
 	sessions := slices.SortedFunc(maps.Values(c.sessions), func(a, b *session) int { return cmp.Compare(a.token, b.token) })
 	for _, s := range sessions {
 		c.timers.reset(s.ttl, now.Add(c.cfg.SessionTTL))
+		c.hear(s, now)
 		if s.delivery != nil {
 			c.timers.reset(s.delivery, now.Add(c.cfg.DeliveryTimeout))
 		}

@@ -23,8 +23,10 @@ type session struct {
 	functions  map[string]bool
 	names      []string
 	registered Time
-	lastSeen   Time
+	lastSeen   Time // its last heartbeat
 	ttl        *timer
+	// When it last sent anything that says that the worker is there: a heartbeat, or a poll.
+	heard Time
 
 	// In the order of their grant.
 	leases     leaseList
@@ -151,7 +153,7 @@ func (e *Register) apply(c *Scheduler) {
 		token: c.token(), workerID: e.WorkerID, registrationID: e.RegistrationID, url: e.URL, slots: e.Slots,
 		resources: slices.Clone(e.Resources), inUse: make([]int64, len(e.Resources)), labels: e.Labels,
 		functions: make(map[string]bool, len(e.Functions)), names: slices.Sorted(slices.Values(e.Functions)),
-		registered: c.now, lastSeen: c.now, eligible: make(map[*class]bool),
+		registered: c.now, lastSeen: c.now, heard: c.now, eligible: make(map[*class]bool),
 	}
 	for _, f := range e.Functions {
 		s.functions[f] = true

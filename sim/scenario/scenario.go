@@ -79,7 +79,7 @@ type Topology struct {
 
 // Controller configures the controller.
 type Controller struct {
-	SessionTTL     Duration `yaml:"sessionTTL" default:"15s" doc:"Without a heartbeat for this long a worker counts as dead. Workers send three in this time."`
+	SessionTTL     Duration `yaml:"sessionTTL" default:"15s" doc:"Without a heartbeat for this long a worker counts as dead. Workers send about six in this time."`
 	Store          string   `yaml:"store" enum:"memory,pebble" default:"memory" doc:"Where it keeps its records: in memory, where they are lost with the process, or on its disk (pebble)."`
 	SyncLatency    Duration `yaml:"syncLatency" default:"1ms" doc:"How long its disk takes to sync what was written."`
 	MaxOpenTasks   int      `yaml:"maxOpenTasks" default:"2000000" min:"1" doc:"Submissions beyond this many open tasks are refused, and made again later."`
