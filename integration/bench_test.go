@@ -27,6 +27,12 @@ const benchSlots = "64"
 func newBench(b *testing.B) (*cluster, context.Context) {
 	b.Helper()
 	c := newCluster(b, "--log-level", "warn")
+	return c, benchClient(b, c)
+}
+
+// benchClient starts a worker of a cluster, and returns a client that has been used.
+func benchClient(b *testing.B, c *cluster) context.Context {
+	b.Helper()
 	c.worker("w", "--slots", benchSlots)
 	// Not newClient's: a benchmark has no deadline.
 	jc, err := fray.NewJobContext(context.WithoutCancel(b.Context()), fray.KindFray, fray.WithControllerAddress(c.url()))
@@ -42,7 +48,7 @@ func newBench(b *testing.B) (*cluster, context.Context) {
 	if _, err := tasks.Noop.Call(ctx, benchPayload); err != nil {
 		b.Fatal(err)
 	}
-	return c, ctx
+	return ctx
 }
 
 // BenchmarkBatch runs 20,000 tasks in one call and gets their results.

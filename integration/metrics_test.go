@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
@@ -18,22 +19,8 @@ import (
 // its count.
 func (c *cluster) scrape(url string) map[string]float64 {
 	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.context(), http.MethodGet, url+"/metrics", nil)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(res.Body)
-	if err != nil {
-		c.t.Fatalf("metrics of %s: %v", url, err)
-	}
 	values := map[string]float64{}
-	for name, family := range families {
+	for name, family := range c.families(url) {
 		for _, m := range family.GetMetric() {
 			var labels []string
 			for _, l := range m.GetLabel() {
@@ -54,6 +41,26 @@ func (c *cluster) scrape(url string) map[string]float64 {
 		}
 	}
 	return values
+}
+
+// families reads the metrics of a process.
+func (c *cluster) families(url string) map[string]*dto.MetricFamily {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(c.context(), http.MethodGet, url+"/metrics", nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(res.Body)
+	if err != nil {
+		c.t.Fatalf("metrics of %s: %v", url, err)
+	}
+	return families
 }
 
 // wantMetrics waits until metrics have these values, and says which do not.
