@@ -89,8 +89,10 @@ const (
 	maxResultBytes = 4 << 20
 	// The step takes this many events at most, so that a flood of calls does not hold replies back.
 	maxBatch = 4096
-	// One step is committed while the next is decided.
-	stepsInFlight = 2
+	// While steps are committed this many more are decided, which are then committed together.
+	stepsInFlight = 32
+	// A commit that has this many bytes of records takes no further step.
+	maxCommitBytes = 16 << 20
 )
 
 func (c Config) withDefaults() Config {

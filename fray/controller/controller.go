@@ -138,15 +138,15 @@ func (c *Controller) decide(ctx context.Context) error {
 	c.cfg.Logger.Info("controller started", "incarnation", c.cfg.Core.Incarnation)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var committer sync.WaitGroup
+	var committing sync.WaitGroup
 	var failure error
-	committer.Go(func() {
-		failure = c.commit(l.commits, l.free)
+	committing.Go(func() {
+		failure = (&committer{c: c}).run(l.commits, l.free)
 		cancel()
 	})
 	l.run(ctx)
 	close(l.commits)
-	committer.Wait()
+	committing.Wait()
 	if failure != nil {
 		return failure
 	}
@@ -170,8 +170,7 @@ type loop struct {
 type step struct {
 	effects core.Effects
 	// Where each of effects.Replies goes; nil where nobody waits any longer.
-	to    []chan core.Reply
-	batch store.Batch
+	to []chan core.Reply
 }
 
 func (l *loop) run(ctx context.Context) {
@@ -221,44 +220,85 @@ func (l *loop) step(s *step) bool {
 	return more || l.scheduler.Next() <= now
 }
 
-// commit makes steps durable, and only then releases their replies. When the store fails it closes free, which ends the
-// loop; calls without a reply are let go when Run ends.
-func (c *Controller) commit(commits <-chan *step, free chan<- *step) error {
+// A committer makes steps durable, and only then releases their replies.
+type committer struct {
+	c     *Controller
+	batch store.Batch
+	bytes int     // of the records in batch
+	steps []*step // whose records they are
+}
+
+// run commits steps in their order, all that wait at once. When the store fails it closes free, which ends the loop; calls
+// without a reply are let go when Run ends.
+func (m *committer) run(commits <-chan *step, free chan<- *step) error {
 	defer close(free)
 	for s := range commits {
-		if err := c.commitStep(s); err != nil {
-			return fmt.Errorf("commit records: %w", err)
+		if err := m.gather(s, commits); err != nil {
+			return fmt.Errorf("encode records: %w", err)
 		}
-		s.effects.Reset()
-		clear(s.to)
-		s.to = s.to[:0]
-		free <- s // Has room for every step there is.
+		if len(m.batch.Ops()) > 0 {
+			if err := m.c.cfg.Store.Commit(&m.batch); err != nil {
+				return fmt.Errorf("commit records: %w", err)
+			}
+		}
+		for _, s := range m.steps {
+			m.release(s)
+			free <- s // Has room for every step there is.
+		}
 	}
 	return nil
 }
 
-func (c *Controller) commitStep(s *step) error {
-	s.batch.Reset()
-	s.batch.Lazy = true
+// gather takes the records of a step, and of those that wait behind it.
+func (m *committer) gather(s *step, commits <-chan *step) error {
+	m.batch.Reset()
+	m.batch.Lazy = true
+	m.bytes = 0
+	clear(m.steps)
+	m.steps = m.steps[:0]
+	for {
+		if err := m.add(s); err != nil {
+			return err
+		}
+		if m.bytes >= maxCommitBytes {
+			return nil
+		}
+		select {
+		case next, ok := <-commits:
+			if !ok {
+				return nil
+			}
+			s = next
+		default:
+			return nil
+		}
+	}
+}
+
+func (m *committer) add(s *step) error {
+	m.steps = append(m.steps, s)
 	for i := range s.effects.Records {
 		r := &s.effects.Records[i]
-		if err := file(&s.batch, r); err != nil {
+		if err := file(&m.batch, r); err != nil {
 			return err
 		}
-		s.batch.Lazy = s.batch.Lazy && r.Lazy
+		m.batch.Lazy = m.batch.Lazy && r.Lazy
+		m.bytes += len(r.Data)
 	}
-	if len(s.batch.Ops()) > 0 {
-		if err := c.cfg.Store.Commit(&s.batch); err != nil {
-			return err
-		}
-	}
+	return nil
+}
+
+// release answers those whom a step answers.
+func (m *committer) release(s *step) {
 	for i, to := range s.to {
 		if to != nil {
 			to <- s.effects.Replies[i] // Has room for the one reply that it gets.
 		}
 	}
-	c.metrics.observe(s.effects.Attempts)
-	return nil
+	m.c.metrics.observe(s.effects.Attempts)
+	s.effects.Reset()
+	clear(s.to)
+	s.to = s.to[:0]
 }
 
 // now is the clock of the scheduler: it starts at the wall's time and never jumps.

@@ -22,16 +22,12 @@ type service struct{ c *Controller }
 var _ frayv1connect.ControllerServiceHandler = (*service)(nil)
 
 func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
-	r, err := s.submit(ctx, req.GetJobId(), []*frayv1.TaskSpec{req.GetTask()})
+	r, view, err := s.submit(ctx, req.GetJobId(), []*frayv1.TaskSpec{req.GetTask()})
 	if err != nil {
 		return nil, err
 	}
 	if r[0].err != nil {
 		return nil, r[0].err
-	}
-	view, err := s.get(ctx, req.GetTask().GetTaskId())
-	if err != nil {
-		return nil, err
 	}
 	return &frayv1.SubmitTaskResponse{Task: wire.Task(&view), Created: r[0].created}, nil
 }
@@ -40,7 +36,7 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 	if n := len(req.GetTasks()); n > maxSubmit {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "tasks: must have at most %d items, has %d: send several calls", maxSubmit, n)
 	}
-	results, err := s.submit(ctx, req.GetJobId(), req.GetTasks())
+	results, _, err := s.submit(ctx, req.GetJobId(), req.GetTasks())
 	if err != nil {
 		return nil, err
 	}
@@ -81,12 +77,12 @@ func (r *submitted) refuse(reason string, retryAfter time.Duration, format strin
 	r.err = wire.Error(reason, retryAfter, format, args...)
 }
 
-// submit offers tasks to the scheduler and says what became of each.
-func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSpec) ([]submitted, error) {
+// submit offers tasks to the scheduler and says what became of each; view is that of one that was offered alone and is known.
+func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSpec) (results []submitted, view core.View, err error) {
 	if err := wire.CheckID("job_id", job); err != nil {
-		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+		return nil, view, wire.Error(wire.ReasonInvalid, 0, "%w", err)
 	}
-	results := make([]submitted, len(specs))
+	results = make([]submitted, len(specs))
 	call := s.c.call()
 	now := s.c.now()
 	event := &core.Submit{Call: call, Job: job, At: now, Tasks: make([]core.NewTask, 0, len(specs))}
@@ -110,25 +106,25 @@ func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSp
 		event.Tasks = append(event.Tasks, core.NewTask{ID: spec.GetTaskId(), Shape: shape, Spec: record})
 	}
 	if len(event.Tasks) == 0 {
-		return results, nil
+		return results, view, nil
 	}
 	if roomer, ok := s.c.cfg.Store.(store.Roomer); ok {
 		if err := roomer.Room(); err != nil {
 			for _, i := range places {
 				results[i].refuse(wire.ReasonStoreFull, storeFullHint, "task %q: %w: what is known goes on; make room, or try again later", specs[i].GetTaskId(), err)
 			}
-			return results, nil
+			return results, view, nil
 		}
 	}
 	reply, err := ask[core.SubmitReply](ctx, s.c, call, "submit", event)
 	if err != nil {
-		return nil, err
+		return nil, view, err
 	}
 	for k, r := range reply.Results {
 		i := places[k]
 		s.judge(&results[i], r, specs[i], job, reply.RetryAfter)
 	}
-	return results, nil
+	return results, reply.View, nil
 }
 
 func (s *service) checkSpec(spec *frayv1.TaskSpec) error {
@@ -163,20 +159,15 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	}
 }
 
-func (s *service) get(ctx context.Context, id string) (core.View, error) {
-	call := s.c.call()
-	r, err := ask[core.TaskReply](ctx, s.c, call, subject(id), &core.Get{Call: call, ID: id})
-	return r.View, err
-}
-
 func subject(taskID string) string { return fmt.Sprintf("task %q", taskID) }
 
 func (s *service) GetTask(ctx context.Context, req *frayv1.GetTaskRequest) (*frayv1.GetTaskResponse, error) {
-	view, err := s.get(ctx, req.GetTaskId())
+	call := s.c.call()
+	r, err := ask[core.TaskReply](ctx, s.c, call, subject(req.GetTaskId()), &core.Get{Call: call, ID: req.GetTaskId()})
 	if err != nil {
 		return nil, err
 	}
-	return &frayv1.GetTaskResponse{Task: wire.Task(&view)}, nil
+	return &frayv1.GetTaskResponse{Task: wire.Task(&r.View)}, nil
 }
 
 func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRequest) (*frayv1.GetTaskResultResponse, error) {

@@ -110,6 +110,8 @@ const (
 type SubmitReply struct {
 	Results    []SubmitResult
 	RetryAfter time.Duration
+	// The task, if it was offered alone and is known now.
+	View View
 }
 
 // SubmitResult is what became of one offered task.

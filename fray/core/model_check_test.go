@@ -125,6 +125,8 @@ func (d *modelDriver) replies(got []core.Reply) {
 				s.token = b.Session
 				want = core.RegisterReply{Session: b.Session, Kept: s.kept}
 			}
+		case core.SubmitReply:
+			have = modelSubmit{b.Results, b.RetryAfter, modelState{b.View.ID, b.View.Status}}
 		case core.TaskReply:
 			have = modelState{b.View.ID, b.View.Status}
 		case core.WatchReply:

@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"slices"
+	"time"
 
 	"github.com/frayrpc/fray/fray/core"
 )
@@ -10,6 +11,13 @@ import (
 type modelState struct {
 	id     string
 	status core.Status
+}
+
+// modelSubmit is what it foretells of an answer to a submission.
+type modelSubmit struct {
+	results    []core.SubmitResult
+	retryAfter time.Duration
+	alone      modelState
 }
 
 // modelWatch is what it foretells of an answer to a watch.
@@ -68,7 +76,7 @@ func (m *model) apply(event core.Event) {
 }
 
 func (m *model) submit(e *core.Submit) {
-	r := core.SubmitReply{}
+	r := modelSubmit{}
 	for i := range e.Tasks {
 		n := &e.Tasks[i]
 		open, bytes := m.open()
@@ -82,7 +90,7 @@ func (m *model) submit(e *core.Submit) {
 		case open >= m.cfg.MaxOpenTasks || bytes+int64(len(n.Spec)) > m.cfg.MaxQueuedBytes ||
 			m.jobs[e.Job] == nil && len(m.jobs) >= m.cfg.MaxJobs:
 			verdict = core.SubmitFull
-			r.RetryAfter = m.cfg.RetryHint
+			r.retryAfter = m.cfg.RetryHint
 			m.stats.refused++
 		case !m.classes()[modelClass(n.Shape)] && len(m.classes()) >= m.cfg.MaxClasses:
 			verdict = core.SubmitTooManyClasses
@@ -104,8 +112,11 @@ func (m *model) submit(e *core.Submit) {
 		res := core.SubmitResult{Verdict: verdict}
 		if t != nil {
 			res.Task = t.num
+			if len(e.Tasks) == 1 {
+				r.alone = modelState{t.id, t.status}
+			}
 		}
-		r.Results = append(r.Results, res)
+		r.results = append(r.results, res)
 	}
 	m.replies[e.Call] = r
 }

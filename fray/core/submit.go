@@ -13,6 +13,7 @@ func (e *Submit) apply(c *Scheduler) {
 			if t.job.id != e.Job {
 				r.Results[i].Verdict = SubmitOtherJob
 			}
+			r.tell(c, t)
 			continue
 		}
 		if c.full(e.Job, len(n.Spec)) {
@@ -30,9 +31,18 @@ func (e *Submit) apply(c *Scheduler) {
 			continue
 		}
 		lastShape, last = n.Shape, sh
-		r.Results[i] = SubmitResult{Task: c.admit(e, n, sh).num, Verdict: SubmitCreated}
+		t := c.admit(e, n, sh)
+		r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitCreated}
+		r.tell(c, t)
 	}
 	c.reply(e.Call, r)
+}
+
+// tell has the reply show a task that was offered alone.
+func (r *SubmitReply) tell(c *Scheduler, t *task) {
+	if len(r.Results) == 1 {
+		r.View = c.view(t)
+	}
 }
 
 // full says whether there is no room for one more task.
