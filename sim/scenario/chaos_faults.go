@@ -62,11 +62,11 @@ func (s *striker) fits(a *Actions, full bool) bool {
 }
 
 // scale returns one of two times: of runs in virtual time, and on processes.
-func (s *striker) scale(virtual, real time.Duration) time.Duration {
+func (s *striker) scale(simulated, wall time.Duration) time.Duration {
 	if s.real {
-		return real
+		return wall
 	}
-	return virtual
+	return simulated
 }
 
 // strength draws what an action is like.
