@@ -24,6 +24,9 @@ PLANTED ?=
 SEEDS ?= 1..200
 SOAK_SEEDS ?= 1..10
 SWEEP_OUT ?= .sweep
+# Which random scenarios make chaos runs, and for how long make soak runs others on processes.
+CHAOS_SEEDS ?= 1..1000
+MINUTES ?= 10
 # The commit that schemas must stay compatible with; by default the last one that differs from the work tree.
 BREAKING_AGAINST ?=
 
@@ -168,6 +171,16 @@ sweep: ## Run SEEDS of every scenario, and SOAK_SEEDS of long-soak; a line for e
 	done; \
 	if [ -n "$$failed" ]; then echo "make sweep: of $$ran scenarios these fail:$$failed; see $(SWEEP_OUT)/NAME/summary.txt"; exit 1; fi; \
 	echo "make sweep: all $$ran scenarios pass"
+
+.PHONY: chaos
+chaos: ## Run the random scenarios of CHAOS_SEEDS in virtual time
+	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim
+	bin/fray-sim chaos --seeds '$(CHAOS_SEEDS)'
+
+.PHONY: soak
+soak: ## Run random scenarios on real processes for MINUTES, and print what they came to
+	@mkdir -p bin && go build -o bin/ ./cmd/...
+	bin/fray-sim chaos --backend process --for '$(MINUTES)m'
 
 .PHONY: bench
 bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two outputs with .bin/benchstat

@@ -92,17 +92,9 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitInvalid, err} })
 	flags := root.Flags()
 	flags.StringVar(&o.scenario, "scenario", "", "the `file` of a scenario, or the name of one of the library")
-	flags.StringVar(&o.seed, "seed", "", "run with this `number` (default: the first of the scenario's seeds)")
-	flags.StringVar(&o.seeds, "seeds", "", "sweep a `range` of seeds such as 1..500, over all CPUs")
-	flags.BoolVar(&o.verify, "verify", false, "run again with other GOMAXPROCS, and compare the traces")
-	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
-	flags.StringVar(&o.html, "html", "", "draw the run as a page for a browser in this `file`")
-	flags.BoolVar(&o.failFast, "fail-fast", false, "end a sweep at the first seed that fails")
-	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result and trace, of a sweep those of failing seeds")
-	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
-	o.process.addFlags(flags)
+	o.addFlags(flags)
 	for _, sub := range []*cobra.Command{
-		a.newWorker(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench(),
+		a.newWorker(), a.newChaos(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench(),
 	} {
 		commands = append(commands, sub.Name())
 		sub.Args = usable(sub.Args)

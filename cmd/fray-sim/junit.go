@@ -26,8 +26,8 @@ type junitSuite struct {
 	Time     string      `xml:"time,attr"`
 	Cases    []junitCase `xml:"testcase"`
 
-	scenario string // as the user named it
-	wall     time.Duration
+	subject *subject
+	wall    time.Duration
 }
 
 type junitCase struct {
@@ -53,8 +53,8 @@ type junitProblem struct {
 // seconds is a duration as JUnit has it.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) }
 
-// newJUnitSuite returns an empty suite for a scenario, and for what the user calls it.
-func newJUnitSuite(name, called string) *junitSuite { return &junitSuite{Name: name, scenario: called} }
+// newJUnitSuite returns an empty suite.
+func newJUnitSuite(of *subject) *junitSuite { return &junitSuite{Name: of.name, subject: of} }
 
 // add adds a run. Its time is that of the wall clock.
 func (s *junitSuite) add(r *scenario.Result) {
@@ -85,9 +85,9 @@ func (s *junitSuite) problem(r *scenario.Result) *junitProblem {
 	}
 	var report strings.Builder
 	if s.Failures+s.Errors <= maxReported {
-		writeReport(&report, r, s.scenario)
+		writeReport(&report, r, s.subject)
 	} else {
-		writeReplay(&report, r, s.scenario)
+		writeReplay(&report, r, s.subject)
 	}
 	p.Report = strings.Map(printable, report.String())
 	return p

@@ -133,14 +133,14 @@ func saveRun(dir string, s *scenario.Scenario, rec *recording) (*savedRun, error
 // abandon gives up what is not finished.
 func (r *savedRun) abandon() { _ = r.trace.Cleanup() }
 
-// finish writes the files of a run that is over. The user called its scenario so.
-func (r *savedRun) finish(result *scenario.Result, called string) error {
+// finish writes the files of a run that is over. It is that of a seed of a subject.
+func (r *savedRun) finish(result *scenario.Result, of *subject) error {
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error
 	}{
 		{fileReport, func(w io.Writer) error {
-			writeReport(w, result, called)
+			writeReport(w, result, of)
 			return nil
 		}},
 		{fileResult, func(w io.Writer) error {
@@ -148,7 +148,7 @@ func (r *savedRun) finish(result *scenario.Result, called string) error {
 			encoder.SetIndent("", "  ")
 			return encoder.Encode(result)
 		}},
-		{filePage, func(w io.Writer) error { return r.recording.writePage(w, result, called) }},
+		{filePage, func(w io.Writer) error { return r.recording.writePage(w, result, of) }},
 	} {
 		if err := writeFile(filepath.Join(r.dir, file.name), file.write); err != nil {
 			return err

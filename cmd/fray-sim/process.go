@@ -47,14 +47,15 @@ func (o *processOptions) check() error {
 	return nil
 }
 
-// prepareProcesses says whether a scenario can run on processes, and finds what these are started from.
-func (a *app) prepareProcesses(s *scenario.Scenario, o *runOptions) error {
+// prepareProcesses says whether the scenario of the first seed can run on processes, and finds what these are started from.
+func (a *app) prepareProcesses(of *subject, seed uint64, o *runOptions) error {
+	s := of.of(seed)
 	err := process.Suitable(s, o.process.maxWall)
 	if err == nil {
 		err = s.RunsOn(scenario.BackendProcess)
 	}
 	if err != nil {
-		return asInvalid(fmt.Errorf("%s: %w", o.scenario, err))
+		return asInvalid(fmt.Errorf("%s: %w", of.called, err))
 	}
 	self, err := a.executable()
 	if err != nil {

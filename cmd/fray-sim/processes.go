@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 // A crew is the processes of a sweep. Each runs this program with a few seeds, and writes a line of JSON for each result.
 type crew struct {
 	executable string
-	scenario   string // as the user named it
+	subject    *subject
 	seeds      scenario.Seeds
 }
 
@@ -102,7 +103,7 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 			return
 		}
 		if err != nil {
-			part.results <- brokenDown(c.scenario, rest.First+ran, err)
+			part.results <- brokenDown(c.subject.nameOf(rest.First+ran), rest.First+ran, err)
 			done++
 		}
 	}
@@ -111,7 +112,8 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 // process runs seeds in a process of their own, passes their results on, and returns how many there were. The error says why
 // there are no more of them.
 func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *scenario.Result) (ran uint64, err error) {
-	cmd := exec.CommandContext(ctx, c.executable, "--scenario", c.scenario, "--seeds", seeds.String(), "--format", formatJSON)
+	args := append(slices.Clone(c.subject.args), "--seeds", seeds.String(), "--format", formatJSON)
+	cmd := exec.CommandContext(ctx, c.executable, args...) //nolint:gosec // It is this program.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = endWait
 	var stderr tail

@@ -27,10 +27,16 @@ func fragile(t *testing.T) string {
 	return file
 }
 
+func fragileSubject() *subject {
+	s := scenario.Chaos(1, scenario.ChaosOptions{})
+	s.Metadata.Name = "fragile"
+	return &subject{called: "fragile", args: []string{"--scenario", "fragile"}, of: func(uint64) *scenario.Scenario { return s }}
+}
+
 // A process that breaks down costs one seed; the ones behind it run in another, and all come in order.
 func TestProcessBreaksDown(t *testing.T) {
 	t.Parallel()
-	c := &crew{fragile(t), "fragile", scenario.Seeds{First: 5, Last: 49}}
+	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 5, Last: 49}}
 	next := uint64(5)
 	for r := range c.results(t.Context()) {
 		want := scenario.VerdictPass
@@ -54,7 +60,7 @@ func TestSweepThatNobodyWantsEnds(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := &crew{fragile(t), "fragile", scenario.Seeds{First: 1, Last: 1_000_000}}
+	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 1, Last: 1_000_000}}
 	for range c.results(ctx) {
 		break
 	}

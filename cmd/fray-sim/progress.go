@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -17,24 +18,37 @@ type progress struct {
 	all    *mpb.Progress
 	bar    *mpb.Bar
 	failed atomic.Uint64
+	// Of one that shows time: since when, and the seeds so far.
+	began time.Time
+	ran   atomic.Uint64
 }
 
-// newProgress returns a bar for some seeds if w is a terminal.
-func newProgress(w io.Writer, seeds uint64) *progress {
+// newProgress returns a bar for some seeds, or for as many as there is time for, if w is a terminal.
+func newProgress(w io.Writer, seeds uint64, lasts time.Duration) *progress {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // A descriptor is small.
 		return nil
 	}
 	p := &progress{all: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))}
+	failed := decor.Any(func(decor.Statistics) string {
+		if n := p.failed.Load(); n > 0 {
+			return fmt.Sprintf(" %d failed,", n)
+		}
+		return ""
+	})
+	if lasts > 0 {
+		p.began = time.Now()
+		p.bar = p.all.AddBar(lasts.Milliseconds(), mpb.BarRemoveOnComplete(),
+			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%d seeds ", p.ran.Load()) })),
+			mpb.AppendDecorators(failed, decor.Any(func(decor.Statistics) string {
+				return fmt.Sprintf(" %s to go", max(0, lasts-time.Since(p.began)).Round(time.Second))
+			})))
+		return p
+	}
 	p.bar = p.all.AddBar(int64(seeds), mpb.BarRemoveOnComplete(), //nolint:gosec // A sweep is bounded.
 		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d seeds ")),
 		mpb.AppendDecorators(
-			decor.Any(func(decor.Statistics) string {
-				if n := p.failed.Load(); n > 0 {
-					return fmt.Sprintf(" %d failed,", n)
-				}
-				return ""
-			}),
+			failed,
 			decor.AverageSpeed(0, " %.1f seeds/s, "),
 			decor.AverageETA(decor.ET_STYLE_GO),
 			decor.Name(" to go"),
@@ -51,7 +65,12 @@ func (p *progress) add(failed bool) {
 	if failed {
 		p.failed.Add(1)
 	}
-	p.bar.Increment()
+	if p.began.IsZero() {
+		p.bar.Increment()
+		return
+	}
+	p.ran.Add(1)
+	p.bar.SetCurrent(time.Since(p.began).Milliseconds())
 }
 
 // finish takes the bar away.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 
 	"github.com/frayrpc/fray/sim/scenario"
@@ -33,9 +32,9 @@ func (r *recording) listen(options *scenario.Options) (flush func() error) {
 	return flush
 }
 
-// writePage draws a run that is over as a page for a browser. The user called its scenario so.
-func (r *recording) writePage(w io.Writer, result *scenario.Result, called string) error {
-	page, err := r.page.Page(result, fmt.Sprintf("fray-sim --scenario %s --seed %d", called, result.Seed))
+// writePage draws a run that is over as a page for a browser. It is that of a seed of a subject.
+func (r *recording) writePage(w io.Writer, result *scenario.Result, of *subject) error {
+	page, err := r.page.Page(result, of.command(result.Seed))
 	if err != nil {
 		return err
 	}

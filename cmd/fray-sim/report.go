@@ -17,9 +17,9 @@ import (
 // shownEvents is how many of a failed run's last events a report has.
 const shownEvents = 20
 
-// writeReport writes what came of a run: the verdict first, then what it rests on, and last how to see it again. The scenario
-// goes by the name that the user gave it.
-func writeReport(w io.Writer, r *scenario.Result, name string) {
+// writeReport writes what came of a run: the verdict first, then what it rests on, and last how to see it again. It is
+// that of a seed of a subject.
+func writeReport(w io.Writer, r *scenario.Result, of *subject) {
 	verdict := "PASS"
 	if r.ExitCode() != exitPass {
 		verdict = "FAIL (" + r.Verdict + ")"
@@ -31,7 +31,7 @@ func writeReport(w io.Writer, r *scenario.Result, name string) {
 	fmt.Fprintln(w)
 	writeBroken(w, r)
 	if r.Facts.Kinds == nil {
-		writeReplay(w, r, name)
+		writeReplay(w, r, of)
 		return // There was no run.
 	}
 	fmt.Fprintf(w, "time      %s\n", duration(r))
@@ -79,7 +79,7 @@ func writeReport(w io.Writer, r *scenario.Result, name string) {
 		writeEvents(w, last)
 	}
 	fmt.Fprintln(w)
-	writeReplay(w, r, name)
+	writeReplay(w, r, of)
 }
 
 // duration tells how long the run took.
@@ -94,16 +94,16 @@ func duration(r *scenario.Result) string {
 	return fmt.Sprintf("%s virtual in %s%s, %d messages", short(r.Virtual), short(r.Wall), ratio, r.Stats.Steps)
 }
 
-func writeReplay(w io.Writer, r *scenario.Result, name string) {
+func writeReplay(w io.Writer, r *scenario.Result, of *subject) {
 	if r.Backend != "" {
-		fmt.Fprintf(w, "Run it again, which may go another way, with\n\n  %s\n", replayCommand(r, name))
+		fmt.Fprintf(w, "Run it again, which may go another way, with\n\n  %s\n", replayCommand(r, of))
 		return
 	}
-	fmt.Fprintf(w, "Replay it with\n\n  %s\n", replayCommand(r, name))
+	fmt.Fprintf(w, "Replay it with\n\n  %s\n", replayCommand(r, of))
 }
 
-func replayCommand(r *scenario.Result, name string) string {
-	command := fmt.Sprintf("fray-sim --scenario %s --seed %d", name, r.Seed)
+func replayCommand(r *scenario.Result, of *subject) string {
+	command := of.command(r.Seed)
 	if r.Verified {
 		command += " --verify"
 	}

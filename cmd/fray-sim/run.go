@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/sim/scenario"
 	"github.com/frayrpc/fray/sim/scenario/timeline"
@@ -30,10 +34,27 @@ type runOptions struct {
 	trace, html, out      string
 	format                string
 	process               processOptions
+	// lasts is how long a sweep goes on with one seed after the other. 0: to the last of its seeds.
+	lasts time.Duration
 }
 
+func (o *runOptions) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.seed, "seed", "", "run with this `number` (default: the first of the scenario's seeds)")
+	flags.StringVar(&o.seeds, "seeds", "", "sweep a `range` of seeds such as 1..500, over all CPUs")
+	flags.BoolVar(&o.verify, "verify", false, "run again with other GOMAXPROCS, and compare the traces")
+	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
+	flags.StringVar(&o.html, "html", "", "draw the run as a page for a browser in this `file`")
+	flags.BoolVar(&o.failFast, "fail-fast", false, "end a sweep at the first seed that fails")
+	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result and trace, of a sweep those of failing seeds")
+	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
+	o.process.addFlags(flags)
+}
+
+// maxTimedSeeds is the most seeds of a sweep that ends when its time is over.
+const maxTimedSeeds = 1_000_000
+
 // pick returns the seeds to run; single says that it is one run that the user looks at.
-func (o *runOptions) pick(s *scenario.Scenario) (seeds scenario.Seeds, single bool, err error) {
+func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err error) {
 	if err := o.process.check(); err != nil {
 		return seeds, false, err
 	}
@@ -42,6 +63,8 @@ func (o *runOptions) pick(s *scenario.Scenario) (seeds scenario.Seeds, single bo
 		return seeds, false, invalid("--verify, --trace, --html and --out are for runs in virtual time: leave --backend out")
 	case !slices.Contains(formats, o.format):
 		return seeds, false, invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
+	case o.lasts < 0:
+		return seeds, false, invalid("--for %v is less than no time", o.lasts)
 	case o.seed != "" && o.seeds != "":
 		return seeds, false, invalid("--seed and --seeds exclude each other")
 	case o.seeds != "":
@@ -53,29 +76,39 @@ func (o *runOptions) pick(s *scenario.Scenario) (seeds scenario.Seeds, single bo
 			return seeds, false, invalid("--seeds: %w", err)
 		}
 		return seeds, false, nil
-	case o.failFast:
+	case o.failFast && o.lasts == 0:
 		return seeds, false, invalid("--fail-fast is for a sweep: pass --seeds")
-	case o.seed != "":
-		seed, err := strconv.ParseUint(o.seed, 10, 64)
-		if err != nil {
+	}
+	seed := of.first
+	if o.seed != "" {
+		if seed, err = strconv.ParseUint(o.seed, 10, 64); err != nil {
 			return seeds, false, invalid("--seed %q is not a number from 0 to %d", o.seed, uint64(1<<64-1))
 		}
+	}
+	if o.lasts == 0 {
 		return scenario.Seeds{First: seed, Last: seed}, true, nil
 	}
-	return scenario.Seeds{First: s.Run.Seeds.First, Last: s.Run.Seeds.First}, true, nil
+	if o.trace != "" || o.html != "" || o.verify {
+		return seeds, false, invalid("--trace, --html and --verify are for one seed: leave --for out")
+	}
+	return scenario.Seeds{First: seed, Last: seed + min(maxTimedSeeds-1, math.MaxUint64-seed)}, false, nil
 }
 
 func (a *app) runScenario(ctx context.Context, o *runOptions) error {
-	s, err := load(o.scenario)
+	of, err := named(o.scenario)
 	if err != nil {
 		return err
 	}
-	seeds, single, err := o.pick(s)
+	return a.runSubject(ctx, of, o)
+}
+
+func (a *app) runSubject(ctx context.Context, of *subject, o *runOptions) error {
+	seeds, single, err := o.pick(of)
 	if err != nil {
 		return err
 	}
 	if o.process.used() {
-		if err := a.prepareProcesses(s, o); err != nil {
+		if err := a.prepareProcesses(of, seeds.First, o); err != nil {
 			return err
 		}
 	}
@@ -84,13 +117,14 @@ func (a *app) runScenario(ctx context.Context, o *runOptions) error {
 		return err
 	}
 	if !single {
-		return a.sweep(ctx, s, o, seeds, out)
+		return a.sweep(ctx, of, o, seeds, out)
 	}
-	return a.single(ctx, s, o, seeds.First, out)
+	return a.single(ctx, of, o, seeds.First, out)
 }
 
 // single makes one run and writes what came of it.
-func (a *app) single(ctx context.Context, s *scenario.Scenario, o *runOptions, seed uint64, out *output) (err error) {
+func (a *app) single(ctx context.Context, of *subject, o *runOptions, seed uint64, out *output) (err error) {
+	s := of.of(seed)
 	rec := &recording{}
 	var page *os.File
 	if o.trace != "" {
@@ -121,16 +155,16 @@ func (a *app) single(ctx context.Context, s *scenario.Scenario, o *runOptions, s
 		return err
 	}
 	if page != nil {
-		if err := rec.writePage(page, result, o.scenario); err != nil {
+		if err := rec.writePage(page, result, of); err != nil {
 			return err
 		}
 	}
 	if saved != nil {
-		if err := saved.finish(result, o.scenario); err != nil {
+		if err := saved.finish(result, of); err != nil {
 			return err
 		}
 	}
-	if err := a.print(result, o); err != nil {
+	if err := a.print(result, of, o); err != nil {
 		return err
 	}
 	if code := result.ExitCode(); code != exitPass {
@@ -140,16 +174,16 @@ func (a *app) single(ctx context.Context, s *scenario.Scenario, o *runOptions, s
 }
 
 // print writes the result of one run to the standard output.
-func (a *app) print(r *scenario.Result, o *runOptions) error {
+func (a *app) print(r *scenario.Result, of *subject, o *runOptions) error {
 	switch o.format {
 	case formatJSON:
 		return json.NewEncoder(a.stdout).Encode(r)
 	case formatJUnit:
-		suite := newJUnitSuite(r.Scenario, o.scenario)
+		suite := newJUnitSuite(of)
 		suite.add(r)
 		return suite.write(a.stdout)
 	}
-	writeReport(a.stdout, r, o.scenario)
+	writeReport(a.stdout, r, of)
 	return nil
 }
 

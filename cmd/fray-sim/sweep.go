@@ -7,19 +7,20 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"time"
 
 	"github.com/google/renameio/v2"
 
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// A sweep is many seeds of one scenario, and where their results go.
+// A sweep is many seeds of a subject, and where their results go.
 type sweep struct {
 	*app
 
-	scenario *scenario.Scenario
-	options  *runOptions
-	out      *output // nil: nowhere
+	subject *subject
+	options *runOptions
+	out     *output // nil: nowhere
 
 	totals *totals
 	suite  *junitSuite           // nil: nobody wants one
@@ -28,10 +29,10 @@ type sweep struct {
 
 // sweep runs many seeds, shared out over processes if they are more than a few, and reports what broke and the first seed that
 // fails. On a terminal it shows how far it is. When ctx ends it, it tells what it has by then.
-func (a *app) sweep(ctx context.Context, s *scenario.Scenario, o *runOptions, seeds scenario.Seeds, out *output) error {
-	w := &sweep{app: a, scenario: s, options: o, out: out, totals: newTotals(o.scenario, seeds)}
+func (a *app) sweep(ctx context.Context, of *subject, o *runOptions, seeds scenario.Seeds, out *output) error {
+	w := &sweep{app: a, subject: of, options: o, out: out, totals: newTotals(of, seeds)}
 	if o.format == formatJUnit || out != nil {
-		w.suite = newJUnitSuite(s.Metadata.Name, o.scenario)
+		w.suite = newJUnitSuite(of)
 	}
 	if out != nil {
 		lines, err := pending(filepath.Join(out.dir, fileResults))
@@ -44,6 +45,9 @@ func (a *app) sweep(ctx context.Context, s *scenario.Scenario, o *runOptions, se
 	if err := w.run(ctx, seeds); err != nil {
 		return err
 	}
+	if o.lasts > 0 && w.totals.ran > 0 {
+		w.totals.seeds.Last = seeds.First + w.totals.ran - 1 // Nobody asked for more.
+	}
 	return w.conclude(ctx)
 }
 
@@ -54,11 +58,11 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		results = (&crew{executable, w.options.scenario, seeds}).results(ctx)
+		results = (&crew{executable, w.subject, seeds}).results(ctx)
 	}
 	var bar *progress
 	if w.options.format == formatText {
-		bar = newProgress(w.stderr, seeds.Count())
+		bar = newProgress(w.stderr, seeds.Count(), w.options.lasts)
 	}
 	defer bar.finish()
 	for result := range results {
@@ -67,7 +71,7 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 		if err := w.take(result); err != nil {
 			return err
 		}
-		if failed && w.options.failFast {
+		if failed && w.options.failFast || w.options.lasts > 0 && time.Since(w.totals.began) >= w.options.lasts {
 			break
 		}
 	}
@@ -78,12 +82,16 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*scenario.Result] {
 	return func(yield func(*scenario.Result) bool) {
 		for seed := seeds.First; ; seed++ {
-			result, err := w.options.runOne(ctx, w.scenario, seed, w.scenario.Run.Verifies(seed), nil)
+			s := w.subject.of(seed)
+			result, err := w.options.runOne(ctx, s, seed, !w.options.process.used() && s.Run.Verifies(seed), nil)
 			if ctx.Err() != nil {
 				return
 			}
 			if err != nil {
-				result = brokenDown(w.scenario.Metadata.Name, seed, err)
+				result = brokenDown(s.Metadata.Name, seed, err)
+				if w.options.process.used() {
+					result.Backend = scenario.BackendProcess
+				}
 			}
 			if !yield(result) || seed == seeds.Last {
 				return
@@ -153,7 +161,7 @@ func (w *sweep) save(ctx context.Context, summarize func(io.Writer) error) error
 		return err
 	}
 	for _, failed := range w.totals.failures {
-		err := w.out.saveSeed(w.scenario, failed.Seed, func(saved *savedRun) error { return w.replay(ctx, failed, saved) })
+		err := w.out.saveSeed(w.subject.of(failed.Seed), failed.Seed, func(saved *savedRun) error { return w.replay(ctx, failed, saved) })
 		if err != nil {
 			return fmt.Errorf("save seed %d: %w", failed.Seed, err)
 		}
@@ -163,7 +171,7 @@ func (w *sweep) save(ctx context.Context, summarize func(io.Writer) error) error
 
 // replay runs a failing seed again for its trace, and saves it.
 func (w *sweep) replay(ctx context.Context, failed *scenario.Result, saved *savedRun) error {
-	result, err := runOne(ctx, w.scenario, failed.Seed, failed.Verified, saved.recording)
+	result, err := runOne(ctx, w.subject.of(failed.Seed), failed.Seed, failed.Verified, saved.recording)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -175,5 +183,5 @@ func (w *sweep) replay(ctx context.Context, failed *scenario.Result, saved *save
 		result.Text = fmt.Sprintf("the replay has the hash %016x, and the run in the sweep, which broke %s, had %016x",
 			result.Hash, failed.Broken, failed.Hash)
 	}
-	return saved.finish(result, w.options.scenario)
+	return saved.finish(result, w.subject)
 }

@@ -18,14 +18,15 @@ const maxListedSeeds = 12
 
 // totals gathers what the seeds of a sweep came to, which come in order.
 type totals struct {
-	called string // the scenario, by the user
-	seeds  scenario.Seeds
-	began  time.Time
+	subject *subject
+	seeds   scenario.Seeds
+	began   time.Time
 
 	ran, failed, verified uint64
 	virtual               time.Duration
 	steps                 int
 	backend               string // "": virtual time
+	work                  work
 	// The first maxSavedSeeds of those that failed.
 	failures []*scenario.Result
 	broken   []*breakage
@@ -38,14 +39,15 @@ type breakage struct {
 	seeds []string // the first
 }
 
-func newTotals(called string, seeds scenario.Seeds) *totals {
-	return &totals{called: called, seeds: seeds, began: time.Now()}
+func newTotals(of *subject, seeds scenario.Seeds) *totals {
+	return &totals{subject: of, seeds: seeds, began: time.Now()}
 }
 
 func (t *totals) add(r *scenario.Result) {
 	t.ran++
 	t.virtual += r.Virtual
 	t.steps += r.Stats.Steps
+	t.work.add(r)
 	t.backend = cmp.Or(r.Backend, t.backend)
 	if r.Verified {
 		t.verified++
@@ -78,7 +80,7 @@ func (t *totals) write(w io.Writer, interrupted bool) {
 	case interrupted:
 		verdict = "INTERRUPTED"
 	}
-	fmt.Fprintf(w, "%s  %s, seeds %s: %d of %d pass", verdict, t.called, t.seeds, t.ran-t.failed, t.ran)
+	fmt.Fprintf(w, "%s  %s, seeds %s: %d of %d pass", verdict, t.subject.called, t.seeds, t.ran-t.failed, t.ran)
 	if left := t.seeds.Count() - t.ran; left > 0 {
 		why := "the sweep ended at the first failure"
 		if interrupted {
@@ -97,6 +99,7 @@ func (t *totals) write(w io.Writer, interrupted bool) {
 	if t.verified > 0 {
 		fmt.Fprintf(w, "      %d of them ran twice, with other GOMAXPROCS, and gave the same trace unless listed as determinism\n", t.verified)
 	}
+	t.work.write(w)
 	if t.failed == 0 {
 		return
 	}
@@ -112,5 +115,5 @@ func (t *totals) write(w io.Writer, interrupted bool) {
 	_ = table.Flush() // what it writes to fails, if at all, for the next line too
 	fmt.Fprintln(w, "\nThe first of them:")
 	fmt.Fprintln(w)
-	writeReport(w, t.failures[0], t.called)
+	writeReport(w, t.failures[0], t.subject)
 }

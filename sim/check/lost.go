@@ -68,7 +68,11 @@ func (o *NeverLost) Observe(e *Event, j *Judge) {
 // check looks at an answer that contradicts an acknowledgement.
 func (o *NeverLost) check(t *lostTask, e *Event, j *Judge, text string) {
 	j.Check()
-	if t.ack == nil || !e.follows(t.ack.Seq) || e.At-t.openAt >= o.cfg.Retention || t.reported {
+	if t.ack == nil || !e.follows(t.ack.Seq) || t.reported {
+		return
+	}
+	if e.At-t.openAt >= o.cfg.Retention {
+		t.ended = true // And nobody looked in time.
 		return
 	}
 	t.reported = true

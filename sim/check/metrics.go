@@ -24,8 +24,8 @@ type MetricsAgree struct {
 	scraped  map[string]float64
 	tasks    map[string]*metricTask
 	verdicts map[Verdict]uint64
-	// Reports without an answer.
-	unanswered       uint64
+	// Reports without an answer: also those of workers that died before there was one.
+	unanswered       int
 	controller, work bool // crashed
 }
 
@@ -69,10 +69,11 @@ func (o *MetricsAgree) Observe(e *Event, _ *Judge) {
 		if e.View.Terminal() {
 			t.ended = e.View.Status
 		}
+	case ReportCall:
+		o.unanswered++
 	case ReportReply:
-		if e.Verdict == Unanswered {
-			o.unanswered++
-		} else {
+		if e.Verdict != Unanswered {
+			o.unanswered--
 			o.verdicts[e.Verdict]++
 		}
 	default:

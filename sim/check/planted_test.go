@@ -102,6 +102,11 @@ var taskPlants = []plant{
 		bad:  func(s *script) { s.submit("a"); s.view("a", pending, 0); s.Quiesce() },
 	},
 	{
+		oracle: "never-lost", name: "unseen end", cfg: check.Config{Retention: time.Minute}, want: "closing audit",
+		good: func(s *script) { s.submit("a"); s.wait(time.Minute); s.Quiesce(); s.unknown("a") },
+		bad:  func(s *script) { s.submit("a"); s.wait(time.Minute); s.Quiesce() },
+	},
+	{
 		oracle: "one-result", name: "value", want: "two results",
 		good: func(s *script) { done(s); s.view("a", completed, 1, digest("1")); s.view("a", completed, 1) },
 		bad:  func(s *script) { done(s); s.view("a", completed, 1, digest("2")) },
@@ -634,6 +639,21 @@ var clusterPlants = []plant{
 		oracle: "metrics-agree", name: "stale", want: "fray_stale_reports_total is 0",
 		good: func(s *script) { zombie(s); s.view("a", completed, 2); s.Metrics(metrics(1, 2, 1)) },
 		bad:  func(s *script) { zombie(s); s.view("a", completed, 2); s.Metrics(metrics(1, 2, 0)) },
+	},
+	{
+		oracle: "metrics-agree", name: "stale unheard", want: "fray_stale_reports_total is 2",
+		good: func(s *script) {
+			done(s)
+			s.tell("w", "a", 1, succeeded)
+			s.Add(check.Event{Kind: check.WorkerCrash, Worker: "w"})
+			s.Metrics(metrics(1, 1, 1))
+		},
+		bad: func(s *script) {
+			done(s)
+			s.tell("w", "a", 1, succeeded)
+			s.Add(check.Event{Kind: check.WorkerCrash, Worker: "w"})
+			s.Metrics(metrics(1, 1, 2))
+		},
 	},
 	{
 		oracle: "no-leak", name: "goroutine", want: "one is left",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,7 +90,7 @@ func (c *submitter) next() *TaskKind {
 	if len(c.deck) == 0 {
 		for i := range c.Workload.Mix {
 			k := &c.Workload.Mix[i]
-			if c.submits(k.Name) {
+			if c.group.submits(k) {
 				for range k.Weight {
 					c.deck = append(c.deck, k)
 				}
@@ -102,13 +103,9 @@ func (c *submitter) next() *TaskKind {
 	return k
 }
 
-func (c *submitter) submits(kind string) bool {
-	for _, name := range c.group.Kinds {
-		if name == kind {
-			return true
-		}
-	}
-	return len(c.group.Kinds) == 0
+// submits says whether clients of the group submit tasks of a kind.
+func (g *ClientGroup) submits(k *TaskKind) bool {
+	return len(g.Kinds) == 0 || slices.Contains(g.Kinds, k.Name)
 }
 
 // submit submits some tasks of one kind in one call, and has their ends noted.

@@ -122,6 +122,10 @@ func (x *executor) children(ctx context.Context, info fray.TaskInfo, random *ran
 	if x.kind.Children == 0 {
 		return nil
 	}
+	// Attempts that start at one instant are not to submit at one: who of them comes first would be up to the machine.
+	if err := x.pass(ctx, 0, random); err != nil {
+		return err
+	}
 	child := x.kindOf(x.kind.ChildKind)
 	futures, err := child.task().RunAll(ctx, child.inputs(x.kind.Children, random),
 		append(child.options(), fray.WithTaskID(fmt.Sprintf("%s.%d", info.TaskID, info.Attempt)))...)

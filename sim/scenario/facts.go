@@ -63,9 +63,10 @@ type SessionFacts struct {
 
 // HostFacts counts what happened to hosts.
 type HostFacts struct {
-	Crashed int `cel:"crashed" json:"crashed" doc:"Crashes."`
-	Paused  int `cel:"paused" json:"paused" doc:"Pauses."`
-	Backups int `cel:"backups" json:"backups" doc:"Backups that the controller made."`
+	Crashed  int `cel:"crashed" json:"crashed" doc:"Crashes."`
+	Restarts int `cel:"restarts" json:"restarts" doc:"Those of them that were the controller's, which starts again after each."`
+	Paused   int `cel:"paused" json:"paused" doc:"Pauses."`
+	Backups  int `cel:"backups" json:"backups" doc:"Backups that the controller made."`
 }
 
 // TimeFacts is when things happened.

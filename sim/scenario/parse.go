@@ -17,7 +17,7 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		d.decode(body, reflect.ValueOf(s).Elem(), "", &field{})
 		v := validator{Scenario: s, source: src}
 		if len(src.problems) == 0 {
-			d.defaultKind(&s.Workload)
+			defaultKind(&s.Workload)
 			v.validate()
 		} else {
 			v.checkAlone()
@@ -54,13 +54,10 @@ func ParseFile(path string) (*Scenario, error) {
 }
 
 // defaultKind gives a workload that names no kinds of tasks one.
-func (d *decoder) defaultKind(w *Workload) {
+func defaultKind(w *Workload) {
 	if len(w.Mix) > 0 {
 		return
 	}
-	w.Mix = make([]TaskKind, 1)
-	for _, f := range fieldsOf(reflect.TypeFor[TaskKind]()) {
-		d.setDefault(reflect.ValueOf(&w.Mix[0]).Elem().Field(f.index), f)
-	}
+	w.Mix = []TaskKind{*fresh[TaskKind]()}
 	w.Mix[0].Name = DefaultKind
 }

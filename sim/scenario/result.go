@@ -45,7 +45,9 @@ type Result struct {
 
 // A FaultCount is how often a fault acted.
 type FaultCount struct {
-	ID     string `json:"id"`
+	ID string `json:"id"`
+	// Kind is the key that the format has for the action.
+	Kind   string `json:"kind"`
 	Action string `json:"action"`
 	// Matched counts the messages that met the fault's conditions, chance and numbers apart; 0 for actions on hosts.
 	Matched uint64 `json:"matched,omitempty"`
@@ -239,6 +241,6 @@ func (e *engine) countFaults(r *Result) {
 	}
 	for _, s := range e.strikes {
 		action := s.Action.faults(s.Action.Victim())
-		r.Faults = append(r.Faults, FaultCount{ID: s.ID, Action: action.String(), Matched: matched[s.ID], Fired: r.Facts.Faults[s.ID]})
+		r.Faults = append(r.Faults, FaultCount{ID: s.ID, Kind: s.Action.key(), Action: action.String(), Matched: matched[s.ID], Fired: r.Facts.Faults[s.ID]})
 	}
 }

@@ -116,11 +116,14 @@ type NetworkLatency struct {
 }
 
 // DefaultLatency returns the latency of links where a file says nothing.
-func DefaultLatency() NetworkLatency {
-	var l NetworkLatency
+func DefaultLatency() NetworkLatency { return *fresh[NetworkLatency]() }
+
+// fresh returns a section of which a file says nothing.
+func fresh[T any]() *T {
+	section := new(T)
 	d := decoder{newSource("", nil)}
-	for _, f := range fieldsOf(reflect.TypeFor[NetworkLatency]()) {
-		d.setDefault(reflect.ValueOf(&l).Elem().Field(f.index), f)
+	for _, f := range fieldsOf(reflect.TypeFor[T]()) {
+		d.setDefault(reflect.ValueOf(section).Elem().Field(f.index), f)
 	}
-	return l
+	return section
 }

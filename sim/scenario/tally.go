@@ -217,6 +217,9 @@ func (t *tally) struck(host string, crashed bool) {
 	}
 	if crashed {
 		t.facts.Hosts.Crashed++
+		if host == ControllerHost {
+			t.facts.Hosts.Restarts++
+		}
 		t.facts.Attempts.Vanished += w.running
 		delete(t.workers, host)
 	} else {

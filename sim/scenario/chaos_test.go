@@ -1,0 +1,103 @@
+package scenario_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/frayrpc/fray/sim/bubble"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// Every random scenario is valid, and reads back as the same from what it writes.
+func TestChaosIsValid(t *testing.T) {
+	t.Parallel()
+	seeds := uint64(1000)
+	if underRace || testing.Short() {
+		seeds = 100
+	}
+	for _, backend := range []string{scenario.BackendSim, scenario.BackendProcess} {
+		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
+			for seed := range seeds {
+				s := scenario.Chaos(seed, scenario.ChaosOptions{Backend: backend})
+				text, err := s.Marshal()
+				if err != nil {
+					t.Fatal(err)
+				}
+				again, err := scenario.Parse("again.yaml", text)
+				if err != nil {
+					t.Fatalf("%v\n%s", err, text)
+				}
+				if !same(s, again) {
+					t.Fatalf("seed %d reads back as something else:\n%s", seed, text)
+				}
+				if err := s.RunsOn(backend); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// Among random scenarios are all kinds of faults, in all the phases in which they can be, and at hosts. What takes the controller's
+// disk is not, nor what is no fault but a failing of hosts that other draws make up for.
+func TestChaosDrawsAllFaults(t *testing.T) {
+	t.Parallel()
+	var all []*scenario.Scenario
+	for seed := range uint64(400) {
+		all = append(all, scenario.Chaos(seed, scenario.ChaosOptions{}))
+	}
+	for _, row := range scenario.Cover(all).Rows {
+		for i, cell := range row.Cells {
+			if cell.Impossible == "" && len(cell.Scenarios) == 0 && row.Kind != "disk: "+scenario.DiskLost {
+				t.Errorf("none of %d has %s at %s", len(all), row.Kind, scenario.Cover(nil).Columns[i])
+			}
+		}
+	}
+}
+
+func TestChaosPasses(t *testing.T) {
+	t.Parallel()
+	last := uint64(30)
+	if underRace {
+		last = 4
+	}
+	for seed := uint64(1); seed <= last; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r, err := scenario.Run(t.Context(), scenario.Chaos(seed, scenario.ChaosOptions{}), seed, scenario.Options{Bubble: bubble.In(t)})
+			if err != nil || r.Verdict != scenario.VerdictPass {
+				t.Fatalf("error %v, result %+v", err, r)
+			}
+		})
+	}
+}
+
+// A random scenario that is kept as a file runs as it did, whatever the number of processors.
+func TestChaosReplays(t *testing.T) {
+	t.Parallel()
+	// In 601, tasks that have children start at one instant on one host.
+	for _, seed := range []uint64{3, 11, 19, 601} {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			s := scenario.Chaos(seed, scenario.ChaosOptions{})
+			text, err := s.Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept, err := scenario.Parse("kept.yaml", text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, err := scenario.Run(t.Context(), s, seed, scenario.Options{Bubble: bubble.In(t)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := scenario.Verify(t.Context(), kept, seed, scenario.Options{Bubble: bubble.In(t)}, 1, max(2, runtime.NumCPU()))
+			if err != nil || again.Hash != first.Hash || again.Verdict != scenario.VerdictPass {
+				t.Errorf("error %v; hash %x, want %x; %s", err, again.Hash, first.Hash, again.Text)
+			}
+		})
+	}
+}
