@@ -33,7 +33,7 @@ func (e *Poll) apply(c *Scheduler) {
 		c.reply(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
 		return
 	}
-	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), until: e.Until}
+	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: s.leases.size, until: e.Until}
 	w.place = c.polls.PushBack(s)
 	s.poll, s.heard = w, c.now
 	c.park(w)
@@ -116,6 +116,14 @@ func (c *Scheduler) dispatch() {
 	c.newPolls = c.newPolls[:0]
 }
 
+// freeSlots returns how many slots the worker that asks has free. Those are the ones that it said were free, and one for each attempt
+// that it told the end of since: without them a worker that asked while it was busy would be granted nothing but what can wait
+// there for a slot. A report of an end may have crossed the poll, so there are no more than what it holds leaves.
+func (w *wait) freeSlots() int {
+	held := w.session.leases.size
+	return max(w.free, min(w.free+w.held-held, w.session.slots-held))
+}
+
 // serve grants a waiting poll up to limit tasks, and answers it if there was one.
 func (c *Scheduler) serve(s *session, limit int) {
 	w := s.poll
@@ -123,10 +131,11 @@ func (c *Scheduler) serve(s *session, limit int) {
 		return
 	}
 	limit = min(limit, w.max)
+	free := w.freeSlots()
 	var gs []Grant
 	bytes := 0
 	for len(gs) < limit && bytes < c.cfg.MaxGrantBytes {
-		ahead := len(gs) >= w.free
+		ahead := len(gs) >= free
 		cl := c.pick(s, ahead)
 		if cl == nil {
 			break
@@ -196,7 +205,7 @@ func (c *Scheduler) endLease(l *lease) {
 	if l.current() {
 		l.task.run.lease = nil
 	}
-	if s := l.session; s.poll != nil && len(l.task.shape.class.resources) > 0 {
+	if s := l.session; s.poll != nil {
 		c.newPolls = append(c.newPolls, s)
 	}
 }

@@ -43,6 +43,12 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 	return out
 }
 
+// free is how many slots a waiting poll's worker has free, with those that became free since it asked.
+func (c *modelCall) free() int {
+	held := len(c.session.attempts)
+	return max(c.poll.Free, min(c.poll.Free+c.held-held, c.session.reg.Slots-held))
+}
+
 // grants judges what a waiting poll was given, task by task.
 func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 	m := d.m
@@ -54,8 +60,9 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 	if len(r.Grants) > max(c.poll.Max, c.poll.Free) {
 		d.t.Fatalf("poll of %d is granted %d", c.poll.Max, len(r.Grants))
 	}
+	free := c.free()
 	for i, g := range r.Grants {
-		ahead := i >= c.poll.Free
+		ahead := i >= free
 		t := m.task(g.ID)
 		if t == nil || t.num != g.Task || t.job != g.Job || t.attempts+1 != g.Attempt {
 			d.t.Fatalf("grant %+v is of no task that is known: %+v", g, t)
@@ -208,7 +215,7 @@ func (d *modelDriver) state() {
 			continue
 		}
 		for _, t := range m.known {
-			if m.takes(c.session, t, c.poll.Free <= 0) {
+			if m.takes(c.session, t, c.free() <= 0) {
 				d.t.Fatalf("worker %s waits beside task %s", c.session.reg.WorkerID, t.id)
 			}
 		}

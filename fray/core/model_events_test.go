@@ -201,7 +201,7 @@ func (m *model) poll(e *core.Poll) {
 		return
 	}
 	s.heard = m.now
-	c := &modelCall{id: e.Call, session: s, poll: e}
+	c := &modelCall{id: e.Call, session: s, poll: e, held: len(s.attempts)}
 	m.park(c, e.Until, func() {
 		m.unpark(c)
 		m.replies[c.id] = core.PollReply{}

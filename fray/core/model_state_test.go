@@ -120,6 +120,7 @@ type modelCall struct {
 	id      core.CallID
 	session *modelSession // of a poll or a heartbeat
 	poll    *core.Poll
+	held    int // attempts that the session of a poll had when it came
 	beat    bool
 	await   *modelTask
 	watch   *core.Watch

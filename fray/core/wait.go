@@ -21,6 +21,7 @@ type wait struct {
 	place     *list.Element
 	seq       uint64
 	free, max int
+	held      int // leases of the session when it came
 	until     Time
 	task      *task
 	// A watch's.
