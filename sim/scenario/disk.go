@@ -33,6 +33,8 @@ const (
 	backupDir = "/backups"
 	// diskBytes is the size of a disk that is not full.
 	diskBytes = 1 << 40
+	// diskLog is how much is written to one log.
+	diskLog = 192 << 10
 	// diskMemory is what a store in memory needs of a store on disk: runs are short, and restarts many.
 	diskMemory = 1 << 20
 )
@@ -157,7 +159,7 @@ func (v *virtual) store(ctx context.Context, h *sim.Host) (store.Store, error) {
 	v.mu.Unlock()
 	latency := v.play.Topology.Controller.SyncLatency
 	return pebblestore.Open(pebblestore.Config{
-		Dir: dataDir, MemTableBytes: diskMemory, CacheBytes: diskMemory,
+		Dir: dataDir, MemTableBytes: diskMemory, LogBytes: diskLog, CacheBytes: diskMemory,
 		FS: &diskFS{FS: m.fs, ctx: ctx, play: v.play, machine: m, latency: time.Duration(latency), random: h.Rand("disk")},
 	})
 }

@@ -102,6 +102,9 @@ func (s *Store) commit(batch *pebble.Batch, lazy bool) error {
 func (s *Store) enqueue(batch *pebble.Batch, lazy bool) (uint64, error) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
+	if err := s.rotate(batch); err != nil {
+		return 0, err
+	}
 	n := s.last + 1
 	var value [commitsBytes]byte
 	if err := batch.Merge(commitsKey, commits{count: 1, last: n}.append(value[:0]), nil); err != nil {
@@ -117,6 +120,20 @@ func (s *Store) enqueue(batch *pebble.Batch, lazy bool) (uint64, error) {
 		s.last = n
 	}
 	return n, err
+}
+
+// rotate begins a new log if the batch is too much for the current one.
+func (s *Store) rotate(batch *pebble.Batch) error {
+	if s.cfg.LogBytes == 0 {
+		return nil
+	}
+	size := int64(batch.Len()) + int64(batch.Count()+1)*logOverhead
+	if s.logged += size; s.logged <= s.cfg.LogBytes {
+		return nil
+	}
+	s.logged = size
+	_, err := s.db.AsyncFlush()
+	return err
 }
 
 // finish waits until a batch is on disk, and with it all commits up to n.

@@ -25,6 +25,8 @@ const (
 	// reads a record about once, soon after it wrote it.
 	DefaultCacheBytes = 8 << 20
 
+	// logOverhead is what a record takes at most in a table of recent records beside its key and value.
+	logOverhead = 256
 	// maxMemTables bounds the tables of recent records; commits wait when the disk falls behind by so many.
 	maxMemTables = 4
 	// maxLevel0Tables is where commits would wait for compaction. It is out of reach on a disk that keeps up at all.
@@ -64,6 +66,10 @@ type Config struct {
 	// MemTableBytes is the size of a table of recent records, of which there are up to four. Default:
 	// DefaultMemTableBytes.
 	MemTableBytes int64
+	// LogBytes, if not 0, is how much is written to one log. Without it a log ends when a table of recent records is full, which
+	// depends on chance: how such a table is built does. A simulation sets it below its least table, which has 256 KiB, so
+	// that the sync of a log that ends comes at the same commit each time. Each record counts logOverhead bytes extra.
+	LogBytes int64
 	// CacheBytes is how much of the stored records is kept in memory. Default: DefaultCacheBytes.
 	CacheBytes int64
 	// Registerer takes the store's metrics, whose names begin with fray_store_, until Close. Default: there are none.
@@ -81,7 +87,7 @@ func (c Config) Validate() error {
 	for _, n := range []struct {
 		name  string
 		value int64
-	}{{"MemTableBytes", c.MemTableBytes}, {"CacheBytes", c.CacheBytes}} {
+	}{{"MemTableBytes", c.MemTableBytes}, {"LogBytes", c.LogBytes}, {"CacheBytes", c.CacheBytes}} {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("pebblestore: %s is %d, and must not be negative", n.name, n.value))
 		}

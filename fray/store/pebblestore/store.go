@@ -23,8 +23,9 @@ type Store struct {
 	damage error // of one opened for reading
 	gate   gate
 
-	turn chan struct{} // holds one token while a batch is put in the order of commits; no mutex, for a full disk is waited for
-	last uint64        // the number of the latest batch; of whoever has the turn
+	turn   chan struct{} // holds one token while a batch is put in the order of commits; no mutex, for a full disk is waited for
+	last   uint64        // the number of the latest batch; of whoever has the turn
+	logged int64         // how much the current log has of Config.LogBytes; of whoever has the turn
 
 	syncing atomic.Int32 // commits that wait for the disk
 
