@@ -40,15 +40,16 @@ func (e *LeakError) Error() string {
 }
 
 // awaitEnd waits until no goroutine of any host is left, or Config.LeakGrace is over, and then records those that are. It lets
-// time pass in growing steps, because to look costs real time.
+// time pass in growing steps, because to look costs real time. A step ends early when a host's software ends meanwhile.
 func (s *Sim) awaitEnd() {
-	for waited, pause := time.Duration(0), time.Millisecond; ; pause *= 2 {
-		if s.leaks = s.goroutines(); len(s.leaks) == 0 || waited >= s.cfg.LeakGrace {
+	end := s.now() + int64(s.cfg.LeakGrace)
+	for pause := time.Millisecond; ; pause *= 2 {
+		s.leaks = s.goroutines()
+		left := time.Duration(end - s.now())
+		if len(s.leaks) == 0 || left <= 0 {
 			return
 		}
-		pause = min(pause, s.cfg.LeakGrace-waited)
-		waited += pause
-		s.sleep(pause)
+		s.sleep(min(pause, left))
 		s.settle()
 	}
 }

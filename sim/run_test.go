@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -98,6 +99,23 @@ func TestLeakIsReported(t *testing.T) {
 	if !errors.As(err, &leak) || len(leak.Leaks) != 1 || leak.Leaks[0].Host != "leaky" || leak.Leaks[0].Count != 1 ||
 		!strings.Contains(leak.Error(), "forgetful") {
 		t.Errorf("got %v, want one goroutine of leaky", err)
+	}
+}
+
+// Those that end early take nothing of the grace of others.
+func TestLeakGraceIsForAll(t *testing.T) {
+	err := once(t, sim.Config{LeakGrace: time.Minute}, func(s *sim.Sim) error {
+		for i := range 10 {
+			s.Host(fmt.Sprintf("slow-%d", i), func(ctx context.Context, _ *sim.Host) error {
+				<-ctx.Done()
+				time.Sleep(10*time.Second + time.Duration(i)*5*time.Second)
+				return nil
+			})
+		}
+		return s.RunFor(time.Minute)
+	})
+	if err != nil {
+		t.Errorf("got %v, though all ended within the grace", err)
 	}
 }
 

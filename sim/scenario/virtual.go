@@ -52,8 +52,14 @@ func newVirtual(s *sim.Sim, play *Play, options *Options) *virtual {
 // virtualConfig returns the simulation that a scenario asks for.
 func virtualConfig(s *Scenario, seed uint64, onEvent func(sim.Event)) sim.Config {
 	latency := s.Topology.Network.Latency
+	var drain time.Duration // A worker that has crashed last drains before its goroutines end.
+	for i := range s.Topology.Workers {
+		g := &s.Topology.Workers[i]
+		drain = max(drain, time.Duration(g.DrainGrace)+time.Duration(g.StopGrace))
+	}
 	return sim.Config{
 		Seed: seed, MaxSteps: s.Run.MaxSteps, MaxTime: time.Duration(s.Run.MaxVirtualTime) + endSlack,
+		LeakGrace: drain + sim.DefaultLeakGrace,
 		Link: sim.Link{
 			Latency: sim.Latency{Min: time.Duration(latency.Min), Mean: time.Duration(latency.Mean), Max: time.Duration(latency.Max)},
 			Loss:    float64(s.Topology.Network.Loss),
