@@ -76,7 +76,7 @@ func TestLibraryOnProcesses(t *testing.T) {
 			gate <- struct{}{}
 			runs.Go(func() {
 				defer func() { <-gate }()
-				r, err := runOnProcesses(t, name)
+				r, err := runOnProcesses(t, "--scenario", name)
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 					note(name, "no run")
@@ -90,6 +90,27 @@ func TestLibraryOnProcesses(t *testing.T) {
 		}
 	}
 	runs.Wait()
+}
+
+// Random clusters, workloads and faults on processes.
+// Protects: combinations of faults that nobody thought of, with real signals and connections.
+func TestChaosOnProcesses(t *testing.T) {
+	t.Parallel()
+	if raceDetected() {
+		t.Skip("the times of scenarios are not for processes that are ten times slower")
+	}
+	for seed := 1; seed <= 4; seed++ {
+		t.Run(strconv.Itoa(seed), func(t *testing.T) {
+			t.Parallel()
+			r, err := runOnProcesses(t, "chaos", "--seed", strconv.Itoa(seed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Verdict != library.VerdictPass {
+				t.Errorf("%s %s: %s\n%s", r.Verdict, r.Broken, r.Text, r.all)
+			}
+		})
+	}
 }
 
 // byLength returns the scenarios of the library, those that take long first, so that they do not come last and alone.
@@ -119,10 +140,11 @@ type outcome struct {
 	all  []byte
 }
 
-// runOnProcesses runs a scenario of the library with the fray-sim command.
-func runOnProcesses(t *testing.T, name string) (*outcome, error) {
+// runOnProcesses runs what the arguments say with the fray-sim command.
+func runOnProcesses(t *testing.T, args ...string) (*outcome, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), programs.path(t, "fray-sim"), "--scenario", name, "--backend", "process", "--format", "json")
+	args = append(args, "--backend", "process", "--format", "json")
+	cmd := exec.CommandContext(t.Context(), programs.path(t, "fray-sim"), args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Env = processEnvironment()
 	var stdout, stderr bytes.Buffer

@@ -21,13 +21,14 @@ import (
 
 // Files of --out. Those of a run are in the directory itself, or for a failing seed of a sweep in one of its own.
 const (
-	fileReport  = "report.txt"
-	fileResult  = "result.json"
-	fileTrace   = "trace.jsonl"
-	filePage    = "page.html"
-	fileSummary = "summary.txt"
-	fileResults = "results.jsonl"
-	fileJUnit   = "junit.xml"
+	fileReport   = "report.txt"
+	fileResult   = "result.json"
+	fileScenario = "scenario.yaml"
+	fileTrace    = "trace.jsonl"
+	filePage     = "page.html"
+	fileSummary  = "summary.txt"
+	fileResults  = "results.jsonl"
+	fileJUnit    = "junit.xml"
 
 	// seedPrefix is what the directory of a seed starts with; temporary ones have a dot before it.
 	seedPrefix = "seed-"
@@ -36,7 +37,7 @@ const (
 	markText   = "fray-sim --out made this directory, and replaces its own files in it.\n"
 )
 
-var outputFiles = []string{fileReport, fileResult, fileTrace, filePage, fileSummary, fileResults, fileJUnit}
+var outputFiles = []string{fileReport, fileResult, fileScenario, fileTrace, filePage, fileSummary, fileResults, fileJUnit}
 
 // maxSavedSeeds is how many failing seeds of a sweep have a directory of their own: the first ones.
 const maxSavedSeeds = 10
@@ -147,6 +148,14 @@ func (r *savedRun) finish(result *scenario.Result, of *subject) error {
 			encoder := json.NewEncoder(w)
 			encoder.SetIndent("", "  ")
 			return encoder.Encode(result)
+		}},
+		{fileScenario, func(w io.Writer) error {
+			text, err := of.of(result.Seed).Marshal()
+			if err != nil {
+				return err
+			}
+			_, err = w.Write(text)
+			return err
 		}},
 		{filePage, func(w io.Writer) error { return r.recording.writePage(w, result, of) }},
 	} {
