@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/record"
@@ -40,7 +41,7 @@ func explain(err error, fsys vfs.FS, db, lastOpened string) error {
 	var corruption *pebble.DataCorruptionInfo
 	var already *damageError
 	switch {
-	case err == nil, errors.As(err, &already), errors.Is(err, fs.ErrPermission), errors.As(err, new(heldError)):
+	case err == nil, errors.As(err, &already), errors.Is(err, fs.ErrPermission), errors.As(err, new(heldError)), ofSystem(err):
 		return err
 	case pebble.IsCorruptionError(err):
 		corruption = pebble.ExtractDataCorruptionInfo(err)
@@ -60,6 +61,20 @@ func explain(err error, fsys vfs.FS, db, lastOpened string) error {
 		file = db
 	}
 	return damaged(file, err)
+}
+
+// ofSystem says whether an error says something of the machine and nothing of the files, so that the same files may well open later.
+func ofSystem(err error) bool {
+	var no syscall.Errno
+	if !errors.As(err, &no) {
+		return false
+	}
+	switch no {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EINTR, syscall.ENOLCK:
+		return true
+	default:
+		return false
+	}
 }
 
 // checkCommits returns an error if a commit is missing that the store acknowledged.

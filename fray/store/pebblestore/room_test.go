@@ -145,6 +145,32 @@ func TestOpenOnAFullDisk(t *testing.T) {
 	}
 }
 
+// What the machine lacks is no damage of the files, for which somebody might restore a backup.
+func TestOpenWithoutFileDescriptors(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem()
+	sc := &script{sessions: 1, perSession: 10}
+	if err := sc.run(mem); err != nil {
+		t.Fatal(err)
+	}
+	var exhausted atomic.Bool
+	exhausted.Store(true)
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if exhausted.Load() && op.Kind == errorfs.OpOpen && strings.HasSuffix(op.Path, ".log") {
+			return syscall.EMFILE
+		}
+		return nil
+	}))
+	_, err := pebblestore.Open(sc.config(fs))
+	if !errors.Is(err, syscall.EMFILE) || errors.Is(err, store.ErrCorrupt) || strings.Contains(err.Error(), "damaged") {
+		t.Errorf("got %v, want %v and no word of damage", err, syscall.EMFILE)
+	}
+	exhausted.Store(false)
+	if err := sc.check(fs, 10, 10); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReserve(t *testing.T) {
 	const mib = 1 << 20
 	for name, test := range map[string]struct {
