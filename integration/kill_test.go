@@ -30,7 +30,7 @@ func TestControllerIsKilledUnderLoad(t *testing.T) {
 			t.Fatalf("%s: %v", killsVariable, err)
 		}
 	}
-	const clients, batch = 4, 25
+	const clients, batch = 8, 25
 	c := newCluster(t, "--listen", "127.0.0.1:"+freePort(t), "--data-dir", t.TempDir())
 	for i := range 3 {
 		c.worker("w"+strconv.Itoa(i), "--slots", "4")
@@ -44,6 +44,9 @@ func TestControllerIsKilledUnderLoad(t *testing.T) {
 		l.wait.Go(func() { l.submit(ctx, submitting.Done(), batch, "c"+strconv.Itoa(i)) })
 	}
 	for range kills {
+		// All are back before it dies again, or nobody would be there in most of its lives.
+		before := l.heard()
+		eventually(t, "clients are told results", func() bool { return l.heard() >= before+clients*batch })
 		outage(t, 20*time.Millisecond+time.Duration(rand.Int64N(int64(300*time.Millisecond))))
 		c.controller.kill()
 		c.reborn()
@@ -86,6 +89,13 @@ type killLoad struct {
 
 	mu      sync.Mutex
 	results map[string]string // by task: all were acknowledged
+}
+
+// heard counts the results that clients were told.
+func (l *killLoad) heard() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.results)
 }
 
 // submit runs batch after batch until it is to stop, and sees each to its end.

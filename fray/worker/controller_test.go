@@ -39,6 +39,7 @@ type controller struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced with every change
 	sessions uint64        // so many there were; the last one's token
+	lives    uint64        // incarnations before this one
 	expired  bool          // the last one is gone
 	queue    []*frayv1.LeasedTask
 	leases   uint64
@@ -193,7 +194,7 @@ func (c *controller) RegisterWorker(_ context.Context, req *frayv1.RegisterWorke
 		if c.keep != nil {
 			res.KeptLeaseTokens = c.keep(req.GetHeld())
 		}
-		res.SessionToken = c.sessions
+		res.SessionToken, res.ControllerIncarnation = c.sessions, 1+c.lives
 	})
 	return res, nil
 }

@@ -32,22 +32,28 @@ var errStale = errors.New("session is gone")
 
 // session is one registration with a controller.
 type session struct {
-	token    uint64
-	interval time.Duration // between heartbeats
-	ttl      time.Duration // how long it lasts without one
-	end      context.CancelFunc
-	renewed  core.Time // when the last heartbeat that was answered was sent; guarded by state.mu
+	token uint64
+	// incarnation is the controller's.
+	incarnation uint64
+	interval    time.Duration // between heartbeats
+	ttl         time.Duration // how long it lasts without one
+	end         context.CancelFunc
+	renewed     core.Time // when the last heartbeat that was answered was sent; guarded by state.mu
 }
 
 // keepSession has the worker registered until ctx is done. Two workers that have one id by mistake take it away from each
-// other all the time, so what follows a session that did not last is delayed more and more. It returns an error if the
-// controller refuses the first registration as invalid, which no repetition will mend.
+// other all the time, so what follows a session that did not last is delayed more and more, unless the controller began anew. It
+// returns an error if the controller refuses the first registration as invalid, which no repetition will mend.
 func (w *Worker) keepSession(ctx context.Context) error {
-	brief := 0 // sessions in a row that did not last
+	brief := 0 // sessions in a row with one incarnation that did not last
+	var incarnation uint64
 	for first := true; ctx.Err() == nil; first = false {
 		s, kept, err := w.register(ctx, first)
 		if s == nil {
 			return err
+		}
+		if s.incarnation != incarnation {
+			brief, incarnation = 0, s.incarnation
 		}
 		var loop context.Context
 		loop, s.end = context.WithCancel(ctx)
@@ -98,7 +104,10 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 		switch {
 		case err == nil:
 			ttl := positive(wire.Millis(res.GetSessionTtlMs()), defaultTTL)
-			s = &session{token: res.GetSessionToken(), ttl: ttl, interval: positive(wire.Millis(res.GetHeartbeatIntervalMs()), ttl/3)}
+			s = &session{
+				token: res.GetSessionToken(), incarnation: res.GetControllerIncarnation(),
+				ttl: ttl, interval: positive(wire.Millis(res.GetHeartbeatIntervalMs()), ttl/3),
+			}
 			return s, wire.Tokens(res.GetKeptLeaseTokens()), nil
 		case first && connect.IsWireError(err) && connect.CodeOf(err) == connect.CodeInvalidArgument:
 			return nil, nil, fmt.Errorf("register worker %q: %w", w.cfg.ID, err)

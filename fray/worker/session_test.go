@@ -88,6 +88,42 @@ func TestWorkerRegistersAgain(t *testing.T) {
 	})
 }
 
+// A worker whose controller had been restarted a few times stayed away from it for a whole TTL.
+func TestSessionsThatDoNotLast(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		restarts bool
+		least    int
+		most     int
+	}{
+		"another worker has its id":           {least: 5, most: 25},
+		"the controller starts over and over": {restarts: true, least: 61, most: 61},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newController()
+				w := start(t, c)
+				for range 60 {
+					pass(time.Second)
+					c.change(func() {
+						c.expired = true
+						if test.restarts {
+							c.lives++
+						}
+					})
+				}
+				pass(100 * time.Millisecond)
+				if n := len(c.seen().registrations); n < test.least || n > test.most {
+					t.Errorf("%d registrations in a minute, want %d to %d", n, test.least, test.most)
+				}
+				pass(time.Minute)
+				w.stop(t)
+			})
+		})
+	}
+}
+
 func TestLostSessionStopsAttemptsWithoutANewOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
