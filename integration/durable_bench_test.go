@@ -12,25 +12,39 @@ import (
 	"github.com/frayrpc/fray/integration/tasks"
 )
 
-// BenchmarkDurability has 64 callers at once, who submit tasks that no worker is there for, or run tasks and wait for each
-// result, against a controller with each kind of store. Beside the rate it gives the share of the time in which an fsync was
+// BenchmarkDurability has 64 callers at once, who submit tasks that no worker is there for, one or sixteen a call, or run tasks and wait
+// for each result, against a controller with each kind of store. Beside the rate it gives the share of the time in which an fsync was
 // under way, and how many tasks shared one.
 func BenchmarkDurability(b *testing.B) {
-	const callers = 64
+	const callers, batch = 64, 16
+	var last atomic.Int64
+	spec := func() *frayv1.TaskSpec {
+		return &frayv1.TaskSpec{
+			TaskId: fmt.Sprintf("t%d", last.Add(1)), Function: "noop", Payload: &frayv1.Payload{Encoding: "raw", Data: benchPayload},
+		}
+	}
 	loads := []struct {
-		name string
-		new  func(b *testing.B, c *cluster) (one func() error)
+		name  string
+		tasks int // of a call
+		new   func(b *testing.B, c *cluster) (one func() error)
 	}{
-		{name: "submit", new: func(b *testing.B, c *cluster) func() error {
-			var last atomic.Int64
+		{name: "submit", tasks: 1, new: func(b *testing.B, c *cluster) func() error {
 			return func() error {
-				_, err := c.SubmitTask(b.Context(), &frayv1.SubmitTaskRequest{JobId: "j", Task: &frayv1.TaskSpec{
-					TaskId: fmt.Sprintf("t%d", last.Add(1)), Function: "noop", Payload: &frayv1.Payload{Encoding: "raw", Data: benchPayload},
-				}})
+				_, err := c.SubmitTask(b.Context(), &frayv1.SubmitTaskRequest{JobId: "j", Task: spec()})
 				return err
 			}
 		}},
-		{name: "run", new: func(b *testing.B, c *cluster) func() error {
+		{name: "submit16", tasks: batch, new: func(b *testing.B, c *cluster) func() error {
+			return func() error {
+				req := &frayv1.SubmitTasksRequest{JobId: "j"}
+				for range batch {
+					req.Tasks = append(req.Tasks, spec())
+				}
+				_, err := c.SubmitTasks(b.Context(), req)
+				return err
+			}
+		}},
+		{name: "run", tasks: 1, new: func(b *testing.B, c *cluster) func() error {
 			ctx := benchClient(b, c)
 			return func() error {
 				_, err := tasks.Noop.Call(ctx, benchPayload)
@@ -65,10 +79,10 @@ func BenchmarkDurability(b *testing.B) {
 				wg.Wait()
 				b.StopTimer()
 				laterSyncs, laterTime, now := c.syncs()
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
+				b.ReportMetric(float64(b.N*load.tasks)/b.Elapsed().Seconds(), "tasks/s")
 				if laterSyncs > syncs {
 					b.ReportMetric(100*(laterTime-syncTime)/now.Sub(begun).Seconds(), "%fsync")
-					b.ReportMetric(float64(b.N)/(laterSyncs-syncs), "tasks/fsync")
+					b.ReportMetric(float64(b.N*load.tasks)/(laterSyncs-syncs), "tasks/fsync")
 				}
 			})
 		}
