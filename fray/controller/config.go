@@ -91,7 +91,8 @@ const (
 	maxBatch = 4096
 	// While steps are committed this many more are decided, which are then committed together.
 	stepsInFlight = 32
-	// A commit that has this many bytes of records takes no further step.
+	// A step that has this many bytes of specs and results takes no further event, and a commit that has as many of records no further
+	// step. So a commit has at most twice that, and a request.
 	maxCommitBytes = 16 << 20
 )
 

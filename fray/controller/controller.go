@@ -198,7 +198,7 @@ func (l *loop) run(ctx context.Context) {
 // step takes what waits in the inbox and has the scheduler decide. It says whether more is waiting.
 func (l *loop) step(s *step) bool {
 	var more bool
-	l.items, more = l.c.inbox.take(l.items[:0], maxBatch)
+	l.items, more = l.c.inbox.take(l.items[:0], maxBatch, maxCommitBytes)
 	l.events = l.events[:0]
 	for _, i := range l.items {
 		switch e := i.event.(type) {
@@ -320,7 +320,7 @@ func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {
 func ask[R any](ctx context.Context, c *Controller, call core.CallID, subject string, event core.Event) (R, error) {
 	var zero R
 	reply := make(chan core.Reply, 1)
-	if err := c.inbox.put(item{call: call, reply: reply, event: event}); err != nil {
+	if err := c.inbox.put(item{call: call, reply: reply, event: event, bytes: sizeOf(event)}); err != nil {
 		return zero, err
 	}
 	defer c.inbox.answered()

@@ -26,6 +26,23 @@ type item struct {
 	call  core.CallID
 	reply chan core.Reply
 	event core.Event
+	bytes int // of what the event has to store
+}
+
+// sizeOf returns how many bytes an event has to store.
+func sizeOf(event core.Event) int {
+	n := 0
+	switch e := event.(type) {
+	case *core.Submit:
+		for i := range e.Tasks {
+			n += len(e.Tasks[i].Spec)
+		}
+	case *core.Report:
+		for i := range e.Items {
+			n += len(e.Items[i].Result)
+		}
+	}
+	return n
 }
 
 func (b *inbox) init(limit int) {
@@ -79,11 +96,15 @@ func (b *inbox) add(i item) bool {
 	return true
 }
 
-// take appends up to limit items to dst, in the order in which they came, and says whether there are more.
-func (b *inbox) take(dst []item, limit int) ([]item, bool) {
+// take appends items to dst, in the order in which they came, until there are limit of them or their bytes are full, and says
+// whether there are more.
+func (b *inbox) take(dst []item, limit, full int) ([]item, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(len(b.items), limit)
+	n := 0
+	for bytes := 0; n < min(len(b.items), limit) && bytes < full; n++ {
+		bytes += b.items[n].bytes
+	}
 	dst = append(dst, b.items[:n]...)
 	rest := copy(b.items, b.items[n:])
 	clear(b.items[rest:])

@@ -744,7 +744,9 @@ func (x *GetTaskResultResponse) GetResult() *TaskResult {
 type WatchJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// 0, or next_cursor of an earlier response.
+	// 0, or next_cursor of an earlier response. One that is past all that the job has completed is refused as CURSOR_AHEAD: the controller
+	// has lost its records, or forgotten the whole job. A job that begins anew counts from 0 again; whoever was away for so long that
+	// this may have happened, and has tasks open, compares their number with open_count.
 	Cursor    uint64 `protobuf:"varint,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	MaxWaitMs int64  `protobuf:"varint,3,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
 	// 0 means 1,000.

@@ -66,7 +66,9 @@ func newInjector(s *stage) *injector {
 	i.local = faults.New(faults.Config{
 		Hooks: faults.Hooks{Pause: hook, Crash: hook, Restart: hook},
 		OnInject: func(f faults.Injection) {
-			s.post(func() { s.play.Injected(f.Rule.ID, 1) })
+			if !strikes(f.Rule.Action.Kind) {
+				s.post(func() { s.play.Injected(f.Rule.ID, 1) })
+			}
 		},
 	})
 	return i
@@ -285,6 +287,9 @@ func (i *injector) Status() faults.Status {
 			if l.Rule.ID == p.ID {
 				s.Matched, s.Fired = s.Matched+l.Matched, s.Fired+l.Fired
 			}
+		}
+		if p.by != nil && strikes(p.Action.Kind) {
+			s.Fired = p.struck
 		}
 		status.Rules = append(status.Rules, s)
 	}

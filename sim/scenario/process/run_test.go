@@ -108,6 +108,11 @@ faults: [{id: stop, match: {procedure: SubmitTasks, phase: request-in-flight}, w
 expect:
   finally: [{that: tasks.completed == 40}, {that: hosts.paused == 1 && faults.stop == 1}]
 `,
+		"workers end themselves, fewer than would": `
+faults: [{id: shot, match: {procedure: Heartbeat, phase: request-before-send, from: worker-*}, when: {skip: 1, first: 1}, action: {restart: {down: 200ms}}}]
+expect:
+  finally: [{that: tasks.completed == 40}, {that: hosts.crashed == 1 && faults.shot == 1}]
+`,
 		"messages at the controller": `
 faults:
   - {id: lost, match: {procedure: ReportTasks, phase: response-in-flight, from: worker-1}, when: {everyNth: 4, first: 12}, action: {drop: {}}}

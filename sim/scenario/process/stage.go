@@ -341,14 +341,17 @@ func (s *stage) names() []string {
 // Injector implements scenario.Backend.
 func (s *stage) Injector() scenario.Injector { return s.faults }
 
-// strike does what a rule does to hosts, by the word of a process in which it acts.
+// strike does what a rule does to hosts, by the word of a process in which it acts, unless it has done it often enough.
 func (s *stage) strike(a strike) {
-	switch {
-	case !s.faults.mayStrike(a.Rule):
-	case a.Kind == faults.Pause:
+	if !s.faults.mayStrike(a.Rule) {
+		return
+	}
+	s.play.Injected(a.Rule, 1)
+	switch a.Kind {
+	case faults.Pause:
 		s.Pause(a.Host)
 		s.After(a.Wait, func() { s.Resume(a.Host) })
-	case a.Kind == faults.Restart:
+	case faults.Restart:
 		s.Crash(a.Host, scenario.DiskKept)
 		s.After(a.Wait, func() { s.Bounce(a.Host) })
 	default:

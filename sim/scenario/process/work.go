@@ -51,7 +51,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 	if g == nil {
 		return fmt.Errorf("set up worker: the scenario has no group %q", s.Group)
 	}
-	injector := faults.New(p.faults(s.Host))
+	injector := faults.New(p.faults())
 	defer injector.Close()
 	transport := newTransport(s.Address, s.Controller)
 	defer transport.CloseIdleConnections()
@@ -96,18 +96,25 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 	return nil
 }
 
-// faults returns an injector's configuration that leaves to the parent what a host cannot do to itself, or to others.
-func (p *parent) faults(host string) faults.Config {
+// faults returns an injector's configuration that leaves to the parent what a host cannot do to itself, or to others, and whether
+// it is done: the rule may have struck elsewhere as often as it may.
+func (p *parent) faults() faults.Config {
 	hook := func(_ context.Context, i faults.Injection) {
 		p.ask(request{Strike: &strike{i.Rule.ID, i.Rule.Action.Kind, i.Host, i.Rule.Action.Wait}})
-		if i.Host == host && i.Rule.Action.Kind != faults.Pause {
-			select {} // The end of this process is under way.
-		}
 	}
 	return faults.Config{
-		Hooks:    faults.Hooks{Pause: hook, Crash: hook, Restart: hook},
-		OnInject: func(i faults.Injection) { p.ask(request{Injected: i.Rule.ID}) },
+		Hooks: faults.Hooks{Pause: hook, Crash: hook, Restart: hook},
+		OnInject: func(i faults.Injection) {
+			if !strikes(i.Rule.Action.Kind) {
+				p.ask(request{Injected: i.Rule.ID})
+			}
+		},
 	}
+}
+
+// strikes says whether an action is one upon a host, which the run does.
+func strikes(kind faults.Kind) bool {
+	return kind == faults.Pause || kind == faults.Crash || kind == faults.Restart
 }
 
 // withFaultService puts an injector's service before a handler.
