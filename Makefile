@@ -148,7 +148,8 @@ kills: ## Kill a controller KILLS times under load, and print what it kept
 	FRAY_KILLS=$(KILLS) go test -count=1 -timeout=0 -v -run='^TestControllerIsKilledUnderLoad$$' ./integration
 
 .PHONY: power-losses
-power-losses: ## Cut a simulated controller's power, five times a seed, at and within commits; print what it kept
+power-losses: ## Cut the power before every operation of a store, and of simulated controllers within commits; print what was kept
+	go test -count=1 -v -run='^TestCrash$$' ./fray/store/pebblestore -stride=1
 	go build -o bin/ ./cmd/fray-sim
 	@for scenario in controller-power-loss crash-before-sync crash-after-sync torn-tail; do \
 		bin/fray-sim --scenario $$scenario --seeds 1..50 || exit 1; \
