@@ -102,7 +102,8 @@ func readBugs(dir string) ([]*bug, error) {
 //	-- fray/core/heartbeat.go: new --
 //		case t.status == Pending || t.status == Leased:
 //
-// The pitfall is one of pitfalls. The result is what fray-sim says: the verdict, and what is broken.
+// The pitfall is one of pitfalls. The result is what fray-sim says: the verdict, and what is broken; with "or" between them where it is
+// one of several, and which is up to the course that the run takes.
 func parseBug(name string, text []byte) (*bug, error) {
 	archive := txtar.Parse(text)
 	b := &bug{name: name}

@@ -37,8 +37,9 @@ func TestSearch(t *testing.T) {
 				say 21 pass; say 22 invariant-broken one-lease; say 23 liveness-broken eventually; exec sleep 100`,
 			seed: 22,
 		},
+		"other of two":     {script: "say $seeds invariant-broken never-lost; exit 1", seed: 1},
 		"missed":           {script: "pass", want: "seeds 1..40 of worker-crash pass"},
-		"other oracle":     {script: "say $seeds invariant-broken one-effect; exit 1", seed: 1, want: "to be found as invariant-broken one-lease, but: it broke"},
+		"other oracle":     {script: "say $seeds invariant-broken one-effect; exit 1", seed: 1, want: "to be found as invariant-broken one-lease or never-lost, but: it broke"},
 		"other verdict":    {script: "say $seeds liveness-broken one-lease; exit 2", seed: 1, want: "to be found as invariant-broken one-lease"},
 		"other exit code":  {script: "say $seeds invariant-broken one-lease; exit 2", seed: 1, want: "seed 1 by itself is invariant-broken one-lease, with exit code 2"},
 		"not again":        {script: "if [ $one ]; then pass; fi; say 1 invariant-broken one-lease", seed: 1, want: "seed 1 by itself is pass, with exit code 0"},
@@ -50,7 +51,7 @@ func TestSearch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := &outcome{bug: &bug{scenario: "worker-crash", verdict: "invariant-broken", broken: "one-lease"}, seeds: 40}
+			o := &outcome{bug: &bug{scenario: "worker-crash", verdict: "invariant-broken", broken: "one-lease or never-lost"}, seeds: 40}
 			err := o.search(t.Context(), program(t, test.script))
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)
