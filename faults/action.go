@@ -92,5 +92,5 @@ func (k Kind) networkOnly() bool {
 	return k == Truncate || k == Reset || k == Throttle || k == Partition
 }
 
-// hooked says whether the host itself does it.
-func (k Kind) hooked() bool { return k == Pause || k == Crash || k == Restart }
+// OnHost says whether it is done to a host, by its [Hooks], and not to a message.
+func (k Kind) OnHost() bool { return k == Pause || k == Crash || k == Restart }

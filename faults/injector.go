@@ -143,7 +143,7 @@ func (i *Injector) apply(plan Plan, ttl time.Duration) error {
 func (i *Injector) check(plan Plan) error {
 	errs := []error{plan.Validate(i.config.Procedures)}
 	for _, rule := range plan.Rules {
-		if kind := rule.Action.Kind; kind.hooked() && i.config.Hooks.of(kind) == nil {
+		if kind := rule.Action.Kind; kind.OnHost() && i.config.Hooks.of(kind) == nil {
 			invalid := wrong(fieldAction, "%s: this host cannot do that to itself", kind)
 			invalid.Rule = rule.ID
 			errs = append(errs, invalid)

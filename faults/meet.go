@@ -159,7 +159,7 @@ func (i *Injector) announce(p *point, c *chance, seed uint64) Injection {
 	case kind == Delay:
 		draws := stream{seed, "latency", rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
 		injection.Latency = rule.Action.Latency.draw(draws.rand())
-	case kind.hooked():
+	case kind.OnHost():
 		if injection.Host = rule.Action.Target; injection.Host == "" {
 			if injection.Host = p.to; p.side == Client {
 				injection.Host = p.from

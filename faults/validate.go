@@ -181,7 +181,7 @@ func checkAction(r *Rule) *RuleError {
 		return bad("a rate of %d bytes a second is not above 0", a.Rate)
 	case a.Kind == Release && !isName(a.Target):
 		return bad("%q is no id of a rule; name the rule whose hold ends, as in release(stuck)", a.Target)
-	case a.Kind.hooked() && a.Target != "" && (!isHost(a.Target) || strings.Contains(a.Target, "*")):
+	case a.Kind.OnHost() && a.Target != "" && (!isHost(a.Target) || strings.Contains(a.Target, "*")):
 		return bad("%q is no name of a host", a.Target)
 	case a.Kind == Delay:
 		return checkLatency(a.Latency)

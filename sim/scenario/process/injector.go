@@ -66,7 +66,7 @@ func newInjector(s *stage) *injector {
 	i.local = faults.New(faults.Config{
 		Hooks: faults.Hooks{Pause: hook, Crash: hook, Restart: hook},
 		OnInject: func(f faults.Injection) {
-			if !strikes(f.Rule.Action.Kind) {
+			if !f.Rule.Action.Kind.OnHost() {
 				s.post(func() { s.play.Injected(f.Rule.ID, 1) })
 			}
 		},
@@ -288,7 +288,7 @@ func (i *injector) Status() faults.Status {
 				s.Matched, s.Fired = s.Matched+l.Matched, s.Fired+l.Fired
 			}
 		}
-		if p.by != nil && strikes(p.Action.Kind) {
+		if p.by != nil && p.Action.Kind.OnHost() {
 			s.Fired = p.struck
 		}
 		status.Rules = append(status.Rules, s)

@@ -105,16 +105,11 @@ func (p *parent) faults() faults.Config {
 	return faults.Config{
 		Hooks: faults.Hooks{Pause: hook, Crash: hook, Restart: hook},
 		OnInject: func(i faults.Injection) {
-			if !strikes(i.Rule.Action.Kind) {
+			if !i.Rule.Action.Kind.OnHost() {
 				p.ask(request{Injected: i.Rule.ID})
 			}
 		},
 	}
-}
-
-// strikes says whether an action is one upon a host, which the run does.
-func strikes(kind faults.Kind) bool {
-	return kind == faults.Pause || kind == faults.Crash || kind == faults.Restart
 }
 
 // withFaultService puts an injector's service before a handler.
