@@ -185,6 +185,28 @@ func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRe
 	return &frayv1.GetTaskResultResponse{Result: result}, nil
 }
 
+func (s *service) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResultsRequest) (*frayv1.GetTaskResultsResponse, error) {
+	call := s.c.call()
+	r, err := ask[core.TasksReply](ctx, s.c, call, "tasks", &core.AwaitAny{
+		Call: call, IDs: req.GetTaskIds(), Until: s.c.until(ctx, req.GetMaxWaitMs()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.GetTaskResultsResponse{UnknownTaskIds: r.Unknown}
+	for i, room := 0, maxResultBytes; i < len(r.Tasks); i++ {
+		result, size, err := s.c.taskResult(&r.Tasks[i], maxResultBytes)
+		if err != nil {
+			return nil, err
+		}
+		if room -= size; room < 0 && i > 0 {
+			break
+		}
+		resp.Results = append(resp.Results, result)
+	}
+	return resp, nil
+}
+
 func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*frayv1.WatchJobResponse, error) {
 	const defaultResults = 1000
 	n := int(req.GetMaxResults())

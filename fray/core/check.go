@@ -211,9 +211,8 @@ func (k *checker) retention() {
 
 func (k *checker) waits() {
 	c := k.c
-	polls, n := 0, 0
+	polls, awaited := 0, 0
 	for _, w := range c.waits { // order-free: each is checked for itself
-		n++
 		k.want(w.timer.index >= 0, "call %d can time out", w.call)
 		switch w.kind {
 		case waitPoll:
@@ -222,7 +221,13 @@ func (k *checker) waits() {
 		case waitBeat:
 			k.want(w.session.beat == w, "heartbeat %d is its session's", w.call)
 		case waitAwait:
+			awaited++
 			k.want(!w.task.status.Terminal(), "call %d waits for a task that can end", w.call)
+		case waitAny:
+			for _, t := range w.tasks {
+				k.want(!t.status.Terminal(), "call %d waits for tasks that can end", w.call)
+			}
+			awaited += len(w.tasks)
 		case waitWatch:
 			k.want(c.jobs[w.job.id] == w.job, "call %d watches a known job", w.call)
 		}
@@ -236,5 +241,5 @@ func (k *checker) waits() {
 		k.want(c.tasks[t.id] == t, "awaited task %s is known", t.id)
 		awaiting += len(ws)
 	}
-	k.want(awaiting <= n, "%d calls await tasks", awaiting)
+	k.want(awaiting == awaited, "tasks are awaited %d times, calls wait for %d", awaiting, awaited)
 }

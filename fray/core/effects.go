@@ -160,6 +160,13 @@ type CancelReply struct {
 // TaskReply answers Get and Await.
 type TaskReply struct{ View View }
 
+// TasksReply answers AwaitAny.
+type TasksReply struct {
+	// Those that are terminal, in the order in which they were asked for.
+	Tasks   []View
+	Unknown []string
+}
+
 // WatchReply answers Watch.
 type WatchReply struct {
 	Tasks []View

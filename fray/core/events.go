@@ -119,6 +119,13 @@ type Await struct {
 	Until Time
 }
 
+// AwaitAny is Await for several tasks: it is answered once one of them is terminal or unknown. Replied with TasksReply.
+type AwaitAny struct {
+	Call  CallID
+	IDs   []string
+	Until Time
+}
+
 // Watch asks for the tasks of a job that ended after Cursor. Replied with WatchReply once there is one, or at Until,
 // or with ErrCursorAhead.
 type Watch struct {

@@ -30,6 +30,50 @@ func (e *Await) apply(c *Scheduler) {
 	}
 }
 
+func (e *AwaitAny) apply(c *Scheduler) {
+	w := &wait{call: e.Call, kind: waitAny, until: e.Until, tasks: make([]*task, 0, len(e.IDs))}
+	var unknown []string
+	ended := false
+	for _, id := range e.IDs {
+		t := c.tasks[id]
+		if t == nil {
+			unknown = append(unknown, id)
+			continue
+		}
+		ended = ended || t.status.Terminal()
+		w.tasks = append(w.tasks, t)
+	}
+	c.park(w)
+	for _, t := range w.tasks {
+		c.awaiters[t] = append(c.awaiters[t], w)
+	}
+	if ended || len(unknown) > 0 || e.Until <= c.now {
+		c.answerAny(w, unknown)
+	}
+}
+
+func (c *Scheduler) answerAny(w *wait, unknown []string) {
+	r := TasksReply{Unknown: unknown}
+	for _, t := range w.tasks {
+		if t.status.Terminal() {
+			r.Tasks = append(r.Tasks, c.view(t))
+		}
+	}
+	c.unpark(w)
+	c.reply(w.call, r)
+}
+
+// wakeAnys answers those who wait for one of several tasks at the end of the step, so that one answer carries all that ended in it.
+func (c *Scheduler) wakeAnys() {
+	for _, w := range c.dirtyAnys {
+		if c.waits[w.call] == w {
+			c.answerAny(w, nil)
+		}
+	}
+	clear(c.dirtyAnys)
+	c.dirtyAnys = c.dirtyAnys[:0]
+}
+
 func (e *Watch) apply(c *Scheduler) {
 	j := c.jobs[e.Job]
 	if j == nil {

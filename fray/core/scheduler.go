@@ -54,6 +54,7 @@ type Scheduler struct {
 	newReady   bool
 	newPolls   []*session
 	dirtyJobs  []*job
+	dirtyAnys  []*wait
 	dirtyBeats []*session
 	// Jobs whose record is to be written or deleted; the same one may follow itself.
 	changedJobs []*job
@@ -97,6 +98,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.dispatch()
 	c.wakeBeats()
 	c.wakeWatchers()
+	c.wakeAnys()
 	c.forgetOld()
 	c.rememberJobs()
 	c.out = nil

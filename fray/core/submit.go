@@ -1,6 +1,9 @@
 package core
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 func (e *Submit) apply(c *Scheduler) {
 	r := SubmitReply{Results: make([]SubmitResult, len(e.Tasks))}
@@ -129,12 +132,15 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 		record.State.EndSeq, record.State.ResultBytes = c.endSeq, clampSize(len(result))
 	}
 	c.out.Records = append(c.out.Records, record)
-	ws := c.awaiters[t]
-	for len(ws) > 0 {
-		w := ws[0]
-		c.unpark(w)
-		c.reply(w.call, TaskReply{View: v})
-		ws = c.awaiters[t]
+	for _, w := range slices.Clone(c.awaiters[t]) {
+		switch {
+		case w.kind == waitAwait:
+			c.unpark(w)
+			c.reply(w.call, TaskReply{View: v})
+		case !w.dirty:
+			w.dirty = true
+			c.dirtyAnys = append(c.dirtyAnys, w)
+		}
 	}
 }
 

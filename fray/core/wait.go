@@ -9,6 +9,7 @@ const (
 	waitBeat
 	waitAwait
 	waitWatch
+	waitAny
 )
 
 // wait is a call that is not answered yet.
@@ -24,6 +25,9 @@ type wait struct {
 	held      int // leases of the session when it came
 	until     Time
 	task      *task
+	// Those of a waitAny, and whether it stands in Scheduler.dirtyAnys.
+	tasks []*task
+	dirty bool
 	// A watch's.
 	job    *job
 	cursor uint64
@@ -47,15 +51,23 @@ func (c *Scheduler) unpark(w *wait) {
 	case waitBeat:
 		w.session.beat = nil
 	case waitAwait:
-		rest := removeWait(c.awaiters[w.task], w)
-		if len(rest) == 0 {
-			delete(c.awaiters, w.task)
-		} else {
-			c.awaiters[w.task] = rest
+		c.dropAwaiter(w.task, w)
+	case waitAny:
+		for _, t := range w.tasks {
+			c.dropAwaiter(t, w)
 		}
 	case waitWatch:
 		w.job.watchers = removeWait(w.job.watchers, w)
 		c.dropJob(w.job)
+	}
+}
+
+func (c *Scheduler) dropAwaiter(t *task, w *wait) {
+	rest := removeWait(c.awaiters[t], w)
+	if len(rest) == 0 {
+		delete(c.awaiters, t)
+	} else {
+		c.awaiters[t] = rest
 	}
 }
 
@@ -81,6 +93,8 @@ func (c *Scheduler) expireWait(w *wait) {
 	case waitAwait:
 		c.unpark(w)
 		c.reply(w.call, TaskReply{View: c.view(w.task)})
+	case waitAny:
+		c.answerAny(w, nil)
 	case waitWatch:
 		c.answerWatch(w)
 	}

@@ -265,8 +265,10 @@ func (ReportVerdict) EnumDescriptor() ([]byte, []int) {
 type SubmitTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Tasks of one job are watched, cancelled and scheduled fairly against other jobs together.
-	JobId         string    `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	Task          *TaskSpec `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	JobId string    `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Task  *TaskSpec `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	// As in SubmitTasksRequest.
+	WatcherId     string `protobuf:"bytes,3,opt,name=watcher_id,json=watcherId,proto3" json:"watcher_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -315,11 +317,20 @@ func (x *SubmitTaskRequest) GetTask() *TaskSpec {
 	return nil
 }
 
+func (x *SubmitTaskRequest) GetWatcherId() string {
+	if x != nil {
+		return x.WatcherId
+	}
+	return ""
+}
+
 type SubmitTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Task  *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	// False: the task was there already.
-	Created       bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	Created bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	// As in SubmitTasksResponse.
+	WatchCursor   uint64 `protobuf:"varint,3,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -368,11 +379,21 @@ func (x *SubmitTaskResponse) GetCreated() bool {
 	return false
 }
 
+func (x *SubmitTaskResponse) GetWatchCursor() uint64 {
+	if x != nil {
+		return x.WatchCursor
+	}
+	return 0
+}
+
 type SubmitTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// At most 50,000.
-	Tasks         []*TaskSpec `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	Tasks []*TaskSpec `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// Who will watch the job for their ends, under this id in WatchJobRequest: from now on they are kept for it. Empty: nobody is
+	// known to need them.
+	WatcherId     string `protobuf:"bytes,3,opt,name=watcher_id,json=watcherId,proto3" json:"watcher_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -421,6 +442,13 @@ func (x *SubmitTasksRequest) GetTasks() []*TaskSpec {
 	return nil
 }
 
+func (x *SubmitTasksRequest) GetWatcherId() string {
+	if x != nil {
+		return x.WatcherId
+	}
+	return ""
+}
+
 type SubmitTasksResponse struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	CreatedCount uint32                 `protobuf:"varint,1,opt,name=created_count,json=createdCount,proto3" json:"created_count,omitempty"`
@@ -429,7 +457,10 @@ type SubmitTasksResponse struct {
 	// Tasks that were refused; all others stand.
 	Failures []*SubmitFailure `protobuf:"bytes,3,rep,name=failures,proto3" json:"failures,omitempty"`
 	// When to offer again the tasks that were refused because the queue is full.
-	RetryAfterMs  int64 `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	RetryAfterMs int64 `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	// Where the watcher begins to watch, so that it misses the end of no task that this call created, nor a repeat of it. Of one that the
+	// controller knew already: what it has not been told of yet begins there.
+	WatchCursor   uint64 `protobuf:"varint,5,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -488,6 +519,13 @@ func (x *SubmitTasksResponse) GetFailures() []*SubmitFailure {
 func (x *SubmitTasksResponse) GetRetryAfterMs() int64 {
 	if x != nil {
 		return x.RetryAfterMs
+	}
+	return 0
+}
+
+func (x *SubmitTasksResponse) GetWatchCursor() uint64 {
+	if x != nil {
+		return x.WatchCursor
 	}
 	return 0
 }
@@ -741,6 +779,115 @@ func (x *GetTaskResultResponse) GetResult() *TaskResult {
 	return nil
 }
 
+type GetTaskResultsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 10,000.
+	TaskIds []string `protobuf:"bytes,1,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
+	// How long to wait for the first end; the controller may answer sooner. 0: do not wait.
+	MaxWaitMs     int64 `protobuf:"varint,2,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTaskResultsRequest) Reset() {
+	*x = GetTaskResultsRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTaskResultsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTaskResultsRequest) ProtoMessage() {}
+
+func (x *GetTaskResultsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTaskResultsRequest.ProtoReflect.Descriptor instead.
+func (*GetTaskResultsRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetTaskResultsRequest) GetTaskIds() []string {
+	if x != nil {
+		return x.TaskIds
+	}
+	return nil
+}
+
+func (x *GetTaskResultsRequest) GetMaxWaitMs() int64 {
+	if x != nil {
+		return x.MaxWaitMs
+	}
+	return 0
+}
+
+type GetTaskResultsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the tasks that have ended, in the order of the request, as far as one response has room: ask again for those that are in neither
+	// list.
+	Results []*TaskResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// Tasks that are unknown, or past their retention.
+	UnknownTaskIds []string `protobuf:"bytes,2,rep,name=unknown_task_ids,json=unknownTaskIds,proto3" json:"unknown_task_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetTaskResultsResponse) Reset() {
+	*x = GetTaskResultsResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTaskResultsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTaskResultsResponse) ProtoMessage() {}
+
+func (x *GetTaskResultsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTaskResultsResponse.ProtoReflect.Descriptor instead.
+func (*GetTaskResultsResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetTaskResultsResponse) GetResults() []*TaskResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *GetTaskResultsResponse) GetUnknownTaskIds() []string {
+	if x != nil {
+		return x.UnknownTaskIds
+	}
+	return nil
+}
+
 type WatchJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
@@ -750,14 +897,20 @@ type WatchJobRequest struct {
 	Cursor    uint64 `protobuf:"varint,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	MaxWaitMs int64  `protobuf:"varint,3,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
 	// 0 means 1,000.
-	MaxResults    uint32 `protobuf:"varint,4,opt,name=max_results,json=maxResults,proto3" json:"max_results,omitempty"`
+	MaxResults uint32 `protobuf:"varint,4,opt,name=max_results,json=maxResults,proto3" json:"max_results,omitempty"`
+	// Chosen by the watcher, its own among those of the job. What a watcher that was heard of lately has not confirmed is kept for it,
+	// past its retention and all bounds; all watchers without an id count as one. A watcher that has what it was told, the omitted values
+	// included, confirms it by its next cursor.
+	WatcherId string `protobuf:"bytes,5,opt,name=watcher_id,json=watcherId,proto3" json:"watcher_id,omitempty"`
+	// Confirms less than cursor does: what ended from here on is still needed.
+	NeededCursor  *uint64 `protobuf:"varint,6,opt,name=needed_cursor,json=neededCursor,proto3,oneof" json:"needed_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchJobRequest) Reset() {
 	*x = WatchJobRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[9]
+	mi := &file_fray_v1_controller_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +922,7 @@ func (x *WatchJobRequest) String() string {
 func (*WatchJobRequest) ProtoMessage() {}
 
 func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[9]
+	mi := &file_fray_v1_controller_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +935,7 @@ func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobRequest.ProtoReflect.Descriptor instead.
 func (*WatchJobRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{9}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchJobRequest) GetJobId() string {
@@ -813,6 +966,20 @@ func (x *WatchJobRequest) GetMaxResults() uint32 {
 	return 0
 }
 
+func (x *WatchJobRequest) GetWatcherId() string {
+	if x != nil {
+		return x.WatcherId
+	}
+	return ""
+}
+
+func (x *WatchJobRequest) GetNeededCursor() uint64 {
+	if x != nil && x.NeededCursor != nil {
+		return *x.NeededCursor
+	}
+	return 0
+}
+
 type WatchJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty when the wait ended with nothing new.
@@ -828,7 +995,7 @@ type WatchJobResponse struct {
 
 func (x *WatchJobResponse) Reset() {
 	*x = WatchJobResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[10]
+	mi := &file_fray_v1_controller_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +1007,7 @@ func (x *WatchJobResponse) String() string {
 func (*WatchJobResponse) ProtoMessage() {}
 
 func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[10]
+	mi := &file_fray_v1_controller_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +1020,7 @@ func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobResponse.ProtoReflect.Descriptor instead.
 func (*WatchJobResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{10}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchJobResponse) GetResults() []*TaskResult {
@@ -900,7 +1067,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[11]
+	mi := &file_fray_v1_controller_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1079,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[11]
+	mi := &file_fray_v1_controller_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1092,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{11}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListTasksRequest) GetJobId() string {
@@ -967,7 +1134,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[12]
+	mi := &file_fray_v1_controller_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1146,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[12]
+	mi := &file_fray_v1_controller_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1159,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{12}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -1020,7 +1187,7 @@ type CancelTasksRequest struct {
 
 func (x *CancelTasksRequest) Reset() {
 	*x = CancelTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[13]
+	mi := &file_fray_v1_controller_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1199,7 @@ func (x *CancelTasksRequest) String() string {
 func (*CancelTasksRequest) ProtoMessage() {}
 
 func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[13]
+	mi := &file_fray_v1_controller_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1212,7 @@ func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksRequest.ProtoReflect.Descriptor instead.
 func (*CancelTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{13}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CancelTasksRequest) GetTaskIds() []string {
@@ -1074,7 +1241,7 @@ type CancelTasksResponse struct {
 
 func (x *CancelTasksResponse) Reset() {
 	*x = CancelTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[14]
+	mi := &file_fray_v1_controller_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1253,7 @@ func (x *CancelTasksResponse) String() string {
 func (*CancelTasksResponse) ProtoMessage() {}
 
 func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[14]
+	mi := &file_fray_v1_controller_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1266,7 @@ func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksResponse.ProtoReflect.Descriptor instead.
 func (*CancelTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{14}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CancelTasksResponse) GetVerdicts() []CancelVerdict {
@@ -1127,7 +1294,7 @@ type HeldAttempt struct {
 
 func (x *HeldAttempt) Reset() {
 	*x = HeldAttempt{}
-	mi := &file_fray_v1_controller_proto_msgTypes[15]
+	mi := &file_fray_v1_controller_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1306,7 @@ func (x *HeldAttempt) String() string {
 func (*HeldAttempt) ProtoMessage() {}
 
 func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[15]
+	mi := &file_fray_v1_controller_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1319,7 @@ func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldAttempt.ProtoReflect.Descriptor instead.
 func (*HeldAttempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{15}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HeldAttempt) GetAttempt() *Attempt {
@@ -1192,7 +1359,7 @@ type RegisterWorkerRequest struct {
 
 func (x *RegisterWorkerRequest) Reset() {
 	*x = RegisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[16]
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1371,7 @@ func (x *RegisterWorkerRequest) String() string {
 func (*RegisterWorkerRequest) ProtoMessage() {}
 
 func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[16]
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1384,7 @@ func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{16}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RegisterWorkerRequest) GetWorkerId() string {
@@ -1300,7 +1467,7 @@ type RegisterWorkerResponse struct {
 
 func (x *RegisterWorkerResponse) Reset() {
 	*x = RegisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[17]
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1479,7 @@ func (x *RegisterWorkerResponse) String() string {
 func (*RegisterWorkerResponse) ProtoMessage() {}
 
 func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[17]
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1492,7 @@ func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{17}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RegisterWorkerResponse) GetSessionToken() uint64 {
@@ -1381,7 +1548,7 @@ type LeaseTasksRequest struct {
 
 func (x *LeaseTasksRequest) Reset() {
 	*x = LeaseTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1560,7 @@ func (x *LeaseTasksRequest) String() string {
 func (*LeaseTasksRequest) ProtoMessage() {}
 
 func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1573,7 @@ func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksRequest.ProtoReflect.Descriptor instead.
 func (*LeaseTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaseTasksRequest) GetSessionToken() uint64 {
@@ -1463,7 +1630,7 @@ type LeasedTask struct {
 
 func (x *LeasedTask) Reset() {
 	*x = LeasedTask{}
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1642,7 @@ func (x *LeasedTask) String() string {
 func (*LeasedTask) ProtoMessage() {}
 
 func (x *LeasedTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1655,7 @@ func (x *LeasedTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasedTask.ProtoReflect.Descriptor instead.
 func (*LeasedTask) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeasedTask) GetAttempt() *Attempt {
@@ -1522,7 +1689,7 @@ type LeaseTasksResponse struct {
 
 func (x *LeaseTasksResponse) Reset() {
 	*x = LeaseTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1701,7 @@ func (x *LeaseTasksResponse) String() string {
 func (*LeaseTasksResponse) ProtoMessage() {}
 
 func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1714,7 @@ func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksResponse.ProtoReflect.Descriptor instead.
 func (*LeaseTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LeaseTasksResponse) GetTasks() []*LeasedTask {
@@ -1573,7 +1740,7 @@ type TaskReport struct {
 
 func (x *TaskReport) Reset() {
 	*x = TaskReport{}
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1752,7 @@ func (x *TaskReport) String() string {
 func (*TaskReport) ProtoMessage() {}
 
 func (x *TaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1765,7 @@ func (x *TaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReport.ProtoReflect.Descriptor instead.
 func (*TaskReport) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TaskReport) GetAttempt() *Attempt {
@@ -1646,7 +1813,7 @@ type ReportTasksRequest struct {
 
 func (x *ReportTasksRequest) Reset() {
 	*x = ReportTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1825,7 @@ func (x *ReportTasksRequest) String() string {
 func (*ReportTasksRequest) ProtoMessage() {}
 
 func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1838,7 @@ func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksRequest.ProtoReflect.Descriptor instead.
 func (*ReportTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReportTasksRequest) GetSessionToken() uint64 {
@@ -1698,7 +1865,7 @@ type ReportTasksResponse struct {
 
 func (x *ReportTasksResponse) Reset() {
 	*x = ReportTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +1877,7 @@ func (x *ReportTasksResponse) String() string {
 func (*ReportTasksResponse) ProtoMessage() {}
 
 func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +1890,7 @@ func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksResponse.ProtoReflect.Descriptor instead.
 func (*ReportTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReportTasksResponse) GetVerdicts() []ReportVerdict {
@@ -1753,7 +1920,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1932,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1945,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *HeartbeatRequest) GetSessionToken() uint64 {
@@ -1851,7 +2018,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +2030,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2043,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HeartbeatResponse) GetStopLeaseTokens() []uint64 {
@@ -1909,7 +2076,7 @@ type UnregisterWorkerRequest struct {
 
 func (x *UnregisterWorkerRequest) Reset() {
 	*x = UnregisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +2088,7 @@ func (x *UnregisterWorkerRequest) String() string {
 func (*UnregisterWorkerRequest) ProtoMessage() {}
 
 func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +2101,7 @@ func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *UnregisterWorkerRequest) GetSessionToken() uint64 {
@@ -1952,7 +2119,7 @@ type UnregisterWorkerResponse struct {
 
 func (x *UnregisterWorkerResponse) Reset() {
 	*x = UnregisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2131,7 @@ func (x *UnregisterWorkerResponse) String() string {
 func (*UnregisterWorkerResponse) ProtoMessage() {}
 
 func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,7 +2144,7 @@ func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
 }
 
 // Worker is a worker with a live session.
@@ -2003,7 +2170,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2182,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2195,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Worker) GetWorkerId() string {
@@ -2123,7 +2290,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2302,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2315,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
 }
 
 type ListWorkersResponse struct {
@@ -2160,7 +2327,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2339,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2352,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -2206,7 +2373,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2385,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2398,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -2256,7 +2423,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2435,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2448,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
 }
 
 type GetClusterInfoRequest struct {
@@ -2292,7 +2459,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2471,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2484,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
 }
 
 type GetClusterInfoResponse struct {
@@ -2341,7 +2508,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2520,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2533,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -2442,7 +2609,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2621,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2634,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -2487,7 +2654,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2499,7 +2666,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2512,7 +2679,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -2526,22 +2693,28 @@ var File_fray_v1_controller_proto protoreflect.FileDescriptor
 
 const file_fray_v1_controller_proto_rawDesc = "" +
 	"\n" +
-	"\x18fray/v1/controller.proto\x12\afray.v1\x1a\x1bbuf/validate/validate.proto\x1a\x12fray/v1/task.proto\"\x86\x01\n" +
+	"\x18fray/v1/controller.proto\x12\afray.v1\x1a\x1bbuf/validate/validate.proto\x1a\x12fray/v1/task.proto\"\xaf\x01\n" +
 	"\x11SubmitTaskRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12-\n" +
-	"\x04task\x18\x02 \x01(\v2\x11.fray.v1.TaskSpecB\x06\xbaH\x03\xc8\x01\x01R\x04task\"Q\n" +
+	"\x04task\x18\x02 \x01(\v2\x11.fray.v1.TaskSpecB\x06\xbaH\x03\xc8\x01\x01R\x04task\x12'\n" +
+	"\n" +
+	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\"t\n" +
 	"\x12SubmitTaskResponse\x12!\n" +
 	"\x04task\x18\x01 \x01(\v2\r.fray.v1.TaskR\x04task\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\bR\acreated\"\x8d\x01\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\x12!\n" +
+	"\fwatch_cursor\x18\x03 \x01(\x04R\vwatchCursor\"\xb6\x01\n" +
 	"\x12SubmitTasksRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x123\n" +
 	"\x05tasks\x18\x02 \x03(\v2\x11.fray.v1.TaskSpecB\n" +
-	"\xbaH\a\x92\x01\x04\x10І\x03R\x05tasks\"\xbb\x01\n" +
+	"\xbaH\a\x92\x01\x04\x10І\x03R\x05tasks\x12'\n" +
+	"\n" +
+	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\"\xde\x01\n" +
 	"\x13SubmitTasksResponse\x12#\n" +
 	"\rcreated_count\x18\x01 \x01(\rR\fcreatedCount\x12%\n" +
 	"\x0eexisting_count\x18\x02 \x01(\rR\rexistingCount\x122\n" +
 	"\bfailures\x18\x03 \x03(\v2\x16.fray.v1.SubmitFailureR\bfailures\x12$\n" +
-	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\"S\n" +
+	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\x12!\n" +
+	"\fwatch_cursor\x18\x05 \x01(\x04R\vwatchCursor\"S\n" +
 	"\rSubmitFailure\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
@@ -2556,14 +2729,24 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06taskId\x12'\n" +
 	"\vmax_wait_ms\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"D\n" +
 	"\x15GetTaskResultResponse\x12+\n" +
-	"\x06result\x18\x01 \x01(\v2\x13.fray.v1.TaskResultR\x06result\"\xa0\x01\n" +
+	"\x06result\x18\x01 \x01(\v2\x13.fray.v1.TaskResultR\x06result\"o\n" +
+	"\x15GetTaskResultsRequest\x12-\n" +
+	"\btask_ids\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x90N\"\ar\x05\x10\x01\x18\x80\x01R\ataskIds\x12'\n" +
+	"\vmax_wait_ms\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"q\n" +
+	"\x16GetTaskResultsResponse\x12-\n" +
+	"\aresults\x18\x01 \x03(\v2\x13.fray.v1.TaskResultR\aresults\x12(\n" +
+	"\x10unknown_task_ids\x18\x02 \x03(\tR\x0eunknownTaskIds\"\x85\x02\n" +
 	"\x0fWatchJobRequest\x12!\n" +
 	"\x06job_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05jobId\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\x04R\x06cursor\x12'\n" +
 	"\vmax_wait_ms\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x12)\n" +
 	"\vmax_results\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\x90NR\n" +
-	"maxResults\"\xa4\x01\n" +
+	"maxResults\x12'\n" +
+	"\n" +
+	"watcher_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\x12(\n" +
+	"\rneeded_cursor\x18\x06 \x01(\x04H\x00R\fneededCursor\x88\x01\x01B\x10\n" +
+	"\x0e_needed_cursor\"\xa4\x01\n" +
 	"\x10WatchJobResponse\x12-\n" +
 	"\aresults\x18\x01 \x03(\v2\x13.fray.v1.TaskResultR\aresults\x12\x1f\n" +
 	"\vnext_cursor\x18\x02 \x01(\x04R\n" +
@@ -2742,14 +2925,15 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x1aREPORT_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REPORT_VERDICT_ACCEPTED\x10\x01\x12\x1c\n" +
 	"\x18REPORT_VERDICT_DUPLICATE\x10\x02\x12\x18\n" +
-	"\x14REPORT_VERDICT_STALE\x10\x032\x81\n" +
+	"\x14REPORT_VERDICT_STALE\x10\x032\xd9\n" +
 	"\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
 	"\vSubmitTasks\x12\x1b.fray.v1.SubmitTasksRequest\x1a\x1c.fray.v1.SubmitTasksResponse\"\x03\x90\x02\x02\x12A\n" +
 	"\aGetTask\x12\x17.fray.v1.GetTaskRequest\x1a\x18.fray.v1.GetTaskResponse\"\x03\x90\x02\x01\x12S\n" +
-	"\rGetTaskResult\x12\x1d.fray.v1.GetTaskResultRequest\x1a\x1e.fray.v1.GetTaskResultResponse\"\x03\x90\x02\x01\x12D\n" +
+	"\rGetTaskResult\x12\x1d.fray.v1.GetTaskResultRequest\x1a\x1e.fray.v1.GetTaskResultResponse\"\x03\x90\x02\x01\x12V\n" +
+	"\x0eGetTaskResults\x12\x1e.fray.v1.GetTaskResultsRequest\x1a\x1f.fray.v1.GetTaskResultsResponse\"\x03\x90\x02\x01\x12D\n" +
 	"\bWatchJob\x12\x18.fray.v1.WatchJobRequest\x1a\x19.fray.v1.WatchJobResponse\"\x03\x90\x02\x01\x12G\n" +
 	"\tListTasks\x12\x19.fray.v1.ListTasksRequest\x1a\x1a.fray.v1.ListTasksResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\vCancelTasks\x12\x1b.fray.v1.CancelTasksRequest\x1a\x1c.fray.v1.CancelTasksResponse\"\x03\x90\x02\x02\x12V\n" +
@@ -2777,7 +2961,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -2792,115 +2976,120 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*GetTaskResponse)(nil),          // 10: fray.v1.GetTaskResponse
 	(*GetTaskResultRequest)(nil),     // 11: fray.v1.GetTaskResultRequest
 	(*GetTaskResultResponse)(nil),    // 12: fray.v1.GetTaskResultResponse
-	(*WatchJobRequest)(nil),          // 13: fray.v1.WatchJobRequest
-	(*WatchJobResponse)(nil),         // 14: fray.v1.WatchJobResponse
-	(*ListTasksRequest)(nil),         // 15: fray.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),        // 16: fray.v1.ListTasksResponse
-	(*CancelTasksRequest)(nil),       // 17: fray.v1.CancelTasksRequest
-	(*CancelTasksResponse)(nil),      // 18: fray.v1.CancelTasksResponse
-	(*HeldAttempt)(nil),              // 19: fray.v1.HeldAttempt
-	(*RegisterWorkerRequest)(nil),    // 20: fray.v1.RegisterWorkerRequest
-	(*RegisterWorkerResponse)(nil),   // 21: fray.v1.RegisterWorkerResponse
-	(*LeaseTasksRequest)(nil),        // 22: fray.v1.LeaseTasksRequest
-	(*LeasedTask)(nil),               // 23: fray.v1.LeasedTask
-	(*LeaseTasksResponse)(nil),       // 24: fray.v1.LeaseTasksResponse
-	(*TaskReport)(nil),               // 25: fray.v1.TaskReport
-	(*ReportTasksRequest)(nil),       // 26: fray.v1.ReportTasksRequest
-	(*ReportTasksResponse)(nil),      // 27: fray.v1.ReportTasksResponse
-	(*HeartbeatRequest)(nil),         // 28: fray.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),        // 29: fray.v1.HeartbeatResponse
-	(*UnregisterWorkerRequest)(nil),  // 30: fray.v1.UnregisterWorkerRequest
-	(*UnregisterWorkerResponse)(nil), // 31: fray.v1.UnregisterWorkerResponse
-	(*Worker)(nil),                   // 32: fray.v1.Worker
-	(*ListWorkersRequest)(nil),       // 33: fray.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),      // 34: fray.v1.ListWorkersResponse
-	(*DrainWorkerRequest)(nil),       // 35: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 36: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 37: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 38: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 39: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 40: fray.v1.CreateBackupResponse
-	nil,                              // 41: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 42: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 43: fray.v1.Worker.ResourcesEntry
-	nil,                              // 44: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 45: fray.v1.Worker.LabelsEntry
-	nil,                              // 46: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 47: fray.v1.TaskSpec
-	(*Task)(nil),                     // 48: fray.v1.Task
-	(*TaskResult)(nil),               // 49: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 50: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 51: fray.v1.Attempt
-	(*Payload)(nil),                  // 52: fray.v1.Payload
-	(*TaskError)(nil),                // 53: fray.v1.TaskError
+	(*GetTaskResultsRequest)(nil),    // 13: fray.v1.GetTaskResultsRequest
+	(*GetTaskResultsResponse)(nil),   // 14: fray.v1.GetTaskResultsResponse
+	(*WatchJobRequest)(nil),          // 15: fray.v1.WatchJobRequest
+	(*WatchJobResponse)(nil),         // 16: fray.v1.WatchJobResponse
+	(*ListTasksRequest)(nil),         // 17: fray.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),        // 18: fray.v1.ListTasksResponse
+	(*CancelTasksRequest)(nil),       // 19: fray.v1.CancelTasksRequest
+	(*CancelTasksResponse)(nil),      // 20: fray.v1.CancelTasksResponse
+	(*HeldAttempt)(nil),              // 21: fray.v1.HeldAttempt
+	(*RegisterWorkerRequest)(nil),    // 22: fray.v1.RegisterWorkerRequest
+	(*RegisterWorkerResponse)(nil),   // 23: fray.v1.RegisterWorkerResponse
+	(*LeaseTasksRequest)(nil),        // 24: fray.v1.LeaseTasksRequest
+	(*LeasedTask)(nil),               // 25: fray.v1.LeasedTask
+	(*LeaseTasksResponse)(nil),       // 26: fray.v1.LeaseTasksResponse
+	(*TaskReport)(nil),               // 27: fray.v1.TaskReport
+	(*ReportTasksRequest)(nil),       // 28: fray.v1.ReportTasksRequest
+	(*ReportTasksResponse)(nil),      // 29: fray.v1.ReportTasksResponse
+	(*HeartbeatRequest)(nil),         // 30: fray.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),        // 31: fray.v1.HeartbeatResponse
+	(*UnregisterWorkerRequest)(nil),  // 32: fray.v1.UnregisterWorkerRequest
+	(*UnregisterWorkerResponse)(nil), // 33: fray.v1.UnregisterWorkerResponse
+	(*Worker)(nil),                   // 34: fray.v1.Worker
+	(*ListWorkersRequest)(nil),       // 35: fray.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 36: fray.v1.ListWorkersResponse
+	(*DrainWorkerRequest)(nil),       // 37: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 38: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 39: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 40: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 41: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 42: fray.v1.CreateBackupResponse
+	nil,                              // 43: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 44: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 45: fray.v1.Worker.ResourcesEntry
+	nil,                              // 46: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 47: fray.v1.Worker.LabelsEntry
+	nil,                              // 48: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 49: fray.v1.TaskSpec
+	(*Task)(nil),                     // 50: fray.v1.Task
+	(*TaskResult)(nil),               // 51: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 52: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 53: fray.v1.Attempt
+	(*Payload)(nil),                  // 54: fray.v1.Payload
+	(*TaskError)(nil),                // 55: fray.v1.TaskError
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	47, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	48, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	47, // 2: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	49, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	50, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	49, // 2: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
 	8,  // 3: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
-	48, // 4: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	49, // 5: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	49, // 6: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	50, // 7: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	48, // 8: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
-	0,  // 9: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	51, // 10: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
-	1,  // 11: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	41, // 12: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	42, // 13: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
-	19, // 14: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	51, // 15: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	47, // 16: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	23, // 17: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	51, // 18: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 19: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	52, // 20: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	53, // 21: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	25, // 22: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 23: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	43, // 24: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	44, // 25: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	45, // 26: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	32, // 27: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	46, // 28: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	4,  // 29: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	6,  // 30: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	9,  // 31: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	11, // 32: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	13, // 33: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	15, // 34: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	17, // 35: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	20, // 36: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	22, // 37: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	26, // 38: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	28, // 39: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	30, // 40: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	33, // 41: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	35, // 42: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	37, // 43: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	39, // 44: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	5,  // 45: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	7,  // 46: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	10, // 47: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	12, // 48: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	14, // 49: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	16, // 50: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	18, // 51: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	21, // 52: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	24, // 53: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	27, // 54: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	29, // 55: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	31, // 56: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	34, // 57: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	36, // 58: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	38, // 59: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	40, // 60: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	45, // [45:61] is the sub-list for method output_type
-	29, // [29:45] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	50, // 4: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	51, // 5: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	51, // 6: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	51, // 7: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	52, // 8: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	50, // 9: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	0,  // 10: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
+	53, // 11: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	1,  // 12: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
+	43, // 13: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	44, // 14: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	21, // 15: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
+	53, // 16: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	49, // 17: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	25, // 18: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	53, // 19: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 20: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	54, // 21: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	55, // 22: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	27, // 23: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 24: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	45, // 25: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	46, // 26: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	47, // 27: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	34, // 28: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	48, // 29: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	4,  // 30: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	6,  // 31: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	9,  // 32: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	11, // 33: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	13, // 34: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	15, // 35: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	17, // 36: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	19, // 37: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	22, // 38: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	24, // 39: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	28, // 40: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	30, // 41: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	32, // 42: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	35, // 43: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	37, // 44: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	39, // 45: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	41, // 46: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	5,  // 47: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	7,  // 48: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	10, // 49: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	12, // 50: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	14, // 51: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	16, // 52: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	18, // 53: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	20, // 54: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	23, // 55: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	26, // 56: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	29, // 57: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	31, // 58: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	33, // 59: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	36, // 60: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	38, // 61: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	40, // 62: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	42, // 63: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	47, // [47:64] is the sub-list for method output_type
+	30, // [30:47] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -2909,14 +3098,15 @@ func file_fray_v1_controller_proto_init() {
 		return
 	}
 	file_fray_v1_task_proto_init()
-	file_fray_v1_controller_proto_msgTypes[31].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[11].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[33].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   43,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -832,7 +832,7 @@ func (x *Task) GetMaxAttempts() uint32 {
 type TaskResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Task  *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// The function's result, when COMPLETED.
+	// The function's result, when COMPLETED: it is always set then, and empty without an encoding where the worker reported none.
 	Value *Payload `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// What it failed with, when FAILED.
 	Error *TaskError `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`

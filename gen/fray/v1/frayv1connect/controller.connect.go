@@ -45,6 +45,9 @@ const (
 	// ControllerServiceGetTaskResultProcedure is the fully-qualified name of the ControllerService's
 	// GetTaskResult RPC.
 	ControllerServiceGetTaskResultProcedure = "/fray.v1.ControllerService/GetTaskResult"
+	// ControllerServiceGetTaskResultsProcedure is the fully-qualified name of the ControllerService's
+	// GetTaskResults RPC.
+	ControllerServiceGetTaskResultsProcedure = "/fray.v1.ControllerService/GetTaskResults"
 	// ControllerServiceWatchJobProcedure is the fully-qualified name of the ControllerService's
 	// WatchJob RPC.
 	ControllerServiceWatchJobProcedure = "/fray.v1.ControllerService/WatchJob"
@@ -94,6 +97,8 @@ type ControllerServiceClient interface {
 	GetTask(context.Context, *v1.GetTaskRequest) (*v1.GetTaskResponse, error)
 	// GetTaskResult waits for a task to end, and returns how it did.
 	GetTaskResult(context.Context, *v1.GetTaskResultRequest) (*v1.GetTaskResultResponse, error)
+	// GetTaskResults waits for one of several tasks to end, and returns how those did that have ended.
+	GetTaskResults(context.Context, *v1.GetTaskResultsRequest) (*v1.GetTaskResultsResponse, error)
 	// WatchJob returns the tasks of a job that ended after a cursor, in the order in which they did, waiting until there is one.
 	WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error)
 	// ListTasks pages through the tasks, oldest first.
@@ -157,6 +162,13 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			httpClient,
 			baseURL+ControllerServiceGetTaskResultProcedure,
 			connect.WithSchema(controllerServiceMethods.ByName("GetTaskResult")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getTaskResults: connect.NewClient[v1.GetTaskResultsRequest, v1.GetTaskResultsResponse](
+			httpClient,
+			baseURL+ControllerServiceGetTaskResultsProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("GetTaskResults")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -252,6 +264,7 @@ type controllerServiceClient struct {
 	submitTasks      *connect.Client[v1.SubmitTasksRequest, v1.SubmitTasksResponse]
 	getTask          *connect.Client[v1.GetTaskRequest, v1.GetTaskResponse]
 	getTaskResult    *connect.Client[v1.GetTaskResultRequest, v1.GetTaskResultResponse]
+	getTaskResults   *connect.Client[v1.GetTaskResultsRequest, v1.GetTaskResultsResponse]
 	watchJob         *connect.Client[v1.WatchJobRequest, v1.WatchJobResponse]
 	listTasks        *connect.Client[v1.ListTasksRequest, v1.ListTasksResponse]
 	cancelTasks      *connect.Client[v1.CancelTasksRequest, v1.CancelTasksResponse]
@@ -296,6 +309,15 @@ func (c *controllerServiceClient) GetTask(ctx context.Context, req *v1.GetTaskRe
 // GetTaskResult calls fray.v1.ControllerService.GetTaskResult.
 func (c *controllerServiceClient) GetTaskResult(ctx context.Context, req *v1.GetTaskResultRequest) (*v1.GetTaskResultResponse, error) {
 	response, err := c.getTaskResult.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetTaskResults calls fray.v1.ControllerService.GetTaskResults.
+func (c *controllerServiceClient) GetTaskResults(ctx context.Context, req *v1.GetTaskResultsRequest) (*v1.GetTaskResultsResponse, error) {
+	response, err := c.getTaskResults.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -421,6 +443,8 @@ type ControllerServiceHandler interface {
 	GetTask(context.Context, *v1.GetTaskRequest) (*v1.GetTaskResponse, error)
 	// GetTaskResult waits for a task to end, and returns how it did.
 	GetTaskResult(context.Context, *v1.GetTaskResultRequest) (*v1.GetTaskResultResponse, error)
+	// GetTaskResults waits for one of several tasks to end, and returns how those did that have ended.
+	GetTaskResults(context.Context, *v1.GetTaskResultsRequest) (*v1.GetTaskResultsResponse, error)
 	// WatchJob returns the tasks of a job that ended after a cursor, in the order in which they did, waiting until there is one.
 	WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error)
 	// ListTasks pages through the tasks, oldest first.
@@ -480,6 +504,13 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		ControllerServiceGetTaskResultProcedure,
 		svc.GetTaskResult,
 		connect.WithSchema(controllerServiceMethods.ByName("GetTaskResult")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	controllerServiceGetTaskResultsHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceGetTaskResultsProcedure,
+		svc.GetTaskResults,
+		connect.WithSchema(controllerServiceMethods.ByName("GetTaskResults")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -576,6 +607,8 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceGetTaskHandler.ServeHTTP(w, r)
 		case ControllerServiceGetTaskResultProcedure:
 			controllerServiceGetTaskResultHandler.ServeHTTP(w, r)
+		case ControllerServiceGetTaskResultsProcedure:
+			controllerServiceGetTaskResultsHandler.ServeHTTP(w, r)
 		case ControllerServiceWatchJobProcedure:
 			controllerServiceWatchJobHandler.ServeHTTP(w, r)
 		case ControllerServiceListTasksProcedure:
@@ -623,6 +656,10 @@ func (UnimplementedControllerServiceHandler) GetTask(context.Context, *v1.GetTas
 
 func (UnimplementedControllerServiceHandler) GetTaskResult(context.Context, *v1.GetTaskResultRequest) (*v1.GetTaskResultResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.GetTaskResult is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) GetTaskResults(context.Context, *v1.GetTaskResultsRequest) (*v1.GetTaskResultsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.GetTaskResults is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error) {
