@@ -87,13 +87,16 @@ func (c *Controller) task(num core.TaskNum) (*storev1.TaskRecord, error) {
 	return t, nil
 }
 
-// result reads a task's encoded TaskResult, which has only its value or error; empty where the task ended with neither.
-// One that was collected in the meantime is an unknown task.
-func (c *Controller) result(num core.TaskNum) ([]byte, error) {
-	record, err := c.cfg.Store.Get(store.Key{Kind: store.Result, Num: uint64(num)})
+// result reads an ended task's encoded TaskResult, which has only its value or error. Every end with a value has such a
+// record, also where the value is empty: without it the result is gone, and so the task is unknown. Other ends have one
+// where there is an error to tell.
+func (c *Controller) result(v *core.View) ([]byte, error) {
+	record, err := c.cfg.Store.Get(store.Key{Kind: store.Result, Num: uint64(v.Num)})
 	switch {
 	case err == nil:
 		return record, nil
+	case errors.Is(err, store.ErrNotFound) && v.Status == core.Completed:
+		return nil, wire.Error(wire.ReasonUnknownTask, 0, "task %q: its result is no longer kept", v.ID)
 	case errors.Is(err, store.ErrNotFound):
 		return nil, nil
 	default:
@@ -102,10 +105,18 @@ func (c *Controller) result(num core.TaskNum) ([]byte, error) {
 	}
 }
 
-// resultRecord encodes what a report says for the store.
+// resultRecord encodes what a report says for the store. A success without a value has an empty one, which is not the same
+// as none.
 func resultRecord(r *frayv1.TaskReport) ([]byte, error) {
-	if r.GetValue() == nil && r.GetError() == nil {
+	result := &frayv1.TaskResult{Value: r.GetValue(), Error: r.GetError()}
+	if r.GetOutcome() == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED {
+		result.Error = nil
+		if result.Value == nil {
+			result.Value = &frayv1.Payload{}
+		}
+	}
+	if result.GetValue() == nil && result.GetError() == nil {
 		return nil, nil
 	}
-	return proto.Marshal(&frayv1.TaskResult{Value: r.GetValue(), Error: r.GetError()})
+	return proto.Marshal(result)
 }

@@ -22,25 +22,25 @@ type service struct{ c *Controller }
 var _ frayv1connect.ControllerServiceHandler = (*service)(nil)
 
 func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
-	r, view, err := s.submit(ctx, req.GetJobId(), []*frayv1.TaskSpec{req.GetTask()})
+	r, reply, err := s.submit(ctx, req.GetJobId(), req.GetWatcherId(), []*frayv1.TaskSpec{req.GetTask()})
 	if err != nil {
 		return nil, err
 	}
 	if r[0].err != nil {
 		return nil, r[0].err
 	}
-	return &frayv1.SubmitTaskResponse{Task: wire.Task(&view), Created: r[0].created}, nil
+	return &frayv1.SubmitTaskResponse{Task: wire.Task(&reply.View), Created: r[0].created, WatchCursor: reply.Cursor}, nil
 }
 
 func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksRequest) (*frayv1.SubmitTasksResponse, error) {
 	if n := len(req.GetTasks()); n > maxSubmit {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "tasks: must have at most %d items, has %d: send several calls", maxSubmit, n)
 	}
-	results, _, err := s.submit(ctx, req.GetJobId(), req.GetTasks())
+	results, reply, err := s.submit(ctx, req.GetJobId(), req.GetWatcherId(), req.GetTasks())
 	if err != nil {
 		return nil, err
 	}
-	resp := &frayv1.SubmitTasksResponse{}
+	resp := &frayv1.SubmitTasksResponse{WatchCursor: reply.Cursor}
 	for i := range results {
 		switch r := &results[i]; {
 		case r.err != nil:
@@ -60,6 +60,8 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 const (
 	// maxSubmit is the schema's bound on a SubmitTasks call.
 	maxSubmit = 50_000
+	// maxWatcherID is the schema's bound on a watcher's name, in bytes.
+	maxWatcherID = 128
 	// storeFullHint is when a submission that the store has no room for may be made again.
 	storeFullHint = 2 * time.Second
 )
@@ -77,15 +79,20 @@ func (r *submitted) refuse(reason string, retryAfter time.Duration, format strin
 	r.err = wire.Error(reason, retryAfter, format, args...)
 }
 
-// submit offers tasks to the scheduler and says what became of each; view is that of one that was offered alone and is known.
-func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSpec) (results []submitted, view core.View, err error) {
+// submit offers tasks to the scheduler and says what became of each, beside the scheduler's own words.
+func (s *service) submit(
+	ctx context.Context, job, watcher string, specs []*frayv1.TaskSpec,
+) (results []submitted, reply core.SubmitReply, err error) {
 	if err := wire.CheckID("job_id", job); err != nil {
-		return nil, view, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+		return nil, reply, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+	}
+	if len(watcher) > maxWatcherID {
+		return nil, reply, wire.Error(wire.ReasonInvalid, 0, "watcher_id: must have at most %d bytes, has %d", maxWatcherID, len(watcher))
 	}
 	results = make([]submitted, len(specs))
 	call := s.c.call()
 	now := s.c.now()
-	event := &core.Submit{Call: call, Job: job, At: now, Tasks: make([]core.NewTask, 0, len(specs))}
+	event := &core.Submit{Call: call, Job: job, Watcher: watcher, At: now, Tasks: make([]core.NewTask, 0, len(specs))}
 	places := make([]int, 0, len(specs))
 	var previous *frayv1.TaskSpec
 	var shape *core.Shape
@@ -106,25 +113,25 @@ func (s *service) submit(ctx context.Context, job string, specs []*frayv1.TaskSp
 		event.Tasks = append(event.Tasks, core.NewTask{ID: spec.GetTaskId(), Shape: shape, Spec: record})
 	}
 	if len(event.Tasks) == 0 {
-		return results, view, nil
+		return results, reply, nil
 	}
 	if roomer, ok := s.c.cfg.Store.(store.Roomer); ok {
 		if err := roomer.Room(); err != nil {
 			for _, i := range places {
 				results[i].refuse(wire.ReasonStoreFull, storeFullHint, "task %q: %w: what is known goes on; make room, or try again later", specs[i].GetTaskId(), err)
 			}
-			return results, view, nil
+			return results, reply, nil
 		}
 	}
-	reply, err := ask[core.SubmitReply](ctx, s.c, call, "submit", event)
+	reply, err = ask[core.SubmitReply](ctx, s.c, call, "submit", event)
 	if err != nil {
-		return nil, view, err
+		return nil, reply, err
 	}
 	for k, r := range reply.Results {
 		i := places[k]
 		s.judge(&results[i], r, specs[i], job, reply.RetryAfter)
 	}
-	return results, reply.View, nil
+	return results, reply, nil
 }
 
 func (s *service) checkSpec(spec *frayv1.TaskSpec) error {
@@ -154,6 +161,8 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 		out.refuse(wire.ReasonSpecDiffers, 0, "task %q exists in another job than %q: choose another task id", id, job)
 	case core.SubmitFull:
 		out.refuse(wire.ReasonQueueFull, retryAfter, "task %q: the queue is full: try again later", id)
+	case core.SubmitBehind:
+		out.refuse(wire.ReasonQueueFull, retryAfter, "task %q: results of job %q fill the controller, and its watchers have yet to take them: try again later", id, job)
 	case core.SubmitTooManyClasses:
 		out.refuse(wire.ReasonTooMany, 0, "task %q: too many different combinations of function, resources and labels are in use", id)
 	}
@@ -173,11 +182,12 @@ func (s *service) GetTask(ctx context.Context, req *frayv1.GetTaskRequest) (*fra
 func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRequest) (*frayv1.GetTaskResultResponse, error) {
 	call := s.c.call()
 	r, err := ask[core.TaskReply](ctx, s.c, call, subject(req.GetTaskId()), &core.Await{
-		Call: call, ID: req.GetTaskId(), Until: s.c.until(ctx, req.GetMaxWaitMs()),
+		Call: call, ID: req.GetTaskId(), Until: s.c.until(ctx, req.GetMaxWaitMs()), Read: true,
 	})
 	if err != nil {
 		return nil, err
 	}
+	defer s.c.inbox.forsake(call) // It is read.
 	result, _, err := s.c.taskResult(&r.View, maxPayload)
 	if err != nil {
 		return nil, err
@@ -188,14 +198,19 @@ func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRe
 func (s *service) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResultsRequest) (*frayv1.GetTaskResultsResponse, error) {
 	call := s.c.call()
 	r, err := ask[core.TasksReply](ctx, s.c, call, "tasks", &core.AwaitAny{
-		Call: call, IDs: req.GetTaskIds(), Until: s.c.until(ctx, req.GetMaxWaitMs()),
+		Call: call, IDs: req.GetTaskIds(), Until: s.c.until(ctx, req.GetMaxWaitMs()), Read: true,
 	})
 	if err != nil {
 		return nil, err
 	}
+	defer s.c.inbox.forsake(call) // They are read.
 	resp := &frayv1.GetTaskResultsResponse{UnknownTaskIds: r.Unknown}
 	for i, room := 0, maxResultBytes; i < len(r.Tasks); i++ {
 		result, size, err := s.c.taskResult(&r.Tasks[i], maxResultBytes)
+		if reason, _ := wire.Info(err); reason == wire.ReasonUnknownTask {
+			resp.UnknownTaskIds = append(resp.UnknownTaskIds, r.Tasks[i].ID)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -214,12 +229,18 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 		n = defaultResults
 	}
 	call := s.c.call()
-	r, err := ask[core.WatchReply](ctx, s.c, call, fmt.Sprintf("job %q, cursor %d", req.GetJobId(), req.GetCursor()), &core.Watch{
+	event := &core.Watch{
 		Call: call, Job: req.GetJobId(), Cursor: req.GetCursor(), Max: n, Until: s.c.until(ctx, req.GetMaxWaitMs()),
-	})
+		Watcher: req.GetWatcherId(), Read: true,
+	}
+	if req.NeededCursor != nil {
+		event.Unconfirmed = event.Cursor - min(req.GetNeededCursor(), event.Cursor)
+	}
+	r, err := ask[core.WatchReply](ctx, s.c, call, fmt.Sprintf("job %q, cursor %d", req.GetJobId(), req.GetCursor()), event)
 	if err != nil {
 		return nil, err
 	}
+	defer s.c.inbox.forsake(call) // They are read.
 	resp := &frayv1.WatchJobResponse{
 		NextCursor: r.Next, MissedCount: r.Missed, OpenCount: uint64(r.Open), //nolint:gosec // A count.
 		Results: make([]*frayv1.TaskResult, 0, len(r.Tasks)),
@@ -227,6 +248,10 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 	first, room := r.Next-uint64(len(r.Tasks)), maxResultBytes
 	for i := range r.Tasks {
 		result, size, err := s.c.taskResult(&r.Tasks[i], maxResultBytes)
+		if reason, _ := wire.Info(err); reason == wire.ReasonUnknownTask {
+			resp.MissedCount++
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -246,7 +271,7 @@ func (c *Controller) taskResult(v *core.View, limit int) (*frayv1.TaskResult, in
 	if !v.Status.Terminal() {
 		return result, 0, nil
 	}
-	record, err := c.result(v.Num)
+	record, err := c.result(v)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -189,24 +189,57 @@ func (k *checker) jobs() {
 		k.want(tasks[j] == j.tasks && open[j] == j.open, "job %s has %d tasks, %d open; counted %d, %d", j.id, tasks[j], open[j], j.tasks, j.open)
 		k.want(ready[j] == j.ready, "job %s has %d ready tasks, counted %d", j.id, ready[j], j.ready)
 		k.want(len(j.done) == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, len(j.done), j.tasks-j.open)
-		k.want(j.tasks > 0 || len(j.watchers) > 0, "job %s has something left", j.id)
+		k.want(j.tasks > 0 || len(j.watchers) > 0 || len(j.followers) > 0, "job %s has something left", j.id)
 	}
 }
 
 func (k *checker) retention() {
 	c := k.c
 	var bytes int64
-	n := 0
-	last := Time(0)
-	for t := c.retired.head; t != nil; t = t.next {
-		n++
-		bytes += int64(t.size)
-		k.want(t.status.Terminal() && t.since >= last, "task %s is retired in its turn", t.id)
-		last = t.since
+	n, free, followers, reading := 0, 0, 0, make(map[*task]int)
+	for _, ts := range c.reading { // order-free: a count
+		for _, t := range ts {
+			reading[t]++
+		}
 	}
-	k.want(n == c.counts[Completed]+c.counts[Failed]+c.counts[Cancelled] && n == c.retired.size, "%d tasks are retired", n)
-	k.want(bytes == c.retiredBytes, "retired tasks have %d bytes, counted %d", bytes, c.retiredBytes)
-	k.want(c.restored || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes, "%d tasks and %d bytes are retained", n, bytes)
+	for _, j := range c.jobs { // order-free: each is checked for itself
+		var jobBytes int64
+		last := Time(0)
+		for _, t := range j.done {
+			n++
+			jobBytes += int64(t.size)
+			k.want(t.status.Terminal() && t.since >= last, "task %s has ended in its turn", t.id)
+			k.want(int(t.readers) == reading[t], "the result of task %s is read by %d calls, counted %d", t.id, reading[t], t.readers)
+			last = t.since
+		}
+		bytes += jobBytes
+		k.want(jobBytes == j.doneBytes, "ended tasks of job %s have %d bytes, counted %d", j.id, jobBytes, j.doneBytes)
+		floor := noFloor
+		for _, f := range j.followers { // order-free: a minimum, and each for itself
+			followers++
+			floor = min(floor, f.needs)
+			k.want(f.needs <= j.ends(), "watcher %q of job %s needs %d of %d ends", f.id, j.id, f.needs, j.ends())
+			k.want((f.gone == nil) == (f.waiting > 0), "watcher %q of job %s waits or may be lost", f.id, j.id)
+		}
+		k.want(floor == j.floor, "the watchers of job %s need %d, known %d", j.id, floor, j.floor)
+		needed := len(j.done) == 0 || j.doneBase >= j.floor || len(j.awaited) > 0 && j.doneBase >= j.awaited[0].number ||
+			j.done[0].readers > 0
+		k.want(needed == (j.freeAt == 0), "job %s is free to forget, or needed", j.id)
+		k.want((len(j.awaited) > 0) == c.awaitedJobs[j] && (j.awaitedTimer != nil) == c.awaitedJobs[j], "job %s keeps what was awaited", j.id)
+		if j.freeAt > 0 {
+			free++
+			k.want(c.free[j.freeAt-1] == j, "job %s is in its place", j.id)
+		}
+	}
+	for i := range c.free {
+		k.want(i == 0 || !c.free.Less(i, (i-1)/2), "free jobs are a heap")
+	}
+	k.want(free == len(c.free), "%d jobs are free to forget, %d known", free, len(c.free))
+	k.want(followers == c.followers && followers <= c.cfg.MaxWatchers, "%d watchers, counted %d", followers, c.followers)
+	k.want(n == c.retained(), "%d tasks have ended", n)
+	k.want(bytes == c.retainedBytes, "ended tasks have %d bytes, counted %d", bytes, c.retainedBytes)
+	k.want(c.restored || c.now < c.quietUntil || free == 0 || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes,
+		"%d tasks and %d bytes are retained", n, bytes)
 }
 
 func (k *checker) waits() {

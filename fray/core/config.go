@@ -23,10 +23,14 @@ type Config struct {
 	CancelGrace time.Duration
 	// How long an ended task and its result are kept. Default 1 h.
 	Retention time.Duration
-	// Ended tasks kept at most, and the bytes of their specs and results; beyond, the oldest go early.
-	// Default 1,000,000 and 1 GiB.
+	// Ended tasks kept at most, and the bytes of their specs and results; beyond, the oldest that nobody needs go early. Of
+	// what watchers need more is kept, and their jobs wait. Default 1,000,000 and 1 GiB.
 	MaxRetained      int
 	MaxRetainedBytes int64
+	// How long a watcher that is not heard of is taken to be there, and a caller to ask again. Default 30 s.
+	NeedGrace time.Duration
+	// Watchers of jobs known at once at most. Default 100,000.
+	MaxWatchers int
 	// Open tasks at most, and the bytes of their specs; beyond, submissions are refused. Default 2,000,000 and 2 GiB.
 	MaxOpenTasks   int
 	MaxQueuedBytes int64
@@ -55,6 +59,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.TimeoutGrace, 10*time.Second)
 	setDefault(&c.CancelGrace, 10*time.Second)
 	setDefault(&c.Retention, time.Hour)
+	setDefault(&c.NeedGrace, 30*time.Second)
+	setDefault(&c.MaxWatchers, 100_000)
 	setDefault(&c.MaxRetained, 1_000_000)
 	setDefault(&c.MaxRetainedBytes, 1<<30)
 	setDefault(&c.MaxOpenTasks, 2_000_000)

@@ -17,6 +17,8 @@ var (
 	ErrCursorAhead = errors.New("cursor is ahead of the job")
 	// ErrSuperseded: a newer copy of the same call took its place.
 	ErrSuperseded = errors.New("superseded by a newer call")
+	// ErrTooManyWatchers: MaxWatchers watch jobs.
+	ErrTooManyWatchers = errors.New("too many watchers")
 	// ErrTooManySessions: MaxSessions are live.
 	ErrTooManySessions = errors.New("too many workers")
 	// ErrBadRecord: what Restore was given cannot have been recorded.
@@ -104,6 +106,8 @@ const (
 	SubmitFull
 	// SubmitTooManyClasses: MaxClasses is reached.
 	SubmitTooManyClasses
+	// SubmitBehind: the job's watchers have yet to take results of it, which fill MaxRetainedBytes; try again later.
+	SubmitBehind
 )
 
 // SubmitReply answers Submit, with one result for each task.
@@ -112,6 +116,8 @@ type SubmitReply struct {
 	RetryAfter time.Duration
 	// The task, if it was offered alone and is known now.
 	View View
+	// Where the event's Watcher begins to watch.
+	Cursor uint64
 }
 
 // SubmitResult is what became of one offered task.
@@ -207,6 +213,10 @@ type WorkerView struct {
 type InfoReply struct {
 	Stats          Stats
 	OldestReadyAge time.Duration
+	// Of the records of ended tasks.
+	RetainedBytes int64
+	// Watchers of jobs that were heard of lately.
+	Watchers int
 }
 
 // Stats are totals of the scheduler.

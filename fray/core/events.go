@@ -15,6 +15,8 @@ type Submit struct {
 	Tasks []NewTask
 	// When it was offered, as the specs record it. 0: now.
 	At Time
+	// Who will watch the job for their ends; empty: nobody says so.
+	Watcher string
 }
 
 // NewTask is one offered task.
@@ -117,6 +119,8 @@ type Await struct {
 	Call  CallID
 	ID    string
 	Until Time
+	// What an ended task left in the store is kept until a Forsake of the call: the caller reads it.
+	Read bool
 }
 
 // AwaitAny is Await for several tasks: it is answered once one of them is terminal or unknown. Replied with TasksReply.
@@ -124,6 +128,8 @@ type AwaitAny struct {
 	Call  CallID
 	IDs   []string
 	Until Time
+	// As in Await.
+	Read bool
 }
 
 // Watch asks for the tasks of a job that ended after Cursor. Replied with WatchReply once there is one, or at Until,
@@ -134,6 +140,12 @@ type Watch struct {
 	Cursor uint64
 	Max    int
 	Until  Time
+	// Its own name among those that watch the job. It has confirmed all that ended before Cursor, but for the last
+	// Unconfirmed of them.
+	Watcher     string
+	Unconfirmed uint64
+	// As in Await.
+	Read bool
 }
 
 // List asks for a page of tasks. Replied with ListReply.
@@ -154,5 +166,6 @@ type ListWorkers struct{ Call CallID }
 // Info asks for the totals. Replied with InfoReply.
 type Info struct{ Call CallID }
 
-// Forsake says that nobody waits for a call's reply any longer. What it was granted in the meantime is not undone.
+// Forsake says that nobody waits for a call's reply any longer, or that what it told of is read. What it was granted in the
+// meantime is not undone.
 type Forsake struct{ Call CallID }

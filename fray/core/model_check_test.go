@@ -18,6 +18,7 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 	}
 	m.durable = false
 	m.replies, m.woken, m.beats = make(map[core.CallID]any), make(map[*modelJob]bool), make(map[*modelSession]bool)
+	m.anys = make(map[*modelCall]bool)
 	m.ends, m.specs, m.forgets, m.notes = nil, nil, nil, nil
 	m.fireDue()
 	for _, e := range events {
@@ -133,7 +134,7 @@ func (d *modelDriver) replies(got []core.Reply) {
 				want = core.RegisterReply{Session: b.Session, Kept: s.kept}
 			}
 		case core.SubmitReply:
-			have = modelSubmit{b.Results, b.RetryAfter, modelState{b.View.ID, b.View.Status}}
+			have = modelSubmit{b.Results, b.RetryAfter, modelState{b.View.ID, b.View.Status}, b.Cursor}
 		case core.TaskReply:
 			have = modelState{b.View.ID, b.View.Status}
 		case core.WatchReply:
@@ -142,6 +143,12 @@ func (d *modelDriver) replies(got []core.Reply) {
 				w.tasks = append(w.tasks, modelState{v.ID, v.Status})
 			}
 			have = w
+		case core.TasksReply:
+			a := modelAny{unknown: b.Unknown}
+			for _, v := range b.Tasks {
+				a.tasks = append(a.tasks, modelState{v.ID, v.Status})
+			}
+			have = a
 		}
 		if err, failed := want.(error); failed && r.Err != nil && errors.Is(r.Err, err) {
 			continue

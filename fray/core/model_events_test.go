@@ -18,6 +18,13 @@ type modelSubmit struct {
 	results    []core.SubmitResult
 	retryAfter time.Duration
 	alone      modelState
+	cursor     uint64
+}
+
+// modelAny is what it foretells of an answer to an await of several.
+type modelAny struct {
+	tasks   []modelState
+	unknown []string
 }
 
 // modelWatch is what it foretells of an answer to a watch.
@@ -66,9 +73,12 @@ func (m *model) apply(event core.Event) {
 		m.drain(e)
 	case *core.Await:
 		m.await(e)
+	case *core.AwaitAny:
+		m.awaitAny(e)
 	case *core.Watch:
 		m.watch(e)
 	case *core.Forsake:
+		delete(m.reading, e.Call)
 		if c := m.find(func(c *modelCall) bool { return c.id == e.Call }); c != nil {
 			m.unpark(c)
 		}
@@ -117,6 +127,12 @@ func (m *model) submit(e *core.Submit) {
 			}
 		}
 		r.results = append(r.results, res)
+	}
+	if j := m.jobs[e.Job]; j != nil && e.Watcher != "" {
+		r.cursor = j.base + uint64(len(j.done))
+		if f := m.follow(j, e.Watcher, r.cursor); f != nil {
+			r.cursor = f.needs
+		}
 	}
 	m.replies[e.Call] = r
 }
@@ -421,14 +437,46 @@ func (m *model) await(e *core.Await) {
 	case t == nil:
 		m.replies[e.Call] = core.ErrUnknownTask
 	case t.status.Terminal() || e.Until <= m.now:
+		m.read(&modelCall{id: e.Call, read: e.Read}, t)
 		m.replies[e.Call] = modelState{t.id, t.status}
 	default:
-		c := &modelCall{id: e.Call, await: t}
+		c := &modelCall{id: e.Call, await: t, read: e.Read}
 		m.park(c, e.Until, func() {
 			m.unpark(c)
 			m.replies[c.id] = modelState{t.id, t.status}
 		})
 	}
+}
+
+func (m *model) awaitAny(e *core.AwaitAny) {
+	c := &modelCall{id: e.Call, read: e.Read}
+	var unknown []string
+	now := e.Until <= m.now
+	for _, id := range e.IDs {
+		t := m.task(id)
+		if t == nil {
+			unknown = append(unknown, id)
+			continue
+		}
+		c.any = append(c.any, t)
+		now = now || t.status.Terminal()
+	}
+	m.park(c, e.Until, func() { m.answerAny(c, nil) })
+	if now || len(unknown) > 0 {
+		m.answerAny(c, unknown)
+	}
+}
+
+func (m *model) answerAny(c *modelCall, unknown []string) {
+	r := modelAny{unknown: unknown}
+	for _, t := range c.any {
+		if t.status.Terminal() {
+			r.tasks = append(r.tasks, modelState{t.id, t.status})
+		}
+	}
+	m.unpark(c)
+	m.read(c, c.any...)
+	m.replies[c.id] = r
 }
 
 func (m *model) watch(e *core.Watch) {
@@ -438,7 +486,18 @@ func (m *model) watch(e *core.Watch) {
 		return
 	}
 	j = m.job(e.Job)
-	c := &modelCall{id: e.Call, watch: e}
+	needs := e.Cursor - min(e.Unconfirmed, e.Cursor)
+	f := m.follow(j, e.Watcher, needs)
+	if f == nil {
+		m.dropJob(j)
+		m.replies[e.Call] = core.ErrTooManyWatchers
+		return
+	}
+	f.needs = needs
+	f.waiting++
+	m.disarm(f.gone)
+	f.gone = nil
+	c := &modelCall{id: e.Call, watch: e, read: e.Read}
 	m.park(c, e.Until, func() { m.answerWatch(c) })
 	if e.Until <= m.now || j.base+uint64(len(j.done)) > e.Cursor {
 		m.answerWatch(c)
@@ -460,6 +519,7 @@ func (m *model) answerWatch(c *modelCall) {
 		if len(r.tasks) < max(c.watch.Max, 1) {
 			r.tasks = append(r.tasks, modelState{t.id, t.status})
 			r.next++
+			m.read(c, t)
 		}
 	}
 	m.unpark(c)
@@ -478,6 +538,11 @@ func (m *model) settle() {
 			if c.watch != nil && c.watch.Job == j.id {
 				m.answerWatch(c)
 			}
+		}
+	}
+	for c := range m.anys {
+		if slices.Contains(m.parked, c) {
+			m.answerAny(c, nil)
 		}
 	}
 	m.forget()

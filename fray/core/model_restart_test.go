@@ -54,10 +54,13 @@ func (m *model) load(disk *modelDisk) {
 	for _, a := range m.attempts {
 		a.over = true
 	}
-	*m = model{cfg: m.cfg, now: m.now, attempts: m.attempts, jobs: make(map[string]*modelJob), met: make(map[string]bool)}
+	*m = model{
+		cfg: m.cfg, now: m.now, attempts: m.attempts, jobs: make(map[string]*modelJob), met: make(map[string]bool),
+		reading: make(map[core.CallID][]*modelTask),
+	}
 	byNum := make(map[core.TaskNum]*modelTask)
 	for id, base := range disk.jobs {
-		m.jobs[id] = &modelJob{id: id, base: base}
+		m.job(id).base = base
 	}
 	for i := range disk.known {
 		t := disk.known[i]
@@ -263,5 +266,6 @@ func (d *modelDriver) restart(how string) {
 	}
 	m.now = m.now.Add(time.Duration(d.int("recovery", 0, 3)*d.int("seconds", 0, 9)) * time.Second)
 	m.awaitWorkers()
+	m.quiet = m.now.Add(m.cfg.NeedGrace)
 	d.step()
 }

@@ -27,10 +27,13 @@ type model struct {
 	// Workers that have registered since the last restart.
 	met    map[string]bool
 	parked []*modelCall
-	back   int // the last place at the back of a queue
-	front  int // the last place at the front
-	turn   int // counts grants, for whose turn it is
-	last   core.TaskNum
+	// Who reads the results of what.
+	reading map[core.CallID][]*modelTask
+	quiet   core.Time // nothing is forgotten before
+	back    int       // the last place at the back of a queue
+	front   int       // the last place at the front
+	turn    int       // counts grants, for whose turn it is
+	last    core.TaskNum
 
 	// What this step should bring.
 	replies map[core.CallID]any // a body, an error, or modelAnyGrant
@@ -41,6 +44,7 @@ type model struct {
 	durable bool // somebody waits for what it writes
 	stats   modelStats
 	woken   map[*modelJob]bool
+	anys    map[*modelCall]bool
 	beats   map[*modelSession]bool
 }
 
@@ -85,6 +89,20 @@ type modelJob struct {
 	base uint64
 	done []*modelTask
 	turn int
+	// Who follows it, by name; and ends that were waited for.
+	followers map[string]*modelFollower
+	awaited   []modelAwaited
+}
+
+type modelFollower struct {
+	needs   uint64
+	waiting int
+	gone    *modelDeadline
+}
+
+type modelAwaited struct {
+	number uint64
+	until  core.Time
 }
 
 type modelAttempt struct {
@@ -124,6 +142,8 @@ type modelCall struct {
 	beat    bool
 	await   *modelTask
 	watch   *core.Watch
+	any     []*modelTask
+	read    bool
 	timer   *modelDeadline
 }
 
@@ -161,8 +181,11 @@ func (m *model) next() core.Time {
 	for _, d := range m.deadlines {
 		at = min(at, d.at)
 	}
-	if len(m.ended) > 0 {
-		at = min(at, m.ended[0].end.Add(m.cfg.Retention))
+	if t := m.forgettable(); t != nil {
+		if len(m.ended) > m.cfg.MaxRetained {
+			return min(at, m.quiet)
+		}
+		at = min(at, max(t.end.Add(m.cfg.Retention), m.quiet))
 	}
 	return at
 }
@@ -177,7 +200,7 @@ func (m *model) task(id string) *modelTask {
 
 func (m *model) job(id string) *modelJob {
 	if m.jobs[id] == nil {
-		m.jobs[id] = &modelJob{id: id}
+		m.jobs[id] = &modelJob{id: id, followers: make(map[string]*modelFollower)}
 	}
 	return m.jobs[id]
 }
@@ -193,7 +216,9 @@ func (m *model) dropJob(j *modelJob) {
 			return
 		}
 	}
-	delete(m.jobs, j.id)
+	if len(j.followers) == 0 {
+		delete(m.jobs, j.id)
+	}
 }
 
 func (m *model) open() (tasks int, bytes int64) {
@@ -267,12 +292,72 @@ func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReas
 	j := m.jobs[t.job]
 	j.done = append(j.done, t)
 	m.woken[j] = true
+	awaited := false
 	for _, c := range slices.Clone(m.parked) {
 		if c.await == t {
+			awaited = true
 			m.unpark(c)
+			m.read(c, t)
 			m.replies[c.id] = modelState{t.id, status}
 		}
+		if slices.Contains(c.any, t) {
+			awaited = true
+			m.anys[c] = true
+		}
 	}
+	if awaited {
+		j.awaited = append(j.awaited, modelAwaited{j.base + uint64(len(j.done)) - 1, m.now.Add(m.cfg.NeedGrace)})
+		if len(j.awaited) == 1 {
+			m.alarm(j.awaited[0].until, func() { m.awaitedPast(j) })
+		}
+	}
+}
+
+func (m *model) awaitedPast(j *modelJob) {
+	j.awaited = slices.DeleteFunc(j.awaited, func(a modelAwaited) bool { return a.until <= m.now })
+	if len(j.awaited) > 0 {
+		m.alarm(j.awaited[0].until, func() { m.awaitedPast(j) })
+	}
+}
+
+// read keeps what a call that reads results was told of.
+func (m *model) read(c *modelCall, tasks ...*modelTask) {
+	for _, t := range tasks {
+		if c.read && t.status.Terminal() {
+			m.reading[c.id] = append(m.reading[c.id], t)
+		}
+	}
+}
+
+// follow notes that a watcher is there, and returns nil where there are too many.
+func (m *model) follow(j *modelJob, id string, needs uint64) *modelFollower {
+	f := j.followers[id]
+	if f == nil {
+		n := 0
+		for _, o := range m.jobs {
+			n += len(o.followers)
+		}
+		if n >= m.cfg.MaxWatchers {
+			return nil
+		}
+		f = &modelFollower{needs: needs}
+		j.followers[id] = f
+	}
+	m.hear(j, id)
+	return f
+}
+
+func (m *model) hear(j *modelJob, id string) {
+	f := j.followers[id]
+	m.disarm(f.gone)
+	f.gone = nil
+	if f.waiting > 0 {
+		return
+	}
+	f.gone = m.alarm(m.now.Add(m.cfg.NeedGrace), func() {
+		delete(j.followers, id)
+		m.dropJob(j)
+	})
 }
 
 // back gives a task whose attempt ended without a charge to the front of its queue.
@@ -331,7 +416,10 @@ func (m *model) unpark(c *modelCall) {
 	m.disarm(c.timer)
 	m.parked = slices.DeleteFunc(m.parked, func(x *modelCall) bool { return x == c })
 	if c.watch != nil {
-		m.dropJob(m.jobs[c.watch.Job])
+		j := m.jobs[c.watch.Job]
+		j.followers[c.watch.Watcher].waiting--
+		m.hear(j, c.watch.Watcher)
+		m.dropJob(j)
 	}
 }
 
@@ -342,14 +430,38 @@ func (m *model) find(is func(c *modelCall) bool) *modelCall {
 	return nil
 }
 
-// forget drops ended tasks past their retention, and the oldest while there are too many.
+// forgettable is the oldest ended task that nobody needs.
+func (m *model) forgettable() *modelTask {
+	var oldest *modelTask
+	for _, j := range m.jobs {
+		if len(j.done) == 0 {
+			continue
+		}
+		t, needed := j.done[0], false
+		for _, f := range j.followers {
+			needed = needed || f.needs <= j.base
+		}
+		for _, a := range j.awaited {
+			needed = needed || a.number <= j.base
+		}
+		for _, ts := range m.reading {
+			needed = needed || slices.Contains(ts, t)
+		}
+		if !needed && (oldest == nil || cmp.Or(cmp.Compare(t.end, oldest.end), cmp.Compare(t.num, oldest.num)) < 0) {
+			oldest = t
+		}
+	}
+	return oldest
+}
+
+// forget drops ended tasks that nobody needs past their retention, and the oldest while there are too many.
 func (m *model) forget() {
-	for len(m.ended) > 0 {
-		t := m.ended[0]
-		if t.end.Add(m.cfg.Retention) > m.now && len(m.ended) <= m.cfg.MaxRetained {
+	for m.now >= m.quiet {
+		t := m.forgettable()
+		if t == nil || t.end.Add(m.cfg.Retention) > m.now && len(m.ended) <= m.cfg.MaxRetained {
 			return
 		}
-		m.ended = m.ended[1:]
+		m.ended = slices.DeleteFunc(m.ended, func(x *modelTask) bool { return x == t })
 		m.known = slices.DeleteFunc(m.known, func(x *modelTask) bool { return x == t })
 		j := m.jobs[t.job]
 		j.done, j.base = j.done[1:], j.base+1

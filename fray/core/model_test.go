@@ -65,12 +65,16 @@ func newModelDriver(t *rapid.T) *modelDriver {
 		TimeoutGrace:    3 * time.Second, CancelGrace: 5 * time.Second,
 		Retention:   time.Duration(d.int("retention", 1, 120)) * time.Second,
 		MaxRetained: d.int("retained", 1, 30), MaxRetainedBytes: 1 << 30,
+		NeedGrace: time.Duration(d.int("grace", 1, 40)) * time.Second, MaxWatchers: 4,
 		MaxOpenTasks: d.int("open", 1, 60), MaxQueuedBytes: 200, MaxClasses: 6, MaxJobs: 3, MaxSessions: 3,
 		RetryHint: time.Second, BlackHoleFailures: 2, FastFailure: time.Second,
 		BlackHoleBackoff: 250 * time.Millisecond, BlackHoleCap: 2 * time.Second,
 	}
 	d.s = core.NewScheduler(cfg)
-	d.m = &model{cfg: cfg, now: epoch, jobs: make(map[string]*modelJob), attempts: make(map[core.Token]*modelAttempt), met: make(map[string]bool)}
+	d.m = &model{
+		cfg: cfg, now: epoch, jobs: make(map[string]*modelJob), attempts: make(map[core.Token]*modelAttempt), met: make(map[string]bool),
+		reading: make(map[core.CallID][]*modelTask),
+	}
 	for _, id := range []string{"w1", "w2", "w3", "w4"} {
 		d.workers[id] = &modelWorker{id: id}
 	}
@@ -81,7 +85,7 @@ var modelActions = map[string]func(d *modelDriver){
 	"submit": (*modelDriver).submit, "poll": (*modelDriver).poll, "report": (*modelDriver).report,
 	"beat": (*modelDriver).beat, "register": (*modelDriver).register, "advance": (*modelDriver).pass,
 	"odd report": (*modelDriver).oddReport, "odd poll": (*modelDriver).oddPoll, "late": (*modelDriver).deliverLate,
-	"cancel": (*modelDriver).cancel, "watch": (*modelDriver).watch, "await": (*modelDriver).await,
+	"cancel": (*modelDriver).cancel, "watch": (*modelDriver).watch, "await": (*modelDriver).await, "await any": (*modelDriver).awaitAny,
 	"forsake": (*modelDriver).forsake, "drain": (*modelDriver).drain, "unregister": (*modelDriver).unregister,
 	"restart": func(d *modelDriver) { d.restart(modelKill) }, "power": func(d *modelDriver) { d.restart(modelPower) },
 	"doom": (*modelDriver).doom,
@@ -91,7 +95,7 @@ var modelActions = map[string]func(d *modelDriver){
 var modelOften = slices.Concat(
 	slices.Repeat([]string{"submit", "poll", "report"}, 4),
 	slices.Repeat([]string{"beat", "register", "advance"}, 3),
-	[]string{"odd report", "odd poll", "late", "cancel", "watch", "await", "forsake", "drain", "unregister"},
+	[]string{"odd report", "odd poll", "late", "cancel", "watch", "await", "await any", "forsake", "drain", "unregister"},
 	[]string{"restart", "power", "doom"},
 )
 
@@ -141,6 +145,9 @@ func (d *modelDriver) submit() {
 	sh := modelShapes[d.int("shape", 0, len(modelShapes)-1)]
 	sh.Function = pick(d, "function", []string{"f", "g"})
 	e := &core.Submit{Call: d.call(), Job: pick(d, "job", []string{"j", "k", "l", "m"})}
+	if d.chance("watcher", 30) {
+		e.Watcher = pick(d, "name", []string{"a", "b"})
+	}
 	for range d.int("tasks", 1, 5) {
 		id := fmt.Sprintf("t%d", d.tasks)
 		if len(d.ids) > 0 && d.chance("again", 15) {

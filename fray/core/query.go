@@ -24,14 +24,18 @@ func (e *Await) apply(c *Scheduler) {
 	case t == nil:
 		c.fail(e.Call, ErrUnknownTask)
 	case t.status.Terminal() || e.Until <= c.now:
+		if e.Read {
+			c.read(e.Call, t)
+		}
 		c.reply(e.Call, TaskReply{View: c.view(t)})
 	default:
-		c.awaiters[t] = append(c.awaiters[t], c.park(&wait{call: e.Call, kind: waitAwait, task: t, until: e.Until}))
+		w := c.park(&wait{call: e.Call, kind: waitAwait, task: t, until: e.Until, read: e.Read})
+		c.awaiters[t] = append(c.awaiters[t], w)
 	}
 }
 
 func (e *AwaitAny) apply(c *Scheduler) {
-	w := &wait{call: e.Call, kind: waitAny, until: e.Until, tasks: make([]*task, 0, len(e.IDs))}
+	w := &wait{call: e.Call, kind: waitAny, until: e.Until, read: e.Read, tasks: make([]*task, 0, len(e.IDs))}
 	var unknown []string
 	ended := false
 	for _, id := range e.IDs {
@@ -60,6 +64,9 @@ func (c *Scheduler) answerAny(w *wait, unknown []string) {
 		}
 	}
 	c.unpark(w)
+	if w.read {
+		c.read(w.call, w.tasks...)
+	}
 	c.reply(w.call, r)
 }
 
@@ -83,14 +90,22 @@ func (e *Watch) apply(c *Scheduler) {
 		}
 		j = c.job(e.Job)
 	}
-	if e.Cursor > j.doneBase+uint64(len(j.done)) {
+	if e.Cursor > j.ends() {
 		c.dropJob(j)
 		c.fail(e.Call, ErrCursorAhead)
 		return
 	}
-	w := &wait{call: e.Call, kind: waitWatch, job: j, cursor: e.Cursor, max: e.Max, until: e.Until}
+	needs := e.Cursor - min(e.Unconfirmed, e.Cursor)
+	f := c.follow(j, e.Watcher, needs)
+	if f == nil {
+		c.dropJob(j)
+		c.fail(e.Call, ErrTooManyWatchers)
+		return
+	}
+	w := &wait{call: e.Call, kind: waitWatch, job: j, cursor: e.Cursor, max: e.Max, until: e.Until, follower: f, read: e.Read}
+	c.followerWaits(f, needs)
 	j.watchers = append(j.watchers, c.park(w))
-	if e.Until <= c.now || j.doneBase+uint64(len(j.done)) > e.Cursor {
+	if e.Until <= c.now || j.ends() > e.Cursor {
 		c.answerWatch(w)
 	}
 }
@@ -100,11 +115,15 @@ func (c *Scheduler) answerWatch(w *wait) {
 	r := WatchReply{Open: j.open}
 	from := max(w.cursor, j.doneBase)
 	r.Missed = from - w.cursor
-	end := min(from+uint64(max(w.max, 1)), j.doneBase+uint64(len(j.done)))
-	for _, t := range j.done[from-j.doneBase : end-j.doneBase] {
+	end := min(from+uint64(max(w.max, 1)), j.ends())
+	told := j.done[from-j.doneBase : end-j.doneBase]
+	for _, t := range told {
 		r.Tasks = append(r.Tasks, c.view(t))
 	}
 	r.Next = end
+	if w.read {
+		c.read(w.call, told...)
+	}
 	c.unpark(w)
 	c.reply(w.call, r)
 }
@@ -177,7 +196,9 @@ func (s *session) view() WorkerView {
 }
 
 func (e *Info) apply(c *Scheduler) {
-	c.reply(e.Call, InfoReply{Stats: c.Stats(), OldestReadyAge: c.OldestReadyAge()})
+	c.reply(e.Call, InfoReply{
+		Stats: c.Stats(), OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: c.followers,
+	})
 }
 
 // OldestReadyAge returns how long the task that has been ready for longest has waited, as of the last Step; 0 without

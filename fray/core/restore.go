@@ -77,8 +77,10 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		// The clock may have been set back between two runs.
 		e.task.since = max(min(e.task.since, now), last)
 		last = e.task.since
-		c.retired.pushBack(e.task)
-		e.task.job.done = append(e.task.job.done, e.task)
+		j := e.task.job
+		j.done = append(j.done, e.task)
+		j.doneBytes += int64(e.task.size)
+		c.place(j)
 	}
 	for i := range jobs {
 		c.dropJob(c.jobs[jobs[i].ID])
@@ -130,7 +132,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		c.counts[s.Status]++
 		t.status, t.since = s.Status, s.Ended
 		t.size += clampSize(int(s.ResultBytes))
-		c.retiredBytes += int64(t.size)
+		c.retainedBytes += int64(t.size)
 		return t, nil
 	}
 	t.job.open++

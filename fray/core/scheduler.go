@@ -20,10 +20,15 @@ type Scheduler struct {
 	log    taskLog
 	counts [statusCount]int
 	jobs   map[string]*job
-	// Ended tasks, in the order in which they ended.
-	retired      taskList
-	retiredBytes int64
-	queuedBytes  int64
+	// Of all ended tasks; and the jobs that may forget one, see retain.go.
+	retainedBytes int64
+	free          freeJobs
+	followers     int
+	awaitedJobs   map[*job]bool
+	reading       map[CallID][]*task
+	// Until then nothing is forgotten.
+	quietUntil  Time
+	queuedBytes int64
 
 	shapes     map[string]*shape
 	classByKey map[string]*class
@@ -75,7 +80,10 @@ func NewScheduler(cfg Config) *Scheduler {
 		polls:      list.New(),
 		waits:      make(map[CallID]*wait),
 		awaiters:   make(map[*task][]*wait),
-		recovering: make(map[string][]*task),
+		reading:    make(map[CallID][]*task),
+
+		awaitedJobs: make(map[*job]bool),
+		recovering:  make(map[string][]*task),
 	}
 }
 
@@ -85,9 +93,11 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	switch {
 	case c.restored: // That took its time, in which no worker could register.
 		c.restored = false
+		c.quietUntil = now.Add(c.cfg.NeedGrace)
 		c.forgive(now)
-	case len(c.timers.heap) > 0 && now.Sub(c.timers.heap[0].at) > c.cfg.StallTolerance:
+	case now > c.Next() && now.Sub(c.Next()) > c.cfg.StallTolerance:
 		c.stats.Stalls++
+		c.quietUntil = now.Add(c.cfg.NeedGrace)
 		c.forgive(now)
 	}
 	c.now, c.out = max(c.now, now), out
@@ -113,10 +123,7 @@ func (c *Scheduler) Next() Time {
 	if len(c.timers.heap) > 0 {
 		next = c.timers.heap[0].at
 	}
-	if t := c.retired.head; t != nil {
-		next = min(next, t.since.Add(c.cfg.Retention))
-	}
-	return next
+	return min(next, c.nextForget())
 }
 
 // Stats returns the totals as of the last Step.
@@ -167,6 +174,10 @@ func (c *Scheduler) fireTimers() {
 			}
 		case timerWait:
 			c.expireWait(t.wait)
+		case timerFollower:
+			c.loseFollower(t.follower)
+		case timerAwaited:
+			c.awaitedPast(t.job)
 		}
 	}
 }

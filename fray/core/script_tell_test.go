@@ -116,7 +116,7 @@ func stateLine(s *core.State) string {
 	return b.String()
 }
 
-var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES"}
+var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "BEHIND"}
 
 func (x *script) body(body any) string {
 	var b strings.Builder
@@ -130,6 +130,9 @@ func (x *script) body(body any) string {
 		}
 		if r.RetryAfter > 0 {
 			say("retry after %v", r.RetryAfter)
+		}
+		if r.Cursor > 0 {
+			say("watch from %d", r.Cursor)
 		}
 	case core.RegisterReply:
 		if say("registered"); len(r.Kept) > 0 {
@@ -165,6 +168,13 @@ func (x *script) body(body any) string {
 		}
 	case core.TaskReply:
 		say("%s", viewLine(r.View))
+	case core.TasksReply:
+		for _, v := range r.Tasks {
+			say("%s=%v", v.ID, v.Status)
+		}
+		for _, id := range r.Unknown {
+			say("%s=unknown", id)
+		}
 	case core.WatchReply:
 		for _, v := range r.Tasks {
 			say("%s=%v", v.ID, v.Status)

@@ -154,6 +154,7 @@ func (x *script) config(a *args) error {
 		Retention: a.duration("retention"), MaxRetained: a.int("retained"), MaxRetainedBytes: int64(a.int("retained_bytes")),
 		MaxOpenTasks: a.int("tasks"), MaxQueuedBytes: int64(a.int("bytes")), MaxClasses: a.int("classes"),
 		MaxGrantBytes: a.int("grant_bytes"), MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
+		NeedGrace: a.duration("grace"), MaxWatchers: a.int("watchers"),
 	}
 	x.s = core.NewScheduler(x.cfg)
 	return a.err
@@ -206,12 +207,19 @@ func (x *script) event(a *args) (core.Event, error) {
 	case "await":
 		id := a.word()
 		x.park(call, "await "+id)
-		return &core.Await{Call: call, ID: id, Until: x.until(a)}, a.err
+		return &core.Await{Call: call, ID: id, Until: x.until(a), Read: a.flag("read")}, a.err
+	case "await_any":
+		e := &core.AwaitAny{Call: call, Until: x.until(a), Read: a.flag("read"), IDs: a.words()}
+		x.park(call, "await_any "+strings.Join(e.IDs, " "))
+		return e, a.err
 	case "watch":
 		job, cursor := a.word(), a.word()
 		n, err := strconv.ParseUint(cursor, 10, 64)
 		x.park(call, "watch "+job+"@"+cursor)
-		return &core.Watch{Call: call, Job: job, Cursor: n, Max: a.intOr("max", 100), Until: x.until(a)}, err
+		return &core.Watch{
+			Call: call, Job: job, Cursor: n, Max: a.intOr("max", 100), Until: x.until(a),
+			Watcher: a.opt("as"), Unconfirmed: uint64(a.int("unconfirmed")), Read: a.flag("read"),
+		}, err
 	case "list":
 		e := &core.List{Call: call, Job: a.opt("job"), After: core.TaskNum(a.int("after")), Max: a.intOr("max", 100)}
 		for _, name := range a.list("status") {
@@ -244,7 +252,7 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		n, v, _ := strings.Cut(l, ":")
 		sh.Labels = append(sh.Labels, core.Label{Name: n, Value: v})
 	}
-	e := &core.Submit{Call: call, Job: a.optOr("job", "j")}
+	e := &core.Submit{Call: call, Job: a.optOr("job", "j"), Watcher: a.opt("as")}
 	spec := make([]byte, a.int("bytes"))
 	for _, id := range a.words() {
 		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: sh, Spec: spec})

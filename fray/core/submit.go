@@ -19,8 +19,8 @@ func (e *Submit) apply(c *Scheduler) {
 			r.tell(c, t)
 			continue
 		}
-		if c.full(e.Job, len(n.Spec)) {
-			r.Results[i].Verdict = SubmitFull
+		if v := c.room(e.Job, len(n.Spec)); v != SubmitCreated {
+			r.Results[i].Verdict = v
 			r.RetryAfter = c.cfg.RetryHint
 			c.stats.Refused++
 			continue
@@ -38,6 +38,12 @@ func (e *Submit) apply(c *Scheduler) {
 		r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitCreated}
 		r.tell(c, t)
 	}
+	if j := c.jobs[e.Job]; j != nil && e.Watcher != "" {
+		r.Cursor = j.ends()
+		if f := c.follow(j, e.Watcher, r.Cursor); f != nil { // Else it goes without being waited for.
+			r.Cursor = f.needs
+		}
+	}
 	c.reply(e.Call, r)
 }
 
@@ -48,12 +54,18 @@ func (r *SubmitReply) tell(c *Scheduler, t *task) {
 	}
 }
 
-// full says whether there is no room for one more task.
-func (c *Scheduler) full(jobID string, size int) bool {
+// room returns SubmitCreated if there is room for one more task, and else why there is none.
+func (c *Scheduler) room(jobID string, size int) SubmitVerdict {
 	open := c.counts[Pending] + c.counts[Leased] + c.counts[Running]
-	return open >= c.cfg.MaxOpenTasks ||
-		c.queuedBytes+int64(size) > c.cfg.MaxQueuedBytes ||
-		c.jobs[jobID] == nil && len(c.jobs) >= c.cfg.MaxJobs
+	j := c.jobs[jobID]
+	switch {
+	case open >= c.cfg.MaxOpenTasks, c.queuedBytes+int64(size) > c.cfg.MaxQueuedBytes, j == nil && len(c.jobs) >= c.cfg.MaxJobs:
+		return SubmitFull
+	case c.behind(j):
+		return SubmitBehind
+	default:
+		return SubmitCreated
+	}
 }
 
 func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
@@ -88,7 +100,7 @@ func (c *Scheduler) queue(t *task, front bool) {
 func (c *Scheduler) job(id string) *job {
 	j := c.jobs[id]
 	if j == nil {
-		j = &job{id: id}
+		j = &job{id: id, floor: noFloor}
 		c.jobs[id] = j
 	}
 	return j
@@ -96,7 +108,7 @@ func (c *Scheduler) job(id string) *job {
 
 // dropJob forgets a job that has nothing left.
 func (c *Scheduler) dropJob(j *job) {
-	if j.tasks > 0 || len(j.watchers) > 0 || len(j.done) > 0 {
+	if j.tasks > 0 || len(j.watchers) > 0 || len(j.done) > 0 || len(j.followers) > 0 {
 		return
 	}
 	delete(c.jobs, j.id)
@@ -119,10 +131,14 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	t.pending, t.reason, t.since = 0, reason, c.now
 	c.queuedBytes -= int64(t.size)
 	t.size += clampSize(len(result))
-	c.retired.pushBack(t)
-	c.retiredBytes += int64(t.size)
+	c.retainedBytes += int64(t.size)
 	t.job.open--
 	t.job.done = append(t.job.done, t)
+	t.job.doneBytes += int64(t.size)
+	if len(c.awaiters[t]) > 0 {
+		c.awaited(t.job)
+	}
+	c.place(t.job)
 	c.markJob(t.job)
 	v := c.view(t)
 	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: v}
@@ -136,26 +152,14 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 		switch {
 		case w.kind == waitAwait:
 			c.unpark(w)
+			if w.read {
+				c.read(w.call, t)
+			}
 			c.reply(w.call, TaskReply{View: v})
 		case !w.dirty:
 			w.dirty = true
 			c.dirtyAnys = append(c.dirtyAnys, w)
 		}
-	}
-}
-
-// forgetOld drops ended tasks past their retention, and the oldest while there are too many.
-func (c *Scheduler) forgetOld() {
-	for t := c.retired.head; t != nil; t = c.retired.head {
-		expired := t.since.Add(c.cfg.Retention) <= c.now
-		if !expired && c.retired.size <= c.cfg.MaxRetained && c.retiredBytes <= c.cfg.MaxRetainedBytes {
-			return
-		}
-		c.stats.Forgotten++
-		if !expired {
-			c.stats.ForgottenTooEarly++
-		}
-		c.forget(t)
 	}
 }
 
@@ -176,8 +180,7 @@ func (c *Scheduler) rememberJobs() {
 }
 
 func (c *Scheduler) forget(t *task) {
-	c.retired.remove(t)
-	c.retiredBytes -= int64(t.size)
+	c.retainedBytes -= int64(t.size)
 	c.counts[t.status]--
 	delete(c.tasks, t.id)
 	c.log.remove(t)
@@ -186,7 +189,9 @@ func (c *Scheduler) forget(t *task) {
 	j.done[0] = nil
 	j.done = j.done[1:]
 	j.doneBase++
+	j.doneBytes -= int64(t.size)
 	j.tasks--
+	c.place(j)
 	if c.cfg.Durable {
 		if j.num == 0 {
 			c.lastJob++

@@ -11,7 +11,7 @@ type task struct {
 	id    string
 	shape *shape
 	job   *job
-	// Neighbours in a ready queue while it is ready, in Scheduler.retired once it is terminal.
+	// Neighbours in a ready queue while it is ready.
 	next, prev *task
 	run        *run
 	// The end of a backoff, or the scheduling timeout.
@@ -33,6 +33,8 @@ type task struct {
 	restored bool
 	// The scheduler knows it no longer; a lease that outlived it may.
 	forgotten bool
+	// Calls that read its result now.
+	readers uint16
 }
 
 // run is what a task has been through at workers.
@@ -98,6 +100,15 @@ type job struct {
 	// Ended tasks in the order in which they ended; the first is number doneBase.
 	done     []*task
 	doneBase uint64
+	// Of the records of done.
+	doneBytes int64
+	// Who watches it, and the least that they need; see retain.go.
+	followers    map[string]*follower
+	floor        uint64
+	awaited      []awaitedEnd
+	awaitedTimer *timer
+	// Its place in Scheduler.free, from 1; 0: it is not there.
+	freeAt   int
 	watchers []*wait
 	// It is in Scheduler.dirtyJobs.
 	dirty bool

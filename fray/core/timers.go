@@ -11,6 +11,8 @@ const (
 	timerDelivery                      // nobody confirmed the session's last grant
 	timerPenalty                       // a session's back-off ends
 	timerWait                          // a parked call has waited long enough
+	timerFollower                      // a watcher that was not heard of is taken for gone
+	timerAwaited                       // who waited for an end has had the time to ask for it again
 )
 
 // timer is an alarm for one of its owners. Timers of one instant fire in the order in which they were set.
@@ -23,6 +25,9 @@ type timer struct {
 	lease   *lease
 	session *session
 	wait    *wait
+
+	follower *follower
+	job      *job
 }
 
 // timers is a heap by time.

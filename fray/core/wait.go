@@ -31,6 +31,9 @@ type wait struct {
 	// A watch's.
 	job    *job
 	cursor uint64
+	// Who watches; and whether what it is told is kept until it has read it.
+	follower *follower
+	read     bool
 }
 
 // park files a wait and sets its alarm.
@@ -58,6 +61,7 @@ func (c *Scheduler) unpark(w *wait) {
 		}
 	case waitWatch:
 		w.job.watchers = removeWait(w.job.watchers, w)
+		c.followerAnswered(w.follower)
 		c.dropJob(w.job)
 	}
 }
@@ -101,6 +105,7 @@ func (c *Scheduler) expireWait(w *wait) {
 }
 
 func (e *Forsake) apply(c *Scheduler) {
+	c.haveRead(e.Call)
 	if w := c.waits[e.Call]; w != nil {
 		c.unpark(w)
 	}

@@ -60,6 +60,7 @@ var coreReasons = []struct {
 	{core.ErrCursorAhead, ReasonCursorAhead},
 	{core.ErrSuperseded, ReasonSuperseded},
 	{core.ErrTooManySessions, ReasonTooMany},
+	{core.ErrTooManyWatchers, ReasonTooMany},
 }
 
 // Code returns the Connect code of a reason; of one that this build does not know, CodeInternal.

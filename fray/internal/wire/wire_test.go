@@ -49,7 +49,7 @@ func TestFromCore(t *testing.T) {
 	for err, want := range map[error]connect.Code{
 		core.ErrSessionStale: connect.CodeFailedPrecondition, core.ErrUnknownTask: connect.CodeNotFound,
 		core.ErrUnknownWorker: connect.CodeNotFound, core.ErrCursorAhead: connect.CodeFailedPrecondition,
-		core.ErrSuperseded: connect.CodeAborted, core.ErrTooManySessions: connect.CodeResourceExhausted,
+		core.ErrSuperseded: connect.CodeAborted, core.ErrTooManySessions: connect.CodeResourceExhausted, core.ErrTooManyWatchers: connect.CodeResourceExhausted,
 	} {
 		if got := wire.FromCore("x", err); got.Code() != want || !errors.Is(got, err) {
 			t.Errorf("%v: %v, want %v", err, got, want)

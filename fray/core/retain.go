@@ -1,0 +1,297 @@
+package core
+
+import (
+	"container/heap"
+	"math"
+)
+
+// What has ended is kept for those who need it, and then for a while.
+//
+// A job's ends are numbered, and forgotten in their order. Somebody needs an end as long as
+//
+//   - a watcher of the job that was heard of within Config.NeedGrace has not confirmed it;
+//   - a call that waited for it was answered within NeedGrace, and may be made again because its answer was lost;
+//   - a call that was told of it reads its result now.
+//
+// What nobody needs is forgotten past Config.Retention, or before that to keep within MaxRetained and MaxRetainedBytes.
+// What watchers need is kept past all of these; then it is submissions and grants of its job that wait, see
+// [Scheduler.behind].
+
+// noFloor is the floor of a job that nobody watches.
+const noFloor = uint64(math.MaxUint64)
+
+// follower is a watcher of a job, as far as it is known to be there.
+type follower struct {
+	id  string
+	job *job
+	// The first end that it has not confirmed.
+	needs uint64
+	// Calls of it that wait for an answer.
+	waiting int
+	// When it is taken for gone; nil while a call of it waits.
+	gone *timer
+}
+
+// awaitedEnd is an end that was told to calls that had waited for it.
+type awaitedEnd struct {
+	number uint64
+	until  Time
+}
+
+// follow notes that a watcher of a job is there. Of a new one, needs is the first end that it has yet to be told of. It
+// returns nil if there is no room for one more watcher.
+func (c *Scheduler) follow(j *job, id string, needs uint64) *follower {
+	f := j.followers[id]
+	if f == nil {
+		if c.followers >= c.cfg.MaxWatchers {
+			return nil
+		}
+		f = &follower{id: id, job: j, needs: needs}
+		if j.followers == nil {
+			j.followers = make(map[string]*follower)
+		}
+		j.followers[id] = f
+		c.followers++
+		c.lowerFloor(j, needs)
+	}
+	c.hearFollower(f)
+	return f
+}
+
+// hearFollower gives a watcher its time anew.
+func (c *Scheduler) hearFollower(f *follower) {
+	if f.waiting > 0 {
+		return
+	}
+	at := c.now.Add(c.cfg.NeedGrace)
+	if f.gone == nil {
+		f.gone = c.timers.add(&timer{at: at, kind: timerFollower, follower: f})
+	} else {
+		c.timers.reset(f.gone, at)
+	}
+}
+
+// followerWaits notes that a call of a watcher waits, which confirms what ended before needs.
+func (c *Scheduler) followerWaits(f *follower, needs uint64) {
+	f.waiting++
+	c.timers.cancel(f.gone)
+	f.gone = nil
+	old := f.needs
+	f.needs = needs
+	if needs < old {
+		c.lowerFloor(f.job, needs)
+	} else {
+		c.raiseFloor(f.job, old)
+	}
+}
+
+// followerAnswered notes that a call of a watcher waits no longer.
+func (c *Scheduler) followerAnswered(f *follower) {
+	if f.waiting--; f.waiting == 0 {
+		c.hearFollower(f)
+	}
+}
+
+// loseFollower takes a watcher for gone.
+func (c *Scheduler) loseFollower(f *follower) {
+	delete(f.job.followers, f.id)
+	c.followers--
+	c.raiseFloor(f.job, f.needs)
+	c.dropJob(f.job)
+}
+
+func (c *Scheduler) lowerFloor(j *job, needs uint64) {
+	if needs < j.floor {
+		j.floor = needs
+		c.place(j)
+	}
+}
+
+// raiseFloor follows a watcher that has moved on from old, or has gone. Only if it was the last one there the others must
+// be looked at.
+func (c *Scheduler) raiseFloor(j *job, old uint64) {
+	if old > j.floor {
+		return
+	}
+	j.floor = noFloor
+	for _, f := range j.followers { // order-free: a minimum
+		j.floor = min(j.floor, f.needs)
+	}
+	c.place(j)
+}
+
+// ends returns the number that the next end of the job gets.
+func (j *job) ends() uint64 { return j.doneBase + uint64(len(j.done)) }
+
+// awaited notes that the last end of a job is told to calls that waited for it.
+func (c *Scheduler) awaited(j *job) {
+	j.awaited = append(j.awaited, awaitedEnd{number: j.ends() - 1, until: c.now.Add(c.cfg.NeedGrace)})
+	if j.awaitedTimer == nil {
+		j.awaitedTimer = c.timers.add(&timer{at: j.awaited[0].until, kind: timerAwaited, job: j})
+		c.awaitedJobs[j] = true
+	}
+}
+
+// awaitedPast lets go of the ends whose callers have had their time to ask again.
+func (c *Scheduler) awaitedPast(j *job) {
+	j.awaitedTimer = nil
+	for len(j.awaited) > 0 && j.awaited[0].until <= c.now {
+		j.awaited = j.awaited[1:]
+	}
+	if len(j.awaited) > 0 {
+		j.awaitedTimer = c.timers.add(&timer{at: j.awaited[0].until, kind: timerAwaited, job: j})
+	} else {
+		j.awaited = nil
+		delete(c.awaitedJobs, j)
+	}
+	c.place(j)
+}
+
+// read keeps tasks until Forsake says that the caller has read what they left in the store.
+func (c *Scheduler) read(call CallID, tasks ...*task) {
+	kept := make([]*task, 0, len(tasks))
+	for _, t := range tasks {
+		if t.status.Terminal() && t.readers < math.MaxUint16 {
+			t.readers++
+			kept = append(kept, t)
+			if t.job.done[0] == t {
+				c.place(t.job)
+			}
+		}
+	}
+	if len(kept) > 0 {
+		c.reading[call] = kept
+	}
+}
+
+func (c *Scheduler) haveRead(call CallID) {
+	for _, t := range c.reading[call] {
+		t.readers--
+		if t.job.done[0] == t {
+			c.place(t.job)
+		}
+	}
+	delete(c.reading, call)
+}
+
+// place puts a job among those whose oldest end nobody needs, or takes it out.
+func (c *Scheduler) place(j *job) {
+	free := len(j.done) > 0 && j.doneBase < j.floor &&
+		(len(j.awaited) == 0 || j.doneBase < j.awaited[0].number) && j.done[0].readers == 0
+	switch in := j.freeAt > 0; {
+	case free && in:
+		heap.Fix(&c.free, j.freeAt-1)
+	case free:
+		heap.Push(&c.free, j)
+	case in:
+		heap.Remove(&c.free, j.freeAt-1)
+	}
+}
+
+// forgetOld drops ended tasks that nobody needs past their retention, and the oldest while there are too many. After a
+// restart nobody has had the time to say what is needed.
+func (c *Scheduler) forgetOld() {
+	if c.now < c.quietUntil {
+		return
+	}
+	for {
+		many := c.tooMany()
+		if len(c.free) == 0 {
+			if c.retainedBytes > c.cfg.MaxRetainedBytes && c.dropAwaited() {
+				continue
+			}
+			return
+		}
+		t := c.free[0].done[0]
+		expired := t.since.Add(c.cfg.Retention) <= c.now
+		if !expired && !many {
+			return
+		}
+		c.stats.Forgotten++
+		if !expired {
+			c.stats.ForgottenTooEarly++
+		}
+		c.forget(t)
+	}
+}
+
+// dropAwaited gives up what is kept for calls that may be made again, for want of room. It says whether that freed any.
+func (c *Scheduler) dropAwaited() bool {
+	freed := false
+	for j := range c.awaitedJobs { // order-free: each is let go of
+		c.timers.cancel(j.awaitedTimer)
+		j.awaited, j.awaitedTimer = nil, nil
+		c.place(j)
+		freed = freed || j.freeAt > 0
+	}
+	clear(c.awaitedJobs)
+	return freed
+}
+
+func (c *Scheduler) tooMany() bool {
+	return c.retained() > c.cfg.MaxRetained || c.retainedBytes > c.cfg.MaxRetainedBytes
+}
+
+// retained returns how many ended tasks are known.
+func (c *Scheduler) retained() int {
+	return c.counts[Completed] + c.counts[Failed] + c.counts[Cancelled]
+}
+
+// nextForget returns when something is due to be forgotten.
+func (c *Scheduler) nextForget() Time {
+	switch {
+	case len(c.free) == 0:
+		return Never
+	case c.now < c.quietUntil && c.tooMany():
+		return c.quietUntil
+	default:
+		return max(c.free[0].done[0].since.Add(c.cfg.Retention), c.quietUntil)
+	}
+}
+
+// freeJobs is a heap of the jobs whose oldest end nobody needs, by when that was.
+type freeJobs []*job
+
+func (h *freeJobs) Len() int { return len(*h) }
+
+func (h *freeJobs) Less(i, k int) bool {
+	a, b := (*h)[i].done[0], (*h)[k].done[0]
+	return a.since < b.since || a.since == b.since && a.num < b.num
+}
+
+func (h *freeJobs) Swap(i, k int) {
+	js := *h
+	js[i], js[k] = js[k], js[i]
+	js[i].freeAt, js[k].freeAt = i+1, k+1
+}
+
+// Push is for container/heap.
+func (h *freeJobs) Push(x any) {
+	j := x.(*job) //nolint:errcheck // Only jobs are pushed.
+	*h = append(*h, j)
+	j.freeAt = len(*h)
+}
+
+// Pop is for container/heap.
+func (h *freeJobs) Pop() any {
+	last := len(*h) - 1
+	j := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	j.freeAt = 0
+	return j
+}
+
+// behind says whether a job must wait until its watchers have taken what it has left for them: all that is kept past the
+// bound on bytes is needed, and much of it is the job's. Past twice the bound every job waits.
+func (c *Scheduler) behind(j *job) bool {
+	const share = 8
+	switch bound := c.cfg.MaxRetainedBytes; {
+	case c.retainedBytes <= bound:
+		return false
+	case c.retainedBytes > 2*bound:
+		return true
+	default:
+		return j != nil && j.doneBytes > bound/share
+	}
+}
