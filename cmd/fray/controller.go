@@ -25,6 +25,8 @@ type controllerOptions struct {
 	maxQueuedTasks int
 	maxQueuedBytes int
 	maxRetained    int
+	retainedBytes  int
+	watchGrace     time.Duration
 	maxPayload     int
 	store          storeOptions
 	lifeline       bool
@@ -56,8 +58,10 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	durationFlag(cmd, &o.cancelGrace, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
 	atLeast(cmd, &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks at most; beyond, clients wait")
-	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most, whatever the retention")
+	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most that no client waits for, whatever the retention")
+	atLeast(cmd, &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
 	atLeast(cmd, &o.maxPayload, 1, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
+	durationFlag(cmd, &o.watchGrace, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
 	addStoreFlags(cmd, &o.store, defaultDataDir)
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
@@ -113,6 +117,7 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 		Core: core.Config{
 			SessionTTL: o.sessionTTL, Retention: o.retention, CancelGrace: o.cancelGrace,
 			MaxOpenTasks: o.maxQueuedTasks, MaxQueuedBytes: int64(o.maxQueuedBytes), MaxRetained: o.maxRetained,
+			MaxRetainedBytes: int64(o.retainedBytes), WatchGrace: o.watchGrace,
 		},
 		MaxPayloadBytes: o.maxPayload,
 		ListenAddress:   o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,

@@ -57,7 +57,7 @@ func (c Config) Validate() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"MaxWait": c.MaxWait, "Core.SessionTTL": c.Core.SessionTTL, "Core.DeliveryTimeout": c.Core.DeliveryTimeout,
-		"Core.TimeoutGrace": c.Core.TimeoutGrace, "Core.CancelGrace": c.Core.CancelGrace, "Core.Retention": c.Core.Retention,
+		"Core.TimeoutGrace": c.Core.TimeoutGrace, "Core.CancelGrace": c.Core.CancelGrace, "Core.Retention": c.Core.Retention, "Core.WatchGrace": c.Core.WatchGrace,
 		"Core.RetryHint": c.Core.RetryHint, "Core.BlackHoleBackoff": c.Core.BlackHoleBackoff, "Core.BlackHoleCap": c.Core.BlackHoleCap,
 	} { // order-free: all are reported
 		if d < 0 {
@@ -70,7 +70,7 @@ func (c Config) Validate() error {
 	for name, n := range map[string]int64{
 		"MaxCalls": int64(c.MaxCalls), "Core.MaxOpenTasks": int64(c.Core.MaxOpenTasks), "Core.MaxQueuedBytes": c.Core.MaxQueuedBytes,
 		"Core.MaxRetained": int64(c.Core.MaxRetained), "Core.MaxRetainedBytes": c.Core.MaxRetainedBytes, "Core.MaxClasses": int64(c.Core.MaxClasses),
-		"Core.MaxJobs": int64(c.Core.MaxJobs), "Core.MaxSessions": int64(c.Core.MaxSessions),
+		"Core.MaxJobs": int64(c.Core.MaxJobs), "Core.MaxSessions": int64(c.Core.MaxSessions), "Core.MaxWatchers": int64(c.Core.MaxWatchers),
 	} { // order-free: all are reported
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %d", name, n))

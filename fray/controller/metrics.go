@@ -36,6 +36,8 @@ type functionMetrics struct {
 var scraped = []scrape{
 	gauge("ready_tasks", "Tasks that wait for nothing but a slot: the queue's depth.", func(i *core.InfoReply) float64 { return float64(i.Stats.Ready) }),
 	gauge("queued_bytes", "Encoded size of the specs of all open tasks.", func(i *core.InfoReply) float64 { return float64(i.Stats.QueuedBytes) }),
+	gauge("retained_bytes", "Size of the records of all ended tasks.", func(i *core.InfoReply) float64 { return float64(i.RetainedBytes) }),
+	gauge("watchers", "Clients that follow the ends of a job, and were heard of lately.", func(i *core.InfoReply) float64 { return float64(i.Watchers) }),
 	gauge("oldest_ready_age_seconds", "How long the longest-waiting ready task has waited.", func(i *core.InfoReply) float64 { return i.OldestReadyAge.Seconds() }),
 	gauge("workers", "Workers with a live session.", func(i *core.InfoReply) float64 { return float64(i.Stats.Workers) }),
 	gauge("slots", "Slots of all workers with a live session.", func(i *core.InfoReply) float64 { return float64(i.Stats.Slots) }),

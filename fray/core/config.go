@@ -28,7 +28,7 @@ type Config struct {
 	MaxRetained      int
 	MaxRetainedBytes int64
 	// How long a watcher that is not heard of is taken to be there, and a caller to ask again. Default 30 s.
-	NeedGrace time.Duration
+	WatchGrace time.Duration
 	// Watchers of jobs known at once at most. Default 100,000.
 	MaxWatchers int
 	// Open tasks at most, and the bytes of their specs; beyond, submissions are refused. Default 2,000,000 and 2 GiB.
@@ -59,7 +59,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.TimeoutGrace, 10*time.Second)
 	setDefault(&c.CancelGrace, 10*time.Second)
 	setDefault(&c.Retention, time.Hour)
-	setDefault(&c.NeedGrace, 30*time.Second)
+	setDefault(&c.WatchGrace, 30*time.Second)
 	setDefault(&c.MaxWatchers, 100_000)
 	setDefault(&c.MaxRetained, 1_000_000)
 	setDefault(&c.MaxRetainedBytes, 1<<30)

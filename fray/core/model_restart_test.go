@@ -266,6 +266,6 @@ func (d *modelDriver) restart(how string) {
 	}
 	m.now = m.now.Add(time.Duration(d.int("recovery", 0, 3)*d.int("seconds", 0, 9)) * time.Second)
 	m.awaitWorkers()
-	m.quiet = m.now.Add(m.cfg.NeedGrace)
+	m.quiet = m.now.Add(m.cfg.WatchGrace)
 	d.step()
 }

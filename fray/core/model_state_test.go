@@ -306,7 +306,7 @@ func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReas
 		}
 	}
 	if awaited {
-		j.awaited = append(j.awaited, modelAwaited{j.base + uint64(len(j.done)) - 1, m.now.Add(m.cfg.NeedGrace)})
+		j.awaited = append(j.awaited, modelAwaited{j.base + uint64(len(j.done)) - 1, m.now.Add(m.cfg.WatchGrace)})
 		if len(j.awaited) == 1 {
 			m.alarm(j.awaited[0].until, func() { m.awaitedPast(j) })
 		}
@@ -354,7 +354,7 @@ func (m *model) hear(j *modelJob, id string) {
 	if f.waiting > 0 {
 		return
 	}
-	f.gone = m.alarm(m.now.Add(m.cfg.NeedGrace), func() {
+	f.gone = m.alarm(m.now.Add(m.cfg.WatchGrace), func() {
 		delete(j.followers, id)
 		m.dropJob(j)
 	})

@@ -65,7 +65,7 @@ func newModelDriver(t *rapid.T) *modelDriver {
 		TimeoutGrace:    3 * time.Second, CancelGrace: 5 * time.Second,
 		Retention:   time.Duration(d.int("retention", 1, 120)) * time.Second,
 		MaxRetained: d.int("retained", 1, 30), MaxRetainedBytes: 1 << 30,
-		NeedGrace: time.Duration(d.int("grace", 1, 40)) * time.Second, MaxWatchers: 4,
+		WatchGrace: time.Duration(d.int("grace", 1, 40)) * time.Second, MaxWatchers: 4,
 		MaxOpenTasks: d.int("open", 1, 60), MaxQueuedBytes: 200, MaxClasses: 6, MaxJobs: 3, MaxSessions: 3,
 		RetryHint: time.Second, BlackHoleFailures: 2, FastFailure: time.Second,
 		BlackHoleBackoff: 250 * time.Millisecond, BlackHoleCap: 2 * time.Second,

@@ -9,8 +9,8 @@ import (
 //
 // A job's ends are numbered, and forgotten in their order. Somebody needs an end as long as
 //
-//   - a watcher of the job that was heard of within Config.NeedGrace has not confirmed it;
-//   - a call that waited for it was answered within NeedGrace, and may be made again because its answer was lost;
+//   - a watcher of the job that was heard of within Config.WatchGrace has not confirmed it;
+//   - a call that waited for it was answered within WatchGrace, and may be made again because its answer was lost;
 //   - a call that was told of it reads its result now.
 //
 // What nobody needs is forgotten past Config.Retention, or before that to keep within MaxRetained and MaxRetainedBytes.
@@ -63,7 +63,7 @@ func (c *Scheduler) hearFollower(f *follower) {
 	if f.waiting > 0 {
 		return
 	}
-	at := c.now.Add(c.cfg.NeedGrace)
+	at := c.now.Add(c.cfg.WatchGrace)
 	if f.gone == nil {
 		f.gone = c.timers.add(&timer{at: at, kind: timerFollower, follower: f})
 	} else {
@@ -125,7 +125,7 @@ func (j *job) ends() uint64 { return j.doneBase + uint64(len(j.done)) }
 
 // awaited notes that the last end of a job is told to calls that waited for it.
 func (c *Scheduler) awaited(j *job) {
-	j.awaited = append(j.awaited, awaitedEnd{number: j.ends() - 1, until: c.now.Add(c.cfg.NeedGrace)})
+	j.awaited = append(j.awaited, awaitedEnd{number: j.ends() - 1, until: c.now.Add(c.cfg.WatchGrace)})
 	if j.awaitedTimer == nil {
 		j.awaitedTimer = c.timers.add(&timer{at: j.awaited[0].until, kind: timerAwaited, job: j})
 		c.awaitedJobs[j] = true

@@ -93,11 +93,11 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	switch {
 	case c.restored: // That took its time, in which no worker could register.
 		c.restored = false
-		c.quietUntil = now.Add(c.cfg.NeedGrace)
+		c.quietUntil = now.Add(c.cfg.WatchGrace)
 		c.forgive(now)
 	case now > c.Next() && now.Sub(c.Next()) > c.cfg.StallTolerance:
 		c.stats.Stalls++
-		c.quietUntil = now.Add(c.cfg.NeedGrace)
+		c.quietUntil = now.Add(c.cfg.WatchGrace)
 		c.forgive(now)
 	}
 	c.now, c.out = max(c.now, now), out

@@ -154,7 +154,7 @@ func (x *script) config(a *args) error {
 		Retention: a.duration("retention"), MaxRetained: a.int("retained"), MaxRetainedBytes: int64(a.int("retained_bytes")),
 		MaxOpenTasks: a.int("tasks"), MaxQueuedBytes: int64(a.int("bytes")), MaxClasses: a.int("classes"),
 		MaxGrantBytes: a.int("grant_bytes"), MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
-		NeedGrace: a.duration("grace"), MaxWatchers: a.int("watchers"),
+		WatchGrace: a.duration("grace"), MaxWatchers: a.int("watchers"),
 	}
 	x.s = core.NewScheduler(x.cfg)
 	return a.err

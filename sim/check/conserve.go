@@ -109,7 +109,7 @@ func (o *Conservation) Finish(_ time.Duration, j *Judge) {
 		default:
 			known++
 			ended[t.ended]++
-			if o.info.InvokedAt-t.endedAt > o.cfg.Retention {
+			if o.info.InvokedAt-t.endedAt > o.cfg.Retention+o.cfg.WatchGrace {
 				over++
 				overOf[t.ended]++
 			}
@@ -119,7 +119,7 @@ func (o *Conservation) Finish(_ time.Duration, j *Judge) {
 	for _, n := range o.info.Counts { // order-free: a sum
 		total += n
 	}
-	forgotten := o.info.At >= o.cfg.Retention
+	forgotten := o.cfg.mayForget(o.info.At)
 	if most := known - over + unknown; total > most || total < known && !forgotten {
 		j.Violated("", fmt.Sprintf("the controller counts %d tasks; clients know of %d, %d of which should be forgotten by now, and %d more were offered",
 			total, known, over, unknown), o.info)

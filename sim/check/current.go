@@ -98,7 +98,7 @@ func (o *CurrentAttempt) verdict(t *currentTask, e *Event, j *Judge) {
 		j.Violated(e.Task, fmt.Sprintf("has the values of attempts %d and %d committed", t.committed.Attempt, e.Attempt), t.committed, e)
 	case e.Verdict == Stale && e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:
 		first := find(t.called, e.Token)
-		if first == nil || o.crash > first.Seq || e.At-first.At >= o.cfg.Retention {
+		if first == nil || o.crash > first.Seq || o.cfg.mayForget(e.At-first.At) {
 			return
 		}
 		t.stale = append(t.stale, e)

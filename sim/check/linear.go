@@ -135,7 +135,7 @@ func (o *Linearizable) reply(e *Event) {
 			if t.stands(p, i) {
 				t.ops = append(t.ops[:i], t.ops[i+1:]...)
 			}
-		case e.Verdict == Stale && e.At-t.ops[0].event.At >= o.cfg.Retention:
+		case e.Verdict == Stale && o.cfg.mayForget(e.At-t.ops[0].event.At):
 			// The task may be forgotten.
 			t.ops = append(t.ops[:i], t.ops[i+1:]...)
 		default:
@@ -167,7 +167,7 @@ func (o *Linearizable) read(e *Event) {
 	if t.checked {
 		return
 	}
-	if e.Verdict == NotFound && len(t.ops) > 0 && e.At-t.ops[0].event.At >= o.cfg.Retention {
+	if e.Verdict == NotFound && len(t.ops) > 0 && o.cfg.mayForget(e.At-t.ops[0].event.At) {
 		return
 	}
 	p := &op{event: e, kind: opRead, verdict: e.Verdict, view: e.View, digest: e.Digest, call: before(e), ret: after(e)}

@@ -71,7 +71,7 @@ func (o *NeverLost) check(t *lostTask, e *Event, j *Judge, text string) {
 	if t.ack == nil || !e.follows(t.ack.Seq) || t.reported {
 		return
 	}
-	if e.At-t.openAt >= o.cfg.Retention {
+	if o.cfg.mayForget(e.At - t.openAt) {
 		t.ended = true // And nobody looked in time.
 		return
 	}

@@ -119,7 +119,7 @@ func (o *MetricsAgree) controllers(end time.Duration, j *Judge) {
 		}
 	}
 	o.compare("fray_tasks_submitted_total", known, known+unknown, j)
-	if end < o.cfg.Retention {
+	if !o.cfg.mayForget(end) {
 		for _, s := range []frayv1.TaskStatus{
 			frayv1.TaskStatus_TASK_STATUS_COMPLETED, frayv1.TaskStatus_TASK_STATUS_FAILED, frayv1.TaskStatus_TASK_STATUS_CANCELLED,
 		} {

@@ -14,6 +14,12 @@ type Config struct {
 	AllowLossAfterRestart bool
 	// Retention is how long an ended task is known at least. 0: an hour, the controller's default.
 	Retention time.Duration
+	// WatchGrace is how long after that it may be known because of those who may still need it. 0: a minute, for the
+	// controller's defaults.
+	WatchGrace time.Duration
+	// ForgetsEarly: the bounds on what is retained are so narrow that an ended task may be unknown at any time. What somebody
+	// waits for is told all the same.
+	ForgetsEarly bool
 	// DeliveryTimeout is how long the controller waits for the confirmation of a grant. 0: as long as a session lasts.
 	DeliveryTimeout time.Duration
 	// LivenessBound is how long after Heal, or after its submission if that was later, a task may take to end. 0: liveness is
@@ -41,6 +47,7 @@ type Config struct {
 // Defaults of a Config.
 const (
 	DefaultRetention   = time.Hour
+	DefaultWatchGrace   = time.Minute
 	DefaultLinearSteps = 1_000_000
 )
 
@@ -48,12 +55,18 @@ func (c Config) withDefaults() Config {
 	if c.Retention == 0 {
 		c.Retention = DefaultRetention
 	}
+	if c.WatchGrace == 0 {
+		c.WatchGrace = DefaultWatchGrace
+	}
 	if c.LinearSteps == 0 {
 		c.LinearSteps = DefaultLinearSteps
 	}
 	c.roster = &roster{numbers: make(map[string]int)}
 	return c
 }
+
+// mayForget says whether a task may be unknown that ended that long ago at most.
+func (c *Config) mayForget(ago time.Duration) bool { return c.ForgetsEarly || ago >= c.Retention }
 
 // Oracle judges a history, event by event. It is called by one goroutine at a time.
 type Oracle interface {

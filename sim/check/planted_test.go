@@ -589,7 +589,7 @@ var clusterPlants = []plant{
 		bad:  func(s *script) { done(s); s.Quiesce(); s.counts(map[string]uint64{"FAILED": 1}) },
 	},
 	{
-		oracle: "conservation", name: "orphans", cfg: check.Config{Retention: time.Minute}, want: "1 of which should be forgotten by now",
+		oracle: "conservation", name: "orphans", cfg: check.Config{Retention: time.Minute, WatchGrace: 1}, want: "1 of which should be forgotten by now",
 		good: func(s *script) {
 			done(s)
 			s.wait(time.Minute)
@@ -598,7 +598,7 @@ var clusterPlants = []plant{
 		},
 		bad: func(s *script) {
 			done(s)
-			s.wait(time.Minute + 1)
+			s.wait(time.Minute + 2)
 			s.Quiesce()
 			s.counts(map[string]uint64{"COMPLETED": 1})
 		},

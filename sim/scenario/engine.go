@@ -215,6 +215,8 @@ func (e *engine) promises() check.Config {
 	c := check.Config{
 		AllowLossAfterRestart: e.Topology.Controller.Store == StoreMemory || e.losesDisk(),
 		Retention:             time.Duration(e.Topology.Controller.Retention),
+		WatchGrace:            2 * time.Duration(e.Topology.Controller.WatchGrace), // After a stall there are two.
+		ForgetsEarly:          e.forgetsEarly(),
 		FairnessBound:         e.Expect.Always.Fairness,
 		Extra:                 e.options.Oracles,
 	}
@@ -230,6 +232,12 @@ func (e *engine) promises() check.Config {
 		}
 	}
 	return c
+}
+
+// forgetsEarly says whether the bounds on ended tasks are there to be reached.
+func (e *engine) forgetsEarly() bool {
+	usual, c := fresh[Controller](), &e.Topology.Controller
+	return c.MaxRetainedTasks < usual.MaxRetainedTasks || c.MaxRetainedBytes < usual.MaxRetainedBytes
 }
 
 // simulate is the run on a simulation.

@@ -79,13 +79,16 @@ type Topology struct {
 
 // Controller configures the controller.
 type Controller struct {
-	SessionTTL     Duration `yaml:"sessionTTL" default:"15s" doc:"Without a heartbeat for this long a worker counts as dead. Workers send about six in this time."`
-	Store          string   `yaml:"store" enum:"memory,pebble" default:"memory" doc:"Where it keeps its records: in memory, where they are lost with the process, or on its disk (pebble)."`
-	SyncLatency    Duration `yaml:"syncLatency" default:"1ms" doc:"How long its disk takes to sync what was written."`
-	MaxOpenTasks   int      `yaml:"maxOpenTasks" default:"2000000" min:"1" doc:"Submissions beyond this many open tasks are refused, and made again later."`
-	MaxQueuedBytes Bytes    `yaml:"maxQueuedBytes" default:"2GiB" doc:"Submissions beyond this size of all open tasks are refused, and made again later."`
-	CancelGrace    Duration `yaml:"cancelGrace" default:"10s" doc:"How long a cancelled attempt may take to stop before its task is CANCELLED without it."`
-	Retention      Duration `yaml:"retention" default:"1h" doc:"How long ended tasks are kept."`
+	SessionTTL       Duration `yaml:"sessionTTL" default:"15s" doc:"Without a heartbeat for this long a worker counts as dead. Workers send about six in this time."`
+	Store            string   `yaml:"store" enum:"memory,pebble" default:"memory" doc:"Where it keeps its records: in memory, where they are lost with the process, or on its disk (pebble)."`
+	SyncLatency      Duration `yaml:"syncLatency" default:"1ms" doc:"How long its disk takes to sync what was written."`
+	MaxOpenTasks     int      `yaml:"maxOpenTasks" default:"2000000" min:"1" doc:"Submissions beyond this many open tasks are refused, and made again later."`
+	MaxQueuedBytes   Bytes    `yaml:"maxQueuedBytes" default:"2GiB" doc:"Submissions beyond this size of all open tasks are refused, and made again later."`
+	CancelGrace      Duration `yaml:"cancelGrace" default:"10s" doc:"How long a cancelled attempt may take to stop before its task is CANCELLED without it."`
+	Retention        Duration `yaml:"retention" default:"1h" doc:"How long ended tasks are kept."`
+	WatchGrace       Duration `yaml:"watchGrace" default:"30s" doc:"How long results are kept for a client that is not heard of."`
+	MaxRetainedTasks int      `yaml:"maxRetainedTasks" default:"1000000" min:"1" doc:"Beyond this many ended tasks the oldest that nobody needs are forgotten early."`
+	MaxRetainedBytes Bytes    `yaml:"maxRetainedBytes" default:"1GiB" doc:"Beyond this size of all ended tasks the oldest that nobody needs are forgotten early, and jobs whose clients are behind wait."`
 }
 
 // A WorkerGroup is some workers that are alike. Its hosts are NAME-1 to NAME-COUNT.

@@ -137,8 +137,12 @@ func (v *validator) checkTopology() {
 	}
 	v.positive(&c.CancelGrace, "cancelGrace", "10s")
 	v.positive(&c.Retention, "retention", "1h")
+	v.positive(&c.WatchGrace, "watchGrace", "30s")
 	if c.MaxQueuedBytes == 0 {
 		v.report(complain("maxQueuedBytes 0B refuses every task").suggest("write a size such as 64MiB"), &c.MaxQueuedBytes)
+	}
+	if c.MaxRetainedBytes == 0 {
+		v.report(complain("maxRetainedBytes 0B keeps no result").suggest("write a size such as 64MiB"), &c.MaxRetainedBytes)
 	}
 	for i := range v.Topology.Workers {
 		w := &v.Topology.Workers[i]

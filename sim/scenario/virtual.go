@@ -174,6 +174,7 @@ func (v *virtual) controller(ctx context.Context, h *sim.Host) error {
 			Seed:        h.Rand("core").Uint64(),
 			SessionTTL:  time.Duration(cfg.SessionTTL), CancelGrace: time.Duration(cfg.CancelGrace), Retention: time.Duration(cfg.Retention),
 			MaxOpenTasks: cfg.MaxOpenTasks, MaxQueuedBytes: int64(cfg.MaxQueuedBytes),
+			MaxRetained: cfg.MaxRetainedTasks, MaxRetainedBytes: int64(cfg.MaxRetainedBytes), WatchGrace: time.Duration(cfg.WatchGrace),
 		},
 		Registerer: v.registry(),
 	})

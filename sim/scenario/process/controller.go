@@ -66,6 +66,8 @@ func (s *stage) controllerCommand(listen, plan string) []string {
 		"--session-ttl", time.Duration(cfg.SessionTTL).String(), "--cancel-grace", time.Duration(cfg.CancelGrace).String(),
 		"--retention", time.Duration(cfg.Retention).String(),
 		"--max-queued-tasks", strconv.Itoa(cfg.MaxOpenTasks), "--max-queued-bytes", strconv.FormatInt(int64(cfg.MaxQueuedBytes), 10),
+		"--max-retained-tasks", strconv.Itoa(cfg.MaxRetainedTasks), "--max-retained-bytes", strconv.FormatInt(int64(cfg.MaxRetainedBytes), 10),
+		"--watch-grace", time.Duration(cfg.WatchGrace).String(),
 	}
 	if cfg.Store == scenario.StoreMemory {
 		return append(argv, "--in-memory")
