@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,8 +11,12 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// pollWait is how long the controller may hold one call that waits for the end of a task.
-const pollWait = 10 * time.Second
+const (
+	// pollWait is how long the controller may hold one call that waits for the end of a task.
+	pollWait = 10 * time.Second
+	// maxAwait is how many tasks one call may wait for.
+	maxAwait = 10_000
+)
 
 func (a *app) newWait() *cobra.Command {
 	var timeout time.Duration
@@ -41,7 +46,8 @@ failed or was cancelled, and with 5 if the timeout came first.`,
 	return cmd
 }
 
-// await returns the results of tasks, once all have ended. A timeout of 0 is none.
+// await returns the results of tasks, once all have ended, in the order of ids. A timeout of 0 is none. All of them are waited
+// for from the start, so that the end of one is not missed over another.
 func (c *client) await(ctx context.Context, ids []string, timeout time.Duration) ([]*frayv1.TaskResult, error) {
 	bounded := ctx
 	if timeout > 0 {
@@ -50,20 +56,57 @@ func (c *client) await(ctx context.Context, ids []string, timeout time.Duration)
 		bounded, cancel = context.WithTimeoutCause(ctx, timeout, late)
 		defer cancel()
 	}
-	results := make([]*frayv1.TaskResult, 0, len(ids))
-	for _, id := range ids { // first all of them without waiting, so that an unknown one shows at once
-		result, err := c.result(bounded, id, 0)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, result)
-	}
-	for i, id := range ids {
-		for !isTerminal(results[i].GetTask().GetStatus()) {
-			var err error
-			if results[i], err = c.result(bounded, id, pollWait); err != nil {
+	ended := make(map[string]*frayv1.TaskResult, len(ids))
+	open := slices.Compact(slices.Sorted(slices.Values(ids)))
+	for len(open) > 0 {
+		wait := pollWait
+		var rest []string
+		for part := range slices.Chunk(open, maxAwait) {
+			if len(open) > maxAwait {
+				wait = min(wait, time.Second) // The other parts wait, too.
+			}
+			results, err := c.results(bounded, part, wait)
+			if err != nil {
 				return nil, err
 			}
+			for _, r := range results {
+				ended[r.GetTask().GetTaskId()] = r
+			}
+			for _, id := range part {
+				if ended[id] == nil {
+					rest = append(rest, id)
+				}
+			}
+		}
+		open = rest
+	}
+	results := make([]*frayv1.TaskResult, len(ids))
+	for i, id := range ids {
+		results[i] = ended[id]
+	}
+	return results, nil
+}
+
+// results returns how those of the tasks ended that have, once one of them has. One that is unknown is an error.
+func (c *client) results(ctx context.Context, ids []string, wait time.Duration) ([]*frayv1.TaskResult, error) {
+	var res *frayv1.GetTaskResultsResponse
+	err := c.within(ctx, wait, func(ctx context.Context) (err error) {
+		res, err = c.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids, MaxWaitMs: wait.Milliseconds()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range res.GetUnknownTaskIds() {
+		return nil, &codedError{exitNotFound, fmt.Errorf("task %q: unknown task", id)}
+	}
+	results := res.GetResults()
+	for i, r := range results {
+		if !r.GetValueOmitted() {
+			continue
+		}
+		if results[i], err = c.result(ctx, r.GetTask().GetTaskId(), 0); err != nil {
+			return nil, err
 		}
 	}
 	return results, nil

@@ -234,6 +234,9 @@ func (k *checker) retention() {
 	for i := range c.free {
 		k.want(i == 0 || !c.free.Less(i, (i-1)/2), "free jobs are a heap")
 	}
+	for t := range c.asked { // order-free: each is checked for itself
+		k.want(c.tasks[t.id] == t && !t.status.Terminal(), "task %s that was asked for is open", t.id)
+	}
 	k.want(free == len(c.free), "%d jobs are free to forget, %d known", free, len(c.free))
 	k.want(followers == c.followers && followers <= c.cfg.MaxWatchers, "%d watchers, counted %d", followers, c.followers)
 	k.want(n == c.retained(), "%d tasks have ended", n)

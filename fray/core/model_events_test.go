@@ -438,11 +438,13 @@ func (m *model) await(e *core.Await) {
 		m.replies[e.Call] = core.ErrUnknownTask
 	case t.status.Terminal() || e.Until <= m.now:
 		m.read(&modelCall{id: e.Call, read: e.Read}, t)
+		t.asked = m.now.Add(m.cfg.WatchGrace)
 		m.replies[e.Call] = modelState{t.id, t.status}
 	default:
 		c := &modelCall{id: e.Call, await: t, read: e.Read}
 		m.park(c, e.Until, func() {
 			m.unpark(c)
+			t.asked = m.now.Add(m.cfg.WatchGrace)
 			m.replies[c.id] = modelState{t.id, t.status}
 		})
 	}
@@ -470,6 +472,7 @@ func (m *model) awaitAny(e *core.AwaitAny) {
 func (m *model) answerAny(c *modelCall, unknown []string) {
 	r := modelAny{unknown: unknown}
 	for _, t := range c.any {
+		t.asked = m.now.Add(m.cfg.WatchGrace)
 		if t.status.Terminal() {
 			r.tasks = append(r.tasks, modelState{t.id, t.status})
 		}

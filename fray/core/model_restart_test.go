@@ -65,6 +65,7 @@ func (m *model) load(disk *modelDisk) {
 	for i := range disk.known {
 		t := disk.known[i]
 		t.restored, t.submitted, t.until = true, min(t.wrote.submitted, m.now), t.wrote.until
+		t.asked = 0
 		byNum[t.num], m.last = &t, t.num
 		m.stats.restored++
 		switch {

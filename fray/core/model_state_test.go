@@ -78,6 +78,7 @@ type modelTask struct {
 	deliveries      uint32
 	started, cancel bool
 	submitted, end  core.Time
+	asked           core.Time // until when a call for it may come again
 	place           int
 	timer           *modelDeadline
 }
@@ -305,7 +306,7 @@ func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReas
 			m.anys[c] = true
 		}
 	}
-	if awaited {
+	if awaited || t.asked > m.now {
 		j.awaited = append(j.awaited, modelAwaited{j.base + uint64(len(j.done)) - 1, m.now.Add(m.cfg.WatchGrace)})
 		if len(j.awaited) == 1 {
 			m.alarm(j.awaited[0].until, func() { m.awaitedPast(j) })

@@ -27,6 +27,7 @@ func (e *Await) apply(c *Scheduler) {
 		if e.Read {
 			c.read(e.Call, t)
 		}
+		c.askedFor(t)
 		c.reply(e.Call, TaskReply{View: c.view(t)})
 	default:
 		w := c.park(&wait{call: e.Call, kind: waitAwait, task: t, until: e.Until, read: e.Read})
@@ -59,7 +60,7 @@ func (e *AwaitAny) apply(c *Scheduler) {
 func (c *Scheduler) answerAny(w *wait, unknown []string) {
 	r := TasksReply{Unknown: unknown}
 	for _, t := range w.tasks {
-		if t.status.Terminal() {
+		if c.askedFor(t); t.status.Terminal() {
 			r.Tasks = append(r.Tasks, c.view(t))
 		}
 	}

@@ -10,7 +10,8 @@ import (
 // A job's ends are numbered, and forgotten in their order. Somebody needs an end as long as
 //
 //   - a watcher of the job that was heard of within Config.WatchGrace has not confirmed it;
-//   - a call that waited for it was answered within WatchGrace, and may be made again because its answer was lost;
+//   - a call that asked for its task was answered within WatchGrace, and may be made again: the task was open then, or the
+//     answer was lost;
 //   - a call that was told of it reads its result now.
 //
 // What nobody needs is forgotten past Config.Retention, or before that to keep within MaxRetained and MaxRetainedBytes.
@@ -145,6 +146,13 @@ func (c *Scheduler) awaitedPast(j *job) {
 		delete(c.awaitedJobs, j)
 	}
 	c.place(j)
+}
+
+// askedFor notes that a call is answered that asked how a task ends. If it has not, the call is likely to be made again.
+func (c *Scheduler) askedFor(t *task) {
+	if !t.status.Terminal() {
+		c.asked[t] = c.now.Add(c.cfg.WatchGrace)
+	}
 }
 
 // read keeps tasks until Forsake says that the caller has read what they left in the store.

@@ -26,6 +26,8 @@ type Scheduler struct {
 	followers     int
 	awaitedJobs   map[*job]bool
 	reading       map[CallID][]*task
+	// Until when it is likely that somebody asks for these open tasks again.
+	asked map[*task]Time
 	// Until then nothing is forgotten.
 	quietUntil  Time
 	queuedBytes int64
@@ -81,6 +83,7 @@ func NewScheduler(cfg Config) *Scheduler {
 		waits:      make(map[CallID]*wait),
 		awaiters:   make(map[*task][]*wait),
 		reading:    make(map[CallID][]*task),
+		asked:      make(map[*task]Time),
 
 		awaitedJobs: make(map[*job]bool),
 		recovering:  make(map[string][]*task),

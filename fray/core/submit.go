@@ -135,9 +135,10 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	t.job.open--
 	t.job.done = append(t.job.done, t)
 	t.job.doneBytes += int64(t.size)
-	if len(c.awaiters[t]) > 0 {
+	if len(c.awaiters[t]) > 0 || c.asked[t] > c.now {
 		c.awaited(t.job)
 	}
+	delete(c.asked, t)
 	c.place(t.job)
 	c.markJob(t.job)
 	v := c.view(t)

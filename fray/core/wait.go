@@ -96,6 +96,7 @@ func (c *Scheduler) expireWait(w *wait) {
 		c.answerBeat(w.session)
 	case waitAwait:
 		c.unpark(w)
+		c.askedFor(w.task)
 		c.reply(w.call, TaskReply{View: c.view(w.task)})
 	case waitAny:
 		c.answerAny(w, nil)
