@@ -352,6 +352,14 @@ func TestOldestReadyAge(t *testing.T) {
 		c.report(s, c.poll(s, 1, 1)[0], core.Succeeded, time.Second)
 	}
 	want("all have ended", 0)
+	c.submit("j", &core.Shape{Function: "f"}, "alone")
+	for range 3 {
+		g := c.poll(s, 1, 1)[0]
+		c.now = c.now.Add(time.Second)
+		c.report(s, g, core.Returned, 0)
+	}
+	want("the only one is given back again and again", 3*time.Second)
+	c.report(s, c.poll(s, 1, 1)[0], core.Succeeded, time.Second)
 	c.submit("j", retried, "r")
 	g := c.poll(s, 1, 1)[0]
 	c.now = c.now.Add(time.Hour)
