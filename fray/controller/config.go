@@ -89,6 +89,8 @@ const (
 	maxResultBytes = 4 << 20
 	// The step takes this many events at most, so that a flood of calls does not hold replies back.
 	maxBatch = 4096
+	// What is used step after step keeps room for this many elements, which is what ordinary steps need.
+	maxKept = 4096
 	// While steps are committed this many more are decided, which are then committed together.
 	stepsInFlight = 32
 	// A step that has this many bytes of specs and results takes no further event, and a commit that has as many of records no further

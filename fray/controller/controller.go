@@ -198,8 +198,7 @@ func (l *loop) run(ctx context.Context) {
 // step takes what waits in the inbox and has the scheduler decide. It says whether more is waiting.
 func (l *loop) step(s *step) bool {
 	var more bool
-	l.items, more = l.c.inbox.take(l.items[:0], maxBatch, maxCommitBytes)
-	l.events = l.events[:0]
+	l.items, more = l.c.inbox.take(l.items, maxBatch, maxCommitBytes)
 	for _, i := range l.items {
 		switch e := i.event.(type) {
 		case *core.Forsake:
@@ -215,8 +214,7 @@ func (l *loop) step(s *step) bool {
 		s.to = append(s.to, l.calls[r.Call])
 		delete(l.calls, r.Call)
 	}
-	clear(l.items)
-	clear(l.events)
+	l.items, l.events = emptied(l.items), emptied(l.events)
 	return more || l.scheduler.Next() <= now
 }
 
@@ -245,17 +243,16 @@ func (m *committer) run(commits <-chan *step, free chan<- *step) error {
 			m.release(s)
 			free <- s // Has room for every step there is.
 		}
+		m.batch.Reset()
+		m.steps = emptied(m.steps)
 	}
 	return nil
 }
 
 // gather takes the records of a step, and of those that wait behind it.
 func (m *committer) gather(s *step, commits <-chan *step) error {
-	m.batch.Reset()
 	m.batch.Lazy = true
 	m.bytes = 0
-	clear(m.steps)
-	m.steps = m.steps[:0]
 	for {
 		if err := m.add(s); err != nil {
 			return err
@@ -297,8 +294,16 @@ func (m *committer) release(s *step) {
 	}
 	m.c.metrics.observe(s.effects.Attempts)
 	s.effects.Reset()
-	clear(s.to)
-	s.to = s.to[:0]
+	s.to = emptied(s.to)
+}
+
+// emptied returns s without elements, to be filled anew. What a large step needed is let go.
+func emptied[T any](s []T) []T {
+	if cap(s) > maxKept {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
 
 // now is the clock of the scheduler: it starts at the wall's time and never jumps.

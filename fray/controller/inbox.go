@@ -19,6 +19,9 @@ type inbox struct {
 	mu     sync.Mutex
 	isOpen bool
 	items  []item
+	// Those that came before items. The first taken of them are gone.
+	older []item
+	taken int
 }
 
 // item is an event, and where its reply goes.
@@ -60,7 +63,7 @@ func (b *inbox) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.isOpen = false
-	b.items = nil
+	b.items, b.older, b.taken = nil, nil, 0
 }
 
 // put leaves a call. Each one put must be answered.
@@ -97,17 +100,22 @@ func (b *inbox) add(i item) bool {
 }
 
 // take appends items to dst, in the order in which they came, until there are limit of them or their bytes are full, and says
-// whether there are more.
+// whether there are more. What it costs does not depend on how many wait.
 func (b *inbox) take(dst []item, limit, full int) ([]item, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := 0
-	for bytes := 0; n < min(len(b.items), limit) && bytes < full; n++ {
-		bytes += b.items[n].bytes
+	for bytes := 0; limit > 0 && bytes < full; limit-- {
+		if b.taken == len(b.older) {
+			b.older, b.items, b.taken = b.items, emptied(b.older), 0
+			if len(b.older) == 0 {
+				break
+			}
+		}
+		i := &b.older[b.taken]
+		b.taken++
+		bytes += i.bytes
+		dst = append(dst, *i)
+		*i = item{}
 	}
-	dst = append(dst, b.items[:n]...)
-	rest := copy(b.items, b.items[n:])
-	clear(b.items[rest:])
-	b.items = b.items[:rest]
-	return dst, rest > 0
+	return dst, b.taken < len(b.older) || len(b.items) > 0
 }

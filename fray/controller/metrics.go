@@ -38,9 +38,17 @@ var scraped = []scrape{
 	gauge("queued_bytes", "Encoded size of the specs of all open tasks.", func(i *core.InfoReply) float64 { return float64(i.Stats.QueuedBytes) }),
 	gauge("retained_bytes", "Size of the records of all ended tasks.", func(i *core.InfoReply) float64 { return float64(i.RetainedBytes) }),
 	gauge("watchers", "Clients that follow the ends of a job, and were heard of lately.", func(i *core.InfoReply) float64 { return float64(i.Watchers) }),
-	gauge("oldest_ready_age_seconds", "How long the longest-waiting ready task has waited.", func(i *core.InfoReply) float64 { return i.OldestReadyAge.Seconds() }),
+	gauge("oldest_ready_age_seconds", "How long the ready task that waits longest has waited, since it was submitted or could be run again.", func(i *core.InfoReply) float64 { return i.OldestReadyAge.Seconds() }),
 	gauge("workers", "Workers with a live session.", func(i *core.InfoReply) float64 { return float64(i.Stats.Workers) }),
 	gauge("slots", "Slots of all workers with a live session.", func(i *core.InfoReply) float64 { return float64(i.Stats.Slots) }),
+	{
+		prometheus.NewDesc("fray_scheduler_looks_total", "Things that the scheduler held and looked at, to find what to do.", nil, nil),
+		prometheus.CounterValue, func(i *core.InfoReply) float64 { return float64(i.Looks) },
+	},
+	{
+		prometheus.NewDesc("fray_scheduler_work_total", "Events that the scheduler took, records that it had written and replies that it gave.", nil, nil),
+		prometheus.CounterValue, func(i *core.InfoReply) float64 { return float64(i.Work) },
+	},
 	counter("tasks_submitted_total", "Tasks accepted.", func(s *core.Stats) uint64 { return s.Submitted }),
 	counter("tasks_refused_total", "Offers of tasks refused because a bound was reached.", func(s *core.Stats) uint64 { return s.Refused }),
 	counter("tasks_restored_total", "Tasks taken over from the controller's earlier runs.", func(s *core.Stats) uint64 { return s.Restored }),

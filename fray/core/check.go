@@ -11,6 +11,8 @@ func (c *Scheduler) Check() error {
 	k := &checker{c: c}
 	k.tasks()
 	k.queues()
+	k.groups()
+	k.kinds()
 	k.leases()
 	k.sessions()
 	k.jobs()
@@ -68,64 +70,6 @@ func (k *checker) tasks() {
 		"%d submitted, %d restored, %d known and %d forgotten", c.stats.Submitted, c.stats.Restored, known, c.stats.Forgotten)
 }
 
-// queues: each ready task once, in the queue of its class, priority and job.
-func (k *checker) queues() {
-	c := k.c
-	total := 0
-	for i, cl := range c.ready {
-		k.want(cl.readyAt == i && cl.ready > 0, "class %q is in its place", cl.key)
-		n := 0
-		for li, l := range cl.levels {
-			k.want(li == 0 || cl.levels[li-1].priority > l.priority, "priorities of class %q fall", cl.key)
-			rings := 0
-			for q := l.front; q != nil; q = q.next {
-				rings++
-				k.want(l.jobs[q.job] == q && q.tasks.size > 0, "job %s queues in class %q", q.job.id, cl.key)
-				k.want(q.served <= q.job.served && (q.prev.served <= q.served || q == l.front), "job %s has its turn in class %q", q.job.id, cl.key)
-				length := 0
-				for t := q.tasks.head; t != nil; t = t.next {
-					length++
-					k.want(t.status == Pending && t.pending == Ready && t.job == q.job && t.shape.class == cl && t.shape.Priority == l.priority,
-						"task %s is in the queue where it belongs", t.id)
-				}
-				k.want(length == q.tasks.size, "job %s queues %d tasks, counted %d", q.job.id, length, q.tasks.size)
-				n += length
-				if q.next == l.front {
-					break
-				}
-			}
-			k.want(rings == len(l.jobs) && rings > 0, "%d jobs in the round of class %q, %d known", rings, cl.key, len(l.jobs))
-		}
-		k.want(n == cl.ready, "class %q has %d ready tasks, counted %d", cl.key, n, cl.ready)
-		total += n
-	}
-	ready := 0
-	for t := range c.log.all() {
-		if t.pending == Ready {
-			ready++
-		}
-	}
-	k.want(total == c.readyCount && total == ready, "%d tasks queue, %d are ready, counted %d", total, ready, c.readyCount)
-	refs := make(map[*shape]int)
-	for t := range c.log.all() {
-		refs[t.shape]++
-	}
-	for _, sh := range c.shapes { // order-free: each is checked for itself
-		k.want(refs[sh] == sh.refs, "shape of %s has %d tasks, counted %d", sh.Function, refs[sh], sh.refs)
-		k.want(c.classByKey[sh.class.key] == sh.class, "shape of %s has a known class", sh.Function)
-	}
-	for _, cl := range c.classByKey { // order-free: each is checked for itself
-		n := 0
-		for _, s := range c.sessions { // order-free: a count
-			if s.drain == nil && s.canEverRun(cl) {
-				n++
-			}
-		}
-		k.want(n == cl.eligible, "%d workers can run class %q, counted %d", n, cl.key, cl.eligible)
-		k.want(cl.readyAt >= 0 || cl.ready == 0, "class %q is listed while it has ready tasks", cl.key)
-	}
-}
-
 // leases: one current lease a task, each known to its session and within its resources.
 func (k *checker) leases() {
 	c := k.c
@@ -144,6 +88,13 @@ func (k *checker) leases() {
 			k.want(!l.stopping || l.stopTold || s.beat == nil, "the stop of task %s is told to a waiting heartbeat", l.task.id)
 			k.want(!l.ahead || len(l.task.shape.class.resources) == 0, "task %s with resources is not granted ahead", l.task.id)
 		}
+		untold := 0
+		for l := s.leases.head; l != nil; l = l.next {
+			if l.stopping && !l.stopTold {
+				untold++
+			}
+		}
+		k.want(untold == s.untold, "worker %s was not told of %d stops, counted %d", s.workerID, untold, s.untold)
 		for i, r := range s.resources {
 			k.want(inUse[i] == s.inUse[i], "worker %s uses %d of %s, counted %d", s.workerID, inUse[i], r.Name, s.inUse[i])
 			k.want(inUse[i] <= r.Amount, "worker %s uses %d of %s, has %d", s.workerID, inUse[i], r.Name, r.Amount)
@@ -175,7 +126,7 @@ func (k *checker) sessions() {
 
 func (k *checker) jobs() {
 	c := k.c
-	tasks, open, ready := make(map[*job]int), make(map[*job]int), make(map[*job]int)
+	tasks, open, ready, live := make(map[*job]int), make(map[*job]int), make(map[*job]int), 0
 	for t := range c.log.all() {
 		tasks[t.job]++
 		if !t.status.Terminal() {
@@ -188,9 +139,17 @@ func (k *checker) jobs() {
 	for _, j := range c.jobs { // order-free: each is checked for itself
 		k.want(tasks[j] == j.tasks && open[j] == j.open, "job %s has %d tasks, %d open; counted %d, %d", j.id, tasks[j], open[j], j.tasks, j.open)
 		k.want(ready[j] == j.ready, "job %s has %d ready tasks, counted %d", j.id, ready[j], j.ready)
+		k.want(len(j.elsewhere) == j.open-j.ready, "job %s has %d open tasks that are not ready, %d listed", j.id, j.open-j.ready, len(j.elsewhere))
+		for i, t := range j.elsewhere {
+			k.want(t.job == j && !t.status.Terminal() && t.pending != Ready && int(t.elsewhere) == i+1, "task %s is listed as open and not ready", t.id)
+		}
+		if j.open > 0 {
+			live++
+		}
 		k.want(len(j.done) == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, len(j.done), j.tasks-j.open)
-		k.want(j.tasks > 0 || len(j.watchers) > 0 || len(j.followers) > 0, "job %s has something left", j.id)
+		k.want(j.tasks > 0 || j.watchers.size > 0 || len(j.followers) > 0, "job %s has something left", j.id)
 	}
+	k.want(live == c.liveJobs, "%d jobs have open tasks, counted %d", live, c.liveJobs)
 }
 
 func (k *checker) retention() {
@@ -247,12 +206,11 @@ func (k *checker) retention() {
 
 func (k *checker) waits() {
 	c := k.c
-	polls, awaited := 0, 0
+	awaited := 0
 	for _, w := range c.waits { // order-free: each is checked for itself
 		k.want(w.timer.index >= 0, "call %d can time out", w.call)
 		switch w.kind {
 		case waitPoll:
-			polls++
 			k.want(w.session.poll == w && c.sessions[w.session.token] == w.session, "poll %d is its session's", w.call)
 		case waitBeat:
 			k.want(w.session.beat == w, "heartbeat %d is its session's", w.call)
@@ -268,14 +226,27 @@ func (k *checker) waits() {
 			k.want(c.jobs[w.job.id] == w.job, "call %d watches a known job", w.call)
 		}
 	}
-	k.want(polls == c.polls.Len(), "%d polls wait, %d are queued", polls, c.polls.Len())
 	for i, t := range c.timers.heap {
 		k.want(t.index == i, "timer %d is in its place", i)
 	}
 	awaiting := 0
-	for t, ws := range c.awaiters { // order-free: each is checked for itself
+	for t, l := range c.awaiters { // order-free: each is checked for itself
 		k.want(c.tasks[t.id] == t, "awaited task %s is known", t.id)
-		awaiting += len(ws)
+		awaiting += k.waitList(l)
 	}
 	k.want(awaiting == awaited, "tasks are awaited %d times, calls wait for %d", awaiting, awaited)
+	for _, j := range c.jobs { // order-free: each is checked for itself
+		k.waitList(&j.watchers)
+	}
+}
+
+func (k *checker) waitList(l *waitList) int {
+	n := 0
+	for p := l.head; p != nil; p = p.next {
+		n++
+		k.want(k.c.waits[p.wait.call] == p.wait, "call %d waits in a list and is known", p.wait.call)
+		k.want(p.next == nil && l.tail == p || p.next != nil && p.next.prev == p, "the list of call %d is whole", p.wait.call)
+	}
+	k.want(n == l.size, "%d calls wait in a list, counted %d", n, l.size)
+	return n
 }

@@ -1,233 +1,218 @@
 package core
 
-import "slices"
-
-// class groups the tasks that the same workers can run: equal function, resources and labels. A dispatch
-// looks at classes, never at tasks one by one.
+// class gathers the tasks that the same workers can run: equal function, resources and labels. It counts as one while
+// it has open tasks. Then it idles for a while, because more of the kind are likely to come.
 type class struct {
 	key       string
 	function  string
 	resources []Resource
 	labels    []Label
-	shapes    int
-	// Live sessions, not draining, that could ever run it.
-	eligible int
-	// Non-empty only, highest priority first.
-	levels []*level
+	// Open tasks.
+	open int
+	// The ready ones, by job and priority, and how many they are.
+	queues map[queueKey]*jobQueue
 	ready  int
-	// Its place in Scheduler.ready; -1 when it is not there.
-	readyAt int
+	// The queue that was asked for last, which is mostly the one that is asked for next; may be nil.
+	recent *jobQueue
+	// The classes that the same workers can run, and its place among them; nil once the class is dropped.
+	group *group
+	at    int
+	// What it needs of each of the group's resources.
+	need []int64
+	// Neighbours in Scheduler.idle while it has no open task.
+	next, prev *class
 }
 
-// level is one priority of a class: a ring of jobs, each with its tasks in order.
-type level struct {
+type queueKey struct {
+	job      *job
 	priority int32
-	jobs     map[*job]*jobQueue
-	// The job that was served longest ago, unless it was served elsewhere since it took its place; see first.
-	front *jobQueue
 }
 
-// jobQueue is a job's ready tasks in one level.
+// jobQueue is a job's ready tasks in one class and priority. Never empty, but while one is added.
 type jobQueue struct {
-	job   *job
+	class *class
+	turn  *turn
 	tasks taskList
-	// What job.served was when the queue took its place in the ring. It rises along the ring.
-	served     uint64
-	next, prev *jobQueue
+	// The number of the first task when the queue took its place in the turn.
+	first TaskNum
+	place node[*jobQueue]
 }
 
-// taskList is a list threaded through its tasks; a task is in at most one.
-type taskList struct {
-	head, tail *task
-	size       int
-}
+func (q *jobQueue) before(other *jobQueue) bool { return q.first < other.first }
 
-func (l *taskList) pushBack(t *task) {
-	t.prev, t.next = l.tail, nil
-	if l.tail == nil {
-		l.head = t
-	} else {
-		l.tail.next = t
+// classFor returns the class of a shape's tasks, or nil where it would be one too many.
+func (c *Scheduler) classFor(sh *shape, most int) *class {
+	cl := sh.class
+	if cl == nil || cl.group == nil {
+		c.keyBuf = sh.classKey(c.keyBuf[:0])
+		cl = c.classByKey[string(c.keyBuf)]
 	}
-	l.tail = t
-	l.size++
-}
-
-func (l *taskList) pushFront(t *task) {
-	t.prev, t.next = nil, l.head
-	if l.head == nil {
-		l.tail = t
-	} else {
-		l.head.prev = t
+	if (cl == nil || cl.open == 0) && c.liveClasses >= most {
+		return nil
 	}
-	l.head = t
-	l.size++
-}
-
-func (l *taskList) remove(t *task) {
-	if t.prev == nil {
-		l.head = t.next
-	} else {
-		t.prev.next = t.next
+	if cl == nil {
+		cl = c.addClass(string(c.keyBuf), sh)
 	}
-	if t.next == nil {
-		l.tail = t.prev
-	} else {
-		t.next.prev = t.prev
-	}
-	t.prev, t.next = nil, nil
-	l.size--
-}
-
-func (c *Scheduler) addClass(key string, s *Shape) *class {
-	cl := &class{
-		key: key, function: s.Function, readyAt: -1,
-		resources: slices.Clone(s.Resources), labels: slices.Clone(s.Labels),
-	}
-	c.classByKey[key] = cl
-	for _, se := range c.sessions { // order-free: a count
-		if se.drain == nil && se.canEverRun(cl) {
-			cl.eligible++
-		}
-	}
+	sh.class = cl
 	return cl
 }
 
-func (c *Scheduler) removeClass(cl *class) {
-	delete(c.classByKey, cl.key)
-	for _, se := range c.sessions { // order-free: each forgets it
-		delete(se.eligible, cl)
+func (c *Scheduler) addClass(key string, sh *shape) *class {
+	cl := &class{key: key, function: sh.Function, resources: sh.Resources, labels: sh.Labels, queues: make(map[queueKey]*jobQueue)}
+	var names []string
+	for _, r := range cl.resources {
+		names, cl.need = append(names, r.Name), append(cl.need, r.Amount)
 	}
+	c.classByKey[key] = cl
+	c.idle.push(cl)
+	for _, l := range cl.labels {
+		c.mention(l)
+	}
+	c.joinGroup(cl, c.groupFor(c.kindsFor(cl), names))
+	return cl
+}
+
+// opened counts a task that its class has got.
+func (c *Scheduler) opened(t *task) {
+	cl := t.shape.class
+	if cl.open++; cl.open == 1 {
+		c.idle.remove(cl)
+		c.liveClasses++
+	}
+	if t.job.open++; t.job.open == 1 {
+		c.liveJobs++
+	}
+}
+
+// closed counts a task off that has ended.
+func (c *Scheduler) closed(t *task) {
+	cl := t.shape.class
+	if cl.open--; cl.open == 0 {
+		c.liveClasses--
+		c.idle.push(cl)
+		c.dropIdle()
+	}
+	if t.job.open--; t.job.open == 0 {
+		c.liveJobs--
+	}
+}
+
+// maxIdleClasses is how many classes without open tasks are kept, for the next task of their kind.
+const maxIdleClasses = 256
+
+func (c *Scheduler) dropIdle() {
+	for c.idle.size > maxIdleClasses {
+		cl := c.idle.head
+		c.idle.remove(cl)
+		delete(c.classByKey, cl.key)
+		c.leaveGroup(cl)
+		for _, l := range cl.labels {
+			c.forgetMention(l)
+		}
+	}
+}
+
+// classList is a list threaded through its classes.
+type classList struct {
+	head, tail *class
+	size       int
+}
+
+func (l *classList) push(cl *class) {
+	cl.prev = l.tail
+	if l.tail == nil {
+		l.head = cl
+	} else {
+		l.tail.next = cl
+	}
+	l.tail = cl
+	l.size++
+}
+
+func (l *classList) remove(cl *class) {
+	if cl.prev == nil {
+		l.head = cl.next
+	} else {
+		cl.prev.next = cl.next
+	}
+	if cl.next == nil {
+		l.tail = cl.prev
+	} else {
+		cl.next.prev = cl.prev
+	}
+	cl.next, cl.prev = nil, nil
+	l.size--
 }
 
 // pushReady queues a pending task for dispatch: at the back, or at the front where it has waited before.
 func (c *Scheduler) pushReady(t *task, front bool) {
 	t.pending, t.since = Ready, c.now
-	if t.job.ready == 0 {
-		// It joins at the end of the round, or else a flood of new jobs would keep the old ones from their turn.
-		t.job.served = max(t.job.served, c.serveSeq)
-	}
-	t.job.ready++
+	t.job.here(t)
+	c.enterRound(t.job)
 	cl := t.shape.class
-	i, found := slices.BinarySearchFunc(cl.levels, t.shape.Priority, func(l *level, p int32) int {
-		return int(p) - int(l.priority)
-	})
-	if !found {
-		cl.levels = slices.Insert(cl.levels, i, &level{priority: t.shape.Priority, jobs: make(map[*job]*jobQueue)})
-	}
-	l := cl.levels[i]
-	q := l.jobs[t.job]
-	if q == nil {
-		q = &jobQueue{job: t.job}
-		l.jobs[t.job] = q
-		l.link(q)
+	q := cl.queueOf(t)
+	fresh := q == nil
+	if fresh {
+		q = &jobQueue{class: cl}
+		q.place.item = q
+		q.place.setNeed(cl.need)
+		cl.queues[queueKey{t.job, t.shape.Priority}] = q
 	}
 	if front {
 		q.tasks.pushFront(t)
 	} else {
 		q.tasks.pushBack(t)
 	}
-	cl.ready++
-	c.readyCount++
-	if cl.readyAt < 0 {
-		cl.readyAt = len(c.ready)
-		c.ready = append(c.ready, cl)
+	switch {
+	case fresh:
+		q.first = t.num
+		c.file(q, t.job, t.shape.Priority)
+	case front:
+		c.refirst(q)
 	}
-	c.newReady = true
+	cl.ready++
+	cl.group.ready++
+	c.readyCount++
+	c.ages.ready(c, t)
+	c.stir(cl.group)
 }
 
 // removeReady takes a ready task out of its queue.
 func (c *Scheduler) removeReady(t *task) {
 	cl := t.shape.class
-	i, _ := slices.BinarySearchFunc(cl.levels, t.shape.Priority, func(l *level, p int32) int {
-		return int(p) - int(l.priority)
-	})
-	l := cl.levels[i]
-	q := l.jobs[t.job]
+	q := cl.queueOf(t)
+	head := q.tasks.head == t
 	q.tasks.remove(t)
-	if q.tasks.size == 0 {
-		l.unlink(q)
-		delete(l.jobs, t.job)
-		if l.front == nil {
-			cl.levels = slices.Delete(cl.levels, i, i+1)
-		}
+	switch {
+	case q.tasks.size == 0:
+		delete(cl.queues, queueKey{t.job, t.shape.Priority})
+		cl.recent = nil
+		c.unfile(q)
+	case head:
+		c.refirst(q)
 	}
 	t.job.ready--
 	cl.ready--
+	cl.group.ready--
 	c.readyCount--
-	if cl.ready == 0 {
-		last := len(c.ready) - 1
-		c.ready[cl.readyAt] = c.ready[last]
-		c.ready[cl.readyAt].readyAt = cl.readyAt
-		c.ready[last] = nil
-		c.ready = c.ready[:last]
-		cl.readyAt = -1
-	}
+	c.ages.gone(c, t)
+	t.job.away(t)
 }
 
-// takeReady takes the next task of the class's highest priority, and moves its job to the end of the round.
-func (c *Scheduler) takeReady(cl *class) *task {
-	q := cl.levels[0].first()
-	c.serveSeq++
-	q.job.served = c.serveSeq
+// queueOf returns the queue of a task, or nil while there is none.
+func (cl *class) queueOf(t *task) *jobQueue {
+	if q := cl.recent; q != nil && q.turn.job == t.job && q.turn.priority == t.shape.Priority {
+		return q
+	}
+	cl.recent = cl.queues[queueKey{t.job, t.shape.Priority}]
+	return cl.recent
+}
+
+// takeReady takes the first task of a queue, and moves its job to the end of the round.
+func (c *Scheduler) takeReady(q *jobQueue) *task {
 	t := q.tasks.head
 	c.removeReady(t)
+	c.goLast(t.job)
+	c.refile(t.job)
 	return t
-}
-
-// first returns the queue of the job that was served longest ago. Jobs that were served meanwhile, here or in another
-// class, are moved to where they belong now: a job takes one turn in all classes together.
-func (l *level) first() *jobQueue {
-	for l.front.served != l.front.job.served {
-		q := l.front
-		l.unlink(q)
-		l.link(q)
-	}
-	return l.front
-}
-
-// link gives a job its place in the round, which is mostly the last.
-func (l *level) link(q *jobQueue) {
-	q.served = q.job.served
-	if l.front == nil {
-		q.next, q.prev = q, q
-		l.front = q
-		return
-	}
-	after := l.front.prev
-	for after.served > q.served {
-		if after == l.front {
-			after = l.front.prev
-			l.front = q
-			break
-		}
-		after = after.prev
-	}
-	q.next, q.prev = after.next, after
-	q.prev.next, q.next.prev = q, q
-}
-
-func (l *level) unlink(q *jobQueue) {
-	if q.next == q {
-		l.front = nil
-		return
-	}
-	q.prev.next, q.next.prev = q.next, q.prev
-	if l.front == q {
-		l.front = q.next
-	}
-}
-
-// before says whether cl's next task goes before other's: by priority, then by whose job was served longer ago, then
-// by which task came first.
-func (cl *class) before(other *class) bool {
-	a, b := cl.levels[0], other.levels[0]
-	if a.priority != b.priority {
-		return a.priority > b.priority
-	}
-	x, y := a.first(), b.first()
-	if x.served != y.served {
-		return x.served < y.served
-	}
-	return x.tasks.head.num < y.tasks.head.num
 }

@@ -37,9 +37,9 @@ type Config struct {
 	// A grant takes no further task once the specs of its tasks have this many bytes, so that its answer stays a
 	// message of a sensible size. Default 8 MiB.
 	MaxGrantBytes int
-	// Distinct combinations of function, resources and labels at most. Default 4,096.
+	// Distinct combinations of function, resources and labels of open tasks at most. Default 4,096.
 	MaxClasses int
-	// Jobs known at once at most. Default 100,000.
+	// Jobs with open tasks at most. Default 100,000.
 	MaxJobs int
 	// Live sessions at most. Default 10,000.
 	MaxSessions int

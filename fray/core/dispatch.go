@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 func (e *Poll) apply(c *Scheduler) {
 	s := c.sessions[e.Session]
@@ -34,20 +37,22 @@ func (e *Poll) apply(c *Scheduler) {
 		return
 	}
 	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: s.leases.size, until: e.Until}
-	w.place = c.polls.PushBack(s)
+	c.lastPoll++
+	w.order = c.lastPoll
 	s.poll, s.heard = w, c.now
 	c.park(w)
-	c.newPolls = append(c.newPolls, s)
+	c.offer(s)
 }
 
 // granted lists what is left of what a poll was granted, for a worker that asks again.
 func (s *session) granted(seq uint64) []Grant {
 	var gs []Grant
-	for l := s.leases.head; l != nil; l = l.next {
+	for l := s.leases.tail; l != nil && l.pollSeq >= seq; l = l.prev { // The last were granted last.
 		if l.pollSeq == seq && l.current() && l.runningAt == 0 && !l.stopping {
 			gs = append(gs, l.grant())
 		}
 	}
+	slices.Reverse(gs)
 	return gs
 }
 
@@ -77,9 +82,9 @@ func (c *Scheduler) takeBackUndelivered(s *session) *class {
 	c.timers.cancel(s.delivery)
 	s.delivery = nil
 	var cl *class
-	for l := s.leases.tail; l != nil; {
+	for l := s.leases.tail; l != nil && l.pollSeq > s.receivedSeq; { // The last were granted last.
 		prev := l.prev
-		if l.pollSeq > s.receivedSeq && l.pollSeq <= s.grantSeq && l.runningAt == 0 {
+		if l.pollSeq <= s.grantSeq && l.runningAt == 0 {
 			t, current := l.task, l.current()
 			c.endLease(l)
 			if current {
@@ -90,86 +95,6 @@ func (c *Scheduler) takeBackUndelivered(s *session) *class {
 		l = prev
 	}
 	return cl
-}
-
-// dispatch hands ready tasks to waiting polls. It looks only where something changed: at all polls, longest wait
-// first, when tasks became ready; else at the polls that are new, or whose worker may take more than before.
-func (c *Scheduler) dispatch() {
-	if c.newReady {
-		n := c.polls.Len()
-		for e := c.polls.Front(); e != nil && c.readyCount > 0; n-- {
-			s := e.Value.(*session) //nolint:errcheck // Only sessions are in it.
-			e = e.Next()
-			c.serve(s, (c.readyCount+n-1)/n)
-		}
-	} else {
-		for i, s := range c.newPolls {
-			if c.readyCount == 0 {
-				break
-			}
-			n := len(c.newPolls) - i
-			c.serve(s, (c.readyCount+n-1)/n)
-		}
-	}
-	c.newReady = false
-	clear(c.newPolls)
-	c.newPolls = c.newPolls[:0]
-}
-
-// freeSlots returns how many slots the worker that asks has free. Those are the ones that it said were free, and one for each attempt
-// that it told the end of since: without them a worker that asked while it was busy would be granted nothing but what can wait
-// there for a slot. A report of an end may have crossed the poll, so there are no more than what it holds leaves.
-func (w *wait) freeSlots() int {
-	held := w.session.leases.size
-	return max(w.free, min(w.free+w.held-held, w.session.slots-held))
-}
-
-// serve grants a waiting poll up to limit tasks, and answers it if there was one.
-func (c *Scheduler) serve(s *session, limit int) {
-	w := s.poll
-	if w == nil || s.drain != nil || s.penalty != nil || c.silent(s) {
-		return
-	}
-	limit = min(limit, w.max)
-	free := w.freeSlots()
-	var gs []Grant
-	bytes := 0
-	for len(gs) < limit && bytes < c.cfg.MaxGrantBytes {
-		ahead := len(gs) >= free
-		cl := c.pick(s, ahead)
-		if cl == nil {
-			break
-		}
-		if gs == nil {
-			gs = make([]Grant, 0, min(limit, c.readyCount))
-		}
-		t := c.takeReady(cl)
-		bytes += int(t.size)
-		gs = append(gs, c.lease(t, s, w.seq, ahead).grant())
-	}
-	if len(gs) == 0 {
-		return
-	}
-	s.grantSeq = w.seq
-	c.timers.cancel(s.delivery)
-	s.delivery = c.timers.add(&timer{at: c.now.Add(c.cfg.DeliveryTimeout), kind: timerDelivery, session: s})
-	c.unpark(w)
-	c.reply(w.call, PollReply{Grants: gs})
-}
-
-// pick returns the class whose task the worker gets next, or nil. Tasks that occupy resources are never granted ahead
-// of a free slot.
-func (c *Scheduler) pick(s *session, ahead bool) *class {
-	var best *class
-	for _, cl := range c.ready {
-		if !s.canEverRun(cl) || len(cl.resources) > 0 && (ahead || !s.fits(cl)) {
-			continue
-		}
-		if best == nil || cl.before(best) {
-			best = cl
-		}
-	}
-	return best
 }
 
 func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *lease {
@@ -200,14 +125,15 @@ func (c *Scheduler) endLease(l *lease) {
 	c.timers.cancel(l.timer)
 	l.timer = nil
 	delete(c.leases, l.token)
+	if l.stopping && !l.stopTold {
+		l.session.untold--
+	}
 	l.session.leases.remove(l)
 	l.session.occupy(l.task.shape.class, -1)
 	if l.current() {
 		l.task.run.lease = nil
 	}
-	if s := l.session; s.poll != nil {
-		c.newPolls = append(c.newPolls, s)
-	}
+	c.offer(l.session)
 }
 
 // running notes that an attempt runs, and sets the second line of its execution timeout: the worker is the first.

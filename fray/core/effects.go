@@ -26,7 +26,7 @@ var (
 )
 
 // Effects is what must be done, in order: first the records are written, then the replies are sent.
-// Step appends; Reset empties it and keeps its memory.
+// Step appends; Reset empties it and keeps its memory, but for that of a very large step.
 type Effects struct {
 	Records  []Record
 	Replies  []Reply
@@ -35,10 +35,7 @@ type Effects struct {
 
 // Reset empties e for the next Step.
 func (e *Effects) Reset() {
-	clear(e.Records)
-	clear(e.Replies)
-	clear(e.Attempts)
-	e.Records, e.Replies, e.Attempts = e.Records[:0], e.Replies[:0], e.Attempts[:0]
+	e.Records, e.Replies, e.Attempts = emptied(e.Records), emptied(e.Replies), emptied(e.Attempts)
 }
 
 // RecordKind says what a Record does.
@@ -217,6 +214,8 @@ type InfoReply struct {
 	RetainedBytes int64
 	// Watchers of jobs that were heard of lately.
 	Watchers int
+	// See Scheduler.Looks; and how many events it took, records it had written and replies it gave, for which it looked.
+	Looks, Work uint64
 }
 
 // Stats are totals of the scheduler.

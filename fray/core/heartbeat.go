@@ -44,8 +44,8 @@ func (c *Scheduler) silent(s *session) bool { return c.now.Sub(s.heard) > c.cfg.
 
 // hear notes that the worker is there. One that was silent gets what it waits for.
 func (c *Scheduler) hear(s *session, now Time) {
-	if c.silent(s) && s.poll != nil {
-		c.newPolls = append(c.newPolls, s)
+	if c.silent(s) {
+		c.offer(s)
 	}
 	s.heard = now
 }
@@ -98,12 +98,7 @@ func (s *session) newsForWorker() bool {
 			return true
 		}
 	}
-	for l := s.leases.head; l != nil; l = l.next {
-		if l.stopping && !l.stopTold {
-			return true
-		}
-	}
-	return false
+	return s.untold > 0
 }
 
 // markBeat has the session's heartbeat answered at the end of the step.
@@ -121,8 +116,7 @@ func (c *Scheduler) wakeBeats() {
 			c.answerBeat(s)
 		}
 	}
-	clear(c.dirtyBeats)
-	c.dirtyBeats = c.dirtyBeats[:0]
+	c.dirtyBeats = emptied(c.dirtyBeats)
 }
 
 // answerBeat tells a worker all that it must stop, whether or not it was told before.
@@ -131,6 +125,7 @@ func (c *Scheduler) answerBeat(s *session) {
 	c.unpark(w)
 	r := HeartbeatReply{Stop: slices.Clone(s.unknown)}
 	s.toldUnknown = append(s.toldUnknown[:0], s.unknown...)
+	s.untold = 0
 	for l := s.leases.head; l != nil; l = l.next {
 		if l.stopping {
 			l.stopTold = true
@@ -148,6 +143,7 @@ func (c *Scheduler) answerBeat(s *session) {
 func (c *Scheduler) stop(l *lease) {
 	if !l.stopping {
 		l.stopping = true
+		l.session.untold++
 		c.markBeat(l.session)
 	}
 }
@@ -167,7 +163,7 @@ func (e *Drain) apply(c *Scheduler) {
 
 // drain gives the session no further work.
 func (c *Scheduler) drain(s *session, order *drainOrder) {
-	c.countEligible(s, -1)
+	c.leaveKind(s)
 	s.drain = order
 	c.dismissPoll(s)
 }
@@ -189,10 +185,7 @@ func (e *Cancel) apply(c *Scheduler) {
 		}
 	}
 	if j := c.jobs[e.Job]; j != nil && e.Job != "" && j.open > 0 {
-		for t := range c.log.all() {
-			if t.job != j || t.status.Terminal() {
-				continue
-			}
+		for _, t := range j.openTasks() {
 			c.cancel(t)
 			r.JobTasks++
 		}

@@ -98,7 +98,7 @@ func (m *model) submit(e *core.Submit) {
 		case t != nil:
 			verdict = core.SubmitOtherJob
 		case open >= m.cfg.MaxOpenTasks || bytes+int64(len(n.Spec)) > m.cfg.MaxQueuedBytes ||
-			m.jobs[e.Job] == nil && len(m.jobs) >= m.cfg.MaxJobs:
+			!m.liveJobs()[e.Job] && len(m.liveJobs()) >= m.cfg.MaxJobs:
 			verdict = core.SubmitFull
 			r.retryAfter = m.cfg.RetryHint
 			m.stats.refused++

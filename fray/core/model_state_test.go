@@ -244,12 +244,26 @@ func modelClass(s *core.Shape) string {
 	return b.String()
 }
 
+// classes are those of open tasks.
 func (m *model) classes() map[string]bool {
 	cs := make(map[string]bool)
 	for _, t := range m.known {
-		cs[modelClass(t.shape)] = true
+		if !t.status.Terminal() {
+			cs[modelClass(t.shape)] = true
+		}
 	}
 	return cs
+}
+
+// liveJobs are those with open tasks.
+func (m *model) liveJobs() map[string]bool {
+	js := make(map[string]bool)
+	for _, t := range m.known {
+		if !t.status.Terminal() {
+			js[t.job] = true
+		}
+	}
+	return js
 }
 
 func (m *model) ready(t *modelTask, front bool) {

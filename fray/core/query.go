@@ -3,7 +3,6 @@ package core
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // listScan bounds how many tasks a page of a list looks at; a page may therefore be short, or empty, and not the last.
@@ -30,8 +29,7 @@ func (e *Await) apply(c *Scheduler) {
 		c.askedFor(t)
 		c.reply(e.Call, TaskReply{View: c.view(t)})
 	default:
-		w := c.park(&wait{call: e.Call, kind: waitAwait, task: t, until: e.Until, read: e.Read})
-		c.awaiters[t] = append(c.awaiters[t], w)
+		c.addAwaiter(t, c.park(&wait{call: e.Call, kind: waitAwait, task: t, until: e.Until, read: e.Read}))
 	}
 }
 
@@ -50,7 +48,7 @@ func (e *AwaitAny) apply(c *Scheduler) {
 	}
 	c.park(w)
 	for _, t := range w.tasks {
-		c.awaiters[t] = append(c.awaiters[t], w)
+		c.addAwaiter(t, w)
 	}
 	if ended || len(unknown) > 0 || e.Until <= c.now {
 		c.answerAny(w, unknown)
@@ -78,8 +76,7 @@ func (c *Scheduler) wakeAnys() {
 			c.answerAny(w, nil)
 		}
 	}
-	clear(c.dirtyAnys)
-	c.dirtyAnys = c.dirtyAnys[:0]
+	c.dirtyAnys = emptied(c.dirtyAnys)
 }
 
 func (e *Watch) apply(c *Scheduler) {
@@ -105,7 +102,7 @@ func (e *Watch) apply(c *Scheduler) {
 	}
 	w := &wait{call: e.Call, kind: waitWatch, job: j, cursor: e.Cursor, max: e.Max, until: e.Until, follower: f, read: e.Read}
 	c.followerWaits(f, needs)
-	j.watchers = append(j.watchers, c.park(w))
+	w.places = append(w.places, j.watchers.add(c.park(w)))
 	if e.Until <= c.now || j.ends() > e.Cursor {
 		c.answerWatch(w)
 	}
@@ -140,12 +137,11 @@ func (c *Scheduler) markJob(j *job) {
 func (c *Scheduler) wakeWatchers() {
 	for _, j := range c.dirtyJobs {
 		j.dirty = false
-		for len(j.watchers) > 0 {
-			c.answerWatch(j.watchers[0])
+		for j.watchers.size > 0 {
+			c.answerWatch(j.watchers.head.wait)
 		}
 	}
-	clear(c.dirtyJobs)
-	c.dirtyJobs = c.dirtyJobs[:0]
+	c.dirtyJobs = emptied(c.dirtyJobs)
 }
 
 func (e *List) apply(c *Scheduler) {
@@ -159,7 +155,12 @@ func (e *List) apply(c *Scheduler) {
 		}
 	}
 	scanned, last := 0, TaskNum(0)
-	for t := range c.log.after(e.After) {
+	tasks := c.log.after(e.After)
+	if job != nil && job.tasks <= listScan { // Fewer looks, and not for every task of others.
+		tasks = job.after(e.After)
+	}
+	for t := range tasks {
+		c.looks++
 		if len(r.Tasks) >= max(e.Max, 1) || scanned >= listScan {
 			r.Next = last
 			break
@@ -199,22 +200,6 @@ func (s *session) view() WorkerView {
 func (e *Info) apply(c *Scheduler) {
 	c.reply(e.Call, InfoReply{
 		Stats: c.Stats(), OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: c.followers,
+		Looks: c.looks, Work: c.work,
 	})
-}
-
-// OldestReadyAge returns how long the task that has been ready for longest has waited, as of the last Step; 0 without
-// one. It costs a look at every job with ready tasks.
-func (c *Scheduler) OldestReadyAge() time.Duration {
-	oldest := Never
-	for _, cl := range c.ready {
-		for _, l := range cl.levels {
-			for _, q := range l.jobs { // order-free: a minimum
-				oldest = min(oldest, q.tasks.head.since)
-			}
-		}
-	}
-	if oldest == Never {
-		return 0
-	}
-	return max(c.now.Sub(oldest), 0)
 }

@@ -112,7 +112,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		return nil, fmt.Errorf("it has %d failures and %d losses in %d attempts", s.Failures, s.Losses, s.Attempts)
 	}
 	t := c.log.addAt(r.Num)
-	t.id, t.shape, t.job = r.ID, c.intern(r.Shape, math.MaxInt), c.job(r.Job)
+	t.id, t.shape, t.job = r.ID, c.intern(r.Shape), c.job(r.Job)
 	t.submitted = min(r.Submitted, c.now)
 	t.size = clampSize(r.SpecBytes)
 	t.restored = true
@@ -135,7 +135,9 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		c.retainedBytes += int64(t.size)
 		return t, nil
 	}
-	t.job.open++
+	c.classFor(t.shape, math.MaxInt)
+	c.opened(t)
+	t.job.away(t)
 	c.queuedBytes += int64(t.size)
 	switch {
 	case s.Leased:

@@ -2,7 +2,6 @@ package core
 
 import (
 	"cmp"
-	"container/list"
 	"maps"
 	"slices"
 	"time"
@@ -35,10 +34,14 @@ type Scheduler struct {
 	shapes     map[string]*shape
 	classByKey map[string]*class
 	keyBuf     []byte
-	// Classes with ready tasks, in no order that matters.
-	ready      []*class
+	// Classes without open tasks; how many have some, and how many jobs do.
+	idle                  classList
+	liveClasses, liveJobs int
+	// All that are ready.
 	readyCount int
-	serveSeq   uint64
+	ages       ages
+	// The last place in the round of jobs that take turns.
+	lastRound uint64
 	// Numbers of the last task that ended, and of the last job that was given one.
 	endSeq, lastJob uint64
 
@@ -46,11 +49,21 @@ type Scheduler struct {
 	byWorker  map[string]*session
 	leases    map[Token]*lease
 	nextToken Token
-	// Sessions with a waiting poll, longest wait first.
-	polls *list.List
+	// Slots of all sessions.
+	slots int
+	// What workers have in common, and what classes have that the same workers can run.
+	kindByKey map[string]*kind
+	lastKind  uint64
+	idleKinds int
+	groups    map[string]*group
+	// How many classes ask for each label, and who carries it.
+	mentions map[Label]int
+	carriers map[Label]map[*session]struct{}
+	// The number of the last poll.
+	lastPoll uint64
 
 	waits    map[CallID]*wait
-	awaiters map[*task][]*wait
+	awaiters map[*task]*waitList
 	timers   timers
 	// Tasks that may be at a worker, by its id, until it registers. Some may have gone on meanwhile.
 	recovering map[string][]*task
@@ -58,13 +71,19 @@ type Scheduler struct {
 	restored bool
 
 	// What the events of this step left to do at its end.
-	newReady   bool
-	newPolls   []*session
+	stirred    groupsByWait
 	dirtyJobs  []*job
 	dirtyAnys  []*wait
 	dirtyBeats []*session
 	// Jobs whose record is to be written or deleted; the same one may follow itself.
 	changedJobs []*job
+
+	// Steps that handed out work. What dispatch works with: what a poll is offered, and amounts of resources.
+	steps       uint64
+	offered     []*group
+	asks, spare []int64
+	// See InfoReply.
+	looks, work uint64
 }
 
 // NewScheduler returns an empty scheduler.
@@ -79,9 +98,12 @@ func NewScheduler(cfg Config) *Scheduler {
 		byWorker:   make(map[string]*session),
 		leases:     make(map[Token]*lease),
 		nextToken:  firstToken(cfg.Incarnation),
-		polls:      list.New(),
+		kindByKey:  make(map[string]*kind),
+		groups:     make(map[string]*group),
+		mentions:   make(map[Label]int),
+		carriers:   make(map[Label]map[*session]struct{}),
 		waits:      make(map[CallID]*wait),
-		awaiters:   make(map[*task][]*wait),
+		awaiters:   make(map[*task]*waitList),
 		reading:    make(map[CallID][]*task),
 		asked:      make(map[*task]Time),
 
@@ -104,6 +126,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 		c.forgive(now)
 	}
 	c.now, c.out = max(c.now, now), out
+	done := len(out.Records) + len(out.Replies)
 	c.fireTimers()
 	for _, e := range events {
 		e.apply(c)
@@ -114,6 +137,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.wakeAnys()
 	c.forgetOld()
 	c.rememberJobs()
+	c.work += uint64(len(events) + len(out.Records) + len(out.Replies) - done) //nolint:gosec // Not negative.
 	c.out = nil
 }
 
@@ -135,11 +159,13 @@ func (c *Scheduler) Stats() Stats {
 	s.Tasks = c.counts
 	s.Workers = len(c.sessions)
 	s.QueuedBytes, s.Ready = c.queuedBytes, c.readyCount
-	for _, se := range c.sessions { // order-free: a sum
-		s.Slots += se.slots
-	}
+	s.Slots = c.slots
 	return s
 }
+
+// Looks returns how many of the things that the scheduler holds it has looked at since it was made, but for those that an
+// event names. What a step costs must not grow with what is there.
+func (c *Scheduler) Looks() uint64 { return c.looks }
 
 func (c *Scheduler) reply(call CallID, body any) {
 	c.out.Replies = append(c.out.Replies, Reply{Call: call, Body: body})
@@ -171,10 +197,7 @@ func (c *Scheduler) fireTimers() {
 		case timerDelivery:
 			c.deliveryTimer(t.session)
 		case timerPenalty:
-			t.session.penalty = nil
-			if t.session.poll != nil {
-				c.newPolls = append(c.newPolls, t.session)
-			}
+			c.endPenalty(t.session)
 		case timerWait:
 			c.expireWait(t.wait)
 		case timerFollower:

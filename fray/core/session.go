@@ -1,6 +1,7 @@
 package core
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -43,8 +44,18 @@ type session struct {
 	drain     *drainOrder
 	drainTold bool
 	// The worker itself says that it drains: it sends no further polls.
-	leaving  bool
-	eligible map[*class]bool
+	leaving bool
+	// Its labels, in order.
+	tags []Label
+	// What it can run; nil while it drains.
+	kind *kind
+	// Its poll stands in places, which were made when kind.changes was placesAsOf.
+	asking                 bool
+	nextAsking, prevAsking *session
+	places                 []*pollPlace
+	placesAsOf             int
+	// Leases whose stop the worker was not told of.
+	untold int
 	// Quick failures in a row, how often that led to a back-off, and its end.
 	quickFailures int
 	penalties     int
@@ -91,21 +102,12 @@ func (l *leaseList) remove(x *lease) {
 
 // canEverRun says whether the worker could run tasks of cl if it were idle.
 func (s *session) canEverRun(cl *class) bool {
-	can, known := s.eligible[cl]
-	if known {
-		return can
-	}
-	can = s.functions[cl.function]
 	for _, l := range cl.labels {
-		v, ok := s.labels[l.Name]
-		can = can && ok && v == l.Value
+		if v, ok := s.labels[l.Name]; !ok || v != l.Value {
+			return false
+		}
 	}
-	for _, r := range cl.resources {
-		i := s.resource(r.Name)
-		can = can && i >= 0 && s.resources[i].Amount >= r.Amount
-	}
-	s.eligible[cl] = can
-	return can
+	return s.functions[cl.function] && covers(s.resources, cl)
 }
 
 // fits says whether the worker has the resources of cl free now.
@@ -153,7 +155,7 @@ func (e *Register) apply(c *Scheduler) {
 		token: c.token(), workerID: e.WorkerID, registrationID: e.RegistrationID, url: e.URL, slots: e.Slots,
 		resources: slices.Clone(e.Resources), inUse: make([]int64, len(e.Resources)), labels: e.Labels,
 		functions: make(map[string]bool, len(e.Functions)), names: slices.Sorted(slices.Values(e.Functions)),
-		registered: c.now, lastSeen: c.now, heard: c.now, eligible: make(map[*class]bool),
+		registered: c.now, lastSeen: c.now, heard: c.now,
 	}
 	for _, f := range e.Functions {
 		s.functions[f] = true
@@ -162,8 +164,13 @@ func (e *Register) apply(c *Scheduler) {
 		s.formerRegistration = old.registrationID
 	}
 	s.ttl = c.timers.add(&timer{at: c.now.Add(c.cfg.SessionTTL), kind: timerSession, session: s})
+	for _, name := range slices.Sorted(maps.Keys(s.labels)) {
+		s.tags = append(s.tags, Label{name, s.labels[name]})
+	}
 	c.sessions[s.token], c.byWorker[s.workerID] = s, s
-	c.countEligible(s, 1)
+	c.slots += s.slots
+	c.carries(s)
+	c.joinKind(s)
 	// Attempts of an ended session of this incarnation are fenced. Those of an earlier one nobody has judged yet.
 	for i := range e.Held {
 		if c.adopt(s, &e.Held[i]) {
@@ -172,14 +179,6 @@ func (e *Register) apply(c *Scheduler) {
 	}
 	c.missed(e)
 	c.reply(e.Call, RegisterReply{Session: s.token, Kept: s.kept})
-}
-
-func (c *Scheduler) countEligible(s *session, by int) {
-	for _, cl := range c.classByKey { // order-free: each class counts for itself
-		if s.canEverRun(cl) {
-			cl.eligible += by
-		}
-	}
 }
 
 func (e *Unregister) apply(c *Scheduler) {
@@ -191,9 +190,9 @@ func (e *Unregister) apply(c *Scheduler) {
 
 // endSession takes everything from a worker that is gone, or that must take itself for gone. Its attempts are fenced.
 func (c *Scheduler) endSession(s *session) {
-	if s.drain == nil {
-		c.countEligible(s, -1)
-	}
+	c.leaveKind(s)
+	c.carriesNoMore(s)
+	c.slots -= s.slots
 	delete(c.sessions, s.token)
 	delete(c.byWorker, s.workerID)
 	c.timers.cancel(s.ttl)
@@ -277,13 +276,28 @@ func (c *Scheduler) penalize(s *session, cl *class) {
 	s.penalties++
 	c.stats.WorkersBackedOff++
 	s.penalty = c.timers.add(&timer{at: c.now.Add(min(d, c.cfg.BlackHoleCap)), kind: timerPenalty, session: s})
+	if s.kind != nil {
+		s.kind.penalized++
+	}
 }
 
+// endPenalty lets a worker have work again.
+func (c *Scheduler) endPenalty(s *session) {
+	s.penalty = nil
+	if s.kind != nil {
+		s.kind.penalized--
+		c.offer(s)
+	}
+}
+
+// another says whether a worker besides s, which is not backed off, could run tasks of cl now.
 func (c *Scheduler) another(s *session, cl *class) bool {
-	for _, o := range c.sessions { // order-free: a question of whether there is one
-		if o != s && o.penalty == nil && o.drain == nil && o.canEverRun(cl) {
-			return true
+	n := 0
+	for _, k := range c.kindsFor(cl) {
+		n += k.workers - k.penalized
+		if k == s.kind {
+			n--
 		}
 	}
-	return false
+	return n > 0
 }

@@ -135,8 +135,7 @@ func NewSlots(cfg SlotsConfig) *Slots {
 // the next.
 func (s *Slots) Effects() []SlotEffect {
 	out := s.effects
-	clear(s.spare)
-	s.effects, s.spare = s.spare[:0], out
+	s.effects, s.spare = emptied(s.spare), out
 	return out
 }
 

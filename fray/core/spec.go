@@ -118,41 +118,28 @@ func unit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 // shape is an interned Shape.
 type shape struct {
 	Shape
-	key   string
+	key string
+	// Of its open tasks; it may have been dropped once there were none.
 	class *class
 	refs  int
 }
 
-// intern returns the shared copy of s and counts a reference to it, or nil where there are maxClasses already.
-func (c *Scheduler) intern(s *Shape, maxClasses int) *shape {
-	c.keyBuf = s.classKey(c.keyBuf[:0])
-	n := len(c.keyBuf)
-	c.keyBuf = s.policyKey(c.keyBuf)
+// intern returns the shared copy of s and counts a reference to it.
+func (c *Scheduler) intern(s *Shape) *shape {
+	c.keyBuf = s.policyKey(s.classKey(c.keyBuf[:0]))
 	if sh := c.shapes[string(c.keyBuf)]; sh != nil {
 		sh.refs++
 		return sh
 	}
-	cl := c.classByKey[string(c.keyBuf[:n])]
-	if cl == nil {
-		if len(c.classByKey) >= maxClasses {
-			return nil
-		}
-		cl = c.addClass(string(c.keyBuf[:n]), s)
-	}
-	sh := &shape{Shape: *s, key: string(c.keyBuf), class: cl, refs: 1}
+	sh := &shape{Shape: *s, key: string(c.keyBuf), refs: 1}
 	sh.Resources, sh.Labels = slices.Clone(s.Resources), slices.Clone(s.Labels)
-	cl.shapes++
 	c.shapes[sh.key] = sh
 	return sh
 }
 
 // release drops a reference to a shape.
 func (c *Scheduler) release(sh *shape) {
-	if sh.refs--; sh.refs > 0 {
-		return
-	}
-	delete(c.shapes, sh.key)
-	if sh.class.shapes--; sh.class.shapes == 0 {
-		c.removeClass(sh.class)
+	if sh.refs--; sh.refs == 0 {
+		delete(c.shapes, sh.key)
 	}
 }

@@ -2,7 +2,6 @@ package core
 
 import (
 	"math"
-	"slices"
 )
 
 func (e *Submit) apply(c *Scheduler) {
@@ -28,7 +27,8 @@ func (e *Submit) apply(c *Scheduler) {
 		sh := last
 		if n.Shape == lastShape && last != nil {
 			last.refs++
-		} else if sh = c.intern(n.Shape, c.cfg.MaxClasses); sh == nil {
+		} else if sh = c.intern(n.Shape); c.classFor(sh, c.cfg.MaxClasses) == nil {
+			c.release(sh)
 			r.Results[i].Verdict = SubmitTooManyClasses
 			c.stats.Refused++
 			continue
@@ -59,7 +59,7 @@ func (c *Scheduler) room(jobID string, size int) SubmitVerdict {
 	open := c.counts[Pending] + c.counts[Leased] + c.counts[Running]
 	j := c.jobs[jobID]
 	switch {
-	case open >= c.cfg.MaxOpenTasks, c.queuedBytes+int64(size) > c.cfg.MaxQueuedBytes, j == nil && len(c.jobs) >= c.cfg.MaxJobs:
+	case open >= c.cfg.MaxOpenTasks, c.queuedBytes+int64(size) > c.cfg.MaxQueuedBytes, c.liveJobs >= c.cfg.MaxJobs && (j == nil || j.open == 0):
 		return SubmitFull
 	case c.behind(j):
 		return SubmitBehind
@@ -78,7 +78,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
 	c.setStatus(t, Pending)
 	c.tasks[t.id] = t
 	t.job.tasks++
-	t.job.open++
+	c.opened(t)
 	c.queuedBytes += int64(t.size)
 	c.stats.Submitted++
 	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: e.Job, Data: n.Spec})
@@ -108,7 +108,7 @@ func (c *Scheduler) job(id string) *job {
 
 // dropJob forgets a job that has nothing left.
 func (c *Scheduler) dropJob(j *job) {
-	if j.tasks > 0 || len(j.watchers) > 0 || len(j.done) > 0 || len(j.followers) > 0 {
+	if j.tasks > 0 || j.watchers.size > 0 || len(j.done) > 0 || len(j.followers) > 0 {
 		return
 	}
 	delete(c.jobs, j.id)
@@ -122,6 +122,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	if t.status == Pending && t.pending == Ready {
 		c.removeReady(t)
 	}
+	t.job.here(t)
 	c.timers.cancel(t.timer)
 	t.timer = nil
 	if t.run != nil {
@@ -132,10 +133,10 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.queuedBytes -= int64(t.size)
 	t.size += clampSize(len(result))
 	c.retainedBytes += int64(t.size)
-	t.job.open--
+	c.closed(t)
 	t.job.done = append(t.job.done, t)
 	t.job.doneBytes += int64(t.size)
-	if len(c.awaiters[t]) > 0 || c.asked[t] > c.now {
+	if c.awaiters[t] != nil || c.asked[t] > c.now {
 		c.awaited(t.job)
 	}
 	delete(c.asked, t)
@@ -149,19 +150,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 		record.State.EndSeq, record.State.ResultBytes = c.endSeq, clampSize(len(result))
 	}
 	c.out.Records = append(c.out.Records, record)
-	for _, w := range slices.Clone(c.awaiters[t]) {
-		switch {
-		case w.kind == waitAwait:
-			c.unpark(w)
-			if w.read {
-				c.read(w.call, t)
-			}
-			c.reply(w.call, TaskReply{View: v})
-		case !w.dirty:
-			w.dirty = true
-			c.dirtyAnys = append(c.dirtyAnys, w)
-		}
-	}
+	c.wakeAwaiters(t, v)
 }
 
 // rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor would mean nothing.
@@ -176,8 +165,7 @@ func (c *Scheduler) rememberJobs() {
 		}
 		c.out.Records = append(c.out.Records, r)
 	}
-	clear(c.changedJobs)
-	c.changedJobs = c.changedJobs[:0]
+	c.changedJobs = emptied(c.changedJobs)
 }
 
 func (c *Scheduler) forget(t *task) {

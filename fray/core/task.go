@@ -20,10 +20,12 @@ type task struct {
 	// Since when it is ready; when it ended.
 	since Time
 	// Encoded size of its spec; of spec and result once it is terminal. Bytes.
-	size    uint32
-	status  Status
-	pending PendingReason
-	reason  FailureReason
+	size uint32
+	// One more than its place in job.elsewhere while it is there.
+	elsewhere uint32
+	status    Status
+	pending   PendingReason
+	reason    FailureReason
 	// An attempt of it has started, or is charged for.
 	started         bool
 	cancelRequested bool
@@ -50,6 +52,14 @@ type run struct {
 	failures   uint32
 	losses     uint32
 	deliveries uint32
+}
+
+// attempts returns how many the task has been granted.
+func (t *task) attempts() uint32 {
+	if t.run == nil {
+		return 0
+	}
+	return t.run.attempts
 }
 
 // lease is an attempt at a worker. It outlives its hold on the task when the task moves on without it: capacity
@@ -93,10 +103,14 @@ type job struct {
 	num uint64
 	// Tasks of it that the scheduler knows, and of these the ones that are not terminal.
 	tasks, open int
-	// Those that are ready.
+	// Those that are ready, and its place in the round of jobs that take turns.
 	ready int
-	// When it was last served, or joined the round, in Scheduler.serveSeq.
-	served uint64
+	round uint64
+	// What it has ready, in no order, and the last that was given its place anew.
+	turns    []*turn
+	nextTurn int
+	// Its open tasks that are not ready, in no order.
+	elsewhere []*task
 	// Ended tasks in the order in which they ended; the first is number doneBase.
 	done     []*task
 	doneBase uint64
@@ -109,7 +123,7 @@ type job struct {
 	awaitedTimer *timer
 	// Its place in Scheduler.free, from 1; 0: it is not there.
 	freeAt   int
-	watchers []*wait
+	watchers waitList
 	// It is in Scheduler.dirtyJobs.
 	dirty bool
 }
@@ -144,7 +158,7 @@ func (c *Scheduler) view(t *task) View {
 	}
 	if t.status == Pending {
 		v.Pending = t.pending
-		if t.pending == Ready && t.shape.class.eligible == 0 {
+		if t.pending == Ready && t.shape.class.group.workers == 0 {
 			v.Pending = NoEligibleWorker
 		}
 	}

@@ -1,6 +1,10 @@
 package core
 
-import "iter"
+import (
+	"cmp"
+	"iter"
+	"slices"
+)
 
 // chunkTasks is how many tasks with consecutive numbers lie side by side in memory.
 const chunkTasks = 64
@@ -9,47 +13,46 @@ const chunkTasks = 64
 // allocation for each and keeps neighbours in the queue neighbours in memory. A chunk goes when all of its tasks are
 // forgotten; whoever still refers to one of them keeps it.
 type taskLog struct {
-	// The first holds the task number first*chunkTasks+1. Nil: all are forgotten.
-	chunks []*taskChunk
-	first  int
-	last   TaskNum
+	// In the order of their numbers. All tasks of those without a chunk are forgotten.
+	chunks []numberedChunk
+	// How many there are with a chunk.
+	used int
+	last TaskNum
+}
+
+// numberedChunk is the chunk whose first task has the number number*chunkTasks+1.
+type numberedChunk struct {
+	number int
+	*taskChunk
 }
 
 type taskChunk struct {
 	tasks [chunkTasks]task
 	known int
+	// Ready tasks that never started; and whether it stands in ages.chunks.
+	waiting int
+	listed  bool
 }
 
+// spareChunks is how many entries without a chunk the log keeps, besides as many as have one.
+const spareChunks = 1024
+
+func chunkNumber(n TaskNum) int { return int((n - 1) / chunkTasks) } //nolint:gosec // Numbers rise from 1.
+
 // add returns a new task, with its number.
-func (l *taskLog) add() *task {
-	i := int(l.last % chunkTasks) //nolint:gosec // Less than chunkTasks.
-	if i == 0 {
-		l.chunks = append(l.chunks, &taskChunk{})
-	}
-	l.last++
-	chunk := l.chunks[len(l.chunks)-1]
-	chunk.known++
-	t := &chunk.tasks[i]
-	t.num = l.last
-	return t
-}
+func (l *taskLog) add() *task { return l.addAt(l.last + 1) }
 
 // addAt returns a new task with a number that is greater than all before.
 func (l *taskLog) addAt(n TaskNum) *task {
-	i := int((n - 1) / chunkTasks) //nolint:gosec // Bounded by the tasks of a store.
-	if len(l.chunks) == 0 {
-		l.first = i
-	}
-	for l.first+len(l.chunks) < i { // Of these none is known any longer.
-		l.chunks = append(l.chunks, nil)
-	}
-	if l.first+len(l.chunks) == i {
-		l.chunks = append(l.chunks, &taskChunk{})
+	number := chunkNumber(n)
+	if i := len(l.chunks) - 1; i < 0 || l.chunks[i].number != number {
+		l.chunks = append(l.chunks, numberedChunk{number, &taskChunk{}})
+		l.used++
 	}
 	l.last = n
-	chunk := l.chunks[i-l.first]
+	chunk := l.chunks[len(l.chunks)-1]
 	chunk.known++
-	t := &chunk.tasks[int((n-1)%chunkTasks)] //nolint:gosec // Less than chunkTasks.
+	t := &chunk.tasks[(n-1)%chunkTasks]
 	t.num = n
 	return t
 }
@@ -57,32 +60,56 @@ func (l *taskLog) addAt(n TaskNum) *task {
 // remove forgets a task.
 func (l *taskLog) remove(t *task) {
 	t.forgotten = true
-	i := l.chunkOf(t.num)
+	i := l.find(chunkNumber(t.num))
 	chunk := l.chunks[i]
 	chunk.known--
 	filling := i == len(l.chunks)-1 && l.last%chunkTasks != 0
 	if chunk.known > 0 || filling {
 		return
 	}
-	l.chunks[i] = nil
-	for len(l.chunks) > 0 && l.chunks[0] == nil {
+	l.chunks[i].taskChunk = nil
+	l.used--
+	for len(l.chunks) > 0 && l.chunks[0].taskChunk == nil {
 		l.chunks = l.chunks[1:]
-		l.first++
+	}
+	if len(l.chunks) >= 2*l.used+spareChunks {
+		// An old task outlives all that came after it: what is left must not cost what once was.
+		l.chunks = keep(l.chunks, func(c numberedChunk) bool { return c.taskChunk != nil })
 	}
 }
 
-func (l *taskLog) chunkOf(n TaskNum) int { return int((n-1)/chunkTasks) - l.first } //nolint:gosec // Numbers rise from 1.
+// find returns the place of the chunk with this number, or of the next. Mostly no number is missing behind it, or before.
+func (l *taskLog) find(number int) int {
+	last := len(l.chunks) - 1
+	if last < 0 {
+		return 0
+	}
+	for _, i := range [...]int{last - (l.chunks[last].number - number), number - l.chunks[0].number} {
+		if i >= 0 && i <= last && l.chunks[i].number == number {
+			return i
+		}
+	}
+	i, _ := slices.BinarySearchFunc(l.chunks, number, func(c numberedChunk, number int) int { return cmp.Compare(c.number, number) })
+	return i
+}
+
+// chunk returns the chunk with this number, or nil.
+func (l *taskLog) chunk(number int) *taskChunk {
+	if i := l.find(number); i < len(l.chunks) && l.chunks[i].number == number {
+		return l.chunks[i].taskChunk
+	}
+	return nil
+}
 
 // after yields the known tasks whose number is greater than n.
 func (l *taskLog) after(n TaskNum) iter.Seq[*task] {
 	return func(yield func(*task) bool) {
-		for i := max(l.chunkOf(n+1), 0); i < len(l.chunks); i++ {
-			chunk := l.chunks[i]
-			if chunk == nil {
+		for i := l.find(chunkNumber(n + 1)); i < len(l.chunks); i++ {
+			if l.chunks[i].taskChunk == nil {
 				continue
 			}
-			for k := range chunk.tasks {
-				t := &chunk.tasks[k]
+			for k := range l.chunks[i].tasks {
+				t := &l.chunks[i].tasks[k]
 				if t.num > n && !t.forgotten && !yield(t) {
 					return
 				}

@@ -60,7 +60,7 @@ func (h *timers) Pop() any {
 	n := len(h.heap) - 1
 	t := h.heap[n]
 	h.heap[n] = nil
-	h.heap = h.heap[:n]
+	h.heap = trimmed(h.heap[:n])
 	t.index = -1
 	return t
 }

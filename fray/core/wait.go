@@ -1,7 +1,5 @@
 package core
 
-import "container/list"
-
 type waitKind uint8
 
 const (
@@ -18,8 +16,8 @@ type wait struct {
 	kind    waitKind
 	timer   *timer
 	session *session
-	// A poll's place among the polls, and what it asked for.
-	place     *list.Element
+	// A poll's number, which rises, and what it asked for.
+	order     uint64
 	seq       uint64
 	free, max int
 	held      int // leases of the session when it came
@@ -28,6 +26,8 @@ type wait struct {
 	// Those of a waitAny, and whether it stands in Scheduler.dirtyAnys.
 	tasks []*task
 	dirty bool
+	// Its places among those who wait for its tasks, or its job.
+	places []*waitPlace
 	// A watch's.
 	job    *job
 	cursor uint64
@@ -49,41 +49,99 @@ func (c *Scheduler) unpark(w *wait) {
 	c.timers.cancel(w.timer)
 	switch w.kind {
 	case waitPoll:
+		c.withdraw(w.session)
 		w.session.poll = nil
-		c.polls.Remove(w.place)
 	case waitBeat:
 		w.session.beat = nil
 	case waitAwait:
-		c.dropAwaiter(w.task, w)
+		c.dropAwaiter(w.task, w.places[0])
 	case waitAny:
-		for _, t := range w.tasks {
-			c.dropAwaiter(t, w)
+		for i, t := range w.tasks {
+			c.dropAwaiter(t, w.places[i])
 		}
 	case waitWatch:
-		w.job.watchers = removeWait(w.job.watchers, w)
+		w.job.watchers.remove(w.places[0])
 		c.followerAnswered(w.follower)
 		c.dropJob(w.job)
 	}
 }
 
-func (c *Scheduler) dropAwaiter(t *task, w *wait) {
-	rest := removeWait(c.awaiters[t], w)
-	if len(rest) == 0 {
+func (c *Scheduler) addAwaiter(t *task, w *wait) {
+	l := c.awaiters[t]
+	if l == nil {
+		l = &waitList{}
+		c.awaiters[t] = l
+	}
+	w.places = append(w.places, l.add(w))
+}
+
+func (c *Scheduler) dropAwaiter(t *task, p *waitPlace) {
+	l := c.awaiters[t]
+	if l.remove(p); l.size == 0 {
 		delete(c.awaiters, t)
-	} else {
-		c.awaiters[t] = rest
 	}
 }
 
-func removeWait(ws []*wait, w *wait) []*wait {
-	for i, x := range ws {
-		if x == w {
-			copy(ws[i:], ws[i+1:])
-			ws[len(ws)-1] = nil
-			return ws[:len(ws)-1]
-		}
+// wakeAwaiters answers those who wait for a task that has ended. Those who wait for others, too, are answered at the end of
+// the step.
+func (c *Scheduler) wakeAwaiters(t *task, v View) {
+	l := c.awaiters[t]
+	if l == nil {
+		return
 	}
-	return ws
+	for p := l.head; p != nil; {
+		w, next := p.wait, p.next
+		switch {
+		case w.kind == waitAwait:
+			c.unpark(w)
+			if w.read {
+				c.read(w.call, t)
+			}
+			c.reply(w.call, TaskReply{View: v})
+		case !w.dirty:
+			w.dirty = true
+			c.dirtyAnys = append(c.dirtyAnys, w)
+		}
+		p = next
+	}
+}
+
+// waitPlace is a call's place among those who wait for the same.
+type waitPlace struct {
+	wait       *wait
+	next, prev *waitPlace
+}
+
+// waitList is who waits for the same, in the order in which they came.
+type waitList struct {
+	head, tail *waitPlace
+	size       int
+}
+
+func (l *waitList) add(w *wait) *waitPlace {
+	p := &waitPlace{wait: w, prev: l.tail}
+	if l.tail == nil {
+		l.head = p
+	} else {
+		l.tail.next = p
+	}
+	l.tail = p
+	l.size++
+	return p
+}
+
+func (l *waitList) remove(p *waitPlace) {
+	if p.prev == nil {
+		l.head = p.next
+	} else {
+		p.prev.next = p.next
+	}
+	if p.next == nil {
+		l.tail = p.prev
+	} else {
+		p.next.prev = p.prev
+	}
+	l.size--
 }
 
 // expireWait answers a wait that was in vain.

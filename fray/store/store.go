@@ -133,9 +133,15 @@ func (b *Batch) Delete(k Key) { b.ops = append(b.ops, Op{Key: k, Delete: true}) 
 // Ops returns the changes. The slice is valid until the batch is changed.
 func (b *Batch) Ops() []Op { return b.ops }
 
-// Reset empties the batch and keeps its memory.
+// maxKeptOps is how many changes an empty batch keeps room for. What one large batch needed is let go.
+const maxKeptOps = 4096
+
+// Reset empties the batch and keeps its memory, but for that of a very large one.
 func (b *Batch) Reset() {
 	clear(b.ops)
 	b.ops = b.ops[:0]
+	if cap(b.ops) > maxKeptOps {
+		b.ops = nil
+	}
 	b.Lazy = false
 }

@@ -47,7 +47,7 @@ type Config struct {
 // Defaults of a Config.
 const (
 	DefaultRetention   = time.Hour
-	DefaultWatchGrace   = time.Minute
+	DefaultWatchGrace  = time.Minute
 	DefaultLinearSteps = 1_000_000
 )
 
@@ -163,6 +163,7 @@ type Oracles struct {
 	book    *leaseBook
 	lost    *NeverLost
 	metrics *MetricsAgree
+	cost    *CostKept
 	leaks   *NoLeak
 	done    bool
 }
@@ -174,7 +175,7 @@ type Oracles struct {
 func New(cfg Config) *Oracles {
 	cfg = cfg.withDefaults()
 	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg)}
-	o.lost, o.metrics, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), &NoLeak{}
+	o.lost, o.metrics, o.cost, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), &CostKept{}, &NoLeak{}
 	o.oracles = append([]Oracle{
 		o.lost,
 		newOneResult(&cfg),
@@ -193,6 +194,7 @@ func New(cfg Config) *Oracles {
 		newLiveness(&cfg),
 		newFairness(&cfg),
 		o.metrics,
+		o.cost,
 		o.leaks,
 	}, cfg.Extra...)
 	o.judges = make([]Judge, len(o.oracles))
@@ -211,8 +213,10 @@ func (o *Oracles) Observe(e *Event) {
 }
 
 // Metrics gives what the processes' metrics said at quiescence, by name and labels as in the text format, such as
-// fray_tasks{status="COMPLETED"}. Values of several workers are to be added up. See MetricsAgree for what is compared.
-func (o *Oracles) Metrics(scraped map[string]float64) { o.metrics.scraped = scraped }
+// fray_tasks{status="COMPLETED"}. Values of several workers are to be added up. See MetricsAgree and CostKept for what is compared.
+func (o *Oracles) Metrics(scraped map[string]float64) {
+	o.metrics.scraped, o.cost.scraped = scraped, scraped
+}
 
 // Leaks gives the function that looks for goroutines that should be gone, such as goleak.Find; Finish calls it.
 func (o *Oracles) Leaks(find func() error) { o.leaks.find = find }

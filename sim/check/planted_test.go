@@ -656,6 +656,15 @@ var clusterPlants = []plant{
 		},
 	},
 	{
+		oracle: "cost-kept", name: "scan", want: "the controller looked at 6000 things for 10 events",
+		good: func(s *script) {
+			s.Metrics(map[string]float64{"fray_scheduler_looks_total": 5100, "fray_scheduler_work_total": 10})
+		},
+		bad: func(s *script) {
+			s.Metrics(map[string]float64{"fray_scheduler_looks_total": 6000, "fray_scheduler_work_total": 10})
+		},
+	},
+	{
 		oracle: "no-leak", name: "goroutine", want: "one is left",
 		good: func(s *script) { s.Leaks(func() error { return nil }) },
 		bad:  func(s *script) { s.Leaks(func() error { return errors.New("one is left") }) },

@@ -1,0 +1,56 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// TestInboxInPortions: what waits is taken in its order, in portions, and nothing that was taken is kept or moved.
+func TestInboxInPortions(t *testing.T) {
+	t.Parallel()
+	const waiting, limit = 10_000, 64
+	var b inbox
+	b.init(4 * waiting)
+	b.open()
+	put := func(n int) {
+		for range n {
+			if err := b.put(item{call: core.CallID(b.calls.Load() + 1), bytes: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	put(waiting)
+	first := &b.items[limit]
+	var got []item
+	last, portions := core.CallID(0), 0
+	for more := true; more; portions++ {
+		got, more = b.take(got[:0], limit, 1000)
+		if len(got) > limit {
+			t.Fatalf("%d calls are taken, and %d may be", len(got), limit)
+		}
+		for _, i := range got {
+			if last++; i.call != last {
+				t.Fatalf("call %d is taken as number %d", i.call, last)
+			}
+		}
+		if portions == 0 {
+			if &b.older[b.taken] != first {
+				t.Error("what waits was moved because something before it was taken")
+			}
+			put(waiting / 2) // Behind all others.
+		}
+	}
+	if want := core.CallID(waiting + waiting/2); last != want {
+		t.Errorf("%d calls are taken, want %d", last, want)
+	}
+	if got, more := b.take(nil, limit, 1000); len(got) > 0 || more || cap(b.items) > maxKept || cap(b.older) > maxKept {
+		t.Errorf("an empty inbox gives %d calls and keeps room for %d and %d", len(got), cap(b.items), cap(b.older))
+	}
+	put(3)
+	for i := range 3 { // The bytes of one fill a step.
+		if got, more := b.take(nil, limit, 1); len(got) != 1 || more != (i < 2) {
+			t.Errorf("%d calls are taken though one is enough, and more wait: %v", len(got), more)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package core
+
+import (
+	"maps"
+	"math"
+	"slices"
+)
+
+// queues: each ready task once, in the queue of its class, job and priority; and each queue in its turn.
+func (k *checker) queues() {
+	c := k.c
+	total, live, idle := 0, 0, 0
+	refs := make(map[*shape]int)
+	open := make(map[*class]int)
+	ready := 0
+	waiting := make(map[*taskChunk]int)
+	for t := range c.log.all() {
+		refs[t.shape]++
+		if !t.status.Terminal() {
+			open[t.shape.class]++
+		}
+		if t.pending == Ready {
+			ready++
+			if !t.started {
+				waiting[c.log.chunk(chunkNumber(t.num))]++
+			}
+		}
+	}
+	for _, cl := range c.classByKey { // order-free: each is checked for itself
+		k.want(open[cl] == cl.open, "class %q has %d open tasks, counted %d", cl.key, open[cl], cl.open)
+		k.want(cl.group.classes[cl.at] == cl, "class %q is in its group", cl.key)
+		if cl.open > 0 {
+			live++
+		} else {
+			idle++
+		}
+		k.want(cl.recent == nil || cl.queues[queueKey{cl.recent.turn.job, cl.recent.turn.priority}] == cl.recent, "class %q knows its recent queue", cl.key)
+		n := 0
+		for key, q := range cl.queues { // order-free: each is checked for itself
+			k.want(q.class == cl && q.tasks.size > 0 && q.first == q.tasks.head.num, "job %s queues in class %q", key.job.id, cl.key)
+			k.want(q.turn.job == key.job && q.turn.priority == key.priority && q.turn.group == cl.group && q.place.in,
+				"the queue of job %s in class %q has its turn", key.job.id, cl.key)
+			length := 0
+			for t := q.tasks.head; t != nil; t = t.next {
+				length++
+				k.want(t.status == Pending && t.pending == Ready && t.job == key.job && t.shape.class == cl && t.shape.Priority == key.priority,
+					"task %s is in the queue where it belongs", t.id)
+			}
+			k.want(length == q.tasks.size, "job %s queues %d tasks, counted %d", key.job.id, length, q.tasks.size)
+			n += length
+		}
+		k.want(n == cl.ready, "class %q has %d ready tasks, counted %d", cl.key, n, cl.ready)
+		total += n
+	}
+	delete(open, nil)
+	for cl := range open { // order-free: each is checked for itself
+		k.want(c.classByKey[cl.key] == cl, "class %q has open tasks and is known", cl.key)
+	}
+	k.want(total == c.readyCount && total == ready, "%d tasks queue, %d are ready, counted %d", total, ready, c.readyCount)
+	k.want(live == c.liveClasses && idle == c.idle.size && idle <= maxIdleClasses, "%d classes have open tasks and %d none, counted %d and %d", live, idle, c.liveClasses, c.idle.size)
+	for _, sh := range c.shapes { // order-free: each is checked for itself
+		k.want(refs[sh] == sh.refs, "shape of %s has %d tasks, counted %d", sh.Function, refs[sh], sh.refs)
+	}
+	used := 0
+	for _, numbered := range c.log.chunks {
+		chunk := numbered.taskChunk
+		if chunk == nil {
+			continue
+		}
+		used++
+		k.want(c.log.chunk(numbered.number) == chunk, "chunk %d is found", numbered.number)
+		k.want(waiting[chunk] == chunk.waiting, "%d tasks wait in a chunk, counted %d", waiting[chunk], chunk.waiting)
+		k.want(chunk.waiting == 0 || chunk.listed, "a chunk with tasks that wait is listed")
+		k.want(!chunk.listed || slices.Contains(c.ages.chunks, numbered.number), "chunk %d is listed", numbered.number)
+	}
+	k.want(used == c.log.used, "the log has %d chunks, counted %d", used, c.log.used)
+	still := 0
+	for i, r := range c.ages.again {
+		k.want(i == 0 || c.ages.again[i-1].since <= r.since, "tasks became ready again in this order")
+		if r.holds() {
+			still++
+		}
+	}
+	k.want(still == c.ages.still, "%d tasks are ready again, counted %d", still, c.ages.still)
+}
+
+// groups: each has just the classes that its kinds can run, and theirs turns and polls in order.
+func (k *checker) groups() {
+	c := k.c
+	for key, g := range c.groups { // order-free: each is checked for itself
+		k.want(key == g.key && key == groupKey(g.kinds, g.names) && len(g.classes) > 0, "group %q is known by its key", key)
+		ready, queues, workers := 0, 0, 0
+		for _, cl := range g.classes {
+			k.want(cl.group == g && c.classByKey[cl.key] == cl && slices.Equal(c.kindsFor(cl), g.kinds) && len(cl.need) == len(g.names), "class %q is in the group that it belongs to", cl.key)
+			ready += cl.ready
+			queues += len(cl.queues)
+		}
+		for _, kind := range g.kinds {
+			workers += kind.workers
+			k.want(slices.Contains(kind.groups, g), "a kind knows its group %q", key)
+		}
+		k.want(ready == g.ready && workers == g.workers, "group %q has %d ready tasks and %d workers, counted %d and %d", key, ready, workers, g.ready, g.workers)
+		k.want(!g.stirred || c.restored, "group %q has been looked at", key)
+		filed := 0
+		for n := range g.turns.all {
+			t := n.item
+			filed += t.queues.size
+			k.want(g.byKey[queueKey{t.job, t.priority}] == t && t.group == g && t.job.turns[t.at] == t, "job %s has a turn in group %q", t.job.id, key)
+			k.want(t.round <= t.job.round && t.queues.size > 0, "job %s has its turn in group %q", t.job.id, key)
+			k.want(n.need == nil || slices.Equal(n.need.own, t.queues.root.need.least), "a turn needs what its queues need")
+			for q := range t.queues.all {
+				k.want(q.item.turn == t && (q.need == nil || slices.Equal(q.need.own, q.item.class.need)), "job %s queues in its turn", t.job.id)
+			}
+			checkTree(k, &t.queues, len(g.names))
+		}
+		k.want(filed == queues && len(g.byKey) == g.turns.size, "group %q has %d queues, %d have a turn", key, queues, filed)
+		checkTree(k, &g.turns, len(g.names))
+		amounts := 0
+		if len(g.names) > 0 {
+			amounts = 1 + len(g.names)
+		}
+		for n := range g.polls.all {
+			s := n.item
+			k.want(s.asking && slices.Contains(g.kinds, s.kind), "worker %s asks for what it can run", s.workerID)
+			k.want(n.need == nil || slices.Equal(n.need.own, c.roomOf(s, g)), "worker %s asks with what it has free", s.workerID)
+			k.want(g.ready == 0 || c.restored || c.best(g, c.freeOf(s, g)) == nil || len(g.names) > 0 && s.poll.freeSlots() <= 0, "worker %s does not wait beside what it could run", s.workerID)
+		}
+		checkTree(k, &g.polls, amounts)
+	}
+}
+
+// kinds: each worker that does not drain is of one, and asks in all of its groups.
+func (k *checker) kinds() {
+	c := k.c
+	workers, penalized, asking := make(map[*kind]int), make(map[*kind]int), make(map[*kind]int)
+	slots := 0
+	for _, s := range c.sessions { // order-free: each is checked for itself
+		slots += s.slots
+		k.want((s.kind == nil) == (s.drain != nil), "worker %s is of a kind unless it drains", s.workerID)
+		if s.kind == nil {
+			k.want(!s.asking, "worker %s drains and asks for nothing", s.workerID)
+			continue
+		}
+		workers[s.kind]++
+		k.want(string(s.kindKey(nil, c.mentions)) == s.kind.key, "worker %s is of its kind", s.workerID)
+		if s.penalty != nil {
+			penalized[s.kind]++
+		}
+		if s.asking {
+			asking[s.kind]++
+			k.want(s.poll != nil && len(s.places) == len(s.kind.groups), "worker %s asks in each group", s.workerID)
+			for _, p := range s.places {
+				k.want(p.place.in && slices.Contains(s.kind.groups, p.group), "worker %s asks in its groups", s.workerID)
+			}
+		}
+	}
+	idle := 0
+	for key, kind := range c.kindByKey { // order-free: each is checked for itself
+		k.want(kind.key == key && kind.workers == workers[kind] && kind.penalized == penalized[kind] && kind.asking.size == asking[kind],
+			"a kind has %d workers, %d backed off and %d asking, counted %d, %d and %d", workers[kind], penalized[kind], asking[kind], kind.workers, kind.penalized, kind.asking.size)
+		if kind.workers == 0 {
+			idle++
+		}
+		for _, g := range kind.groups {
+			k.want(c.groups[g.key] == g && slices.Contains(g.kinds, kind), "group %q has its kind", g.key)
+		}
+	}
+	k.want(idle == c.idleKinds && idle <= maxIdleKinds && slots == c.slots, "%d kinds without workers and %d slots, counted %d and %d", idle, slots, c.idleKinds, c.slots)
+	mentions := make(map[Label]int)
+	for _, cl := range c.classByKey { // order-free: a count
+		for _, l := range cl.labels {
+			mentions[l]++
+		}
+	}
+	k.want(maps.Equal(mentions, c.mentions), "classes ask for the labels %v, counted %v", mentions, c.mentions)
+	for l, ss := range c.carriers { // order-free: each is checked for itself
+		for s := range ss { // order-free: each is checked for itself
+			k.want(c.sessions[s.token] == s && slices.Contains(s.tags, l), "worker %s carries a label", s.workerID)
+		}
+	}
+}
+
+// checkTree: items are in order, ranks fall, and what a subtree needs is what its items need.
+func checkTree[T ordered[T]](k *checker, t *tree[T], amounts int) {
+	n := 0
+	var last *node[T]
+	for at := range t.all {
+		if n == 0 {
+			k.want(t.first == at, "the first item of a tree is known")
+		}
+		n++
+		k.want(at.in && (last == nil || !at.item.before(last.item)), "items of a tree are in order")
+		last = at
+		k.want((at.need == nil) == (amounts == 0), "an item of a tree needs %d amounts", amounts)
+		for _, child := range []*node[T]{at.left, at.right} {
+			k.want(child == nil || child.up == at && child.rank <= at.rank, "the nodes of a tree hang together")
+		}
+		if at.need == nil {
+			continue
+		}
+		for i := range at.need.least {
+			least := int64(math.MaxInt64)
+			for _, child := range []*node[T]{at.left, at.right} {
+				if child != nil {
+					least = min(least, child.need.least[i])
+				}
+			}
+			k.want(at.need.least[i] == min(least, at.need.own[i]), "a subtree needs the least of what its items need")
+		}
+	}
+	k.want(n == t.size && (n > 0) == (t.root != nil) && (n > 0) == (t.first != nil), "a tree has %d items, counted %d", n, t.size)
+}

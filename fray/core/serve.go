@@ -1,0 +1,162 @@
+package core
+
+import (
+	"container/heap"
+	"math"
+)
+
+// stir has a group looked at when this step hands out work.
+func (c *Scheduler) stir(g *group) {
+	if !g.stirred {
+		g.stirred = true
+		c.stirred = append(c.stirred, g)
+	}
+}
+
+// dispatch hands ready tasks to waiting polls. It looks only where something changed: at groups in which tasks became
+// ready, or whose tasks a poll may take that could not before. The poll that has waited longest comes first.
+func (c *Scheduler) dispatch() {
+	if len(c.stirred) == 0 {
+		return
+	}
+	c.steps++
+	waiting := c.stirred[:0]
+	for _, g := range c.stirred {
+		if s := c.candidate(g); s != nil {
+			g.longest = s.poll.order
+			waiting = append(waiting, g)
+		} else {
+			g.stirred = false
+		}
+	}
+	clear(c.stirred[len(waiting):])
+	c.stirred = waiting
+	heap.Init(&c.stirred)
+	for len(c.stirred) > 0 {
+		g := c.stirred[0]
+		s := c.candidate(g)
+		switch {
+		case s == nil:
+			heap.Pop(&c.stirred)
+			g.stirred = false
+		case s.poll.order != g.longest: // That one was served with another group's.
+			g.longest = s.poll.order
+			heap.Fix(&c.stirred, 0)
+		default:
+			c.serve(s)
+		}
+	}
+	c.stirred, c.offered = emptied(c.stirred), emptied(c.offered)
+}
+
+// groupsByWait is a heap of groups by the poll that waits longest for each.
+type groupsByWait []*group
+
+func (h *groupsByWait) Len() int           { return len(*h) }
+func (h *groupsByWait) Less(i, j int) bool { return (*h)[i].longest < (*h)[j].longest }
+func (h *groupsByWait) Swap(i, j int)      { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
+
+// Push is for container/heap.
+func (h *groupsByWait) Push(x any) {
+	*h = append(*h, x.(*group)) //nolint:errcheck // Only groups are pushed.
+}
+
+// Pop is for container/heap.
+func (h *groupsByWait) Pop() any {
+	last := len(*h) - 1
+	g := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return g
+}
+
+// freeSlots returns how many slots the worker that asks has free. Those are the ones that it said were free, and one for each attempt
+// that it told the end of since: without them a worker that asked while it was busy would be granted nothing but what can wait
+// there for a slot. A report of an end may have crossed the poll, so there are no more than what it holds leaves.
+func (w *wait) freeSlots() int {
+	held := w.session.leases.size
+	return max(w.free, min(w.free+w.held-held, w.session.slots-held))
+}
+
+// serve grants a waiting poll its share of the tasks that its worker can run, and answers it.
+func (c *Scheduler) serve(s *session) {
+	w := s.poll
+	free := w.freeSlots()
+	most := min(w.max, c.share(s, free))
+	gs := make([]Grant, 0, most)
+	bytes := 0
+	for len(gs) < w.max && bytes < c.cfg.MaxGrantBytes {
+		ahead := len(gs) >= free
+		q := c.pick(s, ahead)
+		if q == nil {
+			break
+		}
+		g := q.class.group
+		if len(gs) >= g.limit || g.share == 0 {
+			break
+		}
+		g.share--
+		t := c.takeReady(q)
+		bytes += int(t.size)
+		gs = append(gs, c.lease(t, s, w.seq, ahead).grant())
+	}
+	s.grantSeq = w.seq
+	c.timers.cancel(s.delivery)
+	s.delivery = c.timers.add(&timer{at: c.now.Add(c.cfg.DeliveryTimeout), kind: timerDelivery, session: s})
+	c.unpark(w)
+	c.reply(w.call, PollReply{Grants: gs})
+}
+
+// share decides how much of what its worker can run a poll may be granted, so that all who could run it get the same: of
+// all groups together no more than an equal part among those who compete for one, and of a group for which workers
+// of other kinds compete, too, no more than an equal part of that. It returns the most that it may be.
+func (c *Scheduler) share(s *session, free int) int {
+	c.offered = c.offered[:0]
+	total, most := 0, 0
+	for _, g := range s.kind.groups {
+		c.looks++
+		if g.ready > 0 && (len(g.names) == 0 || free > 0 && within(g.turns.root.need.least, c.freeOf(s, g))) {
+			c.offered = append(c.offered, g)
+			total += g.ready
+		}
+	}
+	for _, g := range c.offered {
+		n := c.rivals(g)
+		g.limit, g.share = ceilDiv(total, n), math.MaxInt
+		if n > s.kind.asking.size {
+			g.share = ceilDiv(g.ready, n)
+		}
+		most = max(most, g.limit)
+	}
+	return min(most, total)
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// rivals returns how many polls wait that could be granted some of a group.
+func (c *Scheduler) rivals(g *group) int {
+	if len(g.names) == 0 {
+		return g.polls.size
+	}
+	if g.rivalsStep != c.steps {
+		// Each of them will be granted a task, so that to count them costs no more than that.
+		g.rivals, g.rivalsStep = g.polls.root.count(c.leastOf(g), g.ready, &c.looks), c.steps
+	}
+	return max(g.rivals, 1)
+}
+
+// pick returns the queue whose first task the worker gets next, or nil. Tasks that occupy resources are never granted ahead
+// of a free slot.
+func (c *Scheduler) pick(s *session, ahead bool) *jobQueue {
+	var best *jobQueue
+	for _, g := range c.offered {
+		c.looks++
+		if g.ready == 0 || len(g.names) > 0 && ahead {
+			continue
+		}
+		if q := c.best(g, c.freeOf(s, g)); q != nil && (best == nil || q.goesBefore(best)) {
+			best = q
+		}
+	}
+	return best
+}
