@@ -100,7 +100,7 @@ func (k *checker) groups() {
 			k.want(slices.Contains(kind.groups, g), "a kind knows its group %q", key)
 		}
 		k.want(ready == g.ready && workers == g.workers, "group %q has %d ready tasks and %d workers, counted %d and %d", key, ready, workers, g.ready, g.workers)
-		k.want(!g.stirred || c.restored, "group %q has been looked at", key)
+		k.want(!g.stirred || c.restored || c.clogged(), "group %q has been looked at", key)
 		filed := 0
 		for n := range g.turns.all {
 			t := n.item
@@ -123,7 +123,7 @@ func (k *checker) groups() {
 			s := n.item
 			k.want(s.asking && slices.Contains(g.kinds, s.kind), "worker %s asks for what it can run", s.workerID)
 			k.want(n.need == nil || slices.Equal(n.need.own, c.roomOf(s, g)), "worker %s asks with what it has free", s.workerID)
-			k.want(g.ready == 0 || c.restored || c.best(g, c.freeOf(s, g)) == nil || len(g.names) > 0 && s.poll.freeSlots() <= 0, "worker %s does not wait beside what it could run", s.workerID)
+			k.want(c.clogged() || g.ready == 0 || c.restored || c.best(g, c.freeOf(s, g)) == nil || len(g.names) > 0 && s.poll.freeSlots() <= 0, "worker %s does not wait beside what it could run", s.workerID)
 		}
 		checkTree(k, &g.polls, amounts)
 	}

@@ -290,16 +290,13 @@ func (h *freeJobs) Pop() any {
 	return j
 }
 
-// behind says whether a job must wait until its watchers have taken what it has left for them: all that is kept past the
-// bound on bytes is needed, and much of it is the job's. Past twice the bound every job waits.
+// behind says whether submissions of a job must wait until its watchers have taken what it has left for them: all that is
+// kept past the bound on bytes is needed, and much of it is the job's. Where all is clogged every job waits.
 func (c *Scheduler) behind(j *job) bool {
 	const share = 8
-	switch bound := c.cfg.MaxRetainedBytes; {
-	case c.retainedBytes <= bound:
-		return false
-	case c.retainedBytes > 2*bound:
-		return true
-	default:
-		return j != nil && j.doneBytes > bound/share
-	}
+	bound := c.cfg.MaxRetainedBytes
+	return c.clogged() || c.retainedBytes > bound && j != nil && j.doneBytes > bound/share
 }
+
+// clogged says whether so much is kept for watchers, twice the bound on bytes, that nothing is granted which would leave more.
+func (c *Scheduler) clogged() bool { return c.retainedBytes/2 > c.cfg.MaxRetainedBytes }

@@ -135,7 +135,9 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.wakeBeats()
 	c.wakeWatchers()
 	c.wakeAnys()
-	c.forgetOld()
+	if c.forgetOld(); len(c.stirred) > 0 {
+		c.dispatch() // That was clogged before.
+	}
 	c.rememberJobs()
 	c.work += uint64(len(events) + len(out.Records) + len(out.Replies) - done) //nolint:gosec // Not negative.
 	c.out = nil

@@ -16,8 +16,8 @@ func (c *Scheduler) stir(g *group) {
 // dispatch hands ready tasks to waiting polls. It looks only where something changed: at groups in which tasks became
 // ready, or whose tasks a poll may take that could not before. The poll that has waited longest comes first.
 func (c *Scheduler) dispatch() {
-	if len(c.stirred) == 0 {
-		return
+	if len(c.stirred) == 0 || c.clogged() {
+		return // What was stirred is looked at once watchers have taken some of what is kept for them.
 	}
 	c.steps++
 	waiting := c.stirred[:0]
