@@ -391,7 +391,11 @@ func (e *engine) audit() error {
 		e.auditErr = err
 		return nil
 	})
-	return e.backend.RunUntil(func() bool { return over })
+	err := e.backend.RunUntil(func() bool { return over })
+	if e.auditErr != nil || err != nil {
+		e.history.Still(e.oracles.Unaudited)
+	}
+	return err
 }
 
 func (e *engine) scrape() error {
