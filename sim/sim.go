@@ -40,6 +40,7 @@ type Sim struct {
 	leaks    []Leak
 
 	injector atomic.Pointer[faults.Injector]
+	dateline atomic.Pointer[dateline]
 
 	// Software is at work, or may be: verbs are not to be called.
 	released atomic.Bool
