@@ -2,9 +2,7 @@ package faults_test
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,7 +11,7 @@ import (
 
 	"connectrpc.com/connect"
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/h2c"
+	"golang.org/x/net/http2/h2c" //nolint:staticcheck // It is what services have.
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/frayrpc/fray/faults"
@@ -122,13 +120,15 @@ func TestHandlerAndH2C(t *testing.T) {
 			service := new(echo)
 			handler := service.handler()
 			if inside {
-				handler = h2c.NewHandler(injector.Handler(handler, "server"), new(http2.Server))
+				handler = h2c.NewHandler(injector.Handler(handler, "server"), new(http2.Server)) //nolint:staticcheck // As above.
 			} else {
-				handler = injector.Handler(h2c.NewHandler(handler, new(http2.Server)), "server")
+				handler = injector.Handler(h2c.NewHandler(handler, new(http2.Server)), "server") //nolint:staticcheck // As above.
 			}
 			server := httptest.NewServer(handler)
 			t.Cleanup(server.Close)
-			transport := &http2.Transport{AllowHTTP: true, DialTLSContext: plainDial}
+			protocols := new(http.Protocols)
+			protocols.SetUnencryptedHTTP2(true)
+			transport := &http.Transport{Protocols: protocols}
 			t.Cleanup(transport.CloseIdleConnections)
 			ask := func() error {
 				client := connect.NewClient[text, text](&http.Client{Transport: transport}, server.URL+unaryProcedure)
@@ -203,9 +203,4 @@ func TestStreamEndsWhereItIsCut(t *testing.T) {
 			})
 		}
 	}
-}
-
-// plainDial connects without TLS.
-func plainDial(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
-	return (&net.Dialer{}).DialContext(ctx, network, address)
 }

@@ -20,7 +20,7 @@ import (
 //
 // A request whose length is known, which that of a unary call is, travels as one message with its whole body. A request that is
 // streamed travels in pieces, each all that was written at one instant. The response travels whole once the handler
-// has returned, or in pieces if it flushes.
+// has returned, or in pieces if it flushes or is longer than 4 KiB.
 //
 // A caller whose context ends gets the cause at that instant; the handler's context ends when word of it has travelled there.
 type Client struct {

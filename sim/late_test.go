@@ -86,7 +86,7 @@ func TestResponseThatIsNotClosed(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			res, err := h.Client().RoundTrip(req) //nolint:bodyclose // That it is not closed is the point.
+			res, err := h.Client().RoundTrip(req)
 			if err != nil {
 				return err
 			}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
-	stdlog "log"
+	"log/slog"
 )
 
-var discardLog = stdlog.New(io.Discard, "", 0)
+var discardLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 
 func gzipped(text string) []byte {
 	var b bytes.Buffer

@@ -260,7 +260,7 @@ var exchanges = []exchange{
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}, h1Differs: true},
-	{name: "request", path: "/a%2Fb/c?d=e&f", header: http.Header{"X-One": {"1", "2"}, "Connection": {"keep-alive"}, "x-lower": {"1"}}, handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
+	{name: "request", path: "/a%2Fb/c?d=e&f", header: http.Header{"X-One": {"1", "2"}, "Connection": {"keep-alive"}, "x-lower": {"1"}}, handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
 		n.add("%s %q uri=%s path=%s raw=%s query=%s scheme=%q host=%q", r.Method, r.URL, r.RequestURI, r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.URL.Scheme, r.URL.Host)
 		n.add("proto %s, length %d, header %s, tls %v", r.Proto, r.ContentLength, headers(r.Header), r.TLS != nil)
 		host, port, err := net.SplitHostPort(r.RemoteAddr)
@@ -395,7 +395,7 @@ func (x *exchange) probe(ctx context.Context, client *http.Client, base string, 
 		}
 	}
 	if e, ok := body.(*endless); ok {
-		defer e.Close() // For a client that does not.
+		defer func() { _ = e.Close() }() // For a client that does not.
 	}
 	var out strings.Builder
 	req, err := http.NewRequestWithContext(ctx, x.method, base+x.path, body)

@@ -31,12 +31,12 @@ func Test(t *testing.T, cfg Config, f func(s *Sim)) {
 		name := t.Name()
 		cfg.Watchdog = NewWatchdog(cfg.Stall, func(s Stall) {
 			fmt.Fprintf(os.Stderr, "--- FAIL: %s\n    seed %d: %v\n", name, cfg.Seed, s)
-			os.Exit(1) //nolint:revive // Nothing else ends such a run.
+			os.Exit(1) //nolint:forbidigo,revive // Nothing else ends such a run.
 		})
 		defer cfg.Watchdog.Close()
 	}
 	labelTracebacks()
-	synctest.Test(t, func(t *testing.T) { //nolint:thelper // It is the test.
+	synctest.Test(t, func(t *testing.T) {
 		labels := pprof.Labels(labelTest, t.Name(), labelSeed, strconv.FormatUint(cfg.Seed, 10))
 		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), labels))
 		s := New(cfg)
@@ -57,7 +57,8 @@ func Test(t *testing.T, cfg Config, f func(s *Sim)) {
 // labelTracebacks has the runtime print the labels of goroutines with their stacks.
 var labelTracebacks = sync.OnceFunc(func() {
 	const name, setting = "GODEBUG", "tracebacklabels"
-	if have := os.Getenv(name); !strings.Contains(have, setting) {
+	have := os.Getenv(name) //nolint:forbidigo // It is how the runtime is told.
+	if !strings.Contains(have, setting) {
 		_ = os.Setenv(name, strings.TrimPrefix(have+","+setting+"=1", ",")) // It fails for odd names only.
 	}
 })

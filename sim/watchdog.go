@@ -20,7 +20,7 @@ const DefaultStall = 20 * time.Second
 type Stall struct {
 	// After is how much real time has passed without anything happening.
 	After time.Duration
-	// Elapsed is the virtual time at which the simulation stands, and Steps how many messages it had released.
+	// Elapsed is the virtual time at which the simulation was seen last, before it slept or software went to work, and Steps how many messages it had released.
 	Elapsed time.Duration
 	Steps   int64
 	// Stacks are those of the goroutines in the way, as package runtime prints them.
@@ -29,7 +29,7 @@ type Stall struct {
 
 // String tells it in words, with the stacks.
 func (s Stall) String() string {
-	return fmt.Sprintf("nothing has happened for %v of real time: virtual time stands at %v, after %d messages. In the way is what is neither over nor "+
+	return fmt.Sprintf("nothing has happened for %v of real time: virtual time was last seen at %v, after %d messages. In the way is what is neither over nor "+
 		"durably blocked (a loop, a mutex that is held across a call, something outside of the simulation):\n\n%s", s.After, s.Elapsed, s.Steps, s.Stacks)
 }
 
