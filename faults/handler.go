@@ -13,7 +13,11 @@ import (
 //
 // An injected Error is answered in the caller's protocol, as by a proxy. What is dropped occupies its
 // connection until the caller leaves.
+//
+// It sees calls, and no connections: what takes connections over to serve HTTP/2 on them, as h2c.NewHandler does, belongs around it, or
+// their calls pass it by, of which [RuleStatus].Idle tells. HTTP/2 that http.Server itself serves needs nothing.
 func (i *Injector) Handler(next http.Handler, host string) http.Handler {
+	i.mounted.handler.Store(true)
 	return &handler{i, next, host, connect.NewErrorWriter()}
 }
 
@@ -26,6 +30,10 @@ type handler struct {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if startsHTTP2(r) {
+		h.next.ServeHTTP(&taking{w, &h.injector.mounted}, r)
+		return
+	}
 	if h.injector.active.Load() == nil {
 		h.next.ServeHTTP(w, r)
 		return
@@ -42,7 +50,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.from = h.injector.peerName(r.RemoteAddr)
 	request := h.injector.meet(r.Context(), plan, &p)
 	defer request.passed()
-	answer := &reply{ResponseWriter: w, handler: h, request: r, plan: plan, point: p, left: -1}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	answer := &reply{ResponseWriter: w, handler: h, request: r, plan: plan, point: p, left: -1, cancel: cancel}
 	answer.point.phase, answer.point.repeatable = ResponseInFlight, false
 	if request.ending != goesOn || request.reset == 0 {
 		answer.end(&request)
@@ -55,7 +65,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	h.next.ServeHTTP(answer.writer(), r)
+	h.next.ServeHTTP(answer.writer(), r.WithContext(ctx))
 	request.passed()
 	answer.finish()
 }

@@ -24,6 +24,8 @@ type Config struct {
 	// and returns when it is the point's turn. A simulator has calls of one instant judged in the same order each time with it, which
 	// their goroutines do not come in. Nil: whoever comes first.
 	Turn func(Turn)
+	// Sides are those that the process's interceptors are on, of [Client] and [Server]. Nil: both, as far as anybody knows.
+	Sides []Side
 	// PeerName names the host at a caller's address, which is an IP address and port. Nil: the IP address.
 	PeerName func(address string) string
 }
@@ -88,9 +90,10 @@ var errClosed = errors.New("fault injector is closed")
 // is replaced, cleared or at its end, the call goes on untouched, and what was held back passes at once; what
 // was dropped stays lost.
 type Injector struct {
-	config Config
-	counts counts
-	active atomic.Pointer[activePlan] // nil: nothing is injected
+	config  Config
+	counts  counts
+	mounted mounted
+	active  atomic.Pointer[activePlan] // nil: nothing is injected
 
 	mu       sync.Mutex
 	base     *activePlan // goes on when one with a time ends
@@ -106,11 +109,25 @@ func New(config Config) *Injector {
 }
 
 // Apply puts a plan in force until another takes its place. It starts from the beginning, with all counts at
-// 0. A plan without rules is as none.
-func (i *Injector) Apply(plan Plan) error { return i.apply(plan, 0) }
+// 0. A plan without rules is as none. Once any adapter is mounted, a rule that none of them can apply is refused; until then
+// [Status] tells of it.
+func (i *Injector) Apply(plan Plan) error {
+	if err := errors.Join(i.checkMounted(plan)...); err != nil {
+		return fmt.Errorf("apply plan: %w", err)
+	}
+	return i.apply(plan, 0)
+}
 
 // ApplyFor is Apply for a time above 0. After it, the last plan without a time goes on where it was.
 func (i *Injector) ApplyFor(plan Plan, ttl time.Duration) error {
+	if err := errors.Join(i.checkMounted(plan)...); err != nil {
+		return fmt.Errorf("apply plan: %w", err)
+	}
+	return i.applyFor(plan, ttl)
+}
+
+// applyFor is ApplyFor for a plan of which some rules may be for other processes.
+func (i *Injector) applyFor(plan Plan, ttl time.Duration) error {
 	if ttl <= 0 || ttl > MaxWait {
 		return fmt.Errorf("apply plan: its time %s is not between 0 and %s", ttl, MaxWait)
 	}
@@ -237,6 +254,8 @@ type RuleStatus struct {
 	Matched uint64
 	// Fired counts those on which it acted.
 	Fired uint64
+	// Idle says why it can never act with the adapters that are mounted by now; "" if it can.
+	Idle string
 }
 
 // Status returns the plan in force and what it did so far.
@@ -247,7 +266,9 @@ func (i *Injector) Status() Status {
 	}
 	status := Status{Seed: plan.seed}
 	for _, state := range plan.rules {
-		status.Rules = append(status.Rules, state.status())
+		rule := state.status()
+		rule.Idle = i.idle(rule.Rule)
+		status.Rules = append(status.Rules, rule)
 	}
 	if !plan.expires.IsZero() {
 		status.Remaining = max(time.Until(plan.expires), 1)

@@ -11,7 +11,10 @@ import (
 // handler. host is the name of the process: From in its clients, To in its handlers.
 //
 // What an interceptor of a handler drops it answers when the deadline that the caller sent has passed.
-func (i *Injector) Interceptor(host string) connect.Interceptor { return &interceptor{i, host} }
+func (i *Injector) Interceptor(host string) connect.Interceptor {
+	i.mounted.interceptor.Store(true)
+	return &interceptor{i, host}
+}
 
 type interceptor struct {
 	injector *Injector

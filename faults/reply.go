@@ -1,8 +1,10 @@
 package faults
 
 import (
+	"context"
 	"net"
 	"net/http"
+	"time"
 )
 
 // A reply applies to an answer on its way to the caller what a plan says, from its first byte on.
@@ -20,6 +22,8 @@ type reply struct {
 	silent  bool  // nothing more passes
 	left    int64 // bytes that pass; below 0: all
 	cutBy   error // how the answer was cut; nil: it was not
+	// cancel ends the context of the handler, whose caller has all that it gets.
+	cancel context.CancelFunc
 }
 
 // writer returns the reply as what the handler writes to. It can flush if what lies below can.
@@ -51,6 +55,9 @@ func (y *reply) decide() {
 	y.outcome.passed()
 	y.left, _ = y.outcome.cut()
 	y.silent = y.outcome.ending != goesOn || y.outcome.reset == 0
+	if y.silent && y.outcome.ending != lost {
+		y.cancel() // The call is over for its caller, however long the handler would go on.
+	}
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -71,6 +78,7 @@ func (y *reply) Write(p []byte) (int, error) {
 		if y.left == 0 {
 			_, y.cutBy = y.outcome.cut()
 			y.silent = true
+			y.breakOff()
 			break
 		}
 		n, err := y.ResponseWriter.Write(p[written : written+slice(len(p)-written, y.left, y.outcome.rate)])
@@ -90,10 +98,22 @@ func (y *reply) Write(p []byte) (int, error) {
 			}
 		}
 	}
-	if y.outcome.ending == crashed || y.outcome.reset == 0 || y.cutBy == errReset { //nolint:errorlint // It is this value itself.
+	if y.outcome.ending == crashed || y.outcome.ending == failed || y.outcome.reset == 0 || y.cutBy != nil {
 		return written, errReset
 	}
 	return len(p), nil
+}
+
+// breakOff ends an answer that was cut, at once and not when the handler returns, which may be long after.
+func (y *reply) breakOff() {
+	defer y.cancel()
+	control := http.NewResponseController(y.ResponseWriter)
+	_ = control.Flush()
+	if conn, _, err := control.Hijack(); err == nil {
+		closeConnection(conn, y.cutBy == errReset) //nolint:errorlint // It is this value itself.
+		return
+	}
+	_ = control.SetWriteDeadline(time.Unix(1, 0)) // Others share the connection: this resets the stream.
 }
 
 // A flushingReply is a reply over what can flush.
@@ -114,8 +134,7 @@ func (y *flushingReply) Flush() {
 func (y *reply) finish() {
 	y.decide()
 	if y.cutBy != nil {
-		_ = http.NewResponseController(y.ResponseWriter).Flush()
-		y.abort(y.cutBy == errReset) //nolint:errorlint // It is this value itself.
+		y.abort(false)
 	}
 	if y.silent {
 		y.end(&y.outcome)
@@ -152,15 +171,18 @@ func (y *reply) abort(reset bool) {
 
 // resetConnection closes a connection so that the peer sees a reset and no end, where that can be.
 func resetConnection(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		closeConnection(conn, true)
 	}
+}
+
+// closeConnection closes a connection, so that its peer sees a reset if that is asked for.
+func closeConnection(conn net.Conn, reset bool) {
 	base := conn
 	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		base = secured.NetConn()
 	}
-	if tcp, ok := base.(*net.TCPConn); ok {
+	if tcp, ok := base.(*net.TCPConn); ok && reset {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()

@@ -14,6 +14,7 @@ import (
 //
 // An injected Error is returned as a [*connect.Error]; a Drop, as the error of the request's context.
 func (i *Injector) RoundTripper(next http.RoundTripper, from string) http.RoundTripper {
+	i.mounted.transport.Store(true)
 	return &roundTripper{i, next, from}
 }
 

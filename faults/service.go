@@ -23,7 +23,8 @@ const servicePrefix = "/" + faultsv1connect.FaultServiceName + "/"
 // NewService returns the handler of faults.v1.FaultService for an injector, and the path to mount it on, as
 // generated constructors do. Whoever can reach it can stop the process: serve it to operators only.
 func NewService(injector *Injector, options ...connect.HandlerOption) (path string, handler http.Handler) {
-	return faultsv1connect.NewFaultServiceHandler(&service{injector}, options...)
+	strict := []connect.HandlerOption{connect.WithCodec(strictJSON{"json"}), connect.WithCodec(strictJSON{"json; charset=utf-8"})}
+	return faultsv1connect.NewFaultServiceHandler(&service{injector}, append(strict, options...)...)
 }
 
 type service struct{ injector *Injector }
@@ -54,7 +55,7 @@ func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (
 	if err := errors.Join(errs...); err != nil {
 		return nil, invalid(err)
 	}
-	switch err := s.injector.ApplyFor(plan, ttl); {
+	switch err := s.injector.applyFor(plan, ttl); {
 	case errors.Is(err, errClosed):
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	case err != nil:
@@ -63,6 +64,7 @@ func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (
 	res := &faultsv1.ApplyPlanResponse{TtlMs: ttl.Milliseconds()}
 	for _, rule := range plan.Rules {
 		res.Rules = append(res.Rules, rule.String())
+		res.Idle = append(res.Idle, s.injector.idle(rule))
 	}
 	return res, nil
 }
@@ -76,7 +78,7 @@ func (s *service) GetPlan(context.Context, *faultsv1.GetPlanRequest) (*faultsv1.
 	}
 	for _, rule := range status.Rules {
 		res.Rules = append(res.Rules, &faultsv1.RuleStatus{
-			Rule: rule.Rule.String(), MatchedCount: rule.Matched, FiredCount: rule.Fired,
+			Rule: rule.Rule.String(), MatchedCount: rule.Matched, FiredCount: rule.Fired, Idle: rule.Idle,
 		})
 	}
 	return res, nil

@@ -116,21 +116,20 @@ func (s *Sim) arriveReply(p *packet) {
 		k.bring(k.down, p)
 	case k.writer.pipe != nil && p.reply == nil:
 		k.down = k.writer.pipe
-		res := k.outgoing(k.writer.status, k.writer.sent, make(http.Header)) //nolint:bodyclose // Its receiver closes it.
-		res.ContentLength = -1
-		res.Body = &download{call: k}
+		res := k.outgoing(k.writer.status, k.writer.snap, nil) //nolint:bodyclose // Its receiver closes it.
 		k.bring(k.down, p)
 		k.fulfil(res, nil)
 	default:
 		w := p.writer()
-		header, trailer := splitTrailer(w.Header(), true)
-		res := k.outgoing(w.status, header, trailer) //nolint:bodyclose // Its receiver closes it.
-		res.ContentLength = int64(len(w.buf))
-		k.reply = payload{data: p.body, owner: k.client}
+		k.reply.data, k.reply.owner = p.body, k.client
 		if p.cut {
 			k.reply.err = io.ErrUnexpectedEOF
 		}
-		res.Body = &k.reply
+		var res *http.Response
+		if trailer := w.trailer(); trailer != nil {
+			k.reply.end = func() { received(&res.Trailer, trailer) }
+		}
+		res = k.outgoing(w.status, w.snap, &k.reply) //nolint:bodyclose // Its receiver closes it.
 		k.fulfil(res, nil)
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/frayrpc/fray/faults"
@@ -20,7 +20,7 @@ import (
 //
 // A request whose length is known, which that of a unary call is, travels as one message with its whole body. A request that is
 // streamed travels in pieces, each all that was written at one instant. The response travels whole once the handler
-// has returned, or in pieces if it flushes.
+// has returned, or in pieces if it flushes or is longer than 4 KiB.
 //
 // A caller whose context ends gets the cause at that instant; the handler's context ends when word of it has travelled there.
 type Client struct {
@@ -49,6 +49,12 @@ type call struct {
 	header http.Header
 	body   []byte
 	length int64
+	// The body is not as long as was declared; nil: it is.
+	bodyErr error
+	// Trailers of the request: their names, and what they are once the body was read to its end.
+	announced, trailer http.Header
+	// The client asked for compression by itself.
+	compressed bool
 	// The body has no known end; it travels in pieces.
 	streamed bool
 
@@ -110,7 +116,7 @@ func (c *Client) direct(req *http.Request) (*http.Response, error) {
 	return k.exchange()
 }
 
-// check returns why a request cannot be sent, or ends the goroutine with its incarnation.
+// check returns why a request cannot be sent now, or ends the goroutine with its incarnation.
 func (c *Client) check(req *http.Request) error {
 	if c.inc.dead.Load() {
 		closeBody(req)
@@ -128,22 +134,39 @@ func (c *Client) prepare(req *http.Request) (*call, error) {
 	if err := c.check(req); err != nil {
 		return nil, err
 	}
+	if err := checkRequest(req); err != nil {
+		closeBody(req)
+		return nil, err
+	}
 	s := c.inc.node.sim
 	target := s.lookup(req.URL.Hostname())
 	if target == nil {
 		closeBody(req)
-		return nil, &net.DNSError{Err: "no such host", Name: req.URL.Hostname(), IsNotFound: true}
+		return nil, errNoHost(req.URL.Hostname())
 	}
 	k := &call{
 		sim: s, client: c.inc, target: target, procedure: req.URL.Path,
 		sent: req, method: cmp.Or(req.Method, http.MethodGet), host: cmp.Or(req.Host, req.URL.Host), url: *req.URL,
-		header: req.Header.Clone(), length: req.ContentLength, streamed: isStreamed(req),
+		length: req.ContentLength, streamed: isStreamed(req),
 	}
 	if k.streamed {
 		k.length = -1
-		return k, nil
+	} else if err := k.load(req); err != nil {
+		return nil, err
 	}
-	return k, k.load(req)
+	k.header, k.compressed = k.leaving(req)
+	if !k.streamed {
+		k.trailer = trailers(req)
+	}
+	return k, nil
+}
+
+// trailers returns the trailers of a request whose body was read.
+func trailers(req *http.Request) http.Header {
+	if len(req.Trailer) == 0 {
+		return nil
+	}
+	return sendable(req.Trailer.Clone())
 }
 
 // exchange sends the request and waits for the response.
@@ -175,6 +198,9 @@ func (k *call) exchange() (*http.Response, error) {
 	if body, ok := k.res.Body.(*download); ok {
 		body.unwatch = context.AfterFunc(ctx, func() { k.abort(context.Cause(ctx)) })
 	}
+	if k.compressed {
+		uncompress(k.res)
+	}
 	return k.res, nil
 }
 
@@ -198,32 +224,11 @@ func (i *incarnation) leave(streamed bool) error {
 	return errDead
 }
 
-// load reads the whole body of a request.
-func (k *call) load(req *http.Request) error {
-	if req.Body == nil || req.Body == http.NoBody {
-		k.length = 0
-		return nil
-	}
-	defer req.Body.Close()
-	if k.length <= 0 {
-		var err error
-		if k.body, err = io.ReadAll(req.Body); err != nil {
-			return fmt.Errorf("read request body: %w", err)
-		}
-		k.length = int64(len(k.body))
-		return nil
-	}
-	k.body = make([]byte, k.length)
-	if _, err := io.ReadFull(req.Body, k.body); err != nil {
-		return fmt.Errorf("read request body: %w", err)
-	}
-	return nil
-}
-
 // upload sends a streamed request body.
 func (k *call) upload(body io.ReadCloser) {
-	defer body.Close()
-	unblock := context.AfterFunc(k.up.ctx, func() { _ = body.Close() })
+	closeOnce := sync.OnceFunc(func() { _ = body.Close() })
+	defer closeOnce()
+	unblock := context.AfterFunc(k.up.ctx, closeOnce)
 	defer unblock()
 	buf := make([]byte, 32<<10)
 	for {
@@ -234,7 +239,7 @@ func (k *call) upload(body io.ReadCloser) {
 		k.up.park()
 		switch {
 		case errors.Is(err, io.EOF):
-			k.up.close(nil)
+			k.up.close(trailers(k.sent))
 			return
 		case err != nil:
 			if k.up.ctx.Err() == nil {
@@ -284,30 +289,57 @@ func (k *call) resetBy(n *node, err error) *packet {
 // payload is a whole body.
 type payload struct {
 	data   []byte
-	err    error // after data; nil is io.EOF
+	err    error  // after data; nil is io.EOF
+	end    func() // is called at the end of data, if that is none before its time; nil: nothing
 	owner  *incarnation
-	closed bool
+	closed atomic.Pointer[error]
 }
 
 // Read implements io.Reader.
 func (p *payload) Read(b []byte) (int, error) {
 	p.owner.mustLive()
+	if closed := p.closed.Load(); closed != nil {
+		return 0, *closed
+	}
 	switch {
-	case p.closed:
-		return 0, http.ErrBodyReadAfterClose
 	case len(p.data) > 0:
 		n := copy(b, p.data)
 		p.data = p.data[n:]
 		return n, nil
 	case p.err != nil:
 		return 0, p.err
-	default:
-		return 0, io.EOF
 	}
+	if p.end != nil {
+		p.end()
+		p.end = nil
+	}
+	return 0, io.EOF
+}
+
+// close has reading fail from now on.
+func (p *payload) close(err *error) { p.closed.CompareAndSwap(nil, err) }
+
+// What reading a body comes to once it was closed, by the handler that it was sent to or its end, or by the caller.
+var (
+	errClosedRequest  = errors.New("body closed by handler")
+	errHandlerExited  = errors.New("http2: request body closed due to handler exiting")
+	errClosedResponse = errors.New("http2: response body closed")
+)
+
+// request and response are a payload as its receiver has it.
+type (
+	requestBody  struct{ *payload }
+	responseBody struct{ *payload }
+)
+
+// Close implements io.Closer.
+func (r requestBody) Close() error {
+	r.close(&errClosedRequest)
+	return nil
 }
 
 // Close implements io.Closer.
-func (p *payload) Close() error {
-	p.closed = true
+func (r responseBody) Close() error {
+	r.close(&errClosedResponse)
 	return nil
 }

@@ -34,6 +34,11 @@ type Config struct {
 	// DefaultLeakGrace.
 	LeakGrace time.Duration
 
+	// Watchdog sees to it that the run goes on in real time. Nil: nothing does, but in [Test], which has one of its own.
+	Watchdog *Watchdog
+	// Stall is the limit of the watchdog that Test has, in real time. 0: DefaultStall. Below 0: it has none.
+	Stall time.Duration
+
 	// OnEvent is told of every event of the trace, on the goroutine that steps. It may look at the simulation but
 	// not change it. It may be nil.
 	OnEvent func(Event)

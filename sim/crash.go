@@ -157,6 +157,16 @@ func (s *Sim) setDisk(n *node, disk any) {
 // errHungUp is what net/http makes of a connection that the kernel closes for a process that is gone.
 func errHungUp() error { return fmt.Errorf("server closed connection: %w", io.ErrUnexpectedEOF) }
 
+// errStreamReset is what net/http makes of a handler that panics, or that has no time left to write, over HTTP/2.
+func errStreamReset(id uint64) error {
+	return fmt.Errorf("stream error: stream ID %d; INTERNAL_ERROR; received from peer", 2*id-1)
+}
+
+// errNoHost is what net/http makes of a name that nobody has.
+func errNoHost(name string) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}}
+}
+
 func errReset() error {
 	return &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 }

@@ -16,10 +16,7 @@ func (s *Sim) describe(p *packet) *Message {
 		RequestHeader: k.header, Body: p.body, Last: p.last,
 	}
 	if p.kind == KindResponse {
-		m.Status, m.Header = k.writer.status, k.writer.Header()
-		if k.writer.sent != nil {
-			m.Header = k.writer.sent
-		}
+		m.Status, m.Header = k.writer.status, k.writer.snap
 	}
 	return m
 }
@@ -39,11 +36,11 @@ func (s *Sim) code(p *packet) string {
 		return ""
 	}
 	w := p.writer()
-	header := w.header
-	if w.sent != nil {
-		header = w.sent // The handler may go on with the other.
-	}
 	if w.status == http.StatusOK {
+		header := w.header
+		if w.pipe != nil {
+			header = w.snap // The handler may go on with the other.
+		}
 		if status := grpcStatus(header); status != "" {
 			return status
 		}

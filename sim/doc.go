@@ -54,8 +54,10 @@
 //   - A dead incarnation sends nothing, receives nothing, and cannot use its [Host]. A goroutine of it that makes a call ends
 //     there, by runtime.Goexit: its deferred functions run. Where ending it could leave a library waiting, which is where
 //     bodies are streamed, the call fails instead.
-//   - Requests and responses are as net/http has them over HTTP/2, with trailers and both directions of a stream at once.
-//     What is sent is copied, and what is written at one instant travels together.
+//   - Handlers and callers see what they see with net/http over HTTP/2, its errors included: bodies where there are none, lengths
+//     that are not kept, late headers, sniffed types, trailers, deadlines of an http.ResponseController, panics, compression that
+//     the client asks for by itself. Where HTTP/1.1 does it in another way, HTTP/2 counts. What is sent is copied, and what is
+//     written at one instant travels together; more than 4 KiB that a handler writes are sent before it returns.
 //   - A run ends: when its clients have, when something fails, or with [ErrDeadlock], [ErrMaxSteps] or [ErrMaxTime].
 //   - Goroutines that a host leaves behind are found by Close and told with their stacks. They are known by a pprof label, which
 //     goroutines inherit.
@@ -76,9 +78,15 @@
 //     binary form is random, and does no harm: the digest in the trace is of bytes in any order. Compressed, it does.
 //   - Goroutines that time out by the number of processors, or otherwise by runtime.
 //
-// A goroutine that is blocked on a sync.Mutex, on real I/O or in a system call is not durably blocked. If it waits for long the
-// simulation hangs, in real time, until the test's own timeout. That is so with a mutex held across a call: once the host has
-// crashed, nobody unlocks it.
+// A goroutine that loops, or is blocked on a sync.Mutex, on real I/O or in a system call is not durably blocked, and virtual time
+// stands still. If it does for long, the run has stalled: a [Watchdog] tells in real time where, under which seed, and what is in the
+// way. That is so with a mutex held across a call.
+//
+// Of net/http there is not: informational responses, and with them Expect: 100-continue, which are not sent on; upgrades, which are
+// refused; http.CloseNotifier; the values that http.Server puts into a request's context; its limits and timeouts. RemoteAddr is the
+// caller's name and port 0. A request whose body has no length but can be had again travels whole, with its length. Reading a body
+// after the handler has returned always fails, and what a handler that has returned writes panics. https is taken for http, and its
+// handlers and callers find a state of TLS that says so.
 //
 // Pause is weaker than SIGSTOP: the host's goroutines and timers go on, cut off. Crash is weaker than kill -9: goroutines of the
 // dead still run until they touch something of the simulation, so an effect outside of it needs [Host.Fence]. Links have

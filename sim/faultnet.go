@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -43,6 +44,10 @@ func (s *Sim) Injector() *faults.Injector {
 			},
 		},
 		Turn: s.turn,
+		PeerName: func(address string) string {
+			name, _, _ := strings.Cut(address, ":") // Of a host, and a port.
+			return name
+		},
 		OnInject: func(f faults.Injection) {
 			message := KindRequest
 			if f.Phase == faults.AfterHandler || f.Phase == faults.ResponseInFlight {

@@ -100,6 +100,8 @@ func (s *Sim) mustNode(name string) *node {
 // Labels of goroutines, see runtime/pprof.
 const (
 	labelRun         = "sim"
+	labelSeed        = "sim_seed"
+	labelTest        = "sim_test"
 	labelHost        = "sim_host"
 	labelIncarnation = "sim_incarnation"
 )

@@ -1,13 +1,17 @@
 package sim
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"runtime/pprof"
-	"strings"
+	"strconv"
 )
 
 // runner is a goroutine that runs one handler after another.
@@ -48,11 +52,13 @@ func (k *call) handle() {
 	defer func() {
 		v := recover()
 		k.cancel(context.Canceled)
+		k.closeRequest()
 		if returned || k.server.dead.Load() {
 			return
 		}
+		k.writer.returned.Store(true)
 		// As net/http does, except that a panic does not go unnoticed.
-		reset := k.resetBy(k.target, errReset())
+		reset := k.resetBy(k.target, errStreamReset(k.id))
 		reset.sender = k.server
 		if err, _ := v.(error); !errors.Is(err, http.ErrAbortHandler) {
 			failure := &PanicError{Value: v, Stack: debug.Stack()}
@@ -70,130 +76,80 @@ func (k *call) handle() {
 	k.writer.finish()
 }
 
+// closeRequest ends the request's body, whose handler is over.
+func (k *call) closeRequest() {
+	k.payload.close(&errHandlerExited)
+	k.up.fail(errHandlerExited)
+}
+
 // incoming is the request as the handler sees it: one of HTTP/2, whatever the caller took it for, so that both directions
 // can be streamed at once.
 func (k *call) incoming() *http.Request {
+	target := &url.URL{Path: cmp.Or(k.url.Path, "/"), RawPath: k.url.RawPath, RawQuery: k.url.RawQuery, ForceQuery: k.url.ForceQuery}
+	uri := k.url.RequestURI()
+	if k.url.Opaque != "" {
+		if parsed, err := url.ParseRequestURI(uri); err == nil {
+			target = parsed
+		}
+	}
 	req := (&http.Request{
-		Method: k.method, URL: &k.url, Proto: "HTTP/2.0", ProtoMajor: 2, Header: k.header, ContentLength: k.length,
-		Host: k.host, RemoteAddr: k.client.node.name + ":0", RequestURI: k.url.RequestURI(),
+		Method: k.method, URL: target, Proto: "HTTP/2.0", ProtoMajor: 2, Header: k.header, ContentLength: k.length,
+		Host: k.host, RemoteAddr: k.client.node.name + ":0", RequestURI: uri, Trailer: k.announced, TLS: k.tls(),
 	}).WithContext(k.ctx)
 	if k.up != nil {
-		req.Body = &uploaded{pipe: k.up, owner: k.server}
-	} else {
-		k.payload.owner = k.server
-		req.Body = &k.payload
+		req.Body = &uploaded{call: k, request: req}
+		return req
 	}
+	k.payload.owner, k.payload.err = k.server, cmp.Or(k.payload.err, k.bodyErr)
+	k.payload.end = func() { received(&req.Trailer, k.trailer) }
+	req.Body = requestBody{&k.payload}
 	return req
 }
 
-// responder is the http.ResponseWriter of a call.
-type responder struct {
-	call      *call
-	header    http.Header
-	sent      http.Header // snapshot, once it streams
-	status    int
-	buf       []byte
-	streaming bool
-	pipe      *pipe
-}
-
-// Header implements http.ResponseWriter.
-func (w *responder) Header() http.Header {
-	if w.header == nil {
-		w.header = make(http.Header, 8)
+// tls is what a handler is told of a connection under https: that it is one. Nothing is encrypted.
+func (k *call) tls() *tls.ConnectionState {
+	if k.url.Scheme != "https" {
+		return nil
 	}
-	return w.header
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *responder) WriteHeader(status int) {
-	w.call.server.mustLive()
-	if w.status == 0 && status >= http.StatusOK { // Informational responses are not sent on.
-		w.status = status
+	return &tls.ConnectionState{
+		Version: tls.VersionTLS13, HandshakeComplete: true, NegotiatedProtocol: "h2", ServerName: k.url.Hostname(),
 	}
 }
 
-// Write implements io.Writer.
-func (w *responder) Write(b []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	if w.streaming {
-		if err := w.pipe.write(b); err != nil {
-			w.call.server.mustLive()
-			return 0, err
+// outgoing is the response as the caller sees it, with a body that is whole or, if that is nil, streamed.
+func (k *call) outgoing(status int, header http.Header, whole *payload) *http.Response {
+	res := &http.Response{
+		Status: statusText(status), StatusCode: status, Proto: "HTTP/2.0", ProtoMajor: 2, Header: header, Request: k.sent, TLS: k.tls(),
+		Trailer: announced(header), ContentLength: -1,
+	}
+	if declared := header["Content-Length"]; len(declared) == 1 {
+		if n, err := strconv.ParseUint(declared[0], 10, 63); err == nil {
+			res.ContentLength = int64(n) //nolint:gosec // Of 63 bits.
 		}
-		return len(b), nil
+	} else if whole != nil && len(whole.data) == 0 && whole.end == nil && k.method != http.MethodHead {
+		res.ContentLength = 0
 	}
-	w.buf = append(w.buf, b...)
-	return len(b), nil
+	switch {
+	case k.method == http.MethodHead:
+		res.Body = http.NoBody
+	case whole == nil:
+		res.Body = &download{call: k, left: res.ContentLength, res: res}
+	default:
+		whole.keepTo(res.ContentLength)
+		res.Body = responseBody{whole}
+	}
+	return res
 }
 
-// Flush implements http.Flusher: from then on, the response is streamed.
-func (w *responder) Flush() {
-	w.WriteHeader(http.StatusOK)
-	if w.streaming {
-		w.pipe.park()
-		return
-	}
-	w.streaming = true
-	k := w.call
-	w.sent, _ = splitTrailer(w.Header(), false)
-	w.sent = w.sent.Clone()
-	w.pipe = newPipe(k, KindResponseData)
-	w.pipe.pending, w.pipe.unread = w.buf, len(w.buf)
-	w.park()
-}
+var errReplyTooLong = errors.New("net/http: server replied with more than declared Content-Length; truncated")
 
-// park sends the head of the response.
-func (w *responder) park() {
-	k := w.call
-	k.response = packet{kind: KindResponse, from: k.target, to: k.client.node, sender: k.server, call: k, procedure: k.procedure}
-	k.sim.park(&k.response)
-}
-
-// finish sends what is left of the response once the handler has returned.
-func (w *responder) finish() {
-	w.WriteHeader(http.StatusOK)
-	if w.streaming {
-		_, trailer := splitTrailer(w.Header(), true)
-		w.pipe.close(trailer)
-		return
-	}
-	w.park()
-}
-
-// splitTrailer tells the trailers in what a handler has set from the headers: those that were declared in the header Trailer,
-// and those with http.TrailerPrefix. With end false there are none yet. It changes its argument.
-func splitTrailer(h http.Header, end bool) (header, trailer http.Header) {
-	for _, names := range h["Trailer"] {
-		for name := range strings.SplitSeq(names, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if trailer == nil {
-				trailer = make(http.Header)
-			}
-			if values, ok := h[name]; ok && end {
-				trailer[name] = values
-				delete(h, name)
-			}
-		}
-	}
-	for key, values := range h { // order-free: each is moved for itself
-		name, ok := strings.CutPrefix(key, http.TrailerPrefix)
-		if !ok || !end {
-			continue
-		}
-		if trailer == nil {
-			trailer = make(http.Header)
-		}
-		trailer[http.CanonicalHeaderKey(name)] = values
-		delete(h, key)
-	}
-	return h, trailer
-}
-
-// outgoing is the response as the caller sees it.
-func (k *call) outgoing(status int, header, trailer http.Header) *http.Response {
-	return &http.Response{
-		Status: statusText(status), StatusCode: status, Proto: "HTTP/2.0", ProtoMajor: 2,
-		Header: header, Trailer: trailer, Request: k.sent,
+// keepTo has a body end as one does that was declared to be that long; -1: it was not.
+func (p *payload) keepTo(length int64) {
+	switch n := int64(len(p.data)); {
+	case length < 0 || p.err != nil:
+	case n > length:
+		p.data, p.err = p.data[:length], errReplyTooLong
+	case n < length:
+		p.err = io.ErrUnexpectedEOF
 	}
 }

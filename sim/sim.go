@@ -40,6 +40,7 @@ type Sim struct {
 	leaks    []Leak
 
 	injector atomic.Pointer[faults.Injector]
+	dateline atomic.Pointer[dateline]
 
 	// Software is at work, or may be: verbs are not to be called.
 	released atomic.Bool
@@ -76,7 +77,9 @@ func New(cfg Config) *Sim {
 		links: make(map[uint64]*link), flows: make(map[flowKey]*flow), byName: make(map[string]*node),
 		wake: make(chan struct{}, 1),
 	}
-	s.labels = pprof.WithLabels(context.Background(), pprof.Labels(labelRun, strconv.FormatUint(runs.Add(1), 10)))
+	s.labels = pprof.WithLabels(context.Background(), pprof.Labels(
+		labelRun, strconv.FormatUint(runs.Add(1), 10), labelSeed, strconv.FormatUint(cfg.Seed, 10)))
+	cfg.Watchdog.begin()
 	return s
 }
 

@@ -126,6 +126,7 @@ func (s *Sim) settle() int {
 		s.released.Store(true)
 		synctest.Wait()
 		s.released.Store(false)
+		s.cfg.Watchdog.alive(s.now(), s.stats.Steps)
 		s.mu.Lock()
 		batch := s.inbox
 		s.inbox, s.spare = s.spare[:0], nil

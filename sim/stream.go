@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"sync"
 )
@@ -132,8 +131,11 @@ func (p *pipe) stop() {
 func (p *pipe) bring(data []byte, last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ended {
+		return // A deadline came before it.
+	}
 	p.buf = append(p.buf, data...)
-	p.ended = p.ended || last
+	p.ended = last
 	p.changed.Broadcast()
 }
 
@@ -197,26 +199,31 @@ func (p *pipe) read(b []byte) (int, error) {
 
 // uploaded is a streamed request body as the handler reads it.
 type uploaded struct {
-	pipe  *pipe
-	owner *incarnation
+	call    *call
+	request *http.Request
 }
 
 // Read implements io.Reader.
 func (u *uploaded) Read(b []byte) (int, error) {
-	n, err := u.pipe.read(b)
-	u.owner.mustLive()
+	n, err := u.call.up.read(b)
+	u.call.server.mustLive()
+	if errors.Is(err, io.EOF) {
+		received(&u.request.Trailer, u.call.up.ending())
+	}
 	return n, err
 }
 
 // Close implements io.Closer.
 func (u *uploaded) Close() error {
-	u.pipe.fail(http.ErrBodyReadAfterClose)
+	u.call.up.fail(errClosedRequest)
 	return nil
 }
 
 // download is a streamed response body as the caller reads it.
 type download struct {
 	call    *call
+	res     *http.Response
+	left    int64 // of what was declared; -1: nothing was
 	unwatch func() bool
 	once    sync.Once
 }
@@ -227,8 +234,21 @@ func (d *download) Read(b []byte) (int, error) {
 	if d.call.client.dead.Load() {
 		return 0, errDead
 	}
-	if errors.Is(err, io.EOF) {
+	over := errors.Is(err, io.EOF)
+	if over {
 		d.end()
+	}
+	switch {
+	case d.left < 0:
+	case int64(n) > d.left:
+		n, d.left = int(d.left), 0
+		d.call.down.fail(errReplyTooLong)
+		d.call.abort(errReplyTooLong)
+		return n, errReplyTooLong
+	case over && d.left > 0:
+		return n, io.ErrUnexpectedEOF
+	default:
+		d.left -= int64(n)
 	}
 	return n, err
 }
@@ -236,9 +256,16 @@ func (d *download) Read(b []byte) (int, error) {
 // end takes in that the response was read to its end.
 func (d *download) end() {
 	d.once.Do(func() {
-		maps.Copy(d.call.res.Trailer, d.call.down.trailer)
+		received(&d.res.Trailer, d.call.down.ending())
 		d.unwatch()
 	})
+}
+
+// ending returns the trailers of a stream that was read to its end.
+func (p *pipe) ending() http.Header {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trailer
 }
 
 // Close implements io.Closer. Before the end it gives the call up.
@@ -248,8 +275,17 @@ func (d *download) Close() error {
 	p.mu.Lock()
 	ended := p.ended
 	p.mu.Unlock()
+	p.closeRead()
 	if !ended {
-		d.call.abort(http.ErrBodyReadAfterClose)
+		d.call.abort(errClosedResponse)
 	}
 	return nil
+}
+
+// closeRead has reading fail from now on, whatever has arrived.
+func (p *pipe) closeRead() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buf, p.ended, p.err = nil, true, errClosedResponse
+	p.changed.Broadcast()
 }

@@ -98,7 +98,8 @@ func (s *Sim) replace(p *packet, err error) {
 	writer := recorder{header: make(http.Header)}
 	req := &http.Request{Method: k.method, URL: &k.url, Header: k.header}
 	_ = connect.NewErrorWriter().Write(&writer, req, wire) // A recorder's Write does not fail.
-	p.reply = &responder{header: writer.header, status: max(writer.status, http.StatusOK), buf: writer.body}
+	p.reply = &responder{call: k, header: writer.header, status: max(writer.status, http.StatusOK), snap: writer.header.Clone(), buf: writer.body}
+	p.reply.settle(true)
 	p.body, p.last, p.cut = writer.body, true, false
 	p.digest = digest(p.body)
 }

@@ -35,16 +35,13 @@ func invalid(format string, args ...any) error {
 // run executes the command line args, and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.newRoot()
+	a.args = args
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitPass
-	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(a.stderr, "fray-sim: interrupted")
-		return exitInterrupted
 	}
 	code := exitHarness
 	var known *exitError
@@ -53,6 +50,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 		if known.err == nil {
 			return code
 		}
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.stderr, "fray-sim: interrupted")
+		return exitInterrupted
 	}
 	fmt.Fprintf(a.stderr, "fray-sim: %s\n", strings.TrimRight(err.Error(), "\n"))
 	return code
@@ -71,7 +72,7 @@ faults that the scenario names, thousands of times faster than the clock. Oracle
 The same seed gives the same run, to the byte.
 
 Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario or command line,
-5 harness error, 130 interrupted. A sweep exits with the code of its first failing seed.`,
+5 harness error, 6 stalled: nothing happened for --stall of real time, 130 interrupted. A sweep exits with the code of its first failing seed.`,
 		Example: `  fray-sim --scenario worker-crash
   fray-sim --scenario worker-crash --seeds 1..500
   fray-sim --scenario worker-crash --seeds 1..500 --format junit --out results

@@ -5,7 +5,7 @@
 //	fray-sim list                                 the library
 //
 // A seed replays byte for byte. Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario
-// or command line, 5 harness error, 130 interrupted.
+// or command line, 5 harness error, 6 stalled in real time, 130 interrupted.
 package main
 
 import (
@@ -46,4 +46,5 @@ func runProcess() int {
 type app struct {
 	stdout, stderr io.Writer
 	executable     func() (string, error)
+	args           []string // of the command line
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,6 +23,11 @@ func TestScripts(t *testing.T) {
 		args = append(args, "-cover", "-covermode=atomic", "-coverpkg=github.com/frayrpc/fray/...")
 	}
 	build := exec.CommandContext(t.Context(), "go", append(args, ".")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	// The same with what breaks down by itself.
+	build = exec.CommandContext(t.Context(), "go", append(slices.Clone(args[:2]), filepath.Join(bin, "fray-sim-breaking"), "-tags", "breaking", ".")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"sync"
@@ -33,6 +34,7 @@ type crew struct {
 	executable string
 	subject    *subject
 	seeds      scenario.Seeds
+	stall      time.Duration // of --stall
 }
 
 // A chunk is the seeds of one process, and what comes of them; results has room for all.
@@ -112,7 +114,7 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 // process runs seeds in a process of their own, passes their results on, and returns how many there were. The error says why
 // there are no more of them.
 func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *scenario.Result) (ran uint64, err error) {
-	args := append(slices.Clone(c.subject.args), "--seeds", seeds.String(), "--format", formatJSON)
+	args := append(slices.Clone(c.subject.args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String())
 	cmd := exec.CommandContext(ctx, c.executable, args...) //nolint:gosec // It is this program.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = endWait
@@ -127,6 +129,7 @@ func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<-
 	}
 	decoder := json.NewDecoder(stdout)
 	var decodeErr error
+	stalled := false
 	for ran < seeds.Count() {
 		result := new(scenario.Result)
 		if decodeErr = decoder.Decode(result); decodeErr != nil {
@@ -134,10 +137,13 @@ func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<-
 		}
 		results <- result
 		ran++
+		if stalled = result.Verdict == scenario.VerdictStalled; stalled {
+			break // With which its process ends.
+		}
 	}
 	_, _ = io.Copy(io.Discard, stdout) // so that it can end
 	waitErr := cmd.Wait()
-	if ran == seeds.Count() {
+	if stalled || ran == seeds.Count() {
 		return ran, nil
 	}
 	if errors.Is(decodeErr, io.EOF) {
@@ -147,23 +153,53 @@ func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<-
 	if err == nil {
 		err = errors.New("it ended too early")
 	}
-	return ran, fmt.Errorf("process of seed %d: %w\n%s", seeds.First+ran, err, bytes.TrimSpace(stderr.kept))
+	return ran, &breakdownError{seeds.First + ran, err, stderr}
 }
 
-// brokenDown is the result of a seed that says nothing about the system.
+// A breakdownError is the end of a process in the midst of a seed.
+type breakdownError struct {
+	seed   uint64
+	err    error
+	stderr tail
+}
+
+// Error implements error.
+func (e *breakdownError) Error() string {
+	return fmt.Sprintf("process of seed %d: %v\n%s", e.seed, e.err, bytes.TrimSpace(e.stderr.text()))
+}
+
+// brokenDown is the result of a seed that says nothing about the system, unless it is that a goroutine panicked.
 func brokenDown(name string, seed uint64, err error) *scenario.Result {
-	return &scenario.Result{Scenario: name, Seed: seed, Verdict: scenario.VerdictHarness, Text: err.Error()}
+	r := &scenario.Result{Scenario: name, Seed: seed, Verdict: scenario.VerdictHarness, Text: err.Error()}
+	var broken *breakdownError
+	if errors.As(err, &broken) && broken.stderr.crashed() {
+		r.Verdict, r.Broken = scenario.VerdictInvariant, scenario.BrokenPanic
+	}
+	return r
 }
 
-// tail keeps the end of what is written to it.
-type tail struct{ kept []byte }
+// tail keeps the beginning and the end of what is written to it: a crash says first what it is about.
+type tail struct{ head, kept []byte }
 
-// maxTail is how much of it, in bytes.
-const maxTail = 16 << 10
+// maxTail is how much of each, in bytes.
+const maxTail = 8 << 10
 
 // Write implements io.Writer.
 func (t *tail) Write(p []byte) (int, error) {
+	n := len(p)
+	more := min(n, maxTail-len(t.head))
+	t.head, p = append(t.head, p[:more]...), p[more:]
 	t.kept = append(t.kept, p...)
 	t.kept = t.kept[max(0, len(t.kept)-maxTail):]
-	return len(p), nil
+	return n, nil
+}
+
+// text is what was kept.
+func (t *tail) text() []byte { return slices.Concat(t.head, t.kept) }
+
+var crash = regexp.MustCompile(`(?m)^(panic|fatal error): `)
+
+// crashed says whether it is what package runtime writes when it ends a process.
+func (t *tail) crashed() bool {
+	return crash.Match(t.text()) && bytes.Contains(t.text(), []byte("\ngoroutine "))
 }

@@ -21,7 +21,10 @@ const shownEvents = 20
 // that of a seed of a subject.
 func writeReport(w io.Writer, r *scenario.Result, of *subject) {
 	verdict := "PASS"
-	if r.ExitCode() != exitPass {
+	switch {
+	case r.Verdict == scenario.VerdictInterrupted:
+		verdict = "INTERRUPTED"
+	case r.ExitCode() != exitPass:
 		verdict = "FAIL (" + r.Verdict + ")"
 	}
 	fmt.Fprintf(w, "%s  %s, seed %d\n", verdict, r.Scenario, r.Seed)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/scenario"
 	"github.com/frayrpc/fray/sim/scenario/timeline"
 )
@@ -34,6 +36,12 @@ type runOptions struct {
 	trace, html, out      string
 	format                string
 	process               processOptions
+	// stall is how much real time may pass without anything happening; 0: as much as it likes.
+	stall time.Duration
+	// here has runs take place in this process, and not in one that they can take down.
+	here bool
+	// onStall is told of a run that goes no further, and ends the process.
+	onStall func(*scenario.Result)
 	// lasts is how long a sweep goes on with one seed after the other. 0: to the last of its seeds.
 	lasts time.Duration
 }
@@ -47,8 +55,17 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end a sweep at the first seed that fails")
 	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result and trace, of a sweep those of failing seeds")
 	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
+	flags.DurationVar(&o.stall, "stall", sim.DefaultStall, "end a run in which nothing has happened for so much real `time`; 0: never")
+	flags.BoolVar(&o.here, hereFlag, false, "run in this process, as a debugger needs it")
+	_ = flags.MarkHidden(hereFlag) // It was defined just now.
 	o.process.addFlags(flags)
 }
+
+// hereFlag keeps runs in the process that is told to make them.
+const hereFlag = "in-process"
+
+// maxStall is the most of --stall.
+const maxStall = 24 * time.Hour
 
 // maxTimedSeeds is the most seeds of a sweep that ends when its time is over.
 const maxTimedSeeds = 1_000_000
@@ -63,6 +80,8 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 		return seeds, false, invalid("--verify, --trace, --html and --out are for runs in virtual time: leave --backend out")
 	case !slices.Contains(formats, o.format):
 		return seeds, false, invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
+	case o.stall < 0 || o.stall > maxStall:
+		return seeds, false, invalid("--stall %v is not between 0 and %v", o.stall, maxStall)
 	case o.lasts < 0:
 		return seeds, false, invalid("--for %v is less than no time", o.lasts)
 	case o.seed != "" && o.seeds != "":
@@ -112,6 +131,9 @@ func (a *app) runSubject(ctx context.Context, of *subject, o *runOptions) error 
 			return err
 		}
 	}
+	if single && !o.here && !o.process.used() {
+		return a.apart(ctx, of, seeds.First, o)
+	}
 	out, err := openOutput(o.out)
 	if err != nil {
 		return err
@@ -150,8 +172,15 @@ func (a *app) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 		}
 		defer saved.abandon()
 	}
+	o.onStall = func(r *scenario.Result) {
+		_ = a.print(r, of, o) // There is nobody to tell.
+		os.Exit(r.ExitCode())
+	}
 	result, err := o.runOne(ctx, s, seed, o.verify, rec)
 	if err != nil {
+		if result != nil {
+			return errors.Join(err, a.print(result, of, o))
+		}
 		return err
 	}
 	if page != nil {
@@ -192,12 +221,21 @@ func (o *runOptions) runOne(ctx context.Context, s *scenario.Scenario, seed uint
 	if o.process.used() {
 		return o.process.run(ctx, s, seed)
 	}
-	return runOne(ctx, s, seed, verify, rec)
+	return o.runHere(ctx, s, seed, verify, rec)
 }
 
-// runOne runs one seed in virtual time. What happens goes into the recording, if there is one.
-func runOne(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (result *scenario.Result, err error) {
-	var options scenario.Options
+// plant returns what the controller of a seed is wrapped in to have it break down, or nil. Only builds for tests plant anything.
+var plant func(seed uint64) func(http.Handler) http.Handler
+
+// runHere runs one seed in virtual time. What happens goes into the recording, if there is one.
+func (o *runOptions) runHere(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (result *scenario.Result, err error) {
+	options := scenario.Options{OnStall: o.onStall, Stall: o.stall}
+	if o.stall == 0 {
+		options.Stall = -1
+	}
+	if plant != nil {
+		options.Controller = plant(seed)
+	}
 	flush := rec.listen(&options)
 	defer func() { err = errors.Join(err, flush()) }()
 	if verify {
@@ -208,7 +246,7 @@ func runOne(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool,
 		result, err = scenario.Run(ctx, s, seed, options)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("seed %d: %w", seed, err)
+		return result, fmt.Errorf("seed %d: %w", seed, err)
 	}
 	return result, err
 }

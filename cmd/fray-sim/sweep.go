@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -53,12 +54,12 @@ func (a *app) sweep(ctx context.Context, of *subject, o *runOptions, seeds scena
 
 func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 	results := w.here(ctx, seeds)
-	if seeds.Count() > chunkSeeds && !w.options.process.used() { // Of which each run is processes of its own.
+	if !w.options.here && !w.options.process.used() { // Of which each run is processes of its own.
 		executable, err := w.executable()
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		results = (&crew{executable, w.subject, seeds}).results(ctx)
+		results = (&crew{executable, w.subject, seeds, w.options.stall}).results(ctx)
 	}
 	var bar *progress
 	if w.options.format == formatText {
@@ -78,8 +79,14 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 	return nil
 }
 
-// here runs a few seeds in this process.
+// here runs seeds in this process.
 func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*scenario.Result] {
+	w.options.onStall = func(r *scenario.Result) {
+		if r.Verdict != scenario.VerdictInterrupted {
+			_ = w.take(r) // There is nobody to tell.
+		}
+		os.Exit(r.ExitCode())
+	}
 	return func(yield func(*scenario.Result) bool) {
 		for seed := seeds.First; ; seed++ {
 			s := w.subject.of(seed)
@@ -171,7 +178,10 @@ func (w *sweep) save(ctx context.Context, summarize func(io.Writer) error) error
 
 // replay runs a failing seed again for its trace, and saves it.
 func (w *sweep) replay(ctx context.Context, failed *scenario.Result, saved *savedRun) error {
-	result, err := runOne(ctx, w.subject.of(failed.Seed), failed.Seed, failed.Verified, saved.recording)
+	if failed.Verdict == scenario.VerdictStalled || failed.Broken == scenario.BrokenPanic {
+		return saved.finish(failed, w.subject) // It would take this process down.
+	}
+	result, err := w.options.runHere(ctx, w.subject.of(failed.Seed), failed.Seed, failed.Verified, saved.recording)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err

@@ -143,6 +143,11 @@ func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceCli
 		return err
 	}
 	fmt.Fprintf(a.stdout, "%s in force for %s\n", count(uint64(len(res.GetRules())), "rule"), shortDuration(time.Duration(res.GetTtlMs())*time.Millisecond))
+	for i, why := range res.GetIdle() {
+		if why != "" && i < len(plan.Rules) {
+			fmt.Fprintf(a.stderr, "fray: rule %s can never act in this process: %s\n", plan.Rules[i].ID, why)
+		}
+	}
 	return nil
 }
 
@@ -157,7 +162,11 @@ func (a *app) showFaults(ctx context.Context, c faultsv1connect.FaultServiceClie
 	}
 	rows := make([][]string, 0, len(res.GetRules()))
 	for _, r := range res.GetRules() {
-		rows = append(rows, []string{r.GetRule(), strconv.FormatUint(r.GetMatchedCount(), 10), strconv.FormatUint(r.GetFiredCount(), 10)})
+		acted := strconv.FormatUint(r.GetFiredCount(), 10)
+		if why := r.GetIdle(); why != "" {
+			acted = "never: " + why
+		}
+		rows = append(rows, []string{r.GetRule(), strconv.FormatUint(r.GetMatchedCount(), 10), acted})
 	}
 	printTable(a.stdout, []string{"RULE", "MATCHED", "ACTED"}, rows)
 	return nil

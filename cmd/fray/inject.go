@@ -53,19 +53,18 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 	if err := registerer.Register(injected); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	sides := []faults.Side{faults.Server}
+	if side == faultsCalled {
+		sides = append(sides, faults.Client)
+	}
 	injector := faults.New(faults.Config{
 		Hooks: faults.Hooks{Crash: a.crashSelf, Pause: pauseSelf},
 		OnInject: func(i faults.Injection) {
 			injected.WithLabelValues(string(i.Rule.Action.Kind), i.Procedure, string(i.Phase)).Inc()
 		},
+		Sides:      sides,
 		Procedures: faults.Procedures(frayv1.File_fray_v1_controller_proto, frayv1.File_fray_v1_worker_proto),
 	})
-	if o.plan != "" {
-		if err := applyPlanFile(injector, o.plan); err != nil {
-			injector.Close()
-			return nil, err
-		}
-	}
 	a.seams.handlerOptions = append(a.seams.handlerOptions, connect.WithInterceptors(injector.Interceptor(host)))
 	path, service := faults.NewService(injector)
 	a.seams.middleware = append(a.seams.middleware, func(next http.Handler) http.Handler {
@@ -80,13 +79,22 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 			next.ServeHTTP(w, r)
 		})
 	})
-	if side == faultsCalled {
+	closeAll := injector.Close
+	if side == faultsServed {
+		injector.Handler(nil, host) // As the middleware will have it: the plan is checked against what is mounted.
+	} else {
 		a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(injector.Interceptor(host)))
 		transport := newTransport()
 		a.seams.httpClient = &http.Client{Transport: injector.RoundTripper(transport, host)}
-		return func() { injector.Close(); transport.CloseIdleConnections() }, nil
+		closeAll = func() { injector.Close(); transport.CloseIdleConnections() }
 	}
-	return injector.Close, nil
+	if o.plan != "" {
+		if err := applyPlanFile(injector, o.plan); err != nil {
+			closeAll()
+			return nil, err
+		}
+	}
+	return closeAll, nil
 }
 
 func applyPlanFile(injector *faults.Injector, file string) error {

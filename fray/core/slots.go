@@ -100,6 +100,7 @@ type Slots struct {
 
 	pollSeq      uint64 // of the poll to send
 	pollSent     bool   // it was sent, and not answered
+	pollFree     int    // how many slots it says are free
 	receivedPoll uint64
 
 	meanBytes int           // of inputs; rises at once, falls slowly

@@ -35,7 +35,20 @@ func (s *Slots) NextPoll(now Time) (poll SlotPoll, ok bool) {
 	}
 	s.pollSent = true
 	room = max(room, 1)
-	return SlotPoll{Seq: s.pollSeq, Received: s.receivedPoll, Free: min(free, room), Max: room}, true
+	s.pollFree = min(free, room)
+	return SlotPoll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room}, true
+}
+
+// Understated says whether the poll that waits for its answer tells of fewer free slots than there are, in a way that the controller
+// cannot see. It counts a slot as free once it is told that an attempt has ended, but never more than what it has granted leaves;
+// of slots that are lent it knows nothing. What may not wait here for a slot would then stay where it is, until the poll is
+// answered empty. So the poll is to be sent again, under its number, with what NextPoll returns now.
+func (s *Slots) Understated() bool {
+	if !s.pollSent || s.lent() == 0 {
+		return false
+	}
+	free := s.free()
+	return min(free, s.room(free)) > s.pollFree
 }
 
 // Polls says whether NextPoll would return a poll, as far as that does not depend on runs that ended at this instant.

@@ -21,7 +21,7 @@ import (
 //	grant a b(cpu=5) c(timeout=1s,bytes=9)   answer the poll that was sent last
 //	finish a succeeded | stop a b | block a | unblock a | ack a b
 //	lost 5s | registered a b | drain 30s | advance 20ms
-//	held | counts
+//	held | counts | understated
 func TestSlotsTranscripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/slots/*.txt")
@@ -84,6 +84,8 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 		} else {
 			fmt.Fprintln(out, "no poll")
 		}
+	case "understated":
+		fmt.Fprintln(out, s.slots.Understated())
 	case "grant":
 		var grants []core.SlotGrant
 		for _, arg := range args {

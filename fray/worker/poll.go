@@ -25,6 +25,9 @@ const (
 // errNoPoll says that the machine no longer wants the poll that was to be repeated.
 var errNoPoll = errors.New("there is nothing to poll for")
 
+// errUnderstated ends the wait for the answer to a poll that says less than there is room for by now.
+var errUnderstated = errors.New("more slots are free than the poll says")
+
 // poll asks for work whenever there is room, until ctx is done or the worker leaves.
 func (w *Worker) poll(ctx context.Context, s *session) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -47,17 +50,12 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 			res  *frayv1.LeaseTasksResponse
 		)
 		err := w.call(ctx, "LeaseTasks", w.rands.lease, policy, func(ctx context.Context) (err error) {
-			w.linger(ctx, lingerPoll)
-			var ok bool
-			if poll, ok = w.nextPoll(); !ok {
-				return errNoPoll
+			for {
+				poll, res, err = w.lease(ctx, s)
+				if !errors.Is(err, errUnderstated) {
+					return err
+				}
 			}
-			res, err = w.client.LeaseTasks(ctx, &frayv1.LeaseTasksRequest{
-				SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
-				FreeSlots: uint32(poll.Free), MaxTasks: uint32(poll.Max), //nolint:gosec // At most core.MaxSlots.
-				MaxWaitMs: (pollWait - w.rands.lease.Duration(pollWait/10)).Milliseconds(),
-			})
-			return err
 		})
 		if err == nil {
 			w.grant(poll.Seq, res.GetTasks())
@@ -80,13 +78,44 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 	}
 }
 
-func (w *Worker) nextPoll() (core.SlotPoll, bool) {
+// lease sends one poll and waits for its answer, or until more slots are free than it says.
+func (w *Worker) lease(ctx context.Context, s *session) (core.SlotPoll, *frayv1.LeaseTasksResponse, error) {
+	w.linger(ctx, lingerPoll)
+	waiting, abandon := context.WithCancelCause(ctx)
+	defer abandon(nil)
+	poll, ok := w.nextPoll(func() { abandon(errUnderstated) })
+	if !ok {
+		return poll, nil, errNoPoll
+	}
+	res, err := w.client.LeaseTasks(waiting, &frayv1.LeaseTasksRequest{
+		SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
+		FreeSlots: uint32(poll.Free), MaxTasks: uint32(poll.Max), //nolint:gosec // At most core.MaxSlots.
+		MaxWaitMs: (pollWait - w.rands.lease.Duration(pollWait/10)).Milliseconds(),
+	})
+	w.answered()
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errUnderstated) {
+		return poll, nil, errUnderstated
+	}
+	return poll, res, err
+}
+
+// nextPoll returns the poll to send. Until it is answered, repoll has it sent again.
+func (w *Worker) nextPoll(repoll func()) (core.SlotPoll, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	unsignal(w.room)
 	poll, ok := w.slots.NextPoll(w.now())
-	w.polling = ok
+	if w.polling = ok; ok {
+		w.repoll = repoll
+	}
 	return poll, ok
+}
+
+// answered says that the poll waits no longer.
+func (w *Worker) answered() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.repoll = nil
 }
 
 // pollOver says that no poll is on its way any more.

@@ -22,6 +22,7 @@ type state struct {
 	abandoned []*attempt           // not logged yet
 	session   *session             // nil: there is none
 	polling   bool                 // a poll is on its way, and may bring attempts
+	repoll    func()               // has the poll that waits for its answer sent again; nil: none waits
 
 	// Each has one place, so that a signal is kept until somebody looks.
 	rearm     chan struct{} // something is due before armed
@@ -95,6 +96,10 @@ func (w *Worker) wake() {
 	}
 	if w.slots.Polls() {
 		signal(w.room)
+	}
+	if w.repoll != nil && w.slots.Understated() {
+		w.repoll()
+		w.repoll = nil
 	}
 	if len(w.reports) > 0 {
 		signal(w.pending)

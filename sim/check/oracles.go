@@ -264,3 +264,6 @@ func (o *Oracles) Counts() []Count {
 // Unsettled returns the ids of the acknowledged tasks that no client has seen at their end, sorted: those that a closing
 // audit must ask for, after History.Quiesce.
 func (o *Oracles) Unsettled() []string { return o.lost.unsettled() }
+
+// Unaudited says that the closing audit has not come to its end. What it did not ask for is not lost for that.
+func (o *Oracles) Unaudited() { o.lost.unaudited = true }

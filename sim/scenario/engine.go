@@ -34,6 +34,11 @@ type Options struct {
 	Oracles []check.Oracle
 	// MaxTime is how much time the run may take, if that is less than the scenario's maxVirtualTime. 0: as the scenario says.
 	MaxTime time.Duration
+	// OnStall is told of a run that goes no further in real time for so long as Stall says, as [sim.NewWatchdog] has it: of its name, seed
+	// and virtual time, and of what is in the way. Nothing can end such a run but the end of the process. It is called on a goroutine
+	// of its own. Nil: nobody watches. A run that ctx was to end is told of in the same way, once it has not ended stopGrace later.
+	OnStall func(*Result)
+	Stall   time.Duration
 	// Controller wraps what the controller serves, to plant a bug. Nil: nothing does.
 	Controller func(http.Handler) http.Handler
 }
@@ -50,26 +55,33 @@ const (
 const auditHost = "auditor"
 
 // Run runs a scenario that [Parse] returned, under one seed, in virtual time. What goes wrong within the run is the result's
-// verdict; an error says that there was no run, or that ctx ended it.
+// verdict; an error says that there was no run, or that ctx ended it. In the latter case the result is what had come of it by then.
 func Run(ctx context.Context, s *Scenario, seed uint64, options Options) (*Result, error) {
 	e, err := newEngine(ctx, s, seed, options, BackendSim)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
+	watchdog, release := e.watch(ctx)
+	defer release()
 	err = e.options.Bubble(func() {
-		simulation := sim.New(virtualConfig(s, seed, e.onEvent))
+		config := virtualConfig(s, seed, e.onEvent)
+		config.Watchdog = watchdog
+		simulation := sim.New(config)
 		if options.Trace != nil {
 			simulation.Trace(options.Trace)
 		}
 		e.runErr = e.simulate(simulation)
 		e.closeErr = simulation.Close()
 	})
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("run scenario: %w", context.Cause(ctx))
-	}
 	result := e.judge(err)
 	result.Wall = time.Since(began)
+	if ctx.Err() != nil {
+		if result.Verdict == VerdictPass {
+			result.Verdict = VerdictInterrupted
+		}
+		return result, fmt.Errorf("run scenario: %w", context.Cause(ctx))
+	}
 	return result, nil
 }
 
@@ -110,6 +122,9 @@ func Verify(ctx context.Context, s *Scenario, seed uint64, options Options, proc
 	}
 	var current *engine
 	config := virtualConfig(s, seed, func(event sim.Event) { current.onEvent(event) })
+	watchdog, release := first.watch(ctx)
+	defer release()
+	config.Watchdog = watchdog
 	began := time.Now()
 	replay, err := sim.Verify(first.options.Bubble, config, func(s *sim.Sim) error {
 		if current == nil {
@@ -391,7 +406,11 @@ func (e *engine) audit() error {
 		e.auditErr = err
 		return nil
 	})
-	return e.backend.RunUntil(func() bool { return over })
+	err := e.backend.RunUntil(func() bool { return over })
+	if e.auditErr != nil || err != nil {
+		e.history.Still(e.oracles.Unaudited)
+	}
+	return err
 }
 
 func (e *engine) scrape() error {

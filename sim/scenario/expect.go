@@ -8,6 +8,10 @@ const (
 	VerdictNondeterminism = "nondeterminism"
 	VerdictInvalid        = "invalid-scenario"
 	VerdictHarness        = "harness-error"
+	// VerdictStalled is that of a run that went no further in real time.
+	VerdictStalled = "stalled"
+	// VerdictInterrupted is that of a run that was told to end, and had broken nothing by then.
+	VerdictInterrupted = "interrupted"
 )
 
 // Expect is what must be true.

@@ -64,13 +64,18 @@ type Met struct {
 }
 
 // ExitCode returns that of fray-sim: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario,
-// 5 harness error.
+// 5 harness error, 6 stalled, 130 interrupted.
 func (r *Result) ExitCode() int {
-	i := slices.Index([]string{VerdictPass, VerdictInvariant, VerdictLiveness, VerdictNondeterminism, VerdictInvalid}, r.Verdict)
-	if i < 0 {
-		return 5
+	if r.Verdict == VerdictInterrupted {
+		return 130
 	}
-	return i
+	verdicts := []string{
+		VerdictPass, VerdictInvariant, VerdictLiveness, VerdictNondeterminism, VerdictInvalid, VerdictHarness, VerdictStalled,
+	}
+	if i := slices.Index(verdicts, r.Verdict); i >= 0 {
+		return i
+	}
+	return 5
 }
 
 // maxLast is how many events a result keeps of the run's end.
@@ -82,7 +87,7 @@ const (
 	brokenSometimes   = "sometimes"
 	brokenFinally     = "finally"
 	brokenEventually  = "eventually"
-	brokenPanic       = "no-panic"
+	BrokenPanic       = "no-panic"
 	brokenLiveness    = "liveness"
 	brokenLeak        = "no-leak"
 	brokenBackup      = "backup"
@@ -131,9 +136,9 @@ func (e *engine) verdict(r *Result, bubbleErr, leak error) (verdict, broken, tex
 	}
 	switch {
 	case errors.As(e.runErr, &panicked):
-		return VerdictInvariant, brokenPanic, e.runErr.Error() + "\n" + string(panicked.Stack)
+		return VerdictInvariant, BrokenPanic, e.runErr.Error() + "\n" + string(panicked.Stack)
 	case errors.As(errors.Join(e.runErr, e.closeErr), &host) && host.Panicked:
-		return VerdictInvariant, brokenPanic, host.Error()
+		return VerdictInvariant, BrokenPanic, host.Error()
 	case errors.Is(e.runErr, sim.ErrDeadlock), errors.Is(e.runErr, sim.ErrMaxSteps), errors.Is(e.runErr, sim.ErrMaxTime):
 		return VerdictLiveness, brokenLiveness, e.runErr.Error()
 	case e.runErr != nil:

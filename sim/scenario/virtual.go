@@ -136,9 +136,12 @@ func (v *virtual) Start() error {
 	return nil
 }
 
-// Client implements Backend.
+// Client implements Backend. The network loses nothing of its calls: whether a run is right must not hang on what came of asking.
 func (v *virtual) Client(name string, software func(context.Context, Machine) error) {
-	v.Sim.Client(name, func(ctx context.Context, h *sim.Host) error { return software(ctx, client{h, v}) })
+	v.Sim.Client(name, func(ctx context.Context, h *sim.Host) error {
+		h.Do(func() { v.SetLink(name, ControllerHost, sim.Link{}) })
+		return software(ctx, client{h, v})
+	})
 }
 
 // Scrape implements Backend.

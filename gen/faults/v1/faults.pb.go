@@ -31,7 +31,9 @@ type RuleStatus struct {
 	// How many calls and messages met its conditions, chance and numbers apart.
 	MatchedCount uint64 `protobuf:"varint,2,opt,name=matched_count,json=matchedCount,proto3" json:"matched_count,omitempty"`
 	// How often it acted.
-	FiredCount    uint64 `protobuf:"varint,3,opt,name=fired_count,json=firedCount,proto3" json:"fired_count,omitempty"`
+	FiredCount uint64 `protobuf:"varint,3,opt,name=fired_count,json=firedCount,proto3" json:"fired_count,omitempty"`
+	// Why it can never act in this process: there is no adapter for its side, or none that knows hosts as it names them. Empty: it can.
+	Idle          string `protobuf:"bytes,4,opt,name=idle,proto3" json:"idle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -85,6 +87,13 @@ func (x *RuleStatus) GetFiredCount() uint64 {
 		return x.FiredCount
 	}
 	return 0
+}
+
+func (x *RuleStatus) GetIdle() string {
+	if x != nil {
+		return x.Idle
+	}
+	return ""
 }
 
 type ApplyPlanRequest struct {
@@ -156,7 +165,9 @@ type ApplyPlanResponse struct {
 	// The rules as the process understood them.
 	Rules []string `protobuf:"bytes,1,rep,name=rules,proto3" json:"rules,omitempty"`
 	// How long the plan is in force.
-	TtlMs         int64 `protobuf:"varint,2,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	TtlMs int64 `protobuf:"varint,2,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	// For each of rules, why it can never act in this process; empty if it can. Rules of a plan may be for other processes.
+	Idle          []string `protobuf:"bytes,3,rep,name=idle,proto3" json:"idle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -203,6 +214,13 @@ func (x *ApplyPlanResponse) GetTtlMs() int64 {
 		return x.TtlMs
 	}
 	return 0
+}
+
+func (x *ApplyPlanResponse) GetIdle() []string {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
 }
 
 type GetPlanRequest struct {
@@ -460,20 +478,22 @@ var File_faults_v1_faults_proto protoreflect.FileDescriptor
 
 const file_faults_v1_faults_proto_rawDesc = "" +
 	"\n" +
-	"\x16faults/v1/faults.proto\x12\tfaults.v1\"f\n" +
+	"\x16faults/v1/faults.proto\x12\tfaults.v1\"z\n" +
 	"\n" +
 	"RuleStatus\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12#\n" +
 	"\rmatched_count\x18\x02 \x01(\x04R\fmatchedCount\x12\x1f\n" +
 	"\vfired_count\x18\x03 \x01(\x04R\n" +
-	"firedCount\"S\n" +
+	"firedCount\x12\x12\n" +
+	"\x04idle\x18\x04 \x01(\tR\x04idle\"S\n" +
 	"\x10ApplyPlanRequest\x12\x14\n" +
 	"\x05rules\x18\x01 \x03(\tR\x05rules\x12\x12\n" +
 	"\x04seed\x18\x02 \x01(\x04R\x04seed\x12\x15\n" +
-	"\x06ttl_ms\x18\x03 \x01(\x03R\x05ttlMs\"@\n" +
+	"\x06ttl_ms\x18\x03 \x01(\x03R\x05ttlMs\"T\n" +
 	"\x11ApplyPlanResponse\x12\x14\n" +
 	"\x05rules\x18\x01 \x03(\tR\x05rules\x12\x15\n" +
-	"\x06ttl_ms\x18\x02 \x01(\x03R\x05ttlMs\"\x10\n" +
+	"\x06ttl_ms\x18\x02 \x01(\x03R\x05ttlMs\x12\x12\n" +
+	"\x04idle\x18\x03 \x03(\tR\x04idle\"\x10\n" +
 	"\x0eGetPlanRequest\"u\n" +
 	"\x0fGetPlanResponse\x12+\n" +
 	"\x05rules\x18\x01 \x03(\v2\x15.faults.v1.RuleStatusR\x05rules\x12\x12\n" +

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+)
+
+// apart makes a single run in a process of its own, with the same command line, so that a crash of it is told with the scenario and its
+// seed. What that process writes is passed on.
+func (a *app) apart(ctx context.Context, of *subject, seed uint64, o *runOptions) error {
+	executable, err := a.executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, executable, append(slices.Clone(a.args), "--"+hereFlag)...) //nolint:gosec // It is this program.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 2 * endWait
+	var stderr tail
+	cmd.Stdout, cmd.Stderr = a.stdout, io.MultiWriter(a.stderr, &stderr)
+	err = cmd.Run()
+	code := -1
+	if cmd.ProcessState != nil {
+		code = cmd.ProcessState.ExitCode()
+	}
+	switch {
+	case code == exitPass:
+		return nil
+	case ctx.Err() == nil && (code < 0 || stderr.crashed()):
+		r := brokenDown(of.nameOf(seed), seed, &breakdownError{seed, err, stderr})
+		if err := a.print(r, of, o); err != nil {
+			return err
+		}
+		return &exitError{code: r.ExitCode()}
+	case code < 0:
+		return context.Cause(ctx)
+	}
+	return &exitError{code: code}
+}
