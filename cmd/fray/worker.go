@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/fray/worker/execfn"
+	"github.com/frayrpc/fray/internal/children"
 )
 
 // workerOptions are those of the worker command.
@@ -104,6 +105,9 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	if err != nil {
 		return usageError("%w", err)
 	}
+	// What its commands leave behind falls to it: it can be found and collected.
+	release := children.Adopt()
+	defer release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ended := make(chan struct{})
