@@ -31,17 +31,25 @@ func outputDetails(r execfn.Result) [][2]string {
 
 // resultProblem says what is wrong with the result of a command that ran to its end; empty: nothing.
 func resultProblem(r execfn.Result) string {
-	const limit = "is longer than %d MiB: have the command write it to a file"
 	switch {
 	case r.ExitCode != 0:
 		return fmt.Sprintf("exit code %d", r.ExitCode)
 	case r.StdoutTruncated:
-		return fmt.Sprintf("output "+limit, execfn.DefaultMaxOutputBytes>>20)
+		return "output" + tooLong(len(r.Stdout), r.StdoutMore)
 	case r.StderrTruncated:
-		return fmt.Sprintf("error output "+limit, execfn.DefaultMaxOutputBytes>>20)
+		return "error output" + tooLong(len(r.Stderr), r.StderrMore)
 	default:
 		return ""
 	}
+}
+
+// tooLong says what is missing of an output.
+func tooLong(head int, more *execfn.More) string {
+	if more == nil { // of an older worker
+		return fmt.Sprintf(" has more than the first %d bytes, which are kept: have the command write it to a file", head)
+	}
+	return fmt.Sprintf(" has %d bytes, of which only the first %d and the last %d are kept: have the command write it to a file",
+		more.Bytes, head, len(more.Tail))
 }
 
 // taskProblem says why the task of a command failed, and returns the end of its error output if that is known.
