@@ -37,6 +37,6 @@
 // # Failures
 //
 // A program that ends with another exit code than 0 fails with an [ExitError]. One that cannot be started for a reason that passes (no
-// memory, too many processes or open files, a file that is being written) is tried again for [StartPatience]; then the attempt is handed
-// back, which costs the task nothing, but a few times only. A script that does not name its interpreter is run by /bin/sh.
+// memory, too many processes or open files) is tried again for [StartPatience]; then the attempt is handed back, which costs the task
+// nothing, but a few times only. One whose file is being written is tried again for [BusyPatience], and then fails. A script that does not name its interpreter is run by /bin/sh.
 package execfn

@@ -15,6 +15,8 @@ import (
 const (
 	// StartPatience is for how long the worker tries again to start a program that cannot be started for a reason that passes.
 	StartPatience = 5 * time.Second
+	// BusyPatience is the same for a program whose file is being written.
+	BusyPatience = 2 * time.Second
 	// The pauses between, each twice the one before.
 	startPause    = 10 * time.Millisecond
 	maxStartPause = 500 * time.Millisecond
@@ -24,8 +26,7 @@ const (
 
 // start starts the program of c. The machine's faults that pass are waited for, and are not charged to the task.
 func (cfg Config) start(ctx context.Context, c *Command, o *outputs, info fray.TaskInfo) (*program, error) {
-	deadline := time.NewTimer(StartPatience)
-	defer deadline.Stop()
+	begin := time.Now()
 	pause := startPause
 	for {
 		p, err := startOnce(c, o)
@@ -35,6 +36,18 @@ func (cfg Config) start(ctx context.Context, c *Command, o *outputs, info fray.T
 		if !passes(err) {
 			return nil, fmt.Errorf("run program: %w", err)
 		}
+		patience, busy := StartPatience, errors.Is(err, errBusy)
+		if busy {
+			patience = BusyPatience
+		}
+		if time.Since(begin) >= patience {
+			err = fmt.Errorf("run program: not within %v: %w", patience, err)
+			if busy || info.Attempt > maxHandBacks {
+				return nil, err
+			}
+			cfg.Logger.Warn("program cannot be started on this machine now, handing its task back", "task_id", info.TaskID, "error", err)
+			return nil, fray.HandBack(err)
+		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -42,14 +55,6 @@ func (cfg Config) start(ctx context.Context, c *Command, o *outputs, info fray.T
 		case <-ctx.Done():
 			timer.Stop()
 			return nil, context.Cause(ctx)
-		case <-deadline.C:
-			timer.Stop()
-			err = fmt.Errorf("run program: not within %v: %w", StartPatience, err)
-			if errors.Is(err, errBusy) || info.Attempt > maxHandBacks {
-				return nil, err
-			}
-			cfg.Logger.Warn("program cannot be started on this machine now, handing its task back", "task_id", info.TaskID, "error", err)
-			return nil, fray.HandBack(err)
 		}
 	}
 }
