@@ -124,7 +124,7 @@ type mapOutput struct {
 }
 
 // size is how many bytes of it wait to be printed.
-func (o mapOutput) size() int64 {
+func (o *mapOutput) size() int64 {
 	if o.more != nil && o.more.File != "" {
 		return o.more.Bytes
 	}
@@ -145,7 +145,7 @@ func (o *mapOutput) shelve(s *spool, taskID, name string) error {
 }
 
 // copyTo writes the output to w.
-func (o mapOutput) copyTo(w io.Writer, s *spool, taskID string) error {
+func (o *mapOutput) copyTo(w io.Writer, s *spool, taskID string) error {
 	if o.more == nil || o.more.File == "" {
 		_, err := w.Write(o.data)
 		return err
@@ -163,7 +163,7 @@ func (o mapOutput) copyTo(w io.Writer, s *spool, taskID string) error {
 }
 
 // end is the end of the output, at most limit bytes, as far as it is known.
-func (o mapOutput) end(limit int64, s *spool, taskID string) []byte {
+func (o *mapOutput) end(limit int64, s *spool, taskID string) []byte {
 	switch {
 	case o.more == nil:
 		return o.data[max(0, int64(len(o.data))-limit):]

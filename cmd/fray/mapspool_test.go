@@ -59,10 +59,10 @@ func TestSpoolOpensNothingElse(t *testing.T) {
 		t.Error("opened a file that is cut")
 	}
 	var text strings.Builder
-	if err := (mapOutput{more: more}).copyTo(&text, s, "task"); err != nil || text.String() != "output" {
+	if err := (&mapOutput{more: more}).copyTo(&text, s, "task"); err != nil || text.String() != "output" {
 		t.Errorf("got %q, %v", text.String(), err)
 	}
-	if end := (mapOutput{more: more}).end(3, s, "task"); string(end) != "put" {
+	if end := (&mapOutput{more: more}).end(3, s, "task"); string(end) != "put" {
 		t.Errorf("the end is %q", end)
 	}
 	if err := s.drop("task"); err != nil {

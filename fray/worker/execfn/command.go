@@ -10,7 +10,7 @@ import (
 )
 
 // Command is what to run. Its texts may have any bytes but NUL, as those of the operating system.
-type Command struct {
+type Command struct { //nolint:recvcheck // A value has to encode itself, too.
 	// Argv is the program and its arguments. Without a slash in its name, the program is looked for in the worker's PATH.
 	// There is no shell, unless Argv names one.
 	Argv []string
@@ -38,7 +38,7 @@ type commandJSON struct {
 }
 
 // MarshalJSON implements json.Marshaler. The package documentation tells how it writes texts.
-func (c Command) MarshalJSON() ([]byte, error) { //nolint:recvcheck // A value has to encode itself, too.
+func (c Command) MarshalJSON() ([]byte, error) {
 	return json.Marshal(commandJSON{texts(c.Argv), c.Stdin, texts(c.Env), text(c.Dir), c.AllowNonzero, c.MaxOutputBytes})
 }
 

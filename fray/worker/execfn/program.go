@@ -19,13 +19,16 @@ const (
 	killRounds = 20
 )
 
+// exit is how a process ended.
+type exit struct{ err error }
+
 // program is one that runs.
 type program struct {
 	cmd     *exec.Cmd
 	stdin   *os.File   // the writing end; nil: it has no input
 	reading []*os.File // the reading ends of its outputs
 	readers sync.WaitGroup
-	ended   chan error // how the process ended
+	ended   chan exit
 	begin   uint64     // no later than its start, as stragglers compare it
 
 	mu      sync.Mutex
@@ -36,7 +39,7 @@ type program struct {
 
 // newProgram starts cmd with pipes to and from it.
 func newProgram(cmd *exec.Cmd, stdin []byte, o *outputs) (_ *program, err error) {
-	p := &program{cmd: cmd, begin: startTicks(), ended: make(chan error, 1), failed: make(chan struct{})}
+	p := &program{cmd: cmd, begin: startTicks(), ended: make(chan exit, 1), failed: make(chan struct{})}
 	var theirs []*os.File
 	defer func() {
 		closeAll(theirs)
@@ -73,7 +76,7 @@ func newProgram(cmd *exec.Cmd, stdin []byte, o *outputs) (_ *program, err error)
 			_ = p.stdin.Close()
 		})
 	}
-	go func() { p.ended <- children.Wait(cmd) }() // wait receives it
+	go func() { p.ended <- exit{children.Wait(cmd)} }() // wait receives it
 	return p, nil
 }
 
@@ -133,8 +136,8 @@ func (p *program) wait(ctx context.Context, logger *slog.Logger) error {
 	var err error
 	for ended != nil || open != nil {
 		select {
-		case err = <-ended:
-			ended = nil
+		case e := <-ended:
+			ended, err = nil, e.err
 			notice.Reset(lingerNotice)
 			if p.stdin != nil {
 				_ = p.stdin.Close() // nothing else is to be given it
@@ -153,15 +156,15 @@ func (p *program) wait(ctx context.Context, logger *slog.Logger) error {
 		}
 	}
 	killGroup(p.cmd)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	var nonzero *exec.ExitError
+	if errors.As(err, &nonzero) {
 		return nil
 	}
 	return err
 }
 
 // end ends the program and what belongs to it: it asks, and then kills.
-func (p *program) end(ended <-chan error, open <-chan struct{}) {
+func (p *program) end(ended <-chan exit, open <-chan struct{}) {
 	p.terminate()
 	timer := time.NewTimer(killGrace)
 	defer timer.Stop()
