@@ -29,7 +29,7 @@ type program struct {
 	reading []*os.File // the reading ends of its outputs
 	readers sync.WaitGroup
 	ended   chan exit
-	begin   uint64     // no later than its start, as stragglers compare it
+	begin   uint64 // no later than its start, as stragglers compare it
 
 	mu      sync.Mutex
 	broken  error         // why an output could not be kept
