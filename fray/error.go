@@ -78,7 +78,8 @@ type TaskError struct {
 	// Stack is the stack of the goroutine that panicked, at most MaxErrorBytes.
 	Stack string
 
-	cause error // a declared sentinel; nil: none
+	cause   error    // a declared sentinel; nil: none
+	details *Payload // of WithDetails; nil: none
 }
 
 // Error names the task, its function, the attempt, the worker and the cause.

@@ -35,6 +35,17 @@ func EncodeError(err error) *frayv1.TaskError {
 	return wire
 }
 
+// EncodeDetails puts into that form what [WithDetails] attached to the error of a function that ran past its timeout, whose text and
+// type tell nothing more. It returns nil if there is nothing.
+func EncodeDetails(err error) *frayv1.TaskError {
+	wire := &frayv1.TaskError{}
+	guard(func() string { encodeMarks(wire, err); return "" })
+	if wire.Details == nil {
+		return nil
+	}
+	return &frayv1.TaskError{Details: wire.Details}
+}
+
 // guard returns what f returns, or false and what it panicked with.
 func guard(f func() string) (text string, ok bool) {
 	defer func() {
@@ -62,6 +73,7 @@ func encodeMarks(wire *frayv1.TaskError, err error) {
 		nonRetryable *nonRetryableError
 		retryAfter   *retryAfterError
 		declared     *declaredError
+		detailed     *detailedError
 	)
 	wire.NonRetryable = errors.As(err, &nonRetryable)
 	if errors.As(err, &retryAfter) {
@@ -69,6 +81,9 @@ func encodeMarks(wire *frayv1.TaskError, err error) {
 	}
 	if errors.As(err, &declared) {
 		wire.Sentinel = declared.sentinel.Error()
+	}
+	if errors.As(err, &detailed) {
+		wire.Details = &frayv1.Payload{Encoding: detailed.details.Encoding, Data: detailed.details.Data}
 	}
 }
 
@@ -81,6 +96,10 @@ func unmarked(err error) error {
 		case *retryAfterError:
 			err = e.error
 		case *declaredError:
+			err = e.error
+		case *handBackError:
+			err = e.error
+		case *detailedError:
 			err = e.error
 		default:
 			return err
@@ -126,6 +145,9 @@ func newTaskError(c *call, reason Reason, info TaskInfo, wire *frayv1.TaskError)
 	}
 	if text := wire.GetSentinel(); text != "" {
 		e.cause = c.sentinel(text)
+	}
+	if d := wire.GetDetails(); d != nil {
+		e.details = &Payload{Encoding: d.GetEncoding(), Data: d.GetData()}
 	}
 	return e
 }

@@ -120,6 +120,10 @@ func TestEncodeError(t *testing.T) {
 		{name: "retry after", err: fray.RetryAfter(plain, time.Second), want: &frayv1.TaskError{Message: "plain", Type: "*errors.errorString", RetryAfterMs: 1000}},
 		{name: "retry at once", err: fray.RetryAfter(plain, -1), want: &frayv1.TaskError{Message: "plain", Type: "*errors.errorString", RetryAfterMs: 1}},
 		{name: "retry after years", err: fray.RetryAfter(plain, 1e9*time.Second), want: &frayv1.TaskError{Message: "plain", Type: "*errors.errorString", RetryAfterMs: 86_400_000}},
+		{name: "handed back", err: fray.HandBack(plain), want: &frayv1.TaskError{Message: "plain", Type: "*errors.errorString"}},
+		{name: "details", err: fmt.Errorf("a: %w", fray.WithDetails(plain, []int{7})), want: &frayv1.TaskError{
+			Message: "a: plain", Type: "*fmt.wrapError", Details: &frayv1.Payload{Encoding: "json", Data: []byte("[7]")},
+		}},
 		{name: "nil", err: nil, want: &frayv1.TaskError{Type: "<nil>"}},
 		{name: "hostile", err: none, want: &frayv1.TaskError{Type: "*fray_test.hostileError"}},
 	}
@@ -141,8 +145,43 @@ func TestEncodeError(t *testing.T) {
 			}
 		})
 	}
-	if err := errors.Join(fray.NonRetryable(nil), fray.RetryAfter(nil, 1)); err != nil {
+	if err := errors.Join(fray.NonRetryable(nil), fray.RetryAfter(nil, 1), fray.HandBack(nil), fray.WithDetails(nil, 1)); err != nil {
 		t.Errorf("marks of nil: %v", err)
+	}
+}
+
+func TestDetailsOf(t *testing.T) {
+	t.Parallel()
+	task := fray.Define("details", func(ctx context.Context, late bool) (int, error) {
+		if late {
+			<-ctx.Done()
+		}
+		return 0, fray.WithDetails(errors.New("no"), []string{"a", "b"})
+	})
+	jc, err := fray.NewJobContext(t.Context(), fray.KindSync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := jc.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, late := range []bool{false, true} {
+		_, err = task.Call(fray.NewContext(t.Context(), jc), late, fray.WithExecutionTimeout(50*time.Millisecond))
+		details, ok := fray.DetailsOf[[]string](err)
+		if !ok || len(details) != 2 || details[1] != "b" || errors.Is(err, context.DeadlineExceeded) != late {
+			t.Errorf("late %v: got %q, %v of %v", late, details, ok, err)
+		}
+		if _, ok := fray.DetailsOf[int](err); ok {
+			t.Error("a list is a number")
+		}
+	}
+	if _, ok := fray.DetailsOf[[]string](errors.New("plain")); ok {
+		t.Error("details of nothing")
+	}
+	if got, ok := fray.DetailsOf[int](fray.WithDetails(errors.New("plain"), 7)); !ok || got != 7 {
+		t.Errorf("got %d, %v", got, ok)
 	}
 }
 

@@ -49,6 +49,7 @@ func (c *call) conclude(info TaskInfo, r attempt.Result[Payload]) verdict {
 		return verdict{err: c.stopped(info, r.Err)}
 	case attempt.TimedOut:
 		reason = ReasonTimeout
+		wire = EncodeDetails(r.Returned)
 	case attempt.Failed:
 		wire = EncodeError(r.Err)
 		var undecodable *UndecodableError

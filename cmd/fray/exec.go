@@ -20,28 +20,59 @@ func commandOutput(value *frayv1.Payload, function string) (execfn.Result, bool)
 	return result, true
 }
 
+// failedOutput returns what a command had printed that failed or ran past its timeout.
+func failedOutput(r *frayv1.TaskResult) (execfn.Result, bool) {
+	return commandOutput(r.GetError().GetDetails(), r.GetTask().GetFunction())
+}
+
+// writeOutput writes what a command printed, as if it had run here.
+func (a *app) writeOutput(r execfn.Result) error {
+	if _, err := a.stderr.Write(r.Stderr); err != nil {
+		return err
+	}
+	_, err := a.stdout.Write(r.Stdout)
+	return err
+}
+
 // outputDetails is the result of a command, for people.
 func outputDetails(r execfn.Result) [][2]string {
-	details := [][2]string{{"Output", strings.TrimRight(string(r.Stdout), "\n")}, {"Errors", strings.TrimRight(string(r.Stderr), "\n")}}
-	if r.ExitCode != 0 {
+	details := [][2]string{{"Output", outputText(r.Stdout, r.StdoutMore)}, {"Errors", outputText(r.Stderr, r.StderrMore)}}
+	if r.ExitCode > 0 {
 		details = append(details, [2]string{"Exit code", strconv.Itoa(r.ExitCode)})
 	}
 	return details
 }
 
+// outputText is an output for people: what is missing of it is said where it is missing.
+func outputText(head []byte, more *execfn.More) string {
+	text := string(head)
+	if more != nil {
+		text += fmt.Sprintf("\n[%d bytes are not kept]\n%s", more.Bytes-int64(len(head))-int64(len(more.Tail)), more.Tail)
+	}
+	return strings.TrimRight(text, "\n")
+}
+
 // resultProblem says what is wrong with the result of a command that ran to its end; empty: nothing.
 func resultProblem(r execfn.Result) string {
-	const limit = "is longer than %d MiB: have the command write it to a file"
 	switch {
 	case r.ExitCode != 0:
 		return fmt.Sprintf("exit code %d", r.ExitCode)
 	case r.StdoutTruncated:
-		return fmt.Sprintf("output "+limit, execfn.DefaultMaxOutputBytes>>20)
+		return "output" + tooLong(len(r.Stdout), r.StdoutMore)
 	case r.StderrTruncated:
-		return fmt.Sprintf("error output "+limit, execfn.DefaultMaxOutputBytes>>20)
+		return "error output" + tooLong(len(r.Stderr), r.StderrMore)
 	default:
 		return ""
 	}
+}
+
+// tooLong says what is missing of an output.
+func tooLong(head int, more *execfn.More) string {
+	if more == nil { // of an older worker
+		return fmt.Sprintf(" has more than the first %d bytes, which are kept: have the command write it to a file", head)
+	}
+	return fmt.Sprintf(" has %d bytes, of which only the first %d and the last %d are kept: have the command write it to a file",
+		more.Bytes, head, len(more.Tail))
 }
 
 // taskProblem says why the task of a command failed, and returns the end of its error output if that is known.

@@ -27,6 +27,7 @@ const exitCodesHelp = `  0    all went well
   4    there is no such task or worker
   5    the wait was longer than its timeout; the task goes on
   130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM, 129 by SIGHUP
+  141  what reads the output of map is gone (SIGPIPE), as in: fray map ... | head -1
 
 controller, worker and dev exit with 0 when a signal ends them in good order.
 `

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/frayrpc/fray/internal/children"
 )
 
 // Bounds of a fleet.
@@ -21,7 +23,7 @@ const (
 	restartCap     = 5 * time.Second
 	restartForgive = time.Minute
 	// How long the workers of map may take to stop a task, and how long a fleet's may take to leave in all.
-	fleetStopGrace = 2 * time.Second
+	fleetStopGrace = 4 * time.Second
 	fleetLeaveTime = 10 * time.Second
 )
 
@@ -44,16 +46,14 @@ type fleet struct {
 	hurry      <-chan struct{} // closed: kill, don't ask
 
 	starts chan func() // run by one goroutine, on a thread that lives as long as the fleet
-	mu     sync.Mutex
-	live   map[int]bool // pids
 }
 
 // run keeps the workers running until ctx is done, and then ends them. It returns an error if none is left before that.
 func (f *fleet) run(ctx context.Context) error {
-	f.live = make(map[int]bool)
 	f.starts = make(chan func())
-	adoptOrphans()
-	defer f.sweep()
+	release := children.Adopt()
+	defer release()
+	defer children.KillOrphans() // what workers have left behind
 	// Linux tells a child of the death of the thread that started it, which therefore must last.
 	var starter sync.WaitGroup
 	starter.Go(func() {
@@ -90,7 +90,7 @@ func (f *fleet) keep(ctx context.Context, id string) {
 			f.tell("%s has left, as it was told to", id)
 			return
 		}
-		f.sweep()
+		children.KillOrphans()
 		if time.Since(started) > restartForgive {
 			deaths, delay = 0, restartBase
 		}
@@ -127,13 +127,7 @@ func (f *fleet) runOnce(ctx context.Context, id string) error {
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() {
-		err := cmd.Wait()
-		f.mu.Lock()
-		delete(f.live, cmd.Process.Pid)
-		f.mu.Unlock()
-		ended <- err
-	}()
+	go func() { ended <- children.Wait(cmd) }()
 	select {
 	case err := <-ended:
 		return err
@@ -155,26 +149,11 @@ func (f *fleet) runOnce(ctx context.Context, id string) error {
 
 func (f *fleet) start(cmd *exec.Cmd) error {
 	started := make(chan error, 1)
-	f.starts <- func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		err := cmd.Start()
-		if err == nil {
-			f.live[cmd.Process.Pid] = true
-		}
-		started <- err
-	}
+	f.starts <- func() { started <- children.Start(cmd) }
 	if err := <-started; err != nil {
 		return fmt.Errorf("start worker process: %w", err)
 	}
 	return nil
-}
-
-// sweep kills what dead workers left behind.
-func (f *fleet) sweep() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	killOrphans(f.live)
 }
 
 // prefixWriter puts a prefix before each line. The writer below gets whole lines.

@@ -10,7 +10,3 @@ import (
 func workerProcess() *syscall.SysProcAttr { return nil }
 
 func killGroup(p *os.Process) { _ = p.Kill() }
-
-func adoptOrphans() {}
-
-func killOrphans(map[int]bool) {}

@@ -69,6 +69,9 @@ func resultDetails(r *frayv1.TaskResult) [][2]string {
 			kind = " (" + kind + ")"
 		}
 		details = append(details, [2]string{"Error", e.GetMessage() + kind}, [2]string{"Stack", e.GetStack()})
+		if output, ok := failedOutput(r); ok {
+			details = append(details, outputDetails(output)...)
+		}
 	}
 	if v := r.GetValue(); v != nil {
 		if output, ok := commandOutput(v, t.GetFunction()); ok {

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/fray"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 // mapOptions are those of the map command.
@@ -26,14 +29,16 @@ type mapOptions struct {
 	dir            string
 	dryRun         bool
 	noProgress     bool
+	bufferDir      string
+	maxBuffered    int
 	log            logOptions
 }
 
 // mapSessionTTL is when the controller of a map takes a worker for dead that hangs. Of one that dies, it learns at once.
 const mapSessionTTL = 3 * time.Second
 
-// mapMaxPayload has room for both outputs of a command, as long as they may be.
-const mapMaxPayload = 64 << 20
+// mapMaxRetained is how many bytes of ended commands the controller of a map keeps that nobody waits for any more.
+const mapMaxRetained = 16 << 20
 
 func (a *app) newMap() *cobra.Command {
 	var o mapOptions
@@ -48,6 +53,12 @@ for the input; if there is none, the input becomes the last argument. No shell i
 Without a controller, map starts one of its own and worker processes on this machine, which end with it. A worker
 that dies is replaced, and others do its work; what a command prints counts once, however often it had to be started.
 With a controller, the commands run on the workers of its cluster, which must have been started with --allow-exec.
+
+A command has ended when its program has, and all that it started has let go of its outputs, as behind a pipe. It has no
+terminal and no input. What it prints waits in files in --buffer-dir until it is its turn; while more than
+--max-buffered-bytes wait, no further command is submitted. So the disk holds that much, and what those print
+that run by then. On a cluster of others, what a command prints is its task's result, of which 8 MiB are kept of each output and
+11 MiB of both: one that prints more fails.
 
 The first command that fails, all its retries included, ends the others, unless --keep-going is given. What failed is
 summed up at the end, on the standard error.`,
@@ -79,6 +90,8 @@ summed up at the end, on the standard error.`,
 	flags.StringVar(&o.dir, "dir", "", "run the commands in this `directory` (default: the current one; with --controller, the worker's)")
 	flags.BoolVarP(&o.dryRun, "dry-run", "n", false, "print the commands and run none")
 	flags.BoolVar(&o.noProgress, "no-progress", false, "show no progress on a terminal")
+	flags.StringVar(&o.bufferDir, "buffer-dir", "", "the `directory` for output that waits for its turn (default: $TMPDIR, or /tmp)")
+	atLeast(cmd, &o.maxBuffered, 1, "max-buffered-bytes", 1<<30, "bytes of output that wait for their turn; beyond, no commands are started")
 	momentary(cmd, "inputs", "dry-run")
 	a.addClientFlags(cmd)
 	addLogFlags(cmd, &o.log, "error")
@@ -98,6 +111,10 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
 	if o.dryRun {
 		return a.printCommands(command, inputs)
 	}
+	// Else a write to a reader that is gone would end this process on the spot.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	screen := a.newScreen(!o.noProgress)
 	err = a.mapInputs(ctx, o, command, inputs, screen)
 	return errors.Join(err, screen.finish())
@@ -106,13 +123,18 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
 // mapInputs runs the commands on a cluster: the one that the options name, or one of its own.
 func (a *app) mapInputs(ctx context.Context, o mapOptions, command commandTemplate, inputs inputSource, screen *screen) (err error) {
 	run := &mapRun{options: o, command: command, inputs: inputs, screen: screen}
+	if run.spool, err = newSpool(o.bufferDir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, run.spool.close()) }()
+	slots := o.workers * slotsFor(o.slots, o.workers)
 	var address string
 	if a.client.address != "" {
 		if address, err = a.controllerURL(); err != nil {
 			return err
 		}
 	} else {
-		cluster, err := a.startMapCluster(ctx, &run.options, screen)
+		cluster, err := a.startMapCluster(ctx, &run.options, run.spool, screen)
 		if err != nil {
 			return err
 		}
@@ -126,6 +148,14 @@ func (a *app) mapInputs(ctx context.Context, o mapOptions, command commandTempla
 	if err := run.client.reachable(ctx); err != nil { // tasks would wait for ever
 		return err
 	}
+	if run.clusterFailed == nil {
+		info, err := ask(ctx, run.client, run.client.GetClusterInfo, &frayv1.GetClusterInfoRequest{})
+		if err != nil {
+			return err
+		}
+		slots = max(slots, int(info.GetSlotCount()))
+	}
+	run.window = newOutputWindow(int64(o.maxBuffered), slots)
 	options := append([]fray.Option{
 		fray.WithControllerAddress(address), fray.WithLogger(o.log.logger(screen.err)),
 	}, a.seams.options()...)
@@ -138,7 +168,7 @@ func (a *app) mapInputs(ctx context.Context, o mapOptions, command commandTempla
 	return errors.Join(err, run.job.Close())
 }
 
-func (a *app) startMapCluster(ctx context.Context, o *mapOptions, screen *screen) (*cluster, error) {
+func (a *app) startMapCluster(ctx context.Context, o *mapOptions, spool *spool, screen *screen) (*cluster, error) {
 	if o.dir == "" {
 		var err error
 		if o.dir, err = os.Getwd(); err != nil {
@@ -147,9 +177,9 @@ func (a *app) startMapCluster(ctx context.Context, o *mapOptions, screen *screen
 	}
 	a.secureOwn()
 	return a.startCluster(ctx, clusterOptions{
-		controller: controllerOptions{listen: "127.0.0.1:0", sessionTTL: mapSessionTTL, maxPayload: mapMaxPayload, log: o.log},
+		controller: controllerOptions{listen: "127.0.0.1:0", sessionTTL: mapSessionTTL, retainedBytes: mapMaxRetained, log: o.log},
 		workers:    o.workers, slots: slotsFor(o.slots, o.workers),
-		args:   append([]string{"--listen=", "--drain-grace", "0s"}, o.log.args()...),
+		args:   append([]string{"--listen=", "--drain-grace", "0s", "--output-dir", spool.path}, o.log.args()...),
 		output: screen.err, tell: func(format string, args ...any) { fmt.Fprintf(screen.err, "fray map: "+format+"\n", args...) },
 	})
 }

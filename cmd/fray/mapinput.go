@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -117,7 +118,13 @@ func (a *app) openInputs(list []string, path string, null bool) (inputSource, er
 func (s *readerSource) next() (string, error) {
 	data, err := s.reader.ReadSlice(s.delimiter)
 	s.read++
+	text := data
+	if err == nil {
+		text = data[:len(data)-1]
+	}
 	switch {
+	case bytes.IndexByte(text, 0) >= 0: // else they would all be one
+		return "", usageError("%s: input %d has a NUL byte: pass --null if NUL bytes separate the inputs", s.name, s.read)
 	case errors.Is(err, bufio.ErrBufferFull):
 		return "", usageError("%s: input %d has more than %d bytes", s.name, s.read, maxInputBytes)
 	case errors.Is(err, io.EOF) && len(data) > 0: // the last one may lack its end
@@ -127,11 +134,7 @@ func (s *readerSource) next() (string, error) {
 	case err != nil:
 		return "", &codedError{exitUsage, fmt.Errorf("read inputs from %s: %w", s.name, err)}
 	}
-	input := string(data[:len(data)-1])
-	if strings.IndexByte(input, 0) >= 0 {
-		return "", usageError("%s: input %d has a NUL byte: pass --null if NUL bytes separate the inputs", s.name, s.read)
-	}
-	return input, nil
+	return string(text), nil
 }
 
 func (s *readerSource) bounded() bool { return s.closer != nil }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/frayrpc/fray/fray"
@@ -15,13 +16,15 @@ import (
 
 // Bounds of a map.
 const (
-	// Commands that are submitted and not yet printed. The results among them are held in memory.
-	mapWindow = 10_000
 	// Commands of one submission.
 	mapBatch = 500
+	// Results that are decoded at once.
+	mapDecoding = 2
 	// How long cancelled commands may take to end, and how long it may take to ask for that.
 	mapCancelTime = 15 * time.Second
 	mapAskTime    = 5 * time.Second
+	// How much of the end of an error output the summary looks at.
+	mapTailBytes = 2 << 10
 )
 
 // Causes of the end of feeding.
@@ -30,8 +33,8 @@ var (
 	errStopped = errors.New("a command failed")
 )
 
-// mapRun is one run of map: one goroutine reads inputs, one submits them in batches, one for each batch notes which of
-// its commands have ended, and the caller's prints the results in the order of the inputs.
+// mapRun is one run of map: one goroutine reads inputs, one submits them in batches, one for each command waits for its end, and the
+// caller's prints the results in the order of the inputs.
 type mapRun struct {
 	options       mapOptions
 	command       commandTemplate
@@ -39,14 +42,16 @@ type mapRun struct {
 	screen        *screen
 	job           *fray.JobContext
 	client        *client
+	spool         *spool
+	window        *outputWindow
 	clusterFailed <-chan struct{} // nil: the cluster is not ours
 
-	stop    context.CancelCauseFunc // ends reading and submitting
-	life    context.Context         //nolint:containedctx // While it lasts, commands that were submitted are waited for.
-	lines   chan string             // from the reader
-	window  chan struct{}           // a token for each command that is submitted and not printed
-	ordered chan *mapItem           // from the submitter
-	batches sync.WaitGroup          // goroutines that watch them
+	stop     context.CancelCauseFunc // ends reading and submitting
+	life     context.Context         //nolint:containedctx // While it lasts, commands that were submitted are waited for.
+	lines    chan string             // from the reader
+	ordered  chan *mapItem           // from the submitter
+	decoding chan struct{}           // a token for each result that is being decoded
+	waiting  sync.WaitGroup          // goroutines that wait for commands
 
 	readErr   error // valid once lines is closed
 	unread    int   // inputs that were counted and not run; valid once lines is closed
@@ -54,17 +59,11 @@ type mapRun struct {
 	submitErr error // valid once ordered is closed
 }
 
-// mapItem is one command.
-type mapItem struct {
-	input  string
-	future *fray.Future[execfn.Result]
-}
-
 // run runs the command for all inputs. It returns an error if one failed, after the summary of those that did.
 func (m *mapRun) run(ctx context.Context) error {
 	m.lines = make(chan string, mapBatch)
-	m.window = make(chan struct{}, mapWindow)
-	m.ordered = make(chan *mapItem, mapWindow)
+	m.ordered = make(chan *mapItem, m.window.most)
+	m.decoding = make(chan struct{}, mapDecoding)
 	var feeding context.Context
 	feeding, m.stop = context.WithCancelCause(fray.NewContext(ctx, m.job))
 	var abandon context.CancelFunc
@@ -91,7 +90,7 @@ func (m *mapRun) run(ctx context.Context) error {
 	close(printed)
 	m.stop(errPrinted)
 	others.Wait()
-	m.batches.Wait()
+	m.waiting.Wait()
 	return m.conclude(ctx, context.Cause(feeding), printErr)
 }
 
@@ -152,26 +151,27 @@ func (m *mapRun) submit(feeding context.Context) {
 			return
 		}
 		for i, future := range futures {
-			m.ordered <- &mapItem{inputs[i], future} // there is room: it has the window's size
+			item := &mapItem{input: inputs[i], taskID: future.ID(), future: future, ended: make(chan struct{})}
+			m.waiting.Go(func() { m.await(item) })
+			m.ordered <- item // there is room: it has the window's size
 		}
-		m.batches.Go(func() { m.watch(futures) })
 	}
 }
 
 // batch waits for an input, and takes those that are there with it. It returns none at the end.
 func (m *mapRun) batch(feeding context.Context) (inputs []string, commands []execfn.Command) {
 	for len(inputs) < mapBatch {
-		if len(inputs) > 0 && (len(m.lines) == 0 || len(m.window) == cap(m.window)) {
+		if len(inputs) == 0 {
+			if !m.window.admit(feeding) {
+				return nil, nil
+			}
+		} else if len(m.lines) == 0 || !m.window.tryAdmit() {
 			break
-		}
-		select {
-		case m.window <- struct{}{}:
-		case <-feeding.Done():
-			return nil, nil
 		}
 		select {
 		case input, ok := <-m.lines:
 			if !ok {
+				m.window.withdrawn()
 				if m.readErr != nil {
 					m.stop(m.readErr)
 				}
@@ -191,72 +191,65 @@ func (m *mapRun) batch(feeding context.Context) (inputs []string, commands []exe
 	return inputs, commands
 }
 
-// watch notes the ends of commands as they come, and stops the map at the first failure.
-func (m *mapRun) watch(futures []*fray.Future[execfn.Result]) {
-	for future, err := range fray.AsCompleted(m.life, futures) {
-		if err != nil {
-			return
-		}
-		result, err := future.Get(m.life)
-		ok := err == nil && resultProblem(result) == ""
-		m.screen.ended(ok)
-		if !ok && !m.options.keepGoing {
-			m.stop(errStopped)
-		}
-	}
-}
-
 // print prints what the commands print, in the order of the inputs, as soon as it can.
 func (m *mapRun) print() error {
 	for item := range m.ordered {
 		if err := m.printItem(item); err != nil {
 			m.stop(err)
-			for range m.ordered { // nobody else takes them
-				<-m.window
+			for item := range m.ordered { // nobody else takes them
+				<-item.ended
+				m.window.printed(item.size())
 			}
 			return err
 		}
-		<-m.window
 	}
 	return m.screen.out.Flush()
 }
 
 func (m *mapRun) printItem(item *mapItem) error {
 	select {
-	case <-item.future.Done():
+	case <-item.ended:
 	default:
 		if err := m.screen.out.Flush(); err != nil {
 			return err
 		}
-		select {
-		case <-item.future.Done():
-		case <-m.life.Done():
-			m.summary.notRun++
-			return nil
-		}
+		<-item.ended // by itself, or with life
 	}
-	result, err := item.future.Get(context.WithoutCancel(m.life))
-	var problem *fray.TaskError
-	failure := mapFailure{input: item.input, taskID: item.future.ID()}
-	switch {
-	case errors.Is(err, fray.ErrCancelled), errors.Is(err, fray.ErrClosed):
+	size := item.size()
+	err := m.printEnd(item)
+	if dropErr := m.spool.drop(item.taskID); err == nil && dropErr != nil {
+		err = fmt.Errorf("remove printed output: %w", dropErr)
+	}
+	m.window.printed(size)
+	return err
+}
+
+// printEnd prints how a command ended. It returns an error if that cannot be written.
+func (m *mapRun) printEnd(item *mapItem) error {
+	if item.notRun {
 		m.summary.notRun++
 		return nil
-	case errors.As(err, &problem):
-		failure.why, failure.stderr = taskProblem(problem)
-		failure.where = attemptText(problem.Attempt, problem.MaxAttempts, problem.WorkerID)
-		result.Stderr = []byte(failure.stderr)
-	case err != nil:
-		failure.why = err.Error()
-	default:
-		if failure.why = resultProblem(result); failure.why == "" {
-			m.summary.succeeded++
-			return m.printResult(item.input, result)
-		}
-		failure.stderr = string(result.Stderr)
 	}
-	m.summary.add(failure)
-	return m.printResult(item.input, result)
+	tail := item.failure.stderr
+	if tail == "" && item.failure.why != "" {
+		tail = string(item.stderr.end(mapTailBytes, m.spool, item.taskID))
+	}
+	err := m.printOutputs(item)
+	var lost *outputLostError
+	if errors.As(err, &lost) {
+		item.failure.why, err = lost.Error(), nil
+		m.screen.ended(false)
+		if !m.options.keepGoing {
+			m.stop(errStopped)
+		}
+	}
+	if item.failure.why == "" {
+		m.summary.succeeded++
+		return err
+	}
+	item.failure.stderr = tail
+	m.summary.add(item.failure)
+	return err
 }
 
 // attemptText says which attempt of a task was the last, and where it ran.
@@ -274,25 +267,28 @@ func attemptText(n, limit int, worker string) string {
 	return text
 }
 
-func (m *mapRun) printResult(input string, r execfn.Result) error {
-	if len(r.Stderr) > 0 {
+func (m *mapRun) printOutputs(item *mapItem) error {
+	if item.stderr.size() > 0 {
 		if err := m.screen.out.Flush(); err != nil {
 			return err
 		}
-		if _, err := m.screen.err.Write(m.tagged(input, r.Stderr)); err != nil {
+		if err := m.printOutput(m.screen.err, item.stderr, item); err != nil {
 			return err
 		}
 	}
-	_, err := m.screen.out.Write(m.tagged(input, r.Stdout))
-	return err
+	return m.printOutput(m.screen.out, item.stdout, item)
 }
 
-// tagged is what a command printed, with the input before each line if that is wanted.
-func (m *mapRun) tagged(input string, output []byte) []byte {
+// printOutput writes an output, with the input before each line if that is wanted.
+func (m *mapRun) printOutput(w io.Writer, output mapOutput, item *mapItem) error {
 	if !m.options.tag {
-		return output
+		return output.copyTo(w, m.spool, item.taskID)
 	}
-	return tagLines(input, output)
+	tagged := &tagWriter{w: w, tag: item.input + "\t"}
+	if err := output.copyTo(tagged, m.spool, item.taskID); err != nil {
+		return err
+	}
+	return tagged.endLine()
 }
 
 // locate asks the controller where those failures happened that do not tell.
@@ -312,7 +308,9 @@ func (m *mapRun) locate(ctx context.Context) {
 
 // conclude says how it went, and returns the error for it.
 func (m *mapRun) conclude(ctx context.Context, cause, printErr error) error {
-	if err := errors.Join(printErr, m.screen.finish()); err != nil {
+	if err := errors.Join(printErr, m.screen.finish()); errors.Is(err, syscall.EPIPE) {
+		return silent(exitSignal + int(syscall.SIGPIPE)) // whoever reads has seen enough
+	} else if err != nil {
 		return &codedError{exitUnavailable, fmt.Errorf("write output: %w", err)}
 	}
 	if ctx.Err() != nil {

@@ -78,19 +78,35 @@ func tail(text string) string {
 	return text[start+1:]
 }
 
-// tagLines puts the input and a tab before each line, and an end behind the last one.
-func tagLines(input string, output []byte) []byte {
-	if len(output) == 0 {
+// tagWriter puts a tag before each line of what is written to it.
+type tagWriter struct {
+	w      io.Writer
+	tag    string
+	inLine bool // the last line has not ended
+	buffer []byte
+}
+
+// Write implements io.Writer.
+func (t *tagWriter) Write(data []byte) (int, error) {
+	t.buffer = t.buffer[:0]
+	for line := range bytes.Lines(data) {
+		if !t.inLine {
+			t.buffer = append(t.buffer, t.tag...)
+		}
+		t.buffer = append(t.buffer, line...)
+		t.inLine = line[len(line)-1] != '\n'
+	}
+	if _, err := t.w.Write(t.buffer); err != nil {
+		return 0, err
+	}
+	return len(data), nil
+}
+
+// endLine ends the last line, if there is one that has not ended.
+func (t *tagWriter) endLine() error {
+	if !t.inLine {
 		return nil
 	}
-	tag := append([]byte(input), '\t')
-	var b bytes.Buffer
-	for line := range bytes.Lines(output) {
-		b.Write(tag)
-		b.Write(line)
-	}
-	if output[len(output)-1] != '\n' {
-		b.WriteByte('\n')
-	}
-	return b.Bytes()
+	_, err := t.w.Write([]byte{'\n'})
+	return err
 }

@@ -93,7 +93,10 @@ func (s *screen) finish() error {
 	return err
 }
 
-// wholeLines passes on whole lines, for a bar would be drawn over the beginning of one.
+// maxPartLine is how much of a line that does not end is held back.
+const maxPartLine = 64 << 10
+
+// wholeLines passes on whole lines, for a bar would be drawn over the beginning of one, and what is too long for that.
 type wholeLines struct {
 	mu   sync.Mutex
 	w    io.Writer
@@ -104,6 +107,9 @@ func (l *wholeLines) Write(data []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	end := bytes.LastIndexByte(data, '\n') + 1
+	if len(data)-end > maxPartLine || end == 0 && len(l.rest)+len(data) > maxPartLine {
+		end = len(data)
+	}
 	if end > 0 {
 		l.rest = append(l.rest, data[:end]...)
 		if _, err := l.w.Write(l.rest); err != nil {

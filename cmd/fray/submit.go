@@ -179,10 +179,7 @@ func (a *app) printEnd(r *frayv1.TaskResult) error {
 			return silent(exitTaskFailed)
 		}
 	case completed && isCommand:
-		if _, err := a.stderr.Write(result.Stderr); err != nil {
-			return err
-		}
-		if _, err := a.stdout.Write(result.Stdout); err != nil {
+		if err := a.writeOutput(result); err != nil {
 			return err
 		}
 		if problem := resultProblem(result); problem != "" {
@@ -197,6 +194,11 @@ func (a *app) printEnd(r *frayv1.TaskResult) error {
 	}
 	if completed {
 		return nil
+	}
+	if output, ok := failedOutput(r); ok && a.output != formatJSON {
+		if err := a.writeOutput(output); err != nil {
+			return err
+		}
 	}
 	text := fmt.Sprintf("task %s: %s", t.GetTaskId(), describeStatus(t))
 	if where := attemptText(int(t.GetAttemptNumber()), int(t.GetMaxAttempts()), t.GetWorkerId()); where != "" {

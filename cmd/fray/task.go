@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
@@ -47,6 +48,9 @@ type errorJSON struct {
 	Type         string `json:"type,omitempty"`
 	Stack        string `json:"stack,omitempty"`
 	NonRetryable bool   `json:"non_retryable,omitempty"`
+	// What the attempt left besides: of a command, what it had printed. As the value.
+	Details       json.RawMessage `json:"details,omitempty"`
+	DetailsBase64 string          `json:"details_base64,omitempty"`
 }
 
 func newTaskJSON(t *frayv1.Task) taskJSON {
@@ -62,19 +66,25 @@ func newTaskJSON(t *frayv1.Task) taskJSON {
 
 func newResultJSON(r *frayv1.TaskResult) resultJSON {
 	j := resultJSON{taskJSON: newTaskJSON(r.GetTask()), Encoding: r.GetValue().GetEncoding()}
-	if data := r.GetValue().GetData(); isJSON(r.GetValue()) {
-		j.Value = data
-	} else if len(data) > 0 {
-		j.ValueBase64 = base64.StdEncoding.EncodeToString(data)
-	}
+	j.Value, j.ValueBase64 = payloadJSON(r.GetValue())
 	if e := r.GetError(); e != nil {
 		j.Error = &errorJSON{Message: e.GetMessage(), Type: e.GetType(), Stack: e.GetStack(), NonRetryable: e.GetNonRetryable()}
+		j.Error.Details, j.Error.DetailsBase64 = payloadJSON(e.GetDetails())
 	}
 	return j
 }
 
+// payloadJSON is a payload as it is if it is JSON, and else in base64.
+func payloadJSON(p *frayv1.Payload) (value json.RawMessage, inBase64 string) {
+	if isJSON(p) {
+		return p.GetData(), ""
+	}
+	return nil, base64.StdEncoding.EncodeToString(p.GetData())
+}
+
+// isJSON reports whether a payload is JSON that every program reads alike, which bytes that are not UTF-8 prevent.
 func isJSON(p *frayv1.Payload) bool {
-	return p.GetEncoding() == "json" && json.Valid(p.GetData())
+	return p.GetEncoding() == "json" && utf8.Valid(p.GetData()) && json.Valid(p.GetData())
 }
 
 func statusName(s frayv1.TaskStatus) string {

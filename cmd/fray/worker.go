@@ -4,10 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +19,7 @@ import (
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/fray/worker/execfn"
+	"github.com/frayrpc/fray/internal/children"
 )
 
 // workerOptions are those of the worker command.
@@ -29,6 +34,7 @@ type workerOptions struct {
 	stopGrace  time.Duration
 	allowExec  bool
 	lifeline   bool
+	outputDir  string
 	faults     faultOptions
 	log        logOptions
 }
@@ -62,6 +68,10 @@ stops them at once.`,
 	durationFlag(cmd, &o.stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "execute the commands that tasks ask for")
 	addLifelineFlag(cmd, &o.lifeline)
+	cmd.Flags().StringVar(&o.outputDir, "output-dir", "", "the `directory` of the map that this worker serves, for what commands print")
+	if err := cmd.Flags().MarkHidden("output-dir"); err != nil {
+		panic(err)
+	}
 	addFaultFlags(cmd, &o.faults)
 	addLogFlags(cmd, &o.log, "info")
 	return cmd
@@ -93,7 +103,7 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	defer noFaults()
 	logger := o.log.logger(a.stderr)
 	w, err := worker.New(worker.Config{
-		ControllerURL: address, ID: o.id, Functions: []fray.Function{execfn.Task},
+		ControllerURL: address, ID: o.id, Functions: []fray.Function{o.commands(a.stderr, logger)},
 		Slots: o.slots, Resources: o.resources, Labels: o.labels,
 		ListenAddress: o.listen, AdvertiseURL: o.advertise,
 		DrainGrace: orNone(o.drainGrace), StopGrace: max(o.stopGrace, time.Millisecond),
@@ -104,6 +114,9 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	if err != nil {
 		return usageError("%w", err)
 	}
+	// What its commands leave behind falls to it: it can be found and collected.
+	release := children.Adopt()
+	defer release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ended := make(chan struct{})
@@ -115,13 +128,29 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 		case <-ended:
 		}
 	}()
+	parent := os.Getppid()
+	var cut atomic.Bool
 	if o.lifeline {
 		go a.watchLifeline(func(cause error) {
+			cut.Store(true)
 			cancel(cause)
 			w.Close()
 		})
 	}
-	return w.Run(ctx)
+	err = w.Run(ctx)
+	if o.outputDir != "" && (cut.Load() || os.Getppid() != parent) {
+		// The map has been killed, and cannot do it.
+		err = errors.Join(err, os.RemoveAll(o.outputDir))
+	}
+	return err
+}
+
+// commands is the function that runs commands.
+func (o *workerOptions) commands(stderr io.Writer, logger *slog.Logger) fray.Function {
+	if o.outputDir != "" { // Who runs a map sees nothing but errors of its workers, and has to know why it does not go on.
+		logger = (&logOptions{level: "warn", format: o.log.format}).logger(stderr)
+	}
+	return execfn.New(execfn.Config{OutputDir: o.outputDir, Logger: logger})
 }
 
 // orNone is a grace as worker.Config has it, where 0 means the default.

@@ -114,6 +114,14 @@ func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport) error 
 			Message: fmt.Sprintf("result has %d bytes, this controller takes at most %d", n, s.c.cfg.MaxPayloadBytes), Type: "size limit",
 		}}
 	}
+	if n := len(r.GetError().GetDetails().GetData()); n > s.c.cfg.MaxPayloadBytes {
+		e := r.GetError()
+		r = &frayv1.TaskReport{Error: &frayv1.TaskError{
+			Message: fmt.Sprintf("%s (its details are dropped: they have %d bytes, this controller takes at most %d)",
+				e.GetMessage(), n, s.c.cfg.MaxPayloadBytes),
+			Type: e.GetType(), Sentinel: e.GetSentinel(), Stack: e.GetStack(), NonRetryable: e.GetNonRetryable(), RetryAfterMs: e.GetRetryAfterMs(),
+		}}
+	}
 	var err error
 	item.Result, err = resultRecord(r)
 	return err

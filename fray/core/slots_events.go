@@ -68,7 +68,7 @@ func (s *Slots) Grant(now Time, seq uint64, grants []SlotGrant) {
 }
 
 // Finish says that the function of a running or abandoned attempt returned, with Succeeded, FailedOutcome,
-// TimedOut, Stopped or UndecodableOutcome. A value counts even while the attempt is stopped; anything else is then
+// TimedOut, Stopped, Returned or UndecodableOutcome. A value counts even while the attempt is stopped; anything else is then
 // reported as what it was stopped for.
 func (s *Slots) Finish(now Time, lease Token, outcome Outcome) {
 	a := s.must(lease, "finish")
@@ -78,7 +78,7 @@ func (s *Slots) Finish(now Time, lease Token, outcome Outcome) {
 		if a.stop != 0 && outcome != Succeeded && outcome != UndecodableOutcome {
 			outcome = a.stop.outcome()
 		}
-		if a.stop == 0 && !a.lentOnce && outcome != TimedOut && outcome != Stopped {
+		if a.stop == 0 && !a.lentOnce && outcome != TimedOut && outcome != Stopped && outcome != Returned {
 			s.observe(now, a.ran(now))
 		}
 		s.report(now, a, outcome)

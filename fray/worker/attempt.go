@@ -81,8 +81,11 @@ func (a *attempt) end(r runner.Result[fray.Payload]) {
 		a.value = &frayv1.Payload{Encoding: r.Value.Encoding, Data: r.Value.Data}
 	case r.Outcome == runner.TimedOut:
 		a.outcome = core.TimedOut
+		a.failure = fray.EncodeDetails(r.Returned)
 	case r.Outcome == runner.Stopped:
 		a.outcome = core.Stopped
+	case fray.HandedBack(r.Err):
+		a.outcome = core.Returned
 	case errors.As(r.Err, &undecodable):
 		a.outcome = core.UndecodableOutcome
 		a.failure = fray.EncodeError(r.Err)
@@ -112,6 +115,10 @@ func (a *attempt) report(outcome core.Outcome, ran time.Duration) *frayv1.TaskRe
 		r.Value = a.value
 	case core.FailedOutcome, core.UndecodableOutcome:
 		r.Error = a.failure
+	case core.TimedOut:
+		if a.over { // else it is abandoned, and may be writing this
+			r.Error = a.failure
+		}
 	}
 	return r
 }

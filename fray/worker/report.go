@@ -83,7 +83,8 @@ func (w *Worker) takeReports() []*frayv1.TaskReport {
 	n, size := 0, 0
 	for n < len(w.reports) && n < maxBatchReports {
 		r := w.reports[n]
-		size += reportOverhead + len(r.GetValue().GetData()) + len(r.GetError().GetMessage()) + len(r.GetError().GetStack())
+		size += reportOverhead + len(r.GetValue().GetData()) + len(r.GetError().GetMessage()) + len(r.GetError().GetStack()) +
+			len(r.GetError().GetDetails().GetData())
 		if n > 0 && size > maxBatchBytes {
 			break
 		}

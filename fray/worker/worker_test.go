@@ -32,6 +32,15 @@ var (
 	bad     = fray.Define("bad-value", func(context.Context, string) (func1, error) { return func1{}, nil })
 	worse   = fray.Define("bad-error", func(context.Context, string) (string, error) { return "", badError{} })
 
+	// unwell cannot start here; diligent has something to show for every attempt.
+	unwell   = fray.Define("unwell", func(context.Context, string) (string, error) { return "", fray.HandBack(errSad) })
+	diligent = fray.Define("diligent", func(ctx context.Context, seconds float64) (string, error) {
+		if err := rest(ctx, seconds); err != nil {
+			return "", fray.WithDetails(err, "so far")
+		}
+		return "", fray.WithDetails(errSad, "all")
+	})
+
 	errSad = errors.New("sad")
 )
 
@@ -55,7 +64,7 @@ type badError struct{}
 func (badError) Error() string { panic("no words for it") }
 
 func functions() []fray.Function {
-	return []fray.Function{echo, nap, sulk, fail, explode, exit, bad, worse}
+	return []fray.Function{echo, nap, sulk, fail, explode, exit, bad, worse, unwell, diligent}
 }
 
 // running is a worker that runs in the bubble of a test.
@@ -172,6 +181,37 @@ func TestValueAndSentinelTravel(t *testing.T) {
 		}
 		w.stop(t)
 	})
+}
+
+// What an attempt without a value had to show for itself was thrown away.
+func TestDetailsTravelWithTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		function, input, outcome, details string
+	}{
+		"failure":          {"diligent", `1`, "FAILED", `"all"`},
+		"timeout":          {"diligent", `10`, "TIMED_OUT", `"so far"`},
+		"nothing to show":  {"nap", `10`, "TIMED_OUT", ""},
+		"does not return":  {"sulk", `60`, "TIMED_OUT", ""},
+		"machine's fault":  {"unwell", `""`, "RETURNED", ""},
+		"ordinary failure": {"fail", `""`, "FAILED", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newController()
+				w := start(t, c)
+				lease := c.add(tt.function, tt.input, timeout(5*time.Second))
+				pass(20 * time.Second)
+				r := c.expect(t, lease, tt.outcome)
+				if got := string(r.GetError().GetDetails().GetData()); got != tt.details {
+					t.Errorf("details %q, want %q", got, tt.details)
+				}
+				w.stop(t)
+				pass(time.Minute) // until sulk has had enough
+			})
+		})
+	}
 }
 
 // Slots leaked when attempts ended in unusual ways.

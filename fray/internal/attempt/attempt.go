@@ -66,6 +66,8 @@ type Result[T any] struct {
 	// Err is nil if it Succeeded. Otherwise it is what the function returned, a *PanicError or ErrExited when
 	// it Failed, a *TimeoutError when it TimedOut, and the cause of the context when it was Stopped.
 	Err error
+	// Returned is the error that the function returned, whatever the Outcome; nil if it has not, or not by itself.
+	Returned error
 	// Elapsed is how long the function ran, or has run until it was abandoned.
 	Elapsed time.Duration
 	// Abandoned says that the function has not returned yet.
@@ -144,13 +146,13 @@ func (r *run[T]) expire(ctx context.Context, grace time.Duration) {
 		}
 		var none T
 		res := r.judge(ctx, none, context.Cause(ctx))
-		res.Abandoned = true
+		res.Returned, res.Abandoned = nil, true
 		r.done(res)
 	})
 }
 
 func (r *run[T]) judge(ctx context.Context, value T, err error) Result[T] {
-	res := Result[T]{Elapsed: time.Since(r.start)}
+	res := Result[T]{Returned: err, Elapsed: time.Since(r.start)}
 	cause := context.Cause(ctx)
 	var timeout *TimeoutError
 	switch {

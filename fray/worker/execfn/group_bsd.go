@@ -6,3 +6,14 @@ import "syscall"
 
 // dieWithParent does nothing: only Linux can tie a program's life to its parent's.
 func dieWithParent(*syscall.SysProcAttr) {}
+
+// straggler is a process that has left the program's group. Only Linux tells of them.
+type straggler struct{}
+
+// Signal does nothing: there are none.
+func (straggler) Signal(syscall.Signal) {}
+
+// startTicks is for what finds stragglers.
+func startTicks() uint64 { return 0 }
+
+func stragglers(*program) []straggler { return nil }

@@ -3,22 +3,47 @@
 package execfn
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// isolate gives the program a process group, which is what gets the signals.
+var (
+	errBusy     error = syscall.ETXTBSY
+	errNoFormat error = syscall.ENOEXEC
+	// passingErrors are of starts that fail because of the moment: too little of something, or a file that is being written.
+	passingErrors = []error{
+		syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ETXTBSY, syscall.EBUSY, syscall.ESTALE,
+	}
+)
+
+func mayEnter(dir string) bool { return unix.Access(dir, unix.X_OK) == nil }
+
+// isolate gives the program a session, and so a process group, which is what gets the signals, and no terminal: in a group
+// that is not the terminal's, a read from it would stop the program, and nothing would ever let it go on.
 func isolate(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	dieWithParent(cmd.SysProcAttr)
-	cmd.Cancel = func() error {
-		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		if errors.Is(err, syscall.ESRCH) {
-			return os.ErrProcessDone
-		}
-		return err
+}
+
+// terminate asks the program and what belongs to it to end.
+func (p *program) terminate() {
+	p.escaped = stragglers(p)
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // ESRCH: nothing is left
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT) // so that what is stopped hears it
+	for _, s := range p.escaped {
+		s.Signal(syscall.SIGTERM)
+		s.Signal(syscall.SIGCONT)
+	}
+}
+
+// kill kills the program and what belongs to it.
+func (p *program) kill() {
+	killGroup(p.cmd)
+	for _, s := range append(p.escaped, stragglers(p)...) {
+		s.Signal(syscall.SIGKILL)
 	}
 }
 

@@ -1730,7 +1730,7 @@ type TaskReport struct {
 	Outcome AttemptOutcome         `protobuf:"varint,2,opt,name=outcome,proto3,enum=fray.v1.AttemptOutcome" json:"outcome,omitempty"`
 	// With SUCCEEDED.
 	Value *Payload `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
-	// With FAILED and UNDECODABLE.
+	// With FAILED and UNDECODABLE, and with TIMED_OUT for its details.
 	Error *TaskError `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
 	// How long the function ran. 0: it never started.
 	RunDurationUs int64 `protobuf:"varint,5,opt,name=run_duration_us,json=runDurationUs,proto3" json:"run_duration_us,omitempty"`

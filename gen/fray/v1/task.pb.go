@@ -567,7 +567,10 @@ type TaskError struct {
 	// The function said that trying again is useless.
 	NonRetryable bool `protobuf:"varint,5,opt,name=non_retryable,json=nonRetryable,proto3" json:"non_retryable,omitempty"`
 	// The function asked for the next attempt after this long, in place of the policy's backoff. 0: it did not ask.
-	RetryAfterMs  int64 `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	RetryAfterMs int64 `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	// What the attempt leaves besides its error, such as what a command had printed. The controller drops one that is longer than a value
+	// may be, and says so in the message.
+	Details       *Payload `protobuf:"bytes,7,opt,name=details,proto3" json:"details,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -642,6 +645,13 @@ func (x *TaskError) GetRetryAfterMs() int64 {
 		return x.RetryAfterMs
 	}
 	return 0
+}
+
+func (x *TaskError) GetDetails() *Payload {
+	if x != nil {
+		return x.Details
+	}
+	return nil
 }
 
 // Task is a task as the controller sees it now.
@@ -999,14 +1009,15 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\atask_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06taskId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x1f\n" +
 	"\vlease_token\x18\x03 \x01(\x06R\n" +
-	"leaseToken\"\xd8\x01\n" +
+	"leaseToken\"\x84\x02\n" +
 	"\tTaskError\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1c\n" +
 	"\x04type\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04type\x12$\n" +
 	"\bsentinel\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bsentinel\x12\x14\n" +
 	"\x05stack\x18\x04 \x01(\tR\x05stack\x12#\n" +
 	"\rnon_retryable\x18\x05 \x01(\bR\fnonRetryable\x122\n" +
-	"\x0eretry_after_ms\x18\x06 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fretryAfterMs\"\xae\x05\n" +
+	"\x0eretry_after_ms\x18\x06 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fretryAfterMs\x12*\n" +
+	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xae\x05\n" +
 	"\x04Task\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1a\n" +
@@ -1094,17 +1105,18 @@ var file_fray_v1_task_proto_depIdxs = []int32{
 	11, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
 	12, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
 	4,  // 3: fray.v1.TaskSpec.retry_policy:type_name -> fray.v1.RetryPolicy
-	0,  // 4: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
-	1,  // 5: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
-	2,  // 6: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
-	8,  // 7: fray.v1.TaskResult.task:type_name -> fray.v1.Task
-	3,  // 8: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
-	7,  // 9: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	3,  // 4: fray.v1.TaskError.details:type_name -> fray.v1.Payload
+	0,  // 5: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
+	1,  // 6: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
+	2,  // 7: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
+	8,  // 8: fray.v1.TaskResult.task:type_name -> fray.v1.Task
+	3,  // 9: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
+	7,  // 10: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_task_proto_init() }

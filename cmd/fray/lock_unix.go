@@ -1,0 +1,24 @@
+//go:build unix
+
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockFile makes a file if it is not there, and holds a lock on it until it is closed. It returns an error if another process does.
+func lockFile(path string) (io.Closer, error) {
+	const ownerOnly = 0o600
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, ownerOnly) //nolint:gosec // In the folder of a map.
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { //nolint:gosec // A descriptor is small.
+		_ = file.Close() // nothing was written
+		return nil, err
+	}
+	return file, nil
+}

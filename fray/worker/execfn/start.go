@@ -1,0 +1,122 @@
+package execfn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/frayrpc/fray/fray"
+)
+
+const (
+	// StartPatience is for how long the worker tries again to start a program that cannot be started for a reason that passes.
+	StartPatience = 5 * time.Second
+	// BusyPatience is the same for a program whose file is being written.
+	BusyPatience = 2 * time.Second
+	// The pauses between, each twice the one before.
+	startPause    = 10 * time.Millisecond
+	maxStartPause = 500 * time.Millisecond
+	// maxHandBacks is how many attempts of a task are handed back that could not start. The next one fails.
+	maxHandBacks = 5
+)
+
+// start starts the program of c. The machine's faults that pass are waited for, and are not charged to the task.
+func (cfg Config) start(ctx context.Context, c *Command, o *outputs, info fray.TaskInfo) (*program, error) {
+	begin := time.Now()
+	pause := startPause
+	for {
+		p, err := startOnce(c, o)
+		if err == nil {
+			return p, nil
+		}
+		if !passes(err) {
+			return nil, fmt.Errorf("run program: %w", err)
+		}
+		patience, busy := StartPatience, errors.Is(err, errBusy)
+		if busy {
+			patience = BusyPatience
+		}
+		if time.Since(begin) >= patience {
+			err = fmt.Errorf("run program: not within %v: %w", patience, err)
+			if busy || info.Attempt > maxHandBacks {
+				return nil, err
+			}
+			cfg.Logger.Warn("program cannot be started on this machine now, handing its task back", "task_id", info.TaskID, "error", err)
+			return nil, fray.HandBack(err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+			pause = min(2*pause, maxStartPause)
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// startOnce starts the program of c, or says why it cannot be.
+func startOnce(c *Command, o *outputs) (*program, error) {
+	p, err := newProgram(c.prepare(c.Argv), c.Stdin, o)
+	if errors.Is(err, errNoFormat) {
+		// As execvp does it, and so every shell and xargs.
+		script := c.prepare(c.Argv)
+		argv := append([]string{"/bin/sh", script.Path}, c.Argv[1:]...)
+		p, err = newProgram(c.prepare(argv), c.Stdin, o)
+	}
+	if err == nil {
+		return p, nil
+	}
+	if wrong := dirProblem(c.Dir); wrong != nil {
+		return nil, wrong
+	}
+	return nil, err
+}
+
+// prepare makes the process of argv, which is yet to be started.
+func (c *Command) prepare(argv []string) *exec.Cmd {
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // To run what it is told is its purpose; program ends it.
+	if errors.Is(cmd.Err, exec.ErrDot) {
+		cmd.Err = nil // PATH has ".", and is the user's
+	}
+	cmd.Dir = c.Dir
+	if len(c.Env) > 0 {
+		cmd.Env = append(cmd.Environ(), c.Env...)
+	}
+	isolate(cmd)
+	return cmd
+}
+
+// dirProblem says why a program cannot run in dir, of which the system speaks as if it were the program; nil if it can.
+func dirProblem(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	var path *os.PathError
+	switch {
+	case errors.As(err, &path):
+		return fmt.Errorf("directory %s: %w", dir, path.Err)
+	case err != nil:
+		return fmt.Errorf("directory %s: %w", dir, err)
+	case !info.IsDir():
+		return fmt.Errorf("directory %s: %w", dir, syscall.ENOTDIR)
+	case !mayEnter(dir):
+		return fmt.Errorf("directory %s: %w", dir, syscall.EACCES)
+	}
+	return nil
+}
+
+// passes reports whether a start that failed may well succeed in a moment.
+func passes(err error) bool {
+	for _, passing := range passingErrors {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
+}
