@@ -13,6 +13,7 @@ type inbox struct {
 	// Has one element when there may be something to take.
 	wake  chan struct{}
 	limit int64
+	now   func() core.Time
 	// Calls that have no answer yet.
 	calls atomic.Int64
 
@@ -27,6 +28,7 @@ type item struct {
 	reply chan core.Reply
 	event core.Event
 	bytes int // of what the event has to store
+	at    core.Time
 }
 
 // sizeOf returns how many bytes an event has to store.
@@ -45,9 +47,9 @@ func sizeOf(event core.Event) int {
 	return n
 }
 
-func (b *inbox) init(limit int) {
+func (b *inbox) init(limit int, now func() core.Time) {
 	b.wake = make(chan struct{}, 1)
-	b.limit = int64(limit)
+	b.limit, b.now = int64(limit), now
 }
 
 func (b *inbox) open() {
@@ -82,6 +84,7 @@ func (b *inbox) answered() { b.calls.Add(-1) }
 func (b *inbox) forsake(call core.CallID) { b.add(item{event: &core.Forsake{Call: call}}) }
 
 func (b *inbox) add(i item) bool {
+	i.at = b.now()
 	b.mu.Lock()
 	if !b.isOpen {
 		b.mu.Unlock()
@@ -97,8 +100,8 @@ func (b *inbox) add(i item) bool {
 }
 
 // take appends items to dst, in the order in which they came, until there are limit of them or their bytes are full, and says
-// whether there are more.
-func (b *inbox) take(dst []item, limit, full int) ([]item, bool) {
+// when the next one came; core.Never where there are no more.
+func (b *inbox) take(dst []item, limit, full int) ([]item, core.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
@@ -109,5 +112,8 @@ func (b *inbox) take(dst []item, limit, full int) ([]item, bool) {
 	rest := copy(b.items, b.items[n:])
 	clear(b.items[rest:])
 	b.items = b.items[:rest]
-	return dst, rest > 0
+	if rest == 0 {
+		return dst, core.Never
+	}
+	return dst, b.items[0].at
 }

@@ -81,10 +81,10 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 }
 
 func (w *Worker) nextPoll() (core.SlotPoll, bool) {
-	w.mu.Lock()
+	now := w.lock()
 	defer w.mu.Unlock()
 	unsignal(w.room)
-	poll, ok := w.slots.NextPoll(w.now())
+	poll, ok := w.slots.NextPoll(now)
 	w.polling = ok
 	return poll, ok
 }
