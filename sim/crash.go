@@ -65,16 +65,14 @@ func (s *Sim) Running(host string) bool {
 }
 
 // Pause freezes a host as far as the network sees it, like SIGSTOP: nothing that it sends leaves, and nothing that arrives
-// reaches it, until Resume. Unlike under SIGSTOP its goroutines go on, and its timers fire; what they decide meanwhile
-// leaves with Resume.
+// reaches it, until Resume. Software that asks the host's own clock, see [Host.Monotonic], stands still there. Unlike under SIGSTOP
+// other goroutines go on, and their timers fire; what they decide meanwhile leaves with Resume.
 func (s *Sim) Pause(host string) {
 	s.control("pause")
-	n := s.mustNode(host)
-	n.paused = true
-	s.note(EventPause, host, "")
+	s.freeze(s.mustNode(host), false)
 }
 
-// Resume undoes Pause. What was kept goes on from now, in its order.
+// Resume undoes Pause and Suspend. What was kept goes on from now, in its order.
 func (s *Sim) Resume(host string) {
 	s.control("resume")
 	n := s.mustNode(host)
@@ -86,6 +84,7 @@ func (s *Sim) Resume(host string) {
 
 func (s *Sim) resume(n *node) {
 	n.paused = false
+	n.clock.melt(s.Elapsed())
 	s.note(EventResume, n.name, "")
 	leaving, arriving := n.leaving, n.arriving
 	n.leaving, n.arriving = nil, nil

@@ -13,6 +13,8 @@ var (
 	ErrMaxTime = errors.New("time limit reached")
 	// ErrDeadlock says that for Config.Quiet nothing was sent, in flight or at an end, and the run is not done.
 	ErrDeadlock = errors.New("deadlock")
+	// ErrSpins says that software asks for the time again and again, for ever, at one instant.
+	ErrSpins = errors.New("software spins")
 	// ErrClosed says that the simulation is over.
 	ErrClosed = errors.New("simulation is closed")
 )

@@ -32,6 +32,7 @@ type node struct {
 	// The machine is without power: it does not even refuse.
 	dark   bool
 	paused bool
+	clock  hostClock
 	// What waits for Resume: to leave, and to be taken in.
 	leaving, arriving []*packet
 }

@@ -44,6 +44,7 @@ type Sim struct {
 
 	// Software is at work, or may be: verbs are not to be called.
 	released atomic.Bool
+	spins    atomic.Pointer[node] // the first host that does
 	wake     chan struct{}
 
 	mu     sync.Mutex

@@ -166,6 +166,9 @@ func (s *Sim) failure() error {
 	if len(s.failures) > 0 {
 		return s.failures[0]
 	}
+	if err := s.errSpins(); err != nil {
+		return s.fail(err)
+	}
 	if s.closed {
 		return ErrClosed
 	}

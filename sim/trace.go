@@ -17,7 +17,9 @@ const (
 	EventCrash     EventKind = "crash"     // Code says how: killed, wiped, power-loss or closed
 	EventStop      EventKind = "stop"      // its context ends
 	EventPause     EventKind = "pause"     // of a host
+	EventSuspend   EventKind = "suspend"   // of a host
 	EventResume    EventKind = "resume"    // of a host
+	EventClock     EventKind = "clock"     // a host's wall clock is set; Code says by how much
 	EventPartition EventKind = "partition" // from From to To
 	EventRepair    EventKind = "repair"    // both ways
 	EventHold      EventKind = "hold"      // both ways

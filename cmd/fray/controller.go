@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
 )
@@ -30,6 +31,7 @@ type controllerOptions struct {
 	maxPayload     int
 	store          storeOptions
 	lifeline       bool
+	wallClockFile  string
 	faults         faultOptions
 	log            logOptions
 }
@@ -66,6 +68,7 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
 	addLifelineFlag(cmd, &o.lifeline)
+	addWallClockFlag(cmd, &o.wallClockFile)
 	addFaultFlags(cmd, &o.faults)
 	addLogFlags(cmd, &o.log, "info")
 	return cmd
@@ -112,7 +115,12 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 	if err != nil {
 		return nil, nil, err
 	}
+	var clocks clock.Clock
+	if o.wallClockFile != "" {
+		clocks.Wall = clock.SetBy(o.wallClockFile)
+	}
 	c, err := controller.New(controller.Config{
+		Clock: clocks,
 		Store: s, BackupDir: o.store.backups(),
 		Core: core.Config{
 			SessionTTL: o.sessionTTL, Retention: o.retention, CancelGrace: o.cancelGrace,

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/store"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	MaxCalls int
 	// Where CreateBackup puts copies of the store. Empty: nowhere.
 	BackupDir string
+	// Its clocks. Nothing waits by the wall's; see package clock. Default: the system's.
+	Clock clock.Clock
 	// What GetClusterInfo says. Default "dev".
 	Version string
 	// Default: nothing is logged.
@@ -57,7 +60,8 @@ func (c Config) Validate() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"MaxWait": c.MaxWait, "Core.SessionTTL": c.Core.SessionTTL, "Core.DeliveryTimeout": c.Core.DeliveryTimeout,
-		"Core.TimeoutGrace": c.Core.TimeoutGrace, "Core.CancelGrace": c.Core.CancelGrace, "Core.Retention": c.Core.Retention, "Core.WatchGrace": c.Core.WatchGrace,
+		"Core.StallTolerance": c.Core.StallTolerance, "Core.Tick": c.Core.Tick, "Core.WatchGrace": c.Core.WatchGrace,
+		"Core.TimeoutGrace": c.Core.TimeoutGrace, "Core.CancelGrace": c.Core.CancelGrace, "Core.Retention": c.Core.Retention,
 		"Core.RetryHint": c.Core.RetryHint, "Core.BlackHoleBackoff": c.Core.BlackHoleBackoff, "Core.BlackHoleCap": c.Core.BlackHoleCap,
 	} { // order-free: all are reported
 		if d < 0 {
@@ -96,11 +100,19 @@ const (
 	// A step that has this many bytes of specs and results takes no further event, and a commit that has as many of records no further
 	// step. So a commit has at most twice that, and a request.
 	maxCommitBytes = 16 << 20
+	// How often a controller with deadlines looks at its clock, to notice that it was stopped.
+	defaultTick = time.Second
+	// The loop sleeps for so long at least, whatever the scheduler asks for, and for so long at most.
+	leastSleep = time.Millisecond
+	mostSleep  = time.Hour
 )
 
 func (c Config) withDefaults() Config {
 	if c.Core.SessionTTL == 0 {
 		c.Core.SessionTTL = 15 * time.Second
+	}
+	if c.Core.Tick == 0 {
+		c.Core.Tick = defaultTick
 	}
 	if c.MaxWait == 0 {
 		c.MaxWait = 30 * time.Second

@@ -11,6 +11,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/internal/wire"
@@ -21,7 +22,7 @@ import (
 // Controller queues tasks, leases them to workers and keeps their results.
 type Controller struct {
 	cfg     Config
-	started time.Time
+	line    *clock.Line
 	metrics *metrics
 	lastID  atomic.Uint64
 	inbox   inbox
@@ -38,8 +39,8 @@ func New(cfg Config) (*Controller, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Controller{cfg: cfg.withDefaults(), started: time.Now(), ready: make(chan struct{}), stopped: make(chan struct{})}
-	c.inbox.init(c.cfg.MaxCalls)
+	c := &Controller{cfg: cfg.withDefaults(), line: cfg.Clock.Line(), ready: make(chan struct{}), stopped: make(chan struct{})}
+	c.inbox.init(c.cfg.MaxCalls, c.now)
 	var err error
 	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -191,14 +192,15 @@ func (l *loop) run(ctx context.Context) {
 			more = l.step(s)
 			l.commits <- s // Has room for every step there is.
 		}
-		timer.Reset(time.Until(time.Unix(0, int64(min(l.scheduler.Next(), l.c.now().Add(time.Hour))))))
+		timer.Reset(min(max(l.scheduler.Next().Sub(l.c.now()), leastSleep), mostSleep))
 	}
 }
 
-// step takes what waits in the inbox and has the scheduler decide. It says whether more is waiting.
+// step takes what waits in the inbox and has the scheduler decide. It says whether more is waiting: then the scheduler's time goes
+// on only to when that came, so that no deadline passes before what came before it is heard.
 func (l *loop) step(s *step) bool {
-	var more bool
-	l.items, more = l.c.inbox.take(l.items, maxBatch, maxCommitBytes)
+	var next core.Time
+	l.items, next = l.c.inbox.take(l.items, maxBatch, maxCommitBytes)
 	for _, i := range l.items {
 		switch e := i.event.(type) {
 		case *core.Forsake:
@@ -208,14 +210,13 @@ func (l *loop) step(s *step) bool {
 		}
 		l.events = append(l.events, i.event)
 	}
-	now := l.c.now()
-	l.scheduler.Step(now, &s.effects, l.events...)
+	l.scheduler.Step(min(l.c.now(), next), &s.effects, l.events...)
 	for _, r := range s.effects.Replies {
 		s.to = append(s.to, l.calls[r.Call])
 		delete(l.calls, r.Call)
 	}
 	l.items, l.events = emptied(l.items), emptied(l.events)
-	return more || l.scheduler.Next() <= now
+	return next != core.Never
 }
 
 // A committer makes steps durable, and only then releases their replies.
@@ -306,10 +307,9 @@ func emptied[T any](s []T) []T {
 	return s[:0]
 }
 
-// now is the clock of the scheduler: it starts at the wall's time and never jumps.
-func (c *Controller) now() core.Time {
-	return core.Time(c.started.UnixNano()).Add(time.Since(c.started))
-}
+// now is the clock of the scheduler: it starts at the wall's time, or where the records end if that is later, and is not set when
+// the wall's is.
+func (c *Controller) now() core.Time { return core.Time(c.line.Now()) }
 
 // until returns when to end a long poll: well before the caller stops listening.
 func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {

@@ -60,7 +60,10 @@ func (d *Dump) read(s store.Store, spec []byte) error {
 		Num: core.TaskNum(d.Num), ID: task.GetSpec().GetTaskId(), Job: task.GetJobId(), Function: shape.Function,
 		Status: max(st.Status, core.Pending), Reason: st.Reason, Attempts: st.Attempts, MaxAttempts: shape.MaxRetries + 1,
 		Failures: st.Failures, Losses: st.Losses, Deliveries: st.Deliveries, WorkerID: st.WorkerID, Priority: shape.Priority,
-		Submitted: core.Time(task.GetSubmittedUnixNs()), LeasedAt: st.LeasedAt, Finished: st.Ended, CancelRequested: st.CancelRequested,
+		Submitted: core.Time(task.GetSubmittedUnixNs()), LeasedAt: st.LeasedAt, CancelRequested: st.CancelRequested,
+	}
+	if st.Status.Terminal() {
+		view.Finished = st.Ended
 	}
 	switch {
 	case view.Status != core.Pending:

@@ -13,6 +13,7 @@ type inbox struct {
 	// Has one element when there may be something to take.
 	wake  chan struct{}
 	limit int64
+	now   func() core.Time
 	// Calls that have no answer yet.
 	calls atomic.Int64
 
@@ -30,6 +31,7 @@ type item struct {
 	reply chan core.Reply
 	event core.Event
 	bytes int // of what the event has to store
+	at    core.Time
 }
 
 // sizeOf returns how many bytes an event has to store.
@@ -48,9 +50,9 @@ func sizeOf(event core.Event) int {
 	return n
 }
 
-func (b *inbox) init(limit int) {
+func (b *inbox) init(limit int, now func() core.Time) {
 	b.wake = make(chan struct{}, 1)
-	b.limit = int64(limit)
+	b.limit, b.now = int64(limit), now
 }
 
 func (b *inbox) open() {
@@ -85,6 +87,7 @@ func (b *inbox) answered() { b.calls.Add(-1) }
 func (b *inbox) forsake(call core.CallID) { b.add(item{event: &core.Forsake{Call: call}}) }
 
 func (b *inbox) add(i item) bool {
+	i.at = b.now()
 	b.mu.Lock()
 	if !b.isOpen {
 		b.mu.Unlock()
@@ -100,8 +103,8 @@ func (b *inbox) add(i item) bool {
 }
 
 // take appends items to dst, in the order in which they came, until there are limit of them or their bytes are full, and says
-// whether there are more. What it costs does not depend on how many wait.
-func (b *inbox) take(dst []item, limit, full int) ([]item, bool) {
+// when the next one came; core.Never where there are no more. What it costs does not depend on how many wait.
+func (b *inbox) take(dst []item, limit, full int) ([]item, core.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for bytes := 0; limit > 0 && bytes < full; limit-- {
@@ -117,5 +120,12 @@ func (b *inbox) take(dst []item, limit, full int) ([]item, bool) {
 		dst = append(dst, *i)
 		*i = item{}
 	}
-	return dst, b.taken < len(b.older) || len(b.items) > 0
+	switch {
+	case b.taken < len(b.older):
+		return dst, b.older[b.taken].at
+	case len(b.items) > 0:
+		return dst, b.items[0].at
+	default:
+		return dst, core.Never
+	}
 }

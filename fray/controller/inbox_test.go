@@ -11,7 +11,7 @@ func TestInboxInPortions(t *testing.T) {
 	t.Parallel()
 	const waiting, limit = 10_000, 64
 	var b inbox
-	b.init(4 * waiting)
+	b.init(4*waiting, func() core.Time { return 1 })
 	b.open()
 	put := func(n int) {
 		for range n {
@@ -25,7 +25,9 @@ func TestInboxInPortions(t *testing.T) {
 	var got []item
 	last, portions := core.CallID(0), 0
 	for more := true; more; portions++ {
-		got, more = b.take(got[:0], limit, 1000)
+		var next core.Time
+		got, next = b.take(got[:0], limit, 1000)
+		more = next != core.Never
 		if len(got) > limit {
 			t.Fatalf("%d calls are taken, and %d may be", len(got), limit)
 		}
@@ -44,13 +46,13 @@ func TestInboxInPortions(t *testing.T) {
 	if want := core.CallID(waiting + waiting/2); last != want {
 		t.Errorf("%d calls are taken, want %d", last, want)
 	}
-	if got, more := b.take(nil, limit, 1000); len(got) > 0 || more || cap(b.items) > maxKept || cap(b.older) > maxKept {
+	if got, next := b.take(nil, limit, 1000); len(got) > 0 || next != core.Never || cap(b.items) > maxKept || cap(b.older) > maxKept {
 		t.Errorf("an empty inbox gives %d calls and keeps room for %d and %d", len(got), cap(b.items), cap(b.older))
 	}
 	put(3)
 	for i := range 3 { // The bytes of one fill a step.
-		if got, more := b.take(nil, limit, 1); len(got) != 1 || more != (i < 2) {
-			t.Errorf("%d calls are taken though one is enough, and more wait: %v", len(got), more)
+		if got, next := b.take(nil, limit, 1); len(got) != 1 || (next != core.Never) != (i < 2) {
+			t.Errorf("%d calls are taken though one is enough, and the next came at %d", len(got), next)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func (s *service) GetClusterInfo(ctx context.Context, _ *frayv1.GetClusterInfoRe
 		return nil, err
 	}
 	resp := &frayv1.GetClusterInfoResponse{
-		Version: s.c.cfg.Version, ControllerIncarnation: s.c.cfg.Core.Incarnation, StartedUnixMs: s.c.started.UnixMilli(),
+		Version: s.c.cfg.Version, ControllerIncarnation: s.c.cfg.Core.Incarnation, StartedUnixMs: s.c.line.Start().UnixMilli(),
 		WorkerCount: uint32(r.Stats.Workers), SlotCount: uint32(r.Stats.Slots), //nolint:gosec // Bounded by MaxSessions and the schema.
 		QueuedBytes: uint64(r.Stats.QueuedBytes), OldestReadyAgeMs: r.OldestReadyAge.Milliseconds(), //nolint:gosec // Not negative.
 		TaskCounts: make(map[string]uint64), Durability: s.c.cfg.Store.Durability().String(),

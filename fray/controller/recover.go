@@ -24,12 +24,13 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 	c.cfg.Core.Durable = c.cfg.Store.Durability() != store.None
 	if !c.cfg.Core.Durable {
 		if c.cfg.Core.Incarnation == 0 {
-			c.cfg.Core.Incarnation = uint64(time.Now().UnixMilli()) //nolint:gosec // After 1970.
+			c.cfg.Core.Incarnation = uint64(c.line.Start().UnixMilli()) //nolint:gosec // After 1970.
 		}
 		return core.NewScheduler(c.cfg.Core), nil
 	}
-	began := time.Now()
-	if err := c.nextIncarnation(); err != nil {
+	began := c.now()
+	record, err := c.nextIncarnation()
+	if err != nil {
 		return nil, err
 	}
 	jobs, err := c.storedJobs()
@@ -37,6 +38,7 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 		return nil, err
 	}
 	s := core.NewScheduler(c.cfg.Core)
+	s.RestoreGaps(knownGaps(record))
 	err = s.Restore(c.now(), jobs, c.storedTasks)
 	switch {
 	case errors.Is(err, core.ErrBadRecord):
@@ -44,42 +46,61 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 	case err != nil:
 		return nil, fmt.Errorf("restore tasks: %w", err)
 	}
-	c.cfg.Logger.Info("recovered", "tasks", s.Stats().Restored, "took", time.Since(began))
+	c.line.Advance(int64(s.Now()))
+	record.Gaps = gapRecords(s.Gaps())
+	var b store.Batch
+	if err := set(&b, controllerKey, record); err != nil {
+		return nil, err
+	}
+	if err := c.cfg.Store.Commit(&b); err != nil {
+		return nil, fmt.Errorf("commit controller record: %w", err)
+	}
+	c.cfg.Logger.Info("recovered", "tasks", s.Stats().Restored, "took", c.now().Sub(began))
 	return s, nil
 }
 
-func (c *Controller) nextIncarnation() error {
-	var record storev1.ControllerRecord
+// nextIncarnation returns the controller's record as it is to be from now on, before any token is given.
+func (c *Controller) nextIncarnation() (*storev1.ControllerRecord, error) {
+	record := &storev1.ControllerRecord{}
 	value, err := c.cfg.Store.Get(controllerKey)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		record.Incarnation = firstIncarnation()
+		record.Incarnation = firstIncarnation(c.line.Start())
 	case err != nil:
-		return fmt.Errorf("read controller record: %w", err)
+		return nil, fmt.Errorf("read controller record: %w", err)
 	default:
-		if err := proto.Unmarshal(value, &record); err != nil {
-			return fmt.Errorf("%w: controller record cannot be decoded: %w", store.ErrCorrupt, err)
+		if err := proto.Unmarshal(value, record); err != nil {
+			return nil, fmt.Errorf("%w: controller record cannot be decoded: %w", store.ErrCorrupt, err)
 		}
 	}
 	if record.GetIncarnation() >= maxIncarnation {
-		return fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, record.GetIncarnation(), maxIncarnation)
+		return nil, fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, record.GetIncarnation(), maxIncarnation)
 	}
 	record.Incarnation++
-	var b store.Batch
-	if err := set(&b, controllerKey, &record); err != nil {
-		return err
-	}
-	if err := c.cfg.Store.Commit(&b); err != nil {
-		return fmt.Errorf("commit controller record: %w", err)
-	}
 	c.cfg.Core.Incarnation = record.GetIncarnation()
-	return nil
+	return record, nil
+}
+
+func knownGaps(r *storev1.ControllerRecord) []core.Gap {
+	known := make([]core.Gap, 0, len(r.GetGaps()))
+	for _, g := range r.GetGaps() {
+		known = append(known, core.Gap{At: core.Time(g.GetEndedUnixNs()), Lasted: time.Duration(g.GetLastedNs())})
+	}
+	return known
+}
+
+func gapRecords(known []core.Gap) []*storev1.Gap {
+	records := make([]*storev1.Gap, 0, len(known))
+	for _, g := range known {
+		records = append(records, &storev1.Gap{EndedUnixNs: int64(g.At), LastedNs: int64(g.Lasted)})
+	}
+	return records
 }
 
 // firstIncarnation is where an empty store begins to count: anywhere in the lower half, by the clock. Workers and clients may still
 // hold tokens of a controller whose store was lost, and these must be nobody's.
-func firstIncarnation() uint64 {
-	return uint64(time.Now().UnixMilli()) % (maxIncarnation / 2) //nolint:gosec // After 1970.
+func firstIncarnation(now time.Time) uint64 {
+	return uint64(now.UnixMilli()) % (maxIncarnation / 2) //nolint:gosec // After 1970.
 }
 
 func (c *Controller) storedJobs() ([]core.RestoredJob, error) {

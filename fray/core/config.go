@@ -12,9 +12,12 @@ type Config struct {
 	Durable bool
 	// A session without a heartbeat for this long is over. Default 15 s.
 	SessionTTL time.Duration
-	// When a Step comes this much later than Next asked for, the controller was not listening (it was paused, or its
-	// machine slept), so that nobody's silence means anything: sessions and deliveries get their time anew. Default 1 s.
+	// When a Step comes this much later than Next asked for, the controller was not listening (it was paused, its machine
+	// slept, or its disk was full), so that nobody's silence since the last Step means anything: see [Gap]. Default 1 s.
 	StallTolerance time.Duration
+	// How often Next asks for a Step while anything has a deadline, so that a stall is noticed, and its length known to this
+	// much. 0: only when something is due.
+	Tick time.Duration
 	// A grant that the worker has not confirmed for this long goes back to the queue. Default: SessionTTL.
 	DeliveryTimeout time.Duration
 	// How long after the execution timeout the scheduler waits for the worker's own word on it. Default 10 s.

@@ -149,28 +149,24 @@ func (c *Scheduler) running(l *lease) {
 		return
 	}
 	c.setStatus(t, Running)
-	if d := t.shape.ExecutionTimeout; d > 0 && l.timer == nil {
-		l.timer = c.timers.add(&timer{at: c.now.Add(d).Add(c.cfg.TimeoutGrace), kind: timerLease, lease: l})
-	}
+	c.armSecondLine(l)
 	if !known {
 		c.remember(t, true) // Or else nobody would be charged when both ends die.
 	}
 }
 
-// leaseTimer strikes when the worker has said nothing of an attempt for too long: after a cancellation, or past the
-// execution timeout. The task goes on without the attempt, whose capacity is held until the worker confirms its end.
+// leaseTimer strikes when a worker has not ended an attempt for too long: after a cancellation, without which its task goes on, or
+// past the execution timeout.
 func (c *Scheduler) leaseTimer(l *lease) {
 	l.timer = nil
 	t := l.task
-	t.run.lease = nil
-	if t.cancelRequested {
-		c.note(t, EndStopped, l.ran(c.now))
-		c.finish(t, Cancelled, 0, nil)
+	if !t.cancelRequested {
+		c.secondLine(l)
 		return
 	}
-	c.stop(l)
-	c.note(t, EndTimedOut, l.ran(c.now))
-	c.failed(t, Timeout, nil, false, 0)
+	t.run.lease = nil
+	c.note(t, EndStopped, l.ran(c.now))
+	c.finish(t, Cancelled, 0, nil)
 }
 
 // failed charges a failure or timeout to the retry budget.
@@ -191,7 +187,7 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 		d = t.shape.backoff(c.cfg.Seed, t.num, r.failures-1)
 	}
 	c.setStatus(t, Pending)
-	t.pending = Backoff
+	t.pending, t.since = Backoff, c.now
 	t.timer = c.timers.add(&timer{at: c.now.Add(d), kind: timerTask, task: t})
 	c.remember(t, false)
 }

@@ -63,7 +63,7 @@ func (r *fuzzRun) restart(a []byte) {
 			r.recorded[num] = core.RecordEnd
 		}
 	}
-	r.now = r.now.Add(time.Duration(a[1]%8) * time.Second)
+	r.now = s.Now().Add(time.Duration(a[1]%8) * time.Second)
 	r.step()
 }
 

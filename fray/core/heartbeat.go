@@ -45,6 +45,7 @@ func (c *Scheduler) silent(s *session) bool { return c.now.Sub(s.heard) > c.cfg.
 // hear notes that the worker is there. One that was silent gets what it waits for.
 func (c *Scheduler) hear(s *session, now Time) {
 	if c.silent(s) {
+		s.putOff(now.Sub(s.heard))
 		c.offer(s)
 	}
 	s.heard = now
@@ -64,8 +65,11 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 				continue
 			}
 			l.seenSeq = e.Seq
-			if i == 1 {
-				c.running(l)
+			switch i {
+			case 1:
+				c.stillRuns(l)
+			case 2: // Its report says how it ended, and is under way.
+				l.overdue, l.overdueStill = 0, 0
 			}
 		}
 	}

@@ -15,6 +15,7 @@ type ledger struct {
 	jobs  map[uint64]core.RestoredJob
 	// Batches that nobody waited for, and no later one has made durable.
 	lazy [][]core.Record
+	gaps []core.Gap
 }
 
 func newLedger() *ledger {
@@ -74,5 +75,8 @@ func (l *ledger) restore(cfg core.Config, now core.Time, power bool, about func(
 	}
 	jobs := slices.SortedFunc(maps.Values(l.jobs), func(a, b core.RestoredJob) int { return cmp.Compare(a.Num, b.Num) })
 	s := core.NewScheduler(cfg)
-	return s, s.Restore(now, jobs, tasks)
+	s.RestoreGaps(l.gaps)
+	err := s.Restore(now, jobs, tasks)
+	l.gaps = s.Gaps()
+	return s, err
 }

@@ -20,10 +20,10 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 	m.replies, m.woken, m.beats = make(map[core.CallID]any), make(map[*modelJob]bool), make(map[*modelSession]bool)
 	m.anys = make(map[*modelCall]bool)
 	m.ends, m.specs, m.forgets, m.notes = nil, nil, nil, nil
-	m.fireDue()
 	for _, e := range events {
 		m.apply(e)
 	}
+	m.fireDue()
 	var out core.Effects
 	d.s.Step(m.now, &out, events...)
 	for _, r := range out.Replies {
@@ -93,7 +93,7 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 		t.attempts++
 		a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now}
 		t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
-		t.newest, t.leased, t.wrote.until = g.Token, m.now, 0
+		t.newest, t.leased, t.wrote.leased, t.wrote.until = g.Token, m.now, m.now, 0
 		m.durable = true
 		m.attempts[a.token] = a
 		d.granted = append(d.granted, a)

@@ -140,7 +140,7 @@ func (m *model) submit(e *core.Submit) {
 func (m *model) register(e *core.Register) {
 	old := m.worker(e.WorkerID)
 	if old != nil && old.reg.RegistrationID == e.RegistrationID {
-		old.heard = m.now
+		m.heardOf(old)
 		m.disarm(old.ttl)
 		old.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), old.ttl.fire)
 		m.replies[e.Call] = core.RegisterReply{Session: old.token, Kept: old.kept}
@@ -216,11 +216,15 @@ func (m *model) poll(e *core.Poll) {
 		m.replies[e.Call] = core.PollReply{}
 		return
 	}
-	s.heard = m.now
+	m.heardOf(s)
 	c := &modelCall{id: e.Call, session: s, poll: e, held: len(s.attempts)}
 	m.park(c, e.Until, func() {
-		m.unpark(c)
-		m.replies[c.id] = core.PollReply{}
+		m.late = append(m.late, func() {
+			if slices.Contains(m.parked, c) {
+				m.unpark(c)
+				m.replies[c.id] = core.PollReply{}
+			}
+		})
 	})
 }
 
@@ -293,7 +297,7 @@ func (m *model) heartbeat(e *core.Heartbeat) {
 		m.replies[e.Call] = core.ErrSessionStale
 		return
 	}
-	s.heard = m.now
+	m.heardOf(s)
 	m.disarm(s.ttl)
 	s.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), s.ttl.fire)
 	if c := m.find(func(c *modelCall) bool { return c.session == s && c.beat }); c != nil {
@@ -327,7 +331,12 @@ func (m *model) reconcile(s *modelSession, e *core.Heartbeat) {
 	}
 	for _, token := range e.Running {
 		if a := m.attempts[token]; held[a] {
-			m.running(a)
+			m.stillRuns(a)
+		}
+	}
+	for _, token := range e.Finished {
+		if a := m.attempts[token]; held[a] {
+			a.overdue, a.stillAfter = 0, 0
 		}
 	}
 	for _, a := range slices.Backward(slices.Clone(s.attempts)) {
@@ -531,6 +540,10 @@ func (m *model) answerWatch(c *modelCall) {
 
 // settle foretells what the end of a step brings, once the grants are known.
 func (m *model) settle() {
+	for _, fire := range m.late {
+		fire()
+	}
+	m.late = nil
 	for s := range m.beats {
 		if c := m.find(func(c *modelCall) bool { return c.session == s && c.beat }); c != nil && m.beats[s] {
 			m.answerBeat(c)

@@ -55,9 +55,10 @@ func (m *model) load(disk *modelDisk) {
 		a.over = true
 	}
 	*m = model{
-		cfg: m.cfg, now: m.now, attempts: m.attempts, jobs: make(map[string]*modelJob), met: make(map[string]bool),
+		cfg: m.cfg, now: m.now, gaps: slices.Clone(m.kept), attempts: m.attempts, jobs: make(map[string]*modelJob), met: make(map[string]bool),
 		reading: make(map[core.CallID][]*modelTask),
 	}
+	m.goOn(disk)
 	byNum := make(map[core.TaskNum]*modelTask)
 	for id, base := range disk.jobs {
 		m.job(id).base = base
@@ -70,10 +71,11 @@ func (m *model) load(disk *modelDisk) {
 		m.stats.restored++
 		switch {
 		case t.status.Terminal() || t.pending == core.Recovering:
-		case t.until > m.now:
-			// A clock that was set back may repeat it, and does not make it longer than what it was a part of.
+		case t.until != 0:
+			// It may take longer than it was to, but not twice as long.
 			t.pending = core.Backoff
-			t.until = min(t.until, m.now.Add(t.until.Sub(t.leased)))
+			whole := t.until.Sub(t.wrote.failed)
+			t.until = min(t.until.Add(m.deaf(min(t.wrote.failed, m.now))), m.now.Add(whole))
 			t.timer = m.alarm(t.until, func() { m.ready(&t, false) })
 		default:
 			m.queue(&t, false)
@@ -88,6 +90,26 @@ func (m *model) load(disk *modelDisk) {
 		m.ended = append(m.ended, t)
 		m.jobs[t.job].done = append(m.jobs[t.job].done, t)
 	}
+}
+
+// goOn has what passed since the newest record count for nobody.
+func (m *model) goOn(disk *modelDisk) {
+	newest := core.Time(0)
+	for i := range disk.known {
+		t := &disk.known[i]
+		newest = max(newest, t.wrote.submitted, t.wrote.leased, t.wrote.end)
+		if t.pending == core.Backoff {
+			newest = max(newest, t.wrote.failed)
+		}
+	}
+	for _, g := range m.gaps {
+		newest = max(newest, g.At)
+	}
+	if newest > 0 && newest < m.now {
+		m.gaps = append(m.gaps, core.Gap{At: m.now, Lasted: m.now.Sub(newest)})
+	}
+	m.kept = slices.Clone(m.gaps)
+	m.now = max(m.now, newest) // The clock may have been set back.
 }
 
 // awaitWorkers gives workers a session's time to present what they hold.
@@ -123,7 +145,7 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0)
 	m.disarm(t.timer)
 	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
-	t.newest, t.attempts, t.leased, t.wrote.until = h.Token, h.Attempt, m.now, 0
+	t.newest, t.attempts, t.leased, t.wrote.leased, t.wrote.until = h.Token, h.Attempt, m.now, m.now, 0
 	m.attempts[h.Token] = a
 	s.attempts = append(s.attempts, a)
 	m.stats.adopted++
@@ -257,6 +279,9 @@ func (d *modelDriver) restart(how string) {
 	if err := s.Check(); err != nil {
 		d.t.Fatal(err)
 	}
+	if s.Now() != m.now {
+		d.t.Fatalf("time goes on at %v, should at %v", s.Now().Sub(epoch), m.now.Sub(epoch))
+	}
 	d.s = s
 	clear(d.recorded)
 	for _, t := range m.known {
@@ -265,7 +290,15 @@ func (d *modelDriver) restart(how string) {
 			d.recorded[t.num] = core.RecordEnd
 		}
 	}
-	m.now = m.now.Add(time.Duration(d.int("recovery", 0, 3)*d.int("seconds", 0, 9)) * time.Second)
+	took := time.Duration(d.int("recovery", 0, 3)*d.int("seconds", 0, 9)) * time.Second
+	if m.now = m.now.Add(took); took > 0 {
+		m.gaps = append(m.gaps, core.Gap{At: m.now, Lasted: took})
+		for _, t := range m.known {
+			if t.pending == core.Ready && t.timer != nil {
+				t.timer.at = t.timer.at.Add(took)
+			}
+		}
+	}
 	m.awaitWorkers()
 	m.quiet = m.now.Add(m.cfg.WatchGrace)
 	d.step()

@@ -91,9 +91,57 @@ func (m *model) running(a *modelAttempt) {
 		return
 	}
 	a.task.status = core.Running
-	if d := a.task.shape.ExecutionTimeout; d > 0 && a.timer == nil {
-		a.timer = m.alarm(m.now.Add(d+m.cfg.TimeoutGrace), func() { m.abandon(a) })
+	m.watchOver(a)
+}
+
+func (a *modelAttempt) deadline() core.Time {
+	return a.running.Add(a.task.shape.ExecutionTimeout + a.unheard)
+}
+
+// watchOver sets the second line of a timeout.
+func (m *model) watchOver(a *modelAttempt) {
+	if a.task.shape.ExecutionTimeout > 0 && a.timer == nil {
+		a.timer = m.alarm(a.deadline().Add(m.cfg.TimeoutGrace), func() {
+			a.timer = nil
+			m.secondLine(a)
+		})
 	}
+}
+
+// secondLine takes the worker's word, twice and a quarter of the grace apart, for what it cannot see.
+func (m *model) secondLine(a *modelAttempt) {
+	switch {
+	case m.now < a.deadline().Add(m.cfg.TimeoutGrace):
+		m.watchOver(a)
+	case a.overdue != 0 && a.stillAfter.Sub(a.overdue) >= m.cfg.TimeoutGrace/4:
+		m.abandon(a)
+	}
+}
+
+func (m *model) stillRuns(a *modelAttempt) {
+	m.running(a)
+	if a.task.shape.ExecutionTimeout == 0 || !a.current() || m.now < a.deadline() {
+		return
+	}
+	if a.overdue == 0 {
+		a.overdue = m.now
+	}
+	if a.stillAfter = m.now; a.timer == nil {
+		m.secondLine(a)
+	}
+}
+
+// heardOf notes that a worker is there. What it runs is not held to the time for which it was silent.
+func (m *model) heardOf(s *modelSession) {
+	if gap := m.now.Sub(s.heard); gap > m.cfg.SessionTTL/2 {
+		for _, a := range s.attempts {
+			if a.running != 0 {
+				a.unheard += gap
+				a.overdue, a.stillAfter = 0, 0
+			}
+		}
+	}
+	s.heard = m.now
 }
 
 // abandon has a task go on without its attempt.

@@ -16,6 +16,8 @@ import (
 type model struct {
 	cfg       core.Config
 	now       core.Time
+	gaps      []core.Gap // in which nobody could be heard
+	kept      []core.Gap // those that outlive the scheduler
 	deadlines []*modelDeadline
 	set       int
 
@@ -38,6 +40,7 @@ type model struct {
 	// What this step should bring.
 	replies map[core.CallID]any // a body, an error, or modelAnyGrant
 	ends    []*modelTask
+	late    []func() // what is due, unless a grant comes before it
 	specs   []*modelTask
 	forgets []*modelTask
 	notes   []core.AttemptEnd
@@ -83,7 +86,7 @@ type modelTask struct {
 	timer           *modelDeadline
 }
 
-type modelTimes struct{ submitted, end, until core.Time }
+type modelTimes struct{ submitted, leased, failed, end, until core.Time }
 
 type modelJob struct {
 	id   string
@@ -117,6 +120,9 @@ type modelAttempt struct {
 	timer            *modelDeadline
 	stopping, told   bool
 	over             bool
+	// How long nothing was heard of its worker, and when that first and last said that it runs though it should have ended.
+	unheard             time.Duration
+	overdue, stillAfter core.Time
 }
 
 type modelSession struct {
@@ -186,10 +192,22 @@ func (m *model) next() core.Time {
 		if len(m.ended) > m.cfg.MaxRetained {
 			return min(at, m.quiet)
 		}
-		at = min(at, max(t.end.Add(m.cfg.Retention), m.quiet))
+		at = min(at, max(m.expiry(t), m.quiet))
 	}
 	return at
 }
+
+// deaf is how much of the time after an instant counts for nobody.
+func (m *model) deaf(since core.Time) (d time.Duration) {
+	for _, g := range m.gaps {
+		if g.At > since {
+			d += g.Lasted
+		}
+	}
+	return d
+}
+
+func (m *model) expiry(t *modelTask) core.Time { return t.end.Add(m.cfg.Retention).Add(m.deaf(t.end)) }
 
 func (m *model) task(id string) *modelTask {
 	i := slices.IndexFunc(m.known, func(t *modelTask) bool { return t.id == id })
@@ -285,7 +303,7 @@ func (m *model) ready(t *modelTask, front bool) {
 func (m *model) queue(t *modelTask, front bool) {
 	t.cur = nil
 	m.durable = m.durable || front
-	late := t.submitted.Add(t.shape.SchedulingTimeout)
+	late := t.submitted.Add(t.shape.SchedulingTimeout).Add(m.deaf(t.submitted))
 	if t.shape.SchedulingTimeout == 0 || t.started {
 		m.ready(t, front)
 		return
@@ -295,7 +313,15 @@ func (m *model) queue(t *modelTask, front bool) {
 		return
 	}
 	m.ready(t, front)
-	t.timer = m.alarm(late, func() { m.finish(t, core.Failed, core.SchedulingTimeout) })
+	var timer *modelDeadline
+	timer = m.alarm(late, func() {
+		m.late = append(m.late, func() {
+			if t.pending == core.Ready && t.timer == timer {
+				m.finish(t, core.Failed, core.SchedulingTimeout)
+			}
+		})
+	})
+	t.timer = timer
 }
 
 func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReason) {
@@ -417,7 +443,7 @@ func (m *model) failed(t *modelTask, reason core.FailureReason, final bool, afte
 		}
 		t.status, t.pending, t.cur = core.Pending, core.Backoff, nil
 		t.until = m.now.Add(after)
-		t.wrote.until, m.durable = t.until, true
+		t.wrote.until, t.wrote.failed, m.durable = t.until, m.now, true
 		t.timer = m.alarm(t.until, func() { m.ready(t, false) })
 	}
 }
@@ -473,7 +499,7 @@ func (m *model) forgettable() *modelTask {
 func (m *model) forget() {
 	for m.now >= m.quiet {
 		t := m.forgettable()
-		if t == nil || t.end.Add(m.cfg.Retention) > m.now && len(m.ended) <= m.cfg.MaxRetained {
+		if t == nil || m.expiry(t) > m.now && len(m.ended) <= m.cfg.MaxRetained {
 			return
 		}
 		m.ended = slices.DeleteFunc(m.ended, func(x *modelTask) bool { return x == t })

@@ -30,7 +30,8 @@ type RestoredJob struct {
 // each of them good until the next; an error that it yields is returned, and ErrBadRecord for a record that makes no sense:
 // after either the scheduler is of no use.
 //
-// Tasks that may be at a worker are RECOVERING for one session TTL from the first Step, in which workers can register and
+// Time goes on from the newest instant that the records tell of, and never falls: what has passed since by the clock that now is
+// read from is a [Gap], and where that clock was set back, [Scheduler.Now] is ahead of it. Tasks that may be at a worker are RECOVERING for one session TTL from the first Step, in which workers can register and
 // present them. Next asks for that Step at once. All others go on where they were. Bounds on tasks, classes and jobs do not
 // refuse what was accepted before.
 func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Restored, error]) error {
@@ -48,6 +49,7 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 	}
 	var ended []endedTask
 	var recovering []*task
+	newest := Time(0) // The last instant of which there is a record.
 	for r, err := range tasks {
 		if err != nil {
 			return err
@@ -56,6 +58,7 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		if err != nil {
 			return fmt.Errorf("%w: task %q, number %d: %w", ErrBadRecord, r.ID, r.Num, err)
 		}
+		newest = max(newest, r.Submitted, r.State.LeasedAt, r.State.Ended)
 		if t.status.Terminal() {
 			ended = append(ended, endedTask{t, r.State.EndSeq})
 			c.endSeq = max(c.endSeq, r.State.EndSeq)
@@ -64,18 +67,19 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 			recovering = append(recovering, t)
 		}
 	}
+	c.resume(newest)
+	c.goOn(now)
 	// Last first, because each that nobody presents goes to the front of its queue.
 	for _, t := range recovering {
 		c.recovering[t.run.workerID] = append(c.recovering[t.run.workerID], t)
 	}
 	for _, t := range slices.Backward(recovering) {
-		t.timer = c.timers.add(&timer{at: now.Add(c.cfg.SessionTTL), kind: timerTask, task: t})
+		t.timer = c.timers.add(&timer{at: c.now.Add(c.cfg.SessionTTL), kind: timerTask, task: t})
 	}
 	slices.SortFunc(ended, func(a, b endedTask) int { return cmp.Compare(a.seq, b.seq) })
 	last := Time(0)
 	for _, e := range ended {
-		// The clock may have been set back between two runs.
-		e.task.since = max(min(e.task.since, now), last)
+		e.task.since = max(min(e.task.since, c.now), last)
 		last = e.task.since
 		j := e.task.job
 		j.done = append(j.done, e.task)
@@ -86,6 +90,28 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		c.dropJob(c.jobs[jobs[i].ID])
 	}
 	return nil
+}
+
+// goOn has what was restored at now wait for what is left of its time. A backoff may be longer than it was to be, and is no shorter.
+func (c *Scheduler) goOn(now Time) {
+	if c.now != now { // It was set back.
+		for t := range c.log.all() {
+			t.submitted = min(t.submitted, c.now)
+			if t.pending == Ready {
+				t.since = c.now
+			}
+		}
+	}
+	for _, t := range c.timers.heap {
+		if t.task.pending == Ready {
+			t.at = c.startBy(t.task)
+			continue
+		}
+		whole := t.at.Sub(t.task.since)
+		t.task.since = min(t.task.since, c.now)
+		t.at = min(t.at.Add(c.gaps.since(t.task.since)), c.now.Add(whole))
+	}
+	c.timers.order()
 }
 
 type endedTask struct {
@@ -113,7 +139,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	}
 	t := c.log.addAt(r.Num)
 	t.id, t.shape, t.job = r.ID, c.intern(r.Shape), c.job(r.Job)
-	t.submitted = min(r.Submitted, c.now)
+	t.submitted = r.Submitted
 	t.size = clampSize(r.SpecBytes)
 	t.restored = true
 	t.started, t.cancelRequested, t.ahead, t.reason = s.Started, s.CancelRequested, s.Ahead, s.Reason
@@ -142,11 +168,9 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	switch {
 	case s.Leased:
 		t.pending = Recovering // Restore sets its timer.
-	case s.BackoffUntil > c.now:
-		t.pending = Backoff
-		// Where the clock was set back, no longer than its attempt and the backoff took together.
-		at := min(s.BackoffUntil, c.now.Add(s.BackoffUntil.Sub(s.LeasedAt)))
-		t.timer = c.timers.add(&timer{at: at, kind: timerTask, task: t})
+	case s.BackoffUntil > 0:
+		t.pending, t.since = Backoff, max(s.Ended, s.LeasedAt)
+		t.timer = c.timers.add(&timer{at: s.BackoffUntil, kind: timerTask, task: t}) // See goOn.
 	default:
 		c.queue(t, false)
 	}

@@ -211,7 +211,7 @@ func (c *Scheduler) forgetOld() {
 			return
 		}
 		t := c.free[0].done[0]
-		expired := t.since.Add(c.cfg.Retention) <= c.now
+		expired := c.expiry(t) <= c.now
 		if !expired && !many {
 			return
 		}
@@ -253,7 +253,7 @@ func (c *Scheduler) nextForget() Time {
 	case c.now < c.quietUntil && c.tooMany():
 		return c.quietUntil
 	default:
-		return max(c.free[0].done[0].since.Add(c.cfg.Retention), c.quietUntil)
+		return max(c.expiry(c.free[0].done[0]), c.quietUntil)
 	}
 }
 

@@ -1,9 +1,6 @@
 package core
 
 import (
-	"cmp"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -65,6 +62,9 @@ type Scheduler struct {
 	waits    map[CallID]*wait
 	awaiters map[*task]*waitList
 	timers   timers
+	// Those that are due and can still be met in this step.
+	late []*timer
+	gaps gaps
 	// Tasks that may be at a worker, by its id, until it registers. Some may have gone on meanwhile.
 	recovering map[string][]*task
 	// It was restored, and has made no step since.
@@ -112,26 +112,27 @@ func NewScheduler(cfg Config) *Scheduler {
 	}
 }
 
-// Step fires what was due by now, applies the events in their order, hands out work, and appends to out what must
+// Step applies the events in their order, fires what was due by now in spite of them, hands out work, and appends to out what must
 // be done. Time that runs backwards is taken to stand still.
 func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	switch {
 	case c.restored: // That took its time, in which no worker could register.
 		c.restored = false
-		c.quietUntil = now.Add(c.cfg.WatchGrace)
-		c.forgive(now)
-	case now > c.Next() && now.Sub(c.Next()) > c.cfg.StallTolerance:
+		c.forgive(max(c.now, now))
+	case c.stalled(now):
 		c.stats.Stalls++
-		c.quietUntil = now.Add(c.cfg.WatchGrace)
 		c.forgive(now)
 	}
 	c.now, c.out = max(c.now, now), out
 	done := len(out.Records) + len(out.Replies)
-	c.fireTimers()
+	// What waits to be heard may have come before what is due, and goes first: a report before its attempt's timeout, a heartbeat
+	// before its session's end.
 	for _, e := range events {
 		e.apply(c)
 	}
+	c.fireTimers()
 	c.dispatch()
+	c.fireLate()
 	c.wakeBeats()
 	c.wakeWatchers()
 	c.wakeAnys()
@@ -145,14 +146,17 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 
 // Next returns when Step must be called at the latest, or Never.
 func (c *Scheduler) Next() Time {
-	next := Never
 	if c.restored {
 		return c.now
 	}
+	next := c.nextForget()
 	if len(c.timers.heap) > 0 {
-		next = c.timers.heap[0].at
+		next = min(next, c.timers.heap[0].at)
 	}
-	return min(next, c.nextForget())
+	if c.cfg.Tick > 0 && next != Never { // To see that time passes as it should.
+		next = min(next, c.now.Add(c.cfg.Tick))
+	}
+	return next
 }
 
 // Stats returns the totals as of the last Step.
@@ -190,6 +194,10 @@ func (c *Scheduler) fireTimers() {
 	for t := c.timers.due(c.now); t != nil; t = c.timers.due(c.now) {
 		switch t.kind {
 		case timerTask:
+			if t.task.pending == Ready {
+				c.late = append(c.late, t)
+				continue
+			}
 			c.taskTimer(t.task)
 		case timerLease:
 			c.leaseTimer(t.lease)
@@ -201,6 +209,10 @@ func (c *Scheduler) fireTimers() {
 		case timerPenalty:
 			c.endPenalty(t.session)
 		case timerWait:
+			if t.wait.kind == waitPoll {
+				c.late = append(c.late, t)
+				continue
+			}
 			c.expireWait(t.wait)
 		case timerFollower:
 			c.loseFollower(t.follower)
@@ -210,27 +222,18 @@ func (c *Scheduler) fireTimers() {
 	}
 }
 
-// forgive gives every session its time anew, and every worker that has yet to register, because nobody listened to them
-// for a while.
-func (c *Scheduler) forgive(now Time) {
-	sessions := slices.SortedFunc(maps.Values(c.sessions), func(a, b *session) int { return cmp.Compare(a.token, b.token) })
-	for _, s := range sessions {
-		c.timers.reset(s.ttl, now.Add(c.cfg.SessionTTL))
-		c.hear(s, now)
-		if s.delivery != nil {
-			c.timers.reset(s.delivery, now.Add(c.cfg.DeliveryTimeout))
+// fireLate fires what was due before work was handed out, unless it was handed out to it: a poll's wait for a task, and a task's
+// for a poll.
+func (c *Scheduler) fireLate() {
+	for _, t := range c.late {
+		switch {
+		case t.kind == timerTask && t.task.timer == t:
+			c.taskTimer(t.task)
+		case t.kind == timerWait && c.waits[t.wait.call] == t.wait:
+			c.expireWait(t.wait)
 		}
 	}
-	var recovering []*timer
-	for _, t := range c.timers.heap {
-		if t.kind == timerTask && t.task.pending == Recovering {
-			recovering = append(recovering, t)
-		}
-	}
-	slices.SortFunc(recovering, func(a, b *timer) int { return cmp.Compare(a.seq, b.seq) })
-	for _, t := range recovering {
-		c.timers.reset(t, now.Add(c.cfg.SessionTTL))
-	}
+	c.late = emptied(c.late)
 }
 
 // taskTimer ends a backoff, or fails a task that nobody started in time.

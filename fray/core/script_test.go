@@ -173,6 +173,7 @@ func (x *script) restart(a *args) error {
 	if err != nil {
 		return err
 	}
+	x.now = x.s.Now()
 	return x.s.Check()
 }
 

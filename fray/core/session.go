@@ -256,7 +256,7 @@ func (c *Scheduler) requeue(t *task) {
 	if t.status != Pending { // Else its lease was of an earlier incarnation.
 		c.setStatus(t, Pending)
 	}
-	if d := t.shape.SchedulingTimeout; d > 0 && !t.started && t.submitted.Add(d) <= c.now {
+	if t.shape.SchedulingTimeout > 0 && !t.started && c.startBy(t) <= c.now {
 		t.pending = Backoff // Not in a queue, so that finish takes it out of none.
 		c.finish(t, Failed, SchedulingTimeout, nil)
 		return

@@ -32,6 +32,9 @@ type SlotsConfig struct {
 	StartedAfter time.Duration
 	// StopGrace is how long a stopped attempt may take to return before it is abandoned.
 	StopGrace time.Duration
+	// StallTick is how often the machine wants to be told the time while something is due, and StallTolerance how much later it may
+	// be told: after that the process must have stood still, and its functions with it. 0: that is not watched.
+	StallTick, StallTolerance time.Duration
 }
 
 // SlotGrant is one leased attempt, as a poll's answer brings it.
@@ -93,6 +96,7 @@ type Slots struct {
 	outbox    int
 	resources []Resource // what is left of cfg.Resources
 
+	seen      Time // the time as of the last Pass
 	connected bool
 	draining  bool
 	lostBy    Time // when a lost session's attempts are given up; Never: not
@@ -187,6 +191,9 @@ func (s *Slots) Deadline() Time {
 	next := min(s.lostBy, s.drainBy)
 	if len(s.due) > 0 {
 		next = min(next, s.due[0].due)
+		if s.cfg.StallTick > 0 && s.seen != 0 {
+			next = min(next, s.seen.Add(s.cfg.StallTick))
+		}
 	}
 	return next
 }

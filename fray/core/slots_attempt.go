@@ -53,6 +53,7 @@ type slotAttempt struct {
 	started   Time
 	deadline  Time
 	stoppedAt Time
+	stalled   time.Duration // since started: the process stood still
 
 	due      Time
 	dueIndex int // in the heap; -1: nothing is due
@@ -81,7 +82,7 @@ func (a *slotAttempt) ran(now Time) time.Duration {
 	if a.started == 0 {
 		return 0
 	}
-	return max(now.Sub(a.started), time.Microsecond)
+	return max(now.Sub(a.started)-a.stalled, time.Microsecond)
 }
 
 // The lists that an attempt may be in at the same time.

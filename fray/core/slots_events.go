@@ -5,6 +5,28 @@ import (
 	"time"
 )
 
+// Pass says what time it is, before any event of that time. What passed while the process stood still is no running time of its
+// functions: their deadlines are put off by it.
+func (s *Slots) Pass(now Time) {
+	lost := now.Sub(s.seen)
+	stalled := s.cfg.StallTick > 0 && s.seen != 0 && len(s.due) > 0 && lost > s.cfg.StallTick+s.cfg.StallTolerance
+	s.seen = max(s.seen, now)
+	if !stalled {
+		return
+	}
+	for a := s.all.head; a != nil; a = a.links[slotLinkAll].next {
+		if a.phase != SlotRunning {
+			continue
+		}
+		a.stalled += lost
+		a.deadline = a.deadline.Add(lost)
+		if a.stop != 0 {
+			a.stoppedAt = a.stoppedAt.Add(lost)
+		}
+		s.schedule(a)
+	}
+}
+
 // Registered begins a session: the attempts in kept go on, and all others are stopped as lost with the
 // session before. Polls count from 1 again.
 func (s *Slots) Registered(now Time, kept []Token) {

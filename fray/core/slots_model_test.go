@@ -30,8 +30,9 @@ type slotModelAttempt struct {
 	started, ended   bool // of the function
 	cancelled        bool
 	blocked, waiting bool
-	lends            bool // its slot may be somebody else's
-	reports          int  // terminal ones
+	lends            bool          // its slot may be somebody else's
+	reports          int           // terminal ones
+	awake            time.Duration // since it started, but for stalls
 }
 
 func newSlotModel(slots int, cpu int64, prefetch int) *slotModel {
@@ -39,11 +40,13 @@ func newSlotModel(slots int, cpu int64, prefetch int) *slotModel {
 		cfg: core.SlotsConfig{
 			Slots: slots, Resources: []core.Resource{{Name: "cpu", Amount: cpu}}, MaxPrefetch: prefetch, MaxOutbox: 64,
 			PrefetchFor: 50 * time.Millisecond, QueueWait: time.Second, StartedAfter: 20 * time.Millisecond, StopGrace: 5 * time.Second,
+			StallTick: time.Second, StallTolerance: time.Second,
 		},
 		now:      core.Time(time.Hour),
 		attempts: make(map[core.Token]*slotModelAttempt),
 	}
 	m.slots = core.NewSlots(m.cfg)
+	m.slots.Pass(m.now)
 	return m
 }
 
@@ -113,7 +116,17 @@ var slotModelSteps = []struct {
 	}},
 	{"drain", func(m *slotModel, n int) { m.slots.Drain(m.now, m.now.Add(time.Duration(n)*time.Second)) }},
 	{"advance", func(m *slotModel, n int) {
-		m.now = m.now.Add(time.Duration(n%100) * 10 * time.Millisecond)
+		d := time.Duration(n%100) * 10 * time.Millisecond
+		for _, lease := range m.running {
+			m.attempts[lease].awake += d
+		}
+		m.now = m.now.Add(d)
+		m.slots.Pass(m.now)
+		m.slots.Tick(m.now)
+	}},
+	{"stall", func(m *slotModel, n int) {
+		m.now = m.now.Add(2*time.Second + time.Duration(n+1)*100*time.Millisecond)
+		m.slots.Pass(m.now)
 		m.slots.Tick(m.now)
 	}},
 }
@@ -172,6 +185,9 @@ func (m *slotModel) apply(e core.SlotEffect) error {
 			return fmt.Errorf("started %t, ended %t, cancelled %t", a.started, a.ended, a.cancelled)
 		}
 		a.cancelled = true
+		if e.Cause == core.SlotTimedOut && a.awake < a.grant.Timeout {
+			return fmt.Errorf("timed out after %v of %v", a.awake, a.grant.Timeout)
+		}
 	case core.SlotResume:
 		if !a.waiting {
 			return fmt.Errorf("does not wait")

@@ -21,6 +21,7 @@ import (
 //	grant a b(cpu=5) c(timeout=1s,bytes=9)   answer the poll that was sent last
 //	finish a succeeded | stop a b | block a | unblock a | ack a b
 //	lost 5s | registered a b | drain 30s | advance 20ms
+//	stall 16s                            let time pass as while the process stands still; with stall=1 that is watched
 //	held | counts | understated
 func TestSlotsTranscripts(t *testing.T) {
 	t.Parallel()
@@ -73,10 +74,15 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 	t.Helper()
 	verb, rest, _ := strings.Cut(line, " ")
 	args := strings.Fields(rest)
+	if s.slots != nil {
+		s.slots.Pass(s.now)
+	}
 	switch verb {
 	case "config":
 		s.slots = core.NewSlots(slotConfig(t, args))
 		s.slots.Registered(s.now, nil)
+	case "stall":
+		s.now = s.now.Add(slotDuration(t, args[0]))
 	case "poll":
 		if poll, ok := s.slots.NextPoll(s.now); ok {
 			s.poll = poll.Seq
@@ -134,6 +140,7 @@ func (s *slotScript) advance(out *strings.Builder, until core.Time) {
 	start := s.now
 	for s.slots.Deadline() <= until {
 		s.now = max(s.now, s.slots.Deadline())
+		s.slots.Pass(s.now)
 		s.slots.Tick(s.now)
 		if effects := s.slots.Effects(); len(effects) > 0 {
 			fmt.Fprintf(out, "after %v:\n", s.now.Sub(start))
@@ -179,6 +186,8 @@ func slotConfig(t *testing.T, args []string) core.SlotsConfig {
 			cfg.PrefetchBytes = n
 		case "outbox":
 			cfg.MaxOutbox = n
+		case "stall":
+			cfg.StallTick, cfg.StallTolerance = time.Duration(n)*time.Second, time.Second
 		default:
 			cfg.Resources = append(cfg.Resources, core.Resource{Name: key, Amount: int64(n)})
 		}

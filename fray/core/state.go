@@ -19,7 +19,8 @@ type State struct {
 	LastToken Token
 	// The end of its backoff; 0: it has none.
 	BackoffUntil Time
-	// Of an ended task: when, as which of all that this store saw end, and the bytes of its result.
+	// Of an ended task: when, as which of all that this store saw end, and the bytes of its result. Of one in backoff: when that
+	// began.
 	Ended       Time
 	EndSeq      uint64
 	ResultBytes uint32
@@ -41,7 +42,7 @@ func (c *Scheduler) state(t *task) *State {
 	case t.status.Terminal():
 		s.Ended = t.since
 	case t.pending == Backoff:
-		s.BackoffUntil = t.timer.at
+		s.BackoffUntil, s.Ended = t.timer.at, t.since
 	}
 	if s.Leased {
 		s.Status = Pending

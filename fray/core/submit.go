@@ -93,8 +93,18 @@ func clampSize(n int) uint32 { return uint32(min(n, math.MaxUint32/2)) } //nolin
 func (c *Scheduler) queue(t *task, front bool) {
 	c.pushReady(t, front)
 	if d := t.shape.SchedulingTimeout; d > 0 && !t.started {
-		t.timer = c.timers.add(&timer{at: t.submitted.Add(d), kind: timerTask, task: t})
+		t.timer = c.timers.add(&timer{at: c.startBy(t), kind: timerTask, task: t})
 	}
+}
+
+// startBy is when a task's scheduling timeout strikes, which it has. Time in which it could not be offered does not count.
+func (c *Scheduler) startBy(t *task) Time {
+	return t.submitted.Add(t.shape.SchedulingTimeout).Add(c.gaps.since(t.submitted))
+}
+
+// expiry is when an ended task's retention is over.
+func (c *Scheduler) expiry(t *task) Time {
+	return t.since.Add(c.cfg.Retention).Add(c.gaps.since(t.since))
 }
 
 func (c *Scheduler) job(id string) *job {

@@ -167,7 +167,7 @@ func (w *survival) restart(power bool) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.s = s
+	w.s, w.now = s, s.Now()
 }
 
 func (w *survival) register(p *survivor) {

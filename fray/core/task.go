@@ -17,7 +17,7 @@ type task struct {
 	// The end of a backoff, or the scheduling timeout.
 	timer     *timer
 	submitted Time
-	// Since when it is ready; when it ended.
+	// Since when it is ready, or in backoff; when it ended.
 	since Time
 	// Encoded size of its spec; of spec and result once it is terminal. Bytes.
 	size uint32
@@ -77,6 +77,10 @@ type lease struct {
 	timer      *timer
 	// The heartbeat that last listed it.
 	seenSeq uint64
+	// For how long nothing was heard of the worker while it ran, and when the worker first and last said that it runs past its
+	// execution timeout.
+	unheard               time.Duration
+	overdue, overdueStill Time
 	// Granted ahead of a free slot, and not known to run.
 	ahead bool
 	// The worker is asked to stop it; told once that was said.

@@ -78,6 +78,9 @@ func (h *timers) reset(t *timer, at Time) {
 	heap.Fix(h, t.index)
 }
 
+// order mends the order after timers were set otherwise.
+func (h *timers) order() { heap.Init(h) }
+
 // cancel takes t out; a nil or fired timer is left alone.
 func (h *timers) cancel(t *timer) {
 	if t != nil && t.index >= 0 {

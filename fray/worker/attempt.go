@@ -19,6 +19,7 @@ type attempt struct {
 	name     string    // of the function
 	function *function // what executes it, or stands in for what is not here
 	timeout  time.Duration
+	expired  *runner.TimeoutError // the cause of its context's end after that; nil: it has no timeout
 	input    fray.Payload
 	ctx      context.Context //nolint:containedctx // Made with the grant, so that a stop can come before the start.
 	cancel   context.CancelCauseFunc
@@ -48,6 +49,9 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 		TaskID: spec.GetTaskId(), JobID: leased.GetJobId(), Function: a.name, WorkerID: w.cfg.ID,
 		Attempt: int(a.wire.GetNumber()), MaxAttempts: int(spec.GetRetryPolicy().GetMaxRetries()) + 1,
 	})
+	if a.timeout > 0 {
+		a.expired = &runner.TimeoutError{Timeout: a.timeout}
+	}
 	a.ctx, a.cancel = context.WithCancelCause(fray.WithBlocker(ctx, &lender{worker: w, attempt: a}))
 	return a
 }
@@ -62,10 +66,30 @@ func (w *Worker) execute(a *attempt) {
 		}
 	}()
 	for a != nil {
-		runner.Run(a.ctx, runner.Limits{Timeout: a.timeout}, a.invoke, a.end)
+		// The machine sees to the timeout: it knows when this process stood still.
+		runner.Run(a.withDeadline(), runner.Limits{Expired: a.expired}, a.invoke, a.end)
 		a = w.finish(a)
 	}
 }
+
+// withDeadline returns the attempt's context as its function sees it from now on, with the deadline that its timeout makes.
+func (a *attempt) withDeadline() context.Context {
+	if a.expired == nil {
+		return a.ctx
+	}
+	return &deadlined{a.ctx, time.Now().Add(a.timeout)}
+}
+
+// deadlined is a context that says when it will be done, by and large, and leaves it to another to see to that.
+type deadlined struct {
+	context.Context //nolint:containedctx // It is one.
+
+	deadline time.Time
+}
+
+// Deadline implements context.Context. It is not put off when the process stood still, so that what the function does with it ends
+// early rather than late.
+func (d *deadlined) Deadline() (time.Time, bool) { return d.deadline, true }
 
 func (a *attempt) invoke(ctx context.Context) (fray.Payload, error) {
 	return a.function.Invoke(ctx, a.input)
@@ -98,11 +122,11 @@ func (a *attempt) end(r runner.Result[fray.Payload]) {
 // finish tells the machine that a's function has returned. It returns what to run next on this goroutine.
 func (w *Worker) finish(a *attempt) (next *attempt) {
 	a.cancel(errReturned)
-	w.mu.Lock()
+	now := w.lock()
 	defer w.mu.Unlock()
 	a.over = true
 	a.input = fray.Payload{}
-	w.slots.Finish(w.now(), core.Token(a.wire.GetLeaseToken()), a.outcome)
+	w.slots.Finish(now, core.Token(a.wire.GetLeaseToken()), a.outcome)
 	next, _ = w.apply(true)
 	return next
 }

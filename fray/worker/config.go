@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/clock"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -81,6 +82,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Rand is the source of ids and of jitter, which nothing else may use from then on. Nil: one that is seeded by chance.
 	Rand *rand.Rand
+	// Clock is the worker's clocks; see package clock. Default: the system's.
+	Clock clock.Clock
 	// Linger is how long a loop that has something to send waits before it writes the call, so that things which happen at
 	// the same instant go together whatever order goroutines run in; some loops wait a few times as long. A simulator in virtual time needs a
 	// little of it, to repeat itself; nobody else any.

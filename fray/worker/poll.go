@@ -101,10 +101,10 @@ func (w *Worker) lease(ctx context.Context, s *session) (core.SlotPoll, *frayv1.
 
 // nextPoll returns the poll to send. Until it is answered, repoll has it sent again.
 func (w *Worker) nextPoll(repoll func()) (core.SlotPoll, bool) {
-	w.mu.Lock()
+	now := w.lock()
 	defer w.mu.Unlock()
 	unsignal(w.room)
-	poll, ok := w.slots.NextPoll(w.now())
+	poll, ok := w.slots.NextPoll(now)
 	if w.polling = ok; ok {
 		w.repoll = repoll
 	}

@@ -38,14 +38,14 @@ func (w *Worker) newServer() (*serve.Server, error) {
 
 // health sums the worker up.
 func (w *Worker) health() *frayv1.HealthCheckResponse {
-	w.mu.Lock()
+	now := w.lock()
 	defer w.mu.Unlock()
 	c := w.slots.Counts()
 	health := frayv1.WorkerHealth_WORKER_HEALTH_SERVING
 	switch {
 	case w.slots.Draining():
 		health = frayv1.WorkerHealth_WORKER_HEALTH_DRAINING
-	case w.session == nil || w.now().Sub(w.session.renewed) > w.session.ttl:
+	case w.session == nil || now.Sub(w.session.renewed) > w.session.ttl:
 		// A controller that does not answer for so long has ended the session, if it is there at all.
 		health = frayv1.WorkerHealth_WORKER_HEALTH_DISCONNECTED
 	case c.Free == 0 && c.Running == 0:
@@ -59,7 +59,7 @@ func (w *Worker) health() *frayv1.HealthCheckResponse {
 		QueuedCount:    uint32(c.Queued),              //nolint:gosec // Bounded by the machine.
 		AbandonedCount: uint32(c.Abandoned),           //nolint:gosec // Bounded by slots and the machine.
 		OutboxCount:    uint32(c.Outbox),              //nolint:gosec // Bounded by the machine.
-		StartedUnixMs:  w.epoch.UnixMilli(),
+		StartedUnixMs:  w.line.Start().UnixMilli(),
 	}
 }
 

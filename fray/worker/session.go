@@ -57,10 +57,9 @@ func (w *Worker) keepSession(ctx context.Context) error {
 		}
 		var loop context.Context
 		loop, s.end = context.WithCancel(ctx)
-		w.mu.Lock()
-		opened := w.now()
+		opened := w.lock()
 		w.session, s.renewed = s, opened
-		w.slots.Registered(w.now(), kept)
+		w.slots.Registered(opened, kept)
 		w.apply(false)
 		signal(w.connected)
 		w.mu.Unlock()
@@ -90,7 +89,7 @@ func (w *Worker) keepSession(ctx context.Context) error {
 // register opens a session, however long it takes. It returns nil once ctx is done.
 func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []core.Token, err error) {
 	// With the clock in it, it differs from all ids before even if the source of randomness was seeded alike.
-	id := fmt.Sprintf("%x-%016x", time.Now().UnixNano(), w.rands.register.Uint64())
+	id := fmt.Sprintf("%x-%016x", w.cfg.Clock.Now().UnixNano(), w.rands.register.Uint64())
 	for ctx.Err() == nil {
 		var res *frayv1.RegisterWorkerResponse
 		err := w.call(ctx, "RegisterWorker", w.rands.register, dial.Policy{}, func(ctx context.Context) (err error) {
@@ -158,13 +157,13 @@ func attemptState(p core.SlotPhase) frayv1.AttemptState {
 
 // lose ends a session that the controller said is gone.
 func (w *Worker) lose(s *session) {
-	w.mu.Lock()
+	now := w.lock()
 	current := w.session == s
 	if current {
 		w.session = nil
 		// Until the next session says what it keeps. A controller that restarted waits for that as long, even if it
 		// restarts once more meanwhile.
-		w.slots.SessionLost(w.now(), s.ttl)
+		w.slots.SessionLost(now, s.ttl)
 		w.apply(false)
 	}
 	w.mu.Unlock()

@@ -17,6 +17,7 @@ const idleTimer = time.Hour
 type state struct {
 	mu        sync.Mutex
 	slots     *core.Slots
+	latest    core.Time            // of which the machine was told
 	armed     core.Time            // what awaitDeadlines waits for
 	reports   []*frayv1.TaskReport // to be sent, oldest first
 	abandoned []*attempt           // not logged yet
@@ -47,11 +48,20 @@ func newState(cfg core.SlotsConfig) state {
 	}
 }
 
+// lock takes the lock, and returns the time, of which it has told the machine. It never falls.
+func (w *Worker) lock() core.Time {
+	now := w.now()
+	w.mu.Lock()
+	w.latest = max(w.latest, now)
+	w.slots.Pass(w.latest)
+	return w.latest
+}
+
 // step tells the machine what happened, and does what it answers. It reports whether there was any effect.
 func (w *Worker) step(event func(now core.Time, s *core.Slots)) (effect bool) {
-	w.mu.Lock()
+	now := w.lock()
 	defer w.mu.Unlock()
-	event(w.now(), w.slots)
+	event(now, w.slots)
 	_, effect = w.apply(false)
 	return effect
 }
@@ -71,7 +81,9 @@ func (w *Worker) apply(free bool) (next *attempt, effect bool) {
 				go w.execute(a)
 			}
 		case core.SlotCancel:
-			if e.Cause != core.SlotTimedOut { // Its context has a deadline.
+			if e.Cause == core.SlotTimedOut {
+				a.cancel(a.expired)
+			} else {
 				a.cancel(causeError(e.Cause))
 			}
 		case core.SlotResume:
@@ -148,12 +160,12 @@ func (w *Worker) awaitDeadlines(ctx context.Context) {
 	timer := time.NewTimer(idleTimer)
 	defer timer.Stop()
 	for {
-		w.mu.Lock()
+		now := w.lock()
 		unsignal(w.rearm)
 		w.armed = w.slots.Deadline()
 		wait := idleTimer
 		if w.armed != core.Never {
-			wait = w.armed.Sub(w.now())
+			wait = w.armed.Sub(now)
 		}
 		w.mu.Unlock()
 		timer.Reset(wait)

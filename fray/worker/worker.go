@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/serve"
@@ -26,6 +27,10 @@ const (
 	prefetchBytes = 16 << 20
 	queueWait     = time.Second
 	startedAfter  = 20 * time.Millisecond
+	// stallTick is how often a worker looks at its clock while an attempt has a deadline, and stallTolerance how much later it may
+	// come to that before it must have stood still.
+	stallTick      = time.Second
+	stallTolerance = time.Second
 	// flushGrace is how long a drained worker tries to deliver its last reports, closeGrace how long a closed one
 	// does, and leaveTimeout how long either tries to say goodbye.
 	flushGrace   = 5 * time.Second
@@ -45,7 +50,7 @@ type Worker struct {
 	server    *serve.Server
 	metrics   *metrics
 	logger    *slog.Logger
-	epoch     time.Time
+	line      *clock.Line
 	// Each loop has a source of jitter of its own, so that one does not depend on when another draws.
 	rands    struct{ register, lease, heartbeat, report *dial.Rand }
 	taskRand *rand.Rand
@@ -76,7 +81,7 @@ func New(cfg Config) (*Worker, error) {
 	w := &Worker{
 		cfg:    cfg,
 		logger: cfg.Logger.With("worker_id", cfg.ID),
-		epoch:  time.Now(),
+		line:   cfg.Clock.Line(),
 		closed: make(chan struct{}),
 	}
 	w.leaving, w.setLeaving = context.WithCancel(context.Background())
@@ -88,6 +93,7 @@ func New(cfg Config) (*Worker, error) {
 		Slots: cfg.Slots, Resources: wire.Resources(cfg.Resources),
 		MaxPrefetch: max(cfg.MaxPrefetch, 0), MaxOutbox: maxOutbox, PrefetchFor: prefetchFor, PrefetchBytes: prefetchBytes,
 		QueueWait: late(queueWait), StartedAfter: late(startedAfter), StopGrace: late(cfg.StopGrace),
+		StallTick: late(stallTick), StallTolerance: stallTolerance,
 	})
 	var err error
 	if w.metrics, err = newMetrics(cfg.Registerer, w); err != nil {
@@ -121,10 +127,9 @@ func (w *Worker) seed(root *dial.Rand) {
 // Close ends a Run without its grace: running attempts are stopped now. It does not wait for that.
 func (w *Worker) Close() { w.closeOnce.Do(func() { close(w.closed) }) }
 
-// now is the wall clock as it was when the worker was made, and the monotonic clock since.
-func (w *Worker) now() core.Time {
-	return core.Time(w.epoch.UnixNano()).Add(time.Since(w.epoch))
-}
+// now is the wall clock as it was when the worker was made, and the monotonic clock since. It may block, so it is not asked under
+// the lock.
+func (w *Worker) now() core.Time { return core.Time(w.line.Now()) }
 
 // How many times Config.Linger the loops linger. What one of them does may be news to another, so two that something wakes at the
 // same instant must not go on at the same instant: powers of two have no sums in common.

@@ -186,6 +186,7 @@ func New(cfg Config) *Oracles {
 		newAttemptNumbers(&cfg),
 		newBudgets(&cfg, o.book),
 		newBackoff(&cfg),
+		newTimeoutsTrue(&cfg),
 		newNoStartAfterEnd(&cfg, o.book),
 		newCapacityKept(&cfg, o.book),
 		newEffectLedger(&cfg),

@@ -15,7 +15,7 @@ import (
 // Every oracle fails on a history that breaks its claim, and passes one that differs in nothing else.
 func TestPlantedViolations(t *testing.T) {
 	t.Parallel()
-	for _, test := range slices.Concat(taskPlants, attemptPlants, clusterPlants) {
+	for _, test := range slices.Concat(taskPlants, attemptPlants, timeoutPlants, clusterPlants) {
 		t.Run(test.oracle+"/"+test.name, func(t *testing.T) {
 			t.Parallel()
 			good := newScript(test.cfg)
@@ -41,7 +41,7 @@ func TestPlantedViolations(t *testing.T) {
 func TestEveryOracleHasAPlant(t *testing.T) {
 	t.Parallel()
 	for _, c := range check.New(check.Config{}).Counts() {
-		if !slices.ContainsFunc(slices.Concat(taskPlants, attemptPlants, clusterPlants), func(p plant) bool { return p.oracle == c.Oracle }) {
+		if !slices.ContainsFunc(slices.Concat(taskPlants, attemptPlants, timeoutPlants, clusterPlants), func(p plant) bool { return p.oracle == c.Oracle }) {
 			t.Errorf("oracle %s is not shown to fail", c.Oracle)
 		}
 	}

@@ -69,6 +69,8 @@ type Spec struct {
 	BackoffCap       time.Duration    `json:"backoff_cap_ns,omitempty"`
 	BackoffJitter    float64          `json:"backoff_jitter,omitempty"`
 	ExecutionTimeout time.Duration    `json:"execution_timeout_ns,omitempty"`
+	// How long it may take until an attempt starts.
+	SchedulingTimeout time.Duration `json:"scheduling_timeout_ns,omitempty"`
 	// Class is the same for tasks that the same workers can run and that have the same priority.
 	Class string `json:"class"`
 }
@@ -89,7 +91,7 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 		Function: t.GetFunction(), Priority: t.GetPriority(), Resources: maps.Clone(t.GetResources()),
 		MaxRetries: p.GetMaxRetries(), MaxWorkerLosses: defaultWorkerLosses,
 		BackoffBase: millis(p.GetBackoffBaseMs()), BackoffFactor: p.GetBackoffFactor(), BackoffCap: millis(p.GetBackoffCapMs()),
-		BackoffJitter: defaultBackoffJitter, ExecutionTimeout: millis(t.GetExecutionTimeoutMs()),
+		BackoffJitter: defaultBackoffJitter, ExecutionTimeout: millis(t.GetExecutionTimeoutMs()), SchedulingTimeout: millis(t.GetSchedulingTimeoutMs()),
 	}
 	if t.MaxWorkerLosses != nil {
 		s.MaxWorkerLosses = t.GetMaxWorkerLosses()

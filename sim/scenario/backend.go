@@ -47,9 +47,12 @@ type Backend interface {
 	Crash(host, disk string)
 	Bounce(host string)
 	Stop(host string)
-	// Pause lets a host stand still until Resume.
+	// Pause lets a host stand still until Resume. Suspend does so with its monotonic clock, too.
 	Pause(host string)
+	Suspend(host string)
 	Resume(host string)
+	// StepClock sets a host's wall clock by so much, ahead or back.
+	StepClock(host string, by time.Duration)
 	// FillDisk leaves the controller's disk no room, or gives it back.
 	FillDisk(full bool)
 	// OpenBackup opens a backup that the controller made, for reading.

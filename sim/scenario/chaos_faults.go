@@ -30,7 +30,7 @@ func (c *chaos) drawFaults() {
 		f.ID = fmt.Sprintf("%s-%d", f.Action.key(), i+1)
 		s.strength(&f.Action)
 		switch {
-		case f.Action.onHost() && (f.Action.onDisk() || s.chance(0.6)):
+		case f.Action.onHost() && (f.Action.atTime() || s.chance(0.6)):
 			s.onHosts(&f)
 		case f.Action.Partition != nil:
 			s.partition(&f)
@@ -57,6 +57,8 @@ func (s *striker) fits(a *Actions, full bool) bool {
 		return pebble && full && !s.real
 	case a.Backup != nil:
 		return pebble
+	case a.Suspend != nil:
+		return !s.real
 	}
 	return true
 }
@@ -101,6 +103,14 @@ func (s *striker) strength(a *Actions) {
 	case a.Restart != nil:
 		a.Restart = fresh[Restart]()
 		a.Restart.Down = s.between(200*time.Millisecond, s.scale(5*time.Second, 2*time.Second))
+	case a.Suspend != nil:
+		a.Suspend = &Suspend{For: s.between(500*time.Millisecond, 2*ttl)}
+	case a.ClockStep != nil:
+		// From less than anything waits for to more than anything does.
+		a.ClockStep = &ClockStep{By: Step(oneOf(s.drawer, s.between(10*time.Millisecond, time.Minute), s.between(time.Minute, 24*time.Hour)))}
+		if s.chance(0.5) {
+			a.ClockStep.By = -a.ClockStep.By
+		}
 	case a.DiskFull != nil:
 		a.DiskFull = fresh[DiskFull]()
 		a.DiskFull.For = s.between(500*time.Millisecond, 10*time.Second)
@@ -136,10 +146,11 @@ func (s *striker) onHosts(f *Fault) {
 // victim draws whom a fault strikes; if it waits for messages, just one host.
 func (s *striker) victim(f *Fault, one bool) string {
 	role := RoleWorker
+	lives := f.Action.Pause != nil || f.Action.onClock()
 	switch p := s.Float64(); {
-	case p < 0.3 && (s.mortal || f.Action.Pause != nil):
+	case p < 0.3 && (s.mortal || lives):
 		return ControllerHost
-	case p > 0.9 && f.Action.Pause != nil && !s.real:
+	case p > 0.9 && lives && f.Action.ClockStep == nil && !s.real:
 		role = RoleClient
 	}
 	if s.chance(0.3) {
@@ -345,6 +356,10 @@ func (a *Actions) strike(victim string) {
 		a.Crash.Target = victim
 	case a.Restart != nil:
 		a.Restart.Target = victim
+	case a.Suspend != nil:
+		a.Suspend.Target = victim
+	case a.ClockStep != nil:
+		a.ClockStep.Target = victim
 	}
 }
 

@@ -14,8 +14,14 @@ func (f *Fault) OnHosts() bool { return f.Match == nil && f.Action.onHost() }
 
 // onHost says whether the action is one that hosts do.
 func (a *Actions) onHost() bool {
-	return a.Pause != nil || a.Crash != nil || a.Restart != nil || a.onDisk()
+	return a.Pause != nil || a.Crash != nil || a.Restart != nil || a.atTime()
 }
+
+// atTime says whether the action is one that hosts do at a time only, and not in the middle of a call.
+func (a *Actions) atTime() bool { return a.onDisk() || a.onClock() }
+
+// onClock says whether the action is done to a host's clocks.
+func (a *Actions) onClock() bool { return a.Suspend != nil || a.ClockStep != nil }
 
 // onDisk says whether the action is one that only hosts with a disk do.
 func (a *Actions) onDisk() bool { return a.DiskFull != nil || a.Backup != nil }
@@ -40,6 +46,10 @@ func (a *Actions) Victim() string {
 		return a.Crash.Target
 	case a.Restart != nil:
 		return a.Restart.Target
+	case a.Suspend != nil:
+		return a.Suspend.Target
+	case a.ClockStep != nil:
+		return a.ClockStep.Target
 	case a.DiskFull != nil:
 		return a.DiskFull.Target
 	case a.Backup != nil:

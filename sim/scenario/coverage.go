@@ -60,6 +60,8 @@ func examples() []Actions {
 		{Pause: &Pause{For: Duration(time.Second)}},
 		{Crash: &Crash{}},
 		{Restart: &Restart{Down: Duration(time.Second)}},
+		{Suspend: &Suspend{For: Duration(time.Second)}},
+		{ClockStep: &ClockStep{By: Step(time.Second)}},
 		{DiskFull: &DiskFull{For: Duration(time.Second)}},
 		{Backup: &Backup{}},
 	}
@@ -192,6 +194,8 @@ func (a *Actions) impossible(column string) string {
 		return ""
 	case a.onDisk():
 		return "it is done to a host's disk, at a time"
+	case a.onClock():
+		return "it is done to a host's clocks, at a time"
 	case column == ColumnHost:
 		return "it acts upon messages, not upon hosts"
 	case column == ColumnMessage && !streams():

@@ -30,7 +30,7 @@ type Target struct {
 // Faults with a match act upon messages. Those without act upon hosts, at a time.
 type Fault struct {
 	ID     string  `yaml:"id" required:"true" pattern:"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$" doc:"The fault's name in reports and expectations. What is left to chance depends on it." example:"lost-report"`
-	Match  *Match  `yaml:"match" doc:"The messages that it concerns. A fault with an action on hosts (pause, crash, restart) needs none."`
+	Match  *Match  `yaml:"match" doc:"The messages that it concerns. A fault with an action on hosts (pause, crash, restart, suspend, clockStep) needs none."`
 	When   When    `yaml:"when" doc:"When it acts. Default: always, or at once."`
 	Action Actions `yaml:"action" required:"true" doc:"What it does: just one of the keys."`
 }
@@ -100,6 +100,8 @@ type Actions struct {
 	Pause     *Pause     `yaml:"pause" doc:"A host stands still and goes on later, as if nothing had been."`
 	Crash     *Crash     `yaml:"crash" doc:"A host is gone, until heal."`
 	Restart   *Restart   `yaml:"restart" doc:"A host is gone and comes back."`
+	Suspend   *Suspend   `yaml:"suspend" doc:"A host's machine sleeps and wakes later: as with pause, but its monotonic clock has stood still, too."`
+	ClockStep *ClockStep `yaml:"clockStep" doc:"A host's wall clock is set, ahead or back."`
 	DiskFull  *DiskFull  `yaml:"diskFull" doc:"A host's disk has no room."`
 	Backup    *Backup    `yaml:"backup" doc:"An operator has the controller make a backup. In the end each is opened, and must have all tasks that were acknowledged before it was asked for."`
 }
@@ -169,6 +171,18 @@ type Restart struct {
 	Target string   `yaml:"target" doc:"The host, or the target. With match, the default is who sends what matched (in the phases of a client) or gets it." example:"victim"`
 	Down   Duration `yaml:"down" default:"1s" doc:"How long it is gone."`
 	Disk   string   `yaml:"disk" enum:"kept,lost,power-loss,torn" default:"kept" doc:"What is left of the disk, as with crash."`
+}
+
+// Suspend puts a host's machine to sleep.
+type Suspend struct {
+	Target string   `yaml:"target" doc:"The host, or the target." example:"victim"`
+	For    Duration `yaml:"for" required:"true" doc:"How long." example:"20s"`
+}
+
+// ClockStep sets a host's wall clock.
+type ClockStep struct {
+	Target string `yaml:"target" doc:"The host, or the target." example:"controller"`
+	By     Step   `yaml:"by" required:"true" doc:"By how much: ahead, or with a minus sign back." example:"-1h"`
 }
 
 // DiskFull fills a host's disk.

@@ -48,6 +48,8 @@ func (a *Actions) lasts() time.Duration {
 		return time.Duration(a.Pause.For)
 	case a.Restart != nil:
 		return time.Duration(a.Restart.Down)
+	case a.Suspend != nil:
+		return time.Duration(a.Suspend.For)
 	case a.DiskFull != nil:
 		return time.Duration(a.DiskFull.For)
 	}

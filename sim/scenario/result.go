@@ -139,7 +139,8 @@ func (e *engine) verdict(r *Result, bubbleErr, leak error) (verdict, broken, tex
 		return VerdictInvariant, BrokenPanic, e.runErr.Error() + "\n" + string(panicked.Stack)
 	case errors.As(errors.Join(e.runErr, e.closeErr), &host) && host.Panicked:
 		return VerdictInvariant, BrokenPanic, host.Error()
-	case errors.Is(e.runErr, sim.ErrDeadlock), errors.Is(e.runErr, sim.ErrMaxSteps), errors.Is(e.runErr, sim.ErrMaxTime):
+	case errors.Is(e.runErr, sim.ErrDeadlock), errors.Is(e.runErr, sim.ErrMaxSteps), errors.Is(e.runErr, sim.ErrMaxTime),
+		errors.Is(e.runErr, sim.ErrSpins):
 		return VerdictLiveness, brokenLiveness, e.runErr.Error()
 	case e.runErr != nil:
 		return VerdictHarness, "", e.runErr.Error()

@@ -178,6 +178,11 @@ func (e *engine) hit(s *strike, hosts []string) {
 		case a.Restart != nil:
 			e.backend.Crash(host, a.Restart.Disk)
 			e.startAgain(host, time.Duration(a.Restart.Down))
+		case a.Suspend != nil:
+			e.backend.Suspend(host)
+			e.backend.After(time.Duration(a.Suspend.For), func() { e.backend.Resume(host) })
+		case a.ClockStep != nil:
+			e.backend.StepClock(host, time.Duration(a.ClockStep.By))
 		case a.DiskFull != nil:
 			e.backend.FillDisk(true)
 			e.backend.After(time.Duration(a.DiskFull.For), func() { e.backend.FillDisk(false) })

@@ -76,6 +76,33 @@ func (Duration) schema() map[string]any {
 	return textSchema("^(0|" + durationPattern + ")$")
 }
 
+// A Step is by how much a clock is set: a Duration with a sign, such as -1h or 250ms.
+type Step time.Duration
+
+// UnmarshalText reads what String writes, and the other forms that a file may have.
+func (s *Step) UnmarshalText(raw []byte) error {
+	text, back := strings.CutPrefix(string(raw), "-")
+	var d Duration
+	if err := d.UnmarshalText([]byte(strings.TrimPrefix(text, "+"))); err != nil {
+		return err
+	}
+	if *s = Step(d); back {
+		*s = -Step(d)
+	}
+	return nil
+}
+
+func (s Step) String() string {
+	if s < 0 {
+		return "-" + Duration(-s).String()
+	}
+	return Duration(s).String()
+}
+
+func (Step) schema() map[string]any {
+	return textSchema("^[+-]?" + durationPattern + "$")
+}
+
 // A Probability is a chance from 0 to 1, written as a number or in percent.
 type Probability float64
 

@@ -156,6 +156,10 @@ func (v *validator) checkAction(f *Fault) {
 		v.checkDelay(a.Delay)
 	case a.Pause != nil && a.Pause.For == 0:
 		v.report(complain("a pause of no time does nothing").suggest("write a time such as 20s"), &a.Pause.For)
+	case a.Suspend != nil && a.Suspend.For == 0:
+		v.report(complain("a machine that sleeps for no time does not").suggest("write a time such as 20s"), &a.Suspend.For)
+	case a.ClockStep != nil && a.ClockStep.By == 0:
+		v.report(complain("a clock that is set by nothing is not set").suggest("write a time such as -1h"), &a.ClockStep.By)
 	case a.DiskFull != nil && a.DiskFull.For == 0:
 		v.report(complain("a disk that is full for no time is not").suggest("write a time such as 20s"), &a.DiskFull.For)
 	case a.Restart != nil && a.Restart.Down == 0:
@@ -261,6 +265,10 @@ func (v *validator) checkVictim(f *Fault) {
 		victim = &a.Pause.Target
 	case a.Crash != nil:
 		victim = &a.Crash.Target
+	case a.Suspend != nil:
+		victim = &a.Suspend.Target
+	case a.ClockStep != nil:
+		victim = &a.ClockStep.Target
 	case a.DiskFull != nil:
 		victim = &a.DiskFull.Target
 	case a.Backup != nil:
@@ -269,6 +277,10 @@ func (v *validator) checkVictim(f *Fault) {
 		victim = &a.Restart.Target
 	}
 	if v.checkDisk(f, victim); f.Action.onDisk() {
+		return
+	}
+	if f.Action.onClock() && f.Match != nil {
+		v.report(complain("fault %s is done to a host's clocks, and waits for a message", f.ID).suggest("use when: {on: ...} or at in place of match"), &f.Match)
 		return
 	}
 	if *victim == "" {
@@ -285,7 +297,7 @@ func (v *validator) checkVictim(f *Fault) {
 			v.report(complain("a fault that waits for a message strikes one host, and %s may be %d", *victim, len(found)).suggest("name one host, or leave target out"), victim)
 		}
 	}
-	if f.Action.Pause == nil {
+	if f.Action.Pause == nil && !f.Action.onClock() {
 		v.refuseClients(f, found, victim)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/store"
@@ -73,7 +74,7 @@ func (v *virtual) event(event sim.Event) {
 	switch event.Kind {
 	case sim.EventCrash:
 		v.crashed(event.From)
-	case sim.EventPause:
+	case sim.EventPause, sim.EventSuspend:
 		v.play.Paused(event.From)
 	case sim.EventFault:
 		v.play.Injected(event.Fault, 1)
@@ -171,7 +172,7 @@ func (v *virtual) controller(ctx context.Context, h *sim.Host) error {
 		return fmt.Errorf("open store: %w", err)
 	}
 	c, err := controller.New(controller.Config{
-		Store: s, BackupDir: backupDir,
+		Store: s, BackupDir: backupDir, Clock: clocks(h),
 		Core: core.Config{
 			Incarnation: firstIncarnation + uint64(h.Incarnation()), //nolint:gosec // It counts from 1.
 			Seed:        h.Rand("core").Uint64(),
@@ -212,7 +213,7 @@ func (v *virtual) worker(g *WorkerGroup) sim.Software {
 			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
 			HTTPClient:    h.Client(),
 			ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), v.injector.Interceptor(h.Name()))},
-			Registerer:    v.registry(), Rand: h.Rand("worker"), Linger: linger,
+			Registerer:    v.registry(), Rand: h.Rand("worker"), Linger: linger, Clock: clocks(h),
 		})
 		if err != nil {
 			return fmt.Errorf("make worker: %w", err)
@@ -220,6 +221,9 @@ func (v *virtual) worker(g *WorkerGroup) sim.Software {
 		return w.Run(ctx)
 	}
 }
+
+// clocks are those of a host.
+func clocks(h *sim.Host) clock.Clock { return clock.Clock{Wall: h.Now, Monotonic: h.Monotonic} }
 
 // started waits until a worker is to start, and says whether it still is.
 func started(ctx context.Context, h *sim.Host, after time.Duration) bool {

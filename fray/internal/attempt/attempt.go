@@ -21,6 +21,9 @@ import (
 type Limits struct {
 	// Timeout is how long the function may run; its context is done after that. 0: no bound.
 	Timeout time.Duration
+	// Expired is for a caller that sees to the timeout itself: with this cause it cancels the context that it gives to Run. Timeout is
+	// then 0. Nil: nobody else does.
+	Expired *TimeoutError
 	// Grace is how long the function may go on once its context is done. After that the attempt is
 	// abandoned: its result is told without waiting for the function any longer. 0: it is never abandoned.
 	Grace time.Duration
@@ -83,7 +86,7 @@ type Result[T any] struct {
 // A fn that calls [runtime.Goexit] (as testing.T.FailNow does) ends the calling goroutine; done is called all the
 // same, and what has to follow belongs into a deferred function.
 func Run[T any](ctx context.Context, limits Limits, fn func(context.Context) (T, error), done func(Result[T])) {
-	r := &run[T]{start: time.Now(), done: done}
+	r := &run[T]{start: time.Now(), done: done, timeout: limits.Expired}
 	if limits.Timeout > 0 {
 		r.timeout = &TimeoutError{Timeout: limits.Timeout}
 		var cancel context.CancelFunc

@@ -63,6 +63,7 @@ func (s *stage) controllerCommand(listen, plan string) []string {
 	cfg := s.play.Topology.Controller
 	argv := []string{
 		s.config.Fray, "controller", "--listen", listen, "--lifeline", "--enable-fault-injection", "--faults", plan, "--log-level", "warn",
+		"--wall-clock-file", s.clockFile(scenario.ControllerHost),
 		"--session-ttl", time.Duration(cfg.SessionTTL).String(), "--cancel-grace", time.Duration(cfg.CancelGrace).String(),
 		"--retention", time.Duration(cfg.Retention).String(),
 		"--max-queued-tasks", strconv.Itoa(cfg.MaxOpenTasks), "--max-queued-bytes", strconv.FormatInt(int64(cfg.MaxQueuedBytes), 10),

@@ -54,6 +54,8 @@ type stage struct {
 	over  context.Context //nolint:containedctx // Clients live as long as the stage.
 	end   context.CancelFunc
 	tasks sync.WaitGroup
+	// What the hosts' wall clocks were set by.
+	clocks map[string]time.Duration
 	// Hosts that were asked to end.
 	stopping []string
 	// begun is closed when workers may begin.
@@ -72,7 +74,7 @@ func open(ctx context.Context, play *scenario.Play, config Config) (*stage, erro
 	s := &stage{
 		loop: newLoop(), ctx: ctx, play: play, config: config, dir: dir, net: newAddresses(), numbers: map[string]int{},
 		starter: newStarter(), workers: map[string]*workerHost{}, clients: map[string]*client{}, begun: make(chan struct{}),
-		metrics: map[string]float64{},
+		metrics: map[string]float64{}, clocks: map[string]time.Duration{},
 	}
 	s.over, s.end = context.WithCancel(ctx)
 	for i, h := range play.Hosts() {
@@ -310,6 +312,26 @@ func (s *stage) Pause(host string) {
 	c.paused = true
 	c.signal(syscall.SIGSTOP)
 	s.play.Paused(host)
+}
+
+// Suspend implements scenario.Backend. No scenario that asks for it is suitable.
+func (*stage) Suspend(string) {}
+
+// clockFile is what sets the wall clock of a host.
+func (s *stage) clockFile(host string) string { return filepath.Join(s.dir, host+".clock") }
+
+// StepClock implements scenario.Backend: the clock is that of the host's processes, this one's and later ones'.
+func (s *stage) StepClock(host string, by time.Duration) {
+	s.clocks[host] += by
+	// Whoever reads the file finds the old text or the new one.
+	temporary := s.clockFile(host) + ".new"
+	err := os.WriteFile(temporary, []byte(s.clocks[host].String()), 0o600)
+	if err == nil {
+		err = os.Rename(temporary, s.clockFile(host))
+	}
+	if err != nil {
+		s.failIf(fmt.Errorf("set the clock of %s: %w", host, err))
+	}
 }
 
 // Resume implements scenario.Backend.

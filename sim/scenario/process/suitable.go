@@ -45,6 +45,8 @@ func unsuitable(s *scenario.Scenario, maxWall time.Duration) string {
 // unsuitableFault returns what of a fault cannot be done to processes.
 func unsuitableFault(s *scenario.Scenario, f *scenario.Fault) string {
 	switch event := f.When.On; {
+	case f.Action.Suspend != nil:
+		return "puts the machine of a host to sleep, which is this one: write a pause"
 	case f.Action.DiskFull != nil:
 		return "fills the controller's disk, which is this machine's"
 	case f.Action.Crash != nil && f.Action.Crash.Disk != scenario.DiskKept, f.Action.Restart != nil && f.Action.Restart.Disk != scenario.DiskKept:
@@ -55,7 +57,7 @@ func unsuitableFault(s *scenario.Scenario, f *scenario.Fault) string {
 	victims := s.Victims(f)
 	for _, h := range victims {
 		if h.Role == scenario.RoleClient {
-			return "pauses the client " + h.Name + ", which has no process of its own"
+			return "strikes the client " + h.Name + ", which has no process of its own"
 		}
 	}
 	if f.Match == nil {

@@ -20,9 +20,9 @@ func TestUnsuitableScenarios(t *testing.T) {
 		"it has 203 hosts":         strings.Replace(cluster, "count: 2, slots", "count: 201, slots", 1),
 		"it heals at 2m0s, and a run may take 1m0s": cluster + "heal: {at: 2m}\n",
 		"its last tasks come at 1m20s":              strings.Replace(cluster, "20/s", "30/m", 1),
-		"fault f pauses the client client-1": cluster +
+		"fault f strikes the client client-1": cluster +
 			"faults: [{id: f, when: {at: 1s}, action: {pause: {target: client-1, for: 1s}}}]\n",
-		"fault f pauses the client": cluster +
+		"fault f strikes the client": cluster +
 			"faults: [{id: f, match: {procedure: SubmitTasks, phase: request-before-send}, action: {pause: {for: 1s}}}]\n",
 		"fault f pauses a host in the middle of the controller's work": cluster +
 			"faults: [{id: f, match: {phase: after-handler}, action: {pause: {target: controller, for: 1s}}}]\n",
@@ -30,7 +30,8 @@ func TestUnsuitableScenarios(t *testing.T) {
 			"faults: [{id: f, match: {phase: after-handler}, action: {crash: {target: worker-1}}}]\nheal: {at: 5s}\n",
 		"fault f takes something from the controller's disk": durable +
 			"faults: [{id: f, when: {at: 1s}, action: {restart: {target: controller, disk: power-loss}}}]\n",
-		"fault f fills the controller's disk": durable + "faults: [{id: f, when: {at: 1s}, action: {diskFull: {for: 1s}}}]\n",
+		"fault f puts the machine of a host to sleep": cluster + "faults: [{id: f, when: {at: 1s}, action: {suspend: {target: controller, for: 1s}}}]\n",
+		"fault f fills the controller's disk":         durable + "faults: [{id: f, when: {at: 1s}, action: {diskFull: {for: 1s}}}]\n",
 		"fault f waits for commit-synced": durable +
 			"faults: [{id: f, when: {on: {event: commit-synced}}, action: {restart: {target: controller}}}]\n",
 	} {

@@ -64,6 +64,8 @@ type setup struct {
 	Start int
 	// Address is the worker's own, without a port, and Controller that of the controller.
 	Address, Controller string
+	// ClockFile is what sets its wall clock.
+	ClockFile string
 }
 
 // errGone is the end of the process that the run belongs to.

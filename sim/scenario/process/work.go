@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -71,6 +72,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 		StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
 		HTTPClient:    &http.Client{Transport: injector.RoundTripper(transport, s.Host)},
 		ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), injector.Interceptor(s.Host))},
+		Clock:         clock.Clock{Wall: clock.SetBy(s.ClockFile)},
 		Listener:      listener, Middleware: []func(http.Handler) http.Handler{withFaultService(injector)},
 		Registerer: registry, Rand: random(s.Seed, fmt.Sprint("worker/", s.Host, "/", s.Start)),
 		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),

@@ -67,6 +67,7 @@ func (w *workerHost) setup() *setup {
 	return &setup{
 		File: file, Text: text, Group: w.group.Name, Host: w.name, Seed: w.stage.play.Seed, Start: w.starts,
 		Address: w.stage.net.of(w.stage.numbers[w.name]), Controller: w.stage.address,
+		ClockFile: w.stage.clockFile(w.name),
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *states) take(e *sim.Event) {
 		s.begin(e, stateDown, e.Code)
 	case sim.EventExit:
 		s.begin(e, stateOver, e.Code)
-	case sim.EventPause:
+	case sim.EventPause, sim.EventSuspend:
 		s.begin(e, statePaused, "")
 	case sim.EventResume:
 		s.close(e, statePaused)

@@ -109,7 +109,7 @@ type TaskStateRecord struct {
 	LastLeaseToken uint64 `protobuf:"fixed64,13,opt,name=last_lease_token,json=lastLeaseToken,proto3" json:"last_lease_token,omitempty"`
 	// 0: it is not in a backoff.
 	BackoffUntilUnixNs int64 `protobuf:"varint,14,opt,name=backoff_until_unix_ns,json=backoffUntilUnixNs,proto3" json:"backoff_until_unix_ns,omitempty"`
-	// Of a terminal task: when it ended, and as which of all tasks that did.
+	// Of a terminal task: when it ended, and as which of all tasks that did. Of one in a backoff: when that began.
 	EndedUnixNs int64  `protobuf:"varint,15,opt,name=ended_unix_ns,json=endedUnixNs,proto3" json:"ended_unix_ns,omitempty"`
 	EndNumber   uint64 `protobuf:"varint,16,opt,name=end_number,json=endNumber,proto3" json:"end_number,omitempty"`
 	ResultBytes uint32 `protobuf:"varint,17,opt,name=result_bytes,json=resultBytes,proto3" json:"result_bytes,omitempty"`
@@ -333,7 +333,10 @@ func (x *JobRecord) GetForgottenCount() uint64 {
 type ControllerRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Counts its starts.
-	Incarnation   uint64 `protobuf:"varint,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Incarnation uint64 `protobuf:"varint,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Spans that count for nobody, in the order of their ends: the controller was away, or the clock was set ahead. At most
+	// 64 of them.
+	Gaps          []*Gap `protobuf:"bytes,2,rep,name=gaps,proto3" json:"gaps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +378,67 @@ func (x *ControllerRecord) GetIncarnation() uint64 {
 	return 0
 }
 
+func (x *ControllerRecord) GetGaps() []*Gap {
+	if x != nil {
+		return x.Gaps
+	}
+	return nil
+}
+
+// Gap is a span in which the controller could not listen.
+type Gap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was over.
+	EndedUnixNs   int64 `protobuf:"varint,1,opt,name=ended_unix_ns,json=endedUnixNs,proto3" json:"ended_unix_ns,omitempty"`
+	LastedNs      int64 `protobuf:"varint,2,opt,name=lasted_ns,json=lastedNs,proto3" json:"lasted_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gap) Reset() {
+	*x = Gap{}
+	mi := &file_fray_store_v1_record_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gap) ProtoMessage() {}
+
+func (x *Gap) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_store_v1_record_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gap.ProtoReflect.Descriptor instead.
+func (*Gap) Descriptor() ([]byte, []int) {
+	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Gap) GetEndedUnixNs() int64 {
+	if x != nil {
+		return x.EndedUnixNs
+	}
+	return 0
+}
+
+func (x *Gap) GetLastedNs() int64 {
+	if x != nil {
+		return x.LastedNs
+	}
+	return 0
+}
+
 var File_fray_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_fray_store_v1_record_proto_rawDesc = "" +
@@ -409,9 +473,13 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"leaseToken\"K\n" +
 	"\tJobRecord\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12'\n" +
-	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\"4\n" +
+	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\"\\\n" +
 	"\x10ControllerRecord\x12 \n" +
-	"\vincarnation\x18\x01 \x01(\x04R\vincarnationB3Z1github.com/frayrpc/fray/gen/fray/store/v1;storev1b\x06proto3"
+	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12&\n" +
+	"\x04gaps\x18\x02 \x03(\v2\x12.fray.store.v1.GapR\x04gaps\"F\n" +
+	"\x03Gap\x12\"\n" +
+	"\rended_unix_ns\x18\x01 \x01(\x03R\vendedUnixNs\x12\x1b\n" +
+	"\tlasted_ns\x18\x02 \x01(\x03R\blastedNsB3Z1github.com/frayrpc/fray/gen/fray/store/v1;storev1b\x06proto3"
 
 var (
 	file_fray_store_v1_record_proto_rawDescOnce sync.Once
@@ -425,25 +493,27 @@ func file_fray_store_v1_record_proto_rawDescGZIP() []byte {
 	return file_fray_store_v1_record_proto_rawDescData
 }
 
-var file_fray_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_fray_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_fray_store_v1_record_proto_goTypes = []any{
 	(*TaskRecord)(nil),       // 0: fray.store.v1.TaskRecord
 	(*TaskStateRecord)(nil),  // 1: fray.store.v1.TaskStateRecord
 	(*JobRecord)(nil),        // 2: fray.store.v1.JobRecord
 	(*ControllerRecord)(nil), // 3: fray.store.v1.ControllerRecord
-	(*v1.TaskSpec)(nil),      // 4: fray.v1.TaskSpec
-	(v1.TaskStatus)(0),       // 5: fray.v1.TaskStatus
-	(v1.FailureReason)(0),    // 6: fray.v1.FailureReason
+	(*Gap)(nil),              // 4: fray.store.v1.Gap
+	(*v1.TaskSpec)(nil),      // 5: fray.v1.TaskSpec
+	(v1.TaskStatus)(0),       // 6: fray.v1.TaskStatus
+	(v1.FailureReason)(0),    // 7: fray.v1.FailureReason
 }
 var file_fray_store_v1_record_proto_depIdxs = []int32{
-	4, // 0: fray.store.v1.TaskRecord.spec:type_name -> fray.v1.TaskSpec
-	5, // 1: fray.store.v1.TaskStateRecord.status:type_name -> fray.v1.TaskStatus
-	6, // 2: fray.store.v1.TaskStateRecord.failure_reason:type_name -> fray.v1.FailureReason
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5, // 0: fray.store.v1.TaskRecord.spec:type_name -> fray.v1.TaskSpec
+	6, // 1: fray.store.v1.TaskStateRecord.status:type_name -> fray.v1.TaskStatus
+	7, // 2: fray.store.v1.TaskStateRecord.failure_reason:type_name -> fray.v1.FailureReason
+	4, // 3: fray.store.v1.ControllerRecord.gaps:type_name -> fray.store.v1.Gap
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_fray_store_v1_record_proto_init() }
@@ -457,7 +527,7 @@ func file_fray_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_store_v1_record_proto_rawDesc), len(file_fray_store_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
