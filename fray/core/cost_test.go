@@ -369,7 +369,7 @@ func TestOldestReadyAge(t *testing.T) {
 	c.now = c.now.Add(time.Second)
 	c.submit("j", &core.Shape{Function: "nobody"}, "n")
 	c.now = c.now.Add(time.Second)
-	want("one that ran for an hour is to be tried again", 2*time.Second)
+	want("one that ran for an hour is to be tried again", 3*time.Second)
 	c.report(s, c.poll(s, 1, 1)[0], core.Succeeded, time.Second)
 	want("one waits that nobody can run", time.Second)
 }
