@@ -84,6 +84,8 @@ type Scheduler struct {
 	asks, spare []int64
 	// See InfoReply.
 	looks, work uint64
+	// Why no worker can run the tasks of a class, of those that somebody asked for in this step.
+	explained map[*class]string
 }
 
 // NewScheduler returns an empty scheduler.
@@ -127,6 +129,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	}
 	c.now, c.out = max(c.now, now), out
 	done := len(out.Records) + len(out.Replies)
+	clear(c.explained)
 	c.fireTimers()
 	for _, e := range events {
 		e.apply(c)
@@ -242,6 +245,6 @@ func (c *Scheduler) taskTimer(t *task) {
 	case Recovering:
 		c.unclaimed(t, true)
 	default:
-		c.finish(t, Failed, SchedulingTimeout, nil)
+		c.neverStarted(t)
 	}
 }
