@@ -92,12 +92,18 @@ func (c codec[T]) decodeResult(p Payload) (T, error) {
 
 func jsonCodec[T any]() codec[T] {
 	check := faithfulCheck(reflect.TypeFor[T]())
+	valueOf := func(v T) reflect.Value { return reflect.ValueOf(v) }
+	if reflect.TypeFor[T]().Kind() == reflect.Interface {
+		valueOf = func(v T) reflect.Value { return reflect.ValueOf(&v).Elem() }
+	}
 	return codec[T]{
 		encoding: encodingJSON,
 		marshal: func(v T) ([]byte, error) {
 			data, err := json.Marshal(v)
 			if err == nil && check != nil { // Not before: what has no end has no encoding.
-				err = check(valueOf(v))
+				if err = check(valueOf(v)); err != nil {
+					err = at("", err)
+				}
 			}
 			return data, err
 		},
@@ -109,14 +115,6 @@ func jsonCodec[T any]() codec[T] {
 			return v, err
 		},
 	}
-}
-
-// valueOf returns v as encoding/json sees it: without an address, and as an interface if T is one.
-func valueOf[T any](v T) reflect.Value {
-	if reflect.TypeFor[T]().Kind() == reflect.Interface {
-		return reflect.ValueOf(&v).Elem()
-	}
-	return reflect.ValueOf(v)
 }
 
 func protoCodec[T any]() codec[T] {

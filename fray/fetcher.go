@@ -50,7 +50,9 @@ type fetcher struct {
 	queued map[string]bool
 	asking bool // a goroutine is at it
 	large  []*largeValue
-	busy   int // goroutines that fetch large values
+	// fetched are the tasks of the large values that are to come: those in large, and those that a goroutine is at.
+	fetched map[string]bool
+	busy    int // goroutines that fetch large values
 }
 
 // largeValue is a value to be fetched by itself.
@@ -61,7 +63,7 @@ type largeValue struct {
 }
 
 func newFetcher(l link, t *tracker) *fetcher {
-	return &fetcher{link: l, tracker: t, rand: l.fork(), queued: make(map[string]bool)}
+	return &fetcher{link: l, tracker: t, rand: l.fork(), queued: make(map[string]bool), fetched: make(map[string]bool)}
 }
 
 // ask has it found out how these tasks stand. Those that are still open stay so.
@@ -162,9 +164,10 @@ func (f *fetcher) fetch(values []*largeValue, p *page) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, v := range values {
-		if !f.tracker.open(v.id) {
+		if f.fetched[v.id] || !f.tracker.open(v.id) {
 			continue // Others of the job's results are none of ours.
 		}
+		f.fetched[v.id] = true
 		if v.page = p; p != nil {
 			p.left++
 		}
@@ -183,6 +186,13 @@ func (f *fetcher) left(p *page) int {
 	return p.left
 }
 
+// toCome returns how many large values are to come.
+func (f *fetcher) toCome() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.fetched)
+}
+
 func (f *fetcher) runLarge(ctx context.Context) {
 	for {
 		f.mu.Lock()
@@ -195,11 +205,12 @@ func (f *fetcher) runLarge(ctx context.Context) {
 		f.large = f.large[1:]
 		f.mu.Unlock()
 		f.get(ctx, v)
+		f.mu.Lock()
+		delete(f.fetched, v.id)
 		if v.page != nil {
-			f.mu.Lock()
 			v.page.left--
-			f.mu.Unlock()
 		}
+		f.mu.Unlock()
 	}
 }
 

@@ -231,9 +231,9 @@ func (w *watcher) advance(res *frayv1.WatchJobResponse, acked int) {
 	}
 	// The log has nothing more, so what was acknowledged before the poll must be open at the controller, too.
 	open, ackedNow := w.tracker.counts()
-	missing := res.GetOpenCount() < uint64(min(acked, ackedNow)) // counts are not negative
+	missing := res.GetOpenCount() < uint64(max(min(acked, ackedNow)-w.fetcher.toCome(), 0))
 	// Open tasks of others may make up for ours in number.
-	masked := w.doubt && res.GetOpenCount() > uint64(open) // as above
+	masked := w.doubt && res.GetOpenCount() > uint64(open) // not negative
 	w.doubt = false
 	if missing || masked {
 		w.fetcher.ask(w.tracker.acknowledged())
