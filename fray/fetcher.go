@@ -21,7 +21,7 @@ const (
 	// firstAnswer is how long the first attempt of a call that need not wait may take: so soon is a lost answer asked for again.
 	firstAnswer = 2 * time.Second
 	// longestAnswer is the longest that a later one may take, for the sake of slow links.
-	longestAnswer = time.Minute
+	longestAnswer = 20 * time.Second
 	// maxListBytes is about how much one answer with several results has of them.
 	maxListBytes = 4 << 20
 )
