@@ -359,6 +359,7 @@ func TestSchedulingTimeoutSaysWhatWasMissing(t *testing.T) {
 	t.Parallel()
 	jc := newJobContext(t, fray.KindFray, fray.WithControllerAddress(startCluster(t, 1)))
 	trial := newTrial(t, jc)
+	got(trial, echo, "there is a worker", "there is a worker")
 	elsewhere := fray.Define("elsewhere", func(context.Context, int) (int, error) { return 0, nil })
 	for want, opts := range map[string][]fray.CallOption{
 		`no worker has registered the function "elsewhere"`: nil,
