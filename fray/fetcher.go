@@ -22,6 +22,8 @@ const (
 	firstAnswer = 2 * time.Second
 	// longestAnswer is the longest that a later one may take, for the sake of slow links.
 	longestAnswer = 20 * time.Second
+	// askLinger is the longest that a question waits for others.
+	askLinger = time.Millisecond
 	// maxListBytes is about how much one answer with several results has of them.
 	maxListBytes = 4 << 20
 )
@@ -78,8 +80,18 @@ func (f *fetcher) ask(ids []string) {
 	}
 	if len(f.asked) > 0 && !f.asking {
 		f.asking = true
-		f.spawn(f.run)
+		f.soon(f.run)
 	}
+}
+
+// soon spawns a goroutine that begins within a moment, in which more may come to ask for, and no two fall upon one instant. The caller
+// holds f.mu.
+func (f *fetcher) soon(run func(context.Context)) {
+	delay := 1 + f.rand.Duration(askLinger)
+	f.spawn(func(ctx context.Context) {
+		dial.Sleep(ctx, delay)
+		run(ctx)
+	})
 }
 
 // run asks until there is nothing more to ask for.
@@ -175,7 +187,7 @@ func (f *fetcher) fetch(values []*largeValue, p *page) {
 	}
 	for f.busy < min(len(f.large), maxFetches) {
 		f.busy++
-		f.spawn(f.runLarge)
+		f.soon(f.runLarge)
 	}
 }
 
