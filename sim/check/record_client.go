@@ -90,20 +90,6 @@ func (c *call) getTaskResult(req *frayv1.GetTaskResultRequest) func(any, error) 
 	}
 }
 
-func (c *call) getTaskResults(res any, _ error) {
-	m, _ := res.(*frayv1.GetTaskResultsResponse) // Without one there are no results.
-	events := make([]Event, 0, len(m.GetResults())+len(m.GetUnknownTaskIds()))
-	for _, r := range m.GetResults() {
-		events = append(events, c.result(r))
-	}
-	for _, id := range m.GetUnknownTaskIds() {
-		e := c.reply(ReadReply)
-		e.Task, e.Verdict, e.Code = id, NotFound, connect.CodeNotFound
-		events = append(events, e)
-	}
-	c.add(events...)
-}
-
 func (c *call) watchJob(res any, _ error) {
 	m, _ := res.(*frayv1.WatchJobResponse) // Without one there are no results.
 	events := make([]Event, 0, len(m.GetResults()))
