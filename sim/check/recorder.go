@@ -157,6 +157,8 @@ func (r *Recorder) record(req any) (over func(res any, err error)) {
 		return c.getTask(req)
 	case *frayv1.GetTaskResultRequest:
 		return c.getTaskResult(req)
+	case *frayv1.GetTaskResultsRequest:
+		return c.getTaskResults
 	case *frayv1.WatchJobRequest:
 		return c.watchJob
 	case *frayv1.ListTasksRequest:
