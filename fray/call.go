@@ -16,14 +16,19 @@ type call struct {
 	function Function
 	config   *callConfig
 	jc       *JobContext
+	// first is the call that this one is a repeat of, by its id; nil: none. Of the local backends.
+	first *call
 	// input is the backend's to clear once it has no more use for it.
 	input Payload
 	// receipt is told when the backend has accepted or refused the call. The backend's, like input.
 	receipt *receipt
 
 	// Of the remote backend, guarded by its tracker.
-	acked bool
-	twin  *call // another call with the same id
+	tracked    bool
+	acked      uint64             // its place among the acknowledged; 0: it is not
+	twin, back *call              // neighbours among the calls with the same id
+	ackedTwins int                // those of them that are acknowledged; of the first one only
+	early      *frayv1.TaskResult // the end of a task with its id, told before it is known to be its own
 	// spec is input on the wire, until the controller has accepted it. The submitter's.
 	spec *frayv1.TaskSpec
 }
@@ -40,6 +45,14 @@ func (c *call) sentinel(text string) error {
 		}
 	}
 	return nil
+}
+
+// group names the calls that the same workers can run.
+func (c *call) group() string {
+	if c.config.needs == "" {
+		return c.function.Name()
+	}
+	return c.function.Name() + c.config.needs
 }
 
 // closed is what an open call ends with when its job context is closed.
@@ -66,6 +79,9 @@ func (p *promise) settle(value Payload, err error) {
 	if p.settled {
 		p.mu.Unlock()
 		return
+	}
+	if err != nil {
+		value = Payload{}
 	}
 	p.settled, p.value, p.err = true, value, err
 	if p.done != nil {

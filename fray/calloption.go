@@ -64,6 +64,7 @@ type callConfig struct {
 	priority          int
 	labels            map[string]string
 	policy            *frayv1.RetryPolicy // the wire form of the above; see seal
+	needs             string              // resources and labels, as a text; see seal
 }
 
 func defaultCallConfig() callConfig {
@@ -85,8 +86,13 @@ func (c *callConfig) with(opts []CallOption) (*callConfig, error) {
 	return &changed, nil
 }
 
-// seal makes the wire form that all calls with this config share. Without retries there is none.
+// seal makes what all calls with this config share: the wire form of the policy, which there is with retries only, and the text of
+// what they need of a worker.
 func (c *callConfig) seal() {
+	c.needs = ""
+	if len(c.resources)+len(c.labels) > 0 {
+		c.needs = fmt.Sprintf(" %v %q", c.resources, c.labels) // fmt sorts them
+	}
 	c.policy = nil
 	if c.retries == 0 {
 		return

@@ -2,19 +2,21 @@ package fray
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
+	"path"
 	"time"
 
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray/internal/dial"
+	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
 // Client calls a controller's service one RPC at a time, for tools that list, watch and operate; programs that run
 // tasks want a [JobContext]. A call that fails because the controller is unreachable, busy or restarting is made again,
-// with jittered backoff, until its context is done: give every call one that ends. A Client may be used by several
+// with jittered backoff, until its context is done: give every call one that ends. Its error says then what was wrong, and a
+// logger is told of outages meanwhile. A Client may be used by several
 // goroutines.
 type Client struct {
 	frayv1connect.ControllerServiceClient
@@ -23,13 +25,14 @@ type Client struct {
 }
 
 // NewClient returns a client of the controller at an address such as "http://10.0.0.5:7070" or "host:port". Of the
-// options it heeds [WithHTTPClient], [WithClientOptions], [WithRand] and [WithLogger].
+// options it heeds [WithToken], [WithHTTPClient], [WithClientOptions], [WithRand] and [WithLogger].
 func NewClient(address string, opts ...Option) (*Client, error) {
-	config := jobConfig{logger: slog.New(slog.DiscardHandler)}
-	for _, opt := range opts {
-		opt.applyToJob(&config)
+	config := newJobConfig(opts)
+	url, err := dial.ParseAddress(address)
+	if err != nil {
+		return nil, err
 	}
-	url, err := parseAddress(address)
+	token, err := dial.WithToken(config.token)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +41,8 @@ func NewClient(address string, opts ...Option) (*Client, error) {
 		c.owned = dial.NewHTTPClient()
 		config.httpClient = c.owned
 	}
-	repeat := &repeater{rand: dial.NewRand(config.rand), logger: config.logger}
-	options := append([]connect.ClientOption{dial.WithoutCompression(), connect.WithInterceptors(repeat)}, config.clientOptions...)
+	repeat := &repeater{rand: dial.NewRand(config.rand), outages: &outages{address: url, logger: config.logger}}
+	options := append([]connect.ClientOption{dial.WithoutCompression(), connect.WithInterceptors(repeat), token}, config.clientOptions...)
 	c.ControllerServiceClient = frayv1connect.NewControllerServiceClient(config.httpClient, url, options...)
 	return c, nil
 }
@@ -52,25 +55,26 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// maxClientWait is the longest wait of a call that its deadline makes room for; no controller waits for longer.
+const maxClientWait = 24 * time.Hour
+
 // repeater makes failed unary calls again, where dial.Do would. A long poll has as much longer for each attempt as it asks
 // the server to wait.
 type repeater struct {
-	rand   *dial.Rand
-	logger *slog.Logger
+	rand    *dial.Rand
+	outages *outages
 }
 
 // WrapUnary implements connect.Interceptor.
 func (r *repeater) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		timeout := dial.DefaultAttemptTimeout
+		var wait time.Duration
 		if m, ok := req.Any().(interface{ GetMaxWaitMs() int64 }); ok {
-			timeout += time.Duration(m.GetMaxWaitMs()) * time.Millisecond
+			wait = wire.Millis(m.GetMaxWaitMs())
 		}
-		policy := dial.Policy{Rand: r.rand, AttemptTimeout: timeout, OnRetry: func(err error, delay time.Duration) {
-			r.logger.WarnContext(ctx, "repeat call to controller", "procedure", req.Spec().Procedure, "delay", delay, "error", err)
-		}}
+		policy := dial.Policy{Rand: r.rand, AttemptTimeout: dial.DefaultAttemptTimeout + min(wait, maxClientWait)}
 		var res connect.AnyResponse
-		err := dial.Do(ctx, policy, func(ctx context.Context) (err error) {
+		err := r.outages.do(ctx, path.Base(req.Spec().Procedure), policy, min(wait, maxClientWait), func(ctx context.Context) (err error) {
 			res, err = next(ctx, req)
 			return err
 		})

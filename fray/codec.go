@@ -46,6 +46,9 @@ func codecOf[T any]() (codec[T], error) {
 	if _, err := json.Marshal(zero); errors.As(err, &unsupported) {
 		return codec[T]{}, fmt.Errorf("type %v has no encoding: %w", typ, err)
 	}
+	if err := checkFields(typ); err != nil {
+		return codec[T]{}, err
+	}
 	return jsonCodec[T](), nil
 }
 
@@ -77,11 +80,37 @@ func (c codec[T]) decode(p Payload) (T, error) {
 	}
 }
 
+// decodeResult decodes what a task ended with. A function always has a result, be it the zero value, and its worker says so: where there
+// is nothing, none was reported.
+func (c codec[T]) decodeResult(p Payload) (T, error) {
+	if p.Encoding == "" && len(p.Data) == 0 {
+		var none T
+		return none, errors.New("there is no value: the worker reported none")
+	}
+	return c.decode(p)
+}
+
 func jsonCodec[T any]() codec[T] {
+	check := faithfulCheck(reflect.TypeFor[T]())
+	valueOf := func(v T) reflect.Value { return reflect.ValueOf(v) }
+	if reflect.TypeFor[T]().Kind() == reflect.Interface {
+		valueOf = func(v T) reflect.Value { return reflect.ValueOf(&v).Elem() }
+	}
 	return codec[T]{
 		encoding: encodingJSON,
-		marshal:  func(v T) ([]byte, error) { return json.Marshal(v) },
+		marshal: func(v T) ([]byte, error) {
+			data, err := json.Marshal(v)
+			if err == nil && check != nil { // Not before: what has no end has no encoding.
+				if err = check(valueOf(v)); err != nil {
+					err = at("", err)
+				}
+			}
+			return data, err
+		},
 		unmarshal: func(data []byte) (v T, err error) {
+			if err := checkText(data); err != nil {
+				return v, err
+			}
 			err = json.Unmarshal(data, &v)
 			return v, err
 		},

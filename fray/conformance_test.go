@@ -8,10 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/frayrpc/fray/fray"
@@ -307,6 +309,17 @@ func conformance(t *testing.T, b backendUnderTest) {
 				t.Errorf("got %v, %v", f, err)
 			}
 		}},
+		{name: "an id is that of one task", run: testOneID},
+		{name: "what is too large is refused", run: testTooLarge},
+		{name: "what JSON would change is refused", run: func(t *trial) {
+			if f, err := echo.Run(t.ctx, "caf\xe9"); f != nil || !errors.Is(err, fray.ErrUndecodable) || !strings.Contains(err.Error(), "not UTF-8") {
+				t.Errorf("input: got %v, %v", f, err)
+			}
+			e := fails(t, changed, struct{}{}, fray.WithRetries(5))
+			if e.Reason != fray.ReasonUndecodable || e.Attempt != 1 || !strings.Contains(e.Message, `value.Names[1]: string "\xff" is not UTF-8`) {
+				t.Errorf("result: got %+v", e)
+			}
+		}},
 		{name: "an input of another type fails at once", run: func(t *trial) {
 			if !b.remote {
 				t.Skip("the function is the client's own")
@@ -490,5 +503,69 @@ func testClose(t *trial) {
 		if _, err := f.Get(ctx); !errors.Is(err, fray.ErrClosed) {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// testOneID: what is submitted again is the same task, whatever became of it, and another task under its id is refused.
+func testOneID(t *trial) {
+	id := fray.WithTaskID(t.jc.JobID() + "/one")
+	first := run(t, count, 1, id)
+	values := func() {
+		t.Helper()
+		for range 3 {
+			f := run(t, count, 1, id)
+			v, err := f.Get(t.ctx)
+			if again, err2 := first.Get(t.ctx); err != nil || err2 != nil || v != again || f.ID() != first.ID() {
+				t.Errorf("got %d, %v and %d, %v", v, err, again, err2)
+			}
+		}
+	}
+	values()
+	refused := func(err error) {
+		t.Helper()
+		if !errors.Is(err, fray.ErrAlreadyExists) || connect.CodeOf(err) != connect.CodeAlreadyExists ||
+			strings.Count(err.Error(), "already_exists") != 1 || !strings.Contains(err.Error(), "choose another task id") {
+			t.Errorf("got %v", err)
+		}
+	}
+	_, err := count.Run(t.ctx, 2, id)
+	refused(err)
+	_, err = count.Run(t.ctx, 1, id, fray.WithRetries(3))
+	refused(err)
+	_, err = echo.Run(t.ctx, "1", id)
+	refused(err)
+	futures, err := count.RunAll(t.ctx, []int{1, 1}, fray.WithTaskID(t.jc.JobID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := count.RunAll(t.ctx, []int{1, 7}, fray.WithTaskID(t.jc.JobID()))
+	refused(err)
+	_, err = again[1].Get(t.ctx)
+	refused(err)
+	a, err1 := futures[0].Get(t.ctx)
+	b, err2 := again[0].Get(t.ctx)
+	if _, err3 := futures[1].Get(t.ctx); errors.Join(err1, err2, err3) != nil || a != b {
+		t.Errorf("got %d, %v and %d, %v; %v", a, err1, b, err2, err3)
+	}
+	values()
+	if n, _ := counted.Load(first.ID()); n.(*atomic.Int64).Load() != 1 {
+		t.Errorf("one task was executed %d times", n.(*atomic.Int64).Load())
+	}
+}
+
+func testTooLarge(t *trial) {
+	const most = fray.DefaultMaxPayloadBytes
+	f := run(t, size, make([]byte, most))
+	if n, err := f.Get(t.ctx); err != nil || n != most {
+		t.Errorf("the most: got %d, %v", n, err)
+	}
+	large, err := size.Run(t.ctx, make([]byte, most+1))
+	if large != nil || connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), fmt.Sprintf("payload has %d bytes", most+1)) ||
+		strings.Count(err.Error(), "invalid_argument") != 1 {
+		t.Errorf("got %v, %v", large, err)
+	}
+	if e := fails(t, fill, most+1, fray.WithRetries(3)); e.Reason != fray.ReasonUndecodable || e.Attempt != 1 ||
+		!strings.Contains(e.Message, fmt.Sprintf("result has %d bytes", most+1)) {
+		t.Errorf("got %+v", e)
 	}
 }

@@ -23,6 +23,11 @@ type fakeController struct {
 	// its error is the answer.
 	beforeSubmit, afterSubmit func(n int, req *frayv1.SubmitTasksRequest) error
 	beforeWatch               func(n int, req *frayv1.WatchJobRequest) error
+	// beforeResults and beforeResult are for GetTaskResults and GetTaskResult.
+	beforeResults func(ctx context.Context, n int, req *frayv1.GetTaskResultsRequest) error
+	beforeResult  func(ctx context.Context, id string) error
+	// look answers GetTask in place of the task as it stands.
+	look func(*frayv1.Task) *frayv1.Task
 	// refuse says why a task is refused; "": it is not.
 	refuse func(spec *frayv1.TaskSpec) connect.Code
 	// omit leaves values out of WatchJob.
@@ -37,7 +42,11 @@ type fakeController struct {
 	changed  chan struct{}
 	submits  []int // tasks of each SubmitTasks
 	watches  int
-	lookups  int
+	results  int // WatchJob's, in all
+	missing  int // the first entries of the log that are past their retention
+	batches  int // GetTaskResults
+	lookups  int // GetTaskResult
+	looks    int // GetTask
 	canceled []string
 }
 
@@ -51,6 +60,7 @@ func newFake() *fakeController {
 func (f *fakeController) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.missing = 0
 	f.tasks, f.specs, f.log = map[string]*frayv1.TaskResult{}, map[string]*frayv1.TaskSpec{}, nil
 	f.signal()
 }
@@ -115,6 +125,9 @@ func (f *fakeController) admit(req *frayv1.SubmitTasksRequest) *frayv1.SubmitTas
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	res := &frayv1.SubmitTasksResponse{}
+	if req.GetWatcherId() != "" {
+		res.WatchCursor = uint64(len(f.log))
+	}
 	for i, spec := range req.GetTasks() {
 		id := spec.GetTaskId()
 		if f.refuse != nil {
@@ -166,9 +179,10 @@ func (f *fakeController) WatchJob(ctx context.Context, req *frayv1.WatchJobReque
 			f.mu.Unlock()
 			return nil, wire.Error(wire.ReasonCursorAhead, 0, "cursor %d is ahead", req.GetCursor())
 		}
-		ended := f.log[req.GetCursor():]
-		if len(ended) > 0 || last || req.GetMaxWaitMs() == 0 {
-			res := f.page(req, ended)
+		cursor := max(req.GetCursor(), uint64(f.missing))
+		ended := f.log[cursor:]
+		if len(ended) > 0 || cursor > req.GetCursor() || last || req.GetMaxWaitMs() == 0 {
+			res := f.page(req, cursor, ended)
 			f.mu.Unlock()
 			return res, nil
 		}
@@ -183,14 +197,16 @@ func (f *fakeController) WatchJob(ctx context.Context, req *frayv1.WatchJobReque
 	}
 }
 
-func (f *fakeController) page(req *frayv1.WatchJobRequest, ended []string) *frayv1.WatchJobResponse {
+func (f *fakeController) page(req *frayv1.WatchJobRequest, cursor uint64, ended []string) *frayv1.WatchJobResponse {
 	if most := int(req.GetMaxResults()); len(ended) > most {
 		ended = ended[:most]
 	}
 	res := &frayv1.WatchJobResponse{
-		NextCursor: req.GetCursor() + uint64(len(ended)),
-		OpenCount:  uint64(len(f.tasks) - len(f.log)),
+		NextCursor:  cursor + uint64(len(ended)),
+		MissedCount: cursor - req.GetCursor(),
+		OpenCount:   uint64(len(f.tasks) - len(f.log) + f.missing),
 	}
+	f.results += len(ended)
 	for _, id := range ended {
 		r := f.tasks[id]
 		if f.omit && r.GetValue() != nil {
@@ -201,7 +217,65 @@ func (f *fakeController) page(req *frayv1.WatchJobRequest, ended []string) *fray
 	return res
 }
 
-func (f *fakeController) GetTaskResult(_ context.Context, req *frayv1.GetTaskResultRequest) (*frayv1.GetTaskResultResponse, error) {
+// miss forgets the first ended tasks, as past their retention.
+func (f *fakeController) miss(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range f.log[f.missing : f.missing+n] {
+		delete(f.tasks, id)
+	}
+	f.missing += n
+}
+
+func (f *fakeController) GetTask(_ context.Context, req *frayv1.GetTaskRequest) (*frayv1.GetTaskResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looks++
+	r := f.tasks[req.GetTaskId()]
+	if r == nil {
+		return nil, wire.Error(wire.ReasonUnknownTask, 0, "no task %s", req.GetTaskId())
+	}
+	if f.look != nil {
+		return &frayv1.GetTaskResponse{Task: f.look(r.GetTask())}, nil
+	}
+	return &frayv1.GetTaskResponse{Task: r.GetTask()}, nil
+}
+
+func (f *fakeController) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResultsRequest) (*frayv1.GetTaskResultsResponse, error) {
+	f.mu.Lock()
+	f.batches++
+	n := f.batches
+	f.mu.Unlock()
+	if f.beforeResults != nil {
+		if err := f.beforeResults(ctx, n, req); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	res := &frayv1.GetTaskResultsResponse{}
+	const room = 3 // So that some are always asked for again.
+	for _, id := range req.GetTaskIds() {
+		r := f.tasks[id]
+		switch {
+		case r == nil:
+			res.UnknownTaskIds = append(res.UnknownTaskIds, id)
+		case r.GetTask().GetStatus() == frayv1.TaskStatus_TASK_STATUS_RUNNING || len(res.GetResults()) == room:
+		case f.omit && r.GetValue() != nil:
+			res.Results = append(res.Results, &frayv1.TaskResult{Task: r.GetTask(), ValueOmitted: true})
+		default:
+			res.Results = append(res.Results, r)
+		}
+	}
+	return res, nil
+}
+
+func (f *fakeController) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRequest) (*frayv1.GetTaskResultResponse, error) {
+	if f.beforeResult != nil {
+		if err := f.beforeResult(ctx, req.GetTaskId()); err != nil {
+			return nil, err
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lookups++

@@ -15,6 +15,11 @@ import (
 	"github.com/frayrpc/fray/fray"
 )
 
+// counted is how often count was executed, by the ids of its tasks.
+var counted sync.Map
+
+type names struct{ Names []string }
+
 // The tasks of the tests of every backend. A worker of the fray backend has to run in this process, because some of them
 // meet their test at a gate.
 var (
@@ -36,6 +41,19 @@ var (
 		}
 		return out, nil
 	})
+
+	count = fray.Define("count", func(ctx context.Context, _ int) (int64, error) {
+		info, _ := fray.InTask(ctx)
+		n, _ := counted.LoadOrStore(info.TaskID, new(atomic.Int64))
+		n.(*atomic.Int64).Add(1)
+		return time.Now().UnixNano(), nil
+	})
+
+	size = fray.Define("size", func(_ context.Context, b []byte) (int, error) { return len(b), nil })
+
+	fill = fray.Define("fill", func(_ context.Context, n int) ([]byte, error) { return make([]byte, n), nil })
+
+	changed = fray.Define("changed", func(context.Context, struct{}) (names, error) { return names{[]string{"a", "\xff"}}, nil })
 
 	nothing = fray.Define("nothing", func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil })
 
@@ -175,7 +193,7 @@ func init() {
 // functions are all that a worker has to know.
 func functions() []fray.Function {
 	return []fray.Function{
-		echo, deep, double, reverse, nothing, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain,
+		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain,
 	}
 }
 

@@ -22,20 +22,21 @@ func (f *Future[Out]) Done() <-chan struct{} { return f.promise.Done() }
 // Get waits for the task to end and returns its value, which it decodes anew each time. A task that ended without
 // a value returns a [*TaskError]; a task whose job context was closed first, an [ErrClosed].
 //
-// If ctx is done before the task, Get returns its error, and the task goes on: [Future.Cancel] stops it.
+// If ctx is done before the task, Get returns its error, and the task goes on: [Future.Cancel] stops it. The error says, too, if the
+// controller could not be reached, or no worker can run the task.
 func (f *Future[Out]) Get(ctx context.Context) (Out, error) {
 	var none Out
 	payload, settled, err := f.promise.result()
 	if !settled {
 		await(ctx, f.promise.Done())
 		if payload, settled, err = f.promise.result(); !settled {
-			return none, fmt.Errorf("get task %s (%s): %w", f.id, f.function.Name(), ctx.Err())
+			return none, fmt.Errorf("get task %s (%s): %w", f.id, f.function.Name(), f.jc.because(&f.call, ctx.Err()))
 		}
 	}
 	if err != nil {
 		return none, err
 	}
-	value, err := f.result.decode(payload)
+	value, err := f.result.decodeResult(payload)
 	if err != nil {
 		return none, fmt.Errorf("get task %s: %w", f.id, &UndecodableError{
 			Function: f.function.Name(), What: "result", Encoding: payload.Encoding, Err: err,
@@ -58,3 +59,6 @@ func (f *Future[Out]) Cancel(ctx context.Context) error {
 }
 
 func (f *Future[Out]) pending() *promise { return &f.promise }
+
+// because adds to the error of a context what the future waits for in vain.
+func (f *Future[Out]) because(err error) error { return f.jc.because(&f.call, err) }

@@ -15,11 +15,12 @@ type inline struct {
 	mu      sync.Mutex
 	closed  bool
 	running map[*call]context.CancelCauseFunc
+	ledger  *ledger
 	idle    chan struct{} // closed once closed and nothing runs
 }
 
 func newInline() *inline {
-	return &inline{running: make(map[*call]context.CancelCauseFunc), idle: make(chan struct{})}
+	return &inline{running: make(map[*call]context.CancelCauseFunc), ledger: newLedger(), idle: make(chan struct{})}
 }
 
 func (b *inline) submit(ctx context.Context, calls []*call) {
@@ -35,6 +36,9 @@ func (b *inline) submit(ctx context.Context, calls []*call) {
 // execute runs c with all of its retries. Because it blocks its caller, it is also cancelled by the caller's context; of
 // the values of that the function sees none, as it would not on a worker.
 func (b *inline) execute(ctx context.Context, c *call) {
+	if !b.ledger.claim(c) {
+		return
+	}
 	own, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	if !b.enter(c, cancel) {
@@ -96,8 +100,10 @@ func (b *inline) leave(c *call) {
 	}
 }
 
+func (*inline) why(*call) error { return nil }
+
 func (b *inline) cancel(_ context.Context, c *call) error {
-	b.stop(c, ErrCancelled)
+	b.stop(c.origin(), ErrCancelled)
 	return nil
 }
 

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/frayrpc/fray/fray/internal/dial"
@@ -37,6 +34,8 @@ type JobContext struct {
 	rand    *dial.Rand
 	logger  *slog.Logger
 	backend backend
+	// maxPayload is the largest input or result of the local backends.
+	maxPayload int
 
 	detach    func() bool // from the context that it was made with
 	closeOnce sync.Once
@@ -56,6 +55,8 @@ type backend interface {
 	shutdown()
 	// wait returns when all that the backend started has ended. It is called once, after shutdown.
 	wait() error
+	// why says what keeps c, or with nil whatever is submitted, from going on, as far as that is known; nil: nothing does.
+	why(c *call) error
 }
 
 // NewJobContext returns a job context of a kind, which the caller must close. Once ctx is done, the job context
@@ -64,18 +65,18 @@ type backend interface {
 // No backend needs to be reachable yet: the fray backend connects with the first task, and rides out a controller
 // that is away for a while.
 func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext, error) {
-	config := jobConfig{workers: runtime.GOMAXPROCS(0), logger: slog.New(slog.DiscardHandler)}
-	for _, opt := range opts {
-		opt.applyToJob(&config)
-	}
+	config := newJobConfig(opts)
 	if kind == KindAuto {
 		kind = resolveAuto(&config)
 	}
-	jc := &JobContext{kind: kind, jobID: config.jobID, rand: dial.NewRand(config.rand), logger: config.logger}
+	jc := &JobContext{kind: kind, jobID: config.jobID, rand: dial.NewRand(config.rand), logger: config.logger, maxPayload: config.maxPayload}
 	if jc.jobID == "" {
 		jc.jobID = newID(jc.rand)
 	}
 	if err := checkID("job id", jc.jobID); err != nil {
+		return nil, err
+	}
+	if err := checkRange("max payload bytes", config.maxPayload, 1, maxPayloadBytes); err != nil {
 		return nil, err
 	}
 	switch kind {
@@ -90,11 +91,11 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 		if config.address == "" {
 			return nil, errors.New("controller address required for fray context")
 		}
-		address, err := parseAddress(config.address)
+		b, err := newRemote(ctx, jc, config)
 		if err != nil {
 			return nil, err
 		}
-		jc.backend = newRemote(ctx, jc, address, config)
+		jc.backend = b
 	case KindRay:
 		return nil, ErrRayUnavailable
 	default:
@@ -105,20 +106,15 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 	return jc, nil
 }
 
-// parseAddress returns the URL of a controller from a URL or "host:port".
-func parseAddress(address string) (string, error) {
-	text := address
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
+// because adds to the error of a context that was done first what its owner waited for in vain, if that is known.
+func (jc *JobContext) because(c *call, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return err
 	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return "", fmt.Errorf("parse controller address: %w", err)
+	if why := jc.backend.why(c); why != nil {
+		return fmt.Errorf("%w: %w", why, err)
 	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("controller address %q must be like http://host:port or host:port", address)
-	}
-	return strings.TrimSuffix(u.String(), "/"), nil
+	return err
 }
 
 // Kind returns the backend's kind, which is never KindAuto.

@@ -44,6 +44,11 @@ func (c *call) conclude(info TaskInfo, r attempt.Result[Payload]) verdict {
 	reason := ReasonApplication
 	switch r.Outcome {
 	case attempt.Succeeded:
+		if n, limit := len(r.Value.Data), c.jc.maxPayload; n > limit {
+			return verdict{err: newTaskError(c, ReasonUndecodable, info, &frayv1.TaskError{
+				Message: fmt.Sprintf("result has %d bytes, this job context takes at most %d", n, limit), Type: "size limit",
+			})}
+		}
 		return verdict{}
 	case attempt.Stopped:
 		return verdict{err: c.stopped(info, r.Err)}

@@ -3,8 +3,11 @@ package fray
 import (
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 
 	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/internal/dial"
 )
 
 // Option configures a job context.
@@ -14,12 +17,28 @@ type Option interface {
 
 type jobConfig struct {
 	address       string
+	token         string
 	httpClient    connect.HTTPClient
 	clientOptions []connect.ClientOption
 	workers       int
 	jobID         string
 	rand          *rand.Rand
 	logger        *slog.Logger
+	maxPayload    int
+}
+
+// newJobConfig returns the config that options make of the defaults.
+func newJobConfig(opts []Option) jobConfig {
+	c := jobConfig{
+		workers: runtime.GOMAXPROCS(0), logger: slog.Default(), token: dial.EnvironmentToken(), maxPayload: DefaultMaxPayloadBytes,
+	}
+	for _, opt := range opts {
+		opt.applyToJob(&c)
+	}
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	return c
 }
 
 type jobOption func(*jobConfig)
@@ -30,6 +49,12 @@ func (o jobOption) applyToJob(c *jobConfig) { o(c) }
 // "http://10.0.0.5:7070", or "host:port", which means http.
 func WithControllerAddress(address string) Option {
 	return jobOption(func(c *jobConfig) { c.address = address })
+}
+
+// WithToken has every call show the secret that the cluster's controller was started with; "" shows none. The default is the
+// value of FRAY_TOKEN in the environment.
+func WithToken(token string) Option {
+	return jobOption(func(c *jobConfig) { c.token = token })
 }
 
 // WithHTTPClient makes the fray backend use client, which stays its caller's: Close does not close its
@@ -61,7 +86,18 @@ func WithRand(r *rand.Rand) Option {
 	return jobOption(func(c *jobConfig) { c.rand = r })
 }
 
-// WithLogger sets where the job context tells of trouble that it rides out by itself. The default is nowhere.
+// DefaultMaxPayloadBytes is the largest encoded input or result that the sync and threadpool backends take, as a controller does
+// that was started with its defaults.
+const DefaultMaxPayloadBytes = 16 << 20
+
+// WithMaxPayloadBytes sets the largest encoded input or result that the sync and threadpool backends take, from 1 byte to 64 MiB. At a
+// controller its own --max-payload-bytes decides. The default is DefaultMaxPayloadBytes.
+func WithMaxPayloadBytes(n int) Option {
+	return jobOption(func(c *jobConfig) { c.maxPayload = n })
+}
+
+// WithLogger sets where the job context tells of trouble that it rides out by itself, such as a controller that does not answer, and
+// of tasks that no worker can run. It says so once, and now and then while it lasts. The default is slog.Default(); nil is nowhere.
 func WithLogger(logger *slog.Logger) Option {
 	return jobOption(func(c *jobConfig) { c.logger = logger })
 }

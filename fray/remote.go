@@ -3,6 +3,7 @@ package fray
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -15,25 +16,35 @@ import (
 )
 
 // remote is the fray backend. A submitter sends calls to the controller, many at a time; a watcher is told, by one
-// long poll, of all that have ended; a tracker stands between them. Whatever the controller or the network does, an
-// acknowledged call stays open until the watcher knows how it ended.
+// long poll, of all that have ended; a fetcher asks for what the watcher is not told; a tracker stands between them. Whatever the
+// controller or the network does, an acknowledged call stays open until it is known how it ended.
 type remote struct {
 	link
 	owned     *http.Client // its connections are closed with the backend; nil: the caller's client is used
 	tracker   *tracker
 	submitter *submitter
-	watcher   *watcher
-	end       context.CancelFunc // ends the goroutines of the submitter and the watcher
+	fetcher   *fetcher
+	end       context.CancelFunc // ends the goroutines of the parts
 	running   *sync.WaitGroup    // those goroutines
 }
 
 // link is how the parts of a remote backend reach the controller.
 type link struct {
-	jc     *JobContext
-	client frayv1connect.ControllerServiceClient
+	jc      *JobContext
+	client  frayv1connect.ControllerServiceClient
+	outages *outages
+	spawn   func(func(context.Context)) // has the backend run and end a goroutine
 }
 
-func newRemote(ctx context.Context, jc *JobContext, address string, config jobConfig) *remote {
+func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, error) {
+	address, err := dial.ParseAddress(config.address)
+	if err != nil {
+		return nil, err
+	}
+	token, err := dial.WithToken(config.token)
+	if err != nil {
+		return nil, err
+	}
 	ctx, end := context.WithCancel(ctx)
 	b := &remote{tracker: newTracker(), end: end, running: new(sync.WaitGroup)}
 	httpClient := config.httpClient
@@ -41,24 +52,56 @@ func newRemote(ctx context.Context, jc *JobContext, address string, config jobCo
 		b.owned = dial.NewHTTPClient()
 		httpClient = b.owned
 	}
-	options := append([]connect.ClientOption{dial.WithoutCompression()}, config.clientOptions...)
-	b.link = link{jc: jc, client: frayv1connect.NewControllerServiceClient(httpClient, address, options...)}
-	spawn := func(f func(context.Context)) { b.running.Go(func() { f(ctx) }) }
-	b.watcher = newWatcher(b.link, b.tracker, spawn)
-	b.submitter = newSubmitter(b.link, b.tracker, b.watcher, spawn)
-	return b
+	options := append([]connect.ClientOption{dial.WithoutCompression(), token}, config.clientOptions...)
+	b.link = link{
+		jc:      jc,
+		client:  frayv1connect.NewControllerServiceClient(httpClient, address, options...),
+		outages: &outages{address: address, logger: jc.logger.With("job_id", jc.jobID)},
+		spawn:   func(f func(context.Context)) { b.running.Go(func() { f(ctx) }) },
+	}
+	b.fetcher = newFetcher(b.link, b.tracker)
+	w := newWatcher(b.link, b.tracker, b.fetcher)
+	b.submitter = newSubmitter(b.link, b.tracker, w)
+	return b, nil
 }
 
-// do calls the controller, again and again while that may help.
-func (l link) do(ctx context.Context, procedure string, attemptTimeout time.Duration, call func(context.Context) error) error {
-	return dial.Do(ctx, dial.Policy{
-		AttemptTimeout: attemptTimeout,
-		Rand:           l.jc.rand,
-		OnRetry: func(err error, delay time.Duration) {
-			l.jc.logger.WarnContext(ctx, "repeat call to controller",
-				"procedure", procedure, "job_id", l.jc.jobID, "delay", delay, "error", err)
-		},
-	}, call)
+// do calls the controller, again and again while that may help. The call transfers so many bytes.
+func (l link) do(ctx context.Context, procedure string, bytes int64, call func(context.Context) error) error {
+	transfer := transferTime(bytes)
+	policy := dial.Policy{AttemptTimeout: dial.DefaultAttemptTimeout + transfer, Rand: l.jc.rand}
+	return l.outages.do(ctx, procedure, policy, transfer, call)
+}
+
+// transferTime is how long so many bytes may take on a slow link.
+func transferTime(bytes int64) time.Duration {
+	return time.Duration(bytes) * (time.Second / slowestLink)
+}
+
+// ask calls the controller, again and again while that may help, for an answer that may have been lost: its wait is over, and the
+// patience of the attempt, so that it is soon asked for again; with each attempt patience doubles, for the sake of slow links.
+func (l link) ask(ctx context.Context, procedure string, wait func(attempt int) time.Duration, first time.Duration, call func(context.Context, time.Duration) error) error {
+	n := 0
+	policy := dial.Policy{AttemptTimeout: wait(0) + max(first, longestAnswer), Rand: l.jc.rand}
+	return l.outages.do(ctx, procedure, policy, wait(0)+transferTime(maxListBytes), func(ctx context.Context) error {
+		wait := wait(n)
+		own, cancel := context.WithTimeout(ctx, wait+patience(first, n))
+		defer cancel()
+		n++
+		err := call(own, wait)
+		if err != nil && own.Err() != nil && ctx.Err() == nil {
+			return connect.NewError(connect.CodeDeadlineExceeded, err) // Whatever the transport made of it.
+		}
+		return err
+	})
+}
+
+// noWait is the wait of calls that are answered at once.
+func noWait(int) time.Duration { return 0 }
+
+// fork returns a source of randomness of its own, for a goroutine that draws whenever it likes: what it draws changes nothing for
+// the others.
+func (l link) fork() *dial.Rand {
+	return dial.NewRand(rand.New(rand.NewPCG(l.jc.rand.Uint64(), l.jc.rand.Uint64())))
 }
 
 func (b *remote) submit(ctx context.Context, calls []*call) { b.submitter.submit(ctx, calls) }
@@ -77,7 +120,7 @@ func (b *remote) cancel(ctx context.Context, c *call) error {
 		return fmt.Errorf("controller answered with %d verdicts for one task", len(verdicts))
 	}
 	if verdicts[0] == frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND {
-		b.watcher.recheck([]string{c.id}) // the future has to end, too
+		b.fetcher.ask([]string{c.id}) // the future has to end, too
 		return ErrTaskLost
 	}
 	return nil
@@ -88,6 +131,19 @@ func (b *remote) cancelAll(ctx context.Context) error {
 		_, err := b.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{JobId: b.jc.jobID})
 		return err
 	})
+}
+
+// why tells of the outage that there is, or else of what c waits for.
+func (b *remote) why(c *call) error {
+	if err := b.outages.err(); err != nil {
+		return err
+	}
+	if c != nil {
+		if detail := b.tracker.detail(c); detail != "" {
+			return fmt.Errorf("no worker can run it: %s", detail)
+		}
+	}
+	return nil
 }
 
 func (b *remote) shutdown() {

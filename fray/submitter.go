@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,6 @@ type submitter struct {
 	link
 	tracker *tracker
 	watcher *watcher
-	spawn   func(func(context.Context))
 	room    *semaphore.Weighted // for the weight of calls that are not answered
 
 	mu     sync.Mutex
@@ -47,8 +47,8 @@ type submitter struct {
 	lanes  int   // goroutines that send
 }
 
-func newSubmitter(l link, t *tracker, w *watcher, spawn func(func(context.Context))) *submitter {
-	return &submitter{link: l, tracker: t, watcher: w, spawn: spawn, room: semaphore.NewWeighted(maxQueueWeight)}
+func newSubmitter(l link, t *tracker, w *watcher) *submitter {
+	return &submitter{link: l, tracker: t, watcher: w, room: semaphore.NewWeighted(maxQueueWeight)}
 }
 
 // submit queues calls, as far as there is room, in groups that fit a batch.
@@ -96,7 +96,6 @@ func (s *submitter) enqueue(calls []*call, weight int64) bool {
 	if s.closed || !s.tracker.add(calls) {
 		return false
 	}
-	s.watcher.start()
 	s.queue = append(s.queue, calls...)
 	s.weight += weight
 	full := len(s.queue) >= maxBatchCalls || s.weight >= maxBatchWeight
@@ -153,8 +152,7 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 	o := &offer{submitter: s, batch: batch}
 	for len(o.batch) > 0 {
 		_, weight := prefix(o.batch)
-		timeout := dial.DefaultAttemptTimeout + time.Duration(weight/slowestLink)*time.Second
-		err := s.do(ctx, "SubmitTasks", timeout, o.make)
+		err := s.do(ctx, "SubmitTasks", weight, o.make)
 		switch {
 		case ctx.Err() != nil:
 			for _, c := range o.batch {
@@ -206,16 +204,23 @@ func (o *offer) make(ctx context.Context) error {
 	if len(o.batch) == 0 {
 		return nil
 	}
-	req := &frayv1.SubmitTasksRequest{JobId: o.jc.jobID, Tasks: make([]*frayv1.TaskSpec, len(o.batch))}
+	req := &frayv1.SubmitTasksRequest{JobId: o.jc.jobID, WatcherId: o.watcher.id, Tasks: make([]*frayv1.TaskSpec, len(o.batch))}
 	for i, c := range o.batch {
 		req.Tasks[i] = c.spec
 	}
+	gap := o.watcher.mark()
 	res, err := o.client.SubmitTasks(ctx, req)
 	if err != nil {
 		return o.misfit(err)
 	}
+	o.watcher.submitted(res.GetWatchCursor(), len(o.batch))
 	offered := len(o.batch)
-	o.batch = o.settle(res)
+	var taken []string
+	taken, o.batch = o.settle(res)
+	if res.GetExistingCount() > 0 || o.watcher.passed(gap) {
+		// Those that had ended before the watcher's cursor, or in what is lost to it, will not be told of again.
+		o.watcher.fetcher.ask(taken)
+	}
 	o.retryAfter = max(time.Duration(res.GetRetryAfterMs())*time.Millisecond, dial.DefaultBase)
 	if len(o.batch) == offered {
 		return wire.Error(wire.ReasonQueueFull, o.retryAfter, "no room for %d tasks", offered)
@@ -236,7 +241,7 @@ func (o *offer) misfit(err error) error {
 	if len(o.batch) == 1 && o.misfits < maxMisfits {
 		return err
 	}
-	return connect.NewError(connect.CodeOutOfRange, err)
+	return connect.NewError(connect.CodeOutOfRange, errors.New(rootCause(err)))
 }
 
 // dropAbandoned takes the calls off the batch that nobody waits for any longer.
@@ -252,23 +257,25 @@ func (o *offer) dropAbandoned() {
 	o.batch = kept
 }
 
-// settle tells the calls of the batch what the controller answered, and returns those that there was no room for.
-func (o *offer) settle(res *frayv1.SubmitTasksResponse) (rest []*call) {
+// settle tells the calls of the batch what the controller answered. It returns the ids of those that were taken, and the calls that
+// there was no room for.
+func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []*call) {
+	taken = make([]string, 0, len(o.batch))
 	failures := make(map[uint32]*frayv1.SubmitFailure, len(res.GetFailures()))
 	for _, f := range res.GetFailures() {
 		failures[f.GetIndex()] = f
 	}
-	var existing []string
 	for i, c := range o.batch {
 		f, failed := failures[uint32(i)] // at most maxBatchCalls
 		if !failed {
 			// Before the receipt is told: a task that asked for it can end at once.
-			o.tracker.ack(c)
+			taken = append(taken, c.id)
+			early := o.tracker.ack(c)
 			c.spec = nil
-			if c.config.taskID != "" {
-				existing = append(existing, c.id)
-			}
 			c.accept()
+			if early != nil {
+				c.settleResult(early)
+			}
 			continue
 		}
 		if err := submitError(f); connect.CodeOf(err) == connect.CodeResourceExhausted {
@@ -277,12 +284,7 @@ func (o *offer) settle(res *frayv1.SubmitTasksResponse) (rest []*call) {
 			o.submitter.refuse(c, err)
 		}
 	}
-	if res.GetExistingCount() > 0 {
-		// One that had ended before the watcher's cursor will not be told of again. Those that are there because
-		// an answer was lost will: the watcher knew them before they were sent.
-		o.watcher.recheck(existing)
-	}
-	return rest
+	return taken, rest
 }
 
 // submitError is the error of one refused task.
@@ -291,8 +293,24 @@ func submitError(f *frayv1.SubmitFailure) error {
 	if err := code.UnmarshalText([]byte(f.GetCode())); err != nil {
 		code = connect.CodeUnknown
 	}
-	return connect.NewError(code, errors.New(f.GetMessage()))
+	// Controllers once put the code before the message, where it would stand twice.
+	return refusal(code, strings.TrimPrefix(f.GetMessage(), f.GetCode()+": "))
 }
+
+// refusal is the error of a task that a backend does not take.
+func refusal(code connect.Code, message string) error {
+	if code == connect.CodeAlreadyExists {
+		return connect.NewError(code, &takenError{message})
+	}
+	return connect.NewError(code, errors.New(message))
+}
+
+// takenError says that a task id is taken.
+type takenError struct{ message string }
+
+func (e *takenError) Error() string { return e.message }
+
+func (*takenError) Unwrap() error { return ErrAlreadyExists }
 
 func (s *submitter) close() {
 	s.mu.Lock()

@@ -31,7 +31,10 @@ type Task[In, Out any] struct {
 //
 // Values travel as protobuf if their type is a message such as *timestamppb.Timestamp, as they are if it is []byte, and
 // as JSON otherwise; JSON fields that a type does not have are ignored, so that either side can be upgraded first.
-// What does not survive the encoding does not survive on any backend, the local ones included.
+// What does not survive the encoding does not survive on any backend, the local ones included. A value that JSON would change without a
+// word is an [UndecodableError] that names the place: a string that is not UTF-8 (use []byte for bytes), and, where the type is an
+// interface, an integer beyond 2^53 or a []byte. What its type leaves out by intent is left out: fields without an exported name or
+// tagged "-", and whatever its own MarshalJSON does not write.
 //
 // Define panics if the name or an option is not valid, or if a type has no encoding.
 func Define[In, Out any](name string, fn func(context.Context, In) (Out, error), opts ...TaskOption) *Task[In, Out] {
@@ -97,7 +100,7 @@ func (t *Task[In, Out]) Run(ctx context.Context, in In, opts ...CallOption) (*Fu
 	}
 	jc.backend.submit(ctx, []*call{&f.call})
 	if err := r.wait(ctx); err != nil {
-		return nil, fmt.Errorf("run %s: %w", t.name, err)
+		return nil, fmt.Errorf("run %s: %w", t.name, jc.because(nil, err))
 	}
 	return f, nil
 }
@@ -138,7 +141,7 @@ func (t *Task[In, Out]) RunAll(ctx context.Context, ins []In, opts ...CallOption
 		jc.backend.submit(ctx, calls)
 	}
 	if err := r.wait(ctx); err != nil {
-		return futures, fmt.Errorf("run %d of %s: %w", len(ins), t.name, err)
+		return futures, fmt.Errorf("run %d of %s: %w", len(ins), t.name, jc.because(nil, err))
 	}
 	return futures, nil
 }

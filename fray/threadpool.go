@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 // maxPoolQueue is how many tasks wait in a threadpool for their first start before Run blocks.
@@ -17,8 +18,12 @@ const maxPoolQueue = 1 << 20
 
 // threadPool is the threadpool backend: a number of slots, each with a goroutine while it runs an attempt.
 type threadPool struct {
-	jc   *JobContext
-	room *semaphore.Weighted // of maxPoolQueue; one for each task that never started
+	jc     *JobContext
+	room   *semaphore.Weighted // of maxPoolQueue; one for each task that never started
+	ledger *ledger
+	// closing is done once the pool is closed: then there will be no room any more.
+	closing context.Context //nolint:containedctx // It ends waits for room, as their callers' contexts do.
+	close   context.CancelFunc
 
 	mu     sync.Mutex
 	closed bool
@@ -32,10 +37,12 @@ type threadPool struct {
 }
 
 func newThreadPool(jc *JobContext, workers int) *threadPool {
-	return &threadPool{
-		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue),
+	p := &threadPool{
+		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue), ledger: newLedger(),
 		open: make(map[*call]*poolTask), idle: make(chan struct{}),
 	}
+	p.closing, p.close = context.WithCancel(context.Background())
+	return p
 }
 
 // poolTask is a call in the pool. The pool's mutex guards it.
@@ -53,28 +60,39 @@ type poolTask struct {
 
 func (p *threadPool) submit(ctx context.Context, calls []*call) {
 	for _, c := range calls {
-		if !p.room.TryAcquire(1) {
-			// The tasks before it may need the slot of the task that submits it.
-			takeBack := lend(ctx)
-			err := p.room.Acquire(ctx, 1)
-			takeBack()
-			if err != nil {
-				c.refuse(err)
-				continue
+		if err := p.acquire(ctx); err != nil {
+			if p.closing.Err() != nil {
+				err = c.closed()
 			}
-		}
-		if err := ctx.Err(); err != nil {
-			p.room.Release(1)
 			c.refuse(err)
 			continue
 		}
-		if p.add(c) {
+		switch {
+		case !p.ledger.claim(c):
+			p.room.Release(1)
+		case p.add(c):
 			c.accept()
-		} else {
+		default:
 			p.room.Release(1)
 			c.refuse(c.closed())
 		}
 	}
+}
+
+// acquire takes room for one task. The tasks before it may need the slot of the task that submits it, which is lent for so long.
+func (p *threadPool) acquire(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if p.room.TryAcquire(1) {
+		return nil
+	}
+	takeBack := lend(ctx)
+	defer takeBack()
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.closing, cancel)()
+	return p.room.Acquire(waiting, 1)
 }
 
 func (p *threadPool) add(c *call) bool {
@@ -187,7 +205,9 @@ func (p *threadPool) expire(t *poolTask) {
 	p.end(t)
 	p.mu.Unlock()
 	info := TaskInfo{MaxAttempts: t.config.retries + 1}
-	t.settle(Payload{}, newTaskError(t.call, ReasonSchedulingTimeout, info, nil))
+	t.settle(Payload{}, newTaskError(t.call, ReasonSchedulingTimeout, info, &frayv1.TaskError{
+		Message: "no slot was free for it", Type: "scheduling timeout",
+	}))
 }
 
 // end takes a task off the books, with p.mu held.
@@ -200,7 +220,10 @@ func (p *threadPool) end(t *poolTask) {
 	}
 }
 
+func (*threadPool) why(*call) error { return nil }
+
 func (p *threadPool) cancel(_ context.Context, c *call) error {
+	c = c.origin()
 	p.mu.Lock()
 	t, ok := p.open[c]
 	if !ok {
@@ -236,6 +259,7 @@ func (p *threadPool) shutdown() {
 		return
 	}
 	p.closed = true
+	p.close()
 	if p.running == 0 {
 		close(p.idle)
 	}

@@ -4,20 +4,31 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 // tracker knows the calls of a remote backend that have not ended: those that are on their way to the controller, and
-// those that it has acknowledged.
+// those that it has acknowledged. Calls with one id are one task; their number costs nothing but their memory.
 type tracker struct {
 	mu     sync.Mutex
-	calls  map[string]*call
-	acked  int
+	calls  map[string]*call // the latest of each id; it leads to the others
+	acked  int              // ids with an acknowledged call
+	acks   uint64           // acknowledgements so far
 	closed bool
-	opened chan struct{} // has a token after a call came
+	opened chan struct{} // has a token after an acknowledged call came
+
+	groups map[string]*group
+	formed chan struct{} // has a token after a group came that is to be looked at before the next that was planned
+	next   time.Time     // when that is
 }
 
 func newTracker() *tracker {
-	return &tracker{calls: make(map[string]*call), opened: make(chan struct{}, 1)}
+	return &tracker{
+		calls: make(map[string]*call), opened: make(chan struct{}, 1),
+		groups: make(map[string]*group), formed: make(chan struct{}, 1),
+	}
 }
 
 // add takes calls on before they are sent, because one may end before its submission is answered. It reports
@@ -29,84 +40,132 @@ func (t *tracker) add(calls []*call) bool {
 		return false
 	}
 	for _, c := range calls {
-		c.twin = t.calls[c.id]
+		c.tracked = true
+		if first := t.calls[c.id]; first != nil {
+			c.twin, first.back = first, c
+			c.ackedTwins, first.ackedTwins = first.ackedTwins, 0
+		}
 		t.calls[c.id] = c
-	}
-	select {
-	case t.opened <- struct{}{}:
-	default:
 	}
 	return true
 }
 
-// ack notes that the controller has c.
-func (t *tracker) ack(c *call) {
+// ack notes that the controller has c. If the end of its task was told before, c is forgotten, and its end returned.
+func (t *tracker) ack(c *call) (early *frayv1.TaskResult) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for twin := t.calls[c.id]; twin != nil; twin = twin.twin {
-		if twin == c {
-			c.acked = true
-			t.acked++
-			return
-		}
+	if !c.tracked || c.acked > 0 {
+		return nil
 	}
+	if early = c.early; early != nil {
+		t.unlink(c)
+		return early
+	}
+	t.acks++
+	c.acked = t.acks
+	first := t.calls[c.id]
+	if first.ackedTwins++; first.ackedTwins == 1 {
+		t.acked++
+		signal(t.opened)
+	}
+	t.join(c)
+	return nil
+}
+
+// acknowledgements returns how many there were so far.
+func (t *tracker) acknowledgements() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.acks
 }
 
 // remove forgets c, and leaves other calls with its id alone.
 func (t *tracker) remove(c *call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	first := t.calls[c.id]
-	if first == c {
-		t.set(c.id, c.twin)
+	if c.tracked {
+		t.unlink(c)
 	}
-	for twin := first; twin != nil; twin = twin.twin {
-		if twin.twin == c {
-			twin.twin = c.twin
+}
+
+// unlink takes c out, with t.mu held.
+func (t *tracker) unlink(c *call) {
+	first := t.calls[c.id]
+	if c.acked > 0 {
+		if first.ackedTwins--; first.ackedTwins == 0 {
+			t.acked--
 		}
+	}
+	if c.twin != nil {
+		c.twin.back = c.back
+	}
+	switch {
+	case c.back != nil:
+		c.back.twin = c.twin
+	case c.twin != nil:
+		c.twin.ackedTwins = c.ackedTwins
+		t.calls[c.id] = c.twin
+	default:
+		delete(t.calls, c.id)
 	}
 	t.forget(c)
 }
 
-// take forgets the calls with these ids and returns them. There may be none, or several, for an id.
-func (t *tracker) take(ids []string) [][]*call {
-	taken := make([][]*call, len(ids))
-	all := make([]*call, 0, len(ids)) // one allocation for the slices of taken
+// end forgets the acknowledged calls that these results are of, and returns them with their results. Of one that is not acknowledged
+// it is not known whether it is the controller's task of that id: it may be refused yet.
+func (t *tracker) end(results []*frayv1.TaskResult) []ended {
+	all := make([]ended, 0, len(results))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, id := range ids {
-		start := len(all)
-		for c := t.calls[id]; c != nil; {
+	for _, r := range results {
+		for c := t.calls[r.GetTask().GetTaskId()]; c != nil; {
 			next := c.twin
-			t.forget(c)
-			all = append(all, c)
+			if c.acked > 0 {
+				t.unlink(c)
+				all = append(all, ended{c, r})
+			} else {
+				c.early = r
+			}
 			c = next
 		}
-		if len(all) > start {
-			delete(t.calls, id)
-			taken[i] = all[start:len(all):len(all)]
+	}
+	return all
+}
+
+// ended is a call, and how its task ended.
+type ended struct {
+	*call
+
+	result *frayv1.TaskResult
+}
+
+// lose forgets the calls with these ids that were acknowledged up to a place, and returns them.
+func (t *tracker) lose(ids []string, upTo uint64) []*call {
+	var lost []*call
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range ids {
+		for c := t.calls[id]; c != nil; {
+			next := c.twin
+			if c.acked > 0 && c.acked <= upTo {
+				t.unlink(c)
+				lost = append(lost, c)
+			}
+			c = next
 		}
 	}
-	return taken
+	return lost
 }
 
-func (t *tracker) set(id string, c *call) {
-	if c == nil {
-		delete(t.calls, id)
-	} else {
-		t.calls[id] = c
-	}
-}
-
+// forget clears what the tracker noted in c.
 func (t *tracker) forget(c *call) {
-	c.twin = nil
-	if c.acked {
-		c.acked = false
-		t.acked--
+	if c.acked > 0 {
+		t.part(c)
 	}
+	c.tracked, c.acked, c.twin, c.back, c.ackedTwins, c.early = false, 0, nil, nil, 0, nil
 }
 
-// counts returns how many calls are open, and how many of them the controller has acknowledged.
+// counts returns how many tasks are open, and how many of them the controller has acknowledged.
 func (t *tracker) counts() (open, acked int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,7 +177,7 @@ func (t *tracker) acknowledged() []string {
 	t.mu.Lock()
 	ids := make([]string, 0, t.acked)
 	for id, c := range t.calls {
-		if c.acked {
+		if c.ackedTwins > 0 {
 			ids = append(ids, id)
 		}
 	}
@@ -127,17 +186,44 @@ func (t *tracker) acknowledged() []string {
 	return ids
 }
 
-// close refuses further calls, and takes all that are open.
+// close refuses further calls, and takes all that are open, in the order of their ids.
 func (t *tracker) close() []*call {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.closed = true
-	ids := slices.Sorted(maps.Keys(t.calls))
-	t.mu.Unlock()
-	return slices.Concat(t.take(ids)...)
+	var all []*call
+	for _, id := range slices.Sorted(maps.Keys(t.calls)) {
+		for c := t.calls[id]; c != nil; {
+			next := c.twin
+			t.unlink(c)
+			all = append(all, c)
+			c = next
+		}
+	}
+	return all
 }
 
-func (t *tracker) has(id string) bool {
+// open says whether a call with this id is open.
+func (t *tracker) open(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.calls[id] != nil
+}
+
+// stillAcknowledged returns those of ids that acknowledged calls have. It uses the array of ids.
+func (t *tracker) stillAcknowledged(ids []string) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.DeleteFunc(ids, func(id string) bool {
+		first := t.calls[id]
+		return first == nil || first.ackedTwins == 0
+	})
+}
+
+// signal leaves a token in c, unless there is one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

@@ -27,7 +27,7 @@ func newTrial(t *testing.T, jc *fray.JobContext) *trial {
 // newJobContext returns a job context that is closed when the test ends.
 func newJobContext(t *testing.T, kind fray.Kind, opts ...fray.Option) *fray.JobContext {
 	t.Helper()
-	jc, err := fray.NewJobContext(context.Background(), kind, opts...)
+	jc, err := fray.NewJobContext(context.Background(), kind, append([]fray.Option{fray.WithLogger(nil)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

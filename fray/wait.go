@@ -39,7 +39,20 @@ func Wait[F Awaitable](ctx context.Context, futures []F, n int, timeout time.Dur
 	if len(done) >= n {
 		err = nil
 	}
-	return done, pending, err
+	return done, pending, because(pending, err)
+}
+
+// because adds to the error of a context what the first of these futures that is pending waits for in vain.
+func because[F Awaitable](futures []F, err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, f := range futures {
+		if b, ok := any(f).(interface{ because(err error) error }); ok && !f.pending().isSettled() {
+			return b.because(err)
+		}
+	}
+	return err
 }
 
 func waitFor[F Awaitable](ctx context.Context, futures []F, n int, timeout time.Duration) error {
@@ -96,7 +109,7 @@ func AsCompleted[F Awaitable](ctx context.Context, futures []F) iter.Seq2[F, err
 			}
 			if !ok {
 				var none F
-				yield(none, ctx.Err())
+				yield(none, because(futures, ctx.Err()))
 				return
 			}
 			if !yield(futures[i], nil) {

@@ -3,7 +3,6 @@ package fray
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,121 +20,210 @@ const (
 	maxWatchPage = 10_000
 	// hastyPoll is how soon no controller answers a long poll with nothing. One that does is not asked at once again.
 	hastyPoll = 100 * time.Millisecond
-	// resultTimeout allows for a value of the greatest size.
-	resultTimeout = time.Minute
+	// confirmAfter is how long the watcher rests before it confirms what it was told last, which the controller keeps for it until
+	// then. While tasks are open, the next poll does.
+	confirmAfter = time.Second
+	// lateAnswer is how late a submission's answer is that the controller may have lost the watcher since. It gives a silent one 30
+	// seconds.
+	lateAnswer = 15 * time.Second
 )
 
-// watcher learns of the ends of a job's tasks by following its log with a cursor. While no call is open, it rests.
+// watcher learns of the ends of a job's tasks by following its log with a cursor. It begins where the first submission that is
+// answered says; from then on the controller keeps for it what it has not been told. While no acknowledged call is open, it
+// rests.
 type watcher struct {
 	link
+	id      string // by which the controller knows it
 	tracker *tracker
+	fetcher *fetcher
+	rand    *dial.Rand
 	begin   sync.Once
-	spawn   func(func(context.Context))
 
 	// Of the watcher's goroutine.
-	cursor uint64
+	cursor    uint64
+	confirmed uint64 // the cursor of the last poll that was answered
 	// doubt is set by trouble: the controller may have restarted and forgotten. As long as it is, polls do not
 	// wait, so that the end of the log is soon reached, and it is known whether all open calls are accounted for.
 	doubt bool
-	// suspects may have ended where the watcher did not learn of it. They are asked for one by one, unless the log
-	// tells of them up to its end.
-	suspects []string
 	// failures counts polls in a row that failed for a reason that dial does not repeat.
 	failures int
+	// untold are the pages, oldest first, with values that are not here yet: they still need the controller.
+	untold []*page
 
-	mu        sync.Mutex
-	reported  []string // suspects to be
-	interrupt context.CancelFunc
+	mu   sync.Mutex
+	jump uint64 // where the watcher may go on from, if it is past the cursor: nothing of ours ended before; 0: nowhere
+	gaps int    // how often part of the log was lost to the watcher
 }
 
-func newWatcher(l link, t *tracker, spawn func(func(context.Context))) *watcher {
-	return &watcher{link: l, tracker: t, spawn: spawn, interrupt: func() {}}
+// page is a part of the log of which values are fetched one by one.
+type page struct {
+	from uint64 // the cursor before it
+	left int    // values; guarded by the fetcher
 }
 
-func (w *watcher) start() {
-	w.begin.Do(func() { w.spawn(w.run) })
+func newWatcher(l link, t *tracker, f *fetcher) *watcher {
+	r := l.fork()
+	return &watcher{link: l, id: newID(r), tracker: t, fetcher: f, rand: r}
 }
 
-// recheck has the watcher find out about these calls now.
-func (w *watcher) recheck(ids []string) {
-	if len(ids) == 0 {
-		return
-	}
+// mark is where the log stands for the watcher as a submission is made; passed says whether an end of one of its tasks may have
+// got past the watcher since: because part of the log was lost to it, or the answer came so late that the controller may have taken
+// the watcher for gone.
+func (w *watcher) mark() submission {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.reported = append(w.reported, ids...)
-	w.interrupt()
+	return submission{gaps: w.gaps, made: time.Now()}
+}
+
+func (w *watcher) passed(s submission) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gaps != s.gaps || time.Since(s.made) > lateAnswer
+}
+
+type submission struct {
+	gaps int
+	made time.Time
+}
+
+// submitted takes the cursor that the answer to a submission of some calls brought, before any of these is acknowledged. The first
+// says where to begin. Later ones say nothing new, unless no other call is open: then the log up to there is of other clients.
+func (w *watcher) submitted(cursor uint64, calls int) {
+	first := false
+	w.begin.Do(func() {
+		w.cursor, w.confirmed, first = cursor, cursor, true
+		w.spawn(w.run)
+	})
+	if first {
+		w.spawn(newMonitor(w.link, w.tracker).run)
+		return
+	}
+	if open, acked := w.tracker.counts(); open <= calls && acked == 0 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.jump = cursor
+	}
 }
 
 func (w *watcher) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		if open, _ := w.tracker.counts(); open == 0 {
-			select {
-			case <-w.tracker.opened:
-			case <-ctx.Done():
-			}
-			continue
-		}
-		poll, cancel := context.WithCancel(ctx)
-		w.arm(cancel)
+	for w.rest(ctx) {
 		_, acked := w.tracker.counts()
 		start, waits := time.Now(), !w.doubt
-		res, err := w.poll(poll)
-		interrupted := poll.Err() != nil
-		cancel()
+		res, err := w.poll(ctx)
 		switch {
 		case err == nil:
 			w.failures = 0
-			w.advance(ctx, res, acked)
+			w.advance(res, acked)
 			if waits && len(res.GetResults()) == 0 && time.Since(start) < hastyPoll {
-				dial.Sleep(ctx, hastyPoll+w.jc.rand.Duration(hastyPoll))
+				dial.Sleep(ctx, hastyPoll+w.rand.Duration(hastyPoll))
 			}
 		case ctx.Err() != nil:
 			return
-		case !interrupted:
+		default:
 			w.trouble(ctx, err)
 		}
 	}
 }
 
-// arm lets recheck interrupt the poll that is about to begin, and takes on what was reported before.
-func (w *watcher) arm(cancel context.CancelFunc) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.interrupt = cancel
-	if len(w.reported) > 0 {
-		w.suspects = append(w.suspects, w.reported...)
-		w.reported = nil
-		w.doubt = true
+// rest waits until an acknowledged call is open, and reports false once ctx is done.
+func (w *watcher) rest(ctx context.Context) bool {
+	for {
+		if _, acked := w.tracker.counts(); acked > 0 {
+			w.mu.Lock()
+			w.cursor = max(w.cursor, w.jump)
+			w.jump = 0
+			w.mu.Unlock()
+			return ctx.Err() == nil
+		}
+		wait := time.Duration(0) // none
+		if w.confirmed != w.cursor {
+			wait = confirmAfter + w.rand.Duration(confirmAfter/4)
+		}
+		switch w.awaitOpened(ctx, wait) {
+		case opened:
+		case waited:
+			w.confirm(ctx)
+		case over:
+			return false
+		}
 	}
+}
+
+type restEnd int
+
+const (
+	opened restEnd = iota
+	waited
+	over
+)
+
+// awaitOpened waits for an acknowledged call, no longer than wait unless that is 0.
+func (w *watcher) awaitOpened(ctx context.Context, wait time.Duration) restEnd {
+	var timeout <-chan time.Time
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-w.tracker.opened:
+		return opened
+	case <-timeout:
+		return waited
+	case <-ctx.Done():
+		return over
+	}
+}
+
+// confirm tells the controller that the watcher has all that it was told. It is a courtesy, and not repeated: the controller
+// does not wait for ever.
+func (w *watcher) confirm(ctx context.Context) {
+	w.confirmed = w.cursor
+	ctx, cancel := context.WithTimeout(ctx, dial.DefaultAttemptTimeout)
+	defer cancel()
+	req := w.request(0)
+	req.MaxResults = 1 // What others have ended is of no interest.
+	if _, err := w.client.WatchJob(ctx, req); err != nil {
+		w.jc.logger.DebugContext(ctx, "confirm results", "job_id", w.jc.jobID, "error", err)
+	}
+}
+
+func (w *watcher) request(wait time.Duration) *frayv1.WatchJobRequest {
+	req := &frayv1.WatchJobRequest{
+		JobId: w.jc.jobID, WatcherId: w.id, Cursor: w.cursor, MaxWaitMs: wait.Milliseconds(), MaxResults: maxWatchPage,
+	}
+	for len(w.untold) > 0 && w.fetcher.left(w.untold[0]) == 0 {
+		w.untold = w.untold[1:]
+	}
+	if len(w.untold) > 0 {
+		req.NeededCursor = &w.untold[0].from
+	}
+	return req
 }
 
 func (w *watcher) poll(ctx context.Context) (*frayv1.WatchJobResponse, error) {
 	var res *frayv1.WatchJobResponse
-	attempts := 0
-	err := w.do(ctx, "WatchJob", watchWait+watchMargin, func(ctx context.Context) (err error) {
-		attempts++
-		if attempts > 1 {
-			w.doubt = true
-		}
-		wait := watchWait
+	wait := func(attempt int) time.Duration {
+		w.doubt = w.doubt || attempt > 0
 		if w.doubt {
-			wait = 0
+			return 0
 		}
-		res, err = w.client.WatchJob(ctx, &frayv1.WatchJobRequest{
-			JobId: w.jc.jobID, Cursor: w.cursor, MaxWaitMs: wait.Milliseconds(), MaxResults: maxWatchPage,
-		})
+		return watchWait
+	}
+	err := w.ask(ctx, "WatchJob", wait, watchMargin, func(ctx context.Context, wait time.Duration) (err error) {
+		res, err = w.client.WatchJob(ctx, w.request(wait))
 		return err
 	})
 	return res, err
 }
 
-// advance takes what a poll brought. acked is how many calls the controller had acknowledged before the poll.
-func (w *watcher) advance(ctx context.Context, res *frayv1.WatchJobResponse, acked int) {
-	w.cursor = res.GetNextCursor()
-	w.settle(ctx, res.GetResults())
+// advance takes what a poll brought. acked is how many tasks the controller had acknowledged before the poll.
+func (w *watcher) advance(res *frayv1.WatchJobResponse, acked int) {
+	from := w.cursor
+	w.confirmed, w.cursor = from, res.GetNextCursor()
+	w.settle(from, res.GetResults())
 	if res.GetMissedCount() > 0 {
-		w.verify(ctx, w.tracker.acknowledged())
+		w.lost()
 		return
 	}
 	if len(res.GetResults()) > 0 {
@@ -143,15 +231,21 @@ func (w *watcher) advance(ctx context.Context, res *frayv1.WatchJobResponse, ack
 	}
 	// The log has nothing more, so what was acknowledged before the poll must be open at the controller, too.
 	open, ackedNow := w.tracker.counts()
-	missing := res.GetOpenCount() < uint64(min(acked, ackedNow)) // counts are not negative
+	missing := res.GetOpenCount() < uint64(max(min(acked, ackedNow)-w.fetcher.toCome(), 0))
 	// Open tasks of others may make up for ours in number.
-	masked := w.doubt && res.GetOpenCount() > uint64(open) // as above
-	suspects := w.suspects
-	w.doubt, w.suspects = false, nil
+	masked := w.doubt && res.GetOpenCount() > uint64(open) // not negative
+	w.doubt = false
 	if missing || masked {
-		suspects = w.tracker.acknowledged()
+		w.fetcher.ask(w.tracker.acknowledged())
 	}
-	w.verify(ctx, suspects)
+}
+
+// lost has all that may have ended in a part of the log that is lost to the watcher asked for.
+func (w *watcher) lost() {
+	w.mu.Lock()
+	w.gaps++ // First: who is acknowledged from here on sees to itself.
+	w.mu.Unlock()
+	w.fetcher.ask(w.tracker.acknowledged())
 }
 
 // trouble deals with a poll that failed and that there was no use in repeating as it was.
@@ -159,108 +253,30 @@ func (w *watcher) trouble(ctx context.Context, err error) {
 	w.doubt = true
 	if reason, _ := wire.Info(err); reason == wire.ReasonCursorAhead && w.cursor > 0 {
 		w.jc.logger.WarnContext(ctx, "controller has a shorter history than before", "job_id", w.jc.jobID, "cursor", w.cursor)
-		w.cursor = 0
-		w.verify(ctx, w.tracker.acknowledged())
+		w.cursor, w.confirmed, w.untold = 0, 0, nil
+		w.lost()
 		return
 	}
 	switch connect.CodeOf(err) {
 	case connect.CodeUnauthenticated, connect.CodePermissionDenied, connect.CodeUnimplemented, connect.CodeInvalidArgument:
 		// Nothing that is open will ever be told of.
-		for _, cs := range w.tracker.take(w.tracker.acknowledged()) {
-			for _, c := range cs {
-				c.settle(Payload{}, fmt.Errorf("watch task %s (%s): %w", c.id, c.function.Name(), err))
-			}
+		for _, c := range w.tracker.lose(w.tracker.acknowledged(), w.tracker.acknowledgements()) {
+			c.settle(Payload{}, fmt.Errorf("watch task %s (%s): %w", c.id, c.function.Name(), err))
 		}
 	default:
 		w.jc.logger.WarnContext(ctx, "watch job", "job_id", w.jc.jobID, "error", err)
 	}
-	dial.Sleep(ctx, dial.Policy{Base: time.Second, Cap: watchWait, Rand: w.jc.rand}.Delay(w.failures))
+	dial.Sleep(ctx, dial.Policy{Base: time.Second, Cap: watchWait, Rand: w.rand}.Delay(w.failures))
 	w.failures++
 }
 
-// settle ends the calls that results tell of. Other results of the job are none of ours, or known already.
-func (w *watcher) settle(ctx context.Context, results []*frayv1.TaskResult) {
-	var omitted []string
-	ids := make([]string, 0, len(results))
-	told := make([]*frayv1.TaskResult, 0, len(results))
-	for _, r := range results {
-		id := r.GetTask().GetTaskId()
-		switch {
-		case !isTerminal(r.GetTask().GetStatus()):
-		case r.GetValueOmitted():
-			omitted = append(omitted, id)
-		default:
-			ids = append(ids, id)
-			told = append(told, r)
-		}
+// settle ends the calls that results tell of, and has values fetched that were left out. Other results of the job are none of
+// ours, or known already.
+func (w *watcher) settle(from uint64, results []*frayv1.TaskResult) {
+	settleAll(w.tracker, results)
+	p := &page{from: from}
+	w.fetcher.fetch(omitted(results), p)
+	if w.fetcher.left(p) > 0 {
+		w.untold = append(w.untold, p)
 	}
-	for i, cs := range w.tracker.take(ids) {
-		for _, c := range cs {
-			c.settleResult(told[i])
-		}
-	}
-	w.verify(ctx, omitted)
-}
-
-// verify asks for each of these calls by itself, and ends those that have ended or that the controller does not know.
-// One after the other: it is rare, and a controller that has just restarted has better things to do.
-func (w *watcher) verify(ctx context.Context, ids []string) {
-	for i, id := range ids {
-		if !w.tracker.has(id) {
-			continue
-		}
-		var res *frayv1.GetTaskResultResponse
-		err := w.do(ctx, "GetTaskResult", resultTimeout, func(ctx context.Context) (err error) {
-			res, err = w.client.GetTaskResult(ctx, &frayv1.GetTaskResultRequest{TaskId: id})
-			return err
-		})
-		switch {
-		case ctx.Err() != nil:
-			return
-		case connect.CodeOf(err) == connect.CodeNotFound:
-			for _, c := range slices.Concat(w.tracker.take([]string{id})...) {
-				c.settle(Payload{}, newTaskError(c, ReasonTaskLost, TaskInfo{}, nil))
-			}
-		case err != nil:
-			// The next poll finds out whether the controller is well; then the rest has its turn.
-			w.jc.logger.WarnContext(ctx, "get task result", "task_id", id, "error", err)
-			w.suspects = append(w.suspects, ids[i:]...)
-			w.doubt = true
-			dial.Sleep(ctx, dial.DefaultBase+w.jc.rand.Duration(dial.DefaultCap))
-			return
-		case isTerminal(res.GetResult().GetTask().GetStatus()):
-			for _, c := range slices.Concat(w.tracker.take([]string{id})...) {
-				c.settleResult(res.GetResult())
-			}
-		}
-	}
-}
-
-func isTerminal(s frayv1.TaskStatus) bool {
-	switch s {
-	case frayv1.TaskStatus_TASK_STATUS_COMPLETED, frayv1.TaskStatus_TASK_STATUS_FAILED, frayv1.TaskStatus_TASK_STATUS_CANCELLED:
-		return true
-	default:
-		return false
-	}
-}
-
-// settleResult ends a call as the controller says that its task did.
-func (c *call) settleResult(r *frayv1.TaskResult) {
-	task := r.GetTask()
-	if task.GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED {
-		c.settle(Payload{Encoding: r.GetValue().GetEncoding(), Data: r.GetValue().GetData()}, nil)
-		return
-	}
-	reason := ReasonCancelled
-	if task.GetStatus() == frayv1.TaskStatus_TASK_STATUS_FAILED {
-		var known bool
-		if reason, known = failureReasons[task.GetFailureReason()]; !known {
-			reason = Reason(task.GetFailureReason().String()) // of a newer controller
-		}
-	}
-	info := TaskInfo{
-		WorkerID: task.GetWorkerId(), Attempt: int(task.GetAttemptNumber()), MaxAttempts: int(task.GetMaxAttempts()),
-	}
-	c.settle(Payload{}, newTaskError(c, reason, info, r.GetError()))
 }

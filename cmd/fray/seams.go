@@ -19,7 +19,8 @@ type seams struct {
 
 // options returns what the seams are for a client of package fray.
 func (s *seams) options() []fray.Option {
-	options := []fray.Option{fray.WithClientOptions(s.clientOptions...)}
+	// The command says by itself what goes wrong, and shows its own token.
+	options := []fray.Option{fray.WithClientOptions(s.clientOptions...), fray.WithLogger(nil), fray.WithToken("")}
 	if s.httpClient != nil {
 		options = append(options, fray.WithHTTPClient(s.httpClient))
 	}

@@ -18,6 +18,7 @@ type taskJSON struct {
 	Function         string  `json:"function"`
 	Status           string  `json:"status"`
 	PendingReason    string  `json:"pending_reason,omitempty"`
+	PendingDetail    string  `json:"pending_detail,omitempty"`
 	FailureReason    string  `json:"failure_reason,omitempty"`
 	Attempt          uint32  `json:"attempt"`
 	MaxAttempts      uint32  `json:"max_attempts"`
@@ -56,7 +57,8 @@ type errorJSON struct {
 func newTaskJSON(t *frayv1.Task) taskJSON {
 	return taskJSON{
 		TaskID: t.GetTaskId(), JobID: t.GetJobId(), Function: t.GetFunction(),
-		Status: statusName(t.GetStatus()), PendingReason: pendingName(t.GetPendingReason()), FailureReason: failureName(t.GetFailureReason()),
+		Status: statusName(t.GetStatus()), PendingReason: pendingName(t.GetPendingReason()),
+		PendingDetail: t.GetPendingDetail(), FailureReason: failureName(t.GetFailureReason()),
 		Attempt: t.GetAttemptNumber(), MaxAttempts: t.GetMaxAttempts(),
 		Failures: t.GetFailureCount(), WorkerLosses: t.GetWorkerLossCount(), DeliveryFailures: t.GetDeliveryFailureCount(),
 		WorkerID: t.GetWorkerId(), Priority: t.GetPriority(), CancelRequested: t.GetCancelRequested(),
@@ -118,7 +120,11 @@ func isTerminal(s frayv1.TaskStatus) bool {
 func describeStatus(t *frayv1.Task) string {
 	status := statusName(t.GetStatus())
 	if reason := pendingName(t.GetPendingReason()) + failureName(t.GetFailureReason()); reason != "" {
-		status += " (" + strings.ToLower(strings.ReplaceAll(reason, "_", " ")) + ")"
+		reason = strings.ToLower(strings.ReplaceAll(reason, "_", " "))
+		if detail := t.GetPendingDetail(); detail != "" {
+			reason += ": " + detail
+		}
+		status += " (" + reason + ")"
 	}
 	if t.GetCancelRequested() && !isTerminal(t.GetStatus()) {
 		status += " (cancelling)"

@@ -117,6 +117,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxWait == 0 {
 		c.MaxWait = 30 * time.Second
 	}
+	if c.Core.Cause == nil {
+		c.Core.Cause = causeResult
+	}
 	if c.MaxPayloadBytes == 0 {
 		c.MaxPayloadBytes = 16 << 20
 	}

@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -119,4 +120,14 @@ func resultRecord(r *frayv1.TaskReport) ([]byte, error) {
 		return nil, nil
 	}
 	return proto.Marshal(result)
+}
+
+// causeResult is the result record of a task that the scheduler itself failed.
+func causeResult(text string) []byte {
+	// It is of two texts that are valid, so it has an encoding.
+	record, err := proto.Marshal(&frayv1.TaskResult{Error: &frayv1.TaskError{Message: strings.ToValidUTF8(text, "?"), Type: "scheduling timeout"}})
+	if err != nil {
+		return nil
+	}
+	return record
 }

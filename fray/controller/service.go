@@ -2,9 +2,11 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
@@ -45,7 +47,7 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 		switch r := &results[i]; {
 		case r.err != nil:
 			resp.Failures = append(resp.Failures, &frayv1.SubmitFailure{
-				Index: uint32(i), Code: wire.Code(r.reason).String(), Message: r.err.Error(), //nolint:gosec // At most maxSubmit.
+				Index: uint32(i), Code: wire.Code(r.reason).String(), Message: message(r.err), //nolint:gosec // At most maxSubmit.
 			})
 			resp.RetryAfterMs = max(resp.RetryAfterMs, r.retryAfter.Milliseconds())
 		case r.created:
@@ -142,6 +144,15 @@ func (s *service) checkSpec(spec *frayv1.TaskSpec) error {
 		return fmt.Errorf("task %q: payload has %d bytes, this controller takes at most %d", spec.GetTaskId(), n, s.c.cfg.MaxPayloadBytes)
 	}
 	return nil
+}
+
+// message is an error's text without its code, which stands beside it.
+func message(err error) string {
+	var coded *connect.Error
+	if errors.As(err, &coded) {
+		return coded.Message()
+	}
+	return err.Error()
 }
 
 // judge turns the scheduler's verdict on an offered task into the caller's.
@@ -276,7 +287,7 @@ func (c *Controller) taskResult(v *core.View, limit int) (*frayv1.TaskResult, in
 		return nil, 0, err
 	}
 	if len(record) > limit {
-		result.ValueOmitted = true
+		result.ValueOmitted, result.ValueBytes = true, uint64(len(record))
 		return result, 0, nil
 	}
 	stored := &frayv1.TaskResult{}

@@ -8,6 +8,9 @@ type Config struct {
 	Incarnation uint64
 	// Of every random choice.
 	Seed uint64
+	// Cause encodes, as the result of a task, why the scheduler itself failed it; it depends on its argument alone. Default: such tasks
+	// have no result.
+	Cause func(text string) []byte
 	// Records outlive the scheduler: it writes what [Scheduler.Restore] needs besides specs and results.
 	Durable bool
 	// A session without a heartbeat for this long is over. Default 15 s.

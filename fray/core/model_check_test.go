@@ -248,7 +248,11 @@ func (d *modelDriver) state() {
 		d.t.Fatalf("list has %d tasks, want %d", len(r.Tasks), len(m.known))
 	}
 	for i, t := range m.known {
-		if want := d.view(t); r.Tasks[i] != want {
+		want := d.view(t)
+		if detail := r.Tasks[i].Detail; (detail != "") != (want.Pending == core.NoEligibleWorker) {
+			d.t.Fatalf("task %s is %v with the explanation %q", t.id, want.Pending, detail)
+		}
+		if want.Detail = r.Tasks[i].Detail; r.Tasks[i] != want {
 			d.t.Fatalf("task %s is\n%+v, want\n%+v", t.id, r.Tasks[i], want)
 		}
 	}

@@ -84,6 +84,8 @@ type Scheduler struct {
 	asks, spare []int64
 	// See InfoReply.
 	looks, work uint64
+	// Why no worker can run the tasks of a class, of those that somebody asked for in this step.
+	explained map[*class]string
 }
 
 // NewScheduler returns an empty scheduler.
@@ -127,6 +129,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	done := len(out.Records) + len(out.Replies)
 	// What waits to be heard may have come before what is due, and goes first: a report before its attempt's timeout, a heartbeat
 	// before its session's end.
+	clear(c.explained)
 	for _, e := range events {
 		e.apply(c)
 	}
@@ -245,6 +248,6 @@ func (c *Scheduler) taskTimer(t *task) {
 	case Recovering:
 		c.unclaimed(t, true)
 	default:
-		c.finish(t, Failed, SchedulingTimeout, nil)
+		c.neverStarted(t)
 	}
 }

@@ -72,7 +72,11 @@ func (x *script) tellRecord(r core.Record) {
 	case core.RecordSpec:
 		x.line("record spec of %s: %d bytes", id, len(r.Data))
 	case core.RecordEnd:
-		x.line("record end of %s: %d bytes, %s", id, len(r.Data), viewLine(r.View))
+		because := ""
+		if r.View.Reason == core.SchedulingTimeout {
+			because = ": " + string(r.Data)
+		}
+		x.line("record end of %s: %d bytes, %s%s", id, len(r.Data), viewLine(r.View), because)
 	case core.RecordForget:
 		x.line("record forget %s", id)
 	case core.RecordState:
@@ -232,6 +236,9 @@ func viewLine(v core.View) string {
 	line := v.Status.String()
 	if v.Status == core.Pending {
 		line += " " + v.Pending.String()
+		if v.Detail != "" {
+			line += fmt.Sprintf(" (%s)", v.Detail)
+		}
 	}
 	if v.Status == core.Failed {
 		line += " " + v.Reason.String()

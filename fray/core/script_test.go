@@ -50,7 +50,7 @@ type scriptSession struct {
 }
 
 func newScript() *script {
-	cfg := core.Config{Incarnation: 1, Seed: 1}
+	cfg := core.Config{Incarnation: 1, Seed: 1, Cause: func(text string) []byte { return []byte(text) }}
 	return &script{
 		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
@@ -148,6 +148,7 @@ func (x *script) stall(a *args) error {
 func (x *script) config(a *args) error {
 	*x = *newScript()
 	x.cfg = core.Config{
+		Cause:       func(text string) []byte { return []byte(text) },
 		Incarnation: 1, Seed: 1, Durable: a.flag("durable"),
 		SessionTTL: a.duration("ttl"), DeliveryTimeout: a.duration("delivery"),
 		TimeoutGrace: a.duration("timeout_grace"), CancelGrace: a.duration("cancel_grace"),

@@ -258,7 +258,7 @@ func (c *Scheduler) requeue(t *task) {
 	}
 	if t.shape.SchedulingTimeout > 0 && !t.started && c.startBy(t) <= c.now {
 		t.pending = Backoff // Not in a queue, so that finish takes it out of none.
-		c.finish(t, Failed, SchedulingTimeout, nil)
+		c.neverStarted(t)
 		return
 	}
 	c.queue(t, true)

@@ -41,6 +41,8 @@ type SlotsConfig struct {
 type SlotGrant struct {
 	// Lease is the attempt's lease token, never 0.
 	Lease Token
+	// Priority is the task's: of those that wait for a slot, the highest starts first.
+	Priority int32
 	// Resources are what it occupies besides a slot.
 	Resources []Resource
 	// Timeout is how long it may run. 0: no bound.
@@ -87,7 +89,7 @@ type Slots struct {
 
 	attempts map[Token]*slotAttempt
 	all      slotList // in the order of their grants
-	queue    slotList // queued, oldest first
+	queue    slotQueue
 	waiters  slotList // wait to get their lent slots back
 	due      slotHeap
 	granted  uint64 // how many grants there were, to tell attempts' age apart
@@ -125,7 +127,6 @@ func NewSlots(cfg SlotsConfig) *Slots {
 		cfg:      cfg,
 		attempts: make(map[Token]*slotAttempt),
 		all:      slotList{link: slotLinkAll},
-		queue:    slotList{link: slotLinkQueue},
 		waiters:  slotList{link: slotLinkWaiters},
 		lostBy:   Never,
 		drainBy:  Never,
@@ -199,7 +200,7 @@ func (s *Slots) Deadline() Time {
 }
 
 // dispatch hands free slots to those that want theirs back, then to the queue. A queued attempt whose
-// resources are taken lets younger ones pass; QueueWait bounds for how long.
+// resources are taken lets others pass; QueueWait bounds for how long.
 func (s *Slots) dispatch(now Time) {
 	for a := s.waiters.head; a != nil && s.free() > 0; a = s.waiters.head {
 		s.waiters.remove(a)
@@ -209,8 +210,8 @@ func (s *Slots) dispatch(now Time) {
 	if !s.connected || s.draining {
 		return
 	}
-	for a := s.queue.head; a != nil && s.free() > 0; {
-		next := a.links[slotLinkQueue].next
+	for a := s.queue.head(); a != nil && s.free() > 0; {
+		next := s.queue.after(a)
 		if s.fits(a) {
 			s.start(now, a)
 		}

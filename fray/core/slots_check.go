@@ -43,6 +43,7 @@ func (s *Slots) Check() error {
 	if s.connected && s.free() > 0 && c.runnable > 0 {
 		errs = append(errs, fmt.Errorf("a slot is free and %d queued attempts could run", c.runnable))
 	}
+	errs = append(errs, s.queue.check())
 	if s.draining && s.queue.n > 0 {
 		errs = append(errs, fmt.Errorf("draining with %d attempts queued", s.queue.n))
 	}
@@ -142,4 +143,21 @@ func (c *slotCensus) use(r Resource) {
 		}
 	}
 	c.used = append(c.used, r)
+}
+
+// check walks the queue, which is to be in the order of priorities, and within one in that of the grants.
+func (q *slotQueue) check() error {
+	n := 0
+	var last *slotAttempt
+	for a := q.head(); a != nil; a = q.after(a) {
+		if last != nil && (last.Priority < a.Priority || last.Priority == a.Priority && last.order > a.order) {
+			return fmt.Errorf("attempt %d waits behind attempt %d", a.Lease, last.Lease)
+		}
+		last = a
+		n++
+	}
+	if n != q.n {
+		return fmt.Errorf("%d attempts are in the queue's order, of %d", n, q.n)
+	}
+	return nil
 }

@@ -178,7 +178,7 @@ func (s *Slots) Drain(now, deadline Time) {
 	s.drainBy = min(s.drainBy, deadline)
 	if !s.draining {
 		s.draining = true
-		for a := s.queue.head; a != nil; a = s.queue.head {
+		for a := s.queue.head(); a != nil; a = s.queue.head() {
 			s.unqueue(now, a, Returned)
 		}
 	}

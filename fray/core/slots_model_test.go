@@ -60,7 +60,7 @@ var slotModelSteps = []struct {
 		var grants []core.SlotGrant
 		for i := range n % (m.poll.Max + 1) {
 			m.next++
-			g := core.SlotGrant{Lease: m.next, Timeout: []time.Duration{0, 0, time.Second}[(n+i)%3]}
+			g := core.SlotGrant{Lease: m.next, Timeout: []time.Duration{0, 0, time.Second}[(n+i)%3], Priority: int32((n * i) % 3)}
 			if cpu := int64((n + i) % 4); cpu > 0 {
 				g.Resources = []core.Resource{{Name: "cpu", Amount: cpu}}
 			}

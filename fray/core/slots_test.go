@@ -18,7 +18,7 @@ import (
 //
 //	config slots=2 cpu=1000 prefetch=4   make a machine, and register it; also outbox=, bytes=
 //	poll                                 ask what to poll for
-//	grant a b(cpu=5) c(timeout=1s,bytes=9)   answer the poll that was sent last
+//	grant a b(cpu=5) c(timeout=1s,bytes=9) d(priority=5)   answer the poll that was sent last
 //	finish a succeeded | stop a b | block a | unblock a | ack a b
 //	lost 5s | registered a b | drain 30s | advance 20ms
 //	stall 16s                            let time pass as while the process stands still; with stall=1 that is watched
@@ -213,8 +213,12 @@ func slotGrant(t *testing.T, text string) core.SlotGrant {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if key == "bytes" {
+		switch key {
+		case "bytes":
 			grant.Bytes = int(n)
+			continue
+		case "priority":
+			grant.Priority = int32(n)
 			continue
 		}
 		grant.Resources = append(grant.Resources, core.Resource{Name: key, Amount: n})

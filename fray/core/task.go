@@ -140,6 +140,7 @@ type View struct {
 	Function        string
 	Status          Status
 	Pending         PendingReason
+	Detail          string // of NoEligibleWorker: what no worker has
 	Reason          FailureReason
 	Attempts        uint32
 	MaxAttempts     uint32
@@ -163,7 +164,7 @@ func (c *Scheduler) view(t *task) View {
 	if t.status == Pending {
 		v.Pending = t.pending
 		if t.pending == Ready && t.shape.class.group.workers == 0 {
-			v.Pending = NoEligibleWorker
+			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)
 		}
 	}
 	if t.status.Terminal() {

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
 	"runtime"
 	"slices"
 	"time"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/clock"
+	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -34,8 +34,11 @@ const maxMaxPrefetch = 32768
 
 // Config says what a Worker is and what it can do. ControllerURL, ID and Functions have no defaults.
 type Config struct {
-	// ControllerURL is the controller's base URL, such as "http://10.0.0.5:7070".
+	// ControllerURL is the controller's base URL, such as "http://10.0.0.5:7070", or "host:port", which means http.
 	ControllerURL string
+	// Token is the secret that the controller was started with, which every call shows. Empty: the value of FRAY_TOKEN in the
+	// environment; if there is none, none is shown.
+	Token string
 	// ID names the worker in the cluster. It should be the same after a restart: a new session takes the place of the old
 	// one's at once then, where it would have to expire first.
 	ID string
@@ -93,8 +96,11 @@ type Config struct {
 // Validate returns what is wrong with c, all of it.
 func (c *Config) Validate() error {
 	var errs []error
-	if u, err := url.Parse(c.ControllerURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		errs = append(errs, fmt.Errorf("URL of the controller %q must be like http://host:port", c.ControllerURL))
+	if _, err := dial.ParseAddress(c.ControllerURL); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := dial.WithToken(c.Token); err != nil {
+		errs = append(errs, err)
 	}
 	seen := make(map[string]bool)
 	for _, f := range c.Functions {
@@ -122,6 +128,12 @@ func (c *Config) Validate() error {
 // withDefaults returns a copy of c with its defaults filled in.
 func (c *Config) withDefaults() Config {
 	d := *c
+	if address, err := dial.ParseAddress(c.ControllerURL); err == nil {
+		d.ControllerURL = address
+	}
+	if d.Token == "" {
+		d.Token = dial.EnvironmentToken()
+	}
 	if d.Slots == 0 {
 		d.Slots = runtime.GOMAXPROCS(0)
 	}

@@ -1,7 +1,11 @@
 package worker_test
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/frayrpc/fray/fray"
@@ -41,5 +45,35 @@ func TestConfigIsValidated(t *testing.T) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestTokenAndAddressAreThoseOfClients(t *testing.T) {
+	t.Setenv("FRAY_TOKEN", "from-env")
+	var shown, host atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown.CompareAndSwap(nil, r.Header.Get("Authorization"))
+		host.CompareAndSwap(nil, r.Host)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"code":"invalid_argument","message":"no"}`))
+	}))
+	defer server.Close()
+	address := strings.TrimPrefix(server.URL, "http://")
+	w, err := worker.New(worker.Config{ControllerURL: address, ID: "w", Functions: []fray.Function{
+		fray.Define("f", func(context.Context, int) (int, error) { return 0, nil }),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Run(t.Context()); err == nil {
+		t.Error("a refused registration is no error")
+	}
+	if shown.Load() != "Bearer from-env" || host.Load() != address {
+		t.Errorf("showed %v to %v", shown.Load(), host.Load())
+	}
+	if _, err := worker.New(worker.Config{ControllerURL: "h:port", ID: "w", Token: "a b"}); err == nil ||
+		!strings.Contains(err.Error(), "parse controller address") || !strings.Contains(err.Error(), "printable ASCII") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -133,6 +133,7 @@ func (w *Worker) grant(seq uint64, tasks []*frayv1.LeasedTask) {
 		a := w.newAttempt(t)
 		grants[i] = core.SlotGrant{
 			Lease: core.Token(a.wire.GetLeaseToken()), Timeout: a.timeout, Bytes: len(a.input.Data), Value: a,
+			Priority: t.GetSpec().GetPriority(),
 		}
 		if m := t.GetSpec().GetResources(); len(m) > 0 {
 			grants[i].Resources = wire.Resources(m)

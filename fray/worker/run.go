@@ -79,7 +79,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // siblings.
 func (w *Worker) openTasks(ctx context.Context) (closeTasks func(), err error) {
 	options := []fray.Option{
-		fray.WithControllerAddress(w.cfg.ControllerURL), fray.WithClientOptions(w.cfg.ClientOptions...),
+		fray.WithControllerAddress(w.cfg.ControllerURL), fray.WithClientOptions(w.cfg.ClientOptions...), fray.WithToken(w.cfg.Token),
 		fray.WithLogger(w.logger), fray.WithRand(w.taskRand),
 	}
 	switch {

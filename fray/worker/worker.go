@@ -111,7 +111,11 @@ func New(cfg Config) (*Worker, error) {
 		w.transport = dial.NewHTTPClient()
 		httpClient = w.transport
 	}
-	options := append([]connect.ClientOption{dial.WithoutCompression()}, cfg.ClientOptions...)
+	token, err := dial.WithToken(cfg.Token)
+	if err != nil {
+		return nil, fmt.Errorf("worker config: %w", err)
+	}
+	options := append([]connect.ClientOption{dial.WithoutCompression(), token}, cfg.ClientOptions...)
 	w.client = frayv1connect.NewControllerServiceClient(httpClient, cfg.ControllerURL, options...)
 	return w, nil
 }

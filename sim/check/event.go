@@ -55,13 +55,15 @@ const (
 	Heal
 	// Quiescent: nothing is asked for any longer but how things stand.
 	Quiescent
+	// FutureEnd: a future of Task told its client a value, with this Digest.
+	FutureEnd
 	kindCount
 )
 
 var kindNames = [kindCount]string{
 	"none", "submit-call", "submit-reply", "read-reply", "cancel-call", "cancel-reply", "register-call", "register-reply",
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
-	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent",
+	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
 }
 
 // String returns the kind in lower case with dashes.

@@ -190,6 +190,7 @@ func New(cfg Config) *Oracles {
 		newNoStartAfterEnd(&cfg, o.book),
 		newCapacityKept(&cfg, o.book),
 		newEffectLedger(&cfg),
+		newValueTold(&cfg),
 		newConservation(&cfg),
 		newLinearizable(&cfg),
 		newLiveness(&cfg),

@@ -65,6 +65,33 @@ func done(s *script) {
 
 var taskPlants = []plant{
 	{
+		oracle: "value-told", name: "nothing", want: "no attempt of it returned",
+		good: func(s *script) { done(s); s.told("a", "1"); s.told("a", "1") },
+		bad:  func(s *script) { done(s); s.told("a", "") },
+	},
+	{
+		oracle: "value-told", name: "of another task", want: "no attempt of it returned",
+		good: func(s *script) {
+			done(s)
+			s.submit("b")
+			s.run("w", "b", 1, "2")
+			s.told("b", "2")
+			s.view("b", completed, 1)
+		},
+		bad: func(s *script) {
+			done(s)
+			s.submit("b")
+			s.run("w", "b", 1, "2")
+			s.told("b", "1")
+			s.view("b", completed, 1)
+		},
+	},
+	{
+		oracle: "value-told", name: "of before a crash", cfg: check.Config{AllowLossAfterRestart: true}, want: "no attempt of it returned",
+		good: func(s *script) { done(s); s.Crash("c"); s.told("a", "1") },
+		bad:  func(s *script) { done(s); s.Crash("c"); s.told("a", "2") },
+	},
+	{
 		oracle: "never-lost", name: "unknown", want: "is unknown now",
 		good: func(s *script) {
 			c := s.begin()

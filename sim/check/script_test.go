@@ -196,6 +196,10 @@ func (s *script) viewed(c sent, task string, status frayv1.TaskStatus, attempt u
 	s.add(e, edits)
 }
 
+func (s *script) told(task, value string) {
+	s.add(check.Event{Kind: check.FutureEnd, Task: task}, []edit{digest(value)})
+}
+
 func (s *script) unknown(task string) {
 	e := s.begin().reply(check.ReadReply)
 	e.Task, e.Verdict = task, check.NotFound

@@ -19,7 +19,8 @@ import (
 func (e *engine) client(ctx context.Context, m Machine, g *ClientGroup) (err error) {
 	jc, err := fray.NewJobContext(ctx, fray.KindFray,
 		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(m.Client()), fray.WithJobID(m.Name()),
-		fray.WithRand(m.Rand("job")), fray.WithClientOptions(e.observed(m)))
+		fray.WithRand(m.Rand("job")), fray.WithLogger(nil), fray.WithToken(""),
+		fray.WithClientOptions(connect.WithInterceptors(counter(e.tally.called)), e.observed(m)))
 	if err != nil {
 		return fmt.Errorf("open job: %w", err)
 	}
@@ -37,6 +38,27 @@ func (e *engine) client(ctx context.Context, m Machine, g *ClientGroup) (err err
 // observed has a client's calls recorded, and faults of its own side injected.
 func (e *engine) observed(m Machine) connect.ClientOption {
 	return connect.WithInterceptors(check.NewRecorder(e.history, m.Name()).ClientInterceptor(), m.Interceptor())
+}
+
+// counter is an interceptor that is told of each call on its way, by its procedure.
+type counter func(procedure string)
+
+// WrapUnary implements connect.Interceptor.
+func (c counter) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		c(req.Spec().Procedure)
+		return next(ctx, req)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor. ControllerService has no streams.
+func (counter) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// WrapStreamingHandler implements connect.Interceptor; a client handles nothing.
+func (counter) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
 }
 
 // A submitter is the workload of one client.
@@ -113,6 +135,9 @@ func (c *submitter) submit(ctx context.Context, k *TaskKind, number, n int) {
 	begun := c.backend.Elapsed()
 	options := append(k.options(), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, number)))
 	inputs := k.inputs(n, c.random)
+	for range c.group.Submissions - 1 {
+		defer c.again(ctx, k, inputs, options)
+	}
 	var futures []*fray.Future[[]byte]
 	if n == 1 {
 		f, err := k.task().Run(ctx, inputs[0], options...)
@@ -156,9 +181,34 @@ func (c *submitter) submit(ctx context.Context, k *TaskKind, number, n int) {
 	}
 }
 
+// again submits tasks once more under their ids, which are the same tasks, and has the values noted that their futures tell.
+func (c *submitter) again(ctx context.Context, k *TaskKind, inputs [][]byte, options []fray.CallOption) {
+	var futures []*fray.Future[[]byte]
+	var err error
+	if len(inputs) == 1 {
+		futures = make([]*fray.Future[[]byte], 1)
+		futures[0], err = k.task().Run(ctx, inputs[0], options...)
+	} else {
+		futures, err = k.task().RunAll(ctx, inputs, options...)
+	}
+	if err != nil {
+		return // The controller does not know the first ones any longer, or the run is over.
+	}
+	for _, f := range futures {
+		c.ends.Go(func() {
+			if value, err := f.Get(ctx); err == nil {
+				c.tally.tell(c.name, f.ID(), value)
+			}
+		})
+	}
+}
+
 // await waits for a task's end and notes it.
 func (c *submitter) await(ctx context.Context, k *TaskKind, f *fray.Future[[]byte], begun time.Duration) {
-	_, err := f.Get(ctx)
+	value, err := f.Get(ctx)
+	if err == nil {
+		c.tally.tell(c.name, f.ID(), value)
+	}
 	var failure *fray.TaskError
 	switch {
 	case err == nil:

@@ -349,6 +349,7 @@ func (e *engine) end() {
 	if e.virtual != nil {
 		e.hash, e.stats = e.virtual.Hash(), e.virtual.Stats()
 	}
+	e.history.Add(e.tally.toldValues()...)
 	e.history.Still(func() { e.ended = true })
 	e.last = e.history.Last(maxLast)
 	e.facts = e.tally.final(e.elapsed)
@@ -399,6 +400,7 @@ func (e *engine) audit() error {
 		ctx, cancel := context.WithTimeout(ctx, maxAudit)
 		defer cancel()
 		client, err := fray.NewClient(ControllerURL, fray.WithHTTPClient(m.Client()), fray.WithRand(m.Rand("client")),
+			fray.WithLogger(nil), fray.WithToken(""),
 			fray.WithClientOptions(e.observed(m)))
 		if err == nil {
 			err = errors.Join(check.Audit(ctx, client, unsettled), client.Close())

@@ -12,6 +12,7 @@ type Facts struct {
 	Reports  ReportFacts          `cel:"reports" json:"reports" doc:"Terminal reports of workers, by the controller's verdict."`
 	Sessions SessionFacts         `cel:"sessions" json:"sessions" doc:"Sessions of workers."`
 	Hosts    HostFacts            `cel:"hosts" json:"hosts" doc:"What happened to hosts."`
+	Calls    map[string]int       `cel:"calls" json:"calls" doc:"Calls of clients to the controller by their procedure, such as WatchJob, each repetition counted. Those that were never made are 0."`
 	Faults   map[string]int       `cel:"faults" json:"faults" doc:"How often each fault acted, by its id."`
 	Times    TimeFacts            `cel:"times" json:"times" doc:"When things happened, from the start of the run in virtual time."`
 }

@@ -1,7 +1,9 @@
 package scenario
 
 import (
+	"cmp"
 	"maps"
+	"path"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +34,8 @@ type tally struct {
 	// Tasks whose submission was acknowledged, in order; only where backups are to have them.
 	acknowledged []string
 	keepsThem    bool
+	// Values that futures told their clients.
+	told []check.Event
 }
 
 // workerState is what a worker does, by what it and its functions say.
@@ -57,6 +61,11 @@ func newTally(s *Scenario, clock func() time.Duration) *tally {
 	for _, k := range s.Workload.Mix {
 		t.facts.Kinds[k.Name] = TaskFacts{}
 	}
+	t.facts.Calls = map[string]int{}
+	methods := frayv1.File_fray_v1_controller_proto.Services().ByName("ControllerService").Methods()
+	for i := range methods.Len() {
+		t.facts.Calls[string(methods.Get(i).Name())] = 0
+	}
 	for i := range s.Faults {
 		t.keepsThem = t.keepsThem || s.Faults[i].Action.Backup != nil
 		t.facts.Faults[s.Faults[i].ID] = 0
@@ -80,7 +89,7 @@ func (t *tally) snapshot() Facts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := t.facts
-	f.Kinds, f.Faults = maps.Clone(f.Kinds), maps.Clone(f.Faults)
+	f.Kinds, f.Faults, f.Calls = maps.Clone(f.Kinds), maps.Clone(f.Faults), maps.Clone(f.Calls)
 	f.Times.Now = t.clock()
 	return f
 }
@@ -96,6 +105,30 @@ func (t *tally) final(end time.Duration) Facts {
 		f.Times.Median = t.took[len(t.took)/2]
 	}
 	return f
+}
+
+// called counts a call of a client.
+func (t *tally) called(procedure string) {
+	t.change(func(f *Facts) { f.Calls[path.Base(procedure)]++ })
+}
+
+// tell notes the value that a future told its client.
+func (t *tally) tell(host, task string, value []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = append(t.told, check.Event{
+		Kind: check.FutureEnd, Host: host, Task: task, Digest: check.DigestValue("raw", value),
+	})
+}
+
+// toldValues returns what futures told their clients, in an order that does not depend on when.
+func (t *tally) toldValues() []check.Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	slices.SortFunc(t.told, func(a, b check.Event) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Task, b.Task), cmp.Compare(a.Digest, b.Digest))
+	})
+	return t.told
 }
 
 // changed returns the number of changes so far.

@@ -10,11 +10,12 @@ type Workload struct {
 
 // A ClientGroup is some clients that are alike. Its hosts are NAME-1 to NAME-COUNT, each with a job of its own.
 type ClientGroup struct {
-	Name    string   `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The group's name. Its hosts are NAME-1, NAME-2 and so on." example:"client"`
-	Count   int      `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many clients it has."`
-	Tasks   int      `yaml:"tasks" required:"true" min:"1" max:"10000000" doc:"How many tasks each client submits." example:"100"`
-	Arrival Arrival  `yaml:"arrival" doc:"When it submits them."`
-	Kinds   []string `yaml:"kinds" doc:"The kinds of tasks that it submits, by name. Default: all." example:"[slow]"`
+	Name        string   `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The group's name. Its hosts are NAME-1, NAME-2 and so on." example:"client"`
+	Count       int      `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many clients it has."`
+	Tasks       int      `yaml:"tasks" required:"true" min:"1" max:"10000000" doc:"How many tasks each client submits." example:"100"`
+	Submissions int      `yaml:"submissions" default:"1" min:"1" max:"10" doc:"How often it submits each task, with the same id: it is the same task."`
+	Arrival     Arrival  `yaml:"arrival" doc:"When it submits them."`
+	Kinds       []string `yaml:"kinds" doc:"The kinds of tasks that it submits, by name. Default: all." example:"[slow]"`
 }
 
 // Arrival is when a client submits its tasks.

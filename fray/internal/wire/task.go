@@ -13,6 +13,7 @@ func Task(v *core.View) *frayv1.Task {
 		Function:             v.Function,
 		Status:               frayv1.TaskStatus(v.Status),
 		PendingReason:        frayv1.PendingReason(v.Pending),
+		PendingDetail:        v.Detail,
 		FailureReason:        frayv1.FailureReason(v.Reason),
 		AttemptNumber:        v.Attempts,
 		FailureCount:         v.Failures,

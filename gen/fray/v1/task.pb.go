@@ -684,7 +684,9 @@ type Task struct {
 	// Cancellation was asked for and the worker has not confirmed it yet.
 	CancelRequested bool `protobuf:"varint,16,opt,name=cancel_requested,json=cancelRequested,proto3" json:"cancel_requested,omitempty"`
 	// The most attempts that the retry policy allows: max_retries + 1.
-	MaxAttempts   uint32 `protobuf:"varint,17,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	MaxAttempts uint32 `protobuf:"varint,17,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// Set while PENDING with NO_ELIGIBLE_WORKER: what no worker has, such as "no worker has registered the function \"resize\"".
+	PendingDetail string `protobuf:"bytes,18,opt,name=pending_detail,json=pendingDetail,proto3" json:"pending_detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -838,6 +840,13 @@ func (x *Task) GetMaxAttempts() uint32 {
 	return 0
 }
 
+func (x *Task) GetPendingDetail() string {
+	if x != nil {
+		return x.PendingDetail
+	}
+	return ""
+}
+
 // TaskResult is how a task ended.
 type TaskResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -847,7 +856,9 @@ type TaskResult struct {
 	// What it failed with, when FAILED.
 	Error *TaskError `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	// The value was too large for the list that it stands in: ask GetTaskResult for it.
-	ValueOmitted  bool `protobuf:"varint,4,opt,name=value_omitted,json=valueOmitted,proto3" json:"value_omitted,omitempty"`
+	ValueOmitted bool `protobuf:"varint,4,opt,name=value_omitted,json=valueOmitted,proto3" json:"value_omitted,omitempty"`
+	// How large the value is, about, when it is omitted. 0: not told.
+	ValueBytes    uint64 `protobuf:"varint,5,opt,name=value_bytes,json=valueBytes,proto3" json:"value_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -908,6 +919,13 @@ func (x *TaskResult) GetValueOmitted() bool {
 		return x.ValueOmitted
 	}
 	return false
+}
+
+func (x *TaskResult) GetValueBytes() uint64 {
+	if x != nil {
+		return x.ValueBytes
+	}
+	return 0
 }
 
 // ErrorInfo is the detail that Fray's errors carry beside their Connect code.
@@ -1017,7 +1035,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x05stack\x18\x04 \x01(\tR\x05stack\x12#\n" +
 	"\rnon_retryable\x18\x05 \x01(\bR\fnonRetryable\x122\n" +
 	"\x0eretry_after_ms\x18\x06 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fretryAfterMs\x12*\n" +
-	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xae\x05\n" +
+	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xd5\x05\n" +
 	"\x04Task\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1a\n" +
@@ -1036,13 +1054,16 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x0eleased_unix_ms\x18\x0e \x01(\x03R\fleasedUnixMs\x12(\n" +
 	"\x10finished_unix_ms\x18\x0f \x01(\x03R\x0efinishedUnixMs\x12)\n" +
 	"\x10cancel_requested\x18\x10 \x01(\bR\x0fcancelRequested\x12!\n" +
-	"\fmax_attempts\x18\x11 \x01(\rR\vmaxAttempts\"\xa6\x01\n" +
+	"\fmax_attempts\x18\x11 \x01(\rR\vmaxAttempts\x12%\n" +
+	"\x0epending_detail\x18\x12 \x01(\tR\rpendingDetail\"\xc7\x01\n" +
 	"\n" +
 	"TaskResult\x12!\n" +
 	"\x04task\x18\x01 \x01(\v2\r.fray.v1.TaskR\x04task\x12&\n" +
 	"\x05value\x18\x02 \x01(\v2\x10.fray.v1.PayloadR\x05value\x12(\n" +
 	"\x05error\x18\x03 \x01(\v2\x12.fray.v1.TaskErrorR\x05error\x12#\n" +
-	"\rvalue_omitted\x18\x04 \x01(\bR\fvalueOmitted\"I\n" +
+	"\rvalue_omitted\x18\x04 \x01(\bR\fvalueOmitted\x12\x1f\n" +
+	"\vvalue_bytes\x18\x05 \x01(\x04R\n" +
+	"valueBytes\"I\n" +
 	"\tErrorInfo\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12$\n" +
 	"\x0eretry_after_ms\x18\x02 \x01(\x03R\fretryAfterMs*\xc1\x01\n" +

@@ -1,0 +1,104 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// explain says what the tasks of a class wait for that no worker can run. It costs a look at every session, once for each class in a
+// step.
+func (c *Scheduler) explain(cl *class) string {
+	text, known := c.explained[cl]
+	if known {
+		return text
+	}
+	text = c.missing(cl)
+	if c.explained == nil {
+		c.explained = make(map[*class]string)
+	}
+	c.explained[cl] = text
+	return text
+}
+
+// missing compares what a class asks for with what all workers have: first the function, then labels and resources among those that
+// have it, and last whether they have it all at once.
+func (c *Scheduler) missing(cl *class) string {
+	var able, leaving int // workers that have the function, and those of them that take no new work
+	labels := make([]bool, len(cl.labels))
+	most := make([]int64, len(cl.resources))
+	for i := range most {
+		most[i] = -1
+	}
+	for _, s := range c.sessions { // order-free: counts, facts and maxima
+		switch {
+		case !s.functions[cl.function]:
+			continue
+		case s.drain != nil:
+			leaving++
+			continue
+		}
+		able++
+		for i, l := range cl.labels {
+			v, ok := s.labels[l.Name]
+			labels[i] = labels[i] || ok && v == l.Value
+		}
+		for i, r := range cl.resources {
+			if at := s.resource(r.Name); at >= 0 {
+				most[i] = max(most[i], s.resources[at].Amount)
+			}
+		}
+	}
+	switch {
+	case len(c.sessions) == 0:
+		return "there is no worker"
+	case able+leaving == 0:
+		return fmt.Sprintf("no worker has registered the function %q", cl.function)
+	case able == 0:
+		return fmt.Sprintf("every worker with the function %q is leaving", cl.function)
+	}
+	var lacks []string
+	for i, l := range cl.labels {
+		if !labels[i] {
+			lacks = append(lacks, fmt.Sprintf("the label %s=%s", l.Name, l.Value))
+		}
+	}
+	for i, r := range cl.resources {
+		switch {
+		case most[i] < 0:
+			lacks = append(lacks, fmt.Sprintf("any %s, of which it takes %d", r.Name, r.Amount))
+		case most[i] < r.Amount:
+			lacks = append(lacks, fmt.Sprintf("%d %s, the most is %d", r.Amount, r.Name, most[i]))
+		}
+	}
+	if len(lacks) > 0 {
+		return fmt.Sprintf("no worker with the function %q has %s", cl.function, strings.Join(lacks, "; nor "))
+	}
+	return fmt.Sprintf("no worker with the function %q has all at once: %s", cl.function, strings.Join(cl.wants(), ", "))
+}
+
+// wants lists the labels and resources of a class.
+func (cl *class) wants() []string {
+	var wants []string
+	for _, l := range cl.labels {
+		wants = append(wants, l.Name+"="+l.Value)
+	}
+	for _, r := range cl.resources {
+		wants = append(wants, fmt.Sprintf("%d %s", r.Amount, r.Name))
+	}
+	return slices.Clip(wants)
+}
+
+// neverStarted fails a task that nobody started in time, and says why nobody did.
+func (c *Scheduler) neverStarted(t *task) {
+	var result []byte
+	if c.cfg.Cause != nil {
+		cl := t.shape.class
+		text := fmt.Sprintf("workers that can run it: %d; none had room for it in time", cl.group.workers)
+		if cl.group.workers == 0 {
+			text = c.explain(cl)
+		}
+		result = c.cfg.Cause(text)
+	}
+	c.finish(t, Failed, SchedulingTimeout, result)
+}

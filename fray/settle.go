@@ -1,0 +1,64 @@
+package fray
+
+import (
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// settleAll ends the open calls that results tell the end of, as far as their values are with them.
+func settleAll(t *tracker, results []*frayv1.TaskResult) {
+	told := make([]*frayv1.TaskResult, 0, len(results))
+	for _, r := range results {
+		if isTerminal(r.GetTask().GetStatus()) && !r.GetValueOmitted() {
+			told = append(told, r)
+		}
+	}
+	for _, e := range t.end(told) {
+		e.settleResult(e.result)
+	}
+}
+
+// omitted returns the values that were left out of results.
+func omitted(results []*frayv1.TaskResult) []*largeValue {
+	var values []*largeValue
+	for _, r := range results {
+		if isTerminal(r.GetTask().GetStatus()) && r.GetValueOmitted() {
+			values = append(values, &largeValue{id: r.GetTask().GetTaskId(), bytes: r.GetValueBytes()})
+		}
+	}
+	return values
+}
+
+func isTerminal(s frayv1.TaskStatus) bool {
+	switch s {
+	case frayv1.TaskStatus_TASK_STATUS_COMPLETED, frayv1.TaskStatus_TASK_STATUS_FAILED, frayv1.TaskStatus_TASK_STATUS_CANCELLED:
+		return true
+	default:
+		return false
+	}
+}
+
+// settleResult ends a call as the controller says that its task did. A task that completed has a value, be it an empty one: if none
+// was told, it is not known.
+func (c *call) settleResult(r *frayv1.TaskResult) {
+	task := r.GetTask()
+	info := TaskInfo{
+		WorkerID: task.GetWorkerId(), Attempt: int(task.GetAttemptNumber()), MaxAttempts: int(task.GetMaxAttempts()),
+	}
+	reason := ReasonCancelled
+	switch {
+	case task.GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED && r.GetValue() != nil:
+		c.settle(Payload{Encoding: r.GetValue().GetEncoding(), Data: r.GetValue().GetData()}, nil)
+		return
+	case task.GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED:
+		c.settle(Payload{}, newTaskError(c, ReasonTaskLost, info, &frayv1.TaskError{
+			Message: "it completed, and the controller no longer has its result",
+		}))
+		return
+	case task.GetStatus() == frayv1.TaskStatus_TASK_STATUS_FAILED:
+		var known bool
+		if reason, known = failureReasons[task.GetFailureReason()]; !known {
+			reason = Reason(task.GetFailureReason().String()) // of a newer controller
+		}
+	}
+	c.settle(Payload{}, newTaskError(c, reason, info, r.GetError()))
+}
