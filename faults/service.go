@@ -11,6 +11,7 @@ import (
 
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // DefaultTTL is how long a plan that came over the wire is in force unless it says otherwise, so that nobody
@@ -31,11 +32,11 @@ type service struct{ injector *Injector }
 // ApplyPlan implements faultsv1connect.FaultServiceHandler.
 func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (*faultsv1.ApplyPlanResponse, error) {
 	invalid := func(err error) error { return connect.NewError(connect.CodeInvalidArgument, err) }
-	ttl := time.Duration(req.GetTtlMs()) * time.Millisecond
+	ttl := number.FromMillis(req.GetTtlMs())
 	if ttl == 0 {
 		ttl = DefaultTTL
 	}
-	if limit := MaxWait.Milliseconds(); req.GetTtlMs() < 0 || req.GetTtlMs() > limit {
+	if limit := number.Millis(MaxWait); req.GetTtlMs() < 0 || req.GetTtlMs() > limit {
 		return nil, invalid(fmt.Errorf("ttl_ms %d is not between 0 and %d", req.GetTtlMs(), limit))
 	}
 	if len(req.GetRules()) > MaxRules {
@@ -60,7 +61,7 @@ func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (
 	case err != nil:
 		return nil, invalid(err)
 	}
-	res := &faultsv1.ApplyPlanResponse{TtlMs: ttl.Milliseconds()}
+	res := &faultsv1.ApplyPlanResponse{TtlMs: number.Millis(ttl)}
 	for _, rule := range plan.Rules {
 		res.Rules = append(res.Rules, rule.String())
 	}
@@ -72,7 +73,7 @@ func (s *service) GetPlan(context.Context, *faultsv1.GetPlanRequest) (*faultsv1.
 	status := s.injector.Status()
 	res := &faultsv1.GetPlanResponse{Seed: status.Seed}
 	if status.Remaining > 0 {
-		res.RemainingMs = max(1, status.Remaining.Milliseconds())
+		res.RemainingMs = max(1, number.Millis(status.Remaining))
 	}
 	for _, rule := range status.Rules {
 		res.Rules = append(res.Rules, &faultsv1.RuleStatus{

@@ -13,6 +13,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Bounds of the submitter. The weight of a call is the size of its input, and callWeight for the rest.
@@ -153,7 +154,7 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 	o := &offer{submitter: s, batch: batch}
 	for len(o.batch) > 0 {
 		_, weight := prefix(o.batch)
-		timeout := dial.DefaultAttemptTimeout + time.Duration(weight/slowestLink)*time.Second
+		timeout := dial.DefaultAttemptTimeout + number.FromSeconds(weight/slowestLink)
 		err := s.do(ctx, "SubmitTasks", timeout, o.make)
 		switch {
 		case ctx.Err() != nil:
@@ -260,7 +261,7 @@ func (o *offer) settle(res *frayv1.SubmitTasksResponse) (rest []*call) {
 	}
 	var existing []string
 	for i, c := range o.batch {
-		f, failed := failures[uint32(i)] // at most maxBatchCalls
+		f, failed := failures[number.Clamp[uint32](i)] // There are at most maxBatchCalls.
 		if !failed {
 			// Before the receipt is told: a task that asked for it can end at once.
 			o.tracker.ack(c)
@@ -314,12 +315,12 @@ func (c *call) newSpec() *frayv1.TaskSpec {
 		TaskId:              c.id,
 		Function:            c.function.Name(),
 		Payload:             &frayv1.Payload{Encoding: c.input.Encoding, Data: c.input.Data},
-		Priority:            int32(c.config.priority), // WithPriority bounds it
+		Priority:            c.config.priority,
 		Resources:           c.config.resources,
 		RequiredLabels:      c.config.labels,
 		RetryPolicy:         c.config.policy,
 		MaxWorkerLosses:     c.config.workerLosses,
-		ExecutionTimeoutMs:  c.config.executionTimeout.Milliseconds(),
-		SchedulingTimeoutMs: c.config.schedulingTimeout.Milliseconds(),
+		ExecutionTimeoutMs:  number.Millis(c.config.executionTimeout),
+		SchedulingTimeoutMs: number.Millis(c.config.schedulingTimeout),
 	}
 }

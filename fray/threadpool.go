@@ -186,7 +186,7 @@ func (p *threadPool) expire(t *poolTask) {
 	}
 	p.end(t)
 	p.mu.Unlock()
-	info := TaskInfo{MaxAttempts: t.config.retries + 1}
+	info := TaskInfo{MaxAttempts: int(t.config.retries) + 1}
 	t.settle(Payload{}, newTaskError(t.call, ReasonSchedulingTimeout, info, nil))
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Bounds of the watcher.
@@ -123,7 +124,7 @@ func (w *watcher) poll(ctx context.Context) (*frayv1.WatchJobResponse, error) {
 			wait = 0
 		}
 		res, err = w.client.WatchJob(ctx, &frayv1.WatchJobRequest{
-			JobId: w.jc.jobID, Cursor: w.cursor, MaxWaitMs: wait.Milliseconds(), MaxResults: maxWatchPage,
+			JobId: w.jc.jobID, Cursor: w.cursor, MaxWaitMs: number.Millis(wait), MaxResults: maxWatchPage,
 		})
 		return err
 	})

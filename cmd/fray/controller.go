@@ -14,6 +14,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 // controllerOptions are those of the controller command, and what dev and map start theirs with.
@@ -53,15 +54,15 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 		},
 	}
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:7070", "`address` to listen on; port 0 picks a free one")
-	durationFlag(cmd, &o.sessionTTL, "session-ttl", 15*time.Second, "a worker that is not heard of for this long is taken for dead")
-	durationFlag(cmd, &o.retention, "retention", time.Hour, "how long ended tasks and their results are kept")
-	durationFlag(cmd, &o.cancelGrace, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
+	durationWithin(cmd, &o.sessionTTL, minSessionTTL, longest, "session-ttl", 15*time.Second, "a worker that is not heard of for this long is taken for dead")
+	durationWithin(cmd, &o.retention, time.Millisecond, longest, "retention", time.Hour, "how long ended tasks and their results are kept")
+	durationWithin(cmd, &o.cancelGrace, time.Millisecond, longest, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
 	atLeast(cmd, &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most that no client waits for, whatever the retention")
 	atLeast(cmd, &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
-	atLeast(cmd, &o.maxPayload, 1, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
-	durationFlag(cmd, &o.watchGrace, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
+	between(cmd, &o.maxPayload, 1, limit.Payload, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
+	durationWithin(cmd, &o.watchGrace, time.Millisecond, longest, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
 	addStoreFlags(cmd, &o.store, defaultDataDir)
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
@@ -70,6 +71,9 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	addLogFlags(cmd, &o.log, "info")
 	return cmd
 }
+
+// minSessionTTL leaves room for a few heartbeats.
+const minSessionTTL = 10 * time.Millisecond
 
 func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
 	registry := newRegistry()

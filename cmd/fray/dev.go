@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 // devOptions are those of the dev command.
@@ -41,13 +42,16 @@ only; with another address, it wants --allow-exec too.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), o) },
 	}
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:7070", "`address` of the controller; port 0 picks a free one")
-	atLeast(cmd, &o.workers, 1, "workers", 2, "how many worker processes")
-	atLeast(cmd, &o.slots, 0, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
+	between(cmd, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes")
+	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "let other machines have commands executed, too")
 	addStoreFlags(cmd, &o.store, "")
 	addLogFlags(cmd, &o.log, "warn")
 	return cmd
 }
+
+// maxLocalWorkers bounds the worker processes that one command starts on its machine.
+const maxLocalWorkers = 10_000
 
 // devSessionTTL is short, for who kills a worker here wants to see what happens.
 const devSessionTTL = 5 * time.Second

@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/fray/worker/execfn"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 // workerOptions are those of the worker command.
@@ -53,7 +54,7 @@ stops them at once.`,
 	}
 	a.addAddressFlag(cmd)
 	cmd.Flags().StringVar(&o.id, "id", "", "`name` of the worker in the cluster (default: host name and a random suffix)")
-	atLeast(cmd, &o.slots, 0, "slots", 0, "how many tasks run at once; 0: one for each CPU")
+	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many tasks run at once; 0: one for each CPU")
 	resources(cmd, &o.resources, "what tasks can ask for a share of")
 	labels(cmd, &o.labels, "what tasks can require of their worker")
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` for health, metrics and tasks of this worker; empty: none")

@@ -16,6 +16,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Controller queues tasks, leases them to workers and keeps their results.
@@ -313,7 +314,7 @@ func (c *Controller) now() core.Time {
 
 // until returns when to end a long poll: well before the caller stops listening.
 func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {
-	wait := min(wire.Millis(maxWaitMs), c.cfg.MaxWait)
+	wait := min(number.FromMillis(maxWaitMs), c.cfg.MaxWait)
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)
 		wait = min(wait, left-min(left/4, 2*time.Second))

@@ -10,6 +10,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 const (
@@ -54,8 +55,8 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 			}
 			res, err = w.client.LeaseTasks(ctx, &frayv1.LeaseTasksRequest{
 				SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
-				FreeSlots: uint32(poll.Free), MaxTasks: uint32(poll.Max), //nolint:gosec // At most core.MaxSlots.
-				MaxWaitMs: (pollWait - w.rands.lease.Duration(pollWait/10)).Milliseconds(),
+				FreeSlots: number.Clamp[uint32](poll.Free), MaxTasks: number.Clamp[uint32](poll.Max),
+				MaxWaitMs: number.Millis(pollWait - w.rands.lease.Duration(pollWait/10)),
 			})
 			return err
 		})
