@@ -62,7 +62,7 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most that no client waits for, whatever the retention")
 	atLeast(cmd, &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
 	between(cmd, &o.maxPayload, 1, limit.Payload, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
-	durationWithin(cmd, &o.watchGrace, time.Millisecond, longest, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
+	durationFlag(cmd, &o.watchGrace, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
 	addStoreFlags(cmd, &o.store, defaultDataDir)
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")

@@ -64,15 +64,27 @@ func (c *Controller) serveConfig() serve.Config {
 			frayv1connect.ControllerServiceLeaseTasksProcedure, frayv1connect.ControllerServiceReportTasksProcedure,
 			frayv1connect.ControllerServiceHeartbeatProcedure,
 		},
-		MaxRequestBytes: maxRequest,
-		Registerer:      c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
+		RequestBytes: requestBytes,
+		Registerer:   c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
 	}
+}
+
+// requestBytes are the calls that need more than serve.DefaultRequestBytes: those that carry payloads, and those that list ids or
+// tokens, with room for the longest lists of the schema in JSON.
+var requestBytes = map[string]int{
+	frayv1connect.ControllerServiceSubmitTaskProcedure:     maxRequest,
+	frayv1connect.ControllerServiceSubmitTasksProcedure:    maxRequest,
+	frayv1connect.ControllerServiceReportTasksProcedure:    maxRequest,
+	frayv1connect.ControllerServiceRegisterWorkerProcedure: 32 << 20,
+	frayv1connect.ControllerServiceHeartbeatProcedure:      32 << 20,
+	frayv1connect.ControllerServiceCancelTasksProcedure:    8 << 20,
+	frayv1connect.ControllerServiceGetTaskResultsProcedure: 2 << 20,
 }
 
 // Handler returns the path and handler of ControllerService alone, for those who serve it themselves. It does not check
 // requests against all rules of their schema: connectrpc.com/validate does.
 func (c *Controller) Handler(options ...connect.HandlerOption) (string, http.Handler) {
-	options = append([]connect.HandlerOption{connect.WithReadMaxBytes(maxRequest)}, options...)
+	options = append([]connect.HandlerOption{serve.Bounded(requestBytes)}, options...)
 	return frayv1connect.NewControllerServiceHandler(&service{c}, options...)
 }
 
