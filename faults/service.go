@@ -21,9 +21,13 @@ const DefaultTTL = 10 * time.Minute
 // servicePrefix starts the procedures that nothing is injected into, because they would end it.
 const servicePrefix = "/" + faultsv1connect.FaultServiceName + "/"
 
+// maxRequest is room for the longest plan there is, in bytes.
+const maxRequest = 2 * MaxRules * MaxRuleText
+
 // NewService returns the handler of faults.v1.FaultService for an injector, and the path to mount it on, as
 // generated constructors do. Whoever can reach it can stop the process: serve it to operators only.
 func NewService(injector *Injector, options ...connect.HandlerOption) (path string, handler http.Handler) {
+	options = append([]connect.HandlerOption{connect.WithReadMaxBytes(maxRequest)}, options...)
 	return faultsv1connect.NewFaultServiceHandler(&service{injector}, options...)
 }
 

@@ -30,6 +30,9 @@ func Bounded(requestBytes map[string]int) connect.HandlerOption {
 	)
 }
 
+// maxJSONDepth is how deeply lists are told apart; what is nested more deeply is in no schema here.
+const maxJSONDepth = 4 * maxNesting
+
 var errNoMessage = errors.New("not a protobuf message")
 
 // protoCodec is Connect's own, and counts.
@@ -110,17 +113,21 @@ func (jsonCodec) Unmarshal(text []byte, message any) error {
 	}
 	if len(text) > smallMessage {
 		s := shapeOf(m.ProtoReflect().Descriptor())
-		if objects, values := countJSON(text); objects > s.objects || values > s.values {
-			return fmt.Errorf("%s has %d objects and %d values, its lists have room for %d and %d: send several calls",
-				m.ProtoReflect().Descriptor().Name(), objects, values, s.objects, s.values)
+		if c := countJSON(text); c.objects > s.objects || c.values > s.values || c.longest > s.longest {
+			return fmt.Errorf("%s has %d objects, %d values and a list of %d items, more than its lists have room for: send several calls",
+				m.ProtoReflect().Descriptor().Name(), c.objects, c.values, c.longest)
 		}
 	}
 	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, m)
 }
 
-// countJSON returns how many objects and other values a text of JSON has at most.
-func countJSON(text []byte) (objects, values int) {
-	quoted := false
+// jsonCounts are what a text of JSON has, at most: objects, values that stand behind a comma or in a list, and items of its longest
+// list or object.
+type jsonCounts struct{ objects, values, longest int }
+
+func countJSON(text []byte) (n jsonCounts) {
+	var commas [maxJSONDepth]int // of each list and object that is open
+	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '"':
@@ -128,11 +135,24 @@ func countJSON(text []byte) (objects, values int) {
 		case quoted && c == '\\':
 			i++
 		case quoted:
-		case c == '{':
-			objects++
-		case c == ',', c == '[':
-			values++
+		case c == '{', c == '[':
+			if c == '{' {
+				n.objects++
+			} else {
+				n.values++
+			}
+			if depth++; depth < maxJSONDepth {
+				commas[depth] = 0
+			}
+		case c == '}', c == ']':
+			depth = max(depth-1, 0)
+		case c == ',':
+			n.values++
+			if depth < maxJSONDepth {
+				commas[depth]++
+				n.longest = max(n.longest, commas[depth]+1)
+			}
 		}
 	}
-	return objects, values
+	return n
 }

@@ -10,7 +10,7 @@
 //	logger.Info("listening", "url", server.URL())
 //	return server.Run(ctx)
 //
-// Every request is validated against the rules in its schema, counted and timed; a panic becomes INTERNAL.
+// What a web page has a browser send is refused. Every other request is validated against the rules in its schema, counted and timed; a panic becomes INTERNAL.
 // Whoever has no use for a listener takes [Server.Handler] alone.
 package serve
 
@@ -102,7 +102,7 @@ func (s *Server) mount(metrics *metrics, validator connect.Interceptor) http.Han
 	for i := len(s.cfg.Middleware) - 1; i >= 0; i-- {
 		handler = s.cfg.Middleware[i](handler)
 	}
-	return handler
+	return keepBrowsersOut(handler, s.isLoopback)
 }
 
 // Handler returns all that the server serves.

@@ -26,6 +26,8 @@ type shape struct {
 	fields map[protowire.Number]*fieldShape
 	// How many objects the whole message has at most, written as JSON, and how many commas and lists.
 	objects, values int
+	// Of the longest list in it, at any depth; fields of one object count as such.
+	longest int
 }
 
 type fieldShape struct {
@@ -47,7 +49,7 @@ func shapeOf(d protoreflect.MessageDescriptor) *shape {
 }
 
 func newShape(d protoreflect.MessageDescriptor, depth int) *shape {
-	s := &shape{fields: make(map[protowire.Number]*fieldShape), objects: 1}
+	s := &shape{fields: make(map[protowire.Number]*fieldShape), objects: 1, longest: max(d.Fields().Len(), 64)}
 	for i := range d.Fields().Len() {
 		f := d.Fields().Get(i)
 		field := &fieldShape{name: f.Name(), packed: protowire.BytesType, most: itemsOf(f)}
@@ -58,12 +60,14 @@ func newShape(d protoreflect.MessageDescriptor, depth int) *shape {
 		case f.Message() != nil && depth > 0:
 			inner := newShape(f.Message(), depth-1)
 			objects, values = inner.objects, values+inner.values
+			s.longest = max(s.longest, inner.longest)
 			if len(inner.fields) > 0 {
 				field.inner = inner
 			}
 		case f.Message() == nil:
 			field.packed = wireType(f.Kind())
 		}
+		s.longest = max(s.longest, field.most)
 		s.objects = min(s.objects+objects*max(field.most, 1), maxValues)
 		s.values = min(s.values+values*max(field.most, 1), maxValues)
 		if field.most > 0 || field.inner != nil {
