@@ -148,7 +148,7 @@ func (o callOption) applyToCall(c *callConfig) error { return o(c) }
 // default is 0.
 func WithRetries(n int) CallOption {
 	return callOption(func(c *callConfig) (err error) {
-		c.retries, err = number.Within("retries", n, uint32(0), maxRetries)
+		c.retries, err = number.Within[uint32]("retries", n, 0, maxRetries)
 		return err
 	})
 }
@@ -173,7 +173,7 @@ func WithBackoff(base time.Duration, factor float64, limit time.Duration) CallOp
 // default is 3.
 func WithMaxWorkerLosses(n int) CallOption {
 	return callOption(func(c *callConfig) error {
-		losses, err := number.Within("max worker losses", n, uint32(0), maxWorkerLosses)
+		losses, err := number.Within[uint32]("max worker losses", n, 0, maxWorkerLosses)
 		c.workerLosses = proto.Uint32(losses)
 		return err
 	})
@@ -214,7 +214,7 @@ func WithResources(resources map[string]int64) CallOption {
 // run first. The default is 0.
 func WithPriority(priority int) CallOption {
 	return callOption(func(c *callConfig) (err error) {
-		c.priority, err = number.Within("priority", priority, int32(-maxPriority), maxPriority)
+		c.priority, err = number.Within[int32]("priority", priority, -maxPriority, maxPriority)
 		return err
 	})
 }

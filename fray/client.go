@@ -10,6 +10,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Client calls a controller's service one RPC at a time, for tools that list, watch and operate; programs that run
@@ -59,12 +60,15 @@ type repeater struct {
 	logger *slog.Logger
 }
 
+// longestWait is the most time that a call is given for its wait; no controller holds one back for as long.
+const longestWait = 24 * time.Hour
+
 // WrapUnary implements connect.Interceptor.
 func (r *repeater) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		timeout := dial.DefaultAttemptTimeout
 		if m, ok := req.Any().(interface{ GetMaxWaitMs() int64 }); ok {
-			timeout += time.Duration(m.GetMaxWaitMs()) * time.Millisecond
+			timeout += min(number.FromMillis(m.GetMaxWaitMs()), longestWait)
 		}
 		policy := dial.Policy{Rand: r.rand, AttemptTimeout: timeout, OnRetry: func(err error, delay time.Duration) {
 			r.logger.WarnContext(ctx, "repeat call to controller", "procedure", req.Spec().Procedure, "delay", delay, "error", err)

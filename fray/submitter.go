@@ -217,7 +217,7 @@ func (o *offer) make(ctx context.Context) error {
 	}
 	offered := len(o.batch)
 	o.batch = o.settle(res)
-	o.retryAfter = max(time.Duration(res.GetRetryAfterMs())*time.Millisecond, dial.DefaultBase)
+	o.retryAfter = max(number.FromMillis(res.GetRetryAfterMs()), dial.DefaultBase)
 	if len(o.batch) == offered {
 		return wire.Error(wire.ReasonQueueFull, o.retryAfter, "no room for %d tasks", offered)
 	}

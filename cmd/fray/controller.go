@@ -76,13 +76,17 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 const minSessionTTL = 10 * time.Millisecond
 
 func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
+	if err := a.checkToken(); err != nil {
+		return err
+	}
 	registry := newRegistry()
 	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, registry)
 	if err != nil {
 		return err
 	}
 	defer noFaults()
-	server, closeStore, err := a.newServer(o, o.log.logger(a.stderr), registry)
+	logger := o.log.logger(a.stderr)
+	server, closeStore, err := a.newServer(o, logger, registry)
 	if err != nil {
 		return err
 	}
@@ -101,6 +105,10 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 	select {
 	case <-server.Ready():
 		announce(a.stdout, server.URL())
+		if !a.secured && !isLoopback(o.listen) {
+			logger.Warn("whoever reaches this port can have the workers execute what they like: set "+tokenVariable+", here and for workers and clients",
+				"listen", o.listen)
+		}
 	case err := <-ended:
 		return err
 	}

@@ -104,15 +104,15 @@ func (a *app) submit(ctx context.Context, o submitOptions, args []string) error 
 
 // taskSpec is what the options and arguments ask for.
 func (a *app) taskSpec(o submitOptions, args []string) (*frayv1.TaskSpec, error) {
-	priority, err := number.Within("priority", o.priority, int32(-limit.Priority), limit.Priority)
+	priority, err := number.Within[int32]("priority", o.priority, -limit.Priority, limit.Priority)
 	if err != nil {
 		return nil, usageError("%w", err)
 	}
-	losses, err := number.Within("max worker losses", o.workerLosses, uint32(0), limit.WorkerLosses)
+	losses, err := number.Within[uint32]("max worker losses", o.workerLosses, 0, limit.WorkerLosses)
 	if err != nil {
 		return nil, usageError("%w", err)
 	}
-	retries, err := number.Within("retries", o.retries, uint32(0), limit.Retries)
+	retries, err := number.Within[uint32]("retries", o.retries, 0, limit.Retries)
 	if err != nil {
 		return nil, usageError("%w", err)
 	}

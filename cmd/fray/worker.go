@@ -62,6 +62,7 @@ stops them at once.`,
 	durationFlag(cmd, &o.drainGrace, "drain-grace", worker.DefaultDrainGrace, "how long running tasks may go on after SIGTERM")
 	durationFlag(cmd, &o.stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "execute the commands that tasks ask for")
+	mayBeEmpty(cmd, "listen")
 	addLifelineFlag(cmd, &o.lifeline)
 	addFaultFlags(cmd, &o.faults)
 	addLogFlags(cmd, &o.log, "info")

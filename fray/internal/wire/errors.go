@@ -102,7 +102,7 @@ func Info(err error) (reason string, retryAfter time.Duration) {
 	for _, d := range cerr.Details() {
 		if v, derr := d.Value(); derr == nil {
 			if info, ok := v.(*frayv1.ErrorInfo); ok {
-				return info.GetReason(), time.Duration(info.GetRetryAfterMs()) * time.Millisecond
+				return info.GetReason(), number.FromMillis(info.GetRetryAfterMs())
 			}
 		}
 	}
