@@ -92,7 +92,7 @@ func (c *client) await(ctx context.Context, ids []string, timeout time.Duration)
 func (c *client) results(ctx context.Context, ids []string, wait time.Duration) ([]*frayv1.TaskResult, error) {
 	var res *frayv1.GetTaskResultsResponse
 	err := c.within(ctx, wait, func(ctx context.Context) (err error) {
-		res, err = c.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids, MaxWaitMs: wait.Milliseconds()})
+		res, err = c.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids, MaxWaitMs: number.Millis(wait)})
 		return err
 	})
 	if err != nil {
