@@ -1,10 +1,14 @@
 package faults
 
 import (
+	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // ParseRule reads a rule from one line of text:
@@ -82,8 +86,7 @@ var clauses = map[string]func(*Rule, word) *RuleError{
 			r.Message = EveryMessage
 			return nil
 		}
-		n, err := parseCount(fieldMessage, w, 31)
-		r.Message = int(n)
+		r.Message, err = parseCount(fieldMessage, w, math.MaxInt32)
 		return err
 	},
 	fieldProcedure: func(r *Rule, w word) *RuleError { r.Procedure = w.text; return nil },
@@ -108,10 +111,10 @@ var clauses = map[string]func(*Rule, word) *RuleError{
 		r.Probability = p
 		return nil
 	},
-	fieldAfter: func(r *Rule, w word) (err *RuleError) { r.After, err = parseCount(fieldAfter, w, 64); return err },
-	fieldNth:   func(r *Rule, w word) (err *RuleError) { r.Nth, err = parseCount(fieldNth, w, 64); return err },
-	fieldEvery: func(r *Rule, w word) (err *RuleError) { r.Every, err = parseCount(fieldEvery, w, 64); return err },
-	fieldFirst: func(r *Rule, w word) (err *RuleError) { r.First, err = parseCount(fieldFirst, w, 64); return err },
+	fieldAfter: func(r *Rule, w word) (err *RuleError) { r.After, err = parseCount(fieldAfter, w, anyCount); return err },
+	fieldNth:   func(r *Rule, w word) (err *RuleError) { r.Nth, err = parseCount(fieldNth, w, anyCount); return err },
+	fieldEvery: func(r *Rule, w word) (err *RuleError) { r.Every, err = parseCount(fieldEvery, w, anyCount); return err },
+	fieldFirst: func(r *Rule, w word) (err *RuleError) { r.First, err = parseCount(fieldFirst, w, anyCount); return err },
 	fieldWindow: func(r *Rule, w word) (err *RuleError) {
 		from, until, found := strings.Cut(w.text, "..")
 		if !found || w.text == ".." {
@@ -161,9 +164,14 @@ func (p *parser) clause() *RuleError {
 	return read(&p.rule, value)
 }
 
-func parseCount(name string, w word, bits int) (uint64, *RuleError) {
-	n, err := strconv.ParseUint(w.text, 10, bits)
+const anyCount = uint64(math.MaxUint64)
+
+func parseCount[T number.Integer](name string, w word, high T) (T, *RuleError) {
+	n, err := number.Parse(w.text, 0, high)
+	var outside *number.RangeError
 	switch {
+	case errors.As(err, &outside) && !outside.Below:
+		return 0, at(w.column, "%s %s is more than %v", name, w.text, high)
 	case err != nil:
 		return 0, at(w.column, "%s %q is no number from 1 on", name, w.text)
 	case n == 0:
@@ -173,7 +181,7 @@ func parseCount(name string, w word, bits int) (uint64, *RuleError) {
 }
 
 func parseDuration(w word) (time.Duration, *RuleError) {
-	d, err := time.ParseDuration(w.text)
+	d, err := number.ParseDuration(w.text)
 	if err != nil {
 		return 0, at(w.column, "%q is no duration; write a number with a unit, like 250ms, 10s or 1m30s", w.text)
 	}
@@ -182,16 +190,21 @@ func parseDuration(w word) (time.Duration, *RuleError) {
 
 // parseBytes reads a number of bytes, such as 64KiB.
 func parseBytes(w word) (int64, *RuleError) {
-	number, scale := w.text, int64(1)
+	digits, scale := w.text, int64(1)
 	for _, unit := range byteUnits {
 		if rest, found := strings.CutSuffix(w.text, unit.name); found {
-			number, scale = rest, unit.size
+			digits, scale = rest, unit.size
 			break
 		}
 	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n > 1<<62/scale || n < -(1<<62/scale) {
+	n, err := number.Parse(digits, math.MinInt64, int64(math.MaxInt64))
+	var outside *number.RangeError
+	if err != nil && !errors.As(err, &outside) {
 		return 0, at(w.column, "%q is no size; write a number with a unit, like 100B, 64KiB or 1MB", w.text)
 	}
-	return n * scale, nil
+	bytes, ok := number.Times(max(n, -math.MaxInt64), scale)
+	if !ok || outside != nil {
+		return 0, at(w.column, "%q is no size that there is: the most is %d bytes", w.text, int64(math.MaxInt64))
+	}
+	return bytes, nil
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"encoding/base64"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,11 +99,9 @@ func readAction(a *Action, args *arguments) (err *RuleError) {
 		err = readError(a, args)
 	case Duplicate:
 		if w, found := args.take("copies"); found {
-			n, err := parseCount("copies", w, 31)
-			if err != nil {
+			if a.Copies, err = parseCount("copies", w, math.MaxInt32); err != nil {
 				return err
 			}
-			a.Copies = int(n)
 		}
 		if w, found := args.take("later"); found {
 			a.Wait, err = parseDuration(w)

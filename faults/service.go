@@ -11,6 +11,7 @@ import (
 
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // DefaultTTL is how long a plan that came over the wire is in force unless it says otherwise, so that nobody
@@ -20,11 +21,16 @@ const DefaultTTL = 10 * time.Minute
 // servicePrefix starts the procedures that nothing is injected into, because they would end it.
 const servicePrefix = "/" + faultsv1connect.FaultServiceName + "/"
 
+// maxRequest is room for the longest plan there is, in bytes.
+const maxRequest = 2 * MaxRules * MaxRuleText
+
 // NewService returns the handler of faults.v1.FaultService for an injector, and the path to mount it on, as
 // generated constructors do. Whoever can reach it can stop the process: serve it to operators only.
 func NewService(injector *Injector, options ...connect.HandlerOption) (path string, handler http.Handler) {
-	strict := []connect.HandlerOption{connect.WithCodec(strictJSON{"json"}), connect.WithCodec(strictJSON{"json; charset=utf-8"})}
-	return faultsv1connect.NewFaultServiceHandler(&service{injector}, append(strict, options...)...)
+	options = append([]connect.HandlerOption{
+		connect.WithReadMaxBytes(maxRequest), connect.WithCodec(strictJSON{"json"}), connect.WithCodec(strictJSON{"json; charset=utf-8"}),
+	}, options...)
+	return faultsv1connect.NewFaultServiceHandler(&service{injector}, options...)
 }
 
 type service struct{ injector *Injector }
@@ -32,11 +38,11 @@ type service struct{ injector *Injector }
 // ApplyPlan implements faultsv1connect.FaultServiceHandler.
 func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (*faultsv1.ApplyPlanResponse, error) {
 	invalid := func(err error) error { return connect.NewError(connect.CodeInvalidArgument, err) }
-	ttl := time.Duration(req.GetTtlMs()) * time.Millisecond
+	ttl := number.FromMillis(req.GetTtlMs())
 	if ttl == 0 {
 		ttl = DefaultTTL
 	}
-	if limit := MaxWait.Milliseconds(); req.GetTtlMs() < 0 || req.GetTtlMs() > limit {
+	if limit := number.Millis(MaxWait); req.GetTtlMs() < 0 || req.GetTtlMs() > limit {
 		return nil, invalid(fmt.Errorf("ttl_ms %d is not between 0 and %d", req.GetTtlMs(), limit))
 	}
 	if len(req.GetRules()) > MaxRules {
@@ -61,7 +67,7 @@ func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (
 	case err != nil:
 		return nil, invalid(err)
 	}
-	res := &faultsv1.ApplyPlanResponse{TtlMs: ttl.Milliseconds()}
+	res := &faultsv1.ApplyPlanResponse{TtlMs: number.Millis(ttl)}
 	for _, rule := range plan.Rules {
 		res.Rules = append(res.Rules, rule.String())
 		res.Idle = append(res.Idle, s.injector.idle(rule))
@@ -74,7 +80,7 @@ func (s *service) GetPlan(context.Context, *faultsv1.GetPlanRequest) (*faultsv1.
 	status := s.injector.Status()
 	res := &faultsv1.GetPlanResponse{Seed: status.Seed}
 	if status.Remaining > 0 {
-		res.RemainingMs = max(1, status.Remaining.Milliseconds())
+		res.RemainingMs = max(1, number.Millis(status.Remaining))
 	}
 	for _, rule := range status.Rules {
 		res.Rules = append(res.Rules, &faultsv1.RuleStatus{

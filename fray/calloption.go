@@ -10,20 +10,22 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Limits of what a task can ask for, as the wire has them.
 const (
-	maxRetries       = 10_000
-	maxWorkerLosses  = 1000
-	maxBackoff       = 24 * time.Hour
-	maxBackoffFactor = 100
-	maxTimeout       = 30 * 24 * time.Hour
-	maxPriority      = 1000
-	maxPairs         = 16
-	maxKeyBytes      = 64
-	maxLabelBytes    = 256
-	maxResource      = 1_000_000_000_000
+	maxRetries       = limit.Retries
+	maxWorkerLosses  = limit.WorkerLosses
+	maxBackoff       = limit.Backoff
+	maxBackoffFactor = limit.BackoffFactor
+	maxTimeout       = limit.Timeout
+	maxPriority      = limit.Priority
+	maxPairs         = limit.Pairs
+	maxKeyBytes      = limit.NameLength
+	maxLabelBytes    = limit.LabelLength
+	maxResource      = limit.Resource
 )
 
 // Defaults of the retry policy, as the wire has them.
@@ -53,7 +55,7 @@ type taskConfig struct {
 // callConfig is what a task asks for besides its input. It does not change once a call uses it.
 type callConfig struct {
 	taskID            string
-	retries           int
+	retries           uint32
 	backoffBase       time.Duration
 	backoffFactor     float64
 	backoffCap        time.Duration
@@ -61,7 +63,7 @@ type callConfig struct {
 	executionTimeout  time.Duration
 	schedulingTimeout time.Duration
 	resources         map[string]int64
-	priority          int
+	priority          int32
 	labels            map[string]string
 	policy            *frayv1.RetryPolicy // the wire form of the above; see seal
 	needs             string              // resources and labels, as a text; see seal
@@ -98,10 +100,10 @@ func (c *callConfig) seal() {
 		return
 	}
 	c.policy = &frayv1.RetryPolicy{
-		MaxRetries:    uint32(c.retries), // WithRetries bounds it
-		BackoffBaseMs: c.backoffBase.Milliseconds(),
+		MaxRetries:    c.retries,
+		BackoffBaseMs: number.Millis(c.backoffBase),
 		BackoffFactor: c.backoffFactor,
-		BackoffCapMs:  c.backoffCap.Milliseconds(),
+		BackoffCapMs:  number.Millis(c.backoffCap),
 		BackoffJitter: proto.Float64(backoffJitter),
 	}
 }
@@ -151,9 +153,9 @@ func (o callOption) applyToCall(c *callConfig) error { return o(c) }
 // WithRetries sets how often a task is tried again after its function failed or timed out, 0 to 10,000. The
 // default is 0.
 func WithRetries(n int) CallOption {
-	return callOption(func(c *callConfig) error {
-		c.retries = n
-		return checkRange("retries", n, 0, maxRetries)
+	return callOption(func(c *callConfig) (err error) {
+		c.retries, err = number.Within[uint32]("retries", n, 0, maxRetries)
+		return err
 	})
 }
 
@@ -177,11 +179,9 @@ func WithBackoff(base time.Duration, factor float64, limit time.Duration) CallOp
 // default is 3.
 func WithMaxWorkerLosses(n int) CallOption {
 	return callOption(func(c *callConfig) error {
-		if err := checkRange("max worker losses", n, 0, maxWorkerLosses); err != nil {
-			return err
-		}
-		c.workerLosses = proto.Uint32(uint32(n)) // checked above
-		return nil
+		losses, err := number.Within[uint32]("max worker losses", n, 0, maxWorkerLosses)
+		c.workerLosses = proto.Uint32(losses)
+		return err
 	})
 }
 
@@ -210,7 +210,8 @@ func WithResources(resources map[string]int64) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.resources = resources
 		return checkPairs("resource", resources, func(name string, amount int64) error {
-			return checkRange("resource "+name, amount, 1, maxResource)
+			_, err := number.Within("resource "+name, amount, int64(1), maxResource)
+			return err
 		})
 	})
 }
@@ -218,9 +219,9 @@ func WithResources(resources map[string]int64) CallOption {
 // WithPriority sets the priority, -1000 to 1000: of the tasks that a worker could run, those of the highest priority
 // run first. The default is 0.
 func WithPriority(priority int) CallOption {
-	return callOption(func(c *callConfig) error {
-		c.priority = priority
-		return checkRange("priority", priority, -maxPriority, maxPriority)
+	return callOption(func(c *callConfig) (err error) {
+		c.priority, err = number.Within[int32]("priority", priority, -maxPriority, maxPriority)
+		return err
 	})
 }
 
@@ -250,7 +251,7 @@ func WithTaskID(id string) CallOption {
 	})
 }
 
-func checkRange[T int | int64 | time.Duration](what string, v, low, high T) error {
+func checkRange(what string, v, low, high time.Duration) error {
 	if v < low || v > high {
 		return fmt.Errorf("%s %v is not from %v to %v", what, v, low, high)
 	}

@@ -9,8 +9,8 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray/internal/dial"
-	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Client calls a controller's service one RPC at a time, for tools that list, watch and operate; programs that run
@@ -70,7 +70,7 @@ func (r *repeater) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		var wait time.Duration
 		if m, ok := req.Any().(interface{ GetMaxWaitMs() int64 }); ok {
-			wait = wire.Millis(m.GetMaxWaitMs())
+			wait = number.FromMillis(m.GetMaxWaitMs())
 		}
 		policy := dial.Policy{Rand: r.rand, AttemptTimeout: dial.DefaultAttemptTimeout + min(wait, maxClientWait)}
 		var res connect.AnyResponse

@@ -9,6 +9,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // MaxErrorBytes is how much is kept of the text of a function's error, and of a panic's stack.
@@ -77,7 +78,7 @@ func encodeMarks(wire *frayv1.TaskError, err error) {
 	)
 	wire.NonRetryable = errors.As(err, &nonRetryable)
 	if errors.As(err, &retryAfter) {
-		wire.RetryAfterMs = retryAfter.after.Milliseconds()
+		wire.RetryAfterMs = number.Millis(retryAfter.after)
 	}
 	if errors.As(err, &declared) {
 		wire.Sentinel = declared.sentinel.Error()
@@ -154,5 +155,5 @@ func newTaskError(c *call, reason Reason, info TaskInfo, wire *frayv1.TaskError)
 
 // retryAfter is the delay that the function asked for; 0: it did not.
 func retryAfter(wire *frayv1.TaskError) time.Duration {
-	return time.Duration(wire.GetRetryAfterMs()) * time.Millisecond
+	return number.FromMillis(wire.GetRetryAfterMs())
 }

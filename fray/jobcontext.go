@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/frayrpc/fray/fray/internal/dial"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Kind names a backend.
@@ -76,7 +77,7 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 	if err := checkID("job id", jc.jobID); err != nil {
 		return nil, err
 	}
-	if err := checkRange("max payload bytes", config.maxPayload, 1, maxPayloadBytes); err != nil {
+	if _, err := number.Within("max payload bytes", config.maxPayload, 1, maxPayloadBytes); err != nil {
 		return nil, err
 	}
 	switch kind {

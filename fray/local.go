@@ -34,7 +34,7 @@ func (c *call) attempt(ctx context.Context, info TaskInfo, grace time.Duration, 
 func (c *call) info(workerID string, number int) TaskInfo {
 	return TaskInfo{
 		TaskID: c.id, JobID: c.jc.jobID, Function: c.function.Name(), WorkerID: workerID,
-		Attempt: number, MaxAttempts: c.config.retries + 1,
+		Attempt: number, MaxAttempts: int(c.config.retries) + 1,
 	}
 }
 

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // maxRetryAfter is the longest delay that a function can ask for.
-const maxRetryAfter = 24 * time.Hour
+const maxRetryAfter = limit.RetryGap
 
 // NonRetryable marks err: the task that returns it, or an error that wraps it, fails without another attempt. The
 // text stays as it is. It returns nil for nil.
@@ -29,10 +32,7 @@ func RetryAfter(err error, d time.Duration) error {
 
 // roundUpMillis rounds d up to what the wire can say.
 func roundUpMillis(d time.Duration) time.Duration {
-	if r := d.Truncate(time.Millisecond); r < d {
-		return r + time.Millisecond
-	}
-	return d.Truncate(time.Millisecond)
+	return number.FromMillis(number.Millis(d))
 }
 
 // HandBack marks err: it says nothing of the task, but that it could not be started here and now, such as for want of memory. A

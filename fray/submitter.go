@@ -14,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Bounds of the submitter. The weight of a call is the size of its input, and callWeight for the rest.
@@ -221,7 +222,7 @@ func (o *offer) make(ctx context.Context) error {
 		// Those that had ended before the watcher's cursor, or in what is lost to it, will not be told of again.
 		o.watcher.fetcher.ask(taken)
 	}
-	o.retryAfter = max(time.Duration(res.GetRetryAfterMs())*time.Millisecond, dial.DefaultBase)
+	o.retryAfter = max(number.FromMillis(res.GetRetryAfterMs()), dial.DefaultBase)
 	if len(o.batch) == offered {
 		return wire.Error(wire.ReasonQueueFull, o.retryAfter, "no room for %d tasks", offered)
 	}
@@ -266,7 +267,7 @@ func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []
 		failures[f.GetIndex()] = f
 	}
 	for i, c := range o.batch {
-		f, failed := failures[uint32(i)] // at most maxBatchCalls
+		f, failed := failures[number.Clamp[uint32](i)] // There are at most maxBatchCalls.
 		if !failed {
 			// Before the receipt is told: a task that asked for it can end at once.
 			taken = append(taken, c.id)
@@ -332,12 +333,12 @@ func (c *call) newSpec() *frayv1.TaskSpec {
 		TaskId:              c.id,
 		Function:            c.function.Name(),
 		Payload:             &frayv1.Payload{Encoding: c.input.Encoding, Data: c.input.Data},
-		Priority:            int32(c.config.priority), // WithPriority bounds it
+		Priority:            c.config.priority,
 		Resources:           c.config.resources,
 		RequiredLabels:      c.config.labels,
 		RetryPolicy:         c.config.policy,
 		MaxWorkerLosses:     c.config.workerLosses,
-		ExecutionTimeoutMs:  c.config.executionTimeout.Milliseconds(),
-		SchedulingTimeoutMs: c.config.schedulingTimeout.Milliseconds(),
+		ExecutionTimeoutMs:  number.Millis(c.config.executionTimeout),
+		SchedulingTimeoutMs: number.Millis(c.config.schedulingTimeout),
 	}
 }

@@ -204,7 +204,7 @@ func (p *threadPool) expire(t *poolTask) {
 	}
 	p.end(t)
 	p.mu.Unlock()
-	info := TaskInfo{MaxAttempts: t.config.retries + 1}
+	info := TaskInfo{MaxAttempts: int(t.config.retries) + 1}
 	t.settle(Payload{}, newTaskError(t.call, ReasonSchedulingTimeout, info, &frayv1.TaskError{
 		Message: "no slot was free for it", Type: "scheduling timeout",
 	}))

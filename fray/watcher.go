@@ -11,6 +11,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Bounds of the watcher.
@@ -190,7 +191,7 @@ func (w *watcher) confirm(ctx context.Context) {
 
 func (w *watcher) request(wait time.Duration) *frayv1.WatchJobRequest {
 	req := &frayv1.WatchJobRequest{
-		JobId: w.jc.jobID, WatcherId: w.id, Cursor: w.cursor, MaxWaitMs: wait.Milliseconds(), MaxResults: maxWatchPage,
+		JobId: w.jc.jobID, WatcherId: w.id, Cursor: w.cursor, MaxWaitMs: number.Millis(wait), MaxResults: maxWatchPage,
 	}
 	for len(w.untold) > 0 && w.fetcher.left(w.untold[0]) == 0 {
 		w.untold = w.untold[1:]

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/internal/spelling"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -88,7 +89,8 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 			}
 			return invalid("unexpected argument %q: a scenario is named with --scenario", args[0])
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runScenario(cmd.Context(), &o) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runScenario(cmd.Context(), &o) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return noneEmpty(cmd.Flags()) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitInvalid, err} })
 	flags := root.Flags()
@@ -102,6 +104,16 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 		root.AddCommand(sub)
 	}
 	return root
+}
+
+// noneEmpty refuses options that are given without a value, such as --out "$DIR" in a script that never set DIR.
+func noneEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(flag *pflag.Flag) {
+		if flag.Value.String() == "" && err == nil {
+			err = invalid("--%s: the value is empty: give one, or leave the option out", flag.Name)
+		}
+	})
+	return err
 }
 
 // usable has arguments that a command cannot take end it as any other wrong command line does, with what it can take.

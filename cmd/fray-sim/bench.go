@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -112,7 +113,7 @@ func (a *app) sample(ctx context.Context, args []string) error {
 	case sampleDirect:
 		sample, err = speed.Direct(count)
 	case sampleIdle:
-		sample, err = speed.Idle(ctx, bubble.Run, size, time.Duration(count)*time.Second)
+		sample, err = speed.Idle(ctx, bubble.Run, size, number.FromSeconds(int64(count)))
 	case sampleCrash:
 		// What happens once in a process is no part of it.
 		if _, err = speed.Crash(ctx, bubble.Run, 3, 1); err == nil {

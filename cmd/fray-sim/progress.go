@@ -10,6 +10,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // progress is a bar on a terminal that shows how far a sweep is: seeds, failures, rate, time to go. Nil shows nothing, which is so
@@ -38,7 +40,7 @@ func newProgress(w io.Writer, seeds uint64, lasts time.Duration) *progress {
 	})
 	if lasts > 0 {
 		p.began = time.Now()
-		p.bar = p.all.AddBar(lasts.Milliseconds(), mpb.BarRemoveOnComplete(),
+		p.bar = p.all.AddBar(number.Millis(lasts), mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%d seeds ", p.ran.Load()) })),
 			mpb.AppendDecorators(failed, decor.Any(func(decor.Statistics) string {
 				return fmt.Sprintf(" %s to go", max(0, lasts-time.Since(p.began)).Round(time.Second))
@@ -70,7 +72,7 @@ func (p *progress) add(failed bool) {
 		return
 	}
 	p.ran.Add(1)
-	p.bar.SetCurrent(time.Since(p.began).Milliseconds())
+	p.bar.SetCurrent(number.Millis(time.Since(p.began)))
 }
 
 // finish takes the bar away.

@@ -24,6 +24,8 @@ type app struct {
 	// executable returns the file that worker processes run.
 	executable func() (string, error)
 	seams      seams
+	// Servers of this command want a token.
+	secured bool
 
 	root       *cobra.Command
 	configFile string

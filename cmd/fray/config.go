@@ -43,6 +43,30 @@ func momentary(cmd *cobra.Command, names ...string) {
 	}
 }
 
+const emptyKey = "fray_may_be_empty"
+
+// mayBeEmpty marks flags that mean something without a value. Of all others an empty one is a mistake, such as a variable of a
+// script that is not set.
+func mayBeEmpty(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
+		if err := cmd.Flags().SetAnnotation(name, emptyKey, nil); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// checkEmpty says what to do about an option that is given without a value.
+func checkEmpty(flag *pflag.Flag, value string) error {
+	_, ok := flag.Annotations[emptyKey]
+	if _, list := flag.Value.(resetter); ok || list || value != "" {
+		return nil // A list can have nothing in it.
+	}
+	return errors.New("the value is empty: give one, or leave the option out")
+}
+
+// emptyIsNone are variables that mean none when they are empty, because what starts commands sets them so.
+var emptyIsNone = []string{"FRAY_CONTROLLER_ADDRESS"}
+
 // source says where an option can come from besides the command line.
 type source struct {
 	section  string // of the file: the name of the command; empty: the top
@@ -99,6 +123,15 @@ func (a *app) configure(cmd *cobra.Command) error {
 			env[name] = value
 		}
 	}
+	var err error
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if e := checkEmpty(flag, flag.Value.String()); e != nil && err == nil {
+			err = usageError("--%s: %w", flag.Name, e)
+		}
+	})
+	if err != nil {
+		return err
+	}
 	path := a.configFile
 	if path == "" {
 		path = env["FRAY_CONFIG"]
@@ -108,7 +141,6 @@ func (a *app) configure(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	var err error
 	if token := env[tokenVariable]; token != "" {
 		a.secure(token)
 	}
@@ -119,7 +151,14 @@ func (a *app) configure(cmd *cobra.Command) error {
 		if !ok || owner != cmd || flag.Changed || err != nil {
 			return
 		}
-		if e := setFlag(flag, value); e != nil {
+		var e error
+		if !slices.Contains(emptyIsNone, s.variable) {
+			e = checkEmpty(flag, value)
+		}
+		if e == nil {
+			e = setFlag(flag, value)
+		}
+		if e != nil {
 			err = usageError("environment variable %s: %w", s.variable, e)
 		}
 	})
@@ -240,6 +279,10 @@ func (f *configReader) set(key, value *yaml.Node, flags []*pflag.Flag) {
 		f.fail(value, "%s has no such structure", key.Value)
 		return
 	}
+	if err := checkEmpty(flags[0], text); err != nil {
+		f.fail(value, "%s: %w", key.Value, err)
+		return
+	}
 	// Commands that have the same option share its variable, so one that the command line sets must not be touched.
 	if slices.ContainsFunc(flags, func(flag *pflag.Flag) bool { return flag.Changed }) {
 		return
@@ -316,6 +359,9 @@ section with its name, and options that many commands share stand at the top:
 
 $FRAY_TOKEN is a secret that controller, workers and clients share: where it is set for a controller, it refuses callers
 that do not have it. It can be given by the environment only.
+
+An option without a value, such as --data-dir "", is a mistake and says so. Only lists can be empty, and $FRAY_CONTROLLER_ADDRESS
+and, for clients, $FRAY_TOKEN, which mean none then.
 
 A key that fray does not know is an error. What concerns a single use of a command, such as a task's id, has neither key
 nor variable.

@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 // controllerOptions are those of the controller command, and what dev and map start theirs with.
@@ -55,14 +56,14 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 		},
 	}
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:7070", "`address` to listen on; port 0 picks a free one")
-	durationFlag(cmd, &o.sessionTTL, "session-ttl", 15*time.Second, "a worker that is not heard of for this long is taken for dead")
-	durationFlag(cmd, &o.retention, "retention", time.Hour, "how long ended tasks and their results are kept")
-	durationFlag(cmd, &o.cancelGrace, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
+	durationWithin(cmd, &o.sessionTTL, minSessionTTL, longest, "session-ttl", 15*time.Second, "a worker that is not heard of for this long is taken for dead")
+	durationWithin(cmd, &o.retention, time.Millisecond, longest, "retention", time.Hour, "how long ended tasks and their results are kept")
+	durationWithin(cmd, &o.cancelGrace, time.Millisecond, longest, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
 	atLeast(cmd, &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most that no client waits for, whatever the retention")
 	atLeast(cmd, &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
-	atLeast(cmd, &o.maxPayload, 1, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
+	between(cmd, &o.maxPayload, 1, limit.Payload, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
 	durationFlag(cmd, &o.watchGrace, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
 	addStoreFlags(cmd, &o.store, defaultDataDir)
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
@@ -74,14 +75,21 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	return cmd
 }
 
+// minSessionTTL leaves room for a few heartbeats.
+const minSessionTTL = 10 * time.Millisecond
+
 func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
+	if err := a.checkToken(); err != nil {
+		return err
+	}
 	registry := newRegistry()
 	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, registry)
 	if err != nil {
 		return err
 	}
 	defer noFaults()
-	server, closeStore, err := a.newServer(o, o.log.logger(a.stderr), registry)
+	logger := o.log.logger(a.stderr)
+	server, closeStore, err := a.newServer(o, logger, registry)
 	if err != nil {
 		return err
 	}
@@ -100,6 +108,10 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 	select {
 	case <-server.Ready():
 		announce(a.stdout, server.URL())
+		if !a.secured && !isLoopback(o.listen) {
+			logger.Warn("whoever reaches this port can have the workers execute what they like: set "+tokenVariable+", here and for workers and clients",
+				"listen", o.listen)
+		}
 	case err := <-ended:
 		return err
 	}

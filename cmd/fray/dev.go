@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // devOptions are those of the dev command.
@@ -24,6 +26,7 @@ type devOptions struct {
 	allowExec bool
 	store     storeOptions
 	log       logOptions
+	token     string // that was chosen for this cluster; empty: the environment has one
 }
 
 func (a *app) newDev() *cobra.Command {
@@ -34,20 +37,24 @@ func (a *app) newDev() *cobra.Command {
 		Long: `Run a controller and worker processes on this machine, until Ctrl-C. A worker that dies is started again; try it with
 kill -9.
 
-Tasks and results are kept in memory, or with --data-dir over restarts. The workers execute the commands that tasks ask for, as "fray worker --allow-exec" does. So dev listens on this machine
-only; with another address, it wants --allow-exec too.`,
+Tasks and results are kept in memory, or with --data-dir over restarts. The workers execute the commands that tasks ask for,
+as "fray worker --allow-exec" does. So dev listens on this machine only; with another address, it wants --allow-exec too. And
+it refuses callers without its token, which it prints: a new one each time, unless FRAY_TOKEN is set.`,
 		Example: "  fray dev --workers 4",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), o) },
 	}
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:7070", "`address` of the controller; port 0 picks a free one")
-	atLeast(cmd, &o.workers, 1, "workers", 2, "how many worker processes")
-	atLeast(cmd, &o.slots, 0, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
+	between(cmd, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes")
+	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "let other machines have commands executed, too")
 	addStoreFlags(cmd, &o.store, "")
 	addLogFlags(cmd, &o.log, "warn")
 	return cmd
 }
+
+// maxLocalWorkers bounds the worker processes that one command starts on its machine.
+const maxLocalWorkers = 10_000
 
 // devSessionTTL is short, for who kills a worker here wants to see what happens.
 const devSessionTTL = 5 * time.Second
@@ -66,6 +73,10 @@ func (a *app) dev(ctx context.Context, o devOptions) error {
 	if !isLoopback(o.listen) && !o.allowExec {
 		return usageError("whoever can reach %s could execute commands here: pass --allow-exec if that is what you want", o.listen)
 	}
+	if err := a.checkToken(); err != nil {
+		return err
+	}
+	o.token = a.secureOwn()
 	o.slots = slotsFor(o.slots, o.workers)
 	log := &lineWriter{w: a.stderr}
 	cluster, err := a.startCluster(ctx, clusterOptions{
@@ -121,14 +132,18 @@ func (a *app) introduce(ctx context.Context, url string, o devOptions) error {
 			return fmt.Errorf("only %d of %d workers have registered so far", registered, o.workers)
 		}
 	}
+	token := ""
+	if o.token != "" {
+		token = "\n  export " + tokenVariable + "=" + o.token
+	}
 	fmt.Fprintf(a.stdout, `%s with %s each execute the commands that tasks ask for. Try it:
 
-  export FRAY_CONTROLLER_ADDRESS=%s
+  export FRAY_CONTROLLER_ADDRESS=%s%s
   fray submit --wait -- echo hello
   fray workers
 
 Ctrl-C ends it.
-`, count(uint64(o.workers), "worker"), count(uint64(o.slots), "slot"), url) //nolint:gosec // At least 1.
+`, count(number.Clamp[uint64](o.workers), "worker"), count(number.Clamp[uint64](o.slots), "slot"), url, token)
 	return nil
 }
 

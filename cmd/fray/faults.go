@@ -11,9 +11,11 @@ import (
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/faults"
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 func (a *app) newFaults() *cobra.Command {
@@ -48,7 +50,7 @@ The documentation of the Go package faults has all of it.`,
 			})
 		},
 	}
-	durationFlag(apply, &ttl, "ttl", 10*time.Minute, "after this long the plan is at its end")
+	durationWithin(apply, &ttl, time.Millisecond, faults.MaxWait, "ttl", 10*time.Minute, "after this long the plan is at its end")
 	momentary(apply, "ttl")
 	show := &cobra.Command{
 		Use:   "show",
@@ -134,7 +136,7 @@ func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceCli
 	if err != nil {
 		return err
 	}
-	req := &faultsv1.ApplyPlanRequest{Seed: plan.Seed, TtlMs: ttl.Milliseconds()}
+	req := &faultsv1.ApplyPlanRequest{Seed: plan.Seed, TtlMs: number.Millis(ttl)}
 	for _, rule := range plan.Rules {
 		req.Rules = append(req.Rules, rule.String())
 	}
@@ -142,7 +144,7 @@ func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceCli
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s in force for %s\n", count(uint64(len(res.GetRules())), "rule"), shortDuration(time.Duration(res.GetTtlMs())*time.Millisecond))
+	fmt.Fprintf(a.stdout, "%s in force for %s\n", count(uint64(len(res.GetRules())), "rule"), shortDuration(number.FromMillis(res.GetTtlMs())))
 	for i, why := range res.GetIdle() {
 		if why != "" && i < len(plan.Rules) {
 			fmt.Fprintf(a.stderr, "fray: rule %s can never act in this process: %s\n", plan.Rules[i].ID, why)

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // listPage is how many tasks one call lists.
@@ -77,7 +78,7 @@ func (a *app) list(ctx context.Context, o listOptions) error {
 	var rows [][]string
 	for listed := 0; ; {
 		if o.limit > 0 {
-			req.PageSize = uint32(min(listPage, o.limit-listed)) //nolint:gosec // Not negative.
+			req.PageSize = number.Clamp[uint32](min(listPage, o.limit-listed))
 		}
 		page, err := ask(ctx, c, c.ListTasks, req)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 // mapOptions are those of the map command.
@@ -81,12 +82,12 @@ summed up at the end, on the standard error.`,
 	flags.StringVarP(&o.inputs, "inputs", "i", "", "read inputs from this `file`; -: the standard input")
 	flags.BoolVarP(&o.null, "null", "0", false, "NUL bytes separate the inputs that are read, not line ends")
 	flags.BoolVarP(&o.keepGoing, "keep-going", "k", false, "run the other commands when one fails")
-	atLeast(cmd, &o.retries, 0, "retries", 0, "how often a command that failed is tried again")
-	durationFlag(cmd, &o.timeout, "timeout", 0, "how long a command may run, each time; 0: for ever")
-	atLeast(cmd, &o.workerLosses, 0, "max-worker-losses", 3, "how many workers may die of a command before it counts as failed")
+	between(cmd, &o.retries, 0, limit.Retries, "retries", 0, "how often a command that failed is tried again")
+	durationWithin(cmd, &o.timeout, 0, limit.Timeout, "timeout", 0, "how long a command may run, each time, in whole milliseconds; 0: for ever")
+	between(cmd, &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of a command before it counts as failed")
 	flags.BoolVarP(&o.tag, "tag", "t", false, "begin each line of output with the input and a tab")
-	atLeast(cmd, &o.workers, 1, "workers", 2, "how many worker processes to start")
-	atLeast(cmd, &o.slots, 0, "slots", 0, "how many commands each runs at once; 0: the CPUs divided among them")
+	between(cmd, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
+	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many commands each runs at once; 0: the CPUs divided among them")
 	flags.StringVar(&o.dir, "dir", "", "run the commands in this `directory` (default: the current one; with --controller, the worker's)")
 	flags.BoolVarP(&o.dryRun, "dry-run", "n", false, "print the commands and run none")
 	flags.BoolVar(&o.noProgress, "no-progress", false, "show no progress on a terminal")

@@ -14,6 +14,8 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // workerJSON is a worker as -o json writes it.
@@ -87,7 +89,7 @@ func workerRow(w *frayv1.Worker) []string {
 	case w.GetDraining():
 		state = "draining"
 	case w.GetBackedOffMs() > 0:
-		state = "backed off for " + roughly(time.Duration(w.GetBackedOffMs())*time.Millisecond)
+		state = "backed off for " + roughly(number.FromMillis(w.GetBackedOffMs()))
 	}
 	var inUse []string
 	for _, name := range slices.Sorted(maps.Keys(w.GetResources())) {
@@ -128,7 +130,7 @@ after the grace is stopped, and other workers start it again.`,
 				return err
 			}
 			defer c.close()
-			ms := grace.Milliseconds()
+			ms := number.Millis(grace)
 			if _, err := ask(cmd.Context(), c, c.DrainWorker, &frayv1.DrainWorkerRequest{WorkerId: args[0], GraceMs: &ms}); err != nil {
 				return err
 			}
@@ -143,7 +145,7 @@ after the grace is stopped, and other workers start it again.`,
 		},
 	}
 	a.addClientFlags(cmd)
-	durationFlag(cmd, &grace, "grace", 30*time.Second, "how long running tasks may go on")
+	durationWithin(cmd, &grace, 0, limit.Drain, "grace", 30*time.Second, "how long running tasks may go on")
 	a.addOutputFlag(cmd)
 	return cmd
 }
@@ -196,7 +198,7 @@ func (a *app) cluster(ctx context.Context) error {
 		{"Workers", fmt.Sprintf("%d with %s", info.GetWorkerCount(), count(uint64(info.GetSlotCount()), "slot"))},
 		{"Tasks", strings.Join(tasks, ", ")},
 		{"Queued", byteSize(info.GetQueuedBytes())},
-		{"Longest wait", roughly(time.Duration(info.GetOldestReadyAgeMs()) * time.Millisecond)},
+		{"Longest wait", roughly(number.FromMillis(info.GetOldestReadyAgeMs()))},
 	})
 	return nil
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/spelling"
 )
 
@@ -20,29 +24,42 @@ import (
 // resetter is a flag's value that several uses add to. It is reset before a source of higher precedence sets it.
 type resetter interface{ reset() }
 
+// longest is the most that an option for a length of time takes, so that sums of a few of them are within range.
+const longest = 10 * 365 * 24 * time.Hour
+
 // durationFlag declares an option that is a length of time, which is not negative.
 func durationFlag(cmd *cobra.Command, d *time.Duration, name string, value time.Duration, usage string) {
+	durationWithin(cmd, d, 0, longest, name, value, usage)
+}
+
+// durationWithin declares an option that is a length of time with bounds.
+func durationWithin(cmd *cobra.Command, d *time.Duration, low, high time.Duration, name string, value time.Duration, usage string) {
 	*d = value
-	flag := cmd.Flags().VarPF((*durationValue)(d), name, "", usage)
+	flag := cmd.Flags().VarPF(&durationValue{d, low, high}, name, "", usage)
 	if value == 0 {
 		flag.DefValue = "" // the usage says what it means
 	}
 }
 
-type durationValue time.Duration
+type durationValue struct {
+	value     *time.Duration
+	low, high time.Duration
+}
 
-func (v *durationValue) String() string { return shortDuration(time.Duration(*v)) }
+func (v *durationValue) String() string { return shortDuration(*v.value) }
 func (*durationValue) Type() string     { return "duration" }
 
 func (v *durationValue) Set(text string) error {
-	d, err := time.ParseDuration(text)
+	d, err := number.ParseDuration(text)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%q is not a duration such as 500ms, 30s or 1h30m", text)
 	case d < 0:
 		return fmt.Errorf("%s is negative", text)
+	case d < v.low || d > v.high:
+		return fmt.Errorf("%s is not from %s to %s", text, shortDuration(v.low), shortDuration(v.high))
 	}
-	*v = durationValue(d)
+	*v.value = d
 	return nil
 }
 
@@ -82,25 +99,31 @@ func (v *choiceValue) Set(text string) error {
 
 // atLeast declares an option that is a number with a lower bound.
 func atLeast(cmd *cobra.Command, n *int, low int, name string, value int, usage string) {
+	between(cmd, n, low, math.MaxInt, name, value, usage)
+}
+
+// between declares an option that is a number with bounds.
+func between(cmd *cobra.Command, n *int, low, high int, name string, value int, usage string) {
 	*n = value
-	cmd.Flags().Var(&numberValue{n, low}, name, usage)
+	cmd.Flags().Var(&numberValue{n, low, high}, name, usage)
 }
 
 type numberValue struct {
-	value *int
-	low   int
+	value     *int
+	low, high int
 }
 
 func (v *numberValue) String() string { return strconv.Itoa(*v.value) }
 func (*numberValue) Type() string     { return "number" }
 
 func (v *numberValue) Set(text string) error {
-	n, err := strconv.Atoi(text)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%q is not a whole number", text)
-	case n < v.low:
-		return fmt.Errorf("%d is less than %d", n, v.low)
+	n, err := number.Parse(text, v.low, v.high)
+	var outside *number.RangeError
+	if errors.As(err, &outside) && outside.Below {
+		return fmt.Errorf("%s is less than %d", outside.Value, v.low)
+	}
+	if err != nil {
+		return err
 	}
 	*v.value = n
 	return nil
@@ -109,7 +132,7 @@ func (v *numberValue) Set(text string) error {
 // resources declares an option that is amounts of resources.
 func resources(cmd *cobra.Command, m *map[string]int64, usage string) {
 	cmd.Flags().Var(&pairsValue[int64]{m, "cpu=2000,gpu=1", func(text string) (int64, error) {
-		return strconv.ParseInt(text, 10, 64)
+		return number.Parse(text, 0, int64(limit.Resource))
 	}}, "resources", usage+", such as cpu=2000,gpu=1; cpu is in thousandths")
 }
 
@@ -149,6 +172,10 @@ func (v *pairsValue[V]) Set(text string) error {
 	for _, pair := range strings.Split(text, ",") {
 		name, value, ok := strings.Cut(pair, "=")
 		parsed, err := v.parse(value)
+		var outside *number.RangeError
+		if ok && errors.As(err, &outside) {
+			return fmt.Errorf("%q: %w", pair, err)
+		}
 		if !ok || name == "" || err != nil {
 			return fmt.Errorf("%q is not like %s", pair, v.example)
 		}

@@ -14,10 +14,12 @@ import (
 
 	"github.com/frayrpc/fray/fray/worker/execfn"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // maxInput bounds the input of a task that is submitted, as the wire does.
-const maxInput = 64 << 20
+const maxInput = limit.Payload
 
 // submitOptions are those of the submit command.
 type submitOptions struct {
@@ -56,11 +58,11 @@ Submitting the same task again under the same --id changes nothing, so that a sc
 	flags.StringVar(&o.input, "input", "", "the function's input: `JSON`, @file, or - for the standard input")
 	flags.StringVar(&o.id, "id", "", "the task's `id` (default: a new one)")
 	flags.StringVar(&o.job, "job", "default", "the `job` that the task belongs to")
-	atLeast(cmd, &o.priority, -1000, "priority", 0, "tasks of a higher one run first, -1000 to 1000")
-	atLeast(cmd, &o.retries, 0, "retries", 0, "how often the task is tried again after it failed")
-	atLeast(cmd, &o.workerLosses, 0, "max-worker-losses", 3, "how many workers may die of the task before it fails")
-	durationFlag(cmd, &o.timeout, "timeout", 0, "how long the task may run, each time; 0: for ever")
-	durationFlag(cmd, &o.schedulingTimeout, "scheduling-timeout", 0, "how long the task may wait for its first start; 0: for ever")
+	between(cmd, &o.priority, -limit.Priority, limit.Priority, "priority", 0, "tasks of a higher one run first, -1000 to 1000")
+	between(cmd, &o.retries, 0, limit.Retries, "retries", 0, "how often the task is tried again after it failed")
+	between(cmd, &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of the task before it fails")
+	durationWithin(cmd, &o.timeout, 0, limit.Timeout, "timeout", 0, "how long the task may run, each time, in whole milliseconds; 0: for ever")
+	durationWithin(cmd, &o.schedulingTimeout, 0, limit.Timeout, "scheduling-timeout", 0, "how long the task may wait for its first start, in whole milliseconds; 0: for ever")
 	resources(cmd, &o.resources, "what the task takes of its worker")
 	labels(cmd, &o.labels, "what its worker must have")
 	flags.StringVar(&o.dir, "dir", "", "the worker's `directory` to run a command in (default: the worker's own)")
@@ -102,20 +104,30 @@ func (a *app) submit(ctx context.Context, o submitOptions, args []string) error 
 
 // taskSpec is what the options and arguments ask for.
 func (a *app) taskSpec(o submitOptions, args []string) (*frayv1.TaskSpec, error) {
-	spec := &frayv1.TaskSpec{
-		TaskId: o.id, Function: o.function, Priority: int32(o.priority), //nolint:gosec // The controller checks it.
-		Resources: o.resources, RequiredLabels: o.labels,
-		MaxWorkerLosses:    proto.Uint32(uint32(o.workerLosses)), //nolint:gosec // Not negative, and the controller checks it.
-		ExecutionTimeoutMs: o.timeout.Milliseconds(), SchedulingTimeoutMs: o.schedulingTimeout.Milliseconds(),
+	priority, err := number.Within[int32]("priority", o.priority, -limit.Priority, limit.Priority)
+	if err != nil {
+		return nil, usageError("%w", err)
 	}
-	if o.retries > 0 {
-		spec.RetryPolicy = &frayv1.RetryPolicy{MaxRetries: uint32(o.retries)} //nolint:gosec // As above.
+	losses, err := number.Within[uint32]("max worker losses", o.workerLosses, 0, limit.WorkerLosses)
+	if err != nil {
+		return nil, usageError("%w", err)
+	}
+	retries, err := number.Within[uint32]("retries", o.retries, 0, limit.Retries)
+	if err != nil {
+		return nil, usageError("%w", err)
+	}
+	spec := &frayv1.TaskSpec{
+		TaskId: o.id, Function: o.function, Priority: priority, Resources: o.resources, RequiredLabels: o.labels,
+		MaxWorkerLosses:    proto.Uint32(losses),
+		ExecutionTimeoutMs: number.Millis(o.timeout), SchedulingTimeoutMs: number.Millis(o.schedulingTimeout),
+	}
+	if retries > 0 {
+		spec.RetryPolicy = &frayv1.RetryPolicy{MaxRetries: retries}
 	}
 	if spec.TaskId == "" {
 		spec.TaskId = ulid.Make().String()
 	}
 	var data []byte
-	var err error
 	switch {
 	case len(args) > 0 && o.function != "":
 		return nil, usageError("both a command and --function: a task is one of them")

@@ -21,23 +21,33 @@ const bearer = "Bearer "
 
 // secure has every server of the command refuse callers without the token, and every client show it.
 func (a *app) secure(token string) {
+	a.secured = true
 	a.seams.middleware = append(a.seams.middleware, requireToken(token))
 	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(showToken(token)))
 }
 
+// checkToken refuses an empty token for a command that serves: whoever set the variable wants to be protected by it.
+func (a *app) checkToken() error {
+	if slices.Contains(a.environ, tokenVariable+"=") {
+		return usageError("%s is set, but empty: give it a secret, or unset it to let everybody in who reaches the port", tokenVariable)
+	}
+	return nil
+}
+
 // secureOwn gives a cluster that only this process and its children are to use a token of its own, unless there is one.
-// Otherwise every user of this machine could have commands executed.
-func (a *app) secureOwn() {
+// Otherwise every user of this machine could have commands executed. It returns the token that it chose; empty: there was one.
+func (a *app) secureOwn() string {
 	given := func(entry string) bool {
 		token, ok := strings.CutPrefix(entry, tokenVariable+"=")
 		return ok && token != ""
 	}
 	if slices.ContainsFunc(a.environ, given) {
-		return
+		return ""
 	}
 	token := rand.Text()
 	a.secure(token)
 	a.environ = append(slices.Clip(a.environ), tokenVariable+"="+token)
+	return token
 }
 
 // hideToken keeps the token from the commands that a worker executes.

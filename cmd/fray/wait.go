@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 const (
@@ -91,7 +92,7 @@ func (c *client) await(ctx context.Context, ids []string, timeout time.Duration)
 func (c *client) results(ctx context.Context, ids []string, wait time.Duration) ([]*frayv1.TaskResult, error) {
 	var res *frayv1.GetTaskResultsResponse
 	err := c.within(ctx, wait, func(ctx context.Context) (err error) {
-		res, err = c.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids, MaxWaitMs: wait.Milliseconds()})
+		res, err = c.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids, MaxWaitMs: number.Millis(wait)})
 		return err
 	})
 	if err != nil {
@@ -115,7 +116,7 @@ func (c *client) results(ctx context.Context, ids []string, wait time.Duration) 
 func (c *client) result(ctx context.Context, id string, wait time.Duration) (*frayv1.TaskResult, error) {
 	var res *frayv1.GetTaskResultResponse
 	err := c.within(ctx, wait, func(ctx context.Context) (err error) {
-		res, err = c.GetTaskResult(ctx, &frayv1.GetTaskResultRequest{TaskId: id, MaxWaitMs: wait.Milliseconds()})
+		res, err = c.GetTaskResult(ctx, &frayv1.GetTaskResultRequest{TaskId: id, MaxWaitMs: number.Millis(wait)})
 		return err
 	})
 	return res.GetResult(), err

@@ -20,6 +20,7 @@ import (
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/fray/worker/execfn"
 	"github.com/frayrpc/fray/internal/children"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 // workerOptions are those of the worker command.
@@ -59,7 +60,7 @@ stops them at once.`,
 	}
 	a.addAddressFlag(cmd)
 	cmd.Flags().StringVar(&o.id, "id", "", "`name` of the worker in the cluster (default: host name and a random suffix)")
-	atLeast(cmd, &o.slots, 0, "slots", 0, "how many tasks run at once; 0: one for each CPU")
+	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many tasks run at once; 0: one for each CPU")
 	resources(cmd, &o.resources, "what tasks can ask for a share of")
 	labels(cmd, &o.labels, "what tasks can require of their worker")
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` for health, metrics and tasks of this worker; empty: none")
@@ -67,6 +68,7 @@ stops them at once.`,
 	durationFlag(cmd, &o.drainGrace, "drain-grace", worker.DefaultDrainGrace, "how long running tasks may go on after SIGTERM")
 	durationFlag(cmd, &o.stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "execute the commands that tasks ask for")
+	mayBeEmpty(cmd, "listen")
 	addLifelineFlag(cmd, &o.lifeline)
 	cmd.Flags().StringVar(&o.outputDir, "output-dir", "", "the `directory` of the map that this worker serves, for what commands print")
 	if err := cmd.Flags().MarkHidden("output-dir"); err != nil {

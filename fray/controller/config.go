@@ -14,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 // Config is what a controller needs. The zero value of each field but Store is its default.
@@ -84,7 +85,7 @@ func (c Config) Validate() error {
 }
 
 const (
-	maxPayload = 64 << 20
+	maxPayload = limit.Payload
 	// Bytes of a request at most: a batch may carry several payloads.
 	maxRequest = 2 * maxPayload
 	// A session's heartbeats per TTL: two may be lost.

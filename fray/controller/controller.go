@@ -17,6 +17,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Controller queues tasks, leases them to workers and keeps their results.
@@ -64,15 +65,27 @@ func (c *Controller) serveConfig() serve.Config {
 			frayv1connect.ControllerServiceLeaseTasksProcedure, frayv1connect.ControllerServiceReportTasksProcedure,
 			frayv1connect.ControllerServiceHeartbeatProcedure,
 		},
-		MaxRequestBytes: maxRequest,
-		Registerer:      c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
+		RequestBytes: requestBytes,
+		Registerer:   c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
 	}
+}
+
+// requestBytes are the calls that need more than serve.DefaultRequestBytes: those that carry payloads, and those that list ids or
+// tokens, with room for the longest lists of the schema in JSON.
+var requestBytes = map[string]int{
+	frayv1connect.ControllerServiceSubmitTaskProcedure:     maxRequest,
+	frayv1connect.ControllerServiceSubmitTasksProcedure:    maxRequest,
+	frayv1connect.ControllerServiceReportTasksProcedure:    maxRequest,
+	frayv1connect.ControllerServiceRegisterWorkerProcedure: 32 << 20,
+	frayv1connect.ControllerServiceHeartbeatProcedure:      32 << 20,
+	frayv1connect.ControllerServiceCancelTasksProcedure:    8 << 20,
+	frayv1connect.ControllerServiceGetTaskResultsProcedure: 2 << 20,
 }
 
 // Handler returns the path and handler of ControllerService alone, for those who serve it themselves. It does not check
 // requests against all rules of their schema: connectrpc.com/validate does.
 func (c *Controller) Handler(options ...connect.HandlerOption) (string, http.Handler) {
-	options = append([]connect.HandlerOption{connect.WithReadMaxBytes(maxRequest)}, options...)
+	options = append([]connect.HandlerOption{serve.Bounded(requestBytes)}, options...)
 	return frayv1connect.NewControllerServiceHandler(&service{c}, options...)
 }
 
@@ -313,7 +326,7 @@ func (c *Controller) now() core.Time { return core.Time(c.line.Now()) }
 
 // until returns when to end a long poll: well before the caller stops listening.
 func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {
-	wait := min(wire.Millis(maxWaitMs), c.cfg.MaxWait)
+	wait := min(number.FromMillis(maxWaitMs), c.cfg.MaxWait)
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)
 		wait = min(wait, left-min(left/4, 2*time.Second))

@@ -14,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (*frayv1.ListTasksResponse, error) {
@@ -92,7 +93,7 @@ func (s *service) DrainWorker(ctx context.Context, req *frayv1.DrainWorkerReques
 	const defaultGrace = 30 * time.Second
 	grace := defaultGrace
 	if req.GraceMs != nil {
-		grace = wire.Millis(req.GetGraceMs())
+		grace = number.FromMillis(req.GetGraceMs())
 	}
 	call := s.c.call()
 	_, err := ask[core.Done](ctx, s.c, call, fmt.Sprintf("worker %q", req.GetWorkerId()), &core.Drain{Call: call, WorkerID: req.GetWorkerId(), Grace: grace})
@@ -111,8 +112,8 @@ func (s *service) GetClusterInfo(ctx context.Context, _ *frayv1.GetClusterInfoRe
 	}
 	resp := &frayv1.GetClusterInfoResponse{
 		Version: s.c.cfg.Version, ControllerIncarnation: s.c.cfg.Core.Incarnation, StartedUnixMs: s.c.line.Start().UnixMilli(),
-		WorkerCount: uint32(r.Stats.Workers), SlotCount: uint32(r.Stats.Slots), //nolint:gosec // Bounded by MaxSessions and the schema.
-		QueuedBytes: uint64(r.Stats.QueuedBytes), OldestReadyAgeMs: r.OldestReadyAge.Milliseconds(), //nolint:gosec // Not negative.
+		WorkerCount: number.Clamp[uint32](r.Stats.Workers), SlotCount: number.Clamp[uint32](r.Stats.Slots),
+		QueuedBytes: number.Clamp[uint64](r.Stats.QueuedBytes), OldestReadyAgeMs: number.Millis(r.OldestReadyAge),
 		TaskCounts: make(map[string]uint64), Durability: s.c.cfg.Store.Durability().String(),
 	}
 	for _, st := range core.Statuses() {

@@ -176,7 +176,7 @@ func (s *stateReader) of(num uint64) (core.State, error) {
 	if err := proto.Unmarshal(s.head.value, r); err != nil {
 		return core.State{}, fmt.Errorf("%w: state of task number %d cannot be decoded: %w", store.ErrCorrupt, num, err)
 	}
-	if frayv1.TaskStatus_name[int32(r.GetStatus())] == "" || frayv1.FailureReason_name[int32(r.GetFailureReason())] == "" {
+	if frayv1.TaskStatus_name[int32(r.GetStatus())] == "" || frayv1.FailureReason_name[int32(r.GetFailureReason())] == "" { // within: an enum is one
 		return core.State{}, fmt.Errorf("%w: state of task number %d has a status or reason that this version does not know", store.ErrCorrupt, num)
 	}
 	st := state(r)

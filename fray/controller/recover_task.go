@@ -11,6 +11,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 const (
@@ -59,7 +60,9 @@ func (d *taskDecoder) record(value []byte) error {
 		case f.num == taskRecordJob && f.kind == protowire.BytesType:
 			job = f.bytes
 		case f.num == taskRecordSubmitted && f.kind == protowire.VarintType:
-			d.task.Submitted = core.Time(f.varint) //nolint:gosec // As it was encoded.
+			var err error
+			d.task.Submitted, err = number.Within("time of submission", f.varint, core.Time(0), core.Never)
+			return err
 		}
 		return nil
 	})

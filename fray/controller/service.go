@@ -15,6 +15,8 @@ import (
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // service is ControllerService. Calls of clients are in this file, those of workers in worker_service.go, those of
@@ -47,9 +49,9 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 		switch r := &results[i]; {
 		case r.err != nil:
 			resp.Failures = append(resp.Failures, &frayv1.SubmitFailure{
-				Index: uint32(i), Code: wire.Code(r.reason).String(), Message: message(r.err), //nolint:gosec // At most maxSubmit.
+				Index: number.Clamp[uint32](i), Code: wire.Code(r.reason).String(), Message: message(r.err),
 			})
-			resp.RetryAfterMs = max(resp.RetryAfterMs, r.retryAfter.Milliseconds())
+			resp.RetryAfterMs = max(resp.RetryAfterMs, number.Millis(r.retryAfter))
 		case r.created:
 			resp.CreatedCount++
 		default:
@@ -61,7 +63,7 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 
 const (
 	// maxSubmit is the schema's bound on a SubmitTasks call.
-	maxSubmit = 50_000
+	maxSubmit = limit.Submit
 	// maxWatcherID is the schema's bound on a watcher's name, in bytes.
 	maxWatcherID = 128
 	// storeFullHint is when a submission that the store has no room for may be made again.

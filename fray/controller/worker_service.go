@@ -3,20 +3,20 @@ package controller
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Bounds of the schema, checked here because the hot calls bypass its interceptor.
 const (
-	maxLease       = 65_536
-	maxHeld        = 65_536
-	maxOutbox      = 1 << 20
-	maxReports     = 65_536
-	maxRetryAfter  = 24 * time.Hour
+	maxLease       = limit.Slots
+	maxHeld        = limit.Held
+	maxOutbox      = limit.Outbox
+	maxReports     = limit.Reports
 	maxOutcomeName = frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE
 )
 
@@ -38,7 +38,7 @@ func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorker
 	ttl := s.c.cfg.Core.SessionTTL
 	s.c.cfg.Logger.Info("worker registered", "worker_id", req.GetWorkerId(), "slots", req.GetSlots(), "url", req.GetAdvertiseUrl())
 	return &frayv1.RegisterWorkerResponse{
-		SessionToken: uint64(r.Session), SessionTtlMs: ttl.Milliseconds(), HeartbeatIntervalMs: (ttl / heartbeatsPerTTL).Milliseconds(),
+		SessionToken: uint64(r.Session), SessionTtlMs: number.Millis(ttl), HeartbeatIntervalMs: number.Millis(ttl / heartbeatsPerTTL),
 		KeptLeaseTokens: wire.RawTokens(r.Kept), ControllerIncarnation: s.c.cfg.Core.Incarnation,
 	}, nil
 }
@@ -105,8 +105,8 @@ func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport) error 
 	}
 	*item = core.ReportItem{
 		Task: a.GetTaskId(), Attempt: a.GetNumber(), Token: core.Token(a.GetLeaseToken()), Outcome: core.Outcome(r.GetOutcome()), //nolint:gosec // Checked above.
-		Ran: time.Duration(max(r.GetRunDurationUs(), 0)) * time.Microsecond, NonRetryable: r.GetError().GetNonRetryable(),
-		RetryAfter: min(wire.Millis(r.GetError().GetRetryAfterMs()), maxRetryAfter),
+		Ran: number.FromMicros(max(r.GetRunDurationUs(), 0)), NonRetryable: r.GetError().GetNonRetryable(),
+		RetryAfter: min(max(number.FromMillis(r.GetError().GetRetryAfterMs()), 0), limit.RetryGap),
 	}
 	if n := len(r.GetValue().GetData()); n > s.c.cfg.MaxPayloadBytes {
 		item.Outcome = core.UndecodableOutcome
@@ -142,7 +142,7 @@ func (s *service) Heartbeat(ctx context.Context, req *frayv1.HeartbeatRequest) (
 	if err != nil {
 		return nil, err
 	}
-	return &frayv1.HeartbeatResponse{StopLeaseTokens: wire.RawTokens(r.Stop), Drain: r.Drain, DrainGraceMs: r.Grace.Milliseconds()}, nil
+	return &frayv1.HeartbeatResponse{StopLeaseTokens: wire.RawTokens(r.Stop), Drain: r.Drain, DrainGraceMs: number.Millis(r.Grace)}, nil
 }
 
 func (s *service) UnregisterWorker(ctx context.Context, req *frayv1.UnregisterWorkerRequest) (*frayv1.UnregisterWorkerResponse, error) {

@@ -55,12 +55,13 @@ func (c *Scheduler) hear(s *session, now Time) {
 func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 	c.received(s, e.Received)
 	s.unknown = s.unknown[:0]
+	s.listed = nil
 	for i, tokens := range [][]Token{e.Queued, e.Running, e.Finished} {
 		for _, token := range tokens {
 			l := c.leases[token]
 			if l == nil || l.session != s {
 				if i < 2 { // The report of a finished one is under way, and will be judged.
-					s.unknown = append(s.unknown, token)
+					s.addUnknown(token)
 				}
 				continue
 			}
@@ -92,13 +93,29 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 	}
 }
 
+// maxUnknown bounds the tokens of one session that are kept because nobody knows them. It has room for all that an honest worker
+// can hold of before; of one that lists more, the rest is looked at once these are gone.
+const maxUnknown = 16_384
+
+// addUnknown notes a token that the worker must stop, once.
+func (s *session) addUnknown(token Token) {
+	if len(s.unknown) >= maxUnknown || s.listed[token] {
+		return
+	}
+	if s.listed == nil {
+		s.listed = make(map[Token]bool)
+	}
+	s.listed[token] = true
+	s.unknown = append(s.unknown, token)
+}
+
 // newsForWorker says whether there is something that the worker was not told yet.
 func (s *session) newsForWorker() bool {
 	if s.drain != nil && !s.drain.own && !s.drainTold {
 		return true
 	}
 	for _, token := range s.unknown {
-		if !slices.Contains(s.toldUnknown, token) {
+		if !s.toldUnknown[token] {
 			return true
 		}
 	}
@@ -128,7 +145,7 @@ func (c *Scheduler) answerBeat(s *session) {
 	w := s.beat
 	c.unpark(w)
 	r := HeartbeatReply{Stop: slices.Clone(s.unknown)}
-	s.toldUnknown = append(s.toldUnknown[:0], s.unknown...)
+	s.toldUnknown = s.listed
 	s.untold = 0
 	for l := s.leases.head; l != nil; l = l.next {
 		if l.stopping {

@@ -325,7 +325,7 @@ func (m *model) reconcile(s *modelSession, e *core.Heartbeat) {
 		a := m.attempts[token]
 		if a != nil && !a.over && a.session == s {
 			held[a] = true
-		} else if i < len(e.Queued)+len(e.Running) {
+		} else if i < len(e.Queued)+len(e.Running) && !slices.Contains(s.unknown, token) {
 			s.unknown = append(s.unknown, token)
 		}
 	}

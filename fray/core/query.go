@@ -35,6 +35,7 @@ func (e *Await) apply(c *Scheduler) {
 
 func (e *AwaitAny) apply(c *Scheduler) {
 	w := &wait{call: e.Call, kind: waitAny, until: e.Until, read: e.Read, tasks: make([]*task, 0, len(e.IDs))}
+	named := make(map[*task]bool, len(e.IDs)) // Some may be there twice.
 	var unknown []string
 	ended := false
 	for _, id := range e.IDs {
@@ -43,6 +44,10 @@ func (e *AwaitAny) apply(c *Scheduler) {
 			unknown = append(unknown, id)
 			continue
 		}
+		if named[t] {
+			continue
+		}
+		named[t] = true
 		ended = ended || t.status.Terminal()
 		w.tasks = append(w.tasks, t)
 	}

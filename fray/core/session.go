@@ -37,8 +37,9 @@ type session struct {
 	pollSeq               uint64
 	delivery              *timer
 	beatSeq               uint64
-	// Tokens that the worker holds and the scheduler does not know, and those of them that it was told to stop.
-	unknown, toldUnknown []Token
+	// Tokens that the worker holds and the scheduler does not know, as a list and as a set, and those of them that it was told to stop.
+	unknown             []Token
+	listed, toldUnknown map[Token]bool
 	// It has a stop that the worker was not told of, and stands in Scheduler.dirtyBeats.
 	dirty     bool
 	drain     *drainOrder

@@ -9,8 +9,8 @@ import (
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/core"
 	runner "github.com/frayrpc/fray/fray/internal/attempt"
-	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // attempt is one leased attempt, from its grant to the verdict on its report.
@@ -38,7 +38,7 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 	a := &attempt{
 		wire:    leased.GetAttempt(),
 		name:    spec.GetFunction(),
-		timeout: wire.Millis(spec.GetExecutionTimeoutMs()),
+		timeout: number.FromMillis(spec.GetExecutionTimeoutMs()),
 		input:   fray.Payload{Encoding: spec.GetPayload().GetEncoding(), Data: spec.GetPayload().GetData()},
 		resume:  make(chan struct{}, 1),
 	}
@@ -133,7 +133,7 @@ func (w *Worker) finish(a *attempt) (next *attempt) {
 
 // report returns what to tell the controller.
 func (a *attempt) report(outcome core.Outcome, ran time.Duration) *frayv1.TaskReport {
-	r := &frayv1.TaskReport{Attempt: a.wire, Outcome: frayv1.AttemptOutcome(outcome), RunDurationUs: ran.Microseconds()}
+	r := &frayv1.TaskReport{Attempt: a.wire, Outcome: frayv1.AttemptOutcome(outcome), RunDurationUs: number.Micros(ran)}
 	switch outcome {
 	case core.Succeeded:
 		r.Value = a.value

@@ -20,6 +20,7 @@ import (
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Defaults of a Config.
@@ -160,7 +161,7 @@ func (c *Config) registration() *frayv1.RegisterWorkerRequest {
 	r := &frayv1.RegisterWorkerRequest{
 		WorkerId:     c.ID,
 		AdvertiseUrl: c.AdvertiseURL,
-		Slots:        uint32(min(max(c.Slots, 0), 1<<30)), //nolint:gosec // The schema bounds it further.
+		Slots:        number.Clamp[uint32](c.Slots), // Validate bounds it further.
 		Resources:    c.Resources,
 		Labels:       c.Labels,
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // beat renews the session and does what the controller asks for, until ctx is done or the session is gone.
@@ -34,7 +35,7 @@ func (w *Worker) beat(ctx context.Context, s *session) {
 			sent = w.now()
 			req := w.heartbeat()
 			req.SessionToken, req.HeartbeatSeq = s.token, seq
-			req.MaxWaitMs = (wait - w.rands.heartbeat.Duration(wait/10)).Milliseconds()
+			req.MaxWaitMs = number.Millis(wait - w.rands.heartbeat.Duration(wait/10))
 			res, err = w.client.Heartbeat(ctx, req)
 			return err
 		})
@@ -85,7 +86,7 @@ func (w *Worker) obey(res *frayv1.HeartbeatResponse) (news bool) {
 	// The controller repeats an order to drain, also to a worker that drains by itself; the first one has the grace.
 	if res.GetDrain() && w.leaving.Err() == nil {
 		w.logger.Info("told to drain")
-		w.leave(wire.Millis(res.GetDrainGraceMs()))
+		w.leave(number.FromMillis(res.GetDrainGraceMs()))
 		news = true
 	}
 	return news

@@ -10,6 +10,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 const (
@@ -89,8 +90,8 @@ func (w *Worker) lease(ctx context.Context, s *session) (core.SlotPoll, *frayv1.
 	}
 	res, err := w.client.LeaseTasks(waiting, &frayv1.LeaseTasksRequest{
 		SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
-		FreeSlots: uint32(poll.Free), MaxTasks: uint32(poll.Max), //nolint:gosec // At most core.MaxSlots.
-		MaxWaitMs: (pollWait - w.rands.lease.Duration(pollWait/10)).Milliseconds(),
+		FreeSlots: number.Clamp[uint32](poll.Free), MaxTasks: number.Clamp[uint32](poll.Max),
+		MaxWaitMs: number.Millis(pollWait - w.rands.lease.Duration(pollWait/10)),
 	})
 	w.answered()
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errUnderstated) {

@@ -11,6 +11,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/serve"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // newServer returns what the worker tells about itself by, or nil if it is not to listen.
@@ -54,11 +55,11 @@ func (w *Worker) health() *frayv1.HealthCheckResponse {
 	return &frayv1.HealthCheckResponse{
 		Health:         health,
 		WorkerId:       w.cfg.ID,
-		Slots:          uint32(w.cfg.Slots),           //nolint:gosec // At most core.MaxSlots.
-		RunningCount:   uint32(c.Running + c.Blocked), //nolint:gosec // Bounded by slots and the machine.
-		QueuedCount:    uint32(c.Queued),              //nolint:gosec // Bounded by the machine.
-		AbandonedCount: uint32(c.Abandoned),           //nolint:gosec // Bounded by slots and the machine.
-		OutboxCount:    uint32(c.Outbox),              //nolint:gosec // Bounded by the machine.
+		Slots:          number.Clamp[uint32](w.cfg.Slots),
+		RunningCount:   number.Clamp[uint32](c.Running + c.Blocked),
+		QueuedCount:    number.Clamp[uint32](c.Queued),
+		AbandonedCount: number.Clamp[uint32](c.Abandoned),
+		OutboxCount:    number.Clamp[uint32](c.Outbox),
 		StartedUnixMs:  w.line.Start().UnixMilli(),
 	}
 }
@@ -81,7 +82,7 @@ func (s service) ListTasks(context.Context, *frayv1.WorkerServiceListTasksReques
 		a, _ := v.Value.(*attempt)
 		task := &frayv1.WorkerTask{Attempt: a.wire, Function: a.name, State: attemptState(v.Phase)}
 		if v.Phase == core.SlotRunning || v.Phase == core.SlotAbandoned {
-			task.RunDurationMs = now.Sub(v.Started).Milliseconds()
+			task.RunDurationMs = number.Millis(now.Sub(v.Started))
 		}
 		res.Tasks = append(res.Tasks, task)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 const (
@@ -102,10 +103,10 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 		})
 		switch {
 		case err == nil:
-			ttl := positive(wire.Millis(res.GetSessionTtlMs()), defaultTTL)
+			ttl := positive(number.FromMillis(res.GetSessionTtlMs()), defaultTTL)
 			s = &session{
 				token: res.GetSessionToken(), incarnation: res.GetControllerIncarnation(),
-				ttl: ttl, interval: positive(wire.Millis(res.GetHeartbeatIntervalMs()), ttl/3),
+				ttl: ttl, interval: positive(number.FromMillis(res.GetHeartbeatIntervalMs()), ttl/3),
 			}
 			return s, wire.Tokens(res.GetKeptLeaseTokens()), nil
 		case first && connect.IsWireError(err) && connect.CodeOf(err) == connect.CodeInvalidArgument:

@@ -108,7 +108,7 @@ var rules = []rule{
 		packages: []string{"./faults/..."},
 		direct:   true,
 		allowed: []string{
-			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...",
+			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...", "./internal/number",
 		},
 		reason: "any Connect service can be faulted",
 	},
@@ -136,10 +136,10 @@ var rules = []rule{
 		reason:   "what runs in virtual time starts no processes; only sim/scenario/process does, for cmd",
 	},
 	{
-		packages: []string{"./internal/spelling"},
+		packages: []string{"./internal/spelling", "./internal/number", "./internal/limit"},
 		direct:   true,
 		allowed:  []string{std},
-		reason:   "whatever tells a user what to do next may use it",
+		reason:   "whatever reads what a user wrote may use them",
 	},
 	{
 		packages: []string{"./gen/..."},

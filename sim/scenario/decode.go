@@ -279,41 +279,6 @@ func (d *decoder) text(node ast.Node, v reflect.Value, path string, f *field) {
 	}
 }
 
-func (d *decoder) integer(node ast.Node, v reflect.Value, path string, f *field) {
-	n, ok := node.(*ast.IntegerNode)
-	if !ok {
-		d.fail(node, complain("%s is %s, not a whole number", path, kindOf(node)).suggest("write a number without unit and quotes"))
-		return
-	}
-	value, err := strconv.ParseInt(strings.ReplaceAll(n.GetToken().Value, "_", ""), 0, 64)
-	if err != nil {
-		d.fail(node, complain("%s is out of range", path).suggest("write a smaller number"))
-		return
-	}
-	v.SetInt(value)
-	d.bounds(node, float64(value), path, f)
-}
-
-func (d *decoder) number(node ast.Node, v reflect.Value, path string, f *field) {
-	var value float64
-	switch n := node.(type) {
-	case *ast.FloatNode:
-		value = n.Value
-	case *ast.IntegerNode:
-		parsed, err := strconv.ParseFloat(n.GetToken().Value, 64)
-		if err != nil {
-			d.fail(node, complain("%s is out of range", path).suggest("write a smaller number"))
-			return
-		}
-		value = parsed
-	default:
-		d.fail(node, complain("%s is %s, not a number", path, kindOf(node)).suggest("write a number without unit and quotes"))
-		return
-	}
-	v.SetFloat(value)
-	d.bounds(node, value, path, f)
-}
-
 func (d *decoder) bounds(node ast.Node, value float64, path string, f *field) {
 	show := func(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 	switch {

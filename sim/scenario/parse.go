@@ -1,15 +1,20 @@
 package scenario
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"reflect"
 	"strings"
 )
 
+// byteOrderMark is what some editors put before a text in UTF-8.
+const byteOrderMark = "\uFEFF"
+
 // Parse reads a scenario. The name of the file is for messages only. All that is wrong is reported at once, as an
 // [*InvalidError]; but what refers to something else is checked only where the structure is right.
 func Parse(file string, text []byte) (*Scenario, error) {
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	src := newSource(file, text)
 	if body := src.parseYAML(text); body != nil {
 		s := &Scenario{source: src}

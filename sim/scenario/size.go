@@ -1,8 +1,11 @@
 package scenario
 
 import (
+	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Bytes is a size with its unit, such as 64B or 16MiB.
@@ -22,19 +25,22 @@ const maxBytes = 1 << 40
 func (b *Bytes) UnmarshalText(raw []byte) error {
 	text := string(raw)
 	for _, unit := range byteUnits {
-		number, found := strings.CutSuffix(text, unit.suffix)
+		digits, found := strings.CutSuffix(text, unit.suffix)
 		if !found {
 			continue
 		}
-		count, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
-		if err != nil || count < 0 {
-			break
-		}
-		if count > maxBytes/unit.size {
+		count, err := number.Parse(strings.TrimSpace(digits), 0, maxBytes/unit.size)
+		var outside *number.RangeError
+		switch {
+		case errors.As(err, &outside) && outside.Below:
+			return complain("size %s is negative", text).suggest("write %s", strings.TrimPrefix(text, "-"))
+		case outside != nil:
 			return complain("size %s is too large", text).suggest("write at most 1024GiB")
+		case err == nil:
+			*b = Bytes(count * unit.size)
+			return nil
 		}
-		*b = Bytes(count * unit.size)
-		return nil
+		break
 	}
 	if bareNumber.MatchString(text) {
 		return complain("size %s has no unit", text).suggest("write %sB or %sKiB", text, text)
@@ -42,8 +48,8 @@ func (b *Bytes) UnmarshalText(raw []byte) error {
 	c := complain("%q is not a size", text)
 	for _, unit := range byteUnits[:3] {
 		for _, decimal := range []string{unit.suffix[:1] + "B", strings.ToLower(unit.suffix[:1]) + "B", strings.ToLower(unit.suffix), strings.ToLower(unit.suffix[:1]) + "b", unit.suffix[:1]} {
-			if number, found := strings.CutSuffix(text, decimal); found && bareNumber.MatchString(strings.TrimSpace(number)) {
-				return c.suggest("write %s%s", strings.TrimSpace(number), unit.suffix)
+			if digits, found := strings.CutSuffix(text, decimal); found && bareNumber.MatchString(strings.TrimSpace(digits)) {
+				return c.suggest("write %s%s", strings.TrimSpace(digits), unit.suffix)
 			}
 		}
 	}

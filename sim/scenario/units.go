@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // A Duration is a time with its unit, such as 250ms or 1h30m.
@@ -22,7 +24,7 @@ var (
 // UnmarshalText reads what String writes, and the other forms that a file may have.
 func (d *Duration) UnmarshalText(raw []byte) error {
 	text := string(raw)
-	parsed, err := time.ParseDuration(text)
+	parsed, err := number.ParseDuration(text)
 	switch {
 	case bareNumber.MatchString(text) && text != "0":
 		return complain("duration %s has no unit", text).suggest("write %ss or %sms", text, text)

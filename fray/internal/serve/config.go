@@ -13,8 +13,9 @@ import (
 
 // Defaults of a Config.
 const (
-	DefaultShutdownGrace   = 5 * time.Second
-	DefaultMaxRequestBytes = 72 << 20 // a payload of 64 MiB and what surrounds it
+	DefaultShutdownGrace = 5 * time.Second
+	// DefaultRequestBytes is room for any request that lists or carries nothing.
+	DefaultRequestBytes = 64 << 10
 )
 
 // Config says what a Server serves, and where.
@@ -35,8 +36,9 @@ type Config struct {
 	HandlerOptions []connect.HandlerOption
 	// Middleware wraps everything, the first outermost.
 	Middleware []func(http.Handler) http.Handler
-	// MaxRequestBytes bounds one request message. 0: DefaultMaxRequestBytes.
-	MaxRequestBytes int
+	// RequestBytes bounds a request message, as it is when nothing compresses it, by its procedure. What it does not name has
+	// DefaultRequestBytes.
+	RequestBytes map[string]int
 	// ShutdownGrace is how long requests may take to end once the server shuts down. 0: DefaultShutdownGrace.
 	ShutdownGrace time.Duration
 	// Registerer takes the metrics of the calls; servers in one program may share it. Nil: there are none.

@@ -10,7 +10,7 @@
 //	logger.Info("listening", "url", server.URL())
 //	return server.Run(ctx)
 //
-// Every request is validated against the rules in its schema, counted and timed; a panic becomes INTERNAL.
+// What a web page has a browser send is refused. Every other request is validated against the rules in its schema, counted and timed; a panic becomes INTERNAL.
 // Whoever has no use for a listener takes [Server.Handler] alone.
 package serve
 
@@ -58,9 +58,6 @@ func New(cfg Config) (*Server, error) {
 	if cfg.ShutdownGrace <= 0 {
 		cfg.ShutdownGrace = DefaultShutdownGrace
 	}
-	if cfg.MaxRequestBytes <= 0 {
-		cfg.MaxRequestBytes = DefaultMaxRequestBytes
-	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -69,15 +66,19 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.handler = s.mount(metrics)
+	validator, err := newValidator(cfg.Unvalidated)
+	if err != nil {
+		return nil, err
+	}
+	s.handler = s.mount(metrics, validator)
 	return s, nil
 }
 
-func (s *Server) mount(metrics *metrics) http.Handler {
+func (s *Server) mount(metrics *metrics, validator connect.Interceptor) http.Handler {
 	options := append([]connect.HandlerOption{
-		connect.WithReadMaxBytes(s.cfg.MaxRequestBytes),
+		Bounded(s.cfg.RequestBytes),
 		connect.WithCompressMinBytes(compressMinBytes),
-		connect.WithInterceptors(metrics, &guard{logger: s.cfg.Logger}, newValidator(s.cfg.Unvalidated)),
+		connect.WithInterceptors(metrics, &guard{logger: s.cfg.Logger}, validator),
 	}, s.cfg.HandlerOptions...)
 	mux := http.NewServeMux()
 	names := make([]string, 0, len(s.cfg.Services))
@@ -90,9 +91,10 @@ func (s *Server) mount(metrics *metrics) http.Handler {
 		checker = grpchealth.NewStaticChecker(names...)
 	}
 	reflector := grpcreflect.NewStaticReflector(append(names, grpchealth.HealthV1ServiceName)...)
-	mux.Handle(grpchealth.NewHandler(&leavingChecker{Checker: checker, leaving: &s.leaving}))
-	mux.Handle(grpcreflect.NewHandlerV1(reflector))
-	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+	small := connect.WithReadMaxBytes(DefaultRequestBytes)
+	mux.Handle(grpchealth.NewHandler(&leavingChecker{Checker: checker, leaving: &s.leaving}, small))
+	mux.Handle(grpcreflect.NewHandlerV1(reflector, small))
+	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, small))
 	if s.cfg.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{}))
 	}
@@ -100,7 +102,7 @@ func (s *Server) mount(metrics *metrics) http.Handler {
 	for i := len(s.cfg.Middleware) - 1; i >= 0; i-- {
 		handler = s.cfg.Middleware[i](handler)
 	}
-	return handler
+	return keepBrowsersOut(handler, s.isLoopback)
 }
 
 // Handler returns all that the server serves.

@@ -208,7 +208,7 @@ func TestInvalidRequestIsRefused(t *testing.T) {
 
 func TestTooLargeRequestIsRefused(t *testing.T) {
 	t.Parallel()
-	url, _ := start(t, serve.Config{MaxRequestBytes: 100}, healthy)
+	url, _ := start(t, serve.Config{RequestBytes: map[string]int{frayv1connect.ControllerServiceGetTaskProcedure: 100}}, healthy)
 	client := frayv1connect.NewControllerServiceClient(httpClient(t, false), url)
 	_, err := client.GetTask(t.Context(), &frayv1.GetTaskRequest{TaskId: strings.Repeat("a", 120)})
 	if connect.CodeOf(err) != connect.CodeResourceExhausted {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Reasons are the machine-readable part of Fray's errors. They are wire format.
@@ -74,7 +75,7 @@ func Code(reason string) connect.Code {
 // Error returns the error for a reason, with a message for people and, unless it is 0, advice when to try again.
 func Error(reason string, retryAfter time.Duration, format string, args ...any) *connect.Error {
 	err := connect.NewError(Code(reason), fmt.Errorf(format, args...))
-	detail, derr := connect.NewErrorDetail(&frayv1.ErrorInfo{Reason: reason, RetryAfterMs: retryAfter.Milliseconds()})
+	detail, derr := connect.NewErrorDetail(&frayv1.ErrorInfo{Reason: reason, RetryAfterMs: number.Millis(retryAfter)})
 	if derr == nil {
 		err.AddDetail(detail)
 	}
@@ -101,7 +102,7 @@ func Info(err error) (reason string, retryAfter time.Duration) {
 	for _, d := range cerr.Details() {
 		if v, derr := d.Value(); derr == nil {
 			if info, ok := v.(*frayv1.ErrorInfo); ok {
-				return info.GetReason(), time.Duration(info.GetRetryAfterMs()) * time.Millisecond
+				return info.GetReason(), number.FromMillis(info.GetRetryAfterMs())
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,22 +10,24 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Limits of the schema, enforced by CheckSpec.
 const (
-	maxPayload     = 64 << 20
-	maxResource    = 1_000_000_000_000
-	maxTimeoutMs   = 30 * 24 * 3600 * 1000
-	maxBackoffMs   = 24 * 3600 * 1000
-	maxPairs       = 16
-	maxNameLen     = 64
-	maxLabelLen    = 256
+	maxPayload     = limit.Payload
+	maxResource    = limit.Resource
+	maxTimeoutMs   = int64(limit.Timeout / time.Millisecond)
+	maxBackoffMs   = int64(limit.Backoff / time.Millisecond)
+	maxPairs       = limit.Pairs
+	maxNameLen     = limit.NameLength
+	maxLabelLen    = limit.LabelLength
 	maxFunctionLen = 256
-	maxPriority    = 1000
-	maxRetries     = 10000
-	maxLosses      = 1000
-	maxFactor      = 100
+	maxPriority    = limit.Priority
+	maxRetries     = limit.Retries
+	maxLosses      = limit.WorkerLosses
+	maxFactor      = limit.BackoffFactor
 )
 
 var encodingPattern = regexp.MustCompile(`^[a-z0-9.+/_-]*$`)
@@ -145,8 +146,8 @@ func Shape(s *frayv1.TaskSpec) *core.Shape {
 		BackoffBase: core.DefaultBackoffBase, BackoffFactor: core.DefaultBackoffFactor,
 		BackoffCap: core.DefaultBackoffCap, BackoffJitter: core.DefaultBackoffJitter,
 		MaxWorkerLosses:   core.DefaultMaxWorkerLosses,
-		ExecutionTimeout:  Millis(s.GetExecutionTimeoutMs()),
-		SchedulingTimeout: Millis(s.GetSchedulingTimeoutMs()),
+		ExecutionTimeout:  number.FromMillis(s.GetExecutionTimeoutMs()),
+		SchedulingTimeout: number.FromMillis(s.GetSchedulingTimeoutMs()),
 	}
 	for name, value := range s.GetRequiredLabels() { // order-free: sorted below
 		sh.Labels = append(sh.Labels, core.Label{Name: name, Value: value})
@@ -158,13 +159,13 @@ func Shape(s *frayv1.TaskSpec) *core.Shape {
 	p := s.GetRetryPolicy()
 	sh.MaxRetries = p.GetMaxRetries()
 	if v := p.GetBackoffBaseMs(); v > 0 {
-		sh.BackoffBase = Millis(v)
+		sh.BackoffBase = number.FromMillis(v)
 	}
 	if v := p.GetBackoffFactor(); v > 0 {
 		sh.BackoffFactor = v
 	}
 	if v := p.GetBackoffCapMs(); v > 0 {
-		sh.BackoffCap = Millis(v)
+		sh.BackoffCap = number.FromMillis(v)
 	}
 	if p != nil && p.BackoffJitter != nil {
 		sh.BackoffJitter = p.GetBackoffJitter()
@@ -197,12 +198,4 @@ func Resources(m map[string]int64) []core.Resource {
 	}
 	slices.SortFunc(rs, func(a, b core.Resource) int { return strings.Compare(a.Name, b.Name) })
 	return rs
-}
-
-// Millis returns a duration of whole milliseconds, or the longest there is.
-func Millis(ms int64) time.Duration {
-	if ms > math.MaxInt64/int64(time.Millisecond) {
-		return math.MaxInt64
-	}
-	return time.Duration(ms) * time.Millisecond
 }

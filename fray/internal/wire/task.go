@@ -3,6 +3,7 @@ package wire
 import (
 	"github.com/frayrpc/fray/fray/core"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Task returns a task's view as a message. The core's enumerations have the numbers of the wire's.
@@ -34,8 +35,8 @@ func Worker(v *core.WorkerView, now core.Time) *frayv1.Worker {
 	w := &frayv1.Worker{
 		WorkerId:            v.ID,
 		AdvertiseUrl:        v.URL,
-		Slots:               uint32(v.Slots), //nolint:gosec // At most 65,536 by the schema.
-		HeldCount:           uint32(v.Held),  //nolint:gosec // Leases of one worker.
+		Slots:               number.Clamp[uint32](v.Slots),
+		HeldCount:           number.Clamp[uint32](v.Held),
 		Resources:           resourceMap(v.Resources),
 		ResourcesInUse:      resourceMap(v.InUse),
 		Labels:              v.Labels,
@@ -45,7 +46,7 @@ func Worker(v *core.WorkerView, now core.Time) *frayv1.Worker {
 		LastHeartbeatUnixMs: v.LastSeen.UnixMilli(),
 	}
 	if v.BackedOff > now {
-		w.BackedOffMs = max(v.BackedOff.Sub(now).Milliseconds(), 1)
+		w.BackedOffMs = number.Millis(v.BackedOff.Sub(now))
 	}
 	return w
 }

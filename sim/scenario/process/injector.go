@@ -13,6 +13,7 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 const (
@@ -97,7 +98,7 @@ func (i *injector) begin() error {
 		return err
 	}
 	plan := i.plan(scenario.ControllerHost)
-	req := &faultsv1.ApplyPlanRequest{Seed: plan.Seed, TtlMs: faults.MaxWait.Milliseconds()}
+	req := &faultsv1.ApplyPlanRequest{Seed: plan.Seed, TtlMs: number.Millis(faults.MaxWait)}
 	for _, rule := range plan.Rules {
 		req.Rules = append(req.Rules, rule.String())
 	}

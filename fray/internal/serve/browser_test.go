@@ -1,0 +1,83 @@
+package serve_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray/internal/serve"
+)
+
+// A page that a browser shows has no way to call a server, whatever it pretends; programs have.
+func TestWebPagesAreKeptOut(t *testing.T) {
+	t.Parallel()
+	url, _ := start(t, serve.Config{Gatherer: prometheus.NewRegistry()}, healthy)
+	own := strings.TrimPrefix(url, "http://")
+	port := own[strings.LastIndex(own, ":"):]
+	const post, health = "POST /fray.v1.WorkerService/HealthCheck", "/fray.v1.WorkerService/HealthCheck?connect=v1&encoding=json&message=%7B%7D"
+	for name, c := range map[string]struct {
+		request, host string
+		header        map[string]string
+		want          int
+	}{
+		"program":                            {post, "", nil, 200},
+		"by localhost":                       {post, "localhost" + port, nil, 200},
+		"by another address":                 {post, "[::1]" + port, nil, 200},
+		"by a name":                          {post, "evil.example" + port, nil, 403},
+		"by a name that looks like an IP":    {post, "127.0.0.1.evil.example" + port, nil, 403},
+		"by a name in localhost":             {post, "localhost.evil.example" + port, nil, 403},
+		"page of another site":               {post, "", map[string]string{"Origin": "http://evil.example"}, 403},
+		"page from a file":                   {post, "", map[string]string{"Origin": "null"}, 403},
+		"page of another port":               {post, "", map[string]string{"Origin": "http://127.0.0.1:1"}, 403},
+		"rebound page":                       {post, "evil.example" + port, map[string]string{"Origin": "http://evil.example" + port}, 403},
+		"own page":                           {post, "", map[string]string{"Origin": url}, 200},
+		"marked cross-site":                  {post, "", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"marked same-site":                   {post, "", map[string]string{"Sec-Fetch-Site": "same-site"}, 403},
+		"simple request with text":           {post, "", map[string]string{"Content-Type": "text/plain"}, 415},
+		"image of another site":              {"GET " + health, "", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"connect by GET":                     {"GET " + health, "", map[string]string{"Content-Type": ""}, 200},
+		"connect by GET, by a name":          {"GET " + health, "evil.example", map[string]string{"Content-Type": ""}, 403},
+		"gRPC-Web of another site":           {post, "", map[string]string{"Origin": "http://evil.example", "Content-Type": "application/grpc-web+json"}, 403},
+		"metrics in the address bar":         {"GET /metrics", "", map[string]string{"Sec-Fetch-Site": "none"}, 200},
+		"metrics of another site":            {"GET /metrics", "", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"whether a page may ask (preflight)": {"OPTIONS /fray.v1.WorkerService/HealthCheck", "", map[string]string{"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			method, path, _ := strings.Cut(c.request, " ")
+			req, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if method == http.MethodGet {
+				req.Body, req.ContentLength = http.NoBody, 0
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Host = c.host
+			for k, v := range c.header {
+				if req.Header.Set(k, v); v == "" {
+					req.Header.Del(k)
+				}
+			}
+			res, err := httpClient(t, false).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			text, _ := io.ReadAll(res.Body)
+			got := res.StatusCode
+			if res.Header.Get("Grpc-Status") == "7" || strings.Contains(string(text), "grpc-status: 7") {
+				got = http.StatusForbidden // gRPC and gRPC-Web say it in their own way.
+			}
+			if got != c.want {
+				t.Errorf("%d, want %d: %s", got, c.want, text)
+			}
+			if c.want == http.StatusForbidden && !strings.Contains(string(text)+res.Header.Get("Grpc-Message"), "server") {
+				t.Errorf("the refusal does not say why: %s", text)
+			}
+		})
+	}
+}

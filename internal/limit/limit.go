@@ -1,0 +1,31 @@
+// Package limit has the bounds of the wire that more than the schema needs: options of Go, flags and the checks of the hot calls.
+// A test holds the schema to them.
+package limit
+
+import "time"
+
+// What a task can ask for at most. Resources and labels count as those of a task.
+const (
+	Retries       = 10_000
+	WorkerLosses  = 1000
+	Priority      = 1000 // and the least is its negative
+	Backoff       = 24 * time.Hour
+	BackoffFactor = 100
+	Timeout       = 30 * 24 * time.Hour
+	Pairs         = 16
+	NameLength    = 64  // of a resource, a label or an encoding
+	LabelLength   = 256 // of a label's value
+	Resource      = 1_000_000_000_000
+	Payload       = 64 << 20 // bytes
+)
+
+// What one call carries at most.
+const (
+	Submit   = 50_000    // tasks
+	Slots    = 65_536    // of a worker, and the tasks that one poll asks for
+	Held     = 65_536    // attempts of each state that a worker holds
+	Outbox   = 1_048_576 // reports that a worker keeps
+	Reports  = 65_536
+	Drain    = 24 * time.Hour // the grace of a worker that drains
+	RetryGap = 24 * time.Hour // that a failed function asks for
+)
