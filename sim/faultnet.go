@@ -64,6 +64,7 @@ func (s *Sim) Injector() *faults.Injector {
 			})
 		},
 	})
+	i.RoundTripper(nil, "") // So that it knows of the network before the first call: each is made through one like it.
 	s.injector.Store(i)
 	return i
 }
