@@ -1,6 +1,8 @@
 package core
 
 import (
+	"time"
+
 	"container/heap"
 	"math"
 )
@@ -101,8 +103,9 @@ func (c *Scheduler) serve(s *session) {
 		gs = append(gs, c.lease(t, s, w.seq, ahead).grant())
 	}
 	s.grantSeq = w.seq
+	s.deliveryTime = c.cfg.DeliveryTimeout + time.Duration(bytes/FloorRate)*time.Second
 	c.timers.cancel(s.delivery)
-	s.delivery = c.timers.add(&timer{at: c.now.Add(c.cfg.DeliveryTimeout), kind: timerDelivery, session: s})
+	s.delivery = c.timers.add(&timer{at: c.now.Add(s.deliveryTime), kind: timerDelivery, session: s})
 	c.unpark(w)
 	c.reply(w.call, PollReply{Grants: gs})
 }
