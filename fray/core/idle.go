@@ -7,8 +7,9 @@ package core
 //
 // All replies are settled.
 func (c *Scheduler) Idle(now Time, out *Effects, event Event) bool {
+	last := c.now // The next step goes on from there, and sees how long none could be made.
 	c.now, c.out, c.idling = max(c.now, now), out, true
-	defer func() { c.out, c.idling = nil, false }()
+	defer func() { c.now, c.out, c.idling = last, nil, false }()
 	switch e := event.(type) {
 	case nil:
 		for t := c.waking.due(c.now); t != nil; t = c.waking.due(c.now) {

@@ -34,7 +34,7 @@ type twins struct {
 	now         core.Time
 	calls       core.CallID
 	session     core.Token
-	poll, seq   uint64
+	poll        uint64
 	received    uint64
 	held        []core.Grant
 	ids         int

@@ -101,6 +101,13 @@ type Backuper interface {
 	Backup(dir string) error
 }
 
+// Abandoner is a Store whose commits may wait for room.
+type Abandoner interface {
+	// Abandon ends the waiting, now and from now on: commits that wait for room fail, and so do all after them. Reads go on. It may be
+	// called at any time, also more than once.
+	Abandon()
+}
+
 // Roomer is a Store whose room is limited.
 type Roomer interface {
 	// Room returns nil while there is room for more records, or an error that wraps ErrFull and says how much is

@@ -37,7 +37,8 @@ type disk struct {
 	synced   func(time.Duration) // told how long an fsync of the log took; may be nil
 
 	patient   atomic.Bool   // a full disk is waited for; while the store opens it is an error
-	impatient chan struct{} // closed when a full disk is no longer waited for
+	giveUp    func()        // ends the waiting for a full disk, now and from now on
+	impatient chan struct{} // closed by giveUp
 	waiting   atomic.Int32  // writes that wait for a full disk
 
 	failOnce sync.Once
@@ -51,10 +52,15 @@ type disk struct {
 }
 
 func newDisk(cfg Config, readOnly bool) *disk {
-	return &disk{
+	d := &disk{
 		FS: cfg.FS, root: cfg.Dir, readOnly: readOnly, log: cfg.Logger,
 		impatient: make(chan struct{}), dead: make(chan struct{}),
 	}
+	d.giveUp = sync.OnceFunc(func() {
+		d.patient.Store(false)
+		close(d.impatient)
+	})
+	return d
 }
 
 // fail cuts the files off. The first cause counts.
@@ -80,12 +86,6 @@ func (d *disk) failure() error {
 }
 
 func (d *disk) isDead() bool { return d.failure() != nil }
-
-// giveUp ends the waiting for a full disk, now and from now on.
-func (d *disk) giveUp() {
-	d.patient.Store(false)
-	close(d.impatient)
-}
 
 // do has op change the file until it works, the disk is dead, or it failed for another reason than being full.
 // It has no result: after it either the change was made, or the disk is dead and nobody will see that it was not.

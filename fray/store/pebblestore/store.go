@@ -43,7 +43,10 @@ type Store struct {
 	metrics   *metrics // nil: nobody asked for them
 }
 
-var _ store.Roomer = (*Store)(nil)
+var (
+	_ store.Roomer    = (*Store)(nil)
+	_ store.Abandoner = (*Store)(nil)
+)
 
 const keyBytes = 9
 
@@ -114,6 +117,9 @@ func (s *Store) Damage() error { return s.damage }
 
 // Durability implements store.Store.
 func (s *Store) Durability() store.Durability { return s.cfg.Durability }
+
+// Abandon implements store.Abandoner.
+func (s *Store) Abandon() { s.disk.giveUp() }
 
 // Close implements store.Store. It returns why the store failed, if it did.
 func (s *Store) Close() error {
