@@ -28,6 +28,7 @@ type Controller struct {
 	lastID  atomic.Uint64
 	inbox   inbox
 	commits commits
+	backups backups
 	server  *serve.Server // nil: it does not listen
 	ran     atomic.Bool
 	// Closed once Run answers calls.
@@ -43,6 +44,7 @@ func New(cfg Config) (*Controller, error) {
 	}
 	c := &Controller{cfg: cfg.withDefaults(), line: cfg.Clock.Line(), ready: make(chan struct{}), stopped: make(chan struct{})}
 	c.inbox.init(c.cfg.MaxCalls, c.now)
+	c.backups.init()
 	var err error
 	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -136,6 +138,7 @@ func (c *Controller) Run(ctx context.Context) error {
 // decide is Run without the server.
 func (c *Controller) decide(ctx context.Context) error {
 	defer close(c.stopped)
+	defer c.backups.stop()
 	defer c.inbox.close()
 	scheduler, err := c.recover()
 	if err != nil {

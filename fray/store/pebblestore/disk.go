@@ -46,6 +46,7 @@ type disk struct {
 	cause    error
 
 	lastOpened atomic.Pointer[string]
+	copying    atomic.Pointer[copying] // what is written to other files, if not nil
 
 	syncs, syncNanos, written atomic.Int64
 	stalls                    atomic.Uint64
@@ -142,7 +143,11 @@ func (d *disk) owns(name string) bool {
 // writable opens a file for writing.
 func (d *disk) writable(verb, name string, open func() (vfs.File, error)) (vfs.File, error) {
 	if !d.owns(name) {
-		return open()
+		f, err := open()
+		if c := d.copying.Load(); c != nil && err == nil {
+			return &copyFile{File: f, copying: c}, nil
+		}
+		return f, err
 	}
 	if d.readOnly {
 		return nil, fmt.Errorf("%s %s: %w", verb, name, errReadOnly)

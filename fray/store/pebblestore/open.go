@@ -43,7 +43,7 @@ func open(cfg Config) (*Store, error) {
 	if cfg.Dir, err = canonical(cfg.FS, cfg.Dir); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, disk: newDisk(cfg, cfg.ReadOnly), turn: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, disk: newDisk(cfg, cfg.ReadOnly), turn: make(chan struct{}, 1), copyTurn: make(chan struct{}, 1)}
 	if cfg.Registerer != nil {
 		s.metrics = newMetrics(s)
 		s.disk.synced = s.metrics.synced

@@ -29,6 +29,9 @@ type Store struct {
 
 	syncing atomic.Int32 // commits that wait for the disk
 
+	backups  sync.Map      // the directories of those that are being made
+	copyTurn chan struct{} // holds one token while one is
+
 	synced     *synced
 	sealTimer  *time.Timer
 	flushTimer *time.Timer
@@ -46,6 +49,7 @@ type Store struct {
 var (
 	_ store.Roomer    = (*Store)(nil)
 	_ store.Abandoner = (*Store)(nil)
+	_ store.Backuper  = (*Store)(nil)
 )
 
 const keyBytes = 9
