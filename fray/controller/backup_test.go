@@ -38,7 +38,7 @@ func openSlow(t *testing.T, dir string) *slowBackups {
 	return &slowBackups{Store: s, begun: make(chan struct{}, 8), let: make(chan struct{}, 8)}
 }
 
-func startOn(t *testing.T, s *slowBackups, dir string) *cluster {
+func startSlow(t *testing.T, s *slowBackups, dir string) *cluster {
 	t.Helper()
 	return start(t, func(c *controller.Config) { c.Store, c.BackupDir = s, filepath.Join(dir, "backups") })
 }
@@ -48,7 +48,7 @@ func TestBackupOutlivesItsCall(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openSlow(t, dir)
-	c := startOn(t, s, dir)
+	c := startSlow(t, s, dir)
 	mine := &frayv1.CreateBackupRequest{Name: "b", RequestId: "mine", MaxWaitMs: 1}
 	for range 3 {
 		if r, err := c.CreateBackup(t.Context(), mine); err != nil || !r.GetUnderWay() {
@@ -74,7 +74,7 @@ func TestBackupOutlivesItsCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openSlow(t, dir)
-	c = startOn(t, s, dir)
+	c = startSlow(t, s, dir)
 	if r, err := c.CreateBackup(t.Context(), mine); err != nil || r.GetPath() != filepath.Join(dir, "backups", "b") {
 		t.Errorf("the same request after a restart: %v, %v", r, err)
 	}
@@ -94,7 +94,7 @@ func TestShutdownEndsABackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openSlow(t, dir)
-	c := startOn(t, s, dir)
+	c := startSlow(t, s, dir)
 	asked := make(chan error, 1)
 	go func() {
 		_, err := c.CreateBackup(t.Context(), &frayv1.CreateBackupRequest{Name: "b", RequestId: "mine"})
