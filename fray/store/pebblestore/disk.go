@@ -23,7 +23,7 @@ var errReadOnly = errors.New("data directory was opened for reading only")
 // disk is the filesystem that Pebble sees. For files of the data directory it decides what becomes of errors, which
 // Pebble answers by ending the process:
 //
-//   - A full disk is waited for.
+//   - A full disk is waited for, and so are file descriptors.
 //   - Any other failed write, sync, creation or renaming ends the store, as a power cut at that instant would:
 //     from then on nothing reaches the files. Pebble is told that all went well, so that it can be closed in an
 //     orderly way; no commit is acknowledged any more, which is what makes the lie harmless.
@@ -98,24 +98,27 @@ func (d *disk) do(verb, name string, op func() error) {
 			break
 		}
 		// A sync that failed cannot be repeated: the kernel has forgotten what it was to write.
-		if !isFull(err) || verb == "sync" || verb == "close" {
+		if !isFull(err) && !isStarved(err) || verb == "sync" || verb == "close" {
 			d.fail(fmt.Errorf("%s %s: %w", verb, name, err))
 			break
 		}
 		if !d.patient.Load() {
-			d.fail(fmt.Errorf("%s %s: %w: %w", verb, name, store.ErrFull, err))
+			if isFull(err) {
+				err = fmt.Errorf("%w: %w", store.ErrFull, err)
+			}
+			d.fail(fmt.Errorf("%s %s: %w", verb, name, err))
 			break
 		}
 		if !waits {
 			waits = true
 			if d.waiting.Add(1) == 1 {
-				d.log.Warn("disk is full; commits wait for room", "directory", d.root, "error", err)
+				d.log.Warn("disk is full, or there are too many open files; commits wait", "directory", d.root, "error", err)
 			}
 		}
 		d.wait()
 	}
 	if waits && d.waiting.Add(-1) == 0 && !d.isDead() {
-		d.log.Info("disk has room again", "directory", d.root)
+		d.log.Info("commits go on", "directory", d.root)
 	}
 }
 
@@ -128,6 +131,11 @@ func (d *disk) wait() {
 	case <-d.dead:
 	case <-timer.C:
 	}
+}
+
+// isStarved says that the process, or its machine, has too many files open. That passes.
+func isStarved(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func isFull(err error) bool {
@@ -185,7 +193,15 @@ func (d *disk) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCate
 // Open implements vfs.FS.
 func (d *disk) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	d.lastOpened.Store(&name)
-	return d.FS.Open(name, opts...)
+	f, err := d.FS.Open(name, opts...)
+	for range maxOpenTries {
+		if err == nil || !isStarved(err) || !d.patient.Load() {
+			break
+		}
+		d.wait()
+		f, err = d.FS.Open(name, opts...)
+	}
+	return f, err
 }
 
 // List implements vfs.FS. Pebble does not survive an error from it late in opening a database.
