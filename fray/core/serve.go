@@ -1,10 +1,9 @@
 package core
 
 import (
-	"time"
-
 	"container/heap"
 	"math"
+	"time"
 )
 
 // stir has a group looked at when this step hands out work.
