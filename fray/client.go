@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
@@ -43,7 +44,7 @@ func NewClient(address string, opts ...Option) (*Client, error) {
 	}
 	repeat := &repeater{rand: dial.NewRand(config.rand), outages: &outages{address: url, logger: config.logger}}
 	options := append([]connect.ClientOption{dial.WithoutCompression(), connect.WithInterceptors(repeat), token}, config.clientOptions...)
-	c.ControllerServiceClient = frayv1connect.NewControllerServiceClient(config.httpClient, url, options...)
+	c.ControllerServiceClient = frayv1connect.NewControllerServiceClient(dial.Paced(config.httpClient), url, options...)
 	return c, nil
 }
 
@@ -69,10 +70,14 @@ type repeater struct {
 func (r *repeater) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		var wait time.Duration
+		size := 0
+		if m, ok := req.Any().(proto.Message); ok {
+			size = proto.Size(m)
+		}
 		if m, ok := req.Any().(interface{ GetMaxWaitMs() int64 }); ok {
 			wait = number.FromMillis(m.GetMaxWaitMs())
 		}
-		policy := dial.Policy{Rand: r.rand, AttemptTimeout: dial.DefaultAttemptTimeout + min(wait, maxClientWait)}
+		policy := dial.Policy{Rand: r.rand, AttemptTimeout: dial.Allow(dial.DefaultAttemptTimeout, size) + min(wait, maxClientWait)}
 		var res connect.AnyResponse
 		err := r.outages.do(ctx, path.Base(req.Spec().Procedure), policy, min(wait, maxClientWait), func(ctx context.Context) (err error) {
 			res, err = next(ctx, req)

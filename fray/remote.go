@@ -55,7 +55,7 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 	options := append([]connect.ClientOption{dial.WithoutCompression(), token}, config.clientOptions...)
 	b.link = link{
 		jc:      jc,
-		client:  frayv1connect.NewControllerServiceClient(httpClient, address, options...),
+		client:  frayv1connect.NewControllerServiceClient(dial.Paced(httpClient), address, options...),
 		outages: &outages{address: address, logger: jc.logger.With("job_id", jc.jobID)},
 		spawn:   func(f func(context.Context)) { b.running.Go(func() { f(ctx) }) },
 	}
@@ -74,7 +74,7 @@ func (l link) do(ctx context.Context, procedure string, bytes int64, call func(c
 
 // transferTime is how long so many bytes may take on a slow link.
 func transferTime(bytes int64) time.Duration {
-	return time.Duration(bytes) * (time.Second / slowestLink)
+	return dial.Allow(0, int(bytes))
 }
 
 // ask calls the controller, again and again while that may help, for an answer that may have been lost: its wait is over, and the

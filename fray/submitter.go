@@ -29,8 +29,6 @@ const (
 	// maxMisfits is how often one task is offered to a controller that has no room for it and gives no reason, as it is
 	// with a message that is too large for it.
 	maxMisfits = 5
-	// slowestLink is the rate, in bytes per second, that a large input is given the time for.
-	slowestLink = 1 << 20
 )
 
 // submitter sends calls to the controller. A lone call goes out at once; those that come while a batch is in flight

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -8,6 +10,26 @@ import (
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
+
+// backupWait is how long the controller may take to say how far a backup is.
+const backupWait = 10 * time.Second
+
+// backup asks for a backup until it is made, however long that takes. All calls are one request, so that what is made is told even
+// if an answer is lost, or the controller is restarted.
+func (a *app) backup(ctx context.Context, c *client, name string) (*frayv1.CreateBackupResponse, error) {
+	req := &frayv1.CreateBackupRequest{Name: name, RequestId: rand.Text(), MaxWaitMs: backupWait.Milliseconds()}
+	for began := time.Now(); ; {
+		var res *frayv1.CreateBackupResponse
+		err := c.within(ctx, backupWait, func(ctx context.Context) (err error) {
+			res, err = c.CreateBackup(ctx, req)
+			return err
+		})
+		if err != nil || !res.GetUnderWay() {
+			return res, err
+		}
+		fmt.Fprintf(a.stderr, "fray: backup %s is being made: %d MiB copied in %s\n", name, res.GetCopiedBytes()>>20, shortDuration(time.Since(began).Round(time.Second)))
+	}
+}
 
 func (a *app) newBackup() *cobra.Command {
 	cmd := &cobra.Command{
@@ -32,7 +54,7 @@ elsewhere. To go back to it, stop the controller and start one with the copy as 
 				return err
 			}
 			defer c.close()
-			res, err := ask(cmd.Context(), c, c.CreateBackup, &frayv1.CreateBackupRequest{Name: name})
+			res, err := a.backup(cmd.Context(), c, name)
 			if err != nil {
 				return err
 			}

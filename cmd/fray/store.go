@@ -17,6 +17,7 @@ type storeOptions struct {
 	inMemory   bool
 	durability string
 	backupDir  string
+	spillDir   string
 }
 
 const (
@@ -31,13 +32,22 @@ func addStoreFlags(cmd *cobra.Command, o *storeOptions, dataDir string) {
 	cmd.Flags().StringVar(&o.dataDir, "data-dir", dataDir, "keep tasks and results in this `directory`; made if it is not there")
 	oneOf(cmd, &o.durability, "durability", "", durabilitySync,
 		"what is safe before it is acknowledged: sync to the disk, or relaxed, where a crash takes the last moments", durabilitySync, durabilityRelaxed)
+	cmd.Flags().StringVar(&o.spillDir, "spill-dir", "", "without a data directory, keep large inputs and results in unnamed files in this `directory` (default: the one for temporary files)")
 	cmd.Flags().StringVar(&o.backupDir, "backup-dir", "", "where fray backup puts copies (default: the data directory's name with -backups)")
 }
 
 // open opens the store. Whoever asked for it closes it when the controller has ended.
 func (o *storeOptions) open(logger *slog.Logger, registerer prometheus.Registerer) (store.Store, error) {
 	if o.inMemory || o.dataDir == "" {
-		return store.NewMemory(), nil
+		s, err := store.NewSpilling(o.spillDir)
+		if err != nil {
+			if o.spillDir != "" {
+				return nil, err
+			}
+			logger.Warn("large results are kept in memory: pass --spill-dir a directory for them", "error", err)
+			return store.NewMemory(), nil
+		}
+		return s, nil
 	}
 	durability := store.Sync
 	if o.durability == durabilityRelaxed {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,6 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/internal/wire"
-	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -27,6 +27,8 @@ type Controller struct {
 	metrics *metrics
 	lastID  atomic.Uint64
 	inbox   inbox
+	commits commits
+	backups backups
 	server  *serve.Server // nil: it does not listen
 	ran     atomic.Bool
 	// Closed once Run answers calls.
@@ -42,6 +44,7 @@ func New(cfg Config) (*Controller, error) {
 	}
 	c := &Controller{cfg: cfg.withDefaults(), line: cfg.Clock.Line(), ready: make(chan struct{}), stopped: make(chan struct{})}
 	c.inbox.init(c.cfg.MaxCalls, c.now)
+	c.backups.init()
 	var err error
 	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -135,6 +138,7 @@ func (c *Controller) Run(ctx context.Context) error {
 // decide is Run without the server.
 func (c *Controller) decide(ctx context.Context) error {
 	defer close(c.stopped)
+	defer c.backups.stop()
 	defer c.inbox.close()
 	scheduler, err := c.recover()
 	if err != nil {
@@ -152,17 +156,17 @@ func (c *Controller) decide(ctx context.Context) error {
 	c.cfg.Logger.Info("controller started", "incarnation", c.cfg.Core.Incarnation)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var committing sync.WaitGroup
-	var failure error
-	committing.Go(func() {
-		failure = (&committer{c: c}).run(l.commits, l.free)
+	failed := make(chan error, 1)
+	go func() {
+		m := &committer{c: c}
+		err := m.run(l.commits, l.free)
 		cancel()
-	})
+		failed <- m.lost(l.commits, err)
+	}()
 	l.run(ctx)
 	close(l.commits)
-	committing.Wait()
-	if failure != nil {
-		return failure
+	if err := c.awaitCommits(failed); err != nil {
+		return err
 	}
 	c.cfg.Logger.Info("controller stopped")
 	return nil
@@ -174,7 +178,10 @@ type loop struct {
 	scheduler *core.Scheduler
 	// Who waits for which reply.
 	calls   map[core.CallID]chan core.Reply
-	items   []item
+	items   []*item
+	idle    core.Effects // of what is done between steps
+	durable uint64       // the last step that the scheduler knows to be durable
+	owed    bool         // something was due when no step was free
 	events  []core.Event
 	commits chan *step
 	free    chan *step
@@ -183,132 +190,101 @@ type loop struct {
 // step is what one step of the scheduler left to do.
 type step struct {
 	effects core.Effects
-	// Where each of effects.Replies goes; nil where nobody waits any longer.
+	// Where each of effects.Replies goes; nil where it was sent, or nobody waits any longer.
 	to []chan core.Reply
+}
+
+func (s *step) reset() {
+	s.effects.Reset()
+	s.to = emptied(s.to)
 }
 
 func (l *loop) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		var free <-chan *step // Awaited only where something needs a step.
+		if l.owed || l.c.inbox.waiting() {
+			free = l.free
+		}
+		var s *step
+		ok := true
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.c.inbox.wake:
 		case <-timer.C:
+		case s, ok = <-free:
 		}
-		for more := true; more; {
-			s, ok := <-l.free
-			if !ok || ctx.Err() != nil {
-				return
+		for more := true; more; s = nil {
+			if s == nil {
+				select {
+				case s, ok = <-l.free:
+				default:
+				}
 			}
-			more = l.step(s)
-			l.commits <- s // Has room for every step there is.
+			switch {
+			case !ok || ctx.Err() != nil:
+				return
+			case s == nil:
+				more = l.listen()
+			default:
+				more = l.step(s)
+			}
 		}
-		timer.Reset(min(max(l.scheduler.Next().Sub(l.c.now()), leastSleep), mostSleep))
+		next := l.scheduler.Next()
+		if l.owed = next <= l.c.now() && len(l.free) == 0; l.owed { // It will be made once one is free.
+			next = l.scheduler.NextIdle()
+		}
+		timer.Reset(min(max(next.Sub(l.c.now()), leastSleep), mostSleep))
 	}
 }
 
-// step takes what waits in the inbox and has the scheduler decide. It says whether more is waiting: then the scheduler's time goes
-// on only to when that came, so that no deadline passes before what came before it is heard.
+// step takes what waits in the inbox, has the scheduler decide, and hands on what that leaves to do. It says whether more is
+// waiting: then the scheduler's time goes on only to when that came, so that no deadline passes before what came before it is
+// heard.
 func (l *loop) step(s *step) bool {
 	var next core.Time
 	l.items, next = l.c.inbox.take(l.items, maxBatch, maxCommitBytes)
+	l.events = l.committed(l.events)
 	for _, i := range l.items {
-		switch e := i.event.(type) {
-		case *core.Forsake:
-			delete(l.calls, e.Call)
-		default:
-			l.calls[i.call] = i.reply
+		if e := i.take(); e != nil {
+			l.expect(i, e)
+			l.events = append(l.events, e)
 		}
-		l.events = append(l.events, i.event)
 	}
 	l.scheduler.Step(min(l.c.now(), next), &s.effects, l.events...)
-	for _, r := range s.effects.Replies {
-		s.to = append(s.to, l.calls[r.Call])
-		delete(l.calls, r.Call)
+	for i := range s.effects.Replies {
+		s.to = append(s.to, l.answer(&s.effects.Replies[i]))
 	}
 	l.items, l.events = emptied(l.items), emptied(l.events)
-	return next != core.Never
-}
-
-// A committer makes steps durable, and only then releases their replies.
-type committer struct {
-	c     *Controller
-	batch store.Batch
-	bytes int     // of the records in batch
-	steps []*step // whose records they are
-}
-
-// run commits steps in their order, all that wait at once. When the store fails it closes free, which ends the loop; calls
-// without a reply are let go when Run ends.
-func (m *committer) run(commits <-chan *step, free chan<- *step) error {
-	defer close(free)
-	for s := range commits {
-		if err := m.gather(s, commits); err != nil {
-			return fmt.Errorf("encode records: %w", err)
-		}
-		if len(m.batch.Ops()) > 0 {
-			if err := m.c.cfg.Store.Commit(&m.batch); err != nil {
-				return fmt.Errorf("commit records: %w", err)
-			}
-		}
-		for _, s := range m.steps {
-			m.release(s)
-			free <- s // Has room for every step there is.
-		}
-		m.batch.Reset()
-		m.steps = emptied(m.steps)
+	if len(s.effects.Records) == 0 && len(s.effects.Attempts) == 0 && !slices.ContainsFunc(s.to, func(c chan core.Reply) bool { return c != nil }) {
+		s.reset()
+		l.free <- s // Has room for every step there is.
+	} else {
+		l.commits <- s // As above.
 	}
+	return next != core.Never || l.isNews()
+}
+
+// expect notes who waits for the reply to an event.
+func (l *loop) expect(i *item, event core.Event) {
+	if f, ok := event.(*core.Forsake); ok {
+		delete(l.calls, f.Call)
+	} else {
+		l.calls[i.call] = i.reply
+	}
+}
+
+// answer sends a reply that need not wait for a commit. Otherwise it returns where the reply goes; nil: nowhere any longer.
+func (l *loop) answer(r *core.Reply) chan core.Reply {
+	to := l.calls[r.Call]
+	delete(l.calls, r.Call)
+	if to == nil || !r.Settled {
+		return to
+	}
+	to <- *r // Has room for the one reply that it gets.
 	return nil
-}
-
-// gather takes the records of a step, and of those that wait behind it.
-func (m *committer) gather(s *step, commits <-chan *step) error {
-	m.batch.Lazy = true
-	m.bytes = 0
-	for {
-		if err := m.add(s); err != nil {
-			return err
-		}
-		if m.bytes >= maxCommitBytes {
-			return nil
-		}
-		select {
-		case next, ok := <-commits:
-			if !ok {
-				return nil
-			}
-			s = next
-		default:
-			return nil
-		}
-	}
-}
-
-func (m *committer) add(s *step) error {
-	m.steps = append(m.steps, s)
-	for i := range s.effects.Records {
-		r := &s.effects.Records[i]
-		if err := file(&m.batch, r); err != nil {
-			return err
-		}
-		m.batch.Lazy = m.batch.Lazy && r.Lazy
-		m.bytes += len(r.Data)
-	}
-	return nil
-}
-
-// release answers those whom a step answers.
-func (m *committer) release(s *step) {
-	for i, to := range s.to {
-		if to != nil {
-			to <- s.effects.Replies[i] // Has room for the one reply that it gets.
-		}
-	}
-	m.c.metrics.observe(s.effects.Attempts)
-	s.effects.Reset()
-	s.to = emptied(s.to)
 }
 
 // emptied returns s without elements, to be filled anew. What a large step needed is let go.
@@ -338,7 +314,8 @@ func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {
 func ask[R any](ctx context.Context, c *Controller, call core.CallID, subject string, event core.Event) (R, error) {
 	var zero R
 	reply := make(chan core.Reply, 1)
-	if err := c.inbox.put(item{call: call, reply: reply, event: event, bytes: sizeOf(event)}); err != nil {
+	i := &item{call: call, reply: reply, event: event, bytes: sizeOf(event)}
+	if err := c.inbox.put(i); err != nil {
 		return zero, err
 	}
 	defer c.inbox.answered()
@@ -346,7 +323,9 @@ func ask[R any](ctx context.Context, c *Controller, call core.CallID, subject st
 	case r := <-reply:
 		return body[R](subject, r)
 	case <-ctx.Done():
-		c.inbox.forsake(call)
+		if !i.withdraw() {
+			c.inbox.forsake(call)
+		}
 		return zero, contextError(ctx)
 	case <-c.stopped:
 		select {

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,10 +20,10 @@ type inbox struct {
 
 	mu     sync.Mutex
 	isOpen bool
-	items  []item
-	// Those that came before items. The first taken of them are gone.
-	older []item
-	taken int
+	items  []*item
+	// Those that came before items. The first taken of them are gone, and the first sifted are known to need a step.
+	older         []*item
+	taken, sifted int
 }
 
 // item is an event, and where its reply goes.
@@ -30,8 +31,30 @@ type item struct {
 	call  core.CallID
 	reply chan core.Reply
 	event core.Event
-	bytes int // of what the event has to store
-	at    core.Time
+	bytes int         // of what the event has to store
+	at    core.Time   // when it came
+	taken atomic.Bool // Whoever sets it has the event.
+}
+
+// take returns the event, or nil if it was withdrawn.
+func (i *item) take() core.Event {
+	if i.taken.Swap(true) {
+		return nil
+	}
+	return i.event
+}
+
+// giveBack undoes take.
+func (i *item) giveBack() { i.taken.Store(false) }
+
+// withdraw drops an event that was not taken, with what it has to store, so that calls which are repeated while the store takes
+// nothing do not pile up.
+func (i *item) withdraw() bool {
+	if i.taken.Swap(true) {
+		return false
+	}
+	i.event = nil
+	return true
 }
 
 // sizeOf returns how many bytes an event has to store.
@@ -65,11 +88,11 @@ func (b *inbox) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.isOpen = false
-	b.items, b.older, b.taken = nil, nil, 0
+	b.items, b.older, b.taken, b.sifted = nil, nil, 0, 0
 }
 
 // put leaves a call. Each one put must be answered.
-func (b *inbox) put(i item) error {
+func (b *inbox) put(i *item) error {
 	if b.calls.Add(1) > b.limit {
 		b.calls.Add(-1)
 		return wire.Error(wire.ReasonTooMany, 0, "controller has %d calls waiting already: try again later", b.limit)
@@ -84,9 +107,9 @@ func (b *inbox) put(i item) error {
 func (b *inbox) answered() { b.calls.Add(-1) }
 
 // forsake says that nobody waits for a call's reply any longer.
-func (b *inbox) forsake(call core.CallID) { b.add(item{event: &core.Forsake{Call: call}}) }
+func (b *inbox) forsake(call core.CallID) { b.add(&item{event: &core.Forsake{Call: call}}) }
 
-func (b *inbox) add(i item) bool {
+func (b *inbox) add(i *item) bool {
 	i.at = b.now()
 	b.mu.Lock()
 	if !b.isOpen {
@@ -95,30 +118,35 @@ func (b *inbox) add(i item) bool {
 	}
 	b.items = append(b.items, i)
 	b.mu.Unlock()
+	b.poke()
+	return true
+}
+
+// poke wakes the loop.
+func (b *inbox) poke() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 // take appends items to dst, in the order in which they came, until there are limit of them or their bytes are full, and says
 // when the next one came; core.Never where there are no more. What it costs does not depend on how many wait.
-func (b *inbox) take(dst []item, limit, full int) ([]item, core.Time) {
+func (b *inbox) take(dst []*item, limit, full int) ([]*item, core.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for bytes := 0; limit > 0 && bytes < full; limit-- {
 		if b.taken == len(b.older) {
-			b.older, b.items, b.taken = b.items, emptied(b.older), 0
+			b.older, b.items, b.taken, b.sifted = b.items, emptied(b.older), 0, 0
 			if len(b.older) == 0 {
 				break
 			}
 		}
-		i := &b.older[b.taken]
+		i := b.older[b.taken]
+		b.older[b.taken] = nil
 		b.taken++
 		bytes += i.bytes
-		dst = append(dst, *i)
-		*i = item{}
+		dst = append(dst, i)
 	}
 	switch {
 	case b.taken < len(b.older):
@@ -128,4 +156,35 @@ func (b *inbox) take(dst []item, limit, full int) ([]item, core.Time) {
 	default:
 		return dst, core.Never
 	}
+}
+
+// waiting says whether there are items that need a step.
+func (b *inbox) waiting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.taken < len(b.older)
+}
+
+// sift has f do what it can of the items that it has not seen yet, and says whether more have come meanwhile. What f did not do is
+// kept. Only who takes may sift.
+func (b *inbox) sift(f func(i *item) bool) bool {
+	b.mu.Lock()
+	seen := max(b.taken, b.sifted)
+	fresh := append(slices.Clone(b.older[seen:]), b.items...)
+	b.older, b.items = b.older[:seen], emptied(b.items)
+	b.mu.Unlock()
+	kept := fresh[:0]
+	for _, i := range fresh {
+		if !f(i) {
+			kept = append(kept, i)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.isOpen {
+		return false
+	}
+	b.older = append(b.older, kept...)
+	b.sifted = len(b.older)
+	return len(b.items) > 0
 }

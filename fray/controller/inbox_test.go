@@ -15,14 +15,14 @@ func TestInboxInPortions(t *testing.T) {
 	b.open()
 	put := func(n int) {
 		for range n {
-			if err := b.put(item{call: core.CallID(b.calls.Load() + 1), bytes: 1}); err != nil {
+			if err := b.put(&item{call: core.CallID(b.calls.Load() + 1), bytes: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	put(waiting)
 	first := &b.items[limit]
-	var got []item
+	var got []*item
 	last, portions := core.CallID(0), 0
 	for more := true; more; portions++ {
 		var next core.Time

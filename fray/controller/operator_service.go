@@ -2,17 +2,13 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/wire"
-	"github.com/frayrpc/fray/fray/store"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -120,26 +116,4 @@ func (s *service) GetClusterInfo(ctx context.Context, _ *frayv1.GetClusterInfoRe
 		resp.TaskCounts[st.String()] = uint64(r.Stats.Tasks[st]) //nolint:gosec // A count.
 	}
 	return resp, nil
-}
-
-func (s *service) CreateBackup(ctx context.Context, req *frayv1.CreateBackupRequest) (*frayv1.CreateBackupResponse, error) {
-	backuper, ok := s.c.cfg.Store.(store.Backuper)
-	switch {
-	case !ok:
-		return nil, wire.Error(wire.ReasonUnsupported, 0, "this controller keeps everything in memory: there is nothing to copy")
-	case s.c.cfg.BackupDir == "":
-		return nil, wire.Error(wire.ReasonUnsupported, 0, "this controller was given no directory for backups: start it with one")
-	}
-	path := filepath.Join(s.c.cfg.BackupDir, req.GetName())
-	began := time.Now()
-	err := backuper.Backup(path)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil, wire.Error(wire.ReasonExists, 0, "backup %q: %s is there already: choose another name", req.GetName(), path)
-	case err != nil:
-		s.c.cfg.Logger.ErrorContext(ctx, "backup", "path", path, "error", err)
-		return nil, wire.Error(wire.ReasonBug, 0, "backup %q: %w", req.GetName(), err)
-	}
-	s.c.cfg.Logger.InfoContext(ctx, "backup made", "path", path, "took", time.Since(began))
-	return &frayv1.CreateBackupResponse{Path: path}, nil
 }

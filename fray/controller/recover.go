@@ -22,6 +22,7 @@ const maxIncarnation = 1<<24 - 1
 // all before, so that no token is ever given twice. A store that is not durable has nothing to go on from.
 func (c *Controller) recover() (*core.Scheduler, error) {
 	c.cfg.Core.Durable = c.cfg.Store.Durability() != store.None
+	c.cfg.Core.Commits = true
 	if !c.cfg.Core.Durable {
 		if c.cfg.Core.Incarnation == 0 {
 			c.cfg.Core.Incarnation = uint64(c.line.Start().UnixMilli()) //nolint:gosec // After 1970.

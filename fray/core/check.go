@@ -182,7 +182,7 @@ func (k *checker) retention() {
 		}
 		k.want(floor == j.floor, "the watchers of job %s need %d, known %d", j.id, floor, j.floor)
 		needed := len(j.done) == 0 || j.doneBase >= j.floor || len(j.awaited) > 0 && j.doneBase >= j.awaited[0].number ||
-			j.done[0].readers > 0
+			j.done[0].readers > 0 || j.done[0].image != 0
 		k.want(needed == (j.freeAt == 0), "job %s is free to forget, or needed", j.id)
 		k.want((len(j.awaited) > 0) == c.awaitedJobs[j] && (j.awaitedTimer != nil) == c.awaitedJobs[j], "job %s keeps what was awaited", j.id)
 		if j.freeAt > 0 {
@@ -200,7 +200,7 @@ func (k *checker) retention() {
 	k.want(followers == c.followers && followers <= c.cfg.MaxWatchers, "%d watchers, counted %d", followers, c.followers)
 	k.want(n == c.retained(), "%d tasks have ended", n)
 	k.want(bytes == c.retainedBytes, "ended tasks have %d bytes, counted %d", bytes, c.retainedBytes)
-	k.want(c.restored || c.now < c.quietUntil || free == 0 || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes,
+	k.want(c.restored || c.now < c.quietUntil || len(c.images) > 0 || free == 0 || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes,
 		"%d tasks and %d bytes are retained", n, bytes)
 }
 
@@ -216,10 +216,10 @@ func (k *checker) waits() {
 			k.want(w.session.beat == w, "heartbeat %d is its session's", w.call)
 		case waitAwait:
 			awaited++
-			k.want(!w.task.status.Terminal(), "call %d waits for a task that can end", w.call)
+			k.want(!w.task.status.Terminal() || w.task.image != 0, "call %d waits for a task that can end", w.call)
 		case waitAny:
 			for _, t := range w.tasks {
-				k.want(!t.status.Terminal(), "call %d waits for tasks that can end", w.call)
+				k.want(!t.status.Terminal() || t.image != 0, "call %d waits for tasks that can end", w.call)
 			}
 			awaited += len(w.tasks)
 		case waitWatch:
@@ -227,7 +227,10 @@ func (k *checker) waits() {
 		}
 	}
 	for i, t := range c.timers.heap {
-		k.want(t.index == i, "timer %d is in its place", i)
+		k.want(t.index == i && t.kind != timerWait, "timer %d is in its place", i)
+	}
+	for i, t := range c.waking.heap {
+		k.want(t.index == i && t.kind == timerWait, "timer %d of a wait is in its place", i)
 	}
 	awaiting := 0
 	for t, l := range c.awaiters { // order-free: each is checked for itself

@@ -2,6 +2,9 @@ package core
 
 import "time"
 
+// FloorRate is the slowest line, in bytes per second, that limits of time allow for.
+const FloorRate = 128 << 10
+
 // Config bounds and times a Scheduler. A zero field means its default.
 type Config struct {
 	// Counts the controller's starts; it must rise, so that tokens of an earlier one are told apart.
@@ -13,6 +16,8 @@ type Config struct {
 	Cause func(text string) []byte
 	// Records outlive the scheduler: it writes what [Scheduler.Restore] needs besides specs and results.
 	Durable bool
+	// The shell says with Committed events which steps are durable; until then tasks are told as they were before.
+	Commits bool
 	// A session without a heartbeat for this long is over. Default 15 s.
 	SessionTTL time.Duration
 	// When a Step comes this much later than Next asked for, the controller was not listening (it was paused, its machine
@@ -21,7 +26,8 @@ type Config struct {
 	// How often Next asks for a Step while anything has a deadline, so that a stall is noticed, and its length known to this
 	// much. 0: only when something is due.
 	Tick time.Duration
-	// A grant that the worker has not confirmed for this long goes back to the queue. Default: SessionTTL.
+	// A grant that the worker has not confirmed for this long goes back to the queue; one of n bytes has as much longer as
+	// they take at FloorRate. Default: SessionTTL.
 	DeliveryTimeout time.Duration
 	// How long after the execution timeout the scheduler waits for the worker's own word on it. Default 10 s.
 	TimeoutGrace time.Duration

@@ -12,7 +12,7 @@ func (e *Poll) apply(c *Scheduler) {
 		return
 	}
 	if e.Seq < s.pollSeq || e.Seq <= s.receivedSeq {
-		c.reply(e.Call, PollReply{}) // A late copy of a poll that the worker no longer waits for.
+		c.tell(e.Call, PollReply{}) // A late copy of a poll that the worker no longer waits for.
 		return
 	}
 	if s.poll != nil {
@@ -33,7 +33,7 @@ func (e *Poll) apply(c *Scheduler) {
 		c.takeBackUndelivered(s)
 	}
 	if s.leaving {
-		c.reply(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
+		c.tell(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
 		return
 	}
 	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: s.leases.size, until: e.Until}
@@ -98,6 +98,7 @@ func (c *Scheduler) takeBackUndelivered(s *session) *class {
 }
 
 func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *lease {
+	c.touch(t)
 	c.timers.cancel(t.timer)
 	t.timer = nil
 	c.setStatus(t, Leased)
@@ -130,6 +131,7 @@ func (c *Scheduler) endLease(l *lease) {
 	}
 	l.session.leases.remove(l)
 	l.session.occupy(l.task.shape.class, -1)
+	l.session.changed = c.step
 	if l.current() {
 		l.task.run.lease = nil
 	}
@@ -171,6 +173,7 @@ func (c *Scheduler) leaseTimer(l *lease) {
 
 // failed charges a failure or timeout to the retry budget.
 func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final bool, retryAfter time.Duration) {
+	c.touch(t)
 	r := t.run
 	r.failures++
 	t.started = true

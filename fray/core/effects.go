@@ -31,6 +31,8 @@ type Effects struct {
 	Records  []Record
 	Replies  []Reply
 	Attempts []AttemptNote
+	// The number of the step. They rise.
+	Step uint64
 }
 
 // Reset empties e for the next Step.
@@ -84,6 +86,8 @@ type Reply struct {
 	Call CallID
 	Body any
 	Err  error
+	// It tells nothing that records of this or an earlier step are to make durable: it need not wait for them.
+	Settled bool
 }
 
 // Done is the reply that says nothing.

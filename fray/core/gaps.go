@@ -100,7 +100,7 @@ func (c *Scheduler) forgive(now Time) {
 		case timerFollower, timerAwaited:
 			t.at = max(t.at, now.Add(c.cfg.WatchGrace))
 		case timerDelivery:
-			t.at = now.Add(c.cfg.DeliveryTimeout)
+			t.at = now.Add(t.session.deliveryTime)
 		case timerLease:
 			grace := c.cfg.TimeoutGrace
 			if t.lease.task.cancelRequested {

@@ -144,10 +144,13 @@ func (c *Scheduler) wakeBeats() {
 func (c *Scheduler) answerBeat(s *session) {
 	w := s.beat
 	c.unpark(w)
-	r := HeartbeatReply{Stop: slices.Clone(s.unknown)}
-	s.toldUnknown = s.listed
-	s.untold = 0
-	for l := s.leases.head; l != nil; l = l.next {
+	var r HeartbeatReply
+	if !c.idling {
+		r.Stop = slices.Clone(s.unknown)
+		s.toldUnknown = s.listed
+		s.untold = 0
+	}
+	for l := s.leases.head; l != nil && !c.idling; l = l.next {
 		if l.stopping {
 			l.stopTold = true
 			r.Stop = append(r.Stop, l.token)
@@ -157,7 +160,8 @@ func (c *Scheduler) answerBeat(s *session) {
 		s.drainTold = true
 		r.Drain, r.Grace = true, s.drain.grace
 	}
-	c.reply(w.call, r)
+	// To stop an attempt that a crash brings back would have it charged with the loss of its worker.
+	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: len(r.Stop) == 0 || s.changed <= c.durable})
 }
 
 // stop asks the worker to end an attempt.
@@ -165,6 +169,7 @@ func (c *Scheduler) stop(l *lease) {
 	if !l.stopping {
 		l.stopping = true
 		l.session.untold++
+		l.session.changed = c.step
 		c.markBeat(l.session)
 	}
 }
@@ -179,7 +184,7 @@ func (e *Drain) apply(c *Scheduler) {
 		c.drain(s, &drainOrder{grace: e.Grace})
 		c.markBeat(s)
 	}
-	c.reply(e.Call, Done{})
+	c.tell(e.Call, Done{})
 }
 
 // drain gives the session no further work.
@@ -193,7 +198,7 @@ func (c *Scheduler) drain(s *session, order *drainOrder) {
 func (c *Scheduler) dismissPoll(s *session) {
 	if w := s.poll; w != nil {
 		c.unpark(w)
-		c.reply(w.call, PollReply{})
+		c.tell(w.call, PollReply{})
 	}
 }
 
@@ -223,6 +228,7 @@ func (c *Scheduler) cancel(t *task) CancelVerdict {
 		return CancelDone
 	}
 	if !t.cancelRequested {
+		c.touch(t)
 		t.cancelRequested = true
 		if l := t.run.lease; l != nil { // Else the worker that may hold it has to come first.
 			c.stopCancelled(l)

@@ -9,26 +9,28 @@ import (
 const listScan = 20_000
 
 func (e *Get) apply(c *Scheduler) {
-	t := c.tasks[e.ID]
-	if t == nil {
+	v, known := c.told(c.tasks[e.ID])
+	if !known {
 		c.fail(e.Call, ErrUnknownTask)
 		return
 	}
-	c.reply(e.Call, TaskReply{View: c.view(t)})
+	c.tell(e.Call, TaskReply{View: v})
 }
 
 func (e *Await) apply(c *Scheduler) {
 	t := c.tasks[e.ID]
+	v, known := c.told(t)
 	switch {
-	case t == nil:
+	case !known:
 		c.fail(e.Call, ErrUnknownTask)
-	case t.status.Terminal() || e.Until <= c.now:
-		if e.Read {
+	case v.Status.Terminal() || e.Until <= c.now:
+		if e.Read && v.Status.Terminal() {
 			c.read(e.Call, t)
 		}
 		c.askedFor(t)
-		c.reply(e.Call, TaskReply{View: c.view(t)})
+		c.tell(e.Call, TaskReply{View: v})
 	default:
+		c.awaitsCommit = c.awaitsCommit || t.image != 0
 		c.addAwaiter(t, c.park(&wait{call: e.Call, kind: waitAwait, task: t, until: e.Until, read: e.Read}))
 	}
 }
@@ -40,7 +42,8 @@ func (e *AwaitAny) apply(c *Scheduler) {
 	ended := false
 	for _, id := range e.IDs {
 		t := c.tasks[id]
-		if t == nil {
+		v, known := c.told(t)
+		if !known {
 			unknown = append(unknown, id)
 			continue
 		}
@@ -48,7 +51,8 @@ func (e *AwaitAny) apply(c *Scheduler) {
 			continue
 		}
 		named[t] = true
-		ended = ended || t.status.Terminal()
+		ended = ended || v.Status.Terminal()
+		c.awaitsCommit = c.awaitsCommit || t.image != 0
 		w.tasks = append(w.tasks, t)
 	}
 	c.park(w)
@@ -56,29 +60,42 @@ func (e *AwaitAny) apply(c *Scheduler) {
 		c.addAwaiter(t, w)
 	}
 	if ended || len(unknown) > 0 || e.Until <= c.now {
-		c.answerAny(w, unknown)
+		c.answerAny(w, unknown, true)
 	}
 }
 
-func (c *Scheduler) answerAny(w *wait, unknown []string) {
+// answerAny tells which tasks have ended; durably, if it is to be settled.
+func (c *Scheduler) answerAny(w *wait, unknown []string, settled bool) {
 	r := TasksReply{Unknown: unknown}
 	for _, t := range w.tasks {
-		if c.askedFor(t); t.status.Terminal() {
-			r.Tasks = append(r.Tasks, c.view(t))
+		c.askedFor(t)
+		v, _ := c.told(t)
+		if !settled {
+			v = c.view(t)
+		}
+		if v.Status.Terminal() {
+			r.Tasks = append(r.Tasks, v)
 		}
 	}
 	c.unpark(w)
 	if w.read {
 		c.read(w.call, w.tasks...)
 	}
-	c.reply(w.call, r)
+	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: settled})
+}
+
+func (c *Scheduler) markAny(w *wait) {
+	if !w.dirty {
+		w.dirty = true
+		c.dirtyAnys = append(c.dirtyAnys, w)
+	}
 }
 
 // wakeAnys answers those who wait for one of several tasks at the end of the step, so that one answer carries all that ended in it.
 func (c *Scheduler) wakeAnys() {
 	for _, w := range c.dirtyAnys {
 		if c.waits[w.call] == w {
-			c.answerAny(w, nil)
+			c.answerAny(w, nil, !w.news)
 		}
 	}
 	c.dirtyAnys = emptied(c.dirtyAnys)
@@ -108,17 +125,25 @@ func (e *Watch) apply(c *Scheduler) {
 	w := &wait{call: e.Call, kind: waitWatch, job: j, cursor: e.Cursor, max: e.Max, until: e.Until, follower: f, read: e.Read}
 	c.followerWaits(f, needs)
 	w.places = append(w.places, j.watchers.add(c.park(w)))
-	if e.Until <= c.now || j.ends() > e.Cursor {
-		c.answerWatch(w)
+	if e.Until <= c.now || c.toldEnds(j) > e.Cursor {
+		c.answerWatch(w, true)
+		return
 	}
+	c.awaitsCommit = c.awaitsCommit || j.ended > 0
 }
 
-func (c *Scheduler) answerWatch(w *wait) {
+// answerWatch tells which tasks have ended; durably, if it is to be settled.
+func (c *Scheduler) answerWatch(w *wait, settled bool) {
 	j := w.job
 	r := WatchReply{Open: j.open}
+	end := j.ends()
+	if settled {
+		r.Open += j.ended - j.created
+		end = c.toldEnds(j)
+	}
 	from := max(w.cursor, j.doneBase)
 	r.Missed = from - w.cursor
-	end := min(from+uint64(max(w.max, 1)), j.ends())
+	end = max(from, min(from+uint64(max(w.max, 1)), end))
 	told := j.done[from-j.doneBase : end-j.doneBase]
 	for _, t := range told {
 		r.Tasks = append(r.Tasks, c.view(t))
@@ -128,7 +153,7 @@ func (c *Scheduler) answerWatch(w *wait) {
 		c.read(w.call, told...)
 	}
 	c.unpark(w)
-	c.reply(w.call, r)
+	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: settled})
 }
 
 // markJob has the job's watchers answered at the end of the step, so that one answer carries all that ended in it.
@@ -141,9 +166,14 @@ func (c *Scheduler) markJob(j *job) {
 
 func (c *Scheduler) wakeWatchers() {
 	for _, j := range c.dirtyJobs {
-		j.dirty = false
-		for j.watchers.size > 0 {
-			c.answerWatch(j.watchers.head.wait)
+		settled := !j.news
+		j.dirty, j.news = false, false
+		for p := j.watchers.head; p != nil; {
+			w, next := p.wait, p.next
+			if !settled || c.toldEnds(j) > w.cursor {
+				c.answerWatch(w, settled)
+			}
+			p = next
 		}
 	}
 	c.dirtyJobs = emptied(c.dirtyJobs)
@@ -155,7 +185,7 @@ func (e *List) apply(c *Scheduler) {
 	var job *job
 	if e.Job != "" {
 		if job = c.jobs[e.Job]; job == nil {
-			c.reply(e.Call, r)
+			c.tell(e.Call, r)
 			return
 		}
 	}
@@ -170,13 +200,15 @@ func (e *List) apply(c *Scheduler) {
 			r.Next = last
 			break
 		}
-		if (job == nil || t.job == job) && (all || e.Statuses[t.status]) {
-			r.Tasks = append(r.Tasks, c.view(t))
+		if job == nil || t.job == job {
+			if v, known := c.told(t); known && (all || e.Statuses[v.Status]) {
+				r.Tasks = append(r.Tasks, v)
+			}
 		}
 		scanned++
 		last = t.num
 	}
-	c.reply(e.Call, r)
+	c.tell(e.Call, r)
 }
 
 func (e *ListWorkers) apply(c *Scheduler) {
@@ -185,7 +217,7 @@ func (e *ListWorkers) apply(c *Scheduler) {
 		r.Workers = append(r.Workers, s.view())
 	}
 	slices.SortFunc(r.Workers, func(a, b WorkerView) int { return cmp.Compare(a.ID, b.ID) })
-	c.reply(e.Call, r)
+	c.tell(e.Call, r)
 }
 
 func (s *session) view() WorkerView {
@@ -203,8 +235,10 @@ func (s *session) view() WorkerView {
 }
 
 func (e *Info) apply(c *Scheduler) {
-	c.reply(e.Call, InfoReply{
-		Stats: c.Stats(), OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: c.followers,
+	stats := c.Stats()
+	stats.Tasks = c.toldCounts()
+	c.tell(e.Call, InfoReply{
+		Stats: stats, OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: c.followers,
 		Looks: c.looks, Work: c.work,
 	})
 }

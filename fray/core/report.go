@@ -39,6 +39,9 @@ func (c *Scheduler) report(i *ReportItem) Verdict {
 	}
 	t, s, current := l.task, l.session, l.current()
 	stopping := l.stopping
+	if current {
+		c.touch(t)
+	}
 	c.endLease(l)
 	if !current {
 		if stopping && i.Outcome == Stopped {

@@ -12,7 +12,8 @@ import (
 //   - a watcher of the job that was heard of within Config.WatchGrace has not confirmed it;
 //   - a call that asked for its task was answered within WatchGrace, and may be made again: the task was open then, or the
 //     answer was lost;
-//   - a call that was told of it reads its result now.
+//   - a call that was told of it reads its result now;
+//   - it is not known to be durable.
 //
 // What nobody needs is forgotten past Config.Retention, or before that to keep within MaxRetained and MaxRetainedBytes.
 // What watchers need is kept past all of these; then it is submissions and grants of its job that wait, see
@@ -185,7 +186,7 @@ func (c *Scheduler) haveRead(call CallID) {
 // place puts a job among those whose oldest end nobody needs, or takes it out.
 func (c *Scheduler) place(j *job) {
 	free := len(j.done) > 0 && j.doneBase < j.floor &&
-		(len(j.awaited) == 0 || j.doneBase < j.awaited[0].number) && j.done[0].readers == 0
+		(len(j.awaited) == 0 || j.doneBase < j.awaited[0].number) && j.done[0].readers == 0 && j.done[0].image == 0
 	switch in := j.freeAt > 0; {
 	case free && in:
 		heap.Fix(&c.free, j.freeAt-1)

@@ -11,6 +11,7 @@ type Scheduler struct {
 	now   Time
 	out   *Effects
 	stats Stats
+	undurable
 
 	tasks  map[string]*task
 	log    taskLog
@@ -65,6 +66,10 @@ type Scheduler struct {
 	// Those that are due and can still be met in this step.
 	late []*timer
 	gaps gaps
+	// Of waits.
+	waking timers
+	// It is in Idle.
+	idling bool
 	// Tasks that may be at a worker, by its id, until it registers. Some may have gone on meanwhile.
 	recovering map[string][]*task
 	// It was restored, and has made no step since.
@@ -126,6 +131,8 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 		c.forgive(now)
 	}
 	c.now, c.out = max(c.now, now), out
+	c.step++
+	out.Step = c.step
 	done := len(out.Records) + len(out.Replies)
 	// What waits to be heard may have come before what is due, and goes first: a report before its attempt's timeout, a heartbeat
 	// before its session's end.
@@ -159,7 +166,7 @@ func (c *Scheduler) Next() Time {
 	if c.cfg.Tick > 0 && next != Never { // To see that time passes as it should.
 		next = min(next, c.now.Add(c.cfg.Tick))
 	}
-	return next
+	return min(next, c.NextIdle())
 }
 
 // Stats returns the totals as of the last Step.
@@ -180,8 +187,14 @@ func (c *Scheduler) reply(call CallID, body any) {
 	c.out.Replies = append(c.out.Replies, Reply{Call: call, Body: body})
 }
 
+// tell is reply where that tells nothing which is not durable.
+func (c *Scheduler) tell(call CallID, body any) {
+	c.out.Replies = append(c.out.Replies, Reply{Call: call, Body: body, Settled: true})
+}
+
+// fail answers with an error, which rests on no record.
 func (c *Scheduler) fail(call CallID, err error) {
-	c.out.Replies = append(c.out.Replies, Reply{Call: call, Err: err})
+	c.out.Replies = append(c.out.Replies, Reply{Call: call, Err: err, Settled: true})
 }
 
 func (c *Scheduler) note(t *task, end AttemptEnd, took time.Duration) {
@@ -211,17 +224,18 @@ func (c *Scheduler) fireTimers() {
 			c.deliveryTimer(t.session)
 		case timerPenalty:
 			c.endPenalty(t.session)
-		case timerWait:
-			if t.wait.kind == waitPoll {
-				c.late = append(c.late, t)
-				continue
-			}
-			c.expireWait(t.wait)
 		case timerFollower:
 			c.loseFollower(t.follower)
 		case timerAwaited:
 			c.awaitedPast(t.job)
 		}
+	}
+	for t := c.waking.due(c.now); t != nil; t = c.waking.due(c.now) {
+		if t.wait.kind == waitPoll {
+			c.late = append(c.late, t)
+			continue
+		}
+		c.expireWait(t.wait)
 	}
 }
 

@@ -3,6 +3,7 @@ package core
 import (
 	"container/heap"
 	"math"
+	"time"
 )
 
 // stir has a group looked at when this step hands out work.
@@ -101,8 +102,9 @@ func (c *Scheduler) serve(s *session) {
 		gs = append(gs, c.lease(t, s, w.seq, ahead).grant())
 	}
 	s.grantSeq = w.seq
+	s.deliveryTime = c.cfg.DeliveryTimeout + time.Duration(bytes/FloorRate)*time.Second
 	c.timers.cancel(s.delivery)
-	s.delivery = c.timers.add(&timer{at: c.now.Add(c.cfg.DeliveryTimeout), kind: timerDelivery, session: s})
+	s.delivery = c.timers.add(&timer{at: c.now.Add(s.deliveryTime), kind: timerDelivery, session: s})
 	c.unpark(w)
 	c.reply(w.call, PollReply{Grants: gs})
 }

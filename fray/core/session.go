@@ -36,10 +36,13 @@ type session struct {
 	grantSeq, receivedSeq uint64
 	pollSeq               uint64
 	delivery              *timer
+	deliveryTime          time.Duration // that the last grant may take
 	beatSeq               uint64
 	// Tokens that the worker holds and the scheduler does not know, as a list and as a set, and those of them that it was told to stop.
 	unknown             []Token
 	listed, toldUnknown map[Token]bool
+	// The last step that ended an attempt of it, or asked it to stop one.
+	changed uint64
 	// It has a stop that the worker was not told of, and stands in Scheduler.dirtyBeats.
 	dirty     bool
 	drain     *drainOrder
@@ -156,7 +159,7 @@ func (e *Register) apply(c *Scheduler) {
 		token: c.token(), workerID: e.WorkerID, registrationID: e.RegistrationID, url: e.URL, slots: e.Slots,
 		resources: slices.Clone(e.Resources), inUse: make([]int64, len(e.Resources)), labels: e.Labels,
 		functions: make(map[string]bool, len(e.Functions)), names: slices.Sorted(slices.Values(e.Functions)),
-		registered: c.now, lastSeen: c.now, heard: c.now,
+		registered: c.now, lastSeen: c.now, heard: c.now, changed: c.step,
 	}
 	for _, f := range e.Functions {
 		s.functions[f] = true
@@ -224,6 +227,7 @@ func (c *Scheduler) endSession(s *session) {
 // workerLost charges the death of a worker to the task that it ran.
 func (c *Scheduler) workerLost(t *task, ran time.Duration) {
 	c.note(t, EndWorkerLost, ran)
+	c.touch(t)
 	t.run.losses++
 	t.started = true
 	switch {
@@ -239,6 +243,7 @@ func (c *Scheduler) workerLost(t *task, ran time.Duration) {
 // undelivered takes back an attempt that never started, at no charge.
 func (c *Scheduler) undelivered(t *task) {
 	c.note(t, EndUndelivered, 0)
+	c.touch(t)
 	c.stats.DeliveryFailures++
 	t.run.deliveries++
 	c.putBack(t)
@@ -254,6 +259,7 @@ func (c *Scheduler) putBack(t *task) {
 }
 
 func (c *Scheduler) requeue(t *task) {
+	c.touch(t)
 	if t.status != Pending { // Else its lease was of an earlier incarnation.
 		c.setStatus(t, Pending)
 	}

@@ -75,6 +75,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
 		t.submitted = min(e.At, c.now)
 	}
 	t.size = clampSize(len(n.Spec))
+	c.touch(t)
 	c.setStatus(t, Pending)
 	c.tasks[t.id] = t
 	t.job.tasks++
@@ -129,6 +130,7 @@ func (c *Scheduler) dropJob(j *job) {
 
 // finish ends a task for good.
 func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result []byte) {
+	c.touchEnd(t)
 	if t.status == Pending && t.pending == Ready {
 		c.removeReady(t)
 	}
@@ -152,6 +154,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	delete(c.asked, t)
 	c.place(t.job)
 	c.markJob(t.job)
+	t.job.news = true
 	v := c.view(t)
 	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: v}
 	c.endSeq++
@@ -160,7 +163,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 		record.State.EndSeq, record.State.ResultBytes = c.endSeq, clampSize(len(result))
 	}
 	c.out.Records = append(c.out.Records, record)
-	c.wakeAwaiters(t, v)
+	c.wakeAwaiters(t, v, false)
 }
 
 // rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor would mean nothing.

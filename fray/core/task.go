@@ -37,6 +37,8 @@ type task struct {
 	forgotten bool
 	// Calls that read its result now.
 	readers uint16
+	// The number of its first image in undurable; 0: all of it is durable.
+	image uint32
 }
 
 // run is what a task has been through at workers.
@@ -128,8 +130,10 @@ type job struct {
 	// Its place in Scheduler.free, from 1; 0: it is not there.
 	freeAt   int
 	watchers waitList
-	// It is in Scheduler.dirtyJobs.
-	dirty bool
+	// It is in Scheduler.dirtyJobs; and a task of it has ended in this step.
+	dirty, news bool
+	// Of its tasks, those whose creation and whose end are not durable.
+	created, ended int
 }
 
 // View is a task as it stands. It shares no memory with the scheduler.

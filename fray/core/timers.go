@@ -10,7 +10,7 @@ const (
 	timerSession                       // the session's TTL
 	timerDelivery                      // nobody confirmed the session's last grant
 	timerPenalty                       // a session's back-off ends
-	timerWait                          // a parked call has waited long enough
+	timerWait                          // a parked call has waited long enough; in Scheduler.waking
 	timerFollower                      // a watcher that was not heard of is taken for gone
 	timerAwaited                       // who waited for an end has had the time to ask for it again
 )

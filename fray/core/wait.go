@@ -28,6 +28,8 @@ type wait struct {
 	dirty bool
 	// Its places among those who wait for its tasks, or its job.
 	places []*waitPlace
+	// One of them has ended in this step.
+	news bool
 	// A watch's.
 	job    *job
 	cursor uint64
@@ -39,14 +41,14 @@ type wait struct {
 // park files a wait and sets its alarm.
 func (c *Scheduler) park(w *wait) *wait {
 	c.waits[w.call] = w
-	w.timer = c.timers.add(&timer{at: w.until, kind: timerWait, wait: w})
+	w.timer = c.waking.add(&timer{at: w.until, kind: timerWait, wait: w})
 	return w
 }
 
 // unpark takes a wait out of everything that refers to it. The caller answers it, if anybody listens.
 func (c *Scheduler) unpark(w *wait) {
 	delete(c.waits, w.call)
-	c.timers.cancel(w.timer)
+	c.waking.cancel(w.timer)
 	switch w.kind {
 	case waitPoll:
 		c.withdraw(w.session)
@@ -84,23 +86,22 @@ func (c *Scheduler) dropAwaiter(t *task, p *waitPlace) {
 
 // wakeAwaiters answers those who wait for a task that has ended. Those who wait for others, too, are answered at the end of
 // the step.
-func (c *Scheduler) wakeAwaiters(t *task, v View) {
+func (c *Scheduler) wakeAwaiters(t *task, v View, settled bool) {
 	l := c.awaiters[t]
 	if l == nil {
 		return
 	}
 	for p := l.head; p != nil; {
 		w, next := p.wait, p.next
-		switch {
-		case w.kind == waitAwait:
+		if w.kind == waitAwait {
 			c.unpark(w)
 			if w.read {
 				c.read(w.call, t)
 			}
-			c.reply(w.call, TaskReply{View: v})
-		case !w.dirty:
-			w.dirty = true
-			c.dirtyAnys = append(c.dirtyAnys, w)
+			c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: TaskReply{View: v}, Settled: settled})
+		} else {
+			c.markAny(w)
+			w.news = w.news || !settled
 		}
 		p = next
 	}
@@ -149,17 +150,18 @@ func (c *Scheduler) expireWait(w *wait) {
 	switch w.kind {
 	case waitPoll:
 		c.unpark(w)
-		c.reply(w.call, PollReply{})
+		c.tell(w.call, PollReply{})
 	case waitBeat:
 		c.answerBeat(w.session)
 	case waitAwait:
 		c.unpark(w)
 		c.askedFor(w.task)
-		c.reply(w.call, TaskReply{View: c.view(w.task)})
+		v, _ := c.told(w.task)
+		c.tell(w.call, TaskReply{View: v})
 	case waitAny:
-		c.answerAny(w, nil)
+		c.answerAny(w, nil, true)
 	case waitWatch:
-		c.answerWatch(w)
+		c.answerWatch(w, true)
 	}
 }
 

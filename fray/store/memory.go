@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 )
@@ -9,11 +10,15 @@ import (
 type Memory struct {
 	mu      sync.RWMutex
 	records map[Key][]byte // nil once closed
+	spill   *spill         // has what records has not; nil: there is nothing
 }
 
-var _ Store = (*Memory)(nil)
+var (
+	_ Store  = (*Memory)(nil)
+	_ Roomer = (*Memory)(nil)
+)
 
-// NewMemory returns an empty store.
+// NewMemory returns an empty store that keeps everything in the heap; see also NewSpilling.
 func NewMemory() *Memory { return &Memory{records: make(map[Key][]byte)} }
 
 // Commit implements Store. It never fails while the store is open.
@@ -24,6 +29,13 @@ func (m *Memory) Commit(b *Batch) error {
 		return ErrClosed
 	}
 	for _, op := range b.ops {
+		if m.spill != nil {
+			m.spill.drop(op.Key)
+			if !op.Delete && len(op.Value) >= SpillBytes && m.spill.put(op.Key, op.Value) {
+				delete(m.records, op.Key)
+				continue
+			}
+		}
 		if op.Delete {
 			delete(m.records, op.Key)
 		} else {
@@ -40,11 +52,19 @@ func (m *Memory) Get(k Key) ([]byte, error) {
 	if m.records == nil {
 		return nil, ErrClosed
 	}
-	v, ok := m.records[k]
-	if !ok {
-		return nil, ErrNotFound
+	return m.get(k)
+}
+
+func (m *Memory) get(k Key) ([]byte, error) {
+	if v, ok := m.records[k]; ok {
+		return v, nil
 	}
-	return v, nil
+	if m.spill != nil {
+		if p, ok := m.spill.places[k]; ok {
+			return m.spill.get(p)
+		}
+	}
+	return nil, ErrNotFound
 }
 
 // Scan implements Store. It sorts the kind's numbers first.
@@ -55,18 +75,43 @@ func (m *Memory) Scan(kind Kind, from uint64, f func(num uint64, value []byte) e
 		return ErrClosed
 	}
 	var nums []uint64
-	for k := range m.records {
+	note := func(k Key) {
 		if k.Kind == kind && k.Num >= from {
 			nums = append(nums, k.Num)
 		}
 	}
+	for k := range m.records {
+		note(k)
+	}
+	if m.spill != nil {
+		for k := range m.spill.places {
+			note(k)
+		}
+	}
 	slices.Sort(nums)
 	for _, n := range nums {
-		if err := f(n, m.records[Key{Kind: kind, Num: n}]); err != nil {
+		value, err := m.get(Key{Kind: kind, Num: n})
+		if err != nil {
+			return fmt.Errorf("scan: %w", err)
+		}
+		if err := f(n, value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Room implements Roomer.
+func (m *Memory) Room() error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.records == nil {
+		return ErrClosed
+	}
+	if m.spill == nil {
+		return nil
+	}
+	return m.spill.room()
 }
 
 // Durability implements Store.
@@ -76,6 +121,10 @@ func (m *Memory) Durability() Durability { return None }
 func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	closed := m.records == nil
 	m.records = nil
-	return nil
+	if m.spill == nil || closed {
+		return nil
+	}
+	return m.spill.close()
 }

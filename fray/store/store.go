@@ -9,7 +9,11 @@
 // Memory is here; package pebblestore has the one that lasts.
 package store
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
 
 // Errors of a Store in good order.
 var (
@@ -96,9 +100,27 @@ func (d Durability) String() string {
 
 // Backuper is a Store that can be copied while it is in use.
 type Backuper interface {
-	// Backup makes a copy as of now, in a directory that must not exist and whose parent must. The copy is whole, or not
-	// there. Opened, it is a store like any other.
-	Backup(dir string) error
+	// Backup makes a copy as of now, in a directory that must not exist and whose parent must: of several at once for one
+	// directory, one is made, and the others return an error that wraps fs.ErrExist. The copy is whole, or not there. Opened,
+	// it is a store like any other. It stops when ctx is done.
+	Backup(ctx context.Context, dir string, b Backup) error
+	// BackupNote returns the note of the copy in a directory, or an error that wraps fs.ErrNotExist.
+	BackupNote(dir string) (string, error)
+}
+
+// Backup is what is asked of a copy besides the records.
+type Backup struct {
+	// Note is kept with it.
+	Note string
+	// Copied, if not nil, counts the bytes that were copied rather than shared.
+	Copied *atomic.Int64
+}
+
+// Abandoner is a Store whose commits may wait for room.
+type Abandoner interface {
+	// Abandon ends the waiting, now and from now on: commits that wait for room fail, and so do all after them. Reads go on. It may be
+	// called at any time, also more than once.
+	Abandon()
 }
 
 // Roomer is a Store whose room is limited.

@@ -22,6 +22,9 @@ const (
 	maxBatchBytes   = 4 << 20
 	// reportOverhead is about what a report takes besides its value and error.
 	reportOverhead = 64
+	// largeReport is from how many bytes on a report goes in calls of its own kind, so that on a thin line the others need not
+	// wait for it.
+	largeReport = 256 << 10
 	// maxSplits bounds the calls that look for the one to blame in a refused batch: twice what the largest needs.
 	maxSplits = 32
 	// refusedPause is the longest time until a refused report is offered again.
@@ -34,80 +37,118 @@ type refusedError struct{ cause error }
 
 func (e *refusedError) Error() string { return e.cause.Error() }
 
-// sendReports delivers reports until ctx is done: one call at a time, and in each what has gathered during the last. Those that the
-// controller refuses are offered again for ever, without the others having to wait for it.
-func (w *Worker) sendReports(ctx context.Context) {
+// outbox is reports to be sent one call after the other.
+type outbox struct {
+	reports []*frayv1.TaskReport // oldest first
+	// Each has one place, as those of state.
+	pending   chan struct{} // there are reports
+	connected chan struct{} // there is a session
+}
+
+func newOutbox() outbox {
+	return outbox{pending: make(chan struct{}, 1), connected: make(chan struct{}, 1)}
+}
+
+// lane is how the reports of an outbox travel.
+type lane struct {
+	*outbox
+
+	rand   *dial.Rand
+	linger int
+}
+
+// file puts a report in the outbox that it goes out from. It runs under the lock.
+func (w *Worker) file(r *frayv1.TaskReport) {
+	w.unjudged += reportSize(r)
+	if reportSize(r) >= largeReport {
+		w.bulk.reports = append(w.bulk.reports, r)
+	} else {
+		w.reports.reports = append(w.reports.reports, r)
+	}
+}
+
+func reportSize(r *frayv1.TaskReport) int {
+	return reportOverhead + len(r.GetValue().GetData()) + len(r.GetError().GetMessage()) + len(r.GetError().GetStack()) +
+		len(r.GetError().GetDetails().GetData())
+}
+
+// sendReports delivers the reports of a lane until ctx is done: one call at a time, and in each what has gathered during the last.
+// Those that the controller refuses are offered again for ever, without the others having to wait for it.
+func (w *Worker) sendReports(ctx context.Context, l lane) {
 	var refused []*frayv1.TaskReport
 	again := time.NewTimer(idleTimer)
 	defer again.Stop()
 	for {
 		select {
-		case <-w.pending:
+		case <-l.pending:
 		case <-again.C:
-			w.putBack(refused)
+			w.putBack(l, refused)
 			refused = nil
 		case <-ctx.Done():
 			return
 		}
 		for ctx.Err() == nil {
-			w.linger(ctx, lingerReport)
-			batch := w.takeReports()
+			w.linger(ctx, l.linger)
+			batch := w.takeReports(l)
 			if len(batch) == 0 {
 				break
 			}
 			splits := maxSplits
-			failed := w.deliver(ctx, batch, &splits)
+			failed := w.deliver(ctx, l, batch, &splits)
 			if len(failed) > 0 && len(refused) == 0 {
-				again.Reset(refusedPause/2 + w.rands.report.Duration(refusedPause/2))
+				again.Reset(refusedPause/2 + l.rand.Duration(refusedPause/2))
 			}
 			refused = append(refused, failed...)
 		}
 	}
 }
 
-func (w *Worker) putBack(reports []*frayv1.TaskReport) {
+func (w *Worker) putBack(l lane, reports []*frayv1.TaskReport) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.reports = append(w.reports, reports...)
+	l.reports = append(l.reports, reports...)
 }
 
 // takeReports returns the next batch.
-func (w *Worker) takeReports() []*frayv1.TaskReport {
+func (w *Worker) takeReports(l lane) []*frayv1.TaskReport {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	unsignal(w.pending)
+	unsignal(l.pending)
 	// Attempts that end at the same instant do so in any order; that of their leases is always the same.
-	slices.SortStableFunc(w.reports, func(a, b *frayv1.TaskReport) int {
+	slices.SortStableFunc(l.reports, func(a, b *frayv1.TaskReport) int {
 		return cmp.Compare(a.GetAttempt().GetLeaseToken(), b.GetAttempt().GetLeaseToken())
 	})
 	n, size := 0, 0
-	for n < len(w.reports) && n < maxBatchReports {
-		r := w.reports[n]
-		size += reportOverhead + len(r.GetValue().GetData()) + len(r.GetError().GetMessage()) + len(r.GetError().GetStack()) +
-			len(r.GetError().GetDetails().GetData())
+	for n < len(l.reports) && n < maxBatchReports {
+		size += reportSize(l.reports[n])
 		if n > 0 && size > maxBatchBytes {
 			break
 		}
 		n++
 	}
-	batch := w.reports[:n:n]
-	w.reports = w.reports[n:]
-	if len(w.reports) == 0 {
-		w.reports = nil
+	batch := l.reports[:n:n]
+	l.reports = l.reports[n:]
+	if len(l.reports) == 0 {
+		l.reports = nil
 	}
 	return batch
 }
 
 // deliver sends reports until each has a verdict or ctx is done, and returns those that the controller refuses to judge. Whatever
 // happens to the calls, no report is changed by that.
-func (w *Worker) deliver(ctx context.Context, reports []*frayv1.TaskReport, splits *int) (refused []*frayv1.TaskReport) {
+func (w *Worker) deliver(ctx context.Context, l lane, reports []*frayv1.TaskReport, splits *int) (refused []*frayv1.TaskReport) {
+	size := 0
+	for _, r := range reports {
+		size += reportSize(r)
+	}
+	policy := dial.Policy{AttemptTimeout: dial.Allow(dial.DefaultAttemptTimeout, size)}
 	var res *frayv1.ReportTasksResponse
 	for {
-		s := w.awaitSession(ctx)
+		s := w.awaitSession(ctx, l)
 		if s == nil {
 			return nil
 		}
-		err := w.call(ctx, "ReportTasks", w.rands.report, dial.Policy{}, func(ctx context.Context) (err error) {
+		err := w.call(ctx, "ReportTasks", l.rand, policy, func(ctx context.Context) (err error) {
 			res, err = w.client.ReportTasks(ctx, &frayv1.ReportTasksRequest{SessionToken: s.token, Reports: reports})
 			return asRefused(err)
 		})
@@ -128,24 +169,24 @@ func (w *Worker) deliver(ctx context.Context, reports []*frayv1.TaskReport, spli
 			if *splits--; len(reports) > 1 && *splits > 0 {
 				// One of them is to blame, and the others are not to suffer for it.
 				half := len(reports) / 2
-				return append(w.deliver(ctx, reports[:half], splits), w.deliver(ctx, reports[half:], splits)...)
+				return append(w.deliver(ctx, l, reports[:half], splits), w.deliver(ctx, l, reports[half:], splits)...)
 			}
 			w.logger.ErrorContext(ctx, "controller refused reports, will offer them again",
 				"reports", len(reports), "task_id", reports[0].GetAttempt().GetTaskId(), "error", err)
 			return reports
 		}
-		w.pauseAfter(ctx, "ReportTasks", w.rands.report, err)
+		w.pauseAfter(ctx, "ReportTasks", l.rand, err)
 	}
 }
 
 // awaitSession returns the session as soon as there is one, or nil once ctx is done.
-func (w *Worker) awaitSession(ctx context.Context) *session {
+func (w *Worker) awaitSession(ctx context.Context, l lane) *session {
 	for {
 		if s := w.currentSession(); s != nil {
 			return s
 		}
 		select {
-		case <-w.connected:
+		case <-l.connected:
 		case <-ctx.Done():
 			return nil
 		}
@@ -173,6 +214,7 @@ func (w *Worker) judged(reports []*frayv1.TaskReport, verdicts []frayv1.ReportVe
 	}
 	w.step(func(_ core.Time, s *core.Slots) {
 		for _, r := range reports {
+			w.unjudged -= reportSize(r)
 			if r.GetOutcome() != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
 				s.Ack(core.Token(r.GetAttempt().GetLeaseToken()))
 			}

@@ -44,7 +44,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	failed := make(chan error, 2) // by the server, and by the session
 	var running, connected sync.WaitGroup
 	running.Go(func() { w.awaitDeadlines(life) })
-	running.Go(func() { w.sendReports(life) })
+	running.Go(func() { w.sendReports(life, lane{&w.reports, w.rands.report, lingerReport}) })
+	running.Go(func() { w.sendReports(life, lane{&w.bulk, w.rands.bulk, lingerBulk}) })
 	if w.server != nil {
 		running.Go(func() { failed <- w.server.Run(life) })
 	}
@@ -131,7 +132,7 @@ func (w *Worker) awaitDrained(ctx context.Context) {
 
 // awaitDelivered waits until all reports are acknowledged, for the flush grace at most.
 func (w *Worker) awaitDelivered() {
-	timer := time.NewTimer(flushGrace)
+	timer := time.NewTimer(w.flushTime(flushGrace))
 	defer timer.Stop()
 	closed := w.closed
 	for {
@@ -139,13 +140,20 @@ func (w *Worker) awaitDelivered() {
 		case <-w.delivered:
 			return
 		case <-closed:
-			timer.Reset(closeGrace)
+			timer.Reset(w.flushTime(closeGrace))
 			closed = nil
 		case <-timer.C:
 			w.logger.Warn("left reports undelivered", "reports", w.counts().Outbox)
 			return
 		}
 	}
+}
+
+// flushTime is how long the last reports may take: so long, and what they need on a slow line.
+func (w *Worker) flushTime(grace time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return grace + min(time.Duration(w.unjudged)*time.Second/dial.FloorRate, maxFlush)
 }
 
 // unregister closes the session, if there is one. It is a courtesy: a session that is not closed expires.

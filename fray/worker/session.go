@@ -62,7 +62,8 @@ func (w *Worker) keepSession(ctx context.Context) error {
 		w.session, s.renewed = s, opened
 		w.slots.Registered(opened, kept)
 		w.apply(false)
-		signal(w.connected)
+		signal(w.reports.connected)
+		signal(w.bulk.connected)
 		w.mu.Unlock()
 		w.metrics.sessions.Inc()
 		w.logger.InfoContext(ctx, "registered", "heartbeat_interval", s.interval, "kept_attempts", len(kept))

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray/core"
-	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 // idleTimer is how long the wait for a deadline is when there is none.
@@ -17,19 +16,19 @@ const idleTimer = time.Hour
 type state struct {
 	mu        sync.Mutex
 	slots     *core.Slots
-	latest    core.Time            // of which the machine was told
-	armed     core.Time            // what awaitDeadlines waits for
-	reports   []*frayv1.TaskReport // to be sent, oldest first
-	abandoned []*attempt           // not logged yet
-	session   *session             // nil: there is none
-	polling   bool                 // a poll is on its way, and may bring attempts
-	repoll    func()               // has the poll that waits for its answer sent again; nil: none waits
+	latest    core.Time  // of which the machine was told
+	armed     core.Time  // what awaitDeadlines waits for
+	reports   outbox     // to be sent, but for those of bulk
+	bulk      outbox     // large ones to be sent
+	unjudged  int        // bytes of the reports without a verdict
+	abandoned []*attempt // not logged yet
+	session   *session   // nil: there is none
+	polling   bool       // a poll is on its way, and may bring attempts
+	repoll    func()     // has the poll that waits for its answer sent again; nil: none waits
 
 	// Each has one place, so that a signal is kept until somebody looks.
-	rearm     chan struct{} // something is due before armed
-	room      chan struct{} // there is something to poll for
-	pending   chan struct{} // there are reports
-	connected chan struct{} // there is a session
+	rearm chan struct{} // something is due before armed
+	room  chan struct{} // there is something to poll for
 	// Closed once.
 	drained   chan struct{} // nothing runs, and nothing will arrive
 	delivered chan struct{} // and every report is acknowledged
@@ -41,8 +40,8 @@ func newState(cfg core.SlotsConfig) state {
 		armed:     core.Never,
 		rearm:     make(chan struct{}, 1),
 		room:      make(chan struct{}, 1),
-		pending:   make(chan struct{}, 1),
-		connected: make(chan struct{}, 1),
+		reports:   newOutbox(),
+		bulk:      newOutbox(),
 		drained:   make(chan struct{}),
 		delivered: make(chan struct{}),
 	}
@@ -91,7 +90,7 @@ func (w *Worker) apply(free bool) (next *attempt, effect bool) {
 		case core.SlotAbandon:
 			w.abandoned = append(w.abandoned, a)
 		case core.SlotReport:
-			w.reports = append(w.reports, a.report(e.Outcome, e.Ran))
+			w.file(a.report(e.Outcome, e.Ran))
 			if e.Outcome != core.Started {
 				a.function.metrics.ended(e.Outcome)
 			}
@@ -113,8 +112,10 @@ func (w *Worker) wake() {
 		w.repoll()
 		w.repoll = nil
 	}
-	if len(w.reports) > 0 {
-		signal(w.pending)
+	for _, o := range []*outbox{&w.reports, &w.bulk} {
+		if len(o.reports) > 0 {
+			signal(o.pending)
+		}
 	}
 	if w.slots.Drained() && !w.polling {
 		closeOnce(w.drained)

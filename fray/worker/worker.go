@@ -36,6 +36,8 @@ const (
 	flushGrace   = 5 * time.Second
 	closeGrace   = time.Second
 	leaveTimeout = 2 * time.Second
+	// maxFlush bounds what either of the graces is longer for the size of the reports.
+	maxFlush = 2 * time.Minute
 )
 
 // maxOutbox bounds the attempts that a worker holds, finished and unacknowledged ones included: it asks for no more then.
@@ -52,7 +54,7 @@ type Worker struct {
 	logger    *slog.Logger
 	line      *clock.Line
 	// Each loop has a source of jitter of its own, so that one does not depend on when another draws.
-	rands    struct{ register, lease, heartbeat, report *dial.Rand }
+	rands    struct{ register, lease, heartbeat, report, bulk *dial.Rand }
 	taskRand *rand.Rand
 
 	state
@@ -116,7 +118,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker config: %w", err)
 	}
 	options := append([]connect.ClientOption{dial.WithoutCompression(), token}, cfg.ClientOptions...)
-	w.client = frayv1connect.NewControllerServiceClient(httpClient, cfg.ControllerURL, options...)
+	w.client = frayv1connect.NewControllerServiceClient(dial.Paced(httpClient), cfg.ControllerURL, options...)
 	return w, nil
 }
 
@@ -126,6 +128,7 @@ func (w *Worker) seed(root *dial.Rand) {
 		*r = dial.NewRand(next())
 	}
 	w.taskRand = next()
+	w.rands.bulk = dial.NewRand(next())
 }
 
 // Close ends a Run without its grace: running attempts are stopped now. It does not wait for that.
@@ -141,6 +144,7 @@ const (
 	lingerPoll      = 1
 	lingerHeartbeat = 2
 	lingerReport    = 4
+	lingerBulk      = 8
 )
 
 // linger lets what happens at this instant happen.

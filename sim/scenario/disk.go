@@ -44,7 +44,8 @@ type machine struct {
 	fs *vfs.MemFS
 	// What the next power loss leaves is torn.
 	torn bool
-	full atomic.Bool
+	// It outlives a crash.
+	full *atomic.Bool
 }
 
 func newMachine() *machine {
@@ -56,7 +57,7 @@ func newMachine() *machine {
 	if err != nil {
 		panic(fmt.Sprintf("make a directory in memory: %v", err))
 	}
-	return &machine{fs: fs}
+	return &machine{fs: fs, full: new(atomic.Bool)}
 }
 
 func syncRoot(fs vfs.FS) error {
@@ -72,8 +73,7 @@ func (m *machine) AfterCrash(powerLoss bool, chance *rand.Rand) any {
 	// All of what is unsynced takes no chance, but it is drawn for each file, whose number is up to what Pebble does in the
 	// background.
 	everything := vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(0, 0))}
-	next := &machine{fs: m.fs.CrashClone(everything)}
-	next.full.Store(m.full.Load())
+	next := &machine{fs: m.fs.CrashClone(everything), full: m.full}
 	if !powerLoss {
 		return next
 	}

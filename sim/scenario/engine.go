@@ -192,6 +192,7 @@ type engine struct {
 	conditions
 
 	backups []*backup
+	readers int
 
 	// What came of it.
 	runErr, closeErr, auditErr, backupErr error

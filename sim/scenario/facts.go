@@ -13,6 +13,7 @@ type Facts struct {
 	Sessions SessionFacts         `cel:"sessions" json:"sessions" doc:"Sessions of workers."`
 	Hosts    HostFacts            `cel:"hosts" json:"hosts" doc:"What happened to hosts."`
 	Calls    map[string]int       `cel:"calls" json:"calls" doc:"Calls of clients to the controller by their procedure, such as WatchJob, each repetition counted. Those that were never made are 0."`
+	Reads    ReadFacts            `cel:"reads" json:"reads" doc:"What an operator asks while the controller's disk is full: tasks, workers and totals."`
 	Faults   map[string]int       `cel:"faults" json:"faults" doc:"How often each fault acted, by its id."`
 	Times    TimeFacts            `cel:"times" json:"times" doc:"When things happened, from the start of the run in virtual time."`
 }
@@ -68,6 +69,12 @@ type HostFacts struct {
 	Restarts int `cel:"restarts" json:"restarts" doc:"Those of them that were the controller's, which starts again after each."`
 	Paused   int `cel:"paused" json:"paused" doc:"Pauses, and machines that slept."`
 	Backups  int `cel:"backups" json:"backups" doc:"Backups that the controller made."`
+}
+
+// ReadFacts counts what an operator asks.
+type ReadFacts struct {
+	Answered int `cel:"answered" json:"answered" doc:"Calls that were answered within a second."`
+	Failed   int `cel:"failed" json:"failed" doc:"Calls that were not, or that failed."`
 }
 
 // TimeFacts is when things happened.

@@ -185,6 +185,7 @@ func (e *engine) hit(s *strike, hosts []string) {
 			e.backend.StepClock(host, time.Duration(a.ClockStep.By))
 		case a.DiskFull != nil:
 			e.backend.FillDisk(true)
+			e.read(time.Duration(a.DiskFull.For))
 			e.backend.After(time.Duration(a.DiskFull.For), func() { e.backend.FillDisk(false) })
 		case a.Backup != nil:
 			e.backup()

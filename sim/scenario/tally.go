@@ -31,7 +31,7 @@ type tally struct {
 	gone     map[uint64]bool
 	took     []time.Duration
 	waiting  map[string][]*recovery // by task that they wait for
-	// Tasks whose submission was acknowledged, in order; only where backups are to have them.
+	// Tasks whose submission was acknowledged, in order; only where backups are to have them, or an operator asks for them.
 	acknowledged []string
 	keepsThem    bool
 	// Values that futures told their clients.
@@ -67,7 +67,7 @@ func newTally(s *Scenario, clock func() time.Duration) *tally {
 		t.facts.Calls[string(methods.Get(i).Name())] = 0
 	}
 	for i := range s.Faults {
-		t.keepsThem = t.keepsThem || s.Faults[i].Action.Backup != nil
+		t.keepsThem = t.keepsThem || s.Faults[i].Action.Backup != nil || s.Faults[i].Action.DiskFull != nil
 		t.facts.Faults[s.Faults[i].ID] = 0
 	}
 	for _, g := range s.Workload.Clients {

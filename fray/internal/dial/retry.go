@@ -30,7 +30,8 @@ type Policy struct {
 	Base time.Duration
 	// Cap bounds the delay before any attempt, except that a server's hint is always waited for. 0: DefaultCap.
 	Cap time.Duration
-	// AttemptTimeout is the deadline of each attempt. 0: DefaultAttemptTimeout.
+	// AttemptTimeout is how long each attempt may take, but for bodies that move on their way through a client that is Paced;
+	// see Allow for calls that carry much. 0: DefaultAttemptTimeout.
 	AttemptTimeout time.Duration
 	// Rand is the source of jitter. Nil: every delay is at its bound.
 	Rand *Rand
@@ -58,10 +59,10 @@ func Do(ctx context.Context, p Policy, fn func(ctx context.Context) error) error
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		attempt, cancel := context.WithTimeout(ctx, timeout)
+		attempt := begin(ctx, timeout)
 		err := fn(attempt)
 		expired := attempt.Err() != nil
-		cancel()
+		attempt.end()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}

@@ -39,6 +39,9 @@ type Config struct {
 	// RequestBytes bounds a request message, as it is when nothing compresses it, by its procedure. What it does not name has
 	// DefaultRequestBytes.
 	RequestBytes map[string]int
+	// MaxConnections bounds the connections that are open at once; others wait in the backlog of the listener until one is
+	// closed. 0: DefaultMaxConnections.
+	MaxConnections int
 	// ShutdownGrace is how long requests may take to end once the server shuts down. 0: DefaultShutdownGrace.
 	ShutdownGrace time.Duration
 	// Registerer takes the metrics of the calls; servers in one program may share it. Nil: there are none.

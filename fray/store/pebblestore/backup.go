@@ -1,9 +1,12 @@
 package pebblestore
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -13,15 +16,26 @@ import (
 // partialSuffix is what the directory of an unfinished backup has at the end of its name.
 const partialSuffix = ".partial"
 
-// Backup copies the store as it is at some moment of the call to a new directory, which has all commits that were
-// acknowledged before. It can be opened as any other, and takes room only as the two drift apart if it is on the same
-// filesystem. The copy is checked before it gets its name.
-func (s *Store) Backup(dir string) error {
+// noteFile is the file in a backup's directory that has its note.
+const noteFile = "BACKUP"
+
+// makingFile is the file in an unfinished backup's directory that whoever makes it holds locked.
+const makingFile = "MAKING"
+
+// copying is the backup that is being made. There is one at a time.
+type copying struct {
+	ctx    context.Context //nolint:containedctx // Pebble takes none with the files that it copies.
+	copied *atomic.Int64
+}
+
+// Backup implements store.Backuper. The copy has all commits that were acknowledged before the call, and takes room only as
+// the two drift apart if it is on the same filesystem. It is checked before it gets its name.
+func (s *Store) Backup(ctx context.Context, dir string, b store.Backup) error {
 	if err := s.gate.enter(); err != nil {
 		return err
 	}
 	defer s.gate.leave()
-	err := s.backup(dir)
+	err := s.backup(ctx, dir, b)
 	if err == nil {
 		err = s.disk.failure()
 	}
@@ -31,13 +45,12 @@ func (s *Store) Backup(dir string) error {
 	return nil
 }
 
-func (s *Store) backup(dir string) error {
+func (s *Store) backup(ctx context.Context, dir string, b store.Backup) error {
 	fsys := s.cfg.FS
 	dir, err := canonical(fsys, dir)
 	if err != nil {
 		return err
 	}
-	partial := dir + partialSuffix
 	switch {
 	case s.cfg.ReadOnly:
 		return errReadOnly
@@ -46,16 +59,35 @@ func (s *Store) backup(dir string) error {
 	case s.disk.waiting.Load() > 0:
 		return store.ErrFull
 	}
-	if err := absent(fsys, dir, "it exists already; pass a new directory"); err != nil {
+	if _, made := s.backups.LoadOrStore(dir, nil); made {
+		return fmt.Errorf("%s: it is being made now: %w", dir, fs.ErrExist)
+	}
+	defer s.backups.Delete(dir)
+	select {
+	case s.copyTurn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-s.copyTurn }()
+	c := &copying{ctx: ctx, copied: b.Copied}
+	if c.copied == nil {
+		c.copied = new(atomic.Int64)
+	}
+	s.disk.copying.Store(c)
+	defer s.disk.copying.Store(nil)
+	if err := absent(fsys, dir); err != nil {
 		return err
 	}
-	if err := absent(fsys, partial, "it was left behind by a backup that was interrupted; remove it"); err != nil {
+	partial := dir + partialSuffix
+	making, err := s.claim(partial)
+	if err != nil {
 		return err
 	}
-	if err := makeDir(fsys, partial); err != nil {
-		return err
+	err = absent(fsys, dir) // Nor did another process make it meanwhile.
+	if err == nil {
+		err = s.copyTo(partial, b.Note)
 	}
-	err = s.copyTo(partial)
+	err = errors.Join(err, fsys.Remove(fsys.PathJoin(partial, makingFile)), making.Close())
 	if err == nil {
 		err = errors.Join(fsys.Rename(partial, dir), syncDir(fsys, fsys.PathDir(dir)))
 	}
@@ -65,14 +97,54 @@ func (s *Store) backup(dir string) error {
 	return nil
 }
 
-// copyTo copies the store to an empty directory.
-func (s *Store) copyTo(dir string) error {
+// claim makes the directory of an unfinished backup, in place of one that an interrupted backup left behind. Whoever makes one has
+// its makingFile locked.
+func (s *Store) claim(partial string) (io.Closer, error) {
+	fsys := s.cfg.FS
+	if err := makeDir(fsys, partial); err != nil {
+		return nil, err
+	}
+	making, err := fsys.Lock(fsys.PathJoin(partial, makingFile))
+	if err != nil {
+		var held heldError
+		if errors.As(heldBy(err, partial), &held) {
+			return nil, fmt.Errorf("%s: another process makes it now: %w", partial, fs.ErrExist)
+		}
+		return nil, errors.Join(err, fsys.RemoveAll(partial))
+	}
+	names, err := fsys.List(partial)
+	for _, name := range names {
+		if name != makingFile {
+			err = errors.Join(err, fsys.RemoveAll(fsys.PathJoin(partial, name)))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, making.Close(), fsys.RemoveAll(partial))
+	}
+	return making, nil
+}
+
+// BackupNote implements store.Backuper.
+func (s *Store) BackupNote(dir string) (string, error) {
+	fsys := s.cfg.FS
+	if _, err := fsys.Stat(fsys.PathJoin(dir, markerFile)); err != nil {
+		return "", err
+	}
+	note, err := readFile(fsys, fsys.PathJoin(dir, noteFile))
+	return string(note), err
+}
+
+// copyTo copies the store to a directory that has nothing.
+func (s *Store) copyTo(dir, note string) error {
 	fsys := s.cfg.FS
 	if err := s.flush(); err != nil {
 		return err
 	}
 	acknowledged := s.synced.reached.Load()
 	if err := writeFile(fsys, dir, beginFile, marker(formatVersion)); err != nil {
+		return err
+	}
+	if err := writeFile(fsys, dir, noteFile, note); err != nil {
 		return err
 	}
 	if err := s.checkpoint(fsys.PathJoin(dir, dbDir)); err != nil {
@@ -111,14 +183,30 @@ func (s *Store) checkCopy(dir string, acknowledged uint64) (commits, error) {
 }
 
 // absent returns an error if there is something at path already.
-func absent(fsys vfs.FS, path, otherwise string) error {
+func absent(fsys vfs.FS, path string) error {
 	_, err := fsys.Stat(path)
 	switch {
 	case err == nil:
-		return fmt.Errorf("%s: %s: %w", path, otherwise, fs.ErrExist)
+		return fmt.Errorf("%s: it exists already; pass a new directory: %w", path, fs.ErrExist)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	default:
 		return err
 	}
+}
+
+// copyFile is a file of a backup.
+type copyFile struct {
+	vfs.File
+	copying *copying
+}
+
+// Write counts what is copied, and stops when the backup is to.
+func (f *copyFile) Write(p []byte) (int, error) {
+	if f.copying.ctx.Err() != nil {
+		return 0, context.Cause(f.copying.ctx)
+	}
+	n, err := f.File.Write(p)
+	f.copying.copied.Add(int64(n))
+	return n, err
 }

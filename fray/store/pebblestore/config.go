@@ -44,6 +44,8 @@ const (
 	maxFlushPause = 128 * time.Millisecond
 	// spaceInterval is how often a write that found the disk full is tried again.
 	spaceInterval = 500 * time.Millisecond
+	// maxOpenTries bounds how often a file that could not be opened for want of descriptors is tried again before who reads is told.
+	maxOpenTries = 4
 	// roomInterval is how old the answer of Room may be.
 	roomInterval = 250 * time.Millisecond
 )

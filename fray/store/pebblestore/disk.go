@@ -23,7 +23,7 @@ var errReadOnly = errors.New("data directory was opened for reading only")
 // disk is the filesystem that Pebble sees. For files of the data directory it decides what becomes of errors, which
 // Pebble answers by ending the process:
 //
-//   - A full disk is waited for.
+//   - A full disk is waited for, and so are file descriptors.
 //   - Any other failed write, sync, creation or renaming ends the store, as a power cut at that instant would:
 //     from then on nothing reaches the files. Pebble is told that all went well, so that it can be closed in an
 //     orderly way; no commit is acknowledged any more, which is what makes the lie harmless.
@@ -37,7 +37,8 @@ type disk struct {
 	synced   func(time.Duration) // told how long an fsync of the log took; may be nil
 
 	patient   atomic.Bool   // a full disk is waited for; while the store opens it is an error
-	impatient chan struct{} // closed when a full disk is no longer waited for
+	giveUp    func()        // ends the waiting for a full disk, now and from now on
+	impatient chan struct{} // closed by giveUp
 	waiting   atomic.Int32  // writes that wait for a full disk
 
 	failOnce sync.Once
@@ -45,16 +46,22 @@ type disk struct {
 	cause    error
 
 	lastOpened atomic.Pointer[string]
+	copying    atomic.Pointer[copying] // what is written to other files, if not nil
 
 	syncs, syncNanos, written atomic.Int64
 	stalls                    atomic.Uint64
 }
 
 func newDisk(cfg Config, readOnly bool) *disk {
-	return &disk{
+	d := &disk{
 		FS: cfg.FS, root: cfg.Dir, readOnly: readOnly, log: cfg.Logger,
 		impatient: make(chan struct{}), dead: make(chan struct{}),
 	}
+	d.giveUp = sync.OnceFunc(func() {
+		d.patient.Store(false)
+		close(d.impatient)
+	})
+	return d
 }
 
 // fail cuts the files off. The first cause counts.
@@ -81,12 +88,6 @@ func (d *disk) failure() error {
 
 func (d *disk) isDead() bool { return d.failure() != nil }
 
-// giveUp ends the waiting for a full disk, now and from now on.
-func (d *disk) giveUp() {
-	d.patient.Store(false)
-	close(d.impatient)
-}
-
 // do has op change the file until it works, the disk is dead, or it failed for another reason than being full.
 // It has no result: after it either the change was made, or the disk is dead and nobody will see that it was not.
 func (d *disk) do(verb, name string, op func() error) {
@@ -97,24 +98,27 @@ func (d *disk) do(verb, name string, op func() error) {
 			break
 		}
 		// A sync that failed cannot be repeated: the kernel has forgotten what it was to write.
-		if !isFull(err) || verb == "sync" || verb == "close" {
+		if !isFull(err) && !isStarved(err) || verb == "sync" || verb == "close" {
 			d.fail(fmt.Errorf("%s %s: %w", verb, name, err))
 			break
 		}
 		if !d.patient.Load() {
-			d.fail(fmt.Errorf("%s %s: %w: %w", verb, name, store.ErrFull, err))
+			if isFull(err) {
+				err = fmt.Errorf("%w: %w", store.ErrFull, err)
+			}
+			d.fail(fmt.Errorf("%s %s: %w", verb, name, err))
 			break
 		}
 		if !waits {
 			waits = true
 			if d.waiting.Add(1) == 1 {
-				d.log.Warn("disk is full; commits wait for room", "directory", d.root, "error", err)
+				d.log.Warn("disk is full, or there are too many open files; commits wait", "directory", d.root, "error", err)
 			}
 		}
 		d.wait()
 	}
 	if waits && d.waiting.Add(-1) == 0 && !d.isDead() {
-		d.log.Info("disk has room again", "directory", d.root)
+		d.log.Info("commits go on", "directory", d.root)
 	}
 }
 
@@ -127,6 +131,11 @@ func (d *disk) wait() {
 	case <-d.dead:
 	case <-timer.C:
 	}
+}
+
+// isStarved says that the process, or its machine, has too many files open. That passes.
+func isStarved(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func isFull(err error) bool {
@@ -142,7 +151,11 @@ func (d *disk) owns(name string) bool {
 // writable opens a file for writing.
 func (d *disk) writable(verb, name string, open func() (vfs.File, error)) (vfs.File, error) {
 	if !d.owns(name) {
-		return open()
+		f, err := open()
+		if c := d.copying.Load(); c != nil && err == nil {
+			return &copyFile{File: f, copying: c}, nil
+		}
+		return f, err
 	}
 	if d.readOnly {
 		return nil, fmt.Errorf("%s %s: %w", verb, name, errReadOnly)
@@ -180,7 +193,15 @@ func (d *disk) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCate
 // Open implements vfs.FS.
 func (d *disk) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	d.lastOpened.Store(&name)
-	return d.FS.Open(name, opts...)
+	f, err := d.FS.Open(name, opts...)
+	for range maxOpenTries {
+		if err == nil || !isStarved(err) || !d.patient.Load() {
+			break
+		}
+		d.wait()
+		f, err = d.FS.Open(name, opts...)
+	}
+	return f, err
 }
 
 // List implements vfs.FS. Pebble does not survive an error from it late in opening a database.

@@ -43,7 +43,7 @@ func open(cfg Config) (*Store, error) {
 	if cfg.Dir, err = canonical(cfg.FS, cfg.Dir); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, disk: newDisk(cfg, cfg.ReadOnly), turn: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, disk: newDisk(cfg, cfg.ReadOnly), turn: make(chan struct{}, 1), copyTurn: make(chan struct{}, 1)}
 	if cfg.Registerer != nil {
 		s.metrics = newMetrics(s)
 		s.disk.synced = s.metrics.synced
@@ -227,7 +227,11 @@ func options(cfg Config, d *disk, lock *pebble.Lock, exists bool) *pebble.Option
 		MaxOpenFiles:                maxOpenTables,
 		MaxManifestFileSize:         maxManifestBytes,
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { d.fail(fmt.Errorf("background work: %w", err)) },
+			BackgroundError: func(err error) {
+				if !isStarved(err) { // Pebble does that work again, and opening files has waited.
+					d.fail(fmt.Errorf("background work: %w", err))
+				}
+			},
 			WriteStallBegin: func(pebble.WriteStallBeginInfo) { d.stalls.Add(1) },
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { d.fail(damaged(info.Path, info.Details)) },
 		},

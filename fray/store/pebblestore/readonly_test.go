@@ -27,7 +27,7 @@ func TestReadOnly(t *testing.T) {
 	if err := s.Commit(&b); err == nil {
 		t.Error("commit did not fail")
 	}
-	if err := s.Backup(dir + "-copy"); err == nil {
+	if err := s.Backup(t.Context(), dir+"-copy", store.Backup{}); err == nil {
 		t.Error("backup did not fail")
 	}
 	closeStore(t, s)

@@ -75,7 +75,7 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 			if _, err := s.Get(key(uint64((n - 1) * recordsPerBatch))); err != nil {
 				t.Errorf("get on a full disk: %v", err)
 			}
-			if err := s.Backup("copy"); !errors.Is(err, store.ErrFull) {
+			if err := s.Backup(t.Context(), "copy", store.Backup{}); !errors.Is(err, store.ErrFull) {
 				t.Errorf("backup on a full disk: %v, want ErrFull", err)
 			}
 			full.Store(false)

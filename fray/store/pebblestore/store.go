@@ -29,6 +29,9 @@ type Store struct {
 
 	syncing atomic.Int32 // commits that wait for the disk
 
+	backups  sync.Map      // the directories of those that are being made
+	copyTurn chan struct{} // holds one token while one is
+
 	synced     *synced
 	sealTimer  *time.Timer
 	flushTimer *time.Timer
@@ -43,7 +46,11 @@ type Store struct {
 	metrics   *metrics // nil: nobody asked for them
 }
 
-var _ store.Roomer = (*Store)(nil)
+var (
+	_ store.Roomer    = (*Store)(nil)
+	_ store.Abandoner = (*Store)(nil)
+	_ store.Backuper  = (*Store)(nil)
+)
 
 const keyBytes = 9
 
@@ -114,6 +121,9 @@ func (s *Store) Damage() error { return s.damage }
 
 // Durability implements store.Store.
 func (s *Store) Durability() store.Durability { return s.cfg.Durability }
+
+// Abandon implements store.Abandoner.
+func (s *Store) Abandon() { s.disk.giveUp() }
 
 // Close implements store.Store. It returns why the store failed, if it did.
 func (s *Store) Close() error {

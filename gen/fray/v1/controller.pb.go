@@ -2602,7 +2602,13 @@ func (x *GetClusterInfoResponse) GetDurability() string {
 type CreateBackupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new directory's name.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The caller's name for this request, of which a repetition is answered with what the first one has made, also by a controller
+	// that was restarted since. Without one a repetition finds that the backup exists.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// How long to wait until it is made; then the answer says how far it is, and the same request asks again. 0: for as long as
+	// it takes.
+	MaxWaitMs     int64 `protobuf:"varint,3,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2644,10 +2650,28 @@ func (x *CreateBackupRequest) GetName() string {
 	return ""
 }
 
+func (x *CreateBackupRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateBackupRequest) GetMaxWaitMs() int64 {
+	if x != nil {
+		return x.MaxWaitMs
+	}
+	return 0
+}
+
 type CreateBackupResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where it is, on the controller's machine.
-	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Where it is, or will be, on the controller's machine.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// It is not made yet.
+	UnderWay bool `protobuf:"varint,2,opt,name=under_way,json=underWay,proto3" json:"under_way,omitempty"`
+	// How much was copied so far, where files cannot be shared with the original.
+	CopiedBytes   uint64 `protobuf:"varint,3,opt,name=copied_bytes,json=copiedBytes,proto3" json:"copied_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2687,6 +2711,20 @@ func (x *CreateBackupResponse) GetPath() string {
 		return x.Path
 	}
 	return ""
+}
+
+func (x *CreateBackupResponse) GetUnderWay() bool {
+	if x != nil {
+		return x.UnderWay
+	}
+	return false
+}
+
+func (x *CreateBackupResponse) GetCopiedBytes() uint64 {
+	if x != nil {
+		return x.CopiedBytes
+	}
+	return 0
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -2896,11 +2934,16 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"durability\x1a=\n" +
 	"\x0fTaskCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"T\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xa6\x01\n" +
 	"\x13CreateBackupRequest\x12=\n" +
-	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$R\x04name\"*\n" +
+	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$R\x04name\x12'\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12'\n" +
+	"\vmax_wait_ms\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"j\n" +
 	"\x14CreateBackupResponse\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path*\xad\x01\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1b\n" +
+	"\tunder_way\x18\x02 \x01(\bR\bunderWay\x12!\n" +
+	"\fcopied_bytes\x18\x03 \x01(\x04R\vcopiedBytes*\xad\x01\n" +
 	"\rCancelVerdict\x12\x1e\n" +
 	"\x1aCANCEL_VERDICT_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CANCEL_VERDICT_CANCELLED\x10\x01\x12\x1b\n" +

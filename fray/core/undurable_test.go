@@ -1,0 +1,141 @@
+package core_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// TestOnlyWhatIsDurableIsTold runs two schedulers through the same life. One is told with a delay which of its steps are
+// durable, and must at any moment describe its tasks as the other one did after the last step that is.
+func TestOnlyWhatIsDurableIsTold(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &twins{t: rt, now: epoch, plain: core.NewScheduler(twinConfig(false)), told: core.NewScheduler(twinConfig(true))}
+		w.session = w.both(&core.Register{WorkerID: "w", RegistrationID: "r", Slots: 2, Functions: []string{"f"}})[0].Body.(core.RegisterReply).Session
+		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
+			w.act()
+			w.compare()
+		}
+	})
+}
+
+func twinConfig(commits bool) core.Config {
+	return core.Config{Incarnation: 1, Durable: true, Commits: commits, MaxRetained: 3}
+}
+
+type twins struct {
+	t           *rapid.T
+	plain, told *core.Scheduler
+	now         core.Time
+	calls       core.CallID
+	session     core.Token
+	poll        uint64
+	received    uint64
+	held        []core.Grant
+	ids         int
+	// What plain described after each step, from the one numbered committed.
+	pictures  []string
+	committed uint64
+}
+
+func (w *twins) int(name string, n int) int { return rapid.IntRange(0, n-1).Draw(w.t, name) }
+
+func (w *twins) call() core.CallID {
+	w.calls++
+	return w.calls
+}
+
+// both has the schedulers make a step, which must come to the same.
+func (w *twins) both(e core.Event) []core.Reply {
+	var a, b core.Effects
+	w.plain.Step(w.now, &a, e)
+	w.told.Step(w.now, &b, e)
+	for _, s := range []*core.Scheduler{w.plain, w.told} {
+		if err := s.Check(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if len(a.Replies) != len(b.Replies) {
+		w.t.Fatalf("%T: %d replies where tasks are told at once, %d where not", e, len(a.Replies), len(b.Replies))
+	}
+	w.pictures = append(w.pictures, picture(w.plain, w.now))
+	for _, r := range b.Replies {
+		if p, ok := r.Body.(core.PollReply); ok {
+			w.received = w.poll
+			w.held = append(w.held, p.Grants...)
+		}
+	}
+	return b.Replies
+}
+
+func (w *twins) act() {
+	w.now = w.now.Add(time.Duration(w.int("wait", 3)) * time.Second)
+	switch w.int("act", 6) {
+	case 0, 1:
+		w.ids++
+		w.both(&core.Submit{Call: w.call(), Job: "j", Tasks: []core.NewTask{{
+			ID: fmt.Sprintf("t%d", w.ids), Shape: &core.Shape{Function: "f", MaxRetries: 1, MaxWorkerLosses: 1},
+		}}})
+	case 2:
+		w.poll++
+		w.both(&core.Poll{Call: w.call(), Session: w.session, Seq: w.poll, Received: w.received, Free: 2, Max: 2, Until: w.now})
+	case 3:
+		if len(w.held) == 0 {
+			return
+		}
+		k := w.int("held", len(w.held))
+		g := w.held[k]
+		w.held = append(w.held[:k], w.held[k+1:]...)
+		outcomes := []core.Outcome{core.Succeeded, core.FailedOutcome, core.Returned}
+		w.both(&core.Report{Call: w.call(), Session: w.session, Items: []core.ReportItem{{
+			Task: g.ID, Attempt: g.Attempt, Token: g.Token, Outcome: outcomes[w.int("outcome", len(outcomes))], Ran: time.Second,
+		}}})
+	case 4:
+		w.both(&core.Cancel{Call: w.call(), IDs: []string{fmt.Sprintf("t%d", w.int("task", w.ids+1))}})
+	case 5:
+		n := w.int("durable", len(w.pictures))
+		w.pictures = w.pictures[n:]
+		w.committed += uint64(n)
+		var out core.Effects
+		if !w.told.Idle(w.now, &out, &core.Committed{Step: w.committed + 1}) || len(out.Records) > 0 {
+			w.t.Fatalf("a commit left records: %v", out.Records)
+		}
+	}
+}
+
+func (w *twins) compare() {
+	if got, want := picture(w.told, w.now), w.pictures[0]; got != want {
+		w.t.Fatalf("told after step %d is durable:\n%s\nit was then:\n%s", w.committed+1, got, want)
+	}
+}
+
+// picture describes all that a scheduler tells of its tasks. That an attempt runs is not made durable, nor is it that a
+// task was forgotten.
+func picture(s *core.Scheduler, now core.Time) string {
+	var out core.Effects
+	s.Idle(now, &out, &core.List{Call: 1, Max: 1000})
+	s.Idle(now, &out, &core.Watch{Call: 2, Job: "j", Max: 1000, Until: now})
+	text := ""
+	for _, r := range out.Replies {
+		if !r.Settled {
+			return fmt.Sprintf("call %d is answered with what is not durable", r.Call)
+		}
+		switch b := r.Body.(type) {
+		case core.ListReply:
+			for _, v := range b.Tasks {
+				if !v.Status.Terminal() {
+					text += fmt.Sprintf("%s %v attempt %d, %d failures, %d deliveries, cancelled %v\n",
+						v.ID, v.Status, v.Attempts, v.Failures, v.Deliveries, v.CancelRequested)
+				}
+			}
+		case core.WatchReply:
+			text += fmt.Sprintf("open %d, next %d", b.Open, b.Next)
+		}
+	}
+	return text
+}
