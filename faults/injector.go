@@ -24,6 +24,8 @@ type Config struct {
 	// and returns when it is the point's turn. A simulator has calls of one instant judged in the same order each time with it, which
 	// their goroutines do not come in. Nil: whoever comes first.
 	Turn func(Turn)
+	// Network: all calls go through an adapter of side [Network], which may be made no sooner than with a call.
+	Network bool
 	// Sides are those that the process's interceptors are on, of [Client] and [Server]. Nil: both, as far as anybody knows.
 	Sides []Side
 	// PeerName names the host at a caller's address, which is an IP address and port. Nil: the IP address.

@@ -23,16 +23,17 @@ func (m *mounted) any() bool { return m.interceptor.Load() || m.transport.Load()
 func (i *Injector) idle(rule Rule) string {
 	rule = rule.normal()
 	callers := rule.Side == Server
+	transport := i.config.Network || i.mounted.transport.Load()
 	switch rule.Side {
 	case Network:
 		switch {
-		case !i.mounted.transport.Load() && !i.mounted.handler.Load():
+		case !transport && !i.mounted.handler.Load():
 			return "the process has no adapter for side network; mount Injector.RoundTripper at callers, or Injector.Handler at servers"
-		case !i.mounted.transport.Load() && i.mounted.bypassed.Load() > 0:
+		case !transport && i.mounted.bypassed.Load() > 0:
 			return "connections of HTTP/2 pass by Injector.Handler, which is mounted outside of what takes them over, as h2c.NewHandler does; " +
 				"mount it inside, or serve HTTP/2 by http.Server.Protocols"
 		}
-		callers = !i.mounted.transport.Load()
+		callers = !transport
 	default:
 		switch {
 		case !i.mounted.interceptor.Load():

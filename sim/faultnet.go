@@ -43,7 +43,8 @@ func (s *Sim) Injector() *faults.Injector {
 				})
 			},
 		},
-		Turn: s.turn,
+		Network: true,
+		Turn:    s.turn,
 		PeerName: func(address string) string {
 			name, _, _ := strings.Cut(address, ":") // Of a host, and a port.
 			return name
@@ -64,7 +65,6 @@ func (s *Sim) Injector() *faults.Injector {
 			})
 		},
 	})
-	i.RoundTripper(nil, "") // So that it knows of the network before the first call: each is made through one like it.
 	s.injector.Store(i)
 	return i
 }
