@@ -110,9 +110,15 @@ func (k *call) load(req *http.Request) error {
 		return err
 	}
 	k.body = make([]byte, k.length)
-	n, err := io.ReadFull(req.Body, k.body)
+	n, err := 0, error(nil)
+	for n < len(k.body) && err == nil {
+		var more int
+		more, err = req.Body.Read(k.body[n:])
+		n += more
+	}
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case n == len(k.body):
+	case errors.Is(err, io.EOF):
 		// The server finds that out.
 		k.body = k.body[:n]
 		k.bodyErr = fmt.Errorf("request declared a Content-Length of %d but only wrote %d bytes", k.length, n)
