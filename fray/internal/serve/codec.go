@@ -50,15 +50,12 @@ func (protoCodec) MarshalAppend(dst []byte, message any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("marshal %T: %w", message, errNoMessage)
 	}
-	return proto.MarshalOptions{}.MarshalAppend(dst, m)
+	// The order of a map must not show: a run that is repeated gives the same bytes.
+	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(dst, m)
 }
 
 func (protoCodec) MarshalStable(message any) ([]byte, error) {
-	m, ok := message.(proto.Message)
-	if !ok {
-		return nil, fmt.Errorf("marshal %T: %w", message, errNoMessage)
-	}
-	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	return protoCodec{}.MarshalAppend(nil, message)
 }
 
 func (protoCodec) Unmarshal(data []byte, message any) error {
