@@ -35,7 +35,7 @@ type (
 	asNeeded struct{ S string } // marshals itself where it has an address
 	number   int64
 	ints     struct{ A, B []int }
-	hidden   struct{ a, b int }
+	hidden   struct{ a, b int } //nolint:unused // That they are there is what is tested.
 	marked   struct {
 		A int `json:"-"`
 	}

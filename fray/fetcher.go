@@ -2,6 +2,7 @@ package fray
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -98,6 +99,7 @@ func (f *fetcher) soon(run func(context.Context)) {
 func (f *fetcher) run(ctx context.Context) {
 	for {
 		f.mu.Lock()
+		slices.Sort(f.asked) // So that it does not show who asked first at one instant.
 		n := min(len(f.asked), maxAsked)
 		ids := f.asked[:n:n]
 		f.asked = f.asked[n:]

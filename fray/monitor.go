@@ -117,11 +117,11 @@ func (t *tracker) latest(key string) *call {
 type monitor struct {
 	link
 	tracker *tracker
-	rand    *dial.Rand
+	seed    uint64 // of when exactly it looks
 }
 
 func newMonitor(l link, t *tracker) *monitor {
-	return &monitor{link: l, tracker: t, rand: l.fork()}
+	return &monitor{link: l, tracker: t, seed: l.jc.rand.Uint64()}
 }
 
 func (m *monitor) run(ctx context.Context) {
@@ -138,7 +138,7 @@ func (m *monitor) run(ctx context.Context) {
 func (m *monitor) wait(ctx context.Context, next time.Time) {
 	var later <-chan time.Time
 	if !next.IsZero() {
-		timer := time.NewTimer(time.Until(next) + 1 + m.rand.Duration(lookAfter/20))
+		timer := time.NewTimer(time.Until(next) + 1 + dial.Jitter(m.seed, uint64(next.UnixNano()), lookAfter/20)) // within: a key
 		defer timer.Stop()
 		later = timer.C
 	}

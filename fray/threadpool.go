@@ -91,7 +91,8 @@ func (p *threadPool) acquire(ctx context.Context) error {
 	defer takeBack()
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(p.closing, cancel)()
+	unwatch := context.AfterFunc(p.closing, cancel)
+	defer unwatch()
 	return p.room.Acquire(waiting, 1)
 }
 

@@ -38,6 +38,7 @@ type watcher struct {
 	tracker *tracker
 	fetcher *fetcher
 	rand    *dial.Rand
+	seed    uint64 // of when exactly it confirms at rest
 	begin   sync.Once
 
 	// Of the watcher's goroutine.
@@ -64,7 +65,7 @@ type page struct {
 
 func newWatcher(l link, t *tracker, f *fetcher) *watcher {
 	r := l.fork()
-	return &watcher{link: l, id: newID(r), tracker: t, fetcher: f, rand: r}
+	return &watcher{link: l, id: newID(r), tracker: t, fetcher: f, rand: r, seed: r.Uint64()}
 }
 
 // mark is where the log stands for the watcher as a submission is made; passed says whether an end of one of its tasks may have
@@ -138,7 +139,7 @@ func (w *watcher) rest(ctx context.Context) bool {
 		}
 		wait := time.Duration(0) // none
 		if w.confirmed != w.cursor {
-			wait = confirmAfter + w.rand.Duration(confirmAfter/4)
+			wait = confirmAfter + dial.Jitter(w.seed, w.cursor, confirmAfter/4)
 		}
 		switch w.awaitOpened(ctx, wait) {
 		case opened:

@@ -31,7 +31,7 @@ func Test(t *testing.T, cfg Config, f func(s *Sim)) {
 		name := t.Name()
 		cfg.Watchdog = NewWatchdog(cfg.Stall, func(s Stall) {
 			fmt.Fprintf(os.Stderr, "--- FAIL: %s\n    seed %d: %v\n", name, cfg.Seed, s)
-			os.Exit(1) //nolint:forbidigo,revive // Nothing else ends such a run.
+			os.Exit(1) //nolint:forbidigo // Nothing else ends such a run.
 		})
 		defer cfg.Watchdog.Close()
 	}

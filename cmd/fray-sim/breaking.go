@@ -51,7 +51,11 @@ func init() {
 // breakingCall is at which call it breaks.
 const breakingCall = 30
 
+// spinForEver spins, after it has made the file of FRAY_SIM_BROKEN, if that names one.
 func spinForEver(spun *atomic.Bool) {
+	if path := os.Getenv("FRAY_SIM_BROKEN"); path != "" {
+		_ = os.WriteFile(path, nil, 0o600)
+	}
 	for !spun.Load() {
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // backupWait is how long the controller may take to say how far a backup is.
@@ -17,7 +18,7 @@ const backupWait = 10 * time.Second
 // backup asks for a backup until it is made, however long that takes. All calls are one request, so that what is made is told even
 // if an answer is lost, or the controller is restarted.
 func (a *app) backup(ctx context.Context, c *client, name string) (*frayv1.CreateBackupResponse, error) {
-	req := &frayv1.CreateBackupRequest{Name: name, RequestId: rand.Text(), MaxWaitMs: backupWait.Milliseconds()}
+	req := &frayv1.CreateBackupRequest{Name: name, RequestId: rand.Text(), MaxWaitMs: number.Millis(backupWait)}
 	for began := time.Now(); ; {
 		var res *frayv1.CreateBackupResponse
 		err := c.within(ctx, backupWait, func(ctx context.Context) (err error) {

@@ -48,20 +48,20 @@ type target struct {
 	methods []protoreflect.MethodDescriptor
 }
 
-func newTarget(t testing.TB) *target {
-	t.Helper()
+func newTarget(tb testing.TB) *target {
+	tb.Helper()
 	c, err := controller.New(controller.Config{Store: store.NewMemory(), ListenAddress: "127.0.0.1:0"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	worker, err := serve.New(serve.Config{Address: "127.0.0.1:0", Services: []serve.Service{{
 		Name: frayv1connect.WorkerServiceName, New: unimplementedWorker,
 	}}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := worker.Listen(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := worker.Listen(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	injector := faults.New(faults.Config{})
 	mux := http.NewServeMux()
@@ -73,7 +73,7 @@ func newTarget(t testing.TB) *target {
 	running.Go(func() { errs[0] = c.Run(ctx) })
 	running.Go(func() { errs[1] = worker.Run(ctx) })
 	transport := &http.Transport{DisableCompression: true}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		transport.CloseIdleConnections()
 		cancel()
 		running.Wait()
@@ -81,7 +81,7 @@ func newTarget(t testing.TB) *target {
 		injector.Close()
 		for _, err := range errs {
 			if err != nil {
-				t.Error(err)
+				tb.Error(err)
 			}
 		}
 	})
@@ -103,14 +103,14 @@ func newTarget(t testing.TB) *target {
 }
 
 // send posts a body, and returns the status and the beginning of the answer.
-func (tg *target) send(t testing.TB, m protoreflect.MethodDescriptor, contentType string, body []byte, zipped bool) (int, string) {
-	t.Helper()
+func (tg *target) send(tb testing.TB, m protoreflect.MethodDescriptor, contentType string, body []byte, zipped bool) (int, string) {
+	tb.Helper()
 	service := m.Parent().FullName()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*hostileTime)
+	ctx, cancel := context.WithTimeout(tb.Context(), 4*hostileTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, tg.url[service]+"/"+string(service)+"/"+string(m.Name()), bytes.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Connect-Timeout-Ms", "200")

@@ -15,7 +15,10 @@ import (
 
 func TestSpilling(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) store.Store { return openSpilling(t, t.TempDir()) })
+	storetest.Run(t, func(t *testing.T) store.Store {
+		t.Helper()
+		return openSpilling(t, t.TempDir())
+	})
 }
 
 func openSpilling(t *testing.T, dir string) *store.Memory {

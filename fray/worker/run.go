@@ -9,6 +9,7 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Run executes attempts until ctx is done, Close is called or the controller has the worker drain. Then it asks for no
@@ -153,7 +154,7 @@ func (w *Worker) awaitDelivered() {
 func (w *Worker) flushTime(grace time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return grace + min(time.Duration(w.unjudged)*time.Second/dial.FloorRate, maxFlush)
+	return grace + min(number.FromSeconds(int64(w.unjudged))/dial.FloorRate, maxFlush)
 }
 
 // unregister closes the session, if there is one. It is a courtesy: a session that is not closed expires.

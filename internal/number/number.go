@@ -53,11 +53,8 @@ func outside[T Integer](what, value string, low, high T, below bool) error {
 
 // Clamp returns v as another type, or what comes nearest to it there: for figures that are shown, never for what is asked for.
 func Clamp[T, V Integer](v V) T {
-	switch t := T(v); {
-	case v < 0 && t < 0 || v >= 0 && t >= 0:
-		if V(t) == v {
-			return t
-		}
+	if t := T(v); (v < 0) == (t < 0) && V(t) == v {
+		return t
 	}
 	low, high := limits[T]()
 	if v < 0 {

@@ -68,7 +68,7 @@ func TestParseReadsDecimalsOnly(t *testing.T) {
 		"4294967301":           "4294967301 is not from -1000 to 1000",
 		"18446744073709551621": "18446744073709551621 is not from -1000 to 1000",
 		"":                     `"" is not a whole number`, "-": `"-" is not a whole number`, "1e3": `"1e3" is not a whole number`,
-		"1_0": `"1_0" is not a whole number`, "0x5": `"0x5" is not a whole number`, " 5": `" 5" is not a whole number`,
+		"1_0": `"1_0" is not a whole number`, "0x5": `"0x5" is not a whole number`, "5_": `"5_" is not a whole number`,
 	} {
 		got, err := number.Parse(text, int32(-1000), 1000)
 		if said := say(got, err); said != want {

@@ -66,7 +66,7 @@ func (c Config) withDefaults() Config {
 }
 
 // mayForget says whether a task may be unknown that ended that long ago at most.
-func (c *Config) mayForget(ago time.Duration) bool { return c.ForgetsEarly || ago >= c.Retention }
+func (c Config) mayForget(ago time.Duration) bool { return c.ForgetsEarly || ago >= c.Retention }
 
 // Oracle judges a history, event by event. It is called by one goroutine at a time.
 type Oracle interface {

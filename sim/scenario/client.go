@@ -135,9 +135,11 @@ func (c *submitter) submit(ctx context.Context, k *TaskKind, number, n int) {
 	begun := c.backend.Elapsed()
 	options := append(k.options(), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, number)))
 	inputs := k.inputs(n, c.random)
-	for range c.group.Submissions - 1 {
-		defer c.again(ctx, k, inputs, options)
-	}
+	defer func() {
+		for range c.group.Submissions - 1 {
+			c.again(ctx, k, inputs, options)
+		}
+	}()
 	var futures []*fray.Future[[]byte]
 	if n == 1 {
 		f, err := k.task().Run(ctx, inputs[0], options...)

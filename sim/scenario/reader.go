@@ -55,7 +55,7 @@ func (e *engine) read(lasts time.Duration) {
 				err := ask(bounded)
 				cancel()
 				if ctx.Err() != nil {
-					return nil
+					return nil //nolint:nilerr // The run is over.
 				}
 				m.Do(func() {
 					e.tally.change(func(f *Facts) {
@@ -68,7 +68,7 @@ func (e *engine) read(lasts time.Duration) {
 				})
 			}
 			if pass(ctx, readEvery+time.Duration(random.Int64N(int64(jitter)))) != nil {
-				return nil
+				return nil //nolint:nilerr // The run is over.
 			}
 		}
 		return nil

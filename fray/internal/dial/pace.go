@@ -29,7 +29,7 @@ const (
 
 // Allow returns how long a call may take to be answered that carries so many bytes, and that has base without any.
 func Allow(base time.Duration, bytes int) time.Duration {
-	return base + time.Duration(min(bytes, maxBuffered))*time.Second/FloorRate
+	return base + time.Duration(min(bytes, maxBuffered))*time.Second/FloorRate // within: maxBuffered seconds fit
 }
 
 // attempt is the context of one attempt of a call. It ends after its timeout, but not while a body of the call moves: how large an

@@ -14,7 +14,7 @@ import (
 
 // trickle is a body of which a byte comes each second, and nothing after the last.
 type trickle struct {
-	ctx  context.Context //nolint:containedctx // The call's.
+	ctx  context.Context
 	left int
 }
 

@@ -47,3 +47,12 @@ func (r *Rand) Duration(d time.Duration) time.Duration {
 	defer r.mu.Unlock()
 	return time.Duration(r.src.Int64N(int64(d) + 1))
 }
+
+// Jitter returns a duration in [0, d) that chance has given to this key of a seed: how often it is asked for changes nothing. It
+// is 0 if d is not positive.
+func Jitter(seed, key uint64, d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(rand.New(rand.NewPCG(seed, key)).Int64N(int64(d)))
+}
