@@ -134,9 +134,9 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.step++
 	out.Step = c.step
 	done := len(out.Records) + len(out.Replies)
+	clear(c.explained)
 	// What waits to be heard may have come before what is due, and goes first: a report before its attempt's timeout, a heartbeat
 	// before its session's end.
-	clear(c.explained)
 	for _, e := range events {
 		e.apply(c)
 	}
