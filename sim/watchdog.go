@@ -13,7 +13,7 @@ import (
 )
 
 // DefaultStall is how much real time may pass without anything happening in a simulation until a Watchdog speaks.
-const DefaultStall = 20 * time.Second
+const DefaultStall = time.Minute
 
 // A Stall is a simulation that goes no further in real time: a goroutine of its bubble is neither over nor durably blocked, such as
 // one that loops, that waits for a mutex, or for something outside. Nothing can end it but the end of the process.

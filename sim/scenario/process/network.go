@@ -43,12 +43,12 @@ func (a addresses) of(host int) string {
 }
 
 // newTransport returns connections from an address. Whoever is called is the controller, at another.
-func newTransport(from, controller string) *http.Transport {
+func newTransport(from, controller string) *transport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if ownAddresses {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
-	transport := &http.Transport{
+	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if host, _, err := net.SplitHostPort(address); err == nil && host == scenario.ControllerHost {
 				address = controller
@@ -58,6 +58,16 @@ func newTransport(from, controller string) *http.Transport {
 		MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout, DisableCompression: true,
 		WriteBufferSize: connectionSize, ReadBufferSize: connectionSize, Protocols: new(http.Protocols),
 	}
-	transport.Protocols.SetHTTP1(true)
-	return transport
+	t.Protocols.SetHTTP1(true)
+	return &transport{t}
+}
+
+// transport calls the controller by a name that it answers to. In URLs it goes by its host's.
+type transport struct{ *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	local := *req
+	local.Host = "localhost"
+	return t.Transport.RoundTrip(&local)
 }

@@ -420,7 +420,7 @@ func (s *stage) Scrape(into map[string]float64) error {
 type client struct {
 	stage     *stage
 	name      string
-	transport *http.Transport
+	transport *transport
 	done      chan struct{}
 	stop      context.CancelFunc
 }
