@@ -25,7 +25,9 @@ type shapedBody struct {
 	err  error
 	rate int64
 	gap  time.Duration
-	hit  bool // it was cut
+	// Bytes that have passed at the rate.
+	passed int64
+	hit    bool // it was cut
 }
 
 // shape returns a body with what an outcome says of it, or nil if there is nothing to shape.
@@ -56,10 +58,16 @@ func slice(n int, left, rate int64) int {
 	return n
 }
 
-// pace takes as long as n bytes take, or until the plan ends and gap has passed.
-func pace(ctx context.Context, plan *activePlan, n int, rate int64, gap time.Duration) error {
+// pace takes as long as n bytes take after those that have passed, or until the plan ends and gap has passed. In what pieces a body
+// passes makes no difference.
+func pace(ctx context.Context, plan *activePlan, passed *int64, n int, rate int64, gap time.Duration) error {
 	if rate > 0 && n > 0 && !plan.over() {
-		if sleep(ctx, plan, nil, time.Duration(float64(n)/float64(rate)*float64(time.Second))); plan.over() {
+		took := func(bytes int64) time.Duration {
+			return time.Duration(float64(bytes) / float64(rate) * float64(time.Second))
+		}
+		before := took(*passed)
+		*passed += int64(n)
+		if sleep(ctx, plan, nil, took(*passed)-before); plan.over() {
 			rest(ctx, gap)
 		}
 		return ctx.Err()
@@ -84,7 +92,7 @@ func (b *shapedBody) Read(p []byte) (int, error) {
 	if b.left > 0 {
 		b.left -= int64(n)
 	}
-	if paceErr := pace(b.ctx, b.plan, n, b.rate, b.gap); err == nil {
+	if paceErr := pace(b.ctx, b.plan, &b.passed, n, b.rate, b.gap); err == nil {
 		err = paceErr
 	}
 	return n, err

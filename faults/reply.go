@@ -9,6 +9,7 @@ import (
 
 // A reply applies to an answer on its way to the caller what a plan says, from its first byte on.
 type reply struct {
+	passed int64 // bytes, at the rate
 	http.ResponseWriter
 
 	handler *handler
@@ -93,7 +94,7 @@ func (y *reply) Write(p []byte) (int, error) {
 			if written < len(p) {
 				_ = http.NewResponseController(y.ResponseWriter).Flush()
 			}
-			if err := pace(y.request.Context(), y.plan, n, y.outcome.rate, y.outcome.gap); err != nil {
+			if err := pace(y.request.Context(), y.plan, &y.passed, n, y.outcome.rate, y.outcome.gap); err != nil {
 				return written, err
 			}
 		}
