@@ -236,7 +236,7 @@ func (f *fetcher) get(ctx context.Context, v *largeValue) {
 			upTo = f.tracker.acknowledgements()
 		)
 		// As long as a value of this size takes on a slow link; if its size is not known, an attempt shows whether it was enough.
-		first := dial.DefaultAttemptTimeout + transferTime(int64(min(v.bytes, maxPayloadBytes)))
+		first := dial.Allow(dial.DefaultAttemptTimeout, int(min(v.bytes, maxPayloadBytes))) // within: maxPayloadBytes
 		err := f.link.ask(ctx, "GetTaskResult", noWait, first, func(ctx context.Context, _ time.Duration) (err error) {
 			res, err = f.client.GetTaskResult(ctx, &frayv1.GetTaskResultRequest{TaskId: v.id})
 			return err

@@ -67,14 +67,9 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 
 // do calls the controller, again and again while that may help. The call transfers so many bytes.
 func (l link) do(ctx context.Context, procedure string, bytes int64, call func(context.Context) error) error {
-	transfer := transferTime(bytes)
+	transfer := dial.Allow(0, int(bytes)) // within: a batch fits
 	policy := dial.Policy{AttemptTimeout: dial.DefaultAttemptTimeout + transfer, Rand: l.jc.rand}
 	return l.outages.do(ctx, procedure, policy, transfer, call)
-}
-
-// transferTime is how long so many bytes may take on a slow link.
-func transferTime(bytes int64) time.Duration {
-	return dial.Allow(0, int(bytes))
 }
 
 // ask calls the controller, again and again while that may help, for an answer that may have been lost: its wait is over, and the
@@ -82,7 +77,7 @@ func transferTime(bytes int64) time.Duration {
 func (l link) ask(ctx context.Context, procedure string, wait func(attempt int) time.Duration, first time.Duration, call func(context.Context, time.Duration) error) error {
 	n := 0
 	policy := dial.Policy{AttemptTimeout: wait(0) + max(first, longestAnswer), Rand: l.jc.rand}
-	return l.outages.do(ctx, procedure, policy, wait(0)+transferTime(maxListBytes), func(ctx context.Context) error {
+	return l.outages.do(ctx, procedure, policy, wait(0)+dial.Allow(0, maxListBytes), func(ctx context.Context) error {
 		wait := wait(n)
 		own, cancel := context.WithTimeout(ctx, wait+patience(first, n))
 		defer cancel()
