@@ -22,8 +22,9 @@ type Config struct {
 	Procedures []string
 	// Turn, if set, is called before rules of side client or server that concern a point are judged, in the goroutine of the call,
 	// and returns when it is the point's turn. A simulator has calls of one instant judged in the same order each time with it, which
-	// their goroutines do not come in. Nil: whoever comes first.
-	Turn func(Turn)
+	// their goroutines do not come in. False: the point's host is down, and its call ends as after a Crash, unjudged. Nil: whoever
+	// comes first.
+	Turn func(Turn) bool
 	// Network: all calls go through an adapter of side [Network], which may be made no sooner than with a call.
 	Network bool
 	// Sides are those that the process's interceptors are on, of [Client] and [Server]. Nil: both, as far as anybody knows.
@@ -61,6 +62,8 @@ type Turn struct {
 	Phase     Phase
 	Procedure string
 	From, To  string
+	// Host is where the point is: From or To.
+	Host string
 	// Message is what passes, if it is the one message of a unary call: a pointer to a struct, which must not be changed.
 	Message any
 }

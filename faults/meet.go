@@ -55,7 +55,11 @@ func (i *Injector) meet(ctx context.Context, plan *activePlan, p *point) outcome
 		return o
 	}
 	if i.config.Turn != nil && p.side != Network && plan.expects(p) {
-		i.config.Turn(Turn{Phase: p.phase, Procedure: p.procedure, From: p.from, To: p.to, Message: p.content})
+		turn := Turn{Phase: p.phase, Procedure: p.procedure, From: p.from, To: p.to, Host: p.here, Message: p.content}
+		if !i.config.Turn(turn) {
+			o.ending = crashed
+			return o
+		}
 	}
 	var acting []chance
 	now := time.Now()

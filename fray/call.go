@@ -1,6 +1,7 @@
 package fray
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -70,28 +71,51 @@ type promise struct {
 	listeners []*listener
 }
 
-// listener is called once when a promise is settled, by the goroutine that settles it.
-type listener struct{ notify func() }
+// listener is told once that a promise has ended, by the goroutine that ends it: first by ended, which must wake nobody, and when all
+// that end with it have been told, by wake. Either may be nil.
+type listener struct{ ended, wake func() }
 
 // settle ends the promise, unless it has ended.
 func (p *promise) settle(value Payload, err error) {
+	p.end(value, err).wake()
+}
+
+// ending is who waits for a promise that has ended, and is still to be woken.
+type ending struct {
+	done      chan struct{}
+	listeners []*listener
+}
+
+// end is settle that wakes nobody. What ends at one instant ends in one order, before any who wait go on.
+func (p *promise) end(value Payload, err error) ending {
 	p.mu.Lock()
 	if p.settled {
 		p.mu.Unlock()
-		return
+		return ending{}
 	}
 	if err != nil {
 		value = Payload{}
 	}
 	p.settled, p.value, p.err = true, value, err
-	if p.done != nil {
-		close(p.done)
-	}
-	listeners := p.listeners
+	e := ending{p.done, p.listeners}
 	p.listeners = nil
 	p.mu.Unlock()
-	for _, l := range listeners {
-		l.notify()
+	for _, l := range e.listeners {
+		if l.ended != nil {
+			l.ended()
+		}
+	}
+	return e
+}
+
+func (e ending) wake() {
+	if e.done != nil {
+		close(e.done)
+	}
+	for _, l := range e.listeners {
+		if l.wake != nil {
+			l.wake()
+		}
 	}
 }
 
@@ -126,6 +150,23 @@ func (p *promise) result() (Payload, bool, error) {
 func (p *promise) isSettled() bool {
 	_, settled, _ := p.result()
 	return settled
+}
+
+// wait returns when the promise has ended or ctx is done. It lends the slot of the task that ctx belongs to meanwhile.
+func (p *promise) wait(ctx context.Context) {
+	loan := lend(ctx)
+	defer loan.takeBack()
+	if loan != nil {
+		l := &listener{ended: loan.end}
+		if !p.listen(l) {
+			return
+		}
+		defer p.unlisten(l)
+	}
+	select {
+	case <-p.Done():
+	case <-ctx.Done():
+	}
 }
 
 // listen has l told of the end, and reports false if there was one already.

@@ -26,8 +26,9 @@ type fakeController struct {
 	// beforeResults and beforeResult are for GetTaskResults and GetTaskResult.
 	beforeResults func(ctx context.Context, n int, req *frayv1.GetTaskResultsRequest) error
 	beforeResult  func(ctx context.Context, id string) error
-	// look answers GetTask in place of the task as it stands.
-	look func(*frayv1.Task) *frayv1.Task
+	// beforeLook is for GetTask, and look answers it in place of the task as it stands.
+	beforeLook func() error
+	look       func(*frayv1.Task) *frayv1.Task
 	// refuse says why a task is refused; "": it is not.
 	refuse func(spec *frayv1.TaskSpec) connect.Code
 	// omit leaves values out of WatchJob.
@@ -217,6 +218,13 @@ func (f *fakeController) page(req *frayv1.WatchJobRequest, cursor uint64, ended 
 	return res
 }
 
+// told returns how many results WatchJob has told.
+func (f *fakeController) told() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.results
+}
+
 // miss forgets the first ended tasks, as past their retention.
 func (f *fakeController) miss(n int) {
 	f.mu.Lock()
@@ -231,6 +239,11 @@ func (f *fakeController) GetTask(_ context.Context, req *frayv1.GetTaskRequest) 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.looks++
+	if f.beforeLook != nil {
+		if err := f.beforeLook(); err != nil {
+			return nil, err
+		}
+	}
 	r := f.tasks[req.GetTaskId()]
 	if r == nil {
 		return nil, wire.Error(wire.ReasonUnknownTask, 0, "no task %s", req.GetTaskId())

@@ -204,7 +204,7 @@ func FuzzEncodeErrorCanBeSent(f *testing.F) {
 type slot struct {
 	mu       sync.Mutex
 	calls    []string
-	granting chan struct{} // Unblock waits for it; nil: it does not
+	granting chan struct{} // the wait after Unblock is for it; nil: it does not
 }
 
 func (s *slot) Block() {
@@ -213,13 +213,15 @@ func (s *slot) Block() {
 	s.calls = append(s.calls, "block")
 }
 
-func (s *slot) Unblock() {
-	if s.granting != nil {
-		<-s.granting
-	}
+func (s *slot) Unblock() (wait func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, "unblock")
+	return func() {
+		if s.granting != nil {
+			<-s.granting
+		}
+	}
 }
 
 func TestSlotIsLentOnlyToWait(t *testing.T) {
@@ -296,9 +298,9 @@ func TestSlotIsLentOnceForAllGoroutinesOfATask(t *testing.T) {
 		close(opened[0].opened)
 		calls("block") // the other one still waits
 		close(opened[1].opened)
-		calls("block") // nobody does, but there is no slot yet
+		calls("block", "unblock") // nobody does, but there is no slot yet
 		get(2)
-		calls("block")
+		calls("block", "unblock")
 		close(s.granting)
 		calls("block", "unblock", "block") // it is lent again for the third
 		close(opened[2].opened)

@@ -28,7 +28,7 @@ func (f *Future[Out]) Get(ctx context.Context) (Out, error) {
 	var none Out
 	payload, settled, err := f.promise.result()
 	if !settled {
-		await(ctx, f.promise.Done())
+		f.promise.wait(ctx)
 		if payload, settled, err = f.promise.result(); !settled {
 			return none, fmt.Errorf("get task %s (%s): %w", f.id, f.function.Name(), f.jc.because(&f.call, ctx.Err()))
 		}

@@ -54,7 +54,7 @@ func (l *ledger) claim(c *call) bool {
 	if known == nil {
 		e := &ledgerEntry{call: c, spec: sum}
 		l.entries[c.id] = e
-		c.listen(&listener{notify: func() { l.end(e) }})
+		c.listen(&listener{ended: func() { l.end(e) }})
 		l.mu.Unlock()
 		return true
 	}
@@ -100,7 +100,7 @@ func (c *call) repeat(first *call) {
 		value, _, err := first.result()
 		c.settle(value, err)
 	}
-	if !first.listen(&listener{notify: end}) {
+	if !first.listen(&listener{wake: end}) {
 		end()
 	}
 }

@@ -149,7 +149,8 @@ func (m *monitor) wait(ctx context.Context, next time.Time) {
 	}
 }
 
-// look asks how one call of a group stands.
+// look asks how one call of a group stands, once: where the controller does not answer, others ask until it does, and that no worker
+// can run a task is not what it waits for.
 func (m *monitor) look(ctx context.Context, g *group) {
 	m.tracker.mu.Lock()
 	sample := g.sample
@@ -157,13 +158,19 @@ func (m *monitor) look(ctx context.Context, g *group) {
 	if sample == nil {
 		return
 	}
+	err := m.outages.err()
 	var res *frayv1.GetTaskResponse
-	err := m.do(ctx, "GetTask", 0, func(ctx context.Context) (err error) {
-		res, err = m.client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: sample.id})
-		return err
-	})
+	if err == nil {
+		err = m.outages.do(ctx, "GetTask", dial.Policy{Attempts: 1}, 0, func(ctx context.Context) (err error) {
+			res, err = m.client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: sample.id})
+			return err
+		})
+	}
 	if err != nil {
-		return // If it is of consequence, others are told.
+		m.tracker.mu.Lock()
+		defer m.tracker.mu.Unlock()
+		g.looks-- // It was none.
+		return
 	}
 	detail := ""
 	if res.GetTask().GetPendingReason() == frayv1.PendingReason_PENDING_REASON_NO_ELIGIBLE_WORKER {

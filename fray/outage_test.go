@@ -19,6 +19,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -183,8 +184,8 @@ func TestGetSaysWhatKeepsItsTask(t *testing.T) {
 		return nil
 	}
 	withFake(t, fake, func(t *trial) {
+		down.Store(true) // before there is a call that waits for news
 		f := run(t, echo, "x")
-		down.Store(true)
 		time.Sleep(30 * time.Second)
 		short, cancel := context.WithTimeout(t.ctx, time.Second)
 		defer cancel()
@@ -353,6 +354,39 @@ func TestShortCallsAreNotLookedAt(t *testing.T) {
 			t.Errorf("%d looks at calls that ended at once", fake.looks)
 		}
 	})
+}
+
+// While the controller answers nobody, it is asked by those who need it, and not by who is only curious.
+func TestOutageIsNotLookedInto(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	var away atomic.Bool
+	refuse := func() error {
+		if away.Load() {
+			return wire.Error(wire.ReasonShuttingDown, 0, "not now")
+		}
+		return nil
+	}
+	fake.beforeLook = refuse
+	fake.beforeWatch = func(int, *frayv1.WatchJobRequest) error { return refuse() }
+	withFake(t, fake, func(t *trial) {
+		away.Store(true)
+		run(t, echo, "x")
+		time.Sleep(10 * time.Minute)
+		fake.mu.Lock()
+		looks := fake.looks
+		fake.mu.Unlock()
+		if looks > 20 { // Between two calls of the others, nobody knows.
+			t.Errorf("%d looks while nothing was answered", looks)
+		}
+		away.Store(false)
+		time.Sleep(2 * time.Minute)
+		fake.mu.Lock()
+		defer fake.mu.Unlock()
+		if fake.looks <= looks {
+			t.Error("there was no look after the outage")
+		}
+	}, fray.WithLogger(nil))
 }
 
 func TestSchedulingTimeoutSaysWhatWasMissing(t *testing.T) {

@@ -20,6 +20,7 @@ type receipt struct {
 	done chan struct{} // closed with the last answer
 
 	mu      sync.Mutex
+	loan    *loan // of whoever waits
 	gone    error // why nobody waits any longer
 	open    int
 	errs    []error
@@ -42,6 +43,7 @@ func (r *receipt) answer(err error) {
 	}
 	r.open--
 	if r.open == 0 {
+		r.loan.end()
 		close(r.done)
 	}
 }
@@ -54,7 +56,7 @@ func (r *receipt) wait(ctx context.Context) error {
 		case <-r.done:
 		case <-ctx.Done():
 		case <-timer.C:
-			await(ctx, r.done)
+			r.lend(ctx)
 		}
 		timer.Stop()
 	}
@@ -90,12 +92,15 @@ func (c *call) refuse(err error) {
 	}
 }
 
-// await waits for done while ctx lives, and lends the slot of the task that ctx belongs to meanwhile.
-func await(ctx context.Context, done <-chan struct{}) {
-	takeBack := lend(ctx)
-	defer takeBack()
+// lend waits for the last answer while ctx lives, and lends the slot of the task that ctx belongs to meanwhile.
+func (r *receipt) lend(ctx context.Context) {
+	loan := lend(ctx)
+	defer loan.takeBack()
+	r.mu.Lock()
+	r.loan = loan
+	r.mu.Unlock()
 	select {
-	case <-done:
+	case <-r.done:
 	case <-ctx.Done():
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -94,25 +96,25 @@ func TestNewContextOfAnOldJobReadsNoHistory(t *testing.T) {
 			t.Fatalf("got %q, %v", v, err)
 		}
 		synctest.Wait()
-		if fake.results != 1 || cursors[0] != 5000 {
-			t.Errorf("%d results were told, the first from cursor %d", fake.results, cursors[0])
+		if fake.told() != 1 || cursors[0] != 5000 {
+			t.Errorf("%d results were told, the first from cursor %d", fake.told(), cursors[0])
 		}
 		// While it rests, others go on.
 		others(t.jc, 5000, 3000)
-		told := fake.results
+		told := fake.told()
 		time.Sleep(time.Hour)
-		if fake.results > told+1 {
-			t.Errorf("%d results were told to a client at rest", fake.results-told)
+		if fake.told() > told+1 {
+			t.Errorf("%d results were told to a client at rest", fake.told()-told)
 		}
-		told = fake.results
+		told = fake.told()
 		f = run(t, echo, "y", fray.WithTaskID("mine2"))
 		fake.complete("mine2")
 		if v, err := f.Get(t.ctx); err != nil || v != "y" {
 			t.Fatalf("got %q, %v", v, err)
 		}
 		synctest.Wait()
-		if fake.results > told+1 {
-			t.Errorf("%d results were told, of which one is ours", fake.results-told)
+		if fake.told() > told+1 {
+			t.Errorf("%d results were told, of which one is ours", fake.told()-told)
 		}
 	})
 }
@@ -379,4 +381,84 @@ func TestEndThatIsToldBeforeItsAcknowledgement(t *testing.T) {
 			t.Errorf("took %v, the submission 3s", d)
 		}
 	})
+}
+
+// order is which attempts asked for their slots, in which order.
+type order struct {
+	mu    sync.Mutex
+	asked []int
+	woken []int // how many had been woken when each asked
+}
+
+type orderedSlot struct {
+	*order
+
+	n     int
+	awake *atomic.Int64
+}
+
+func (*orderedSlot) Block() {}
+
+func (s *orderedSlot) Unblock() (wait func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, s.n)
+	s.woken = append(s.woken, int(s.awake.Load()))
+	return func() {}
+}
+
+// Attempts that hear of the ends of their children in one answer ask for their slots in the order of these, before any goes on:
+// which of them comes first is not up to the machine.
+func TestSlotsComeBackInTheOrderOfEnds(t *testing.T) {
+	t.Parallel()
+	const attempts = 40
+	fake := newFake()
+	var held atomic.Bool
+	held.Store(true)
+	fake.beforeWatch = func(int, *frayv1.WatchJobRequest) error {
+		if held.Load() {
+			return wire.Error(wire.ReasonShuttingDown, 0, "not yet")
+		}
+		return nil
+	}
+	withFake(t, fake, func(t *trial) {
+		var o order
+		var awake atomic.Int64
+		var all sync.WaitGroup
+		var ids []string
+		for n := range attempts {
+			in := fray.WithBlocker(t.ctx, &orderedSlot{&o, n, &awake})
+			f := run(t, echo, "x")
+			ids = append(ids, f.ID())
+			all.Go(func() {
+				var err error
+				switch n % 3 {
+				case 0:
+					_, err = f.Get(in)
+				case 1:
+					_, _, err = fray.Wait(in, []*fray.Future[string]{f}, 1, -1)
+				default:
+					for _, err = range fray.AsCompleted(in, []*fray.Future[string]{f}) {
+						break
+					}
+				}
+				awake.Add(1)
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		slices.Reverse(ids)
+		for _, id := range ids {
+			fake.complete(id)
+		}
+		held.Store(false)
+		all.Wait()
+		for i, n := range o.asked {
+			if n != attempts-1-i || o.woken[i] > 0 {
+				t.Fatalf("slots were asked for in the order %v, when %v had gone on", o.asked, o.woken)
+			}
+		}
+	}, fray.WithLogger(nil))
 }

@@ -12,8 +12,13 @@ func settleAll(t *tracker, results []*frayv1.TaskResult) {
 			told = append(told, r)
 		}
 	}
-	for _, e := range t.end(told) {
-		e.settleResult(e.result)
+	all := t.end(told)
+	endings := make([]ending, len(all))
+	for i, e := range all {
+		endings[i] = e.end(e.outcome(e.result))
+	}
+	for _, e := range endings {
+		e.wake()
 	}
 }
 
@@ -37,9 +42,9 @@ func isTerminal(s frayv1.TaskStatus) bool {
 	}
 }
 
-// settleResult ends a call as the controller says that its task did. A task that completed has a value, be it an empty one: if none
+// outcome is what a call ends with whose task ended as the controller says. A task that completed has a value, be it an empty one: if none
 // was told, it is not known.
-func (c *call) settleResult(r *frayv1.TaskResult) {
+func (c *call) outcome(r *frayv1.TaskResult) (Payload, error) {
 	task := r.GetTask()
 	info := TaskInfo{
 		WorkerID: task.GetWorkerId(), Attempt: int(task.GetAttemptNumber()), MaxAttempts: int(task.GetMaxAttempts()),
@@ -47,18 +52,16 @@ func (c *call) settleResult(r *frayv1.TaskResult) {
 	reason := ReasonCancelled
 	switch {
 	case task.GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED && r.GetValue() != nil:
-		c.settle(Payload{Encoding: r.GetValue().GetEncoding(), Data: r.GetValue().GetData()}, nil)
-		return
+		return Payload{Encoding: r.GetValue().GetEncoding(), Data: r.GetValue().GetData()}, nil
 	case task.GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED:
-		c.settle(Payload{}, newTaskError(c, ReasonTaskLost, info, &frayv1.TaskError{
+		return Payload{}, newTaskError(c, ReasonTaskLost, info, &frayv1.TaskError{
 			Message: "it completed, and the controller no longer has its result",
-		}))
-		return
+		})
 	case task.GetStatus() == frayv1.TaskStatus_TASK_STATUS_FAILED:
 		var known bool
 		if reason, known = failureReasons[task.GetFailureReason()]; !known {
 			reason = Reason(task.GetFailureReason().String()) // of a newer controller
 		}
 	}
-	c.settle(Payload{}, newTaskError(c, reason, info, r.GetError()))
+	return Payload{}, newTaskError(c, reason, info, r.GetError())
 }

@@ -84,8 +84,8 @@ func (s *submitter) acquire(ctx context.Context, weight int64) error {
 	if s.room.TryAcquire(weight) {
 		return nil
 	}
-	takeBack := lend(ctx)
-	defer takeBack()
+	loan := lend(ctx)
+	defer loan.takeBack()
 	return s.room.Acquire(ctx, weight)
 }
 
@@ -273,7 +273,7 @@ func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []
 			c.spec = nil
 			c.accept()
 			if early != nil {
-				c.settleResult(early)
+				c.settle(c.outcome(early))
 			}
 			continue
 		}

@@ -87,8 +87,8 @@ func (p *threadPool) acquire(ctx context.Context) error {
 	if p.room.TryAcquire(1) {
 		return nil
 	}
-	takeBack := lend(ctx)
-	defer takeBack()
+	loan := lend(ctx)
+	defer loan.takeBack()
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	unwatch := context.AfterFunc(p.closing, cancel)
@@ -301,21 +301,23 @@ func (b *poolBlocker) Block() {
 }
 
 // Unblock implements Blocker.
-func (b *poolBlocker) Unblock() {
+func (b *poolBlocker) Unblock() (wait func()) {
 	p := b.pool
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	granted := make(chan struct{})
 	b.granted = granted
 	p.returning = append(p.returning, b)
 	p.dispatch()
-	p.mu.Unlock()
-	select {
-	case <-granted:
-	case <-b.stopped:
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if i := slices.Index(p.returning, b); i >= 0 {
-			p.returning = slices.Delete(p.returning, i, i+1)
+	return func() {
+		select {
+		case <-granted:
+		case <-b.stopped:
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if i := slices.Index(p.returning, b); i >= 0 {
+				p.returning = slices.Delete(p.returning, i, i+1)
+			}
 		}
 	}
 }

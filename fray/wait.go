@@ -76,8 +76,9 @@ func waitFor[F Awaitable](ctx context.Context, futures []F, n int, timeout time.
 		return nil
 	}
 	// Lent once for all that is still to come: to take the slot back after each would be to wait for it each time.
-	takeBack := lend(outer)
-	defer takeBack()
+	loan := lend(outer)
+	defer loan.takeBack()
+	c.expect(n, loan)
 	for range n {
 		if _, ok := c.next(ctx); !ok {
 			break
@@ -103,9 +104,10 @@ func AsCompleted[F Awaitable](ctx context.Context, futures []F) iter.Seq2[F, err
 		for range futures {
 			i, ok := c.take()
 			if !ok {
-				takeBack := lend(ctx)
+				loan := lend(ctx)
+				c.expect(1, loan)
 				i, ok = c.next(ctx)
-				takeBack()
+				loan.takeBack()
 			}
 			if !ok {
 				var none F
@@ -124,9 +126,13 @@ type completions struct {
 	promises  []*promise
 	listeners []*listener // nil: was done from the start
 
+	wake chan struct{} // has a token if ready is not empty
+
 	mu    sync.Mutex
-	ready []int         // indices that are done and not yet told
-	wake  chan struct{} // has a token if ready is not empty
+	ready []int // indices that are done and not yet told
+	// The loan that ends when so many more are done; nil: none does.
+	loan   *loan
+	awaits int
 }
 
 func newCompletions[F Awaitable](futures []F) *completions {
@@ -137,7 +143,7 @@ func newCompletions[F Awaitable](futures []F) *completions {
 	}
 	for i, f := range futures {
 		c.promises[i] = f.pending()
-		l := &listener{notify: func() { c.add(i) }}
+		l := &listener{ended: func() { c.add(i) }, wake: func() { signal(c.wake) }}
 		if c.promises[i].listen(l) {
 			c.listeners[i] = l
 		} else {
@@ -149,11 +155,20 @@ func newCompletions[F Awaitable](futures []F) *completions {
 
 func (c *completions) add(i int) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.ready = append(c.ready, i)
-	c.mu.Unlock()
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	if c.awaits--; c.awaits == 0 {
+		c.loan.end()
+	}
+}
+
+// expect ends the loan when n futures are done and not yet taken.
+func (c *completions) expect(n int, l *loan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loan, c.awaits = l, n-len(c.ready)
+	if c.awaits <= 0 {
+		l.end()
 	}
 }
 

@@ -80,8 +80,9 @@ func (s *Sim) strike(f faults.Injection, verb func()) {
 	<-p.done
 }
 
-// turn waits until it is a point's turn to be judged, of those that come at one instant.
-func (s *Sim) turn(t faults.Turn) {
+// turn waits until it is a point's turn to be judged, of those that come at one instant. It says whether the point's host is there: what
+// goroutines of a host that has crashed still attempt until they notice is nothing that happens.
+func (s *Sim) turn(t faults.Turn) bool {
 	p := &packet{
 		kind: kindTurn, from: s.lookup(t.From), to: s.lookup(t.To), call: &call{}, procedure: string(t.Phase) + t.Procedure,
 		done: make(chan struct{}),
@@ -89,8 +90,13 @@ func (s *Sim) turn(t faults.Turn) {
 	if m, ok := t.Message.(proto.Message); ok {
 		p.body, _ = proto.MarshalOptions{Deterministic: true}.Marshal(m) // What has no encoding does not get far.
 	}
+	there := true
+	if n := s.lookup(t.Host); n != nil {
+		p.fn = func() { there = n.current != nil }
+	}
 	s.park(p)
 	<-p.done
+	return there
 }
 
 // roundTripper is a function as an http.RoundTripper.

@@ -26,6 +26,9 @@ func (s *Sim) admit(p *packet) {
 		p.fn()
 		return
 	case kindTurn:
+		if p.fn != nil {
+			p.fn()
+		}
 		close(p.done)
 		s.settle() // What follows from this one comes before the next.
 		return

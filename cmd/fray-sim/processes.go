@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ type crew struct {
 	subject    *subject
 	seeds      scenario.Seeds
 	stall      time.Duration // of --stall
+	verify     bool          // each seed
 }
 
 // A chunk is the seeds of one process, and what comes of them; results has room for all.
@@ -114,7 +116,8 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 // process runs seeds in a process of their own, passes their results on, and returns how many there were. The error says why
 // there are no more of them.
 func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *scenario.Result) (ran uint64, err error) {
-	args := append(slices.Clone(c.subject.args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String())
+	args := append(slices.Clone(c.subject.args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String(),
+		"--verify="+strconv.FormatBool(c.verify))
 	cmd := exec.CommandContext(ctx, c.executable, args...) //nolint:gosec // It is this program.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = endWait

@@ -36,7 +36,7 @@ func fragileSubject() *subject {
 // A process that breaks down costs one seed; the ones behind it run in another, and all come in order.
 func TestProcessBreaksDown(t *testing.T) {
 	t.Parallel()
-	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 5, Last: 49}, 0}
+	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 5, Last: 49}, 0, false}
 	next := uint64(5)
 	for r := range c.results(t.Context()) {
 		want := scenario.VerdictPass
@@ -60,7 +60,7 @@ func TestSweepThatNobodyWantsEnds(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 1, Last: 1_000_000}, 0}
+	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 1, Last: 1_000_000}, 0, false}
 	for range c.results(ctx) {
 		break
 	}

@@ -49,7 +49,7 @@ type runOptions struct {
 func (o *runOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.seed, "seed", "", "run with this `number` (default: the first of the scenario's seeds)")
 	flags.StringVar(&o.seeds, "seeds", "", "sweep a `range` of seeds such as 1..500, over all CPUs")
-	flags.BoolVar(&o.verify, "verify", false, "run again with other GOMAXPROCS, and compare the traces")
+	flags.BoolVar(&o.verify, "verify", false, "run each seed again with other GOMAXPROCS, and compare the traces")
 	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
 	flags.StringVar(&o.html, "html", "", "draw the run as a page for a browser in this `file`")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end a sweep at the first seed that fails")
@@ -87,8 +87,8 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 	case o.seed != "" && o.seeds != "":
 		return seeds, false, invalid("--seed and --seeds exclude each other")
 	case o.seeds != "":
-		if o.trace != "" || o.html != "" || o.verify {
-			return seeds, false, invalid("--trace, --html and --verify are for one seed: pass --seed")
+		if o.trace != "" || o.html != "" {
+			return seeds, false, invalid("--trace and --html are for one seed: pass --seed")
 		}
 		seeds, err = scenario.ParseSeeds(o.seeds)
 		if err != nil {
@@ -107,8 +107,8 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 	if o.lasts == 0 {
 		return scenario.Seeds{First: seed, Last: seed}, true, nil
 	}
-	if o.trace != "" || o.html != "" || o.verify {
-		return seeds, false, invalid("--trace, --html and --verify are for one seed: leave --for out")
+	if o.trace != "" || o.html != "" {
+		return seeds, false, invalid("--trace and --html are for one seed: leave --for out")
 	}
 	return scenario.Seeds{First: seed, Last: seed + min(maxTimedSeeds-1, math.MaxUint64-seed)}, false, nil
 }

@@ -59,7 +59,7 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		results = (&crew{executable, w.subject, seeds, w.options.stall}).results(ctx)
+		results = (&crew{executable, w.subject, seeds, w.options.stall, w.options.verify}).results(ctx)
 	}
 	var bar *progress
 	if w.options.format == formatText {
@@ -90,7 +90,7 @@ func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*scenar
 	return func(yield func(*scenario.Result) bool) {
 		for seed := seeds.First; ; seed++ {
 			s := w.subject.of(seed)
-			result, err := w.options.runOne(ctx, s, seed, !w.options.process.used() && s.Run.Verifies(seed), nil)
+			result, err := w.options.runOne(ctx, s, seed, !w.options.process.used() && (w.options.verify || s.Run.Verifies(seed)), nil)
 			if ctx.Err() != nil {
 				return
 			}

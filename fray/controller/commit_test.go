@@ -93,6 +93,41 @@ func TestCommitsAreShared(t *testing.T) {
 	})
 }
 
+// What makes up a commit depends on when calls came, and not on which of two goroutines was faster: when a commit ends while more
+// calls wait than there are steps, the steps that it frees are part of the commit after the next.
+func TestCommitsAreTheSameAgain(t *testing.T) {
+	const callers, times = 80, 60
+	run := func(t *testing.T) (commits [][]uint64) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s := &slowStore{Store: store.NewMemory(), takes: time.Second}
+			client, stop := s.start(t)
+			defer stop()
+			var calls sync.WaitGroup
+			for i := range callers {
+				calls.Go(func() {
+					if _, err := client.SubmitTask(t.Context(), &frayv1.SubmitTaskRequest{JobId: "j", Task: spec(fmt.Sprint(i))}); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(time.Millisecond)
+			}
+			calls.Wait()
+			commits = s.commits
+		})
+		return commits
+	}
+	first := run(t)
+	if len(first) != 3 || len(first[1]) != 31 {
+		t.Errorf("the tasks were committed as %v, want one, the 31 whose steps were made meanwhile, and the rest", first)
+	}
+	for range times {
+		if again := run(t); !slices.EqualFunc(again, first, slices.Equal) {
+			t.Fatalf("the tasks were committed as %v, and then as %v", first, again)
+		}
+	}
+}
+
 // However much arrives while a commit is under way, commits do not grow with it: a store takes no more than so much at once.
 func TestCommitsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

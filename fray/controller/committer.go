@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -80,18 +81,27 @@ func (c *Controller) awaitCommits(failed <-chan error) error {
 
 // A committer makes steps durable, and only then releases their replies.
 type committer struct {
-	c     *Controller
-	batch store.Batch
-	bytes int     // of the records in batch
-	steps []*step // whose records they are
+	c       *Controller
+	batch   store.Batch
+	bytes   int     // of the records in batch
+	steps   []*step // whose records they are
+	waiting []*step // for the next batch
 }
 
-// run commits steps in their order, all that wait at once. When the store fails it ends the loop, which waits for free steps;
-// calls without a reply are let go when Run ends.
-func (m *committer) run(commits <-chan *step, free chan<- *step) error {
-	defer close(free)
-	for s := range commits {
-		if err := m.gather(s, commits); err != nil {
+// run commits steps in their order. Those that were handed on during a commit make up the next one: they are taken before that
+// commit's steps are given back, so what the loop does with these is never part of it, however fast the loop is. When the store
+// fails it ends the loop, which waits for free steps; calls without a reply are let go when Run ends.
+func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
+	defer close(freed)
+	for {
+		if len(m.waiting) == 0 {
+			s, ok := <-commits
+			if !ok {
+				return nil
+			}
+			m.waiting = append(m.waiting, s)
+		}
+		if err := m.gather(); err != nil {
 			return fmt.Errorf("encode records: %w", err)
 		}
 		if len(m.batch.Ops()) > 0 {
@@ -100,17 +110,18 @@ func (m *committer) run(commits <-chan *step, free chan<- *step) error {
 			}
 		}
 		m.c.commits.durable.Store(m.steps[len(m.steps)-1].effects.Step)
+		m.queue(commits)
 		for _, s := range m.steps {
 			m.release(s)
-			free <- s // Has room for every step there is.
 		}
 		m.batch.Reset()
-		m.steps = emptied(m.steps)
+		done := m.steps
+		m.steps = nil
+		freed <- done // Has room for a batch of every step there is.
 		if m.c.commits.awaited.Load() {
 			m.c.inbox.poke()
 		}
 	}
-	return nil
 }
 
 // lost says how many steps have come to nothing, once the loop hands on no more. Whoever was to be answered by one will not be.
@@ -118,34 +129,41 @@ func (m *committer) lost(commits <-chan *step, cause error) error {
 	if cause == nil {
 		return nil
 	}
-	n := len(m.steps)
+	n := len(m.steps) + len(m.waiting)
 	for range commits {
 		n++
 	}
 	return fmt.Errorf("%d steps were not committed, and none of them was acknowledged: %w", n, cause)
 }
 
-// gather takes the records of a step, and of those that wait behind it.
-func (m *committer) gather(s *step, commits <-chan *step) error {
-	m.batch.Lazy = true
-	m.bytes = 0
+// queue takes the steps that were handed on by now.
+func (m *committer) queue(commits <-chan *step) {
 	for {
-		if err := m.add(s); err != nil {
-			return err
-		}
-		if m.bytes >= maxCommitBytes {
-			return nil
-		}
 		select {
-		case next, ok := <-commits:
+		case s, ok := <-commits:
 			if !ok {
-				return nil
+				return
 			}
-			s = next
+			m.waiting = append(m.waiting, s)
 		default:
-			return nil
+			return
 		}
 	}
+}
+
+// gather takes the records of steps that wait: of the first, and of more while there is room.
+func (m *committer) gather() error {
+	m.batch.Lazy = true
+	m.bytes = 0
+	n := 0
+	for n < len(m.waiting) && (n == 0 || m.bytes < maxCommitBytes) {
+		if err := m.add(m.waiting[n]); err != nil {
+			return err
+		}
+		n++
+	}
+	m.waiting = slices.Delete(m.waiting, 0, n)
+	return nil
 }
 
 func (m *committer) add(s *step) error {

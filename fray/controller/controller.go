@@ -146,10 +146,10 @@ func (c *Controller) decide(ctx context.Context) error {
 	}
 	l := &loop{
 		c: c, scheduler: scheduler, calls: make(map[core.CallID]chan core.Reply),
-		commits: make(chan *step, stepsInFlight), free: make(chan *step, stepsInFlight),
+		commits: make(chan *step, stepsInFlight), freed: make(chan []*step, stepsInFlight),
 	}
-	for range cap(l.free) {
-		l.free <- &step{}
+	for range stepsInFlight {
+		l.free = append(l.free, &step{})
 	}
 	c.inbox.open()
 	close(c.ready)
@@ -159,7 +159,7 @@ func (c *Controller) decide(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() {
 		m := &committer{c: c}
-		err := m.run(l.commits, l.free)
+		err := m.run(l.commits, l.freed)
 		cancel()
 		failed <- m.lost(l.commits, err)
 	}()
@@ -183,8 +183,9 @@ type loop struct {
 	durable uint64       // the last step that the scheduler knows to be durable
 	owed    bool         // something was due when no step was free
 	events  []core.Event
+	free    []*step
 	commits chan *step
-	free    chan *step
+	freed   chan []*step // by commits
 }
 
 // step is what one step of the scheduler left to do.
@@ -203,33 +204,29 @@ func (l *loop) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		var free <-chan *step // Awaited only where something needs a step.
+		var freed <-chan []*step // Awaited only where something needs a step.
 		if l.owed || l.c.inbox.waiting() {
-			free = l.free
+			freed = l.freed
 		}
-		var s *step
-		ok := true
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.c.inbox.wake:
 		case <-timer.C:
-		case s, ok = <-free:
-		}
-		for more := true; more; s = nil {
-			if s == nil {
-				select {
-				case s, ok = <-l.free:
-				default:
-				}
-			}
-			switch {
-			case !ok || ctx.Err() != nil:
+		case steps, ok := <-freed:
+			if !ok {
 				return
-			case s == nil:
+			}
+			l.free = append(l.free, steps...)
+		}
+		for more := true; more; {
+			switch {
+			case !l.reclaim() || ctx.Err() != nil:
+				return
+			case len(l.free) == 0:
 				more = l.listen()
 			default:
-				more = l.step(s)
+				more = l.step()
 			}
 		}
 		next := l.scheduler.Next()
@@ -240,10 +237,26 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
+// reclaim takes back what commits have freed. It says whether there will be more.
+func (l *loop) reclaim() bool {
+	for {
+		select {
+		case steps, ok := <-l.freed:
+			if !ok {
+				return false
+			}
+			l.free = append(l.free, steps...)
+		default:
+			return true
+		}
+	}
+}
+
 // step takes what waits in the inbox, has the scheduler decide, and hands on what that leaves to do. It says whether more is
 // waiting: then the scheduler's time goes on only to when that came, so that no deadline passes before what came before it is
 // heard.
-func (l *loop) step(s *step) bool {
+func (l *loop) step() bool {
+	s := l.free[len(l.free)-1]
 	var next core.Time
 	l.items, next = l.c.inbox.take(l.items, maxBatch, maxCommitBytes)
 	l.events = l.committed(l.events)
@@ -260,9 +273,9 @@ func (l *loop) step(s *step) bool {
 	l.items, l.events = emptied(l.items), emptied(l.events)
 	if len(s.effects.Records) == 0 && len(s.effects.Attempts) == 0 && !slices.ContainsFunc(s.to, func(c chan core.Reply) bool { return c != nil }) {
 		s.reset()
-		l.free <- s // Has room for every step there is.
 	} else {
-		l.commits <- s // As above.
+		l.free = l.free[:len(l.free)-1]
+		l.commits <- s // Has room for every step there is.
 	}
 	return next != core.Never || l.isNews()
 }

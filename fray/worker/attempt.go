@@ -159,13 +159,15 @@ func (l *lender) Block() {
 }
 
 // Unblock implements fray.Blocker.
-func (l *lender) Unblock() {
+func (l *lender) Unblock() (wait func()) {
 	if !l.tell((*core.Slots).Unblock) {
-		return
+		return func() {}
 	}
-	select {
-	case <-l.attempt.resume:
-	case <-l.attempt.ctx.Done():
+	return func() {
+		select {
+		case <-l.attempt.resume:
+		case <-l.attempt.ctx.Done():
+		}
 	}
 }
 

@@ -53,9 +53,6 @@ type chaos struct {
 	span time.Duration
 }
 
-// chaosVerify is the share of random scenarios that a sweep in virtual time runs twice.
-const chaosVerify = 0.01
-
 func (c *chaos) drawRun() {
 	d := c.draw("run", 0)
 	c.Run.Seeds = Seeds{c.seed, c.seed}
@@ -64,7 +61,6 @@ func (c *chaos) drawRun() {
 		c.span = time.Duration(d.between(6*time.Second, 10*time.Second))
 	} else {
 		c.Run.Backends = []string{BackendSim}
-		c.Run.Verify = chaosVerify
 		c.span = time.Duration(d.between(15*time.Second, 2*time.Minute))
 	}
 	c.Heal = &Heal{At: Duration(c.span)}

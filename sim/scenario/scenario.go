@@ -61,7 +61,7 @@ type RunConfig struct {
 	Seeds          Seeds       `yaml:"seeds" default:"1" doc:"The seeds that it is known to pass. Without a seed on the command line the first one is run." example:"1..20"`
 	MaxVirtualTime Duration    `yaml:"maxVirtualTime" default:"10m" doc:"How much virtual time a run may take. A run that needs more has lost its liveness."`
 	MaxSteps       int         `yaml:"maxSteps" default:"10000000" min:"1" doc:"How many messages a run may deliver."`
-	Verify         Probability `yaml:"verify" default:"0" doc:"The share of seeds that a sweep runs twice, to compare their traces." example:"5%"`
+	Verify         Probability `yaml:"verify" default:"5%" doc:"The share of seeds that a sweep runs twice, to compare their traces." example:"100%"`
 }
 
 // Where a controller keeps its records.

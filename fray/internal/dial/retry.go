@@ -33,6 +33,8 @@ type Policy struct {
 	// AttemptTimeout is how long each attempt may take, but for bodies that move on their way through a client that is Paced;
 	// see Allow for calls that carry much. 0: DefaultAttemptTimeout.
 	AttemptTimeout time.Duration
+	// Attempts is how often the call is made at most. 0: as often as may help.
+	Attempts int
 	// Rand is the source of jitter. Nil: every delay is at its bound.
 	Rand *Rand
 	// OnRetry is called before each delay with what the attempt failed with. It may be nil.
@@ -72,6 +74,9 @@ func Do(ctx context.Context, p Policy, fn func(ctx context.Context) error) error
 			torn = 0
 		case isTorn(err) && torn < maxTornReplies:
 		default:
+			return err
+		}
+		if n+1 == p.Attempts {
 			return err
 		}
 		_, hint := wire.Info(err)
