@@ -29,7 +29,7 @@ type fullDisk struct {
 func newFullDisk(t *testing.T) *fullDisk {
 	t.Helper()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=48m"); err != nil {
 		t.Skipf("no filesystem that can be filled: %v", err)
 	}
 	t.Cleanup(func() {

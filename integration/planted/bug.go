@@ -46,6 +46,8 @@ type bug struct {
 	pitfall string
 	// The scenario of the library that finds it, and what the run's result says then.
 	scenario, verdict, broken string
+	// Where no scenario comes near: the package of the test that finds it, relative to the module; the test is the one that breaks.
+	pkg string
 
 	edits []edit
 }
@@ -56,6 +58,25 @@ type edit struct {
 	file string
 	// Whole lines. old occurs just once.
 	old, new string
+}
+
+// verdictTest is how a test finds a bug: it fails.
+const verdictTest = "test-failed"
+
+// place is what finds it.
+func (b *bug) place() string {
+	if b.pkg != "" {
+		return b.pkg
+	}
+	return b.scenario
+}
+
+// finder is what finds it, and how.
+func (b *bug) finder() string {
+	if b.pkg != "" {
+		return b.pkg + " " + b.broken
+	}
+	return fmt.Sprint(b.scenario, b.verified())
 }
 
 // verified says whether it takes fray-sim --verify to find the bug.
@@ -102,6 +123,11 @@ func readBugs(dir string) ([]*bug, error) {
 //	-- fray/core/heartbeat.go: new --
 //		case t.status == Pending || t.status == Leased:
 //
+// A bug that no simulated cluster can meet, because it is in how commands run, bytes are parsed or faults are injected, has in place of
+// scenario and result the package and the name of a test:
+//
+//	test: ./faults TestStreamEndsWhereItIsCut
+//
 // The pitfall is one of pitfalls. The result is what fray-sim says: the verdict, and what is broken; with "or" between them where it is
 // one of several, and which is up to the course that the run takes.
 func parseBug(name string, text []byte) (*bug, error) {
@@ -142,12 +168,16 @@ func (b *bug) parseKeys(paragraph string) error {
 			b.scenario = value
 		case "result":
 			b.verdict, b.broken, _ = strings.Cut(value, " ")
+		case "test":
+			b.verdict = verdictTest
+			b.pkg, b.broken, _ = strings.Cut(value, " ")
 		default:
-			return fmt.Errorf("line %q: want pitfall, scenario or result, a colon, and a value", line)
+			return fmt.Errorf("line %q: want pitfall, scenario, result or test, a colon, and a value", line)
 		}
 	}
-	if b.pitfall == "" || b.scenario == "" || b.verdict == "" || b.broken == "" {
-		return errors.New("want the keys pitfall, scenario and result, the last with a verdict and what is broken")
+	if b.pitfall == "" || (b.scenario == "") == (b.pkg == "") || (b.verdict == verdictTest) != (b.pkg != "") || b.verdict == "" || b.broken == "" {
+		return errors.New("want the keys pitfall, scenario and result, the last with a verdict and what is broken, or pitfall and test, " +
+			"with a package and the name of a test")
 	}
 	if b.pitfall != noPitfall && !slices.Contains(pitfalls, b.pitfall) {
 		return fmt.Errorf("pitfall %q: want %s, or one of: %s", b.pitfall, noPitfall, strings.Join(pitfalls, "; "))

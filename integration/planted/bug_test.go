@@ -47,14 +47,25 @@ func TestParseBug(t *testing.T) {
 	}
 }
 
+func TestParseBugWithATest(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(goodBug, "scenario: worker-crash\nresult: invariant-broken one-lease", "test: ./a TestA", 1)
+	b, err := parseBug("name", []byte(text))
+	if err != nil || b.pkg != "./a" || b.broken != "TestA" || b.verdict != verdictTest || b.place() != "./a" {
+		t.Errorf("got %+v, %v", b, err)
+	}
+}
+
 func TestParseBugRefuses(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ old, new, want string }{
 		"no explanation": {"Somebody likes large numbers.\n\n", "", "want a title, an explanation and keys"},
-		"unknown key":    {"pitfall: busy worker declared dead", "entry: 3", `line "entry: 3": want pitfall, scenario or result`},
+		"unknown key":    {"pitfall: busy worker declared dead", "entry: 3", `line "entry: 3": want pitfall, scenario, result or test`},
 		"no pitfall":     {"pitfall: busy worker declared dead\n", "", "want the keys"},
 		"other pitfall":  {"busy worker declared", "lazy worker declared", `pitfall "lazy worker declared dead": want none, or one of`},
 		"no oracle":      {" one-lease", "", "want the keys"},
+		"both":           {"scenario: worker-crash", "scenario: worker-crash\ntest: ./a TestA", "want the keys"},
+		"no test":        {"scenario: worker-crash\nresult: invariant-broken one-lease", "test: ./a", "want the keys"},
 		"no edit":        {goodEdits, "", "want pairs of sections"},
 		"odd sections":   {"-- b.go: new --\n", "", "want pairs of sections"},
 		"other file":     {"-- b.go: new --", "-- c.go: new --", `sections "b.go: old" and "c.go: new"`},

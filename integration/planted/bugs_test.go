@@ -1,8 +1,11 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/frayrpc/fray/sim/scenario"
@@ -18,10 +21,14 @@ func TestBugsApply(t *testing.T) {
 	for _, b := range bugs {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			if !slices.Contains(scenario.List(), b.scenario) {
+			switch r := (result{Verdict: b.verdict}); {
+			case b.pkg != "":
+				if !hasTest(t, "../../"+b.pkg, b.broken) {
+					t.Errorf("there is no test %s in %s", b.broken, b.pkg)
+				}
+			case !slices.Contains(scenario.List(), b.scenario):
 				t.Errorf("there is no scenario %q in the library", b.scenario)
-			}
-			if r := (result{Verdict: b.verdict}); r.code() < 1 || r.code() > 3 {
+			case r.code() < 1 || r.code() > 3:
 				t.Errorf("a bug cannot be found as %q", b.verdict)
 			}
 			files, err := b.apply("../..")
@@ -39,6 +46,22 @@ func TestBugsApply(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hasTest says whether a directory has a test of a name.
+func hasTest(t *testing.T, dir, name string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(text), "\nfunc "+name+"(t *testing.T)")
+	})
 }
 
 func TestBugsCoverPitfalls(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -20,7 +21,7 @@ type garden struct {
 	seeds     uint64
 }
 
-// plant builds fray-sim with a bug, and sees whether the scenario finds it.
+// plant builds fray-sim with a bug, and sees whether the scenario finds it; or the test with the bug, and whether that does.
 func (g *garden) plant(ctx context.Context, b *bug) *outcome {
 	o := &outcome{bug: b, seeds: g.seeds}
 	dir := filepath.Join(g.dir, b.name)
@@ -34,7 +35,11 @@ func (g *garden) plant(ctx context.Context, b *bug) *outcome {
 		return o
 	}
 	began := time.Now()
-	o.err = o.search(ctx, program)
+	if b.pkg != "" {
+		o.err = o.searchTest(ctx, g.root, program)
+	} else {
+		o.err = o.search(ctx, program)
+	}
 	o.run = time.Since(began)
 	return o
 }
@@ -44,14 +49,22 @@ func (g *garden) plant(ctx context.Context, b *bug) *outcome {
 func (g *garden) control(ctx context.Context, planted []*outcome) iter.Seq[*outcome] {
 	return func(yield func(*outcome) bool) {
 		var build time.Duration
-		program, err := g.build(ctx, g.dir, "", &build)
+		program, err := g.build(ctx, g.dir, "", "", &build)
 		for i, p := range planted {
-			if slices.ContainsFunc(planted[:i], func(q *outcome) bool { return q.scenario == p.scenario && q.verified() == p.verified() }) {
+			if slices.ContainsFunc(planted[:i], func(q *outcome) bool { return q.finder() == p.finder() }) {
 				continue
 			}
-			c := &outcome{bug: &bug{name: "(none)", pitfall: "-", scenario: p.scenario, verdict: p.verdict}, seeds: g.seeds, build: build, err: err}
+			b := &bug{name: "(none)", pitfall: "-", scenario: p.scenario, verdict: p.verdict, pkg: p.pkg, broken: p.bug.broken}
+			c := &outcome{bug: b, seeds: g.seeds, build: build, err: err}
 			build = 0 // It was built once.
-			if err == nil {
+			switch {
+			case err != nil:
+			case b.pkg != "":
+				var test string
+				if test, c.err = g.build(ctx, g.dir, "", b.pkg, &c.build); c.err == nil {
+					c.passTest(ctx, g.root, test)
+				}
+			default:
 				c.pass(ctx, program)
 			}
 			if !yield(c) {
@@ -61,7 +74,7 @@ func (g *garden) control(ctx context.Context, planted []*outcome) iter.Seq[*outc
 	}
 }
 
-// buildWith builds fray-sim with a bug, in a directory of its own.
+// buildWith builds fray-sim or a test with a bug, in a directory of its own.
 func (g *garden) buildWith(ctx context.Context, b *bug, dir string, took *time.Duration) (program string, err error) {
 	files, err := b.apply(g.root)
 	if err != nil {
@@ -71,18 +84,22 @@ func (g *garden) buildWith(ctx context.Context, b *bug, dir string, took *time.D
 	if err != nil {
 		return "", err
 	}
-	return g.build(ctx, dir, list, took)
+	return g.build(ctx, dir, list, b.pkg, took)
 }
 
-// build builds fray-sim into dir, with what an overlay replaces unless that is empty.
-func (g *garden) build(ctx context.Context, dir, overlay string, took *time.Duration) (program string, err error) {
+// build builds fray-sim into dir, or the tests of a package unless that is empty, with what an overlay replaces unless that is empty.
+func (g *garden) build(ctx context.Context, dir, overlay, pkg string, took *time.Duration) (program string, err error) {
 	began := time.Now()
 	defer func() { *took = time.Since(began) }()
-	program, err = filepath.Abs(filepath.Join(dir, "fray-sim"))
+	name, args := "fray-sim", []string{"build"}
+	if pkg != "" {
+		name, args = "planted.test", []string{"test", "-c"}
+	}
+	program, err = filepath.Abs(filepath.Join(dir, name))
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-overlay="+overlay, "-o", program, command)
+	cmd := exec.CommandContext(ctx, "go", append(args, "-overlay="+overlay, "-o", program, cmp.Or(pkg, command))...)
 	cmd.Dir = g.root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)

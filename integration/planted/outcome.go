@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,8 @@ const (
 	chunkSeeds = 20
 	// maxSweep is how long the search for a seed may take: a bug may also stop the clock of a simulation.
 	maxSweep = 10 * time.Minute
+	// maxTest is how long a test may take: a bug may also keep it from ending, which finds it as well.
+	maxTest = time.Minute
 )
 
 // A result is what of a scenario.Result is looked at here.
@@ -45,6 +48,47 @@ type outcome struct {
 	exitCode   int
 	build, run time.Duration
 	err        error // why it is not as expected
+}
+
+// runTest runs the test, and says whether it failed as a test does.
+func (o *outcome) runTest(ctx context.Context, root, program string) (failed bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxSweep, fmt.Errorf("it did not end in %s", maxSweep))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "-test.run=^"+o.bug.broken+"$", "-test.count=1", "-test.timeout="+maxTest.String())
+	cmd.Dir = filepath.Join(root, filepath.FromSlash(o.pkg))
+	out, err := cmd.CombinedOutput()
+	o.Text = string(out)
+	switch code := cmd.ProcessState.ExitCode(); {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case err == nil:
+		return false, nil
+	case code == 1 && strings.Contains(o.Text, "--- FAIL: "+o.bug.broken), code == 2 && strings.Contains(o.Text, "panic: "):
+		o.Seed, o.Verdict, o.result.Broken, o.exitCode = 1, verdictTest, o.bug.broken, code
+		return true, nil
+	default:
+		return false, fmt.Errorf("%w: %s", err, start(o.Text))
+	}
+}
+
+// searchTest expects the test to fail.
+func (o *outcome) searchTest(ctx context.Context, root, program string) error {
+	failed, err := o.runTest(ctx, root, program)
+	if err == nil && !failed {
+		return fmt.Errorf("%s passes", o.bug.broken)
+	}
+	return err
+}
+
+// passTest expects the test to pass.
+func (o *outcome) passTest(ctx context.Context, root, program string) {
+	began := time.Now()
+	failed, err := o.runTest(ctx, root, program)
+	o.run = time.Since(began)
+	if err == nil && failed {
+		err = fmt.Errorf("the unedited program fails: %s", start(o.Text))
+	}
+	o.err = err
 }
 
 // search finds the first seed that fails, and replays it by itself; but not where the bug is that a seed is not one run.

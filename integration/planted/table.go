@@ -26,7 +26,7 @@ func (o *outcome) write(w io.Writer) int {
 		found = o.result.String()
 		exit = strconv.Itoa(o.exitCode)
 	}
-	fmt.Fprintf(w, row, o.name, o.pitfall, o.scenario, seed, found, exit, seconds(o.build), seconds(o.run))
+	fmt.Fprintf(w, row, o.name, o.pitfall, o.place(), seed, found, exit, seconds(o.build), seconds(o.run))
 	if o.err == nil {
 		return 0
 	}

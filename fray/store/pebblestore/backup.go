@@ -171,7 +171,7 @@ func (s *Store) checkpoint(dir string) (err error) {
 func (s *Store) checkCopy(dir string, acknowledged uint64) (commits, error) {
 	cfg := s.cfg
 	cfg.Dir = dir
-	db, err := openPebble(cfg, newDisk(cfg, true), nil, true)
+	db, err := openPebble(cfg, newDisk(cfg, true), newCompactions(), nil, true)
 	if err != nil {
 		return commits{}, err
 	}

@@ -87,8 +87,12 @@ func (s *Store) openLocked() error {
 			return err
 		}
 	}
-	if s.db, err = openPebble(s.cfg, s.disk, s.lock, exists); err == nil {
+	later := newCompactions()
+	if s.db, err = openPebble(s.cfg, s.disk, later, s.lock, exists); err == nil {
 		err = s.start(exists)
+	}
+	if err == nil {
+		later.begin()
 	}
 	if cause := s.disk.failure(); cause != nil {
 		if err == nil && exists && errors.Is(cause, store.ErrCorrupt) {
@@ -144,7 +148,7 @@ func idleTimer(f func()) *time.Timer {
 
 // openToRead opens the database without writing.
 func (s *Store) openToRead() error {
-	db, err := openPebble(s.cfg, s.disk, s.lock, true)
+	db, err := openPebble(s.cfg, s.disk, newCompactions(), s.lock, true)
 	if err != nil {
 		return s.explain(err, s.disk)
 	}
@@ -156,7 +160,7 @@ func (s *Store) openToRead() error {
 // verify opens the database without writing, checks it, and closes it again.
 func (s *Store) verify() error {
 	reader := newDisk(s.cfg, true)
-	db, err := openPebble(s.cfg, reader, s.lock, true)
+	db, err := openPebble(s.cfg, reader, newCompactions(), s.lock, true)
 	if err != nil {
 		return s.explain(err, reader)
 	}
@@ -192,13 +196,13 @@ func (s *Store) explain(err error, d *disk) error {
 func (s *Store) dbPath() string { return s.cfg.FS.PathJoin(s.cfg.Dir, dbDir) }
 
 // openPebble opens the database, which exists already or is to be created.
-func openPebble(cfg Config, d *disk, lock *pebble.Lock, exists bool) (db *pebble.DB, err error) {
+func openPebble(cfg Config, d *disk, c *compactions, lock *pebble.Lock, exists bool) (db *pebble.DB, err error) {
 	defer func() { // Pebble panics on some kinds of damage.
 		if r := recover(); r != nil {
 			err = asError(r)
 		}
 	}()
-	return pebble.Open(cfg.FS.PathJoin(cfg.Dir, dbDir), options(cfg, d, lock, exists))
+	return pebble.Open(cfg.FS.PathJoin(cfg.Dir, dbDir), options(cfg, d, c, lock, exists))
 }
 
 // asError returns what Pebble panicked with.
@@ -210,7 +214,7 @@ func asError(r any) error {
 }
 
 // options are Pebble's. All that would use the wall clock, start a ticker or depend on chance is off.
-func options(cfg Config, d *disk, lock *pebble.Lock, exists bool) *pebble.Options {
+func options(cfg Config, d *disk, c *compactions, lock *pebble.Lock, exists bool) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                          d,
 		Lock:                        lock,
@@ -236,7 +240,7 @@ func options(cfg Config, d *disk, lock *pebble.Lock, exists bool) *pebble.Option
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { d.fail(damaged(info.Path, info.Details)) },
 		},
 	}
-	opts.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	opts.Experimental.CompactionScheduler = c
 	opts.Experimental.ReadSamplingMultiplier = -1 // No compactions because of reads.
 	opts.Experimental.FileCacheShards = 1
 	return opts
