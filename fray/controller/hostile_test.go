@@ -32,6 +32,7 @@ import (
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/race"
 )
 
 // Bounds of what one request of a few kilobytes may cost, even on a busy machine.
@@ -200,6 +201,9 @@ func emptyJSON(f protoreflect.FieldDescriptor) string {
 
 // Three kilobytes can say one and a half million items. No RPC makes room for them, nor tells of what is wrong with each.
 func TestSmallRequestsCostLittle(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector costs more than what is measured")
+	}
 	tg := newTarget(t)
 	zeros := zip(make([]byte, 256<<20))
 	for _, m := range tg.methods {

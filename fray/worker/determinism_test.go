@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray/worker"
+	"github.com/frayrpc/fray/internal/race"
 )
 
 // recorder writes down what a worker sends, and when.
@@ -69,7 +70,7 @@ func TestSameSeedSameCalls(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	runs := make([]map[string][]string, 3)
 	for i := range runs {
-		if !underRace { // The race detector breaks when processors come and go; it shuffles goroutines by itself.
+		if !race.Enabled { // The race detector breaks when processors come and go; it shuffles goroutines by itself.
 			runtime.GOMAXPROCS(1 + i%2*3)
 		}
 		synctest.Test(t, func(t *testing.T) { runs[i] = record(t) })

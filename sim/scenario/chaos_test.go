@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/frayrpc/fray/internal/race"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -13,7 +14,7 @@ import (
 func TestChaosIsValid(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(1000)
-	if underRace || testing.Short() {
+	if race.Enabled || testing.Short() {
 		seeds = 100
 	}
 	for _, backend := range []string{scenario.BackendSim, scenario.BackendProcess} {
@@ -60,7 +61,7 @@ func TestChaosDrawsAllFaults(t *testing.T) {
 func TestChaosPasses(t *testing.T) {
 	t.Parallel()
 	last := uint64(30)
-	if underRace {
+	if race.Enabled {
 		last = 4
 	}
 	for seed := uint64(1); seed <= last; seed++ {

@@ -15,14 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/race"
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/scenario"
-
-	"google.golang.org/protobuf/proto"
-
-	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 func load(t *testing.T, name string) *scenario.Scenario {
@@ -116,7 +116,7 @@ func TestLibraryPassesAndRepeats(t *testing.T) {
 // go, and shuffles goroutines by itself.
 func runOrVerify(t *testing.T, s *scenario.Scenario) *scenario.Result {
 	t.Helper()
-	if underRace {
+	if race.Enabled {
 		return run(t, s, 1, scenario.Options{})
 	}
 	r, err := scenario.Verify(t.Context(), s, 1, scenario.Options{Bubble: bubble.In(t)}, 1, 2, 8)
@@ -153,7 +153,7 @@ func writeHashes(t *testing.T, hashes map[string]string) {
 }
 
 func TestLongSoak(t *testing.T) {
-	if testing.Short() || underRace {
+	if testing.Short() || race.Enabled {
 		t.Skip("takes long")
 	}
 	r := run(t, load(t, "long-soak"), 1, scenario.Options{})
@@ -442,7 +442,7 @@ func TestFairnessBound(t *testing.T) {
 // Once a worker's poll and its report, both woken by the same answer, went on at the same instant, and the report had news of the
 // poll or not.
 func TestLoopsOfAWorkerKeepTheirOrder(t *testing.T) {
-	if underRace {
+	if race.Enabled {
 		t.Skip("takes long")
 	}
 	r, err := scenario.Verify(t.Context(), load(t, "thundering-herd-after-outage"), 22, scenario.Options{Bubble: bubble.In(t)}, 1, 2, 8)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/race"
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/check"
@@ -282,7 +283,7 @@ func TestPauseAndStop(t *testing.T) {
 func TestPagesRepeat(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	processors := []int{1, 4, 2}
-	if underRace {
+	if race.Enabled {
 		processors = []int{2, 2, 2} // It shuffles goroutines by itself.
 	}
 	for _, name := range []string{"worker-crash", "flaky-network-30-percent", "split-fleet"} {
