@@ -173,6 +173,11 @@ sweep: ## Run SEEDS of every scenario, and SOAK_SEEDS of long-soak; a line for e
 	if [ -n "$$failed" ]; then echo "make sweep: of $$ran scenarios these fail:$$failed; see $(SWEEP_OUT)/NAME/summary.txt"; exit 1; fi; \
 	echo "make sweep: all $$ran scenarios pass"
 
+# What only moves code leaves all of them as they are.
+.PHONY: traces
+traces: ## Compare the traces of each scenario's first seeds with those in sim/scenario/testdata; UPDATE=1 rewrites these
+	go test -count=1 -timeout=0 ./sim/scenario -run '^(TestLibraryPassesAndRepeats|TestTracesAreAsTheyWere)$$' -all-seeds $(if $(UPDATE),-update)
+
 .PHONY: chaos
 chaos: ## Run the random scenarios of CHAOS_SEEDS in virtual time
 	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim

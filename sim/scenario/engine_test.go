@@ -1,15 +1,12 @@
 package scenario_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -70,14 +67,10 @@ func TestWorkerCrash(t *testing.T) {
 	}
 }
 
-// pinnedHashes has what each scenario's trace comes to with the seed 1: however many processors there are, and whether the race
-// detector runs.
-const pinnedHashes = "testdata/hashes.txt"
-
 // Every scenario passes, and its trace is the same with one processor and with more, with the race detector, and as it was.
 func TestLibraryPassesAndRepeats(t *testing.T) {
 	pinned := readHashes(t)
-	hashes := map[string]string{}
+	hashes := map[traceOf]string{}
 	for _, name := range scenario.List() {
 		if name == "long-soak" {
 			continue // See TestLongSoak.
@@ -89,13 +82,9 @@ func TestLibraryPassesAndRepeats(t *testing.T) {
 			if r.Hash == 0 || slices.Contains(slices.Collect(maps.Values(hashes)), hash) {
 				t.Errorf("hash %s is nothing, or that of another scenario", hash)
 			}
-			hashes[name] = hash
-			// Processors that multiply and add in one step round otherwise, and so draw other times.
-			if was := pinned[name]; !*update && was != hash && runtime.GOARCH == "amd64" {
-				t.Errorf("the trace's hash is %s, and %s in %s; if what fray or the simulator does was meant to change, or the scenario did,\n"+
-					"go test ./sim/scenario -run LibraryPasses -update rewrites it; if the race detector alone says so, a run depends on who is first",
-					hash, cmp.Or(was, "none"), pinnedHashes)
-			}
+			of := traceOf{name, 1}
+			hashes[of] = hash
+			checkHash(t, pinned, of, hash)
 			for _, f := range r.Faults {
 				if f.Fired == 0 {
 					t.Errorf("fault %s never acted", f.ID)
@@ -106,10 +95,7 @@ func TestLibraryPassesAndRepeats(t *testing.T) {
 			}
 		})
 	}
-	if *update {
-		maps.Copy(pinned, hashes) // A part of the tests may have been run.
-		writeHashes(t, pinned)
-	}
+	updateHashes(t, pinned, hashes)
 }
 
 // runOrVerify runs a scenario with one processor and with more, or once under the race detector, which breaks when processors come and
@@ -124,32 +110,6 @@ func runOrVerify(t *testing.T, s *scenario.Scenario) *scenario.Result {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// readHashes returns the pinned hashes by scenario.
-func readHashes(t *testing.T) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile(pinnedHashes)
-	if err != nil && !*update {
-		t.Fatal(err)
-	}
-	pinned := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		name, hash, _ := strings.Cut(strings.TrimSpace(line), " ")
-		pinned[name] = hash
-	}
-	return pinned
-}
-
-func writeHashes(t *testing.T, hashes map[string]string) {
-	t.Helper()
-	var b strings.Builder
-	for _, name := range scenario.List() {
-		if hash := hashes[name]; hash != "" {
-			fmt.Fprintf(&b, "%s %s\n", name, hash)
-		}
-	}
-	golden(t, pinnedHashes, b.String())
 }
 
 func TestLongSoak(t *testing.T) {
