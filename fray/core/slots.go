@@ -22,6 +22,9 @@ type SlotsConfig struct {
 	MaxPrefetch int
 	// MaxOutbox stops the polling once so many reports are held or will be.
 	MaxOutbox int
+	// MaxOutboxBytes is how many bytes of terminal reports may wait for the controller before nothing more is started or asked for.
+	// What runs then adds its own. 0: no bound.
+	MaxOutboxBytes int
 	// PrefetchFor is how much work, in time of all slots, is fetched ahead.
 	PrefetchFor time.Duration
 	// PrefetchBytes is how much of inputs is fetched ahead, judged by the latest ones. 0: no bound.
@@ -96,6 +99,7 @@ type Slots struct {
 
 	tally     [slotPhaseCount][slotPlaceCount]int // attempts; kept by move
 	outbox    int
+	bytes     int        // of the reports in the outbox
 	resources []Resource // what is left of cfg.Resources
 
 	seen      Time // the time as of the last Pass
@@ -207,7 +211,7 @@ func (s *Slots) dispatch(now Time) {
 		s.move(a, a.phase, slotPlaceSlot)
 		s.emit(SlotEffect{Kind: SlotResume, Lease: a.Lease, Value: a.Value})
 	}
-	if !s.connected || s.draining {
+	if !s.connected || s.draining || s.full() {
 		return
 	}
 	for a := s.queue.head(); a != nil && s.free() > 0; {
@@ -218,6 +222,9 @@ func (s *Slots) dispatch(now Time) {
 		a = next
 	}
 }
+
+// full says whether so much waits to be reported that nothing more is started.
+func (s *Slots) full() bool { return s.cfg.MaxOutboxBytes > 0 && s.bytes >= s.cfg.MaxOutboxBytes }
 
 func (s *Slots) start(now Time, a *slotAttempt) {
 	s.queue.remove(a)

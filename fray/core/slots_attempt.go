@@ -47,6 +47,7 @@ type slotAttempt struct {
 	told     bool // the controller was told that it runs
 	unacked  bool // its terminal report is in the outbox
 	kept     bool // scratch of Registered
+	bytes    int  // of its terminal report
 	stop     SlotCause
 
 	queuedAt  Time

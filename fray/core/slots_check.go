@@ -24,6 +24,7 @@ func (s *Slots) Check() error {
 	expect("queue", s.queue.n, c.queued)
 	expect("waiters", s.waiters.n, c.waiting)
 	expect("outbox", s.outbox, c.unacked)
+	expect("bytes of the outbox", s.bytes, c.bytes)
 	expect("due", len(s.due), c.due)
 	if s.tally != c.tally {
 		errs = append(errs, fmt.Errorf("attempts by phase and place: counted as %v, are %v", s.tally, c.tally))
@@ -40,7 +41,7 @@ func (s *Slots) Check() error {
 	if s.waiters.n > 0 && s.free() > 0 {
 		errs = append(errs, errors.New("a slot is free and an attempt waits for its own"))
 	}
-	if s.connected && s.free() > 0 && c.runnable > 0 {
+	if s.connected && !s.full() && s.free() > 0 && c.runnable > 0 {
 		errs = append(errs, fmt.Errorf("a slot is free and %d queued attempts could run", c.runnable))
 	}
 	errs = append(errs, s.queue.check())
@@ -58,7 +59,7 @@ func (s *Slots) Check() error {
 
 // slotCensus is a count made anew, attempt by attempt.
 type slotCensus struct {
-	all, queued, runnable, waiting, unacked, due int
+	all, queued, runnable, waiting, unacked, bytes, due int
 
 	tally [slotPhaseCount][slotPlaceCount]int
 	used  []Resource
@@ -74,6 +75,7 @@ func (c *slotCensus) count(s *Slots, a *slotAttempt) error {
 	}
 	if a.unacked {
 		c.unacked++
+		c.bytes += a.bytes
 	}
 	c.tally[a.phase][a.place]++
 	if a.place == slotPlaceWaiting {

@@ -81,7 +81,7 @@ func (s *Slots) Grant(now Time, seq uint64, grants []SlotGrant) {
 		switch {
 		case s.draining || !s.possible(a):
 			s.unqueue(now, a, Returned)
-		case s.free() > 0 && s.fits(a):
+		case s.free() > 0 && !s.full() && s.fits(a):
 			s.start(now, a)
 		default:
 			s.schedule(a)
@@ -91,12 +91,13 @@ func (s *Slots) Grant(now Time, seq uint64, grants []SlotGrant) {
 
 // Finish says that the function of a running or abandoned attempt returned, with Succeeded, FailedOutcome,
 // TimedOut, Stopped, Returned or UndecodableOutcome. A value counts even while the attempt is stopped; anything else is then
-// reported as what it was stopped for.
-func (s *Slots) Finish(now Time, lease Token, outcome Outcome) {
+// reported as what it was stopped for. The report takes so many bytes until it is acknowledged.
+func (s *Slots) Finish(now Time, lease Token, outcome Outcome, bytes int) {
 	a := s.must(lease, "finish")
 	reported := a.phase == SlotAbandoned
 	s.release(a)
 	if !reported {
+		a.bytes = bytes
 		if a.stop != 0 && outcome != Succeeded && outcome != UndecodableOutcome {
 			outcome = a.stop.outcome()
 		}
@@ -160,15 +161,20 @@ func (s *Slots) Unblock(now Time, lease Token) {
 }
 
 // Ack says that the controller has judged the terminal report of an attempt, whatever the verdict.
-func (s *Slots) Ack(lease Token) {
+func (s *Slots) Ack(now Time, lease Token) {
 	a := s.attempts[lease]
 	if a == nil || !a.unacked {
 		return
 	}
+	full := s.full()
 	a.unacked = false
 	s.outbox--
+	s.bytes -= a.bytes
 	if a.phase == SlotFinished {
 		s.forget(a)
+	}
+	if full {
+		s.dispatch(now)
 	}
 }
 
@@ -257,6 +263,7 @@ func (s *Slots) unqueue(now Time, a *slotAttempt, outcome Outcome) {
 func (s *Slots) report(now Time, a *slotAttempt, outcome Outcome) {
 	a.unacked = true
 	s.outbox++
+	s.bytes += a.bytes
 	s.emit(SlotEffect{Kind: SlotReport, Lease: a.Lease, Value: a.Value, Outcome: outcome, Ran: a.ran(now)})
 }
 

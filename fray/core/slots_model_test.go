@@ -38,7 +38,7 @@ type slotModelAttempt struct {
 func newSlotModel(slots int, cpu int64, prefetch int) *slotModel {
 	m := &slotModel{
 		cfg: core.SlotsConfig{
-			Slots: slots, Resources: []core.Resource{{Name: "cpu", Amount: cpu}}, MaxPrefetch: prefetch, MaxOutbox: 64,
+			Slots: slots, Resources: []core.Resource{{Name: "cpu", Amount: cpu}}, MaxPrefetch: prefetch, MaxOutbox: 64, MaxOutboxBytes: 100,
 			PrefetchFor: 50 * time.Millisecond, QueueWait: time.Second, StartedAfter: 20 * time.Millisecond, StopGrace: 5 * time.Second,
 			StallTick: time.Second, StallTolerance: time.Second,
 		},
@@ -83,7 +83,7 @@ var slotModelSteps = []struct {
 		m.running = slices.Delete(m.running, i, i+1)
 		m.attempts[lease].ended = true
 		outcomes := []core.Outcome{core.Succeeded, core.FailedOutcome, core.TimedOut, core.Stopped, core.UndecodableOutcome}
-		m.slots.Finish(m.now, lease, outcomes[n%len(outcomes)])
+		m.slots.Finish(m.now, lease, outcomes[n%len(outcomes)], n%30)
 	}},
 	{"block", func(m *slotModel, n int) {
 		if lease, a := m.pick(n); a != nil && !a.blocked {
@@ -100,12 +100,12 @@ var slotModelSteps = []struct {
 	{"stop", func(m *slotModel, n int) { m.slots.Stop(m.now, []core.Token{core.Token(n) % (m.next + 2)}) }},
 	{"ack", func(m *slotModel, n int) {
 		if unacked := m.slots.Held().Finished; len(unacked) > 0 {
-			m.slots.Ack(unacked[n%len(unacked)])
+			m.slots.Ack(m.now, unacked[n%len(unacked)])
 		}
 	}},
 	{"ack-unknown", func(m *slotModel, n int) {
 		if lease := core.Token(n) % (m.next + 2); m.attempts[lease] == nil || m.attempts[lease].reports == 0 {
-			m.slots.Ack(lease)
+			m.slots.Ack(m.now, lease)
 		}
 	}},
 	{"lost", func(m *slotModel, n int) { m.slots.SessionLost(m.now, time.Duration(n)*time.Millisecond) }},
@@ -224,7 +224,7 @@ func (m *slotModel) finish() error {
 		return err
 	}
 	for _, lease := range m.slots.Held().Finished {
-		m.slots.Ack(lease)
+		m.slots.Ack(m.now, lease)
 	}
 	if d := m.slots.Deadline(); d != core.Never { // a lost session's attempts are not given up yet
 		m.now = d
@@ -310,8 +310,8 @@ func BenchmarkSlotsNoop(b *testing.B) {
 			}
 		}
 		now += 1000
-		s.Finish(now, run[0], core.Succeeded)
-		s.Ack(run[0])
+		s.Finish(now, run[0], core.Succeeded, 1)
+		s.Ack(now, run[0])
 		run = run[:copy(run, run[1:])]
 	}
 }

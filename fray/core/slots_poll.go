@@ -58,6 +58,9 @@ func (s *Slots) Polls() bool {
 
 // room returns how many attempts can be taken.
 func (s *Slots) room(free int) int {
+	if s.full() {
+		return 0
+	}
 	ahead := s.prefetch()
 	room := free
 	// With every slot busy, half of what waits must be used up first, so that polls come in batches.

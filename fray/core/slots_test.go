@@ -16,10 +16,10 @@ import (
 // TestSlotsTranscripts replays testdata/slots: commands, a line of dashes, and the effects that they had. Attempts are
 // named by small letters.
 //
-//	config slots=2 cpu=1000 prefetch=4   make a machine, and register it; also outbox=, bytes=
+//	config slots=2 cpu=1000 prefetch=4   make a machine, and register it; also outbox=, bytes=, unreported=
 //	poll                                 ask what to poll for
 //	grant a b(cpu=5) c(timeout=1s,bytes=9) d(priority=5)   answer the poll that was sent last
-//	finish a succeeded | stop a b | block a | unblock a | ack a b
+//	finish a succeeded [bytes] | stop a b | block a | unblock a | ack a b
 //	lost 5s | registered a b | drain 30s | advance 20ms
 //	stall 16s                            let time pass as while the process stands still; with stall=1 that is watched
 //	held | counts | understated
@@ -99,7 +99,14 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 		}
 		s.slots.Grant(s.now, s.poll, grants)
 	case "finish":
-		s.slots.Finish(s.now, slotLease(args[0]), slotOutcome(t, args[1]))
+		bytes := 0
+		if len(args) > 2 {
+			var err error
+			if bytes, err = strconv.Atoi(args[2]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.slots.Finish(s.now, slotLease(args[0]), slotOutcome(t, args[1]), bytes)
 	case "stop":
 		s.slots.Stop(s.now, slotLeases(args))
 	case "block":
@@ -108,7 +115,7 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 		s.slots.Unblock(s.now, slotLease(args[0]))
 	case "ack":
 		for _, lease := range slotLeases(args) {
-			s.slots.Ack(lease)
+			s.slots.Ack(s.now, lease)
 		}
 	case "lost":
 		s.slots.SessionLost(s.now, slotDuration(t, args[0]))
@@ -186,6 +193,8 @@ func slotConfig(t *testing.T, args []string) core.SlotsConfig {
 			cfg.PrefetchBytes = n
 		case "outbox":
 			cfg.MaxOutbox = n
+		case "unreported":
+			cfg.MaxOutboxBytes = n
 		case "stall":
 			cfg.StallTick, cfg.StallTolerance = time.Duration(n)*time.Second, time.Second
 		default:

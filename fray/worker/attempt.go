@@ -126,7 +126,7 @@ func (w *Worker) finish(a *attempt) (next *attempt) {
 	defer w.mu.Unlock()
 	a.over = true
 	a.input = fray.Payload{}
-	w.slots.Finish(now, core.Token(a.wire.GetLeaseToken()), a.outcome)
+	w.slots.Finish(now, core.Token(a.wire.GetLeaseToken()), a.outcome, sizeOf(a.value, a.failure))
 	next, _ = w.apply(true)
 	return next
 }

@@ -67,9 +67,10 @@ func (w *Worker) file(r *frayv1.TaskReport) {
 	}
 }
 
-func reportSize(r *frayv1.TaskReport) int {
-	return reportOverhead + len(r.GetValue().GetData()) + len(r.GetError().GetMessage()) + len(r.GetError().GetStack()) +
-		len(r.GetError().GetDetails().GetData())
+func reportSize(r *frayv1.TaskReport) int { return sizeOf(r.GetValue(), r.GetError()) }
+
+func sizeOf(value *frayv1.Payload, failure *frayv1.TaskError) int {
+	return reportOverhead + len(value.GetData()) + len(failure.GetMessage()) + len(failure.GetStack()) + len(failure.GetDetails().GetData())
 }
 
 // sendReports delivers the reports of a lane until ctx is done: one call at a time, and in each what has gathered during the last.
@@ -212,11 +213,11 @@ func (w *Worker) judged(reports []*frayv1.TaskReport, verdicts []frayv1.ReportVe
 	for _, v := range verdicts {
 		w.metrics.judged(v)
 	}
-	w.step(func(_ core.Time, s *core.Slots) {
+	w.step(func(now core.Time, s *core.Slots) {
 		for _, r := range reports {
 			w.unjudged -= reportSize(r)
 			if r.GetOutcome() != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
-				s.Ack(core.Token(r.GetAttempt().GetLeaseToken()))
+				s.Ack(now, core.Token(r.GetAttempt().GetLeaseToken()))
 			}
 		}
 	})
