@@ -37,7 +37,10 @@ func TestSearch(t *testing.T) {
 				say 21 pass; say 22 invariant-broken one-lease; say 23 liveness-broken eventually; exec sleep 100`,
 			seed: 22,
 		},
-		"other of two":     {script: "say $seeds invariant-broken never-lost; exit 1", seed: 1},
+		"other of two": {script: "say $seeds invariant-broken never-lost; exit 1", seed: 1},
+		"not one run": {
+			script: "if [ $one ]; then say $seeds invariant-broken one-lease; exit 1; fi; say 1 nondeterminism determinism", seed: 1,
+		},
 		"missed":           {script: "pass", want: "seeds 1..40 of worker-crash pass"},
 		"other oracle":     {script: "say $seeds invariant-broken one-effect; exit 1", seed: 1, want: "to be found as invariant-broken one-lease or never-lost, but: it broke"},
 		"other verdict":    {script: "say $seeds liveness-broken one-lease; exit 2", seed: 1, want: "to be found as invariant-broken one-lease"},
