@@ -7,6 +7,9 @@ type class struct {
 	function  string
 	resources []Resource
 	labels    []Label
+	// What its tasks wait for that no worker can run, as it was with the fleet of that number; of no use unless that is today's.
+	lacks   string
+	lacksAt uint64
 	// Open tasks.
 	open int
 	// The ready ones, by job and priority, and how many they are.

@@ -6,19 +6,22 @@ import (
 	"strings"
 )
 
-// explain says what the tasks of a class wait for that no worker can run. It costs a look at every session, once for each class in a
-// step.
+// maxExplained bounds the classes that one step finds out about. Of others it says nothing, until somebody asks again.
+const maxExplained = 16
+
+// explain says what the tasks of a class wait for that no worker can run. It costs a look at every session, once for each class as
+// long as no worker comes or goes.
 func (c *Scheduler) explain(cl *class) string {
-	text, known := c.explained[cl]
-	if known {
-		return text
+	if cl.lacksAt == c.fleet && cl.lacks != "" {
+		return cl.lacks
 	}
-	text = c.missing(cl)
-	if c.explained == nil {
-		c.explained = make(map[*class]string)
+	if c.explained >= maxExplained {
+		return ""
 	}
-	c.explained[cl] = text
-	return text
+	c.explained++
+	c.looks += uint64(len(c.sessions))
+	cl.lacks, cl.lacksAt = c.missing(cl), c.fleet
+	return cl.lacks
 }
 
 // missing compares what a class asks for with what all workers have: first the function, then labels and resources among those that

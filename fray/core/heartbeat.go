@@ -191,6 +191,7 @@ func (e *Drain) apply(c *Scheduler) {
 func (c *Scheduler) drain(s *session, order *drainOrder) {
 	c.leaveKind(s)
 	s.drain = order
+	c.fleet++
 	c.dismissPoll(s)
 }
 

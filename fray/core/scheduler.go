@@ -89,8 +89,9 @@ type Scheduler struct {
 	asks, spare []int64
 	// See InfoReply.
 	looks, work uint64
-	// Why no worker can run the tasks of a class, of those that somebody asked for in this step.
-	explained map[*class]string
+	// How often workers came, went, or were told to leave; and of how many classes this step has found out what these lack.
+	fleet     uint64
+	explained int
 }
 
 // NewScheduler returns an empty scheduler.
@@ -134,7 +135,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.step++
 	out.Step = c.step
 	done := len(out.Records) + len(out.Replies)
-	clear(c.explained)
+	c.explained = 0
 	// What waits to be heard may have come before what is due, and goes first: a report before its attempt's timeout, a heartbeat
 	// before its session's end.
 	for _, e := range events {

@@ -172,6 +172,7 @@ func (e *Register) apply(c *Scheduler) {
 		s.tags = append(s.tags, Label{name, s.labels[name]})
 	}
 	c.sessions[s.token], c.byWorker[s.workerID] = s, s
+	c.fleet++
 	c.slots += s.slots
 	c.carries(s)
 	c.joinKind(s)
@@ -198,6 +199,7 @@ func (c *Scheduler) endSession(s *session) {
 	c.carriesNoMore(s)
 	c.slots -= s.slots
 	delete(c.sessions, s.token)
+	c.fleet++
 	delete(c.byWorker, s.workerID)
 	c.timers.cancel(s.ttl)
 	c.timers.cancel(s.delivery)
