@@ -1,5 +1,6 @@
 // Command planted shows that the scenario library finds bugs: it builds fray-sim with one known bug at a time, and each must
-// break the scenario that its file names, in the way that it names, under one of the first 200 seeds.
+// break the scenario that its file names, in the way that it names, under one of the first 200 seeds. Where no simulated cluster comes
+// near a bug, its file names a test instead, which must fail with it.
 //
 //	planted                    every bug, and the unedited program as the control
 //	planted -run 'report|stale'
