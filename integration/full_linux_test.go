@@ -72,6 +72,9 @@ func newFullDisk(t *testing.T) *fullDisk {
 	for n := range 8 {
 		f.waits.Go(func() { _ = f.submit(t, string(rune('a'+n))) })
 	}
+	for s.Room() == nil { // Until one of them waits for room.
+		time.Sleep(time.Millisecond)
+	}
 	return f
 }
 

@@ -40,7 +40,7 @@
 // an instant of arrival, drawn from the latency of its link. Then it lets time pass to the first arrival, or until software
 // parks something else, and releases that one message: it starts the handler, or hands the response to the caller. What follows
 // from it happens in concurrent goroutines as ever, but only of one host; then all is quiet again. No two messages arrive at the same
-// nanosecond.
+// nanosecond, and all do at even ones, counted from the start of the simulation.
 //
 // Randomness is drawn by what it is for (the seed, a purpose, an entity, an ordinal) and not from one sequence, so a message more
 // does not change what happens to the others.

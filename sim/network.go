@@ -170,10 +170,14 @@ func (s *Sim) schedule(p *packet) {
 	if p.kind.isUp() {
 		last = &p.call.lastUp
 	}
-	p.at = max(at, *last+1)
+	p.at = even(max(at, *last+1))
 	*last = p.at
 	s.push(p)
 }
+
+// even rounds up to the instants at which messages arrive. Software whose timers end at odd ones never has to do with a message, or
+// with what it set off, and with such a timer at the same instant.
+func even(at int64) int64 { return at + at&1 }
 
 // latency draws how long a message takes.
 func (s *Sim) latency(p *packet) time.Duration {

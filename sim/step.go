@@ -60,8 +60,8 @@ func (s *Sim) step(limit int64) (bool, error) {
 		now := s.now()
 		next := int64(math.MaxInt64)
 		if len(s.queue) > 0 {
-			// Distinct arrivals: what is due at the instant of the last one comes a nanosecond later.
-			next = max(s.queue[0].at, s.lastAt+1)
+			// Distinct arrivals: what is due at the instant of the last one comes later.
+			next = max(s.queue[0].at, even(s.lastAt+1))
 		}
 		if next <= now && next <= limit {
 			s.release(s.queue.pop(), now)

@@ -47,10 +47,14 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 	if req.GetPollSeq() < 1 || req.GetMaxTasks() < 1 || req.GetMaxTasks() > maxLease || req.GetFreeSlots() > maxLease || req.GetMaxWaitMs() < 0 {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "poll_seq and max_tasks: must be at least 1; max_tasks and free_slots: at most %d; max_wait_ms: not negative", maxLease)
 	}
+	held := -1
+	if req.HeldAttempts != nil {
+		held = int(req.GetHeldAttempts())
+	}
 	call := s.c.call()
 	r, err := ask[core.PollReply](ctx, s.c, call, session(req.GetSessionToken()), &core.Poll{
 		Call: call, Session: core.Token(req.GetSessionToken()), Seq: req.GetPollSeq(), Received: req.GetReceivedPollSeq(),
-		Free: int(req.GetFreeSlots()), Max: int(req.GetMaxTasks()), Until: s.c.until(ctx, req.GetMaxWaitMs()),
+		Free: int(req.GetFreeSlots()), Max: int(req.GetMaxTasks()), Held: held, Until: s.c.until(ctx, req.GetMaxWaitMs()),
 	})
 	if err != nil {
 		return nil, err

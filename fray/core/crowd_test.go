@@ -66,7 +66,7 @@ func (c *crowd) register(w *core.Register) core.Token {
 func (c *crowd) poll(s core.Token, free, most int) []core.Grant {
 	c.polls[s]++
 	n := c.polls[s]
-	for _, r := range c.step(&core.Poll{Call: c.id(), Session: s, Seq: n, Received: n - 1, Free: free, Max: most, Until: c.until()}) {
+	for _, r := range c.step(&core.Poll{Call: c.id(), Session: s, Seq: n, Received: n - 1, Free: free, Max: most, Held: -1, Until: c.until()}) {
 		if b, ok := r.Body.(core.PollReply); ok && r.Call == c.call {
 			return b.Grants
 		}

@@ -36,7 +36,10 @@ func (e *Poll) apply(c *Scheduler) {
 		c.tell(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
 		return
 	}
-	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: s.leases.size, until: e.Until}
+	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: e.Held, until: e.Until}
+	if e.Held < 0 {
+		w.held = s.leases.size
+	}
 	c.lastPoll++
 	w.order = c.lastPoll
 	s.poll, s.heard = w, c.now

@@ -51,7 +51,9 @@ type Poll struct {
 	// As in LeaseTasksRequest.
 	Seq, Received uint64
 	Free, Max     int
-	Until         Time
+	// How many attempts the worker holds that have not ended; negative: it does not say.
+	Held  int
+	Until Time
 }
 
 // Report says what became of attempts. Replied with ReportReply.

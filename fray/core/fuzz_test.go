@@ -300,6 +300,7 @@ func (r *fuzzRun) repoll(a []byte) { r.pollAs(&r.workers[a[0]%4], a) }
 func (r *fuzzRun) pollAs(w *fuzzWorker, a []byte) {
 	e := &core.Poll{
 		Call: r.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: int(a[1] % 8), Max: int(a[1]%8) + int(a[2]%8) - 1,
+		Held:  int(a[2]%7) - 1,
 		Until: r.until(a[3]),
 	}
 	switch { // Now and then a copy of an old one, or one whose answer to the last is lost.

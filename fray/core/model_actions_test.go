@@ -231,7 +231,7 @@ func (d *modelDriver) recover() {
 		}
 		w.seq++
 		call := d.call()
-		out := d.step(&core.Poll{Call: call, Session: w.session, Seq: w.seq, Received: w.seq - 1, Free: 4, Max: 6, Until: d.m.now})
+		out := d.step(&core.Poll{Call: call, Session: w.session, Seq: w.seq, Received: w.seq - 1, Free: 4, Max: 6, Held: -1, Until: d.m.now})
 		report := &core.Report{Call: d.call(), Session: w.session}
 		for _, r := range out.Replies {
 			if p, ok := r.Body.(core.PollReply); ok && r.Call == call {

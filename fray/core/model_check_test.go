@@ -46,8 +46,11 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 
 // free is how many slots a waiting poll's worker has free, with those that became free since it asked.
 func (c *modelCall) free() int {
-	held := len(c.session.attempts)
-	return max(c.poll.Free, min(c.poll.Free+c.held-held, c.session.reg.Slots-held))
+	left, held := len(c.session.attempts), c.poll.Held
+	if held < 0 {
+		held = c.held
+	}
+	return max(c.poll.Free, min(c.poll.Free+held-left, c.session.reg.Slots-left))
 }
 
 // grants judges what a waiting poll was given, task by task.

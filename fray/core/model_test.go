@@ -208,11 +208,15 @@ func (d *modelDriver) pollFor(w *modelWorker, free, most int) {
 	if w.seq == w.received {
 		w.seq++
 	}
+	held := len(w.held)
+	if d.chance("no word", 20) {
+		held = -1
+	}
 	e := &core.Poll{
-		Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: free, Max: most, Until: d.until(),
+		Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: free, Max: most, Held: held, Until: d.until(),
 	}
 	w.awaited, w.awaitedSeq = e.Call, e.Seq
-	d.late = append(d.late, &core.Poll{Session: e.Session, Seq: e.Seq, Received: e.Received, Free: free, Max: most})
+	d.late = append(d.late, &core.Poll{Session: e.Session, Seq: e.Seq, Received: e.Received, Free: free, Max: most, Held: held})
 	d.step(e)
 }
 
@@ -223,7 +227,7 @@ func (d *modelDriver) oddPoll() {
 		return
 	}
 	w.seq++
-	e := &core.Poll{Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: 1, Max: 2, Until: d.until()}
+	e := &core.Poll{Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: 1, Max: 2, Held: d.int("held", -1, 4), Until: d.until()}
 	if d.chance("liar", 20) {
 		e.Received = w.seq + 1
 	}

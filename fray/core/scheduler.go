@@ -96,8 +96,11 @@ type Scheduler struct {
 
 // NewScheduler returns an empty scheduler.
 func NewScheduler(cfg Config) *Scheduler {
+	set := new(uint64)
 	return &Scheduler{
 		cfg:        cfg.withDefaults(),
+		timers:     timers{seq: set},
+		waking:     timers{seq: set},
 		tasks:      make(map[string]*task),
 		jobs:       make(map[string]*job),
 		shapes:     make(map[string]*shape),
@@ -208,7 +211,7 @@ func (c *Scheduler) token() Token {
 }
 
 func (c *Scheduler) fireTimers() {
-	for t := c.timers.due(c.now); t != nil; t = c.timers.due(c.now) {
+	for t := dueOf(&c.timers, &c.waking, c.now); t != nil; t = dueOf(&c.timers, &c.waking, c.now) {
 		switch t.kind {
 		case timerTask:
 			if t.task.pending == Ready {
@@ -229,14 +232,13 @@ func (c *Scheduler) fireTimers() {
 			c.loseFollower(t.follower)
 		case timerAwaited:
 			c.awaitedPast(t.job)
+		case timerWait:
+			if t.wait.kind == waitPoll {
+				c.late = append(c.late, t)
+				continue
+			}
+			c.expireWait(t.wait)
 		}
-	}
-	for t := c.waking.due(c.now); t != nil; t = c.waking.due(c.now) {
-		if t.wait.kind == waitPoll {
-			c.late = append(c.late, t)
-			continue
-		}
-		c.expireWait(t.wait)
 	}
 }
 

@@ -72,8 +72,9 @@ func (h *groupsByWait) Pop() any {
 }
 
 // freeSlots returns how many slots the worker that asks has free. Those are the ones that it said were free, and one for each attempt
-// that it told the end of since: without them a worker that asked while it was busy would be granted nothing but what can wait
-// there for a slot. A report of an end may have crossed the poll, so there are no more than what it holds leaves.
+// that it held and has told the end of since: without them a worker that asked while it was busy would be granted nothing but what
+// can wait there for a slot. The report of an end may have overtaken the poll, so what counts is what the worker held when it
+// asked. What it holds may run without a slot or wait for one, so there are no more than what it holds leaves.
 func (w *wait) freeSlots() int {
 	held := w.session.leases.size
 	return max(w.free, min(w.free+w.held-held, w.session.slots-held))

@@ -170,12 +170,21 @@ func (s *Slots) Draining() bool { return s.draining }
 
 // Drained says whether a draining machine has nothing left to run. Abandoned attempts do not count.
 func (s *Slots) Drained() bool {
-	return s.draining && s.queue.n == 0 && s.tally[SlotRunning] == [slotPlaceCount]int{}
+	return s.draining && s.live() == 0
 }
 
 // free returns how many slots nobody occupies.
 func (s *Slots) free() int {
 	return s.cfg.Slots - s.tally[SlotRunning][slotPlaceSlot] - s.tally[SlotAbandoned][slotPlaceSlot]
+}
+
+// live returns how many attempts have not ended.
+func (s *Slots) live() int {
+	n := s.queue.n
+	for _, running := range s.tally[SlotRunning] {
+		n += running
+	}
+	return n
 }
 
 // lent returns how many attempts run without a slot.

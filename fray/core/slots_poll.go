@@ -19,6 +19,8 @@ type SlotPoll struct {
 	Free int
 	// Max is how many attempts to lease at most, at least 1.
 	Max int
+	// Held is how many attempts have not ended.
+	Held int
 }
 
 // NextPoll returns the poll to send now, if any. A poll that was sent and not answered is returned again,
@@ -36,11 +38,11 @@ func (s *Slots) NextPoll(now Time) (poll SlotPoll, ok bool) {
 	s.pollSent = true
 	room = max(room, 1)
 	s.pollFree = min(free, room)
-	return SlotPoll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room}, true
+	return SlotPoll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room, Held: s.live()}, true
 }
 
 // Understated says whether the poll that waits for its answer tells of fewer free slots than there are, in a way that the controller
-// cannot see. It counts a slot as free once it is told that an attempt has ended, but never more than what it has granted leaves;
+// cannot see. It counts a slot as free once it is told that an attempt which the poll counts has ended, but never more than what it has granted leaves;
 // of slots that are lent it knows nothing. What may not wait here for a slot would then stay where it is, until the poll is
 // answered empty. So the poll is to be sent again, under its number, with what NextPoll returns now.
 func (s *Slots) Understated() bool {

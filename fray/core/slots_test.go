@@ -86,7 +86,7 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 	case "poll":
 		if poll, ok := s.slots.NextPoll(s.now); ok {
 			s.poll = poll.Seq
-			fmt.Fprintf(out, "poll %d after %d: free=%d max=%d\n", poll.Seq, poll.Received, poll.Free, poll.Max)
+			fmt.Fprintf(out, "poll %d after %d: free=%d max=%d held=%d\n", poll.Seq, poll.Received, poll.Free, poll.Max, poll.Held)
 		} else {
 			fmt.Fprintln(out, "no poll")
 		}

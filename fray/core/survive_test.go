@@ -185,7 +185,7 @@ func (w *survival) register(p *survivor) {
 
 func (w *survival) poll(p *survivor, free, ahead int) {
 	p.seq++
-	e := &core.Poll{Call: w.calls, Session: p.session, Seq: p.seq, Received: p.seq - 1, Free: free, Max: free + ahead, Until: w.now}
+	e := &core.Poll{Call: w.calls, Session: p.session, Seq: p.seq, Received: p.seq - 1, Free: free, Max: free + ahead, Held: -1, Until: w.now}
 	w.step(e, func(body any, _ error) {
 		r, _ := body.(core.PollReply)
 		for _, g := range r.Grants {

@@ -33,15 +33,17 @@ type timer struct {
 // timers is a heap by time.
 type timers struct {
 	heap []*timer
-	seq  uint64
+	// The number of the timer that was set last, here or in another heap whose timers fire among these.
+	seq *uint64
 }
 
 func (h *timers) Len() int { return len(h.heap) }
 
 func (h *timers) Less(i, j int) bool {
-	a, b := h.heap[i], h.heap[j]
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
+	return h.heap[i].before(h.heap[j])
 }
+
+func (t *timer) before(u *timer) bool { return t.at < u.at || t.at == u.at && t.seq < u.seq }
 
 func (h *timers) Swap(i, j int) {
 	h.heap[i], h.heap[j] = h.heap[j], h.heap[i]
@@ -66,15 +68,15 @@ func (h *timers) Pop() any {
 }
 
 func (h *timers) add(t *timer) *timer {
-	h.seq++
-	t.seq = h.seq
+	*h.seq++
+	t.seq = *h.seq
 	heap.Push(h, t)
 	return t
 }
 
 func (h *timers) reset(t *timer, at Time) {
-	h.seq++
-	t.at, t.seq = at, h.seq
+	*h.seq++
+	t.at, t.seq = at, *h.seq
 	heap.Fix(h, t.index)
 }
 
@@ -94,4 +96,12 @@ func (h *timers) due(now Time) *timer {
 		return nil
 	}
 	return heap.Pop(h).(*timer) //nolint:errcheck // Only timers are pushed.
+}
+
+// dueOf takes out the first timer of either heap at or before now, or returns nil.
+func dueOf(a, b *timers, now Time) *timer {
+	if len(a.heap) == 0 || len(b.heap) > 0 && b.heap[0].before(a.heap[0]) {
+		a = b
+	}
+	return a.due(now)
 }

@@ -20,9 +20,10 @@ type wait struct {
 	order     uint64
 	seq       uint64
 	free, max int
-	held      int // leases of the session when it came
-	until     Time
-	task      *task
+	// How many attempts the worker held when it asked.
+	held  int
+	until Time
+	task  *task
 	// Those of a waitAny, and whether it stands in Scheduler.dirtyAnys.
 	tasks []*task
 	dirty bool

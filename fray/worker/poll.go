@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
@@ -91,7 +93,8 @@ func (w *Worker) lease(ctx context.Context, s *session) (core.SlotPoll, *frayv1.
 	res, err := w.client.LeaseTasks(waiting, &frayv1.LeaseTasksRequest{
 		SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
 		FreeSlots: number.Clamp[uint32](poll.Free), MaxTasks: number.Clamp[uint32](poll.Max),
-		MaxWaitMs: number.Millis(pollWait - w.rands.lease.Duration(pollWait/10)),
+		HeldAttempts: proto.Uint32(number.Clamp[uint32](poll.Held)),
+		MaxWaitMs:    number.Millis(pollWait - w.rands.lease.Duration(pollWait/10)),
 	})
 	w.answered()
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errUnderstated) {

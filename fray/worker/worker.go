@@ -144,12 +144,13 @@ func (w *Worker) Close() { w.closeOnce.Do(func() { close(w.closed) }) }
 func (w *Worker) now() core.Time { return core.Time(w.line.Now()) }
 
 // How many times Config.Linger the loops linger. What one of them does may be news to another, so two that something wakes at the
-// same instant must not go on at the same instant: powers of two have no sums in common.
+// same instant must not go on at the same instant: powers of three have no sums in common. And they are odd, so that with a Linger
+// of an odd number of nanoseconds nothing that goes by even ones meets what lingers.
 const (
 	lingerPoll      = 1
-	lingerHeartbeat = 2
-	lingerReport    = 4
-	lingerBulk      = 8
+	lingerHeartbeat = 3
+	lingerReport    = 9
+	lingerBulk      = 27
 )
 
 // linger lets what happens at this instant happen.

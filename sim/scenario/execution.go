@@ -99,6 +99,7 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 // pass lets time pass, or returns the context's error once that is done.
 func (x *executor) pass(ctx context.Context, d time.Duration, random *rand.Rand) error {
 	d += 1 + time.Duration(random.Int64N(int64(jitter)))
+	d += time.Duration(time.Now().Add(d).UnixNano() & 1) // See linger.
 	if x.kind.IgnoresStop {
 		time.Sleep(d)
 		return nil

@@ -22,8 +22,9 @@ import (
 	"github.com/frayrpc/fray/sim/check"
 )
 
-// linger is how long a worker gathers what it has to send, so that what happens at one instant goes together.
-const linger = time.Microsecond
+// linger is how long a worker gathers what it has to send, so that what happens at one instant goes together. It is odd, and messages
+// arrive and attempts end at even nanoseconds: nothing ends at the instant at which a worker goes on to tell of what has ended.
+const linger = time.Microsecond + time.Nanosecond
 
 // firstIncarnation makes lease tokens of a run look like those of any controller.
 const firstIncarnation = 1000

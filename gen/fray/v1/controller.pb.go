@@ -1540,8 +1540,12 @@ type LeaseTasksRequest struct {
 	// Slots that are free now.
 	FreeSlots uint32 `protobuf:"varint,4,opt,name=free_slots,json=freeSlots,proto3" json:"free_slots,omitempty"`
 	// Tasks to lease at most, free slots included; those beyond wait at the worker.
-	MaxTasks      uint32 `protobuf:"varint,5,opt,name=max_tasks,json=maxTasks,proto3" json:"max_tasks,omitempty"`
-	MaxWaitMs     int64  `protobuf:"varint,6,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
+	MaxTasks  uint32 `protobuf:"varint,5,opt,name=max_tasks,json=maxTasks,proto3" json:"max_tasks,omitempty"`
+	MaxWaitMs int64  `protobuf:"varint,6,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
+	// Attempts that the worker has and that have not ended, be they reported as running or not. By the reports of ends that
+	// arrive before and after the poll the controller tells how many slots are free by now. Without it, it counts those
+	// that arrive after.
+	HeldAttempts  *uint32 `protobuf:"varint,7,opt,name=held_attempts,json=heldAttempts,proto3,oneof" json:"held_attempts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1614,6 +1618,13 @@ func (x *LeaseTasksRequest) GetMaxTasks() uint32 {
 func (x *LeaseTasksRequest) GetMaxWaitMs() int64 {
 	if x != nil {
 		return x.MaxWaitMs
+	}
+	return 0
+}
+
+func (x *LeaseTasksRequest) GetHeldAttempts() uint32 {
+	if x != nil && x.HeldAttempts != nil {
+		return *x.HeldAttempts
 	}
 	return 0
 }
@@ -2835,7 +2846,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x0esession_ttl_ms\x18\x02 \x01(\x03R\fsessionTtlMs\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x03 \x01(\x03R\x13heartbeatIntervalMs\x12*\n" +
 	"\x11kept_lease_tokens\x18\x04 \x03(\x06R\x0fkeptLeaseTokens\x125\n" +
-	"\x16controller_incarnation\x18\x05 \x01(\x04R\x15controllerIncarnation\"\x85\x02\n" +
+	"\x16controller_incarnation\x18\x05 \x01(\x04R\x15controllerIncarnation\"\xc1\x02\n" +
 	"\x11LeaseTasksRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x12\"\n" +
 	"\bpoll_seq\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\apollSeq\x12*\n" +
@@ -2843,7 +2854,9 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\n" +
 	"free_slots\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80\x04R\tfreeSlots\x12(\n" +
 	"\tmax_tasks\x18\x05 \x01(\rB\v\xbaH\b*\x06\x18\x80\x80\x04(\x01R\bmaxTasks\x12'\n" +
-	"\vmax_wait_ms\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"v\n" +
+	"\vmax_wait_ms\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x12(\n" +
+	"\rheld_attempts\x18\a \x01(\rH\x00R\fheldAttempts\x88\x01\x01B\x10\n" +
+	"\x0e_held_attempts\"v\n" +
 	"\n" +
 	"LeasedTask\x12*\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptR\aattempt\x12%\n" +
@@ -3142,6 +3155,7 @@ func file_fray_v1_controller_proto_init() {
 	}
 	file_fray_v1_task_proto_init()
 	file_fray_v1_controller_proto_msgTypes[11].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[20].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[33].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
