@@ -175,8 +175,8 @@ sweep: ## Run SEEDS of every scenario, and SOAK_SEEDS of long-soak; a line for e
 
 # What only moves code leaves all of them as they are.
 .PHONY: traces
-traces: ## Compare the traces of each scenario's first seeds with those in sim/scenario/testdata; UPDATE=1 rewrites these
-	go test -count=1 -timeout=0 ./sim/scenario -run '^(TestLibraryPassesAndRepeats|TestTracesAreAsTheyWere)$$' -all-seeds $(if $(UPDATE),-update)
+traces: ## Compare the traces of each scenario's first seeds with those in sim/engine/virtual/testdata; UPDATE=1 rewrites these
+	go test -count=1 -timeout=0 ./sim/engine/virtual -run '^(TestLibraryPassesAndRepeats|TestTracesAreAsTheyWere)$$' -all-seeds $(if $(UPDATE),-update)
 
 .PHONY: chaos
 chaos: ## Run the random scenarios of CHAOS_SEEDS in virtual time

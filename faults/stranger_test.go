@@ -144,11 +144,15 @@ func TestStrangersServiceUnderEachFault(t *testing.T) {
 								if test.want == lost {
 									wait = lostWait
 								}
-								got := outcomeOf(t, w, wait, calls[kind])
-								if !strings.Contains(test.want, got) {
-									t.Errorf("%s of a %s call at %s: the call is %s, want %s", test.rule, kind, phase, got, test.want)
+								var got string
+								fired := uint64(0)
+								// On a busy machine the time for a call that is lost may be over before the fault's turn comes.
+								for tries := 0; tries == 0 || fired == 0 && test.want == lost && tries < 20; tries++ {
+									if got = outcomeOf(t, w, wait, calls[kind]); !strings.Contains(test.want, got) {
+										t.Errorf("%s of a %s call at %s: the call is %s, want %s", test.rule, kind, phase, got, test.want)
+									}
+									fired = injector.Status().Rules[0].Fired
 								}
-								fired := injector.Status().Rules[0].Fired
 								if fired == 0 && !strings.HasPrefix(test.rule, "duplicate") {
 									t.Errorf("%s of a %s call at %s did nothing", test.rule, kind, phase)
 								}

@@ -17,8 +17,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	processes "github.com/frayrpc/fray/sim/engine/process"
 	library "github.com/frayrpc/fray/sim/scenario"
-	processes "github.com/frayrpc/fray/sim/scenario/process"
 )
 
 const (

@@ -26,7 +26,7 @@ run. On processes scenarios are shorter, and others.`,
 			if err := o.process.check(); err != nil {
 				return err
 			}
-			of := chaos(o.process.backend)
+			of := drawn(o.process.backend)
 			if !show {
 				return a.runSubject(cmd.Context(), of, &o)
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -57,7 +58,7 @@ func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), '
 func newJUnitSuite(of *subject) *junitSuite { return &junitSuite{Name: of.name, subject: of} }
 
 // add adds a run. Its time is that of the wall clock.
-func (s *junitSuite) add(r *scenario.Result) {
+func (s *junitSuite) add(r *engine.Result) {
 	c := junitCase{
 		Name: fmt.Sprintf("seed %d", r.Seed), Class: s.Name, Time: seconds(r.Wall),
 		Properties: []junitProperty{{"hash", fmt.Sprintf("%016x", r.Hash)}, {"virtual-time", r.Virtual.String()}},
@@ -77,7 +78,7 @@ func (s *junitSuite) add(r *scenario.Result) {
 	s.Cases = append(s.Cases, c)
 }
 
-func (s *junitSuite) problem(r *scenario.Result) *junitProblem {
+func (s *junitSuite) problem(r *engine.Result) *junitProblem {
 	message, _, _ := strings.Cut(r.Text, "\n")
 	p := &junitProblem{Type: r.Broken, Message: message}
 	if p.Type == "" {

@@ -15,8 +15,9 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
-	"github.com/frayrpc/fray/sim/scenario/timeline"
+	"github.com/frayrpc/fray/sim/timeline"
 )
 
 // Files of --out. Those of a run are in the directory itself, or for a failing seed of a sweep in one of its own.
@@ -135,7 +136,7 @@ func saveRun(dir string, s *scenario.Scenario, rec *recording) (*savedRun, error
 func (r *savedRun) abandon() { _ = r.trace.Cleanup() }
 
 // finish writes the files of a run that is over. It is that of a seed of a subject.
-func (r *savedRun) finish(result *scenario.Result, of *subject) error {
+func (r *savedRun) finish(result *engine.Result, of *subject) error {
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error

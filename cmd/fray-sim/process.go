@@ -14,8 +14,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/engine/process"
 	"github.com/frayrpc/fray/sim/scenario"
-	"github.com/frayrpc/fray/sim/scenario/process"
 )
 
 // processOptions are those of runs on real processes.
@@ -75,8 +76,8 @@ func (a *app) prepareProcesses(of *subject, seed uint64, o *runOptions) error {
 }
 
 // run runs a scenario on processes that are prepared for.
-func (o *processOptions) run(ctx context.Context, s *scenario.Scenario, seed uint64) (*scenario.Result, error) {
-	result, err := process.Run(ctx, s, seed, scenario.Options{}, o.config)
+func (o *processOptions) run(ctx context.Context, s *scenario.Scenario, seed uint64) (*engine.Result, error) {
+	result, err := process.Run(ctx, s, seed, engine.Options{}, o.config)
 	if err != nil {
 		return nil, fmt.Errorf("seed %d: %w", seed, err)
 	}

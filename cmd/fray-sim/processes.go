@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -42,13 +43,13 @@ type crew struct {
 // A chunk is the seeds of one process, and what comes of them; results has room for all.
 type chunk struct {
 	seeds   scenario.Seeds
-	results chan *scenario.Result
+	results chan *engine.Result
 }
 
 // results runs the seeds and yields their results in the order of the seeds, all but those that ctx keeps from running. When it
 // returns, all processes have ended.
-func (c *crew) results(ctx context.Context) iter.Seq[*scenario.Result] {
-	return func(yield func(*scenario.Result) bool) {
+func (c *crew) results(ctx context.Context) iter.Seq[*engine.Result] {
+	return func(yield func(*engine.Result) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var owned sync.WaitGroup
 		defer owned.Wait()
@@ -78,7 +79,7 @@ func (c *crew) deal(ctx context.Context, dealt, order chan<- *chunk) {
 	defer close(dealt)
 	for first := c.seeds.First; ; first += chunkSeeds {
 		last := first + min(chunkSeeds-1, c.seeds.Last-first)
-		part := &chunk{scenario.Seeds{First: first, Last: last}, make(chan *scenario.Result, chunkSeeds)}
+		part := &chunk{scenario.Seeds{First: first, Last: last}, make(chan *engine.Result, chunkSeeds)}
 		select {
 		case order <- part:
 		case <-ctx.Done():
@@ -115,7 +116,7 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 
 // process runs seeds in a process of their own, passes their results on, and returns how many there were. The error says why
 // there are no more of them.
-func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *scenario.Result) (ran uint64, err error) {
+func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *engine.Result) (ran uint64, err error) {
 	args := append(slices.Clone(c.subject.args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String(),
 		"--verify="+strconv.FormatBool(c.verify))
 	cmd := exec.CommandContext(ctx, c.executable, args...) //nolint:gosec // It is this program.
@@ -134,7 +135,7 @@ func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<-
 	var decodeErr error
 	stalled := false
 	for ran < seeds.Count() {
-		result := new(scenario.Result)
+		result := new(engine.Result)
 		if decodeErr = decoder.Decode(result); decodeErr != nil {
 			break
 		}
@@ -172,11 +173,11 @@ func (e *breakdownError) Error() string {
 }
 
 // brokenDown is the result of a seed that says nothing about the system, unless it is that a goroutine panicked.
-func brokenDown(name string, seed uint64, err error) *scenario.Result {
-	r := &scenario.Result{Scenario: name, Seed: seed, Verdict: scenario.VerdictHarness, Text: err.Error()}
+func brokenDown(name string, seed uint64, err error) *engine.Result {
+	r := &engine.Result{Scenario: name, Seed: seed, Verdict: scenario.VerdictHarness, Text: err.Error()}
 	var broken *breakdownError
 	if errors.As(err, &broken) && broken.stderr.crashed() {
-		r.Verdict, r.Broken = scenario.VerdictInvariant, scenario.BrokenPanic
+		r.Verdict, r.Broken = scenario.VerdictInvariant, engine.BrokenPanic
 	}
 	return r
 }

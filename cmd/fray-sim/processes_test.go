@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/sim/chaos"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -28,7 +29,7 @@ func fragile(t *testing.T) string {
 }
 
 func fragileSubject() *subject {
-	s := scenario.Chaos(1, scenario.ChaosOptions{})
+	s := chaos.Draw(1, chaos.Options{})
 	s.Metadata.Name = "fragile"
 	return &subject{called: "fragile", args: []string{"--scenario", "fragile"}, of: func(uint64) *scenario.Scenario { return s }}
 }

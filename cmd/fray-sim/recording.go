@@ -4,8 +4,9 @@ import (
 	"bufio"
 	"io"
 
-	"github.com/frayrpc/fray/sim/scenario"
-	"github.com/frayrpc/fray/sim/scenario/timeline"
+	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/engine/virtual"
+	"github.com/frayrpc/fray/sim/timeline"
 )
 
 // A recording is what is written down of a run while it goes on. Nil records nothing.
@@ -17,7 +18,7 @@ type recording struct {
 }
 
 // listen has a run's options tell the recording what happens. The function that it returns writes what is left when the run is over.
-func (r *recording) listen(options *scenario.Options) (flush func() error) {
+func (r *recording) listen(options *virtual.Options) (flush func() error) {
 	flush = func() error { return nil }
 	if r == nil {
 		return flush
@@ -33,7 +34,7 @@ func (r *recording) listen(options *scenario.Options) (flush func() error) {
 }
 
 // writePage draws a run that is over as a page for a browser. It is that of a seed of a subject.
-func (r *recording) writePage(w io.Writer, result *scenario.Result, of *subject) error {
+func (r *recording) writePage(w io.Writer, result *engine.Result, of *subject) error {
 	page, err := r.page.Page(result, of.command(result.Seed))
 	if err != nil {
 		return err

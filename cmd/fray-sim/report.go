@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -19,7 +20,7 @@ const shownEvents = 20
 
 // writeReport writes what came of a run: the verdict first, then what it rests on, and last how to see it again. It is
 // that of a seed of a subject.
-func writeReport(w io.Writer, r *scenario.Result, of *subject) {
+func writeReport(w io.Writer, r *engine.Result, of *subject) {
 	verdict := "PASS"
 	switch {
 	case r.Verdict == scenario.VerdictInterrupted:
@@ -86,7 +87,7 @@ func writeReport(w io.Writer, r *scenario.Result, of *subject) {
 }
 
 // duration tells how long the run took.
-func duration(r *scenario.Result) string {
+func duration(r *engine.Result) string {
 	if r.Backend != "" {
 		return short(r.Virtual) + " on real processes"
 	}
@@ -97,7 +98,7 @@ func duration(r *scenario.Result) string {
 	return fmt.Sprintf("%s virtual in %s%s, %d messages", short(r.Virtual), short(r.Wall), ratio, r.Stats.Steps)
 }
 
-func writeReplay(w io.Writer, r *scenario.Result, of *subject) {
+func writeReplay(w io.Writer, r *engine.Result, of *subject) {
 	if r.Backend != "" {
 		fmt.Fprintf(w, "Run it again, which may go another way, with\n\n  %s\n", replayCommand(r, of))
 		return
@@ -105,7 +106,7 @@ func writeReplay(w io.Writer, r *scenario.Result, of *subject) {
 	fmt.Fprintf(w, "Replay it with\n\n  %s\n", replayCommand(r, of))
 }
 
-func replayCommand(r *scenario.Result, of *subject) string {
+func replayCommand(r *engine.Result, of *subject) string {
 	command := of.command(r.Seed)
 	if r.Verified {
 		command += " --verify"
@@ -117,7 +118,7 @@ func replayCommand(r *scenario.Result, of *subject) string {
 }
 
 // writeBroken says what does not hold, and proves it.
-func writeBroken(w io.Writer, r *scenario.Result) {
+func writeBroken(w io.Writer, r *engine.Result) {
 	if r.Text == "" {
 		return
 	}
@@ -143,7 +144,7 @@ func writeBroken(w io.Writer, r *scenario.Result) {
 }
 
 // writeTables writes what faults did, what oracles looked at, and what came true when.
-func writeTables(w io.Writer, r *scenario.Result) {
+func writeTables(w io.Writer, r *engine.Result) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(r.Faults) > 0 {
 		fmt.Fprintln(table, "\nFAULT\tDID\tTIMES")

@@ -17,8 +17,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/scenario"
-	"github.com/frayrpc/fray/sim/scenario/timeline"
+	"github.com/frayrpc/fray/sim/timeline"
 )
 
 // Formats of what goes to the standard output.
@@ -41,7 +43,7 @@ type runOptions struct {
 	// here has runs take place in this process, and not in one that they can take down.
 	here bool
 	// onStall is told of a run that goes no further, and ends the process.
-	onStall func(*scenario.Result)
+	onStall func(*engine.Result)
 	// lasts is how long a sweep goes on with one seed after the other. 0: to the last of its seeds.
 	lasts time.Duration
 }
@@ -172,7 +174,7 @@ func (a *app) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 		}
 		defer saved.abandon()
 	}
-	o.onStall = func(r *scenario.Result) {
+	o.onStall = func(r *engine.Result) {
 		_ = a.print(r, of, o) // There is nobody to tell.
 		os.Exit(r.ExitCode())
 	}
@@ -203,7 +205,7 @@ func (a *app) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 }
 
 // print writes the result of one run to the standard output.
-func (a *app) print(r *scenario.Result, of *subject, o *runOptions) error {
+func (a *app) print(r *engine.Result, of *subject, o *runOptions) error {
 	switch o.format {
 	case formatJSON:
 		return json.NewEncoder(a.stdout).Encode(r)
@@ -217,7 +219,7 @@ func (a *app) print(r *scenario.Result, of *subject, o *runOptions) error {
 }
 
 // runOne runs one seed on the backend that is asked for.
-func (o *runOptions) runOne(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (*scenario.Result, error) {
+func (o *runOptions) runOne(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (*engine.Result, error) {
 	if o.process.used() {
 		return o.process.run(ctx, s, seed)
 	}
@@ -228,8 +230,8 @@ func (o *runOptions) runOne(ctx context.Context, s *scenario.Scenario, seed uint
 var plant func(seed uint64) func(http.Handler) http.Handler
 
 // runHere runs one seed in virtual time. What happens goes into the recording, if there is one.
-func (o *runOptions) runHere(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (result *scenario.Result, err error) {
-	options := scenario.Options{OnStall: o.onStall, Stall: o.stall}
+func (o *runOptions) runHere(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (result *engine.Result, err error) {
+	options := virtual.Options{OnStall: o.onStall, Stall: o.stall}
 	if o.stall == 0 {
 		options.Stall = -1
 	}
@@ -239,11 +241,11 @@ func (o *runOptions) runHere(ctx context.Context, s *scenario.Scenario, seed uin
 	flush := rec.listen(&options)
 	defer func() { err = errors.Join(err, flush()) }()
 	if verify {
-		result, err = scenario.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
+		result, err = virtual.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
 	} else {
 		// Hardly ever is more than one goroutine of a simulation at work; to hand it from core to core costs half as much again.
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-		result, err = scenario.Run(ctx, s, seed, options)
+		result, err = virtual.Run(ctx, s, seed, options)
 	}
 	if err != nil {
 		return result, fmt.Errorf("seed %d: %w", seed, err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/frayrpc/fray/sim/chaos"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -31,12 +32,12 @@ func named(called string) (*subject, error) {
 	}, nil
 }
 
-// chaos returns the subject whose scenarios are random.
-func chaos(backend string) *subject {
+// drawn returns the subject whose scenarios are random.
+func drawn(backend string) *subject {
 	return &subject{
 		called: chaosCommand, name: chaosCommand, args: []string{chaosCommand}, first: 1,
 		of: func(seed uint64) *scenario.Scenario {
-			return scenario.Chaos(seed, scenario.ChaosOptions{Backend: backend})
+			return chaos.Draw(seed, chaos.Options{Backend: backend})
 		},
 	}
 }

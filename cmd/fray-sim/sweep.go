@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -80,14 +81,14 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 }
 
 // here runs seeds in this process.
-func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*scenario.Result] {
-	w.options.onStall = func(r *scenario.Result) {
+func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*engine.Result] {
+	w.options.onStall = func(r *engine.Result) {
 		if r.Verdict != scenario.VerdictInterrupted {
 			_ = w.take(r) // There is nobody to tell.
 		}
 		os.Exit(r.ExitCode())
 	}
-	return func(yield func(*scenario.Result) bool) {
+	return func(yield func(*engine.Result) bool) {
 		for seed := seeds.First; ; seed++ {
 			s := w.subject.of(seed)
 			result, err := w.options.runOne(ctx, s, seed, !w.options.process.used() && (w.options.verify || s.Run.Verifies(seed)), nil)
@@ -108,7 +109,7 @@ func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*scenar
 }
 
 // take takes in a result, the next in the order of the seeds.
-func (w *sweep) take(r *scenario.Result) error {
+func (w *sweep) take(r *engine.Result) error {
 	w.totals.add(r)
 	if w.suite != nil {
 		w.suite.add(r)
@@ -177,8 +178,8 @@ func (w *sweep) save(ctx context.Context, summarize func(io.Writer) error) error
 }
 
 // replay runs a failing seed again for its trace, and saves it.
-func (w *sweep) replay(ctx context.Context, failed *scenario.Result, saved *savedRun) error {
-	if failed.Verdict == scenario.VerdictStalled || failed.Broken == scenario.BrokenPanic {
+func (w *sweep) replay(ctx context.Context, failed *engine.Result, saved *savedRun) error {
+	if failed.Verdict == scenario.VerdictStalled || failed.Broken == engine.BrokenPanic {
 		return saved.finish(failed, w.subject) // It would take this process down.
 	}
 	result, err := w.options.runHere(ctx, w.subject.of(failed.Seed), failed.Seed, failed.Verified, saved.recording)

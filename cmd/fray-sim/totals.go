@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -28,7 +29,7 @@ type totals struct {
 	backend               string // "": virtual time
 	work                  work
 	// The first maxSavedSeeds of those that failed.
-	failures []*scenario.Result
+	failures []*engine.Result
 	broken   []*breakage
 }
 
@@ -43,7 +44,7 @@ func newTotals(of *subject, seeds scenario.Seeds) *totals {
 	return &totals{subject: of, seeds: seeds, began: time.Now()}
 }
 
-func (t *totals) add(r *scenario.Result) {
+func (t *totals) add(r *engine.Result) {
 	t.ran++
 	t.virtual += r.Virtual
 	t.steps += r.Stats.Steps

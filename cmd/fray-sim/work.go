@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/engine"
 )
 
 // work is what the runs of a sweep came to in all, as their results tally it.
@@ -28,7 +28,7 @@ var (
 	twice  = []string{"current-attempt-commits", "one-effect"}
 )
 
-func (t *work) add(r *scenario.Result) {
+func (t *work) add(r *engine.Result) {
 	if t.kinds == nil {
 		t.kinds, t.checks, t.violations = map[string]int{}, map[string]uint64{}, map[string]uint64{}
 	}

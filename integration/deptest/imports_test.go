@@ -76,10 +76,10 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray/...", "./cmd/...", "./faults/...", "./sim/..."},
-		except:   []string{"./fray/store/pebblestore", "./sim/scenario/..."},
+		except:   []string{"./fray/store/pebblestore", "./sim/engine/virtual", "./sim/engine/process"},
 		direct:   true,
 		banned:   []string{"github.com/cockroachdb/pebble/v2/..."},
-		reason:   "the rest knows store.Store; sim/scenario has the filesystem that loses power",
+		reason:   "the rest knows store.Store; sim/engine/virtual has the filesystem that loses power",
 	},
 	{
 		packages: []string{"./fray/core/...", "./fray", "./fray/controller/...", "./fray/worker/...", "./faults/...", "./sim"},
@@ -114,8 +114,18 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./faults/...", "./sim"},
-		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/scenario/...", "./sim/speed/..."},
-		reason:   "any Connect service can be faulted and simulated; only sim/check and sim/scenario know fray",
+		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/scenario/...", "./sim/engine/...", "./sim/speed/..."},
+		reason:   "any Connect service can be faulted and simulated; what knows fray is built upon them",
+	},
+	{
+		packages: []string{"./sim/scenario", "./sim/chaos"},
+		banned:   []string{"./sim/engine/...", "./sim/bubble", "./fray/controller/...", "./fray/worker/..."},
+		reason:   "what a scenario says does not depend on what runs it",
+	},
+	{
+		packages: []string{"./sim/engine"},
+		banned:   []string{"./sim/engine/virtual", "./sim/engine/process", "./sim/bubble"},
+		reason:   "an engine knows no backend",
 	},
 	{
 		packages: []string{"./fray/...", "./faults/...", "./sim/..."},
@@ -130,13 +140,13 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./sim/..."},
-		except:   []string{"./sim/scenario/process"},
+		except:   []string{"./sim/engine/process"},
 		direct:   true,
-		banned:   []string{"os/exec", "./sim/scenario/process"},
-		reason:   "what runs in virtual time starts no processes; only sim/scenario/process does, for cmd",
+		banned:   []string{"os/exec", "./sim/engine/process"},
+		reason:   "what runs in virtual time starts no processes; only sim/engine/process does, for cmd",
 	},
 	{
-		packages: []string{"./internal/spelling", "./internal/number", "./internal/limit"},
+		packages: []string{"./internal/spelling", "./internal/number", "./internal/limit", "./internal/chance", "./internal/sleep"},
 		direct:   true,
 		allowed:  []string{std},
 		reason:   "whatever reads what a user wrote may use them",

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -35,7 +36,7 @@ type result struct {
 }
 
 // code is the exit code that belongs to the verdict.
-func (r *result) code() int { return (&scenario.Result{Verdict: r.Verdict}).ExitCode() }
+func (r *result) code() int { return (&engine.Result{Verdict: r.Verdict}).ExitCode() }
 
 func (r *result) String() string { return strings.TrimSpace(r.Verdict + " " + r.Broken) }
 

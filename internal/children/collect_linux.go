@@ -2,7 +2,7 @@ package children
 
 import (
 	"os"
-	"os/signal" //nolint:depguard // SIGCHLD is no wish of a user: it tells that a child has ended.
+	"os/signal" // SIGCHLD is no wish of a user: it tells that a child has ended.
 	"sync"
 	"syscall"
 	"time"

@@ -10,21 +10,21 @@ import (
 )
 
 // OnHosts says whether the fault acts upon hosts at a time: the simulator's verbs. Other faults act upon messages: rules.
-func (f *Fault) OnHosts() bool { return f.Match == nil && f.Action.onHost() }
+func (f *Fault) OnHosts() bool { return f.Match == nil && f.Action.OnHost() }
 
-// onHost says whether the action is one that hosts do.
-func (a *Actions) onHost() bool {
-	return a.Pause != nil || a.Crash != nil || a.Restart != nil || a.atTime()
+// OnHost says whether the action is one that hosts do.
+func (a *Actions) OnHost() bool {
+	return a.Pause != nil || a.Crash != nil || a.Restart != nil || a.AtTime()
 }
 
-// atTime says whether the action is one that hosts do at a time only, and not in the middle of a call.
-func (a *Actions) atTime() bool { return a.onDisk() || a.onClock() }
+// AtTime says whether the action is one that hosts do at a time only, and not in the middle of a call.
+func (a *Actions) AtTime() bool { return a.OnDisk() || a.OnClock() }
 
-// onClock says whether the action is done to a host's clocks.
-func (a *Actions) onClock() bool { return a.Suspend != nil || a.ClockStep != nil }
+// OnClock says whether the action is done to a host's clocks.
+func (a *Actions) OnClock() bool { return a.Suspend != nil || a.ClockStep != nil }
 
-// onDisk says whether the action is one that only hosts with a disk do.
-func (a *Actions) onDisk() bool { return a.DiskFull != nil || a.Backup != nil }
+// OnDisk says whether the action is one that only hosts with a disk do.
+func (a *Actions) OnDisk() bool { return a.DiskFull != nil || a.Backup != nil }
 
 // disk returns what a crash leaves of the disk.
 func (a *Actions) disk() string {
@@ -56,6 +56,32 @@ func (a *Actions) Victim() string {
 		return a.Backup.Target
 	}
 	return ""
+}
+
+// Strike has an action on hosts strike a host or target.
+func (a *Actions) Strike(victim string) {
+	switch {
+	case a.Pause != nil:
+		a.Pause.Target = victim
+	case a.Crash != nil:
+		a.Crash.Target = victim
+	case a.Restart != nil:
+		a.Restart.Target = victim
+	case a.Suspend != nil:
+		a.Suspend.Target = victim
+	case a.ClockStep != nil:
+		a.ClockStep.Target = victim
+	}
+}
+
+// Leave says what a crash leaves of the disk.
+func (a *Actions) Leave(disk string) {
+	switch {
+	case a.Crash != nil:
+		a.Crash.Disk = disk
+	case a.Restart != nil:
+		a.Restart.Disk = disk
+	}
 }
 
 // Signal returns what the host of an injector announces when the event has come: the name of [faults.Rule]'s Event.

@@ -44,8 +44,8 @@ type CoverageCell struct {
 	Impossible string
 }
 
-// examples has the least of each action that is valid somewhere, in the order of the format.
-func examples() []Actions {
+// Examples has the least of each action that is valid somewhere, in the order of the format.
+func Examples() []Actions {
 	return []Actions{
 		{Delay: &Delay{For: 1}},
 		{Drop: &Drop{}},
@@ -116,12 +116,12 @@ func Cover(scenarios []*Scenario) *Coverage {
 		c.Columns = append(c.Columns, string(phase))
 	}
 	c.Columns = append(c.Columns, ColumnMessage, ColumnHost)
-	for _, action := range examples() {
-		row := CoverageRow{Kind: action.key()}
+	for _, action := range Examples() {
+		row := CoverageRow{Kind: action.Key()}
 		for _, column := range c.Columns {
-			cell := CoverageCell{Impossible: action.impossible(column)}
+			cell := CoverageCell{Impossible: action.Impossible(column)}
 			for _, s := range scenarios {
-				if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.key() == row.Kind && slices.Contains(f.columns(), column) }) {
+				if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.Key() == row.Kind && slices.Contains(f.columns(), column) }) {
 					cell.Scenarios = append(cell.Scenarios, s.Metadata.Name)
 				}
 			}
@@ -164,8 +164,8 @@ func (c *Coverage) Count() (covered, possible int) {
 	return covered, possible
 }
 
-// key returns the key of the action that is set.
-func (a *Actions) key() string {
+// Key returns the key of the action that is set.
+func (a *Actions) Key() string {
 	v := reflect.ValueOf(a).Elem()
 	for _, field := range fieldsOf(v.Type()) {
 		if !v.Field(field.index).IsNil() {
@@ -187,14 +187,14 @@ func (f *Fault) columns() []string {
 	return columns
 }
 
-// impossible says why the action cannot be in a column, or nothing if it can.
-func (a *Actions) impossible(column string) string {
+// Impossible says why the action cannot be in a column, or nothing if it can.
+func (a *Actions) Impossible(column string) string {
 	switch {
-	case column == ColumnHost && a.onHost():
+	case column == ColumnHost && a.OnHost():
 		return ""
-	case a.onDisk():
+	case a.OnDisk():
 		return "it is done to a host's disk, at a time"
-	case a.onClock():
+	case a.OnClock():
 		return "it is done to a host's clocks, at a time"
 	case column == ColumnHost:
 		return "it acts upon messages, not upon hosts"

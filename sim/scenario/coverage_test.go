@@ -12,6 +12,15 @@ import (
 // uncovered are the kinds of faults and where they strike of which the library has none, each with the reason.
 var uncovered = map[string]string{}
 
+// coverable is a scenario that lacks nothing but faults.
+const coverable = `apiVersion: fray.sim/v1
+kind: Scenario
+metadata: {name: small, summary: A little work and nothing wrong.}
+run: {maxVirtualTime: 2m}
+topology: {workers: [{name: worker, count: 2, slots: 2}]}
+workload: {clients: [{name: client, tasks: 5}]}
+`
+
 func libraryCoverage(t *testing.T) *scenario.Coverage {
 	t.Helper()
 	var all []*scenario.Scenario
@@ -63,7 +72,7 @@ func TestCoverageKnowsTheFormat(t *testing.T) {
 			if body == "" {
 				body = "{}"
 			}
-			_, err := scenario.Parse("a.yaml", []byte(small+fmt.Sprintf(
+			_, err := scenario.Parse("a.yaml", []byte(coverable+fmt.Sprintf(
 				"faults: [{id: a, match: {phase: %s, from: worker-1, to: controller}, action: {%s: %s}}]\nheal: {at: 1m}\n", c.Columns[i], row.Kind, body)))
 			if (err == nil) != (cell.Impossible == "") {
 				t.Errorf("%s at %s: impossible: %q; the reader says: %v", row.Kind, c.Columns[i], cell.Impossible, err)

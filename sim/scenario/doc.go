@@ -1,4 +1,4 @@
-// Package scenario describes a run of Fray under faults as one YAML file, and executes it.
+// Package scenario is the format in which one YAML file describes a run of Fray under faults. Package engine executes it.
 //
 // A scenario names hosts (a controller, workers, clients), the tasks that the clients run, the faults that strike, when they
 // stop, and what must be true in the end:
@@ -27,15 +27,4 @@
 // from the struct tags of the types here, which the reader itself goes by.
 //
 // [List] and [Load] give the scenarios of the built-in library.
-//
-// # Running
-//
-// [Run] builds the cluster on package sim: the unmodified controller, workers and clients, on simulated hosts, in virtual time,
-// and so that a seed always gives the same run; [Verify] makes sure of that. Recorders of package check write down what workers
-// and clients see, its oracles judge every event, and expectations look at [Facts], which are counted from the same
-// observations. A run goes on until everything that is expected eventually is true, but not before heal; then it stops the
-// workers, asks how all tasks stand, compares the metrics, and stops the controller. It ends early when an invariant breaks, or
-// when something that is expected is late.
-//
-// What a task does is drawn from the seed, its id and the number of its attempt, so it is the same on whichever worker, whenever.
 package scenario

@@ -166,6 +166,14 @@ type Crash struct {
 	Disk   string `yaml:"disk" enum:"kept,lost,power-loss,torn" default:"kept" doc:"What is left of the disk of a controller that has one: what was written (kept); nothing (lost); what was synced and by chance some of the rest (power-loss); what was synced and a part of what was being written (torn)."`
 }
 
+// What a crash leaves of a host's disk.
+const (
+	DiskKept      = "kept"
+	DiskLost      = "lost"
+	DiskPowerLoss = "power-loss"
+	DiskTorn      = "torn"
+)
+
 // Restart ends a host, which starts again.
 type Restart struct {
 	Target string   `yaml:"target" doc:"The host, or the target. With match, the default is who sends what matched (in the phases of a client) or gets it." example:"victim"`

@@ -17,8 +17,8 @@ func (s *Scenario) HealAt() time.Duration {
 	return last
 }
 
-// start returns the earliest time at which the fault can act.
-func (f *Fault) start() time.Duration {
+// Start returns the earliest time at which the fault can act.
+func (f *Fault) Start() time.Duration {
 	start := time.Duration(f.When.At)
 	if f.When.Window != nil {
 		start = max(start, time.Duration(f.When.Window.From))
@@ -38,11 +38,11 @@ func (f *Fault) end() (time.Duration, bool) {
 	case !f.OnHosts() || f.When.Every > 0:
 		return 0, false
 	}
-	return last + f.Action.lasts(), true
+	return last + f.Action.Lasts(), true
 }
 
-// lasts returns how long the action keeps a host from its work; 0 for those that do not, or do not end.
-func (a *Actions) lasts() time.Duration {
+// Lasts returns how long the action keeps a host from its work; 0 for those that do not, or do not end.
+func (a *Actions) Lasts() time.Duration {
 	switch {
 	case a.Pause != nil:
 		return time.Duration(a.Pause.For)

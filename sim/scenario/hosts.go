@@ -60,6 +60,20 @@ func (s *Scenario) Target(name string) *Target {
 	return nil
 }
 
+// TargetOf returns the target that a fault names, or nil.
+func (s *Scenario) TargetOf(f *Fault) *Target {
+	names := []string{f.Action.Victim()}
+	if f.Match != nil {
+		names = slices.Concat(names, f.Match.From, f.Match.To)
+	}
+	for _, name := range names {
+		if t := s.Target(name); t != nil {
+			return t
+		}
+	}
+	return nil
+}
+
 // Candidates returns the hosts that a target may be.
 func (s *Scenario) Candidates(t *Target) []Host {
 	return slices.DeleteFunc(s.Hosts(), func(h Host) bool {
@@ -92,14 +106,19 @@ func (s *Scenario) Callers(fault string) []Host {
 
 // Victims returns the hosts that a fault may pause, crash or restart.
 func (s *Scenario) Victims(f *Fault) []Host {
-	if !f.Action.onHost() {
+	if !f.Action.OnHost() {
 		return nil
 	}
 	if victim := f.Action.Victim(); victim != "" {
 		return s.Resolve(victim, s.Candidates)
 	}
-	if f.clientSide() {
+	if f.AtCaller() {
 		return s.Callers(f.ID)
 	}
 	return s.Resolve(ControllerHost, s.Candidates)
+}
+
+// LosesDisk says whether a fault takes the controller's disk.
+func (s *Scenario) LosesDisk() bool {
+	return slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.disk() == DiskLost })
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/frayrpc/fray/sim/scenario"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files, the schema and the tables of docs/scenarios.md")
@@ -34,4 +36,13 @@ func golden(t *testing.T, path, got string) {
 			return
 		}
 	}
+}
+
+func load(t *testing.T, name string) *scenario.Scenario {
+	t.Helper()
+	s, err := scenario.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

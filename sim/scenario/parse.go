@@ -63,6 +63,6 @@ func defaultKind(w *Workload) {
 	if len(w.Mix) > 0 {
 		return
 	}
-	w.Mix = []TaskKind{*fresh[TaskKind]()}
+	w.Mix = []TaskKind{*Default[TaskKind]()}
 	w.Mix[0].Name = DefaultKind
 }

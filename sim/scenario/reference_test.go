@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/sim/engine/process"
 	"github.com/frayrpc/fray/sim/scenario"
-	"github.com/frayrpc/fray/sim/scenario/process"
 )
 
 // docs/scenarios.md has, between the comments that name them, a table of each section's keys, of the variables of

@@ -119,10 +119,10 @@ type NetworkLatency struct {
 }
 
 // DefaultLatency returns the latency of links where a file says nothing.
-func DefaultLatency() NetworkLatency { return *fresh[NetworkLatency]() }
+func DefaultLatency() NetworkLatency { return *Default[NetworkLatency]() }
 
-// fresh returns a section of which a file says nothing.
-func fresh[T any]() *T {
+// Default returns a section of which a file says nothing.
+func Default[T any]() *T {
 	section := new(T)
 	d := decoder{newSource("", nil)}
 	for _, f := range fieldsOf(reflect.TypeFor[T]()) {

@@ -1,8 +1,6 @@
 package scenario_test
 
 import (
-	"encoding/json"
-	"reflect"
 	"testing"
 
 	"github.com/frayrpc/fray/sim/scenario"
@@ -29,24 +27,5 @@ func TestShareOfVerifiedSeeds(t *testing.T) {
 	}
 	if c := (scenario.RunConfig{Verify: 1}); !c.Verifies(0) || !c.Verifies(1<<64-1) {
 		t.Error("a share of all leaves out seeds at the ends")
-	}
-}
-
-// What a process of a sweep writes is all that its parent knows.
-func TestResultAsJSON(t *testing.T) {
-	r := run(t, load(t, "split-fleet"), 1, scenario.Options{Controller: reports(acceptStale)})
-	if r.Verdict == scenario.VerdictPass || len(r.Last) == 0 || len(r.Violations) == 0 {
-		t.Fatalf("the run is %s, with %d events and %d violations", r.Verdict, len(r.Last), len(r.Violations))
-	}
-	text, err := json.Marshal(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var again scenario.Result
-	if err := json.Unmarshal(text, &again); err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(r, &again) {
-		t.Errorf("%+v reads back as\n%+v", r, again)
 	}
 }

@@ -148,6 +148,9 @@ type Rate struct {
 	per   time.Duration
 }
 
+// RateOf returns the rate of so many in that time, which is one of those that a file can name.
+func RateOf(count float64, per time.Duration) Rate { return Rate{count, per} }
+
 var rateUnits = []string{"ms", "s", "m", "h"}
 
 func rateUnit(name string) (time.Duration, bool) {

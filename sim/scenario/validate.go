@@ -181,7 +181,7 @@ func (v *validator) checkHeal() {
 	}
 	for i := range v.Faults {
 		f := &v.Faults[i]
-		if start := Duration(f.start()); f.When.On == nil && *heal > 0 && start >= *heal {
+		if start := Duration(f.Start()); f.When.On == nil && *heal > 0 && start >= *heal {
 			v.report(complain("fault %s can never act: it starts at %v, and heal at %v ends all faults", f.ID, start, *heal).
 				suggest("heal after %v, or let the fault start before %v", start, *heal), f.startFields()...)
 		}

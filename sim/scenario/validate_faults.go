@@ -108,7 +108,7 @@ func (v *validator) checkFaults() {
 		}
 		v.checkRule(f)
 		rules++
-		if t := v.targetOf(f); t != nil {
+		if t := v.TargetOf(f); t != nil {
 			rules += len(v.Candidates(t)) - 1
 		}
 		if rules > faults.MaxRules {
@@ -124,7 +124,7 @@ func (v *validator) checkTargetsOf(f *Fault) {
 	if f.Match == nil {
 		return
 	}
-	first := v.targetOf(f)
+	first := v.TargetOf(f)
 	for _, names := range []*Names{&f.Match.From, &f.Match.To} {
 		for i := range *names {
 			if t := v.Target((*names)[i]); t != nil && t != first {
@@ -226,7 +226,7 @@ func (v *validator) checkWhen(f *Fault) {
 	if w.Probability == 0 {
 		v.report(complain("fault %s can never act: its probability is 0", f.ID).suggest("remove the fault, or raise it"), &w.Probability)
 	}
-	if start := Duration(f.start()); start >= end && start > 0 {
+	if start := Duration(f.Start()); start >= end && start > 0 {
 		v.report(complain("fault %s can never act: it starts at %v, and the run is over at %v", f.ID, start, end).
 			suggest("start it earlier, or raise run.maxVirtualTime"), f.startFields()...)
 	}
@@ -256,7 +256,7 @@ func (v *validator) checkEvent(f *Fault) {
 
 // checkVictim checks whom an action on hosts strikes.
 func (v *validator) checkVictim(f *Fault) {
-	if !f.Action.onHost() {
+	if !f.Action.OnHost() {
 		return
 	}
 	var victim *string
@@ -276,17 +276,17 @@ func (v *validator) checkVictim(f *Fault) {
 	default:
 		victim = &a.Restart.Target
 	}
-	if v.checkDisk(f, victim); f.Action.onDisk() {
+	if v.checkDisk(f, victim); f.Action.OnDisk() {
 		return
 	}
-	if f.Action.onClock() && f.Match != nil {
+	if f.Action.OnClock() && f.Match != nil {
 		v.report(complain("fault %s is done to a host's clocks, and waits for a message", f.ID).suggest("use when: {on: ...} or at in place of match"), &f.Match)
 		return
 	}
 	if *victim == "" {
 		if f.Match == nil {
 			v.report(complain("fault %s does not say whom it strikes", f.ID).suggest("add target"), &f.Action)
-		} else if f.Action.Pause == nil && f.clientSide() {
+		} else if f.Action.Pause == nil && f.AtCaller() {
 			v.refuseClients(f, v.callersOf(f), &f.Match.From, &f.Match.Phase, &f.ID)
 		}
 		return
@@ -297,14 +297,14 @@ func (v *validator) checkVictim(f *Fault) {
 			v.report(complain("a fault that waits for a message strikes one host, and %s may be %d", *victim, len(found)).suggest("name one host, or leave target out"), victim)
 		}
 	}
-	if f.Action.Pause == nil && !f.Action.onClock() {
+	if f.Action.Pause == nil && !f.Action.OnClock() {
 		v.refuseClients(f, found, victim)
 	}
 }
 
 // checkDisk reports faults of a disk that is not there.
 func (v *validator) checkDisk(f *Fault, victim *string) {
-	if f.Action.disk() == DiskKept && !f.Action.onDisk() {
+	if f.Action.disk() == DiskKept && !f.Action.OnDisk() {
 		return
 	}
 	fields := []any{victim, &f.Action}
@@ -318,8 +318,8 @@ func (v *validator) checkDisk(f *Fault, victim *string) {
 	}
 }
 
-// clientSide says whether what a rule matches is at its caller when it acts.
-func (f *Fault) clientSide() bool {
+// AtCaller says whether what a rule matches is at its caller when it acts.
+func (f *Fault) AtCaller() bool {
 	r := f.Rule(nil, nil, "")
 	return r.Side == faults.Client || r.Phase == faults.RequestBeforeSend
 }

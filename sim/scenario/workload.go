@@ -1,6 +1,9 @@
 package scenario
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Workload is who submits which tasks.
 type Workload struct {
@@ -28,6 +31,9 @@ type Arrival struct {
 
 // DefaultKind is the name of the only kind of a workload that names none.
 const DefaultKind = "task"
+
+// PoisonDown is how long a worker is gone that a task took down.
+const PoisonDown = time.Second
 
 // A TaskKind is tasks that are alike.
 type TaskKind struct {
@@ -72,6 +78,21 @@ type Backoff struct {
 type Cancel struct {
 	Probability Probability `yaml:"probability" default:"1" doc:"The chance that a task is cancelled." example:"50%"`
 	After       Span        `yaml:"after" doc:"How long after it was accepted."`
+}
+
+// TaskKind returns the kind of tasks of a name, or nil.
+func (s *Scenario) TaskKind(name string) *TaskKind {
+	for i := range s.Workload.Mix {
+		if s.Workload.Mix[i].Name == name {
+			return &s.Workload.Mix[i]
+		}
+	}
+	return nil
+}
+
+// Submits says whether clients of the group submit tasks of a kind.
+func (g *ClientGroup) Submits(k *TaskKind) bool {
+	return len(g.Kinds) == 0 || slices.Contains(g.Kinds, k.Name)
 }
 
 // LastArrival returns about when the last task is submitted.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -87,7 +88,7 @@ func CrashHeap(ctx context.Context, bubble sim.Bubble, workers int) (Sample, err
 		return Sample{}, err
 	}
 	before, during := heapInUse(), int64(0)
-	sample, err := add(ctx, Sample{}, s, 1, scenario.Options{Bubble: bubble, OnEvent: func(e sim.Event) {
+	sample, err := add(ctx, Sample{}, s, 1, virtual.Options{Bubble: bubble, OnEvent: func(e sim.Event) {
 		if during == 0 && e.Time >= heapAt {
 			during = heapInUse()
 		}
@@ -103,7 +104,7 @@ func run(ctx context.Context, bubble sim.Bubble, text string, seeds int) (Sample
 	}
 	var sample Sample
 	for seed := range seeds {
-		if sample, err = add(ctx, sample, s, uint64(seed)+1, scenario.Options{Bubble: bubble}); err != nil { //nolint:gosec // Counts from 0.
+		if sample, err = add(ctx, sample, s, uint64(seed)+1, virtual.Options{Bubble: bubble}); err != nil { //nolint:gosec // Counts from 0.
 			return Sample{}, err
 		}
 	}
@@ -111,8 +112,8 @@ func run(ctx context.Context, bubble sim.Bubble, text string, seeds int) (Sample
 }
 
 // add runs one seed and adds what it took. A run that fails is no measure.
-func add(ctx context.Context, to Sample, s *scenario.Scenario, seed uint64, options scenario.Options) (Sample, error) {
-	r, err := scenario.Run(ctx, s, seed, options)
+func add(ctx context.Context, to Sample, s *scenario.Scenario, seed uint64, options virtual.Options) (Sample, error) {
+	r, err := virtual.Run(ctx, s, seed, options)
 	if err != nil {
 		return Sample{}, err
 	}

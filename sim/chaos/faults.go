@@ -1,0 +1,349 @@
+package chaos
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// drawFaults draws some faults, of kinds that are each as likely as the others.
+func (c *chaos) drawFaults() {
+	d := c.draw("faults", 0)
+	count := 2 + d.IntN(7)
+	if c.real {
+		count = 2 + d.IntN(4)
+	}
+	// A controller that finds its disk full when it starts does not, as it should. So in a run the disk is full, or the controller dies.
+	full := d.chance(0.2)
+	for i := range count {
+		s := &striker{chaos: c, drawer: c.draw("fault", uint64(i)), mortal: !full}
+		var actions []scenario.Actions
+		for _, a := range scenario.Examples() {
+			if s.fits(&a, full) {
+				actions = append(actions, a)
+			}
+		}
+		f := *scenario.Default[scenario.Fault]()
+		f.Action = oneOf(s.drawer, actions...)
+		f.ID = fmt.Sprintf("%s-%d", f.Action.Key(), i+1)
+		s.strength(&f.Action)
+		switch {
+		case f.Action.OnHost() && (f.Action.AtTime() || s.chance(0.6)):
+			s.onHosts(&f)
+		case f.Action.Partition != nil:
+			s.partition(&f)
+		default:
+			s.onMessages(&f)
+		}
+		c.Faults = append(c.Faults, f)
+	}
+}
+
+// A striker draws one fault.
+type striker struct {
+	*chaos
+	*drawer
+
+	// Whether the controller may crash.
+	mortal bool
+}
+
+// fits says whether an action is one for this cluster.
+func (s *striker) fits(a *scenario.Actions, full bool) bool {
+	switch pebble := s.Topology.Controller.Store == scenario.StorePebble; {
+	case a.DiskFull != nil:
+		return pebble && full && !s.real
+	case a.Backup != nil:
+		return pebble
+	case a.Suspend != nil:
+		return !s.real
+	}
+	return true
+}
+
+// scale returns one of two times: of runs in virtual time, and on processes.
+func (s *striker) scale(simulated, wall time.Duration) time.Duration {
+	if s.real {
+		return wall
+	}
+	return simulated
+}
+
+// strength draws what an action is like.
+func (s *striker) strength(a *scenario.Actions) {
+	const least = 10 * time.Millisecond
+	ttl := time.Duration(s.Topology.Controller.SessionTTL)
+	switch {
+	case a.Delay != nil:
+		most := s.scale(3*time.Second, 600*time.Millisecond)
+		mean := s.between(least, most)
+		a.Delay = oneOf(s.drawer, &scenario.Delay{For: mean}, &scenario.Delay{To: mean}, &scenario.Delay{Mean: mean}, &scenario.Delay{Mean: mean, Deviation: mean / 2})
+	case a.Error != nil:
+		// Others are answers, after which nobody asks again: also resource_exhausted, if it is not the controller who says with it that
+		// it is full, because then the request is too large for something on its way.
+		a.Error = &scenario.Error{Code: oneOf(s.drawer, "unavailable", "deadline_exceeded"), Message: "by chance"}
+	case a.Duplicate != nil:
+		a.Duplicate = &scenario.Duplicate{Copies: 1 + s.IntN(3)}
+	case a.Reorder != nil:
+		a.Reorder = &scenario.Reorder{Within: s.between(least, s.scale(2*time.Second, 300*time.Millisecond))}
+	case a.Truncate != nil:
+		a.Truncate = &scenario.Truncate{After: scenario.Bytes(s.IntN(200))}
+	case a.Reset != nil:
+		a.Reset = &scenario.Truncate{After: scenario.Bytes(s.IntN(200))}
+	case a.Throttle != nil:
+		a.Throttle = &scenario.Throttle{Rate: oneOf(s.drawer, scenario.Throughput(1<<10), 8<<10, 64<<10)}
+	case a.Partition != nil:
+		a.Partition = &scenario.Partition{OneWay: s.chance(0.4)}
+	case a.Pause != nil:
+		a.Pause = &scenario.Pause{For: s.between(500*time.Millisecond, 2*ttl)}
+	case a.Crash != nil:
+		a.Crash = scenario.Default[scenario.Crash]()
+	case a.Restart != nil:
+		a.Restart = scenario.Default[scenario.Restart]()
+		a.Restart.Down = s.between(200*time.Millisecond, s.scale(5*time.Second, 2*time.Second))
+	case a.Suspend != nil:
+		a.Suspend = &scenario.Suspend{For: s.between(500*time.Millisecond, 2*ttl)}
+	case a.ClockStep != nil:
+		// From less than anything waits for to more than anything does.
+		a.ClockStep = &scenario.ClockStep{By: scenario.Step(oneOf(s.drawer, s.between(10*time.Millisecond, time.Minute), s.between(time.Minute, 24*time.Hour)))}
+		if s.chance(0.5) {
+			a.ClockStep.By = -a.ClockStep.By
+		}
+	case a.DiskFull != nil:
+		a.DiskFull = scenario.Default[scenario.DiskFull]()
+		a.DiskFull.For = s.between(500*time.Millisecond, 10*time.Second)
+	case a.Backup != nil:
+		a.Backup = scenario.Default[scenario.Backup]()
+	}
+}
+
+// onHosts lets a fault strike hosts at a time.
+func (s *striker) onHosts(f *scenario.Fault) {
+	if !f.Action.OnDisk() {
+		victim := s.victim(f, false)
+		f.Action.Strike(victim)
+		if victim == scenario.ControllerHost && s.Topology.Controller.Store == scenario.StorePebble && !s.real {
+			f.Action.Leave(oneOf(s.drawer, scenario.DiskKept, scenario.DiskPowerLoss, scenario.DiskTorn))
+		}
+	}
+	w := &f.When
+	switch s.IntN(3) {
+	case 0:
+		w.At = s.between(s.span/20, s.span*9/10)
+	case 1:
+		w.On = s.event()
+		w.At = s.between(0, time.Second)
+	default:
+		w.At = s.between(s.span/20, s.span/2)
+		w.Every = s.between(s.span/10, s.span/3)
+		w.Window = &scenario.Window{Until: scenario.Duration(s.span)}
+		w.Probability = oneOf(s.drawer, scenario.Probability(1), 0.7, 0.4)
+	}
+}
+
+// victim draws whom a fault strikes; if it waits for messages, just one host.
+func (s *striker) victim(f *scenario.Fault, one bool) string {
+	role := scenario.RoleWorker
+	lives := f.Action.Pause != nil || f.Action.OnClock()
+	switch p := s.Float64(); {
+	case p < 0.3 && (s.mortal || lives):
+		return scenario.ControllerHost
+	case p > 0.9 && lives && f.Action.ClockStep == nil && !s.real:
+		role = scenario.RoleClient
+	}
+	if s.chance(0.3) {
+		return oneOf(s.drawer, s.named(role)...)
+	}
+	return s.target(f, role, one)
+}
+
+// named returns the hosts of a role.
+func (s *striker) named(role string) []string {
+	var names []string
+	for _, h := range s.Hosts() {
+		if h.Role == role {
+			names = append(names, h.Name)
+		}
+	}
+	return names
+}
+
+// target adds a target for a fault, and returns its name.
+func (s *striker) target(f *scenario.Fault, role string, one bool) string {
+	t := *scenario.Default[scenario.Target]()
+	t.Name, t.Role = "victim-of-"+strings.ToLower(f.ID), role
+	if role == scenario.RoleWorker {
+		t.When = oneOf(s.drawer, scenario.WhenAny, scenario.WhenIdle, scenario.WhenHolding, scenario.WhenRunning)
+	}
+	if !one {
+		switch s.IntN(5) {
+		case 0:
+			t.Pick = scenario.Pick{All: true}
+		case 1:
+			t.Pick = scenario.Pick{N: 1 + s.IntN(len(s.named(role)))}
+		}
+	}
+	t.Again = s.chance(0.7)
+	s.Targets = append(s.Targets, t)
+	return t.Name
+}
+
+// event draws what must happen first.
+func (s *striker) event() *scenario.On {
+	on := scenario.Default[scenario.On]()
+	events := []string{scenario.EventWorkerRegistered, scenario.EventTaskSubmitted, scenario.EventTaskLeased, scenario.EventTaskStarted, scenario.EventTaskEnded, scenario.EventTaskFinished}
+	if s.Topology.Controller.Store == scenario.StorePebble && !s.real {
+		events = append(events, scenario.EventCommitWritten, scenario.EventCommitSynced)
+	}
+	on.Event = oneOf(s.drawer, events...)
+	tasks := 0
+	for _, g := range s.Workload.Clients {
+		tasks += g.Count * g.Tasks
+	}
+	on.Nth = 1 + s.IntN(tasks)
+	if on.Event == scenario.EventWorkerRegistered {
+		on.Nth = 1 + s.IntN(len(s.named(scenario.RoleWorker)))
+	}
+	return on
+}
+
+// partition draws who is parted from the controller.
+func (s *striker) partition(f *scenario.Fault) {
+	role := s.role()
+	others := scenario.Names{s.target(f, role, false)}
+	if s.chance(0.5) {
+		s.Targets = s.Targets[:len(s.Targets)-1]
+		others = oneOf(s.drawer, scenario.Names(s.named(role)), scenario.Names{oneOf(s.drawer, s.named(role)...)}, scenario.Names{"*-1"})
+	}
+	f.Match = &scenario.Match{From: others, To: scenario.Names{scenario.ControllerHost}}
+	if s.chance(0.5) {
+		f.Match.From, f.Match.To = f.Match.To, f.Match.From
+	}
+	s.window(f)
+}
+
+// role draws who makes the calls that a fault concerns.
+func (s *striker) role() string {
+	if s.chance(0.3) {
+		return scenario.RoleClient
+	}
+	return scenario.RoleWorker
+}
+
+// onMessages lets a fault act upon messages.
+func (s *striker) onMessages(f *scenario.Fault) {
+	m := &scenario.Match{}
+	f.Match = m
+	m.Phase = string(oneOf(s.drawer, s.phases(&f.Action)...))
+	if f.Action.Duplicate != nil && faults.Phase(m.Phase) == faults.RequestInFlight && s.chance(0.5) {
+		f.Action.Duplicate.Later = s.between(0, s.scale(3*time.Second, time.Second))
+	}
+	role := s.role()
+	if f.Action.OnHost() {
+		// Who calls may be who is struck, and a client must go on.
+		role = scenario.RoleWorker
+		m.From = scenario.Names(s.named(role))
+	}
+	if s.chance(0.75) {
+		m.Procedure = oneOf(s.drawer, s.calls(role)...)
+	}
+	switch {
+	case f.Action.OnHost():
+		s.struck(f)
+	case m.Procedure != "" && s.chance(0.5):
+		// Whoever calls it.
+	case s.chance(0.4):
+		m.From = scenario.Names{s.target(f, role, false)}
+	default:
+		m.From = oneOf(s.drawer, scenario.Names{oneOf(s.drawer, s.named(role)...)}, scenario.Names(s.named(role)))
+	}
+	if s.chance(0.2) {
+		m.To = scenario.Names{scenario.ControllerHost}
+	}
+	s.window(f)
+	s.which(f)
+}
+
+// phases returns where within a call an action can be.
+func (s *striker) phases(a *scenario.Actions) []faults.Phase {
+	var possible []faults.Phase
+	for _, phase := range faults.Phases() {
+		server := phase == faults.BeforeHandler || phase == faults.AfterHandler
+		switch {
+		case a.Impossible(string(phase)) != "":
+		case server && s.real && a.Pause != nil: // The controller cannot have itself woken.
+		case a.OnHost() && a.Pause == nil && !s.mortal && phase != faults.RequestBeforeSend: // It strikes the controller, if nobody else.
+		default:
+			possible = append(possible, phase)
+		}
+	}
+	return possible
+}
+
+// calls returns the procedures that hosts of a role call in most runs.
+func (s *striker) calls(role string) []string {
+	if role == scenario.RoleWorker {
+		return []string{"RegisterWorker", "LeaseTasks", "ReportTasks", "Heartbeat"}
+	}
+	procedures := []string{"SubmitTasks", "WatchJob", "GetTaskResult"}
+	for i := range s.Workload.Mix {
+		if s.Workload.Mix[i].Cancel != nil {
+			return append(procedures, "CancelTasks")
+		}
+	}
+	return procedures
+}
+
+// struck draws whom a fault strikes that waits for a message: whoever sends or gets it, or somebody else.
+func (s *striker) struck(f *scenario.Fault) {
+	server := !f.AtCaller() && (f.Match.Phase == string(faults.BeforeHandler) || f.Match.Phase == string(faults.AfterHandler))
+	if s.chance(0.5) || s.real && server {
+		return
+	}
+	f.Action.Strike(s.victim(f, true))
+}
+
+// window draws when a fault on messages acts.
+func (s *striker) window(f *scenario.Fault) {
+	from := s.between(0, s.span/2)
+	switch s.IntN(4) {
+	case 0:
+		f.When.On = s.event()
+		f.When.Window = &scenario.Window{Until: s.between(s.span/20, s.span/2)}
+	case 1:
+		f.When.Window = &scenario.Window{From: from}
+	default:
+		f.When.Window = &scenario.Window{From: from, Until: from + s.between(s.span/20, s.span/2)}
+	}
+}
+
+// which draws upon which of the messages a fault acts.
+func (s *striker) which(f *scenario.Fault) {
+	w := &f.When
+	if f.Action.OnHost() {
+		w.First, w.Skip = 1+s.IntN(3), s.IntN(10)
+		return
+	}
+	n := 8
+	torn := f.Action.Truncate != nil || f.Action.Reset != nil
+	if torn {
+		n = 4
+	}
+	switch s.IntN(n) {
+	case 0:
+		w.Nth = 1 + s.IntN(20)
+	case 1:
+		w.EveryNth = 2 + s.IntN(6)
+	case 2:
+		w.First, w.Skip = 1+s.IntN(5), s.IntN(10)
+	case 3, 4, 5:
+		if torn { // Who sees ten torn replies in a row takes that for an answer.
+			w.Probability = oneOf(s.drawer, scenario.Probability(0.05), 0.2)
+			return
+		}
+		w.Probability = oneOf(s.drawer, scenario.Probability(0.05), 0.2, 0.5, 0.8)
+	}
+}

@@ -1,0 +1,225 @@
+package chaos
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// chaosLosses is a budget of lost workers that no run uses up.
+const chaosLosses = 1000
+
+// Bounds of what a random task takes.
+const (
+	chaosPayload  = 32 << 10
+	chaosPriority = 5
+)
+
+func (c *chaos) drawWorkload() {
+	d := c.draw("workload", 0)
+	kinds := 1 + d.IntN(4)
+	for i := range kinds {
+		k := c.drawKind(c.draw("kind", uint64(i)), fmt.Sprintf("kind-%d", i+1))
+		c.Workload.Mix = append(c.Workload.Mix, k)
+	}
+	if d := c.draw("nested", 0); kinds > 1 && d.chance(0.3) {
+		c.nest(d)
+	}
+	var benign []string
+	poison := d.chance(0.1)
+	if poison {
+		for _, k := range c.Workload.Mix {
+			benign = append(benign, k.Name)
+		}
+		c.drawPoison(c.draw("poison", 0))
+	}
+	most := 60
+	if c.real {
+		most = 25
+	}
+	groups := 1 + d.IntN(2)
+	for i := range groups {
+		g := c.drawClients(c.draw("client", uint64(i)), most)
+		g.Name = chaosClients
+		if i > 0 {
+			g.Name = fmt.Sprintf("%s-%c", chaosClients, 'a'+i) // Which is no name of a host of the first group.
+		}
+		g.Kinds = benign
+		c.Workload.Clients = append(c.Workload.Clients, g)
+	}
+}
+
+// nest has the last kind of tasks run tasks of the first, and wait for them.
+func (c *chaos) nest(d *drawer) {
+	parent, child := &c.Workload.Mix[len(c.Workload.Mix)-1], &c.Workload.Mix[0]
+	parent.Children, parent.ChildKind = 1+d.IntN(3), child.Name
+	// A task that waits lends its slot, but not what else it occupies; and where there is no room for more open tasks, it waits for
+	// room that only its own end would make.
+	parent.Resources = nil
+	c.Topology.Controller.MaxOpenTasks = scenario.Default[scenario.Controller]().MaxOpenTasks
+}
+
+// drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits them. More of them would leave no
+// time for anything else.
+func (c *chaos) drawPoison(d *drawer) {
+	k := *scenario.Default[scenario.TaskKind]()
+	k.Name, k.CrashesWorker, k.MaxWorkerLosses = "poison", true, d.IntN(3)
+	c.Workload.Mix = append(c.Workload.Mix, k)
+	g := *scenario.Default[scenario.ClientGroup]()
+	g.Name, g.Tasks, g.Kinds = chaosVillain, 1+d.IntN(3), []string{k.Name}
+	g.Arrival.Start = d.between(0, c.span/2)
+	c.Workload.Clients = append(c.Workload.Clients, g)
+}
+
+func (c *chaos) drawClients(d *drawer, most int) scenario.ClientGroup {
+	g := *scenario.Default[scenario.ClientGroup]()
+	g.Count, g.Tasks = 1+d.IntN(2), 5+d.IntN(most-4)
+	a := &g.Arrival
+	a.Start = d.between(0, c.span/4)
+	if d.chance(0.8) {
+		last := c.span / 10 * time.Duration(2+d.IntN(6))
+		a.Rate = scenario.RateOf(math.Ceil(float64(g.Tasks)*float64(time.Minute)/float64(last)), time.Minute)
+		a.Pattern = oneOf(d, "even", "random")
+	}
+	if d.chance(0.3) {
+		a.Batch = 2 + d.IntN(min(10, g.Tasks-1))
+	}
+	return g
+}
+
+func (c *chaos) drawKind(d *drawer, name string) scenario.TaskKind {
+	k := *scenario.Default[scenario.TaskKind]()
+	k.Name, k.Weight, k.MaxWorkerLosses = name, 1+d.IntN(4), chaosLosses
+	longest := []time.Duration{20 * time.Millisecond, 300 * time.Millisecond, time.Second, 2 * time.Second, 8 * time.Second}
+	if c.real {
+		longest = longest[:3]
+	}
+	k.Work.Max = scenario.Duration(oneOf(d, longest...))
+	k.Work.Min = k.Work.Max / 10
+	if d.chance(0.2) {
+		k.PayloadSize, k.ResultSize = scenario.Bytes(d.IntN(chaosPayload)), scenario.Bytes(d.IntN(chaosPayload))
+	}
+	if d.chance(0.25) {
+		k.Priority = d.IntN(2*chaosPriority+1) - chaosPriority
+	}
+	if d.chance(0.2) {
+		k.MaxWorkerLosses = d.IntN(4)
+	}
+	c.drawFailures(d, &k)
+	c.drawRequirements(d, &k)
+	return k
+}
+
+// drawFailures draws how tasks end other than with a value at the first attempt.
+func (c *chaos) drawFailures(d *drawer, k *scenario.TaskKind) {
+	switch d.IntN(12) {
+	case 0, 1, 2:
+		k.FailureProbability, k.Retries = oneOf(d, scenario.Probability(0.05), 0.2, 0.5), d.IntN(5)
+	case 3, 4:
+		k.FailFirst = 1 + d.IntN(3)
+		k.Retries = k.FailFirst + d.IntN(2)
+	case 5:
+		k.Undecodable = oneOf(d, "input", "result", "error")
+	}
+	if d.chance(0.5) {
+		base := d.between(20*time.Millisecond, 500*time.Millisecond)
+		k.Backoff = &scenario.Backoff{Base: base, Factor: oneOf(d, 1, 1.5, 2, 3), Cap: max(base, scenario.Duration(oneOf(d, time.Second, 5*time.Second)))}
+	}
+	switch d.IntN(10) {
+	case 0:
+		k.ExecutionTimeout = d.between(time.Duration(k.Work.Max)/2, 2*time.Duration(k.Work.Max))
+		k.IgnoresStop = d.chance(0.3)
+	case 1:
+		k.SchedulingTimeout = d.between(time.Second, c.span/2)
+	case 2:
+		k.Cancel = &scenario.Cancel{Probability: oneOf(d, scenario.Probability(0.2), 0.6, 1), After: scenario.Span{Max: d.between(10*time.Millisecond, 3*time.Second)}}
+		k.IgnoresStop = d.chance(0.3)
+	}
+}
+
+// drawRequirements draws which workers can run a task: those of one group at least.
+func (c *chaos) drawRequirements(d *drawer, k *scenario.TaskKind) {
+	g := &c.Topology.Workers[d.IntN(len(c.Topology.Workers))]
+	if g.FailureProbability > 0 {
+		g = &c.Topology.Workers[0] // One that fails all it gets is given less and less, which takes more time than there is.
+	}
+	if d.chance(0.2) {
+		k.Labels = g.Labels
+	}
+	if all := g.Resources["cpu"]; all > 0 && d.chance(0.4) {
+		k.Resources = map[string]int64{"cpu": 250 * (1 + d.Int64N(all/250))}
+	}
+}
+
+// bound returns how long it takes at most, once all is well, until all that was submitted has ended. It is what the tasks take that
+// may all still be open, twice; and the longest waits that a fault leaves behind one after the other: a few sessions of dead workers,
+// deadlines of polls, callers that ask less and less often.
+func (c *chaos) bound() time.Duration {
+	var work time.Duration
+	for _, g := range c.Workload.Clients {
+		weights := 0
+		for i := range c.Workload.Mix {
+			if k := &c.Workload.Mix[i]; g.Submits(k) {
+				weights += k.Weight
+			}
+		}
+		for i := range c.Workload.Mix {
+			if k := &c.Workload.Mix[i]; g.Submits(k) {
+				tasks := g.Count * (g.Tasks*k.Weight/weights + k.Weight)
+				work += time.Duration(tasks) * c.cost(k) / time.Duration(c.lanes(k))
+			}
+		}
+	}
+	if c.forgets() {
+		// A client asks for one forgotten task after the other, and an answer that is lost takes it a minute.
+		for _, g := range c.Workload.Clients {
+			work += time.Duration(float64(g.Tasks) * 2 * float64(c.Topology.Network.Loss) * float64(time.Minute))
+		}
+	}
+	const waits = 2 * time.Minute
+	return (2*work + 4*time.Duration(c.Topology.Controller.SessionTTL) + waits).Round(time.Second)
+}
+
+// cost returns how long a task keeps a lane at most.
+func (c *chaos) cost(k *scenario.TaskKind) time.Duration {
+	// An attempt takes a few messages, of which some are lost until their caller's deadline.
+	n := &c.Topology.Network
+	const deadline = 30 * time.Second
+	attempt := time.Duration(k.Work.Max) + 10*time.Duration(n.Latency.Mean) + time.Duration(float64(n.Loss)*float64(4*deadline))
+	if k.Cancel != nil || k.ExecutionTimeout > 0 {
+		attempt += time.Duration(c.Topology.Controller.CancelGrace)
+	}
+	if k.CrashesWorker {
+		attempt += scenario.PoisonDown + time.Duration(c.Topology.Controller.SessionTTL)
+	}
+	if k.Children > 0 {
+		attempt += time.Duration(k.Children) * c.cost(c.TaskKind(k.ChildKind))
+	}
+	attempts := 1 + k.Retries
+	if k.CrashesWorker {
+		attempts += k.MaxWorkerLosses
+	}
+	backoff := time.Second
+	if k.Backoff != nil {
+		backoff = time.Duration(k.Backoff.Cap)
+	}
+	return time.Duration(attempts)*attempt + time.Duration(k.Retries)*backoff
+}
+
+// lanes returns how many tasks of a kind run at once.
+func (c *chaos) lanes(k *scenario.TaskKind) int {
+	lanes := 0
+	for _, g := range c.Topology.Workers {
+		if zone := k.Labels["zone"]; g.FailureProbability > 0 || zone != "" && zone != g.Labels["zone"] {
+			continue
+		}
+		each := g.Slots
+		if need := k.Resources["cpu"]; need > 0 {
+			each = min(each, int(g.Resources["cpu"]/need))
+		}
+		lanes += g.Count * each
+	}
+	return lanes
+}

@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// A Backend is where a run takes place: what there is of time, of hosts, and of a network with faults. Package virtual has one in
+// virtual time, and package process one of real processes. Workload, faults in time, oracles, expectations and the result are the same
+// on all.
+//
+// Its methods are called by the goroutine of RunUntil, and by functions that it calls, except for Elapsed, which is safe for
+// concurrent use.
+type Backend interface {
+	// Elapsed returns the time since Start, or 0 before it.
+	Elapsed() time.Duration
+	// At has f called by RunUntil once that much time has passed, and After counts from now.
+	At(elapsed time.Duration, f func())
+	After(d time.Duration, f func())
+	// RunUntil lets the run go on until done says so, which it asks between any two things that happen. An error is a run that
+	// cannot go on.
+	RunUntil(done func() bool) error
+	// Rand returns the source of randomness of that name, which depends on the seed alone.
+	Rand(name string) *rand.Rand
+	// Mark notes something for whoever reads a trace of the run.
+	Mark(text string)
+
+	// Start starts all hosts of the scenario.
+	Start() error
+	// Client runs software on a host besides those of the scenario, to which there are no faults.
+	Client(name string, software func(ctx context.Context, m Machine) error)
+	// Running says whether a host's software runs, if only it were let: a host that pauses does.
+	Running(host string) bool
+	// Crash ends a host at once, and leaves what the name says of its disk, one of the Disk constants; Bounce starts it anew, and
+	// Stop asks it to end, as an operator would.
+	Crash(host, disk string)
+	Bounce(host string)
+	Stop(host string)
+	// Pause lets a host stand still until Resume. Suspend does so with its monotonic clock, too.
+	Pause(host string)
+	Suspend(host string)
+	Resume(host string)
+	// StepClock sets a host's wall clock by so much, ahead or back.
+	StepClock(host string, by time.Duration)
+	// FillDisk leaves the controller's disk no room, or gives it back.
+	FillDisk(full bool)
+	// OpenBackup opens a backup that the controller made, for reading.
+	OpenBackup(name string) (store.Store, error)
+	// RepairAll resumes all hosts, and undoes what else it is that the verbs did to the network.
+	RepairAll()
+
+	// Hash stands for the whole trace of the run so far, and Stats for what was counted of it; both are zero where nothing would
+	// repeat it.
+	Hash() uint64
+	Stats() sim.Stats
+
+	// Injector returns what injects faults into messages.
+	Injector() Injector
+	// Scrape adds up the metrics of all hosts, as check.Scrape has them.
+	Scrape(into map[string]float64) error
+}
+
+// An Injector injects faults into the messages of a run. That of package faults is one.
+type Injector interface {
+	Apply(plan faults.Plan) error
+	Signal(event string)
+	Status() faults.Status
+	Clear()
+}
+
+// A Machine is what a client of a run works on.
+type Machine interface {
+	// Name is the host's.
+	Name() string
+	// Client carries calls to URLs with names of hosts.
+	Client() connect.HTTPClient
+	// Interceptor injects the faults of the machine's own side.
+	Interceptor() connect.Interceptor
+	// Rand is Backend.Rand for this host.
+	Rand(name string) *rand.Rand
+	// Do has f called by the goroutine of RunUntil, and waits for it.
+	Do(f func())
+}
+
+// A Play is what a Backend is to run, and whom it tells what happens. The functions are called by the goroutine of RunUntil.
+type Play struct {
+	*scenario.Scenario
+
+	Seed    uint64
+	History *check.History
+	// Client is the software of the clients of a group.
+	Client func(ctx context.Context, m Machine, g *scenario.ClientGroup) error
+	// Crashed is told of each crash, whose event the backend has added to the history, and Paused of each pause.
+	Crashed, Paused func(host string)
+	// Injected is told how often a rule of the injector acted since it was told last.
+	Injected func(rule string, times int)
+	// Happened is told of each event that only a machine's owner can see, such as EventCommitSynced. Anybody may call it.
+	Happened func(event string)
+	// Poisoned is told that a task takes down the worker that runs it.
+	Poisoned func(host string)
+}
+
+// ControllerURL is where clients and workers of a run call the controller.
+const ControllerURL = "http://" + scenario.ControllerHost
+
+// A HostError ends a run: software of a host has ended by itself.
+type HostError struct {
+	Host string
+	Err  error
+	// Panicked is set when it panicked. Output is the end of what it wrote, if anything.
+	Panicked bool
+	Output   string
+}
+
+// Error implements error.
+func (e *HostError) Error() string {
+	text := fmt.Sprintf("%s has ended by itself: %v", e.Host, e.Err)
+	if e.Output != "" {
+		text += "\n" + e.Output
+	}
+	return text
+}
+
+// Unwrap returns how it ended.
+func (e *HostError) Unwrap() error { return e.Err }
+
+// A LeftoverError says that software of a host did not end when it was asked to.
+type LeftoverError struct{ Hosts []string }
+
+// Error implements error.
+func (e *LeftoverError) Error() string {
+	return fmt.Sprintf("%d hosts did not end when they were asked to: %v", len(e.Hosts), e.Hosts)
+}
+
+// leftBehind returns what says that something outlived the run, if an error does.
+func leftBehind(err error) error {
+	var leak *sim.LeakError
+	var left *LeftoverError
+	switch {
+	case errors.As(err, &leak):
+		return leak
+	case errors.As(err, &left):
+		return left
+	}
+	return nil
+}

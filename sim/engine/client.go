@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/internal/sleep"
+	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// client is the software of a client: it submits its tasks, cancels some, and ends when all have ended.
+func (e *Run) client(ctx context.Context, m Machine, g *scenario.ClientGroup) (err error) {
+	jc, err := fray.NewJobContext(ctx, fray.KindFray,
+		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(m.Client()), fray.WithJobID(m.Name()),
+		fray.WithRand(m.Rand("job")), fray.WithLogger(nil), fray.WithToken(""),
+		fray.WithClientOptions(connect.WithInterceptors(counter(e.tally.called)), e.observed(m)))
+	if err != nil {
+		return fmt.Errorf("open job: %w", err)
+	}
+	defer func() {
+		if closeErr := jc.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("close job: %w", closeErr)
+		}
+	}()
+	c := &submitter{Run: e, group: g, name: m.Name(), random: m.Rand("workload")}
+	defer c.ends.Wait()
+	c.run(fray.NewContext(ctx, jc))
+	return nil
+}
+
+// observed has a client's calls recorded, and faults of its own side injected.
+func (e *Run) observed(m Machine) connect.ClientOption {
+	return connect.WithInterceptors(check.NewRecorder(e.history, m.Name()).ClientInterceptor(), m.Interceptor())
+}
+
+// counter is an interceptor that is told of each call on its way, by its procedure.
+type counter func(procedure string)
+
+// WrapUnary implements connect.Interceptor.
+func (c counter) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		c(req.Spec().Procedure)
+		return next(ctx, req)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor. ControllerService has no streams.
+func (counter) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// WrapStreamingHandler implements connect.Interceptor; a client handles nothing.
+func (counter) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
+}
+
+// A submitter is the workload of one client.
+type submitter struct {
+	*Run
+
+	group  *scenario.ClientGroup
+	name   string
+	random *rand.Rand
+	// Kinds of the tasks to come, see next.
+	deck []*scenario.TaskKind
+	ends sync.WaitGroup
+}
+
+func (c *submitter) run(ctx context.Context) {
+	a := &c.group.Arrival
+	due := time.Duration(a.Start) + time.Duration(c.random.Int64N(int64(Jitter)))
+	for number := 0; number < c.group.Tasks; {
+		if wait := due - c.backend.Elapsed(); wait > 0 && sleep.For(ctx, wait) != nil {
+			return // The run is over.
+		}
+		batch := make([]*scenario.TaskKind, min(a.Batch, c.group.Tasks-number))
+		for i := range batch {
+			batch[i] = c.next()
+		}
+		for len(batch) > 0 { // Each call has tasks of one kind.
+			kind, n := batch[0], 0
+			var rest []*scenario.TaskKind
+			for _, k := range batch {
+				if k == kind {
+					n++
+				} else {
+					rest = append(rest, k)
+				}
+			}
+			c.submit(ctx, kind, number, n)
+			number, batch = number+n, rest
+		}
+		if mean := a.Rate.Interval() * time.Duration(a.Batch); mean > 0 {
+			step := mean
+			if a.Pattern == "random" {
+				step = time.Duration(c.random.ExpFloat64() * float64(mean))
+			}
+			due += step
+		}
+	}
+}
+
+// next returns the kind of the next task: from a shuffled deck in which each kind is as often as it weighs.
+func (c *submitter) next() *scenario.TaskKind {
+	if len(c.deck) == 0 {
+		for i := range c.Workload.Mix {
+			k := &c.Workload.Mix[i]
+			if c.group.Submits(k) {
+				for range k.Weight {
+					c.deck = append(c.deck, k)
+				}
+			}
+		}
+		c.random.Shuffle(len(c.deck), func(i, j int) { c.deck[i], c.deck[j] = c.deck[j], c.deck[i] })
+	}
+	k := c.deck[0]
+	c.deck = c.deck[1:]
+	return k
+}
+
+// submit submits some tasks of one kind in one call, and has their ends noted.
+func (c *submitter) submit(ctx context.Context, k *scenario.TaskKind, number, n int) {
+	begun := c.backend.Elapsed()
+	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, number)))
+	inputs := inputsOf(k, n, c.random)
+	defer func() {
+		for range c.group.Submissions - 1 {
+			c.again(ctx, k, inputs, options)
+		}
+	}()
+	var futures []*fray.Future[[]byte]
+	if n == 1 {
+		f, err := taskOf(k).Run(ctx, inputs[0], options...)
+		if err != nil {
+			if ctx.Err() == nil {
+				c.tally.submitted(k.Name, false)
+			}
+			return
+		}
+		futures = append(futures, f)
+	} else {
+		var err error
+		if futures, err = taskOf(k).RunAll(ctx, inputs, options...); err != nil && ctx.Err() != nil {
+			return
+		}
+	}
+	for _, f := range futures {
+		cancelAfter := time.Duration(-1)
+		if k.Cancel != nil && c.random.Float64() < float64(k.Cancel.Probability) {
+			cancelAfter = within(&k.Cancel.After, c.random) + 1 + time.Duration(c.random.Int64N(int64(Jitter)))
+		}
+		var refused *fray.TaskError
+		select {
+		case <-f.Done():
+			// Refused, or already at its end.
+			if _, err := f.Get(ctx); err != nil && !errors.As(err, &refused) {
+				c.tally.submitted(k.Name, false)
+				continue
+			}
+		default:
+		}
+		c.tally.submitted(k.Name, true)
+		c.ends.Go(func() { c.await(ctx, k, f, begun) })
+		if cancelAfter >= 0 {
+			c.ends.Go(func() {
+				if sleep.For(ctx, cancelAfter) == nil {
+					_ = f.Cancel(ctx) // Whatever it says, the task ends somehow.
+				}
+			})
+		}
+	}
+}
+
+// again submits tasks once more under their ids, which are the same tasks, and has the values noted that their futures tell.
+func (c *submitter) again(ctx context.Context, k *scenario.TaskKind, inputs [][]byte, options []fray.CallOption) {
+	var futures []*fray.Future[[]byte]
+	var err error
+	if len(inputs) == 1 {
+		futures = make([]*fray.Future[[]byte], 1)
+		futures[0], err = taskOf(k).Run(ctx, inputs[0], options...)
+	} else {
+		futures, err = taskOf(k).RunAll(ctx, inputs, options...)
+	}
+	if err != nil {
+		return // The controller does not know the first ones any longer, or the run is over.
+	}
+	for _, f := range futures {
+		c.ends.Go(func() {
+			if value, err := f.Get(ctx); err == nil {
+				c.tally.tell(c.name, f.ID(), value)
+			}
+		})
+	}
+}
+
+// await waits for a task's end and notes it.
+func (c *submitter) await(ctx context.Context, k *scenario.TaskKind, f *fray.Future[[]byte], begun time.Duration) {
+	value, err := f.Get(ctx)
+	if err == nil {
+		c.tally.tell(c.name, f.ID(), value)
+	}
+	var failure *fray.TaskError
+	switch {
+	case err == nil:
+		c.ended(k, f, begun, func(t *scenario.TaskFacts, _ *scenario.FailureFacts) { t.Completed++ })
+	case !errors.As(err, &failure):
+		// The run is over.
+	case failure.Reason == fray.ReasonCancelled:
+		c.ended(k, f, begun, func(t *scenario.TaskFacts, _ *scenario.FailureFacts) { t.Cancelled++ })
+	case failure.Reason == fray.ReasonTaskLost:
+		c.ended(k, f, begun, func(t *scenario.TaskFacts, _ *scenario.FailureFacts) { t.Lost++ })
+	default:
+		c.ended(k, f, begun, func(t *scenario.TaskFacts, reasons *scenario.FailureFacts) {
+			t.Failed++
+			count(reasons, failure.Reason)
+		})
+	}
+}
+
+func (c *submitter) ended(k *scenario.TaskKind, f *fray.Future[[]byte], begun time.Duration, how func(*scenario.TaskFacts, *scenario.FailureFacts)) {
+	c.tally.ended(k.Name, f.ID(), c.backend.Elapsed()-begun, how)
+}
+
+// count counts a failure by its reason.
+func count(f *scenario.FailureFacts, reason fray.Reason) {
+	switch reason {
+	case fray.ReasonTimeout:
+		f.Timeout++
+	case fray.ReasonWorkerLost:
+		f.WorkerLost++
+	case fray.ReasonSchedulingTimeout:
+		f.SchedulingTimeout++
+	case fray.ReasonUndecodable:
+		f.Undecodable++
+	default:
+		f.Application++
+	}
+}

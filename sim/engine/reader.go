@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/sleep"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+const (
+	// readEvery is how often an operator looks at a cluster whose disk is full.
+	readEvery = 500 * time.Millisecond
+	// readWithin is how soon it must be answered.
+	readWithin = time.Second
+)
+
+// read has an operator look at the cluster, for so long, in all the ways there are. What it is told goes into the history, so that
+// the oracles hold the cluster to it: what a read has told must be so after a crash, too.
+func (e *Run) read(lasts time.Duration) {
+	e.readers++
+	e.backend.Client(fmt.Sprintf("reader-%d", e.readers), func(ctx context.Context, m Machine) error {
+		client := frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, e.observed(m))
+		random := m.Rand("reads")
+		for until := e.backend.Elapsed() + lasts; e.backend.Elapsed() < until; {
+			task := ""
+			m.Do(func() {
+				if known := e.tally.acknowledgedTasks(); len(known) > 0 {
+					task = known[random.IntN(len(known))]
+				}
+			})
+			for _, ask := range []func(ctx context.Context) error{
+				func(ctx context.Context) error {
+					_, err := client.ListTasks(ctx, &frayv1.ListTasksRequest{PageSize: 1000})
+					return err
+				},
+				func(ctx context.Context) error {
+					_, err := client.ListWorkers(ctx, &frayv1.ListWorkersRequest{})
+					return err
+				},
+				func(ctx context.Context) error {
+					_, err := client.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
+					return err
+				},
+				func(ctx context.Context) error {
+					if task == "" {
+						return nil
+					}
+					_, err := client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: task})
+					return err
+				},
+			} {
+				bounded, cancel := context.WithTimeout(ctx, readWithin)
+				err := ask(bounded)
+				cancel()
+				if ctx.Err() != nil {
+					return nil //nolint:nilerr // The run is over.
+				}
+				m.Do(func() {
+					e.tally.change(func(f *scenario.Facts) {
+						if err == nil {
+							f.Reads.Answered++
+						} else {
+							f.Reads.Failed++
+						}
+					})
+				})
+			}
+			if sleep.For(ctx, readEvery+time.Duration(random.Int64N(int64(Jitter)))) != nil {
+				return nil //nolint:nilerr // The run is over.
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,266 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// A Result is what came of one run. Its JSON reads back as the same result.
+type Result struct {
+	Scenario string `json:"scenario"`
+	Summary  string `json:"summary"`
+	Seed     uint64 `json:"seed"`
+	// Verdict is one of the Verdict constants: pass if the run ended as the scenario expects.
+	Verdict string `json:"verdict"`
+	// Broken names the invariant or expectation that does not hold, and Text says how; empty if all do. The proof, if it is an
+	// invariant, is with Violations.
+	Broken string `json:"broken,omitempty"`
+	Text   string `json:"text,omitempty"`
+	// Expected is set when the run broke what the scenario expects it to break.
+	Expected bool `json:"expected,omitempty"`
+	// Verified: the run was repeated, and the traces compared.
+	Verified bool `json:"verified,omitempty"`
+
+	// Backend is what the run took place on, if not in virtual time, and Virtual the time of the run whatever it is.
+	Backend string        `json:"backend,omitempty"`
+	Virtual time.Duration `json:"virtual_ns"`
+	Wall    time.Duration `json:"wall_ns"`
+	// Hash stands for the whole trace. 0: there is none, because nothing would repeat it.
+	Hash  uint64    `json:"hash,omitempty"`
+	Stats sim.Stats `json:"stats"`
+
+	Facts      scenario.Facts    `json:"facts"`
+	Faults     []FaultCount      `json:"faults"`
+	Oracles    []check.Count     `json:"oracles"`
+	Eventually []Met             `json:"eventually"`
+	Violations []check.Violation `json:"violations,omitempty"`
+	// Last are the events that led to the end of a run that failed, in order.
+	Last []check.Event `json:"last,omitempty"`
+}
+
+// A FaultCount is how often a fault acted.
+type FaultCount struct {
+	ID string `json:"id"`
+	// Kind is the key that the format has for the action.
+	Kind   string `json:"kind"`
+	Action string `json:"action"`
+	// Matched counts the messages that met the fault's conditions, chance and numbers apart; 0 for actions on hosts.
+	Matched uint64 `json:"matched,omitempty"`
+	Fired   int    `json:"fired"`
+}
+
+// Met is something that was to become true.
+type Met struct {
+	That string `json:"that"`
+	Met  bool   `json:"met"`
+	// Within and Took count from the heal or the last submission.
+	Within time.Duration `json:"within_ns"`
+	Took   time.Duration `json:"took_ns"`
+}
+
+// ExitCode returns that of fray-sim: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario,
+// 5 harness error, 6 stalled, 130 interrupted.
+func (r *Result) ExitCode() int {
+	if r.Verdict == scenario.VerdictInterrupted {
+		return 130
+	}
+	verdicts := []string{
+		scenario.VerdictPass, scenario.VerdictInvariant, scenario.VerdictLiveness, scenario.VerdictNondeterminism, scenario.VerdictInvalid, scenario.VerdictHarness, scenario.VerdictStalled,
+	}
+	if i := slices.Index(verdicts, r.Verdict); i >= 0 {
+		return i
+	}
+	return 5
+}
+
+// maxLast is how many events a result keeps of the run's end.
+const maxLast = 40
+
+// What runs can break besides the oracles' claims.
+const (
+	brokenFaultsFired = "faults-fired"
+	brokenSometimes   = "sometimes"
+	brokenFinally     = "finally"
+	brokenEventually  = "eventually"
+	BrokenPanic       = "no-panic"
+	brokenLiveness    = "liveness"
+	brokenLeak        = "no-leak"
+	brokenBackup      = "backup"
+)
+
+// Judge makes a result of a run that is over, given the error of its bubble.
+func (e *Run) Judge(bubbleErr error) *Result {
+	leak := leftBehind(e.closeErr)
+	if leak != nil {
+		bubbleErr = nil // Which is why the bubble could not end.
+	}
+	if e.ended && e.runErr == nil && !e.stopped() {
+		e.oracles.Leaks(func() error { return leak })
+		e.history.Still(func() { e.oracles.Finish(e.elapsed) })
+	}
+	r := &Result{
+		Scenario: e.Metadata.Name, Summary: e.Metadata.Summary, Seed: e.seed, Verdict: scenario.VerdictPass,
+		Virtual: e.elapsed, Hash: e.hash, Stats: e.stats, Oracles: e.oracles.Counts(), Violations: e.broken(),
+	}
+	r.Facts = e.facts
+	for _, v := range e.eventually {
+		r.Eventually = append(r.Eventually, Met{v.That, v.met, v.within, v.took})
+	}
+	e.countFaults(r)
+	r.Verdict, r.Broken, r.Text = e.verdict(r, bubbleErr, leak)
+	e.compare(r)
+	if r.Verdict != scenario.VerdictPass {
+		r.Last = e.last
+	}
+	return r
+}
+
+// Stalled is the result of a run that is not over, of which nothing else can be told: its goroutines go on.
+func (e *Run) Stalled(s sim.Stall, verdict string) *Result {
+	return &Result{
+		Scenario: e.Metadata.Name, Summary: e.Metadata.Summary, Seed: e.seed, Verdict: verdict, Text: s.String(),
+		Virtual: s.Elapsed, Stats: sim.Stats{Steps: int(s.Steps)},
+	}
+}
+
+// verdict says how the run ended, what it broke, and how.
+func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text string) {
+	var panicked *sim.PanicError
+	var host *HostError
+	if i := slices.IndexFunc(r.Violations, func(v check.Violation) bool { return !v.Undecided }); i >= 0 {
+		v := r.Violations[i]
+		if v.Oracle == brokenLiveness {
+			return scenario.VerdictLiveness, v.Oracle, told(v)
+		}
+		return scenario.VerdictInvariant, v.Oracle, told(v)
+	}
+	if len(r.Violations) > 0 {
+		return scenario.VerdictHarness, r.Violations[0].Oracle, "undecided: " + told(r.Violations[0])
+	}
+	switch {
+	case errors.As(e.runErr, &panicked):
+		return scenario.VerdictInvariant, BrokenPanic, e.runErr.Error() + "\n" + string(panicked.Stack)
+	case errors.As(errors.Join(e.runErr, e.closeErr), &host) && host.Panicked:
+		return scenario.VerdictInvariant, BrokenPanic, host.Error()
+	case errors.Is(e.runErr, sim.ErrDeadlock), errors.Is(e.runErr, sim.ErrMaxSteps), errors.Is(e.runErr, sim.ErrMaxTime),
+		errors.Is(e.runErr, sim.ErrSpins):
+		return scenario.VerdictLiveness, brokenLiveness, e.runErr.Error()
+	case e.runErr != nil:
+		return scenario.VerdictHarness, "", e.runErr.Error()
+	case e.evalErr != nil:
+		return scenario.VerdictHarness, "", e.evalErr.Error()
+	case e.late != nil:
+		return scenario.VerdictLiveness, brokenEventually, fmt.Sprintf("not true within %v of heal and the last submission: %s%s", e.late.within, e.late.That, because(e.late.Because))
+	case e.auditErr != nil:
+		return scenario.VerdictLiveness, brokenLiveness, e.auditErr.Error()
+	case e.backupErr != nil:
+		return scenario.VerdictInvariant, brokenBackup, e.backupErr.Error()
+	case leak != nil && e.holdsTo(brokenLeak):
+		return scenario.VerdictInvariant, brokenLeak, leak.Error()
+	case bubbleErr != nil:
+		return scenario.VerdictHarness, "", bubbleErr.Error()
+	case e.closeErr != nil && leak == nil:
+		return scenario.VerdictHarness, "", e.closeErr.Error()
+	}
+	return e.unmet(r)
+}
+
+// told is a violation in words, without the oracle's name, which a result has apart, and without the proof.
+func told(v check.Violation) string {
+	if v.Task == "" {
+		return v.Text
+	}
+	return "task " + v.Task + ": " + v.Text
+}
+
+// unmet returns what is expected of the whole run and not true of it.
+func (e *Run) unmet(r *Result) (verdict, broken, text string) {
+	for i, c := range e.finally {
+		held, err := c.Holds(&r.Facts)
+		if err != nil {
+			return scenario.VerdictHarness, "", err.Error()
+		}
+		if !held {
+			return scenario.VerdictInvariant, brokenFinally, "not true in the end: " + c.String() + because(e.Expect.Finally[i].Because)
+		}
+	}
+	for _, f := range r.Faults {
+		if f.Fired == 0 && e.mustFire(f.ID) {
+			return scenario.VerdictInvariant, brokenFaultsFired, fmt.Sprintf("the run is vacuous: fault %s never acted (%d messages matched it)", f.ID, f.Matched)
+		}
+	}
+	for _, s := range e.sometimes {
+		if !s.met {
+			return scenario.VerdictInvariant, brokenSometimes, "the run is vacuous: never true: " + s.That + because(s.Because)
+		}
+	}
+	return scenario.VerdictPass, "", ""
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
+}
+
+// compare makes a pass of what the scenario expects to break, and the reverse.
+func (e *Run) compare(r *Result) {
+	want := e.Expect.Outcome
+	if want.Verdict == scenario.VerdictPass {
+		return
+	}
+	switch {
+	case r.Verdict == want.Verdict && (want.Invariant == "" || want.Invariant == r.Broken):
+		r.Verdict, r.Expected = scenario.VerdictPass, true
+	case r.Verdict == scenario.VerdictPass:
+		r.Verdict, r.Broken, r.Text = scenario.VerdictInvariant, "outcome", fmt.Sprintf("the run passed, and %s was expected", want.Verdict)
+	}
+}
+
+// broken returns the violations of the invariants that the scenario holds the system to.
+func (e *Run) broken() []check.Violation {
+	var all []check.Violation
+	e.history.Still(func() {
+		if e.oracles.Violated() > 0 {
+			all = e.oracles.Violations()
+		}
+	})
+	return slices.DeleteFunc(all, func(v check.Violation) bool { return !e.holdsTo(v.Oracle) })
+}
+
+func (e *Run) holdsTo(invariant string) bool {
+	a := &e.Expect.Always
+	if len(a.Invariants) > 0 && !slices.Contains(a.Invariants, invariant) && isInvariant(invariant) {
+		return false
+	}
+	return !slices.Contains(a.Except, invariant)
+}
+
+// isInvariant says whether an oracle has the name, and not only the run's end.
+func isInvariant(name string) bool {
+	return slices.ContainsFunc(scenario.Invariants(), func(i scenario.Invariant) bool { return i.Name == name })
+}
+
+func (e *Run) mustFire(id string) bool {
+	fired := e.Expect.FaultsFired
+	return slices.Contains(fired, id) || len(fired) == 1 && fired[0] == "all"
+}
+
+// countFaults tells how often each fault acted, in the order of the file.
+func (e *Run) countFaults(r *Result) {
+	matched := map[string]uint64{}
+	for _, status := range e.status {
+		matched[faultID(status.Rule.ID)] += status.Matched
+	}
+	for _, s := range e.strikes {
+		action := s.Rule(nil, nil, s.Action.Victim()).Action
+		r.Faults = append(r.Faults, FaultCount{ID: s.ID, Kind: s.Action.Key(), Action: action.String(), Matched: matched[s.ID], Fired: r.Facts.Faults[s.ID]})
+	}
+}

@@ -1,0 +1,301 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+const (
+	// choosing is how often a fault looks for a host that does what its target asks for, and maxChoosing for how long; then any
+	// host will do.
+	choosing    = 10 * time.Millisecond
+	maxChoosing = time.Minute
+)
+
+// A strike is a fault in a run.
+type strike struct {
+	*scenario.Fault
+
+	random *rand.Rand
+	// The target that the fault names; nil: none.
+	target *scenario.Target
+	// Whether the event that it waits for has come.
+	come bool
+	// Actions on hosts, so far.
+	fired int
+}
+
+// ruleID names the rule that a fault becomes for one of the hosts that its target may be. No id of a fault has two dots.
+func ruleID(fault, host string) string { return fault + ".." + host }
+
+func faultID(rule string) string {
+	id, _, _ := strings.Cut(rule, "..")
+	return id
+}
+
+// arm puts the faults in force: rules at once, though some sleep until they are woken, and actions on hosts in time.
+func (e *Run) arm() error {
+	plan := faults.Plan{Seed: e.seed}
+	for i := range e.Faults {
+		f := &e.Faults[i]
+		s := &strike{Fault: f, random: e.backend.Rand("fault/" + f.ID), target: e.TargetOf(f)}
+		e.strikes = append(e.strikes, s)
+		if !f.OnHosts() {
+			plan.Rules = append(plan.Rules, e.rules(s)...)
+		}
+		if f.When.On == nil {
+			e.begin(s)
+		}
+	}
+	if err := e.injector.Apply(plan); err != nil {
+		return fmt.Errorf("apply faults: %w", err)
+	}
+	return nil
+}
+
+// rules returns the fault as rules: one, or one for each host that its target may be.
+func (e *Run) rules(s *strike) []faults.Rule {
+	if s.target == nil {
+		rule := s.Rule(e.side(s, 0, ""), e.side(s, 1, ""), s.Action.Victim())
+		if rule.Action.Target != "" {
+			rule.Action.Target = e.Resolve(rule.Action.Target, nil)[0].Name
+		}
+		return []faults.Rule{rule}
+	}
+	var rules []faults.Rule
+	for _, h := range e.Candidates(s.target) {
+		victim := s.Action.Victim()
+		if victim != "" {
+			victim = h.Name
+		}
+		rule := s.Rule(e.side(s, 0, h.Name), e.side(s, 1, h.Name), victim)
+		rule.ID = ruleID(s.ID, h.Name)
+		rule.Event = rule.ID
+		if rule.Window.Until > 0 {
+			rule.Window.Until -= rule.Window.From
+		}
+		rule.Window.From = 0 // It is woken then.
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+// side returns the hosts of from (0) or to (1), with one in place of the target.
+func (e *Run) side(s *strike, which int, chosen string) faults.Hosts {
+	if s.Match == nil {
+		return nil
+	}
+	var found faults.Hosts
+	for _, name := range []scenario.Names{s.Match.From, s.Match.To}[which] {
+		if s.target != nil && name == s.target.Name {
+			found = append(found, chosen)
+			continue
+		}
+		for _, h := range e.Resolve(name, nil) {
+			found = append(found, h.Name)
+		}
+	}
+	return found
+}
+
+// begin lets a fault's times count from now: the start of the run, or its event.
+func (e *Run) begin(s *strike) {
+	s.come = true
+	now := e.backend.Elapsed()
+	switch {
+	case s.OnHosts():
+		e.backend.After(s.Start(), func() { e.act(s, now) })
+	case s.target != nil:
+		e.backend.After(s.Start(), func() {
+			e.choose(s, func(hosts []string) {
+				e.announce(s.onset(hosts, e.backend.Elapsed()-s.Start()))
+				for _, h := range hosts {
+					e.injector.Signal(ruleID(s.ID, h))
+				}
+			})
+		})
+	default:
+		e.announce(s.onset(e.side(s, 0, ""), now))
+		if s.When.On != nil {
+			e.injector.Signal(s.When.On.Signal())
+		}
+	}
+}
+
+// act strikes hosts, and again if the fault says so.
+func (e *Run) act(s *strike, begun time.Duration) {
+	if e.healed && e.Heal != nil || e.over {
+		return
+	}
+	if s.random.Float64() < float64(s.When.Probability) {
+		e.choose(s, func(hosts []string) { e.hit(s, hosts) })
+	}
+	next := e.backend.Elapsed() + time.Duration(s.When.Every)
+	if s.When.Every == 0 || s.When.Window != nil && s.When.Window.Until > 0 && next >= begun+time.Duration(s.When.Window.Until) {
+		return
+	}
+	e.backend.At(next, func() { e.act(s, begun) })
+}
+
+func (e *Run) hit(s *strike, hosts []string) {
+	if e.healed && e.Heal != nil || e.over {
+		return
+	}
+	s.fired++
+	e.tally.change(func(f *scenario.Facts) { f.Faults[s.ID]++ })
+	onset := Onset{Fault: s.ID, Hosts: hosts, From: e.backend.Elapsed()}
+	if lasts := s.Action.Lasts(); lasts > 0 {
+		onset.Until = onset.From + lasts
+	}
+	e.announce(onset)
+	for _, host := range hosts {
+		e.backend.Mark("fault " + s.ID + " strikes " + host)
+		switch a := &s.Action; {
+		case a.Pause != nil:
+			e.backend.Pause(host)
+			e.backend.After(time.Duration(a.Pause.For), func() { e.backend.Resume(host) })
+		case a.Crash != nil:
+			e.backend.Crash(host, a.Crash.Disk)
+		case a.Restart != nil:
+			e.backend.Crash(host, a.Restart.Disk)
+			e.startAgain(host, time.Duration(a.Restart.Down))
+		case a.Suspend != nil:
+			e.backend.Suspend(host)
+			e.backend.After(time.Duration(a.Suspend.For), func() { e.backend.Resume(host) })
+		case a.ClockStep != nil:
+			e.backend.StepClock(host, time.Duration(a.ClockStep.By))
+		case a.DiskFull != nil:
+			e.backend.FillDisk(true)
+			e.read(time.Duration(a.DiskFull.For))
+			e.backend.After(time.Duration(a.DiskFull.For), func() { e.backend.FillDisk(false) })
+		case a.Backup != nil:
+			e.backup()
+		}
+	}
+}
+
+// startAgain starts a host that has crashed.
+func (e *Run) startAgain(host string, down time.Duration) {
+	e.backend.After(down, func() {
+		if !e.over && !e.backend.Running(host) {
+			e.backend.Bounce(host)
+		}
+	})
+}
+
+// choose calls a function with the hosts that a fault strikes, once there are some that do what its target asks for.
+func (e *Run) choose(s *strike, then func(hosts []string)) {
+	if s.target == nil {
+		var hosts []string
+		for _, h := range e.Resolve(s.Action.Victim(), nil) {
+			hosts = append(hosts, h.Name)
+		}
+		then(hosts)
+		return
+	}
+	if chosen := e.chosen[s.target.Name]; chosen != nil && !s.target.Again {
+		then(chosen)
+		return
+	}
+	e.look(s, e.backend.Elapsed()+maxChoosing, then)
+}
+
+func (e *Run) look(s *strike, until time.Duration, then func(hosts []string)) {
+	if e.over {
+		return
+	}
+	var all, fit []string
+	for _, h := range e.Candidates(s.target) {
+		if e.backend.Running(h.Name) {
+			all = append(all, h.Name)
+			if e.does(h.Name, s.target.When) {
+				fit = append(fit, h.Name)
+			}
+		}
+	}
+	n := s.target.Pick.N
+	if s.target.Pick.All {
+		n = 1 // All that there are, if there is one.
+	}
+	if len(fit) < n && e.backend.Elapsed() < until {
+		e.backend.After(choosing, func() { e.look(s, until, then) })
+		return
+	}
+	random := e.targets[s.target.Name]
+	shuffle := func(hosts []string) {
+		random.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+	}
+	shuffle(fit)
+	if len(fit) < n {
+		shuffle(all)
+		for _, h := range all {
+			if !slices.Contains(fit, h) {
+				fit = append(fit, h)
+			}
+		}
+	}
+	if len(fit) == 0 {
+		return
+	}
+	if !s.target.Pick.All {
+		fit = fit[:min(n, len(fit))]
+	}
+	slices.Sort(fit)
+	e.chosen[s.target.Name] = fit
+	then(fit)
+}
+
+// does says whether a host does what a target asks for.
+func (e *Run) does(host, when string) bool {
+	running, holding := e.tally.state(host)
+	switch when {
+	case scenario.WhenIdle:
+		return holding == 0 && running == 0
+	case scenario.WhenHolding:
+		return holding > 0
+	case scenario.WhenRunning:
+		return running > 0
+	}
+	return true
+}
+
+// awaitEvents begins the faults whose event has come.
+func (e *Run) awaitEvents() {
+	for _, s := range e.strikes {
+		if !s.come && e.tally.happened(s.When.On.Event) >= s.When.On.Nth {
+			e.begin(s)
+		}
+	}
+}
+
+// heal puts everything right, or notes that it is.
+func (e *Run) heal() {
+	if e.healed || e.over {
+		return
+	}
+	if e.Heal != nil {
+		e.settleFaults()
+	}
+	e.healed = true
+	e.history.Heal()
+	e.tally.change(func(f *scenario.Facts) { f.Times.Healed = e.backend.Elapsed() })
+}
+
+// settleFaults ends all faults and undoes what they did.
+func (e *Run) settleFaults() {
+	e.status = append(e.status, e.injector.Status().Rules...)
+	e.injector.Clear()
+	e.backend.RepairAll()
+	e.backend.FillDisk(false)
+	for _, h := range e.hosts {
+		if h.Role != scenario.RoleClient && !e.backend.Running(h.Name) {
+			e.backend.Bounce(h.Name)
+		}
+	}
+}
