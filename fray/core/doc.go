@@ -1,5 +1,5 @@
-// Package core holds Fray's two state machines: the [Scheduler], which decides what the controller does,
-// and [Slots], which decides what a worker does.
+// Package core holds the state machine that decides what the controller does, the [Scheduler]; package slots, below it, has the one
+// that decides what a worker does.
 //
 // Both are pure. They are told the time and what happened; they answer with what must be done. They read no
 // clock, start no goroutine, do no I/O, draw no unseeded random number and never let the order of a map show.

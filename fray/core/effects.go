@@ -3,6 +3,9 @@ package core
 import (
 	"errors"
 	"time"
+
+	"github.com/frayrpc/fray/fray/core/internal/enum"
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
 // Errors that a Reply may carry.
@@ -37,7 +40,7 @@ type Effects struct {
 
 // Reset empties e for the next Step.
 func (e *Effects) Reset() {
-	e.Records, e.Replies, e.Attempts = emptied(e.Records), emptied(e.Replies), emptied(e.Attempts)
+	e.Records, e.Replies, e.Attempts = reuse.Emptied(e.Records), reuse.Emptied(e.Replies), reuse.Emptied(e.Attempts)
 }
 
 // RecordKind says what a Record does.
@@ -268,7 +271,7 @@ var attemptEndNames = [attemptEndCount]string{
 	"leased", "succeeded", "failed", "timed_out", "stopped", "returned", "undecodable", "worker_lost", "undelivered",
 }
 
-func (e AttemptEnd) String() string { return name(attemptEndNames[:], e) }
+func (e AttemptEnd) String() string { return enum.Name(attemptEndNames[:], e) }
 
 // AttemptNote is for metrics.
 type AttemptNote struct {

@@ -1,6 +1,10 @@
 package core
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
+)
 
 func (e *Heartbeat) apply(c *Scheduler) {
 	s := c.sessions[e.Session]
@@ -137,7 +141,7 @@ func (c *Scheduler) wakeBeats() {
 			c.answerBeat(s)
 		}
 	}
-	c.dirtyBeats = emptied(c.dirtyBeats)
+	c.dirtyBeats = reuse.Emptied(c.dirtyBeats)
 }
 
 // answerBeat tells a worker all that it must stop, whether or not it was told before.

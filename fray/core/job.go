@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"iter"
 	"slices"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
 // away notes that an open task of the job is not ready.
@@ -21,7 +23,7 @@ func (j *job) here(t *task) {
 	other := j.elsewhere[last]
 	j.elsewhere[t.elsewhere-1], other.elsewhere = other, t.elsewhere
 	j.elsewhere[last] = nil
-	j.elsewhere = trimmed(j.elsewhere[:last])
+	j.elsewhere = reuse.Trimmed(j.elsewhere[:last])
 	t.elsewhere = 0
 }
 

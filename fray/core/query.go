@@ -3,6 +3,8 @@ package core
 import (
 	"cmp"
 	"slices"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
 // listScan bounds how many tasks a page of a list looks at; a page may therefore be short, or empty, and not the last.
@@ -98,7 +100,7 @@ func (c *Scheduler) wakeAnys() {
 			c.answerAny(w, nil, !w.news)
 		}
 	}
-	c.dirtyAnys = emptied(c.dirtyAnys)
+	c.dirtyAnys = reuse.Emptied(c.dirtyAnys)
 }
 
 func (e *Watch) apply(c *Scheduler) {
@@ -176,7 +178,7 @@ func (c *Scheduler) wakeWatchers() {
 			p = next
 		}
 	}
-	c.dirtyJobs = emptied(c.dirtyJobs)
+	c.dirtyJobs = reuse.Emptied(c.dirtyJobs)
 }
 
 func (e *List) apply(c *Scheduler) {

@@ -2,6 +2,8 @@ package core
 
 import (
 	"time"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
 // Scheduler decides which worker runs which task and what becomes of it. Not safe for concurrent use: one
@@ -253,7 +255,7 @@ func (c *Scheduler) fireLate() {
 			c.expireWait(t.wait)
 		}
 	}
-	c.late = emptied(c.late)
+	c.late = reuse.Emptied(c.late)
 }
 
 // taskTimer ends a backoff, or fails a task that nobody started in time.

@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"math"
 	"time"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
 // stir has a group looked at when this step hands out work.
@@ -47,7 +49,7 @@ func (c *Scheduler) dispatch() {
 			c.serve(s)
 		}
 	}
-	c.stirred, c.offered = emptied(c.stirred), emptied(c.offered)
+	c.stirred, c.offered = reuse.Emptied(c.stirred), reuse.Emptied(c.offered)
 }
 
 // groupsByWait is a heap of groups by the poll that waits longest for each.

@@ -1,5 +1,9 @@
 package core
 
+import (
+	"github.com/frayrpc/fray/fray/core/internal/enum"
+)
+
 // Status is where a task stands.
 type Status uint8
 
@@ -16,7 +20,7 @@ const (
 
 var statusNames = [statusCount]string{"NONE", "PENDING", "LEASED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"}
 
-func (s Status) String() string { return name(statusNames[:], s) }
+func (s Status) String() string { return enum.Name(statusNames[:], s) }
 
 // Terminal says whether a task in s has ended for good.
 func (s Status) Terminal() bool { return s == Completed || s == Failed || s == Cancelled }
@@ -54,7 +58,7 @@ const (
 
 var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING"}
 
-func (r PendingReason) String() string { return name(pendingReasonNames[:], r) }
+func (r PendingReason) String() string { return enum.Name(pendingReasonNames[:], r) }
 
 // FailureReason says why a failed task failed.
 type FailureReason uint8
@@ -74,7 +78,7 @@ var failureReasonNames = [failureReasonCount]string{
 	"NONE", "APPLICATION", "TIMEOUT", "WORKER_LOST", "SCHEDULING_TIMEOUT", "DEPENDENCY_FAILED", "UNDECODABLE",
 }
 
-func (r FailureReason) String() string { return name(failureReasonNames[:], r) }
+func (r FailureReason) String() string { return enum.Name(failureReasonNames[:], r) }
 
 // Outcome is what a worker says of an attempt.
 type Outcome uint8
@@ -95,7 +99,7 @@ var outcomeNames = [outcomeCount]string{
 	"NONE", "STARTED", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "RETURNED", "UNDECODABLE",
 }
 
-func (o Outcome) String() string { return name(outcomeNames[:], o) }
+func (o Outcome) String() string { return enum.Name(outcomeNames[:], o) }
 
 // Verdict is what a report was worth.
 type Verdict uint8
@@ -110,7 +114,7 @@ const (
 
 var verdictNames = [verdictCount]string{"NONE", "ACCEPTED", "DUPLICATE", "STALE"}
 
-func (v Verdict) String() string { return name(verdictNames[:], v) }
+func (v Verdict) String() string { return enum.Name(verdictNames[:], v) }
 
 // CancelVerdict is what a cancellation found.
 type CancelVerdict uint8
@@ -126,11 +130,4 @@ const (
 
 var cancelVerdictNames = [cancelVerdictCount]string{"NONE", "CANCELLED", "STOPPING", "ALREADY_TERMINAL", "NOT_FOUND"}
 
-func (v CancelVerdict) String() string { return name(cancelVerdictNames[:], v) }
-
-func name[T ~uint8](names []string, v T) string {
-	if int(v) < len(names) {
-		return names[v]
-	}
-	return "UNKNOWN"
-}
+func (v CancelVerdict) String() string { return enum.Name(cancelVerdictNames[:], v) }

@@ -2,6 +2,8 @@ package core
 
 import (
 	"math"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
 func (e *Submit) apply(c *Scheduler) {
@@ -178,7 +180,7 @@ func (c *Scheduler) rememberJobs() {
 		}
 		c.out.Records = append(c.out.Records, r)
 	}
-	c.changedJobs = emptied(c.changedJobs)
+	c.changedJobs = reuse.Emptied(c.changedJobs)
 }
 
 func (c *Scheduler) forget(t *task) {

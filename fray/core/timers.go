@@ -1,6 +1,10 @@
 package core
 
-import "container/heap"
+import (
+	"container/heap"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
+)
 
 type timerKind uint8
 
@@ -62,7 +66,7 @@ func (h *timers) Pop() any {
 	n := len(h.heap) - 1
 	t := h.heap[n]
 	h.heap[n] = nil
-	h.heap = trimmed(h.heap[:n])
+	h.heap = reuse.Trimmed(h.heap[:n])
 	t.index = -1
 	return t
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	runner "github.com/frayrpc/fray/fray/internal/attempt"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
@@ -155,12 +156,12 @@ type lender struct {
 
 // Block implements fray.Blocker.
 func (l *lender) Block() {
-	l.tell((*core.Slots).Block)
+	l.tell((*slots.Machine).Block)
 }
 
 // Unblock implements fray.Blocker.
 func (l *lender) Unblock() (wait func()) {
-	if !l.tell((*core.Slots).Unblock) {
+	if !l.tell((*slots.Machine).Unblock) {
 		return func() {}
 	}
 	return func() {
@@ -172,9 +173,9 @@ func (l *lender) Unblock() (wait func()) {
 }
 
 // tell passes an event on, unless the attempt is over: what a function leaves running has no slot to lend.
-func (l *lender) tell(event func(*core.Slots, core.Time, core.Token)) bool {
+func (l *lender) tell(event func(*slots.Machine, core.Time, core.Token)) bool {
 	told := false
-	l.worker.step(func(now core.Time, s *core.Slots) {
+	l.worker.step(func(now core.Time, s *slots.Machine) {
 		if !l.attempt.over {
 			told = true
 			event(s, now, core.Token(l.attempt.wire.GetLeaseToken()))

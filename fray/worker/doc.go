@@ -30,7 +30,7 @@
 //
 // # How
 //
-// All decisions are made by a [core.Slots] under one lock: what runs, what waits, what to ask for. Around it run four
+// All decisions are made by a [slots.Machine] under one lock: what runs, what waits, what to ask for. Around it run four
 // loops: one polls for work, one sends heartbeats, one sends reports, and one waits for the next deadline.
 // Each has at most one call under way, and everything that gathers meanwhile goes into its next. Each running attempt has a
 // goroutine, which goes on to the next attempt when there is one.

@@ -3,7 +3,7 @@ package worker
 import (
 	"errors"
 
-	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 )
 
 // Causes of the end of an attempt's context, besides its execution timeout, which is context.DeadlineExceeded.
@@ -21,11 +21,11 @@ var (
 // ErrRunTwice is returned by the second call of Run.
 var ErrRunTwice = errors.New("worker has been run before: make a new one")
 
-func causeError(c core.SlotCause) error {
+func causeError(c slots.Cause) error {
 	switch c {
-	case core.SlotSessionLost:
+	case slots.SessionLost:
 		return ErrSessionLost
-	case core.SlotLeaving:
+	case slots.Leaving:
 		return ErrLeaving
 	default:
 		return ErrStopped

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -81,7 +82,7 @@ func (w *Worker) heartbeat() *frayv1.HeartbeatRequest {
 // obey does what a heartbeat's reply asks for, and says whether anything of it was new.
 func (w *Worker) obey(res *frayv1.HeartbeatResponse) (news bool) {
 	if tokens := res.GetStopLeaseTokens(); len(tokens) > 0 {
-		news = w.step(func(now core.Time, s *core.Slots) { s.Stop(now, wire.Tokens(tokens)) })
+		news = w.step(func(now core.Time, s *slots.Machine) { s.Stop(now, wire.Tokens(tokens)) })
 	}
 	// The controller repeats an order to drain, also to a worker that drains by itself; the first one has the grace.
 	if res.GetDrain() && w.leaving.Err() == nil {

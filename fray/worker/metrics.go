@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -63,12 +64,12 @@ func newMetrics(registerer prometheus.Registerer, w *Worker) (*metrics, error) {
 	}
 	for _, g := range []struct {
 		state string
-		count func(core.SlotCounts) int
+		count func(slots.Counts) int
 	}{
-		{"free", func(c core.SlotCounts) int { return c.Free }},
-		{"running", func(c core.SlotCounts) int { return c.Running }},
-		{"blocked", func(c core.SlotCounts) int { return c.Blocked }},
-		{"abandoned", func(c core.SlotCounts) int { return c.Abandoned }},
+		{"free", func(c slots.Counts) int { return c.Free }},
+		{"running", func(c slots.Counts) int { return c.Running }},
+		{"blocked", func(c slots.Counts) int { return c.Blocked }},
+		{"abandoned", func(c slots.Counts) int { return c.Abandoned }},
 	} {
 		collectors = append(collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "fray_worker_slots", ConstLabels: prometheus.Labels{"state": g.state},

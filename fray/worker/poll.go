@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -49,7 +50,7 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 	policy := dial.Policy{AttemptTimeout: pollWait + answerMargin}
 	for ctx.Err() == nil {
 		var (
-			poll core.SlotPoll
+			poll slots.Poll
 			res  *frayv1.LeaseTasksResponse
 		)
 		err := w.call(ctx, "LeaseTasks", w.rands.lease, policy, func(ctx context.Context) (err error) {
@@ -82,7 +83,7 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 }
 
 // lease sends one poll and waits for its answer, or until more slots are free than it says.
-func (w *Worker) lease(ctx context.Context, s *session) (core.SlotPoll, *frayv1.LeaseTasksResponse, error) {
+func (w *Worker) lease(ctx context.Context, s *session) (slots.Poll, *frayv1.LeaseTasksResponse, error) {
 	w.linger(ctx, lingerPoll)
 	waiting, abandon := context.WithCancelCause(ctx)
 	defer abandon(nil)
@@ -104,7 +105,7 @@ func (w *Worker) lease(ctx context.Context, s *session) (core.SlotPoll, *frayv1.
 }
 
 // nextPoll returns the poll to send. Until it is answered, repoll has it sent again.
-func (w *Worker) nextPoll(repoll func()) (core.SlotPoll, bool) {
+func (w *Worker) nextPoll(repoll func()) (slots.Poll, bool) {
 	now := w.lock()
 	defer w.mu.Unlock()
 	unsignal(w.room)
@@ -132,10 +133,10 @@ func (w *Worker) pollOver() {
 
 // grant takes in what a poll brought, in one step.
 func (w *Worker) grant(seq uint64, tasks []*frayv1.LeasedTask) {
-	grants := make([]core.SlotGrant, len(tasks))
+	grants := make([]slots.Grant, len(tasks))
 	for i, t := range tasks {
 		a := w.newAttempt(t)
-		grants[i] = core.SlotGrant{
+		grants[i] = slots.Grant{
 			Lease: core.Token(a.wire.GetLeaseToken()), Timeout: a.timeout, Bytes: len(a.input.Data), Value: a,
 			Priority: t.GetSpec().GetPriority(),
 		}
@@ -143,7 +144,7 @@ func (w *Worker) grant(seq uint64, tasks []*frayv1.LeasedTask) {
 			grants[i].Resources = wire.Resources(m)
 		}
 	}
-	w.step(func(now core.Time, s *core.Slots) {
+	w.step(func(now core.Time, s *slots.Machine) {
 		w.polling = false
 		s.Grant(now, seq, grants)
 	})

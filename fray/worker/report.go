@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -213,7 +214,7 @@ func (w *Worker) judged(reports []*frayv1.TaskReport, verdicts []frayv1.ReportVe
 	for _, v := range verdicts {
 		w.metrics.judged(v)
 	}
-	w.step(func(now core.Time, s *core.Slots) {
+	w.step(func(now core.Time, s *slots.Machine) {
 		for _, r := range reports {
 			w.unjudged -= reportSize(r)
 			if r.GetOutcome() != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
@@ -106,7 +107,7 @@ func (w *Worker) openTasks(ctx context.Context) (closeTasks func(), err error) {
 // first counts.
 func (w *Worker) leave(grace time.Duration) {
 	grace = max(grace, 0)
-	w.step(func(now core.Time, s *core.Slots) { s.Drain(now, now.Add(grace)) })
+	w.step(func(now core.Time, s *slots.Machine) { s.Drain(now, now.Add(grace)) })
 	if w.leaving.Err() == nil {
 		w.setLeaving()
 		w.logger.Info("leaving", "grace", grace)

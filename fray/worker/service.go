@@ -7,7 +7,7 @@ import (
 	"connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
 
-	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
@@ -81,7 +81,7 @@ func (s service) ListTasks(context.Context, *frayv1.WorkerServiceListTasksReques
 	for _, v := range s.slots.Attempts() {
 		a, _ := v.Value.(*attempt)
 		task := &frayv1.WorkerTask{Attempt: a.wire, Function: a.name, State: attemptState(v.Phase)}
-		if v.Phase == core.SlotRunning || v.Phase == core.SlotAbandoned {
+		if v.Phase == slots.Running || v.Phase == slots.Abandoned {
 			task.RunDurationMs = number.Millis(now.Sub(v.Started))
 		}
 		res.Tasks = append(res.Tasks, task)

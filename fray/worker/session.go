@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -146,11 +147,11 @@ func (w *Worker) heldForRegistration() []*frayv1.HeldAttempt {
 }
 
 // attemptState is how the controller sees a phase: an abandoned attempt has ended.
-func attemptState(p core.SlotPhase) frayv1.AttemptState {
+func attemptState(p slots.Phase) frayv1.AttemptState {
 	switch p {
-	case core.SlotQueued:
+	case slots.Queued:
 		return frayv1.AttemptState_ATTEMPT_STATE_QUEUED
-	case core.SlotRunning:
+	case slots.Running:
 		return frayv1.AttemptState_ATTEMPT_STATE_RUNNING
 	default:
 		return frayv1.AttemptState_ATTEMPT_STATE_FINISHED

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 )
 
 // idleTimer is how long the wait for a deadline is when there is none.
@@ -15,7 +16,7 @@ const idleTimer = time.Hour
 // machine tells it directly.
 type state struct {
 	mu        sync.Mutex
-	slots     *core.Slots
+	slots     *slots.Machine
 	latest    core.Time  // of which the machine was told
 	armed     core.Time  // what awaitDeadlines waits for
 	reports   outbox     // to be sent, but for those of bulk
@@ -34,9 +35,9 @@ type state struct {
 	delivered chan struct{} // and every report is acknowledged
 }
 
-func newState(cfg core.SlotsConfig) state {
+func newState(cfg slots.Config) state {
 	return state{
-		slots:     core.NewSlots(cfg),
+		slots:     slots.New(cfg),
 		armed:     core.Never,
 		rearm:     make(chan struct{}, 1),
 		room:      make(chan struct{}, 1),
@@ -57,7 +58,7 @@ func (w *Worker) lock() core.Time {
 }
 
 // step tells the machine what happened, and does what it answers. It reports whether there was any effect.
-func (w *Worker) step(event func(now core.Time, s *core.Slots)) (effect bool) {
+func (w *Worker) step(event func(now core.Time, s *slots.Machine)) (effect bool) {
 	now := w.lock()
 	defer w.mu.Unlock()
 	event(now, w.slots)
@@ -73,23 +74,23 @@ func (w *Worker) apply(free bool) (next *attempt, effect bool) {
 		e := &effects[i]
 		a, _ := e.Value.(*attempt)
 		switch e.Kind {
-		case core.SlotStart:
+		case slots.Start:
 			if free && next == nil {
 				next = a
 			} else {
 				go w.execute(a)
 			}
-		case core.SlotCancel:
-			if e.Cause == core.SlotTimedOut {
+		case slots.Cancel:
+			if e.Cause == slots.TimedOut {
 				a.cancel(a.expired)
 			} else {
 				a.cancel(causeError(e.Cause))
 			}
-		case core.SlotResume:
+		case slots.Resume:
 			signal(a.resume)
-		case core.SlotAbandon:
+		case slots.Abandon:
 			w.abandoned = append(w.abandoned, a)
-		case core.SlotReport:
+		case slots.Report:
 			w.file(a.report(e.Outcome, e.Ran))
 			if e.Outcome != core.Started {
 				a.function.metrics.ended(e.Outcome)
@@ -150,7 +151,7 @@ func closeOnce(c chan struct{}) {
 }
 
 // counts returns how the attempts stand.
-func (w *Worker) counts() core.SlotCounts {
+func (w *Worker) counts() slots.Counts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.slots.Counts()
@@ -172,7 +173,7 @@ func (w *Worker) awaitDeadlines(ctx context.Context) {
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
-			w.step(func(now core.Time, s *core.Slots) { s.Tick(now) })
+			w.step(func(now core.Time, s *slots.Machine) { s.Tick(now) })
 			w.logAbandoned()
 		case <-w.rearm:
 		case <-ctx.Done():

@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/internal/wire"
@@ -95,7 +96,7 @@ func New(cfg Config) (*Worker, error) {
 	w.seed(root)
 	// A little is added to each time by chance, so that it falls together with no time that functions take.
 	late := func(d time.Duration) time.Duration { return d + root.Duration(d/50) }
-	w.state = newState(core.SlotsConfig{
+	w.state = newState(slots.Config{
 		Slots: cfg.Slots, Resources: wire.Resources(cfg.Resources),
 		MaxPrefetch: max(cfg.MaxPrefetch, 0), MaxOutbox: maxOutbox, MaxOutboxBytes: maxOutboxBytes,
 		PrefetchFor: prefetchFor, PrefetchBytes: prefetchBytes,

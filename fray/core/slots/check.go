@@ -1,15 +1,17 @@
-package core
+package slots
 
 import (
 	"errors"
 	"fmt"
+
+	"github.com/frayrpc/fray/fray/core"
 )
 
 // Check recounts everything and returns what does not add up. It costs O(attempts): it is for tests.
-func (s *Slots) Check() error {
-	var c slotCensus
+func (s *Machine) Check() error {
+	var c census
 	var errs []error
-	for a := s.all.head; a != nil; a = a.links[slotLinkAll].next {
+	for a := s.all.head; a != nil; a = a.links[linkAll].next {
 		if err := c.count(s, a); err != nil {
 			errs = append(errs, fmt.Errorf("attempt %d (%v): %w", a.Lease, a.phase, err))
 		}
@@ -33,7 +35,7 @@ func (s *Slots) Check() error {
 		errs = append(errs, fmt.Errorf("%d more slots occupied than there are", -s.free()))
 	}
 	for i, total := range s.cfg.Resources {
-		used := slotAmount(c.used, total.Name)
+		used := amountOf(c.used, total.Name)
 		if left := s.resources[i].Amount; left < 0 || left+used != total.Amount {
 			errs = append(errs, fmt.Errorf("resource %s: %d left, %d used of %d", total.Name, left, used, total.Amount))
 		}
@@ -48,7 +50,7 @@ func (s *Slots) Check() error {
 	if s.draining && s.queue.n > 0 {
 		errs = append(errs, fmt.Errorf("draining with %d attempts queued", s.queue.n))
 	}
-	if s.connected && s.lostBy != Never {
+	if s.connected && s.lostBy != core.Never {
 		errs = append(errs, errors.New("there is a session, and attempts are to be given up as lost"))
 	}
 	if s.receivedPoll+1 != s.pollSeq {
@@ -57,20 +59,20 @@ func (s *Slots) Check() error {
 	return errors.Join(errs...)
 }
 
-// slotCensus is a count made anew, attempt by attempt.
-type slotCensus struct {
+// census is a count made anew, attempt by attempt.
+type census struct {
 	all, queued, runnable, waiting, unacked, bytes, due int
 
-	tally [slotPhaseCount][slotPlaceCount]int
-	used  []Resource
+	tally [phaseCount][placeCount]int
+	used  []core.Resource
 }
 
-func (c *slotCensus) count(s *Slots, a *slotAttempt) error {
+func (c *census) count(s *Machine, a *attempt) error {
 	c.all++
 	if s.attempts[a.Lease] != a {
 		return errors.New("not found by its lease")
 	}
-	if prev := a.links[slotLinkAll].prev; prev != nil && prev.order >= a.order {
+	if prev := a.links[linkAll].prev; prev != nil && prev.order >= a.order {
 		return errors.New("out of order")
 	}
 	if a.unacked {
@@ -78,50 +80,50 @@ func (c *slotCensus) count(s *Slots, a *slotAttempt) error {
 		c.bytes += a.bytes
 	}
 	c.tally[a.phase][a.place]++
-	if a.place == slotPlaceWaiting {
+	if a.place == placeWaiting {
 		c.waiting++
 	}
 	if err := c.countDue(s, a); err != nil {
 		return err
 	}
-	if a.phase == SlotRunning || a.phase == SlotAbandoned {
+	if a.phase == Running || a.phase == Abandoned {
 		for _, r := range a.Resources {
 			c.use(r)
 		}
 	}
 	switch a.phase {
-	case SlotQueued:
+	case Queued:
 		c.queued++
 		if s.fits(a) {
 			c.runnable++
 		}
-		if a.place != slotPlaceNone || a.unacked || a.stop != 0 || a.started != 0 {
+		if a.place != placeNone || a.unacked || a.stop != 0 || a.started != 0 {
 			return errors.New("queued, but was started, stopped or reported")
 		}
-	case SlotRunning:
-		if a.place == slotPlaceNone || a.unacked {
+	case Running:
+		if a.place == placeNone || a.unacked {
 			return errors.New("runs without a place, or was reported")
 		}
-	case SlotAbandoned:
-		if a.place == slotPlaceNone || a.stop == 0 {
+	case Abandoned:
+		if a.place == placeNone || a.stop == 0 {
 			return errors.New("abandoned without a place, or never stopped")
 		}
-	case SlotFinished:
-		if a.place != slotPlaceNone || !a.unacked {
+	case Finished:
+		if a.place != placeNone || !a.unacked {
 			return errors.New("finished, but has a place or nothing to report")
 		}
 	default:
 		return errors.New("has no phase")
 	}
-	if a.blocked && a.place == slotPlaceWaiting {
+	if a.blocked && a.place == placeWaiting {
 		return errors.New("blocked and waiting for its slot")
 	}
 	return nil
 }
 
-func (c *slotCensus) countDue(s *Slots, a *slotAttempt) error {
+func (c *census) countDue(s *Machine, a *attempt) error {
 	due := a.dueAt(&s.cfg)
-	if due == Never {
+	if due == core.Never {
 		if a.dueIndex >= 0 {
 			return errors.New("scheduled for nothing")
 		}
@@ -137,7 +139,7 @@ func (c *slotCensus) countDue(s *Slots, a *slotAttempt) error {
 	return nil
 }
 
-func (c *slotCensus) use(r Resource) {
+func (c *census) use(r core.Resource) {
 	for i := range c.used {
 		if c.used[i].Name == r.Name {
 			c.used[i].Amount += r.Amount
@@ -148,9 +150,9 @@ func (c *slotCensus) use(r Resource) {
 }
 
 // check walks the queue, which is to be in the order of priorities, and within one in that of the grants.
-func (q *slotQueue) check() error {
+func (q *queue) check() error {
 	n := 0
-	var last *slotAttempt
+	var last *attempt
 	for a := q.head(); a != nil; a = q.after(a) {
 		if last != nil && (last.Priority < a.Priority || last.Priority == a.Priority && last.order > a.order) {
 			return fmt.Errorf("attempt %d waits behind attempt %d", a.Lease, last.Lease)

@@ -1,4 +1,4 @@
-package core_test
+package slots_test
 
 import (
 	"cmp"
@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 )
 
-// TestSlotsTranscripts replays testdata/slots: commands, a line of dashes, and the effects that they had. Attempts are
+// TestTranscripts replays testdata/*.txt: commands, a line of dashes, and the effects that they had. Attempts are
 // named by small letters.
 //
 //	config slots=2 cpu=1000 prefetch=4   make a machine, and register it; also outbox=, bytes=, unreported=
@@ -23,9 +24,9 @@ import (
 //	lost 5s | registered a b | drain 30s | advance 20ms
 //	stall 16s                            let time pass as while the process stands still; with stall=1 that is watched
 //	held | counts | understated
-func TestSlotsTranscripts(t *testing.T) {
+func TestTranscripts(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/slots/*.txt")
+	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("find transcripts: %v, %d files", err, len(files))
 	}
@@ -37,7 +38,7 @@ func TestSlotsTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got strings.Builder
-			script := &slotScript{now: core.Time(time.Hour)}
+			script := &script{now: core.Time(time.Hour)}
 			for block := range strings.SplitSeq(strings.TrimSpace(string(want)), "\n\n") {
 				commands, _, isBlock := strings.Cut(block, "\n----")
 				fmt.Fprintf(&got, "%s\n", commands)
@@ -63,14 +64,14 @@ func TestSlotsTranscripts(t *testing.T) {
 	}
 }
 
-// slotScript runs commands against one machine.
-type slotScript struct {
-	slots *core.Slots
+// script runs commands against one machine.
+type script struct {
+	slots *slots.Machine
 	now   core.Time
 	poll  uint64
 }
 
-func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
+func (s *script) run(t *testing.T, out *strings.Builder, line string) {
 	t.Helper()
 	verb, rest, _ := strings.Cut(line, " ")
 	args := strings.Fields(rest)
@@ -79,10 +80,10 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 	}
 	switch verb {
 	case "config":
-		s.slots = core.NewSlots(slotConfig(t, args))
+		s.slots = slots.New(config(t, args))
 		s.slots.Registered(s.now, nil)
 	case "stall":
-		s.now = s.now.Add(slotDuration(t, args[0]))
+		s.now = s.now.Add(duration(t, args[0]))
 	case "poll":
 		if poll, ok := s.slots.NextPoll(s.now); ok {
 			s.poll = poll.Seq
@@ -93,9 +94,9 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 	case "understated":
 		fmt.Fprintln(out, s.slots.Understated())
 	case "grant":
-		var grants []core.SlotGrant
+		var grants []slots.Grant
 		for _, arg := range args {
-			grants = append(grants, slotGrant(t, arg))
+			grants = append(grants, grant(t, arg))
 		}
 		s.slots.Grant(s.now, s.poll, grants)
 	case "finish":
@@ -106,29 +107,29 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 				t.Fatal(err)
 			}
 		}
-		s.slots.Finish(s.now, slotLease(args[0]), slotOutcome(t, args[1]), bytes)
+		s.slots.Finish(s.now, lease(args[0]), outcome(t, args[1]), bytes)
 	case "stop":
-		s.slots.Stop(s.now, slotLeases(args))
+		s.slots.Stop(s.now, leases(args))
 	case "block":
-		s.slots.Block(s.now, slotLease(args[0]))
+		s.slots.Block(s.now, lease(args[0]))
 	case "unblock":
-		s.slots.Unblock(s.now, slotLease(args[0]))
+		s.slots.Unblock(s.now, lease(args[0]))
 	case "ack":
-		for _, lease := range slotLeases(args) {
+		for _, lease := range leases(args) {
 			s.slots.Ack(s.now, lease)
 		}
 	case "lost":
-		s.slots.SessionLost(s.now, slotDuration(t, args[0]))
+		s.slots.SessionLost(s.now, duration(t, args[0]))
 	case "registered":
-		s.slots.Registered(s.now, slotLeases(args))
+		s.slots.Registered(s.now, leases(args))
 	case "drain":
-		s.slots.Drain(s.now, s.now.Add(slotDuration(t, args[0])))
+		s.slots.Drain(s.now, s.now.Add(duration(t, args[0])))
 	case "advance":
-		s.advance(out, s.now.Add(slotDuration(t, args[0])))
+		s.advance(out, s.now.Add(duration(t, args[0])))
 	case "held":
 		held := s.slots.Held()
 		fmt.Fprintf(out, "queued=%s running=%s finished=%s after poll %d\n",
-			slotNames(held.Queued), slotNames(held.Running), slotNames(held.Finished), held.ReceivedPoll)
+			names(held.Queued), names(held.Running), names(held.Finished), held.ReceivedPoll)
 	case "counts":
 		c := s.slots.Counts()
 		fmt.Fprintf(out, "free=%d queued=%d running=%d blocked=%d abandoned=%d outbox=%d drained=%t\n",
@@ -143,7 +144,7 @@ func (s *slotScript) run(t *testing.T, out *strings.Builder, line string) {
 }
 
 // advance ticks the machine whenever something is due.
-func (s *slotScript) advance(out *strings.Builder, until core.Time) {
+func (s *script) advance(out *strings.Builder, until core.Time) {
 	start := s.now
 	for s.slots.Deadline() <= until {
 		s.now = max(s.now, s.slots.Deadline())
@@ -151,30 +152,30 @@ func (s *slotScript) advance(out *strings.Builder, until core.Time) {
 		s.slots.Tick(s.now)
 		if effects := s.slots.Effects(); len(effects) > 0 {
 			fmt.Fprintf(out, "after %v:\n", s.now.Sub(start))
-			slotPrint(out, effects)
+			printEffects(out, effects)
 		}
 	}
 	s.now = until
 }
 
-func (s *slotScript) drain(out *strings.Builder) { slotPrint(out, s.slots.Effects()) }
+func (s *script) drain(out *strings.Builder) { printEffects(out, s.slots.Effects()) }
 
-func slotPrint(out *strings.Builder, effects []core.SlotEffect) {
+func printEffects(out *strings.Builder, effects []slots.Effect) {
 	for _, e := range effects {
 		fmt.Fprintf(out, "  %v %v", e.Kind, e.Value)
 		switch e.Kind {
-		case core.SlotCancel, core.SlotAbandon:
+		case slots.Cancel, slots.Abandon:
 			fmt.Fprintf(out, " %v", e.Cause)
-		case core.SlotReport:
+		case slots.Report:
 			fmt.Fprintf(out, " %v ran=%v", e.Outcome, e.Ran)
 		}
 		fmt.Fprintln(out)
 	}
 }
 
-func slotConfig(t *testing.T, args []string) core.SlotsConfig {
+func config(t *testing.T, args []string) slots.Config {
 	t.Helper()
-	cfg := core.SlotsConfig{
+	cfg := slots.Config{
 		Slots: 1, MaxOutbox: 100,
 		PrefetchFor: 50 * time.Millisecond, QueueWait: time.Second, StartedAfter: 20 * time.Millisecond, StopGrace: 5 * time.Second,
 	}
@@ -204,18 +205,18 @@ func slotConfig(t *testing.T, args []string) core.SlotsConfig {
 	return cfg
 }
 
-// slotGrant reads "a", "a(cpu=500)" or "a(timeout=1s)".
-func slotGrant(t *testing.T, text string) core.SlotGrant {
+// grant reads "a", "a(cpu=500)" or "a(timeout=1s)".
+func grant(t *testing.T, text string) slots.Grant {
 	t.Helper()
 	text, options, _ := strings.Cut(strings.TrimSuffix(text, ")"), "(")
-	grant := core.SlotGrant{Lease: slotLease(text), Value: text}
+	grant := slots.Grant{Lease: lease(text), Value: text}
 	for option := range strings.SplitSeq(options, ",") {
 		key, value, ok := strings.Cut(option, "=")
 		if !ok {
 			continue
 		}
 		if key == "timeout" {
-			grant.Timeout = slotDuration(t, value)
+			grant.Timeout = duration(t, value)
 			continue
 		}
 		n, err := strconv.ParseInt(value, 10, 64)
@@ -235,17 +236,17 @@ func slotGrant(t *testing.T, text string) core.SlotGrant {
 	return grant
 }
 
-func slotLease(text string) core.Token { return core.Token(text[0]) }
+func lease(text string) core.Token { return core.Token(text[0]) }
 
-func slotLeases(names []string) []core.Token {
+func leases(names []string) []core.Token {
 	var leases []core.Token
 	for _, name := range names {
-		leases = append(leases, slotLease(name))
+		leases = append(leases, lease(name))
 	}
 	return leases
 }
 
-func slotNames(leases []core.Token) string {
+func names(leases []core.Token) string {
 	var b strings.Builder
 	for _, lease := range leases {
 		b.WriteByte(byte(lease))
@@ -253,7 +254,7 @@ func slotNames(leases []core.Token) string {
 	return cmp.Or(b.String(), "-")
 }
 
-func slotOutcome(t *testing.T, text string) core.Outcome {
+func outcome(t *testing.T, text string) core.Outcome {
 	t.Helper()
 	for o := core.Started; o <= core.UndecodableOutcome; o++ {
 		if strings.EqualFold(o.String(), text) {
@@ -264,7 +265,7 @@ func slotOutcome(t *testing.T, text string) core.Outcome {
 	return 0
 }
 
-func slotDuration(t *testing.T, text string) time.Duration {
+func duration(t *testing.T, text string) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(text)
 	if err != nil {

@@ -1,15 +1,19 @@
-package core
+package slots
 
-// slotHeap is a binary heap of attempts, the one that is due first on top. Among those due together the
+import (
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// dueHeap is a binary heap of attempts, the one that is due first on top. Among those due together the
 // elder comes first.
-type slotHeap []*slotAttempt
+type dueHeap []*attempt
 
 // schedule puts a where its next due time belongs.
-func (s *Slots) schedule(a *slotAttempt) {
+func (s *Machine) schedule(a *attempt) {
 	due := a.dueAt(&s.cfg)
 	switch {
-	case due == Never && a.dueIndex < 0:
-	case due == Never:
+	case due == core.Never && a.dueIndex < 0:
+	case due == core.Never:
 		s.due.remove(a)
 	case a.dueIndex < 0:
 		a.due, a.dueIndex = due, len(s.due)
@@ -22,7 +26,7 @@ func (s *Slots) schedule(a *slotAttempt) {
 	}
 }
 
-func (h *slotHeap) less(i, j int) bool {
+func (h *dueHeap) less(i, j int) bool {
 	a, b := (*h)[i], (*h)[j]
 	if a.due != b.due {
 		return a.due < b.due
@@ -30,13 +34,13 @@ func (h *slotHeap) less(i, j int) bool {
 	return a.order < b.order
 }
 
-func (h *slotHeap) swap(i, j int) {
+func (h *dueHeap) swap(i, j int) {
 	a, b := (*h)[i], (*h)[j]
 	(*h)[i], (*h)[j] = b, a
 	a.dueIndex, b.dueIndex = j, i
 }
 
-func (h *slotHeap) up(i int) {
+func (h *dueHeap) up(i int) {
 	for i > 0 {
 		parent := (i - 1) / 2
 		if !h.less(i, parent) {
@@ -47,7 +51,7 @@ func (h *slotHeap) up(i int) {
 	}
 }
 
-func (h *slotHeap) down(i int) {
+func (h *dueHeap) down(i int) {
 	for {
 		least := i
 		for child := 2*i + 1; child <= 2*i+2 && child < len(*h); child++ {
@@ -63,7 +67,7 @@ func (h *slotHeap) down(i int) {
 	}
 }
 
-func (h *slotHeap) remove(a *slotAttempt) {
+func (h *dueHeap) remove(a *attempt) {
 	i, last := a.dueIndex, len(*h)-1
 	h.swap(i, last)
 	(*h)[last] = nil

@@ -1,16 +1,20 @@
-package core
+package slots
+
+import (
+	"github.com/frayrpc/fray/fray/core"
+)
 
 import "time"
 
-// slotsMeanWeight is the share, 1 in so many, of the latest run in the average of run times. It is large
+// meanWeight is the share, 1 in so many, of the latest run in the average of run times. It is large
 // enough for a batch of long tasks to end the prefetching before much of it is fetched in vain.
-const slotsMeanWeight = 8
+const meanWeight = 8
 
-// slotsMeanRounds runs and more at one instant outweigh all before.
-const slotsMeanRounds = 64
+// meanRounds runs and more at one instant outweigh all before.
+const meanRounds = 64
 
-// SlotPoll is what a poll for work says.
-type SlotPoll struct {
+// Poll is what a poll for work says.
+type Poll struct {
 	// Seq counts the polls of a session from 1. A poll without an answer keeps its number.
 	Seq uint64
 	// Received is the last poll that was answered.
@@ -25,27 +29,27 @@ type SlotPoll struct {
 
 // NextPoll returns the poll to send now, if any. A poll that was sent and not answered is returned again,
 // whatever room there is, because the controller may have granted attempts to it.
-func (s *Slots) NextPoll(now Time) (poll SlotPoll, ok bool) {
+func (s *Machine) NextPoll(now core.Time) (poll Poll, ok bool) {
 	s.fold(now)
 	if !s.connected || s.draining {
-		return SlotPoll{}, false
+		return Poll{}, false
 	}
 	free := s.free()
 	room := s.room(free)
 	if room < 1 && !s.pollSent {
-		return SlotPoll{}, false
+		return Poll{}, false
 	}
 	s.pollSent = true
 	room = max(room, 1)
 	s.pollFree = min(free, room)
-	return SlotPoll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room, Held: s.live()}, true
+	return Poll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room, Held: s.live()}, true
 }
 
 // Understated says whether the poll that waits for its answer tells of fewer free slots than there are, in a way that the controller
 // cannot see. It counts a slot as free once it is told that an attempt which the poll counts has ended, but never more than what it has granted leaves;
 // of slots that are lent it knows nothing. What may not wait here for a slot would then stay where it is, until the poll is
 // answered empty. So the poll is to be sent again, under its number, with what NextPoll returns now.
-func (s *Slots) Understated() bool {
+func (s *Machine) Understated() bool {
 	if !s.pollSent || s.lent() == 0 {
 		return false
 	}
@@ -54,12 +58,12 @@ func (s *Slots) Understated() bool {
 }
 
 // Polls says whether NextPoll would return a poll, as far as that does not depend on runs that ended at this instant.
-func (s *Slots) Polls() bool {
+func (s *Machine) Polls() bool {
 	return s.connected && !s.draining && (s.pollSent || s.room(s.free()) > 0)
 }
 
 // room returns how many attempts can be taken.
-func (s *Slots) room(free int) int {
+func (s *Machine) room(free int) int {
 	if s.full() {
 		return 0
 	}
@@ -74,7 +78,7 @@ func (s *Slots) room(free int) int {
 
 // prefetch returns how many attempts should wait beyond the free slots: as many as the slots get through
 // in PrefetchFor and PrefetchBytes hold, and none before anything is known of run times.
-func (s *Slots) prefetch() int {
+func (s *Machine) prefetch() int {
 	if s.meanRun == 0 {
 		return 0
 	}
@@ -86,7 +90,7 @@ func (s *Slots) prefetch() int {
 }
 
 // weigh notes how large the inputs of a poll's answer are.
-func (s *Slots) weigh(grants []SlotGrant) {
+func (s *Machine) weigh(grants []Grant) {
 	if len(grants) == 0 {
 		return
 	}
@@ -94,12 +98,12 @@ func (s *Slots) weigh(grants []SlotGrant) {
 	for i := range grants {
 		sum += grants[i].Bytes
 	}
-	s.meanBytes = max(sum/len(grants), s.meanBytes-s.meanBytes/slotsMeanWeight)
+	s.meanBytes = max(sum/len(grants), s.meanBytes-s.meanBytes/meanWeight)
 }
 
 // observe notes a run. The runs that end at one instant enter the average together, so that their order there does not
 // matter.
-func (s *Slots) observe(now Time, ran time.Duration) {
+func (s *Machine) observe(now core.Time, ran time.Duration) {
 	s.fold(now)
 	s.runs.at = now
 	s.runs.n++
@@ -107,7 +111,7 @@ func (s *Slots) observe(now Time, ran time.Duration) {
 }
 
 // fold brings the average up to all instants before now.
-func (s *Slots) fold(now Time) {
+func (s *Machine) fold(now core.Time) {
 	if s.runs.n == 0 || s.runs.at == now {
 		return
 	}
@@ -115,16 +119,16 @@ func (s *Slots) fold(now Time) {
 	if s.meanRun == 0 {
 		s.meanRun = mean
 	}
-	for range min(s.runs.n, slotsMeanRounds) {
-		s.meanRun += (mean - s.meanRun) / slotsMeanWeight
+	for range min(s.runs.n, meanRounds) {
+		s.meanRun += (mean - s.meanRun) / meanWeight
 	}
 	s.meanRun = max(s.meanRun, 1)
 	s.runs.n, s.runs.sum = 0, 0
 }
 
-// SlotHeld is what a heartbeat says of a worker. The tokens are in the order of their grants.
-type SlotHeld struct {
-	Queued, Running, Finished []Token
+// Held is what a heartbeat says of a worker. The tokens are in the order of their grants.
+type Held struct {
+	Queued, Running, Finished []core.Token
 	// ReceivedPoll is the last poll whose answer is part of this.
 	ReceivedPoll uint64
 	Draining     bool
@@ -132,13 +136,13 @@ type SlotHeld struct {
 
 // Held returns the complete set of attempts that the worker owes the controller something about. An
 // abandoned one counts as finished until its report is acknowledged, and not at all after that.
-func (s *Slots) Held() SlotHeld {
-	held := SlotHeld{ReceivedPoll: s.receivedPoll, Draining: s.draining}
-	for a := s.all.head; a != nil; a = a.links[slotLinkAll].next {
+func (s *Machine) Held() Held {
+	held := Held{ReceivedPoll: s.receivedPoll, Draining: s.draining}
+	for a := s.all.head; a != nil; a = a.links[linkAll].next {
 		switch {
-		case a.phase == SlotQueued:
+		case a.phase == Queued:
 			held.Queued = append(held.Queued, a.Lease)
-		case a.phase == SlotRunning:
+		case a.phase == Running:
 			held.Running = append(held.Running, a.Lease)
 		case a.unacked:
 			held.Finished = append(held.Finished, a.Lease)
@@ -147,22 +151,22 @@ func (s *Slots) Held() SlotHeld {
 	return held
 }
 
-// SlotView is one attempt as [Slots.Attempts] shows it.
-type SlotView struct {
-	Lease Token
+// View is one attempt as [Machine.Attempts] shows it.
+type View struct {
+	Lease core.Token
 	Value any
-	Phase SlotPhase
+	Phase Phase
 	// Started is when its function started; 0: not yet, or never.
-	Started Time
+	Started core.Time
 	// Unacked says that its terminal report waits for a verdict.
 	Unacked bool
 }
 
 // Attempts returns every attempt, in the order of their grants.
-func (s *Slots) Attempts() []SlotView {
-	views := make([]SlotView, 0, s.all.n)
-	for a := s.all.head; a != nil; a = a.links[slotLinkAll].next {
-		views = append(views, SlotView{Lease: a.Lease, Value: a.Value, Phase: a.phase, Started: a.started, Unacked: a.unacked})
+func (s *Machine) Attempts() []View {
+	views := make([]View, 0, s.all.n)
+	for a := s.all.head; a != nil; a = a.links[linkAll].next {
+		views = append(views, View{Lease: a.Lease, Value: a.Value, Phase: a.phase, Started: a.started, Unacked: a.unacked})
 	}
 	return views
 }

@@ -1,4 +1,4 @@
-package core_test
+package slots_test
 
 import (
 	"fmt"
@@ -9,24 +9,25 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/slots"
 )
 
-// slotModel plays controller and functions against a machine, and holds it to what both may expect of it:
+// model plays controller and functions against a machine, and holds it to what both may expect of it:
 // one terminal report for each grant, no more functions in slots than there are, resources never
 // oversubscribed, and after the last acknowledgement nothing left.
-type slotModel struct {
-	slots *core.Slots
-	cfg   core.SlotsConfig
+type model struct {
+	slots *slots.Machine
+	cfg   slots.Config
 	now   core.Time
-	poll  core.SlotPoll
+	poll  slots.Poll
 
 	next     core.Token
-	attempts map[core.Token]*slotModelAttempt
+	attempts map[core.Token]*modelAttempt
 	running  []core.Token // functions that have not returned, in the order of their starts
 }
 
-type slotModelAttempt struct {
-	grant            core.SlotGrant
+type modelAttempt struct {
+	grant            slots.Grant
 	started, ended   bool // of the function
 	cancelled        bool
 	blocked, waiting bool
@@ -35,32 +36,32 @@ type slotModelAttempt struct {
 	awake            time.Duration // since it started, but for stalls
 }
 
-func newSlotModel(slots int, cpu int64, prefetch int) *slotModel {
-	m := &slotModel{
-		cfg: core.SlotsConfig{
-			Slots: slots, Resources: []core.Resource{{Name: "cpu", Amount: cpu}}, MaxPrefetch: prefetch, MaxOutbox: 64, MaxOutboxBytes: 100,
+func newModel(count int, cpu int64, prefetch int) *model {
+	m := &model{
+		cfg: slots.Config{
+			Slots: count, Resources: []core.Resource{{Name: "cpu", Amount: cpu}}, MaxPrefetch: prefetch, MaxOutbox: 64, MaxOutboxBytes: 100,
 			PrefetchFor: 50 * time.Millisecond, QueueWait: time.Second, StartedAfter: 20 * time.Millisecond, StopGrace: 5 * time.Second,
 			StallTick: time.Second, StallTolerance: time.Second,
 		},
 		now:      core.Time(time.Hour),
-		attempts: make(map[core.Token]*slotModelAttempt),
+		attempts: make(map[core.Token]*modelAttempt),
 	}
-	m.slots = core.NewSlots(m.cfg)
+	m.slots = slots.New(m.cfg)
 	m.slots.Pass(m.now)
 	return m
 }
 
-// slotModelSteps are what may happen; n is an arbitrary number that says to whom or how long.
-var slotModelSteps = []struct {
+// modelSteps are what may happen; n is an arbitrary number that says to whom or how long.
+var modelSteps = []struct {
 	name string
-	step func(m *slotModel, n int)
+	step func(m *model, n int)
 }{
-	{"poll", func(m *slotModel, _ int) { m.poll, _ = m.slots.NextPoll(m.now) }},
-	{"grant", func(m *slotModel, n int) {
-		var grants []core.SlotGrant
+	{"poll", func(m *model, _ int) { m.poll, _ = m.slots.NextPoll(m.now) }},
+	{"grant", func(m *model, n int) {
+		var grants []slots.Grant
 		for i := range n % (m.poll.Max + 1) {
 			m.next++
-			g := core.SlotGrant{Lease: m.next, Timeout: []time.Duration{0, 0, time.Second}[(n+i)%3], Priority: int32((n * i) % 3)}
+			g := slots.Grant{Lease: m.next, Timeout: []time.Duration{0, 0, time.Second}[(n+i)%3], Priority: int32((n * i) % 3)}
 			if cpu := int64((n + i) % 4); cpu > 0 {
 				g.Resources = []core.Resource{{Name: "cpu", Amount: cpu}}
 			}
@@ -70,11 +71,11 @@ var slotModelSteps = []struct {
 		m.slots.Grant(m.now, m.poll.Seq, grants)
 		if m.slots.Held().ReceivedPoll != before {
 			for _, g := range grants {
-				m.attempts[g.Lease] = &slotModelAttempt{grant: g}
+				m.attempts[g.Lease] = &modelAttempt{grant: g}
 			}
 		}
 	}},
-	{"finish", func(m *slotModel, n int) {
+	{"finish", func(m *model, n int) {
 		if len(m.running) == 0 {
 			return
 		}
@@ -85,37 +86,37 @@ var slotModelSteps = []struct {
 		outcomes := []core.Outcome{core.Succeeded, core.FailedOutcome, core.TimedOut, core.Stopped, core.UndecodableOutcome}
 		m.slots.Finish(m.now, lease, outcomes[n%len(outcomes)], n%30)
 	}},
-	{"block", func(m *slotModel, n int) {
+	{"block", func(m *model, n int) {
 		if lease, a := m.pick(n); a != nil && !a.blocked {
 			a.blocked, a.lends = true, true
 			m.slots.Block(m.now, lease)
 		}
 	}},
-	{"unblock", func(m *slotModel, n int) {
+	{"unblock", func(m *model, n int) {
 		if lease, a := m.pick(n); a != nil && a.blocked {
 			a.blocked, a.waiting = false, true
 			m.slots.Unblock(m.now, lease)
 		}
 	}},
-	{"stop", func(m *slotModel, n int) { m.slots.Stop(m.now, []core.Token{core.Token(n) % (m.next + 2)}) }},
-	{"ack", func(m *slotModel, n int) {
+	{"stop", func(m *model, n int) { m.slots.Stop(m.now, []core.Token{core.Token(n) % (m.next + 2)}) }},
+	{"ack", func(m *model, n int) {
 		if unacked := m.slots.Held().Finished; len(unacked) > 0 {
 			m.slots.Ack(m.now, unacked[n%len(unacked)])
 		}
 	}},
-	{"ack-unknown", func(m *slotModel, n int) {
+	{"ack-unknown", func(m *model, n int) {
 		if lease := core.Token(n) % (m.next + 2); m.attempts[lease] == nil || m.attempts[lease].reports == 0 {
 			m.slots.Ack(m.now, lease)
 		}
 	}},
-	{"lost", func(m *slotModel, n int) { m.slots.SessionLost(m.now, time.Duration(n)*time.Millisecond) }},
-	{"registered", func(m *slotModel, n int) {
+	{"lost", func(m *model, n int) { m.slots.SessionLost(m.now, time.Duration(n)*time.Millisecond) }},
+	{"registered", func(m *model, n int) {
 		held := m.slots.Held()
 		kept := append(held.Queued, held.Running...)
 		m.slots.Registered(m.now, kept[:n%(len(kept)+1)])
 	}},
-	{"drain", func(m *slotModel, n int) { m.slots.Drain(m.now, m.now.Add(time.Duration(n)*time.Second)) }},
-	{"advance", func(m *slotModel, n int) {
+	{"drain", func(m *model, n int) { m.slots.Drain(m.now, m.now.Add(time.Duration(n)*time.Second)) }},
+	{"advance", func(m *model, n int) {
 		d := time.Duration(n%100) * 10 * time.Millisecond
 		for _, lease := range m.running {
 			m.attempts[lease].awake += d
@@ -124,14 +125,14 @@ var slotModelSteps = []struct {
 		m.slots.Pass(m.now)
 		m.slots.Tick(m.now)
 	}},
-	{"stall", func(m *slotModel, n int) {
+	{"stall", func(m *model, n int) {
 		m.now = m.now.Add(2*time.Second + time.Duration(n+1)*100*time.Millisecond)
 		m.slots.Pass(m.now)
 		m.slots.Tick(m.now)
 	}},
 }
 
-func (m *slotModel) pick(n int) (core.Token, *slotModelAttempt) {
+func (m *model) pick(n int) (core.Token, *modelAttempt) {
 	if len(m.running) == 0 {
 		return 0, nil
 	}
@@ -140,7 +141,7 @@ func (m *slotModel) pick(n int) (core.Token, *slotModelAttempt) {
 }
 
 // settle applies the effects of a step and says what is wrong with them.
-func (m *slotModel) settle() error {
+func (m *model) settle() error {
 	for _, e := range m.slots.Effects() {
 		if err := m.apply(e); err != nil {
 			return fmt.Errorf("%v of attempt %d: %w", e.Kind, e.Lease, err)
@@ -168,32 +169,32 @@ func (m *slotModel) settle() error {
 	return m.slots.Check()
 }
 
-func (m *slotModel) apply(e core.SlotEffect) error {
+func (m *model) apply(e slots.Effect) error {
 	a := m.attempts[e.Lease]
 	if a == nil {
 		return fmt.Errorf("was never granted")
 	}
 	switch e.Kind {
-	case core.SlotStart:
+	case slots.Start:
 		if a.started || a.reports > 0 || !m.slots.Connected() || m.slots.Draining() {
 			return fmt.Errorf("started %t, reports %d", a.started, a.reports)
 		}
 		a.started = true
 		m.running = append(m.running, e.Lease)
-	case core.SlotCancel:
+	case slots.Cancel:
 		if !a.started || a.ended || a.cancelled {
 			return fmt.Errorf("started %t, ended %t, cancelled %t", a.started, a.ended, a.cancelled)
 		}
 		a.cancelled = true
-		if e.Cause == core.SlotTimedOut && a.awake < a.grant.Timeout {
+		if e.Cause == slots.TimedOut && a.awake < a.grant.Timeout {
 			return fmt.Errorf("timed out after %v of %v", a.awake, a.grant.Timeout)
 		}
-	case core.SlotResume:
+	case slots.Resume:
 		if !a.waiting {
 			return fmt.Errorf("does not wait")
 		}
 		a.waiting, a.lends = false, a.blocked
-	case core.SlotReport:
+	case slots.Report:
 		if e.Outcome == core.Started {
 			if a.reports > 0 || !a.started || a.ended {
 				return fmt.Errorf("STARTED with started %t, ended %t, reports %d", a.started, a.ended, a.reports)
@@ -212,9 +213,9 @@ func (m *slotModel) apply(e core.SlotEffect) error {
 }
 
 // finish lets every function return and every report be acknowledged, and expects all capacity back.
-func (m *slotModel) finish() error {
+func (m *model) finish() error {
 	for len(m.running) > 0 {
-		slotModelSteps[2].step(m, 0)
+		modelSteps[2].step(m, 0)
 		if err := m.settle(); err != nil {
 			return err
 		}
@@ -235,7 +236,7 @@ func (m *slotModel) finish() error {
 			return fmt.Errorf("attempt %d has %d terminal reports", lease, a.reports)
 		}
 	}
-	if got, want := m.slots.Counts(), (core.SlotCounts{Free: m.cfg.Slots}); got != want || !m.slots.Drained() {
+	if got, want := m.slots.Counts(), (slots.Counts{Free: m.cfg.Slots}); got != want || !m.slots.Drained() {
 		return fmt.Errorf("at the end: %+v, drained %t", got, m.slots.Drained())
 	}
 	if d := m.slots.Deadline(); d != core.Never {
@@ -244,13 +245,13 @@ func (m *slotModel) finish() error {
 	return m.slots.Check()
 }
 
-func TestSlotsHoldTheirPromises(t *testing.T) {
+func TestPromises(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := newSlotModel(rapid.IntRange(1, 4).Draw(t, "slots"), rapid.Int64Range(0, 6).Draw(t, "cpu"), rapid.IntRange(0, 4).Draw(t, "prefetch"))
+		m := newModel(rapid.IntRange(1, 4).Draw(t, "slots"), rapid.Int64Range(0, 6).Draw(t, "cpu"), rapid.IntRange(0, 4).Draw(t, "prefetch"))
 		m.slots.Registered(m.now, nil)
 		actions := make(map[string]func(*rapid.T))
-		for _, s := range slotModelSteps {
+		for _, s := range modelSteps {
 			actions[s.name] = func(t *rapid.T) { s.step(m, rapid.IntRange(0, 250).Draw(t, "n")) }
 		}
 		actions[""] = func(t *rapid.T) {
@@ -265,13 +266,13 @@ func TestSlotsHoldTheirPromises(t *testing.T) {
 	})
 }
 
-// FuzzSlots reads two bytes a step: what happens, and to whom.
-func FuzzSlots(f *testing.F) {
+// FuzzMachine reads two bytes a step: what happens, and to whom.
+func FuzzMachine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) {
-		m := newSlotModel(2, 4, 3)
+		m := newModel(2, 4, 3)
 		m.slots.Registered(m.now, nil)
 		for len(script) >= 2 {
-			s := slotModelSteps[int(script[0])%len(slotModelSteps)]
+			s := modelSteps[int(script[0])%len(modelSteps)]
 			s.step(m, int(script[1]))
 			if err := m.settle(); err != nil {
 				t.Fatalf("after %s %d: %v", s.name, script[1], err)
@@ -284,8 +285,8 @@ func FuzzSlots(f *testing.F) {
 	})
 }
 
-func BenchmarkSlotsNoop(b *testing.B) {
-	s := core.NewSlots(core.SlotsConfig{
+func BenchmarkNoop(b *testing.B) {
+	s := slots.New(slots.Config{
 		Slots: 4, MaxPrefetch: 4096, MaxOutbox: 65536,
 		PrefetchFor: 50 * time.Millisecond, QueueWait: time.Second, StartedAfter: 20 * time.Millisecond, StopGrace: 5 * time.Second,
 	})
@@ -294,18 +295,18 @@ func BenchmarkSlotsNoop(b *testing.B) {
 	b.ReportAllocs()
 	var lease core.Token
 	var run []core.Token
-	grants := make([]core.SlotGrant, 0, 4100)
+	grants := make([]slots.Grant, 0, 4100)
 	for b.Loop() {
 		if poll, ok := s.NextPoll(now); ok {
 			grants = grants[:0]
 			for range poll.Max {
 				lease++
-				grants = append(grants, core.SlotGrant{Lease: lease})
+				grants = append(grants, slots.Grant{Lease: lease})
 			}
 			s.Grant(now, poll.Seq, grants)
 		}
 		for _, e := range s.Effects() {
-			if e.Kind == core.SlotStart {
+			if e.Kind == slots.Start {
 				run = append(run, e.Lease)
 			}
 		}

@@ -1,23 +1,27 @@
-package core
+// Package slots is the worker's half of a lease, as a state machine. See [Machine], and package core for the terms.
+package slots
 
 import (
 	"fmt"
 	"time"
+
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
 // MaxSlots is the most attempts that a worker may run at once.
 const MaxSlots = 65536
 
-// slotsMaxLent is how many attempts may lend their slots at a time, so that a task that waits for a task
+// maxLent is how many attempts may lend their slots at a time, so that a task that waits for a task
 // that waits for a task, and so on without end, stops at a bound. Past it a waiting attempt keeps its slot.
-const slotsMaxLent = 16384
+const maxLent = 16384
 
-// SlotsConfig sizes a [Slots].
-type SlotsConfig struct {
+// Config sizes a [Machine].
+type Config struct {
 	// Slots is how many attempts run at once, 1 to [MaxSlots].
 	Slots int
 	// Resources are what the attempts that run share, by name, such as {"cpu", 8000}.
-	Resources []Resource
+	Resources []core.Resource
 	// MaxPrefetch is the most attempts beyond the free slots that wait here. 0: none.
 	MaxPrefetch int
 	// MaxOutbox stops the polling once so many reports are held or will be.
@@ -40,14 +44,14 @@ type SlotsConfig struct {
 	StallTick, StallTolerance time.Duration
 }
 
-// SlotGrant is one leased attempt, as a poll's answer brings it.
-type SlotGrant struct {
+// Grant is one leased attempt, as a poll's answer brings it.
+type Grant struct {
 	// Lease is the attempt's lease token, never 0.
-	Lease Token
+	Lease core.Token
 	// Priority is the task's: of those that wait for a slot, the highest starts first.
 	Priority int32
 	// Resources are what it occupies besides a slot.
-	Resources []Resource
+	Resources []core.Resource
 	// Timeout is how long it may run. 0: no bound.
 	Timeout time.Duration
 	// Bytes is the size of its input.
@@ -56,8 +60,8 @@ type SlotGrant struct {
 	Value any
 }
 
-// SlotCounts is how the attempts of a worker stand.
-type SlotCounts struct {
+// Counts is how the attempts of a worker stand.
+type Counts struct {
 	// Free counts the slots that nobody occupies.
 	Free int
 	// Queued counts the attempts that wait for a slot.
@@ -72,11 +76,11 @@ type SlotCounts struct {
 	Outbox int
 }
 
-// Slots is the worker's half of a lease, as a state machine: which attempts wait, run, were stopped, or have
+// Machine is the worker's half of a lease, as a state machine: which attempts wait, run, were stopped, or have
 // ended without the controller knowing it yet; who runs next; how many to ask for; and what a heartbeat says.
 //
 // Every method but the readers is an event. It takes the present time, which must not fall from one event to
-// the next, and appends what is to be done to the effects that [Slots.Effects] hands out. The order of the
+// the next, and appends what is to be done to the effects that [Machine.Effects] hands out. The order of the
 // events determines the effects wholly. Nothing here blocks, and nothing is safe for concurrent use.
 //
 // An attempt is queued, then running, then finished; a finished one stays until its report is acknowledged.
@@ -85,28 +89,28 @@ type SlotCounts struct {
 //
 // What the controller says may be late, repeated or unknown, and is then ignored. What the worker says of its
 // own functions may not: an impossible event panics.
-type Slots struct {
-	cfg     SlotsConfig
-	effects []SlotEffect
-	spare   []SlotEffect
+type Machine struct {
+	cfg     Config
+	effects []Effect
+	spare   []Effect
 
-	attempts map[Token]*slotAttempt
-	all      slotList // in the order of their grants
-	queue    slotQueue
-	waiters  slotList // wait to get their lent slots back
-	due      slotHeap
+	attempts map[core.Token]*attempt
+	all      list // in the order of their grants
+	queue    queue
+	waiters  list // wait to get their lent slots back
+	due      dueHeap
 	granted  uint64 // how many grants there were, to tell attempts' age apart
 
-	tally     [slotPhaseCount][slotPlaceCount]int // attempts; kept by move
+	tally     [phaseCount][placeCount]int // attempts; kept by move
 	outbox    int
-	bytes     int        // of the reports in the outbox
-	resources []Resource // what is left of cfg.Resources
+	bytes     int             // of the reports in the outbox
+	resources []core.Resource // what is left of cfg.Resources
 
-	seen      Time // the time as of the last Pass
+	seen      core.Time // the time as of the last Pass
 	connected bool
 	draining  bool
-	lostBy    Time // when a lost session's attempts are given up; Never: not
-	drainBy   Time // when draining turns into stopping; Never: not
+	lostBy    core.Time // when a lost session's attempts are given up; Never: not
+	drainBy   core.Time // when draining turns into stopping; Never: not
 
 	pollSeq      uint64 // of the poll to send
 	pollSent     bool   // it was sent, and not answered
@@ -116,92 +120,92 @@ type Slots struct {
 	meanBytes int           // of inputs; rises at once, falls slowly
 	meanRun   time.Duration // moving average of run times; 0: none known
 	runs      struct {      // those that are not part of it yet
-		at  Time
+		at  core.Time
 		n   int
 		sum time.Duration
 	}
 }
 
-// NewSlots returns a machine without attempts that has no session yet.
-func NewSlots(cfg SlotsConfig) *Slots {
+// New returns a machine without attempts that has no session yet.
+func New(cfg Config) *Machine {
 	if cfg.Slots < 1 || cfg.Slots > MaxSlots {
 		panic(fmt.Sprintf("core: %d slots, want 1 to %d", cfg.Slots, MaxSlots))
 	}
-	s := &Slots{
+	s := &Machine{
 		cfg:      cfg,
-		attempts: make(map[Token]*slotAttempt),
-		all:      slotList{link: slotLinkAll},
-		waiters:  slotList{link: slotLinkWaiters},
-		lostBy:   Never,
-		drainBy:  Never,
+		attempts: make(map[core.Token]*attempt),
+		all:      list{link: linkAll},
+		waiters:  list{link: linkWaiters},
+		lostBy:   core.Never,
+		drainBy:  core.Never,
 		pollSeq:  1,
 	}
-	s.cfg.Resources = append([]Resource(nil), cfg.Resources...)
-	s.resources = append([]Resource(nil), cfg.Resources...)
+	s.cfg.Resources = append([]core.Resource(nil), cfg.Resources...)
+	s.resources = append([]core.Resource(nil), cfg.Resources...)
 	return s
 }
 
 // Effects returns what is to be done since the last call, in order. The slice is valid until the call after
 // the next.
-func (s *Slots) Effects() []SlotEffect {
+func (s *Machine) Effects() []Effect {
 	out := s.effects
-	s.effects, s.spare = emptied(s.spare), out
+	s.effects, s.spare = reuse.Emptied(s.spare), out
 	return out
 }
 
 // Counts returns how the attempts stand.
-func (s *Slots) Counts() SlotCounts {
-	running, abandoned := &s.tally[SlotRunning], &s.tally[SlotAbandoned]
-	return SlotCounts{
+func (s *Machine) Counts() Counts {
+	running, abandoned := &s.tally[Running], &s.tally[Abandoned]
+	return Counts{
 		Free:      s.free(),
 		Queued:    s.queue.n,
-		Running:   running[slotPlaceSlot],
-		Blocked:   running[slotPlaceLent] + running[slotPlaceWaiting],
-		Abandoned: abandoned[slotPlaceSlot] + abandoned[slotPlaceLent] + abandoned[slotPlaceWaiting],
+		Running:   running[placeSlot],
+		Blocked:   running[placeLent] + running[placeWaiting],
+		Abandoned: abandoned[placeSlot] + abandoned[placeLent] + abandoned[placeWaiting],
 		Outbox:    s.outbox,
 	}
 }
 
 // Connected says whether there is a session.
-func (s *Slots) Connected() bool { return s.connected }
+func (s *Machine) Connected() bool { return s.connected }
 
 // Draining says whether no new work is taken.
-func (s *Slots) Draining() bool { return s.draining }
+func (s *Machine) Draining() bool { return s.draining }
 
 // Drained says whether a draining machine has nothing left to run. Abandoned attempts do not count.
-func (s *Slots) Drained() bool {
+func (s *Machine) Drained() bool {
 	return s.draining && s.live() == 0
 }
 
 // free returns how many slots nobody occupies.
-func (s *Slots) free() int {
-	return s.cfg.Slots - s.tally[SlotRunning][slotPlaceSlot] - s.tally[SlotAbandoned][slotPlaceSlot]
+func (s *Machine) free() int {
+	return s.cfg.Slots - s.tally[Running][placeSlot] - s.tally[Abandoned][placeSlot]
 }
 
 // live returns how many attempts have not ended.
-func (s *Slots) live() int {
+func (s *Machine) live() int {
 	n := s.queue.n
-	for _, running := range s.tally[SlotRunning] {
+	for _, running := range s.tally[Running] {
 		n += running
 	}
 	return n
 }
 
 // lent returns how many attempts run without a slot.
-func (s *Slots) lent() int {
-	running, abandoned := &s.tally[SlotRunning], &s.tally[SlotAbandoned]
-	return running[slotPlaceLent] + running[slotPlaceWaiting] + abandoned[slotPlaceLent] + abandoned[slotPlaceWaiting]
+func (s *Machine) lent() int {
+	running, abandoned := &s.tally[Running], &s.tally[Abandoned]
+	return running[placeLent] + running[placeWaiting] + abandoned[placeLent] + abandoned[placeWaiting]
 }
 
 // move changes the phase and the place of a, and counts it there.
-func (s *Slots) move(a *slotAttempt, phase SlotPhase, place slotPlace) {
+func (s *Machine) move(a *attempt, phase Phase, place place) {
 	s.tally[a.phase][a.place]--
 	s.tally[phase][place]++
 	a.phase, a.place = phase, place
 }
 
-// Deadline returns when [Slots.Tick] is next due; [Never] if nothing waits for a time.
-func (s *Slots) Deadline() Time {
+// Deadline returns when [Machine.Tick] is next due; [core.Never] if nothing waits for a time.
+func (s *Machine) Deadline() core.Time {
 	next := min(s.lostBy, s.drainBy)
 	if len(s.due) > 0 {
 		next = min(next, s.due[0].due)
@@ -214,11 +218,11 @@ func (s *Slots) Deadline() Time {
 
 // dispatch hands free slots to those that want theirs back, then to the queue. A queued attempt whose
 // resources are taken lets others pass; QueueWait bounds for how long.
-func (s *Slots) dispatch(now Time) {
+func (s *Machine) dispatch(now core.Time) {
 	for a := s.waiters.head; a != nil && s.free() > 0; a = s.waiters.head {
 		s.waiters.remove(a)
-		s.move(a, a.phase, slotPlaceSlot)
-		s.emit(SlotEffect{Kind: SlotResume, Lease: a.Lease, Value: a.Value})
+		s.move(a, a.phase, placeSlot)
+		s.emit(Effect{Kind: Resume, Lease: a.Lease, Value: a.Value})
 	}
 	if !s.connected || s.draining || s.full() {
 		return
@@ -233,36 +237,36 @@ func (s *Slots) dispatch(now Time) {
 }
 
 // full says whether so much waits to be reported that nothing more is started.
-func (s *Slots) full() bool { return s.cfg.MaxOutboxBytes > 0 && s.bytes >= s.cfg.MaxOutboxBytes }
+func (s *Machine) full() bool { return s.cfg.MaxOutboxBytes > 0 && s.bytes >= s.cfg.MaxOutboxBytes }
 
-func (s *Slots) start(now Time, a *slotAttempt) {
+func (s *Machine) start(now core.Time, a *attempt) {
 	s.queue.remove(a)
 	for _, want := range a.Resources {
 		*s.resource(want.Name) -= want.Amount
 	}
-	s.move(a, SlotRunning, slotPlaceSlot)
+	s.move(a, Running, placeSlot)
 	a.started = now
-	a.deadline = Never
+	a.deadline = core.Never
 	if a.Timeout > 0 {
 		a.deadline = now.Add(a.Timeout)
 	}
 	s.schedule(a)
-	s.emit(SlotEffect{Kind: SlotStart, Lease: a.Lease, Value: a.Value, Deadline: a.deadline})
+	s.emit(Effect{Kind: Start, Lease: a.Lease, Value: a.Value, Deadline: a.deadline})
 }
 
 // release takes back what a's function occupied, because it returned.
-func (s *Slots) release(a *slotAttempt) {
+func (s *Machine) release(a *attempt) {
 	for _, had := range a.Resources {
 		*s.resource(had.Name) += had.Amount
 	}
-	if a.place == slotPlaceWaiting {
+	if a.place == placeWaiting {
 		s.waiters.remove(a)
 	}
-	s.move(a, SlotFinished, slotPlaceNone)
+	s.move(a, Finished, placeNone)
 }
 
 // fits says whether a's resources are free.
-func (s *Slots) fits(a *slotAttempt) bool {
+func (s *Machine) fits(a *attempt) bool {
 	for _, want := range a.Resources {
 		if left := s.resource(want.Name); left == nil || *left < want.Amount {
 			return false
@@ -272,16 +276,16 @@ func (s *Slots) fits(a *slotAttempt) bool {
 }
 
 // possible says whether a could ever run here.
-func (s *Slots) possible(a *slotAttempt) bool {
+func (s *Machine) possible(a *attempt) bool {
 	for _, want := range a.Resources {
-		if slotAmount(s.cfg.Resources, want.Name) < want.Amount {
+		if amountOf(s.cfg.Resources, want.Name) < want.Amount {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *Slots) resource(name string) *int64 {
+func (s *Machine) resource(name string) *int64 {
 	for i := range s.resources {
 		if s.resources[i].Name == name {
 			return &s.resources[i].Amount
@@ -290,7 +294,7 @@ func (s *Slots) resource(name string) *int64 {
 	return nil
 }
 
-func slotAmount(from []Resource, name string) int64 {
+func amountOf(from []core.Resource, name string) int64 {
 	for _, r := range from {
 		if r.Name == name {
 			return r.Amount
@@ -299,4 +303,4 @@ func slotAmount(from []Resource, name string) int64 {
 	return 0
 }
 
-func (s *Slots) emit(e SlotEffect) { s.effects = append(s.effects, e) }
+func (s *Machine) emit(e Effect) { s.effects = append(s.effects, e) }
