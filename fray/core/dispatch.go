@@ -1,199 +1,167 @@
 package core
 
 import (
-	"slices"
+	"container/heap"
+	"math"
 	"time"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
-func (e *Poll) apply(c *Scheduler) {
-	s := c.sessions[e.Session]
-	if s == nil {
-		c.fail(e.Call, ErrSessionStale)
-		return
+// stir has a group looked at when this step hands out work.
+func (c *Scheduler) stir(g *group) {
+	if !g.stirred {
+		g.stirred = true
+		c.stirred = append(c.stirred, g)
 	}
-	if e.Seq < s.pollSeq || e.Seq <= s.receivedSeq {
-		c.tell(e.Call, PollReply{}) // A late copy of a poll that the worker no longer waits for.
-		return
-	}
-	if s.poll != nil {
-		old := s.poll
-		c.unpark(old)
-		// An error, so that a worker that still waits for it asks again under the same number: an empty answer would
-		// have it go on, and confirm what the copy is granted.
-		c.fail(old.call, ErrSuperseded)
-	}
-	c.received(s, e.Received)
-	s.pollSeq = e.Seq
-	if e.Seq == s.grantSeq && e.Seq > s.receivedSeq {
-		c.reply(e.Call, PollReply{Grants: s.granted(e.Seq)})
-		return
-	}
-	if s.delivery != nil && e.Seq > s.grantSeq {
-		// The worker went on without the answer to the poll that was granted these.
-		c.takeBackUndelivered(s)
-	}
-	if s.leaving {
-		c.tell(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
-		return
-	}
-	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: e.Held, until: e.Until}
-	if e.Held < 0 {
-		w.held = s.leases.size
-	}
-	c.lastPoll++
-	w.order = c.lastPoll
-	s.poll, s.heard = w, c.now
-	c.park(w)
-	c.offer(s)
 }
 
-// granted lists what is left of what a poll was granted, for a worker that asks again.
-func (s *session) granted(seq uint64) []Grant {
-	var gs []Grant
-	for l := s.leases.tail; l != nil && l.pollSeq >= seq; l = l.prev { // The last were granted last.
-		if l.pollSeq == seq && l.current() && l.runningAt == 0 && !l.stopping {
-			gs = append(gs, l.grant())
+// dispatch hands ready tasks to waiting polls. It looks only where something changed: at groups in which tasks became
+// ready, or whose tasks a poll may take that could not before. The poll that has waited longest comes first.
+func (c *Scheduler) dispatch() {
+	if len(c.stirred) == 0 || c.clogged() {
+		return // What was stirred is looked at once watchers have taken some of what is kept for them.
+	}
+	c.steps++
+	waiting := c.stirred[:0]
+	for _, g := range c.stirred {
+		if s := c.candidate(g); s != nil {
+			g.longest = s.poll.order
+			waiting = append(waiting, g)
+		} else {
+			g.stirred = false
 		}
 	}
-	slices.Reverse(gs)
-	return gs
-}
-
-func (l *lease) grant() Grant {
-	return Grant{Task: l.task.num, ID: l.task.id, Job: l.task.job.id, Attempt: l.attempt, Token: l.token}
-}
-
-// received notes that the worker has the answers of all polls up to seq.
-func (c *Scheduler) received(s *session, seq uint64) {
-	s.receivedSeq = max(s.receivedSeq, min(seq, s.pollSeq))
-	if s.delivery != nil && s.receivedSeq >= s.grantSeq {
-		c.timers.cancel(s.delivery)
-		s.delivery = nil
+	clear(c.stirred[len(waiting):])
+	c.stirred = waiting
+	heap.Init(&c.stirred)
+	for len(c.stirred) > 0 {
+		g := c.stirred[0]
+		s := c.candidate(g)
+		switch {
+		case s == nil:
+			heap.Pop(&c.stirred)
+			g.stirred = false
+		case s.poll.order != g.longest: // That one was served with another group's.
+			g.longest = s.poll.order
+			heap.Fix(&c.stirred, 0)
+		default:
+			c.serve(s)
+		}
 	}
+	c.stirred, c.offered = reuse.Emptied(c.stirred), reuse.Emptied(c.offered)
 }
 
-// deliveryTimer takes back a grant that the worker never confirmed.
-func (c *Scheduler) deliveryTimer(s *session) {
-	cl := c.takeBackUndelivered(s)
-	if cl != nil {
-		c.penalize(s, cl)
+// groupsByWait is a heap of groups by the poll that waits longest for each.
+type groupsByWait []*group
+
+func (h *groupsByWait) Len() int           { return len(*h) }
+func (h *groupsByWait) Less(i, j int) bool { return (*h)[i].longest < (*h)[j].longest }
+func (h *groupsByWait) Swap(i, j int)      { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
+
+// Push is for container/heap.
+func (h *groupsByWait) Push(x any) {
+	*h = append(*h, x.(*group)) //nolint:errcheck // Only groups are pushed.
+}
+
+// Pop is for container/heap.
+func (h *groupsByWait) Pop() any {
+	last := len(*h) - 1
+	g := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return g
+}
+
+// freeSlots returns how many slots the worker that asks has free. Those are the ones that it said were free, and one for each attempt
+// that it held and has told the end of since: without them a worker that asked while it was busy would be granted nothing but what
+// can wait there for a slot. The report of an end may have overtaken the poll, so what counts is what the worker held when it
+// asked. What it holds may run without a slot or wait for one, so there are no more than what it holds leaves.
+func (w *wait) freeSlots() int {
+	held := w.session.leases.size
+	return max(w.free, min(w.free+w.held-held, w.session.slots-held))
+}
+
+// serve grants a waiting poll its share of the tasks that its worker can run, and answers it.
+func (c *Scheduler) serve(s *session) {
+	w := s.poll
+	free := w.freeSlots()
+	most := min(w.max, c.share(s, free))
+	gs := make([]Grant, 0, most)
+	bytes := 0
+	for len(gs) < w.max && bytes < c.cfg.MaxGrantBytes {
+		ahead := len(gs) >= free
+		q := c.pick(s, ahead)
+		if q == nil {
+			break
+		}
+		g := q.class.group
+		if len(gs) >= g.limit || g.share == 0 {
+			break
+		}
+		g.share--
+		t := c.takeReady(q)
+		bytes += int(t.size)
+		gs = append(gs, c.lease(t, s, w.seq, ahead).grant())
 	}
-}
-
-// takeBackUndelivered ends the session's unconfirmed leases, and returns the class of one that it took back.
-func (c *Scheduler) takeBackUndelivered(s *session) *class {
+	s.grantSeq = w.seq
+	s.deliveryTime = c.cfg.DeliveryTimeout + time.Duration(bytes/FloorRate)*time.Second
 	c.timers.cancel(s.delivery)
-	s.delivery = nil
-	var cl *class
-	for l := s.leases.tail; l != nil && l.pollSeq > s.receivedSeq; { // The last were granted last.
-		prev := l.prev
-		if l.pollSeq <= s.grantSeq && l.runningAt == 0 {
-			t, current := l.task, l.current()
-			c.endLease(l)
-			if current {
-				cl = t.shape.class
-				c.undelivered(t)
-			}
+	s.delivery = c.timers.add(&timer{at: c.now.Add(s.deliveryTime), kind: timerDelivery, session: s})
+	c.unpark(w)
+	c.reply(w.call, PollReply{Grants: gs})
+}
+
+// share decides how much of what its worker can run a poll may be granted, so that all who could run it get the same: of
+// all groups together no more than an equal part among those who compete for one, and of a group for which workers
+// of other kinds compete, too, no more than an equal part of that. It returns the most that it may be.
+func (c *Scheduler) share(s *session, free int) int {
+	c.offered = c.offered[:0]
+	total, most := 0, 0
+	for _, g := range s.kind.groups {
+		c.looks++
+		if g.ready > 0 && (len(g.names) == 0 || free > 0 && within(g.turns.root.need.least, c.freeOf(s, g))) {
+			c.offered = append(c.offered, g)
+			total += g.ready
 		}
-		l = prev
 	}
-	return cl
+	for _, g := range c.offered {
+		n := c.rivals(g)
+		g.limit, g.share = ceilDiv(total, n), math.MaxInt
+		if n > s.kind.asking.size {
+			g.share = ceilDiv(g.ready, n)
+		}
+		most = max(most, g.limit)
+	}
+	return min(most, total)
 }
 
-func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *lease {
-	c.touch(t)
-	c.timers.cancel(t.timer)
-	t.timer = nil
-	c.setStatus(t, Leased)
-	c.note(t, EndLeased, c.now.Sub(t.since))
-	c.stats.LeasesGranted++
-	if t.run == nil {
-		t.run = &run{}
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// rivals returns how many polls wait that could be granted some of a group.
+func (c *Scheduler) rivals(g *group) int {
+	if len(g.names) == 0 {
+		return g.polls.size
 	}
-	r := t.run
-	r.attempts++
-	l := &lease{
-		token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,
+	if g.rivalsStep != c.steps {
+		// Each of them will be granted a task, so that to count them costs no more than that.
+		g.rivals, g.rivalsStep = g.polls.root.count(c.leastOf(g), g.ready, &c.looks), c.steps
 	}
-	r.lease, r.token, r.workerID, r.leasedAt = l, l.token, s.workerID, c.now
-	t.pending = 0
-	c.leases[l.token] = l
-	s.leases.push(l)
-	s.occupy(t.shape.class, 1)
-	c.remember(t, false)
-	return l
+	return max(g.rivals, 1)
 }
 
-// endLease frees what a lease occupied, and fences its token.
-func (c *Scheduler) endLease(l *lease) {
-	c.timers.cancel(l.timer)
-	l.timer = nil
-	delete(c.leases, l.token)
-	if l.stopping && !l.stopTold {
-		l.session.untold--
+// pick returns the queue whose first task the worker gets next, or nil. Tasks that occupy resources are never granted ahead
+// of a free slot.
+func (c *Scheduler) pick(s *session, ahead bool) *jobQueue {
+	var best *jobQueue
+	for _, g := range c.offered {
+		c.looks++
+		if g.ready == 0 || len(g.names) > 0 && ahead {
+			continue
+		}
+		if q := c.best(g, c.freeOf(s, g)); q != nil && (best == nil || q.goesBefore(best)) {
+			best = q
+		}
 	}
-	l.session.leases.remove(l)
-	l.session.occupy(l.task.shape.class, -1)
-	l.session.changed = c.step
-	if l.current() {
-		l.task.run.lease = nil
-	}
-	c.offer(l.session)
-}
-
-// running notes that an attempt runs, and sets the second line of its execution timeout: the worker is the first.
-func (c *Scheduler) running(l *lease) {
-	if l.runningAt != 0 {
-		return
-	}
-	l.runningAt = c.now
-	t := l.task
-	known := t.started && !l.ahead
-	t.started = true
-	if !l.current() {
-		return
-	}
-	c.setStatus(t, Running)
-	c.armSecondLine(l)
-	if !known {
-		c.remember(t, true) // Or else nobody would be charged when both ends die.
-	}
-}
-
-// leaseTimer strikes when a worker has not ended an attempt for too long: after a cancellation, without which its task goes on, or
-// past the execution timeout.
-func (c *Scheduler) leaseTimer(l *lease) {
-	l.timer = nil
-	t := l.task
-	if !t.cancelRequested {
-		c.secondLine(l)
-		return
-	}
-	t.run.lease = nil
-	c.note(t, EndStopped, l.ran(c.now))
-	c.finish(t, Cancelled, 0, nil)
-}
-
-// failed charges a failure or timeout to the retry budget.
-func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final bool, retryAfter time.Duration) {
-	c.touch(t)
-	r := t.run
-	r.failures++
-	t.started = true
-	if t.cancelRequested {
-		c.finish(t, Cancelled, 0, nil)
-		return
-	}
-	if final || r.failures > t.shape.MaxRetries {
-		c.finish(t, Failed, reason, result)
-		return
-	}
-	d := retryAfter
-	if d <= 0 {
-		d = t.shape.backoff(c.cfg.Seed, t.num, r.failures-1)
-	}
-	c.setStatus(t, Pending)
-	t.pending, t.since = Backoff, c.now
-	t.timer = c.timers.add(&timer{at: c.now.Add(d), kind: timerTask, task: t})
-	c.remember(t, false)
+	return best
 }

@@ -55,3 +55,37 @@ func (j *job) openTasks() []*task {
 	slices.SortFunc(open, func(a, b *task) int { return cmp.Compare(a.num, b.num) })
 	return open
 }
+
+// job is what tasks of one job share.
+type job struct {
+	id string
+	// That of its record; 0: it has none.
+	num uint64
+	// Tasks of it that the scheduler knows, and of these the ones that are not terminal.
+	tasks, open int
+	// Those that are ready, and its place in the round of jobs that take turns.
+	ready int
+	round uint64
+	// What it has ready, in no order, and the last that was given its place anew.
+	turns    []*turn
+	nextTurn int
+	// Its open tasks that are not ready, in no order.
+	elsewhere []*task
+	// Ended tasks in the order in which they ended; the first is number doneBase.
+	done     []*task
+	doneBase uint64
+	// Of the records of done.
+	doneBytes int64
+	// Who watches it, and the least that they need; see retain.go.
+	followers    map[string]*follower
+	floor        uint64
+	awaited      []awaitedEnd
+	awaitedTimer *timer
+	// Its place in Scheduler.free, from 1; 0: it is not there.
+	freeAt   int
+	watchers waitList
+	// It is in Scheduler.dirtyJobs; and a task of it has ended in this step.
+	dirty, news bool
+	// Of its tasks, those whose creation and whose end are not durable.
+	created, ended int
+}

@@ -79,13 +79,3 @@ func (c *Scheduler) report(i *ReportItem) Verdict {
 	}
 	return Accepted
 }
-
-func (c *Scheduler) quickFailure(s *session, t *task, i *ReportItem) {
-	if i.Ran >= c.cfg.FastFailure {
-		s.quickFailures = 0
-		return
-	}
-	if s.quickFailures++; s.quickFailures >= c.cfg.BlackHoleFailures {
-		c.penalize(s, t.shape.class)
-	}
-}

@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"time"
 )
 
 // task is kept small: a million may be queued. What only a leased task needs hangs off run.
@@ -62,78 +61,6 @@ func (t *task) attempts() uint32 {
 		return 0
 	}
 	return t.run.attempts
-}
-
-// lease is an attempt at a worker. It outlives its hold on the task when the task moves on without it: capacity
-// is freed only when the worker confirms that the attempt is over.
-type lease struct {
-	token   Token
-	attempt uint32
-	task    *task
-	session *session
-	// Neighbours among the session's leases, in the order of their grant.
-	next, prev *lease
-	pollSeq    uint64
-	grantedAt  Time
-	runningAt  Time
-	timer      *timer
-	// The heartbeat that last listed it.
-	seenSeq uint64
-	// For how long nothing was heard of the worker while it ran, and when the worker first and last said that it runs past its
-	// execution timeout.
-	unheard               time.Duration
-	overdue, overdueStill Time
-	// Granted ahead of a free slot, and not known to run.
-	ahead bool
-	// The worker is asked to stop it; told once that was said.
-	stopping, stopTold bool
-}
-
-func (l *lease) current() bool { return l.task.run.lease == l }
-
-// ran is how long the attempt has run by now, as far as the worker has said.
-func (l *lease) ran(now Time) time.Duration {
-	if l.runningAt == 0 {
-		return 0
-	}
-	return now.Sub(l.runningAt)
-}
-
-// mayHaveStarted says whether the worker's death is charged to the task.
-func (l *lease) mayHaveStarted() bool { return !l.ahead || l.runningAt != 0 }
-
-// job is what tasks of one job share.
-type job struct {
-	id string
-	// That of its record; 0: it has none.
-	num uint64
-	// Tasks of it that the scheduler knows, and of these the ones that are not terminal.
-	tasks, open int
-	// Those that are ready, and its place in the round of jobs that take turns.
-	ready int
-	round uint64
-	// What it has ready, in no order, and the last that was given its place anew.
-	turns    []*turn
-	nextTurn int
-	// Its open tasks that are not ready, in no order.
-	elsewhere []*task
-	// Ended tasks in the order in which they ended; the first is number doneBase.
-	done     []*task
-	doneBase uint64
-	// Of the records of done.
-	doneBytes int64
-	// Who watches it, and the least that they need; see retain.go.
-	followers    map[string]*follower
-	floor        uint64
-	awaited      []awaitedEnd
-	awaitedTimer *timer
-	// Its place in Scheduler.free, from 1; 0: it is not there.
-	freeAt   int
-	watchers waitList
-	// It is in Scheduler.dirtyJobs; and a task of it has ended in this step.
-	dirty, news bool
-	// Of its tasks, those whose creation and whose end are not durable.
-	created, ended int
 }
 
 // View is a task as it stands. It shares no memory with the scheduler.

@@ -1,10 +1,10 @@
 package slots
 
 import (
+	"time"
+
 	"github.com/frayrpc/fray/fray/core"
 )
-
-import "time"
 
 // meanWeight is the share, 1 in so many, of the latest run in the average of run times. It is large
 // enough for a batch of long tasks to end the prefetching before much of it is fetched in vain.

@@ -1,0 +1,75 @@
+package core
+
+import "time"
+
+// failed charges a failure or timeout to the retry budget.
+func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final bool, retryAfter time.Duration) {
+	c.touch(t)
+	r := t.run
+	r.failures++
+	t.started = true
+	if t.cancelRequested {
+		c.finish(t, Cancelled, 0, nil)
+		return
+	}
+	if final || r.failures > t.shape.MaxRetries {
+		c.finish(t, Failed, reason, result)
+		return
+	}
+	d := retryAfter
+	if d <= 0 {
+		d = t.shape.backoff(c.cfg.Seed, t.num, r.failures-1)
+	}
+	c.setStatus(t, Pending)
+	t.pending, t.since = Backoff, c.now
+	t.timer = c.timers.add(&timer{at: c.now.Add(d), kind: timerTask, task: t})
+	c.remember(t, false)
+}
+
+// workerLost charges the death of a worker to the task that it ran.
+func (c *Scheduler) workerLost(t *task, ran time.Duration) {
+	c.note(t, EndWorkerLost, ran)
+	c.touch(t)
+	t.run.losses++
+	t.started = true
+	switch {
+	case t.cancelRequested:
+		c.finish(t, Cancelled, 0, nil)
+	case t.run.losses > t.shape.MaxWorkerLosses:
+		c.finish(t, Failed, WorkerLost, nil)
+	default:
+		c.requeue(t)
+	}
+}
+
+// undelivered takes back an attempt that never started, at no charge.
+func (c *Scheduler) undelivered(t *task) {
+	c.note(t, EndUndelivered, 0)
+	c.touch(t)
+	c.stats.DeliveryFailures++
+	t.run.deliveries++
+	c.putBack(t)
+}
+
+// putBack returns a task whose attempt is over to the front of its queue, unless it was cancelled meanwhile.
+func (c *Scheduler) putBack(t *task) {
+	if t.cancelRequested {
+		c.finish(t, Cancelled, 0, nil)
+		return
+	}
+	c.requeue(t)
+}
+
+func (c *Scheduler) requeue(t *task) {
+	c.touch(t)
+	if t.status != Pending { // Else its lease was of an earlier incarnation.
+		c.setStatus(t, Pending)
+	}
+	if t.shape.SchedulingTimeout > 0 && !t.started && c.startBy(t) <= c.now {
+		t.pending = Backoff // Not in a queue, so that finish takes it out of none.
+		c.neverStarted(t)
+		return
+	}
+	c.queue(t, true)
+	c.remember(t, false)
+}

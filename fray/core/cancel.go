@@ -1,0 +1,58 @@
+package core
+
+func (e *Cancel) apply(c *Scheduler) {
+	r := CancelReply{Verdicts: make([]CancelVerdict, len(e.IDs))}
+	for i, id := range e.IDs {
+		r.Verdicts[i] = CancelNotFound
+		if t := c.tasks[id]; t != nil {
+			r.Verdicts[i] = c.cancel(t)
+		}
+	}
+	if j := c.jobs[e.Job]; j != nil && e.Job != "" && j.open > 0 {
+		for _, t := range j.openTasks() {
+			c.cancel(t)
+			r.JobTasks++
+		}
+	}
+	c.reply(e.Call, r)
+}
+
+func (c *Scheduler) cancel(t *task) CancelVerdict {
+	switch {
+	case t.status.Terminal():
+		return CancelAlreadyTerminal
+	case t.status == Pending && t.pending != Recovering:
+		c.finish(t, Cancelled, 0, nil)
+		return CancelDone
+	}
+	if !t.cancelRequested {
+		c.touch(t)
+		t.cancelRequested = true
+		if l := t.run.lease; l != nil { // Else the worker that may hold it has to come first.
+			c.stopCancelled(l)
+		}
+		c.remember(t, false)
+	}
+	return CancelStopping
+}
+
+// stopCancelled asks the worker to end an attempt whose task was cancelled, which waits for that for a grace.
+func (c *Scheduler) stopCancelled(l *lease) {
+	c.stop(l)
+	at := c.now.Add(c.cfg.CancelGrace)
+	if l.timer == nil {
+		l.timer = c.timers.add(&timer{at: at, kind: timerLease, lease: l})
+	} else {
+		c.timers.reset(l.timer, at)
+	}
+}
+
+// stop asks the worker to end an attempt.
+func (c *Scheduler) stop(l *lease) {
+	if !l.stopping {
+		l.stopping = true
+		l.session.untold++
+		l.session.changed = c.step
+		c.markBeat(l.session)
+	}
+}

@@ -1,0 +1,151 @@
+package core
+
+import "time"
+
+// lease is an attempt at a worker. It outlives its hold on the task when the task moves on without it: capacity
+// is freed only when the worker confirms that the attempt is over.
+type lease struct {
+	token   Token
+	attempt uint32
+	task    *task
+	session *session
+	// Neighbours among the session's leases, in the order of their grant.
+	next, prev *lease
+	pollSeq    uint64
+	grantedAt  Time
+	runningAt  Time
+	timer      *timer
+	// The heartbeat that last listed it.
+	seenSeq uint64
+	// For how long nothing was heard of the worker while it ran, and when the worker first and last said that it runs past its
+	// execution timeout.
+	unheard               time.Duration
+	overdue, overdueStill Time
+	// Granted ahead of a free slot, and not known to run.
+	ahead bool
+	// The worker is asked to stop it; told once that was said.
+	stopping, stopTold bool
+}
+
+func (l *lease) current() bool { return l.task.run.lease == l }
+
+// ran is how long the attempt has run by now, as far as the worker has said.
+func (l *lease) ran(now Time) time.Duration {
+	if l.runningAt == 0 {
+		return 0
+	}
+	return now.Sub(l.runningAt)
+}
+
+// mayHaveStarted says whether the worker's death is charged to the task.
+func (l *lease) mayHaveStarted() bool { return !l.ahead || l.runningAt != 0 }
+
+func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *lease {
+	c.touch(t)
+	c.timers.cancel(t.timer)
+	t.timer = nil
+	c.setStatus(t, Leased)
+	c.note(t, EndLeased, c.now.Sub(t.since))
+	c.stats.LeasesGranted++
+	if t.run == nil {
+		t.run = &run{}
+	}
+	r := t.run
+	r.attempts++
+	l := &lease{
+		token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,
+	}
+	r.lease, r.token, r.workerID, r.leasedAt = l, l.token, s.workerID, c.now
+	t.pending = 0
+	c.leases[l.token] = l
+	s.leases.push(l)
+	s.occupy(t.shape.class, 1)
+	c.remember(t, false)
+	return l
+}
+
+func (l *lease) grant() Grant {
+	return Grant{Task: l.task.num, ID: l.task.id, Job: l.task.job.id, Attempt: l.attempt, Token: l.token}
+}
+
+// endLease frees what a lease occupied, and fences its token.
+func (c *Scheduler) endLease(l *lease) {
+	c.timers.cancel(l.timer)
+	l.timer = nil
+	delete(c.leases, l.token)
+	if l.stopping && !l.stopTold {
+		l.session.untold--
+	}
+	l.session.leases.remove(l)
+	l.session.occupy(l.task.shape.class, -1)
+	l.session.changed = c.step
+	if l.current() {
+		l.task.run.lease = nil
+	}
+	c.offer(l.session)
+}
+
+// running notes that an attempt runs, and sets the second line of its execution timeout: the worker is the first.
+func (c *Scheduler) running(l *lease) {
+	if l.runningAt != 0 {
+		return
+	}
+	l.runningAt = c.now
+	t := l.task
+	known := t.started && !l.ahead
+	t.started = true
+	if !l.current() {
+		return
+	}
+	c.setStatus(t, Running)
+	c.armSecondLine(l)
+	if !known {
+		c.remember(t, true) // Or else nobody would be charged when both ends die.
+	}
+}
+
+// leaseTimer strikes when a worker has not ended an attempt for too long: after a cancellation, without which its task goes on, or
+// past the execution timeout.
+func (c *Scheduler) leaseTimer(l *lease) {
+	l.timer = nil
+	t := l.task
+	if !t.cancelRequested {
+		c.secondLine(l)
+		return
+	}
+	t.run.lease = nil
+	c.note(t, EndStopped, l.ran(c.now))
+	c.finish(t, Cancelled, 0, nil)
+}
+
+// leaseList is a list threaded through its leases.
+type leaseList struct {
+	head, tail *lease
+	size       int
+}
+
+func (l *leaseList) push(x *lease) {
+	x.prev = l.tail
+	if l.tail == nil {
+		l.head = x
+	} else {
+		l.tail.next = x
+	}
+	l.tail = x
+	l.size++
+}
+
+func (l *leaseList) remove(x *lease) {
+	if x.prev == nil {
+		l.head = x.next
+	} else {
+		x.prev.next = x.next
+	}
+	if x.next == nil {
+		l.tail = x.prev
+	} else {
+		x.next.prev = x.prev
+	}
+	x.next, x.prev = nil, nil
+	l.size--
+}

@@ -1,0 +1,96 @@
+package core
+
+import (
+	"slices"
+)
+
+func (e *Poll) apply(c *Scheduler) {
+	s := c.sessions[e.Session]
+	if s == nil {
+		c.fail(e.Call, ErrSessionStale)
+		return
+	}
+	if e.Seq < s.pollSeq || e.Seq <= s.receivedSeq {
+		c.tell(e.Call, PollReply{}) // A late copy of a poll that the worker no longer waits for.
+		return
+	}
+	if s.poll != nil {
+		old := s.poll
+		c.unpark(old)
+		// An error, so that a worker that still waits for it asks again under the same number: an empty answer would
+		// have it go on, and confirm what the copy is granted.
+		c.fail(old.call, ErrSuperseded)
+	}
+	c.received(s, e.Received)
+	s.pollSeq = e.Seq
+	if e.Seq == s.grantSeq && e.Seq > s.receivedSeq {
+		c.reply(e.Call, PollReply{Grants: s.granted(e.Seq)})
+		return
+	}
+	if s.delivery != nil && e.Seq > s.grantSeq {
+		// The worker went on without the answer to the poll that was granted these.
+		c.takeBackUndelivered(s)
+	}
+	if s.leaving {
+		c.tell(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
+		return
+	}
+	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: e.Held, until: e.Until}
+	if e.Held < 0 {
+		w.held = s.leases.size
+	}
+	c.lastPoll++
+	w.order = c.lastPoll
+	s.poll, s.heard = w, c.now
+	c.park(w)
+	c.offer(s)
+}
+
+// granted lists what is left of what a poll was granted, for a worker that asks again.
+func (s *session) granted(seq uint64) []Grant {
+	var gs []Grant
+	for l := s.leases.tail; l != nil && l.pollSeq >= seq; l = l.prev { // The last were granted last.
+		if l.pollSeq == seq && l.current() && l.runningAt == 0 && !l.stopping {
+			gs = append(gs, l.grant())
+		}
+	}
+	slices.Reverse(gs)
+	return gs
+}
+
+// received notes that the worker has the answers of all polls up to seq.
+func (c *Scheduler) received(s *session, seq uint64) {
+	s.receivedSeq = max(s.receivedSeq, min(seq, s.pollSeq))
+	if s.delivery != nil && s.receivedSeq >= s.grantSeq {
+		c.timers.cancel(s.delivery)
+		s.delivery = nil
+	}
+}
+
+// deliveryTimer takes back a grant that the worker never confirmed.
+func (c *Scheduler) deliveryTimer(s *session) {
+	cl := c.takeBackUndelivered(s)
+	if cl != nil {
+		c.penalize(s, cl)
+	}
+}
+
+// takeBackUndelivered ends the session's unconfirmed leases, and returns the class of one that it took back.
+func (c *Scheduler) takeBackUndelivered(s *session) *class {
+	c.timers.cancel(s.delivery)
+	s.delivery = nil
+	var cl *class
+	for l := s.leases.tail; l != nil && l.pollSeq > s.receivedSeq; { // The last were granted last.
+		prev := l.prev
+		if l.pollSeq <= s.grantSeq && l.runningAt == 0 {
+			t, current := l.task, l.current()
+			c.endLease(l)
+			if current {
+				cl = t.shape.class
+				c.undelivered(t)
+			}
+		}
+		l = prev
+	}
+	return cl
+}
