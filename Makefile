@@ -157,7 +157,7 @@ power-losses: ## Cut the power before every operation of a store, and of simulat
 
 .PHONY: planted
 planted: ## Build fray-sim with each known bug and show which scenario finds it; PLANTED chooses by pattern
-	go run ./integration/planted -run '$(PLANTED)'
+	go run ./sim/planted -run '$(PLANTED)'
 
 # A scenario that fails keeps none from running. A command line that is wrong does, and so does an interruption.
 .PHONY: sweep

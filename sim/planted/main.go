@@ -45,7 +45,7 @@ func runProcess() int {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("planted", flag.ContinueOnError)
 	root := flags.String("root", ".", "the `directory` of the module")
-	bugs := flags.String("bugs", "integration/planted/bugs", "the `directory` of the bugs' files")
+	bugs := flags.String("bugs", "sim/planted/bugs", "the `directory` of the bugs' files")
 	seeds := flags.Uint64("seeds", defaultSeeds, "the last of the seeds, which begin at 1")
 	only := flags.String("run", "", "only bugs whose name matches this `pattern`")
 	if err := flags.Parse(args); err != nil {
