@@ -92,7 +92,7 @@ func (s *striker) strength(a *scenario.Actions) {
 	case a.Truncate != nil:
 		a.Truncate = &scenario.Truncate{After: scenario.Bytes(s.IntN(200))}
 	case a.Reset != nil:
-		a.Reset = &scenario.Truncate{After: scenario.Bytes(s.IntN(200))}
+		a.Reset = &scenario.Reset{After: scenario.Bytes(s.IntN(200))}
 	case a.Throttle != nil:
 		a.Throttle = &scenario.Throttle{Rate: oneOf(s.drawer, scenario.Throughput(1<<10), 8<<10, 64<<10)}
 	case a.Partition != nil:
@@ -124,7 +124,7 @@ func (s *striker) strength(a *scenario.Actions) {
 func (s *striker) onHosts(f *scenario.Fault) {
 	if !f.Action.OnDisk() {
 		victim := s.victim(f, false)
-		f.Action.Strike(victim)
+		f.Action.Aim(victim)
 		if victim == scenario.ControllerHost && s.Topology.Controller.Store == scenario.StorePebble && !s.real {
 			f.Action.Leave(oneOf(s.drawer, scenario.DiskKept, scenario.DiskPowerLoss, scenario.DiskTorn))
 		}
@@ -303,7 +303,7 @@ func (s *striker) struck(f *scenario.Fault) {
 	if s.chance(0.5) || s.real && server {
 		return
 	}
-	f.Action.Strike(s.victim(f, true))
+	f.Action.Aim(s.victim(f, true))
 }
 
 // window draws when a fault on messages acts.

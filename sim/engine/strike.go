@@ -156,29 +156,25 @@ func (e *Run) hit(s *strike, hosts []string) {
 	e.announce(onset)
 	for _, host := range hosts {
 		e.backend.Mark("fault " + s.ID + " strikes " + host)
-		switch a := &s.Action; {
-		case a.Pause != nil:
-			e.backend.Pause(host)
-			e.backend.After(time.Duration(a.Pause.For), func() { e.backend.Resume(host) })
-		case a.Crash != nil:
-			e.backend.Crash(host, a.Crash.Disk)
-		case a.Restart != nil:
-			e.backend.Crash(host, a.Restart.Disk)
-			e.startAgain(host, time.Duration(a.Restart.Down))
-		case a.Suspend != nil:
-			e.backend.Suspend(host)
-			e.backend.After(time.Duration(a.Suspend.For), func() { e.backend.Resume(host) })
-		case a.ClockStep != nil:
-			e.backend.StepClock(host, time.Duration(a.ClockStep.By))
-		case a.DiskFull != nil:
-			e.backend.FillDisk(true)
-			e.read(time.Duration(a.DiskFull.For))
-			e.backend.After(time.Duration(a.DiskFull.For), func() { e.backend.FillDisk(false) })
-		case a.Backup != nil:
-			e.backup()
-		}
+		s.Action.Strike(stage{e.backend, e}, host)
 	}
 }
+
+// stage is where the actions of a run are done.
+type stage struct {
+	Backend
+
+	run *Run
+}
+
+// StartAgain implements scenario.Stage.
+func (s stage) StartAgain(host string, after time.Duration) { s.run.startAgain(host, after) }
+
+// Look implements scenario.Stage.
+func (s stage) Look(lasts time.Duration) { s.run.read(lasts) }
+
+// Backup implements scenario.Stage.
+func (s stage) Backup() { s.run.backup() }
 
 // startAgain starts a host that has crashed.
 func (e *Run) startAgain(host string, down time.Duration) {

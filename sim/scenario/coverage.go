@@ -2,10 +2,8 @@ package scenario
 
 import (
 	"errors"
-	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -44,29 +42,6 @@ type CoverageCell struct {
 	Impossible string
 }
 
-// Examples has the least of each action that is valid somewhere, in the order of the format.
-func Examples() []Actions {
-	return []Actions{
-		{Delay: &Delay{For: 1}},
-		{Drop: &Drop{}},
-		{Error: &Error{Code: "unavailable"}},
-		{Duplicate: &Duplicate{Copies: 1}},
-		{Reorder: &Reorder{Within: 1}},
-		{Truncate: &Truncate{}},
-		{Reset: &Truncate{}},
-		{Throttle: &Throttle{Rate: 1}},
-		{Hold: &Hold{}},
-		{Partition: &Partition{}},
-		{Pause: &Pause{For: Duration(time.Second)}},
-		{Crash: &Crash{}},
-		{Restart: &Restart{Down: Duration(time.Second)}},
-		{Suspend: &Suspend{For: Duration(time.Second)}},
-		{ClockStep: &ClockStep{By: Step(time.Second)}},
-		{DiskFull: &DiskFull{For: Duration(time.Second)}},
-		{Backup: &Backup{}},
-	}
-}
-
 // A failing is something that goes wrong in a scenario without a fault.
 type failing struct {
 	kind    string
@@ -88,7 +63,7 @@ func failings() []failing {
 	}
 	disk := func(left string) func(*Scenario) bool {
 		return func(s *Scenario) bool {
-			return slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.disk() == left })
+			return slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.Leaves() == left })
 		}
 	}
 	return []failing{
@@ -162,17 +137,6 @@ func (c *Coverage) Count() (covered, possible int) {
 		}
 	}
 	return covered, possible
-}
-
-// Key returns the key of the action that is set.
-func (a *Actions) Key() string {
-	v := reflect.ValueOf(a).Elem()
-	for _, field := range fieldsOf(v.Type()) {
-		if !v.Field(field.index).IsNil() {
-			return field.key
-		}
-	}
-	return ""
 }
 
 // columns returns where the fault acts.

@@ -28,8 +28,13 @@ func (f *Fault) Start() time.Duration {
 
 // end returns when the fault is over at the latest, and false if it does not end by itself or nobody knows when.
 func (f *Fault) end() (time.Duration, bool) {
-	if f.When.On != nil || f.Action.Crash != nil {
+	if f.When.On != nil {
 		return 0, false
+	}
+	if h, ok := f.Action.onHost(); ok {
+		if _, ends := h.lasts(); !ends {
+			return 0, false
+		}
 	}
 	last := time.Duration(f.When.At)
 	switch {
@@ -39,19 +44,4 @@ func (f *Fault) end() (time.Duration, bool) {
 		return 0, false
 	}
 	return last + f.Action.Lasts(), true
-}
-
-// Lasts returns how long the action keeps a host from its work; 0 for those that do not, or do not end.
-func (a *Actions) Lasts() time.Duration {
-	switch {
-	case a.Pause != nil:
-		return time.Duration(a.Pause.For)
-	case a.Restart != nil:
-		return time.Duration(a.Restart.Down)
-	case a.Suspend != nil:
-		return time.Duration(a.Suspend.For)
-	case a.DiskFull != nil:
-		return time.Duration(a.DiskFull.For)
-	}
-	return 0
 }

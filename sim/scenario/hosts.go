@@ -120,5 +120,5 @@ func (s *Scenario) Victims(f *Fault) []Host {
 
 // LosesDisk says whether a fault takes the controller's disk.
 func (s *Scenario) LosesDisk() bool {
-	return slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.disk() == DiskLost })
+	return slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.Leaves() == DiskLost })
 }

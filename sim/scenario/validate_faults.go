@@ -150,47 +150,7 @@ func (v *validator) checkAction(f *Fault) {
 		v.report(complain("fault %s has no action", f.ID).suggest("write what it does, such as drop: {}"), &f.Action)
 		return
 	}
-	a := &f.Action
-	switch {
-	case a.Delay != nil:
-		v.checkDelay(a.Delay)
-	case a.Pause != nil && a.Pause.For == 0:
-		v.report(complain("a pause of no time does nothing").suggest("write a time such as 20s"), &a.Pause.For)
-	case a.Suspend != nil && a.Suspend.For == 0:
-		v.report(complain("a machine that sleeps for no time does not").suggest("write a time such as 20s"), &a.Suspend.For)
-	case a.ClockStep != nil && a.ClockStep.By == 0:
-		v.report(complain("a clock that is set by nothing is not set").suggest("write a time such as -1h"), &a.ClockStep.By)
-	case a.DiskFull != nil && a.DiskFull.For == 0:
-		v.report(complain("a disk that is full for no time is not").suggest("write a time such as 20s"), &a.DiskFull.For)
-	case a.Restart != nil && a.Restart.Down == 0:
-		v.report(complain("a host that is down for no time never left").suggest("write a time such as 1s"), &a.Restart.Down)
-	case a.Reorder != nil && a.Reorder.Within == 0:
-		v.report(complain("nothing can be reordered in no time").suggest("write a time such as 100ms"), &a.Reorder.Within)
-	case a.Hold != nil && f.When.Window == nil && v.Heal == nil, a.Hold != nil && f.When.Window != nil && f.When.Window.Until == 0 && v.Heal == nil:
-		v.report(complain("what is held back is never let go").suggest("give the fault a window that ends, or add heal"), &a.Hold)
-	case a.Partition != nil && (f.Match == nil || len(f.Match.From) == 0 && len(f.Match.To) == 0):
-		v.report(complain("a partition needs to know whom it parts").suggest("add match: {from: ..., to: ...}"), &a.Partition)
-	}
-}
-
-func (v *validator) checkDelay(d *Delay) {
-	forms := 0
-	for _, given := range []bool{d.For != 0, d.From != 0 || d.To != 0, d.Mean != 0} {
-		if given {
-			forms++
-		}
-	}
-	at := []any{&d.For, &d.From, &d.To, &d.Mean, &d.Deviation, d}
-	switch {
-	case forms == 0:
-		v.report(complain("the delay has no time").suggest("write for: 50ms; or from and to; or mean"), at...)
-	case forms > 1:
-		v.report(complain("the delay has several forms at once").suggest("keep for; or from and to; or mean and deviation"), at...)
-	case d.Deviation != 0 && d.Mean == 0:
-		v.report(complain("a deviation needs a mean").suggest("add mean: 50ms"), &d.Deviation)
-	case d.To != 0 && d.To <= d.From || d.From != 0 && d.To == 0:
-		v.report(complain("a delay from %v to %v is no span", d.From, d.To).suggest("write the shorter first"), &d.To, &d.From)
-	}
+	f.Action.set().check(v, f)
 }
 
 func (v *validator) checkWhen(f *Fault) {
@@ -256,26 +216,11 @@ func (v *validator) checkEvent(f *Fault) {
 
 // checkVictim checks whom an action on hosts strikes.
 func (v *validator) checkVictim(f *Fault) {
-	if !f.Action.OnHost() {
+	action, ok := f.Action.onHost()
+	if !ok {
 		return
 	}
-	var victim *string
-	switch a := &f.Action; {
-	case a.Pause != nil:
-		victim = &a.Pause.Target
-	case a.Crash != nil:
-		victim = &a.Crash.Target
-	case a.Suspend != nil:
-		victim = &a.Suspend.Target
-	case a.ClockStep != nil:
-		victim = &a.ClockStep.Target
-	case a.DiskFull != nil:
-		victim = &a.DiskFull.Target
-	case a.Backup != nil:
-		victim = &a.Backup.Target
-	default:
-		victim = &a.Restart.Target
-	}
+	victim := action.victim()
 	if v.checkDisk(f, victim); f.Action.OnDisk() {
 		return
 	}
@@ -304,7 +249,7 @@ func (v *validator) checkVictim(f *Fault) {
 
 // checkDisk reports faults of a disk that is not there.
 func (v *validator) checkDisk(f *Fault, victim *string) {
-	if f.Action.disk() == DiskKept && !f.Action.OnDisk() {
+	if f.Action.Leaves() == DiskKept && !f.Action.OnDisk() {
 		return
 	}
 	fields := []any{victim, &f.Action}

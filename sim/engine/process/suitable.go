@@ -49,7 +49,7 @@ func unsuitableFault(s *scenario.Scenario, f *scenario.Fault) string {
 		return "puts the machine of a host to sleep, which is this one: write a pause"
 	case f.Action.DiskFull != nil:
 		return "fills the controller's disk, which is this machine's"
-	case f.Action.Crash != nil && f.Action.Crash.Disk != scenario.DiskKept, f.Action.Restart != nil && f.Action.Restart.Disk != scenario.DiskKept:
+	case f.Action.Leaves() != scenario.DiskKept:
 		return "takes something from the controller's disk, and this machine's keeps what was written"
 	case event != nil && (event.Event == scenario.EventCommitWritten || event.Event == scenario.EventCommitSynced):
 		return "waits for " + event.Event + ", which nobody outside of the controller sees"

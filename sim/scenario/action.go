@@ -1,0 +1,199 @@
+package scenario
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+)
+
+// An Action is one kind of fault. Each kind is a type, in a file of its own: its fields are the format, and its methods all that
+// is to be known of it. A kind more is such a file, and a field of [Actions].
+type Action interface {
+	// example returns the least of the kind that is valid somewhere.
+	example() Action
+	// fault returns the action as package faults has it, with the host that it strikes; the zero Action if rules cannot do it.
+	fault(victim string) faults.Action
+	// check reports what the action needs and the fault does not give it.
+	check(v *validator, f *Fault)
+}
+
+// A hostAction is done to a host, and not to messages.
+type hostAction interface {
+	Action
+	// victim returns where the action names the host or target that it strikes.
+	victim() *string
+	// realm returns what of the host it is done to.
+	realm() realm
+	// lasts returns how long it keeps a host from its work, and whether it ends by itself.
+	lasts() (d time.Duration, ends bool)
+	// strike does it.
+	strike(on Stage, host string)
+}
+
+// A realm is what of a host an action is done to.
+type realm int
+
+const (
+	// ofSoftware is what can be done in the middle of a call, too.
+	ofSoftware realm = iota
+	ofClocks
+	ofDisk
+)
+
+// A Stage is where actions on hosts are done.
+type Stage interface {
+	// After has f called once that much time has passed.
+	After(d time.Duration, f func())
+	// Crash ends a host at once, and leaves what the name says of its disk, one of the Disk constants. StartAgain starts it anew
+	// after a time.
+	Crash(host, disk string)
+	StartAgain(host string, after time.Duration)
+	// Pause lets a host stand still until Resume. Suspend does so with its monotonic clock, too.
+	Pause(host string)
+	Suspend(host string)
+	Resume(host string)
+	// StepClock sets a host's wall clock by so much, ahead or back.
+	StepClock(host string, by time.Duration)
+	// FillDisk leaves the controller's disk no room, or gives it back.
+	FillDisk(full bool)
+	// Look has an operator look at the cluster for so long. Backup has one make a backup.
+	Look(lasts time.Duration)
+	Backup()
+}
+
+// Actions holds what a fault does: just one of its fields is set.
+type Actions struct {
+	Delay     *Delay     `yaml:"delay" doc:"Messages take longer."`
+	Drop      *Drop      `yaml:"drop" doc:"Messages are lost: the caller sees nothing until its own deadline."`
+	Error     *Error     `yaml:"error" doc:"Calls are answered with an error."`
+	Duplicate *Duplicate `yaml:"duplicate" doc:"Requests arrive more than once."`
+	Reorder   *Reorder   `yaml:"reorder" doc:"A message is held back until the next match has passed it."`
+	Truncate  *Truncate  `yaml:"truncate" doc:"A body ends early, as if there were no more."`
+	Reset     *Reset     `yaml:"reset" doc:"The connection breaks in the middle of a body."`
+	Throttle  *Throttle  `yaml:"throttle" doc:"A body passes slowly."`
+	Hold      *Hold      `yaml:"hold" doc:"Messages are held back until the window ends."`
+	Partition *Partition `yaml:"partition" doc:"Nothing passes between the hosts of from and those of to."`
+	Pause     *Pause     `yaml:"pause" doc:"A host stands still and goes on later, as if nothing had been."`
+	Crash     *Crash     `yaml:"crash" doc:"A host is gone, until heal."`
+	Restart   *Restart   `yaml:"restart" doc:"A host is gone and comes back."`
+	Suspend   *Suspend   `yaml:"suspend" doc:"A host's machine sleeps and wakes later: as with pause, but its monotonic clock has stood still, too."`
+	ClockStep *ClockStep `yaml:"clockStep" doc:"A host's wall clock is set, ahead or back."`
+	DiskFull  *DiskFull  `yaml:"diskFull" doc:"A host's disk has no room."`
+	Backup    *Backup    `yaml:"backup" doc:"An operator has the controller make a backup. In the end each is opened, and must have all tasks that were acknowledged before it was asked for."`
+}
+
+// set returns the action that is set, the first if there are several; nil if there is none.
+func (a *Actions) set() Action {
+	v := reflect.ValueOf(a).Elem()
+	for _, field := range fieldsOf(v.Type()) {
+		if f := v.Field(field.index); !f.IsNil() {
+			return f.Interface().(Action) //nolint:errcheck,forcetypeassert // Each field is one.
+		}
+	}
+	return nil
+}
+
+// onHost returns the action that is set, if it is one on hosts.
+func (a *Actions) onHost() (hostAction, bool) {
+	h, ok := a.set().(hostAction)
+	return h, ok
+}
+
+// Key returns the key of the action that is set.
+func (a *Actions) Key() string {
+	v := reflect.ValueOf(a).Elem()
+	for _, field := range fieldsOf(v.Type()) {
+		if !v.Field(field.index).IsNil() {
+			return field.key
+		}
+	}
+	return ""
+}
+
+// Examples has the least of each action that is valid somewhere, in the order of the format.
+func Examples() []Actions {
+	t := reflect.TypeFor[Actions]()
+	var all []Actions
+	for _, field := range fieldsOf(t) {
+		var a Actions
+		kind := reflect.Zero(t.Field(field.index).Type).Interface().(Action) //nolint:errcheck,forcetypeassert // Each field is one.
+		reflect.ValueOf(&a).Elem().Field(field.index).Set(reflect.ValueOf(kind.example()))
+		all = append(all, a)
+	}
+	return all
+}
+
+// OnHost says whether the action is one that hosts do.
+func (a *Actions) OnHost() bool {
+	_, ok := a.onHost()
+	return ok
+}
+
+// AtTime says whether the action is one that hosts do at a time only, and not in the middle of a call.
+func (a *Actions) AtTime() bool { return a.OnDisk() || a.OnClock() }
+
+// OnClock says whether the action is done to a host's clocks.
+func (a *Actions) OnClock() bool { return a.in(ofClocks) }
+
+// OnDisk says whether the action is one that only hosts with a disk do.
+func (a *Actions) OnDisk() bool { return a.in(ofDisk) }
+
+func (a *Actions) in(r realm) bool {
+	h, ok := a.onHost()
+	return ok && h.realm() == r
+}
+
+// disk returns where the action says what it leaves of a host's disk, or nil if it does not touch it.
+func (a *Actions) disk() *string {
+	if d, ok := a.set().(interface{ disk() *string }); ok {
+		return d.disk()
+	}
+	return nil
+}
+
+// Leave says what a crash leaves of the disk.
+func (a *Actions) Leave(disk string) {
+	if d := a.disk(); d != nil {
+		*d = disk
+	}
+}
+
+// Leaves returns what the action leaves of a host's disk.
+func (a *Actions) Leaves() string {
+	if d := a.disk(); d != nil {
+		return *d
+	}
+	return DiskKept
+}
+
+// Victim returns the name of the host or target that an action on hosts strikes, or "".
+func (a *Actions) Victim() string {
+	if h, ok := a.onHost(); ok {
+		return *h.victim()
+	}
+	return ""
+}
+
+// Aim has an action on hosts strike a host or target.
+func (a *Actions) Aim(victim string) {
+	if h, ok := a.onHost(); ok {
+		*h.victim() = victim
+	}
+}
+
+// Lasts returns how long the action keeps a host from its work; 0 for those that do not, or do not end.
+func (a *Actions) Lasts() time.Duration {
+	if h, ok := a.onHost(); ok {
+		d, _ := h.lasts()
+		return d
+	}
+	return 0
+}
+
+// Strike does an action on hosts.
+func (a *Actions) Strike(on Stage, host string) {
+	if h, ok := a.onHost(); ok {
+		h.strike(on, host)
+	}
+}

@@ -1,0 +1,36 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+)
+
+// Pause makes a host stand still.
+type Pause struct {
+	Target string   `yaml:"target" doc:"The host, or the target. With match, the default is who sends what matched (in the phases of a client) or gets it." example:"victim"`
+	For    Duration `yaml:"for" required:"true" doc:"How long." example:"20s"`
+}
+
+func (*Pause) example() Action { return &Pause{For: Duration(time.Second)} }
+
+func (p *Pause) fault(victim string) faults.Action {
+	return faults.Action{Kind: faults.Pause, Wait: time.Duration(p.For), Target: victim}
+}
+
+func (p *Pause) check(v *validator, _ *Fault) {
+	if p.For == 0 {
+		v.report(complain("a pause of no time does nothing").suggest("write a time such as 20s"), &p.For)
+	}
+}
+
+func (p *Pause) victim() *string { return &p.Target }
+
+func (*Pause) realm() realm { return ofSoftware }
+
+func (p *Pause) lasts() (time.Duration, bool) { return time.Duration(p.For), true }
+
+func (p *Pause) strike(on Stage, host string) {
+	on.Pause(host)
+	on.After(time.Duration(p.For), func() { on.Resume(host) })
+}

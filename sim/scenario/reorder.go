@@ -1,0 +1,24 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+)
+
+// Reorder holds a message back until the next match has passed it.
+type Reorder struct {
+	Within Duration `yaml:"within" required:"true" doc:"The longest that it is held back." example:"100ms"`
+}
+
+func (*Reorder) example() Action { return &Reorder{Within: 1} }
+
+func (r *Reorder) fault(string) faults.Action {
+	return faults.Action{Kind: faults.Reorder, Wait: time.Duration(r.Within)}
+}
+
+func (r *Reorder) check(v *validator, _ *Fault) {
+	if r.Within == 0 {
+		v.report(complain("nothing can be reordered in no time").suggest("write a time such as 100ms"), &r.Within)
+	}
+}

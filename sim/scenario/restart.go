@@ -1,0 +1,39 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+)
+
+// Restart ends a host, which starts again.
+type Restart struct {
+	Target string   `yaml:"target" doc:"The host, or the target. With match, the default is who sends what matched (in the phases of a client) or gets it." example:"victim"`
+	Down   Duration `yaml:"down" default:"1s" doc:"How long it is gone."`
+	Disk   string   `yaml:"disk" enum:"kept,lost,power-loss,torn" default:"kept" doc:"What is left of the disk, as with crash."`
+}
+
+func (*Restart) example() Action { return &Restart{Down: Duration(time.Second)} }
+
+func (r *Restart) fault(victim string) faults.Action {
+	return faults.Action{Kind: faults.Restart, Wait: time.Duration(r.Down), Target: victim}
+}
+
+func (r *Restart) check(v *validator, _ *Fault) {
+	if r.Down == 0 {
+		v.report(complain("a host that is down for no time never left").suggest("write a time such as 1s"), &r.Down)
+	}
+}
+
+func (r *Restart) victim() *string { return &r.Target }
+
+func (*Restart) realm() realm { return ofSoftware }
+
+func (r *Restart) lasts() (time.Duration, bool) { return time.Duration(r.Down), true }
+
+func (r *Restart) strike(on Stage, host string) {
+	on.Crash(host, r.Disk)
+	on.StartAgain(host, time.Duration(r.Down))
+}
+
+func (r *Restart) disk() *string { return &r.Disk }

@@ -1,0 +1,34 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/frayrpc/fray/faults"
+)
+
+// Suspend puts a host's machine to sleep.
+type Suspend struct {
+	Target string   `yaml:"target" doc:"The host, or the target." example:"victim"`
+	For    Duration `yaml:"for" required:"true" doc:"How long." example:"20s"`
+}
+
+func (*Suspend) example() Action { return &Suspend{For: Duration(time.Second)} }
+
+func (*Suspend) fault(string) faults.Action { return faults.Action{} }
+
+func (s *Suspend) check(v *validator, _ *Fault) {
+	if s.For == 0 {
+		v.report(complain("a machine that sleeps for no time does not").suggest("write a time such as 20s"), &s.For)
+	}
+}
+
+func (s *Suspend) victim() *string { return &s.Target }
+
+func (*Suspend) realm() realm { return ofClocks }
+
+func (s *Suspend) lasts() (time.Duration, bool) { return time.Duration(s.For), true }
+
+func (s *Suspend) strike(on Stage, host string) {
+	on.Suspend(host)
+	on.After(time.Duration(s.For), func() { on.Resume(host) })
+}
