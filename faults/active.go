@@ -19,7 +19,7 @@ func newActivePlan(plan Plan) *activePlan {
 	a := &activePlan{seed: plan.Seed, started: time.Now(), done: make(chan struct{})}
 	for _, rule := range plan.Rules {
 		rule = rule.normal()
-		state := &ruleState{rule: rule, released: make(chan struct{}), ordinals: map[entity]uint64{}}
+		state := &ruleState{rule: rule, behaviour: behaviourOf(rule.Action.Kind), released: make(chan struct{}), ordinals: map[entity]uint64{}}
 		if rule.Event == "" {
 			state.armed = a.started
 		}
@@ -94,7 +94,8 @@ const ruleMaxEntities = 1 << 14
 
 // A ruleState is a rule in force.
 type ruleState struct {
-	rule Rule
+	rule      Rule
+	behaviour behaviour
 
 	mu       sync.Mutex
 	armed    time.Time // when windows and counts started; zero: the event has not come

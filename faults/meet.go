@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // An ending is how a call ends early, if it does.
@@ -96,57 +95,24 @@ func (o *outcome) passing(state *ruleState) {
 
 // do lets one rule act.
 func (i *Injector) do(ctx context.Context, plan *activePlan, p *point, c *chance, o *outcome) {
-	state := c.state
-	action := &state.rule.Action
-	if action.Kind == Duplicate && !p.repeatable {
-		return
+	m := &meeting{Injector: i, ctx: ctx, plan: plan, point: p, chance: c, outcome: o, action: &c.state.rule.Action}
+	if c.state.behaviour.begins(m) {
+		m.injection = i.announce(p, c, plan.seed)
+		c.state.behaviour.act(m)
 	}
-	if action.Kind == Reorder && p.whole {
-		i.reorder(ctx, plan, p, c, o)
-		return
-	}
-	injection := i.announce(p, c, plan.seed)
-	switch action.Kind {
-	case Delay:
-		o.wait(ctx, func() {
-			if sleep(ctx, plan, nil, injection.Latency); plan.over() {
-				rest(ctx, c.gap(plan.seed, p))
-			}
-		})
-	case Drop, Partition:
-		o.ending = lost
-	case Error:
-		o.ending, o.err = failed, action.connectError(state.rule.ID)
-	case Duplicate:
-		o.copies, o.later = o.copies+action.Copies, max(o.later, action.Wait)
-	case Truncate:
-		o.truncate = least(o.truncate, action.Bytes)
-	case Reset:
-		o.reset = least(o.reset, action.Bytes)
-	case Throttle:
-		if o.rate == 0 || action.Rate < o.rate {
-			o.rate, o.gap = action.Rate, c.gap(plan.seed, p)
-		}
-	case Reorder:
-		o.keep = action.Wait
-	case Hold:
-		released, until := state.hold()
-		o.wait(ctx, func() {
-			wait := MaxWait
-			if !until.IsZero() {
-				wait = max(0, time.Until(until))
-			}
-			sleep(ctx, plan, released, wait)
-			rest(ctx, c.gap(plan.seed, p))
-		})
-	case Release:
-		plan.release(action.Target)
-	case Pause, Crash, Restart:
-		i.config.Hooks.of(action.Kind)(ctx, injection)
-		if action.Kind != Pause && injection.Host == p.here {
-			o.ending = crashed
-		}
-	}
+}
+
+// A meeting is a rule that acts at a point.
+type meeting struct {
+	*Injector
+
+	ctx       context.Context //nolint:containedctx // Of the call.
+	plan      *activePlan
+	point     *point
+	chance    *chance
+	outcome   *outcome
+	action    *Action
+	injection Injection
 }
 
 // announce tells counters and observers of an injection.
@@ -159,11 +125,10 @@ func (i *Injector) announce(p *point, c *chance, seed uint64) Injection {
 	if rule.Message != 0 {
 		injection.Message = p.message
 	}
-	switch kind := rule.Action.Kind; {
-	case kind == Delay:
+	if kind := rule.Action.Kind; kind == Delay {
 		draws := stream{seed, "latency", rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
 		injection.Latency = rule.Action.Latency.draw(draws.rand())
-	case kind.OnHost():
+	} else if kind.OnHost() {
 		if injection.Host = rule.Action.Target; injection.Host == "" {
 			if injection.Host = p.to; p.side == Client {
 				injection.Host = p.from
@@ -184,28 +149,6 @@ func (o *outcome) wait(ctx context.Context, during func()) {
 		o.ending = lost
 	}
 }
-
-// reorder waits to be overtaken, or overtakes what waits.
-func (i *Injector) reorder(ctx context.Context, plan *activePlan, p *point, c *chance, o *outcome) {
-	overtaken, waits := c.state.queue()
-	if !waits {
-		o.passing(c.state)
-		return
-	}
-	i.announce(p, c, plan.seed)
-	o.wait(ctx, func() {
-		sleep(ctx, plan, overtaken, c.state.rule.Action.Wait)
-		c.state.leave(overtaken)
-		// Lets what overtook get all the way to whoever waits for it, also where time is virtual.
-		draws := stream{plan.seed, "reorder", c.state.rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
-		if sleep(ctx, plan, nil, reorderGap+time.Duration(draws.rand().Int64N(int64(reorderGap)))); plan.over() {
-			rest(ctx, c.gap(plan.seed, p))
-		}
-	})
-}
-
-// reorderGap is the least time between what overtook and what was overtaken.
-const reorderGap = 500 * time.Microsecond
 
 const (
 	// gapUnit is how far apart those go on that wake together, and maxGaps how many of one rule have gaps of their own.
@@ -268,29 +211,3 @@ func coded(err error) error {
 
 // errCrashed is what a caller gets that survives its own crash.
 var errCrashed = errors.New("host crashed")
-
-func (a Action) connectError(rule string) *connect.Error {
-	message := a.Message
-	if message == "" {
-		message = "injected by " + rule
-	}
-	err := connect.NewError(a.Code, errors.New(message))
-	if a.Detail.Type != "" {
-		// Made of an Any, a detail needs nothing to be known of its type.
-		detail, detailErr := connect.NewErrorDetail(&anypb.Any{
-			TypeUrl: "type.googleapis.com/" + a.Detail.Type, Value: []byte(a.Detail.Value),
-		})
-		if detailErr == nil {
-			err.AddDetail(detail)
-		}
-	}
-	return err
-}
-
-// least returns the lower of two limits, where one below 0 is none.
-func least(a, b int64) int64 {
-	if a < 0 {
-		return b
-	}
-	return min(a, b)
-}

@@ -1,13 +1,8 @@
 package faults
 
 import (
-	"encoding/base64"
-	"math"
 	"slices"
-	"strconv"
-	"strings"
-
-	"connectrpc.com/connect"
+	"time"
 )
 
 // An argument is what an action has in parentheses, such as 5s or host=worker-1.
@@ -31,10 +26,11 @@ func (p *parser) action(kind word) (Action, *RuleError) {
 			return a, err
 		}
 	}
-	if !slices.Contains(kinds, a.Kind) {
-		return a, at(kind.column, "action %q is unknown%s", kind.text, didYouMean(kind.text, kinds))
+	b := behaviourOf(a.Kind)
+	if b == nil {
+		return a, at(kind.column, "action %q is unknown%s", kind.text, didYouMean(kind.text, kinds()))
 	}
-	if err := readAction(&a, args); err != nil {
+	if err := b.read(&a, args); err != nil {
 		return a, err
 	}
 	if len(args.list) > 0 {
@@ -90,122 +86,23 @@ func (args *arguments) need(what string) (word, *RuleError) {
 	return value, nil
 }
 
-// readAction takes what the action's kind knows.
-func readAction(a *Action, args *arguments) (err *RuleError) {
-	switch a.Kind {
-	case Delay:
-		a.Latency, err = readLatency(args)
-	case Error:
-		err = readError(a, args)
-	case Duplicate:
-		if w, found := args.take("copies"); found {
-			if a.Copies, err = parseCount("copies", w, math.MaxInt32); err != nil {
-				return err
-			}
-		}
-		if w, found := args.take("later"); found {
-			a.Wait, err = parseDuration(w)
-		}
-	case Reorder:
-		var w word
-		if w, err = args.need("the longest that it may hold something back, as in reorder(100ms)"); err == nil {
-			a.Wait, err = parseDuration(w)
-		}
-	case Truncate, Reset:
-		if w, found := args.take(""); found {
-			a.Bytes, err = parseBytes(w)
-		}
-	case Throttle:
-		var w word
-		if w, err = args.need("a rate, as in throttle(64KiB/s)"); err == nil {
-			rate, perSecond := strings.CutSuffix(w.text, "/s")
-			if !perSecond {
-				return at(w.column, "%q is no rate; write bytes a second, like 64KiB/s", w.text)
-			}
-			a.Rate, err = parseBytes(word{rate, w.column})
-		}
-	case Partition:
-		if w, found := args.take(""); found {
-			if a.OneWay = w.text == oneWay; !a.OneWay {
-				return at(w.column, "%q is no way to part; use %s, or nothing for both ways; hosts are named by from= and to=", w.text, oneWay)
-			}
-		}
-	case Release:
-		var w word
-		w, err = args.need("the id of the rule whose hold ends, as in release(stuck)")
-		a.Target = w.text
-	case Pause, Restart:
-		if w, found := args.take(""); found {
-			if a.Wait, err = parseDuration(w); err != nil {
-				return err
-			}
-		}
-		a.Target = args.host()
-	case Crash:
-		a.Target = args.host()
-	}
-	return err
-}
-
 func (args *arguments) host() string {
 	host, _ := args.take("host")
 	return host.text
 }
 
-func readLatency(args *arguments) (l Latency, err *RuleError) {
-	l.Distribution = FixedLatency
-	w, err := args.need("how long, as in delay(50ms) or delay(uniform, 10ms, 90ms)")
-	if err != nil {
-		return l, err
+// wait takes a duration without a name, if there is one.
+func (args *arguments) wait(into *time.Duration) (err *RuleError) {
+	if w, found := args.take(""); found {
+		*into, err = parseDuration(w)
 	}
-	if w.text != "" && 'a' <= w.text[0]|0x20 && w.text[0]|0x20 <= 'z' {
-		l.Distribution = Distribution(w.text)
-		if !slices.Contains(distributions, l.Distribution) {
-			return l, at(w.column, "distribution %q is unknown%s", w.text, didYouMean(w.text, distributions))
-		}
-		if w, err = args.need("a duration behind " + w.text); err != nil {
-			return l, err
-		}
-	}
-	if l.Low, err = parseDuration(w); err != nil {
-		return l, err
-	}
-	if l.Distribution == UniformLatency || l.Distribution == NormalLatency {
-		if w, err = args.need("a second duration for " + string(l.Distribution)); err == nil {
-			l.High, err = parseDuration(w)
-		}
-	}
-	return l, err
+	return err
 }
 
-func readError(a *Action, args *arguments) *RuleError {
-	w, err := args.need(`a code, as in error(unavailable, "try later")`)
-	if err != nil {
-		return err
+// bytes takes a size, if there is one.
+func (args *arguments) bytes(into *int64) (err *RuleError) {
+	if w, found := args.take(""); found {
+		*into, err = parseBytes(w)
 	}
-	if a.Code.UnmarshalText([]byte(w.text)) != nil || a.Code.String() != w.text {
-		return at(w.column, "code %q is unknown%s", w.text, didYouMean(w.text, codeNames()))
-	}
-	if message, found := args.take(""); found {
-		a.Message = message.text
-	}
-	detail, found := args.take("detail")
-	if !found {
-		return nil
-	}
-	name, encoded, _ := strings.Cut(detail.text, ":")
-	value, decodeErr := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded, "="))
-	if decodeErr != nil || name == "" {
-		return at(detail.column, "detail %s is not type:base64; write detail=acme.v1.Info and the message in base64 behind a colon", strconv.Quote(detail.text))
-	}
-	a.Detail = Detail{Type: name, Value: string(value)}
-	return nil
-}
-
-func codeNames() []string {
-	var names []string
-	for code := connect.CodeCanceled; code <= connect.CodeUnauthenticated; code++ {
-		names = append(names, code.String())
-	}
-	return names
+	return err
 }

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"encoding/base64"
 	"strconv"
 	"strings"
 	"time"
@@ -83,63 +82,9 @@ func (a Action) String() string {
 }
 
 func printAction(a Action) string {
-	var args []string
-	add := func(arg string) { args = append(args, arg) }
-	named := func(name, value string) {
-		if value != "" {
-			add(name + "=" + quoteWord(value))
-		}
-	}
-	wait := func(name string) {
-		switch {
-		case a.Wait == 0:
-		case name == "":
-			add(printDuration(a.Wait))
-		default:
-			named(name, printDuration(a.Wait))
-		}
-	}
-	switch a.Kind {
-	case Delay:
-		if a.Latency.Distribution != FixedLatency {
-			add(string(a.Latency.Distribution))
-		}
-		add(printDuration(a.Latency.Low))
-		if a.Latency.High != 0 || a.Latency.Distribution == NormalLatency {
-			add(printDuration(a.Latency.High))
-		}
-	case Error:
-		add(a.Code.String())
-		if a.Message != "" {
-			add(strconv.Quote(a.Message))
-		}
-		if a.Detail != (Detail{}) {
-			named("detail", a.Detail.Type+":"+base64.RawStdEncoding.EncodeToString([]byte(a.Detail.Value)))
-		}
-	case Duplicate:
-		if a.Copies > 1 {
-			named("copies", strconv.Itoa(a.Copies))
-		}
-		wait("later")
-	case Reorder:
-		wait("")
-	case Truncate, Reset:
-		if a.Bytes > 0 {
-			add(printBytes(a.Bytes))
-		}
-	case Throttle:
-		add(printBytes(a.Rate) + "/s")
-	case Partition:
-		if a.OneWay {
-			add(oneWay)
-		}
-	case Release:
-		add(quoteWord(a.Target))
-	case Pause, Restart:
-		wait("")
-		named("host", a.Target)
-	case Crash:
-		named("host", a.Target)
+	var args printed
+	if b := behaviourOf(a.Kind); b != nil {
+		b.print(a, &args)
 	}
 	if len(args) == 0 {
 		return string(a.Kind)
@@ -147,7 +92,28 @@ func printAction(a Action) string {
 	return string(a.Kind) + "(" + strings.Join(args, ", ") + ")"
 }
 
-const oneWay = "one-way"
+// printed are the arguments of an action as text.
+type printed []string
+
+func (p *printed) add(arg string) { *p = append(*p, arg) }
+
+func (p *printed) named(name, value string) {
+	if value != "" {
+		p.add(name + "=" + quoteWord(value))
+	}
+}
+
+func (p *printed) wait(d time.Duration) {
+	if d != 0 {
+		p.add(printDuration(d))
+	}
+}
+
+func (p *printed) bytes(n int64) {
+	if n > 0 {
+		p.add(printBytes(n))
+	}
+}
 
 // quoteWord quotes what would not read back as one word.
 func quoteWord(s string) string {

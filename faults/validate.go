@@ -7,7 +7,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"connectrpc.com/connect"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -154,105 +153,45 @@ func checkWhen(r *Rule) *RuleError {
 
 func checkAction(r *Rule) *RuleError {
 	a := r.Action
-	if !slices.Contains(kinds, a.Kind) {
-		return wrong(fieldAction, "action %q is unknown%s", a.Kind, didYouMean(string(a.Kind), kinds))
-	}
-	bad := func(format string, args ...any) *RuleError {
-		return wrong(fieldAction, "%s: %s", a.Kind, fmt.Sprintf(format, args...))
+	b := behaviourOf(a.Kind)
+	if b == nil {
+		return wrong(fieldAction, "action %q is unknown%s", a.Kind, didYouMean(string(a.Kind), kinds()))
 	}
 	switch {
-	case a.Kind == Error && (a.Code < connect.CodeCanceled || a.Code > connect.CodeUnauthenticated):
-		return bad("code %d is unknown; use one as connect.CodeUnavailable", a.Code)
 	case !utf8.ValidString(a.Message):
-		return bad("message %q is not UTF-8", a.Message)
+		return a.wrong("message %q is not UTF-8", a.Message)
 	case a.Detail.Type != "" && !protoreflect.FullName(a.Detail.Type).IsValid():
-		return bad("detail %q is no name of a message; write detail=acme.v1.Info:base64", a.Detail.Type)
+		return a.wrong("detail %q is no name of a message; write detail=acme.v1.Info:base64", a.Detail.Type)
 	case a.Detail.Type == "" && a.Detail.Value != "":
-		return bad("the detail has a value and no type")
+		return a.wrong("the detail has a value and no type")
 	case a.Wait < 0 || a.Wait > MaxWait:
-		return bad("%s is not between 0 and %s", a.Wait, MaxWait)
-	case a.Wait == 0 && (a.Kind == Reorder || a.Kind == Pause):
-		return bad("does nothing for no time; say for how long, as in %s(100ms)", a.Kind)
+		return a.wrong("%s is not between 0 and %s", a.Wait, MaxWait)
 	case a.Copies < 0 || a.Copies > MaxCopies:
-		return bad("%d copies are not between 1 and %d", a.Copies, MaxCopies)
+		return a.wrong("%d copies are not between 1 and %d", a.Copies, MaxCopies)
 	case a.Bytes < 0:
-		return bad("%d bytes are negative", a.Bytes)
-	case a.Rate < 0 || a.Rate == 0 && a.Kind == Throttle:
-		return bad("a rate of %d bytes a second is not above 0", a.Rate)
-	case a.Kind == Release && !isName(a.Target):
-		return bad("%q is no id of a rule; name the rule whose hold ends, as in release(stuck)", a.Target)
-	case a.Kind.OnHost() && a.Target != "" && (!isHost(a.Target) || strings.Contains(a.Target, "*")):
-		return bad("%q is no name of a host", a.Target)
-	case a.Kind == Delay:
-		return checkLatency(a.Latency)
+		return a.wrong("%d bytes are negative", a.Bytes)
+	case a.Rate < 0:
+		return a.wrong("a rate of %d bytes a second is not above 0", a.Rate)
 	}
-	return checkForeign(a)
-}
-
-func checkLatency(l Latency) *RuleError {
-	switch {
-	case !slices.Contains(distributions, l.Distribution):
-		return wrong(fieldAction, "delay: distribution %q is unknown%s", l.Distribution, didYouMean(string(l.Distribution), distributions))
-	case l.Low < 0 || l.High < 0:
-		return wrong(fieldAction, "delay: %s is negative; nothing arrives before it was sent", min(l.Low, l.High))
-	case max(l.Low, l.High) > MaxWait:
-		return wrong(fieldAction, "delay: %s is longer than %s; drop loses a message for good", max(l.Low, l.High), MaxWait)
-	case l.Distribution == UniformLatency && l.High <= l.Low:
-		return wrong(fieldAction, "delay: nothing lies between %s and %s; write the lower one first", l.Low, l.High)
-	case (l.Distribution == FixedLatency || l.Distribution == ExponentialLatency) && l.High != 0:
-		return wrong(fieldAction, "delay: %s takes one duration", l.Distribution)
-	case l.Low == 0 && l.High == 0:
-		return wrong(fieldAction, "delay: no time at all is no delay; say how long, as in delay(50ms)")
+	if err := b.check(a); err != nil {
+		return err
+	}
+	own := Action{Kind: a.Kind}
+	if b.keep(&own, a); own != a {
+		return a.wrong("a field is set that only other actions have")
 	}
 	return nil
 }
 
-// checkForeign finds what an action says that its kind has no use for.
-func checkForeign(a Action) *RuleError {
-	kept := Action{Kind: a.Kind}
-	switch a.Kind {
-	case Error:
-		kept.Code, kept.Message, kept.Detail = a.Code, a.Message, a.Detail
-	case Duplicate:
-		kept.Copies, kept.Wait = a.Copies, a.Wait
-	case Reorder:
-		kept.Wait = a.Wait
-	case Truncate, Reset:
-		kept.Bytes = a.Bytes
-	case Throttle:
-		kept.Rate = a.Rate
-	case Partition:
-		kept.OneWay = a.OneWay
-	case Release, Crash:
-		kept.Target = a.Target
-	case Pause, Restart:
-		kept.Target, kept.Wait = a.Target, a.Wait
-	}
-	if kept != a {
-		return wrong(fieldAction, "%s: a field is set that only other actions have", a.Kind)
-	}
-	return nil
+func (a Action) wrong(format string, args ...any) *RuleError {
+	return wrong(fieldAction, "%s: %s", a.Kind, fmt.Sprintf(format, args...))
 }
 
 // checkPlace finds actions that cannot be done where the rule wants them.
-func checkPlace(r *Rule) *RuleError {
-	never := func(format string, args ...any) *RuleError {
-		return wrong(fieldAction, "the rule can never act: "+format, args...)
-	}
-	kind := r.Action.Kind
-	switch {
-	case kind.networkOnly() && r.Side != Network:
-		return never("%s happens on side network only; use %s or %s", kind, RequestInFlight, ResponseInFlight)
-	case (kind == Duplicate || kind == Reorder) && r.Message != 0 && !r.Side.sends(r.Phase):
-		return never("a message can be sent twice or later, not received so; use phase=%s or phase=%s", RequestBeforeSend, AfterHandler)
-	case kind == Duplicate && r.Message == 0 && r.Phase.response():
-		return never("a caller takes one answer; duplicate requests, or messages of a stream")
-	case kind == Duplicate && r.Message != 0 && r.Action.Wait != 0:
-		return never("the copy of a message directly follows it; drop later=%s", r.Action.Wait)
-	case kind == Duplicate && r.Side != Network && r.Action.Wait != 0:
-		return never("only the network delivers a request a while later; use side=network or drop later=%s", r.Action.Wait)
-	}
-	return nil
+func checkPlace(r *Rule) *RuleError { return behaviourOf(r.Action.Kind).checkPlace(r) }
+
+func never(format string, args ...any) *RuleError {
+	return wrong(fieldAction, "the rule can never act: "+format, args...)
 }
 
 func isName(s string) bool { return s != "" && consists(s, "-_.") }

@@ -1,0 +1,23 @@
+package faults
+
+import "time"
+
+// Hold holds back what passes until a Release, [Injector.Release], or the end of the rule's window, at most [MaxWait]. What it held
+// goes on in the order in which it came, within milliseconds.
+const Hold Kind = "hold"
+
+type holdKind struct{ plain }
+
+func (holdKind) kind() Kind { return Hold }
+
+func (holdKind) act(m *meeting) {
+	released, until := m.chance.state.hold()
+	m.outcome.wait(m.ctx, func() {
+		wait := MaxWait
+		if !until.IsZero() {
+			wait = max(0, time.Until(until))
+		}
+		sleep(m.ctx, m.plan, released, wait)
+		rest(m.ctx, m.chance.gap(m.plan.seed, m.point))
+	})
+}
