@@ -27,8 +27,20 @@ type behaviour interface {
 
 // behaviours are the kinds of faults there are.
 var behaviours = []behaviour{
-	delayKind{}, dropKind{}, errorKind{}, duplicateKind{}, reorderKind{}, truncateKind{}, resetKind{}, throttleKind{}, partitionKind{},
-	holdKind{}, releaseKind{}, pauseKind{}, crashKind{}, restartKind{},
+	delayKind{},
+	dropKind{},
+	errorKind{},
+	duplicateKind{},
+	reorderKind{},
+	truncateKind{},
+	resetKind{},
+	throttleKind{},
+	partitionKind{},
+	holdKind{},
+	releaseKind{},
+	pauseKind{},
+	crashKind{},
+	restartKind{},
 }
 
 // behaviourOf returns that of a kind, or nil if there is no such kind.
