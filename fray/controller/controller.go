@@ -14,6 +14,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
@@ -353,7 +354,7 @@ func ask[R any](ctx context.Context, c *Controller, call core.CallID, subject st
 func body[R any](subject string, r core.Reply) (R, error) {
 	if r.Err != nil {
 		var zero R
-		return zero, wire.FromCore(subject, r.Err)
+		return zero, corewire.FromCore(subject, r.Err)
 	}
 	return r.Body.(R), nil //nolint:errcheck // Each event names the type of its reply.
 }

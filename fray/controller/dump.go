@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
-	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/store"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -54,7 +54,7 @@ func (d *Dump) read(s store.Store, spec []byte) error {
 	if err := find(s, store.Key{Kind: store.Result, Num: d.Num}, result); err != nil {
 		return fmt.Errorf("task number %d: read result: %w", d.Num, err)
 	}
-	shape := wire.Shape(task.GetSpec())
+	shape := corewire.Shape(task.GetSpec())
 	st := state(&past)
 	view := core.View{
 		Num: core.TaskNum(d.Num), ID: task.GetSpec().GetTaskId(), Job: task.GetJobId(), Function: shape.Function,
@@ -74,7 +74,7 @@ func (d *Dump) read(s store.Store, spec []byte) error {
 	default:
 		view.Pending = core.Ready
 	}
-	result.Task = wire.Task(&view)
+	result.Task = corewire.Task(&view)
 	d.Spec, d.Result = task.GetSpec(), result
 	return nil
 }

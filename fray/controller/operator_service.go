@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
@@ -34,7 +35,7 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 	}
 	resp := &frayv1.ListTasksResponse{Tasks: make([]*frayv1.Task, len(r.Tasks))}
 	for i := range r.Tasks {
-		resp.Tasks[i] = wire.Task(&r.Tasks[i])
+		resp.Tasks[i] = corewire.Task(&r.Tasks[i])
 	}
 	if r.Next > 0 {
 		resp.NextPageToken = pageTokenPrefix + strconv.FormatUint(uint64(r.Next), 36)
@@ -80,7 +81,7 @@ func (s *service) ListWorkers(ctx context.Context, _ *frayv1.ListWorkersRequest)
 	resp := &frayv1.ListWorkersResponse{Workers: make([]*frayv1.Worker, len(r.Workers))}
 	now := s.c.now()
 	for i := range r.Workers {
-		resp.Workers[i] = wire.Worker(&r.Workers[i], now)
+		resp.Workers[i] = corewire.Worker(&r.Workers[i], now)
 	}
 	return resp, nil
 }

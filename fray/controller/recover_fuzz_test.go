@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
@@ -109,7 +110,7 @@ func FuzzTaskDecoder(f *testing.F) {
 				t.Fatal(err)
 			}
 			want := core.Restored{
-				Num: 1, ID: whole.GetSpec().GetTaskId(), Job: whole.GetJobId(), Shape: wire.Shape(whole.GetSpec()),
+				Num: 1, ID: whole.GetSpec().GetTaskId(), Job: whole.GetJobId(), Shape: corewire.Shape(whole.GetSpec()),
 				SpecBytes: len(record), Submitted: core.Time(whole.GetSubmittedUnixNs()),
 			}
 			if !reflect.DeepEqual(*got, want) {
@@ -142,7 +143,7 @@ func TestTaskDecoderTellsShapesApart(t *testing.T) {
 		}
 		clear(record) // Nothing of it is kept.
 		shapes, ids = append(shapes, got.Shape), append(ids, got.ID)
-		if want := wire.Shape(spec); !reflect.DeepEqual(got.Shape, want) {
+		if want := corewire.Shape(spec); !reflect.DeepEqual(got.Shape, want) {
 			t.Errorf("task %s has shape %+v, want %+v", spec.GetTaskId(), got.Shape, want)
 		}
 	}

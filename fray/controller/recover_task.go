@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -114,7 +115,7 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if d.shapes == nil || len(d.shapes) >= maxShapes {
 		d.shapes = make(map[string]*core.Shape)
 	}
-	d.task.Shape = wire.Shape(s)
+	d.task.Shape = corewire.Shape(s)
 	d.shapes[string(d.rest)] = d.task.Shape
 	return nil
 }

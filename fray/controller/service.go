@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
@@ -33,7 +34,7 @@ func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest)
 	if r[0].err != nil {
 		return nil, r[0].err
 	}
-	return &frayv1.SubmitTaskResponse{Task: wire.Task(&reply.View), Created: r[0].created, WatchCursor: reply.Cursor}, nil
+	return &frayv1.SubmitTaskResponse{Task: corewire.Task(&reply.View), Created: r[0].created, WatchCursor: reply.Cursor}, nil
 }
 
 func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksRequest) (*frayv1.SubmitTasksResponse, error) {
@@ -111,7 +112,7 @@ func (s *service) submit(
 			continue
 		}
 		if previous == nil || !wire.SameShape(previous, spec) {
-			previous, shape = spec, wire.Shape(spec)
+			previous, shape = spec, corewire.Shape(spec)
 		}
 		places = append(places, i)
 		event.Tasks = append(event.Tasks, core.NewTask{ID: spec.GetTaskId(), Shape: shape, Spec: record})
@@ -189,7 +190,7 @@ func (s *service) GetTask(ctx context.Context, req *frayv1.GetTaskRequest) (*fra
 	if err != nil {
 		return nil, err
 	}
-	return &frayv1.GetTaskResponse{Task: wire.Task(&r.View)}, nil
+	return &frayv1.GetTaskResponse{Task: corewire.Task(&r.View)}, nil
 }
 
 func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRequest) (*frayv1.GetTaskResultResponse, error) {
@@ -280,7 +281,7 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 // taskResult returns how a task ended, and the size of its record; without the value where that is larger than limit, and
 // with neither value nor error where the task has not ended.
 func (c *Controller) taskResult(v *core.View, limit int) (*frayv1.TaskResult, int, error) {
-	result := &frayv1.TaskResult{Task: wire.Task(v)}
+	result := &frayv1.TaskResult{Task: corewire.Task(v)}
 	if !v.Status.Terminal() {
 		return result, 0, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
@@ -23,7 +24,7 @@ const (
 func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorkerRequest) (*frayv1.RegisterWorkerResponse, error) {
 	event := &core.Register{
 		Call: s.c.call(), WorkerID: req.GetWorkerId(), RegistrationID: req.GetRegistrationId(), URL: req.GetAdvertiseUrl(),
-		Slots: int(req.GetSlots()), Resources: wire.Resources(req.GetResources()), Labels: req.GetLabels(), Functions: req.GetFunctions(), Fresh: req.GetFresh(),
+		Slots: int(req.GetSlots()), Resources: corewire.Resources(req.GetResources()), Labels: req.GetLabels(), Functions: req.GetFunctions(), Fresh: req.GetFresh(),
 	}
 	for _, h := range req.GetHeld() {
 		a := h.GetAttempt()
@@ -39,7 +40,7 @@ func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorker
 	s.c.cfg.Logger.Info("worker registered", "worker_id", req.GetWorkerId(), "slots", req.GetSlots(), "url", req.GetAdvertiseUrl())
 	return &frayv1.RegisterWorkerResponse{
 		SessionToken: uint64(r.Session), SessionTtlMs: number.Millis(ttl), HeartbeatIntervalMs: number.Millis(ttl / heartbeatsPerTTL),
-		KeptLeaseTokens: wire.RawTokens(r.Kept), ControllerIncarnation: s.c.cfg.Core.Incarnation,
+		KeptLeaseTokens: corewire.RawTokens(r.Kept), ControllerIncarnation: s.c.cfg.Core.Incarnation,
 	}, nil
 }
 
@@ -49,6 +50,9 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 	}
 	held := -1
 	if req.HeldAttempts != nil {
+		if req.GetHeldAttempts() > limit.Outbox {
+			return nil, wire.Error(wire.ReasonInvalid, 0, "held_attempts: must be at most %d", limit.Outbox)
+		}
 		held = int(req.GetHeldAttempts())
 	}
 	call := s.c.call()
@@ -140,13 +144,13 @@ func (s *service) Heartbeat(ctx context.Context, req *frayv1.HeartbeatRequest) (
 	until := min(s.c.until(ctx, req.GetMaxWaitMs()), s.c.now().Add(ttl/heartbeatsPerTTL))
 	r, err := ask[core.HeartbeatReply](ctx, s.c, call, session(req.GetSessionToken()), &core.Heartbeat{
 		Call: call, Session: core.Token(req.GetSessionToken()), Seq: req.GetHeartbeatSeq(), Received: req.GetReceivedPollSeq(),
-		Queued: wire.Tokens(req.GetQueuedLeaseTokens()), Running: wire.Tokens(req.GetRunningLeaseTokens()),
-		Finished: wire.Tokens(req.GetFinishedLeaseTokens()), Draining: req.GetDraining(), Until: until,
+		Queued: corewire.Tokens(req.GetQueuedLeaseTokens()), Running: corewire.Tokens(req.GetRunningLeaseTokens()),
+		Finished: corewire.Tokens(req.GetFinishedLeaseTokens()), Draining: req.GetDraining(), Until: until,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &frayv1.HeartbeatResponse{StopLeaseTokens: wire.RawTokens(r.Stop), Drain: r.Drain, DrainGraceMs: number.Millis(r.Grace)}, nil
+	return &frayv1.HeartbeatResponse{StopLeaseTokens: corewire.RawTokens(r.Stop), Drain: r.Drain, DrainGraceMs: number.Millis(r.Grace)}, nil
 }
 
 func (s *service) UnregisterWorker(ctx context.Context, req *frayv1.UnregisterWorkerRequest) (*frayv1.UnregisterWorkerResponse, error) {

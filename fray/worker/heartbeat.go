@@ -7,8 +7,8 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/slots"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/dial"
-	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -72,9 +72,9 @@ func (w *Worker) heartbeat() *frayv1.HeartbeatRequest {
 	w.mu.Unlock()
 	return &frayv1.HeartbeatRequest{
 		ReceivedPollSeq:     held.ReceivedPoll,
-		QueuedLeaseTokens:   wire.RawTokens(held.Queued),
-		RunningLeaseTokens:  wire.RawTokens(held.Running),
-		FinishedLeaseTokens: wire.RawTokens(held.Finished),
+		QueuedLeaseTokens:   corewire.RawTokens(held.Queued),
+		RunningLeaseTokens:  corewire.RawTokens(held.Running),
+		FinishedLeaseTokens: corewire.RawTokens(held.Finished),
 		Draining:            held.Draining,
 	}
 }
@@ -82,7 +82,7 @@ func (w *Worker) heartbeat() *frayv1.HeartbeatRequest {
 // obey does what a heartbeat's reply asks for, and says whether anything of it was new.
 func (w *Worker) obey(res *frayv1.HeartbeatResponse) (news bool) {
 	if tokens := res.GetStopLeaseTokens(); len(tokens) > 0 {
-		news = w.step(func(now core.Time, s *slots.Machine) { s.Stop(now, wire.Tokens(tokens)) })
+		news = w.step(func(now core.Time, s *slots.Machine) { s.Stop(now, corewire.Tokens(tokens)) })
 	}
 	// The controller repeats an order to drain, also to a worker that drains by itself; the first one has the grace.
 	if res.GetDrain() && w.leaving.Err() == nil {

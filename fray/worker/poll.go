@@ -10,8 +10,8 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/slots"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/dial"
-	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -141,7 +141,7 @@ func (w *Worker) grant(seq uint64, tasks []*frayv1.LeasedTask) {
 			Priority: t.GetSpec().GetPriority(),
 		}
 		if m := t.GetSpec().GetResources(); len(m) > 0 {
-			grants[i].Resources = wire.Resources(m)
+			grants[i].Resources = corewire.Resources(m)
 		}
 	}
 	w.step(func(now core.Time, s *slots.Machine) {

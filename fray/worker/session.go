@@ -10,6 +10,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/slots"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -110,7 +111,7 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 				token: res.GetSessionToken(), incarnation: res.GetControllerIncarnation(),
 				ttl: ttl, interval: positive(number.FromMillis(res.GetHeartbeatIntervalMs()), ttl/3),
 			}
-			return s, wire.Tokens(res.GetKeptLeaseTokens()), nil
+			return s, corewire.Tokens(res.GetKeptLeaseTokens()), nil
 		case first && connect.IsWireError(err) && connect.CodeOf(err) == connect.CodeInvalidArgument:
 			return nil, nil, fmt.Errorf("register worker %q: %w", w.cfg.ID, err)
 		case ctx.Err() == nil:

@@ -16,9 +16,9 @@ import (
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/slots"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/serve"
-	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
@@ -97,7 +97,7 @@ func New(cfg Config) (*Worker, error) {
 	// A little is added to each time by chance, so that it falls together with no time that functions take.
 	late := func(d time.Duration) time.Duration { return d + root.Duration(d/50) }
 	w.state = newState(slots.Config{
-		Slots: cfg.Slots, Resources: wire.Resources(cfg.Resources),
+		Slots: cfg.Slots, Resources: corewire.Resources(cfg.Resources),
 		MaxPrefetch: max(cfg.MaxPrefetch, 0), MaxOutbox: maxOutbox, MaxOutboxBytes: maxOutboxBytes,
 		PrefetchFor: prefetchFor, PrefetchBytes: prefetchBytes,
 		QueueWait: late(queueWait), StartedAfter: late(startedAfter), StopGrace: late(cfg.StopGrace),

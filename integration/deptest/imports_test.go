@@ -56,7 +56,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray"},
-		banned:   []string{"./fray/controller/...", "./fray/worker/..."},
+		banned:   []string{"./fray/controller/...", "./fray/worker/...", "./fray/core/..."},
 		reason:   "a client talks to a controller over the wire only; worker imports fray, so that a task can submit tasks",
 	},
 	{

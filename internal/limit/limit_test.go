@@ -51,6 +51,7 @@ func TestSchemaHasTheseLimits(t *testing.T) {
 		{"tasks of a call", int64(rules(t, &frayv1.SubmitTasksRequest{}, "tasks").GetRepeated().GetMaxItems()), limit.Submit},
 		{"slots", int64(rules(t, &frayv1.RegisterWorkerRequest{}, "slots").GetUint32().GetLte()), limit.Slots},
 		{"free slots", int64(rules(t, &frayv1.LeaseTasksRequest{}, "free_slots").GetUint32().GetLte()), limit.Slots},
+		{"held attempts of a poll", int64(rules(t, &frayv1.LeaseTasksRequest{}, "held_attempts").GetUint32().GetLte()), limit.Outbox},
 		{"tasks of a poll", int64(rules(t, &frayv1.LeaseTasksRequest{}, "max_tasks").GetUint32().GetLte()), limit.Slots},
 		{"held", int64(rules(t, &frayv1.RegisterWorkerRequest{}, "held").GetRepeated().GetMaxItems()), limit.Held},
 		{"queued", int64(rules(t, &frayv1.HeartbeatRequest{}, "queued_lease_tokens").GetRepeated().GetMaxItems()), limit.Held},

@@ -8,12 +8,11 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-
-	"github.com/frayrpc/fray/fray/core"
 )
 
-// FloorRate is the slowest line, in bytes per second, that limits of time allow for where nothing shows that bytes move.
-const FloorRate = core.FloorRate
+// FloorRate is the slowest line, in bytes per second, that limits of time allow for where nothing shows that bytes move. It is that of
+// package core.
+const FloorRate = 128 << 10
 
 const (
 	// maxBuffered is how much of a request may be on its way, in bytes, without being seen to move: what the kernels of both

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/dial"
 )
 
@@ -78,5 +79,13 @@ func TestAllow(t *testing.T) {
 		if got := dial.Allow(10*time.Second, bytes); got != want {
 			t.Errorf("%d bytes: %v, want %v", bytes, got, want)
 		}
+	}
+}
+
+// Both ends allow for the same lines.
+func TestFloorRateIsTheCores(t *testing.T) {
+	t.Parallel()
+	if dial.FloorRate != core.FloorRate {
+		t.Errorf("%d bytes per second here, %d in package core", dial.FloorRate, core.FloorRate)
 	}
 }

@@ -1,5 +1,5 @@
-// Package wire is the border between Fray's messages and its core: the one place where an error becomes a Connect
-// code, and where a specification becomes what the scheduler looks at.
+// Package wire is what Fray's messages mean to all who send or get them: the one place where an error becomes a Connect code, and
+// where a specification is checked.
 package wire
 
 import (
@@ -9,7 +9,6 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/frayrpc/fray/fray/core"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -50,20 +49,6 @@ var codes = map[string]connect.Code{
 	ReasonBug:           connect.CodeInternal,
 }
 
-// coreReasons maps the core's errors.
-var coreReasons = []struct {
-	err    error
-	reason string
-}{
-	{core.ErrSessionStale, ReasonSessionStale},
-	{core.ErrUnknownTask, ReasonUnknownTask},
-	{core.ErrUnknownWorker, ReasonUnknownWorker},
-	{core.ErrCursorAhead, ReasonCursorAhead},
-	{core.ErrSuperseded, ReasonSuperseded},
-	{core.ErrTooManySessions, ReasonTooMany},
-	{core.ErrTooManyWatchers, ReasonTooMany},
-}
-
 // Code returns the Connect code of a reason; of one that this build does not know, CodeInternal.
 func Code(reason string) connect.Code {
 	if c, ok := codes[reason]; ok {
@@ -80,16 +65,6 @@ func Error(reason string, retryAfter time.Duration, format string, args ...any) 
 		err.AddDetail(detail)
 	}
 	return err
-}
-
-// FromCore returns the error for one of the core's. What it says of the subject, such as `task "a"`, comes first.
-func FromCore(subject string, err error) *connect.Error {
-	for _, m := range coreReasons {
-		if errors.Is(err, m.err) {
-			return Error(m.reason, 0, "%s: %w", subject, m.err)
-		}
-	}
-	return Error(ReasonBug, 0, "%s: internal error", subject)
 }
 
 // Info returns what Fray said in an error that came over the wire: its reason, or "" for an error that is not Fray's, and

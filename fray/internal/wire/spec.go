@@ -3,15 +3,12 @@ package wire
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/frayrpc/fray/fray/core"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
-	"github.com/frayrpc/fray/internal/number"
 )
 
 // Limits of the schema, enforced by CheckSpec.
@@ -139,40 +136,6 @@ func within(field string, v, low, high int64) error {
 	return nil
 }
 
-// Shape returns what scheduling looks at in a checked spec.
-func Shape(s *frayv1.TaskSpec) *core.Shape {
-	sh := &core.Shape{
-		Function: s.GetFunction(), Resources: Resources(s.GetResources()), Priority: s.GetPriority(),
-		BackoffBase: core.DefaultBackoffBase, BackoffFactor: core.DefaultBackoffFactor,
-		BackoffCap: core.DefaultBackoffCap, BackoffJitter: core.DefaultBackoffJitter,
-		MaxWorkerLosses:   core.DefaultMaxWorkerLosses,
-		ExecutionTimeout:  number.FromMillis(s.GetExecutionTimeoutMs()),
-		SchedulingTimeout: number.FromMillis(s.GetSchedulingTimeoutMs()),
-	}
-	for name, value := range s.GetRequiredLabels() { // order-free: sorted below
-		sh.Labels = append(sh.Labels, core.Label{Name: name, Value: value})
-	}
-	slices.SortFunc(sh.Labels, func(a, b core.Label) int { return strings.Compare(a.Name, b.Name) })
-	if s.MaxWorkerLosses != nil {
-		sh.MaxWorkerLosses = s.GetMaxWorkerLosses()
-	}
-	p := s.GetRetryPolicy()
-	sh.MaxRetries = p.GetMaxRetries()
-	if v := p.GetBackoffBaseMs(); v > 0 {
-		sh.BackoffBase = number.FromMillis(v)
-	}
-	if v := p.GetBackoffFactor(); v > 0 {
-		sh.BackoffFactor = v
-	}
-	if v := p.GetBackoffCapMs(); v > 0 {
-		sh.BackoffCap = number.FromMillis(v)
-	}
-	if p != nil && p.BackoffJitter != nil {
-		sh.BackoffJitter = p.GetBackoffJitter()
-	}
-	return sh
-}
-
 // SameShape says whether two specs differ at most in what scheduling does not look at, cheaply: it may say no where they do.
 func SameShape(a, b *frayv1.TaskSpec) bool {
 	return a.GetFunction() == b.GetFunction() && a.GetPriority() == b.GetPriority() &&
@@ -185,17 +148,4 @@ func sameRetries(a, b *frayv1.RetryPolicy) bool {
 	return a.GetMaxRetries() == b.GetMaxRetries() && a.GetBackoffBaseMs() == b.GetBackoffBaseMs() &&
 		a.GetBackoffFactor() == b.GetBackoffFactor() && a.GetBackoffCapMs() == b.GetBackoffCapMs() &&
 		(a == nil || a.BackoffJitter == nil) && (b == nil || b.BackoffJitter == nil)
-}
-
-// Resources returns a map's entries, sorted by name.
-func Resources(m map[string]int64) []core.Resource {
-	if len(m) == 0 {
-		return nil
-	}
-	rs := make([]core.Resource, 0, len(m))
-	for name, amount := range m { // order-free: sorted below
-		rs = append(rs, core.Resource{Name: name, Amount: amount})
-	}
-	slices.SortFunc(rs, func(a, b core.Resource) int { return strings.Compare(a.Name, b.Name) })
-	return rs
 }

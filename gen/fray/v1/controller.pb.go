@@ -2846,7 +2846,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x0esession_ttl_ms\x18\x02 \x01(\x03R\fsessionTtlMs\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x03 \x01(\x03R\x13heartbeatIntervalMs\x12*\n" +
 	"\x11kept_lease_tokens\x18\x04 \x03(\x06R\x0fkeptLeaseTokens\x125\n" +
-	"\x16controller_incarnation\x18\x05 \x01(\x04R\x15controllerIncarnation\"\xc1\x02\n" +
+	"\x16controller_incarnation\x18\x05 \x01(\x04R\x15controllerIncarnation\"\xcc\x02\n" +
 	"\x11LeaseTasksRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x12\"\n" +
 	"\bpoll_seq\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\apollSeq\x12*\n" +
@@ -2854,8 +2854,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\n" +
 	"free_slots\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80\x04R\tfreeSlots\x12(\n" +
 	"\tmax_tasks\x18\x05 \x01(\rB\v\xbaH\b*\x06\x18\x80\x80\x04(\x01R\bmaxTasks\x12'\n" +
-	"\vmax_wait_ms\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x12(\n" +
-	"\rheld_attempts\x18\a \x01(\rH\x00R\fheldAttempts\x88\x01\x01B\x10\n" +
+	"\vmax_wait_ms\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x123\n" +
+	"\rheld_attempts\x18\a \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x00R\fheldAttempts\x88\x01\x01B\x10\n" +
 	"\x0e_held_attempts\"v\n" +
 	"\n" +
 	"LeasedTask\x12*\n" +

@@ -1,4 +1,4 @@
-package wire
+package corewire
 
 import (
 	"github.com/frayrpc/fray/fray/core"

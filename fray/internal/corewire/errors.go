@@ -1,0 +1,37 @@
+// Package corewire is the border between Fray's messages and its core: where a specification becomes what the scheduler looks at,
+// and what the scheduler says becomes messages and errors.
+package corewire
+
+import (
+	"errors"
+
+	"github.com/frayrpc/fray/fray/internal/wire"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// coreReasons maps the core's errors.
+var coreReasons = []struct {
+	err    error
+	reason string
+}{
+	{core.ErrSessionStale, wire.ReasonSessionStale},
+	{core.ErrUnknownTask, wire.ReasonUnknownTask},
+	{core.ErrUnknownWorker, wire.ReasonUnknownWorker},
+	{core.ErrCursorAhead, wire.ReasonCursorAhead},
+	{core.ErrSuperseded, wire.ReasonSuperseded},
+	{core.ErrTooManySessions, wire.ReasonTooMany},
+	{core.ErrTooManyWatchers, wire.ReasonTooMany},
+}
+
+// FromCore returns the error for one of the core's. What it says of the subject, such as `task "a"`, comes first.
+func FromCore(subject string, err error) *connect.Error {
+	for _, m := range coreReasons {
+		if errors.Is(err, m.err) {
+			return wire.Error(m.reason, 0, "%s: %w", subject, m.err)
+		}
+	}
+	return wire.Error(wire.ReasonBug, 0, "%s: internal error", subject)
+}

@@ -1,0 +1,57 @@
+package corewire
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/frayrpc/fray/fray/core"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
+)
+
+// Shape returns what scheduling looks at in a checked spec.
+func Shape(s *frayv1.TaskSpec) *core.Shape {
+	sh := &core.Shape{
+		Function: s.GetFunction(), Resources: Resources(s.GetResources()), Priority: s.GetPriority(),
+		BackoffBase: core.DefaultBackoffBase, BackoffFactor: core.DefaultBackoffFactor,
+		BackoffCap: core.DefaultBackoffCap, BackoffJitter: core.DefaultBackoffJitter,
+		MaxWorkerLosses:   core.DefaultMaxWorkerLosses,
+		ExecutionTimeout:  number.FromMillis(s.GetExecutionTimeoutMs()),
+		SchedulingTimeout: number.FromMillis(s.GetSchedulingTimeoutMs()),
+	}
+	for name, value := range s.GetRequiredLabels() { // order-free: sorted below
+		sh.Labels = append(sh.Labels, core.Label{Name: name, Value: value})
+	}
+	slices.SortFunc(sh.Labels, func(a, b core.Label) int { return strings.Compare(a.Name, b.Name) })
+	if s.MaxWorkerLosses != nil {
+		sh.MaxWorkerLosses = s.GetMaxWorkerLosses()
+	}
+	p := s.GetRetryPolicy()
+	sh.MaxRetries = p.GetMaxRetries()
+	if v := p.GetBackoffBaseMs(); v > 0 {
+		sh.BackoffBase = number.FromMillis(v)
+	}
+	if v := p.GetBackoffFactor(); v > 0 {
+		sh.BackoffFactor = v
+	}
+	if v := p.GetBackoffCapMs(); v > 0 {
+		sh.BackoffCap = number.FromMillis(v)
+	}
+	if p != nil && p.BackoffJitter != nil {
+		sh.BackoffJitter = p.GetBackoffJitter()
+	}
+	return sh
+}
+
+// Resources returns a map's entries, sorted by name.
+func Resources(m map[string]int64) []core.Resource {
+	if len(m) == 0 {
+		return nil
+	}
+	rs := make([]core.Resource, 0, len(m))
+	for name, amount := range m { // order-free: sorted below
+		rs = append(rs, core.Resource{Name: name, Amount: amount})
+	}
+	slices.SortFunc(rs, func(a, b core.Resource) int { return strings.Compare(a.Name, b.Name) })
+	return rs
+}
