@@ -1,32 +1,27 @@
 package check
 
-import (
-	"time"
-)
-
-// TerminalAbsorbs holds an end to be final.
+// terminalAbsorbs holds an end to be final.
 //
 // A task has ended once a client was shown a terminal state, or was told that its cancellation was done or too late, or a
 // worker that its value was accepted. A call that is made after that must not show the task open, cancel or stop it, grant it,
 // or accept the end of an attempt; that of a stopped attempt alone is still acknowledged.
-type TerminalAbsorbs struct {
+type terminalAbsorbs struct {
+	oracle
+
 	tasks tasks[absorbTask]
 }
 
 type absorbTask struct{ ended *Event }
 
-func newTerminalAbsorbs(cfg *Config) *TerminalAbsorbs {
-	return &TerminalAbsorbs{newTasks[absorbTask](cfg)}
+func newTerminalAbsorbs(cfg *Config) *terminalAbsorbs {
+	return &terminalAbsorbs{
+		oracle{"terminal-absorbs", "A task that has ended never does anything again."},
+		newTasks[absorbTask](cfg),
+	}
 }
 
-// Name implements Oracle.
-func (*TerminalAbsorbs) Name() string { return "terminal-absorbs" }
-
-// Claim implements Oracle.
-func (*TerminalAbsorbs) Claim() string { return "A task that has ended never does anything again." }
-
 // Observe implements Oracle.
-func (o *TerminalAbsorbs) Observe(e *Event, j *Judge) {
+func (o *terminalAbsorbs) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	if t == nil {
 		return
@@ -54,6 +49,3 @@ func (o *TerminalAbsorbs) Observe(e *Event, j *Judge) {
 		t.ended = e
 	}
 }
-
-// Finish implements Oracle.
-func (*TerminalAbsorbs) Finish(time.Duration, *Judge) {}

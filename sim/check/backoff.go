@@ -2,13 +2,14 @@ package check
 
 import (
 	"fmt"
-	"time"
 )
 
-// BackoffKept holds the controller to a task's retry policy: when a report of a failure was accepted, the next attempt is
+// backoffKept holds the controller to a task's retry policy: when a report of a failure was accepted, the next attempt is
 // granted no sooner than the delay that the policy (or the failed function) asks for, counted from when that report was first
 // sent. That an attempt comes late is for Liveness.
-type BackoffKept struct {
+type backoffKept struct {
+	oracle
+
 	tasks tasks[backoffTask]
 }
 
@@ -19,18 +20,15 @@ type backoffTask struct {
 	failures int    // accepted
 }
 
-func newBackoff(cfg *Config) *BackoffKept { return &BackoffKept{newTasks[backoffTask](cfg)} }
-
-// Name implements Oracle.
-func (*BackoffKept) Name() string { return "backoff-kept" }
-
-// Claim implements Oracle.
-func (*BackoffKept) Claim() string {
-	return "No attempt follows upon a failure sooner than the retry policy allows."
+func newBackoff(cfg *Config) *backoffKept {
+	return &backoffKept{
+		oracle{"backoff-kept", "No attempt follows upon a failure sooner than the retry policy allows."},
+		newTasks[backoffTask](cfg),
+	}
 }
 
 // Observe implements Oracle.
-func (o *BackoffKept) Observe(e *Event, j *Judge) {
+func (o *backoffKept) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	if t == nil {
 		return
@@ -57,7 +55,7 @@ func (o *BackoffKept) Observe(e *Event, j *Judge) {
 }
 
 // check compares an accepted failure with the attempt that followed upon it, whichever was seen first.
-func (*BackoffKept) check(t *backoffTask, j *Judge) {
+func (*backoffKept) check(t *backoffTask, j *Judge) {
 	if t.accepted == nil || t.granted == nil || t.granted.Attempt != t.accepted.Attempt+1 {
 		return
 	}
@@ -72,6 +70,3 @@ func (*BackoffKept) check(t *backoffTask, j *Judge) {
 			t.sent, t.accepted, t.granted)
 	}
 }
-
-// Finish implements Oracle.
-func (*BackoffKept) Finish(time.Duration, *Judge) {}

@@ -2,12 +2,11 @@ package check
 
 import (
 	"fmt"
-	"time"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// Budgets holds what a task is charged to its specification, and to what its workers reported:
+// budgets holds what a task is charged to its specification, and to what its workers reported:
 //
 //   - failures are at most max_retries + 1, losses at most max_worker_losses + 1, and a task that COMPLETED stayed within both;
 //   - each attempt is charged once at most: failures, losses and undelivered attempts together are no more than attempts;
@@ -16,7 +15,9 @@ import (
 //   - a failure is charged for each report of one that was accepted before the view was asked for, and for none that was not
 //     sent; tasks with an execution timeout are exempt from the latter, because the controller may charge it by itself;
 //   - no loss is charged while no worker can have been taken for dead.
-type Budgets struct {
+type budgets struct {
+	oracle
+
 	book  *leaseBook
 	tasks tasks[budgetTask]
 }
@@ -27,20 +28,15 @@ type budgetTask struct {
 	sent     []*Event
 }
 
-func newBudgets(cfg *Config, book *leaseBook) *Budgets {
-	return &Budgets{book, newTasks[budgetTask](cfg)}
-}
-
-// Name implements Oracle.
-func (*Budgets) Name() string { return "attempts-within-budget" }
-
-// Claim implements Oracle.
-func (*Budgets) Claim() string {
-	return "Failures, losses and deliveries are charged for what happened, each to its own budget, and no task exceeds one."
+func newBudgets(cfg *Config, book *leaseBook) *budgets {
+	return &budgets{
+		oracle{"attempts-within-budget", "Failures, losses and deliveries are charged for what happened, each to its own budget, and no task exceeds one."},
+		book, newTasks[budgetTask](cfg),
+	}
 }
 
 // Observe implements Oracle.
-func (o *Budgets) Observe(e *Event, j *Judge) {
+func (o *budgets) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	if t == nil {
 		return
@@ -72,7 +68,7 @@ func (o *Budgets) Observe(e *Event, j *Judge) {
 	}
 }
 
-func (o *Budgets) view(t *budgetTask, e *Event, j *Judge) {
+func (o *budgets) view(t *budgetTask, e *Event, j *Judge) {
 	v, s := e.View, t.spec
 	j.Check()
 	if v.Failures > s.MaxRetries+1 {
@@ -103,7 +99,7 @@ func (o *Budgets) view(t *budgetTask, e *Event, j *Judge) {
 }
 
 // end checks that the budget that a task failed for is the one that was used up.
-func (*Budgets) end(s *Spec, e *Event, j *Judge) {
+func (*budgets) end(s *Spec, e *Event, j *Judge) {
 	v := e.View
 	switch {
 	case v.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED:
@@ -121,6 +117,3 @@ func (*Budgets) end(s *Spec, e *Event, j *Judge) {
 		}
 	}
 }
-
-// Finish implements Oracle.
-func (*Budgets) Finish(time.Duration, *Judge) {}

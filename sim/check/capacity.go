@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 )
 
-// CapacityKept holds workers to what they registered, and the controller as well.
+// capacityKept holds workers to what they registered, and the controller as well.
 //
 // Functions that run at once on one worker, from their call to their real return, take no more than its slots and its resources.
 // An attempt that was abandoned counts until its function returns. Config.Lending names functions that are not counted against
@@ -15,7 +14,9 @@ import (
 //
 // Attempts that ask for resources are not granted ahead, so that with each grant all those of the session that cannot be over yet,
 // as far as leaseBook can tell, fit the worker's resources together.
-type CapacityKept struct {
+type capacityKept struct {
+	oracle
+
 	book    *leaseBook
 	lending map[string]bool
 	workers map[string]*workerUse
@@ -28,24 +29,19 @@ type workerUse struct {
 	leases  []*lease // that take resources, of the last session
 }
 
-func newCapacityKept(cfg *Config, book *leaseBook) *CapacityKept {
+func newCapacityKept(cfg *Config, book *leaseBook) *capacityKept {
 	lending := make(map[string]bool)
 	for _, f := range cfg.Lending {
 		lending[f] = true
 	}
-	return &CapacityKept{book, lending, make(map[string]*workerUse)}
-}
-
-// Name implements Oracle.
-func (*CapacityKept) Name() string { return "capacity-kept" }
-
-// Claim implements Oracle.
-func (*CapacityKept) Claim() string {
-	return "What runs on a worker takes no more than its slots and resources."
+	return &capacityKept{
+		oracle{"capacity-kept", "What runs on a worker takes no more than its slots and resources."},
+		book, lending, make(map[string]*workerUse),
+	}
 }
 
 // Observe implements Oracle.
-func (o *CapacityKept) Observe(e *Event, j *Judge) {
+func (o *capacityKept) Observe(e *Event, j *Judge) {
 	switch e.Kind {
 	case RegisterCall:
 		w := o.worker(e.Worker)
@@ -72,7 +68,7 @@ func (o *CapacityKept) Observe(e *Event, j *Judge) {
 	}
 }
 
-func (o *CapacityKept) worker(id string) *workerUse {
+func (o *capacityKept) worker(id string) *workerUse {
 	w := o.workers[id]
 	if w == nil {
 		w = &workerUse{used: make(map[string]int64)}
@@ -81,7 +77,7 @@ func (o *CapacityKept) worker(id string) *workerUse {
 	return w
 }
 
-func (o *CapacityKept) start(e *Event, j *Judge) {
+func (o *capacityKept) start(e *Event, j *Judge) {
 	w := o.worker(e.Worker)
 	w.occupy(e, 1, o.lending[e.Function])
 	if w.has == nil {
@@ -114,7 +110,7 @@ func (w *workerUse) occupy(e *Event, sign int, lends bool) {
 }
 
 // granted checks that what a session was given fits together.
-func (o *CapacityKept) granted(e *Event, j *Judge) {
+func (o *capacityKept) granted(e *Event, j *Judge) {
 	w, l := o.worker(e.Worker), o.book.last[e.Task]
 	if w.has == nil || l.grant != e {
 		return
@@ -136,6 +132,3 @@ func (o *CapacityKept) granted(e *Event, j *Judge) {
 		}
 	}
 }
-
-// Finish implements Oracle.
-func (*CapacityKept) Finish(time.Duration, *Judge) {}

@@ -7,14 +7,16 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// Conservation holds tasks to come from clients and to go nowhere.
+// conservation holds tasks to come from clients and to go nowhere.
 //
 // Nobody is shown or granted a task that nobody offered. And at quiescence, the controller's counts are what clients know: with
 // the answer of a GetClusterInfo that was made after Quiesce, there are at least as many tasks as were acknowledged or seen, and
 // at most as many more as were offered without an answer that settles it; at least as many ended in each status as clients saw
 // end so, and at most as many more as they did not see end. Where a Retention may have passed, ended tasks need not be counted, and
 // those whose end somebody saw longer ago than that must not be.
-type Conservation struct {
+type conservation struct {
+	oracle
+
 	cfg   *Config
 	tasks map[string]*conservedTask
 	audit uint64 // Seq of Quiescent
@@ -29,20 +31,15 @@ type conservedTask struct {
 	endedAt time.Duration
 }
 
-func newConservation(cfg *Config) *Conservation {
-	return &Conservation{cfg: cfg, tasks: make(map[string]*conservedTask)}
-}
-
-// Name implements Oracle.
-func (*Conservation) Name() string { return "conservation" }
-
-// Claim implements Oracle.
-func (*Conservation) Claim() string {
-	return "Submitted tasks are pending, leased, running or ended; there are no others."
+func newConservation(cfg *Config) *conservation {
+	return &conservation{
+		oracle: oracle{"conservation", "Submitted tasks are pending, leased, running or ended; there are no others."},
+		cfg:    cfg, tasks: make(map[string]*conservedTask),
+	}
 }
 
 // Observe implements Oracle.
-func (o *Conservation) Observe(e *Event, j *Judge) {
+func (o *conservation) Observe(e *Event, j *Judge) {
 	switch e.Kind {
 	case Quiescent:
 		o.audit = e.Seq
@@ -74,7 +71,7 @@ func (o *Conservation) Observe(e *Event, j *Judge) {
 	}
 }
 
-func (o *Conservation) seen(e *Event, j *Judge) {
+func (o *conservation) seen(e *Event, j *Judge) {
 	j.Check()
 	t := o.tasks[e.Task]
 	if t == nil {
@@ -92,7 +89,7 @@ func (o *Conservation) seen(e *Event, j *Judge) {
 }
 
 // Finish implements Oracle.
-func (o *Conservation) Finish(_ time.Duration, j *Judge) {
+func (o *conservation) Finish(_ time.Duration, j *Judge) {
 	if o.info == nil {
 		return
 	}

@@ -5,10 +5,18 @@ import (
 	"time"
 )
 
-// CostKept holds the controller to costs that do not grow with what it holds, at quiescence: what its scheduler looked at to
+// costKept holds the controller to costs that do not grow with what it holds, at quiescence: what its scheduler looked at to
 // find what to do (fray_scheduler_looks_total) is in proportion to what it did (fray_scheduler_work_total). It says most where
 // a scenario has many jobs, workers or functions. What Oracles.Metrics was not given is not compared.
-type CostKept struct{ scraped map[string]float64 }
+type costKept struct {
+	oracle
+
+	scraped map[string]float64
+}
+
+func newCostKept() *costKept {
+	return &costKept{oracle: oracle{"cost-kept", "What the controller looks at is in proportion to what it does, whatever it holds."}}
+}
 
 // What a controller may look at: some to begin with, and some for each event, record and reply.
 const (
@@ -16,19 +24,8 @@ const (
 	looksEach    = 16
 )
 
-// Name implements Oracle.
-func (*CostKept) Name() string { return "cost-kept" }
-
-// Claim implements Oracle.
-func (*CostKept) Claim() string {
-	return "What the controller looks at is in proportion to what it does, whatever it holds."
-}
-
-// Observe implements Oracle.
-func (*CostKept) Observe(*Event, *Judge) {}
-
 // Finish implements Oracle.
-func (o *CostKept) Finish(_ time.Duration, j *Judge) {
+func (o *costKept) Finish(_ time.Duration, j *Judge) {
 	looks, ok := o.scraped["fray_scheduler_looks_total"]
 	if !ok {
 		return

@@ -2,12 +2,11 @@ package check
 
 import (
 	"fmt"
-	"time"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// CurrentAttempt holds commits to come from a task's current attempt, once:
+// currentAttempt holds commits to come from a task's current attempt, once:
 //
 //   - no report of an attempt is accepted that was sent when a later attempt had been granted;
 //   - an attempt's end is accepted once: a report sent after that is a duplicate or stale;
@@ -17,7 +16,9 @@ import (
 //     its first report and that verdict, or a Retention, excuses that.
 //
 // The word of a stopped attempt counts as the end of nothing: it may be accepted whenever it comes.
-type CurrentAttempt struct {
+type currentAttempt struct {
+	oracle
+
 	cfg   *Config
 	tasks tasks[currentTask]
 	crash uint64
@@ -32,20 +33,15 @@ type currentTask struct {
 	called    []*Event // first report of each attempt whose value is not judged yet
 }
 
-func newCurrentAttempt(cfg *Config) *CurrentAttempt {
-	return &CurrentAttempt{cfg: cfg, tasks: newTasks[currentTask](cfg)}
-}
-
-// Name implements Oracle.
-func (*CurrentAttempt) Name() string { return "current-attempt-commits" }
-
-// Claim implements Oracle.
-func (*CurrentAttempt) Claim() string {
-	return "A result is committed once, and by the attempt that is current."
+func newCurrentAttempt(cfg *Config) *currentAttempt {
+	return &currentAttempt{
+		oracle: oracle{"current-attempt-commits", "A result is committed once, and by the attempt that is current."},
+		cfg:    cfg, tasks: newTasks[currentTask](cfg),
+	}
 }
 
 // Observe implements Oracle.
-func (o *CurrentAttempt) Observe(e *Event, j *Judge) {
+func (o *currentAttempt) Observe(e *Event, j *Judge) {
 	if e.Kind == ControllerCrash {
 		o.crash = e.Seq
 	}
@@ -73,7 +69,7 @@ func (o *CurrentAttempt) Observe(e *Event, j *Judge) {
 	}
 }
 
-func (o *CurrentAttempt) verdict(t *currentTask, e *Event, j *Judge) {
+func (o *currentAttempt) verdict(t *currentTask, e *Event, j *Judge) {
 	if !needsCurrent(e.Outcome) || e.Verdict == Unanswered {
 		return
 	}
@@ -107,7 +103,7 @@ func (o *CurrentAttempt) verdict(t *currentTask, e *Event, j *Judge) {
 }
 
 // agree compares what is known of the end.
-func (*CurrentAttempt) agree(t *currentTask, j *Judge) {
+func (*currentAttempt) agree(t *currentTask, j *Judge) {
 	j.Check()
 	completed := t.ended != nil && t.ended.View.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED
 	if t.ended != nil && t.committed != nil && (!completed || t.ended.View.Attempt != t.committed.Attempt) {
@@ -119,9 +115,6 @@ func (*CurrentAttempt) agree(t *currentTask, j *Judge) {
 		}
 	}
 }
-
-// Finish implements Oracle.
-func (*CurrentAttempt) Finish(time.Duration, *Judge) {}
 
 // find returns the event with a token, or nil.
 func find(events []*Event, token uint64) *Event {

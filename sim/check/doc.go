@@ -39,6 +39,6 @@
 //
 // # What it costs
 //
-// Oracles keep a few events for each task, some 3 KiB, and every lease token; the operations for [Linearizable] go five minutes
+// Oracles keep a few events for each task, some 3 KiB, and every lease token; the operations for [linearizable] go five minutes
 // after a task's end. Everything else is bounded by jobs and workers.
 package check

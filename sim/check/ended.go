@@ -2,16 +2,17 @@ package check
 
 import (
 	"fmt"
-	"time"
 )
 
-// NoStartAfterEnd holds a task that has ended to start no more.
+// noStartAfterEnd holds a task that has ended to start no more.
 //
 // The view of an end names the task's last attempt: no worker is ever granted, or starts, a later one. And a task whose
 // cancellation was answered with CANCELLED was waiting at the controller: no attempt of it was leased then, as far as leaseBook
 // can tell, and none is granted to a poll that was sent later. (An attempt whose lease was over may start all the same, on a
 // worker that has not heard of it; STOPPING promises nothing yet.)
-type NoStartAfterEnd struct {
+type noStartAfterEnd struct {
+	oracle
+
 	book  *leaseBook
 	tasks tasks[endedTask]
 }
@@ -22,20 +23,15 @@ type endedTask struct {
 	started   *Event // the highest attempt granted or started
 }
 
-func newNoStartAfterEnd(cfg *Config, book *leaseBook) *NoStartAfterEnd {
-	return &NoStartAfterEnd{book, newTasks[endedTask](cfg)}
-}
-
-// Name implements Oracle.
-func (*NoStartAfterEnd) Name() string { return "no-start-after-end" }
-
-// Claim implements Oracle.
-func (*NoStartAfterEnd) Claim() string {
-	return "No attempt starts after its task was acknowledged as cancelled, or has ended."
+func newNoStartAfterEnd(cfg *Config, book *leaseBook) *noStartAfterEnd {
+	return &noStartAfterEnd{
+		oracle{"no-start-after-end", "No attempt starts after its task was acknowledged as cancelled, or has ended."},
+		book, newTasks[endedTask](cfg),
+	}
 }
 
 // Observe implements Oracle.
-func (o *NoStartAfterEnd) Observe(e *Event, j *Judge) {
+func (o *noStartAfterEnd) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	if t == nil {
 		return
@@ -59,7 +55,7 @@ func (o *NoStartAfterEnd) Observe(e *Event, j *Judge) {
 }
 
 // held checks that a lease was over when its task was cancelled.
-func (o *NoStartAfterEnd) held(t *endedTask, l *lease, j *Judge) {
+func (o *noStartAfterEnd) held(t *endedTask, l *lease, j *Judge) {
 	j.Check()
 	switch {
 	case l == nil:
@@ -72,7 +68,7 @@ func (o *NoStartAfterEnd) held(t *endedTask, l *lease, j *Judge) {
 }
 
 // compare checks that the last attempt that anybody saw is the last there was.
-func (*NoStartAfterEnd) compare(t *endedTask, j *Judge) {
+func (*noStartAfterEnd) compare(t *endedTask, j *Judge) {
 	if t.ended == nil || t.started == nil {
 		return
 	}
@@ -82,6 +78,3 @@ func (*NoStartAfterEnd) compare(t *endedTask, j *Judge) {
 			t.ended, t.started)
 	}
 }
-
-// Finish implements Oracle.
-func (*NoStartAfterEnd) Finish(time.Duration, *Judge) {}

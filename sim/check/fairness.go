@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
-// Fairness holds jobs to take turns.
+// fairness holds jobs to take turns.
 //
 // Among jobs whose tasks ask for the same (function, resources, labels and priority), one that has tasks waiting for their first
 // start must not see more than FairnessBound first starts of other jobs go by, for each job that waits, before one of its own.
 // A task waits from its acknowledgement until it is granted, or has ended. Grants are counted as workers get them, so the bound
 // has to leave room for what is under way, a worker's prefetch above all.
-type Fairness struct {
+type fairness struct {
+	oracle
+
 	cfg    *Config
 	tasks  tasks[fairTask]
 	groups map[string]*fairGroup
@@ -37,18 +39,15 @@ type fairJob struct {
 	begun *Event
 }
 
-func newFairness(cfg *Config) *Fairness {
-	return &Fairness{cfg: cfg, tasks: newTasks[fairTask](cfg), groups: make(map[string]*fairGroup)}
+func newFairness(cfg *Config) *fairness {
+	return &fairness{
+		oracle: oracle{"fairness", "No job waits while others are served over and over."},
+		cfg:    cfg, tasks: newTasks[fairTask](cfg), groups: make(map[string]*fairGroup),
+	}
 }
 
-// Name implements Oracle.
-func (*Fairness) Name() string { return "fairness" }
-
-// Claim implements Oracle.
-func (*Fairness) Claim() string { return "No job waits while others are served over and over." }
-
 // Observe implements Oracle.
-func (o *Fairness) Observe(e *Event, j *Judge) {
+func (o *fairness) Observe(e *Event, j *Judge) {
 	if o.cfg.FairnessBound == 0 {
 		return
 	}
@@ -74,7 +73,7 @@ func (o *Fairness) Observe(e *Event, j *Judge) {
 	}
 }
 
-func (o *Fairness) job(class, id string) *fairJob {
+func (o *fairness) job(class, id string) *fairJob {
 	g := o.groups[class]
 	if g == nil {
 		g = &fairGroup{jobs: make(map[string]*fairJob)}
@@ -108,7 +107,7 @@ func (t *fairTask) leave() {
 	}
 }
 
-func (o *Fairness) serve(t *fairTask, e *Event, j *Judge) {
+func (o *fairness) serve(t *fairTask, e *Event, j *Judge) {
 	f := t.job
 	if f == nil { // Its acknowledgement is still on its way.
 		f = o.job(e.Spec.Class, e.Job)
@@ -121,7 +120,7 @@ func (o *Fairness) serve(t *fairTask, e *Event, j *Judge) {
 }
 
 // check says whether a job that waits was passed over too often by now.
-func (o *Fairness) check(f *fairJob, e *Event, j *Judge) {
+func (o *fairness) check(f *fairJob, e *Event, j *Judge) {
 	j.Check()
 	passed, bound := f.group.served-f.since, uint64(o.cfg.FairnessBound)*uint64(max(f.group.waiting, 1)) //nolint:gosec // Not negative.
 	if passed > bound {
@@ -130,7 +129,7 @@ func (o *Fairness) check(f *fairJob, e *Event, j *Judge) {
 }
 
 // Finish implements Oracle.
-func (o *Fairness) Finish(_ time.Duration, j *Judge) {
+func (o *fairness) Finish(_ time.Duration, j *Judge) {
 	for _, class := range sortedKeys(o.groups) {
 		g := o.groups[class]
 		for _, id := range sortedKeys(g.jobs) {

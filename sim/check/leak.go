@@ -2,20 +2,19 @@ package check
 
 import "time"
 
-// NoLeak holds processes to leave nothing running: it calls the function that Oracles.Leaks was given, once, at the end.
-type NoLeak struct{ find func() error }
+// noLeak holds processes to leave nothing running: it calls the function that Oracles.Leaks was given, once, at the end.
+type noLeak struct {
+	oracle
 
-// Name implements Oracle.
-func (*NoLeak) Name() string { return "no-leak" }
+	find func() error
+}
 
-// Claim implements Oracle.
-func (*NoLeak) Claim() string { return "When everything has stopped, no goroutine is left." }
-
-// Observe implements Oracle.
-func (*NoLeak) Observe(*Event, *Judge) {}
+func newNoLeak() *noLeak {
+	return &noLeak{oracle: oracle{"no-leak", "When everything has stopped, no goroutine is left."}}
+}
 
 // Finish implements Oracle.
-func (o *NoLeak) Finish(_ time.Duration, j *Judge) {
+func (o *noLeak) Finish(_ time.Duration, j *Judge) {
 	if o.find == nil {
 		return
 	}

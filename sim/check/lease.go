@@ -2,29 +2,29 @@ package check
 
 import (
 	"fmt"
-	"time"
 )
 
-// OneLease holds a task to have one current lease.
+// oneLease holds a task to have one current lease.
 //
 // When a worker is granted an attempt of a task of which another attempt was granted before, the controller must have had a
 // reason to take the earlier lease for over; leaseBook lists the reasons, and what of each shows in a history. Two executions
 // of one task may therefore overlap, where the earlier worker's session was lost or its attempt ran past its timeout: it is
-// CurrentAttempt that then holds the earlier one's report to be stale. Grants whose answers never arrived cannot be seen.
-type OneLease struct {
+// currentAttempt that then holds the earlier one's report to be stale. Grants whose answers never arrived cannot be seen.
+type oneLease struct {
+	oracle
+
 	book *leaseBook
 }
 
-func newOneLease(b *leaseBook) *OneLease { return &OneLease{b} }
-
-// Name implements Oracle.
-func (*OneLease) Name() string { return "one-lease" }
-
-// Claim implements Oracle.
-func (*OneLease) Claim() string { return "A task has one current lease." }
+func newOneLease(b *leaseBook) *oneLease {
+	return &oneLease{
+		oracle{"one-lease", "A task has one current lease."},
+		b,
+	}
+}
 
 // Observe implements Oracle. The book has seen e already.
-func (o *OneLease) Observe(e *Event, j *Judge) {
+func (o *oneLease) Observe(e *Event, j *Judge) {
 	if e.Kind != GrantReply {
 		return
 	}
@@ -39,30 +39,24 @@ func (o *OneLease) Observe(e *Event, j *Judge) {
 	}
 }
 
-// Finish implements Oracle.
-func (*OneLease) Finish(time.Duration, *Judge) {}
-
-// SessionKept holds the controller to end a session for a reason: that the worker registered anew or unregistered, or that no
+// sessionKept holds the controller to end a session for a reason: that the worker registered anew or unregistered, or that no
 // heartbeat was sent for a TTL that was answered. A crash of the controller ends all sessions.
-type SessionKept struct {
+type sessionKept struct {
+	oracle
+
 	book  *leaseBook
 	stale map[uint64]bool
 }
 
-func newSessionKept(b *leaseBook) *SessionKept {
-	return &SessionKept{book: b, stale: make(map[uint64]bool)}
-}
-
-// Name implements Oracle.
-func (*SessionKept) Name() string { return "session-kept" }
-
-// Claim implements Oracle.
-func (*SessionKept) Claim() string {
-	return "A worker whose heartbeats are answered is not taken for dead."
+func newSessionKept(b *leaseBook) *sessionKept {
+	return &sessionKept{
+		oracle: oracle{"session-kept", "A worker whose heartbeats are answered is not taken for dead."},
+		book:   b, stale: make(map[uint64]bool),
+	}
 }
 
 // Observe implements Oracle.
-func (o *SessionKept) Observe(e *Event, j *Judge) {
+func (o *sessionKept) Observe(e *Event, j *Judge) {
 	if e.Kind != SessionStale {
 		return
 	}
@@ -79,6 +73,3 @@ func (o *SessionKept) Observe(e *Event, j *Judge) {
 	j.Violated("", fmt.Sprintf("the session of worker %s was ended %v after its last answered heartbeat was sent; it lasts %v",
 		s.worker, e.At-s.alive, s.ttl), s.opened, e)
 }
-
-// Finish implements Oracle.
-func (*SessionKept) Finish(time.Duration, *Judge) {}

@@ -2,12 +2,11 @@ package check
 
 import (
 	"fmt"
-	"time"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// EffectLedger holds a task to one committed effect that really happened.
+// effectLedger holds a task to one committed effect that really happened.
 //
 // The ledger has a line for each execution that returned a value: what it did to the world outside, under the name of its
 // attempt. The line of the attempt that the task completed with is the committed one; a world that takes up an effect only when
@@ -16,7 +15,9 @@ import (
 // once: lines without a commit are legal.
 //
 // Nothing is checked unless executions are recorded.
-type EffectLedger struct {
+type effectLedger struct {
+	oracle
+
 	tasks tasks[ledgerTask]
 	used  bool
 }
@@ -26,20 +27,15 @@ type ledgerTask struct {
 	committed *Event
 }
 
-func newEffectLedger(cfg *Config) *EffectLedger {
-	return &EffectLedger{tasks: newTasks[ledgerTask](cfg)}
-}
-
-// Name implements Oracle.
-func (*EffectLedger) Name() string { return "one-effect" }
-
-// Claim implements Oracle.
-func (*EffectLedger) Claim() string {
-	return "A task commits at most one effect: that of an execution that returned the value that clients are shown."
+func newEffectLedger(cfg *Config) *effectLedger {
+	return &effectLedger{
+		oracle: oracle{"one-effect", "A task commits at most one effect: that of an execution that returned the value that clients are shown."},
+		tasks:  newTasks[ledgerTask](cfg),
+	}
 }
 
 // Observe implements Oracle.
-func (o *EffectLedger) Observe(e *Event, j *Judge) {
+func (o *effectLedger) Observe(e *Event, j *Judge) {
 	o.used = o.used || e.Kind == ExecutionStart
 	t := o.tasks.get(e)
 	if t == nil || !o.used {
@@ -53,7 +49,7 @@ func (o *EffectLedger) Observe(e *Event, j *Judge) {
 	}
 }
 
-func (o *EffectLedger) commit(t *ledgerTask, e *Event, j *Judge) {
+func (o *effectLedger) commit(t *ledgerTask, e *Event, j *Judge) {
 	j.Check()
 	attempt := attemptOf(e)
 	if t.committed == nil {
@@ -77,6 +73,3 @@ func (o *EffectLedger) commit(t *ledgerTask, e *Event, j *Judge) {
 	}
 	j.Violated(e.Task, fmt.Sprintf("completed with a value that attempt %d did not return", attempt), line, e)
 }
-
-// Finish implements Oracle.
-func (*EffectLedger) Finish(time.Duration, *Judge) {}

@@ -9,13 +9,15 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Linearizable holds what clients and workers were answered about one task to have an order: each operation at an instant
+// linearizable holds what clients and workers were answered about one task to have an order: each operation at an instant
 // between its call and its reply, and each answer what a controller gives that handles them in that order. An operation without
 // an answer may have its effect at any instant after its call, or never.
 //
 // The order is searched for with Wing and Gong's algorithm as extended by Lowe (porcupine), for each task alone: when it has been
 // done for a while, or at the end. The search is bounded by steps; one that is given up is Undecided, which is a violation.
-type Linearizable struct {
+type linearizable struct {
+	oracle
+
 	cfg   *Config
 	model model
 	tasks map[string]*linearTask
@@ -42,22 +44,15 @@ type settling struct {
 // settleAfter is how long after its end a task is checked, so that most of what was under way has been answered.
 const settleAfter = 5 * time.Minute
 
-func newLinearizable(cfg *Config) *Linearizable {
-	return &Linearizable{
-		cfg: cfg, model: model{cfg.AllowLossAfterRestart, cfg.Redelivery}, tasks: make(map[string]*linearTask), jobs: make(map[string][]*op),
+func newLinearizable(cfg *Config) *linearizable {
+	return &linearizable{
+		oracle: oracle{"linearizable", "What clients and workers are told of a task is what one controller could say that does one thing at a time."},
+		cfg:    cfg, model: model{cfg.AllowLossAfterRestart, cfg.Redelivery}, tasks: make(map[string]*linearTask), jobs: make(map[string][]*op),
 	}
 }
 
-// Name implements Oracle.
-func (*Linearizable) Name() string { return "linearizable" }
-
-// Claim implements Oracle.
-func (*Linearizable) Claim() string {
-	return "What clients and workers are told of a task is what one controller could say that does one thing at a time."
-}
-
 // Observe implements Oracle.
-func (o *Linearizable) Observe(e *Event, j *Judge) {
+func (o *linearizable) Observe(e *Event, j *Judge) {
 	o.settle(e.At, j)
 	o.newest = max(o.newest, incarnationOf(e))
 	if e.Kind == ControllerCrash {
@@ -89,7 +84,7 @@ func before(e *Event) int64 { return int64(2*e.Invoked + 1) } //nolint:gosec // 
 
 func after(e *Event) int64 { return int64(2 * e.Seq) } //nolint:gosec // No history is that long.
 
-func (o *Linearizable) task(e *Event) *linearTask {
+func (o *linearizable) task(e *Event) *linearTask {
 	t := o.tasks[e.Task]
 	if t == nil {
 		t = &linearTask{}
@@ -107,7 +102,7 @@ func (t *linearTask) add(o *op) {
 	}
 }
 
-func (o *Linearizable) call(e *Event) {
+func (o *linearizable) call(e *Event) {
 	p := &op{event: e, verdict: Unanswered, attempt: e.Attempt, token: e.Token, outcome: e.Outcome, digest: e.Digest, id: e.Call}
 	p.call, p.ret = before(e), math.MaxInt64
 	switch e.Kind {
@@ -121,7 +116,7 @@ func (o *Linearizable) call(e *Event) {
 	o.task(e).add(p)
 }
 
-func (o *Linearizable) reply(e *Event) {
+func (o *linearizable) reply(e *Event) {
 	t := o.task(e)
 	for i := len(t.ops) - 1; i >= 0; i-- {
 		p := t.ops[i]
@@ -162,7 +157,7 @@ func (t *linearTask) stands(p *op, i int) bool {
 	return false
 }
 
-func (o *Linearizable) read(e *Event) {
+func (o *linearizable) read(e *Event) {
 	t := o.task(e)
 	if t.checked {
 		return
@@ -190,7 +185,7 @@ func sameRead(a, b *op) bool {
 	return a.view == nil || *a.view == *b.view
 }
 
-func (o *Linearizable) cancelJob(e *Event) {
+func (o *linearizable) cancelJob(e *Event) {
 	switch e.Kind {
 	case CancelCall:
 		o.jobs[e.Job] = append(o.jobs[e.Job], &op{
@@ -213,7 +208,7 @@ func (o *Linearizable) cancelJob(e *Event) {
 }
 
 // crash puts the controller's death into the history of each task.
-func (o *Linearizable) crash(e *Event) {
+func (o *linearizable) crash(e *Event) {
 	for _, t := range o.tasks { // order-free: each gets its own
 		if len(t.ops) > 0 {
 			t.ops = append(t.ops, &op{event: e, kind: opCrash, over: o.newest, call: before(e), ret: after(e)})
@@ -236,7 +231,7 @@ func (t *linearTask) repeat(kind opKind) {
 }
 
 // settle checks what has been done for a while.
-func (o *Linearizable) settle(now time.Duration, j *Judge) {
+func (o *linearizable) settle(now time.Duration, j *Judge) {
 	for len(o.settling) > 0 && o.settling[0].at <= now {
 		id := o.settling[0].id
 		o.settling = o.settling[1:]
@@ -247,7 +242,7 @@ func (o *Linearizable) settle(now time.Duration, j *Judge) {
 }
 
 // Finish implements Oracle.
-func (o *Linearizable) Finish(_ time.Duration, j *Judge) {
+func (o *linearizable) Finish(_ time.Duration, j *Judge) {
 	for _, id := range sortedKeys(o.tasks) {
 		if t := o.tasks[id]; !t.checked && len(t.ops) > 0 {
 			o.check(id, t, j)
@@ -256,7 +251,7 @@ func (o *Linearizable) Finish(_ time.Duration, j *Judge) {
 }
 
 // check searches for an order of a task's operations, and lets go of them.
-func (o *Linearizable) check(id string, t *linearTask, j *Judge) {
+func (o *linearizable) check(id string, t *linearTask, j *Judge) {
 	j.Check()
 	t.checked = true
 	ops := t.ops

@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// Liveness holds every acknowledged task to end, once there are no more faults: a client sees its end within LivenessBound of
+// liveness holds every acknowledged task to end, once there are no more faults: a client sees its end within LivenessBound of
 // Heal, or of its acknowledgement if that came later. Tasks that end before Heal are not measured, nor those that
 // Config.MayStayOpen names. A history that ends earlier proves nothing against tasks that are still within their time. What counts
 // is when a client is shown the end, so one has to watch.
-type Liveness struct {
+type liveness struct {
+	oracle
+
 	cfg   *Config
 	tasks tasks[liveTask]
 	heal  *Event
@@ -22,18 +24,15 @@ type liveTask struct {
 	ended bool
 }
 
-func newLiveness(cfg *Config) *Liveness {
-	return &Liveness{cfg: cfg, tasks: newTasks[liveTask](cfg)}
+func newLiveness(cfg *Config) *liveness {
+	return &liveness{
+		oracle: oracle{"liveness", "Without faults, every task ends within a bound."},
+		cfg:    cfg, tasks: newTasks[liveTask](cfg),
+	}
 }
 
-// Name implements Oracle.
-func (*Liveness) Name() string { return "liveness" }
-
-// Claim implements Oracle.
-func (*Liveness) Claim() string { return "Without faults, every task ends within a bound." }
-
 // Observe implements Oracle.
-func (o *Liveness) Observe(e *Event, j *Judge) {
+func (o *liveness) Observe(e *Event, j *Judge) {
 	if e.Kind == Heal {
 		o.heal = e
 	}
@@ -52,7 +51,7 @@ func (o *Liveness) Observe(e *Event, j *Judge) {
 	}
 }
 
-func (o *Liveness) check(t *liveTask, at time.Duration, end *Event, j *Judge) {
+func (o *liveness) check(t *liveTask, at time.Duration, end *Event, j *Judge) {
 	j.Check()
 	took := at - max(o.heal.At, t.ack.At)
 	o.slowest = max(o.slowest, took)
@@ -66,7 +65,7 @@ func (o *Liveness) check(t *liveTask, at time.Duration, end *Event, j *Judge) {
 }
 
 // Finish implements Oracle.
-func (o *Liveness) Finish(end time.Duration, j *Judge) {
+func (o *liveness) Finish(end time.Duration, j *Judge) {
 	if o.heal == nil || o.cfg.LivenessBound == 0 {
 		return
 	}

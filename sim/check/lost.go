@@ -2,7 +2,7 @@ package check
 
 import "time"
 
-// NeverLost holds the controller to its acknowledgements.
+// neverLost holds the controller to its acknowledgements.
 //
 // A task is acknowledged once a submission of it was answered with anything but a refusal. From then on, a call that is made
 // later must not be told that the task is unknown (by a read or a cancellation), nor that it was only then created. Exempt is
@@ -11,7 +11,9 @@ import "time"
 // without Quiesce, by any read. That is not asked when the closing audit was cut short.
 //
 // With AllowLossAfterRestart, a crash of the controller takes back the acknowledgements of before.
-type NeverLost struct {
+type neverLost struct {
+	oracle
+
 	cfg   *Config
 	tasks tasks[lostTask]
 	audit uint64 // Seq of Quiescent
@@ -27,20 +29,15 @@ type lostTask struct {
 	reported bool
 }
 
-func newNeverLost(cfg *Config) *NeverLost {
-	return &NeverLost{cfg: cfg, tasks: newTasks[lostTask](cfg)}
-}
-
-// Name implements Oracle.
-func (*NeverLost) Name() string { return "never-lost" }
-
-// Claim implements Oracle.
-func (*NeverLost) Claim() string {
-	return "A task whose submission was acknowledged is known until its retention is over."
+func newNeverLost(cfg *Config) *neverLost {
+	return &neverLost{
+		oracle: oracle{"never-lost", "A task whose submission was acknowledged is known until its retention is over."},
+		cfg:    cfg, tasks: newTasks[lostTask](cfg),
+	}
 }
 
 // Observe implements Oracle.
-func (o *NeverLost) Observe(e *Event, j *Judge) {
+func (o *neverLost) Observe(e *Event, j *Judge) {
 	if e.Kind == Quiescent {
 		o.audit = e.Seq
 	}
@@ -68,7 +65,7 @@ func (o *NeverLost) Observe(e *Event, j *Judge) {
 }
 
 // check looks at an answer that contradicts an acknowledgement.
-func (o *NeverLost) check(t *lostTask, e *Event, j *Judge, text string) {
+func (o *neverLost) check(t *lostTask, e *Event, j *Judge, text string) {
 	j.Check()
 	if t.ack == nil || !e.follows(t.ack.Seq) || t.reported {
 		return
@@ -82,7 +79,7 @@ func (o *NeverLost) check(t *lostTask, e *Event, j *Judge, text string) {
 }
 
 // Finish implements Oracle.
-func (o *NeverLost) Finish(_ time.Duration, j *Judge) {
+func (o *neverLost) Finish(_ time.Duration, j *Judge) {
 	for id, t := range o.tasks.all() {
 		if t.ack == nil || t.reported {
 			continue
@@ -102,7 +99,7 @@ func (o *NeverLost) Finish(_ time.Duration, j *Judge) {
 	}
 }
 
-func (o *NeverLost) unsettled() []string {
+func (o *neverLost) unsettled() []string {
 	var ids []string
 	for id, t := range o.tasks.all() {
 		if t.ack != nil && !t.ended {

@@ -8,7 +8,7 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// MetricsAgree holds metrics to the history, at quiescence. What Oracles.Metrics was not given is not compared.
+// metricsAgree holds metrics to the history, at quiescence. What Oracles.Metrics was not given is not compared.
 //
 //	fray_tasks_submitted_total           tasks that were acknowledged or seen, and at most those offered without an answer besides
 //	fray_tasks{status="..."}             ended tasks as clients saw them, and at most those that they did not see end besides
@@ -19,7 +19,9 @@ import (
 //
 // The controller's are not compared when it crashed, nor the workers' when one did, because they count from a process's start.
 // With Config.Redelivery there are no upper bounds on reports; after a Retention, none of the bounds on tasks by status.
-type MetricsAgree struct {
+type metricsAgree struct {
+	oracle
+
 	cfg      *Config
 	scraped  map[string]float64
 	tasks    map[string]*metricTask
@@ -35,18 +37,15 @@ type metricTask struct {
 	attempt uint32
 }
 
-func newMetricsAgree(cfg *Config) *MetricsAgree {
-	return &MetricsAgree{cfg: cfg, tasks: make(map[string]*metricTask), verdicts: make(map[Verdict]uint64)}
+func newMetricsAgree(cfg *Config) *metricsAgree {
+	return &metricsAgree{
+		oracle: oracle{"metrics-agree", "At quiescence, metrics say what happened."},
+		cfg:    cfg, tasks: make(map[string]*metricTask), verdicts: make(map[Verdict]uint64),
+	}
 }
 
-// Name implements Oracle.
-func (*MetricsAgree) Name() string { return "metrics-agree" }
-
-// Claim implements Oracle.
-func (*MetricsAgree) Claim() string { return "At quiescence, metrics say what happened." }
-
 // Observe implements Oracle.
-func (o *MetricsAgree) Observe(e *Event, _ *Judge) {
+func (o *metricsAgree) Observe(e *Event, _ *Judge) {
 	switch e.Kind {
 	case ControllerCrash:
 		o.controller = true
@@ -80,7 +79,7 @@ func (o *MetricsAgree) Observe(e *Event, _ *Judge) {
 	}
 }
 
-func (o *MetricsAgree) task(e *Event) *metricTask {
+func (o *metricsAgree) task(e *Event) *metricTask {
 	t := o.tasks[e.Task]
 	if t == nil {
 		t = &metricTask{}
@@ -90,7 +89,7 @@ func (o *MetricsAgree) task(e *Event) *metricTask {
 }
 
 // Finish implements Oracle.
-func (o *MetricsAgree) Finish(end time.Duration, j *Judge) {
+func (o *metricsAgree) Finish(end time.Duration, j *Judge) {
 	if !o.controller {
 		o.controllers(end, j)
 	}
@@ -102,7 +101,7 @@ func (o *MetricsAgree) Finish(end time.Duration, j *Judge) {
 	}
 }
 
-func (o *MetricsAgree) controllers(end time.Duration, j *Judge) {
+func (o *metricsAgree) controllers(end time.Duration, j *Judge) {
 	var known, unknown, open, leases float64
 	ended := make(map[frayv1.TaskStatus]float64)
 	for _, t := range o.tasks { // order-free: sums
@@ -139,7 +138,7 @@ func (o *MetricsAgree) controllers(end time.Duration, j *Judge) {
 	o.compare("fray_duplicate_reports_total", float64(o.verdicts[Duplicate]), float64(o.verdicts[Duplicate])+slack, j)
 }
 
-func (o *MetricsAgree) compare(name string, least, most float64, j *Judge) {
+func (o *metricsAgree) compare(name string, least, most float64, j *Judge) {
 	got, ok := o.scraped[name]
 	if !ok {
 		return

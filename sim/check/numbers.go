@@ -2,13 +2,14 @@ package check
 
 import (
 	"fmt"
-	"time"
 )
 
-// AttemptNumbers holds the names of attempts to be good: lease tokens are never given twice, an attempt keeps its token when
+// attemptNumbers holds the names of attempts to be good: lease tokens are never given twice, an attempt keeps its token when
 // its grant is repeated, and numbers rise: no view or grant that was asked for after an attempt was seen shows an earlier
 // one. It keeps every token, which is the one thing here that grows with attempts and not with tasks.
-type AttemptNumbers struct {
+type attemptNumbers struct {
+	oracle
+
 	tasks  tasks[numberTask]
 	tokens map[uint64]struct{}
 }
@@ -18,20 +19,15 @@ type numberTask struct {
 	granted *Event // the highest granted
 }
 
-func newAttemptNumbers(cfg *Config) *AttemptNumbers {
-	return &AttemptNumbers{tasks: newTasks[numberTask](cfg), tokens: make(map[uint64]struct{})}
-}
-
-// Name implements Oracle.
-func (*AttemptNumbers) Name() string { return "attempt-numbers" }
-
-// Claim implements Oracle.
-func (*AttemptNumbers) Claim() string {
-	return "Attempt numbers rise, and lease tokens are never given twice."
+func newAttemptNumbers(cfg *Config) *attemptNumbers {
+	return &attemptNumbers{
+		oracle: oracle{"attempt-numbers", "Attempt numbers rise, and lease tokens are never given twice."},
+		tasks:  newTasks[numberTask](cfg), tokens: make(map[uint64]struct{}),
+	}
 }
 
 // Observe implements Oracle.
-func (o *AttemptNumbers) Observe(e *Event, j *Judge) {
+func (o *attemptNumbers) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	if t == nil {
 		return
@@ -61,7 +57,7 @@ func attemptOf(e *Event) uint32 {
 	return e.Attempt
 }
 
-func (o *AttemptNumbers) granted(t *numberTask, e *Event, j *Judge) {
+func (o *attemptNumbers) granted(t *numberTask, e *Event, j *Judge) {
 	if e.Attempt == 0 || e.Token == 0 {
 		j.Violated(e.Task, "has an attempt without a name", e)
 	}
@@ -80,6 +76,3 @@ func (o *AttemptNumbers) granted(t *numberTask, e *Event, j *Judge) {
 		t.granted = e
 	}
 }
-
-// Finish implements Oracle.
-func (*AttemptNumbers) Finish(time.Duration, *Judge) {}

@@ -161,10 +161,10 @@ type Oracles struct {
 	oracles []Oracle
 	judges  []Judge
 	book    *leaseBook
-	lost    *NeverLost
-	metrics *MetricsAgree
-	cost    *CostKept
-	leaks   *NoLeak
+	lost    *neverLost
+	metrics *metricsAgree
+	cost    *costKept
+	leaks   *noLeak
 	done    bool
 }
 
@@ -175,7 +175,7 @@ type Oracles struct {
 func New(cfg Config) *Oracles {
 	cfg = cfg.withDefaults()
 	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg)}
-	o.lost, o.metrics, o.cost, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), &CostKept{}, &NoLeak{}
+	o.lost, o.metrics, o.cost, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), newCostKept(), newNoLeak()
 	o.oracles = append([]Oracle{
 		o.lost,
 		newOneResult(&cfg),
@@ -215,7 +215,7 @@ func (o *Oracles) Observe(e *Event) {
 }
 
 // Metrics gives what the processes' metrics said at quiescence, by name and labels as in the text format, such as
-// fray_tasks{status="COMPLETED"}. Values of several workers are to be added up. See MetricsAgree and CostKept for what is compared.
+// fray_tasks{status="COMPLETED"}. Values of several workers are to be added up. Those of tasks, and what the scheduler looked at, are compared.
 func (o *Oracles) Metrics(scraped map[string]float64) {
 	o.metrics.scraped, o.cost.scraped = scraped, scraped
 }

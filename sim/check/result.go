@@ -1,14 +1,14 @@
 package check
 
 import (
-	"time"
-
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// OneResult holds all that clients and workers are told of a task's end to be the same: status, failure reason, number of the
+// oneResult holds all that clients and workers are told of a task's end to be the same: status, failure reason, number of the
 // last attempt, budgets charged, and the value or error where it was shown. Order does not matter to it.
-type OneResult struct {
+type oneResult struct {
+	oracle
+
 	tasks tasks[resultTask]
 }
 
@@ -17,16 +17,15 @@ type resultTask struct {
 	full  *Event // that saw the value or the error as well
 }
 
-func newOneResult(cfg *Config) *OneResult { return &OneResult{newTasks[resultTask](cfg)} }
-
-// Name implements Oracle.
-func (*OneResult) Name() string { return "one-result" }
-
-// Claim implements Oracle.
-func (*OneResult) Claim() string { return "Everybody is told the same end of a task." }
+func newOneResult(cfg *Config) *oneResult {
+	return &oneResult{
+		oracle{"one-result", "Everybody is told the same end of a task."},
+		newTasks[resultTask](cfg),
+	}
+}
 
 // Observe implements Oracle.
-func (o *OneResult) Observe(e *Event, j *Judge) {
+func (o *oneResult) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	if t == nil || !showsEnd(e) {
 		return
@@ -46,9 +45,6 @@ func (o *OneResult) Observe(e *Event, j *Judge) {
 		j.Violated(e.Task, "has two results", t.full, e)
 	}
 }
-
-// Finish implements Oracle.
-func (*OneResult) Finish(time.Duration, *Judge) {}
 
 // showsEnd says whether e tells how its task ended: as a view, or as the acceptance of the value that ended it.
 func showsEnd(e *Event) bool {

@@ -7,13 +7,15 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// TimeoutsTrue holds the controller to a task's timeouts, whatever clocks do and whoever could not be heard:
+// timeoutsTrue holds the controller to a task's timeouts, whatever clocks do and whoever could not be heard:
 //
 //   - a task fails as TIMEOUT not before its last attempt can have run for the execution timeout, and not if the function of that
 //     attempt returned a value in that time, with a margin;
 //   - a task fails as SCHEDULING_TIMEOUT not before that has passed since its first submission, and not once a failure of an attempt
 //     was accepted.
-type TimeoutsTrue struct {
+type timeoutsTrue struct {
+	oracle
+
 	tasks tasks[timedTask]
 }
 
@@ -34,18 +36,15 @@ type timedTask struct {
 	late     *Event // a view of a task that failed as TIMEOUT
 }
 
-func newTimeoutsTrue(cfg *Config) *TimeoutsTrue { return &TimeoutsTrue{newTasks[timedTask](cfg)} }
-
-// Name implements Oracle.
-func (*TimeoutsTrue) Name() string { return "timeouts-true" }
-
-// Claim implements Oracle.
-func (*TimeoutsTrue) Claim() string {
-	return "No task fails for a time that has not passed, nor for that of an attempt that returned a value in time."
+func newTimeoutsTrue(cfg *Config) *timeoutsTrue {
+	return &timeoutsTrue{
+		oracle{"timeouts-true", "No task fails for a time that has not passed, nor for that of an attempt that returned a value in time."},
+		newTasks[timedTask](cfg),
+	}
 }
 
 // Observe implements Oracle.
-func (o *TimeoutsTrue) Observe(e *Event, j *Judge) {
+func (o *timeoutsTrue) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	if t == nil {
 		return
@@ -78,7 +77,7 @@ func (o *TimeoutsTrue) Observe(e *Event, j *Judge) {
 }
 
 // ended notes an attempt that returned a value in time.
-func (o *TimeoutsTrue) ended(t *timedTask, e *Event, j *Judge) {
+func (o *timeoutsTrue) ended(t *timedTask, e *Event, j *Judge) {
 	if t.granted == nil || t.started == nil || t.started.Token != e.Token || e.Outcome != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED {
 		return
 	}
@@ -92,7 +91,7 @@ func (o *TimeoutsTrue) ended(t *timedTask, e *Event, j *Judge) {
 	}
 }
 
-func (o *TimeoutsTrue) view(t *timedTask, e *Event, j *Judge) {
+func (o *timeoutsTrue) view(t *timedTask, e *Event, j *Judge) {
 	switch e.View.Reason {
 	case frayv1.FailureReason_FAILURE_REASON_TIMEOUT:
 		t.late = e
@@ -113,13 +112,10 @@ func (o *TimeoutsTrue) view(t *timedTask, e *Event, j *Judge) {
 }
 
 // compare checks that the attempt which a task failed for is none that returned a value in time.
-func (*TimeoutsTrue) compare(t *timedTask, j *Judge) {
+func (*timeoutsTrue) compare(t *timedTask, j *Judge) {
 	j.Check()
 	if t.valued != nil && t.valued.Attempt == t.late.View.Attempt {
 		j.Violated(t.late.Task, fmt.Sprintf("failed as TIMEOUT with attempt %d, which returned a value within %v", t.valued.Attempt, t.valued.At-t.began.At),
 			t.granted, t.began, t.valued, t.late)
 	}
 }
-
-// Finish implements Oracle.
-func (*TimeoutsTrue) Finish(time.Duration, *Judge) {}
