@@ -1,6 +1,10 @@
 package faults
 
-import "time"
+import (
+	"time"
+
+	"github.com/frayrpc/fray/internal/sleep"
+)
 
 // Hold holds back what passes until a Release, [Injector.Release], or the end of the rule's window, at most [MaxWait]. What it held
 // goes on in the order in which it came, within milliseconds.
@@ -17,7 +21,7 @@ func (holdKind) act(m *meeting) {
 		if !until.IsZero() {
 			wait = max(0, time.Until(until))
 		}
-		sleep(m.ctx, m.plan, released, wait)
-		rest(m.ctx, m.chance.gap(m.plan.seed, m.point))
+		passTime(m.ctx, m.plan, released, wait)
+		_ = sleep.For(m.ctx, m.chance.gap(m.plan.seed, m.point))
 	})
 }

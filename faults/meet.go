@@ -163,18 +163,8 @@ func (c *chance) gap(seed uint64, p *point) time.Duration {
 	return time.Duration(c.match%maxGaps)*gapUnit + time.Duration(draws.rand().Int64N(int64(gapUnit)))
 }
 
-// rest lets time pass until the caller gives up.
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// sleep lets time pass until the caller gives up, the plan ends, or early closes.
-func sleep(ctx context.Context, plan *activePlan, early <-chan struct{}, d time.Duration) {
+// passTime lets time pass until the caller gives up, the plan ends, or early closes.
+func passTime(ctx context.Context, plan *activePlan, early <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
