@@ -79,7 +79,7 @@ func checkLatency(l Latency) *RuleError {
 func (delayKind) act(m *meeting) {
 	m.outcome.wait(m.ctx, func() {
 		if passTime(m.ctx, m.plan, nil, m.injection.Latency); m.plan.over() {
-			_ = sleep.For(m.ctx, m.chance.gap(m.plan.seed, m.point))
+			_ = sleep.For(m.ctx, m.occasion.gap(m.plan.seed, m.point))
 		}
 	})
 }

@@ -15,13 +15,13 @@ type holdKind struct{ plain }
 func (holdKind) kind() Kind { return Hold }
 
 func (holdKind) act(m *meeting) {
-	released, until := m.chance.state.hold()
+	released, until := m.occasion.state.hold()
 	m.outcome.wait(m.ctx, func() {
 		wait := MaxWait
 		if !until.IsZero() {
 			wait = max(0, time.Until(until))
 		}
 		passTime(m.ctx, m.plan, released, wait)
-		_ = sleep.For(m.ctx, m.chance.gap(m.plan.seed, m.point))
+		_ = sleep.For(m.ctx, m.occasion.gap(m.plan.seed, m.point))
 	})
 }

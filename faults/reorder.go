@@ -47,7 +47,7 @@ func (reorderKind) begins(m *meeting) bool {
 	if !m.point.whole {
 		return true
 	}
-	c, o := m.chance, m.outcome
+	c, o := m.occasion, m.outcome
 	overtaken, waits := c.state.queue()
 	if !waits {
 		o.passing(c.state)

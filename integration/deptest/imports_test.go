@@ -109,7 +109,7 @@ var rules = []rule{
 		direct:   true,
 		allowed: []string{
 			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...",
-			"./internal/number", "./internal/sleep",
+			"./internal/chance", "./internal/number", "./internal/sleep",
 		},
 		reason: "any Connect service can be faulted",
 	},
