@@ -108,8 +108,8 @@ type ruleState struct {
 	waiting  chan struct{}     // of a reorder: closed once what waits is overtaken; nil: nothing waits
 }
 
-// A chance is one match and what was decided for it.
-type chance struct {
+// An occasion is one match and what was decided for it.
+type occasion struct {
 	state   *ruleState
 	fires   bool
 	match   uint64
@@ -162,11 +162,11 @@ func hasHeader(header http.Header, want Header) bool {
 }
 
 // judge counts a match and decides whether the rule acts on it.
-func (s *ruleState) judge(seed uint64, p *point, now time.Time) (c chance, matches bool) {
+func (s *ruleState) judge(seed uint64, p *point, now time.Time) (c occasion, matches bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.armed.IsZero() || s.freed || !s.rule.Window.contains(now.Sub(s.armed)) {
-		return chance{}, false
+		return occasion{}, false
 	}
 	s.count++
 	s.matched++
@@ -175,7 +175,7 @@ func (s *ruleState) judge(seed uint64, p *point, now time.Time) (c chance, match
 		who = entity{}
 	}
 	s.ordinals[who]++
-	c = chance{state: s, match: s.matched, ordinal: s.ordinals[who]}
+	c = occasion{state: s, match: s.matched, ordinal: s.ordinals[who]}
 	c.fires = s.selects(s.count)
 	if c.fires && s.rule.Probability > 0 {
 		draws := stream{seed, "probability", s.rule.ID, who, c.ordinal}

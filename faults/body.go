@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // errReset is what a broken connection reads like.
@@ -67,8 +69,8 @@ func pace(ctx context.Context, plan *activePlan, passed *int64, n int, rate int6
 		}
 		before := took(*passed)
 		*passed += int64(n)
-		if sleep(ctx, plan, nil, took(*passed)-before); plan.over() {
-			rest(ctx, gap)
+		if passTime(ctx, plan, nil, took(*passed)-before); plan.over() {
+			_ = sleep.For(ctx, gap)
 		}
 		return ctx.Err()
 	}

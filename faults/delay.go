@@ -2,6 +2,8 @@ package faults
 
 import (
 	"slices"
+
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // Delay lets time pass.
@@ -76,8 +78,8 @@ func checkLatency(l Latency) *RuleError {
 
 func (delayKind) act(m *meeting) {
 	m.outcome.wait(m.ctx, func() {
-		if sleep(m.ctx, m.plan, nil, m.injection.Latency); m.plan.over() {
-			rest(m.ctx, m.chance.gap(m.plan.seed, m.point))
+		if passTime(m.ctx, m.plan, nil, m.injection.Latency); m.plan.over() {
+			_ = sleep.For(m.ctx, m.occasion.gap(m.plan.seed, m.point))
 		}
 	})
 }

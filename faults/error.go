@@ -73,7 +73,7 @@ func (errorKind) check(a Action) *RuleError {
 }
 
 func (errorKind) act(m *meeting) {
-	m.outcome.ending, m.outcome.err = failed, m.action.connectError(m.chance.state.rule.ID)
+	m.outcome.ending, m.outcome.err = failed, m.action.connectError(m.occasion.state.rule.ID)
 }
 
 func (a Action) connectError(rule string) *connect.Error {

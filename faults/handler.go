@@ -90,7 +90,7 @@ func (h *handler) deliver(r *http.Request, plan *activePlan, o *outcome) *http.R
 		h.injector.later(r.Context(), plan, func(ctx context.Context) {
 			// As net/http does, so that a handler that panics ends nothing else.
 			defer func() { _ = recover() }()
-			if sleep(ctx, plan, nil, wait); ctx.Err() == nil && !plan.over() {
+			if passTime(ctx, plan, nil, wait); ctx.Err() == nil && !plan.over() {
 				h.next.ServeHTTP(&discardWriter{header: http.Header{}}, again.WithContext(ctx))
 			}
 		})

@@ -1,6 +1,10 @@
 package faults
 
-import "time"
+import (
+	"time"
+
+	"github.com/frayrpc/fray/internal/sleep"
+)
 
 // Hold holds back what passes until a Release, [Injector.Release], or the end of the rule's window, at most [MaxWait]. What it held
 // goes on in the order in which it came, within milliseconds.
@@ -11,13 +15,13 @@ type holdKind struct{ plain }
 func (holdKind) kind() Kind { return Hold }
 
 func (holdKind) act(m *meeting) {
-	released, until := m.chance.state.hold()
+	released, until := m.occasion.state.hold()
 	m.outcome.wait(m.ctx, func() {
 		wait := MaxWait
 		if !until.IsZero() {
 			wait = max(0, time.Until(until))
 		}
-		sleep(m.ctx, m.plan, released, wait)
-		rest(m.ctx, m.chance.gap(m.plan.seed, m.point))
+		passTime(m.ctx, m.plan, released, wait)
+		_ = sleep.For(m.ctx, m.occasion.gap(m.plan.seed, m.point))
 	})
 }

@@ -60,7 +60,7 @@ func (i *Injector) meet(ctx context.Context, plan *activePlan, p *point) outcome
 			return o
 		}
 	}
-	var acting []chance
+	var acting []occasion
 	now := time.Now()
 	for _, state := range plan.rules {
 		if !state.match(p) {
@@ -94,8 +94,8 @@ func (o *outcome) passing(state *ruleState) {
 }
 
 // do lets one rule act.
-func (i *Injector) do(ctx context.Context, plan *activePlan, p *point, c *chance, o *outcome) {
-	m := &meeting{Injector: i, ctx: ctx, plan: plan, point: p, chance: c, outcome: o, action: &c.state.rule.Action}
+func (i *Injector) do(ctx context.Context, plan *activePlan, p *point, c *occasion, o *outcome) {
+	m := &meeting{Injector: i, ctx: ctx, plan: plan, point: p, occasion: c, outcome: o, action: &c.state.rule.Action}
 	if c.state.behaviour.begins(m) {
 		m.injection = i.announce(p, c, plan.seed)
 		c.state.behaviour.act(m)
@@ -109,14 +109,14 @@ type meeting struct {
 	ctx       context.Context //nolint:containedctx // Of the call.
 	plan      *activePlan
 	point     *point
-	chance    *chance
+	occasion  *occasion
 	outcome   *outcome
 	action    *Action
 	injection Injection
 }
 
 // announce tells counters and observers of an injection.
-func (i *Injector) announce(p *point, c *chance, seed uint64) Injection {
+func (i *Injector) announce(p *point, c *occasion, seed uint64) Injection {
 	rule := &c.state.rule
 	injection := Injection{
 		Rule: *rule, Side: p.side, Phase: p.phase, Procedure: p.procedure, From: p.from, To: p.to,
@@ -158,23 +158,13 @@ const (
 
 // gap is how much later one goes on that waits, after what wakes all that wait at one instant: a release, the end of a window or of
 // the plan. They go on one after the other, in the order in which they came, so that where time is virtual it is the same each time.
-func (c *chance) gap(seed uint64, p *point) time.Duration {
+func (c *occasion) gap(seed uint64, p *point) time.Duration {
 	draws := stream{seed, "gap", c.state.rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
 	return time.Duration(c.match%maxGaps)*gapUnit + time.Duration(draws.rand().Int64N(int64(gapUnit)))
 }
 
-// rest lets time pass until the caller gives up.
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// sleep lets time pass until the caller gives up, the plan ends, or early closes.
-func sleep(ctx context.Context, plan *activePlan, early <-chan struct{}, d time.Duration) {
+// passTime lets time pass until the caller gives up, the plan ends, or early closes.
+func passTime(ctx context.Context, plan *activePlan, early <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

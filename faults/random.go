@@ -1,6 +1,10 @@
 package faults
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/frayrpc/fray/internal/chance"
+)
 
 // A stream names one source of chance. Equal streams give equal numbers, and nothing that happens in one is
 // seen in another, so that a rule more or less, or a call more or less between two other hosts, shifts nothing.
@@ -24,7 +28,7 @@ const (
 // rand returns the stream's numbers from the first.
 func (s stream) rand() *rand.Rand {
 	low := s.hash(hashBasis)
-	return rand.New(rand.NewPCG(low, s.hash(mix(low))))
+	return rand.New(rand.NewPCG(low, s.hash(chance.Mix(low))))
 }
 
 func (s stream) hash(h uint64) uint64 {
@@ -34,13 +38,5 @@ func (s stream) hash(h uint64) uint64 {
 		}
 		h = (h ^ 0xff) * hashPrime // ends the text: no byte of UTF-8
 	}
-	return mix(mix(h^s.seed) ^ s.ordinal)
-}
-
-// mix is the finalizer of SplitMix64 (Steele, Lea and Flood, 2014): each bit of x moves all of the result.
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
+	return chance.Mix(chance.Mix(h^s.seed) ^ s.ordinal)
 }

@@ -1,6 +1,10 @@
 package faults
 
-import "time"
+import (
+	"time"
+
+	"github.com/frayrpc/fray/internal/sleep"
+)
 
 // Reorder holds back what passes until the next match has passed it.
 const Reorder Kind = "reorder"
@@ -43,7 +47,7 @@ func (reorderKind) begins(m *meeting) bool {
 	if !m.point.whole {
 		return true
 	}
-	c, o := m.chance, m.outcome
+	c, o := m.occasion, m.outcome
 	overtaken, waits := c.state.queue()
 	if !waits {
 		o.passing(c.state)
@@ -51,12 +55,12 @@ func (reorderKind) begins(m *meeting) bool {
 	}
 	m.announce(m.point, c, m.plan.seed)
 	o.wait(m.ctx, func() {
-		sleep(m.ctx, m.plan, overtaken, m.action.Wait)
+		passTime(m.ctx, m.plan, overtaken, m.action.Wait)
 		c.state.leave(overtaken)
 		// Lets what overtook get all the way to whoever waits for it, also where time is virtual.
 		draws := stream{m.plan.seed, "reorder", c.state.rule.ID, entity{m.point.from, m.point.to, m.point.procedure}, c.ordinal}
-		if sleep(m.ctx, m.plan, nil, reorderGap+time.Duration(draws.rand().Int64N(int64(reorderGap)))); m.plan.over() {
-			rest(m.ctx, c.gap(m.plan.seed, m.point))
+		if passTime(m.ctx, m.plan, nil, reorderGap+time.Duration(draws.rand().Int64N(int64(reorderGap)))); m.plan.over() {
+			_ = sleep.For(m.ctx, c.gap(m.plan.seed, m.point))
 		}
 	})
 	return false

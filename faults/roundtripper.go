@@ -124,7 +124,7 @@ func (t *roundTripper) deliverCopy(ctx context.Context, plan *activePlan, req *h
 	}
 	wait := o.later
 	t.injector.later(ctx, plan, func(ctx context.Context) {
-		if sleep(ctx, plan, nil, wait); ctx.Err() == nil && !plan.over() {
+		if passTime(ctx, plan, nil, wait); ctx.Err() == nil && !plan.over() {
 			send(ctx)
 		}
 	})

@@ -35,6 +35,6 @@ func (throttleKind) check(a Action) *RuleError {
 
 func (throttleKind) act(m *meeting) {
 	if o := m.outcome; o.rate == 0 || m.action.Rate < o.rate {
-		o.rate, o.gap = m.action.Rate, m.chance.gap(m.plan.seed, m.point)
+		o.rate, o.gap = m.action.Rate, m.occasion.gap(m.plan.seed, m.point)
 	}
 }

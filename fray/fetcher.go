@@ -11,6 +11,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // Bounds of the fetcher.
@@ -90,7 +91,7 @@ func (f *fetcher) ask(ids []string) {
 func (f *fetcher) soon(run func(context.Context)) {
 	delay := 1 + f.rand.Duration(askLinger)
 	f.spawn(func(ctx context.Context) {
-		dial.Sleep(ctx, delay)
+		_ = sleep.For(ctx, delay)
 		run(ctx)
 	})
 }
@@ -142,7 +143,7 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 			return
 		case err != nil:
 			f.jc.logger.WarnContext(ctx, "get task results", "job_id", f.jc.jobID, "error", err)
-			dial.Sleep(ctx, dial.DefaultBase+f.rand.Duration(dial.DefaultCap))
+			_ = sleep.For(ctx, dial.DefaultBase+f.rand.Duration(dial.DefaultCap))
 			continue
 		}
 		f.lose(res.GetUnknownTaskIds(), upTo)
@@ -249,7 +250,7 @@ func (f *fetcher) get(ctx context.Context, v *largeValue) {
 			f.lose([]string{v.id}, upTo)
 		case err != nil:
 			f.jc.logger.WarnContext(ctx, "get task result", "task_id", v.id, "error", err)
-			dial.Sleep(ctx, dial.DefaultBase+f.rand.Duration(dial.DefaultCap))
+			_ = sleep.For(ctx, dial.DefaultBase+f.rand.Duration(dial.DefaultCap))
 			continue
 		default:
 			settleAll(f.tracker, []*frayv1.TaskResult{res.GetResult()})

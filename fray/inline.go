@@ -4,9 +4,9 @@ import (
 	"context"
 	"maps"
 	"sync"
-	"time"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // inline is the sync backend: submit runs each call to its end on the calling goroutine. A function that ignores its
@@ -67,12 +67,7 @@ func (b *inline) execute(ctx context.Context, c *call) {
 			c.settle(result.Value, v.err)
 			return
 		}
-		timer := time.NewTimer(v.delay)
-		select {
-		case <-timer.C:
-		case <-own.Done():
-		}
-		timer.Stop()
+		_ = sleep.For(own, v.delay)
 		if own.Err() != nil {
 			settled = true
 			c.settle(Payload{}, c.stopped(info, context.Cause(own)))

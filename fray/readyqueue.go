@@ -1,52 +1,51 @@
 package fray
 
+import "container/heap"
+
 // readyQueue holds the tasks that wait for a slot: the highest priority first, and within one, first in, first out.
-// It is a binary heap.
 type readyQueue struct {
-	items []*poolTask
+	items readyHeap
 	seq   uint64
 }
 
 func (q *readyQueue) push(t *poolTask) {
 	q.seq++
 	t.seq = q.seq
-	q.items = append(q.items, t)
-	for i := len(q.items) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if !q.before(i, parent) {
-			break
-		}
-		q.items[i], q.items[parent] = q.items[parent], q.items[i]
-		i = parent
-	}
+	heap.Push(&q.items, t)
 }
 
 func (q *readyQueue) pop() (*poolTask, bool) {
 	if len(q.items) == 0 {
 		return nil, false
 	}
-	t, last := q.items[0], len(q.items)-1
-	q.items[0], q.items[last] = q.items[last], nil
-	q.items = q.items[:last]
-	for i := 0; ; {
-		first := i
-		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if q.before(child, first) {
-				first = child
-			}
-		}
-		if first == i {
-			return t, true
-		}
-		q.items[i], q.items[first] = q.items[first], q.items[i]
-		i = first
-	}
+	return heap.Pop(&q.items).(*poolTask), true //nolint:errcheck // Only tasks are pushed.
 }
 
-func (q *readyQueue) before(i, j int) bool {
-	a, b := q.items[i], q.items[j]
+// readyHeap is a heap of tasks in the order of a readyQueue.
+type readyHeap []*poolTask
+
+func (h *readyHeap) Len() int { return len(*h) }
+
+func (h *readyHeap) Less(i, j int) bool {
+	a, b := (*h)[i], (*h)[j]
 	if a.config.priority != b.config.priority {
 		return a.config.priority > b.config.priority
 	}
 	return a.seq < b.seq
+}
+
+func (h *readyHeap) Swap(i, j int) { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
+
+// Push is for container/heap.
+func (h *readyHeap) Push(x any) {
+	*h = append(*h, x.(*poolTask)) //nolint:errcheck // Only tasks are pushed.
+}
+
+// Pop is for container/heap.
+func (h *readyHeap) Pop() any {
+	last := len(*h) - 1
+	t := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return t
 }

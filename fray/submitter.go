@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // Bounds of the submitter. The weight of a call is the size of its input, and callWeight for the rest.
@@ -161,7 +162,7 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 		case err == nil:
 			// Some were taken, and there is no room for the rest: that makes headway, so the backoff starts anew.
 			if len(o.batch) > 0 {
-				dial.Sleep(ctx, o.retryAfter+s.jc.rand.Duration(o.retryAfter/2))
+				_ = sleep.For(ctx, o.retryAfter+s.jc.rand.Duration(o.retryAfter/2))
 			}
 		case len(o.batch) > 1 && isSplittable(err):
 			half := len(o.batch) / 2

@@ -12,6 +12,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // Bounds of the watcher.
@@ -117,7 +118,7 @@ func (w *watcher) run(ctx context.Context) {
 			w.failures = 0
 			w.advance(res, acked)
 			if waits && len(res.GetResults()) == 0 && time.Since(start) < hastyPoll {
-				dial.Sleep(ctx, hastyPoll+w.rand.Duration(hastyPoll))
+				_ = sleep.For(ctx, hastyPoll+w.rand.Duration(hastyPoll))
 			}
 		case ctx.Err() != nil:
 			return
@@ -268,7 +269,7 @@ func (w *watcher) trouble(ctx context.Context, err error) {
 	default:
 		w.jc.logger.WarnContext(ctx, "watch job", "job_id", w.jc.jobID, "error", err)
 	}
-	dial.Sleep(ctx, dial.Policy{Base: time.Second, Cap: watchWait, Rand: w.rand}.Delay(w.failures))
+	_ = sleep.For(ctx, dial.Policy{Base: time.Second, Cap: watchWait, Rand: w.rand}.Delay(w.failures))
 	w.failures++
 }
 

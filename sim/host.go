@@ -10,6 +10,8 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"sync/atomic"
+
+	"github.com/frayrpc/fray/internal/chance"
 )
 
 // Software is what runs on a host: a program's main function. It installs what it serves with [Host.Serve], calls others with
@@ -187,7 +189,7 @@ func (h *Host) Serve(handler http.Handler) {
 // incarnations are independent of each other. The source may be used by one goroutine at a time.
 func (h *Host) Rand(name string) *rand.Rand {
 	n := h.inc.node
-	return n.sim.rand(forSoftware, mix(hashString(name))^n.hash, uint64(h.inc.number)) //nolint:gosec // Counts from 1.
+	return n.sim.rand(forSoftware, chance.Mix(hashString(name))^n.hash, uint64(h.inc.number)) //nolint:gosec // Counts from 1.
 }
 
 // Do has f called by the goroutine that steps, once everything that happens at this instant is over, and waits for it. f may

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/frayrpc/fray/internal/chance"
 )
 
 // Kind is what a message between hosts is.
@@ -115,8 +117,8 @@ func (s *Sim) number(p *packet) {
 	f := s.flows[key]
 	if f == nil {
 		// From names, so that another host more or less changes nothing.
-		entity := mix(hashString(p.from.name)) ^ hashString(p.to.name)
-		f = &flow{entity: mix(mix(entity)^hashString(p.procedure)) + uint64(p.kind)}
+		entity := chance.Mix(hashString(p.from.name)) ^ hashString(p.to.name)
+		f = &flow{entity: chance.Mix(chance.Mix(entity)^hashString(p.procedure)) + uint64(p.kind)}
 		s.flows[key] = f
 	}
 	f.last++

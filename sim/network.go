@@ -3,6 +3,8 @@ package sim
 import (
 	"math"
 	"time"
+
+	"github.com/frayrpc/fray/internal/chance"
 )
 
 // admit takes in what was parked.
@@ -187,7 +189,7 @@ func (s *Sim) latency(p *packet) time.Duration {
 	}
 	bits := s.draw(forLatency, p.flow.entity, p.ordinal)
 	// Up to a microsecond more, so that a constant latency does not make things coincide.
-	return d.sample(bits) + time.Duration(mix(bits)%uint64(time.Microsecond)) //nolint:gosec // Below a thousand.
+	return d.sample(bits) + time.Duration(chance.Mix(bits)%uint64(time.Microsecond)) //nolint:gosec // Below a thousand.
 }
 
 func (s *Sim) push(p *packet) {

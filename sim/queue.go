@@ -1,42 +1,35 @@
 package sim
 
-// queue is what is under way: a binary heap by time of arrival, and for the same time in the order of sending.
+import "container/heap"
+
+// queue is what is under way: a heap by time of arrival, and for the same time in the order of sending.
 type queue []*packet
 
-func (p *packet) before(q *packet) bool {
-	return p.at < q.at || p.at == q.at && p.seq < q.seq
-}
-
-func (q *queue) push(p *packet) {
-	h := append(*q, p)
-	*q = h
-	for i := len(h) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if !h[i].before(h[parent]) {
-			return
-		}
-		h[i], h[parent] = h[parent], h[i]
-		i = parent
-	}
-}
+func (q *queue) push(p *packet) { heap.Push(q, p) }
 
 func (q *queue) pop() *packet {
-	h := *q
-	top, n := h[0], len(h)-1
-	h[0], h[n] = h[n], nil
-	h = h[:n]
-	*q = h
-	for i := 0; ; {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < n; child++ {
-			if h[child].before(h[least]) {
-				least = child
-			}
-		}
-		if least == i {
-			return top
-		}
-		h[i], h[least] = h[least], h[i]
-		i = least
-	}
+	return heap.Pop(q).(*packet) //nolint:errcheck // Only packets are pushed.
+}
+
+func (q *queue) Len() int { return len(*q) }
+
+func (q *queue) Less(i, j int) bool {
+	a, b := (*q)[i], (*q)[j]
+	return a.at < b.at || a.at == b.at && a.seq < b.seq
+}
+
+func (q *queue) Swap(i, j int) { (*q)[i], (*q)[j] = (*q)[j], (*q)[i] }
+
+// Push is for container/heap.
+func (q *queue) Push(x any) {
+	*q = append(*q, x.(*packet)) //nolint:errcheck // Only packets are pushed.
+}
+
+// Pop is for container/heap.
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	p := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return p
 }

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"math/rand/v2"
+
+	"github.com/frayrpc/fray/internal/chance"
 )
 
 // Randomness is not one sequence but a function of what it is for: of the seed, a purpose, an entity and an ordinal. So
@@ -18,26 +20,18 @@ var (
 
 // draw returns 64 random bits.
 func (s *Sim) draw(purpose, entity, ordinal uint64) uint64 {
-	return mix(mix(mix(s.cfg.Seed^purpose)^entity) ^ ordinal)
+	return chance.Mix(chance.Mix(chance.Mix(s.cfg.Seed^purpose)^entity) ^ ordinal)
 }
 
 // rand returns a source that is a function of its purpose, entity and ordinal.
 func (s *Sim) rand(purpose, entity, ordinal uint64) *rand.Rand {
 	first := s.draw(purpose, entity, ordinal)
-	return rand.New(rand.NewPCG(first, mix(first)))
+	return rand.New(rand.NewPCG(first, chance.Mix(first)))
 }
 
 // Rand returns the source of randomness of that name, from its beginning. Different names are independent of each
 // other. The source may be used by one goroutine at a time.
 func (s *Sim) Rand(name string) *rand.Rand { return s.rand(forSoftware, hashString(name), 0) }
-
-// mix is the finalizer of SplitMix64 (Steele, Lea and Flood, 2014) after its increment, so that mix(0) is not 0.
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
 
 // unit turns 64 random bits into a number in [0, 1).
 func unit(bits uint64) float64 { return float64(bits>>11) / (1 << 53) }

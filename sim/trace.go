@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"github.com/frayrpc/fray/internal/chance"
 )
 
 // EventKind says what happened.
@@ -170,7 +172,7 @@ func (s *Sim) note(kind EventKind, from, to string) { s.emit(&Event{Kind: kind, 
 // weights has a random weight for each byte.
 var weights = func() (w [256]uint64) {
 	for i := range w {
-		w[i] = mix(uint64(i))
+		w[i] = chance.Mix(uint64(i))
 	}
 	return w
 }()

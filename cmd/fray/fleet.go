@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/internal/children"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // Bounds of a fleet.
@@ -101,12 +102,7 @@ func (f *fleet) keep(ctx context.Context, id string) {
 			return
 		}
 		f.tell("%s died (%v), starting it again", id, err)
-		timer := time.NewTimer(delay)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		_ = sleep.For(ctx, delay)
 		delay = min(2*delay, restartCap)
 	}
 }

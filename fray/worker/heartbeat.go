@@ -11,6 +11,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // beat renews the session and does what the controller asks for, until ctx is done or the session is gone.
@@ -48,7 +49,7 @@ func (w *Worker) beat(ctx context.Context, s *session) {
 			w.renew(s, sent)
 			if news := w.obey(res); !news && w.now().Sub(sent) < wait/2 {
 				// It was answered early for nothing that is new: do not make that a busy loop.
-				sleep(ctx, w.rands.heartbeat.Duration(wait/2))
+				_ = sleep.For(ctx, w.rands.heartbeat.Duration(wait/2))
 			}
 		case errors.Is(err, errStale):
 			w.lose(s)

@@ -14,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 const (
@@ -42,7 +43,7 @@ func (w *Worker) poll(ctx context.Context, s *session) {
 	bound.Go(func() {
 		select {
 		case <-w.leaving.Done():
-			sleep(ctx, lastPollGrace)
+			_ = sleep.For(ctx, lastPollGrace)
 			cancel()
 		case <-ctx.Done():
 		}

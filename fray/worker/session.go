@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 const (
@@ -85,7 +86,7 @@ func (w *Worker) keepSession(ctx context.Context) error {
 		if brief == manyBriefSessions {
 			w.logger.WarnContext(ctx, "sessions end as soon as they begin: another worker may have this id, too")
 		}
-		sleep(ctx, dial.Policy{Cap: s.ttl, Rand: w.rands.register}.Delay(brief-1))
+		_ = sleep.For(ctx, dial.Policy{Cap: s.ttl, Rand: w.rands.register}.Delay(brief-1))
 	}
 	return nil
 }
@@ -202,10 +203,10 @@ func (w *Worker) call(ctx context.Context, name string, r *dial.Rand, p dial.Pol
 func (w *Worker) pauseAfter(ctx context.Context, name string, r *dial.Rand, err error) {
 	w.metrics.failed(name)
 	if reason, _ := wire.Info(err); reason == wire.ReasonSuperseded {
-		sleep(ctx, r.Duration(supersededPause))
+		_ = sleep.For(ctx, r.Duration(supersededPause))
 		return
 	}
 	delay := oddErrorPause/2 + r.Duration(oddErrorPause/2)
 	w.logger.ErrorContext(ctx, "controller refused a call, will repeat it", "call", name, "error", err, "delay", delay)
-	sleep(ctx, delay)
+	_ = sleep.For(ctx, delay)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // Times and sizes of a worker that nobody has wanted to change yet.
@@ -157,16 +158,6 @@ const (
 // linger lets what happens at this instant happen.
 func (w *Worker) linger(ctx context.Context, times int) {
 	if w.cfg.Linger > 0 {
-		sleep(ctx, time.Duration(times)*w.cfg.Linger)
-	}
-}
-
-// sleep waits for d or until ctx is done.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+		_ = sleep.For(ctx, time.Duration(times)*w.cfg.Linger)
 	}
 }

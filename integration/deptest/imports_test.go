@@ -108,7 +108,8 @@ var rules = []rule{
 		packages: []string{"./faults/..."},
 		direct:   true,
 		allowed: []string{
-			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...", "./internal/number",
+			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...",
+			"./internal/chance", "./internal/number", "./internal/sleep",
 		},
 		reason: "any Connect service can be faulted",
 	},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // gatePoll is how often a held task looks whether its gate is open.
@@ -100,12 +101,8 @@ type Draw struct {
 
 // Drawn returns a number that no other execution returns, and notes it in the ledger first.
 var Drawn = fray.Define("drawn", func(ctx context.Context, d Draw) (string, error) {
-	timer := time.NewTimer(d.For)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
+	if err := sleep.For(ctx, d.For); err != nil {
+		return "", err
 	}
 	number := rand.Text()
 	return number, record(ctx, d.Ledger, number)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // ErrBroken is the sentinel that Fail can fail with.
@@ -66,14 +67,10 @@ var Zeros = fray.Define("zeros", func(_ context.Context, n int) ([]byte, error) 
 
 // Sleep sleeps, or returns the cause of its context's end.
 var Sleep = fray.Define("sleep", func(ctx context.Context, d time.Duration) (string, error) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return workerID(ctx), nil
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
+	if err := sleep.For(ctx, d); err != nil {
+		return "", err
 	}
+	return workerID(ctx), nil
 })
 
 // Family says how many children a task has, and how many generations there are below it.

@@ -133,7 +133,7 @@ func (c *census) countDue(s *Machine, a *attempt) error {
 	if a.dueIndex < 0 || a.dueIndex >= len(s.due) || s.due[a.dueIndex] != a || a.due != due {
 		return errors.New("not scheduled for what is due")
 	}
-	if a.dueIndex > 0 && s.due.less(a.dueIndex, (a.dueIndex-1)/2) {
+	if a.dueIndex > 0 && s.due.Less(a.dueIndex, (a.dueIndex-1)/2) {
 		return errors.New("scheduled behind one that is due later")
 	}
 	return nil

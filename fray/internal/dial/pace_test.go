@@ -11,6 +11,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/dial"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // trickle is a body of which a byte comes each second, and nothing after the last.
@@ -24,7 +25,7 @@ func (b *trickle) Read(p []byte) (int, error) {
 	if b.left == 0 {
 		wait = time.Hour
 	}
-	if !dial.Sleep(b.ctx, wait) {
+	if sleep.For(b.ctx, wait) != nil || b.ctx.Err() != nil {
 		return 0, context.Cause(b.ctx)
 	}
 	b.left--

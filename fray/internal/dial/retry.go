@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 // Defaults of a Policy.
@@ -84,7 +85,7 @@ func Do(ctx context.Context, p Policy, fn func(ctx context.Context) error) error
 		if p.OnRetry != nil {
 			p.OnRetry(err, delay)
 		}
-		if !Sleep(ctx, delay) {
+		if sleep.For(ctx, delay) != nil || ctx.Err() != nil { // The delay and ctx may have ended at one instant.
 			return err
 		}
 	}
@@ -138,18 +139,6 @@ func isTorn(err error) bool {
 		connect.CodeCanceled: // a write to a closed connection
 		return true
 	default:
-		return false
-	}
-}
-
-// Sleep waits for d, or returns false as soon as ctx is done.
-func Sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
 		return false
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/internal/sleep"
 )
 
 const (
@@ -48,14 +49,10 @@ func (cfg Config) start(ctx context.Context, c *Command, o *outputs, info fray.T
 			cfg.Logger.Warn("program cannot be started on this machine now, handing its task back", "task_id", info.TaskID, "error", err)
 			return nil, fray.HandBack(err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-			pause = min(2*pause, maxStartPause)
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, context.Cause(ctx)
+		if err := sleep.For(ctx, pause); err != nil {
+			return nil, err
 		}
+		pause = min(2*pause, maxStartPause)
 	}
 }
 
