@@ -2,8 +2,8 @@ package faults
 
 import "strings"
 
-// A Kind is a sort of fault. Those that end a call keep the rules behind them from it. What is to be known of a kind stands in the file
-// of its name.
+// A Kind is a sort of fault. Those that end a call keep the rules behind them from it. What is to
+// be known of a kind stands in the file of its name.
 type Kind string
 
 // A behaviour is all that is to be known of a kind.
@@ -16,11 +16,12 @@ type behaviour interface {
 	print(a Action, args *printed)
 	// keep takes from an action the fields that the kind has a use for.
 	keep(own *Action, a Action)
-	// check returns what is wrong with an action by itself, bounds of its numbers apart. checkPlace returns why it cannot be done
-	// where a rule wants it.
+	// check returns what is wrong with an action by itself, bounds of its numbers apart. checkPlace
+	// returns why it cannot be done where a rule wants it.
 	check(a Action) *RuleError
 	checkPlace(r *Rule) *RuleError
-	// begins says whether it acts at all; what then becomes of the point is done. act does it once it is announced.
+	// begins says whether it acts at all; what then becomes of the point is done. act does it once
+	// it is announced.
 	begins(m *meeting) bool
 	act(m *meeting)
 }
@@ -88,7 +89,8 @@ func (betweenHosts) checkPlace(r *Rule) *RuleError {
 	return nil
 }
 
-// hostKind is a kind that a hook does to a host. If it is this host that crashes or restarts, the call ends without an answer.
+// hostKind is a kind that a hook does to a host. If it is this host that crashes or restarts, the
+// call ends without an answer.
 type hostKind struct{ plain }
 
 func (hostKind) onHost() bool { return true }

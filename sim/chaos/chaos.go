@@ -1,4 +1,5 @@
-// Package chaos draws random scenarios: clusters, workloads and faults that nobody thought of, with what is true of any of them.
+// Package chaos draws random scenarios: clusters, workloads and faults that nobody thought of, with
+// what is true of any of them.
 package chaos
 
 import (
@@ -13,16 +14,17 @@ import (
 
 // Options say what random scenarios are to be like.
 type Options struct {
-	// Backend is what they are to run on, one of the Backend constants. "": BackendSim. Those for processes take seconds, and those
-	// for virtual time minutes.
+	// Backend is what they are to run on, one of the Backend constants. "": BackendSim. Those for
+	// processes take seconds, and those for virtual time minutes.
 	Backend string
 }
 
-// Draw returns the random scenario of a seed: a cluster, a workload, faults of all kinds, and what is true of any of them once
-// everything has been put right. It is to be run under the same seed.
+// Draw returns the random scenario of a seed: a cluster, a workload, faults of all kinds, and what
+// is true of any of them once everything has been put right. It is to be run under the same seed.
 //
-// It depends on the seed and the options alone. Each part of it is drawn from a source of randomness of its own, so that a change of
-// one leaves the others as they were. What [Scenario.Marshal] writes of it is a file that runs in the same way.
+// It depends on the seed and the options alone. Each part of it is drawn from a source of
+// randomness of its own, so that a change of one leaves the others as they were. What
+// [Scenario.Marshal] writes of it is a file that runs in the same way.
 //
 // That a fault never acts is no failure here, because chance put it there.
 func Draw(seed uint64, o Options) *scenario.Scenario {
@@ -176,7 +178,8 @@ func (c *chaos) expect() {
 		That: "tasks.open == 0 && tasks.unsent == 0", Within: scenario.Duration(bound),
 		Because: "every task ends once the system is left alone",
 	}}
-	// The last submission may come late, when the controller has no room or was gone, and the bound counts from there.
+	// The last submission may come late, when the controller has no room or was gone, and the bound
+	// counts from there.
 	c.Run.MaxVirtualTime = scenario.Duration(c.LastArrival() + 2*c.span + 2*bound)
 	tasks := 0
 	for _, g := range c.Workload.Clients {
@@ -206,7 +209,8 @@ func (c *chaos) expect() {
 	}
 }
 
-// forgets says whether the controller may come to forget tasks: it keeps them in memory, and a fault may end it.
+// forgets says whether the controller may come to forget tasks: it keeps them in memory, and a
+// fault may end it.
 func (c *chaos) forgets() bool {
 	if c.Topology.Controller.Store == scenario.StorePebble {
 		return false
@@ -225,7 +229,8 @@ func (c *chaos) forgets() bool {
 	return false
 }
 
-// mustComplete says whether nothing but the loss of the controller's memory keeps tasks of the kind from a value.
+// mustComplete says whether nothing but the loss of the controller's memory keeps tasks of the kind
+// from a value.
 func (c *chaos) mustComplete(k *scenario.TaskKind) bool {
 	switch {
 	case k.FailureProbability > 0, k.FailFirst > k.Retries, k.ExecutionTimeout > 0, k.SchedulingTimeout > 0, k.Cancel != nil,

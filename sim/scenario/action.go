@@ -7,12 +7,14 @@ import (
 	"github.com/frayrpc/fray/faults"
 )
 
-// An Action is one kind of fault. Each kind is a type, in a file of its own: its fields are the format, and its methods all that
-// is to be known of it. A kind more is such a file, and a field of [Actions].
+// An Action is one kind of fault. Each kind is a type, in a file of its own: its fields are the
+// format, and its methods all that is to be known of it. A kind more is such a file, and a field of
+// [Actions].
 type Action interface {
 	// example returns the least of the kind that is valid somewhere.
 	example() Action
-	// fault returns the action as package faults has it, with the host that it strikes; the zero Action if rules cannot do it.
+	// fault returns the action as package faults has it, with the host that it strikes; the zero
+	// Action if rules cannot do it.
 	fault(victim string) faults.Action
 	// check reports what the action needs and the fault does not give it.
 	check(v *validator, f *Fault)
@@ -45,8 +47,8 @@ const (
 type Stage interface {
 	// After has f called once that much time has passed.
 	After(d time.Duration, f func())
-	// Crash ends a host at once, and leaves what the name says of its disk, one of the Disk constants. StartAgain starts it anew
-	// after a time.
+	// Crash ends a host at once, and leaves what the name says of its disk, one of the Disk
+	// constants. StartAgain starts it anew after a time.
 	Crash(host, disk string)
 	StartAgain(host string, after time.Duration)
 	// Pause lets a host stand still until Resume. Suspend does so with its monotonic clock, too.
@@ -130,7 +132,8 @@ func (a *Actions) OnHost() bool {
 	return ok
 }
 
-// AtTime says whether the action is one that hosts do at a time only, and not in the middle of a call.
+// AtTime says whether the action is one that hosts do at a time only, and not in the middle of a
+// call.
 func (a *Actions) AtTime() bool { return a.OnDisk() || a.OnClock() }
 
 // OnClock says whether the action is done to a host's clocks.
@@ -144,7 +147,8 @@ func (a *Actions) in(r realm) bool {
 	return ok && h.realm() == r
 }
 
-// disk returns where the action says what it leaves of a host's disk, or nil if it does not touch it.
+// disk returns where the action says what it leaves of a host's disk, or nil if it does not touch
+// it.
 func (a *Actions) disk() *string {
 	if d, ok := a.set().(interface{ disk() *string }); ok {
 		return d.disk()
@@ -182,7 +186,8 @@ func (a *Actions) Aim(victim string) {
 	}
 }
 
-// Lasts returns how long the action keeps a host from its work; 0 for those that do not, or do not end.
+// Lasts returns how long the action keeps a host from its work; 0 for those that do not, or do not
+// end.
 func (a *Actions) Lasts() time.Duration {
 	if h, ok := a.onHost(); ok {
 		d, _ := h.lasts()
