@@ -72,8 +72,10 @@ func newFullDisk(t *testing.T) *fullDisk {
 	for n := range 8 {
 		f.waits.Go(func() { _ = f.submit(t, string(rune('a'+n))) })
 	}
-	for s.Room() == nil { // Until one of them waits for room.
-		time.Sleep(time.Millisecond)
+	for began := time.Now(); s.Room() == nil; time.Sleep(time.Millisecond) { // Until one of them waits for room.
+		if time.Since(began) > time.Minute {
+			t.Fatal("a full disk has room for all that was submitted")
+		}
 	}
 	return f
 }

@@ -85,32 +85,29 @@ type Actions struct {
 	Backup    *Backup    `yaml:"backup" doc:"An operator has the controller make a backup. In the end each is opened, and must have all tasks that were acknowledged before it was asked for."`
 }
 
-// set returns the action that is set, the first if there are several; nil if there is none.
-func (a *Actions) set() Action {
+// set returns the key and the action that is set, the first if there are several; nil if there is
+// none.
+func (a *Actions) set() (key string, action Action) {
 	v := reflect.ValueOf(a).Elem()
 	for _, field := range fieldsOf(v.Type()) {
 		if f := v.Field(field.index); !f.IsNil() {
-			return f.Interface().(Action) //nolint:errcheck,forcetypeassert // Each field is one.
+			return field.key, f.Interface().(Action) //nolint:errcheck,forcetypeassert // Each field is one.
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // onHost returns the action that is set, if it is one on hosts.
 func (a *Actions) onHost() (hostAction, bool) {
-	h, ok := a.set().(hostAction)
+	_, action := a.set()
+	h, ok := action.(hostAction)
 	return h, ok
 }
 
 // Key returns the key of the action that is set.
 func (a *Actions) Key() string {
-	v := reflect.ValueOf(a).Elem()
-	for _, field := range fieldsOf(v.Type()) {
-		if !v.Field(field.index).IsNil() {
-			return field.key
-		}
-	}
-	return ""
+	key, _ := a.set()
+	return key
 }
 
 // Examples has the least of each action that is valid somewhere, in the order of the format.
@@ -150,7 +147,8 @@ func (a *Actions) in(r realm) bool {
 // disk returns where the action says what it leaves of a host's disk, or nil if it does not touch
 // it.
 func (a *Actions) disk() *string {
-	if d, ok := a.set().(interface{ disk() *string }); ok {
+	_, action := a.set()
+	if d, ok := action.(interface{ disk() *string }); ok {
 		return d.disk()
 	}
 	return nil

@@ -17,7 +17,7 @@ func (o *On) Signal() string { return o.Event + "." + strconv.Itoa(o.Nth) }
 // time starts at the start of the run. A window without an end goes on until the plan is cleared.
 func (f *Fault) Rule(from, to faults.Hosts, victim string) faults.Rule {
 	r := faults.Rule{ID: f.ID}
-	if a := f.Action.set(); a != nil {
+	if _, a := f.Action.set(); a != nil {
 		r.Action = a.fault(victim)
 	}
 	if m := f.Match; m != nil {

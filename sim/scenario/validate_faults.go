@@ -150,7 +150,8 @@ func (v *validator) checkAction(f *Fault) {
 		v.report(complain("fault %s has no action", f.ID).suggest("write what it does, such as drop: {}"), &f.Action)
 		return
 	}
-	f.Action.set().check(v, f)
+	_, action := f.Action.set()
+	action.check(v, f)
 }
 
 func (v *validator) checkWhen(f *Fault) {
