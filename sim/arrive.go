@@ -87,10 +87,23 @@ func (s *Sim) arriveRequest(p *packet) {
 // cancelled tells a handler that its caller is gone.
 func (s *Sim) cancelled(k *call) {
 	k.cancelled = true
-	k.cancel(context.Canceled)
-	k.up.fail(context.Canceled)
-	k.writer.pipe.stop()
+	s.letGo(func() { k.hangUp(context.Canceled) })
+}
+
+// letGo has software go on, by what f does, before virtual time does.
+func (s *Sim) letGo(f func()) {
+	s.later = append(s.later, f)
 	s.woken = true
+}
+
+// hangUp tells a handler that its connection is gone. Both bodies are at their end before its context is:
+// what the handler does once it knows of the one must not depend on whether it was in time for the other.
+func (k *call) hangUp(err error) {
+	k.up.spoil(err)
+	k.writer.pipe.halt()
+	k.cancel(context.Canceled)
+	k.up.reopen()
+	k.writer.pipe.reopen()
 }
 
 // arriveReply takes in what goes to the caller.

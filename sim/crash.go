@@ -53,8 +53,7 @@ func (s *Sim) Stop(host string) {
 	s.control("stop")
 	if i := s.mustNode(host).current; i != nil {
 		s.emit(&Event{Kind: EventStop, From: host, Attempt: i.number})
-		s.woken = true
-		i.cancel(ErrStopped)
+		s.letGo(func() { i.cancel(ErrStopped) })
 	}
 }
 

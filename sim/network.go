@@ -21,8 +21,7 @@ func (s *Sim) admit(p *packet) {
 		if p.sender == nil || !p.sender.dead.Load() {
 			p.fn()
 		}
-		s.woken = true
-		close(p.done)
+		s.letGo(func() { close(p.done) })
 		return
 	case kindFault:
 		p.fn()
@@ -35,8 +34,7 @@ func (s *Sim) admit(p *packet) {
 		s.settle() // What follows from this one comes before the next.
 		return
 	case kindWindow:
-		s.woken = true
-		p.fn()
+		s.letGo(p.fn)
 		return
 	case KindRequest:
 		if k.gone.Load() {

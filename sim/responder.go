@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -200,9 +199,7 @@ func (w *responder) breakOff() {
 	reset := k.resetBy(k.target, errStreamReset(k.id))
 	reset.sender = k.server
 	k.sim.park(reset)
-	w.pipe.stop()
-	k.up.fail(errBroken)
-	k.cancel(context.Canceled)
+	k.hangUp(errBroken)
 }
 
 // stream sends what there is of a response, head first.

@@ -36,8 +36,11 @@ type Sim struct {
 	stats    Stats
 	timer    *time.Timer // has fired; nil: none has
 	woken    bool        // something was released outside of a step: there may be more to wait for
-	closed   bool
-	leaks    []Leak
+	// What lets software go on, once all that was parked with it is taken in. Done at once, it would
+	// have software run while the state of the others' messages is read.
+	later  []func()
+	closed bool
+	leaks  []Leak
 
 	injector atomic.Pointer[faults.Injector]
 	dateline atomic.Pointer[dateline]

@@ -124,6 +124,11 @@ func (s *Sim) settle() int {
 	total := 0
 	for {
 		s.released.Store(true)
+		for _, letGo := range s.later {
+			letGo()
+		}
+		clear(s.later)
+		s.later = s.later[:0]
 		synctest.Wait()
 		s.released.Store(false)
 		s.cfg.Watchdog.alive(s.now(), s.stats.Steps)

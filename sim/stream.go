@@ -82,7 +82,9 @@ func (p *pipe) park() {
 }
 
 func (p *pipe) parkLocked() {
-	if p.parked || p.stopped || len(p.pending) == 0 && !p.closed {
+	// That a handler has returned is told even if nobody reads what it wrote.
+	returned := p.closed && p.kind == KindResponseData
+	if p.parked || p.stopped && !returned || len(p.pending) == 0 && !p.closed {
 		return
 	}
 	p.parked = true
@@ -115,16 +117,21 @@ func (p *pipe) take() (data []byte, last bool) {
 
 // stop ends the writer's side: the other one no longer reads.
 func (p *pipe) stop() {
+	p.halt()
+	p.reopen()
+	if p != nil && p.cancel != nil {
+		p.cancel()
+	}
+}
+
+// halt is stop, of which a writer that is blocked is not told.
+func (p *pipe) halt() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.stopped = true
-	p.changed.Broadcast()
-	p.mu.Unlock()
-	if p.cancel != nil {
-		p.cancel()
-	}
 }
 
 // bring gives the reader what has arrived.
@@ -141,6 +148,12 @@ func (p *pipe) bring(data []byte, last bool) {
 
 // fail ends the reader's side, at once unless it has ended by itself.
 func (p *pipe) fail(err error) {
+	p.spoil(err)
+	p.reopen()
+}
+
+// spoil is fail, of which a reader that is blocked is not told.
+func (p *pipe) spoil(err error) {
 	if p == nil {
 		return
 	}
@@ -148,7 +161,6 @@ func (p *pipe) fail(err error) {
 	defer p.mu.Unlock()
 	if p.err == nil && !p.ended {
 		p.err = err
-		p.changed.Broadcast()
 	}
 }
 
@@ -164,8 +176,11 @@ func (p *pipe) finish(data []byte, err error) {
 	p.changed.Broadcast()
 }
 
-// reopen lets a blocked writer go on.
+// reopen has a reader and a writer that are blocked look again.
 func (p *pipe) reopen() {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.changed.Broadcast()
