@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/frayrpc/fray/fray/internal/attempt"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -61,7 +62,7 @@ func (c *call) closed() error {
 	return fmt.Errorf("task %s (%s): %w", c.id, c.function.Name(), ErrClosed)
 }
 
-// promise is a value or an error that comes once. It costs no goroutine and, until somebody waits, no channel.
+// promise is a value or an error that comes once. It costs no goroutine and, until a goroutine waits, no channel.
 type promise struct {
 	mu        sync.Mutex
 	settled   bool
@@ -119,7 +120,7 @@ func (e ending) wake() {
 	}
 }
 
-// closedChannel is the done channel of promises that were settled before somebody asked for one.
+// closedChannel is the done channel of promises that were settled before a caller asked for one.
 var closedChannel = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
@@ -154,10 +155,10 @@ func (p *promise) isSettled() bool {
 
 // wait returns when the promise has ended or ctx is done. It lends the slot of the task that ctx belongs to meanwhile.
 func (p *promise) wait(ctx context.Context) {
-	loan := lend(ctx)
-	defer loan.takeBack()
+	loan := attempt.Lend(ctx)
+	defer loan.TakeBack()
 	if loan != nil {
-		l := &listener{ended: loan.end}
+		l := &listener{ended: loan.End}
 		if !p.listen(l) {
 			return
 		}

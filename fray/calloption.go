@@ -14,21 +14,7 @@ import (
 	"github.com/frayrpc/fray/internal/number"
 )
 
-// Limits of what a task can ask for, as the wire has them.
-const (
-	maxRetries       = limit.Retries
-	maxWorkerLosses  = limit.WorkerLosses
-	maxBackoff       = limit.Backoff
-	maxBackoffFactor = limit.BackoffFactor
-	maxTimeout       = limit.Timeout
-	maxPriority      = limit.Priority
-	maxPairs         = limit.Pairs
-	maxKeyBytes      = limit.NameLength
-	maxLabelBytes    = limit.LabelLength
-	maxResource      = limit.Resource
-)
-
-// Defaults of the retry policy, as the wire has them.
+// Defaults of the retry policy. A test holds them to those of the controller.
 const (
 	defaultBackoffBase   = 100 * time.Millisecond
 	defaultBackoffFactor = 2
@@ -110,13 +96,13 @@ func (c *callConfig) seal() {
 
 // backoff is the delay after the nth failure, from 1, shortened by the share that chance has of its jitter.
 func (c *callConfig) backoff(n int, chance float64) time.Duration {
-	d, limit := float64(c.backoffBase), float64(c.backoffCap)
+	d, longest := float64(c.backoffBase), float64(c.backoffCap)
 	for range n - 1 {
-		if d *= c.backoffFactor; d >= limit {
+		if d *= c.backoffFactor; d >= longest {
 			break
 		}
 	}
-	return time.Duration(min(d, limit) * (1 - backoffJitter*chance))
+	return time.Duration(min(d, longest) * (1 - backoffJitter*chance))
 }
 
 type taskOption func(*taskConfig) error
@@ -133,8 +119,8 @@ func Errors(sentinels ...error) TaskOption {
 				return errors.New("declare sentinel: it is nil")
 			}
 			text := s.Error()
-			if text == "" || len(text) > maxSentinelBytes {
-				return fmt.Errorf("declare sentinel %.40q: its text must have from 1 to %d bytes", text, maxSentinelBytes)
+			if text == "" || len(text) > limit.Sentinel {
+				return fmt.Errorf("declare sentinel %.40q: its text must have from 1 to %d bytes", text, limit.Sentinel)
 			}
 			if slices.ContainsFunc(c.sentinels, func(other error) bool { return other.Error() == text }) {
 				return fmt.Errorf("declare sentinel %q: another one has the same text", text)
@@ -154,7 +140,7 @@ func (o callOption) applyToCall(c *callConfig) error { return o(c) }
 // default is 0.
 func WithRetries(n int) CallOption {
 	return callOption(func(c *callConfig) (err error) {
-		c.retries, err = number.Within[uint32]("retries", n, 0, maxRetries)
+		c.retries, err = number.Within[uint32]("retries", n, 0, limit.Retries)
 		return err
 	})
 }
@@ -162,15 +148,15 @@ func WithRetries(n int) CallOption {
 // WithBackoff sets the delay before the first retry, what each delay is multiplied by to give the next (1 to
 // 100), and the longest delay. Chance takes up to a fifth off each. The default is 100ms, 2, 1m. The delays are in
 // whole milliseconds, of which there is at least one.
-func WithBackoff(base time.Duration, factor float64, limit time.Duration) CallOption {
+func WithBackoff(base time.Duration, factor float64, longest time.Duration) CallOption {
 	return callOption(func(c *callConfig) error {
-		c.backoffBase, c.backoffFactor, c.backoffCap = roundUpMillis(base), factor, roundUpMillis(limit)
-		if !(factor >= 1 && factor <= maxBackoffFactor) { // NaN is neither
-			return fmt.Errorf("backoff factor %v is not from 1 to %d", factor, maxBackoffFactor)
+		c.backoffBase, c.backoffFactor, c.backoffCap = roundUpMillis(base), factor, roundUpMillis(longest)
+		if !(factor >= 1 && factor <= limit.BackoffFactor) { // NaN is neither
+			return fmt.Errorf("backoff factor %v is not from 1 to %d", factor, limit.BackoffFactor)
 		}
 		return errors.Join(
-			checkRange("backoff base", base, 1, maxBackoff),
-			checkRange("backoff cap", limit, 1, maxBackoff),
+			checkRange("backoff base", base, 1, limit.Backoff),
+			checkRange("backoff cap", longest, 1, limit.Backoff),
 		)
 	})
 }
@@ -179,7 +165,7 @@ func WithBackoff(base time.Duration, factor float64, limit time.Duration) CallOp
 // default is 3.
 func WithMaxWorkerLosses(n int) CallOption {
 	return callOption(func(c *callConfig) error {
-		losses, err := number.Within[uint32]("max worker losses", n, 0, maxWorkerLosses)
+		losses, err := number.Within[uint32]("max worker losses", n, 0, limit.WorkerLosses)
 		c.workerLosses = proto.Uint32(losses)
 		return err
 	})
@@ -190,7 +176,7 @@ func WithMaxWorkerLosses(n int) CallOption {
 func WithExecutionTimeout(d time.Duration) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.executionTimeout = roundUpMillis(d)
-		return checkRange("execution timeout", d, 0, maxTimeout)
+		return checkRange("execution timeout", d, 0, limit.Timeout)
 	})
 }
 
@@ -199,7 +185,7 @@ func WithExecutionTimeout(d time.Duration) CallOption {
 func WithSchedulingTimeout(d time.Duration) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.schedulingTimeout = roundUpMillis(d)
-		return checkRange("scheduling timeout", d, 0, maxTimeout)
+		return checkRange("scheduling timeout", d, 0, limit.Timeout)
 	})
 }
 
@@ -210,7 +196,7 @@ func WithResources(resources map[string]int64) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.resources = resources
 		return checkPairs("resource", resources, func(name string, amount int64) error {
-			_, err := number.Within("resource "+name, amount, int64(1), maxResource)
+			_, err := number.Within("resource "+name, amount, int64(1), limit.Resource)
 			return err
 		})
 	})
@@ -220,7 +206,7 @@ func WithResources(resources map[string]int64) CallOption {
 // run first. The default is 0.
 func WithPriority(priority int) CallOption {
 	return callOption(func(c *callConfig) (err error) {
-		c.priority, err = number.Within[int32]("priority", priority, -maxPriority, maxPriority)
+		c.priority, err = number.Within[int32]("priority", priority, -limit.Priority, limit.Priority)
 		return err
 	})
 }
@@ -232,8 +218,8 @@ func WithLabels(labels map[string]string) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.labels = labels
 		return checkPairs("label", labels, func(name, value string) error {
-			if len(value) > maxLabelBytes {
-				return fmt.Errorf("label %s has more than %d bytes", name, maxLabelBytes)
+			if len(value) > limit.LabelLength {
+				return fmt.Errorf("label %s has more than %d bytes", name, limit.LabelLength)
 			}
 			return nil
 		})
@@ -259,12 +245,12 @@ func checkRange(what string, v, low, high time.Duration) error {
 }
 
 func checkPairs[V any](what string, pairs map[string]V, check func(name string, v V) error) error {
-	if len(pairs) > maxPairs {
-		return fmt.Errorf("%d %ss are more than %d", len(pairs), what, maxPairs)
+	if len(pairs) > limit.Pairs {
+		return fmt.Errorf("%d %ss are more than %d", len(pairs), what, limit.Pairs)
 	}
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
-		if name == "" || len(name) > maxKeyBytes {
-			return fmt.Errorf("%s name %.40q must have from 1 to %d bytes", what, name, maxKeyBytes)
+		if name == "" || len(name) > limit.NameLength {
+			return fmt.Errorf("%s name %.40q must have from 1 to %d bytes", what, name, limit.NameLength)
 		}
 		if err := check(name, pairs[name]); err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/internal/failure"
 )
 
 // backendUnderTest makes job contexts of one kind. The functions of a job context are those of functions.
@@ -143,7 +144,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 		}},
 		{name: "a huge error is cut", run: func(t *trial) {
 			e := fails(t, fail, "huge")
-			if n := len(e.Message); n > fray.MaxErrorBytes || n < fray.MaxErrorBytes-8 || !utf8.ValidString(e.Message) {
+			if n := len(e.Message); n > failure.MaxBytes || n < failure.MaxBytes-8 || !utf8.ValidString(e.Message) {
 				t.Errorf("message of %d bytes", n)
 			}
 		}},

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Errors of making and finding a job context.
@@ -52,7 +56,7 @@ const (
 	ReasonDependencyFailed Reason = "dependency failed"
 	// ReasonUndecodable: its input could not be decoded, or its result not be encoded.
 	ReasonUndecodable Reason = "undecodable"
-	// ReasonCancelled: somebody cancelled it.
+	// ReasonCancelled: a client cancelled it.
 	ReasonCancelled Reason = "cancelled"
 	// ReasonTaskLost: the controller no longer knows it.
 	ReasonTaskLost Reason = "task lost"
@@ -74,11 +78,11 @@ type TaskError struct {
 	// WorkerID is the worker of the last attempt; empty if there was none.
 	WorkerID string
 	Reason   Reason
-	// Message is the text of the function's error, at most MaxErrorBytes. Empty if there is none.
+	// Message is the text of the function's error, at most 16 KiB. Empty if there is none.
 	Message string
 	// Type is the Go type of the function's error, or "panic".
 	Type string
-	// Stack is the stack of the goroutine that panicked, at most MaxErrorBytes.
+	// Stack is the stack of the goroutine that panicked, at most 16 KiB.
 	Stack string
 
 	cause   error    // a declared sentinel; nil: none
@@ -143,3 +147,40 @@ func (e *UndecodableError) Error() string {
 
 // Unwrap returns ErrUndecodable and the cause.
 func (e *UndecodableError) Unwrap() []error { return []error{ErrUndecodable, e.Err} }
+
+// failureReasons is the reason for each reason on the wire.
+var failureReasons = map[frayv1.FailureReason]Reason{
+	frayv1.FailureReason_FAILURE_REASON_APPLICATION:        ReasonApplication,
+	frayv1.FailureReason_FAILURE_REASON_TIMEOUT:            ReasonTimeout,
+	frayv1.FailureReason_FAILURE_REASON_WORKER_LOST:        ReasonWorkerLost,
+	frayv1.FailureReason_FAILURE_REASON_SCHEDULING_TIMEOUT: ReasonSchedulingTimeout,
+	frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED:  ReasonDependencyFailed,
+	frayv1.FailureReason_FAILURE_REASON_UNDECODABLE:        ReasonUndecodable,
+}
+
+// newTaskError returns the error of a task that ended without a value. wire may be nil.
+func newTaskError(c *call, reason Reason, info TaskInfo, wire *frayv1.TaskError) *TaskError {
+	e := &TaskError{
+		TaskID:      c.id,
+		Function:    c.function.Name(),
+		Attempt:     info.Attempt,
+		MaxAttempts: info.MaxAttempts,
+		WorkerID:    info.WorkerID,
+		Reason:      reason,
+		Message:     wire.GetMessage(),
+		Type:        wire.GetType(),
+		Stack:       wire.GetStack(),
+	}
+	if text := wire.GetSentinel(); text != "" {
+		e.cause = c.sentinel(text)
+	}
+	if d := wire.GetDetails(); d != nil {
+		e.details = &Payload{Encoding: d.GetEncoding(), Data: d.GetData()}
+	}
+	return e
+}
+
+// retryAfter is the delay that the function asked for; 0: it did not.
+func retryAfter(wire *frayv1.TaskError) time.Duration {
+	return number.FromMillis(wire.GetRetryAfterMs())
+}

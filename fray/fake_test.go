@@ -172,7 +172,7 @@ func (f *fakeController) WatchJob(ctx context.Context, req *frayv1.WatchJobReque
 	defer deadline.Stop()
 	for last := false; ; {
 		f.mu.Lock()
-		if f.changed == nil { // not before, so that it is of the bubble of whoever waits
+		if f.changed == nil { // not before, so that it is of the bubble of the goroutine that waits
 			f.changed = make(chan struct{})
 		}
 		changed := f.changed

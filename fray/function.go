@@ -1,12 +1,16 @@
 package fray
 
-import "context"
+import (
+	"context"
+
+	"github.com/frayrpc/fray/fray/internal/attempt"
+)
 
 // Payload is an encoded value: the input or the result of a function.
 type Payload struct {
 	// Encoding names how Data is encoded: "json", "proto" or "raw". Empty only without data.
 	Encoding string
-	// Data is the encoded value. Whoever is given a Payload may keep Data, and must not change it.
+	// Data is the encoded value. The receiver of a Payload may keep Data, and must not change it.
 	Data []byte
 }
 
@@ -16,7 +20,7 @@ type Function interface {
 	Name() string
 	// Invoke executes the function once. It returns the function's own error as it is, and an
 	// *UndecodableError when the input cannot be decoded or the result not be encoded. It does not recover
-	// from a panic of the function: whoever calls it does.
+	// from a panic of the function: its caller does.
 	Invoke(ctx context.Context, input Payload) (Payload, error)
 }
 
@@ -33,15 +37,5 @@ type TaskInfo struct {
 	MaxAttempts int
 }
 
-type taskInfoKey struct{}
-
-// WithTaskInfo returns a context in which [InTask] tells of info. Backends and workers call it; a program has no need to.
-func WithTaskInfo(ctx context.Context, info TaskInfo) context.Context {
-	return context.WithValue(ctx, taskInfoKey{}, info)
-}
-
 // InTask tells which attempt ctx belongs to. It reports false outside of a task.
-func InTask(ctx context.Context) (TaskInfo, bool) {
-	info, ok := ctx.Value(taskInfoKey{}).(TaskInfo)
-	return info, ok
-}
+func InTask(ctx context.Context) (TaskInfo, bool) { return attempt.Info[TaskInfo](ctx) }

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/internal/attempt"
+	"github.com/frayrpc/fray/fray/internal/failure"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -130,7 +132,7 @@ func TestEncodeError(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := fray.EncodeError(tt.err)
+			got := failure.Encode(tt.err)
 			if tt.want.Message == "" {
 				if !strings.Contains(got.GetMessage(), "not available") {
 					t.Errorf("message %q", got.GetMessage())
@@ -188,10 +190,10 @@ func TestDetailsOf(t *testing.T) {
 func FuzzEncodeErrorCanBeSent(f *testing.F) {
 	f.Add("plain")
 	f.Add("\xff\xfe")
-	f.Add(strings.Repeat("é", fray.MaxErrorBytes))
+	f.Add(strings.Repeat("é", failure.MaxBytes))
 	f.Fuzz(func(t *testing.T, text string) {
-		e := fray.EncodeError(errors.New(text))
-		if len(e.GetMessage()) > fray.MaxErrorBytes {
+		e := failure.Encode(errors.New(text))
+		if len(e.GetMessage()) > failure.MaxBytes {
 			t.Errorf("%d bytes", len(e.GetMessage()))
 		}
 		if _, err := proto.Marshal(e); err != nil {
@@ -229,7 +231,7 @@ func TestSlotIsLentOnlyToWait(t *testing.T) {
 	inBubble(t, fray.KindThreadPool, func(t *trial) {
 		ctx := t.ctx
 		s := &slot{}
-		inTask := fray.WithBlocker(ctx, s)
+		inTask := attempt.WithSlot(ctx, s)
 		done := run(t, echo, "x")
 		<-done.Done()
 		name, g := newGate()
@@ -267,7 +269,7 @@ func TestSlotIsLentOnceForAllGoroutinesOfATask(t *testing.T) {
 	inBubble(t, fray.KindThreadPool, func(t *trial) {
 		ctx := t.ctx
 		s := &slot{granting: make(chan struct{})}
-		inTask := fray.WithBlocker(ctx, s)
+		inTask := attempt.WithSlot(ctx, s)
 		var futures []*fray.Future[string]
 		var opened []*gate
 		for range 3 {

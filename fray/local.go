@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
+	"github.com/frayrpc/fray/fray/internal/failure"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -18,7 +19,7 @@ import (
 const stopGrace = 5 * time.Second
 
 // verdict is what follows an attempt: its end, or another one after a delay.
-type verdict struct {
+type sequel struct {
 	retry bool
 	delay time.Duration
 	err   error // of the end; nil: it has a value
@@ -26,7 +27,7 @@ type verdict struct {
 
 // attempt executes the call once on the calling goroutine, as attempt.Run does.
 func (c *call) attempt(ctx context.Context, info TaskInfo, grace time.Duration, done func(attempt.Result[Payload])) {
-	ctx = WithTaskInfo(NewContext(ctx, c.jc), info)
+	ctx = attempt.WithInfo(NewContext(ctx, c.jc), info)
 	attempt.Run(ctx, attempt.Limits{Timeout: c.config.executionTimeout, Grace: grace},
 		func(ctx context.Context) (Payload, error) { return c.function.Invoke(ctx, c.input) }, done)
 }
@@ -39,38 +40,38 @@ func (c *call) info(workerID string, number int) TaskInfo {
 }
 
 // conclude judges an attempt. Errors go through their wire form, so that they look the same on every backend.
-func (c *call) conclude(info TaskInfo, r attempt.Result[Payload]) verdict {
+func (c *call) conclude(info TaskInfo, r attempt.Result[Payload]) sequel {
 	var wire *frayv1.TaskError
 	reason := ReasonApplication
 	switch r.Outcome {
 	case attempt.Succeeded:
 		if n, limit := len(r.Value.Data), c.jc.maxPayload; n > limit {
-			return verdict{err: newTaskError(c, ReasonUndecodable, info, &frayv1.TaskError{
+			return sequel{err: newTaskError(c, ReasonUndecodable, info, &frayv1.TaskError{
 				Message: fmt.Sprintf("result has %d bytes, this job context takes at most %d", n, limit), Type: "size limit",
 			})}
 		}
-		return verdict{}
+		return sequel{}
 	case attempt.Stopped:
-		return verdict{err: c.stopped(info, r.Err)}
+		return sequel{err: c.stopped(info, r.Err)}
 	case attempt.TimedOut:
 		reason = ReasonTimeout
-		wire = EncodeDetails(r.Returned)
+		wire = failure.EncodeDetails(r.Returned)
 	case attempt.Failed:
-		wire = EncodeError(r.Err)
+		wire = failure.Encode(r.Err)
 		var undecodable *UndecodableError
 		if errors.As(r.Err, &undecodable) {
-			return verdict{err: newTaskError(c, ReasonUndecodable, info, wire)}
+			return sequel{err: newTaskError(c, ReasonUndecodable, info, wire)}
 		}
 	}
 	// Workers are not lost here, so the attempts are the failures.
 	if info.Attempt >= info.MaxAttempts || wire.GetNonRetryable() {
-		return verdict{err: newTaskError(c, reason, info, wire)}
+		return sequel{err: newTaskError(c, reason, info, wire)}
 	}
 	delay := retryAfter(wire)
 	if delay == 0 {
 		delay = c.config.backoff(info.Attempt, c.jc.rand.Float64())
 	}
-	return verdict{retry: true, delay: delay}
+	return sequel{retry: true, delay: delay}
 }
 
 // stopped is what a call ends with that was stopped for a cause.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/frayrpc/fray/fray/internal/failure"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -18,7 +20,7 @@ func NonRetryable(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &nonRetryableError{err}
+	return failure.Mark(err, failure.NonRetryable{})
 }
 
 // RetryAfter marks err: if the task that returns it has an attempt left, that starts after d in place of the
@@ -27,7 +29,7 @@ func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	return &retryAfterError{err, min(max(roundUpMillis(d), time.Millisecond), maxRetryAfter)}
+	return failure.Mark(err, failure.RetryAfter(min(max(roundUpMillis(d), time.Millisecond), maxRetryAfter)))
 }
 
 // roundUpMillis rounds d up to what the wire can say.
@@ -42,13 +44,7 @@ func HandBack(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &handBackError{err}
-}
-
-// HandedBack reports whether err is marked by [HandBack]. Workers call it; a program has no need to.
-func HandedBack(err error) bool {
-	var handBack *handBackError
-	return errors.As(err, &handBack)
+	return failure.Mark(err, failure.HandBack{})
 }
 
 // WithDetails attaches a value to err: what a function has to show besides the error. It goes to the client with the last attempt of the
@@ -66,24 +62,22 @@ func WithDetails[T any](err error, value T) error {
 	if codecErr != nil {
 		return errors.Join(err, fmt.Errorf("details: %w", codecErr))
 	}
-	return &detailedError{err, payload}
+	return failure.Mark(err, failure.Details{Payload: &frayv1.Payload{Encoding: payload.Encoding, Data: payload.Data}})
 }
 
 // DetailsOf returns the value that [WithDetails] attached to err, or to the error that its task ended with. It reports false if there is
 // none, or none of type T.
 func DetailsOf[T any](err error) (T, bool) {
 	var (
-		none     T
-		payload  Payload
-		detailed *detailedError
-		ended    *TaskError
+		none  T
+		ended *TaskError
 	)
+	details, ok := failure.MarkOf[failure.Details](err)
+	payload := Payload{Encoding: details.Payload.GetEncoding(), Data: details.Payload.GetData()}
 	switch {
 	case errors.As(err, &ended) && ended.details != nil:
 		payload = *ended.details
-	case errors.As(err, &detailed):
-		payload = detailed.details
-	default:
+	case !ok:
 		return none, false
 	}
 	codec, err := codecOf[T]()
@@ -93,36 +87,3 @@ func DetailsOf[T any](err error) (T, bool) {
 	value, err := codec.decode(payload)
 	return value, err == nil
 }
-
-type handBackError struct{ error }
-
-func (e *handBackError) Unwrap() error { return e.error }
-
-type detailedError struct {
-	error
-
-	details Payload
-}
-
-func (e *detailedError) Unwrap() error { return e.error }
-
-type nonRetryableError struct{ error }
-
-func (e *nonRetryableError) Unwrap() error { return e.error }
-
-type retryAfterError struct {
-	error
-
-	after time.Duration
-}
-
-func (e *retryAfterError) Unwrap() error { return e.error }
-
-// declaredError is an error of a function, and the declared sentinel that it is.
-type declaredError struct {
-	error
-
-	sentinel error
-}
-
-func (e *declaredError) Unwrap() error { return e.error }

@@ -31,7 +31,7 @@ const (
 var errNoAnswer = errors.New("no answer")
 
 // outages knows which calls to a controller fail at present. Calls ride an outage out by themselves; it tells a logger
-// of it, at a bounded rate, and whoever gives up waiting why it was in vain.
+// of it, at a bounded rate, and the caller that gives up waiting why it was in vain.
 type outages struct {
 	address string
 	logger  *slog.Logger

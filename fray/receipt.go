@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/frayrpc/fray/fray/internal/attempt"
 )
 
 // maxReceiptErrors is how many refusals of a RunAll its error tells in full.
@@ -20,8 +22,8 @@ type receipt struct {
 	done chan struct{} // closed with the last answer
 
 	mu      sync.Mutex
-	loan    *loan // of whoever waits
-	gone    error // why nobody waits any longer
+	loan    *attempt.Loan // of the goroutine that waits
+	gone    error         // why nobody waits any longer
 	open    int
 	errs    []error
 	refused int
@@ -43,7 +45,7 @@ func (r *receipt) answer(err error) {
 	}
 	r.open--
 	if r.open == 0 {
-		r.loan.end()
+		r.loan.End()
 		close(r.done)
 	}
 }
@@ -94,8 +96,8 @@ func (c *call) refuse(err error) {
 
 // lend waits for the last answer while ctx lives, and lends the slot of the task that ctx belongs to meanwhile.
 func (r *receipt) lend(ctx context.Context) {
-	loan := lend(ctx)
-	defer loan.takeBack()
+	loan := attempt.Lend(ctx)
+	defer loan.TakeBack()
 	r.mu.Lock()
 	r.loan = loan
 	r.mu.Unlock()

@@ -16,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/internal/attempt"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
@@ -427,7 +428,7 @@ func TestSlotsComeBackInTheOrderOfEnds(t *testing.T) {
 		var all sync.WaitGroup
 		var ids []string
 		for n := range attempts {
-			in := fray.WithBlocker(t.ctx, &orderedSlot{&o, n, &awake})
+			in := attempt.WithSlot(t.ctx, &orderedSlot{&o, n, &awake})
 			f := run(t, echo, "x")
 			ids = append(ids, f.ID())
 			all.Go(func() {

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/frayrpc/fray/fray/internal/attempt"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -85,8 +86,8 @@ func (s *submitter) acquire(ctx context.Context, weight int64) error {
 	if s.room.TryAcquire(weight) {
 		return nil
 	}
-	loan := lend(ctx)
-	defer loan.takeBack()
+	loan := attempt.Lend(ctx)
+	defer loan.TakeBack()
 	return s.room.Acquire(ctx, weight)
 }
 

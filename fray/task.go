@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/frayrpc/fray/fray/internal/failure"
 )
 
 // maxPayloadBytes is the largest encoded input that the wire takes.
@@ -180,7 +182,7 @@ func (t *Task[In, Out]) Invoke(ctx context.Context, input Payload) (Payload, err
 func (t *Task[In, Out]) declare(err error) error {
 	for _, s := range t.declared {
 		if errors.Is(err, s) {
-			return &declaredError{err, s}
+			return failure.Mark(err, failure.Sentinel{Err: s})
 		}
 	}
 	return err

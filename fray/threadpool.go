@@ -30,7 +30,7 @@ type threadPool struct {
 	free   int        // slots
 	queue  readyQueue // tasks that wait for a slot
 	// returning wait for a slot, too, and come first: their tasks have begun.
-	returning []*poolBlocker
+	returning []*poolSlot
 	open      map[*call]*poolTask
 	running   int           // goroutines
 	idle      chan struct{} // closed once closed and nothing runs
@@ -87,8 +87,8 @@ func (p *threadPool) acquire(ctx context.Context) error {
 	if p.room.TryAcquire(1) {
 		return nil
 	}
-	loan := lend(ctx)
-	defer loan.takeBack()
+	loan := attempt.Lend(ctx)
+	defer loan.TakeBack()
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	unwatch := context.AfterFunc(p.closing, cancel)
@@ -148,9 +148,9 @@ func (p *threadPool) dispatch() {
 
 // execute runs one attempt in a slot.
 func (p *threadPool) execute(ctx context.Context, t *poolTask, info TaskInfo) {
-	b := &poolBlocker{pool: p, held: true, stopped: ctx.Done()}
+	b := &poolSlot{pool: p, held: true, stopped: ctx.Done()}
 	defer p.release(b)
-	t.attempt(WithBlocker(ctx, b), info, stopGrace, func(r attempt.Result[Payload]) { p.conclude(t, info, r) })
+	t.attempt(attempt.WithSlot(ctx, b), info, stopGrace, func(r attempt.Result[Payload]) { p.conclude(t, info, r) })
 }
 
 func (p *threadPool) conclude(t *poolTask, info TaskInfo, r attempt.Result[Payload]) {
@@ -169,7 +169,7 @@ func (p *threadPool) conclude(t *poolTask, info TaskInfo, r attempt.Result[Paylo
 }
 
 // release frees the slot of an attempt whose goroutine ends, unless it is lent.
-func (p *threadPool) release(b *poolBlocker) {
+func (p *threadPool) release(b *poolSlot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if b.held {
@@ -280,8 +280,8 @@ func (p *threadPool) shutdown() {
 
 func (p *threadPool) wait() error { return waitIdle(p.idle) }
 
-// poolBlocker is the slot of one attempt.
-type poolBlocker struct {
+// poolSlot is the slot of one attempt.
+type poolSlot struct {
 	pool    *threadPool
 	stopped <-chan struct{}
 	// Guarded by the pool's mutex.
@@ -289,8 +289,8 @@ type poolBlocker struct {
 	granted chan struct{}
 }
 
-// Block implements Blocker.
-func (b *poolBlocker) Block() {
+// Block implements attempt.Slot.
+func (b *poolSlot) Block() {
 	b.pool.mu.Lock()
 	defer b.pool.mu.Unlock()
 	if b.held {
@@ -300,8 +300,8 @@ func (b *poolBlocker) Block() {
 	}
 }
 
-// Unblock implements Blocker.
-func (b *poolBlocker) Unblock() (wait func()) {
+// Unblock implements attempt.Slot.
+func (b *poolSlot) Unblock() (wait func()) {
 	p := b.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()

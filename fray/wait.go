@@ -6,6 +6,8 @@ import (
 	"iter"
 	"sync"
 	"time"
+
+	"github.com/frayrpc/fray/fray/internal/attempt"
 )
 
 // Awaitable is a [Future] of any type.
@@ -76,8 +78,8 @@ func waitFor[F Awaitable](ctx context.Context, futures []F, n int, timeout time.
 		return nil
 	}
 	// Lent once for all that is still to come: to take the slot back after each would be to wait for it each time.
-	loan := lend(outer)
-	defer loan.takeBack()
+	loan := attempt.Lend(outer)
+	defer loan.TakeBack()
 	c.expect(n, loan)
 	for range n {
 		if _, ok := c.next(ctx); !ok {
@@ -104,10 +106,10 @@ func AsCompleted[F Awaitable](ctx context.Context, futures []F) iter.Seq2[F, err
 		for range futures {
 			i, ok := c.take()
 			if !ok {
-				loan := lend(ctx)
+				loan := attempt.Lend(ctx)
 				c.expect(1, loan)
 				i, ok = c.next(ctx)
-				loan.takeBack()
+				loan.TakeBack()
 			}
 			if !ok {
 				var none F
@@ -131,7 +133,7 @@ type completions struct {
 	mu    sync.Mutex
 	ready []int // indices that are done and not yet told
 	// The loan that ends when so many more are done; nil: none does.
-	loan   *loan
+	loan   *attempt.Loan
 	awaits int
 }
 
@@ -158,17 +160,17 @@ func (c *completions) add(i int) {
 	defer c.mu.Unlock()
 	c.ready = append(c.ready, i)
 	if c.awaits--; c.awaits == 0 {
-		c.loan.end()
+		c.loan.End()
 	}
 }
 
 // expect ends the loan when n futures are done and not yet taken.
-func (c *completions) expect(n int, l *loan) {
+func (c *completions) expect(n int, l *attempt.Loan) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.loan, c.awaits = l, n-len(c.ready)
 	if c.awaits <= 0 {
-		l.end()
+		l.End()
 	}
 }
 

@@ -32,7 +32,7 @@ func TestDrain(t *testing.T) {
 			run: func(t *testing.T, c *cluster) { testDrain(t, c, byOrder) },
 		},
 		{
-			name: "by SIGTERM", protects: "whoever stops a worker's process takes nothing away but its capacity",
+			name: "by SIGTERM", protects: "stopping a worker's process takes nothing away but its capacity",
 			run: func(t *testing.T, c *cluster) { testDrain(t, c, bySignal) },
 		},
 		{

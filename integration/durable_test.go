@@ -130,7 +130,7 @@ func TestRestarts(t *testing.T) {
 			},
 		},
 		{
-			name: "cancellation", protects: "a task that somebody cancelled is not started by a controller that has restarted since",
+			name: "cancellation", protects: "a cancelled task is not started by a controller that has restarted since",
 			run: func(t *testing.T, c *cluster) {
 				w := c.worker("w")
 				ctx := c.client()

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// briefRun is how long a scenario takes at least that -short leaves out, and longRun one that this suite leaves to whoever
+	// briefRun is how long a scenario takes at least that -short leaves out, and longRun one that this suite leaves to those who
 	// asks for it by name.
 	briefRun = 30 * time.Second
 	longRun  = 50 * time.Second

@@ -69,7 +69,7 @@ func TestPitfalls(t *testing.T) {
 		},
 		{
 			// A worker that was registered and could not be reached had no load, and so was given every task.
-			name: "a worker that does not ask gets nothing", protects: "work goes where there is somebody to do it",
+			name: "a worker that does not ask gets nothing", protects: "work goes to a worker that has room for it",
 			run: func(t *testing.T, c *cluster) {
 				c.rawWorker("mute", 1000, nil)
 				c.worker("w")

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// maxAsked is how often a host may ask its monotonic clock at one instant; whoever asks more often spins.
+	// maxAsked is how often a host may ask its monotonic clock at one instant; a goroutine that asks more often spins.
 	maxAsked = 1_000_000
 	// Those who waited for a clock that stood still go on one after the other, in the order in which they asked: the first after
 	// thawFirst, each further one thawNext later. Sums of other short times do not meet these.

@@ -113,22 +113,22 @@ func mayhem(s *sim.Sim) error {
 // unkind is a Judge that does a little of everything.
 type unkind struct{}
 
-func (unkind) Judge(m *sim.Message) sim.Verdict {
+func (unkind) Judge(m *sim.Message) sim.Fate {
 	switch (m.Call + uint64(m.Kind)) % 97 {
 	case 3:
-		return sim.Verdict{Fault: "slow", Delay: 100 * time.Millisecond}
+		return sim.Fate{Fault: "slow", Delay: 100 * time.Millisecond}
 	case 10:
-		return sim.Verdict{Fault: "lose", Drop: true}
+		return sim.Fate{Fault: "lose", Drop: true}
 	case 17:
-		return sim.Verdict{Fault: "twice", Duplicates: 2}
+		return sim.Fate{Fault: "twice", Duplicates: 2}
 	case 24:
-		return sim.Verdict{Fault: "cut", Truncate: true, Keep: 3}
+		return sim.Fate{Fault: "cut", Truncate: true, Keep: 3}
 	case 31:
-		return sim.Verdict{Fault: "reset", Reset: true}
+		return sim.Fate{Fault: "reset", Reset: true}
 	case 38:
-		return sim.Verdict{Fault: "error", Error: connect.NewError(connect.CodeAborted, errors.New("injected"))}
+		return sim.Fate{Fault: "error", Error: connect.NewError(connect.CodeAborted, errors.New("injected"))}
 	}
-	return sim.Verdict{}
+	return sim.Fate{}
 }
 
 func TestSameSeedSameTrace(t *testing.T) {

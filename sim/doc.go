@@ -70,7 +70,7 @@
 //     goroutines use at the same instant is no better.
 //   - The order of a map, and of a select of which several cases are ready.
 //   - Two things at the same instant in one host: two timers with the same deadline, or a timer and a ticker. Jitter keeps them
-//     apart; or a moment's wait before acting lets all of an instant happen first, and whoever acts sorts it. A
+//     apart; or a moment's wait before acting lets all of an instant happen first, and the code that acts sorts it. A
 //     wake-up that is left over from what was already seen is the usual trap.
 //   - One event that wakes many goroutines of a host, which then race.
 //   - State that hosts share outside of the network, other than through Do. Reading it in RunUntil is fine.

@@ -15,8 +15,8 @@ import (
 // resetting resets the connection of each response whose handler goes on.
 type resetting struct{}
 
-func (resetting) Judge(m *sim.Message) sim.Verdict {
-	return sim.Verdict{Reset: m.Kind == sim.KindResponse && !m.Last}
+func (resetting) Judge(m *sim.Message) sim.Fate {
+	return sim.Fate{Reset: m.Kind == sim.KindResponse && !m.Last}
 }
 
 // A handler whose connection is reset learns of it in three places: its context, what it reads, and

@@ -12,17 +12,17 @@ import (
 	"github.com/frayrpc/fray/internal/chance"
 )
 
-// Kind is what a message between hosts is.
-type Kind uint8
+// MessageKind is what a message between hosts is.
+type MessageKind uint8
 
 // Kinds of messages. A unary call is one request and one response, each with its whole body.
 const (
-	KindRequest      Kind = iota + 1 // a request's head, with its body unless it is streamed
-	KindRequestData                  // a piece of a streamed request body
-	KindResponse                     // a response's head, with its body unless it is streamed
-	KindResponseData                 // a piece of a streamed response body; the last has the trailers
-	KindCancel                       // the caller has given up
-	KindReset                        // the connection was refused or reset
+	KindRequest      MessageKind = iota + 1 // a request's head, with its body unless it is streamed
+	KindRequestData                         // a piece of a streamed request body
+	KindResponse                            // a response's head, with its body unless it is streamed
+	KindResponseData                        // a piece of a streamed response body; the last has the trailers
+	KindCancel                              // the caller has given up
+	KindReset                               // the connection was refused or reset
 
 	// What software says to the simulator comes the same way.
 	kindExit
@@ -40,7 +40,7 @@ var kindNames = [...]string{
 }
 
 // String returns the kind as the trace has it.
-func (k Kind) String() string {
+func (k MessageKind) String() string {
 	if int(k) < len(kindNames) && kindNames[k] != "" {
 		return kindNames[k]
 	}
@@ -48,11 +48,11 @@ func (k Kind) String() string {
 }
 
 // isUp says whether it travels from the caller to the handler.
-func (k Kind) isUp() bool { return k == KindRequest || k == KindRequestData || k == KindCancel }
+func (k MessageKind) isUp() bool { return k == KindRequest || k == KindRequestData || k == KindCancel }
 
 // Message is what a Judge is asked about. It is valid until Judge returns, and nothing in it may be changed.
 type Message struct {
-	Kind Kind
+	Kind MessageKind
 	// Names of hosts.
 	From, To string
 	// Path of the request's URL: of an RPC, "/package.Service/Method".
@@ -76,7 +76,7 @@ type Message struct {
 
 // packet is a message on its way, or something that software has to say to the simulator.
 type packet struct {
-	kind     Kind
+	kind     MessageKind
 	from, to *node
 	// Whose it is. A dead incarnation's are dropped. Nil: the host's kernel's, which outlives its software.
 	sender *incarnation
@@ -106,7 +106,7 @@ type flow struct {
 }
 
 type flowKey struct {
-	kind      Kind
+	kind      MessageKind
 	from, to  int
 	procedure string
 }

@@ -35,7 +35,7 @@ type exchange struct {
 	h1Differs bool
 }
 
-// notes is what a handler has seen, for whoever made the request.
+// notes is what a handler has seen, for the test that made the request.
 type notes struct {
 	mu    sync.Mutex
 	lines []string

@@ -110,10 +110,10 @@ func (s *Sim) send(p *packet) {
 		return
 	}
 	k := p.call
-	var verdict Verdict
+	var fate Fate
 	if s.cfg.Judge != nil {
-		verdict = s.cfg.Judge.Judge(s.describe(p))
-		p.fault = verdict.Fault
+		fate = s.cfg.Judge.Judge(s.describe(p))
+		p.fault = fate.Fault
 	}
 	p.digest = digest(p.body)
 	attempt := p.from.count
@@ -130,28 +130,28 @@ func (s *Sim) send(p *packet) {
 	case l != nil && l.cut:
 		s.drop(p, "partition")
 		return
-	case verdict.Drop:
+	case fate.Drop:
 		s.drop(p, "fault")
 		return
 	case loss > 0 && unit(s.draw(forLoss, p.flow.entity, p.ordinal)) < loss:
 		s.drop(p, "loss")
 		return
 	}
-	p.delay += max(verdict.Delay, 0)
+	p.delay += max(fate.Delay, 0)
 	switch {
-	case verdict.Reset:
+	case fate.Reset:
 		s.reset(p)
 		return
-	case verdict.Error != nil && p.kind == KindRequest:
+	case fate.Error != nil && p.kind == KindRequest:
 		s.drop(p, "error")
-		s.answer(p, verdict.Error)
+		s.answer(p, fate.Error)
 		return
-	case verdict.Error != nil && p.kind == KindResponse:
-		s.replace(p, verdict.Error)
-	case verdict.Truncate && verdict.Keep < len(p.body):
-		p.body, p.cut = p.body[:max(verdict.Keep, 0)], true
+	case fate.Error != nil && p.kind == KindResponse:
+		s.replace(p, fate.Error)
+	case fate.Truncate && fate.Keep < len(p.body):
+		p.body, p.cut = p.body[:max(fate.Keep, 0)], true
 	}
-	for i := range min(verdict.Duplicates, maxDuplicates) {
+	for i := range min(fate.Duplicates, maxDuplicates) {
 		s.duplicate(p, uint64(i)) //nolint:gosec // Small.
 	}
 	s.schedule(p)

@@ -22,7 +22,7 @@ var errStreamEnded = errors.New("stream has ended")
 // called on a nil pipe.
 type pipe struct {
 	call *call
-	kind Kind
+	kind MessageKind
 	// Ends when the writer is to stop. Only set for uploads, whose reader blocks elsewhere.
 	ctx    context.Context //nolint:containedctx // A signal to the goroutine that uploads.
 	cancel context.CancelFunc
@@ -45,7 +45,7 @@ type pipe struct {
 	err   error
 }
 
-func newPipe(k *call, kind Kind) *pipe {
+func newPipe(k *call, kind MessageKind) *pipe {
 	p := &pipe{call: k, kind: kind}
 	p.changed.L = &p.mu
 	if kind == KindRequestData {

@@ -38,7 +38,7 @@ const (
 type Event struct {
 	Time      time.Duration // "t": nanoseconds since the start
 	Kind      EventKind     // "kind"
-	Message   Kind          // "message": of a fault, whether it is in the way of the request or of the response
+	Message   MessageKind   // "message": of a fault, whether it is in the way of the request or of the response
 	From, To  string        // "from", "to"; To is empty for what happens to one host
 	Procedure string        // "procedure"
 	Code      string        // "code": HTTP status or Connect code of a response, or a reason

@@ -16,6 +16,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 	"github.com/frayrpc/fray/sim/timeline"
 )
@@ -39,9 +40,6 @@ const (
 )
 
 var outputFiles = []string{fileReport, fileResult, fileScenario, fileTrace, filePage, fileSummary, fileResults, fileJUnit}
-
-// maxSavedSeeds is how many failing seeds of a sweep have a directory of their own: the first ones.
-const maxSavedSeeds = 10
 
 // An output is the directory of --out. A file is in it in full or not at all.
 type output struct{ dir string }
@@ -142,7 +140,7 @@ func (r *savedRun) finish(result *engine.Result, of *subject) error {
 		write func(io.Writer) error
 	}{
 		{fileReport, func(w io.Writer) error {
-			writeReport(w, result, of)
+			report.Run(w, result, of.Subject)
 			return nil
 		}},
 		{fileResult, func(w io.Writer) error {

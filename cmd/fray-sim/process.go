@@ -56,7 +56,7 @@ func (a *app) prepareProcesses(of *subject, seed uint64, o *runOptions) error {
 		err = s.RunsOn(scenario.BackendProcess)
 	}
 	if err != nil {
-		return asInvalid(fmt.Errorf("%s: %w", of.called, err))
+		return asInvalid(fmt.Errorf("%s: %w", of.Called, err))
 	}
 	self, err := a.executable()
 	if err != nil {

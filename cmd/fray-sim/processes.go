@@ -117,7 +117,7 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 // process runs seeds in a process of their own, passes their results on, and returns how many there were. The error says why
 // there are no more of them.
 func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *engine.Result) (ran uint64, err error) {
-	args := append(slices.Clone(c.subject.args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String(),
+	args := append(slices.Clone(c.subject.Args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String(),
 		"--verify="+strconv.FormatBool(c.verify))
 	cmd := exec.CommandContext(ctx, c.executable, args...) //nolint:gosec // It is this program.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/frayrpc/fray/sim/chaos"
+	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -31,7 +32,10 @@ func fragile(t *testing.T) string {
 func fragileSubject() *subject {
 	s := chaos.Draw(1, chaos.Options{})
 	s.Metadata.Name = "fragile"
-	return &subject{called: "fragile", args: []string{"--scenario", "fragile"}, of: func(uint64) *scenario.Scenario { return s }}
+	return &subject{
+		Subject: report.Subject{Called: "fragile", Args: []string{"--scenario", "fragile"}},
+		of:      func(uint64) *scenario.Scenario { return s },
+	}
 }
 
 // A process that breaks down costs one seed; the ones behind it run in another, and all come in order.

@@ -19,6 +19,7 @@ import (
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/engine/virtual"
+	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 	"github.com/frayrpc/fray/sim/timeline"
 )
@@ -210,11 +211,11 @@ func (a *app) print(r *engine.Result, of *subject, o *runOptions) error {
 	case formatJSON:
 		return json.NewEncoder(a.stdout).Encode(r)
 	case formatJUnit:
-		suite := newJUnitSuite(of)
-		suite.add(r)
-		return suite.write(a.stdout)
+		suite := report.NewSuite(of.Subject)
+		suite.Add(r)
+		return suite.Write(a.stdout)
 	}
-	writeReport(a.stdout, r, of)
+	report.Run(a.stdout, r, of.Subject)
 	return nil
 }
 

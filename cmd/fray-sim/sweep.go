@@ -13,6 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -24,17 +25,17 @@ type sweep struct {
 	options *runOptions
 	out     *output // nil: nowhere
 
-	totals *totals
-	suite  *junitSuite           // nil: nobody wants one
+	totals *report.Totals
+	suite  *report.Suite         // nil: nobody wants one
 	lines  *renameio.PendingFile // of out
 }
 
 // sweep runs many seeds, shared out over processes if they are more than a few, and reports what broke and the first seed that
 // fails. On a terminal it shows how far it is. When ctx ends it, it tells what it has by then.
 func (a *app) sweep(ctx context.Context, of *subject, o *runOptions, seeds scenario.Seeds, out *output) error {
-	w := &sweep{app: a, subject: of, options: o, out: out, totals: newTotals(of, seeds)}
+	w := &sweep{app: a, subject: of, options: o, out: out, totals: report.NewTotals(of.Subject, seeds)}
 	if o.format == formatJUnit || out != nil {
-		w.suite = newJUnitSuite(of)
+		w.suite = report.NewSuite(of.Subject)
 	}
 	if out != nil {
 		lines, err := pending(filepath.Join(out.dir, fileResults))
@@ -47,8 +48,8 @@ func (a *app) sweep(ctx context.Context, of *subject, o *runOptions, seeds scena
 	if err := w.run(ctx, seeds); err != nil {
 		return err
 	}
-	if o.lasts > 0 && w.totals.ran > 0 {
-		w.totals.seeds.Last = seeds.First + w.totals.ran - 1 // Nobody asked for more.
+	if o.lasts > 0 && w.totals.Ran > 0 {
+		w.totals.Seeds.Last = seeds.First + w.totals.Ran - 1 // Nobody asked for more.
 	}
 	return w.conclude(ctx)
 }
@@ -68,12 +69,12 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 	}
 	defer bar.finish()
 	for result := range results {
-		failed := result.ExitCode() != exitPass
+		failed := !result.Passed()
 		bar.add(failed)
 		if err := w.take(result); err != nil {
 			return err
 		}
-		if failed && w.options.failFast || w.options.lasts > 0 && time.Since(w.totals.began) >= w.options.lasts {
+		if failed && w.options.failFast || w.options.lasts > 0 && time.Since(w.totals.Began) >= w.options.lasts {
 			break
 		}
 	}
@@ -110,9 +111,9 @@ func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*engine
 
 // take takes in a result, the next in the order of the seeds.
 func (w *sweep) take(r *engine.Result) error {
-	w.totals.add(r)
+	w.totals.Add(r)
 	if w.suite != nil {
-		w.suite.add(r)
+		w.suite.Add(r)
 	}
 	if w.lines != nil {
 		if err := json.NewEncoder(w.lines).Encode(r); err != nil {
@@ -128,7 +129,7 @@ func (w *sweep) take(r *engine.Result) error {
 // conclude writes what the seeds came to, and returns it as an exit code.
 func (w *sweep) conclude(ctx context.Context) error {
 	summarize := func(to io.Writer) error {
-		w.totals.write(to, ctx.Err() != nil)
+		w.totals.Write(to, ctx.Err() != nil)
 		return nil
 	}
 	if w.out != nil {
@@ -144,14 +145,14 @@ func (w *sweep) conclude(ctx context.Context) error {
 			fmt.Fprintf(w.stdout, "\nThe results are in %s.\n", w.out.dir)
 		}
 	case formatJUnit:
-		if err := w.suite.write(w.stdout); err != nil {
+		if err := w.suite.Write(w.stdout); err != nil {
 			return err
 		}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if first := w.totals.failures; len(first) > 0 {
+	if first := w.totals.Failures; len(first) > 0 {
 		return &exitError{code: first[0].ExitCode()}
 	}
 	return nil
@@ -162,13 +163,13 @@ func (w *sweep) save(ctx context.Context, summarize func(io.Writer) error) error
 	if err := w.lines.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(w.out.dir, fileJUnit), w.suite.write); err != nil {
+	if err := writeFile(filepath.Join(w.out.dir, fileJUnit), w.suite.Write); err != nil {
 		return err
 	}
 	if err := writeFile(filepath.Join(w.out.dir, fileSummary), summarize); err != nil {
 		return err
 	}
-	for _, failed := range w.totals.failures {
+	for _, failed := range w.totals.Failures {
 		err := w.out.saveSeed(w.subject.of(failed.Seed), failed.Seed, func(saved *savedRun) error { return w.replay(ctx, failed, saved) })
 		if err != nil {
 			return fmt.Errorf("save seed %d: %w", failed.Seed, err)

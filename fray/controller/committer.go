@@ -124,7 +124,7 @@ func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
 	}
 }
 
-// lost says how many steps have come to nothing, once the loop hands on no more. Whoever was to be answered by one will not be.
+// lost says how many steps have come to nothing, once the loop hands on no more. A caller that one was to answer gets no answer.
 func (m *committer) lost(commits <-chan *step, cause error) error {
 	if cause == nil {
 		return nil

@@ -33,7 +33,7 @@ type item struct {
 	event core.Event
 	bytes int         // of what the event has to store
 	at    core.Time   // when it came
-	taken atomic.Bool // Whoever sets it has the event.
+	taken atomic.Bool // The goroutine that sets it has the event.
 }
 
 // take returns the event, or nil if it was withdrawn.

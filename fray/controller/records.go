@@ -33,7 +33,7 @@ func file(b *store.Batch, r *core.Record) error {
 	case core.RecordState:
 		return set(b, store.Key{Kind: store.State, Num: num}, stateRecord(r.State))
 	case core.RecordForget:
-		for _, kind := range []store.Kind{store.Spec, store.State, store.Result} {
+		for _, kind := range []store.RecordKind{store.Spec, store.State, store.Result} {
 			b.Delete(store.Key{Kind: kind, Num: num})
 		}
 	case core.RecordJob:

@@ -204,7 +204,7 @@ type stored struct {
 }
 
 // scan yields all records of a kind, in the order of their numbers, or an error as the last.
-func scan(s store.Store, kind store.Kind) iter.Seq2[stored, error] {
+func scan(s store.Store, kind store.RecordKind) iter.Seq2[stored, error] {
 	return func(yield func(stored, error) bool) {
 		err := s.Scan(kind, 0, func(num uint64, value []byte) error {
 			if !yield(stored{num, value}, nil) {

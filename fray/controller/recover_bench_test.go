@@ -25,7 +25,7 @@ type shelf struct {
 
 func (*shelf) Durability() store.Durability { return store.Sync }
 
-func (s *shelf) Scan(kind store.Kind, from uint64, f func(num uint64, value []byte) error) error {
+func (s *shelf) Scan(kind store.RecordKind, from uint64, f func(num uint64, value []byte) error) error {
 	var records [][]byte
 	switch kind {
 	case store.Spec:

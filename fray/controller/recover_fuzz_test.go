@@ -54,7 +54,7 @@ func FuzzRecover(f *testing.F) {
 	f.Fuzz(func(t *testing.T, spec, state, job, own []byte) {
 		s := kept{store.NewMemory()}
 		var b store.Batch
-		for kind, value := range map[store.Kind][]byte{store.Spec: spec, store.State: state, store.Job: job, store.Controller: own} {
+		for kind, value := range map[store.RecordKind][]byte{store.Spec: spec, store.State: state, store.Job: job, store.Controller: own} {
 			if len(value) > 0 {
 				b.Set(store.Key{Kind: kind, Num: 1}, value)
 			}

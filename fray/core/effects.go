@@ -150,7 +150,7 @@ type Grant struct {
 type PollReply struct{ Grants []Grant }
 
 // ReportReply answers Report, with one verdict for each item.
-type ReportReply struct{ Verdicts []Verdict }
+type ReportReply struct{ Verdicts []ReportVerdict }
 
 // HeartbeatReply answers Heartbeat.
 type HeartbeatReply struct {

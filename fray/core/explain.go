@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// maxExplained bounds the classes that one step finds out about. Of others it says nothing, until somebody asks again.
+// maxExplained bounds the classes that one step finds out about. Of others it says nothing, until a client asks again.
 const maxExplained = 16
 
 // explain says what the tasks of a class wait for that no worker can run. It costs a look at every session, once for each class as

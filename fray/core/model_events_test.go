@@ -53,7 +53,7 @@ func (m *model) apply(event core.Event) {
 			m.replies[e.Call] = core.ErrSessionStale
 			return
 		}
-		r := core.ReportReply{Verdicts: []core.Verdict{}}
+		r := core.ReportReply{Verdicts: []core.ReportVerdict{}}
 		for i := range e.Items {
 			v := m.report(&e.Items[i])
 			switch v {
@@ -228,7 +228,7 @@ func (m *model) poll(e *core.Poll) {
 	})
 }
 
-func (m *model) report(i *core.ReportItem) core.Verdict {
+func (m *model) report(i *core.ReportItem) core.ReportVerdict {
 	a := m.attempts[i.Token]
 	if a == nil || a.over || a.task.id != i.Task || a.n != i.Attempt {
 		if t := m.task(i.Task); t != nil && i.Token != 0 && t.last == i.Token {

@@ -24,7 +24,7 @@ type modelSpec struct {
 const (
 	modelKill  = "kill"  // Its process dies.
 	modelPower = "power" // Its machine does, and with it what nobody waited for.
-	// The same beside a store with relaxed durability, which loses what somebody was told, too.
+	// The same beside a store with relaxed durability, which loses what a client was told, too.
 	modelRelaxed = "relaxed"
 )
 
@@ -209,7 +209,7 @@ func (d *modelDriver) held(w *modelWorker) []core.Held {
 	return held
 }
 
-// commit files a step's records. Those that somebody waits for are durable at once, and with them all before.
+// commit files a step's records. Those that a client waits for are durable at once, and with them all before.
 func (d *modelDriver) commit(records []core.Record) {
 	for i := range records {
 		r := &records[i]
@@ -228,7 +228,7 @@ func (d *modelDriver) commit(records []core.Record) {
 		d.ledger.commit(records)
 	}
 	if d.m.durable != slices.ContainsFunc(records, func(r core.Record) bool { return !r.Lazy }) {
-		d.t.Fatalf("somebody waits for what is written: %v, should: %v: %+v", !d.m.durable, d.m.durable, records)
+		d.t.Fatalf("a client waits for what is written: %v, should: %v: %+v", !d.m.durable, d.m.durable, records)
 	}
 	if d.m.durable && !d.unsynced {
 		d.disk = d.m.save()
@@ -242,7 +242,7 @@ func (d *modelDriver) doom() {
 	}
 }
 
-// die has the scheduler decide, and end before anybody learns what; or before it is durable, though somebody did.
+// die has the scheduler decide, and end before any client learns what; or before it is durable, though one did.
 func (d *modelDriver) die(how string, events []core.Event) (out core.Effects) {
 	if how == modelRelaxed {
 		d.unsynced = true

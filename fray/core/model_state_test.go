@@ -44,7 +44,7 @@ type model struct {
 	specs   []*modelTask
 	forgets []*modelTask
 	notes   []core.AttemptEnd
-	durable bool // somebody waits for what it writes
+	durable bool // a client waits for what it writes
 	stats   modelStats
 	woken   map[*modelJob]bool
 	anys    map[*modelCall]bool

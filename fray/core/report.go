@@ -7,7 +7,7 @@ func (e *Report) apply(c *Scheduler) {
 		c.fail(e.Call, ErrSessionStale)
 		return
 	}
-	verdicts := make([]Verdict, len(e.Items))
+	verdicts := make([]ReportVerdict, len(e.Items))
 	for i := range e.Items {
 		v := c.report(&e.Items[i])
 		switch v {
@@ -22,7 +22,7 @@ func (e *Report) apply(c *Scheduler) {
 }
 
 // report judges one item. The lease token is what authorizes it, not the session that carries it.
-func (c *Scheduler) report(i *ReportItem) Verdict {
+func (c *Scheduler) report(i *ReportItem) ReportVerdict {
 	l := c.leases[i.Token]
 	if l == nil || l.task.id != i.Task || l.attempt != i.Attempt {
 		if t := c.tasks[i.Task]; t != nil && t.run != nil && t.run.lastToken == i.Token && i.Token != 0 {

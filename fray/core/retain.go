@@ -7,7 +7,7 @@ import (
 
 // What has ended is kept for those who need it, and then for a while.
 //
-// A job's ends are numbered, and forgotten in their order. Somebody needs an end as long as
+// A job's ends are numbered, and forgotten in their order. An end is needed as long as
 //
 //   - a watcher of the job that was heard of within Config.WatchGrace has not confirmed it;
 //   - a call that asked for its task was answered within WatchGrace, and may be made again: the task was open then, or the

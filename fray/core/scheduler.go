@@ -25,7 +25,7 @@ type Scheduler struct {
 	followers     int
 	awaitedJobs   map[*job]bool
 	reading       map[CallID][]*task
-	// Until when it is likely that somebody asks for these open tasks again.
+	// Until when it is likely that a client asks for these open tasks again.
 	asked map[*task]Time
 	// Until then nothing is forgotten.
 	quietUntil  Time

@@ -101,12 +101,12 @@ var outcomeNames = [outcomeCount]string{
 
 func (o Outcome) String() string { return enum.Name(outcomeNames[:], o) }
 
-// Verdict is what a report was worth.
-type Verdict uint8
+// ReportVerdict is what a report was worth.
+type ReportVerdict uint8
 
 // Every reported item gets one of these.
 const (
-	Accepted Verdict = iota + 1
+	Accepted ReportVerdict = iota + 1
 	Duplicate
 	Stale
 	verdictCount
@@ -114,7 +114,7 @@ const (
 
 var verdictNames = [verdictCount]string{"NONE", "ACCEPTED", "DUPLICATE", "STALE"}
 
-func (v Verdict) String() string { return enum.Name(verdictNames[:], v) }
+func (v ReportVerdict) String() string { return enum.Name(verdictNames[:], v) }
 
 // CancelVerdict is what a cancellation found.
 type CancelVerdict uint8

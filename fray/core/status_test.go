@@ -66,7 +66,7 @@ func TestNames(t *testing.T) {
 			[]string{"NONE", "STARTED", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "RETURNED", "UNDECODABLE"},
 		},
 		{
-			"Verdict", func(i int) fmt.Stringer { return core.Verdict(i) },
+			"Verdict", func(i int) fmt.Stringer { return core.ReportVerdict(i) },
 			[]string{"NONE", "ACCEPTED", "DUPLICATE", "STALE"},
 		},
 		{

@@ -11,7 +11,7 @@ const chunkTasks = 64
 
 // taskLog holds every known task, in the order of their numbers. Tasks live in chunks, which costs less than an
 // allocation for each and keeps neighbours in the queue neighbours in memory. A chunk goes when all of its tasks are
-// forgotten; whoever still refers to one of them keeps it.
+// forgotten; what still refers to one of them keeps it.
 type taskLog struct {
 	// In the order of their numbers. All tasks of those without a chunk are forgotten.
 	chunks []numberedChunk

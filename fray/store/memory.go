@@ -68,7 +68,7 @@ func (m *Memory) get(k Key) ([]byte, error) {
 }
 
 // Scan implements Store. It sorts the kind's numbers first.
-func (m *Memory) Scan(kind Kind, from uint64, f func(num uint64, value []byte) error) error {
+func (m *Memory) Scan(kind RecordKind, from uint64, f func(num uint64, value []byte) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.records == nil {

@@ -33,26 +33,26 @@ var (
 	ErrFailed = errors.New("store has failed")
 )
 
-// Kind is what a record is about. It is part of the stored format: never reuse a number. Zero is the store's own.
-type Kind uint8
+// RecordKind is what a record is about. It is part of the stored format: never reuse a number. Zero is the store's own.
+type RecordKind uint8
 
 // The kinds of records.
 const (
 	// Spec is a task's specification and job.
-	Spec Kind = 1
+	Spec RecordKind = 1
 	// Result is an ended task's value or error.
-	Result Kind = 2
+	Result RecordKind = 2
 	// State is what has happened to a task.
-	State Kind = 3
+	State RecordKind = 3
 	// Job is what is known of a job besides its tasks.
-	Job Kind = 4
+	Job RecordKind = 4
 	// Controller is the controller's own.
-	Controller Kind = 5
+	Controller RecordKind = 5
 )
 
 // Key is where a record is filed.
 type Key struct {
-	Kind Kind
+	Kind RecordKind
 	Num  uint64
 }
 
@@ -68,7 +68,7 @@ type Store interface {
 	// Scan calls f with the records of a kind whose number is at least from, in the order of their numbers, until f
 	// returns an error, which it returns. It sees the store as it was when it was called. A value is valid until f
 	// returns. f must not commit.
-	Scan(kind Kind, from uint64, f func(num uint64, value []byte) error) error
+	Scan(kind RecordKind, from uint64, f func(num uint64, value []byte) error) error
 	// Durability says what a commit that has returned survives.
 	Durability() Durability
 	// Close lets go of what the store holds open.

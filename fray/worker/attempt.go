@@ -10,6 +10,7 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/slots"
 	runner "github.com/frayrpc/fray/fray/internal/attempt"
+	"github.com/frayrpc/fray/fray/internal/failure"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -46,14 +47,14 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 	if a.function = w.functions[a.name]; a.function == nil {
 		a.function = &function{Function: missing{worker: w.cfg.ID, name: a.name}, metrics: w.metrics.of("unknown")}
 	}
-	ctx := fray.WithTaskInfo(w.base, fray.TaskInfo{
+	ctx := runner.WithInfo(w.base, fray.TaskInfo{
 		TaskID: spec.GetTaskId(), JobID: leased.GetJobId(), Function: a.name, WorkerID: w.cfg.ID,
 		Attempt: int(a.wire.GetNumber()), MaxAttempts: int(spec.GetRetryPolicy().GetMaxRetries()) + 1,
 	})
 	if a.timeout > 0 {
 		a.expired = &runner.TimeoutError{Timeout: a.timeout}
 	}
-	a.ctx, a.cancel = context.WithCancelCause(fray.WithBlocker(ctx, &lender{worker: w, attempt: a}))
+	a.ctx, a.cancel = context.WithCancelCause(runner.WithSlot(ctx, &lender{worker: w, attempt: a}))
 	return a
 }
 
@@ -106,18 +107,24 @@ func (a *attempt) end(r runner.Result[fray.Payload]) {
 		a.value = &frayv1.Payload{Encoding: r.Value.Encoding, Data: r.Value.Data}
 	case r.Outcome == runner.TimedOut:
 		a.outcome = core.TimedOut
-		a.failure = fray.EncodeDetails(r.Returned)
+		a.failure = failure.EncodeDetails(r.Returned)
 	case r.Outcome == runner.Stopped:
 		a.outcome = core.Stopped
-	case fray.HandedBack(r.Err):
+	case handedBack(r.Err):
 		a.outcome = core.Returned
 	case errors.As(r.Err, &undecodable):
 		a.outcome = core.UndecodableOutcome
-		a.failure = fray.EncodeError(r.Err)
+		a.failure = failure.Encode(r.Err)
 	default:
 		a.outcome = core.FailedOutcome
-		a.failure = fray.EncodeError(r.Err)
+		a.failure = failure.Encode(r.Err)
 	}
+}
+
+// handedBack says whether the function could not be started here and now, see fray.HandBack.
+func handedBack(err error) bool {
+	_, ok := failure.MarkOf[failure.HandBack](err)
+	return ok
 }
 
 // finish tells the machine that a's function has returned. It returns what to run next on this goroutine.
@@ -154,12 +161,12 @@ type lender struct {
 	attempt *attempt
 }
 
-// Block implements fray.Blocker.
+// Block implements runner.Slot.
 func (l *lender) Block() {
 	l.tell((*slots.Machine).Block)
 }
 
-// Unblock implements fray.Blocker.
+// Unblock implements runner.Slot.
 func (l *lender) Unblock() (wait func()) {
 	if !l.tell((*slots.Machine).Unblock) {
 		return func() {}

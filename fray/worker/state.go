@@ -12,7 +12,7 @@ import (
 // idleTimer is how long the wait for a deadline is when there is none.
 const idleTimer = time.Hour
 
-// state is the slot machine and what its effects go to. Nothing blocks under its lock, so whoever has something to tell the
+// state is the slot machine and what its effects go to. Nothing blocks under its lock, so a goroutine with something to tell the
 // machine tells it directly.
 type state struct {
 	mu        sync.Mutex
@@ -27,7 +27,7 @@ type state struct {
 	polling   bool       // a poll is on its way, and may bring attempts
 	repoll    func()     // has the poll that waits for its answer sent again; nil: none waits
 
-	// Each has one place, so that a signal is kept until somebody looks.
+	// Each has one place, so that a signal is kept until its reader looks.
 	rearm chan struct{} // something is due before armed
 	room  chan struct{} // there is something to poll for
 	// Closed once.
@@ -133,7 +133,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// unsignal takes back a signal. Whoever looks at the state under the lock calls it there, so that no signal is left over for
+// unsignal takes back a signal. A goroutine that looks at the state under the lock calls it there, so that no signal is left over for
 // what was seen: whether one is must not depend on which goroutine of an instant comes first.
 func unsignal(c chan struct{}) {
 	select {

@@ -6,15 +6,13 @@
 package deptest_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os/exec"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/tools/go/packages"
 )
 
 const module = "github.com/frayrpc/fray"
@@ -84,7 +82,7 @@ var rules = []rule{
 	{
 		packages: []string{"./fray/core/...", "./fray", "./fray/controller/...", "./fray/worker/...", "./faults/...", "./sim"},
 		banned:   []string{"./fray/store/pebblestore", "github.com/cockroachdb/pebble/v2/..."},
-		reason:   "whoever starts a controller picks its store; a client or a worker does not carry one",
+		reason:   "the program that starts a controller picks its store; a client or a worker does not carry one",
 	},
 	{
 		packages: []string{"./fray/...", "./cmd/fray/..."},
@@ -172,41 +170,35 @@ func TestImports(t *testing.T) {
 type graph map[string]node
 
 type node struct {
-	ImportPath string
-	Imports    []string
-	Standard   bool
+	imports  []string // sorted
+	standard bool
 }
 
 // loadGraph asks the go command for the import graph.
 func loadGraph(t *testing.T) graph {
 	t.Helper()
+	mode := packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedModule
 	g := graph{}
-	decoder := json.NewDecoder(bytes.NewReader(goList(t, "-deps", "-json=ImportPath,Imports,Standard", "./...")))
-	for {
-		var n node
-		err := decoder.Decode(&n)
-		if errors.Is(err, io.EOF) {
-			return g
-		}
-		if err != nil {
-			t.Fatalf("decode go list: %v", err)
-		}
-		g[n.ImportPath] = n
-	}
+	packages.Visit(load(t, &packages.Config{Mode: mode}, "./..."), nil, func(p *packages.Package) {
+		g[p.PkgPath] = node{imports: slices.Sorted(maps.Keys(p.Imports)), standard: p.Module == nil}
+	})
+	return g
 }
 
-// goList returns what go list prints in the root of the module.
-func goList(t *testing.T, args ...string) []byte {
+// load loads packages, as seen from the root of the module.
+func load(t *testing.T, config *packages.Config, patterns ...string) []*packages.Package {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
-	cmd.Dir = "../.."
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	config.Context, config.Dir = t.Context(), "../.."
+	loaded, err := packages.Load(config, patterns...)
 	if err != nil {
-		t.Fatalf("go list: %v\n%s", err, stderr.String())
+		t.Fatal(err)
 	}
-	return out
+	for _, p := range loaded {
+		for _, err := range p.Errors {
+			t.Fatal(err)
+		}
+	}
+	return loaded
 }
 
 // unknown names the patterns in this module that match no package and are not planned, and the planned
@@ -254,7 +246,7 @@ func (g graph) breaches(r rule, from string) [][]string {
 	var found [][]string
 	seen := map[string]bool{from: true}
 	for queue := [][]string{{from}}; len(queue) > 0; queue = queue[1:] {
-		for _, next := range g[queue[0][len(queue[0])-1]].Imports {
+		for _, next := range g[queue[0][len(queue[0])-1]].imports {
 			if seen[next] {
 				continue
 			}
@@ -286,7 +278,7 @@ func (g graph) match(patterns []string) []string {
 func (g graph) matches(patterns []string, path string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		if pattern == std {
-			return g[path].Standard || path == "C"
+			return g[path].standard || path == "C"
 		}
 		if rest, local := strings.CutPrefix(pattern, "./"); local {
 			pattern = module + "/" + rest
@@ -307,19 +299,13 @@ func short(chain []string) string {
 
 func TestImportRulesFindViolations(t *testing.T) {
 	t.Parallel()
-	own := func(path string, imports ...string) node {
-		return node{ImportPath: module + "/" + path, Imports: imports}
-	}
-	g := graph{}
-	for _, n := range []node{
-		own("a", "os", module+"/b"),
-		own("b", "example.com/x"),
-		own("c/d", "os"),
-		{ImportPath: "example.com/x", Imports: []string{module + "/c/d"}},
-		{ImportPath: "os", Standard: true, Imports: []string{"syscall"}},
-		{ImportPath: "syscall", Standard: true},
-	} {
-		g[n.ImportPath] = n
+	g := graph{
+		module + "/a":   {imports: []string{"os", module + "/b"}},
+		module + "/b":   {imports: []string{"example.com/x"}},
+		module + "/c/d": {imports: []string{"os"}},
+		"example.com/x": {imports: []string{module + "/c/d"}},
+		"os":            {standard: true, imports: []string{"syscall"}},
+		"syscall":       {standard: true},
 	}
 	for name, test := range map[string]struct {
 		rule    rule

@@ -1,114 +1,50 @@
 package deptest_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"go/ast"
-	"go/importer"
-	"go/parser"
 	"go/token"
 	"go/types"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/tools/go/packages"
 )
 
 // orderReason marks a range over a map whose order cannot be seen: on its line, or alone on the line above.
 var orderReason = regexp.MustCompile(`^// ?(ordered|order-free): \S`)
 
+// typed is what the checks of a package's code need.
+const typed = packages.NeedName | packages.NeedFiles | packages.NeedImports | packages.NeedSyntax | packages.NeedTypes |
+	packages.NeedTypesInfo
+
 // TestCoreIsPure keeps fray/core a function of its inputs: the same events at the same times give the same
 // effects, in the same order, in every run.
 func TestCoreIsPure(t *testing.T) {
 	t.Parallel()
-	fset := token.NewFileSet()
-	packages := listForTypes(t, "./fray/core/...")
-	imports := exportImporter(fset, packages)
-	checked := 0
-	for _, p := range packages {
-		if !strings.HasPrefix(p.ImportPath, module+"/") || len(p.GoFiles) == 0 {
-			continue
-		}
-		var files []*ast.File
-		for _, name := range p.GoFiles {
-			file, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.ParseComments)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files = append(files, file)
-		}
-		problems, err := impurities(fset, p.ImportPath, files, imports)
-		if err != nil {
-			t.Fatalf("type-check %s: %v", p.ImportPath, err)
-		}
-		for _, problem := range problems {
+	checked := load(t, &packages.Config{Mode: typed}, "./fray/core/...")
+	for _, p := range checked {
+		for _, problem := range impurities(p) {
 			t.Error(problem)
 		}
-		checked++
 	}
-	if checked == 0 {
+	if len(checked) == 0 {
 		t.Error("no package checked: where is fray/core?")
 	}
 }
 
-// A typedPackage is what a type checker needs of a package: its sources or its compiled interface.
-type typedPackage struct {
-	ImportPath, Dir, Export string
-	GoFiles                 []string
-}
-
-// listForTypes compiles packages, with all that they import, and returns both.
-func listForTypes(t *testing.T, patterns ...string) []typedPackage {
-	t.Helper()
-	args := append([]string{"-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles"}, patterns...)
-	decoder := json.NewDecoder(bytes.NewReader(goList(t, args...)))
-	var packages []typedPackage
-	for {
-		var p typedPackage
-		err := decoder.Decode(&p)
-		if errors.Is(err, io.EOF) {
-			return packages
-		}
-		if err != nil {
-			t.Fatalf("decode go list: %v", err)
-		}
-		packages = append(packages, p)
-	}
-}
-
-func exportImporter(fset *token.FileSet, packages []typedPackage) types.Importer {
-	exports := map[string]string{}
-	for _, p := range packages {
-		exports[p.ImportPath] = p.Export
-	}
-	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
-		name, ok := exports[path]
-		if !ok {
-			return nil, fmt.Errorf("go list did not compile %s", path)
-		}
-		return os.Open(name)
-	})
-}
-
-// impurities type-checks one package and returns what it does that depends on more than its inputs.
-func impurities(fset *token.FileSet, path string, files []*ast.File, imports types.Importer) ([]string, error) {
-	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
-	config := types.Config{Importer: imports}
-	if _, err := config.Check(path, fset, files, info); err != nil {
-		return nil, err
-	}
+// impurities returns what a package does that depends on more than its inputs.
+func impurities(p *packages.Package) []string {
 	var problems []string
-	for _, file := range files {
-		c := &purityCheck{fset: fset, info: info, reasons: reasons(fset, file), sorted: map[ast.Expr]bool{}}
+	for _, file := range p.Syntax {
+		c := &purityCheck{fset: p.Fset, info: p.TypesInfo, reasons: reasons(p.Fset, file), sorted: map[ast.Expr]bool{}}
 		ast.Inspect(file, c.visit)
 		problems = append(problems, c.problems...)
 	}
-	return problems, nil
+	return problems
 }
 
 // reasons returns the lines that an orderReason speaks for.
@@ -263,21 +199,14 @@ func TestImpuritiesAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			fset := token.NewFileSet()
-			imports := exportImporter(fset, listForTypes(t, "maps", "slices", "time", "math/rand", "math/rand/v2"))
 			source := `package p
 import ("maps"; "slices"; "time"; "math/rand/v2"; old "math/rand")
 var _, _, _, _, _ = maps.Clone[map[int]int], slices.Max[[]int], time.Second, rand.NewPCG, old.Rand{}
 func f[M ~map[int]int](m map[int]int, g M) {
 ` + test.source + "\n}\n"
-			file, err := parser.ParseFile(fset, "p.go", source, parser.ParseComments)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := impurities(fset, "p", []*ast.File{file}, imports)
-			if err != nil {
-				t.Fatal(err)
-			}
+			name := filepath.Join(t.TempDir(), "p.go")
+			overlay := map[string][]byte{name: []byte(source)}
+			got := impurities(load(t, &packages.Config{Mode: typed, Overlay: overlay}, name)[0])
 			if len(got) != len(test.want) {
 				t.Fatalf("got %q, want %q", got, test.want)
 			}

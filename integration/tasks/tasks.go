@@ -47,7 +47,7 @@ type Tree struct {
 // Echo returns its input, decoded and encoded again.
 var Echo = fray.Define("echo", func(_ context.Context, in Tree) (Tree, error) { return in, nil })
 
-// Reverse returns its bytes in reverse, so that it is known that somebody had them all.
+// Reverse returns its bytes in reverse, which proves that a worker had them all.
 var Reverse = fray.Define("reverse", func(_ context.Context, in []byte) ([]byte, error) {
 	out := make([]byte, len(in))
 	for i, b := range in {

@@ -28,4 +28,7 @@ const (
 	Reports  = 65_536
 	Drain    = 24 * time.Hour // the grace of a worker that drains
 	RetryGap = 24 * time.Hour // that a failed function asks for
+
+	ErrorType = 256  // bytes of the Go type of a function's error
+	Sentinel  = 1024 // bytes of the text of a sentinel that a task declares
 )

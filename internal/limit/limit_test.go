@@ -60,6 +60,8 @@ func TestSchemaHasTheseLimits(t *testing.T) {
 		{"reports", int64(rules(t, &frayv1.ReportTasksRequest{}, "reports").GetRepeated().GetMaxItems()), limit.Reports},
 		{"drain grace", rules(t, &frayv1.DrainWorkerRequest{}, "grace_ms").GetInt64().GetLte(), int64(limit.Drain / time.Millisecond)},
 		{"retry after", rules(t, &frayv1.TaskError{}, "retry_after_ms").GetInt64().GetLte(), int64(limit.RetryGap / time.Millisecond)},
+		{"type of an error", int64(rules(t, &frayv1.TaskError{}, "type").GetString().GetMaxLen()), limit.ErrorType},
+		{"sentinel", int64(rules(t, &frayv1.TaskError{}, "sentinel").GetString().GetMaxLen()), limit.Sentinel},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: the schema has %d, package limit %d", c.what, c.got, c.want)

@@ -1,4 +1,4 @@
-// Package spelling finds what somebody may have meant who misspelt a name.
+// Package spelling finds the name that a user may have meant who misspelt it.
 //
 //	spelling.Nearest("worker-crush", []string{"worker-crash", "worker-pause"}) // worker-crash
 package spelling

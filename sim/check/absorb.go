@@ -31,11 +31,11 @@ func (o *terminalAbsorbs) Observe(e *Event, j *Judge) {
 		switch {
 		case e.Kind == ReadReply && e.View != nil && !e.View.Terminal():
 			bad = "is open after its end"
-		case e.Kind == CancelReply && (e.Verdict == Cancelled || e.Verdict == Stopping):
+		case e.Kind == CancelReply && (e.Answer == Cancelled || e.Answer == Stopping):
 			bad = "is cancelled after its end"
 		case e.Kind == GrantReply:
 			bad = "is granted after its end"
-		case e.Kind == ReportReply && e.Verdict == Accepted && needsCurrent(e.Outcome):
+		case e.Kind == ReportReply && e.Answer == Accepted && needsCurrent(e.Outcome):
 			bad = "has a report accepted after its end"
 		}
 		if e.Kind.isReply() {
@@ -45,7 +45,7 @@ func (o *terminalAbsorbs) Observe(e *Event, j *Judge) {
 			j.Violated(e.Task, bad, t.ended, e)
 		}
 	}
-	if t.ended == nil && (showsEnd(e) || e.Kind == CancelReply && (e.Verdict == Cancelled || e.Verdict == AlreadyTerminal)) {
+	if t.ended == nil && (showsEnd(e) || e.Kind == CancelReply && (e.Answer == Cancelled || e.Answer == AlreadyTerminal)) {
 		t.ended = e
 	}
 }

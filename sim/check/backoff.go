@@ -44,7 +44,7 @@ func (o *backoffKept) Observe(e *Event, j *Judge) {
 			t.sent, t.accepted = e, nil
 		}
 	case ReportReply:
-		if chargesRetry(e.Outcome) && (e.Verdict == Accepted || e.Verdict == Duplicate) && t.sent != nil &&
+		if chargesRetry(e.Outcome) && (e.Answer == Accepted || e.Answer == Duplicate) && t.sent != nil &&
 			t.sent.Token == e.Token && t.accepted == nil {
 			t.accepted = e
 			t.failures++

@@ -53,7 +53,7 @@ func (o *budgets) Observe(e *Event, j *Judge) {
 			t.sent = append(t.sent, e)
 		}
 	case ReportReply:
-		if chargesRetry(e.Outcome) && (e.Verdict == Accepted || e.Verdict == Duplicate) && find(t.accepted, e.Token) == nil {
+		if chargesRetry(e.Outcome) && (e.Answer == Accepted || e.Answer == Duplicate) && find(t.accepted, e.Token) == nil {
 			t.accepted = append(t.accepted, e)
 			if t.spec != nil && len(t.accepted) > int(t.spec.MaxRetries)+1 {
 				j.Violated(e.Task, fmt.Sprintf("has %d failures accepted, with %d retries", len(t.accepted), t.spec.MaxRetries), t.accepted...)

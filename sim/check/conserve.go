@@ -13,7 +13,7 @@ import (
 // the answer of a GetClusterInfo that was made after Quiesce, there are at least as many tasks as were acknowledged or seen, and
 // at most as many more as were offered without an answer that settles it; at least as many ended in each status as clients saw
 // end so, and at most as many more as they did not see end. Where a Retention may have passed, ended tasks need not be counted, and
-// those whose end somebody saw longer ago than that must not be.
+// those whose end a client saw longer ago than that must not be.
 type conservation struct {
 	oracle
 
@@ -56,11 +56,11 @@ func (o *conservation) Observe(e *Event, j *Judge) {
 		}
 		o.info = nil // It says nothing of later tasks.
 	case SubmitReply:
-		if t := o.tasks[e.Task]; t != nil && e.Verdict.acknowledges() && e.follows(o.floor) {
+		if t := o.tasks[e.Task]; t != nil && e.Answer.acknowledges() && e.follows(o.floor) {
 			t.known = true
 		}
 	case ReadReply, GrantReply:
-		if e.Verdict != NotFound {
+		if e.Answer != NotFound {
 			o.seen(e, j)
 		}
 	case ClusterInfo:

@@ -70,11 +70,11 @@ func (o *currentAttempt) Observe(e *Event, j *Judge) {
 }
 
 func (o *currentAttempt) verdict(t *currentTask, e *Event, j *Judge) {
-	if !needsCurrent(e.Outcome) || e.Verdict == Unanswered {
+	if !needsCurrent(e.Outcome) || e.Answer == Unanswered {
 		return
 	}
 	j.Check()
-	if e.Verdict == Accepted {
+	if e.Answer == Accepted {
 		if t.granted != nil && t.granted.Attempt > e.Attempt && e.follows(t.granted.Seq) {
 			j.Violated(e.Task, fmt.Sprintf("has a report of attempt %d accepted when attempt %d had been granted", e.Attempt, t.granted.Attempt), t.granted, e)
 		}
@@ -92,7 +92,7 @@ func (o *currentAttempt) verdict(t *currentTask, e *Event, j *Judge) {
 		o.agree(t, j)
 	case commits(e) && t.committed.Token != e.Token:
 		j.Violated(e.Task, fmt.Sprintf("has the values of attempts %d and %d committed", t.committed.Attempt, e.Attempt), t.committed, e)
-	case e.Verdict == Stale && e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:
+	case e.Answer == Stale && e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:
 		first := find(t.called, e.Token)
 		if first == nil || o.crash > first.Seq || o.cfg.mayForget(e.At-first.At) {
 			return

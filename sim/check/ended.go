@@ -37,7 +37,7 @@ func (o *noStartAfterEnd) Observe(e *Event, j *Judge) {
 		return
 	}
 	switch {
-	case e.Kind == CancelReply && e.Verdict == Cancelled && t.cancelled == nil:
+	case e.Kind == CancelReply && e.Answer == Cancelled && t.cancelled == nil:
 		t.cancelled = e
 		o.held(t, o.book.last[e.Task], j)
 	case e.Kind == ReadReply && showsEnd(e) && t.ended == nil:

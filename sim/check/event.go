@@ -11,18 +11,18 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// Kind is what an Event tells of.
-type Kind uint8
+// EventKind is what an Event tells of.
+type EventKind uint8
 
 // The kinds. Those of calls come in pairs: a Call when it is made, a Reply when it is over. What a reply says was so at
 // some instant between the two. Replies of reads, polls and heartbeats stand alone, and know when their call was made.
 const (
-	// SubmitCall offers Task with Spec. SubmitReply has the Verdict: Created, Existing, Acknowledged, Refused or Unanswered.
-	SubmitCall Kind = iota + 1
+	// SubmitCall offers Task with Spec. SubmitReply has the Answer: Created, Existing, Acknowledged, Refused or Unanswered.
+	SubmitCall EventKind = iota + 1
 	SubmitReply
 	// ReadReply shows Task to a client, whichever call it made: with a View, or NotFound.
 	ReadReply
-	// CancelCall asks to cancel Task or, without one, all of Job. CancelReply has the Verdict.
+	// CancelCall asks to cancel Task or, without one, all of Job. CancelReply has the Answer.
 	CancelCall
 	CancelReply
 	// RegisterCall is made by Worker with Capacity. RegisterReply has Session and TTL.
@@ -38,7 +38,7 @@ const (
 	SessionStale
 	// GrantReply: a poll of Session brought Attempt of Task, with Token and Spec. Its call is the first send of that poll.
 	GrantReply
-	// ReportCall says the Outcome of an attempt. ReportReply has the Verdict: Accepted, Duplicate, Stale or Unanswered.
+	// ReportCall says the Outcome of an attempt. ReportReply has the Answer: Accepted, Duplicate, Stale or Unanswered.
 	ReportCall
 	ReportReply
 	// ExecutionStart and ExecutionEnd enclose one run of a function on Worker. The end has an Outcome: SUCCEEDED with the
@@ -67,18 +67,18 @@ var kindNames = [kindCount]string{
 }
 
 // String returns the kind in lower case with dashes.
-func (k Kind) String() string { return named(kindNames[:], k) }
+func (k EventKind) String() string { return named(kindNames[:], k) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
-func (k *Kind) UnmarshalText(text []byte) (err error) {
-	*k, err = byName[Kind](kindNames[:], "kind of event", text)
+func (k *EventKind) UnmarshalText(text []byte) (err error) {
+	*k, err = byName[EventKind](kindNames[:], "kind of event", text)
 	return err
 }
 
-func (k Kind) isReply() bool {
+func (k EventKind) isReply() bool {
 	switch k {
 	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo:
 		return true
@@ -87,13 +87,13 @@ func (k Kind) isReply() bool {
 	}
 }
 
-// Verdict is the controller's answer, as far as one came.
-type Verdict uint8
+// Answer is the controller's answer, as far as one came.
+type Answer uint8
 
-// The verdicts, each with the replies that carry it.
+// The answers, each with the replies that carry it.
 const (
 	// Unanswered: no answer, or one that proves nothing. The call may have had its effect, or have it yet.
-	Unanswered Verdict = iota + 1
+	Unanswered Answer = iota + 1
 	// Created, Existing and Acknowledged are of submissions: all three say that the task is there; the last does not say since when.
 	Created
 	Existing
@@ -111,27 +111,27 @@ const (
 	Cancelled
 	Stopping
 	AlreadyTerminal
-	verdictCount
+	answerCount
 )
 
-var verdictNames = [verdictCount]string{
+var answerNames = [answerCount]string{
 	"none", "unanswered", "created", "existing", "acknowledged", "refused", "found", "not-found", "accepted", "duplicate", "stale",
 	"cancelled", "stopping", "already-terminal",
 }
 
-// String returns the verdict in lower case with dashes.
-func (v Verdict) String() string { return named(verdictNames[:], v) }
+// String returns the answer in lower case with dashes.
+func (a Answer) String() string { return named(answerNames[:], a) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+func (a Answer) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
-func (v *Verdict) UnmarshalText(text []byte) (err error) {
-	*v, err = byName[Verdict](verdictNames[:], "verdict", text)
+func (a *Answer) UnmarshalText(text []byte) (err error) {
+	*a, err = byName[Answer](answerNames[:], "verdict", text)
 	return err
 }
 
-func (v Verdict) acknowledges() bool { return v == Created || v == Existing || v == Acknowledged }
+func (a Answer) acknowledges() bool { return a == Created || a == Existing || a == Acknowledged }
 
 func named[T ~uint8](names []string, v T) string {
 	if int(v) < len(names) {
@@ -148,13 +148,13 @@ func byName[T ~uint8](names []string, what string, text []byte) (T, error) {
 	return T(i), nil //nolint:gosec // There are few.
 }
 
-// Event is one observation of a client or a worker, or a mark of whoever runs them. Which fields are set follows from Kind.
+// Event is one observation of a client or a worker, or a mark of the harness that runs them. Which fields are set follows from Kind.
 type Event struct {
 	// Seq counts the events of a history from 1.
 	Seq uint64 `json:"seq"`
 	// At is the time since the history began.
 	At   time.Duration `json:"at_ns"`
-	Kind Kind          `json:"kind"`
+	Kind EventKind     `json:"kind"`
 	// Invoked and InvokedAt, of a reply, tell when its call was made: everything up to the event with this Seq had happened
 	// by then. Of all others: the event before.
 	Invoked   uint64        `json:"invoked,omitempty"`
@@ -172,7 +172,7 @@ type Event struct {
 	Token   uint64 `json:"token,omitempty"`
 	// Session is a worker's session token.
 	Session uint64                `json:"session,omitempty"`
-	Verdict Verdict               `json:"verdict,omitempty"`
+	Answer  Answer                `json:"verdict,omitempty"`
 	Outcome frayv1.AttemptOutcome `json:"outcome,omitempty"`
 	// Code is why a reply is Unanswered or Refused.
 	Code connect.Code `json:"code,omitempty"`
@@ -227,8 +227,8 @@ func (e *Event) Details() string {
 	if e.Outcome != 0 {
 		add("outcome=%s", outcomeName(e.Outcome))
 	}
-	if e.Verdict != 0 {
-		add("verdict=%v", e.Verdict)
+	if e.Answer != 0 {
+		add("verdict=%v", e.Answer)
 	}
 	if e.Code != 0 {
 		add("code=%v", e.Code)

@@ -61,13 +61,13 @@ func (o *fairness) Observe(e *Event, j *Judge) {
 	switch {
 	case e.Kind == SubmitCall && t.spec == nil:
 		t.spec = e.Spec
-	case e.Kind == SubmitReply && e.Verdict.acknowledges() && t.job == nil && !t.granted && t.spec != nil:
+	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.job == nil && !t.granted && t.spec != nil:
 		t.job = o.job(t.spec.Class, e.Job)
 		t.job.wait(e)
 	case e.Kind == GrantReply && !t.granted:
 		t.granted = true
 		o.serve(t, e, j)
-	case showsEnd(e) || e.Kind == CancelReply && e.Verdict == Cancelled:
+	case showsEnd(e) || e.Kind == CancelReply && e.Answer == Cancelled:
 		t.granted = true
 		t.leave()
 	}

@@ -103,7 +103,7 @@ func (t *linearTask) add(o *op) {
 }
 
 func (o *linearizable) call(e *Event) {
-	p := &op{event: e, verdict: Unanswered, attempt: e.Attempt, token: e.Token, outcome: e.Outcome, digest: e.Digest, id: e.Call}
+	p := &op{event: e, answer: Unanswered, attempt: e.Attempt, token: e.Token, outcome: e.Outcome, digest: e.Digest, id: e.Call}
 	p.call, p.ret = before(e), math.MaxInt64
 	switch e.Kind {
 	case SubmitCall:
@@ -125,18 +125,18 @@ func (o *linearizable) reply(e *Event) {
 		}
 		p.event = e
 		switch {
-		case e.Verdict == Unanswered || e.Verdict == Refused:
+		case e.Answer == Unanswered || e.Answer == Refused:
 			// The first of several that may happen any time stands for all.
 			if t.stands(p, i) {
 				t.ops = append(t.ops[:i], t.ops[i+1:]...)
 			}
-		case e.Verdict == Stale && o.cfg.mayForget(e.At-t.ops[0].event.At):
+		case e.Answer == Stale && o.cfg.mayForget(e.At-t.ops[0].event.At):
 			// The task may be forgotten.
 			t.ops = append(t.ops[:i], t.ops[i+1:]...)
 		default:
-			p.verdict, p.ret = e.Verdict, after(e)
-			if e.Kind == CancelReply && e.Verdict == NotFound && o.cfg.Redelivery {
-				t.add(&op{event: e, kind: opCancel, verdict: Unanswered, call: p.call, ret: math.MaxInt64})
+			p.answer, p.ret = e.Answer, after(e)
+			if e.Kind == CancelReply && e.Answer == NotFound && o.cfg.Redelivery {
+				t.add(&op{event: e, kind: opCancel, answer: Unanswered, call: p.call, ret: math.MaxInt64})
 			}
 		}
 		return
@@ -150,7 +150,7 @@ func (t *linearTask) stands(p *op, i int) bool {
 		if q.kind == opCrash {
 			return false // It may take one for each life of the controller.
 		}
-		if q.kind == p.kind && q.token == p.token && q.verdict == Unanswered && q.event.Kind.isReply() {
+		if q.kind == p.kind && q.token == p.token && q.answer == Unanswered && q.event.Kind.isReply() {
 			return true
 		}
 	}
@@ -162,10 +162,10 @@ func (o *linearizable) read(e *Event) {
 	if t.checked {
 		return
 	}
-	if e.Verdict == NotFound && len(t.ops) > 0 && o.cfg.mayForget(e.At-t.ops[0].event.At) {
+	if e.Answer == NotFound && len(t.ops) > 0 && o.cfg.mayForget(e.At-t.ops[0].event.At) {
 		return
 	}
-	p := &op{event: e, kind: opRead, verdict: e.Verdict, view: e.View, digest: e.Digest, call: before(e), ret: after(e)}
+	p := &op{event: e, kind: opRead, answer: e.Answer, view: e.View, digest: e.Digest, call: before(e), ret: after(e)}
 	// Of equal reads in a row the first and the last say all.
 	if n := len(t.ops); n >= 2 && sameRead(t.ops[n-1], p) && sameRead(t.ops[n-2], p) && p.call > t.ops[n-1].ret {
 		t.ops[n-1] = p
@@ -189,14 +189,14 @@ func (o *linearizable) cancelJob(e *Event) {
 	switch e.Kind {
 	case CancelCall:
 		o.jobs[e.Job] = append(o.jobs[e.Job], &op{
-			event: e, kind: opCancel, verdict: Unanswered, call: before(e), ret: math.MaxInt64, id: e.Call,
+			event: e, kind: opCancel, answer: Unanswered, call: before(e), ret: math.MaxInt64, id: e.Call,
 		})
 	case CancelReply:
 		ops := o.jobs[e.Job]
 		i := slices.IndexFunc(ops, func(p *op) bool { return p.id == e.Call })
 		switch open := func(p *op) bool { return p.event.Kind == CancelReply && p.ret == math.MaxInt64 }; {
 		case i < 0:
-		case e.Verdict != Unanswered && !o.cfg.Redelivery:
+		case e.Answer != Unanswered && !o.cfg.Redelivery:
 			ops[i].event, ops[i].ret = e, after(e)
 		case slices.ContainsFunc(ops[:i], open):
 			o.jobs[e.Job] = slices.Delete(ops, i, i+1) // The first of several that may happen any time stands for all.
@@ -226,7 +226,7 @@ func (o *linearizable) crash(e *Event) {
 func (t *linearTask) repeat(kind opKind) {
 	i := slices.IndexFunc(t.ops, func(p *op) bool { return p.kind == kind })
 	if i >= 0 {
-		t.ops = append(t.ops, &op{event: t.ops[i].event, kind: kind, verdict: Unanswered, call: t.ops[len(t.ops)-1].call, ret: math.MaxInt64})
+		t.ops = append(t.ops, &op{event: t.ops[i].event, kind: kind, answer: Unanswered, call: t.ops[len(t.ops)-1].call, ret: math.MaxInt64})
 	}
 }
 

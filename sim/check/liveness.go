@@ -41,7 +41,7 @@ func (o *liveness) Observe(e *Event, j *Judge) {
 		return
 	}
 	switch {
-	case e.Kind == SubmitReply && e.Verdict.acknowledges() && t.ack == nil:
+	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.ack == nil:
 		t.ack = e
 	case e.Kind == ReadReply && showsEnd(e):
 		t.ended = true

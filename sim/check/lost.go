@@ -46,15 +46,15 @@ func (o *neverLost) Observe(e *Event, j *Judge) {
 		return
 	}
 	switch {
-	case e.Kind == SubmitReply && e.Verdict.acknowledges():
-		if t.ack != nil && e.Verdict == Created {
+	case e.Kind == SubmitReply && e.Answer.acknowledges():
+		if t.ack != nil && e.Answer == Created {
 			o.check(t, e, j, "was acknowledged and is created again")
 		}
 		if t.ack == nil {
 			t.ack = e
 			t.openAt = max(t.openAt, e.InvokedAt)
 		}
-	case e.Verdict == NotFound && (e.Kind == ReadReply || e.Kind == CancelReply):
+	case e.Answer == NotFound && (e.Kind == ReadReply || e.Kind == CancelReply):
 		o.check(t, e, j, "was acknowledged and is unknown now")
 	case e.Kind == ReadReply && e.View != nil:
 		t.seen = e

@@ -25,7 +25,7 @@ type metricsAgree struct {
 	cfg      *Config
 	scraped  map[string]float64
 	tasks    map[string]*metricTask
-	verdicts map[Verdict]uint64
+	verdicts map[Answer]uint64
 	// Reports without an answer: also those of workers that died before there was one.
 	unanswered       int
 	controller, work bool // crashed
@@ -40,7 +40,7 @@ type metricTask struct {
 func newMetricsAgree(cfg *Config) *metricsAgree {
 	return &metricsAgree{
 		oracle: oracle{"metrics-agree", "At quiescence, metrics say what happened."},
-		cfg:    cfg, tasks: make(map[string]*metricTask), verdicts: make(map[Verdict]uint64),
+		cfg:    cfg, tasks: make(map[string]*metricTask), verdicts: make(map[Answer]uint64),
 	}
 }
 
@@ -55,7 +55,7 @@ func (o *metricsAgree) Observe(e *Event, _ *Judge) {
 		o.task(e)
 	case SubmitReply:
 		t := o.task(e)
-		t.known = t.known || e.Verdict.acknowledges()
+		t.known = t.known || e.Answer.acknowledges()
 	case GrantReply:
 		t := o.task(e)
 		t.known, t.attempt = true, max(t.attempt, e.Attempt)
@@ -71,9 +71,9 @@ func (o *metricsAgree) Observe(e *Event, _ *Judge) {
 	case ReportCall:
 		o.unanswered++
 	case ReportReply:
-		if e.Verdict != Unanswered {
+		if e.Answer != Unanswered {
 			o.unanswered--
-			o.verdicts[e.Verdict]++
+			o.verdicts[e.Answer]++
 		}
 	default:
 	}
@@ -94,7 +94,7 @@ func (o *metricsAgree) Finish(end time.Duration, j *Judge) {
 		o.controllers(end, j)
 	}
 	if !o.work {
-		for _, v := range []Verdict{Accepted, Duplicate, Stale} {
+		for _, v := range []Answer{Accepted, Duplicate, Stale} {
 			n := float64(o.verdicts[v])
 			o.compare(fmt.Sprintf("fray_worker_reports_total{verdict=%q}", v), n, n, j)
 		}

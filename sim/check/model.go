@@ -8,9 +8,9 @@ import (
 
 // op is one operation on a task, as the model sees it: what was asked, and what was answered.
 type op struct {
-	event   *Event // its last
-	kind    opKind
-	verdict Verdict // Unanswered: it may or may not have had its effect
+	event  *Event // its last
+	kind   opKind
+	answer Answer // Unanswered: it may or may not have had its effect
 	// Of grants and reports.
 	attempt uint32
 	token   uint64
@@ -94,7 +94,7 @@ func (m model) step(s taskState, o *op) (taskState, bool) {
 		return s.grant(o)
 	case opReport:
 		if past {
-			return s, o.verdict != Accepted
+			return s, o.answer != Accepted
 		}
 		return s.report(o)
 	case opCancel:
@@ -114,7 +114,7 @@ func (s taskState) submit(o *op, redelivery bool) (taskState, bool) {
 	if !there {
 		s.phase = open
 	}
-	switch o.verdict {
+	switch o.answer {
 	case Created:
 		return s, !there
 	case Existing:
@@ -138,7 +138,7 @@ func (s taskState) grant(o *op) (taskState, bool) {
 }
 
 func (s taskState) report(o *op) (taskState, bool) {
-	switch o.verdict {
+	switch o.answer {
 	case Duplicate:
 		if s.accepted == o.token {
 			return s, true
@@ -183,7 +183,7 @@ func (s taskState) accept(o *op) (taskState, bool) {
 }
 
 func (s taskState) cancelled(o *op, redelivery bool) (taskState, bool) {
-	switch o.verdict {
+	switch o.answer {
 	case Cancelled:
 		if s.phase != open {
 			return s, false

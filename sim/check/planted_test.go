@@ -98,7 +98,7 @@ var taskPlants = []plant{
 			s.submit("a")
 			s.viewed(c, "a", pending, 0)
 			e := c.reply(check.ReadReply) // Asked before the acknowledgement.
-			e.Task, e.Verdict = "a", check.NotFound
+			e.Task, e.Answer = "a", check.NotFound
 			s.Add(e)
 		},
 		bad: func(s *script) { s.submit("a"); s.unknown("a") },
@@ -732,7 +732,7 @@ func jobs(s *script, order ...string) {
 		}
 		c := s.offer(task, of(job))
 		e := c.reply(check.SubmitReply)
-		e.Task, e.Job, e.Verdict = task, job, check.Acknowledged
+		e.Task, e.Job, e.Answer = task, job, check.Acknowledged
 		s.Add(e)
 		s.view(task, pending, 0)
 	}

@@ -15,13 +15,13 @@ func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
 		m, ok := res.(*frayv1.SubmitTaskResponse)
 		switch {
 		case err != nil || !ok:
-			e.Verdict, e.Code = unacknowledged(err)
+			e.Answer, e.Code = unacknowledged(err)
 			c.add(e)
 			return
 		case m.GetCreated():
-			e.Verdict = Created
+			e.Answer = Created
 		default:
-			e.Verdict = Existing
+			e.Answer = Existing
 		}
 		c.add(e, c.read(m.GetTask()))
 	}
@@ -38,24 +38,24 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 	c.add(events...)
 	return func(res any, err error) {
 		m, ok := res.(*frayv1.SubmitTasksResponse)
-		verdict, code := Acknowledged, connect.Code(0)
+		answer, code := Acknowledged, connect.Code(0)
 		switch {
 		case err != nil || !ok:
-			verdict, code = unacknowledged(err)
+			answer, code = unacknowledged(err)
 		case m.GetExistingCount() == 0:
-			verdict = Created
+			answer = Created
 		case m.GetCreatedCount() == 0:
-			verdict = Existing
+			answer = Existing
 		}
 		events := make([]Event, 0, len(ids))
 		for _, id := range ids {
 			e := c.reply(SubmitReply)
-			e.Task, e.Job, e.Verdict, e.Code = id, job, verdict, code
+			e.Task, e.Job, e.Answer, e.Code = id, job, answer, code
 			events = append(events, e)
 		}
 		for _, f := range m.GetFailures() {
 			if i := int(f.GetIndex()); i < len(events) {
-				events[i].Verdict, events[i].Detail = Refused, f.GetCode()
+				events[i].Answer, events[i].Detail = Refused, f.GetCode()
 			}
 		}
 		c.add(events...)
@@ -63,7 +63,7 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 }
 
 // unacknowledged is what a submission that failed came to.
-func unacknowledged(err error) (Verdict, connect.Code) {
+func unacknowledged(err error) (Answer, connect.Code) {
 	if declined(err) {
 		return Refused, connect.CodeOf(err)
 	}
@@ -111,7 +111,7 @@ func (c *call) listTasks(res any, _ error) {
 // read is a task that a client was shown.
 func (c *call) read(t *frayv1.Task) Event {
 	e := c.reply(ReadReply)
-	e.Task, e.Job, e.Function, e.Verdict, e.View = t.GetTaskId(), t.GetJobId(), t.GetFunction(), Found, newView(t)
+	e.Task, e.Job, e.Function, e.Answer, e.View = t.GetTaskId(), t.GetJobId(), t.GetFunction(), Found, newView(t)
 	return e
 }
 
@@ -127,7 +127,7 @@ func (c *call) result(r *frayv1.TaskResult) Event {
 func (c *call) unknown(task string, err error) {
 	if reasonOf(err) == reasonUnknownTask {
 		e := c.reply(ReadReply)
-		e.Task, e.Verdict, e.Code = task, NotFound, connect.CodeOf(err)
+		e.Task, e.Answer, e.Code = task, NotFound, connect.CodeOf(err)
 		c.add(e)
 	}
 }
@@ -148,17 +148,17 @@ func (c *call) cancelTasks(req *frayv1.CancelTasksRequest) func(any, error) {
 		events := make([]Event, 0, len(ids)+1)
 		for i, id := range ids {
 			e := c.reply(CancelReply)
-			e.Task, e.Verdict = id, Unanswered
+			e.Task, e.Answer = id, Unanswered
 			if answered {
-				e.Verdict = cancelVerdict(m.GetVerdicts()[i])
+				e.Answer = cancelVerdict(m.GetVerdicts()[i])
 			}
 			events = append(events, e)
 		}
 		if job != "" {
 			e := c.reply(CancelReply)
-			e.Job, e.Verdict = job, Unanswered
+			e.Job, e.Answer = job, Unanswered
 			if answered {
-				e.Verdict = Stopping
+				e.Answer = Stopping
 			}
 			events = append(events, e)
 		}
@@ -171,7 +171,7 @@ func (c *call) cancelTasks(req *frayv1.CancelTasksRequest) func(any, error) {
 	}
 }
 
-func cancelVerdict(v frayv1.CancelVerdict) Verdict {
+func cancelVerdict(v frayv1.CancelVerdict) Answer {
 	switch v {
 	case frayv1.CancelVerdict_CANCEL_VERDICT_CANCELLED:
 		return Cancelled

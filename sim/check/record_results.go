@@ -14,7 +14,7 @@ func (c *call) getTaskResults(res any, _ error) {
 	}
 	for _, id := range m.GetUnknownTaskIds() {
 		e := c.reply(ReadReply)
-		e.Task, e.Verdict, e.Code = id, NotFound, connect.CodeNotFound
+		e.Task, e.Answer, e.Code = id, NotFound, connect.CodeNotFound
 		events = append(events, e)
 	}
 	c.add(events...)

@@ -94,10 +94,10 @@ func (c *call) reportTasks(req *frayv1.ReportTasksRequest) func(any, error) {
 		events := make([]Event, 0, len(req.GetReports()))
 		for i, t := range req.GetReports() {
 			e := c.reply(ReportReply)
-			e.Session, e.Verdict = req.GetSessionToken(), Unanswered
+			e.Session, e.Answer = req.GetSessionToken(), Unanswered
 			c.describe(&e, t)
 			if answered {
-				e.Verdict = reportVerdict(m.GetVerdicts()[i])
+				e.Answer = reportVerdict(m.GetVerdicts()[i])
 				if endsAttempt(t.GetOutcome()) {
 					c.release(t.GetAttempt())
 				}
@@ -128,7 +128,7 @@ func (r *Recorder) describe(e *Event, t *frayv1.TaskReport) {
 	}
 }
 
-func reportVerdict(v frayv1.ReportVerdict) Verdict {
+func reportVerdict(v frayv1.ReportVerdict) Answer {
 	switch v {
 	case frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED:
 		return Accepted

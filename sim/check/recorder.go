@@ -91,7 +91,7 @@ func (r *Recorder) add(events ...Event) {
 }
 
 // ofWorker says whether only workers see such events.
-func (k Kind) ofWorker() bool {
+func (k EventKind) ofWorker() bool {
 	switch k {
 	case RegisterReply, UnregisterCall, HeartbeatReply, StopOrder, SessionStale, GrantReply, ReportCall, ReportReply:
 		return true
@@ -140,7 +140,7 @@ type call struct {
 }
 
 // reply returns an event of this call's end.
-func (c *call) reply(kind Kind) Event {
+func (c *call) reply(kind EventKind) Event {
 	return Event{Kind: kind, Call: c.id, Invoked: c.begun.seq, InvokedAt: c.begun.at}
 }
 

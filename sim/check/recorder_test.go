@@ -52,7 +52,7 @@ func (f *fixed) recorded() (*check.History, *check.Recorder, frayv1connect.Contr
 func told(h *check.History) string {
 	var b strings.Builder
 	for _, e := range h.Events() {
-		b.WriteString(e.Kind.String() + " " + e.Task + " " + e.Verdict.String() + "\n")
+		b.WriteString(e.Kind.String() + " " + e.Task + " " + e.Answer.String() + "\n")
 	}
 	return b.String()
 }
@@ -72,26 +72,26 @@ func TestSubmissionsAreJudgedByWhatProvesSomething(t *testing.T) {
 	for name, test := range map[string]struct {
 		res  *frayv1.SubmitTasksResponse
 		err  error
-		want []check.Verdict
+		want []check.Answer
 	}{
-		"created":       {res: &frayv1.SubmitTasksResponse{CreatedCount: 2}, want: []check.Verdict{check.Created, check.Created}},
-		"existing":      {res: &frayv1.SubmitTasksResponse{ExistingCount: 2}, want: []check.Verdict{check.Existing, check.Existing}},
-		"either":        {res: &frayv1.SubmitTasksResponse{CreatedCount: 1, ExistingCount: 1}, want: []check.Verdict{check.Acknowledged, check.Acknowledged}},
-		"one refused":   {res: &frayv1.SubmitTasksResponse{CreatedCount: 1, Failures: []*frayv1.SubmitFailure{{Index: 1}}}, want: []check.Verdict{check.Created, check.Refused}},
-		"refused":       {err: refusal(connect.CodeResourceExhausted, "QUEUE_FULL"), want: []check.Verdict{check.Refused, check.Refused}},
-		"injected":      {err: refusal(connect.CodeResourceExhausted, ""), want: []check.Verdict{check.Unanswered, check.Unanswered}},
-		"shutting down": {err: refusal(connect.CodeUnavailable, "SHUTTING_DOWN"), want: []check.Verdict{check.Unanswered, check.Unanswered}},
-		"deadline":      {err: context.DeadlineExceeded, want: []check.Verdict{check.Unanswered, check.Unanswered}},
+		"created":       {res: &frayv1.SubmitTasksResponse{CreatedCount: 2}, want: []check.Answer{check.Created, check.Created}},
+		"existing":      {res: &frayv1.SubmitTasksResponse{ExistingCount: 2}, want: []check.Answer{check.Existing, check.Existing}},
+		"either":        {res: &frayv1.SubmitTasksResponse{CreatedCount: 1, ExistingCount: 1}, want: []check.Answer{check.Acknowledged, check.Acknowledged}},
+		"one refused":   {res: &frayv1.SubmitTasksResponse{CreatedCount: 1, Failures: []*frayv1.SubmitFailure{{Index: 1}}}, want: []check.Answer{check.Created, check.Refused}},
+		"refused":       {err: refusal(connect.CodeResourceExhausted, "QUEUE_FULL"), want: []check.Answer{check.Refused, check.Refused}},
+		"injected":      {err: refusal(connect.CodeResourceExhausted, ""), want: []check.Answer{check.Unanswered, check.Unanswered}},
+		"shutting down": {err: refusal(connect.CodeUnavailable, "SHUTTING_DOWN"), want: []check.Answer{check.Unanswered, check.Unanswered}},
+		"deadline":      {err: context.DeadlineExceeded, want: []check.Answer{check.Unanswered, check.Unanswered}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := &fixed{submit: func() (*frayv1.SubmitTasksResponse, error) { return test.res, test.err }}
 			h, _, client := f.recorded()
 			_, _ = client.SubmitTasks(t.Context(), &frayv1.SubmitTasksRequest{JobId: "j", Tasks: []*frayv1.TaskSpec{{TaskId: "a"}, {TaskId: "b"}}})
-			var got []check.Verdict
+			var got []check.Answer
 			for _, e := range h.Events() {
 				if e.Kind == check.SubmitReply {
-					got = append(got, e.Verdict)
+					got = append(got, e.Answer)
 				}
 			}
 			if !slices.Equal(got, test.want) {
@@ -160,8 +160,7 @@ func TestExecutionsAreRecordedToTheirRealEnd(t *testing.T) {
 	t.Parallel()
 	h := check.NewHistory(check.HistoryConfig{})
 	r := check.NewRecorder(h, "host")
-	info := fray.TaskInfo{TaskID: "a", WorkerID: "w", Attempt: 1}
-	ctx := fray.WithTaskInfo(t.Context(), info)
+	ctx := contextOfTask(t)
 	input := fray.Payload{Encoding: "json", Data: []byte("2")}
 	out, err := r.Function(double).Invoke(ctx, input)
 	if err != nil {
@@ -188,6 +187,25 @@ func TestExecutionsAreRecordedToTheirRealEnd(t *testing.T) {
 	if e := events[3]; e.Kind != check.ExecutionEnd || e.Outcome != broke || !strings.Contains(e.String(), "panicked") {
 		t.Errorf("panic: %v", e.String())
 	}
+}
+
+// contextOfTask returns a context that a function was run with.
+func contextOfTask(t *testing.T) context.Context {
+	t.Helper()
+	jc, err := fray.NewJobContext(t.Context(), fray.KindSync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer jc.Close() //nolint:errcheck // Nothing runs in it any longer.
+	var own context.Context
+	task := fray.Define("own", func(ctx context.Context, _ int) (int, error) {
+		own = ctx //nolint:fatcontext // It is the test's way to one.
+		return 0, nil
+	})
+	if _, err := task.Call(fray.NewContext(t.Context(), jc), 0); err != nil {
+		t.Fatal(err)
+	}
+	return own
 }
 
 // A reply that does not judge every report judges none.

@@ -57,7 +57,7 @@ func showsEnd(e *Event) bool {
 // commits says whether e tells that an attempt's value became the task's.
 func commits(e *Event) bool {
 	return e.Kind == ReportReply && e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED &&
-		(e.Verdict == Accepted || e.Verdict == Duplicate)
+		(e.Answer == Accepted || e.Answer == Duplicate)
 }
 
 func sameEnd(a, b *Event) bool {

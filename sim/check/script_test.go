@@ -61,7 +61,7 @@ func (s *script) begin() sent {
 	return sent{s.Len(), s.now, s.calls}
 }
 
-func (c sent) reply(k check.Kind) check.Event {
+func (c sent) reply(k check.EventKind) check.Event {
 	return check.Event{Kind: k, Call: c.id, Invoked: c.seq, InvokedAt: c.at}
 }
 
@@ -101,9 +101,9 @@ func (s *script) offer(task string, edits ...edit) sent {
 	return c
 }
 
-func (s *script) answer(c sent, task string, v check.Verdict) {
+func (s *script) answer(c sent, task string, v check.Answer) {
 	e := c.reply(check.SubmitReply)
-	e.Task, e.Job, e.Verdict = task, "j", v
+	e.Task, e.Job, e.Answer = task, "j", v
 	s.Add(e)
 }
 
@@ -168,13 +168,13 @@ func (s *script) tell(worker, task string, attempt uint32, outcome frayv1.Attemp
 	return c
 }
 
-func (s *script) judge(c sent, worker, task string, attempt uint32, outcome frayv1.AttemptOutcome, v check.Verdict, edits ...edit) {
+func (s *script) judge(c sent, worker, task string, attempt uint32, outcome frayv1.AttemptOutcome, v check.Answer, edits ...edit) {
 	e := s.attempt(c.reply(check.ReportReply), worker, task, attempt)
-	e.Outcome, e.Verdict = outcome, v
+	e.Outcome, e.Answer = outcome, v
 	s.add(e, edits)
 }
 
-func (s *script) report(worker, task string, attempt uint32, outcome frayv1.AttemptOutcome, v check.Verdict, edits ...edit) {
+func (s *script) report(worker, task string, attempt uint32, outcome frayv1.AttemptOutcome, v check.Answer, edits ...edit) {
 	s.judge(s.tell(worker, task, attempt, outcome, edits...), worker, task, attempt, outcome, v, edits...)
 }
 
@@ -192,7 +192,7 @@ func (s *script) view(task string, status frayv1.TaskStatus, attempt uint32, edi
 
 func (s *script) viewed(c sent, task string, status frayv1.TaskStatus, attempt uint32, edits ...edit) {
 	e := c.reply(check.ReadReply)
-	e.Task, e.Job, e.Verdict, e.View = task, "j", check.Found, &check.View{Status: status, Attempt: attempt}
+	e.Task, e.Job, e.Answer, e.View = task, "j", check.Found, &check.View{Status: status, Attempt: attempt}
 	s.add(e, edits)
 }
 
@@ -202,15 +202,15 @@ func (s *script) told(task, value string) {
 
 func (s *script) unknown(task string) {
 	e := s.begin().reply(check.ReadReply)
-	e.Task, e.Verdict = task, check.NotFound
+	e.Task, e.Answer = task, check.NotFound
 	s.Add(e)
 }
 
-func (s *script) cancel(task string, v check.Verdict) {
+func (s *script) cancel(task string, v check.Answer) {
 	c := s.begin()
 	s.Add(check.Event{Kind: check.CancelCall, Call: c.id, Task: task})
 	e := c.reply(check.CancelReply)
-	e.Task, e.Verdict = task, v
+	e.Task, e.Answer = task, v
 	s.Add(e)
 }
 

@@ -7,7 +7,7 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// timeoutsTrue holds the controller to a task's timeouts, whatever clocks do and whoever could not be heard:
+// timeoutsTrue holds the controller to a task's timeouts, whatever clocks do and whichever worker could not be heard:
 //
 //   - a task fails as TIMEOUT not before its last attempt can have run for the execution timeout, and not if the function of that
 //     attempt returned a value in that time, with a margin;
@@ -65,7 +65,7 @@ func (o *timeoutsTrue) Observe(e *Event, j *Judge) {
 	case ExecutionEnd:
 		o.ended(t, e, j)
 	case ReportReply:
-		if t.accepted == nil && chargesRetry(e.Outcome) && e.Verdict == Accepted {
+		if t.accepted == nil && chargesRetry(e.Outcome) && e.Answer == Accepted {
 			t.accepted = e
 		}
 	case ReadReply:

@@ -33,7 +33,7 @@ type Backend interface {
 	RunUntil(done func() bool) error
 	// Rand returns the source of randomness of that name, which depends on the seed alone.
 	Rand(name string) *rand.Rand
-	// Mark notes something for whoever reads a trace of the run.
+	// Mark notes something for the reader of a trace of the run.
 	Mark(text string)
 
 	// Start starts all hosts of the scenario.

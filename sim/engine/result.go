@@ -79,6 +79,9 @@ func (r *Result) ExitCode() int {
 	return 5
 }
 
+// Passed says whether the run ended as its scenario expects.
+func (r *Result) Passed() bool { return r.Verdict == scenario.VerdictPass }
+
 // maxLast is how many events a result keeps of the run's end.
 const maxLast = 40
 

@@ -268,7 +268,7 @@ func (t *tally) observe(e *check.Event) {
 	a := &t.facts.Attempts
 	switch e.Kind {
 	case check.SubmitReply:
-		if t.keepsThem && (e.Verdict == check.Created || e.Verdict == check.Existing || e.Verdict == check.Acknowledged) {
+		if t.keepsThem && (e.Answer == check.Created || e.Answer == check.Existing || e.Answer == check.Acknowledged) {
 			t.acknowledged = append(t.acknowledged, e.Task)
 		}
 		t.version-- // It changes no fact.
@@ -319,7 +319,7 @@ func (t *tally) reported(e *check.Event) {
 		return
 	}
 	r := &t.facts.Reports
-	switch e.Verdict {
+	switch e.Answer {
 	case check.Accepted:
 		r.Accepted++
 	case check.Duplicate:

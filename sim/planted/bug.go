@@ -109,7 +109,7 @@ func readBugs(dir string) ([]*bug, error) {
 }
 
 // parseBug reads a bug, which is a txtar archive. Its comment has the bug's name on the first line, then in any number of paragraphs
-// what it is and why somebody would write it, then a paragraph of keys; each edit has two files, what was and what will be:
+// what it is and why a programmer would write it, then a paragraph of keys; each edit has two files, what was and what will be:
 //
 //	cancel forgets who holds the task
 //

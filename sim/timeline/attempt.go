@@ -34,7 +34,7 @@ type attempt struct {
 	// What its worker reported first, when, and how the controller answered last.
 	reported   frayv1.AttemptOutcome
 	reportedAt time.Duration
-	verdict    check.Verdict
+	verdict    check.Answer
 }
 
 // attempts follows attempts from their grants to the answers to their reports.
@@ -104,8 +104,8 @@ func (l *attempts) answered(a *attempt, key attemptKey, e *check.Event) {
 	if a == nil || a.token != e.Token || e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
 		return
 	}
-	a.verdict = e.Verdict
-	if e.Verdict != check.Unanswered && (a.started < 0 || a.ended >= 0) {
+	a.verdict = e.Answer
+	if e.Answer != check.Unanswered && (a.started < 0 || a.ended >= 0) {
 		delete(l.held, key)
 	}
 }

@@ -22,7 +22,7 @@ const maxCarried = 64
 
 // A message is one that a host sent, or would have without a fault.
 type message struct {
-	kind      sim.Kind
+	kind      sim.MessageKind
 	from, to  string
 	procedure string
 	call      uint64 // 0: it never left
@@ -54,7 +54,7 @@ type messages struct {
 
 type messageKey struct {
 	call uint64
-	kind sim.Kind
+	kind sim.MessageKind
 }
 
 func newMessages() messages {

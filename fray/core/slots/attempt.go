@@ -33,7 +33,7 @@ type place uint8
 const (
 	placeNone place = iota
 	placeSlot
-	// placeLent waits for other tasks, and somebody else may have the slot.
+	// placeLent waits for other tasks, and another attempt may have the slot.
 	placeLent
 	// placeWaiting has waited enough, and wants a slot again.
 	placeWaiting

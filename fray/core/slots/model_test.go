@@ -31,7 +31,7 @@ type modelAttempt struct {
 	started, ended   bool // of the function
 	cancelled        bool
 	blocked, waiting bool
-	lends            bool          // its slot may be somebody else's
+	lends            bool          // its slot may be another attempt's
 	reports          int           // terminal ones
 	awake            time.Duration // since it started, but for stalls
 }

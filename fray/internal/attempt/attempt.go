@@ -112,7 +112,7 @@ func Run[T any](ctx context.Context, limits Limits, fn func(context.Context) (T,
 	value, err = fn(ctx)
 }
 
-// run is an attempt on its way. Whoever claims it first, fn's end or the grace's, tells the result.
+// run is an attempt on its way. The first that claims it, fn's end or the grace's, tells the result.
 type run[T any] struct {
 	start   time.Time
 	timeout *TimeoutError // nil: no timeout

@@ -49,7 +49,7 @@ func TestEnumerationsAgree(t *testing.T) {
 		{frayv1.PendingReason(0).Descriptor(), "PENDING_REASON_", func(n protoreflect.EnumNumber) string { return core.PendingReason(n).String() }},
 		{frayv1.FailureReason(0).Descriptor(), "FAILURE_REASON_", func(n protoreflect.EnumNumber) string { return core.FailureReason(n).String() }},
 		{frayv1.AttemptOutcome(0).Descriptor(), "ATTEMPT_OUTCOME_", func(n protoreflect.EnumNumber) string { return core.Outcome(n).String() }},
-		{frayv1.ReportVerdict(0).Descriptor(), "REPORT_VERDICT_", func(n protoreflect.EnumNumber) string { return core.Verdict(n).String() }},
+		{frayv1.ReportVerdict(0).Descriptor(), "REPORT_VERDICT_", func(n protoreflect.EnumNumber) string { return core.ReportVerdict(n).String() }},
 		{frayv1.CancelVerdict(0).Descriptor(), "CANCEL_VERDICT_", func(n protoreflect.EnumNumber) string { return core.CancelVerdict(n).String() }},
 	} {
 		for i := 1; i < e.enum.Values().Len(); i++ {

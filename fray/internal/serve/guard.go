@@ -46,30 +46,21 @@ func (v *validator) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	}
 }
 
-// guard turns panics, and errors that nobody gave a code, into INTERNAL without their text, and logs them.
+// guard turns errors without a code into INTERNAL without their text, and logs them; its method recovered
+// does so with panics.
 type guard struct{ logger *slog.Logger }
 
 // WrapUnary implements connect.Interceptor.
 func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				res, err = nil, g.recovered(ctx, req.Spec(), p)
-			}
-		}()
-		res, err = next(ctx, req)
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		res, err := next(ctx, req)
 		return res, g.coded(ctx, req.Spec(), err)
 	}
 }
 
 // WrapStreamingHandler implements connect.Interceptor.
 func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return func(ctx context.Context, conn connect.StreamingHandlerConn) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = g.recovered(ctx, conn.Spec(), p)
-			}
-		}()
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
 		return g.coded(ctx, conn.Spec(), next(ctx, conn))
 	}
 }
@@ -79,10 +70,8 @@ func (*guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.Stre
 	return next
 }
 
-func (g *guard) recovered(ctx context.Context, spec connect.Spec, p any) error {
-	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(p) // net/http's own way to cut a connection
-	}
+// recovered is for connect.WithRecover.
+func (g *guard) recovered(ctx context.Context, spec connect.Spec, _ http.Header, p any) error {
 	g.logger.ErrorContext(ctx, "handler panicked", "procedure", spec.Procedure, "panic", p, "stack", string(debug.Stack()))
 	return connect.NewError(connect.CodeInternal, errInternal)
 }

@@ -11,7 +11,7 @@
 //	return server.Run(ctx)
 //
 // What a web page has a browser send is refused. Every other request is validated against the rules in its schema, counted and timed; a panic becomes INTERNAL.
-// Whoever has no use for a listener takes [Server.Handler] alone.
+// A program that has no use for a listener takes [Server.Handler] alone.
 package serve
 
 import (
@@ -79,10 +79,13 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) mount(metrics *metrics, validator connect.Interceptor) http.Handler {
+	g := &guard{logger: s.cfg.Logger}
 	options := append([]connect.HandlerOption{
 		Bounded(s.cfg.RequestBytes),
 		connect.WithCompressMinBytes(compressMinBytes),
-		connect.WithInterceptors(metrics, &guard{logger: s.cfg.Logger}, validator),
+		connect.WithInterceptors(metrics, g),
+		connect.WithRecover(g.recovered),
+		connect.WithInterceptors(validator),
 	}, s.cfg.HandlerOptions...)
 	mux := http.NewServeMux()
 	names := make([]string, 0, len(s.cfg.Services))

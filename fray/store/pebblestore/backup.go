@@ -19,7 +19,7 @@ const partialSuffix = ".partial"
 // noteFile is the file in a backup's directory that has its note.
 const noteFile = "BACKUP"
 
-// makingFile is the file in an unfinished backup's directory that whoever makes it holds locked.
+// makingFile is the file in an unfinished backup's directory that the process that makes it holds locked.
 const makingFile = "MAKING"
 
 // copying is the backup that is being made. There is one at a time.
@@ -97,7 +97,7 @@ func (s *Store) backup(ctx context.Context, dir string, b store.Backup) error {
 	return nil
 }
 
-// claim makes the directory of an unfinished backup, in place of one that an interrupted backup left behind. Whoever makes one has
+// claim makes the directory of an unfinished backup, in place of one that an interrupted backup left behind. The process that makes one has
 // its makingFile locked.
 func (s *Store) claim(partial string) (io.Closer, error) {
 	fsys := s.cfg.FS

@@ -18,7 +18,7 @@ const (
 	markerFile = "FRAY"     // says what the directory is; written last, by renaming
 	beginFile  = "FRAY.new" // the same until the directory is complete
 	dbDir      = "db"       // Pebble's
-	lockFile   = "LOCK"     // in dbDir; whoever has it locked has the directory
+	lockFile   = "LOCK"     // in dbDir; the process that has it locked has the directory
 )
 
 // formatVersion is the version of the directory's layout and of all that is in it.

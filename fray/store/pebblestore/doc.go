@@ -6,7 +6,7 @@
 //
 //	FRAY     says that this is a Fray data directory, and its format; written last when it is created
 //	SYNCED   the number of a commit up to which all commits are on disk
-//	db/      Pebble's files; whoever has db/LOCK locked has the directory
+//	db/      Pebble's files; the process that has db/LOCK locked has the directory
 //
 // A record's key is one byte with its kind and eight with its number, big-endian; its value is stored as it is. Kind 0
 // is the store's own: under it each batch counts itself.

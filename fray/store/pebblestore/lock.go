@@ -21,7 +21,7 @@ func (e heldError) Error() string {
 	}
 }
 
-// heldBy replaces an error of locking a file that says that somebody else has it.
+// heldBy replaces an error of locking a file that says that another process has it.
 func heldBy(err error, name string) error {
 	var no syscall.Errno
 	switch {

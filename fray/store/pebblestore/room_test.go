@@ -145,7 +145,7 @@ func TestOpenOnAFullDisk(t *testing.T) {
 	}
 }
 
-// What the machine lacks is no damage of the files, for which somebody might restore a backup.
+// What the machine lacks is no damage of the files, for which an operator might restore a backup.
 func TestOpenWithoutFileDescriptors(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewMem()

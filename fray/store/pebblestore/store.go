@@ -24,8 +24,8 @@ type Store struct {
 	gate   gate
 
 	turn   chan struct{} // holds one token while a batch is put in the order of commits; no mutex, for a full disk is waited for
-	last   uint64        // the number of the latest batch; of whoever has the turn
-	logged int64         // how much the current log has of Config.LogBytes; of whoever has the turn
+	last   uint64        // the number of the latest batch; of the goroutine that has the turn
+	logged int64         // how much the current log has of Config.LogBytes; of the goroutine that has the turn
 
 	syncing atomic.Int32 // commits that wait for the disk
 
@@ -77,7 +77,7 @@ func (s *Store) Get(k store.Key) ([]byte, error) {
 }
 
 // Scan implements store.Store.
-func (s *Store) Scan(kind store.Kind, from uint64, f func(num uint64, value []byte) error) error {
+func (s *Store) Scan(kind store.RecordKind, from uint64, f func(num uint64, value []byte) error) error {
 	if err := s.gate.enter(); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type synced struct {
 	reached atomic.Uint64
 	dirty   atomic.Bool // written since the last seal
 
-	mu      sync.Mutex // never held across a wait: whoever finds it held leaves the work to its holder
+	mu      sync.Mutex // never held across a wait: a goroutine that finds it held leaves the work to its holder
 	written uint64
 	slot    int64
 }

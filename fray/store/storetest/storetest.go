@@ -223,7 +223,7 @@ func likeAMap(t *testing.T, open func(t *testing.T) store.Store) {
 		model := make(map[store.Key]string)
 		keys := rapid.Custom(func(rt *rapid.T) store.Key {
 			return store.Key{
-				Kind: store.Kind(rapid.IntRange(1, 2).Draw(rt, "kind")), //nolint:gosec // 1 or 2.
+				Kind: store.RecordKind(rapid.IntRange(1, 2).Draw(rt, "kind")), //nolint:gosec // 1 or 2.
 				Num:  rapid.Uint64Range(0, 12).Draw(rt, "num"),
 			}
 		})
@@ -251,7 +251,7 @@ func likeAMap(t *testing.T, open func(t *testing.T) store.Store) {
 			}
 		}
 		n := 0
-		for _, kind := range []store.Kind{store.Spec, store.Result} {
+		for _, kind := range []store.RecordKind{store.Spec, store.Result} {
 			err := s.Scan(kind, 0, func(num uint64, v []byte) error {
 				n++
 				if want := model[store.Key{Kind: kind, Num: num}]; want != string(v) {

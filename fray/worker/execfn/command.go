@@ -52,7 +52,7 @@ func (c *Command) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// check returns what is wrong with c whoever runs it.
+// check returns what is wrong with c on any worker.
 func (c *Command) check() error {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return errors.New("run program: argv is empty")

@@ -125,7 +125,7 @@ func (p *program) wait(ctx context.Context, logger *slog.Logger) error {
 		close(outputs)
 	}()
 	defer func() {
-		closeAll(p.reading) // so that the readers end, whoever holds the other ends
+		closeAll(p.reading) // so that the readers end, whichever process holds the other ends
 		closeAll([]*os.File{p.stdin})
 		<-outputs
 	}()

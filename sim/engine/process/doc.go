@@ -16,7 +16,7 @@
 // # The history
 //
 // There is one, in this process. A worker's recorder asks for the place of a call in it before the call is sent, and has events
-// taken in before anything comes of them: a function starts, or the answer of a call goes on to whoever made it, once the
+// taken in before anything comes of them: a function starts, or the answer of a call goes on to its caller, once the
 // history has it. So its order is one in which things may have happened, for all processes alike, and its times are those of one
 // clock; no clocks are compared. A call counts as made no later than it was sent, and an answer as seen no earlier than it
 // came, which is what oracles allow for. A worker that is killed has told all that others can have heard from it.

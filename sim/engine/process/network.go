@@ -42,7 +42,7 @@ func (a addresses) of(host int) string {
 	return fmt.Sprintf("127.%d.%d.%d", a.network>>8, a.network&0xff, 1+host)
 }
 
-// newTransport returns connections from an address. Whoever is called is the controller, at another.
+// newTransport returns connections from an address. What is called is the controller, at another.
 func newTransport(from, controller string) *transport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if ownAddresses {

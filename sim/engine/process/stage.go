@@ -325,7 +325,7 @@ func (s *stage) clockFile(host string) string { return filepath.Join(s.dir, host
 // StepClock implements engine.Backend: the clock is that of the host's processes, this one's and later ones'.
 func (s *stage) StepClock(host string, by time.Duration) {
 	s.clocks[host] += by
-	// Whoever reads the file finds the old text or the new one.
+	// A reader of the file finds the old text or the new one.
 	temporary := s.clockFile(host) + ".new"
 	err := os.WriteFile(temporary, []byte(s.clocks[host].String()), 0o600)
 	if err == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// Whoever asks is told when each fault begins, on whom, and until when.
+// A caller that asks is told when each fault begins, on whom, and until when.
 func TestOnsets(t *testing.T) {
 	s := parse(t, small+`
 targets:

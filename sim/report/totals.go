@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"cmp"
@@ -17,20 +17,26 @@ import (
 // maxListedSeeds is how many seeds a summary lists of those that broke the same.
 const maxListedSeeds = 12
 
-// totals gathers what the seeds of a sweep came to, which come in order.
-type totals struct {
-	subject *subject
-	seeds   scenario.Seeds
-	began   time.Time
+// maxFailures is how many results of seeds that failed are kept: the first ones.
+const maxFailures = 10
 
-	ran, failed, verified uint64
-	virtual               time.Duration
-	steps                 int
-	backend               string // "": virtual time
-	work                  work
-	// The first maxSavedSeeds of those that failed.
-	failures []*engine.Result
-	broken   []*breakage
+// Totals gathers what the seeds of a sweep came to, which come in order.
+type Totals struct {
+	// Seeds are those that the sweep was asked for, Ran is how many of them have run, and Began is when
+	// the sweep did.
+	Seeds scenario.Seeds
+	Ran   uint64
+	Began time.Time
+	// Failures are the results of the first ten seeds that failed.
+	Failures []*engine.Result
+
+	subject          Subject
+	failed, verified uint64
+	virtual          time.Duration
+	steps            int
+	backend          string // "": virtual time
+	work             work
+	broken           []*breakage
 }
 
 // A breakage is the seeds that broke the same.
@@ -40,12 +46,14 @@ type breakage struct {
 	seeds []string // the first
 }
 
-func newTotals(of *subject, seeds scenario.Seeds) *totals {
-	return &totals{subject: of, seeds: seeds, began: time.Now()}
+// NewTotals returns those of a sweep that begins now.
+func NewTotals(of Subject, seeds scenario.Seeds) *Totals {
+	return &Totals{subject: of, Seeds: seeds, Began: time.Now()}
 }
 
-func (t *totals) add(r *engine.Result) {
-	t.ran++
+// Add takes in the result of the next seed.
+func (t *Totals) Add(r *engine.Result) {
+	t.Ran++
 	t.virtual += r.Virtual
 	t.steps += r.Stats.Steps
 	t.work.add(r)
@@ -53,12 +61,12 @@ func (t *totals) add(r *engine.Result) {
 	if r.Verified {
 		t.verified++
 	}
-	if r.ExitCode() == exitPass {
+	if r.Passed() {
 		return
 	}
 	t.failed++
-	if len(t.failures) < maxSavedSeeds {
-		t.failures = append(t.failures, r)
+	if len(t.Failures) < maxFailures {
+		t.Failures = append(t.Failures, r)
 	}
 	what := cmp.Or(r.Broken, r.Verdict)
 	i := slices.IndexFunc(t.broken, func(b *breakage) bool { return b.what == what })
@@ -72,8 +80,8 @@ func (t *totals) add(r *engine.Result) {
 	}
 }
 
-// write writes the summary, and the report of the first seed that failed.
-func (t *totals) write(w io.Writer, interrupted bool) {
+// Write writes the summary, and the report of the first seed that failed.
+func (t *Totals) Write(w io.Writer, interrupted bool) {
 	verdict := "PASS"
 	switch {
 	case t.failed > 0:
@@ -81,8 +89,8 @@ func (t *totals) write(w io.Writer, interrupted bool) {
 	case interrupted:
 		verdict = "INTERRUPTED"
 	}
-	fmt.Fprintf(w, "%s  %s, seeds %s: %d of %d pass", verdict, t.subject.called, t.seeds, t.ran-t.failed, t.ran)
-	if left := t.seeds.Count() - t.ran; left > 0 {
+	fmt.Fprintf(w, "%s  %s, seeds %s: %d of %d pass", verdict, t.subject.Called, t.Seeds, t.Ran-t.failed, t.Ran)
+	if left := t.Seeds.Count() - t.Ran; left > 0 {
 		why := "the sweep ended at the first failure"
 		if interrupted {
 			why = "the sweep was interrupted"
@@ -90,12 +98,12 @@ func (t *totals) write(w io.Writer, interrupted bool) {
 		fmt.Fprintf(w, ", %d did not run: %s", left, why)
 	}
 	fmt.Fprintln(w)
-	wall := time.Since(t.began)
+	wall := time.Since(t.Began)
 	if t.backend != "" {
 		fmt.Fprintf(w, "      %s on real processes\n", short(wall))
 	} else {
 		fmt.Fprintf(w, "      %s of virtual time in %s, %.1f seeds/s, %.0f messages/s\n",
-			short(t.virtual), short(wall), float64(t.ran)/wall.Seconds(), float64(t.steps)/wall.Seconds())
+			short(t.virtual), short(wall), float64(t.Ran)/wall.Seconds(), float64(t.steps)/wall.Seconds())
 	}
 	if t.verified > 0 {
 		fmt.Fprintf(w, "      %d of them ran twice, with other GOMAXPROCS, and gave the same trace unless listed as determinism\n", t.verified)
@@ -116,5 +124,5 @@ func (t *totals) write(w io.Writer, interrupted bool) {
 	_ = table.Flush() // what it writes to fails, if at all, for the next line too
 	fmt.Fprintln(w, "\nThe first of them:")
 	fmt.Fprintln(w)
-	writeReport(w, t.failures[0], t.subject)
+	Run(w, t.Failures[0], t.subject)
 }

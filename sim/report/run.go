@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"cmp"
@@ -18,14 +18,14 @@ import (
 // shownEvents is how many of a failed run's last events a report has.
 const shownEvents = 20
 
-// writeReport writes what came of a run: the verdict first, then what it rests on, and last how to see it again. It is
-// that of a seed of a subject.
-func writeReport(w io.Writer, r *engine.Result, of *subject) {
+// Run writes what came of a run of a seed of a subject: the verdict first, then what it rests on,
+// and last how to see it again.
+func Run(w io.Writer, r *engine.Result, of Subject) {
 	verdict := "PASS"
 	switch {
 	case r.Verdict == scenario.VerdictInterrupted:
 		verdict = "INTERRUPTED"
-	case r.ExitCode() != exitPass:
+	case !r.Passed():
 		verdict = "FAIL (" + r.Verdict + ")"
 	}
 	fmt.Fprintf(w, "%s  %s, seed %d\n", verdict, r.Scenario, r.Seed)
@@ -74,7 +74,7 @@ func writeReport(w io.Writer, r *engine.Result, of *subject) {
 		fmt.Fprint(w, ", the same when run again with other GOMAXPROCS")
 	}
 	fmt.Fprintln(w)
-	if r.ExitCode() == exitPass {
+	if r.Passed() {
 		return
 	}
 	if last := r.Last[max(0, len(r.Last)-shownEvents):]; len(last) > 0 {
@@ -98,7 +98,7 @@ func duration(r *engine.Result) string {
 	return fmt.Sprintf("%s virtual in %s%s, %d messages", short(r.Virtual), short(r.Wall), ratio, r.Stats.Steps)
 }
 
-func writeReplay(w io.Writer, r *engine.Result, of *subject) {
+func writeReplay(w io.Writer, r *engine.Result, of Subject) {
 	if r.Backend != "" {
 		fmt.Fprintf(w, "Run it again, which may go another way, with\n\n  %s\n", replayCommand(r, of))
 		return
@@ -106,8 +106,8 @@ func writeReplay(w io.Writer, r *engine.Result, of *subject) {
 	fmt.Fprintf(w, "Replay it with\n\n  %s\n", replayCommand(r, of))
 }
 
-func replayCommand(r *engine.Result, of *subject) string {
-	command := of.command(r.Seed)
+func replayCommand(r *engine.Result, of Subject) string {
+	command := of.Command(r.Seed)
 	if r.Verified {
 		command += " --verify"
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
+	"github.com/frayrpc/fray/fray/internal/failure"
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
@@ -54,7 +55,7 @@ func (b *inline) execute(ctx context.Context, c *call) {
 	settled := false
 	defer func() {
 		if !settled { // the function ended the goroutine, as testing.T.FailNow does
-			c.settle(Payload{}, newTaskError(c, ReasonApplication, info, EncodeError(attempt.ErrExited)))
+			c.settle(Payload{}, newTaskError(c, ReasonApplication, info, failure.Encode(attempt.ErrExited)))
 		}
 	}()
 	for number := 1; ; number++ {

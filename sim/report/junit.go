@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"encoding/xml"
@@ -16,9 +16,10 @@ import (
 // maxReported is how many failing seeds of a sweep have their report in the XML; the others have the command that replays them.
 const maxReported = 100
 
-// A junitSuite is one scenario's runs as the XML that CI systems read: a test case for each seed. There is no one schema of it; what
-// is written here is what Jenkins, GitLab and the actions for GitHub have in common.
-type junitSuite struct {
+// A Suite is the runs of a subject as the XML that CI systems read: a test case for each seed. There
+// is no one schema of it; what is written here is what Jenkins, GitLab and the actions for GitHub have
+// in common.
+type Suite struct {
 	XMLName  xml.Name    `xml:"testsuite"`
 	Name     string      `xml:"name,attr"`
 	Tests    int         `xml:"tests,attr"`
@@ -27,7 +28,7 @@ type junitSuite struct {
 	Time     string      `xml:"time,attr"`
 	Cases    []junitCase `xml:"testcase"`
 
-	subject *subject
+	subject Subject
 	wall    time.Duration
 }
 
@@ -54,11 +55,11 @@ type junitProblem struct {
 // seconds is a duration as JUnit has it.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) }
 
-// newJUnitSuite returns an empty suite.
-func newJUnitSuite(of *subject) *junitSuite { return &junitSuite{Name: of.name, subject: of} }
+// NewSuite returns an empty suite.
+func NewSuite(of Subject) *Suite { return &Suite{Name: of.Name, subject: of} }
 
-// add adds a run. Its time is that of the wall clock.
-func (s *junitSuite) add(r *engine.Result) {
+// Add adds a run. Its time is that of the wall clock.
+func (s *Suite) Add(r *engine.Result) {
 	c := junitCase{
 		Name: fmt.Sprintf("seed %d", r.Seed), Class: s.Name, Time: seconds(r.Wall),
 		Properties: []junitProperty{{"hash", fmt.Sprintf("%016x", r.Hash)}, {"virtual-time", r.Virtual.String()}},
@@ -78,7 +79,7 @@ func (s *junitSuite) add(r *engine.Result) {
 	s.Cases = append(s.Cases, c)
 }
 
-func (s *junitSuite) problem(r *engine.Result) *junitProblem {
+func (s *Suite) problem(r *engine.Result) *junitProblem {
 	message, _, _ := strings.Cut(r.Text, "\n")
 	p := &junitProblem{Type: r.Broken, Message: message}
 	if p.Type == "" {
@@ -86,7 +87,7 @@ func (s *junitSuite) problem(r *engine.Result) *junitProblem {
 	}
 	var report strings.Builder
 	if s.Failures+s.Errors <= maxReported {
-		writeReport(&report, r, s.subject)
+		Run(&report, r, s.subject)
 	} else {
 		writeReplay(&report, r, s.subject)
 	}
@@ -102,22 +103,22 @@ func printable(r rune) rune {
 	return r
 }
 
-// write writes the suite as a document.
-func (s *junitSuite) write(w io.Writer) error {
+// Write writes the suite as a document.
+func (s *Suite) Write(w io.Writer) error {
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}
 	encoder := xml.NewEncoder(w)
 	encoder.Indent("", "  ")
 	suites := struct {
-		XMLName  xml.Name      `xml:"testsuites"`
-		Name     string        `xml:"name,attr"`
-		Tests    int           `xml:"tests,attr"`
-		Failures int           `xml:"failures,attr"`
-		Errors   int           `xml:"errors,attr"`
-		Time     string        `xml:"time,attr"`
-		Suites   []*junitSuite `xml:"testsuite"`
-	}{Name: "fray-sim", Tests: s.Tests, Failures: s.Failures, Errors: s.Errors, Time: s.Time, Suites: []*junitSuite{s}}
+		XMLName  xml.Name `xml:"testsuites"`
+		Name     string   `xml:"name,attr"`
+		Tests    int      `xml:"tests,attr"`
+		Failures int      `xml:"failures,attr"`
+		Errors   int      `xml:"errors,attr"`
+		Time     string   `xml:"time,attr"`
+		Suites   []*Suite `xml:"testsuite"`
+	}{Name: "fray-sim", Tests: s.Tests, Failures: s.Failures, Errors: s.Errors, Time: s.Time, Suites: []*Suite{s}}
 	if err := encoder.Encode(suites); err != nil {
 		return fmt.Errorf("write JUnit XML: %w", err)
 	}

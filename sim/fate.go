@@ -8,8 +8,8 @@ import (
 	"connectrpc.com/connect"
 )
 
-// Verdict is what happens to a message. The zero value delivers it.
-type Verdict struct {
+// Fate is what happens to a message. The zero value delivers it.
+type Fate struct {
 	// Fault names the cause in the trace.
 	Fault string
 	// Delay is added to the latency.
@@ -32,10 +32,10 @@ type Verdict struct {
 // Judge decides what happens to each message. It is asked by one goroutine at a time, in the same order in each run of a
 // seed, and must itself be deterministic.
 type Judge interface {
-	Judge(m *Message) Verdict
+	Judge(m *Message) Fate
 }
 
-// maxDuplicates bounds Verdict.Duplicates.
+// maxDuplicates bounds Fate.Duplicates.
 const maxDuplicates = 16
 
 // reset loses a message and tells both sides that the connection is gone.

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// sweepSeeds are the seeds of each scenario that a sweep of the library runs by default.
+const sweepSeeds = "1..200"
+
+func (a *app) newSweep() *cobra.Command {
+	var (
+		o       runOptions
+		seedsOf map[string]string
+	)
+	cmd := &cobra.Command{
+		Use: "sweep [NAME...]", Short: "Run many seeds of each scenario of the library, or of those that are named",
+		Args: cobra.ArbitraryArgs,
+		Long: `sweep runs the same seeds of one scenario after the other, prints a line for each, and names in the end those that fail. A
+scenario that fails keeps no other from running. It exits with the code of the first that fails.`,
+		Example: `  fray-sim sweep --out results
+  fray-sim sweep --seeds 1..1000 --seeds-of long-soak=1..10
+  fray-sim sweep worker-crash controller-power-loss --seeds 1..50`,
+		RunE: func(cmd *cobra.Command, names []string) error { return a.sweepAll(cmd.Context(), names, &o, seedsOf) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.seeds, "seeds", sweepSeeds, "the `range` of seeds of each scenario")
+	flags.StringToStringVar(&seedsOf, "seeds-of", nil, "other seeds of one scenario, as `NAME=RANGE`; may be repeated")
+	flags.BoolVar(&o.verify, "verify", false, "run each seed again with other GOMAXPROCS, and compare the traces")
+	flags.BoolVar(&o.failFast, "fail-fast", false, "end each scenario at its first seed that fails")
+	flags.StringVar(&o.out, "out", "", "save what came of each scenario in a directory of its name in this `directory`")
+	flags.DurationVar(&o.stall, "stall", sim.DefaultStall, "end a run in which nothing has happened for so much real `time`; 0: never")
+	return cmd
+}
+
+// sweepAll runs the seeds of scenarios of the library, of all of them if there are no names.
+func (a *app) sweepAll(ctx context.Context, names []string, common *runOptions, seedsOf map[string]string) error {
+	if len(names) == 0 {
+		names = scenario.List()
+	}
+	for name := range seedsOf { // order-free: any of those that are wrong is told
+		if !slices.Contains(names, name) {
+			return invalid("--seeds-of: %q is not one of the scenarios to run", name)
+		}
+	}
+	subjects, options := make([]*subject, len(names)), make([]runOptions, len(names))
+	for i, name := range names {
+		var err error
+		if subjects[i], err = named(name); err != nil {
+			return err
+		}
+		o := *common
+		o.format, o.process.backend, o.process.maxWall = formatText, scenario.BackendSim, 1
+		if seeds, ok := seedsOf[name]; ok {
+			o.seeds = seeds
+		}
+		if o.out != "" {
+			o.out = filepath.Join(o.out, subjects[i].Name)
+		}
+		if _, _, err := o.pick(subjects[i]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		options[i] = o
+	}
+	var (
+		failed []string
+		first  *exitError
+	)
+	for i, of := range subjects {
+		var text bytes.Buffer
+		each := *a
+		each.stdout = &text
+		err := each.runSubject(ctx, of, &options[i])
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var told *exitError
+		if err != nil && (!errors.As(err, &told) || told.err != nil) {
+			return fmt.Errorf("%s: %w", names[i], err)
+		}
+		line, rest, _ := strings.Cut(text.String(), "\n")
+		fmt.Fprintln(a.stdout, line)
+		if err == nil {
+			continue
+		}
+		failed = append(failed, names[i])
+		if first == nil {
+			first = told
+		}
+		if common.out == "" {
+			fmt.Fprint(a.stdout, rest, "\n")
+		}
+	}
+	if first == nil {
+		fmt.Fprintf(a.stdout, "all %d scenarios pass\n", len(subjects))
+		return nil
+	}
+	fmt.Fprintf(a.stdout, "%d of %d scenarios fail: %s\n", len(failed), len(subjects), strings.Join(failed, ", "))
+	if common.out != "" {
+		fmt.Fprintf(a.stdout, "see %s\n", filepath.Join(common.out, "NAME", fileSummary))
+	}
+	return first
+}

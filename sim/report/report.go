@@ -1,0 +1,21 @@
+// Package report tells what came of runs: of one run as text for people, of the seeds of a sweep as
+// totals, and of either as the XML that CI systems read. It formats an engine.Result and decides nothing.
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Subject is what seeds are run of, as the user named it to fray-sim.
+type Subject struct {
+	// Called is what the user calls it, and Name what it calls itself.
+	Called, Name string
+	// Args are those of the command line that name it.
+	Args []string
+}
+
+// Command returns the command line that runs a seed, in virtual time.
+func (s Subject) Command(seed uint64) string {
+	return fmt.Sprintf("fray-sim %s --seed %d", strings.Join(s.Args, " "), seed)
+}

@@ -1,0 +1,163 @@
+package report_test
+
+import (
+	"encoding/xml"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/report"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+var subject = report.Subject{Called: "mine.yaml", Name: "mine", Args: []string{"--scenario", "mine.yaml"}}
+
+// passed is the result of a seed that went well.
+func passed(seed uint64) *engine.Result {
+	r := &engine.Result{
+		Scenario: "mine", Summary: "Something happens.", Seed: seed, Verdict: scenario.VerdictPass,
+		Virtual: 90 * time.Second, Wall: 30 * time.Millisecond, Hash: 0xabc, Stats: sim.Stats{Steps: 500},
+		Faults:  []engine.FaultCount{{ID: "kill", Kind: "crash", Action: "crash worker-1", Fired: 2}},
+		Oracles: []check.Count{{Oracle: "never-lost", Claim: "No task is lost.", Checks: 7}, {Oracle: "idle", Claim: "Nothing."}},
+		Eventually: []engine.Met{
+			{That: "tasks.open == 0", Met: true, Within: time.Minute, Took: 1500 * time.Millisecond},
+		},
+	}
+	r.Facts.Kinds = map[string]scenario.TaskFacts{}
+	r.Facts.Tasks.Submitted, r.Facts.Tasks.Completed, r.Facts.Tasks.Failed = 10, 9, 1
+	r.Facts.Attempts.Started, r.Facts.Attempts.Succeeded = 11, 9
+	return r
+}
+
+// failed is the result of a seed that broke an invariant.
+func failed(seed uint64) *engine.Result {
+	r := passed(seed)
+	r.Verdict, r.Broken, r.Text = scenario.VerdictInvariant, "never-lost", "task t-1: nobody knows it\x01"
+	r.Oracles[0].Violations = 2
+	events := []check.Event{{Seq: 3, At: time.Second, Host: "client", Task: "t-1"}, {Seq: 9, At: 3 * time.Second, Host: "worker-1"}}
+	r.Violations = []check.Violation{{Oracle: "never-lost", Task: "t-1", Text: "nobody knows it", Events: events}, {Oracle: "other"}}
+	r.Last = events[1:]
+	return r
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	interrupted := &engine.Result{Scenario: "mine", Seed: 4, Verdict: scenario.VerdictInterrupted, Text: "stopped"}
+	process := passed(5)
+	process.Backend, process.Hash = scenario.BackendProcess, 0
+	verified := failed(6)
+	verified.Verified = true
+	for name, tt := range map[string]struct {
+		result       *engine.Result
+		want, absent []string
+	}{
+		"passed": {passed(3), []string{
+			"PASS  mine, seed 3\nSomething happens.\n", "1m30s virtual in 30ms (3000 to 1), 500 messages",
+			"tasks     10 submitted: 9 completed, 1 failed\n", "attempts  11 started: 9 succeeded\n",
+			"kill   crash worker-1  2", "never-lost  7       0       No task is lost.",
+			"Nothing happened that these judge: idle.", "tasks.open == 0  1.5s  1m", "trace     0000000000000abc",
+		}, []string{"Replay", "The last events"}},
+		"failed": {failed(3), []string{
+			"FAIL (invariant-broken)  mine, seed 3", "never-lost: No task is lost. But\ntask t-1: nobody knows it",
+			"  3    1.00000", "It is not the only one: 1 more were found", "The last events:",
+			"Replay it with\n\n  fray-sim --scenario mine.yaml --seed 3\n",
+		}, nil},
+		"verified":    {verified, []string{"the same when run again", "--seed 6 --verify\n"}, nil},
+		"interrupted": {interrupted, []string{"INTERRUPTED  mine, seed 4", "Replay it with"}, []string{"tasks "}},
+		"processes":   {process, []string{"1m30s on real processes"}, []string{"trace"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var text strings.Builder
+			report.Run(&text, tt.result, subject)
+			for _, want := range tt.want {
+				if !strings.Contains(text.String(), want) {
+					t.Errorf("%q is missing in\n%s", want, &text)
+				}
+			}
+			for _, absent := range tt.absent {
+				if strings.Contains(text.String(), absent) {
+					t.Errorf("%q is in\n%s", absent, &text)
+				}
+			}
+		})
+	}
+}
+
+func TestTotals(t *testing.T) {
+	t.Parallel()
+	totals := report.NewTotals(subject, scenario.Seeds{First: 1, Last: 40})
+	for seed := range uint64(30) {
+		r := passed(seed + 1)
+		if seed%2 == 1 {
+			r = failed(seed + 1)
+		}
+		totals.Add(r)
+	}
+	if totals.Ran != 30 || len(totals.Failures) != 10 || totals.Failures[9].Seed != 20 {
+		t.Errorf("%d ran, failures %v", totals.Ran, totals.Failures)
+	}
+	var text strings.Builder
+	totals.Write(&text, true)
+	for _, want := range []string{
+		"FAIL  mine.yaml, seeds 1..40: 15 of 30 pass, 10 did not run: the sweep was interrupted\n",
+		"faults    60 injected: crash 60\n", "tasks     300 acknowledged: 270 completed, 30 failed\n",
+		"lost: 30 (210 checks of never-lost)", "never-lost  15     2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, ...",
+		"The first of them:\n\nFAIL (invariant-broken)  mine, seed 2\n",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, &text)
+		}
+	}
+}
+
+func TestSuiteReadsBack(t *testing.T) {
+	t.Parallel()
+	suite := report.NewSuite(subject)
+	suite.Add(passed(1))
+	suite.Add(failed(2))
+	broken := passed(3)
+	broken.Verdict, broken.Text = scenario.VerdictHarness, "no room ]]> on the disk\nmore"
+	suite.Add(broken)
+	var document strings.Builder
+	if err := suite.Write(&document); err != nil {
+		t.Fatal(err)
+	}
+	type problem struct {
+		Type    string `xml:"type,attr"`
+		Message string `xml:"message,attr"`
+		Text    string `xml:",chardata"`
+	}
+	var got struct {
+		Tests    int `xml:"tests,attr"`
+		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
+		Suites   []struct {
+			Name  string `xml:"name,attr"`
+			Cases []struct {
+				Name    string   `xml:"name,attr"`
+				Failure *problem `xml:"failure"`
+				Error   *problem `xml:"error"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal([]byte(document.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Tests != 3 || got.Failures != 1 || got.Errors != 1 || len(got.Suites) != 1 || got.Suites[0].Name != "mine" {
+		t.Fatalf("got %+v", got)
+	}
+	cases := got.Suites[0].Cases
+	if cases[0].Failure != nil || cases[0].Error != nil {
+		t.Error("a seed that passed has a problem")
+	}
+	if f := cases[1].Failure; f == nil || f.Type != "never-lost" || !strings.Contains(f.Text, "nobody knows it\ufffd") {
+		t.Errorf("failure %+v", f)
+	}
+	if e := cases[2].Error; e == nil || e.Message != "no room ]]> on the disk" || !strings.Contains(e.Text, "Replay it with") {
+		t.Errorf("error %+v", e)
+	}
+}
