@@ -25,9 +25,9 @@ const (
 
 // What a mark can say of an error.
 type (
-	// NonRetryable: another attempt is of no use.
+	// NonRetryable says that another attempt is of no use.
 	NonRetryable struct{}
-	// HandBack: the function could not be started here and now.
+	// HandBack says that the function could not be started here and now.
 	HandBack struct{}
 	// RetryAfter is the delay that the function asks for.
 	RetryAfter time.Duration
