@@ -11,6 +11,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/endpoint"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -29,7 +30,7 @@ type Client struct {
 // options it heeds [WithToken], [WithHTTPClient], [WithClientOptions], [WithRand] and [WithLogger].
 func NewClient(address string, opts ...Option) (*Client, error) {
 	config := newJobConfig(opts)
-	url, err := dial.ParseAddress(address)
+	url, err := endpoint.Parse(address)
 	if err != nil {
 		return nil, err
 	}

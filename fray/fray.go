@@ -13,6 +13,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/endpoint"
 )
 
 // remote is the fray backend. A submitter sends calls to the controller, many at a time; a watcher is told, by one
@@ -37,7 +38,7 @@ type link struct {
 }
 
 func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, error) {
-	address, err := dial.ParseAddress(config.address)
+	address, err := endpoint.Parse(config.address)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func testDrain(t *testing.T, c *cluster, drain func(*cluster, *process)) {
 			t.Errorf("ran on %q", v)
 		}
 	}
-	if !a.alive() {
+	if !a.Running() {
 		t.Fatal("the worker left before its task")
 	}
 	c.open(h)

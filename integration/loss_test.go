@@ -157,7 +157,7 @@ func (f *fleet) keepAlive(done <-chan struct{}) {
 		default:
 		}
 		for i, w := range f.workers {
-			if !w.alive() {
+			if !w.Running() {
 				w.exit()
 				f.workers[i] = f.c.workerAt(f.c.url(), w.name)
 			}

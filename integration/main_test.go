@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/frayrpc/fray/internal/children"
 )
 
 // parallelTests is how many tests run at once, unless -parallel says otherwise. Most of them wait for a session to end, so
@@ -34,8 +36,8 @@ type suite struct{ *testing.M }
 
 func (s suite) Run() int {
 	code := s.M.Run()
-	spawn.stop()
-	if left := spawn.left(); len(left) > 0 {
+	spawn().Close()
+	if left := children.Left(); len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "processes that no test has waited for: %v\n", left)
 		code = max(code, 1)
 	}

@@ -218,7 +218,7 @@ func TestControllerRestartsEmpty(t *testing.T) {
 	if after.GetControllerIncarnation() <= before.GetControllerIncarnation() {
 		t.Errorf("incarnation %d follows %d", after.GetControllerIncarnation(), before.GetControllerIncarnation())
 	}
-	if !w.alive() {
+	if !w.Running() {
 		t.Error("the worker has died")
 	}
 }

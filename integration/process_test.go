@@ -8,13 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/frayrpc/fray/internal/children"
 )
 
 const (
@@ -47,66 +48,13 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// spawn starts all processes on one thread, because a child with Pdeathsig dies with the thread that started it, and Go
-// ends threads as it likes.
-var spawn = &spawner{}
-
-type spawner struct {
-	once  sync.Once
-	tasks chan func()
-	ended chan struct{}
-
-	mu   sync.Mutex
-	live []string
-}
-
-func (s *spawner) start(cmd *exec.Cmd) error {
-	s.once.Do(func() {
-		s.tasks, s.ended = make(chan func()), make(chan struct{})
-		go func() {
-			defer close(s.ended)
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			for task := range s.tasks {
-				task()
-			}
-		}()
-	})
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	result := make(chan error, 1)
-	s.tasks <- func() { result <- cmd.Start() }
-	err := <-result
-	if err == nil {
-		s.mu.Lock()
-		s.live = append(s.live, fmt.Sprint(cmd.Process.Pid, " ", cmd.Args))
-		s.mu.Unlock()
-	}
-	return err
-}
-
-// waited says that a process is gone and has been waited for.
-func (s *spawner) waited(cmd *exec.Cmd) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := slices.Index(s.live, fmt.Sprint(cmd.Process.Pid, " ", cmd.Args))
-	s.live = slices.Delete(s.live, i, i+1)
-}
-
-func (s *spawner) left() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.live
-}
-
-func (s *spawner) stop() {
-	if s.tasks != nil {
-		close(s.tasks)
-		<-s.ended
-	}
-}
+// spawn is what starts all processes.
+var spawn = sync.OnceValue(func() *children.Starter { return children.NewStarter(syscall.SIGKILL) })
 
 // process is a child, the only one of its process group.
 type process struct {
+	*children.Child
+
 	t    testing.TB
 	name string
 	url  string // where it listens, by its own word
@@ -114,8 +62,7 @@ type process struct {
 	out  string // paths of what it writes
 	err  string
 
-	gone     chan struct{} // closed when it has been waited for
-	expected bool          // its end is the test's doing, or one that the test looks at
+	expected bool // its end is the test's doing, or one that the test looks at
 }
 
 // startProcess starts a program and waits for it to say where it listens.
@@ -123,7 +70,7 @@ func startProcess(t testing.TB, name, program string, args ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
 	p := &process{
-		t: t, name: name, gone: make(chan struct{}),
+		t: t, name: name,
 		out: filepath.Join(dir, name+".out"), err: filepath.Join(dir, name+".err"),
 	}
 	stdout, err := os.Create(p.out)
@@ -142,18 +89,13 @@ func startProcess(t testing.TB, name, program string, args ...string) *process {
 	if dir := os.Getenv(coverVariable); dir != "" {
 		p.cmd.Env = append(p.cmd.Env, "GOCOVERDIR="+dir)
 	}
-	if err := spawn.start(p.cmd); err != nil {
+	if p.Child, err = spawn().Start(p.cmd); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
-	go func() {
-		defer close(p.gone)
-		_ = p.cmd.Wait() // how it ended is read from its state
-		spawn.waited(p.cmd)
-	}()
 	t.Cleanup(p.end)
 	eventually(t, name+" says where it listens", func() bool {
 		p.url = p.address()
-		return p.url != "" || !p.alive()
+		return p.url != "" || !p.Running()
 	})
 	if p.url == "" {
 		t.Fatalf("%s has ended: %v", name, p.cmd.ProcessState)
@@ -180,29 +122,18 @@ func (p *process) address() string {
 	return string(match[1])
 }
 
-func (p *process) alive() bool {
-	select {
-	case <-p.gone:
-		return false
-	default:
-		return true
-	}
-}
-
 // signal sends a signal, which may find nobody any more.
 func (p *process) signal(sig syscall.Signal) {
 	p.t.Helper()
-	if err := syscall.Kill(-p.cmd.Process.Pid, sig); err != nil && p.alive() {
+	if err := p.Signal(sig); err != nil && p.Running() {
 		p.t.Errorf("send %v to %s: %v", sig, p.name, err)
 	}
 }
 
 // kill ends the process as a crash does, and waits for that.
 func (p *process) kill() {
-	p.t.Helper()
 	p.expected = true
-	p.signal(syscall.SIGKILL)
-	<-p.gone
+	_ = p.Kill() // how it ended is read from its state
 }
 
 // pause stops the process where it stands, until resume.
@@ -237,27 +168,17 @@ func processStat(pid int) (state, parent string) {
 // exit waits for the process to end by itself and returns its exit code, -1 for a signal.
 func (p *process) exit() int {
 	p.t.Helper()
-	eventually(p.t, p.name+" exits", func() bool { return !p.alive() })
+	eventually(p.t, p.name+" exits", func() bool { return !p.Running() })
 	p.expected = true
 	return p.cmd.ProcessState.ExitCode()
 }
 
 // end ends the process with its test, and checks what it leaves behind.
 func (p *process) end() {
-	if p.alive() {
-		p.signal(syscall.SIGCONT)
-		p.signal(syscall.SIGTERM)
-		timer := time.NewTimer(leaveTime)
-		defer timer.Stop()
-		select {
-		case <-p.gone:
-			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-				p.t.Errorf("%s exits with %d on SIGTERM", p.name, code)
-			}
-		case <-timer.C:
-			p.t.Errorf("%s ignores SIGTERM", p.name)
-			p.signal(syscall.SIGKILL)
-			<-p.gone
+	if p.Running() {
+		_ = p.Stop(leaveTime, nil, func() { p.t.Errorf("%s ignores SIGTERM", p.name) }) // as above
+		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+			p.t.Errorf("%s exits with %d on SIGTERM", p.name, code)
 		}
 	} else if !p.expected {
 		p.t.Errorf("%s has ended by itself: %v", p.name, p.cmd.ProcessState)

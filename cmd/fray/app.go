@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // app is one run of the command: what it may touch of the process, and what is common to its subcommands.
@@ -196,10 +195,4 @@ func (o *logOptions) logger(w io.Writer) *slog.Logger {
 // args are the options that have another command of this program log in the same way.
 func (o *logOptions) args() []string {
 	return []string{"--log-level", o.level, "--log-format", o.format}
-}
-
-// isTTY reports whether w is a terminal that a person may look at.
-func isTTY(w any) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // A descriptor is small.
 }

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/fray"
-	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/endpoint"
 )
 
 // clientOptions say how to reach a controller.
@@ -34,18 +33,14 @@ func (a *app) addAddressFlag(cmd *cobra.Command) {
 
 // controllerURL returns the URL of the controller that the options name.
 func (a *app) controllerURL() (string, error) {
-	address := a.client.address
-	if address == "" {
+	if a.client.address == "" {
 		return "", usageError("which controller? pass --controller URL, or set FRAY_CONTROLLER_ADDRESS")
 	}
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
-	}
-	u, err := url.Parse(address)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+	address, err := endpoint.Parse(a.client.address)
+	if err != nil {
 		return "", usageError("controller address %q is not like http://host:port", a.client.address)
 	}
-	return strings.TrimSuffix(u.String(), "/"), nil
+	return address, nil
 }
 
 // client makes calls to a controller.
@@ -132,10 +127,4 @@ func rootText(failure *connect.Error) string {
 		return "no answer"
 	}
 	return text
-}
-
-// reachable returns an error if the controller does not answer within the connect timeout.
-func (c *client) reachable(ctx context.Context) error {
-	_, err := ask(ctx, c, c.GetClusterInfo, &frayv1.GetClusterInfoRequest{})
-	return err
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
 )
@@ -72,7 +73,7 @@ func (a *app) dump(dir string) error {
 		printTable(a.stdout, taskHeader, rows)
 	}
 	if broken > 0 {
-		return fmt.Errorf("%s cannot be read: restore a backup of %s, or copy what the others hold", count(uint64(broken), "task"), dir)
+		return fmt.Errorf("%s cannot be read: restore a backup of %s, or copy what the others hold", wording.Count(uint64(broken), "task"), dir)
 	}
 	if s.Damage() != nil {
 		return fmt.Errorf("%s has lost tasks that were acknowledged: restore a backup of it", dir)

@@ -13,6 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/fleet"
+	"github.com/frayrpc/fray/cmd/fray/internal/screen"
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
@@ -78,7 +81,7 @@ func (a *app) dev(ctx context.Context, o devOptions) error {
 	}
 	o.token = a.secureOwn()
 	o.slots = slotsFor(o.slots, o.workers)
-	log := &lineWriter{w: a.stderr}
+	log := screen.Shared(a.stderr)
 	cluster, err := a.startCluster(ctx, clusterOptions{
 		controller: controllerOptions{listen: o.listen, sessionTTL: devSessionTTL, store: o.store, log: o.log},
 		workers:    o.workers, slots: o.slots,
@@ -143,7 +146,7 @@ func (a *app) introduce(ctx context.Context, url string, o devOptions) error {
   fray workers
 
 Ctrl-C ends it.
-`, count(number.Clamp[uint64](o.workers), "worker"), count(number.Clamp[uint64](o.slots), "slot"), url, token)
+`, wording.Count(number.Clamp[uint64](o.workers), "worker"), wording.Count(number.Clamp[uint64](o.slots), "slot"), url, token)
 	return nil
 }
 
@@ -198,11 +201,10 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 	var serverCtx, fleetCtx context.Context
 	serverCtx, c.endServer = context.WithCancel(context.WithoutCancel(ctx))
 	fleetCtx, c.endFleet = context.WithCancel(ctx)
-	f := &fleet{
-		executable: executable, environ: a.environ, size: o.workers, output: o.output, tell: o.tell, hurry: a.hurry,
-		args: append([]string{
-			"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots), "--stop-grace", fleetStopGrace.String(),
-		}, o.args...),
+	f := &fleet.Fleet{
+		Executable: executable, Environ: a.environ, Size: o.workers, Output: o.output, Tell: o.tell, Hurry: a.hurry,
+		Args:     append([]string{"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots)}, o.args...),
+		Hopeless: exitUsage,
 	}
 	over := make(chan struct{})
 	c.server.Go(func() {
@@ -216,7 +218,7 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 		c.endFleet()
 		return nil, c.err
 	}
-	c.fleet.Go(func() { c.end(f.run(fleetCtx)) })
+	c.fleet.Go(func() { c.end(f.Run(fleetCtx)) })
 	return c, nil
 }
 
@@ -243,16 +245,4 @@ func (c *cluster) stop() error {
 		return context.Cause(c.ctx)
 	}
 	return c.err
-}
-
-// lineWriter lets several goroutines write whole lines.
-type lineWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lineWriter) Write(data []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(data)
 }

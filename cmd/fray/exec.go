@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/worker/execfn"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
@@ -50,45 +49,4 @@ func outputText(head []byte, more *execfn.More) string {
 		text += fmt.Sprintf("\n[%d bytes are not kept]\n%s", more.Bytes-int64(len(head))-int64(len(more.Tail)), more.Tail)
 	}
 	return strings.TrimRight(text, "\n")
-}
-
-// resultProblem says what is wrong with the result of a command that ran to its end; empty: nothing.
-func resultProblem(r execfn.Result) string {
-	switch {
-	case r.ExitCode != 0:
-		return fmt.Sprintf("exit code %d", r.ExitCode)
-	case r.StdoutTruncated:
-		return "output" + tooLong(len(r.Stdout), r.StdoutMore)
-	case r.StderrTruncated:
-		return "error output" + tooLong(len(r.Stderr), r.StderrMore)
-	default:
-		return ""
-	}
-}
-
-// tooLong says what is missing of an output.
-func tooLong(head int, more *execfn.More) string {
-	if more == nil { // of an older worker
-		return fmt.Sprintf(" has more than the first %d bytes, which are kept: have the command write it to a file", head)
-	}
-	return fmt.Sprintf(" has %d bytes, of which only the first %d and the last %d are kept: have the command write it to a file",
-		more.Bytes, head, len(more.Tail))
-}
-
-// taskProblem says why the task of a command failed, and returns the end of its error output if that is known.
-func taskProblem(e *fray.TaskError) (text string, stderr string) {
-	if e.Reason != fray.ReasonApplication {
-		text = string(e.Reason)
-		if e.Message != "" {
-			text += ": " + e.Message
-		}
-		return text, ""
-	}
-	// An execfn.ExitError reads "program: exit code n: end of the error output".
-	const mark = ": exit code "
-	if i := strings.Index(e.Message, mark); i >= 0 && strings.HasSuffix(e.Type, "ExitError") {
-		text, stderr, _ = strings.Cut(e.Message[i+2:], ": ")
-		return text, stderr
-	}
-	return strings.TrimPrefix(e.Message, "run program: "), ""
 }

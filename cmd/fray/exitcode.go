@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/cmd/fray/internal/maprun"
 )
 
 // Exit codes. They are part of the command's interface: see exitCodesHelp.
@@ -68,6 +70,7 @@ func (e *signalError) Error() string {
 // exitCode is what the command exits with after err.
 func exitCode(err error) int {
 	var coded *codedError
+	var argument *maprun.ArgumentError
 	var interrupt *signalError
 	switch {
 	case err == nil:
@@ -79,6 +82,8 @@ func exitCode(err error) int {
 		return exitSignal + int(syscall.SIGINT)
 	case errors.As(err, &coded):
 		return coded.code
+	case errors.As(err, &argument):
+		return exitUsage
 	case connect.CodeOf(err) == connect.CodeNotFound:
 		return exitNotFound
 	case connect.CodeOf(err) == connect.CodeInvalidArgument:

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/faults"
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
@@ -144,7 +145,7 @@ func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceCli
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s in force for %s\n", count(uint64(len(res.GetRules())), "rule"), shortDuration(number.FromMillis(res.GetTtlMs())))
+	fmt.Fprintf(a.stdout, "%s in force for %s\n", wording.Count(uint64(len(res.GetRules())), "rule"), shortDuration(number.FromMillis(res.GetTtlMs())))
 	for i, why := range res.GetIdle() {
 		if why != "" && i < len(plan.Rules) {
 			fmt.Fprintf(a.stderr, "fray: rule %s can never act in this process: %s\n", plan.Rules[i].ID, why)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -146,7 +147,7 @@ func (a *app) cancel(ctx context.Context, ids []string, job string) error {
 	}
 	if job != "" {
 		if a.output != formatJSON {
-			fmt.Fprintf(a.stdout, "job %s: %s cancelled or stopping\n", job, count(res.GetJobTaskCount(), "task"))
+			fmt.Fprintf(a.stdout, "job %s: %s cancelled or stopping\n", job, wording.Count(res.GetJobTaskCount(), "task"))
 		} else if err := printJSON(a.stdout, struct {
 			JobID string `json:"job_id"`
 			Tasks uint64 `json:"tasks"`
@@ -155,15 +156,7 @@ func (a *app) cancel(ctx context.Context, ids []string, job string) error {
 		}
 	}
 	if missing > 0 {
-		return &codedError{exitNotFound, fmt.Errorf("%s unknown to the controller", count(uint64(missing), "task"))} //nolint:gosec // A count.
+		return &codedError{exitNotFound, fmt.Errorf("%s unknown to the controller", wording.Count(uint64(missing), "task"))} //nolint:gosec // A count.
 	}
 	return nil
-}
-
-// count is a number of things.
-func count(n uint64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.FormatUint(n, 10) + " " + thing + "s"
 }

@@ -1,17 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/maprun"
+	"github.com/frayrpc/fray/cmd/fray/internal/screen"
 	"github.com/frayrpc/fray/fray"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
@@ -104,11 +108,11 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	inputs, err := a.openInputs(list, o.inputs, o.null)
+	inputs, file, err := a.openInputs(list, o.inputs, o.null)
 	if err != nil {
 		return err
 	}
-	defer inputs.close() //nolint:errcheck // It was only read.
+	defer file.Close()
 	if o.dryRun {
 		return a.printCommands(command, inputs)
 	}
@@ -116,92 +120,150 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
-	screen := a.newScreen(!o.noProgress)
-	err = a.mapInputs(ctx, o, command, inputs, screen)
-	return errors.Join(err, screen.finish())
+	out := screen.New(a.stdout, a.stderr, !o.noProgress)
+	err = a.mapInputs(ctx, &o, maprun.Config{
+		Command: command, Inputs: inputs, Dir: o.dir,
+		Retries: o.retries, WorkerLosses: o.workerLosses, Timeout: o.timeout, KeepGoing: o.keepGoing, Tag: o.tag,
+		Slots: o.workers * slotsFor(o.slots, o.workers), MaxBuffered: int64(o.maxBuffered), Screen: out,
+	})
+	return errors.Join(err, out.Finish())
+}
+
+// separator stands between the command and inputs on the command line.
+const separator = ":::"
+
+// splitInputs cuts the arguments of map at the separator. Without one, inputs is nil.
+func splitInputs(args []string) (command maprun.Command, inputs []string, err error) {
+	i := slices.Index(args, separator)
+	if i < 0 {
+		command = args
+	} else {
+		command, inputs = args[:i], args[i+1:]
+		if inputs == nil {
+			inputs = []string{}
+		}
+		if slices.Contains(inputs, separator) {
+			return nil, nil, usageError("%s is there more than once: there is one list of inputs", separator)
+		}
+	}
+	if len(command) == 0 {
+		return nil, nil, usageError("which command? give it after --, such as: fray map -- gzip -9 {} ::: *.log")
+	}
+	return command, inputs, nil
+}
+
+// openInputs returns the inputs, and the file that they are read from; nil: they are in none.
+func (a *app) openInputs(list []string, path string, null bool) (maprun.Inputs, *os.File, error) {
+	delimiter := byte('\n')
+	if null {
+		delimiter = 0
+	}
+	switch {
+	case list != nil && path != "":
+		return maprun.Inputs{}, nil, usageError("inputs both after %s and from --inputs: give one of them", separator)
+	case list != nil && null:
+		return maprun.Inputs{}, nil, usageError("--null is about inputs that are read, and these stand after %s", separator)
+	case list != nil:
+		return maprun.List(list), nil, nil
+	case path == "" || path == "-":
+		if screen.IsTerminal(a.stdin) {
+			fmt.Fprintln(a.stderr, "fray map: reading inputs from the terminal, one a line; Ctrl-D ends them")
+		}
+		return maprun.Inputs{All: maprun.Read(a.stdin, "standard input", delimiter)}, nil, nil
+	}
+	file, err := os.Open(path) //nolint:gosec // The user names it.
+	if err != nil {
+		return maprun.Inputs{}, nil, usageError("open inputs: %w", err)
+	}
+	return maprun.Inputs{All: maprun.Read(file, path, delimiter), Bounded: true}, file, nil
 }
 
 // mapInputs runs the commands on a cluster: the one that the options name, or one of its own.
-func (a *app) mapInputs(ctx context.Context, o mapOptions, command commandTemplate, inputs inputSource, screen *screen) (err error) {
-	run := &mapRun{options: o, command: command, inputs: inputs, screen: screen}
-	if run.spool, err = newSpool(o.bufferDir); err != nil {
+func (a *app) mapInputs(ctx context.Context, o *mapOptions, run maprun.Config) (err error) {
+	if run.Spool, err = maprun.NewSpool(o.bufferDir); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, run.spool.close()) }()
-	slots := o.workers * slotsFor(o.slots, o.workers)
+	defer func() { err = errors.Join(err, run.Spool.Close()) }()
 	var address string
 	if a.client.address != "" {
 		if address, err = a.controllerURL(); err != nil {
 			return err
 		}
 	} else {
-		cluster, err := a.startMapCluster(ctx, &run.options, run.spool, screen)
+		cluster, err := a.startMapCluster(ctx, o, &run)
 		if err != nil {
 			return err
 		}
-		defer func() { err = firstFailure(err, cluster.stop()) }()
-		address, run.clusterFailed = cluster.url, cluster.failed
+		defer func() { err = cmp.Or(err, cluster.stop()) }()
+		address, run.Lost = cluster.url, cluster.failed
 	}
-	if run.client, err = a.connectTo(address); err != nil {
-		return err
-	}
-	defer run.client.close()
-	if err := run.client.reachable(ctx); err != nil { // tasks would wait for ever
-		return err
-	}
-	if run.clusterFailed == nil {
-		info, err := ask(ctx, run.client, run.client.GetClusterInfo, &frayv1.GetClusterInfoRequest{})
-		if err != nil {
-			return err
-		}
-		slots = max(slots, int(info.GetSlotCount()))
-	}
-	run.window = newOutputWindow(int64(o.maxBuffered), slots)
-	options := append([]fray.Option{
-		fray.WithControllerAddress(address), fray.WithLogger(o.log.logger(screen.err)),
-	}, a.seams.options()...)
-	// The job is cancelled before it is closed, which needs a context that an interrupt does not end.
-	run.job, err = fray.NewJobContext(context.WithoutCancel(ctx), fray.KindFray, options...)
+	c, err := a.connectTo(address)
 	if err != nil {
 		return err
 	}
-	err = run.run(ctx)
-	return errors.Join(err, run.job.Close())
+	defer c.close()
+	info, err := ask(ctx, c, c.GetClusterInfo, &frayv1.GetClusterInfoRequest{})
+	if err != nil { // tasks would wait for ever
+		return err
+	}
+	if run.Lost == nil {
+		run.Slots = max(run.Slots, int(info.GetSlotCount()))
+	}
+	run.Locate = c.locate
+	options := append([]fray.Option{
+		fray.WithControllerAddress(address), fray.WithLogger(o.log.logger(run.Screen.Err)),
+	}, a.seams.options()...)
+	// The job is cancelled before it is closed, which needs a context that an interrupt does not end.
+	run.Job, err = fray.NewJobContext(context.WithoutCancel(ctx), fray.KindFray, options...)
+	if err != nil {
+		return err
+	}
+	err = maprun.Run(ctx, run)
+	if errors.Is(err, maprun.ErrFailed) {
+		err = silent(exitTaskFailed)
+	} else if errors.Is(err, maprun.ErrUnread) {
+		err = silent(exitSignal + int(syscall.SIGPIPE)) // whoever reads has seen enough
+	}
+	return errors.Join(err, run.Job.Close())
 }
 
-func (a *app) startMapCluster(ctx context.Context, o *mapOptions, spool *spool, screen *screen) (*cluster, error) {
-	if o.dir == "" {
+// locate returns the last attempt of a task, and the worker that it ran on.
+func (c *client) locate(ctx context.Context, taskID string) (attempt int, worker string, err error) {
+	res, err := ask(ctx, c, c.GetTask, &frayv1.GetTaskRequest{TaskId: taskID})
+	return int(res.GetTask().GetAttemptNumber()), res.GetTask().GetWorkerId(), err
+}
+
+func (a *app) startMapCluster(ctx context.Context, o *mapOptions, run *maprun.Config) (*cluster, error) {
+	if run.Dir == "" {
 		var err error
-		if o.dir, err = os.Getwd(); err != nil {
+		if run.Dir, err = os.Getwd(); err != nil {
 			return nil, fmt.Errorf("find the current directory: %w", err)
 		}
 	}
 	a.secureOwn()
+	messages := run.Screen.Err
 	return a.startCluster(ctx, clusterOptions{
 		controller: controllerOptions{listen: "127.0.0.1:0", sessionTTL: mapSessionTTL, retainedBytes: mapMaxRetained, log: o.log},
 		workers:    o.workers, slots: slotsFor(o.slots, o.workers),
-		args:   append([]string{"--listen=", "--drain-grace", "0s", "--output-dir", spool.path}, o.log.args()...),
-		output: screen.err, tell: func(format string, args ...any) { fmt.Fprintf(screen.err, "fray map: "+format+"\n", args...) },
+		args:   append([]string{"--listen=", "--drain-grace", "0s", "--output-dir", run.Spool.Path()}, o.log.args()...),
+		output: messages, tell: func(format string, args ...any) { fmt.Fprintf(messages, "fray map: "+format+"\n", args...) },
 	})
 }
 
-// firstFailure returns err unless it is nil or the interrupt that next tells of, too.
-func firstFailure(err, next error) error {
-	if err != nil {
-		return err
-	}
-	return next
-}
-
-func (a *app) printCommands(command commandTemplate, inputs inputSource) error {
-	return eachInput(inputs, func(input string) error {
-		argv := command.with(input)
+func (a *app) printCommands(command maprun.Command, inputs maprun.Inputs) error {
+	for input, err := range inputs.All {
+		if err != nil {
+			return err
+		}
+		argv := command.With(input)
 		for i := range argv {
 			argv[i] = shellQuote(argv[i])
 		}
-		_, err := fmt.Fprintln(a.stdout, strings.Join(argv, " "))
-		return err
-	})
+		if _, err := fmt.Fprintln(a.stdout, strings.Join(argv, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shellQuote is a word as one would type it.

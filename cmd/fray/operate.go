@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -195,7 +196,7 @@ func (a *app) cluster(ctx context.Context) error {
 	printDetails(a.stdout, [][2]string{
 		{"Controller", fmt.Sprintf("%s, version %s, started %s", c.url, info.GetVersion(), ago(info.GetStartedUnixMs()))},
 		{"Durability", describeDurability(info.GetDurability())},
-		{"Workers", fmt.Sprintf("%d with %s", info.GetWorkerCount(), count(uint64(info.GetSlotCount()), "slot"))},
+		{"Workers", fmt.Sprintf("%d with %s", info.GetWorkerCount(), wording.Count(uint64(info.GetSlotCount()), "slot"))},
 		{"Tasks", strings.Join(tasks, ", ")},
 		{"Queued", byteSize(info.GetQueuedBytes())},
 		{"Longest wait", roughly(number.FromMillis(info.GetOldestReadyAgeMs()))},

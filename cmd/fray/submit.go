@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray/worker/execfn"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
@@ -194,7 +195,7 @@ func (a *app) printEnd(r *frayv1.TaskResult) error {
 		if err := a.writeOutput(result); err != nil {
 			return err
 		}
-		if problem := resultProblem(result); problem != "" {
+		if problem := wording.Result(result); problem != "" {
 			return &codedError{exitTaskFailed, fmt.Errorf("task %s: %s", t.GetTaskId(), problem)}
 		}
 	case completed:
@@ -213,7 +214,7 @@ func (a *app) printEnd(r *frayv1.TaskResult) error {
 		}
 	}
 	text := fmt.Sprintf("task %s: %s", t.GetTaskId(), describeStatus(t))
-	if where := attemptText(int(t.GetAttemptNumber()), int(t.GetMaxAttempts()), t.GetWorkerId()); where != "" {
+	if where := wording.Attempt(int(t.GetAttemptNumber()), int(t.GetMaxAttempts()), t.GetWorkerId()); where != "" {
 		text += where
 	}
 	if message := r.GetError().GetMessage(); message != "" {

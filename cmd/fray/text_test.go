@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -43,17 +42,6 @@ func TestByteSize(t *testing.T) {
 	}
 }
 
-func TestTail(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"": "", "\n\n": "", "a": "a", "a\nb\n": "a\nb", "1\n2\n3\n4\n5\n": "1\n2\n3\n4\n5", "0\n1\n2\n3\n4\n5": "1\n2\n3\n4\n5",
-	} {
-		if got := tail(text); got != want {
-			t.Errorf("tail(%q) is %q, want %q", text, got, want)
-		}
-	}
-}
-
 func TestExitCode(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -75,22 +63,6 @@ func TestExitCode(t *testing.T) {
 		if got := exitCode(tt.err); got != tt.want {
 			t.Errorf("%s: exit code %d, want %d", tt.name, got, tt.want)
 		}
-	}
-}
-
-func TestPrefixWriter(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	w := &prefixWriter{w: &out, prefix: "p: "}
-	long := strings.Repeat("x", maxLogLine+10)
-	for _, part := range []string{"a\nb", "c\n", "", "d\n\n", long, "\ntail"} {
-		if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
-			t.Fatal(n, err)
-		}
-	}
-	want := "p: a\np: bc\np: d\np: \np: " + long[:maxLogLine] + "\np: " + long[maxLogLine:] + "\n"
-	if out.String() != want {
-		t.Errorf("wrote %.100q, want %.100q", out.String(), want)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -140,7 +141,7 @@ func (a *app) printResults(results []*frayv1.TaskResult) error {
 		printTable(a.stdout, taskHeader, rows)
 	}
 	if failed > 0 {
-		return &codedError{exitTaskFailed, fmt.Errorf("%d of %s did not complete", failed, count(uint64(len(results)), "task"))}
+		return &codedError{exitTaskFailed, fmt.Errorf("%d of %s did not complete", failed, wording.Count(uint64(len(results)), "task"))}
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/endpoint"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -97,7 +98,7 @@ type Config struct {
 // Validate returns what is wrong with c, all of it.
 func (c *Config) Validate() error {
 	var errs []error
-	if _, err := dial.ParseAddress(c.ControllerURL); err != nil {
+	if _, err := endpoint.Parse(c.ControllerURL); err != nil {
 		errs = append(errs, err)
 	}
 	if _, err := dial.WithToken(c.Token); err != nil {
@@ -129,7 +130,7 @@ func (c *Config) Validate() error {
 // withDefaults returns a copy of c with its defaults filled in.
 func (c *Config) withDefaults() Config {
 	d := *c
-	if address, err := dial.ParseAddress(c.ControllerURL); err == nil {
+	if address, err := endpoint.Parse(c.ControllerURL); err == nil {
 		d.ControllerURL = address
 	}
 	if d.Token == "" {

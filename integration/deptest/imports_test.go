@@ -134,6 +134,14 @@ var rules = []rule{
 		reason:   "only commands read flags and handle signals",
 	},
 	{
+		packages: []string{"./cmd/fray/internal/..."},
+		banned: []string{
+			"flag", "os/signal", "github.com/spf13/...", "./fray/controller/...", "./fray/store/...", "./fray/core/...",
+		},
+		direct: true,
+		reason: "commands read flags, handle signals and start controllers; what they are made of is tested without",
+	},
+	{
 		packages: []string{"./..."},
 		banned:   []string{"github.com/chromedp/..."},
 		reason:   "only tests look at pages in a browser",
@@ -142,14 +150,16 @@ var rules = []rule{
 		packages: []string{"./sim/..."},
 		except:   []string{"./sim/engine/process", "./sim/planted"},
 		direct:   true,
-		banned:   []string{"os/exec", "./sim/engine/process"},
+		banned:   []string{"os/exec", "./internal/children", "./sim/engine/process"},
 		reason:   "what runs in virtual time starts no processes; only sim/engine/process does, for cmd, and what plants bugs runs the go command",
 	},
 	{
-		packages: []string{"./internal/spelling", "./internal/number", "./internal/limit", "./internal/chance", "./internal/sleep"},
-		direct:   true,
-		allowed:  []string{std},
-		reason:   "whatever reads what a user wrote may use them",
+		packages: []string{
+			"./internal/spelling", "./internal/number", "./internal/limit", "./internal/chance", "./internal/sleep", "./internal/endpoint",
+		},
+		direct:  true,
+		allowed: []string{std},
+		reason:  "whatever reads what a user wrote may use them",
 	},
 	{
 		packages: []string{"./gen/..."},

@@ -6,6 +6,8 @@
 //	err := children.Start(cmd)  // in place of cmd.Start
 //	err = children.Wait(cmd)    // in place of cmd.Wait
 //
+// A [Starter] starts processes that are not to outlive this one, asks them to end, and kills them.
+//
 // A process that starts commands gets the children of those commands too: always as the first process of a container,
 // and on Linux as a subreaper, which Adopt makes of it. Nothing waits for such an orphan, so it stays a zombie when it
 // ends. Adopt collects it. What was started by Start is left to its Wait, whose exit status nothing takes away.
@@ -14,6 +16,7 @@
 package children
 
 import (
+	"fmt"
 	"os/exec"
 	"sync"
 )
@@ -44,6 +47,18 @@ func Adopt() (release func()) { return here.adopt() }
 // KillOrphans kills and collects all children that Start did not start, and their children when these fall to this
 // process, for two seconds at most. It does nothing where Adopt adopts nothing.
 func KillOrphans() { here.killOrphans() }
+
+// Left returns the ids and command lines of what Start has started and Wait has yet to wait for.
+// Tests that are to leave nothing behind ask for it.
+func Left() []string {
+	here.mu.Lock()
+	defer here.mu.Unlock()
+	var left []string
+	for pid, cmd := range here.own { // in any order
+		left = append(left, fmt.Sprint(pid, " ", cmd.Args))
+	}
+	return left
+}
 
 func (f *family) start(cmd *exec.Cmd) error {
 	f.mu.Lock()

@@ -18,7 +18,12 @@ import (
 	"github.com/frayrpc/fray/internal/children"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(parentKey) != "" {
+		os.Exit(beParent())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // run runs a script, and returns its output and exit code. It fails the test if the exit status is lost.
 func run(t *testing.T, script string) (string, int) {

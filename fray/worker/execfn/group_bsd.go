@@ -4,9 +4,6 @@ package execfn
 
 import "syscall"
 
-// dieWithParent does nothing: only Linux can tie a program's life to its parent's.
-func dieWithParent(*syscall.SysProcAttr) {}
-
 // straggler is a process that has left the program's group. Only Linux tells of them.
 type straggler struct{}
 

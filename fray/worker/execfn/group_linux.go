@@ -13,8 +13,6 @@ import (
 	"github.com/frayrpc/fray/internal/children"
 )
 
-func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
-
 // straggler is a process that belongs to a program and may have left its group.
 type straggler = children.Process
 

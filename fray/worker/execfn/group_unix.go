@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/frayrpc/fray/internal/children"
 )
 
 var (
@@ -25,7 +27,7 @@ func mayEnter(dir string) bool { return unix.Access(dir, unix.X_OK) == nil }
 // that is not the terminal's, a read from it would stop the program, and nothing would ever let it go on.
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	dieWithParent(cmd.SysProcAttr)
+	children.DieWithParent(cmd.SysProcAttr, syscall.SIGKILL)
 }
 
 // terminate asks the program and what belongs to it to end.

@@ -8,116 +8,53 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
 	"sync"
-	"syscall"
-	"time"
 
+	"github.com/frayrpc/fray/internal/children"
 	"github.com/frayrpc/fray/sim/engine"
 )
 
 // outputTail is how much is kept of what a process writes to its standard error, in bytes.
 const outputTail = 16 << 10
 
-// A child is a process of the run. It leads a process group.
-//
-// None outlives this process, however that ends: its standard input is a pipe that breaks then, upon which it ends by itself,
-// and on Linux the kernel kills it, too.
+// A child is a process of the run. None outlives this process: see [children.Starter].
 type child struct {
-	name   string
-	cmd    *exec.Cmd
-	output *tail
-	// gone is closed when the process has ended and nothing of it is to come.
-	gone chan struct{}
-	err  error // how it ended; nil: with exit code 0
+	*children.Child
 
-	lifeline io.Closer
+	name   string
+	output *tail
 	// Of the loop: the process was killed, or asked to end; it stands still.
 	killed, asked, paused bool
 }
 
-// A starter starts processes on one thread that lives as long as it does: Linux tells a child of the death of the thread
-// that started it.
-type starter struct {
-	starts chan func()
-	ended  sync.WaitGroup
-}
-
-func newStarter() *starter {
-	s := &starter{starts: make(chan func())}
-	s.ended.Go(func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		for start := range s.starts {
-			start()
-		}
-	})
-	return s
-}
-
-// close ends the thread. All children must have ended.
-func (s *starter) close() {
-	close(s.starts)
-	s.ended.Wait()
-}
-
-// start starts a program. Extra files become its descriptors from 3 on; they are closed here.
-func (s *starter) start(name string, environ []string, stdout io.Writer, extra []*os.File, argv ...string) (*child, error) {
+// spawn starts a program. Extra files become its descriptors from 3 on; they are closed here.
+func (s *stage) spawn(name string, stdout io.Writer, extra []*os.File, argv ...string) (*child, error) {
 	defer func() {
 		for _, file := range extra {
 			_ = file.Close() // The child has a copy.
 		}
 	}()
-	c := &child{name: name, output: &tail{}, gone: make(chan struct{})}
-	c.cmd = exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // The programs that the caller names; Close ends them.
-	c.cmd.Env = environ
-	c.cmd.Stdout, c.cmd.Stderr = stdout, c.output
-	c.cmd.ExtraFiles = extra
-	c.cmd.SysProcAttr = attributes()
-	c.cmd.WaitDelay = time.Second
-	lifeline, err := c.cmd.StdinPipe()
-	if err != nil {
+	c := &child{name: name, output: &tail{}}
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // The programs that the caller names; close ends them.
+	cmd.Env, cmd.ExtraFiles = s.config.Environ, extra
+	cmd.Stdout, cmd.Stderr = stdout, c.output
+	var err error
+	if c.Child, err = s.starter.Start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	c.lifeline = lifeline
-	result := make(chan error, 1)
-	s.starts <- func() { result <- c.cmd.Start() }
-	if err := <-result; err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
-	go func() { // Ends with the process, which Close sees to.
-		c.err = c.cmd.Wait()
-		close(c.gone)
-	}()
 	return c, nil
 }
-
-func (c *child) running() bool {
-	select {
-	case <-c.gone:
-		return false
-	default:
-		return true
-	}
-}
-
-// signal sends a signal to the process and its group, which may find nobody any more.
-func (c *child) signal(sig syscall.Signal) { _ = syscall.Kill(-c.cmd.Process.Pid, sig) }
 
 // kill ends the process as a power cut does, and waits for that.
 func (c *child) kill() {
 	c.killed = true
-	if c.running() {
-		c.signal(syscall.SIGKILL)
-	}
-	<-c.gone
-	_ = c.lifeline.Close()
+	_ = c.Kill() // unexpected tells how it ended
 }
 
 // unexpected returns what is wrong with the end of the process: nil if that is the run's doing.
 func (c *child) unexpected() error {
 	switch {
-	case c.panicked(), !c.killed && !c.asked, c.asked && !c.killed && c.err != nil:
+	case c.panicked(), !c.killed && !c.asked, c.asked && !c.killed && c.Wait() != nil:
 		return c.endedByItself()
 	}
 	return nil
@@ -125,7 +62,7 @@ func (c *child) unexpected() error {
 
 // endedByItself is the error of a process that nobody ended.
 func (c *child) endedByItself() error {
-	err := c.err
+	err := c.Wait()
 	if err == nil {
 		err = errors.New("exit code 0")
 	}

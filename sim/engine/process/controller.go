@@ -29,7 +29,7 @@ func (s *stage) startController() error {
 		listen = s.net.of(0) + ":0"
 	}
 	out := newFirstLine()
-	c, err := s.starter.start(scenario.ControllerHost, s.config.Environ, out, nil, s.controllerCommand(listen, plan)...)
+	c, err := s.spawn(scenario.ControllerHost, out, nil, s.controllerCommand(listen, plan)...)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (s *stage) startController() error {
 			return fmt.Errorf("start controller: its first line %q does not say where it listens", line)
 		}
 		s.address = match[1]
-	case <-c.gone:
+	case <-c.Gone():
 		return c.endedByItself()
 	case <-timer.C:
 		return fmt.Errorf("start controller: it does not listen after %v", startTime)
@@ -52,7 +52,7 @@ func (s *stage) startController() error {
 	}
 	s.faults.started(scenario.ControllerHost, "http://"+s.address)
 	s.tasks.Go(func() {
-		<-c.gone
+		<-c.Gone()
 		s.post(func() { s.controllerGone(c) })
 	})
 	return nil

@@ -22,6 +22,7 @@ import (
 	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
+	"github.com/frayrpc/fray/internal/children"
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/engine"
@@ -44,7 +45,7 @@ type stage struct {
 	dir     string // for files of the run
 	net     addresses
 	numbers map[string]int // of hosts
-	starter *starter
+	starter *children.Starter
 	faults  *injector
 	http    *http.Client // for operators' calls
 	address string       // of the controller
@@ -75,7 +76,7 @@ func open(ctx context.Context, play *engine.Play, config Config) (*stage, error)
 	}
 	s := &stage{
 		loop: newLoop(), ctx: ctx, play: play, config: config, dir: dir, net: newAddresses(), numbers: map[string]int{},
-		starter: newStarter(), workers: map[string]*workerHost{}, clients: map[string]*client{}, begun: make(chan struct{}),
+		starter: children.NewStarter(syscall.SIGKILL), workers: map[string]*workerHost{}, clients: map[string]*client{}, begun: make(chan struct{}),
 		metrics: map[string]float64{}, clocks: map[string]time.Duration{},
 	}
 	s.over, s.end = context.WithCancel(ctx)
@@ -108,7 +109,7 @@ func (s *stage) close() error {
 			panicked = errors.Join(panicked, w.child.unexpected())
 		}
 	}
-	s.starter.close()
+	s.starter.Close()
 	s.faults.local.Close()
 	ended := make(chan struct{})
 	go func() {
@@ -191,7 +192,7 @@ func (s *stage) awaitWorkers() error {
 		}
 		select {
 		case <-w.ready:
-		case <-w.child.gone:
+		case <-w.child.Gone():
 			return w.child.endedByItself()
 		case <-timer.C:
 			return fmt.Errorf("start %s: it is not ready after %v", w.name, startTime)
@@ -222,7 +223,7 @@ func (s *stage) process(host string) *child {
 	} else if host != scenario.ControllerHost {
 		c = nil
 	}
-	if c == nil || !c.running() {
+	if c == nil || !c.Running() {
 		return nil
 	}
 	return c
@@ -300,8 +301,7 @@ func (s *stage) Stop(host string) {
 		c.stop()
 	} else if c := s.process(host); c != nil {
 		c.asked = true
-		c.signal(syscall.SIGTERM)
-		c.signal(syscall.SIGCONT)
+		c.Ask()
 	}
 }
 
@@ -312,7 +312,7 @@ func (s *stage) Pause(host string) {
 		return
 	}
 	c.paused = true
-	c.signal(syscall.SIGSTOP)
+	_ = c.Signal(syscall.SIGSTOP) // it may have ended
 	s.play.Paused(host)
 }
 
@@ -340,7 +340,7 @@ func (s *stage) StepClock(host string, by time.Duration) {
 func (s *stage) Resume(host string) {
 	if c := s.process(host); c != nil && c.paused {
 		c.paused = false
-		c.signal(syscall.SIGCONT)
+		_ = c.Signal(syscall.SIGCONT) // it may have ended
 	}
 }
 

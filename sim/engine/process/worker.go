@@ -37,7 +37,7 @@ func (w *workerHost) start() error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", w.name, err)
 	}
-	c, err := w.stage.starter.start(w.name, w.stage.config.Environ, nil, []*os.File{theirs}, w.stage.config.Worker...)
+	c, err := w.stage.spawn(w.name, nil, []*os.File{theirs}, w.stage.config.Worker...)
 	if err != nil {
 		return errors.Join(err, ours.Close())
 	}
@@ -47,7 +47,7 @@ func (w *workerHost) start() error {
 	setup := w.setup()
 	w.stage.tasks.Go(func() { w.listen(ours, setup, w.ready, w.heard) })
 	w.stage.tasks.Go(func() {
-		<-c.gone
+		<-c.Gone()
 		w.stage.post(func() { w.stage.failIf(c.unexpected()) })
 	})
 	return nil

@@ -1,4 +1,4 @@
-package main
+package maprun
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 )
 
 // take admits as many commands as there is room for.
-func take(w *outputWindow) (n int) {
+func take(w *window) (n int) {
 	for w.tryAdmit() {
 		n++
 	}
@@ -16,7 +16,7 @@ func take(w *outputWindow) (n int) {
 
 func TestOutputWindow(t *testing.T) {
 	t.Parallel()
-	w := newOutputWindow(1000, 2)
+	w := newWindow(1000, 2)
 	if n := take(w); n != 4 {
 		t.Fatalf("%d commands at the beginning, of which nothing is known: want twice the slots", n)
 	}
@@ -52,7 +52,7 @@ func TestOutputWindow(t *testing.T) {
 func TestOutputWindowIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newOutputWindow(10, 1)
+		w := newWindow(10, 1)
 		take(w)
 		admitted := make(chan bool, 1)
 		go func() { admitted <- w.admit(t.Context()) }()

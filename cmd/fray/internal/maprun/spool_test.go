@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package maprun
 
 import (
 	"os"
@@ -15,12 +15,12 @@ import (
 func TestSpoolOpensNothingElse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := newSpool(dir)
+	s, err := NewSpool(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
@@ -59,10 +59,10 @@ func TestSpoolOpensNothingElse(t *testing.T) {
 		t.Error("opened a file that is cut")
 	}
 	var text strings.Builder
-	if err := (&mapOutput{more: more}).copyTo(&text, s, "task"); err != nil || text.String() != "output" {
+	if err := (&output{more: more}).copyTo(&text, s, "task"); err != nil || text.String() != "output" {
 		t.Errorf("got %q, %v", text.String(), err)
 	}
-	if end := (&mapOutput{more: more}).end(3, s, "task"); string(end) != "put" {
+	if end := (&output{more: more}).end(3, s, "task"); string(end) != "put" {
 		t.Errorf("the end is %q", end)
 	}
 	if err := s.drop("task"); err != nil {
@@ -70,25 +70,5 @@ func TestSpoolOpensNothingElse(t *testing.T) {
 	}
 	if _, err := s.open("task", more); err == nil {
 		t.Error("opened what was dropped")
-	}
-}
-
-func TestTagWriter(t *testing.T) {
-	t.Parallel()
-	for want, parts := range map[string][]string{
-		"":                      {""},
-		"x\ta\nx\tb\n":          {"a", "\n", "b"},
-		"x\tab\nx\t\nx\t\xff\n": {"a", "b\n\n", "\xff\n"},
-	} {
-		var text strings.Builder
-		w := &tagWriter{w: &text, tag: "x\t"}
-		for _, part := range parts {
-			if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
-				t.Fatal(n, err)
-			}
-		}
-		if err := w.endLine(); err != nil || text.String() != want {
-			t.Errorf("%q became %q, %v, want %q", parts, text.String(), err, want)
-		}
 	}
 }

@@ -1,4 +1,5 @@
-package dial
+// Package endpoint reads where a controller is.
+package endpoint
 
 import (
 	"fmt"
@@ -6,9 +7,10 @@ import (
 	"strings"
 )
 
-// ParseAddress returns the URL of a controller from one such as "http://10.0.0.5:7070", or from "host:port", which means
-// http. Clients and workers take addresses by it alone, so that what one of them takes, all do.
-func ParseAddress(address string) (string, error) {
+// Parse returns the URL of a controller from one such as "http://10.0.0.5:7070", or from
+// "host:port", which means http. Clients, workers and commands take addresses by it alone, so that
+// what one of them takes, all do.
+func Parse(address string) (string, error) {
 	text := address
 	if !strings.Contains(text, "://") {
 		text = "http://" + text

@@ -1,4 +1,4 @@
-package main
+package maprun
 
 import (
 	"context"
@@ -7,17 +7,17 @@ import (
 
 const (
 	// Commands that are submitted and not yet printed, at most, unless the cluster runs more at once.
-	mapWindow = 4096
-	// maxMapWindow bounds it whatever the cluster.
-	maxMapWindow = 65_536
+	minWindow = 4096
+	// maxWindow bounds it whatever the cluster.
+	maxWindow = 65_536
 	// estimateDecay is how many outputs it takes for a long one to count no more for those to come.
 	estimateDecay = 16
 )
 
-// outputWindow says how many commands may be submitted now, so that what they print and nobody has read yet stays in bounds. What is
-// submitted already cannot be held back. So it goes by how long outputs have been of late, and begins with what
-// the cluster can be busy with.
-type outputWindow struct {
+// A window says how many commands may be submitted now, so that what they print and is not read yet
+// stays in bounds. What is submitted already cannot be held back. So it goes by how long outputs
+// have been of late, and begins with what the cluster can be busy with.
+type window struct {
 	limit int64 // bytes of outputs that wait to be printed
 	most  int   // commands that are submitted and not printed
 	floor int   // commands that keep the cluster busy
@@ -31,15 +31,15 @@ type outputWindow struct {
 	estimate  int64         // bytes of the next output
 }
 
-// newOutputWindow returns the window of a cluster with slots for that many commands at once.
-func newOutputWindow(limit int64, slots int) *outputWindow {
+// newWindow returns the window of a cluster with slots for that many commands at once.
+func newWindow(limit int64, slots int) *window {
 	const ahead = 2 // one runs while the next is on its way
-	floor := min(max(ahead*slots, 1), maxMapWindow)
-	return &outputWindow{limit: limit, most: max(mapWindow, floor), floor: floor, changed: make(chan struct{})}
+	floor := min(max(ahead*slots, 1), maxWindow)
+	return &window{limit: limit, most: max(minWindow, floor), floor: floor, changed: make(chan struct{})}
 }
 
 // admit waits until a command may be submitted, and takes a place for it. It reports false when ctx is done first.
-func (w *outputWindow) admit(ctx context.Context) bool {
+func (w *window) admit(ctx context.Context) bool {
 	for {
 		w.mu.Lock()
 		if w.room() > 0 {
@@ -59,7 +59,7 @@ func (w *outputWindow) admit(ctx context.Context) bool {
 }
 
 // tryAdmit is admit without the wait.
-func (w *outputWindow) tryAdmit() bool {
+func (w *window) tryAdmit() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.room() <= 0 {
@@ -71,7 +71,7 @@ func (w *outputWindow) tryAdmit() bool {
 }
 
 // room is how many more may be submitted.
-func (w *outputWindow) room() int {
+func (w *window) room() int {
 	if w.held >= w.limit {
 		return 0 // The first of those that are not printed is on its way to that.
 	}
@@ -83,7 +83,7 @@ func (w *outputWindow) room() int {
 }
 
 // ended says that a command has, with that many bytes to print.
-func (w *outputWindow) ended(bytes int64) {
+func (w *window) ended(bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open--
@@ -94,7 +94,7 @@ func (w *outputWindow) ended(bytes int64) {
 }
 
 // printed says that what an ended command had printed is so.
-func (w *outputWindow) printed(bytes int64) {
+func (w *window) printed(bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.held -= bytes
@@ -103,7 +103,7 @@ func (w *outputWindow) printed(bytes int64) {
 }
 
 // withdrawn takes back a place that no command was submitted for.
-func (w *outputWindow) withdrawn() {
+func (w *window) withdrawn() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open--
@@ -111,7 +111,7 @@ func (w *outputWindow) withdrawn() {
 	w.wake()
 }
 
-func (w *outputWindow) wake() {
+func (w *window) wake() {
 	close(w.changed)
 	w.changed = make(chan struct{})
 }

@@ -1,27 +1,31 @@
-package main
+// Package screen is where a command writes that shows how far it is: its outputs, and on a terminal
+// a progress bar that stays below them.
+package screen
 
 import (
 	"bufio"
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
 )
 
-// screen is where map writes: what commands print, what goes wrong, and on a terminal how far it is. The progress bar
-// stays below whatever else goes to the terminal.
-type screen struct {
-	// What commands print; one goroutine writes it.
-	out *bufio.Writer
-	// What commands print to their standard error, and messages; several goroutines write it.
-	err io.Writer
+// Screen is where a command writes: its results, what goes wrong, and on a terminal how far it is.
+// The progress bar stays below whatever else goes to the terminal.
+type Screen struct {
+	// Out is for results; one goroutine writes it.
+	Out *bufio.Writer
+	// Err is for messages; several goroutines write it, each time whole lines.
+	Err io.Writer
 
 	stderr  io.Writer
-	outPart *wholeLines // nil: out is no terminal with a bar
+	outPart *wholeLines // nil: Out is no terminal with a bar
 	errPart *wholeLines
 
 	progress *mpb.Progress // nil: there is no bar
@@ -30,12 +34,14 @@ type screen struct {
 	failed   atomic.Int64
 }
 
-func (a *app) newScreen(showProgress bool) *screen {
-	s := &screen{out: bufio.NewWriterSize(a.stdout, 64<<10), err: &lineWriter{w: a.stderr}, stderr: a.stderr}
-	if !showProgress || !isTTY(a.stderr) {
+// New returns a screen over the two outputs of a command. It has a bar if that is wanted and stderr
+// is a terminal. Its owner calls Finish.
+func New(stdout, stderr io.Writer, progress bool) *Screen {
+	s := &Screen{Out: bufio.NewWriterSize(stdout, 64<<10), Err: Shared(stderr), stderr: stderr}
+	if !progress || !IsTerminal(stderr) {
 		return s
 	}
-	s.progress = mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(40))
+	s.progress = mpb.New(mpb.WithOutput(stderr), mpb.WithWidth(40))
 	s.bar = s.progress.AddBar(0,
 		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d ", decor.WCSyncSpace)),
 		mpb.AppendDecorators(
@@ -49,24 +55,24 @@ func (a *app) newScreen(showProgress bool) *screen {
 		),
 	)
 	s.errPart = &wholeLines{w: s.progress}
-	s.err = s.errPart
-	if isTTY(a.stdout) {
+	s.Err = s.errPart
+	if IsTerminal(stdout) {
 		s.outPart = &wholeLines{w: s.progress}
-		s.out = bufio.NewWriterSize(s.outPart, 64<<10)
+		s.Out = bufio.NewWriterSize(s.outPart, 64<<10)
 	}
 	return s
 }
 
-// added notes that there are n more inputs.
-func (s *screen) added(n int) {
+// Added notes that there is more to do, n times.
+func (s *Screen) Added(n int) {
 	total := s.total.Add(int64(n))
 	if s.bar != nil {
 		s.bar.SetTotal(total, false)
 	}
 }
 
-// ended notes that a command has ended.
-func (s *screen) ended(ok bool) {
+// Ended notes that one thing is done, or has failed.
+func (s *Screen) Ended(ok bool) {
 	if !ok {
 		s.failed.Add(1)
 	}
@@ -75,9 +81,10 @@ func (s *screen) ended(ok bool) {
 	}
 }
 
-// finish takes the bar away, after which everything goes where it went without one.
-func (s *screen) finish() error {
-	err := s.out.Flush()
+// Finish takes the bar away, after which everything goes where it went without one. Its error is
+// that of Out.
+func (s *Screen) Finish() error {
+	err := s.Out.Flush()
 	if s.progress == nil {
 		return err
 	}
@@ -96,13 +103,15 @@ func (s *screen) finish() error {
 // maxPartLine is how much of a line that does not end is held back.
 const maxPartLine = 64 << 10
 
-// wholeLines passes on whole lines, for a bar would be drawn over the beginning of one, and what is too long for that.
+// wholeLines passes on whole lines, for a bar would be drawn over the beginning of one, and what is
+// too long for that.
 type wholeLines struct {
 	mu   sync.Mutex
 	w    io.Writer
 	rest []byte
 }
 
+// Write implements io.Writer.
 func (l *wholeLines) Write(data []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,7 +130,8 @@ func (l *wholeLines) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// flush ends a line that has not ended, and passes it on. If next is not nil, everything goes there from then on.
+// flush ends a line that has not ended, and passes it on. If next is not nil, everything goes there
+// from then on.
 func (l *wholeLines) flush(next io.Writer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,4 +142,10 @@ func (l *wholeLines) flush(next io.Writer) {
 		_, _ = l.w.Write(append(l.rest, '\n'))
 		l.rest = nil
 	}
+}
+
+// IsTerminal reports whether stream is a terminal that a person may look at.
+func IsTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // A descriptor is small.
 }

@@ -1,31 +1,32 @@
-package main
+package maprun
 
 import (
 	"context"
 	"errors"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/worker/execfn"
 )
 
-// mapItem is one command.
-type mapItem struct {
+// item is one command.
+type item struct {
 	input  string
 	taskID string
 	future *fray.Future[execfn.Result] // nil once it has ended: its value is let go of
 	ended  chan struct{}               // closed when it has, or is not waited for any more
 
 	// Set when ended is closed.
-	notRun         bool       // it did not end by itself
-	failure        mapFailure // why is empty: it succeeded
-	stdout, stderr mapOutput
+	notRun         bool    // it did not end by itself
+	failure        failure // why is empty: it succeeded
+	stdout, stderr output
 }
 
 // size is how many bytes of the command wait to be printed.
-func (i *mapItem) size() int64 { return i.stdout.size() + i.stderr.size() }
+func (i *item) size() int64 { return i.stdout.size() + i.stderr.size() }
 
 // await waits for the end of a command, and takes down how that was.
-func (m *mapRun) await(item *mapItem) {
+func (m *run) await(item *item) {
 	defer close(item.ended)
 	select {
 	case <-item.future.Done():
@@ -43,17 +44,17 @@ func (m *mapRun) await(item *mapItem) {
 	<-m.decoding
 	m.window.ended(item.size())
 	ok := item.failure.why == "" && !item.notRun
-	m.screen.ended(ok)
-	if !ok && !m.options.keepGoing {
-		m.stop(errStopped)
+	m.Screen.Ended(ok)
+	if !ok && !m.KeepGoing {
+		m.stop(ErrFailed)
 	}
 }
 
 // conclusion takes down how a command ended whose future is done.
-func (m *mapRun) conclusion(item *mapItem) {
+func (m *run) conclusion(item *item) {
 	result, err := item.future.Get(context.WithoutCancel(m.life))
 	item.future = nil
-	item.failure = mapFailure{input: item.input, taskID: item.taskID}
+	item.failure = failure{input: item.input, taskID: item.taskID}
 	var problem *fray.TaskError
 	switch {
 	case errors.Is(err, fray.ErrCancelled), errors.Is(err, fray.ErrClosed):
@@ -61,8 +62,8 @@ func (m *mapRun) conclusion(item *mapItem) {
 		return
 	case errors.As(err, &problem):
 		var stderr string
-		item.failure.why, stderr = taskProblem(problem)
-		item.failure.where = attemptText(problem.Attempt, problem.MaxAttempts, problem.WorkerID)
+		item.failure.why, stderr = wording.Failure(problem)
+		item.failure.where = wording.Attempt(problem.Attempt, problem.MaxAttempts, problem.WorkerID)
 		var known bool
 		if result, known = execfn.OutputOf(err); !known {
 			result.Stderr = []byte(stderr)
@@ -72,25 +73,25 @@ func (m *mapRun) conclusion(item *mapItem) {
 		item.failure.why = err.Error()
 		return
 	default:
-		item.failure.why = resultProblem(result)
+		item.failure.why = wording.Result(result)
 	}
-	item.stdout = mapOutput{result.Stdout, result.StdoutMore}
-	item.stderr = mapOutput{result.Stderr, result.StderrMore}
+	item.stdout = output{result.Stdout, result.StdoutMore}
+	item.stderr = output{result.Stderr, result.StderrMore}
 	if err := m.shelve(item); err != nil {
-		item.failure.why, item.stdout, item.stderr = err.Error(), mapOutput{}, mapOutput{}
+		item.failure.why, item.stdout, item.stderr = err.Error(), output{}, output{}
 	}
 }
 
 var errForeignFile = errors.New("the worker names a file of its machine as the output: it was started to serve another map")
 
 // shelve sees to it that what a command printed waits in files, as far as it is long.
-func (m *mapRun) shelve(item *mapItem) error {
-	if m.clusterFailed == nil { // The cluster is not ours, and its machines are others.
-		for _, o := range []mapOutput{item.stdout, item.stderr} {
+func (m *run) shelve(item *item) error {
+	if m.Lost == nil { // the workers are on other machines
+		for _, o := range []output{item.stdout, item.stderr} {
 			if o.more != nil && o.more.File != "" {
 				return errForeignFile
 			}
 		}
 	}
-	return errors.Join(item.stdout.shelve(m.spool, item.taskID, "0.out"), item.stderr.shelve(m.spool, item.taskID, "0.err"))
+	return errors.Join(item.stdout.shelve(m.Spool, item.taskID, "0.out"), item.stderr.shelve(m.Spool, item.taskID, "0.err"))
 }

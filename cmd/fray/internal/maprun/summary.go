@@ -1,10 +1,11 @@
-package main
+package maprun
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 )
 
 const (
@@ -14,14 +15,14 @@ const (
 	maxTailLines = 5
 )
 
-// mapSummary counts how the commands of a map ended.
-type mapSummary struct {
+// summary counts how the commands of a map ended.
+type summary struct {
 	succeeded, failed, notRun int
-	shown                     []mapFailure
+	shown                     []failure
 }
 
-// mapFailure is a command that failed.
-type mapFailure struct {
+// failure is a command that failed.
+type failure struct {
 	input  string
 	taskID string
 	why    string
@@ -29,7 +30,7 @@ type mapFailure struct {
 	stderr string
 }
 
-func (s *mapSummary) add(f mapFailure) {
+func (s *summary) add(f failure) {
 	s.failed++
 	if len(s.shown) < maxFailuresShown {
 		f.stderr = strings.Clone(tail(f.stderr)) // lets go of the rest
@@ -37,8 +38,9 @@ func (s *mapSummary) add(f mapFailure) {
 	}
 }
 
-// print writes what failed, if something did, and returns an error then. more says that there are inputs that nobody counted.
-func (s *mapSummary) print(w io.Writer, more bool) error {
+// print writes what failed, if something did, and returns [ErrFailed] then. more says that there are
+// inputs that were not counted.
+func (s *summary) print(w io.Writer, more bool) error {
 	total := s.succeeded + s.failed + s.notRun
 	if total == 0 {
 		fmt.Fprintln(w, "fray map: no inputs")
@@ -46,7 +48,7 @@ func (s *mapSummary) print(w io.Writer, more bool) error {
 	if s.failed == 0 && s.notRun == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "fray map: %d of %s failed", s.failed, count(uint64(total), "command")) //nolint:gosec // A count.
+	fmt.Fprintf(w, "fray map: %d of %s failed", s.failed, wording.Count(uint64(total), "command")) //nolint:gosec // A count.
 	if s.notRun > 0 {
 		fmt.Fprintf(w, ", %d not run to the end", s.notRun)
 	}
@@ -63,7 +65,7 @@ func (s *mapSummary) print(w io.Writer, more bool) error {
 	if rest := s.failed - len(s.shown); rest > 0 {
 		fmt.Fprintf(w, "  and %d more\n", rest)
 	}
-	return silent(exitTaskFailed)
+	return ErrFailed
 }
 
 // tail is the last lines of a text.
@@ -76,37 +78,4 @@ func tail(text string) string {
 		}
 	}
 	return text[start+1:]
-}
-
-// tagWriter puts a tag before each line of what is written to it.
-type tagWriter struct {
-	w      io.Writer
-	tag    string
-	inLine bool // the last line has not ended
-	buffer []byte
-}
-
-// Write implements io.Writer.
-func (t *tagWriter) Write(data []byte) (int, error) {
-	t.buffer = t.buffer[:0]
-	for line := range bytes.Lines(data) {
-		if !t.inLine {
-			t.buffer = append(t.buffer, t.tag...)
-		}
-		t.buffer = append(t.buffer, line...)
-		t.inLine = line[len(line)-1] != '\n'
-	}
-	if _, err := t.w.Write(t.buffer); err != nil {
-		return 0, err
-	}
-	return len(data), nil
-}
-
-// endLine ends the last line, if there is one that has not ended.
-func (t *tagWriter) endLine() error {
-	if !t.inLine {
-		return nil
-	}
-	_, err := t.w.Write([]byte{'\n'})
-	return err
 }
