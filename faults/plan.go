@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/frayrpc/fray/internal/glob"
 )
 
 // A Plan is what to inject: rules in the order in which they act on a call that several concern, and the seed of everything that they leave to chance.
@@ -125,7 +127,7 @@ func Procedures(files ...protoreflect.FileDescriptor) []string {
 // knows says whether a pattern matches any procedure. Nobody knows any: it may.
 func knows(procedures []string, pattern string) bool {
 	return len(procedures) == 0 || pattern == "" || slices.ContainsFunc(procedures, func(procedure string) bool {
-		return matchGlob(pattern, procedure)
+		return glob.Match(pattern, procedure)
 	})
 }
 

@@ -109,7 +109,7 @@ var rules = []rule{
 		direct:   true,
 		allowed: []string{
 			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...",
-			"./internal/chance", "./internal/number", "./internal/sleep",
+			"./internal/chance", "./internal/glob", "./internal/number", "./internal/sleep", "./internal/spelling",
 		},
 		reason: "any Connect service can be faulted",
 	},
@@ -148,7 +148,7 @@ var rules = []rule{
 		reason:   "what runs in virtual time starts no processes; only sim/engine/process does, for cmd, and what plants bugs runs the go command",
 	},
 	{
-		packages: []string{"./internal/spelling", "./internal/number", "./internal/limit", "./internal/chance", "./internal/sleep"},
+		packages: []string{"./internal/chance", "./internal/glob", "./internal/limit", "./internal/number", "./internal/sleep", "./internal/spelling"},
 		direct:   true,
 		allowed:  []string{std},
 		reason:   "whatever reads what a user wrote may use them",
