@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -156,7 +157,7 @@ func celComplaint(text string, issue *cel.Error) *complaint {
 	if m := undefinedField.FindStringSubmatch(issue.Message); m != nil {
 		owner := ownerOf(text, m[1])
 		known := factFields(owner)
-		c := complain("%s has no field %s", cmpOr(owner, "the value"), m[1])
+		c := complain("%s has no field %s", cmp.Or(owner, "the value"), m[1])
 		if known == nil {
 			return c
 		}
@@ -172,13 +173,6 @@ func celComplaint(text string, issue *cel.Error) *complaint {
 	message, _, _ := strings.Cut(issue.Message, "\n")
 	message, _, _ = strings.Cut(message, " expecting {") // All that CEL has.
 	return complain("the expression is not valid CEL: %s", message).suggest("see docs/scenarios.md for what expressions can say")
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
 }
 
 // ownerOf returns the variable that a field is taken from in an expression.

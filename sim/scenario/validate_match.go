@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -81,7 +82,7 @@ func (v *validator) checkMatch(f *Fault) {
 	case len(v.callersOf(f)) == 0 && onlyController(from):
 		never(complain("the controller calls nobody").suggest("from is who calls: swap from and to, and choose a phase such as response-in-flight"), &m.From)
 	case len(v.callersOf(f)) == 0:
-		never(complain("no host of from calls %s", cmpOr(m.Procedure, "anybody")).suggest("name who calls it, or remove from"), &m.From)
+		never(complain("no host of from calls %s", cmp.Or(m.Procedure, "anybody")).suggest("name who calls it, or remove from"), &m.From)
 	case !slices.ContainsFunc(to, isController):
 		never(complain("only the controller is called").suggest("write to: %s, or remove it", ControllerHost), &m.To)
 	}
