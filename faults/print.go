@@ -18,7 +18,7 @@ func printRule(r Rule) string {
 	p.WriteString(r.ID)
 	p.WriteString(": ")
 	p.WriteString(r.Action.String())
-	if r.Side != r.Phase.side() && (r.Side != Network || r.Phase != "") {
+	if r.Side != r.Phase.Side() && (r.Side != Network || r.Phase != "") {
 		p.clause(fieldSide, string(r.Side))
 	}
 	p.clause(fieldPhase, string(r.Phase))

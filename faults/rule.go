@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -110,11 +111,7 @@ func (r Rule) Phases() []Phase {
 
 // normal returns the rule with everything said that follows from the rest.
 func (r Rule) normal() Rule {
-	if r.Side == "" {
-		if r.Side = r.Phase.side(); r.Side == "" {
-			r.Side = Network
-		}
-	}
+	r.Side = cmp.Or(r.Side, r.Phase.Side(), Network)
 	if r.Phase == "" && r.Action.Kind != Partition {
 		if phases := r.Side.phases(); len(phases) > 0 {
 			r.Phase = phases[0]
