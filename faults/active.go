@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/frayrpc/fray/internal/glob"
 )
 
 // An activePlan is a plan in force: its rules and what became of them.
@@ -117,7 +119,7 @@ type occasion struct {
 }
 
 func (s *ruleState) matchProcedure(procedure string) bool {
-	return s.rule.Procedure == "" || matchGlob(s.rule.Procedure, procedure)
+	return s.rule.Procedure == "" || glob.Match(s.rule.Procedure, procedure)
 }
 
 // match says whether a rule concerns a point, time, chance and numbers apart.

@@ -3,6 +3,7 @@ package faults
 import (
 	"slices"
 
+	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
@@ -48,9 +49,9 @@ func (delayKind) print(a Action, args *printed) {
 	if a.Latency.Distribution != FixedLatency {
 		args.add(string(a.Latency.Distribution))
 	}
-	args.add(printDuration(a.Latency.Low))
+	args.add(number.FormatDuration(a.Latency.Low))
 	if a.Latency.High != 0 || a.Latency.Distribution == NormalLatency {
-		args.add(printDuration(a.Latency.High))
+		args.add(number.FormatDuration(a.Latency.High))
 	}
 }
 

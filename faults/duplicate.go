@@ -3,6 +3,8 @@ package faults
 import (
 	"math"
 	"strconv"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Duplicate delivers a request or message again: at once, with the answer of the last delivery; or a while after the first, with
@@ -30,7 +32,7 @@ func (duplicateKind) print(a Action, args *printed) {
 		args.named("copies", strconv.Itoa(a.Copies))
 	}
 	if a.Wait != 0 {
-		args.named("later", printDuration(a.Wait))
+		args.named("later", number.FormatDuration(a.Wait))
 	}
 }
 

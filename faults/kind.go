@@ -108,3 +108,21 @@ func (hostKind) act(m *meeting) {
 		m.outcome.ending = crashed
 	}
 }
+
+// whileKind is one that does so for a while.
+type whileKind struct{ hostKind }
+
+func (whileKind) read(a *Action, args *arguments) *RuleError {
+	if err := args.wait(&a.Wait); err != nil {
+		return err
+	}
+	a.Target = args.host()
+	return nil
+}
+
+func (whileKind) print(a Action, args *printed) {
+	args.wait(a.Wait)
+	args.named("host", a.Target)
+}
+
+func (whileKind) keep(own *Action, a Action) { own.Target, own.Wait = a.Target, a.Wait }

@@ -190,21 +190,14 @@ func parseDuration(w word) (time.Duration, *RuleError) {
 
 // parseBytes reads a number of bytes, such as 64KiB.
 func parseBytes(w word) (int64, *RuleError) {
-	digits, scale := w.text, int64(1)
-	for _, unit := range byteUnits {
-		if rest, found := strings.CutSuffix(w.text, unit.name); found {
-			digits, scale = rest, unit.size
-			break
-		}
-	}
-	n, err := number.Parse(digits, math.MinInt64, int64(math.MaxInt64))
+	digits, unit := number.CutUnit(w.text, number.AllUnits)
+	n, err := number.Parse(digits, -math.MaxInt64/unit, math.MaxInt64/unit)
 	var outside *number.RangeError
-	if err != nil && !errors.As(err, &outside) {
+	switch {
+	case errors.As(err, &outside):
+		return 0, at(w.column, "%q is no size that there is: the most is %d bytes", w.text, int64(math.MaxInt64))
+	case err != nil:
 		return 0, at(w.column, "%q is no size; write a number with a unit, like 100B, 64KiB or 1MB", w.text)
 	}
-	bytes, ok := number.Times(max(n, -math.MaxInt64), scale)
-	if !ok || outside != nil {
-		return 0, at(w.column, "%q is no size that there is: the most is %d bytes", w.text, int64(math.MaxInt64))
-	}
-	return bytes, nil
+	return n * unit, nil
 }

@@ -57,8 +57,8 @@ func (s Side) phases() []Phase {
 	return nil
 }
 
-// side returns the side that a phase alone tells, or none.
-func (p Phase) side() Side {
+// Side returns the side that a phase alone tells, or none.
+func (p Phase) Side() Side {
 	switch p {
 	case RequestBeforeSend:
 		return Client

@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/frayrpc/fray/internal/glob"
+	"github.com/frayrpc/fray/internal/spelling"
 )
 
 // A Plan is what to inject: rules in the order in which they act on a call that several concern, and the seed of everything that they leave to chance.
@@ -125,24 +128,21 @@ func Procedures(files ...protoreflect.FileDescriptor) []string {
 // knows says whether a pattern matches any procedure. Nobody knows any: it may.
 func knows(procedures []string, pattern string) bool {
 	return len(procedures) == 0 || pattern == "" || slices.ContainsFunc(procedures, func(procedure string) bool {
-		return matchGlob(pattern, procedure)
+		return glob.Match(pattern, procedure)
 	})
 }
 
 // nearestProcedure suggests the procedure that is the fewest changes away, by its last part if that is all there is.
 func nearestProcedure(pattern string, procedures []string) string {
-	best, least := "", len(pattern)/2+1
-	for _, procedure := range procedures {
-		text := procedure
-		if strings.HasPrefix(pattern, "*") {
-			text = procedure[strings.LastIndexByte(procedure, '/'):]
-		}
-		if d := distance(strings.Trim(pattern, "*"), text, least); d < least {
-			best, least = procedure, d
+	names := slices.Clone(procedures)
+	if strings.HasPrefix(pattern, "*") {
+		for i, name := range names {
+			names[i] = name[strings.LastIndexByte(name, '/'):]
 		}
 	}
-	if best == "" {
+	i := spelling.Within(len(pattern)/2, strings.Trim(pattern, "*"), names)
+	if i < 0 {
 		return "; the service's descriptors have no such one"
 	}
-	return "; did you mean " + best + "?"
+	return "; did you mean " + procedures[i] + "?"
 }

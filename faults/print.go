@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // String returns the rule as the one line that [ParseRule] reads.
@@ -16,7 +18,7 @@ func printRule(r Rule) string {
 	p.WriteString(r.ID)
 	p.WriteString(": ")
 	p.WriteString(r.Action.String())
-	if r.Side != r.Phase.side() && (r.Side != Network || r.Phase != "") {
+	if r.Side != r.Phase.Side() && (r.Side != Network || r.Phase != "") {
 		p.clause(fieldSide, string(r.Side))
 	}
 	p.clause(fieldPhase, string(r.Phase))
@@ -68,10 +70,10 @@ func (p *printer) count(name string, n uint64) {
 func (w Window) String() string {
 	var from, until string
 	if w.From != 0 {
-		from = printDuration(w.From)
+		from = number.FormatDuration(w.From)
 	}
 	if w.Until != 0 {
-		until = printDuration(w.Until)
+		until = number.FormatDuration(w.Until)
 	}
 	return from + ".." + until
 }
@@ -105,13 +107,13 @@ func (p *printed) named(name, value string) {
 
 func (p *printed) wait(d time.Duration) {
 	if d != 0 {
-		p.add(printDuration(d))
+		p.add(number.FormatDuration(d))
 	}
 }
 
 func (p *printed) bytes(n int64) {
 	if n > 0 {
-		p.add(printBytes(n))
+		p.add(number.FormatSize(n))
 	}
 }
 
@@ -123,25 +125,8 @@ func quoteWord(s string) string {
 	return s
 }
 
-// printDuration keeps to ASCII, which is never quoted.
-func printDuration(d time.Duration) string { return strings.Replace(d.String(), "µ", "u", 1) }
-
 // isWordByte says whether a byte can be in a word without quotes.
 func isWordByte(c byte) bool { return c > ' ' && c != 0x7f && strings.IndexByte(`(),="`, c) < 0 }
-
-var byteUnits = []struct {
-	name string
-	size int64
-}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
-
-func printBytes(n int64) string {
-	for _, unit := range byteUnits[:3] {
-		if n != 0 && n%unit.size == 0 {
-			return strconv.FormatInt(n/unit.size, 10) + unit.name
-		}
-	}
-	return strconv.FormatInt(n, 10) + "B"
-}
 
 // String returns the latency as an action has it.
 func (l Latency) String() string {

@@ -19,24 +19,15 @@ type stream struct {
 // An entity is between whom a call is, and which.
 type entity struct{ from, to, procedure string }
 
-// Of FNV-1a in 64 bits.
-const (
-	hashBasis = 14695981039346656037
-	hashPrime = 1099511628211
-)
-
 // rand returns the stream's numbers from the first.
 func (s stream) rand() *rand.Rand {
-	low := s.hash(hashBasis)
+	low := s.hash(chance.HashBasis)
 	return rand.New(rand.NewPCG(low, s.hash(chance.Mix(low))))
 }
 
 func (s stream) hash(h uint64) uint64 {
 	for _, text := range [...]string{s.purpose, s.rule, s.entity.from, s.entity.to, s.entity.procedure} {
-		for i := range len(text) {
-			h = (h ^ uint64(text[i])) * hashPrime
-		}
-		h = (h ^ 0xff) * hashPrime // ends the text: no byte of UTF-8
+		h = chance.Hash(chance.Hash(h, text), "\xff") // ends the text: no byte of UTF-8
 	}
 	return chance.Mix(chance.Mix(h^s.seed) ^ s.ordinal)
 }

@@ -1,10 +1,13 @@
 package faults
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/frayrpc/fray/internal/glob"
 )
 
 // Bounds of a [Rule] and a [Plan].
@@ -84,7 +87,7 @@ func (h Hosts) match(host string) bool {
 	}
 	bare := withoutPort(host)
 	return slices.ContainsFunc(h, func(pattern string) bool {
-		return matchGlob(pattern, host) || bare != host && matchGlob(pattern, bare)
+		return glob.Match(pattern, host) || bare != host && glob.Match(pattern, bare)
 	})
 }
 
@@ -95,29 +98,6 @@ func withoutPort(address string) string {
 		return address
 	}
 	return strings.Trim(address[:colon], "[]")
-}
-
-// matchGlob says whether a text is what a pattern describes, in which each * stands for any text.
-func matchGlob(pattern, text string) bool {
-	head, tail, found := strings.Cut(pattern, "*")
-	if !found {
-		return pattern == text
-	}
-	if !strings.HasPrefix(text, head) {
-		return false
-	}
-	text = text[len(head):]
-	for {
-		middle, rest, more := strings.Cut(tail, "*")
-		if !more {
-			return strings.HasSuffix(text, tail)
-		}
-		at := strings.Index(text, middle)
-		if at < 0 {
-			return false
-		}
-		text, tail = text[at+len(middle):], rest
-	}
 }
 
 // Phases returns the phases in which the rule acts: one, or for a partition without a phase both of the network.
@@ -131,11 +111,7 @@ func (r Rule) Phases() []Phase {
 
 // normal returns the rule with everything said that follows from the rest.
 func (r Rule) normal() Rule {
-	if r.Side == "" {
-		if r.Side = r.Phase.side(); r.Side == "" {
-			r.Side = Network
-		}
-	}
+	r.Side = cmp.Or(r.Side, r.Phase.Side(), Network)
 	if r.Phase == "" && r.Action.Kind != Partition {
 		if phases := r.Side.phases(); len(phases) > 0 {
 			r.Phase = phases[0]

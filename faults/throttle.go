@@ -1,6 +1,10 @@
 package faults
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/frayrpc/fray/internal/number"
+)
 
 // Throttle passes a body at a rate.
 const Throttle Kind = "throttle"
@@ -22,7 +26,7 @@ func (throttleKind) read(a *Action, args *arguments) *RuleError {
 	return err
 }
 
-func (throttleKind) print(a Action, args *printed) { args.add(printBytes(a.Rate) + "/s") }
+func (throttleKind) print(a Action, args *printed) { args.add(number.FormatSize(a.Rate) + "/s") }
 
 func (throttleKind) keep(own *Action, a Action) { own.Rate = a.Rate }
 

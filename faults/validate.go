@@ -122,7 +122,7 @@ func checkPhase(r *Rule) *RuleError {
 	case r.Phase != "" && !slices.Contains(phases, r.Phase):
 		return wrong(fieldPhase, "phase %q is unknown%s", r.Phase, didYouMean(string(r.Phase), phases))
 	case r.Phase != "" && !r.Side.has(r.Phase):
-		return wrong(fieldPhase, "the rule can never act: there is no %s on side %s; use %s", r.Phase, r.Side, join(r.Side.phases(), " or "))
+		return wrong(fieldPhase, "the rule can never act: there is no %s on side %s; use %s", r.Phase, r.Side, strings.Join(texts(r.Side.phases()), " or "))
 	case r.Message < EveryMessage:
 		return wrong(fieldMessage, "message %d is below 1; messages count from 1, and * is all of them", r.Message)
 	case r.Message != 0 && r.Side == Network:

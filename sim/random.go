@@ -36,16 +36,4 @@ func (s *Sim) Rand(name string) *rand.Rand { return s.rand(forSoftware, hashStri
 // unit turns 64 random bits into a number in [0, 1).
 func unit(bits uint64) float64 { return float64(bits>>11) / (1 << 53) }
 
-const (
-	fnvOffset = 14695981039346656037
-	fnvPrime  = 1099511628211
-)
-
-// hashString is FNV-1a.
-func hashString(text string) uint64 {
-	h := uint64(fnvOffset)
-	for i := range len(text) {
-		h = (h ^ uint64(text[i])) * fnvPrime
-	}
-	return h
-}
+func hashString(text string) uint64 { return chance.Hash(chance.HashBasis, text) }

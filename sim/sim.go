@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/internal/chance"
 )
 
 // A Sim is a network of hosts in virtual time. It belongs to the goroutine that made it, inside a testing/synctest bubble:
@@ -77,7 +78,7 @@ func New(cfg Config) *Sim {
 		panic(err)
 	}
 	s := &Sim{
-		cfg: cfg.withDefaults(), start: time.Now(), trace: tracer{hash: fnvOffset},
+		cfg: cfg.withDefaults(), start: time.Now(), trace: tracer{hash: chance.HashBasis},
 		links: make(map[uint64]*link), flows: make(map[flowKey]*flow), byName: make(map[string]*node),
 		wake: make(chan struct{}, 1),
 	}

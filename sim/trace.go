@@ -110,7 +110,7 @@ func appendNumber(b []byte, key string, value uint64) []byte {
 
 // tracer hashes and writes events.
 type tracer struct {
-	hash    uint64 // FNV-1a of all canonical events so far
+	hash    uint64 // chance.Hash of all canonical events so far
 	count   uint64
 	scratch []byte
 	out     io.Writer // nil: nobody reads it
@@ -130,11 +130,7 @@ func (t *tracer) add(e *Event) {
 		b = append(b, text...)
 		b = append(b, 0)
 	}
-	h := t.hash
-	for _, c := range b {
-		h = (h ^ uint64(c)) * fnvPrime
-	}
-	t.hash = h
+	t.hash = chance.Hash(t.hash, b)
 	t.count++
 	t.scratch = b
 	if t.out != nil && t.err == nil {

@@ -107,7 +107,7 @@ var rules = []rule{
 		direct:   true,
 		allowed: []string{
 			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...",
-			"./internal/chance", "./internal/number", "./internal/sleep",
+			"./internal/chance", "./internal/glob", "./internal/number", "./internal/sleep", "./internal/spelling",
 		},
 		reason: "any Connect service can be faulted",
 	},
@@ -155,7 +155,8 @@ var rules = []rule{
 	},
 	{
 		packages: []string{
-			"./internal/spelling", "./internal/number", "./internal/limit", "./internal/chance", "./internal/sleep", "./internal/endpoint",
+			"./internal/chance", "./internal/endpoint", "./internal/glob", "./internal/limit", "./internal/number", "./internal/sleep",
+			"./internal/spelling",
 		},
 		direct:  true,
 		allowed: []string{std},

@@ -1,6 +1,7 @@
 package chance_test
 
 import (
+	"hash/fnv"
 	"testing"
 
 	"github.com/frayrpc/fray/internal/chance"
@@ -31,5 +32,19 @@ func TestMix(t *testing.T) {
 			t.Errorf("Mix(%x) = %x, want %x", state, got, want)
 		}
 		state += increment
+	}
+}
+
+func TestHashIsThatOfTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "latency", "\xff\x00", "/acme.v1.PingService/Ping"} {
+		h := fnv.New64a()
+		h.Write([]byte(text))
+		if a, b := chance.Hash(chance.HashBasis, text), chance.Hash(chance.HashBasis, []byte(text)); a != h.Sum64() || b != a {
+			t.Errorf("the hash of %q is %x, and of its bytes %x, want %x", text, a, b, h.Sum64())
+		}
+	}
+	if got, want := chance.Hash(chance.Hash(chance.HashBasis, "a"), "b"), chance.Hash(chance.HashBasis, "ab"); got != want {
+		t.Errorf("that of two parts is %x, and of the whole %x", got, want)
 	}
 }

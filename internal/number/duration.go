@@ -18,6 +18,9 @@ func ParseDuration(text string) (time.Duration, error) {
 	return d, err
 }
 
+// FormatDuration is that of time.Duration in ASCII.
+func FormatDuration(d time.Duration) string { return strings.Replace(d.String(), "µ", "u", 1) }
+
 // Millis returns d in whole milliseconds, rounded away from nothing.
 func Millis(d time.Duration) int64 { return whole(d, time.Millisecond) }
 

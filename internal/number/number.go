@@ -5,13 +5,12 @@
 //	retries, err := number.Within("retries", given, 0, uint32(10_000))
 //
 // Lengths of time are in nanoseconds in Go and in whole milliseconds or microseconds on the wire. What is more than nothing
-// stays so: they are rounded up, and those that are too long become the longest there is.
+// stays so: they are rounded up, and those that are too long become the longest there is. Sizes are in bytes.
 package number
 
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 )
 
@@ -114,12 +113,4 @@ func Parse[T Integer](text string, low, high T) (T, error) {
 		return Within("", v, low, high)
 	}
 	return 0, outside("", text, low, high, text[0] == '-')
-}
-
-// Times returns n times unit, which is at least 1; false: an int64 does not hold that.
-func Times(n, unit int64) (int64, bool) {
-	if most := math.MaxInt64 / unit; n > most || n < -most {
-		return 0, false
-	}
-	return n * unit, true
 }

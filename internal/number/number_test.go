@@ -116,17 +116,6 @@ func TestDurationsRoundUp(t *testing.T) {
 	}
 }
 
-func TestTimesDoesNotOverflow(t *testing.T) {
-	if n, ok := number.Times(-3, 1<<30); !ok || n != -3<<30 {
-		t.Errorf("-3 GiB are %d, %v", n, ok)
-	}
-	for _, n := range []int64{99_999_999_999, math.MaxInt64, math.MinInt64, -99_999_999_999} {
-		if got, ok := number.Times(n, 1<<30); ok {
-			t.Errorf("%d GiB are %d", n, got)
-		}
-	}
-}
-
 // FuzzParse holds Parse to arithmetic without bounds.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"0", "010", "-1", "4294967301", "18446744073709551616", "+", "1e3", "٣"} {

@@ -9,23 +9,27 @@ const (
 	// maxChanges is the most changes that a name may be away.
 	maxChanges = 3
 	// maxLength is how long a word may be to be compared, in bytes.
-	maxLength = 100
+	maxLength = 256
 )
 
 // Nearest returns the known name that is the fewest changes away from a word, upper and lower case apart, and the first of equals;
 // or "" if none is near: within three changes, and half of the word's length.
 func Nearest(word string, known []string) string {
-	if len(word) > maxLength {
-		return ""
+	if i := Within(min(maxChanges, len(word)/2), word, known); i >= 0 {
+		return known[i]
 	}
-	word = strings.ToLower(word)
-	best, least := "", min(maxChanges, len(word)/2)+1
-	for _, name := range known {
-		if len(name) > maxLength {
+	return ""
+}
+
+// Within is Nearest with another bound on the changes. It returns the index of the name, or -1.
+func Within(changes int, word string, known []string) int {
+	best, least := -1, changes+1
+	for i, name := range known {
+		if len(word) > maxLength || len(name) > maxLength {
 			continue
 		}
-		if d := distance(word, strings.ToLower(name)); d < least {
-			best, least = name, d
+		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < least {
+			best, least = i, d
 		}
 	}
 	return best

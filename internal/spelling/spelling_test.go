@@ -23,6 +23,22 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	known := []string{"/GetPlan", "/ClearPlan"}
+	for word, want := range map[string]int{"/ClearPlane": 1, "/getplan": 0, "/Got": -1} {
+		if got := Within(3, word, known); got != want {
+			t.Errorf("%q is number %d, want %d", word, got, want)
+		}
+	}
+	if got := Within(4, "/Got", known); got != -1 {
+		t.Errorf("/Got is number %d", got)
+	}
+	if got := Within(5, "/Got", known); got != 0 {
+		t.Errorf("/Got is number %d", got)
+	}
+}
+
 func TestDistance(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

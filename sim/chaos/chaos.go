@@ -217,7 +217,7 @@ func (c *chaos) forgets() bool {
 	}
 	for i := range c.Faults {
 		f := &c.Faults[i]
-		if f.Action.Crash == nil && f.Action.Restart == nil {
+		if !f.Action.EndsHost() {
 			continue
 		}
 		for _, h := range c.Victims(f) {

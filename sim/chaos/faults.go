@@ -53,15 +53,10 @@ type striker struct {
 
 // fits says whether an action is one for this cluster.
 func (s *striker) fits(a *scenario.Actions, full bool) bool {
-	switch pebble := s.Topology.Controller.Store == scenario.StorePebble; {
-	case a.DiskFull != nil:
-		return pebble && full && !s.real
-	case a.Backup != nil:
-		return pebble
-	case a.Suspend != nil:
-		return !s.real
+	if s.real && a.OnlySimulated() != "" || a.DiskFull != nil && !full {
+		return false
 	}
-	return true
+	return !a.OnDisk() || s.Topology.Controller.Store == scenario.StorePebble
 }
 
 // scale returns one of two times: of runs in virtual time, and on processes.
@@ -72,7 +67,7 @@ func (s *striker) scale(simulated, wall time.Duration) time.Duration {
 	return simulated
 }
 
-// strength draws what an action is like.
+// strength draws what an action is like, where there is more than one way.
 func (s *striker) strength(a *scenario.Actions) {
 	const least = 10 * time.Millisecond
 	ttl := time.Duration(s.Topology.Controller.SessionTTL)
@@ -86,37 +81,32 @@ func (s *striker) strength(a *scenario.Actions) {
 		// it is full, because then the request is too large for something on its way.
 		a.Error = &scenario.Error{Code: oneOf(s.drawer, "unavailable", "deadline_exceeded"), Message: "by chance"}
 	case a.Duplicate != nil:
-		a.Duplicate = &scenario.Duplicate{Copies: 1 + s.IntN(3)}
+		a.Duplicate.Copies = 1 + s.IntN(3)
 	case a.Reorder != nil:
-		a.Reorder = &scenario.Reorder{Within: s.between(least, s.scale(2*time.Second, 300*time.Millisecond))}
+		a.Reorder.Within = s.between(least, s.scale(2*time.Second, 300*time.Millisecond))
 	case a.Truncate != nil:
-		a.Truncate = &scenario.Truncate{After: scenario.Bytes(s.IntN(200))}
+		a.Truncate.After = scenario.Bytes(s.IntN(200))
 	case a.Reset != nil:
-		a.Reset = &scenario.Reset{After: scenario.Bytes(s.IntN(200))}
+		a.Reset.After = scenario.Bytes(s.IntN(200))
 	case a.Throttle != nil:
-		a.Throttle = &scenario.Throttle{Rate: oneOf(s.drawer, scenario.Throughput(1<<10), 8<<10, 64<<10)}
+		a.Throttle.Rate = oneOf(s.drawer, scenario.Throughput(1<<10), 8<<10, 64<<10)
 	case a.Partition != nil:
-		a.Partition = &scenario.Partition{OneWay: s.chance(0.4)}
+		a.Partition.OneWay = s.chance(0.4)
 	case a.Pause != nil:
-		a.Pause = &scenario.Pause{For: s.between(500*time.Millisecond, 2*ttl)}
-	case a.Crash != nil:
-		a.Crash = scenario.Default[scenario.Crash]()
+		a.Pause.For = s.between(500*time.Millisecond, 2*ttl)
 	case a.Restart != nil:
-		a.Restart = scenario.Default[scenario.Restart]()
 		a.Restart.Down = s.between(200*time.Millisecond, s.scale(5*time.Second, 2*time.Second))
 	case a.Suspend != nil:
-		a.Suspend = &scenario.Suspend{For: s.between(500*time.Millisecond, 2*ttl)}
+		a.Suspend.For = s.between(500*time.Millisecond, 2*ttl)
 	case a.ClockStep != nil:
 		// From less than anything waits for to more than anything does.
-		a.ClockStep = &scenario.ClockStep{By: scenario.Step(oneOf(s.drawer, s.between(10*time.Millisecond, time.Minute), s.between(time.Minute, 24*time.Hour)))}
+		short, long := s.between(least, time.Minute), s.between(time.Minute, 24*time.Hour)
+		a.ClockStep.By = scenario.Step(oneOf(s.drawer, short, long))
 		if s.chance(0.5) {
 			a.ClockStep.By = -a.ClockStep.By
 		}
 	case a.DiskFull != nil:
-		a.DiskFull = scenario.Default[scenario.DiskFull]()
 		a.DiskFull.For = s.between(500*time.Millisecond, 10*time.Second)
-	case a.Backup != nil:
-		a.Backup = scenario.Default[scenario.Backup]()
 	}
 }
 
@@ -147,7 +137,7 @@ func (s *striker) onHosts(f *scenario.Fault) {
 // victim draws whom a fault strikes; if it waits for messages, just one host.
 func (s *striker) victim(f *scenario.Fault, one bool) string {
 	role := scenario.RoleWorker
-	lives := f.Action.Pause != nil || f.Action.OnClock()
+	lives := !f.Action.EndsHost()
 	switch p := s.Float64(); {
 	case p < 0.3 && (s.mortal || lives):
 		return scenario.ControllerHost
@@ -271,11 +261,10 @@ func (s *striker) onMessages(f *scenario.Fault) {
 func (s *striker) phases(a *scenario.Actions) []faults.Phase {
 	var possible []faults.Phase
 	for _, phase := range faults.Phases() {
-		server := phase == faults.BeforeHandler || phase == faults.AfterHandler
 		switch {
 		case a.Impossible(string(phase)) != "":
-		case server && s.real && a.Pause != nil: // The controller cannot have itself woken.
-		case a.OnHost() && a.Pause == nil && !s.mortal && phase != faults.RequestBeforeSend: // It strikes the controller, if nobody else.
+		case phase.Side() == faults.Server && s.real && a.Pause != nil: // The controller cannot have itself woken.
+		case a.EndsHost() && !s.mortal && phase != faults.RequestBeforeSend: // It strikes the controller, if nobody else.
 		default:
 			possible = append(possible, phase)
 		}
@@ -299,8 +288,7 @@ func (s *striker) calls(role string) []string {
 
 // struck draws whom a fault strikes that waits for a message: whoever sends or gets it, or somebody else.
 func (s *striker) struck(f *scenario.Fault) {
-	server := !f.AtCaller() && (f.Match.Phase == string(faults.BeforeHandler) || f.Match.Phase == string(faults.AfterHandler))
-	if s.chance(0.5) || s.real && server {
+	if s.chance(0.5) || s.real && faults.Phase(f.Match.Phase).Side() == faults.Server {
 		return
 	}
 	f.Action.Aim(s.victim(f, true))

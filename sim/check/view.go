@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"math"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/chance"
 )
 
 // View is a task as a client was shown it.
@@ -167,10 +167,9 @@ func digestResult(r *frayv1.TaskResult) uint64 {
 }
 
 func digest(parts ...string) uint64 {
-	h := fnv.New64a()
+	h := chance.HashBasis
 	for _, p := range parts {
-		_, _ = h.Write([]byte(p)) // A hash takes everything.
-		_, _ = h.Write([]byte{0xff})
+		h = chance.Hash(chance.Hash(h, p), "\xff")
 	}
-	return max(h.Sum64(), 1)
+	return max(h, 1)
 }

@@ -67,7 +67,7 @@ func newTally(s *scenario.Scenario, clock func() time.Duration) *tally {
 		t.facts.Calls[string(methods.Get(i).Name())] = 0
 	}
 	for i := range s.Faults {
-		t.keepsThem = t.keepsThem || s.Faults[i].Action.Backup != nil || s.Faults[i].Action.DiskFull != nil
+		t.keepsThem = t.keepsThem || s.Faults[i].Action.OnDisk()
 		t.facts.Faults[s.Faults[i].ID] = 0
 	}
 	for _, g := range s.Workload.Clients {

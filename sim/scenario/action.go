@@ -161,6 +161,21 @@ func (a *Actions) Leave(disk string) {
 	}
 }
 
+// EndsHost says whether the action ends a host: these alone leave something of its disk.
+func (a *Actions) EndsHost() bool { return a.disk() != nil }
+
+// OnlySimulated returns what the action does that cannot be done to processes, or "".
+func (a *Actions) OnlySimulated() string {
+	_, action := a.set()
+	if s, ok := action.(interface{ onlySimulated() string }); ok {
+		return s.onlySimulated()
+	}
+	if a.Leaves() != DiskKept {
+		return "takes something from the controller's disk, and this machine's keeps what was written"
+	}
+	return ""
+}
+
 // Leaves returns what the action leaves of a host's disk.
 func (a *Actions) Leaves() string {
 	if d := a.disk(); d != nil {

@@ -65,7 +65,7 @@ func TestActionsAsRules(t *testing.T) {
 			t.Errorf("%s strikes %q", a.Key(), a.Victim())
 		}
 		a.Leave(scenario.DiskTorn)
-		if crashes := a.Crash != nil || a.Restart != nil; crashes != (a.Leaves() == scenario.DiskTorn) {
+		if ends := a.Crash != nil || a.Restart != nil; ends != a.EndsHost() || ends != (a.Leaves() == scenario.DiskTorn) {
 			t.Errorf("%s leaves the disk %s", a.Key(), a.Leaves())
 		}
 	}

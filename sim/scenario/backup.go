@@ -11,7 +11,7 @@ type Backup struct {
 	Target string `yaml:"target" default:"controller" doc:"The host: a controller that has a disk."`
 }
 
-func (*Backup) example() Action { return &Backup{} }
+func (*Backup) example() Action { return &Backup{Target: ControllerHost} }
 
 func (*Backup) fault(string) faults.Action { return faults.Action{} }
 

@@ -20,7 +20,7 @@ type Crash struct {
 	Disk   string `yaml:"disk" enum:"kept,lost,power-loss,torn" default:"kept" doc:"What is left of the disk of a controller that has one: what was written (kept); nothing (lost); what was synced and by chance some of the rest (power-loss); what was synced and a part of what was being written (torn)."`
 }
 
-func (*Crash) example() Action { return &Crash{} }
+func (*Crash) example() Action { return &Crash{Disk: DiskKept} }
 
 func (*Crash) fault(victim string) faults.Action {
 	return faults.Action{Kind: faults.Crash, Target: victim}

@@ -12,19 +12,23 @@ type DiskFull struct {
 	For    Duration `yaml:"for" required:"true" doc:"How long." example:"20s"`
 }
 
-func (*DiskFull) example() Action { return &DiskFull{For: Duration(time.Second)} }
+func (*DiskFull) example() Action {
+	return &DiskFull{Target: ControllerHost, For: Duration(time.Second)}
+}
 
 func (*DiskFull) fault(string) faults.Action { return faults.Action{} }
 
 func (d *DiskFull) check(v *validator, _ *Fault) {
-	if d.For == 0 {
-		v.report(complain("a disk that is full for no time is not").suggest("write a time such as 20s"), &d.For)
-	}
+	v.needsTime(&d.For, "a disk that is full for no time is not", "20s")
 }
 
 func (d *DiskFull) victim() *string { return &d.Target }
 
 func (*DiskFull) realm() realm { return ofDisk }
+
+func (*DiskFull) onlySimulated() string {
+	return "fills the controller's disk, which is this machine's"
+}
 
 func (d *DiskFull) lasts() (time.Duration, bool) { return time.Duration(d.For), true }
 

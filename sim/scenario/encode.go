@@ -3,6 +3,8 @@ package scenario
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -68,12 +70,10 @@ func encode(v reflect.Value) any {
 		return list
 	case reflect.Map:
 		table := yaml.MapSlice{}
-		keys := map[string]reflect.Value{}
-		for _, key := range v.MapKeys() {
-			keys[key.String()] = v.MapIndex(key)
-		}
-		for _, key := range sortedKeys(keys) {
-			table = append(table, yaml.MapItem{Key: key, Value: encode(keys[key])})
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, key := range keys {
+			table = append(table, yaml.MapItem{Key: key.String(), Value: encode(v.MapIndex(key))})
 		}
 		return table
 	}

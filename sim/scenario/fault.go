@@ -79,6 +79,9 @@ type On struct {
 	Nth   int    `yaml:"nth" default:"1" min:"1" doc:"The how-manieth time."`
 }
 
+// OnDisk says whether the event is one of the machine of a controller with a disk.
+func (o *On) OnDisk() bool { return o.Event == EventCommitWritten || o.Event == EventCommitSynced }
+
 // Window is a span of time.
 type Window struct {
 	From  Duration `yaml:"from" default:"0" doc:"When it starts, from the start of the run or the event."`

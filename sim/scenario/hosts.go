@@ -3,7 +3,8 @@ package scenario
 import (
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/frayrpc/fray/internal/glob"
 )
 
 // ControllerHost is the name of the controller's host.
@@ -88,7 +89,7 @@ func (s *Scenario) Resolve(name string, choose func(*Target) []Host) []Host {
 		return choose(t)
 	}
 	return slices.DeleteFunc(s.Hosts(), func(h Host) bool {
-		return h.Name != name && h.Group != name && (!strings.Contains(name, "*") || !matchGlob(name, h.Name))
+		return h.Group != name && !glob.Match(name, h.Name)
 	})
 }
 

@@ -19,9 +19,7 @@ func (p *Pause) fault(victim string) faults.Action {
 }
 
 func (p *Pause) check(v *validator, _ *Fault) {
-	if p.For == 0 {
-		v.report(complain("a pause of no time does nothing").suggest("write a time such as 20s"), &p.For)
-	}
+	v.needsTime(&p.For, "a pause of no time does nothing", "20s")
 }
 
 func (p *Pause) victim() *string { return &p.Target }

@@ -8,24 +8,20 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/frayrpc/fray/faults"
 	// Registers the descriptors of fray.v1.
 	_ "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/glob"
 )
 
 // procedures returns the full names of all procedures of fray.v1, sorted.
 func procedures() []string {
-	var names []string
+	var files []protoreflect.FileDescriptor
 	protoregistry.GlobalFiles.RangeFilesByPackage("fray.v1", func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Services().Len() {
-			service := file.Services().Get(i)
-			for j := range service.Methods().Len() {
-				names = append(names, "/"+string(service.FullName())+"/"+string(service.Methods().Get(j).Name()))
-			}
-		}
+		files = append(files, file)
 		return true
 	})
-	slices.Sort(names)
-	return names
+	return faults.Procedures(files...)
 }
 
 // callers says which roles call a procedure in a run; without an entry, nobody does. The controller calls nobody.
@@ -63,7 +59,7 @@ func matchProcedures(text string) []string {
 		return procedures()
 	}
 	pattern := procedurePattern(text)
-	return slices.DeleteFunc(procedures(), func(name string) bool { return !matchGlob(pattern, name) })
+	return slices.DeleteFunc(procedures(), func(name string) bool { return !glob.Match(pattern, name) })
 }
 
 // nearProcedures returns what a procedure that does not exist may have been meant to be, written as it was.
@@ -104,25 +100,4 @@ func nearestProcedure(c *complaint, text string) *complaint {
 		}
 	}
 	return c.suggestName(text, known)
-}
-
-// matchGlob says whether a text is what a pattern describes, in which each * stands for any text.
-func matchGlob(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	first, last := parts[0], parts[len(parts)-1]
-	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
-		return false
-	}
-	text = text[len(first) : len(text)-len(last)]
-	for _, part := range parts[1 : len(parts)-1] {
-		at := strings.Index(text, part)
-		if at < 0 {
-			return false
-		}
-		text = text[at+len(part):]
-	}
-	return true
 }

@@ -18,7 +18,5 @@ func (r *Reorder) fault(string) faults.Action {
 }
 
 func (r *Reorder) check(v *validator, _ *Fault) {
-	if r.Within == 0 {
-		v.report(complain("nothing can be reordered in no time").suggest("write a time such as 100ms"), &r.Within)
-	}
+	v.needsTime(&r.Within, "nothing can be reordered in no time", "100ms")
 }

@@ -13,16 +13,14 @@ type Restart struct {
 	Disk   string   `yaml:"disk" enum:"kept,lost,power-loss,torn" default:"kept" doc:"What is left of the disk, as with crash."`
 }
 
-func (*Restart) example() Action { return &Restart{Down: Duration(time.Second)} }
+func (*Restart) example() Action { return &Restart{Down: Duration(time.Second), Disk: DiskKept} }
 
 func (r *Restart) fault(victim string) faults.Action {
 	return faults.Action{Kind: faults.Restart, Wait: time.Duration(r.Down), Target: victim}
 }
 
 func (r *Restart) check(v *validator, _ *Fault) {
-	if r.Down == 0 {
-		v.report(complain("a host that is down for no time never left").suggest("write a time such as 1s"), &r.Down)
-	}
+	v.needsTime(&r.Down, "a host that is down for no time never left", "1s")
 }
 
 func (r *Restart) victim() *string { return &r.Target }

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/frayrpc/fray/internal/number"
@@ -11,59 +10,41 @@ import (
 // Bytes is a size with its unit, such as 64B or 16MiB.
 type Bytes int64
 
-type byteUnit struct {
-	suffix string
-	size   int64
-}
-
-// The longer suffixes first: B ends them all.
-var byteUnits = []byteUnit{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
-
 const maxBytes = 1 << 40
 
 // UnmarshalText reads what String writes, and the other forms that a file may have.
 func (b *Bytes) UnmarshalText(raw []byte) error {
 	text := string(raw)
-	for _, unit := range byteUnits {
-		digits, found := strings.CutSuffix(text, unit.suffix)
-		if !found {
-			continue
-		}
-		count, err := number.Parse(strings.TrimSpace(digits), 0, maxBytes/unit.size)
-		var outside *number.RangeError
-		switch {
-		case errors.As(err, &outside) && outside.Below:
-			return complain("size %s is negative", text).suggest("write %s", strings.TrimPrefix(text, "-"))
-		case outside != nil:
-			return complain("size %s is too large", text).suggest("write at most 1024GiB")
-		case err == nil:
-			*b = Bytes(count * unit.size)
-			return nil
-		}
-		break
+	digits, unit := number.CutUnit(text, number.Units)
+	count, err := number.Parse(strings.TrimSpace(digits), 0, maxBytes/unit)
+	var outside *number.RangeError
+	switch {
+	case digits == text: // Without a unit.
+	case errors.As(err, &outside) && outside.Below:
+		return complain("size %s is negative", text).suggest("write %s", strings.TrimPrefix(text, "-"))
+	case outside != nil:
+		return complain("size %s is too large", text).suggest("write at most 1024GiB")
+	case err == nil:
+		*b = Bytes(count * unit)
+		return nil
 	}
 	if bareNumber.MatchString(text) {
 		return complain("size %s has no unit", text).suggest("write %sB or %sKiB", text, text)
 	}
 	c := complain("%q is not a size", text)
-	for _, unit := range byteUnits[:3] {
-		for _, decimal := range []string{unit.suffix[:1] + "B", strings.ToLower(unit.suffix[:1]) + "B", strings.ToLower(unit.suffix), strings.ToLower(unit.suffix[:1]) + "b", unit.suffix[:1]} {
-			if digits, found := strings.CutSuffix(text, decimal); found && bareNumber.MatchString(strings.TrimSpace(digits)) {
-				return c.suggest("write %s%s", strings.TrimSpace(digits), unit.suffix)
+	for _, unit := range number.Units[:3] {
+		upper := unit.Name[:1]
+		lower := strings.ToLower(upper)
+		for _, wrong := range []string{upper + "B", lower + "B", lower + "ib", lower + "b", upper} {
+			if digits, found := strings.CutSuffix(text, wrong); found && bareNumber.MatchString(strings.TrimSpace(digits)) {
+				return c.suggest("write %s%s", strings.TrimSpace(digits), unit.Name)
 			}
 		}
 	}
 	return c.suggest("write a number and B, KiB, MiB or GiB, such as 64KiB")
 }
 
-func (b Bytes) String() string {
-	for _, unit := range byteUnits {
-		if b != 0 && int64(b)%unit.size == 0 {
-			return strconv.FormatInt(int64(b)/unit.size, 10) + unit.suffix
-		}
-	}
-	return strconv.FormatInt(int64(b), 10) + "B"
-}
+func (b Bytes) String() string { return number.FormatSize(int64(b)) }
 
 func (Bytes) schema() map[string]any { return textSchema(`^[0-9]+ *(B|KiB|MiB|GiB)$`) }
 

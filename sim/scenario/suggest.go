@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/frayrpc/fray/internal/spelling"
@@ -43,13 +42,3 @@ func nearest(word string, known []string) string {
 
 // minPart is how long a part of a name must be to say which is meant.
 const minPart = 4
-
-// sortedKeys returns the keys of a map in order.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}

@@ -17,14 +17,16 @@ func (*Suspend) example() Action { return &Suspend{For: Duration(time.Second)} }
 func (*Suspend) fault(string) faults.Action { return faults.Action{} }
 
 func (s *Suspend) check(v *validator, _ *Fault) {
-	if s.For == 0 {
-		v.report(complain("a machine that sleeps for no time does not").suggest("write a time such as 20s"), &s.For)
-	}
+	v.needsTime(&s.For, "a machine that sleeps for no time does not", "20s")
 }
 
 func (s *Suspend) victim() *string { return &s.Target }
 
 func (*Suspend) realm() realm { return ofClocks }
+
+func (*Suspend) onlySimulated() string {
+	return "puts the machine of a host to sleep, which is this one: write a pause"
+}
 
 func (s *Suspend) lasts() (time.Duration, bool) { return time.Duration(s.For), true }
 

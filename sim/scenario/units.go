@@ -3,6 +3,7 @@ package scenario
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,14 +63,14 @@ func shortDuration(number, unit string) string {
 
 // String writes the duration as it is read, without units that count nothing.
 func (d Duration) String() string {
-	text := time.Duration(d).String()
+	text := number.FormatDuration(time.Duration(d))
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")
 	}
 	if strings.HasSuffix(text, "h0m") {
 		text = strings.TrimSuffix(text, "0m")
 	}
-	return strings.Replace(text, "µ", "u", 1)
+	return text
 }
 
 const durationPattern = `([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+`
@@ -154,17 +155,8 @@ func RateOf(count float64, per time.Duration) Rate { return Rate{count, per} }
 var rateUnits = []string{"ms", "s", "m", "h"}
 
 func rateUnit(name string) (time.Duration, bool) {
-	switch name {
-	case "ms":
-		return time.Millisecond, true
-	case "s":
-		return time.Second, true
-	case "m":
-		return time.Minute, true
-	case "h":
-		return time.Hour, true
-	}
-	return 0, false
+	per, err := time.ParseDuration("1" + name)
+	return per, err == nil && slices.Contains(rateUnits, name)
 }
 
 // UnmarshalText reads what String writes, and the other forms that a file may have.

@@ -116,9 +116,7 @@ func (v *validator) take(name *string, what string) {
 }
 
 func (v *validator) checkRun() {
-	if v.Run.MaxVirtualTime == 0 {
-		v.report(complain("a run of no time does nothing").suggest("write a time such as 10m"), &v.Run.MaxVirtualTime)
-	}
+	v.needsTime(&v.Run.MaxVirtualTime, "a run of no time does nothing", "10m")
 	if len(v.Run.Backends) == 0 {
 		v.report(complain("there is no backend to run on").suggest("write [%s]", BackendSim), &v.Run.Backends)
 	}
@@ -131,13 +129,13 @@ func (v *validator) checkRun() {
 
 func (v *validator) checkTopology() {
 	c := &v.Topology.Controller
-	v.positive(&c.SessionTTL, "sessionTTL", "15s")
+	v.needsTime(&c.SessionTTL, "sessionTTL must be above 0", "15s")
 	if c.SessionTTL != 0 && c.SessionTTL < Duration(30*time.Millisecond) {
 		v.report(complain("sessionTTL %v leaves less than 10ms between heartbeats", c.SessionTTL).suggest("write 30ms or more"), &c.SessionTTL)
 	}
-	v.positive(&c.CancelGrace, "cancelGrace", "10s")
-	v.positive(&c.Retention, "retention", "1h")
-	v.positive(&c.WatchGrace, "watchGrace", "30s")
+	v.needsTime(&c.CancelGrace, "cancelGrace must be above 0", "10s")
+	v.needsTime(&c.Retention, "retention must be above 0", "1h")
+	v.needsTime(&c.WatchGrace, "watchGrace must be above 0", "30s")
 	if c.MaxQueuedBytes == 0 {
 		v.report(complain("maxQueuedBytes 0B refuses every task").suggest("write a size such as 64MiB"), &c.MaxQueuedBytes)
 	}
@@ -146,8 +144,8 @@ func (v *validator) checkTopology() {
 	}
 	for i := range v.Topology.Workers {
 		w := &v.Topology.Workers[i]
-		v.positive(&w.StopGrace, "stopGrace", "5s")
-		v.positive(&w.DrainGrace, "drainGrace", "30s")
+		v.needsTime(&w.StopGrace, "stopGrace must be above 0", "5s")
+		v.needsTime(&w.DrainGrace, "drainGrace must be above 0", "30s")
 		if w.StartAfter >= v.Run.MaxVirtualTime && w.StartAfter > 0 {
 			v.report(complain("the workers start at %v, when the run is over", w.StartAfter).suggest("start them before %v, or raise run.maxVirtualTime", v.Run.MaxVirtualTime), &w.StartAfter)
 		}
@@ -161,10 +159,10 @@ func (v *validator) checkTopology() {
 	}
 }
 
-// positive reports a duration of 0, where that would mean the runtime's default.
-func (v *validator) positive(d *Duration, name, example string) {
+// needsTime reports a duration of 0.
+func (v *validator) needsTime(d *Duration, problem, example string) {
 	if *d == 0 {
-		v.report(complain("%s must be above 0", name).suggest("write a time such as %s", example), d)
+		v.report(complain("%s", problem).suggest("write a time such as %s", example), d)
 	}
 }
 

@@ -136,21 +136,17 @@ func (v *validator) checkTargetsOf(f *Fault) {
 
 // checkAction checks that there is one action, and what its kind needs.
 func (v *validator) checkAction(f *Fault) {
-	var given []string
-	actions := reflect.ValueOf(&f.Action).Elem()
-	for _, field := range fieldsOf(actions.Type()) {
-		if !actions.Field(field.index).IsNil() {
-			given = append(given, field.key)
-			if len(given) > 1 {
-				v.reportKey(complain("fault %s has two actions, %s and %s", f.ID, given[0], field.key).suggest("make two faults of it"), actions.Field(field.index).Addr().Interface())
-			}
-		}
-	}
-	if len(given) == 0 {
+	key, action := f.Action.set()
+	if action == nil {
 		v.report(complain("fault %s has no action", f.ID).suggest("write what it does, such as drop: {}"), &f.Action)
 		return
 	}
-	_, action := f.Action.set()
+	actions := reflect.ValueOf(&f.Action).Elem()
+	for _, field := range fieldsOf(actions.Type()) {
+		if other := actions.Field(field.index); field.key != key && !other.IsNil() {
+			v.reportKey(complain("fault %s has two actions, %s and %s", f.ID, key, field.key).suggest("make two faults of it"), other.Addr().Interface())
+		}
+	}
 	action.check(v, f)
 }
 
@@ -198,8 +194,7 @@ func (v *validator) checkWhen(f *Fault) {
 
 // checkEvent reports events that do not happen so often.
 func (v *validator) checkEvent(f *Fault) {
-	onDisk := f.When.On.Event == EventCommitWritten || f.When.On.Event == EventCommitSynced
-	if onDisk && v.Topology.Controller.Store != StorePebble {
+	if f.When.On.OnDisk() && v.Topology.Controller.Store != StorePebble {
 		v.report(complain("fault %s can never act: a controller that keeps everything in memory commits nothing to a disk", f.ID).
 			suggest("add topology: {controller: {store: pebble}}"), &f.When.On.Event)
 	}
@@ -232,7 +227,7 @@ func (v *validator) checkVictim(f *Fault) {
 	if *victim == "" {
 		if f.Match == nil {
 			v.report(complain("fault %s does not say whom it strikes", f.ID).suggest("add target"), &f.Action)
-		} else if f.Action.Pause == nil && f.AtCaller() {
+		} else if f.Action.EndsHost() && f.AtCaller() {
 			v.refuseClients(f, v.callersOf(f), &f.Match.From, &f.Match.Phase, &f.ID)
 		}
 		return
@@ -243,7 +238,7 @@ func (v *validator) checkVictim(f *Fault) {
 			v.report(complain("a fault that waits for a message strikes one host, and %s may be %d", *victim, len(found)).suggest("name one host, or leave target out"), victim)
 		}
 	}
-	if f.Action.Pause == nil && !f.Action.OnClock() {
+	if f.Action.EndsHost() {
 		v.refuseClients(f, found, victim)
 	}
 }

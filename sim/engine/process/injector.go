@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -111,29 +112,13 @@ func (i *injector) begin() error {
 
 // atCaller says whether a rule is for callers.
 func atCaller(r *faults.Rule) bool {
-	side := r.Side
-	if side == "" {
-		side = sideOf(r.Phase)
-	}
-	switch side {
+	switch cmp.Or(r.Side, r.Phase.Side()) {
 	case faults.Client:
 		return true
 	case faults.Server:
 		return false
 	default:
 		return r.Action.Kind == faults.Pause || r.Action.Target != "" && r.Action.Target != scenario.ControllerHost
-	}
-}
-
-// sideOf returns the side that a phase implies.
-func sideOf(phase faults.Phase) faults.Side {
-	switch phase {
-	case faults.RequestBeforeSend:
-		return faults.Client
-	case faults.BeforeHandler, faults.AfterHandler:
-		return faults.Server
-	default:
-		return faults.Network
 	}
 }
 

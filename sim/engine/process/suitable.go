@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -44,14 +45,10 @@ func unsuitable(s *scenario.Scenario, maxWall time.Duration) string {
 
 // unsuitableFault returns what of a fault cannot be done to processes.
 func unsuitableFault(s *scenario.Scenario, f *scenario.Fault) string {
-	switch event := f.When.On; {
-	case f.Action.Suspend != nil:
-		return "puts the machine of a host to sleep, which is this one: write a pause"
-	case f.Action.DiskFull != nil:
-		return "fills the controller's disk, which is this machine's"
-	case f.Action.Leaves() != scenario.DiskKept:
-		return "takes something from the controller's disk, and this machine's keeps what was written"
-	case event != nil && (event.Event == scenario.EventCommitWritten || event.Event == scenario.EventCommitSynced):
+	if reason := f.Action.OnlySimulated(); reason != "" {
+		return reason
+	}
+	if event := f.When.On; event != nil && event.OnDisk() {
 		return "waits for " + event.Event + ", which nobody outside of the controller sees"
 	}
 	victims := s.Victims(f)
@@ -64,8 +61,7 @@ func unsuitableFault(s *scenario.Scenario, f *scenario.Fault) string {
 		return ""
 	}
 	rule := f.Rule(nil, nil, f.Action.Victim())
-	atServer := rule.Side == faults.Server || rule.Side == "" && sideOf(rule.Phase) == faults.Server
-	if atServer {
+	if cmp.Or(rule.Side, rule.Phase.Side()) == faults.Server {
 		if f.Action.Pause != nil {
 			return "pauses a host in the middle of the controller's work, and the controller cannot have itself woken: match it in flight"
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -19,6 +18,7 @@ import (
 	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/worker"
+	"github.com/frayrpc/fray/internal/chance"
 	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -131,7 +131,6 @@ func withFaultService(injector *faults.Injector) func(http.Handler) http.Handler
 
 // random returns a source of randomness that depends on a seed and a name alone.
 func random(seed uint64, name string) *rand.Rand {
-	h := fnv.New64a()
-	h.Write([]byte(name)) // A hash takes everything.
-	return rand.New(rand.NewPCG(seed^h.Sum64(), h.Sum64()))
+	h := chance.Hash(chance.HashBasis, name)
+	return rand.New(rand.NewPCG(seed^h, h))
 }
