@@ -92,7 +92,7 @@ func TestCoverageCounts(t *testing.T) {
 	}
 }
 
-// coverageTable is the matrix for docs/scenarios.md.
+// coverageTable is the matrix for docs/scenario-reference.md.
 func coverageTable(t *testing.T) string {
 	t.Helper()
 	c := libraryCoverage(t)

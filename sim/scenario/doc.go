@@ -23,8 +23,9 @@
 //
 // [Parse] reads such a file, and reports all that is wrong with it at once, each with its place, the line, and a suggestion.
 // A file that passes it can be run: every name in it refers to something, every expression compiles, and no fault is known
-// to be impossible. [Schema] is the same format for editors; docs/scenarios.md tells what each key means. Both are made
-// from the struct tags of the types here, which the reader itself goes by.
+// to be impossible. [Schema] is the same format for editors; docs/scenario-reference.md tells what each key means.
+// Both are made from the struct tags of the types here, which the reader itself goes by. docs/scenarios.md shows by example how
+// to write a scenario.
 //
 // [List] and [Load] give the scenarios of the built-in library.
 package scenario

@@ -11,7 +11,7 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-var update = flag.Bool("update", false, "rewrite golden files, the schema and the tables of docs/scenarios.md")
+var update = flag.Bool("update", false, "rewrite golden files, the schema and the tables of docs/scenario-reference.md")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

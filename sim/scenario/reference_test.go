@@ -14,11 +14,12 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// docs/scenarios.md has, between the comments that name them, a table of each section's keys, of the variables of
-// expressions, of the invariants and of the library. They are made from what they describe.
+// docs/scenario-reference.md has, between the comments that name them, a table of each section's
+// keys, of the variables of expressions, of the invariants and of the library. They are made from
+// what they describe.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	const path = "../../docs/scenarios.md"
+	const path = "../../docs/scenario-reference.md"
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +235,7 @@ func simOnlyTable(t *testing.T) string {
 		case unsuitable != nil:
 			row(&b, "`"+name+"`", unsuitable.Reason)
 		case !listed:
-			row(&b, "`"+name+"`", "its file does not list process: what it expects depends on times, or nobody has tried")
+			row(&b, "`"+name+"`", "its file does not list process: what it expects depends on times, or it has not been tried there")
 		}
 	}
 	return b.String()
