@@ -16,12 +16,12 @@ func Example_violation() {
 	history := check.NewHistory(check.HistoryConfig{Clock: func() time.Duration { return now }, Observe: oracles.Observe})
 	history.Add(
 		check.Event{Kind: check.SubmitCall, Call: 1, Host: "client-1", Task: "render", Spec: check.NewSpec(&frayv1.TaskSpec{TaskId: "render"})},
-		check.Event{Kind: check.SubmitReply, Call: 1, Host: "client-1", Task: "render", Verdict: check.Created},
+		check.Event{Kind: check.SubmitReply, Call: 1, Host: "client-1", Task: "render", Answer: check.Created},
 	)
 	asked := history.Len()
 	now = time.Second
 	history.Add(check.Event{
-		Kind: check.ReadReply, Call: 2, Host: "client-1", Task: "render", Verdict: check.NotFound, Invoked: asked, InvokedAt: now,
+		Kind: check.ReadReply, Call: 2, Host: "client-1", Task: "render", Answer: check.NotFound, Invoked: asked, InvokedAt: now,
 	})
 	fmt.Println(oracles.Finish(history.Now())[0].String())
 	// Output:
