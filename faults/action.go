@@ -6,7 +6,8 @@ import (
 	"connectrpc.com/connect"
 )
 
-// An Action is what a rule injects: a kind, and what that kind needs to know. Fields of other kinds are zero.
+// An Action is what a rule injects: a kind, and what that kind needs to know. Fields of other kinds
+// are zero.
 type Action struct {
 	Kind Kind
 	// Latency is how long a Delay takes.
@@ -15,8 +16,9 @@ type Action struct {
 	Code    connect.Code
 	Message string
 	Detail  Detail
-	// Wait is: for Duplicate, how much later the copies arrive (0: at once, before the original); for Reorder, the
-	// longest that something is held back; for Pause, how long the host pauses; for Restart, how long it is down.
+	// Wait is: for Duplicate, how much later the copies arrive (0: at once, before the original);
+	// for Reorder, the longest that something is held back; for Pause, how long the host pauses;
+	// for Restart, how long it is down.
 	Wait time.Duration
 	// Copies is how often Duplicate delivers besides. 0: once.
 	Copies int
@@ -26,8 +28,8 @@ type Action struct {
 	Rate int64
 	// OneWay limits a Partition to what passes from the hosts of From to those of To.
 	OneWay bool
-	// Target is the rule whose hold Release ends; or the host that Pause, Crash and Restart strike, where empty is
-	// the caller in the phases of a client and the callee otherwise.
+	// Target is the rule whose hold Release ends; or the host that Pause, Crash and Restart strike,
+	// where empty is the caller in the phases of a client and the callee otherwise.
 	Target string
 }
 

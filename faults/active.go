@@ -91,7 +91,8 @@ type point struct {
 	content        any  // the one message of a unary call, where it is known
 }
 
-// ruleMaxEntities bounds how many entities have numbers of their own in a rule; all others share theirs.
+// ruleMaxEntities bounds how many entities have numbers of their own in a rule; all others share
+// theirs.
 const ruleMaxEntities = 1 << 14
 
 // A ruleState is a rule in force.
@@ -141,7 +142,8 @@ func (s *ruleState) match(p *point) bool {
 	return true
 }
 
-// matchHosts is about caller and callee, but for a partition about who sends what passes, and to whom.
+// matchHosts is about caller and callee, but for a partition about who sends what passes, and to
+// whom.
 func (s *ruleState) matchHosts(p *point) bool {
 	r := &s.rule
 	if r.Action.Kind != Partition {

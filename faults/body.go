@@ -60,8 +60,8 @@ func slice(n int, left, rate int64) int {
 	return n
 }
 
-// pace takes as long as n bytes take after those that have passed, or until the plan ends and gap has passed. In what pieces a body
-// passes makes no difference.
+// pace takes as long as n bytes take after those that have passed, or until the plan ends and gap
+// has passed. In what pieces a body passes makes no difference.
 func pace(ctx context.Context, plan *activePlan, passed *int64, n int, rate int64, gap time.Duration) error {
 	if rate > 0 && n > 0 && !plan.over() {
 		took := func(bytes int64) time.Duration {

@@ -21,8 +21,8 @@ const (
 	OtherProcedure = "other"
 )
 
-// Counts returns what was injected since the injector was made, whatever the plan, sorted by kind, procedure and phase. It
-// has what a counter faults_injected_total{kind,procedure,phase} shows.
+// Counts returns what was injected since the injector was made, whatever the plan, sorted by kind,
+// procedure and phase. It has what a counter faults_injected_total{kind,procedure,phase} shows.
 func (i *Injector) Counts() []Count { return i.counts.snapshot() }
 
 type counts struct {

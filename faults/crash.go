@@ -1,6 +1,7 @@
 package faults
 
-// Crash calls the host's [Hooks]: it is to end. If it is this host, the call ends without an answer.
+// Crash calls the host's [Hooks]: it is to end. If it is this host, the call ends without an
+// answer.
 const Crash Kind = "crash"
 
 type crashKind struct{ hostKind }

@@ -1,5 +1,5 @@
-// Package faults injects faults into Connect services: rules, as data, that delay, drop, fail, duplicate,
-// truncate, partition, pause and crash. It knows nothing of the services.
+// Package faults injects faults into Connect services: rules, as data, that delay, drop, fail,
+// duplicate, truncate, partition, pause and crash. It knows nothing of the services.
 //
 //	injector := faults.New(faults.Config{})
 //	defer injector.Close()
@@ -14,12 +14,12 @@
 //
 // # Terms
 //
-// A [Rule] says where, in which phase, when, and what. A [Plan] is an ordered list of rules with a seed. An
-// [Injector] has at most one plan in force, and its adapters apply it: [Injector.Interceptor] does what a
-// caller or a handler does or sees, [Injector.RoundTripper] and [Injector.Handler] what only the network can do.
-// A point is where they can act: a phase of a call, or one message of a stream. A rule matches a point if
-// side, phase, message, procedure, hosts, headers and window do; it acts on a match if its numbers and its
-// chance allow.
+// A [Rule] says where, in which phase, when, and what. A [Plan] is an ordered list of rules with a
+// seed. An [Injector] has at most one plan in force, and its adapters apply it:
+// [Injector.Interceptor] does what a caller or a handler does or sees, [Injector.RoundTripper] and
+// [Injector.Handler] what only the network can do. A point is where they can act: a phase of a
+// call, or one message of a stream. A rule matches a point if side, phase, message, procedure,
+// hosts, headers and window do; it acts on a match if its numbers and its chance allow.
 //
 // # Text
 //
@@ -28,7 +28,8 @@
 //	rule   = id ":" action { name "=" value }
 //	action = kind [ "(" argument { "," argument } ")" ]
 //
-// A value or argument is a word without spaces, quotes, commas, parentheses and equals signs, or is quoted as in Go. The actions:
+// A value or argument is a word without spaces, quotes, commas, parentheses and equals signs, or is
+// quoted as in Go. The actions:
 //
 //	delay(50ms)                       also delay(uniform, 10ms, 90ms), delay(exponential, 20ms), delay(normal, 50ms, 10ms)
 //	drop                              the caller sees its own deadline
@@ -73,8 +74,8 @@
 //   - A call belongs, to its end, to the plan in force when it began. A plan that ends lets pass what it holds.
 //   - faults.v1.FaultService is never faulted.
 //
-// What does not hold: that a fault can always be applied. Requests of unknown length are not duplicated, bodies shorter
-// than the bytes that a rule names are not cut, and a connection that HTTP/2 shares is not reset but its stream is. A rule in force at
-// both ends of a wire acts twice. On a handler's streams a dropped or failed call ends after the messages that
-// were sent.
+// What does not hold: that a fault can always be applied. Requests of unknown length are not
+// duplicated, bodies shorter than the bytes that a rule names are not cut, and a connection that
+// HTTP/2 shares is not reset but its stream is. A rule in force at both ends of a wire acts twice.
+// On a handler's streams a dropped or failed call ends after the messages that were sent.
 package faults

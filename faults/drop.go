@@ -1,6 +1,7 @@
 package faults
 
-// Drop loses what passes: the caller sees nothing until its own deadline. A message of a stream goes missing. It ends the call.
+// Drop loses what passes: the caller sees nothing until its own deadline. A message of a stream
+// goes missing. It ends the call.
 const Drop Kind = "drop"
 
 type dropKind struct{ plain }

@@ -7,8 +7,9 @@ import (
 	"github.com/frayrpc/fray/internal/number"
 )
 
-// Duplicate delivers a request or message again: at once, with the answer of the last delivery; or a while after the first, with
-// nobody to hear the answer. What cannot be read twice, as a request of unknown length, is left alone.
+// Duplicate delivers a request or message again: at once, with the answer of the last delivery; or
+// a while after the first, with nobody to hear the answer. What cannot be read twice, as a request
+// of unknown length, is left alone.
 const Duplicate Kind = "duplicate"
 
 type duplicateKind struct{ plain }

@@ -13,7 +13,8 @@ import (
 	"github.com/frayrpc/fray/faults"
 )
 
-// Any Connect service can be faulted: here one that shouts, whose second answer gets lost on its way.
+// Any Connect service can be faulted: here one that shouts, whose second answer gets lost on its
+// way.
 func Example() {
 	const procedure = "/acme.v1.ShoutService/Shout"
 	shout := func(_ context.Context, text *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {

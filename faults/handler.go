@@ -8,14 +8,16 @@ import (
 	"connectrpc.com/connect"
 )
 
-// Handler returns a handler that applies the faults of side [Network] to what calls a host. host is its name;
-// From is as [Config].PeerName says. Put the network's adapter on one end of a wire: on both, a rule acts twice.
+// Handler returns a handler that applies the faults of side [Network] to what calls a host. host is
+// its name; From is as [Config].PeerName says. Put the network's adapter on one end of a wire: on
+// both, a rule acts twice.
 //
-// An injected Error is answered in the caller's protocol, as by a proxy. What is dropped occupies its
-// connection until the caller leaves.
+// An injected Error is answered in the caller's protocol, as by a proxy. What is dropped occupies
+// its connection until the caller leaves.
 //
-// It sees calls, and no connections: what takes connections over to serve HTTP/2 on them, as h2c.NewHandler does, belongs around it, or
-// their calls pass it by, of which [RuleStatus].Idle tells. HTTP/2 that http.Server itself serves needs nothing.
+// It sees calls, and no connections: what takes connections over to serve HTTP/2 on them, as
+// h2c.NewHandler does, belongs around it, or their calls pass it by, of which [RuleStatus].Idle
+// tells. HTTP/2 that http.Server itself serves needs nothing.
 func (i *Injector) Handler(next http.Handler, host string) http.Handler {
 	i.mounted.handler.Store(true)
 	return &handler{i, next, host, connect.NewErrorWriter()}
@@ -70,7 +72,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer.finish()
 }
 
-// deliver hands copies of a request to the handler if the plan says so, and returns the one whose answer counts.
+// deliver hands copies of a request to the handler if the plan says so, and returns the one whose
+// answer counts.
 func (h *handler) deliver(r *http.Request, plan *activePlan, o *outcome) *http.Request {
 	if o.copies == 0 {
 		return r

@@ -49,7 +49,8 @@ func (e *echo) take() []string {
 	return seen
 }
 
-// unary answers with what it got. "fail" fails with all that an error can have; "block" waits to be given up.
+// unary answers with what it got. "fail" fails with all that an error can have; "block" waits to be
+// given up.
 func (e *echo) unary(ctx context.Context, req *connect.Request[text]) (*connect.Response[text], error) {
 	if req.Msg.GetValue() == "block" { // unseen: the caller may give up before it gets here
 		<-ctx.Done()

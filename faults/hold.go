@@ -6,8 +6,8 @@ import (
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
-// Hold holds back what passes until a Release, [Injector.Release], or the end of the rule's window, at most [MaxWait]. What it held
-// goes on in the order in which it came, within milliseconds.
+// Hold holds back what passes until a Release, [Injector.Release], or the end of the rule's window,
+// at most [MaxWait]. What it held goes on in the order in which it came, within milliseconds.
 const Hold Kind = "hold"
 
 type holdKind struct{ plain }

@@ -350,8 +350,8 @@ func TestHoldAndRelease(t *testing.T) {
 	}
 }
 
-// What the end of a window or of a plan wakes goes on one after the other, in the order in which it came: two at one instant would
-// go on in any.
+// What the end of a window or of a plan wakes goes on one after the other, in the order in which it
+// came: two at one instant would go on in any.
 func TestWokenTogetherGoOnInOrder(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -10,32 +10,37 @@ import (
 	"time"
 )
 
-// Config is what an [Injector] needs to know of the process around it. The zero value is ready to use.
+// Config is what an [Injector] needs to know of the process around it. The zero value is ready to
+// use.
 type Config struct {
 	// Hooks are what the host does to itself. A plan that needs one that is nil is refused.
 	Hooks Hooks
-	// OnInject, if set, is told of everything that is injected, before it has its effect. It must not block, and
-	// is called from many goroutines.
+	// OnInject, if set, is told of everything that is injected, before it has its effect. It must
+	// not block, and is called from many goroutines.
 	OnInject func(Injection)
-	// Procedures are those that exist, as [Procedures] lists them; a plan with a rule that matches none is refused.
-	// Nil: any may exist.
+	// Procedures are those that exist, as [Procedures] lists them; a plan with a rule that matches
+	// none is refused. Nil: any may exist.
 	Procedures []string
-	// Turn, if set, is called before rules of side client or server that concern a point are judged, in the goroutine of the call,
-	// and returns when it is the point's turn. A simulator has calls of one instant judged in the same order each time with it, which
-	// their goroutines do not come in. False: the point's host is down, and its call ends as after a Crash, unjudged. Nil: whoever
-	// comes first.
+	// Turn, if set, is called before rules of side client or server that concern a point are
+	// judged, in the goroutine of the call, and returns when it is the point's turn. A simulator
+	// has calls of one instant judged in the same order each time with it, which their goroutines
+	// do not come in. False: the point's host is down, and its call ends as after a Crash,
+	// unjudged. Nil: whoever comes first.
 	Turn func(Turn) bool
-	// Network: all calls go through an adapter of side [Network], which may be made no sooner than with a call.
+	// Network: all calls go through an adapter of side [Network], which may be made no sooner than
+	// with a call.
 	Network bool
-	// Sides are those that the process's interceptors are on, of [Client] and [Server]. Nil: both, as far as anybody knows.
+	// Sides are those that the process's interceptors are on, of [Client] and [Server]. Nil: both,
+	// as far as anybody knows.
 	Sides []Side
-	// PeerName names the host at a caller's address, which is an IP address and port. Nil: the IP address.
+	// PeerName names the host at a caller's address, which is an IP address and port. Nil: the IP
+	// address.
 	PeerName func(address string) string
 }
 
-// Hooks are what only a host can do to itself. They are called in the goroutine of the call that a rule struck,
-// with its context, and may end that goroutine or the process. The call goes on when a hook returns from Pause;
-// after Crash and Restart it ends without an answer.
+// Hooks are what only a host can do to itself. They are called in the goroutine of the call that a
+// rule struck, with its context, and may end that goroutine or the process. The call goes on when a
+// hook returns from Pause; after Crash and Restart it ends without an answer.
 type Hooks struct {
 	// Pause stops the host for the rule's Wait.
 	Pause func(context.Context, Injection)
@@ -64,7 +69,8 @@ type Turn struct {
 	From, To  string
 	// Host is where the point is: From or To.
 	Host string
-	// Message is what passes, if it is the one message of a unary call: a pointer to a struct, which must not be changed.
+	// Message is what passes, if it is the one message of a unary call: a pointer to a struct,
+	// which must not be changed.
 	Message any
 }
 
@@ -88,12 +94,12 @@ type Injection struct {
 // errClosed ends what waits for a deadline that an injector's end comes before.
 var errClosed = errors.New("fault injector is closed")
 
-// An Injector applies one plan at a time to the calls that its adapters see. It starts with none. All methods
-// are safe for concurrent use.
+// An Injector applies one plan at a time to the calls that its adapters see. It starts with none.
+// All methods are safe for concurrent use.
 //
-// A call is judged, from its beginning to its end, by the plan that was in force when it began. Once that plan
-// is replaced, cleared or at its end, the call goes on untouched, and what was held back passes at once; what
-// was dropped stays lost.
+// A call is judged, from its beginning to its end, by the plan that was in force when it began.
+// Once that plan is replaced, cleared or at its end, the call goes on untouched, and what was held
+// back passes at once; what was dropped stays lost.
 type Injector struct {
 	config  Config
 	counts  counts
@@ -113,9 +119,9 @@ func New(config Config) *Injector {
 	return &Injector{config: config, closed: make(chan struct{})}
 }
 
-// Apply puts a plan in force until another takes its place. It starts from the beginning, with all counts at
-// 0. A plan without rules is as none. Once any adapter is mounted, a rule that none of them can apply is refused; until then
-// [Status] tells of it.
+// Apply puts a plan in force until another takes its place. It starts from the beginning, with all
+// counts at 0. A plan without rules is as none. Once any adapter is mounted, a rule that none of
+// them can apply is refused; until then [Status] tells of it.
 func (i *Injector) Apply(plan Plan) error {
 	if err := errors.Join(i.checkMounted(plan)...); err != nil {
 		return fmt.Errorf("apply plan: %w", err)
@@ -123,7 +129,8 @@ func (i *Injector) Apply(plan Plan) error {
 	return i.apply(plan, 0)
 }
 
-// ApplyFor is Apply for a time above 0. After it, the last plan without a time goes on where it was.
+// ApplyFor is Apply for a time above 0. After it, the last plan without a time goes on where it
+// was.
 func (i *Injector) ApplyFor(plan Plan, ttl time.Duration) error {
 	if err := errors.Join(i.checkMounted(plan)...); err != nil {
 		return fmt.Errorf("apply plan: %w", err)
@@ -210,8 +217,8 @@ func (i *Injector) Clear() {
 	i.put(nil)
 }
 
-// Close clears the plan, ends the calls that wait for a deadline of their own, and waits for the goroutines of the injector.
-// Its adapters remain usable and inject nothing.
+// Close clears the plan, ends the calls that wait for a deadline of their own, and waits for the
+// goroutines of the injector. Its adapters remain usable and inject nothing.
 func (i *Injector) Close() {
 	i.Clear()
 	i.mu.Lock()
@@ -224,7 +231,8 @@ func (i *Injector) Close() {
 	i.deferred.Wait()
 }
 
-// Signal announces an event. Rules that ask for it start, or start again: their windows and counts begin now.
+// Signal announces an event. Rules that ask for it start, or start again: their windows and counts
+// begin now.
 func (i *Injector) Signal(event string) {
 	if plan := i.active.Load(); plan != nil {
 		now := time.Now()
@@ -236,8 +244,8 @@ func (i *Injector) Signal(event string) {
 	}
 }
 
-// Release lets pass what a rule of the plan in force holds, and says whether there is such a rule. It holds
-// nothing more until its event comes again.
+// Release lets pass what a rule of the plan in force holds, and says whether there is such a rule.
+// It holds nothing more until its event comes again.
 func (i *Injector) Release(rule string) bool {
 	plan := i.active.Load()
 	return plan != nil && plan.release(rule)
@@ -281,7 +289,8 @@ func (i *Injector) Status() Status {
 	return status
 }
 
-// plan returns what is in force for a procedure, or nil if no adapter of the side has anything to do.
+// plan returns what is in force for a procedure, or nil if no adapter of the side has anything to
+// do.
 func (i *Injector) plan(side Side, procedure string) *activePlan {
 	plan := i.active.Load()
 	if plan == nil || strings.HasPrefix(procedure, servicePrefix) || !plan.concerns(side, procedure) {
@@ -290,14 +299,15 @@ func (i *Injector) plan(side Side, procedure string) *activePlan {
 	return plan
 }
 
-// Concerns says whether the plan in force has a rule of that side for the procedure that a URL's path ends with. If it has
-// none, the side's adapters let a call that begins now pass untouched and uncounted.
+// Concerns says whether the plan in force has a rule of that side for the procedure that a URL's
+// path ends with. If it has none, the side's adapters let a call that begins now pass untouched and
+// uncounted.
 func (i *Injector) Concerns(side Side, path string) bool {
 	return i.plan(side, procedureOf(path)) != nil
 }
 
-// later runs a function in a goroutine that Close waits for, with a context that ends when the injector
-// closes, when a plan ends, or after laterTimeout.
+// later runs a function in a goroutine that Close waits for, with a context that ends when the
+// injector closes, when a plan ends, or after laterTimeout.
 func (i *Injector) later(ctx context.Context, plan *activePlan, f func(context.Context)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -7,10 +7,11 @@ import (
 	"connectrpc.com/connect"
 )
 
-// Interceptor returns what applies the faults of side [Client] to a client and those of side [Server] to a
-// handler. host is the name of the process: From in its clients, To in its handlers.
+// Interceptor returns what applies the faults of side [Client] to a client and those of side
+// [Server] to a handler. host is the name of the process: From in its clients, To in its handlers.
 //
-// What an interceptor of a handler drops it answers when the deadline that the caller sent has passed.
+// What an interceptor of a handler drops it answers when the deadline that the caller sent has
+// passed.
 func (i *Injector) Interceptor(host string) connect.Interceptor {
 	i.mounted.interceptor.Store(true)
 	return &interceptor{i, host}
@@ -93,7 +94,8 @@ func (c *unaryCall) do(ctx context.Context, req connect.AnyRequest, next connect
 	return res, err
 }
 
-// ended returns how a call ends at a point, or nil if it goes on. It waits for the caller if the call is lost.
+// ended returns how a call ends at a point, or nil if it goes on. It waits for the caller if the
+// call is lost.
 func (i *Injector) ended(ctx context.Context, p *point, o *outcome) error {
 	switch o.ending {
 	case lost:

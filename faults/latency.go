@@ -35,7 +35,8 @@ func Uniform(low, high time.Duration) Latency {
 	return Latency{Distribution: UniformLatency, Low: low, High: high}
 }
 
-// Exponential is a latency with a mean and a long tail, as that of a queue. It is at most 20 times the mean.
+// Exponential is a latency with a mean and a long tail, as that of a queue. It is at most 20 times
+// the mean.
 func Exponential(mean time.Duration) Latency {
 	return Latency{Distribution: ExponentialLatency, Low: mean}
 }

@@ -45,9 +45,9 @@ func (o *outcome) passed() {
 // shaped says whether a body must be cut or slowed.
 func (o *outcome) shaped() bool { return o.truncate >= 0 || o.reset >= 0 || o.rate > 0 }
 
-// meet does at a point what the plan says: it counts, waits, calls hooks, and returns the rest. All rules are
-// judged before the first one acts, so that one more or less does not shift what the others count.
-// The caller calls passed on the outcome, even if the call ended.
+// meet does at a point what the plan says: it counts, waits, calls hooks, and returns the rest. All
+// rules are judged before the first one acts, so that one more or less does not shift what the
+// others count. The caller calls passed on the outcome, even if the call ended.
 func (i *Injector) meet(ctx context.Context, plan *activePlan, p *point) outcome {
 	o := outcome{truncate: -1, reset: -1}
 	if plan.over() {
@@ -151,13 +151,15 @@ func (o *outcome) wait(ctx context.Context, during func()) {
 }
 
 const (
-	// gapUnit is how far apart those go on that wake together, and maxGaps how many of one rule have gaps of their own.
+	// gapUnit is how far apart those go on that wake together, and maxGaps how many of one rule
+	// have gaps of their own.
 	gapUnit = 20 * time.Microsecond
 	maxGaps = 1024
 )
 
-// gap is how much later one goes on that waits, after what wakes all that wait at one instant: a release, the end of a window or of
-// the plan. They go on one after the other, in the order in which they came, so that where time is virtual it is the same each time.
+// gap is how much later one goes on that waits, after what wakes all that wait at one instant: a
+// release, the end of a window or of the plan. They go on one after the other, in the order in
+// which they came, so that where time is virtual it is the same each time.
 func (c *occasion) gap(seed uint64, p *point) time.Duration {
 	draws := stream{seed, "gap", c.state.rule.ID, entity{p.from, p.to, p.procedure}, c.ordinal}
 	return time.Duration(c.match%maxGaps)*gapUnit + time.Duration(draws.rand().Int64N(int64(gapUnit)))

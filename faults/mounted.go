@@ -13,7 +13,8 @@ import (
 // mounted says which adapters of an injector there are.
 type mounted struct {
 	interceptor, transport, handler atomic.Bool
-	// bypassed counts connections that a handler below the injector's took away from it, to serve HTTP/2 on them.
+	// bypassed counts connections that a handler below the injector's took away from it, to serve
+	// HTTP/2 on them.
 	bypassed atomic.Uint64
 }
 
@@ -63,7 +64,8 @@ func mayBeAddress(pattern string) bool {
 	return strings.Trim(strings.ToLower(pattern), "0123456789abcdef.:*[]") == ""
 }
 
-// checkMounted refuses rules that can never act, once any adapter is mounted. Until then nobody knows.
+// checkMounted refuses rules that can never act, once any adapter is mounted. Until then nobody
+// knows.
 func (i *Injector) checkMounted(plan Plan) (errs []error) {
 	if !i.mounted.any() {
 		return nil
@@ -81,7 +83,8 @@ func (i *Injector) checkMounted(plan Plan) (errs []error) {
 	return errs
 }
 
-// startsHTTP2 says whether a request is no call but asks for its connection to speak HTTP/2, by prior knowledge or an upgrade.
+// startsHTTP2 says whether a request is no call but asks for its connection to speak HTTP/2, by
+// prior knowledge or an upgrade.
 func startsHTTP2(r *http.Request) bool {
 	return r.Method == "PRI" && r.URL.Path == "*" && r.ProtoMajor == 2 ||
 		r.ProtoMajor == 1 && r.Header.Get("Http2-Settings") != "" && strings.EqualFold(r.Header.Get("Upgrade"), "h2c")

@@ -19,7 +19,8 @@ import (
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
 )
 
-// A rule that no adapter can apply is refused where the plan meets the adapters, with what is missing.
+// A rule that no adapter can apply is refused where the plan meets the adapters, with what is
+// missing.
 func TestRuleWithoutItsAdapter(t *testing.T) {
 	t.Parallel()
 	named := faults.Config{PeerName: func(string) string { return "worker-1" }}
@@ -76,7 +77,8 @@ func TestStatusTellsOfIdleRules(t *testing.T) {
 	}
 }
 
-// Over the wire a plan may be for several processes: each says what it cannot do. What it does not understand it refuses.
+// Over the wire a plan may be for several processes: each says what it cannot do. What it does not
+// understand it refuses.
 func TestServiceTellsOfIdleRules(t *testing.T) {
 	t.Parallel()
 	injector := faults.New(faults.Config{})
@@ -110,7 +112,8 @@ func TestServiceTellsOfIdleRules(t *testing.T) {
 	}
 }
 
-// HTTP/2 without TLS meets the faults of a handler inside of what serves it, and outside of that it does not, which shows.
+// HTTP/2 without TLS meets the faults of a handler inside of what serves it, and outside of that it
+// does not, which shows.
 func TestHandlerAndH2C(t *testing.T) {
 	t.Parallel()
 	for name, inside := range map[string]bool{"inside": true, "outside": false} {
@@ -150,7 +153,8 @@ func TestHandlerAndH2C(t *testing.T) {
 	}
 }
 
-// A streamed answer that is cut or replaced is at its end for its caller at once, whatever its handler does.
+// A streamed answer that is cut or replaced is at its end for its caller at once, whatever its
+// handler does.
 func TestStreamEndsWhereItIsCut(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []string{

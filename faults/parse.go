@@ -15,7 +15,8 @@ import (
 //
 //	id: action clause...
 //
-// The package's documentation lists actions and clauses. An error is a [*RuleError] with its position.
+// The package's documentation lists actions and clauses. An error is a [*RuleError] with its
+// position.
 func ParseRule(text string) (Rule, error) {
 	p := &parser{scanner: scanner{text: text}, columns: map[string]int{}}
 	if err := p.parse(); err != nil {

@@ -9,7 +9,8 @@ type Side string
 const (
 	// Client faults are the caller's own: an interceptor of its client applies them.
 	Client Side = "client"
-	// Network faults are those between hosts: [Injector.RoundTripper] and [Injector.Handler] apply them.
+	// Network faults are those between hosts: [Injector.RoundTripper] and [Injector.Handler] apply
+	// them.
 	Network Side = "network"
 	// Server faults are the callee's own: an interceptor of its handler applies them.
 	Server Side = "server"
@@ -26,10 +27,12 @@ const (
 	RequestInFlight Phase = "request-in-flight"
 	// BeforeHandler is when the request arrived and the handler has not seen it. Side [Server].
 	BeforeHandler Phase = "before-handler"
-	// AfterHandler is when the handler has done all that it does, and nothing has left. Side [Server].
+	// AfterHandler is when the handler has done all that it does, and nothing has left. Side
+	// [Server].
 	AfterHandler Phase = "after-handler"
-	// ResponseInFlight is when the response has left and the caller has not seen it. Sides [Network] and
-	// [Client]. To a client it is the end of the call, so that of a stream is its status.
+	// ResponseInFlight is when the response has left and the caller has not seen it. Sides
+	// [Network] and [Client]. To a client it is the end of the call, so that of a stream is its
+	// status.
 	ResponseInFlight Phase = "response-in-flight"
 )
 
@@ -73,7 +76,8 @@ func (p Phase) Side() Side {
 // response says whether what passes in a phase goes back to the caller.
 func (p Phase) response() bool { return p == AfterHandler || p == ResponseInFlight }
 
-// sends says whether this side sends what passes in this phase, so that it can send it twice or later.
+// sends says whether this side sends what passes in this phase, so that it can send it twice or
+// later.
 func (s Side) sends(p Phase) bool {
 	return s == Client && p == RequestBeforeSend || s == Server && p == AfterHandler
 }

@@ -13,14 +13,16 @@ import (
 	"github.com/frayrpc/fray/internal/spelling"
 )
 
-// A Plan is what to inject: rules in the order in which they act on a call that several concern, and the seed of everything that they leave to chance.
+// A Plan is what to inject: rules in the order in which they act on a call that several concern,
+// and the seed of everything that they leave to chance.
 type Plan struct {
 	Seed  uint64
 	Rules []Rule
 }
 
-// ParsePlan reads a plan from text: one rule a line, "seed" and a number at most once in a line of its own,
-// empty lines, and comments in lines that start with #. All errors are reported, each a [*RuleError], joined.
+// ParsePlan reads a plan from text: one rule a line, "seed" and a number at most once in a line of
+// its own, empty lines, and comments in lines that start with #. All errors are reported, each a
+// [*RuleError], joined.
 func ParsePlan(text string) (Plan, error) {
 	var plan Plan
 	var errs []error
@@ -67,8 +69,8 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// Validate checks each rule and that they fit together. With procedures, such as those of [Procedures], each
-// rule must match at least one of them.
+// Validate checks each rule and that they fit together. With procedures, such as those of
+// [Procedures], each rule must match at least one of them.
 func (p Plan) Validate(procedures []string) error {
 	if len(p.Rules) > MaxRules {
 		return fmt.Errorf("plan has %d rules, more than %d", len(p.Rules), MaxRules)
@@ -132,7 +134,8 @@ func knows(procedures []string, pattern string) bool {
 	})
 }
 
-// nearestProcedure suggests the procedure that is the fewest changes away, by its last part if that is all there is.
+// nearestProcedure suggests the procedure that is the fewest changes away, by its last part if that
+// is all there is.
 func nearestProcedure(pattern string, procedures []string) string {
 	names := slices.Clone(procedures)
 	if strings.HasPrefix(pattern, "*") {

@@ -6,8 +6,9 @@ import (
 	"github.com/frayrpc/fray/internal/chance"
 )
 
-// A stream names one source of chance. Equal streams give equal numbers, and nothing that happens in one is
-// seen in another, so that a rule more or less, or a call more or less between two other hosts, shifts nothing.
+// A stream names one source of chance. Equal streams give equal numbers, and nothing that happens
+// in one is seen in another, so that a rule more or less, or a call more or less between two other
+// hosts, shifts nothing.
 type stream struct {
 	seed    uint64
 	purpose string // what is drawn, such as "latency"

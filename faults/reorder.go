@@ -42,7 +42,8 @@ func (reorderKind) checkPlace(r *Rule) *RuleError {
 	return nil
 }
 
-// begins has a call as a whole wait to be overtaken, or overtake what waits. A message of a stream stays behind in act.
+// begins has a call as a whole wait to be overtaken, or overtake what waits. A message of a stream
+// stays behind in act.
 func (reorderKind) begins(m *meeting) bool {
 	if !m.point.whole {
 		return true

@@ -105,7 +105,8 @@ func (y *reply) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// breakOff ends an answer that was cut, at once and not when the handler returns, which may be long after.
+// breakOff ends an answer that was cut, at once and not when the handler returns, which may be long
+// after.
 func (y *reply) breakOff() {
 	defer y.cancel()
 	control := http.NewResponseController(y.ResponseWriter)

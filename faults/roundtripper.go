@@ -9,10 +9,12 @@ import (
 	"strings"
 )
 
-// RoundTripper returns a transport that applies the faults of side [Network] to what a host calls. from is its
-// name; To is the host of the URL. Put the network's adapter on one end of a wire: on both, a rule acts twice.
+// RoundTripper returns a transport that applies the faults of side [Network] to what a host calls.
+// from is its name; To is the host of the URL. Put the network's adapter on one end of a wire: on
+// both, a rule acts twice.
 //
-// An injected Error is returned as a [*connect.Error]; a Drop, as the error of the request's context.
+// An injected Error is returned as a [*connect.Error]; a Drop, as the error of the request's
+// context.
 func (i *Injector) RoundTripper(next http.RoundTripper, from string) http.RoundTripper {
 	i.mounted.transport.Store(true)
 	return &roundTripper{i, next, from}

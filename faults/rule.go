@@ -25,35 +25,41 @@ const (
 // EveryMessage as a rule's Message selects all messages.
 const EveryMessage = -1
 
-// A Rule says where, in which phase, when, and what to inject. It is plain data: it prints as one line of
-// text that [ParseRule] reads back as the same rule. The zero value of every field but ID and Action asks for
-// nothing. A rule must not be changed once a plan with it is applied.
+// A Rule says where, in which phase, when, and what to inject. It is plain data: it prints as one
+// line of text that [ParseRule] reads back as the same rule. The zero value of every field but ID
+// and Action asks for nothing. A rule must not be changed once a plan with it is applied.
 type Rule struct {
-	// ID names the rule in its plan: letters, digits, '-', '_' and '.'. What is left to chance depends on it.
+	// ID names the rule in its plan: letters, digits, '-', '_' and '.'. What is left to chance
+	// depends on it.
 	ID string
 	// Action is what to inject.
 	Action Action
 
 	// Side is whose doing it looks like. Empty: that of Phase, else [Network].
 	Side Side
-	// Phase is the moment within a call. Empty: the first that the side has; a partition concerns both.
+	// Phase is the moment within a call. Empty: the first that the side has; a partition concerns
+	// both.
 	Phase Phase
-	// Message selects the n-th message of a stream in the direction of Phase, or [EveryMessage], in place of the
-	// stream as a whole. The one message of a unary call is its first. 0: the call.
+	// Message selects the n-th message of a stream in the direction of Phase, or [EveryMessage], in
+	// place of the stream as a whole. The one message of a unary call is its first. 0: the call.
 	Message int
 
-	// Procedure is a pattern such as "/acme.v1.PingService/*" in which each * stands for any text. Empty: all.
+	// Procedure is a pattern such as "/acme.v1.PingService/*" in which each * stands for any text.
+	// Empty: all.
 	Procedure string
-	// From and To are the hosts of caller and callee. For a partition they are its two sides. Empty: all.
+	// From and To are the hosts of caller and callee. For a partition they are its two sides.
+	// Empty: all.
 	From, To Hosts
 	// Headers must all be among those of the request.
 	Headers []Header
 
 	// Probability is that of acting on a match, above 0 and at most 1. 0: always.
 	Probability float64
-	// After skips so many matches; Nth, Every and First then count on from 1. All that are set must hold.
+	// After skips so many matches; Nth, Every and First then count on from 1. All that are set must
+	// hold.
 	After uint64
-	// Nth acts on that match only, Every on each n-th one, First on so many at the start. 0: no such limit.
+	// Nth acts on that match only, Every on each n-th one, First on so many at the start. 0: no
+	// such limit.
 	Nth, Every, First uint64
 	// Window is when to act, counted from the moment when the plan was applied, or the event came.
 	Window Window
@@ -77,7 +83,8 @@ type Header struct {
 	Value string
 }
 
-// Hosts is a set of patterns for names of hosts, in which each * stands for any text. A pattern without a port matches a host with any.
+// Hosts is a set of patterns for names of hosts, in which each * stands for any text. A pattern
+// without a port matches a host with any.
 type Hosts []string
 
 // match says whether the set has a host; an empty one has all.
@@ -100,7 +107,8 @@ func withoutPort(address string) string {
 	return strings.Trim(address[:colon], "[]")
 }
 
-// Phases returns the phases in which the rule acts: one, or for a partition without a phase both of the network.
+// Phases returns the phases in which the rule acts: one, or for a partition without a phase both of
+// the network.
 func (r Rule) Phases() []Phase {
 	normal := r.normal()
 	if normal.Phase == "" {

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A sender applies what a plan says to the messages that one end of a stream sends. Its methods are for one
-// goroutine at a time.
+// A sender applies what a plan says to the messages that one end of a stream sends. Its methods are
+// for one goroutine at a time.
 type sender struct {
 	injector *Injector
 	plan     *activePlan

@@ -14,8 +14,8 @@ import (
 	"github.com/frayrpc/fray/internal/number"
 )
 
-// DefaultTTL is how long a plan that came over the wire is in force unless it says otherwise, so that nobody
-// has to remember to clear it.
+// DefaultTTL is how long a plan that came over the wire is in force unless it says otherwise, so
+// that nobody has to remember to clear it.
 const DefaultTTL = 10 * time.Minute
 
 // servicePrefix starts the procedures that nothing is injected into, because they would end it.
@@ -24,8 +24,9 @@ const servicePrefix = "/" + faultsv1connect.FaultServiceName + "/"
 // maxRequest is room for the longest plan there is, in bytes.
 const maxRequest = 2 * MaxRules * MaxRuleText
 
-// NewService returns the handler of faults.v1.FaultService for an injector, and the path to mount it on, as
-// generated constructors do. Whoever can reach it can stop the process: serve it to operators only.
+// NewService returns the handler of faults.v1.FaultService for an injector, and the path to mount
+// it on, as generated constructors do. Whoever can reach it can stop the process: serve it to
+// operators only.
 func NewService(injector *Injector, options ...connect.HandlerOption) (path string, handler http.Handler) {
 	options = append([]connect.HandlerOption{
 		connect.WithReadMaxBytes(maxRequest), connect.WithCodec(strictJSON{"json"}), connect.WithCodec(strictJSON{"json; charset=utf-8"}),

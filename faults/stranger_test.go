@@ -77,8 +77,8 @@ const (
 	maybe  = "fine|broken" // what was cut may be what nobody needs
 )
 
-// Each action, where it can act, does what it says to each kind of call, over each protocol and version of HTTP, and with each adapter:
-// nothing does nothing, hangs, or takes the process down.
+// Each action, where it can act, does what it says to each kind of call, over each protocol and
+// version of HTTP, and with each adapter: nothing does nothing, hangs, or takes the process down.
 func TestStrangersServiceUnderEachFault(t *testing.T) {
 	t.Parallel()
 	protocols := map[string][]connect.ClientOption{"connect": nil, "grpc": {connect.WithGRPC()}, "grpc-web": {connect.WithGRPCWeb()}}
@@ -146,7 +146,8 @@ func TestStrangersServiceUnderEachFault(t *testing.T) {
 								}
 								var got string
 								fired := uint64(0)
-								// On a busy machine the time for a call that is lost may be over before the fault's turn comes.
+								// On a busy machine the time for a call that is lost may be over
+								// before the fault's turn comes.
 								for tries := 0; tries == 0 || fired == 0 && test.want == lost && tries < 20; tries++ {
 									if got = outcomeOf(t, w, wait, calls[kind]); !strings.Contains(test.want, got) {
 										t.Errorf("%s of a %s call at %s: the call is %s, want %s", test.rule, kind, phase, got, test.want)

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// strictJSON is Connect's codec for JSON, except that it refuses fields that a message does not have: a misspelt field of a plan would
-// go unnoticed, and with it what was to be injected.
+// strictJSON is Connect's codec for JSON, except that it refuses fields that a message does not
+// have: a misspelt field of a plan would go unnoticed, and with it what was to be injected.
 type strictJSON struct{ name string }
 
 // Name implements connect.Codec.

@@ -6,7 +6,8 @@ import (
 	"github.com/frayrpc/fray/internal/spelling"
 )
 
-// didYouMean returns "; did you mean x?" for the nearest known word, or the whole list if none is near.
+// didYouMean returns "; did you mean x?" for the nearest known word, or the whole list if none is
+// near.
 func didYouMean[T ~string](word string, known []T) string {
 	names := texts(known)
 	if near := spelling.Nearest(word, names); near != "" {

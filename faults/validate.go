@@ -59,7 +59,8 @@ const (
 	fieldEvent       = "event"
 )
 
-// Validate says what is wrong with the rule by itself, as a [*RuleError], a rule that can never act included.
+// Validate says what is wrong with the rule by itself, as a [*RuleError], a rule that can never act
+// included.
 func (r Rule) Validate() error {
 	normal := r.normal()
 	for _, check := range []func(*Rule) *RuleError{checkNames, checkWhere, checkPhase, checkWhen, checkAction, checkPlace} {

@@ -62,7 +62,8 @@ func (c *call) closed() error {
 	return fmt.Errorf("task %s (%s): %w", c.id, c.function.Name(), ErrClosed)
 }
 
-// promise is a value or an error that comes once. It costs no goroutine and, until a goroutine waits, no channel.
+// promise is a value or an error that comes once. It costs no goroutine and, until a goroutine
+// waits, no channel.
 type promise struct {
 	mu        sync.Mutex
 	settled   bool
@@ -72,8 +73,8 @@ type promise struct {
 	listeners []*listener
 }
 
-// listener is told once that a promise has ended, by the goroutine that ends it: first by ended, which must wake nobody, and when all
-// that end with it have been told, by wake. Either may be nil.
+// listener is told once that a promise has ended, by the goroutine that ends it: first by ended,
+// which must wake nobody, and when all that end with it have been told, by wake. Either may be nil.
 type listener struct{ ended, wake func() }
 
 // settle ends the promise, unless it has ended.
@@ -87,7 +88,8 @@ type ending struct {
 	listeners []*listener
 }
 
-// end is settle that wakes nobody. What ends at one instant ends in one order, before any who wait go on.
+// end is settle that wakes nobody. What ends at one instant ends in one order, before any who wait
+// go on.
 func (p *promise) end(value Payload, err error) ending {
 	p.mu.Lock()
 	if p.settled {
@@ -153,7 +155,8 @@ func (p *promise) isSettled() bool {
 	return settled
 }
 
-// wait returns when the promise has ended or ctx is done. It lends the slot of the task that ctx belongs to meanwhile.
+// wait returns when the promise has ended or ctx is done. It lends the slot of the task that ctx
+// belongs to meanwhile.
 func (p *promise) wait(ctx context.Context) {
 	loan := attempt.Lend(ctx)
 	defer loan.TakeBack()

@@ -22,7 +22,8 @@ const (
 	backoffJitter        = 0.2
 )
 
-// TaskOption configures a [Task] in [Define]. Every [CallOption] is one, too: there it sets the default of all calls.
+// TaskOption configures a [Task] in [Define]. Every [CallOption] is one, too: there it sets the
+// default of all calls.
 type TaskOption interface {
 	applyToTask(*taskConfig) error
 }
@@ -74,8 +75,8 @@ func (c *callConfig) with(opts []CallOption) (*callConfig, error) {
 	return &changed, nil
 }
 
-// seal makes what all calls with this config share: the wire form of the policy, which there is with retries only, and the text of
-// what they need of a worker.
+// seal makes what all calls with this config share: the wire form of the policy, which there is
+// with retries only, and the text of what they need of a worker.
 func (c *callConfig) seal() {
 	c.needs = ""
 	if len(c.resources)+len(c.labels) > 0 {
@@ -94,7 +95,8 @@ func (c *callConfig) seal() {
 	}
 }
 
-// backoff is the delay after the nth failure, from 1, shortened by the share that chance has of its jitter.
+// backoff is the delay after the nth failure, from 1, shortened by the share that chance has of its
+// jitter.
 func (c *callConfig) backoff(n int, chance float64) time.Duration {
 	d, longest := float64(c.backoffBase), float64(c.backoffCap)
 	for range n - 1 {
@@ -109,9 +111,9 @@ type taskOption func(*taskConfig) error
 
 func (o taskOption) applyToTask(c *taskConfig) error { return o(c) }
 
-// Errors declares the errors that callers of the task may want to tell apart. If the function's error is one of
-// them, errors.Is finds it in the error of the future, wherever the function ran. They are matched by their text,
-// so each must have one of its own.
+// Errors declares the errors that callers of the task may want to tell apart. If the function's
+// error is one of them, errors.Is finds it in the error of the future, wherever the function ran.
+// They are matched by their text, so each must have one of its own.
 func Errors(sentinels ...error) TaskOption {
 	return taskOption(func(c *taskConfig) error {
 		for _, s := range sentinels {
@@ -136,8 +138,8 @@ type callOption func(*callConfig) error
 func (o callOption) applyToTask(c *taskConfig) error { return o(&c.call) }
 func (o callOption) applyToCall(c *callConfig) error { return o(c) }
 
-// WithRetries sets how often a task is tried again after its function failed or timed out, 0 to 10,000. The
-// default is 0.
+// WithRetries sets how often a task is tried again after its function failed or timed out, 0 to
+// 10,000. The default is 0.
 func WithRetries(n int) CallOption {
 	return callOption(func(c *callConfig) (err error) {
 		c.retries, err = number.Within[uint32]("retries", n, 0, limit.Retries)
@@ -145,9 +147,9 @@ func WithRetries(n int) CallOption {
 	})
 }
 
-// WithBackoff sets the delay before the first retry, what each delay is multiplied by to give the next (1 to
-// 100), and the longest delay. Chance takes up to a fifth off each. The default is 100ms, 2, 1m. The delays are in
-// whole milliseconds, of which there is at least one.
+// WithBackoff sets the delay before the first retry, what each delay is multiplied by to give the
+// next (1 to 100), and the longest delay. Chance takes up to a fifth off each. The default is
+// 100ms, 2, 1m. The delays are in whole milliseconds, of which there is at least one.
 func WithBackoff(base time.Duration, factor float64, longest time.Duration) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.backoffBase, c.backoffFactor, c.backoffCap = roundUpMillis(base), factor, roundUpMillis(longest)
@@ -161,8 +163,8 @@ func WithBackoff(base time.Duration, factor float64, longest time.Duration) Call
 	})
 }
 
-// WithMaxWorkerLosses sets how many workers may die while they run the task before it fails, 0 to 1,000. The
-// default is 3.
+// WithMaxWorkerLosses sets how many workers may die while they run the task before it fails, 0 to
+// 1,000. The default is 3.
 func WithMaxWorkerLosses(n int) CallOption {
 	return callOption(func(c *callConfig) error {
 		losses, err := number.Within[uint32]("max worker losses", n, 0, limit.WorkerLosses)
@@ -171,8 +173,8 @@ func WithMaxWorkerLosses(n int) CallOption {
 	})
 }
 
-// WithExecutionTimeout bounds how long one attempt may run, up to 30 days, in whole milliseconds. Its context is
-// done then, and what it returns later does not count. The default of 0 is no bound.
+// WithExecutionTimeout bounds how long one attempt may run, up to 30 days, in whole milliseconds.
+// Its context is done then, and what it returns later does not count. The default of 0 is no bound.
 func WithExecutionTimeout(d time.Duration) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.executionTimeout = roundUpMillis(d)
@@ -180,8 +182,8 @@ func WithExecutionTimeout(d time.Duration) CallOption {
 	})
 }
 
-// WithSchedulingTimeout bounds how long the task may wait for its first start, up to 30 days, in whole
-// milliseconds. The default of 0 is no bound.
+// WithSchedulingTimeout bounds how long the task may wait for its first start, up to 30 days, in
+// whole milliseconds. The default of 0 is no bound.
 func WithSchedulingTimeout(d time.Duration) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.schedulingTimeout = roundUpMillis(d)
@@ -189,8 +191,9 @@ func WithSchedulingTimeout(d time.Duration) CallOption {
 	})
 }
 
-// WithResources sets what an attempt occupies on its worker besides one slot, such as {"cpu": 1500, "gpu": 1}; cpu
-// is in milli-units. The sync and threadpool backends have no resources, and run the task without.
+// WithResources sets what an attempt occupies on its worker besides one slot, such as {"cpu": 1500,
+// "gpu": 1}; cpu is in milli-units. The sync and threadpool backends have no resources, and run the
+// task without.
 func WithResources(resources map[string]int64) CallOption {
 	resources = maps.Clone(resources)
 	return callOption(func(c *callConfig) error {
@@ -202,8 +205,8 @@ func WithResources(resources map[string]int64) CallOption {
 	})
 }
 
-// WithPriority sets the priority, -1000 to 1000: of the tasks that a worker could run, those of the highest priority
-// run first. The default is 0.
+// WithPriority sets the priority, -1000 to 1000: of the tasks that a worker could run, those of the
+// highest priority run first. The default is 0.
 func WithPriority(priority int) CallOption {
 	return callOption(func(c *callConfig) (err error) {
 		c.priority, err = number.Within[int32]("priority", priority, -limit.Priority, limit.Priority)
@@ -211,8 +214,8 @@ func WithPriority(priority int) CallOption {
 	})
 }
 
-// WithLabels sets labels that the worker must carry, with just these values. The sync and threadpool backends have
-// no labels, and run the task without.
+// WithLabels sets labels that the worker must carry, with just these values. The sync and
+// threadpool backends have no labels, and run the task without.
 func WithLabels(labels map[string]string) CallOption {
 	labels = maps.Clone(labels)
 	return callOption(func(c *callConfig) error {
@@ -226,10 +229,10 @@ func WithLabels(labels map[string]string) CallOption {
 	})
 }
 
-// WithTaskID chooses the id of the task in place of a new ULID. It makes a submission safe to repeat: the same id
-// with the same input and options is the same task, and with others an error. It must be unique in the cluster:
-// up to 128 letters, digits and ._:/-, the first a letter or a digit. With RunAll, the ids are id/0, id/1 and so on.
-// Define does not take it.
+// WithTaskID chooses the id of the task in place of a new ULID. It makes a submission safe to
+// repeat: the same id with the same input and options is the same task, and with others an error.
+// It must be unique in the cluster: up to 128 letters, digits and ._:/-, the first a letter or a
+// digit. With RunAll, the ids are id/0, id/1 and so on. Define does not take it.
 func WithTaskID(id string) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.taskID = id

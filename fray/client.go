@@ -15,19 +15,20 @@ import (
 	"github.com/frayrpc/fray/internal/number"
 )
 
-// Client calls a controller's service one RPC at a time, for tools that list, watch and operate; programs that run
-// tasks want a [JobContext]. A call that fails because the controller is unreachable, busy or restarting is made again,
-// with jittered backoff, until its context is done: give every call one that ends. Its error says then what was wrong, and a
-// logger is told of outages meanwhile. A Client may be used by several
-// goroutines.
+// Client calls a controller's service one RPC at a time, for tools that list, watch and operate;
+// programs that run tasks want a [JobContext]. A call that fails because the controller is
+// unreachable, busy or restarting is made again, with jittered backoff, until its context is done:
+// give every call one that ends. Its error says then what was wrong, and a logger is told of
+// outages meanwhile. A Client may be used by several goroutines.
 type Client struct {
 	frayv1connect.ControllerServiceClient
 
 	owned *http.Client // its connections are closed with the client; nil: the caller's is used
 }
 
-// NewClient returns a client of the controller at an address such as "http://10.0.0.5:7070" or "host:port". Of the
-// options it heeds [WithToken], [WithHTTPClient], [WithClientOptions], [WithRand] and [WithLogger].
+// NewClient returns a client of the controller at an address such as "http://10.0.0.5:7070" or
+// "host:port". Of the options it heeds [WithToken], [WithHTTPClient], [WithClientOptions],
+// [WithRand] and [WithLogger].
 func NewClient(address string, opts ...Option) (*Client, error) {
 	config := newJobConfig(opts)
 	url, err := endpoint.Parse(address)
@@ -57,11 +58,12 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// maxClientWait is the longest wait of a call that its deadline makes room for; no controller waits for longer.
+// maxClientWait is the longest wait of a call that its deadline makes room for; no controller waits
+// for longer.
 const maxClientWait = 24 * time.Hour
 
-// repeater makes failed unary calls again, where dial.Do would. A long poll has as much longer for each attempt as it asks
-// the server to wait.
+// repeater makes failed unary calls again, where dial.Do would. A long poll has as much longer for
+// each attempt as it asks the server to wait.
 type repeater struct {
 	rand    *dial.Rand
 	outages *outages

@@ -26,8 +26,8 @@ func TestFrayConforms(t *testing.T) {
 	}
 }
 
-// startCluster runs a controller and a worker of the test's functions until the test ends, and returns the
-// controller's address.
+// startCluster runs a controller and a worker of the test's functions until the test ends, and
+// returns the controller's address.
 func startCluster(tb testing.TB, slots int) string {
 	tb.Helper()
 	c, err := controller.New(controller.Config{Store: store.NewMemory(), ListenAddress: "127.0.0.1:0"})

@@ -18,8 +18,8 @@ const (
 	encodingRaw   = "raw"
 )
 
-// codec encodes the values of one type. Which one a type has depends on the type alone, so that both sides choose
-// the same without a word on the wire.
+// codec encodes the values of one type. Which one a type has depends on the type alone, so that
+// both sides choose the same without a word on the wire.
 type codec[T any] struct {
 	encoding string
 	marshal  func(T) ([]byte, error)
@@ -60,8 +60,8 @@ func (c codec[T]) encode(v T) (Payload, error) {
 	return Payload{Encoding: c.encoding, Data: data}, nil
 }
 
-// decode is the reverse of encode. An empty payload without an encoding is the zero value, and a message may come
-// as JSON: both are what people write by hand.
+// decode is the reverse of encode. An empty payload without an encoding is the zero value, and a
+// message may come as JSON: both are what people write by hand.
 func (c codec[T]) decode(p Payload) (T, error) {
 	var v T
 	switch {
@@ -80,8 +80,8 @@ func (c codec[T]) decode(p Payload) (T, error) {
 	}
 }
 
-// decodeResult decodes what a task ended with. A function always has a result, be it the zero value, and its worker says so: where there
-// is nothing, none was reported.
+// decodeResult decodes what a task ended with. A function always has a result, be it the zero
+// value, and its worker says so: where there is nothing, none was reported.
 func (c codec[T]) decodeResult(p Payload) (T, error) {
 	if p.Encoding == "" && len(p.Data) == 0 {
 		var none T

@@ -20,7 +20,8 @@ import (
 	"github.com/frayrpc/fray/fray/internal/failure"
 )
 
-// backendUnderTest makes job contexts of one kind. The functions of a job context are those of functions.
+// backendUnderTest makes job contexts of one kind. The functions of a job context are those of
+// functions.
 type backendUnderTest struct {
 	// start returns a job context that is closed when the test ends.
 	start func(t *testing.T) *fray.JobContext
@@ -507,7 +508,8 @@ func testClose(t *trial) {
 	}
 }
 
-// testOneID: what is submitted again is the same task, whatever became of it, and another task under its id is refused.
+// testOneID: what is submitted again is the same task, whatever became of it, and another task
+// under its id is refused.
 func testOneID(t *trial) {
 	id := fray.WithTaskID(t.jc.JobID() + "/one")
 	first := run(t, count, 1, id)

@@ -1,7 +1,8 @@
-// Package fray runs Go functions as tasks: in this process, or on the workers of a controller, with the same code
-// and the same meaning.
+// Package fray runs Go functions as tasks: in this process, or on the workers of a controller, with
+// the same code and the same meaning.
 //
-// A task is a named function. [Define] makes one, a [JobContext] says where it runs, and a [Future] is its end:
+// A task is a named function. [Define] makes one, a [JobContext] says where it runs, and a [Future]
+// is its end:
 //
 //	var resize = fray.Define("resize", func(ctx context.Context, in Image) (Thumbnail, error) {
 //		...
@@ -24,11 +25,12 @@
 //
 // # Backends
 //
-// [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks on goroutines;
-// [KindFray] has a controller lease them to workers, which link the same tasks. [KindAuto] is fray where a controller is
-// configured and threadpool elsewhere. On all of them values are encoded and decoded, errors keep what their wire form
-// keeps and nothing else, and retries, timeouts and cancellation do the same, so that what passes on sync passes on
-// fray. Only resources, labels and the uniqueness of task ids across job contexts need a controller.
+// [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks
+// on goroutines; [KindFray] has a controller lease them to workers, which link the same tasks.
+// [KindAuto] is fray where a controller is configured and threadpool elsewhere. On all of them
+// values are encoded and decoded, errors keep what their wire form keeps and nothing else, and
+// retries, timeouts and cancellation do the same, so that what passes on sync passes on fray. Only
+// resources, labels and the uniqueness of task ids across job contexts need a controller.
 //
 // # What holds
 //
@@ -42,7 +44,8 @@
 //
 // # Errors
 //
-// A task that ends without a value gives a [*TaskError], which names the task, its function, the attempt, the worker
-// and the cause. An error value does not travel, but its text does, and so does the identity of those declared with
-// [Errors]. [NonRetryable] and [RetryAfter] mark an error for the retry policy.
+// A task that ends without a value gives a [*TaskError], which names the task, its function, the
+// attempt, the worker and the cause. An error value does not travel, but its text does, and so does
+// the identity of those declared with [Errors]. [NonRetryable] and [RetryAfter] mark an error for
+// the retry policy.
 package fray

@@ -21,7 +21,8 @@ var (
 
 // Errors that a task, or a wait for it, ends with.
 var (
-	// ErrClosed is what the open futures of a job context end with once it is closed, and what it answers after that.
+	// ErrClosed is what the open futures of a job context end with once it is closed, and what it
+	// answers after that.
 	ErrClosed = errors.New("job context is closed")
 	// ErrCancelled is what a cancelled task ends with. Its error is context.Canceled, too.
 	ErrCancelled = errors.New("task is cancelled")
@@ -29,13 +30,14 @@ var (
 	ErrWorkerLost = errors.New("worker is lost")
 	// ErrSchedulingTimeout is what a task ends with that did not start in time.
 	ErrSchedulingTimeout = errors.New("task did not start within its scheduling timeout")
-	// ErrUndecodable is what a task ends with whose input could not be decoded, or its result not be encoded.
+	// ErrUndecodable is what a task ends with whose input could not be decoded, or its result not
+	// be encoded.
 	ErrUndecodable = errors.New("payload cannot be decoded or encoded")
-	// ErrTaskLost is what a task ends with that the controller no longer knows: it restarted without a durable
-	// store, or the result is past its retention.
+	// ErrTaskLost is what a task ends with that the controller no longer knows: it restarted
+	// without a durable store, or the result is past its retention.
 	ErrTaskLost = errors.New("controller does not know the task")
-	// ErrAlreadyExists is what Run returns, and the future of RunAll ends with, when the id of [WithTaskID] is that of a task with another
-	// function, input or options.
+	// ErrAlreadyExists is what Run returns, and the future of RunAll ends with, when the id of
+	// [WithTaskID] is that of a task with another function, input or options.
 	ErrAlreadyExists = errors.New("another task has this id")
 )
 
@@ -64,16 +66,17 @@ const (
 
 // TaskError is why a task ended without a value.
 //
-// errors.Is finds in it, by its reason, [context.DeadlineExceeded] (execution timeout), [ErrCancelled] and
-// [context.Canceled], [ErrWorkerLost], [ErrSchedulingTimeout], [ErrUndecodable] or [ErrTaskLost]; and for an error of
-// the function, the one of the sentinels declared with [Errors] that the function's error is.
+// errors.Is finds in it, by its reason, [context.DeadlineExceeded] (execution timeout),
+// [ErrCancelled] and [context.Canceled], [ErrWorkerLost], [ErrSchedulingTimeout], [ErrUndecodable]
+// or [ErrTaskLost]; and for an error of the function, the one of the sentinels declared with
+// [Errors] that the function's error is.
 type TaskError struct {
 	TaskID   string
 	Function string
 	// Attempt is the number of the last attempt, from 1; 0 if there was none.
 	Attempt int
-	// MaxAttempts is the number of attempts that the retry policy allows. Attempts whose worker was lost are not
-	// counted against it, so Attempt can be greater.
+	// MaxAttempts is the number of attempts that the retry policy allows. Attempts whose worker was
+	// lost are not counted against it, so Attempt can be greater.
 	MaxAttempts int
 	// WorkerID is the worker of the last attempt; empty if there was none.
 	WorkerID string
@@ -130,7 +133,8 @@ func (e *TaskError) Unwrap() []error {
 	return errs
 }
 
-// UndecodableError says that a payload could not be decoded, or a value not be encoded. Trying again is useless.
+// UndecodableError says that a payload could not be decoded, or a value not be encoded. Trying
+// again is useless.
 type UndecodableError struct {
 	Function string
 	// What is "input" or "result".

@@ -133,7 +133,8 @@ func ExampleWait() {
 	// Output: true true
 }
 
-// total is a task that runs tasks. While it waits for them it lends its slot, so that one worker is enough.
+// total is a task that runs tasks. While it waits for them it lends its slot, so that one worker is
+// enough.
 var total = fray.Define("total", func(ctx context.Context, texts []string) (int, error) {
 	futures, err := countWords.RunAll(ctx, texts)
 	if err != nil {

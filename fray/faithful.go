@@ -13,12 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxExactInteger is the greatest integer up to which a float64, which is what JSON makes of a number where the type is an
-// interface, has all of them.
+// maxExactInteger is the greatest integer up to which a float64, which is what JSON makes of a
+// number where the type is an interface, has all of them.
 const maxExactInteger = 1 << 53
 
-// faithful says whether JSON brings a value back as it was. Package encoding/json puts U+FFFD in the place of what is not UTF-8, and
-// reads numbers into interfaces as float64, without an error.
+// faithful says whether JSON brings a value back as it was. Package encoding/json puts U+FFFD in
+// the place of what is not UTF-8, and reads numbers into interfaces as float64, without an error.
 type faithful func(v reflect.Value) error
 
 var (
@@ -30,7 +30,8 @@ var (
 // faithfulChecks has the check of each type that was met, so that it is planned once.
 var faithfulChecks sync.Map // reflect.Type to *plannedCheck
 
-// plannedCheck is a check that is planned once, when it is first asked for; a type that holds itself finds it under way.
+// plannedCheck is a check that is planned once, when it is first asked for; a type that holds
+// itself finds it under way.
 type plannedCheck struct {
 	once  sync.Once
 	check faithful
@@ -52,7 +53,8 @@ func faithfulCheck(t reflect.Type) faithful {
 	}
 }
 
-// mayChange says whether a type has a place for a value that JSON changes, other than by the types that were looked at before.
+// mayChange says whether a type has a place for a value that JSON changes, other than by the types
+// that were looked at before.
 func mayChange(t reflect.Type, before map[reflect.Type]bool) bool {
 	if before[t] || marshalsItself(t) {
 		return false
@@ -192,8 +194,8 @@ func planStruct(t reflect.Type) faithful {
 	}
 }
 
-// checkDynamic checks what an interface holds. If the reader's type is an interface, too, it gets what JSON knows: numbers are
-// float64, and base64 is a string.
+// checkDynamic checks what an interface holds. If the reader's type is an interface, too, it gets
+// what JSON knows: numbers are float64, and base64 is a string.
 func checkDynamic(v reflect.Value) error {
 	if v.IsNil() {
 		return nil
@@ -247,8 +249,8 @@ func at(step string, err error) error {
 	return &changedError{step, err}
 }
 
-// checkText refuses JSON of others that package encoding/json would read as something else: what is not UTF-8, and halves of
-// surrogate pairs.
+// checkText refuses JSON of others that package encoding/json would read as something else: what is
+// not UTF-8, and halves of surrogate pairs.
 func checkText(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("JSON is not UTF-8")

@@ -15,12 +15,13 @@ import (
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
-// fakeController keeps tasks and tells of their ends, and does what its test wants otherwise. It runs nothing.
+// fakeController keeps tasks and tells of their ends, and does what its test wants otherwise. It
+// runs nothing.
 type fakeController struct {
 	frayv1connect.UnimplementedControllerServiceHandler
 
-	// Hooks, called without the lock: before a call has an effect, and after it had one. Each may be nil, and
-	// its error is the answer.
+	// Hooks, called without the lock: before a call has an effect, and after it had one. Each may
+	// be nil, and its error is the answer.
 	beforeSubmit, afterSubmit func(n int, req *frayv1.SubmitTasksRequest) error
 	beforeWatch               func(n int, req *frayv1.WatchJobRequest) error
 	// beforeResults and beforeResult are for GetTaskResults and GetTaskResult.

@@ -20,7 +20,8 @@ const (
 	maxAsked = 10_000
 	// maxFetches is how many values that are too large for a list are fetched at a time.
 	maxFetches = 4
-	// firstAnswer is how long the first attempt of a call that need not wait may take: so soon is a lost answer asked for again.
+	// firstAnswer is how long the first attempt of a call that need not wait may take: so soon is a
+	// lost answer asked for again.
 	firstAnswer = 2 * time.Second
 	// longestAnswer is the longest that a later one may take, for the sake of slow links.
 	longestAnswer = 20 * time.Second
@@ -30,8 +31,9 @@ const (
 	maxListBytes = 4 << 20
 )
 
-// patience is how long an attempt of a call may take, by its number from 0: twice as long as the one before. A lost answer is soon
-// repeated by that, and one that needs its time on a slow link gets it in the end.
+// patience is how long an attempt of a call may take, by its number from 0: twice as long as the
+// one before. A lost answer is soon repeated by that, and one that needs its time on a slow link
+// gets it in the end.
 func patience(first time.Duration, attempt int) time.Duration {
 	for range attempt {
 		if first >= longestAnswer/2 {
@@ -42,8 +44,9 @@ func patience(first time.Duration, attempt int) time.Duration {
 	return first
 }
 
-// fetcher asks for tasks by their ids, where the watcher was not told of their ends: many in one call, and beside the
-// watcher, which never waits for it. It ends those that have ended, and those that the controller does not know.
+// fetcher asks for tasks by their ids, where the watcher was not told of their ends: many in one
+// call, and beside the watcher, which never waits for it. It ends those that have ended, and those
+// that the controller does not know.
 type fetcher struct {
 	link
 	tracker *tracker
@@ -54,7 +57,8 @@ type fetcher struct {
 	queued map[string]bool
 	asking bool // a goroutine is at it
 	large  []*largeValue
-	// fetched are the tasks of the large values that are to come: those in large, and those that a goroutine is at.
+	// fetched are the tasks of the large values that are to come: those in large, and those that a
+	// goroutine is at.
 	fetched map[string]bool
 	busy    int // goroutines that fetch large values
 }
@@ -86,8 +90,8 @@ func (f *fetcher) ask(ids []string) {
 	}
 }
 
-// soon spawns a goroutine that begins within a moment, in which more may come to ask for, and no two fall upon one instant. The caller
-// holds f.mu.
+// soon spawns a goroutine that begins within a moment, in which more may come to ask for, and no
+// two fall upon one instant. The caller holds f.mu.
 func (f *fetcher) soon(run func(context.Context)) {
 	delay := 1 + f.rand.Duration(askLinger)
 	f.spawn(func(ctx context.Context) {
@@ -153,7 +157,8 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 	}
 }
 
-// rest returns the ids after the last one that there was a result of: a response has room for so much, and goes by their order.
+// rest returns the ids after the last one that there was a result of: a response has room for so
+// much, and goes by their order.
 func rest(ids []string, results []*frayv1.TaskResult) []string {
 	if len(results) == 0 {
 		return nil
@@ -174,7 +179,8 @@ func (f *fetcher) lose(ids []string, upTo uint64) {
 	}
 }
 
-// fetch has values fetched one by one, a few at a time, and counts in the page, which may be nil, how many are still to come.
+// fetch has values fetched one by one, a few at a time, and counts in the page, which may be nil,
+// how many are still to come.
 func (f *fetcher) fetch(values []*largeValue, p *page) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -236,7 +242,8 @@ func (f *fetcher) get(ctx context.Context, v *largeValue) {
 			res  *frayv1.GetTaskResultResponse
 			upTo = f.tracker.acknowledgements()
 		)
-		// As long as a value of this size takes on a slow link; if its size is not known, an attempt shows whether it was enough.
+		// As long as a value of this size takes on a slow link; if its size is not known, an
+		// attempt shows whether it was enough.
 		first := dial.Allow(dial.DefaultAttemptTimeout, int(min(v.bytes, maxPayloadBytes))) // within: maxPayloadBytes
 		err := f.link.ask(ctx, "GetTaskResult", noWait, first, func(ctx context.Context, _ time.Duration) (err error) {
 			res, err = f.client.GetTaskResult(ctx, &frayv1.GetTaskResultRequest{TaskId: v.id})

@@ -16,9 +16,10 @@ import (
 	"github.com/frayrpc/fray/internal/endpoint"
 )
 
-// remote is the fray backend. A submitter sends calls to the controller, many at a time; a watcher is told, by one
-// long poll, of all that have ended; a fetcher asks for what the watcher is not told; a tracker stands between them. Whatever the
-// controller or the network does, an acknowledged call stays open until it is known how it ended.
+// remote is the fray backend. A submitter sends calls to the controller, many at a time; a watcher
+// is told, by one long poll, of all that have ended; a fetcher asks for what the watcher is not
+// told; a tracker stands between them. Whatever the controller or the network does, an acknowledged
+// call stays open until it is known how it ended.
 type remote struct {
 	link
 	owned     *http.Client // its connections are closed with the backend; nil: the caller's client is used
@@ -73,8 +74,9 @@ func (l link) do(ctx context.Context, procedure string, bytes int64, call func(c
 	return l.outages.do(ctx, procedure, policy, transfer, call)
 }
 
-// ask calls the controller, again and again while that may help, for an answer that may have been lost: its wait is over, and the
-// patience of the attempt, so that it is soon asked for again; with each attempt patience doubles, for the sake of slow links.
+// ask calls the controller, again and again while that may help, for an answer that may have been
+// lost: its wait is over, and the patience of the attempt, so that it is soon asked for again; with
+// each attempt patience doubles, for the sake of slow links.
 func (l link) ask(ctx context.Context, procedure string, wait func(attempt int) time.Duration, first time.Duration, call func(context.Context, time.Duration) error) error {
 	n := 0
 	policy := dial.Policy{AttemptTimeout: wait(0) + max(first, longestAnswer), Rand: l.jc.rand}
@@ -94,8 +96,8 @@ func (l link) ask(ctx context.Context, procedure string, wait func(attempt int) 
 // noWait is the wait of calls that are answered at once.
 func noWait(int) time.Duration { return 0 }
 
-// fork returns a source of randomness of its own, for a goroutine that draws whenever it likes: what it draws changes nothing for
-// the others.
+// fork returns a source of randomness of its own, for a goroutine that draws whenever it likes:
+// what it draws changes nothing for the others.
 func (l link) fork() *dial.Rand {
 	return dial.NewRand(rand.New(rand.NewPCG(l.jc.rand.Uint64(), l.jc.rand.Uint64())))
 }

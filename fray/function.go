@@ -29,7 +29,8 @@ type TaskInfo struct {
 	TaskID   string
 	JobID    string
 	Function string
-	// WorkerID names the worker that runs it: "sync" and "threadpool" on the backends of these names.
+	// WorkerID names the worker that runs it: "sync" and "threadpool" on the backends of these
+	// names.
 	WorkerID string
 	// Attempt counts from 1. It rises with every attempt, also with those after a worker was lost.
 	Attempt int

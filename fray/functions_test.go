@@ -20,8 +20,8 @@ var counted sync.Map
 
 type names struct{ Names []string }
 
-// The tasks of the tests of every backend. A worker of the fray backend has to run in this process, because some of them
-// meet their test at a gate.
+// The tasks of the tests of every backend. A worker of the fray backend has to run in this process,
+// because some of them meet their test at a gate.
 var (
 	errDeclared   = errors.New("declared")
 	errUndeclared = errors.New("undeclared")

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Future is a task that was submitted: its end comes when it comes. All methods may be used by several goroutines.
+// Future is a task that was submitted: its end comes when it comes. All methods may be used by
+// several goroutines.
 type Future[Out any] struct {
 	call
 
@@ -15,15 +16,17 @@ type Future[Out any] struct {
 // ID returns the id of the task.
 func (f *Future[Out]) ID() string { return f.id }
 
-// Done returns a channel that is closed when the task has ended. To receive from it inside of a task does not lend
-// the task's slot; Get, Wait and AsCompleted do.
+// Done returns a channel that is closed when the task has ended. To receive from it inside of a
+// task does not lend the task's slot; Get, Wait and AsCompleted do.
 func (f *Future[Out]) Done() <-chan struct{} { return f.promise.Done() }
 
-// Get waits for the task to end and returns its value, which it decodes anew each time. A task that ended without
-// a value returns a [*TaskError]; a task whose job context was closed first, an [ErrClosed].
+// Get waits for the task to end and returns its value, which it decodes anew each time. A task that
+// ended without a value returns a [*TaskError]; a task whose job context was closed first, an
+// [ErrClosed].
 //
-// If ctx is done before the task, Get returns its error, and the task goes on: [Future.Cancel] stops it. The error says, too, if the
-// controller could not be reached, or no worker can run the task.
+// If ctx is done before the task, Get returns its error, and the task goes on: [Future.Cancel]
+// stops it. The error says, too, if the controller could not be reached, or no worker can run the
+// task.
 func (f *Future[Out]) Get(ctx context.Context) (Out, error) {
 	var none Out
 	payload, settled, err := f.promise.result()
@@ -45,9 +48,9 @@ func (f *Future[Out]) Get(ctx context.Context) (Out, error) {
 	return value, nil
 }
 
-// Cancel asks for the task to end. A task that has not started is cancelled at once; one that runs has its
-// context cancelled, and may still end with a value. Cancel returns when the request is accepted, and nil if the
-// task had ended before.
+// Cancel asks for the task to end. A task that has not started is cancelled at once; one that runs
+// has its context cancelled, and may still end with a value. Cancel returns when the request is
+// accepted, and nil if the task had ended before.
 func (f *Future[Out]) Cancel(ctx context.Context) error {
 	if f.isSettled() {
 		return nil

@@ -24,11 +24,13 @@ const (
 	KindFray Kind = "fray"
 	// KindRay is not available in this build.
 	KindRay Kind = "ray"
-	// KindAuto is fray if a controller's address is given or FRAY_CONTROLLER_ADDRESS has one, and threadpool otherwise.
+	// KindAuto is fray if a controller's address is given or FRAY_CONTROLLER_ADDRESS has one, and
+	// threadpool otherwise.
 	KindAuto Kind = "auto"
 )
 
-// JobContext is where tasks run, and the job that they belong to. Its methods may be used by several goroutines.
+// JobContext is where tasks run, and the job that they belong to. Its methods may be used by
+// several goroutines.
 type JobContext struct {
 	kind    Kind
 	jobID   string
@@ -45,26 +47,29 @@ type JobContext struct {
 
 // backend runs calls, or has them run.
 type backend interface {
-	// submit takes calls over, and answers for each of them with accept or refuse. It blocks while there is
-	// no room for them, and refuses what has found none when ctx is done.
+	// submit takes calls over, and answers for each of them with accept or refuse. It blocks while
+	// there is no room for them, and refuses what has found none when ctx is done.
 	submit(ctx context.Context, calls []*call)
 	// cancel asks for c to end.
 	cancel(ctx context.Context, c *call) error
 	// cancelAll asks for all open calls of the job to end.
 	cancelAll(ctx context.Context) error
-	// shutdown settles all open calls and refuses further ones, without waiting. It may be repeated.
+	// shutdown settles all open calls and refuses further ones, without waiting. It may be
+	// repeated.
 	shutdown()
 	// wait returns when all that the backend started has ended. It is called once, after shutdown.
 	wait() error
-	// why says what keeps c, or with nil whatever is submitted, from going on, as far as that is known; nil: nothing does.
+	// why says what keeps c, or with nil whatever is submitted, from going on, as far as that is
+	// known; nil: nothing does.
 	why(c *call) error
 }
 
-// NewJobContext returns a job context of a kind, which the caller must close. Once ctx is done, the job context
-// refuses tasks and its open futures fail, as if it were closed; it must be closed all the same.
+// NewJobContext returns a job context of a kind, which the caller must close. Once ctx is done, the
+// job context refuses tasks and its open futures fail, as if it were closed; it must be closed all
+// the same.
 //
-// No backend needs to be reachable yet: the fray backend connects with the first task, and rides out a controller
-// that is away for a while.
+// No backend needs to be reachable yet: the fray backend connects with the first task, and rides
+// out a controller that is away for a while.
 func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext, error) {
 	config := newJobConfig(opts)
 	if kind == KindAuto {
@@ -107,7 +112,8 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 	return jc, nil
 }
 
-// because adds to the error of a context that was done first what its owner waited for in vain, if that is known.
+// because adds to the error of a context that was done first what its owner waited for in vain, if
+// that is known.
 func (jc *JobContext) because(c *call, err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		return err
@@ -124,8 +130,8 @@ func (jc *JobContext) Kind() Kind { return jc.kind }
 // JobID returns the job that the tasks belong to.
 func (jc *JobContext) JobID() string { return jc.jobID }
 
-// Cancel asks for all open tasks of the job to end, as [Future.Cancel] does for one. On the fray backend that
-// includes those that other job contexts of the same job submitted.
+// Cancel asks for all open tasks of the job to end, as [Future.Cancel] does for one. On the fray
+// backend that includes those that other job contexts of the same job submitted.
 func (jc *JobContext) Cancel(ctx context.Context) error {
 	if err := jc.backend.cancelAll(ctx); err != nil {
 		return fmt.Errorf("cancel job %s: %w", jc.jobID, err)
@@ -133,12 +139,13 @@ func (jc *JobContext) Cancel(ctx context.Context) error {
 	return nil
 }
 
-// Close fails the open futures with [ErrClosed], ends what the job context runs in this process, and waits for that.
-// It may be repeated, and must not be called by a task of its own.
+// Close fails the open futures with [ErrClosed], ends what the job context runs in this process,
+// and waits for that. It may be repeated, and must not be called by a task of its own.
 //
-// Tasks at a controller go on, and keep their results for others to ask for; call [JobContext.Cancel] first to end
-// them, too. Tasks that run in this process are stopped, and waited for for five seconds: Close returns an error
-// if some of them ignore their context for longer.
+// Tasks at a controller go on, and keep their results for others to ask for; call
+// [JobContext.Cancel] first to end them, too. Tasks that run in this process are stopped, and
+// waited for for five seconds: Close returns an error if some of them ignore their context for
+// longer.
 func (jc *JobContext) Close() error {
 	jc.closeOnce.Do(func() {
 		jc.detach()
@@ -155,8 +162,9 @@ func NewContext(ctx context.Context, jc *JobContext) context.Context {
 	return context.WithValue(ctx, jobContextKey{}, jc)
 }
 
-// FromContext returns the job context that ctx carries, or ErrNoJobContext. The context of a running task always
-// carries one, so that the same code runs tasks from outside and from inside of a task.
+// FromContext returns the job context that ctx carries, or ErrNoJobContext. The context of a
+// running task always carries one, so that the same code runs tasks from outside and from inside of
+// a task.
 func FromContext(ctx context.Context) (*JobContext, error) {
 	jc, ok := ctx.Value(jobContextKey{}).(*JobContext)
 	if !ok {

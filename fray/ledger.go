@@ -9,15 +9,16 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Bounds of what a ledger keeps of tasks that have ended. Past them the oldest is forgotten, as a controller forgets what is past
-// its retention, and its id is free again.
+// Bounds of what a ledger keeps of tasks that have ended. Past them the oldest is forgotten, as a
+// controller forgets what is past its retention, and its id is free again.
 const (
 	maxLedgerEnded = 10_000
 	maxLedgerBytes = 64 << 20
 )
 
-// ledger knows the tasks of a local backend whose ids their clients chose, so that such an id is that of one task, as it is at a
-// controller: what is submitted again ends as the first did, and another task under the same id is refused.
+// ledger knows the tasks of a local backend whose ids their clients chose, so that such an id is
+// that of one task, as it is at a controller: what is submitted again ends as the first did, and
+// another task under the same id is refused.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[string]*ledgerEntry
@@ -33,7 +34,8 @@ type ledgerEntry struct {
 
 func newLedger() *ledger { return &ledger{entries: make(map[string]*ledgerEntry)} }
 
-// claim reports true if c is to be run. If not, it is a repeat of a call that ends it, too, or it is refused.
+// claim reports true if c is to be run. If not, it is a repeat of a call that ends it, too, or it
+// is refused.
 func (l *ledger) claim(c *call) bool {
 	if n, limit := len(c.input.Data), c.jc.maxPayload; n > limit {
 		c.deny(connect.CodeInvalidArgument, "task %q: payload has %d bytes, this job context takes at most %d", c.id, n, limit)

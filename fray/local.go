@@ -14,8 +14,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// stopGrace is how long a function may go on after its context is done, before the backends of this process go on
-// without it.
+// stopGrace is how long a function may go on after its context is done, before the backends of this
+// process go on without it.
 const stopGrace = 5 * time.Second
 
 // verdict is what follows an attempt: its end, or another one after a delay.
@@ -39,7 +39,8 @@ func (c *call) info(workerID string, number int) TaskInfo {
 	}
 }
 
-// conclude judges an attempt. Errors go through their wire form, so that they look the same on every backend.
+// conclude judges an attempt. Errors go through their wire form, so that they look the same on
+// every backend.
 func (c *call) conclude(info TaskInfo, r attempt.Result[Payload]) sequel {
 	var wire *frayv1.TaskError
 	reason := ReasonApplication
@@ -82,12 +83,14 @@ func (c *call) stopped(info TaskInfo, cause error) error {
 	return newTaskError(c, ReasonCancelled, info, nil)
 }
 
-// byID returns calls in the order of their ids, so that what is done to all of them is done in one order.
+// byID returns calls in the order of their ids, so that what is done to all of them is done in one
+// order.
 func byID(calls iter.Seq[*call]) []*call {
 	return slices.SortedFunc(calls, func(a, b *call) int { return cmp.Compare(a.id, b.id) })
 }
 
-// waitIdle waits for a closed backend of this process to come to rest, and no longer than the grace of its functions.
+// waitIdle waits for a closed backend of this process to come to rest, and no longer than the grace
+// of its functions.
 func waitIdle(idle <-chan struct{}) error {
 	timer := time.NewTimer(stopGrace)
 	defer timer.Stop()

@@ -14,8 +14,8 @@ import (
 // maxRetryAfter is the longest delay that a function can ask for.
 const maxRetryAfter = limit.RetryGap
 
-// NonRetryable marks err: the task that returns it, or an error that wraps it, fails without another attempt. The
-// text stays as it is. It returns nil for nil.
+// NonRetryable marks err: the task that returns it, or an error that wraps it, fails without
+// another attempt. The text stays as it is. It returns nil for nil.
 func NonRetryable(err error) error {
 	if err == nil {
 		return nil
@@ -23,8 +23,9 @@ func NonRetryable(err error) error {
 	return failure.Mark(err, failure.NonRetryable{})
 }
 
-// RetryAfter marks err: if the task that returns it has an attempt left, that starts after d in place of the
-// policy's backoff. d is rounded up to a millisecond and is at most a day. It returns nil for nil.
+// RetryAfter marks err: if the task that returns it has an attempt left, that starts after d in
+// place of the policy's backoff. d is rounded up to a millisecond and is at most a day. It returns
+// nil for nil.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -37,9 +38,10 @@ func roundUpMillis(d time.Duration) time.Duration {
 	return number.FromMillis(number.Millis(d))
 }
 
-// HandBack marks err: it says nothing of the task, but that it could not be started here and now, such as for want of memory. A
-// worker hands the attempt of a function that returns it back to the controller, which gives it to a worker anew, as often as that
-// happens and at no charge. On the local backends it is an error like any other. It returns nil for nil.
+// HandBack marks err: it says nothing of the task, but that it could not be started here and now,
+// such as for want of memory. A worker hands the attempt of a function that returns it back to the
+// controller, which gives it to a worker anew, as often as that happens and at no charge. On the
+// local backends it is an error like any other. It returns nil for nil.
 func HandBack(err error) error {
 	if err == nil {
 		return nil
@@ -47,9 +49,10 @@ func HandBack(err error) error {
 	return failure.Mark(err, failure.HandBack{})
 }
 
-// WithDetails attaches a value to err: what a function has to show besides the error. It goes to the client with the last attempt of the
-// task, also if that ran past its timeout, and [DetailsOf] finds it in the task's error. The value travels as a result does,
-// and within the bounds of one. It returns nil for nil.
+// WithDetails attaches a value to err: what a function has to show besides the error. It goes to
+// the client with the last attempt of the task, also if that ran past its timeout, and [DetailsOf]
+// finds it in the task's error. The value travels as a result does, and within the bounds of one.
+// It returns nil for nil.
 func WithDetails[T any](err error, value T) error {
 	if err == nil {
 		return nil
@@ -65,8 +68,8 @@ func WithDetails[T any](err error, value T) error {
 	return failure.Mark(err, failure.Details{Payload: &frayv1.Payload{Encoding: payload.Encoding, Data: payload.Data}})
 }
 
-// DetailsOf returns the value that [WithDetails] attached to err, or to the error that its task ended with. It reports false if there is
-// none, or none of type T.
+// DetailsOf returns the value that [WithDetails] attached to err, or to the error that its task
+// ended with. It reports false if there is none, or none of type T.
 func DetailsOf[T any](err error) (T, bool) {
 	var (
 		none  T

@@ -12,11 +12,12 @@ import (
 
 // Bounds of the monitor.
 const (
-	// lookAfter is how long calls of a group are open before the controller is asked whether a worker can run them; the time to the
-	// next look doubles up to lookAtMost.
+	// lookAfter is how long calls of a group are open before the controller is asked whether a
+	// worker can run them; the time to the next look doubles up to lookAtMost.
 	lookAfter  = time.Second
 	lookAtMost = time.Minute
-	// maxLooks is how many groups are looked at in a row, and maxTold how often the logger is told of one.
+	// maxLooks is how many groups are looked at in a row, and maxTold how often the logger is told
+	// of one.
 	maxLooks = 16
 	maxTold  = 8
 )
@@ -72,7 +73,8 @@ func (t *tracker) detail(c *call) string {
 	return ""
 }
 
-// due returns groups to look at, by their keys, and when there is the next; the zero time: there is none.
+// due returns groups to look at, by their keys, and when there is the next; the zero time: there is
+// none.
 func (t *tracker) due(now time.Time) (groups []*group, next time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -112,8 +114,8 @@ func (t *tracker) latest(key string) *call {
 	return latest
 }
 
-// monitor asks the controller now and then whether there are workers that can run what is open, and tells the logger if there are
-// none: nothing else says why a task waits that was accepted.
+// monitor asks the controller now and then whether there are workers that can run what is open, and
+// tells the logger if there are none: nothing else says why a task waits that was accepted.
 type monitor struct {
 	link
 	tracker *tracker
@@ -149,8 +151,8 @@ func (m *monitor) wait(ctx context.Context, next time.Time) {
 	}
 }
 
-// look asks how one call of a group stands, once: where the controller does not answer, others ask until it does, and that no worker
-// can run a task is not what it waits for.
+// look asks how one call of a group stands, once: where the controller does not answer, others ask
+// until it does, and that no worker can run a task is not what it waits for.
 func (m *monitor) look(ctx context.Context, g *group) {
 	m.tracker.mu.Lock()
 	sample := g.sample

@@ -51,20 +51,21 @@ func WithControllerAddress(address string) Option {
 	return jobOption(func(c *jobConfig) { c.address = address })
 }
 
-// WithToken has every call show the secret that the cluster's controller was started with; "" shows none. The default is the
-// value of FRAY_TOKEN in the environment.
+// WithToken has every call show the secret that the cluster's controller was started with; "" shows
+// none. The default is the value of FRAY_TOKEN in the environment.
 func WithToken(token string) Option {
 	return jobOption(func(c *jobConfig) { c.token = token })
 }
 
-// WithHTTPClient makes the fray backend use client, which stays its caller's: Close does not close its
-// connections. The client should have no timeout of its own, because some calls wait for the controller.
+// WithHTTPClient makes the fray backend use client, which stays its caller's: Close does not close
+// its connections. The client should have no timeout of its own, because some calls wait for the
+// controller.
 func WithHTTPClient(client connect.HTTPClient) Option {
 	return jobOption(func(c *jobConfig) { c.httpClient = client })
 }
 
-// WithClientOptions gives options to the Connect client of the fray backend, such as interceptors or
-// connect.WithGRPC. Repeated use adds to the list.
+// WithClientOptions gives options to the Connect client of the fray backend, such as interceptors
+// or connect.WithGRPC. Repeated use adds to the list.
 func WithClientOptions(opts ...connect.ClientOption) Option {
 	return jobOption(func(c *jobConfig) { c.clientOptions = append(c.clientOptions, opts...) })
 }
@@ -74,30 +75,33 @@ func WithWorkers(n int) Option {
 	return jobOption(func(c *jobConfig) { c.workers = n })
 }
 
-// WithJobID names the job that all tasks of the job context belong to. The default is a new ULID. Job contexts that
-// share a job are told of each other's tasks, which costs them some work and nothing else.
+// WithJobID names the job that all tasks of the job context belong to. The default is a new ULID.
+// Job contexts that share a job are told of each other's tasks, which costs them some work and
+// nothing else.
 func WithJobID(id string) Option {
 	return jobOption(func(c *jobConfig) { c.jobID = id })
 }
 
-// WithRand sets the source of ids and of jitter, which nothing else may use from then on. The default is seeded by
-// chance.
+// WithRand sets the source of ids and of jitter, which nothing else may use from then on. The
+// default is seeded by chance.
 func WithRand(r *rand.Rand) Option {
 	return jobOption(func(c *jobConfig) { c.rand = r })
 }
 
-// DefaultMaxPayloadBytes is the largest encoded input or result that the sync and threadpool backends take, as a controller does
-// that was started with its defaults.
+// DefaultMaxPayloadBytes is the largest encoded input or result that the sync and threadpool
+// backends take, as a controller does that was started with its defaults.
 const DefaultMaxPayloadBytes = 16 << 20
 
-// WithMaxPayloadBytes sets the largest encoded input or result that the sync and threadpool backends take, from 1 byte to 64 MiB. At a
-// controller its own --max-payload-bytes decides. The default is DefaultMaxPayloadBytes.
+// WithMaxPayloadBytes sets the largest encoded input or result that the sync and threadpool
+// backends take, from 1 byte to 64 MiB. At a controller its own --max-payload-bytes decides. The
+// default is DefaultMaxPayloadBytes.
 func WithMaxPayloadBytes(n int) Option {
 	return jobOption(func(c *jobConfig) { c.maxPayload = n })
 }
 
-// WithLogger sets where the job context tells of trouble that it rides out by itself, such as a controller that does not answer, and
-// of tasks that no worker can run. It says so once, and now and then while it lasts. The default is slog.Default(); nil is nowhere.
+// WithLogger sets where the job context tells of trouble that it rides out by itself, such as a
+// controller that does not answer, and of tasks that no worker can run. It says so once, and now
+// and then while it lasts. The default is slog.Default(); nil is nowhere.
 func WithLogger(logger *slog.Logger) Option {
 	return jobOption(func(c *jobConfig) { c.logger = logger })
 }

@@ -18,20 +18,22 @@ import (
 
 // When a client tells that the controller does not answer.
 const (
-	// tellAfter is how long calls may fail before that is worth a word, tellAgain how often it is said while it lasts, and
-	// tellGap the least time between two words on outages that come and go.
+	// tellAfter is how long calls may fail before that is worth a word, tellAgain how often it is
+	// said while it lasts, and tellGap the least time between two words on outages that come and
+	// go.
 	tellAfter = 500 * time.Millisecond
 	tellAgain = 30 * time.Second
 	tellGap   = 10 * time.Second
-	// noAnswerAfter is how much longer than its wait and its bytes take a call may be under way before the controller is taken for
-	// silent.
+	// noAnswerAfter is how much longer than its wait and its bytes take a call may be under way
+	// before the controller is taken for silent.
 	noAnswerAfter = time.Second
 )
 
 var errNoAnswer = errors.New("no answer")
 
-// outages knows which calls to a controller fail at present. Calls ride an outage out by themselves; it tells a logger
-// of it, at a bounded rate, and the caller that gives up waiting why it was in vain.
+// outages knows which calls to a controller fail at present. Calls ride an outage out by
+// themselves; it tells a logger of it, at a bounded rate, and the caller that gives up waiting why
+// it was in vain.
 type outages struct {
 	address string
 	logger  *slog.Logger
@@ -51,9 +53,9 @@ type trouble struct {
 	over      bool
 }
 
-// do calls the controller again and again while that may help, as dial.Do does. Once ctx is done, its error says
-// what was wrong as well. An answer may take its time, for a wait at the controller or many bytes, before the controller is taken
-// for silent.
+// do calls the controller again and again while that may help, as dial.Do does. Once ctx is done,
+// its error says what was wrong as well. An answer may take its time, for a wait at the controller
+// or many bytes, before the controller is taken for silent.
 func (o *outages) do(ctx context.Context, procedure string, p dial.Policy, answer time.Duration, call func(context.Context) error) error {
 	t := &trouble{procedure: procedure}
 	p.OnRetry = func(err error, delay time.Duration) {

@@ -356,7 +356,8 @@ func TestShortCallsAreNotLookedAt(t *testing.T) {
 	})
 }
 
-// While the controller answers nobody, it is asked by those who need it, and not by who is only curious.
+// While the controller answers nobody, it is asked by those who need it, and not by who is only
+// curious.
 func TestOutageIsNotLookedInto(t *testing.T) {
 	t.Parallel()
 	fake := newFake()

@@ -2,7 +2,8 @@ package fray
 
 import "container/heap"
 
-// readyQueue holds the tasks that wait for a slot: the highest priority first, and within one, first in, first out.
+// readyQueue holds the tasks that wait for a slot: the highest priority first, and within one,
+// first in, first out.
 type readyQueue struct {
 	items readyHeap
 	seq   uint64

@@ -13,8 +13,9 @@ import (
 // maxReceiptErrors is how many refusals of a RunAll its error tells in full.
 const maxReceiptErrors = 8
 
-// lendAfter is how long a task waits for a submission before it lends its slot. Most are answered sooner than a slot could
-// be lent and taken back; but behind a full queue, the slot may be what the queue waits for.
+// lendAfter is how long a task waits for a submission before it lends its slot. Most are answered
+// sooner than a slot could be lent and taken back; but behind a full queue, the slot may be what
+// the queue waits for.
 const lendAfter = 100 * time.Millisecond
 
 // receipt gathers the answers to the calls of one Run or RunAll.
@@ -50,7 +51,8 @@ func (r *receipt) answer(err error) {
 	}
 }
 
-// wait returns when all calls are answered, with the errors of those that were refused, or when ctx is done.
+// wait returns when all calls are answered, with the errors of those that were refused, or when ctx
+// is done.
 func (r *receipt) wait(ctx context.Context) error {
 	if !isClosed(r.done) {
 		timer := time.NewTimer(lendAfter)
@@ -94,7 +96,8 @@ func (c *call) refuse(err error) {
 	}
 }
 
-// lend waits for the last answer while ctx lives, and lends the slot of the task that ctx belongs to meanwhile.
+// lend waits for the last answer while ctx lives, and lends the slot of the task that ctx belongs
+// to meanwhile.
 func (r *receipt) lend(ctx context.Context) {
 	loan := attempt.Lend(ctx)
 	defer loan.TakeBack()

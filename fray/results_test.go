@@ -157,7 +157,8 @@ func TestMissedEndsAreAskedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The first ten end and are forgotten, five that ended are known, but past what the watcher is told; the rest is open.
+		// The first ten end and are forgotten, five that ended are known, but past what the watcher
+		// is told; the rest is open.
 		for i := range 15 {
 			fake.complete(fmt.Sprintf("t/%d", i))
 		}
@@ -323,7 +324,8 @@ func TestOneTaskSubmittedManyTimesCostsNothing(t *testing.T) {
 	})
 }
 
-// The end of a task may be told before it is known that a call with its id is refused: then it is not the call's.
+// The end of a task may be told before it is known that a call with its id is refused: then it is
+// not the call's.
 func TestEndOfAnotherTaskIsNotThatOfARefusedCall(t *testing.T) {
 	t.Parallel()
 	fake := newFake()
@@ -408,8 +410,8 @@ func (s *orderedSlot) Unblock() (wait func()) {
 	return func() {}
 }
 
-// Attempts that hear of the ends of their children in one answer ask for their slots in the order of these, before any goes on:
-// which of them comes first is not up to the machine.
+// Attempts that hear of the ends of their children in one answer ask for their slots in the order
+// of these, before any goes on: which of them comes first is not up to the machine.
 func TestSlotsComeBackInTheOrderOfEnds(t *testing.T) {
 	t.Parallel()
 	const attempts = 40

@@ -42,8 +42,8 @@ func isTerminal(s frayv1.TaskStatus) bool {
 	}
 }
 
-// outcome is what a call ends with whose task ended as the controller says. A task that completed has a value, be it an empty one: if none
-// was told, it is not known.
+// outcome is what a call ends with whose task ended as the controller says. A task that completed
+// has a value, be it an empty one: if none was told, it is not known.
 func (c *call) outcome(r *frayv1.TaskResult) (Payload, error) {
 	task := r.GetTask()
 	info := TaskInfo{

@@ -19,22 +19,24 @@ import (
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
-// Bounds of the submitter. The weight of a call is the size of its input, and callWeight for the rest.
+// Bounds of the submitter. The weight of a call is the size of its input, and callWeight for the
+// rest.
 const (
 	maxBatchCalls  = 10_000
 	maxBatchWeight = 4 << 20
 	maxQueueWeight = 64 << 20
 	callWeight     = 256
-	// maxLanes is how many SubmitTasks are in flight at most. The second takes full batches only: it is for bulk,
-	// which one alone would leave waiting for round trips; calls that trickle in are better sent together.
+	// maxLanes is how many SubmitTasks are in flight at most. The second takes full batches only:
+	// it is for bulk, which one alone would leave waiting for round trips; calls that trickle in
+	// are better sent together.
 	maxLanes = 2
-	// maxMisfits is how often one task is offered to a controller that has no room for it and gives no reason, as it is
-	// with a message that is too large for it.
+	// maxMisfits is how often one task is offered to a controller that has no room for it and gives
+	// no reason, as it is with a message that is too large for it.
 	maxMisfits = 5
 )
 
-// submitter sends calls to the controller. A lone call goes out at once; those that come while a batch is in flight
-// go together in the next one.
+// submitter sends calls to the controller. A lone call goes out at once; those that come while a
+// batch is in flight go together in the next one.
 type submitter struct {
 	link
 	tracker *tracker
@@ -77,7 +79,8 @@ func (s *submitter) submit(ctx context.Context, calls []*call) {
 	}
 }
 
-// acquire takes room for a weight. A task that has to wait for it lends its slot, which the queue may wait for.
+// acquire takes room for a weight. A task that has to wait for it lends its slot, which the queue
+// may wait for.
 func (s *submitter) acquire(ctx context.Context, weight int64) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -161,7 +164,8 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 			}
 			return
 		case err == nil:
-			// Some were taken, and there is no room for the rest: that makes headway, so the backoff starts anew.
+			// Some were taken, and there is no room for the rest: that makes headway, so the
+			// backoff starts anew.
 			if len(o.batch) > 0 {
 				_ = sleep.For(ctx, o.retryAfter+s.jc.rand.Duration(o.retryAfter/2))
 			}
@@ -178,8 +182,8 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 	}
 }
 
-// isSplittable says whether part of a batch may be accepted where the whole is not: one of its tasks makes the request
-// invalid, or it is too large for the server.
+// isSplittable says whether part of a batch may be accepted where the whole is not: one of its
+// tasks makes the request invalid, or it is too large for the server.
 func isSplittable(err error) bool {
 	code := connect.CodeOf(err)
 	return code == connect.CodeInvalidArgument || code == connect.CodeOutOfRange
@@ -199,7 +203,8 @@ type offer struct {
 	retryAfter time.Duration
 }
 
-// make offers the batch once, and keeps of it what there was no room for. It returns nil if it made headway.
+// make offers the batch once, and keeps of it what there was no room for. It returns nil if it made
+// headway.
 func (o *offer) make(ctx context.Context) error {
 	o.dropAbandoned()
 	if len(o.batch) == 0 {
@@ -219,7 +224,8 @@ func (o *offer) make(ctx context.Context) error {
 	var taken []string
 	taken, o.batch = o.settle(res)
 	if res.GetExistingCount() > 0 || o.watcher.passed(gap) {
-		// Those that had ended before the watcher's cursor, or in what is lost to it, will not be told of again.
+		// Those that had ended before the watcher's cursor, or in what is lost to it, will not be
+		// told of again.
 		o.watcher.fetcher.ask(taken)
 	}
 	o.retryAfter = max(number.FromMillis(res.GetRetryAfterMs()), dial.DefaultBase)
@@ -229,8 +235,8 @@ func (o *offer) make(ctx context.Context) error {
 	return nil
 }
 
-// misfit returns err, unless it says that the server cannot take the request at all. Such an error has the code of a full
-// queue, but not the reason; there is no use in repeating it.
+// misfit returns err, unless it says that the server cannot take the request at all. Such an error
+// has the code of a full queue, but not the reason; there is no use in repeating it.
 func (o *offer) misfit(err error) error {
 	if connect.CodeOf(err) != connect.CodeResourceExhausted {
 		return err
@@ -258,8 +264,8 @@ func (o *offer) dropAbandoned() {
 	o.batch = kept
 }
 
-// settle tells the calls of the batch what the controller answered. It returns the ids of those that were taken, and the calls that
-// there was no room for.
+// settle tells the calls of the batch what the controller answered. It returns the ids of those
+// that were taken, and the calls that there was no room for.
 func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []*call) {
 	taken = make([]string, 0, len(o.batch))
 	failures := make(map[uint32]*frayv1.SubmitFailure, len(res.GetFailures()))

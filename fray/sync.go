@@ -10,8 +10,8 @@ import (
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
-// inline is the sync backend: submit runs each call to its end on the calling goroutine. A function that ignores its
-// context cannot be abandoned there.
+// inline is the sync backend: submit runs each call to its end on the calling goroutine. A function
+// that ignores its context cannot be abandoned there.
 type inline struct {
 	mu      sync.Mutex
 	closed  bool
@@ -34,8 +34,8 @@ func (b *inline) submit(ctx context.Context, calls []*call) {
 	}
 }
 
-// execute runs c with all of its retries. Because it blocks its caller, it is also cancelled by the caller's context; of
-// the values of that the function sees none, as it would not on a worker.
+// execute runs c with all of its retries. Because it blocks its caller, it is also cancelled by the
+// caller's context; of the values of that the function sees none, as it would not on a worker.
 func (b *inline) execute(ctx context.Context, c *call) {
 	if !b.ledger.claim(c) {
 		return

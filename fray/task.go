@@ -13,12 +13,13 @@ import (
 // maxPayloadBytes is the largest encoded input that the wire takes.
 const maxPayloadBytes = 64 << 20
 
-// runAllChunk is how many inputs of a RunAll are encoded before they are handed on, so that encoding and
-// submission overlap and no batch stands in memory twice.
+// runAllChunk is how many inputs of a RunAll are encoded before they are handed on, so that
+// encoding and submission overlap and no batch stands in memory twice.
 const runAllChunk = 2500
 
-// Task is a function that can be run elsewhere. Make one with [Define], as a package-level variable of code that
-// both clients and workers link. It does not change, and may be used by several goroutines.
+// Task is a function that can be run elsewhere. Make one with [Define], as a package-level variable
+// of code that both clients and workers link. It does not change, and may be used by several
+// goroutines.
 type Task[In, Out any] struct {
 	name     string
 	fn       func(context.Context, In) (Out, error)
@@ -28,15 +29,17 @@ type Task[In, Out any] struct {
 	config   callConfig
 }
 
-// Define makes a task of a function. The name is what client and worker know the function by: up to 256 letters,
-// digits and ._:/-, the first a letter or a digit.
+// Define makes a task of a function. The name is what client and worker know the function by: up to
+// 256 letters, digits and ._:/-, the first a letter or a digit.
 //
-// Values travel as protobuf if their type is a message such as *timestamppb.Timestamp, as they are if it is []byte, and
-// as JSON otherwise; JSON fields that a type does not have are ignored, so that either side can be upgraded first.
-// What does not survive the encoding does not survive on any backend, the local ones included. A value that JSON would change without a
-// word is an [UndecodableError] that names the place: a string that is not UTF-8 (use []byte for bytes), and, where the type is an
-// interface, an integer beyond 2^53 or a []byte. What its type leaves out by intent is left out: fields without an exported name or
-// tagged "-", and whatever its own MarshalJSON does not write.
+// Values travel as protobuf if their type is a message such as *timestamppb.Timestamp, as they are
+// if it is []byte, and as JSON otherwise; JSON fields that a type does not have are ignored, so
+// that either side can be upgraded first. What does not survive the encoding does not survive on
+// any backend, the local ones included. A value that JSON would change without a word is an
+// [UndecodableError] that names the place: a string that is not UTF-8 (use []byte for bytes), and,
+// where the type is an interface, an integer beyond 2^53 or a []byte. What its type leaves out by
+// intent is left out: fields without an exported name or tagged "-", and whatever its own
+// MarshalJSON does not write.
 //
 // Define panics if the name or an option is not valid, or if a type has no encoding.
 func Define[In, Out any](name string, fn func(context.Context, In) (Out, error), opts ...TaskOption) *Task[In, Out] {
@@ -81,11 +84,12 @@ func define[In, Out any](name string, fn func(context.Context, In) (Out, error),
 // Name returns the name of the task's function.
 func (t *Task[In, Out]) Name() string { return t.name }
 
-// Run submits the task to the job context of ctx, and returns once that has accepted it: from then on it will be
-// run, whatever becomes of ctx. On the sync backend, it has been run.
+// Run submits the task to the job context of ctx, and returns once that has accepted it: from then
+// on it will be run, whatever becomes of ctx. On the sync backend, it has been run.
 //
-// Run blocks while the controller is away or its queue is full, for as long as ctx lives; give ctx a deadline to bound
-// that. If ctx is done first, the task may or may not have been accepted; with [WithTaskID] it is safe to run it again.
+// Run blocks while the controller is away or its queue is full, for as long as ctx lives; give ctx
+// a deadline to bound that. If ctx is done first, the task may or may not have been accepted; with
+// [WithTaskID] it is safe to run it again.
 func (t *Task[In, Out]) Run(ctx context.Context, in In, opts ...CallOption) (*Future[Out], error) {
 	jc, config, err := t.prepare(ctx, opts)
 	if err != nil {
@@ -107,12 +111,13 @@ func (t *Task[In, Out]) Run(ctx context.Context, in In, opts ...CallOption) (*Fu
 	return f, nil
 }
 
-// RunAll submits a task for each input, in as few calls as possible, and returns their futures in order, once all
-// are accepted.
+// RunAll submits a task for each input, in as few calls as possible, and returns their futures in
+// order, once all are accepted.
 //
-// If some are not, it returns an error beside the futures of all: those of tasks that were refused fail with the
-// reason, and the others are as good as ever. If ctx is done first, it is not known of some whether they were
-// accepted; their futures tell when it is. If the options are not valid there are no futures.
+// If some are not, it returns an error beside the futures of all: those of tasks that were refused
+// fail with the reason, and the others are as good as ever. If ctx is done first, it is not known
+// of some whether they were accepted; their futures tell when it is. If the options are not valid
+// there are no futures.
 func (t *Task[In, Out]) RunAll(ctx context.Context, ins []In, opts ...CallOption) ([]*Future[Out], error) {
 	jc, config, err := t.prepare(ctx, opts)
 	if err != nil {
@@ -158,7 +163,8 @@ func (t *Task[In, Out]) Call(ctx context.Context, in In, opts ...CallOption) (Ou
 	return f.Get(ctx)
 }
 
-// Invoke executes the function in place, as a worker does. It implements [Function]; clients use Run or Call.
+// Invoke executes the function in place, as a worker does. It implements [Function]; clients use
+// Run or Call.
 func (t *Task[In, Out]) Invoke(ctx context.Context, input Payload) (Payload, error) {
 	in, err := t.input.decode(input)
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 // maxPoolQueue is how many tasks wait in a threadpool for their first start before Run blocks.
 const maxPoolQueue = 1 << 20
 
-// threadPool is the threadpool backend: a number of slots, each with a goroutine while it runs an attempt.
+// threadPool is the threadpool backend: a number of slots, each with a goroutine while it runs an
+// attempt.
 type threadPool struct {
 	jc     *JobContext
 	room   *semaphore.Weighted // of maxPoolQueue; one for each task that never started
@@ -79,7 +80,8 @@ func (p *threadPool) submit(ctx context.Context, calls []*call) {
 	}
 }
 
-// acquire takes room for one task. The tasks before it may need the slot of the task that submits it, which is lent for so long.
+// acquire takes room for one task. The tasks before it may need the slot of the task that submits
+// it, which is lent for so long.
 func (p *threadPool) acquire(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -9,8 +9,9 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// tracker knows the calls of a remote backend that have not ended: those that are on their way to the controller, and
-// those that it has acknowledged. Calls with one id are one task; their number costs nothing but their memory.
+// tracker knows the calls of a remote backend that have not ended: those that are on their way to
+// the controller, and those that it has acknowledged. Calls with one id are one task; their number
+// costs nothing but their memory.
 type tracker struct {
 	mu     sync.Mutex
 	calls  map[string]*call // the latest of each id; it leads to the others
@@ -31,8 +32,8 @@ func newTracker() *tracker {
 	}
 }
 
-// add takes calls on before they are sent, because one may end before its submission is answered. It reports
-// false once the tracker is closed.
+// add takes calls on before they are sent, because one may end before its submission is answered.
+// It reports false once the tracker is closed.
 func (t *tracker) add(calls []*call) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,7 +51,8 @@ func (t *tracker) add(calls []*call) bool {
 	return true
 }
 
-// ack notes that the controller has c. If the end of its task was told before, c is forgotten, and its end returned.
+// ack notes that the controller has c. If the end of its task was told before, c is forgotten, and
+// its end returned.
 func (t *tracker) ack(c *call) (early *frayv1.TaskResult) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,8 +113,9 @@ func (t *tracker) unlink(c *call) {
 	t.forget(c)
 }
 
-// end forgets the acknowledged calls that these results are of, and returns them with their results. Of one that is not acknowledged
-// it is not known whether it is the controller's task of that id: it may be refused yet.
+// end forgets the acknowledged calls that these results are of, and returns them with their
+// results. Of one that is not acknowledged it is not known whether it is the controller's task of
+// that id: it may be refused yet.
 func (t *tracker) end(results []*frayv1.TaskResult) []ended {
 	all := make([]ended, 0, len(results))
 	t.mu.Lock()

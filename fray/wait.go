@@ -20,12 +20,13 @@ type Awaitable interface {
 	pending() *promise
 }
 
-// Wait waits until n of the futures are done, or timeout has passed, and returns those that are and those that are
-// not, each in the order in which they were given. More than n may be done. A timeout is no error; 0 means not to
-// wait at all, and a negative one to wait as long as ctx lives. A done future may have failed: its Get tells.
+// Wait waits until n of the futures are done, or timeout has passed, and returns those that are and
+// those that are not, each in the order in which they were given. More than n may be done. A
+// timeout is no error; 0 means not to wait at all, and a negative one to wait as long as ctx lives.
+// A done future may have failed: its Get tells.
 //
-// It is an error if n is less than 1 or more than there are futures. If ctx is done first, Wait returns its error
-// beside the futures as they are then.
+// It is an error if n is less than 1 or more than there are futures. If ctx is done first, Wait
+// returns its error beside the futures as they are then.
 func Wait[F Awaitable](ctx context.Context, futures []F, n int, timeout time.Duration) (done, pending []F, err error) {
 	if n < 1 || n > len(futures) {
 		return nil, futures, fmt.Errorf("wait for %d of %d futures: must be from 1 to %d", n, len(futures), len(futures))
@@ -44,7 +45,8 @@ func Wait[F Awaitable](ctx context.Context, futures []F, n int, timeout time.Dur
 	return done, pending, because(pending, err)
 }
 
-// because adds to the error of a context what the first of these futures that is pending waits for in vain.
+// because adds to the error of a context what the first of these futures that is pending waits for
+// in vain.
 func because[F Awaitable](futures []F, err error) error {
 	if err == nil {
 		return nil
@@ -77,7 +79,8 @@ func waitFor[F Awaitable](ctx context.Context, futures []F, n int, timeout time.
 	if n == 0 {
 		return nil
 	}
-	// Lent once for all that is still to come: to take the slot back after each would be to wait for it each time.
+	// Lent once for all that is still to come: to take the slot back after each would be to wait
+	// for it each time.
 	loan := attempt.Lend(outer)
 	defer loan.TakeBack()
 	c.expect(n, loan)
@@ -89,8 +92,9 @@ func waitFor[F Awaitable](ctx context.Context, futures []F, n int, timeout time.
 	return outer.Err()
 }
 
-// AsCompleted ranges over the futures as they are done, those that are already in the order in which they were
-// given. If ctx is done first, it yields the zero F with the error of ctx, and ends.
+// AsCompleted ranges over the futures as they are done, those that are already in the order in
+// which they were given. If ctx is done first, it yields the zero F with the error of ctx, and
+// ends.
 //
 //	for f, err := range fray.AsCompleted(ctx, futures) {
 //		if err != nil {
@@ -123,7 +127,8 @@ func AsCompleted[F Awaitable](ctx context.Context, futures []F) iter.Seq2[F, err
 	}
 }
 
-// completions tells which futures are done, in the order in which they were, at a constant cost for each.
+// completions tells which futures are done, in the order in which they were, at a constant cost for
+// each.
 type completions struct {
 	promises  []*promise
 	listeners []*listener // nil: was done from the start
@@ -186,7 +191,8 @@ func (c *completions) take() (int, bool) {
 	return i, true
 }
 
-// next waits for the next future, and returns false if ctx is done first. One goroutine may call it at a time.
+// next waits for the next future, and returns false if ctx is done first. One goroutine may call it
+// at a time.
 func (c *completions) next(ctx context.Context) (int, bool) {
 	for {
 		if i, ok := c.take(); ok {

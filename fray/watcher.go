@@ -20,19 +20,20 @@ const (
 	watchWait    = 15 * time.Second
 	watchMargin  = 5 * time.Second // by which the deadline of a poll is later than the controller's answer
 	maxWatchPage = 10_000
-	// hastyPoll is how soon no controller answers a long poll with nothing. One that does is not asked at once again.
+	// hastyPoll is how soon no controller answers a long poll with nothing. One that does is not
+	// asked at once again.
 	hastyPoll = 100 * time.Millisecond
-	// confirmAfter is how long the watcher rests before it confirms what it was told last, which the controller keeps for it until
-	// then. While tasks are open, the next poll does.
+	// confirmAfter is how long the watcher rests before it confirms what it was told last, which
+	// the controller keeps for it until then. While tasks are open, the next poll does.
 	confirmAfter = time.Second
-	// lateAnswer is how late a submission's answer is that the controller may have lost the watcher since. It gives a silent one 30
-	// seconds.
+	// lateAnswer is how late a submission's answer is that the controller may have lost the watcher
+	// since. It gives a silent one 30 seconds.
 	lateAnswer = 15 * time.Second
 )
 
-// watcher learns of the ends of a job's tasks by following its log with a cursor. It begins where the first submission that is
-// answered says; from then on the controller keeps for it what it has not been told. While no acknowledged call is open, it
-// rests.
+// watcher learns of the ends of a job's tasks by following its log with a cursor. It begins where
+// the first submission that is answered says; from then on the controller keeps for it what it has
+// not been told. While no acknowledged call is open, it rests.
 type watcher struct {
 	link
 	id      string // by which the controller knows it
@@ -45,12 +46,14 @@ type watcher struct {
 	// Of the watcher's goroutine.
 	cursor    uint64
 	confirmed uint64 // the cursor of the last poll that was answered
-	// doubt is set by trouble: the controller may have restarted and forgotten. As long as it is, polls do not
-	// wait, so that the end of the log is soon reached, and it is known whether all open calls are accounted for.
+	// doubt is set by trouble: the controller may have restarted and forgotten. As long as it is,
+	// polls do not wait, so that the end of the log is soon reached, and it is known whether all
+	// open calls are accounted for.
 	doubt bool
 	// failures counts polls in a row that failed for a reason that dial does not repeat.
 	failures int
-	// untold are the pages, oldest first, with values that are not here yet: they still need the controller.
+	// untold are the pages, oldest first, with values that are not here yet: they still need the
+	// controller.
 	untold []*page
 
 	mu   sync.Mutex
@@ -69,9 +72,9 @@ func newWatcher(l link, t *tracker, f *fetcher) *watcher {
 	return &watcher{link: l, id: newID(r), tracker: t, fetcher: f, rand: r, seed: r.Uint64()}
 }
 
-// mark is where the log stands for the watcher as a submission is made; passed says whether an end of one of its tasks may have
-// got past the watcher since: because part of the log was lost to it, or the answer came so late that the controller may have taken
-// the watcher for gone.
+// mark is where the log stands for the watcher as a submission is made; passed says whether an end
+// of one of its tasks may have got past the watcher since: because part of the log was lost to it,
+// or the answer came so late that the controller may have taken the watcher for gone.
 func (w *watcher) mark() submission {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -89,8 +92,9 @@ type submission struct {
 	made time.Time
 }
 
-// submitted takes the cursor that the answer to a submission of some calls brought, before any of these is acknowledged. The first
-// says where to begin. Later ones say nothing new, unless no other call is open: then the log up to there is of other clients.
+// submitted takes the cursor that the answer to a submission of some calls brought, before any of
+// these is acknowledged. The first says where to begin. Later ones say nothing new, unless no other
+// call is open: then the log up to there is of other clients.
 func (w *watcher) submitted(cursor uint64, calls int) {
 	first := false
 	w.begin.Do(func() {
@@ -178,8 +182,8 @@ func (w *watcher) awaitOpened(ctx context.Context, wait time.Duration) restEnd {
 	}
 }
 
-// confirm tells the controller that the watcher has all that it was told. It is a courtesy, and not repeated: the controller
-// does not wait for ever.
+// confirm tells the controller that the watcher has all that it was told. It is a courtesy, and not
+// repeated: the controller does not wait for ever.
 func (w *watcher) confirm(ctx context.Context) {
 	w.confirmed = w.cursor
 	ctx, cancel := context.WithTimeout(ctx, dial.DefaultAttemptTimeout)
@@ -220,7 +224,8 @@ func (w *watcher) poll(ctx context.Context) (*frayv1.WatchJobResponse, error) {
 	return res, err
 }
 
-// advance takes what a poll brought. acked is how many tasks the controller had acknowledged before the poll.
+// advance takes what a poll brought. acked is how many tasks the controller had acknowledged before
+// the poll.
 func (w *watcher) advance(res *frayv1.WatchJobResponse, acked int) {
 	from := w.cursor
 	w.confirmed, w.cursor = from, res.GetNextCursor()
@@ -232,7 +237,8 @@ func (w *watcher) advance(res *frayv1.WatchJobResponse, acked int) {
 	if len(res.GetResults()) > 0 {
 		return
 	}
-	// The log has nothing more, so what was acknowledged before the poll must be open at the controller, too.
+	// The log has nothing more, so what was acknowledged before the poll must be open at the
+	// controller, too.
 	open, ackedNow := w.tracker.counts()
 	missing := res.GetOpenCount() < uint64(max(min(acked, ackedNow)-w.fetcher.toCome(), 0))
 	// Open tasks of others may make up for ours in number.
@@ -273,8 +279,8 @@ func (w *watcher) trouble(ctx context.Context, err error) {
 	w.failures++
 }
 
-// settle ends the calls that results tell of, and has values fetched that were left out. Other results of the job are none of
-// ours, or known already.
+// settle ends the calls that results tell of, and has values fetched that were left out. Other
+// results of the job are none of ours, or known already.
 func (w *watcher) settle(from uint64, results []*frayv1.TaskResult) {
 	settleAll(w.tracker, results)
 	p := &page{from: from}

@@ -110,8 +110,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }
 
-// BenchmarkQueuedMemory queues 100,000 tasks that no worker is there for, and measures how much the controller grows. The
-// memory store keeps the specs in the same process, so that their bytes are part of it.
+// BenchmarkQueuedMemory queues 100,000 tasks that no worker is there for, and measures how much the
+// controller grows. The memory store keeps the specs in the same process, so that their bytes are
+// part of it.
 func BenchmarkQueuedMemory(b *testing.B) {
 	const n, batch = 100_000, 10_000
 	var grown float64

@@ -13,7 +13,8 @@ import (
 
 const module = "github.com/frayrpc/fray"
 
-// coverVariable names the directory where the processes leave what they covered; the Makefile sets it.
+// coverVariable names the directory where the processes leave what they covered; the Makefile sets
+// it.
 const coverVariable = "FRAY_COVERDIR"
 
 // programs are the commands that the tests start, built when the first one is.

@@ -21,8 +21,8 @@ import (
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
-// shortTTL is the session TTL of a test that waits for a session's end. Other tests have the default, which is long enough
-// for a session to survive whatever else the machine is busy with.
+// shortTTL is the session TTL of a test that waits for a session's end. Other tests have the
+// default, which is long enough for a session to survive whatever else the machine is busy with.
 const shortTTL = "3s"
 
 // cluster is a controller, workers, and ways to reach them.
@@ -73,8 +73,8 @@ func (c *cluster) reborn() {
 	c.controller = startProcess(c.t, "controller", programs.path(c.t, "fray"), append(slices.Clone(c.args), "--listen", "127.0.0.1:"+port)...)
 }
 
-// freePort returns a port that nobody listens on, and that the system gives to nobody who does not ask for it, so that a
-// controller can come back to it.
+// freePort returns a port that nobody listens on, and that the system gives to nobody who does not
+// ask for it, so that a controller can come back to it.
 func freePort(t testing.TB) string {
 	t.Helper()
 	const first, last = 20_000, 30_000 // below the ports of outgoing connections
@@ -92,7 +92,8 @@ func freePort(t testing.TB) string {
 	return ""
 }
 
-// worker starts a worker with these arguments beside the usual ones, and waits until the controller knows it.
+// worker starts a worker with these arguments beside the usual ones, and waits until the controller
+// knows it.
 func (c *cluster) worker(id string, args ...string) *process {
 	c.t.Helper()
 	p := c.workerAt(c.url(), id, args...)
@@ -100,7 +101,8 @@ func (c *cluster) worker(id string, args ...string) *process {
 	return p
 }
 
-// workerAt starts a worker that reaches the controller at another address, and does not wait for its registration.
+// workerAt starts a worker that reaches the controller at another address, and does not wait for
+// its registration.
 func (c *cluster) workerAt(url, id string, args ...string) *process {
 	c.t.Helper()
 	args = append([]string{"--controller", url, "--id", id, "--stop-grace", "500ms", "--drain-grace", "1s"}, args...)
@@ -121,7 +123,8 @@ func (c *cluster) awaitNoWorker(id string) {
 	eventually(c.t, "worker "+id+" is gone from the controller", func() bool { return c.findWorker(id) == nil })
 }
 
-// findWorker returns what the controller tells of a worker, as soon as it answers; nil: it does not know it.
+// findWorker returns what the controller tells of a worker, as soon as it answers; nil: it does not
+// know it.
 func (c *cluster) findWorker(id string) *frayv1.Worker {
 	c.t.Helper()
 	var res *frayv1.ListWorkersResponse
@@ -189,8 +192,9 @@ func (c *cluster) awaitStatus(id string, status frayv1.TaskStatus) {
 	eventually(c.t, "task "+id+" is "+status.String(), func() bool { return c.task(id).GetStatus() == status })
 }
 
-// awaitHeld waits until the task that h holds is in its function, and the controller knows that it runs. The one does not
-// follow from the other: an attempt is said to run when it should, and on a busy machine that can be before it does.
+// awaitHeld waits until the task that h holds is in its function, and the controller knows that it
+// runs. The one does not follow from the other: an attempt is said to run when it should, and on a
+// busy machine that can be before it does.
 func (c *cluster) awaitHeld(id string, h tasks.Hold) {
 	c.t.Helper()
 	c.awaitStatus(id, frayv1.TaskStatus_TASK_STATUS_RUNNING)

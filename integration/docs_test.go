@@ -12,7 +12,8 @@ import (
 	library "github.com/frayrpc/fray/sim/scenario"
 )
 
-// docs/operations.md names every metric of Fray's own that a controller and a worker show, and no other.
+// docs/operations.md names every metric of Fray's own that a controller and a worker show, and no
+// other.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "--data-dir", filepath.Join(t.TempDir(), "data"))

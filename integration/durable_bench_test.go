@@ -12,9 +12,10 @@ import (
 	"github.com/frayrpc/fray/integration/tasks"
 )
 
-// BenchmarkDurability has 64 callers at once, who submit tasks that no worker is there for, one or sixteen a call, or run tasks and wait
-// for each result, against a controller with each kind of store. Beside the rate it gives the share of the time in which an fsync was
-// under way, and how many tasks shared one.
+// BenchmarkDurability has 64 callers at once, who submit tasks that no worker is there for, one or
+// sixteen a call, or run tasks and wait for each result, against a controller with each kind of
+// store. Beside the rate it gives the share of the time in which an fsync was under way, and how
+// many tasks shared one.
 func BenchmarkDurability(b *testing.B) {
 	const callers, batch = 64, 16
 	var last atomic.Int64
@@ -89,7 +90,8 @@ func BenchmarkDurability(b *testing.B) {
 	}
 }
 
-// syncs returns how many fsyncs the controller's store has made by now, and how many seconds they took.
+// syncs returns how many fsyncs the controller's store has made by now, and how many seconds they
+// took.
 func (c *cluster) syncs() (count, seconds float64, now time.Time) {
 	c.t.Helper()
 	for _, m := range c.families(c.url())["fray_store_sync_seconds"].GetMetric() {

@@ -261,7 +261,8 @@ func TestRelaxedDurabilityIsSaid(t *testing.T) {
 	}
 }
 
-// playDurable runs each scenario on a controller with a directory of its own, which can be started again.
+// playDurable runs each scenario on a controller with a directory of its own, which can be started
+// again.
 func playDurable(t *testing.T, scenarios []scenario) {
 	t.Helper()
 	for _, s := range scenarios {

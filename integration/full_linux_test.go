@@ -18,7 +18,8 @@ import (
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
-// fullDisk is a controller on a filesystem that is full, with a task that is known and one whose submission waits.
+// fullDisk is a controller on a filesystem that is full, with a task that is known and one whose
+// submission waits.
 type fullDisk struct {
 	frayv1connect.ControllerServiceClient
 	filler string

@@ -19,8 +19,8 @@ import (
 // killsVariable says how often the controller is killed. make kills sets it.
 const killsVariable = "FRAY_KILLS"
 
-// The controller is killed at random moments under load, and started again on the same directory. What it has acknowledged it
-// knows for ever, and nobody is told two ends of one task.
+// The controller is killed at random moments under load, and started again on the same directory.
+// What it has acknowledged it knows for ever, and nobody is told two ends of one task.
 func TestControllerIsKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	kills := 8

@@ -22,16 +22,17 @@ import (
 )
 
 const (
-	// briefRun is how long a scenario takes at least that -short leaves out, and longRun one that this suite leaves to those who
-	// asks for it by name.
+	// briefRun is how long a scenario takes at least that -short leaves out, and longRun one that
+	// this suite leaves to those who asks for it by name.
 	briefRun = 30 * time.Second
 	longRun  = 50 * time.Second
 	// parallelRuns is how many scenarios run at once: they wait most of the time.
 	parallelRuns = 8
 )
 
-// The scenarios of the library that can run on processes pass there too: the fray command, worker processes, TCP and signals.
-// Protects: that what the simulator says of the runtime is so outside of it.
+// The scenarios of the library that can run on processes pass there too: the fray command, worker
+// processes, TCP and signals. Protects: that what the simulator says of the runtime is so outside
+// of it.
 func TestLibraryOnProcesses(t *testing.T) {
 	t.Parallel()
 	if raceDetected() {
@@ -113,7 +114,8 @@ func TestChaosOnProcesses(t *testing.T) {
 	}
 }
 
-// byLength returns the scenarios of the library, those that take long first, so that they do not come last and alone.
+// byLength returns the scenarios of the library, those that take long first, so that they do not
+// come last and alone.
 func byLength(t *testing.T) []string {
 	t.Helper()
 	least := map[string]time.Duration{}

@@ -1,8 +1,9 @@
-// Package integration_test is the end-to-end suite: the fray command as controller, testworker as workers, each a process
-// of its own, and clients in the test, over TCP on loopback.
+// Package integration_test is the end-to-end suite: the fray command as controller, testworker as
+// workers, each a process of its own, and clients in the test, over TCP on loopback.
 //
-// A test makes a [cluster], does to its processes what happens to processes, and looks at what clients are told and at
-// what the ledgers say that the workers did. Nothing is waited for by the clock: [eventually] polls for it.
+// A test makes a [cluster], does to its processes what happens to processes, and looks at what
+// clients are told and at what the ledgers say that the workers did. Nothing is waited for by the
+// clock: [eventually] polls for it.
 package integration_test
 
 import (
@@ -16,8 +17,8 @@ import (
 	"github.com/frayrpc/fray/internal/children"
 )
 
-// parallelTests is how many tests run at once, unless -parallel says otherwise. Most of them wait for a session to end, so
-// that there are more than there are processors.
+// parallelTests is how many tests run at once, unless -parallel says otherwise. Most of them wait
+// for a session to end, so that there are more than there are processors.
 const parallelTests = 6
 
 func TestMain(m *testing.M) {

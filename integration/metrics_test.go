@@ -15,8 +15,8 @@ import (
 	"github.com/frayrpc/fray/integration/tasks"
 )
 
-// scrape returns the counters and gauges that a process shows under /metrics, by name{label="value",...}; of a histogram,
-// its count.
+// scrape returns the counters and gauges that a process shows under /metrics, by
+// name{label="value",...}; of a histogram, its count.
 func (c *cluster) scrape(url string) map[string]float64 {
 	c.t.Helper()
 	values := map[string]float64{}

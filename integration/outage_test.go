@@ -86,7 +86,8 @@ func TestOutages(t *testing.T) {
 	})
 }
 
-// testOutage takes something away in the middle of a run. Clients and workers reach the controller at url.
+// testOutage takes something away in the middle of a run. Clients and workers reach the controller
+// at url.
 func (c *cluster) testOutage(url string, down, up func()) {
 	t := c.t
 	t.Helper()
@@ -157,7 +158,8 @@ func testTornReplies(t *testing.T, c *cluster) {
 		ended <- err
 	}()
 	for i := range cuts {
-		// The next cut comes in the middle of an answer: the server has done what it was asked for, and nobody knows.
+		// The next cut comes in the middle of an answer: the server has done what it was asked for,
+		// and nobody knows.
 		p.mu.Lock()
 		p.downAfter = p.replied + int64(200+313*i)
 		p.mu.Unlock()
@@ -176,7 +178,8 @@ func testTornReplies(t *testing.T, c *cluster) {
 	}
 }
 
-// A restart without a durable store forgets all tasks. Clients hung on them for ever, and workers never came back.
+// A restart without a durable store forgets all tasks. Clients hung on them for ever, and workers
+// never came back.
 func TestControllerRestartsEmpty(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "--listen", "127.0.0.1:"+freePort(t))

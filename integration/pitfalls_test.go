@@ -15,17 +15,18 @@ import (
 	"github.com/frayrpc/fray/integration/tasks"
 )
 
-// TestPitfalls are ways in which systems of this kind are known to have failed. Each is named after what must hold, and
-// begins with what went wrong. Others stand with their subject: a failing report that was taken for a failure of its task in
-// TestOutages, an error that cannot be encoded in TestErrors, a worker that was called where it no longer was in
-// TestWorkerLoss, a restart that lost everything without a word in TestControllerRestartsEmpty.
+// TestPitfalls are ways in which systems of this kind are known to have failed. Each is named after
+// what must hold, and begins with what went wrong. Others stand with their subject: a failing
+// report that was taken for a failure of its task in TestOutages, an error that cannot be encoded
+// in TestErrors, a worker that was called where it no longer was in TestWorkerLoss, a restart that
+// lost everything without a word in TestControllerRestartsEmpty.
 func TestPitfalls(t *testing.T) {
 	t.Parallel()
 	short := []string{"--session-ttl", shortTTL}
 	play(t, []scenario{
 		{
-			// The server waited just as long as its caller: a task was taken off the queue for an answer that nobody
-			// was there to get, and was running for ever.
+			// The server waited just as long as its caller: a task was taken off the queue for an
+			// answer that nobody was there to get, and was running for ever.
 			name: "a grant for nobody is granted again", protects: "a task survives the loss of the answer that leases it",
 			controller: short,
 			run: func(t *testing.T, c *cluster) {
@@ -51,7 +52,8 @@ func TestPitfalls(t *testing.T) {
 			},
 		},
 		{
-			// Only a poll renewed the session, and a worker that had all its slots taken did not poll.
+			// Only a poll renewed the session, and a worker that had all its slots taken did not
+			// poll.
 			name: "a busy worker is not taken for dead", protects: "tasks may run for longer than a session lasts without a sign of life",
 			controller: short,
 			run: func(t *testing.T, c *cluster) {
@@ -68,7 +70,8 @@ func TestPitfalls(t *testing.T) {
 			},
 		},
 		{
-			// A worker that was registered and could not be reached had no load, and so was given every task.
+			// A worker that was registered and could not be reached had no load, and so was given
+			// every task.
 			name: "a worker that does not ask gets nothing", protects: "work goes to a worker that has room for it",
 			run: func(t *testing.T, c *cluster) {
 				c.rawWorker("mute", 1000, nil)
@@ -89,7 +92,8 @@ func TestPitfalls(t *testing.T) {
 			},
 		},
 		{
-			// It was not known whether an assignment had arrived, so it was made again, and two results were committed.
+			// It was not known whether an assignment had arrived, so it was made again, and two
+			// results were committed.
 			name: "one result is committed", protects: "a task has one end, however many attempts of it are under way",
 			controller: short,
 			run: func(t *testing.T, c *cluster) {
@@ -148,7 +152,8 @@ func TestPitfalls(t *testing.T) {
 			},
 		},
 		{
-			// What could not be decoded was put back into the queue, and could not be decoded again, for ever.
+			// What could not be decoded was put back into the queue, and could not be decoded
+			// again, for ever.
 			name: "an undecodable input fails at once", protects: "a bad payload costs one attempt, and names what is wrong",
 			run: func(t *testing.T, c *cluster) {
 				c.worker("w")
@@ -175,7 +180,8 @@ func TestPitfalls(t *testing.T) {
 			},
 		},
 		{
-			// A reconciliation stopped a task that had just been leased, because the heartbeat had been written before.
+			// A reconciliation stopped a task that had just been leased, because the heartbeat had
+			// been written before.
 			name: "a task that was just leased is left alone", protects: "a heartbeat that crosses a lease does no harm",
 			run: func(t *testing.T, c *cluster) {
 				w := c.rawWorker("w", 1, nil)
@@ -200,7 +206,8 @@ func TestPitfalls(t *testing.T) {
 			},
 		},
 		{
-			// An attempt that was lost between its lease and its start kept what it would have occupied.
+			// An attempt that was lost between its lease and its start kept what it would have
+			// occupied.
 			name: "capacity is not leaked", protects: "what an attempt occupies is free again, wherever it got lost",
 			run: func(t *testing.T, c *cluster) {
 				cpu := map[string]int64{"cpu": 1000}
@@ -237,7 +244,8 @@ func TestPitfalls(t *testing.T) {
 			run: testFetchedAheadIsFree,
 		},
 		{
-			// A worker whose lease calls got nowhere was alive by its heartbeats, and attracted work for ever.
+			// A worker whose lease calls got nowhere was alive by its heartbeats, and attracted
+			// work for ever.
 			name: "a dead lease path attracts no work", protects: "a worker that takes leases and never gets them is left out",
 			controller: short,
 			run: func(t *testing.T, c *cluster) {
@@ -266,7 +274,8 @@ func TestPitfalls(t *testing.T) {
 			},
 		},
 		{
-			// A task was over, its report got lost, and it was judged lost with it and run again, for ever.
+			// A task was over, its report got lost, and it was judged lost with it and run again,
+			// for ever.
 			name: "a lost report is sent again", protects: "a task that has ended is not run again because its report was lost",
 			run: func(t *testing.T, c *cluster) {
 				p := newProxy(t, c.url())
@@ -288,7 +297,8 @@ func TestPitfalls(t *testing.T) {
 			},
 		},
 		{
-			// The loss of a worker was charged to the retries of the application, or a failure to the workers.
+			// The loss of a worker was charged to the retries of the application, or a failure to
+			// the workers.
 			name: "budgets are apart", protects: "each kind of trouble has a budget of its own",
 			run: func(t *testing.T, c *cluster) {
 				w := c.worker("w")

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// patience is how long eventually waits for what should happen soon. Long, because what it bounds is a
-	// machine that is busy with something else.
+	// patience is how long eventually waits for what should happen soon. Long, because what it
+	// bounds is a machine that is busy with something else.
 	patience = 30 * time.Second
 	// firstPoll and slowestPoll are how long eventually waits between two looks.
 	firstPoll   = 2 * time.Millisecond
@@ -31,7 +31,8 @@ const (
 	logTail = 16 << 10
 )
 
-// eventually waits until ok returns true, or fails the test. Everything in this suite that takes time is awaited by it.
+// eventually waits until ok returns true, or fails the test. Everything in this suite that takes
+// time is awaited by it.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(patience)

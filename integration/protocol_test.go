@@ -118,7 +118,8 @@ func errorReason(t testing.TB, err error) string {
 	return ""
 }
 
-// curl posts JSON as a caller with nothing but an HTTP client does, and returns the status and the decoded answer.
+// curl posts JSON as a caller with nothing but an HTTP client does, and returns the status and the
+// decoded answer.
 func (c *cluster) curl(procedure, body string) (status int, answer map[string]any) {
 	c.t.Helper()
 	url := c.url() + "/fray.v1.ControllerService/" + procedure

@@ -19,7 +19,8 @@ type proxy struct {
 	mu    sync.Mutex
 	down  bool
 	conns map[net.Conn]bool
-	// Bytes that came from the server, and after how many of them the network goes down. 0: it does not.
+	// Bytes that came from the server, and after how many of them the network goes down. 0: it does
+	// not.
 	replied, downAfter int64
 }
 
@@ -69,7 +70,8 @@ func (p *proxy) serve(client net.Conn) {
 	both.Wait()
 }
 
-// pass copies until either side ends, and then ends both. count, if not nil, may forbid what comes next.
+// pass copies until either side ends, and then ends both. count, if not nil, may forbid what comes
+// next.
 func (p *proxy) pass(to, from net.Conn, count func(n int) bool) {
 	defer p.drop(to)
 	defer p.drop(from)
@@ -140,8 +142,8 @@ func (p *proxy) mend() {
 	p.down = false
 }
 
-// outage lets time pass in which something is away. What follows does not depend on how long it was; it is only as long
-// as outages are.
+// outage lets time pass in which something is away. What follows does not depend on how long it
+// was; it is only as long as outages are.
 func outage(t testing.TB, d time.Duration) {
 	t.Helper()
 	timer := time.NewTimer(d)

@@ -9,7 +9,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// rawWorker speaks a worker's side of the protocol, one call at a time, and gets it wrong as the test likes.
+// rawWorker speaks a worker's side of the protocol, one call at a time, and gets it wrong as the
+// test likes.
 type rawWorker struct {
 	c        *cluster
 	id       string
@@ -63,7 +64,8 @@ func (w *rawWorker) peek(ctx context.Context, n uint32, waitMs int64) []*frayv1.
 	return res.GetTasks()
 }
 
-// beat sends a heartbeat that says that it holds these attempts, and returns which of all it is told to stop.
+// beat sends a heartbeat that says that it holds these attempts, and returns which of all it is
+// told to stop.
 func (w *rawWorker) beat(received uint64, queued, running []*frayv1.LeasedTask) *frayv1.HeartbeatResponse {
 	w.c.t.Helper()
 	w.beats++
@@ -114,7 +116,8 @@ func wantVerdict(t testing.TB, what string, got, want frayv1.ReportVerdict) {
 	}
 }
 
-// keepBeating sends heartbeats with which the worker claims to hold nothing, as if all were well, until the test ends.
+// keepBeating sends heartbeats with which the worker claims to hold nothing, as if all were well,
+// until the test ends.
 func (w *rawWorker) keepBeating() {
 	ctx, cancel := context.WithCancel(w.c.context())
 	ended := make(chan struct{})

@@ -21,7 +21,8 @@ func (c *cluster) awaitPending(id string, reason frayv1.PendingReason) {
 	})
 }
 
-// occupy holds a slot, and returns what frees it. With a client of its own, so that it counts for no job under test.
+// occupy holds a slot, and returns what frees it. With a client of its own, so that it counts for
+// no job under test.
 func (c *cluster) occupy(opts ...fray.CallOption) (free func()) {
 	c.t.Helper()
 	ctx := c.client()
@@ -208,8 +209,8 @@ func testResources(t *testing.T, c *cluster) {
 }
 
 func testFairness(t *testing.T, c *cluster) {
-	// What the large job may have done before the small one is through: its share of the turns, and what the worker
-	// had fetched ahead.
+	// What the large job may have done before the small one is through: its share of the turns, and
+	// what the worker had fetched ahead.
 	const large, small, most = 2000, 5, 500
 	c.worker("w", "--slots", "1", "--max-prefetch", "64")
 	free := c.occupy()

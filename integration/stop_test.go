@@ -133,8 +133,8 @@ func TestStopping(t *testing.T) {
 	})
 }
 
-// wantAbandonedSlot checks that the only slot of w is taken by the function that h holds, which nobody waits for any more,
-// and that it is free once that returns.
+// wantAbandonedSlot checks that the only slot of w is taken by the function that h holds, which
+// nobody waits for any more, and that it is free once that returns.
 func (c *cluster) wantAbandonedSlot(ctx context.Context, w *process, h tasks.Hold) {
 	c.t.Helper()
 	client := frayv1connect.NewWorkerServiceClient(c.http, w.url)

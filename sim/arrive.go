@@ -96,8 +96,9 @@ func (s *Sim) letGo(f func()) {
 	s.woken = true
 }
 
-// hangUp tells a handler that its connection is gone. Both bodies are at their end before its context is:
-// what the handler does once it knows of the one must not depend on whether it was in time for the other.
+// hangUp tells a handler that its connection is gone. Both bodies are at their end before its
+// context is: what the handler does once it knows of the one must not depend on whether it was in
+// time for the other.
 func (k *call) hangUp(err error) {
 	k.up.spoil(err)
 	k.writer.pipe.halt()

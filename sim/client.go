@@ -15,14 +15,17 @@ import (
 	"github.com/frayrpc/fray/faults"
 )
 
-// Client is the side of a host that calls others. It is an http.RoundTripper and a connect.HTTPClient; as the latter it
-// spares what http.Client does around a round trip, none of which Connect needs. It may be used by several goroutines.
+// Client is the side of a host that calls others. It is an http.RoundTripper and a
+// connect.HTTPClient; as the latter it spares what http.Client does around a round trip, none of
+// which Connect needs. It may be used by several goroutines.
 //
-// A request whose length is known, which that of a unary call is, travels as one message with its whole body. A request that is
-// streamed travels in pieces, each all that was written at one instant. The response travels whole once the handler
-// has returned, or in pieces if it flushes or is longer than 4 KiB.
+// A request whose length is known, which that of a unary call is, travels as one message with its
+// whole body. A request that is streamed travels in pieces, each all that was written at one
+// instant. The response travels whole once the handler has returned, or in pieces if it flushes or
+// is longer than 4 KiB.
 //
-// A caller whose context ends gets the cause at that instant; the handler's context ends when word of it has travelled there.
+// A caller whose context ends gets the cause at that instant; the handler's context ends when word
+// of it has travelled there.
 type Client struct {
 	inc *incarnation
 }
@@ -83,7 +86,8 @@ type call struct {
 	request, response packet
 }
 
-// errDead is what a dead incarnation's streams end with: ending their goroutines instead would leave Connect's own waiting.
+// errDead is what a dead incarnation's streams end with: ending their goroutines instead would
+// leave Connect's own waiting.
 var errDead = fmt.Errorf("call after crash: %w", ErrCrashed)
 
 // RoundTrip implements http.RoundTripper.
@@ -215,8 +219,8 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// leave ends the goroutine of a dead incarnation, or returns an error if the goroutine may be a library's, which others
-// wait for.
+// leave ends the goroutine of a dead incarnation, or returns an error if the goroutine may be a
+// library's, which others wait for.
 func (i *incarnation) leave(streamed bool) error {
 	if !streamed {
 		runtime.Goexit()
@@ -250,7 +254,8 @@ func (k *call) upload(body io.ReadCloser) {
 	}
 }
 
-// leave says that the caller waits no longer, and ends its side of the streams. It returns false if that was so already.
+// leave says that the caller waits no longer, and ends its side of the streams. It returns false if
+// that was so already.
 func (k *call) leave() bool {
 	if k.gone.Swap(true) {
 		return false
@@ -319,7 +324,8 @@ func (p *payload) Read(b []byte) (int, error) {
 // close has reading fail from now on.
 func (p *payload) close(err *error) { p.closed.CompareAndSwap(nil, err) }
 
-// What reading a body comes to once it was closed, by the handler that it was sent to or its end, or by the caller.
+// What reading a body comes to once it was closed, by the handler that it was sent to or its end,
+// or by the caller.
 var (
 	errClosedRequest  = errors.New("body closed by handler")
 	errHandlerExited  = errors.New("http2: request body closed due to handler exiting")

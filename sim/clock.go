@@ -7,15 +7,18 @@ import (
 )
 
 const (
-	// maxAsked is how often a host may ask its monotonic clock at one instant; a goroutine that asks more often spins.
+	// maxAsked is how often a host may ask its monotonic clock at one instant; a goroutine that
+	// asks more often spins.
 	maxAsked = 1_000_000
-	// Those who waited for a clock that stood still go on one after the other, in the order in which they asked: the first after
-	// thawFirst, each further one thawNext later. Sums of other short times do not meet these.
+	// Those who waited for a clock that stood still go on one after the other, in the order in
+	// which they asked: the first after thawFirst, each further one thawNext later. Sums of other
+	// short times do not meet these.
 	thawFirst = 411 * time.Nanosecond
 	thawNext  = 1037 * time.Nanosecond
 )
 
-// hostClock is the two clocks of a host. They are those of the machine: a crash of the software does not touch them.
+// hostClock is the two clocks of a host. They are those of the machine: a crash of the software
+// does not touch them.
 type hostClock struct {
 	mu sync.Mutex
 	// What the wall clock was set by.
@@ -30,7 +33,8 @@ type hostClock struct {
 	asked   int
 }
 
-// Now returns the time of day by the host's wall clock: virtual time, and all that StepClock has set it by.
+// Now returns the time of day by the host's wall clock: virtual time, and all that StepClock has
+// set it by.
 func (h *Host) Now() time.Time {
 	c := &h.inc.node.clock
 	c.mu.Lock()
@@ -38,9 +42,10 @@ func (h *Host) Now() time.Time {
 	return time.Now().Add(c.set)
 }
 
-// Monotonic returns the time since the simulation began by the host's monotonic clock, which does not run while the host is
-// suspended. A goroutine that asks while the host is paused or suspended stands still until it is resumed, as all would that have a
-// processor; so it must hold no lock then. Software that asks for ever at one instant spins, which ends the run with ErrSpins.
+// Monotonic returns the time since the simulation began by the host's monotonic clock, which does
+// not run while the host is suspended. A goroutine that asks while the host is paused or suspended
+// stands still until it is resumed, as all would that have a processor; so it must hold no lock
+// then. Software that asks for ever at one instant spins, which ends the run with ErrSpins.
 func (h *Host) Monotonic() time.Duration {
 	s, c := h.inc.node.sim, &h.inc.node.clock
 	c.mu.Lock()
@@ -104,7 +109,8 @@ func (c *hostClock) melt(now time.Duration) {
 	}
 }
 
-// StepClock sets a host's wall clock by so much, ahead or back. Its monotonic clock does not notice.
+// StepClock sets a host's wall clock by so much, ahead or back. Its monotonic clock does not
+// notice.
 func (s *Sim) StepClock(host string, by time.Duration) {
 	s.control("step clock")
 	c := &s.mustNode(host).clock
@@ -114,7 +120,8 @@ func (s *Sim) StepClock(host string, by time.Duration) {
 	s.emit(&Event{Kind: EventClock, From: host, Code: by.String()})
 }
 
-// Suspend is Pause of a machine that sleeps: its monotonic clock stands still, too, and its wall clock goes on. Resume undoes it.
+// Suspend is Pause of a machine that sleeps: its monotonic clock stands still, too, and its wall
+// clock goes on. Resume undoes it.
 func (s *Sim) Suspend(host string) {
 	s.control("suspend")
 	s.freeze(s.mustNode(host), true)

@@ -18,29 +18,34 @@ const (
 type Config struct {
 	// Seed is what all randomness of the run is drawn from.
 	Seed uint64
-	// Link is how messages travel where SetLink has said nothing else. A zero Latency is DefaultLatency.
+	// Link is how messages travel where SetLink has said nothing else. A zero Latency is
+	// DefaultLatency.
 	Link Link
-	// Judge is asked about every message that is sent. Nil: there are none but those of Link and of the verbs.
+	// Judge is asked about every message that is sent. Nil: there are none but those of Link and of
+	// the verbs.
 	Judge Judge
 
 	// MaxSteps bounds how many messages are released. 0: DefaultMaxSteps.
 	MaxSteps int
 	// MaxTime bounds how much virtual time passes. 0: DefaultMaxTime.
 	MaxTime time.Duration
-	// Quiet is for how much virtual time nobody may send, receive or end before the run counts as deadlocked. It must be
-	// longer than the software's longest legitimate silence. 0: DefaultQuiet.
+	// Quiet is for how much virtual time nobody may send, receive or end before the run counts as
+	// deadlocked. It must be longer than the software's longest legitimate silence. 0:
+	// DefaultQuiet.
 	Quiet time.Duration
-	// LeakGrace is how much virtual time the goroutines of a host may take to end after Close has stopped it. 0:
-	// DefaultLeakGrace.
+	// LeakGrace is how much virtual time the goroutines of a host may take to end after Close has
+	// stopped it. 0: DefaultLeakGrace.
 	LeakGrace time.Duration
 
-	// Watchdog sees to it that the run goes on in real time. Nil: nothing does, but in [Test], which has one of its own.
+	// Watchdog sees to it that the run goes on in real time. Nil: nothing does, but in [Test],
+	// which has one of its own.
 	Watchdog *Watchdog
-	// Stall is the limit of the watchdog that Test has, in real time. 0: DefaultStall. Below 0: it has none.
+	// Stall is the limit of the watchdog that Test has, in real time. 0: DefaultStall. Below 0: it
+	// has none.
 	Stall time.Duration
 
-	// OnEvent is told of every event of the trace, on the goroutine that steps. It may look at the simulation but
-	// not change it. It may be nil.
+	// OnEvent is told of every event of the trace, on the goroutine that steps. It may look at the
+	// simulation but not change it. It may be nil.
 	OnEvent func(Event)
 }
 

@@ -18,8 +18,8 @@ import (
 	"github.com/frayrpc/fray/sim/bubble"
 )
 
-// This is how to simulate a service: a replicated counter, ordinary Connect code that knows nothing of the simulator. It has
-// a mistake, which the simulator finds.
+// This is how to simulate a service: a replicated counter, ordinary Connect code that knows nothing
+// of the simulator. It has a mistake, which the simulator finds.
 
 const (
 	addProcedure = "/counter.v1.Counter/Add"
@@ -79,7 +79,8 @@ func (c *counter) handler() http.Handler {
 
 var errLostAddition = errors.New("an acknowledged addition is lost")
 
-// counting is the scenario: three clients add now and then, and in the end the counter must have the sum.
+// counting is the scenario: three clients add now and then, and in the end the counter must have
+// the sum.
 func counting(fixed bool) sim.Scenario {
 	return func(s *sim.Sim) error {
 		replicas := []string{"replica-1", "replica-2"}

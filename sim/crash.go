@@ -10,9 +10,10 @@ import (
 	"syscall"
 )
 
-// Crash kills a host's software, as kill -9 does. What it sent and has not arrived is dropped; its open calls, in either
-// direction, break off; new ones are refused until Bounce. Its disk is kept. Its goroutines end at their next use of the Host or
-// of what it handed out, and its contexts are done. A host that is down already stays down.
+// Crash kills a host's software, as kill -9 does. What it sent and has not arrived is dropped; its
+// open calls, in either direction, break off; new ones are refused until Bounce. Its disk is kept.
+// Its goroutines end at their next use of the Host or of what it handed out, and its contexts are
+// done. A host that is down already stays down.
 func (s *Sim) Crash(host string) {
 	s.control("crash")
 	s.end(s.mustNode(host), "killed", false)
@@ -26,8 +27,8 @@ func (s *Sim) Wipe(host string) {
 	s.setDisk(n, nil)
 }
 
-// PowerOff crashes a host by loss of power: nobody is told, requests to it are lost, and its disk keeps what a Crasher
-// says that it keeps.
+// PowerOff crashes a host by loss of power: nobody is told, requests to it are lost, and its disk
+// keeps what a Crasher says that it keeps.
 func (s *Sim) PowerOff(host string) {
 	s.control("power off")
 	n := s.mustNode(host)
@@ -35,8 +36,8 @@ func (s *Sim) PowerOff(host string) {
 	n.dark = true
 }
 
-// Bounce starts a host's software again as a new incarnation, after a Crash if it is not down already. A client whose
-// software had ended is no longer done.
+// Bounce starts a host's software again as a new incarnation, after a Crash if it is not down
+// already. A client whose software had ended is no longer done.
 func (s *Sim) Bounce(host string) {
 	s.control("bounce")
 	n := s.mustNode(host)
@@ -48,7 +49,8 @@ func (s *Sim) Bounce(host string) {
 	s.boot(n)
 }
 
-// Stop asks a host's software to end, as SIGTERM does: its context is done, and everything else goes on.
+// Stop asks a host's software to end, as SIGTERM does: its context is done, and everything else
+// goes on.
 func (s *Sim) Stop(host string) {
 	s.control("stop")
 	if i := s.mustNode(host).current; i != nil {
@@ -63,9 +65,10 @@ func (s *Sim) Running(host string) bool {
 	return i != nil && !i.ended
 }
 
-// Pause freezes a host as far as the network sees it, like SIGSTOP: nothing that it sends leaves, and nothing that arrives
-// reaches it, until Resume. Software that asks the host's own clock, see [Host.Monotonic], stands still there. Unlike under SIGSTOP
-// other goroutines go on, and their timers fire; what they decide meanwhile leaves with Resume.
+// Pause freezes a host as far as the network sees it, like SIGSTOP: nothing that it sends leaves,
+// and nothing that arrives reaches it, until Resume. Software that asks the host's own clock, see
+// [Host.Monotonic], stands still there. Unlike under SIGSTOP other goroutines go on, and their
+// timers fire; what they decide meanwhile leaves with Resume.
 func (s *Sim) Pause(host string) {
 	s.control("pause")
 	s.freeze(s.mustNode(host), false)
@@ -152,10 +155,12 @@ func (s *Sim) setDisk(n *node, disk any) {
 	n.disk = disk
 }
 
-// errHungUp is what net/http makes of a connection that the kernel closes for a process that is gone.
+// errHungUp is what net/http makes of a connection that the kernel closes for a process that is
+// gone.
 func errHungUp() error { return fmt.Errorf("server closed connection: %w", io.ErrUnexpectedEOF) }
 
-// errStreamReset is what net/http makes of a handler that panics, or that has no time left to write, over HTTP/2.
+// errStreamReset is what net/http makes of a handler that panics, or that has no time left to
+// write, over HTTP/2.
 func errStreamReset(id uint64) error {
 	return fmt.Errorf("stream error: stream ID %d; INTERNAL_ERROR; received from peer", 2*id-1)
 }

@@ -21,7 +21,8 @@ func (s *Sim) describe(p *packet) *Message {
 	return m
 }
 
-// code is how a response ended, for the trace: its Connect or gRPC code if it has one, else its status.
+// code is how a response ended, for the trace: its Connect or gRPC code if it has one, else its
+// status.
 func (s *Sim) code(p *packet) string {
 	switch p.kind {
 	case KindReset:

@@ -1,5 +1,5 @@
-// Package sim runs Connect services, unmodified, in virtual time and over a simulated network, such that a run is a function of
-// its seed. It knows nothing of the services.
+// Package sim runs Connect services, unmodified, in virtual time and over a simulated network, such
+// that a run is a function of its seed. It knows nothing of the services.
 //
 //	func TestEcho(t *testing.T) {
 //		sim.Test(t, sim.Config{Seed: 1}, func(s *sim.Sim) {
@@ -23,27 +23,30 @@
 //
 // # Terms
 //
-// A host has a name, which stands in URLs, and [Software], its main function. Each start of the software is an incarnation; a
-// crash ends it. A message is what travels between hosts: a request, a response, a piece of a stream, word that a caller has
-// given up or that a connection broke. It is sent when it leaves, under way, and then it arrives or is dropped. The stepping
-// goroutine is the one that made the [Sim]; software is everything else in its bubble.
+// A host has a name, which stands in URLs, and [Software], its main function. Each start of the
+// software is an incarnation; a crash ends it. A message is what travels between hosts: a request,
+// a response, a piece of a stream, word that a caller has given up or that a connection broke. It
+// is sent when it leaves, under way, and then it arrives or is dropped. The stepping goroutine is
+// the one that made the [Sim]; software is everything else in its bubble.
 //
-// A verb is a method of Sim that changes something, such as [Sim.Crash] or [Sim.Partition]. Verbs are for the stepping goroutine:
-// between steps, in functions given to [Sim.At], and in the one that [Sim.RunUntil] asks. Software uses [Host.Do]. A verb that is
-// called by software panics.
+// A verb is a method of Sim that changes something, such as [Sim.Crash] or [Sim.Partition]. Verbs
+// are for the stepping goroutine: between steps, in functions given to [Sim.At], and in the one
+// that [Sim.RunUntil] asks. Software uses [Host.Do]. A verb that is called by software panics.
 //
 // # How it works
 //
-// A simulation lives in a testing/synctest bubble, where time is virtual and passes only when every goroutine is durably blocked.
-// A request goes no further than a list in which it is parked, and its caller blocks. The stepping goroutine waits until all
-// others are durably blocked; sorts what was parked meanwhile by kind, source, destination, procedure, content; and gives each
-// an instant of arrival, drawn from the latency of its link. Then it lets time pass to the first arrival, or until software
-// parks something else, and releases that one message: it starts the handler, or hands the response to the caller. What follows
-// from it happens in concurrent goroutines as ever, but only of one host; then all is quiet again. No two messages arrive at the same
-// nanosecond, and all do at even ones, counted from the start of the simulation.
+// A simulation lives in a testing/synctest bubble, where time is virtual and passes only when every
+// goroutine is durably blocked. A request goes no further than a list in which it is parked, and
+// its caller blocks. The stepping goroutine waits until all others are durably blocked; sorts what
+// was parked meanwhile by kind, source, destination, procedure, content; and gives each an instant
+// of arrival, drawn from the latency of its link. Then it lets time pass to the first arrival, or
+// until software parks something else, and releases that one message: it starts the handler, or
+// hands the response to the caller. What follows from it happens in concurrent goroutines as ever,
+// but only of one host; then all is quiet again. No two messages arrive at the same nanosecond, and
+// all do at even ones, counted from the start of the simulation.
 //
-// Randomness is drawn by what it is for (the seed, a purpose, an entity, an ordinal) and not from one sequence, so a message more
-// does not change what happens to the others.
+// Randomness is drawn by what it is for (the seed, a purpose, an entity, an ordinal) and not from
+// one sequence, so a message more does not change what happens to the others.
 //
 // # What holds
 //
@@ -64,7 +67,8 @@
 //
 // # What does not hold
 //
-// These make software depend on how goroutines are scheduled, and with it a run on more than its seed:
+// These make software depend on how goroutines are scheduled, and with it a run on more than its
+// seed:
 //
 //   - Randomness that does not come from [Host.Rand]: crypto/rand, the global source of math/rand. One source that several
 //     goroutines use at the same instant is no better.
@@ -78,18 +82,21 @@
 //     binary form is random, and does no harm: the digest in the trace is of bytes in any order. Compressed, it does.
 //   - Goroutines that time out by the number of processors, or otherwise by runtime.
 //
-// A goroutine that loops, or is blocked on a sync.Mutex, on real I/O or in a system call is not durably blocked, and virtual time
-// stands still. If it does for long, the run has stalled: a [Watchdog] tells in real time where, under which seed, and what is in the
-// way. That is so with a mutex held across a call.
+// A goroutine that loops, or is blocked on a sync.Mutex, on real I/O or in a system call is not
+// durably blocked, and virtual time stands still. If it does for long, the run has stalled: a
+// [Watchdog] tells in real time where, under which seed, and what is in the way. That is so with a
+// mutex held across a call.
 //
-// Of net/http there is not: informational responses, and with them Expect: 100-continue, which are not sent on; upgrades, which are
-// refused; http.CloseNotifier; the values that http.Server puts into a request's context; its limits and timeouts. RemoteAddr is the
-// caller's name and port 0. A request whose body has no length but can be had again travels whole, with its length. Reading a body
-// after the handler has returned always fails, and what a handler that has returned writes panics. https is taken for http, and its
-// handlers and callers find a state of TLS that says so.
+// Of net/http there is not: informational responses, and with them Expect: 100-continue, which are
+// not sent on; upgrades, which are refused; http.CloseNotifier; the values that http.Server puts
+// into a request's context; its limits and timeouts. RemoteAddr is the caller's name and port 0. A
+// request whose body has no length but can be had again travels whole, with its length. Reading a
+// body after the handler has returned always fails, and what a handler that has returned writes
+// panics. https is taken for http, and its handlers and callers find a state of TLS that says so.
 //
-// Pause is weaker than SIGSTOP: the host's goroutines and timers go on, cut off. Crash is weaker than kill -9: goroutines of the
-// dead still run until they touch something of the simulation, so an effect outside of it needs [Host.Fence]. Links have
-// latency and loss but no bandwidth. There are no connections: each call stands alone, a slow start, a full pool or head-of-line
-// blocking between calls is not seen, and neither are TLS, HTTP/1.1, pings and GOAWAY.
+// Pause is weaker than SIGSTOP: the host's goroutines and timers go on, cut off. Crash is weaker
+// than kill -9: goroutines of the dead still run until they touch something of the simulation, so
+// an effect outside of it needs [Host.Fence]. Links have latency and loss but no bandwidth. There
+// are no connections: each call stands alone, a slow start, a full pool or head-of-line blocking
+// between calls is not seen, and neither are TLS, HTTP/1.1, pings and GOAWAY.
 package sim

@@ -11,7 +11,8 @@ var (
 	ErrMaxSteps = errors.New("step limit reached")
 	// ErrMaxTime says that Config.MaxTime of virtual time has passed.
 	ErrMaxTime = errors.New("time limit reached")
-	// ErrDeadlock says that for Config.Quiet nothing was sent, in flight or at an end, and the run is not done.
+	// ErrDeadlock says that for Config.Quiet nothing was sent, in flight or at an end, and the run
+	// is not done.
 	ErrDeadlock = errors.New("deadlock")
 	// ErrSpins says that software asks for the time again and again, for ever, at one instant.
 	ErrSpins = errors.New("software spins")
@@ -21,9 +22,11 @@ var (
 
 // Causes of the end of a Host's context.
 var (
-	// ErrCrashed is the cause for an incarnation that has crashed. Whatever it does from then on has no effect.
+	// ErrCrashed is the cause for an incarnation that has crashed. Whatever it does from then on
+	// has no effect.
 	ErrCrashed = errors.New("host has crashed")
-	// ErrStopped is the cause for an incarnation that was asked to stop, and goes on until its software returns.
+	// ErrStopped is the cause for an incarnation that was asked to stop, and goes on until its
+	// software returns.
 	ErrStopped = errors.New("host was stopped")
 )
 

@@ -16,21 +16,23 @@ type Fate struct {
 	Delay time.Duration
 	// Drop loses the message: its sender is told nothing.
 	Drop bool
-	// Reset loses it, and the caller is told that the connection was reset. A handler that is at work has its
-	// context cancelled.
+	// Reset loses it, and the caller is told that the connection was reset. A handler that is at
+	// work has its context cancelled.
 	Reset bool
-	// Error, with a request, is answered to the caller in the handler's place, and with a response, in place of it. Other
-	// messages ignore it. An error that is no *connect.Error is answered as UNKNOWN.
+	// Error, with a request, is answered to the caller in the handler's place, and with a response,
+	// in place of it. Other messages ignore it. An error that is no *connect.Error is answered as
+	// UNKNOWN.
 	Error error
 	// Truncate cuts the body after Keep bytes; reading on fails with io.ErrUnexpectedEOF.
 	Truncate bool
 	Keep     int
-	// Duplicates is how many times more a request that is not streamed is delivered. Nobody gets the copies' responses.
+	// Duplicates is how many times more a request that is not streamed is delivered. Nobody gets
+	// the copies' responses.
 	Duplicates int
 }
 
-// Judge decides what happens to each message. It is asked by one goroutine at a time, in the same order in each run of a
-// seed, and must itself be deterministic.
+// Judge decides what happens to each message. It is asked by one goroutine at a time, in the same
+// order in each run of a seed, and must itself be deterministic.
 type Judge interface {
 	Judge(m *Message) Fate
 }

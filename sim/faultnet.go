@@ -13,13 +13,14 @@ import (
 	"github.com/frayrpc/fray/faults"
 )
 
-// Injector returns the injector of this network, which starts without a plan. Its rules of side network apply to every call
-// between hosts; for those of side client and server, software puts an interceptor of it into its clients and handlers.
-// Hosts go by their names. The injector's hooks are the verbs: crash is Crash, restart is Crash and a later Bounce, pause is Pause
-// and a later Resume. What it injects is in the trace as EventFault. Close closes it.
+// Injector returns the injector of this network, which starts without a plan. Its rules of side
+// network apply to every call between hosts; for those of side client and server, software puts an
+// interceptor of it into its clients and handlers. Hosts go by their names. The injector's hooks
+// are the verbs: crash is Crash, restart is Crash and a later Bounce, pause is Pause and a later
+// Resume. What it injects is in the trace as EventFault. Close closes it.
 //
-// Calls and answers of one instant come before the injector one after the other, in the same order in each run, so that the numbers
-// of a rule repeat.
+// Calls and answers of one instant come before the injector one after the other, in the same order
+// in each run, so that the numbers of a rule repeat.
 func (s *Sim) Injector() *faults.Injector {
 	if i := s.injector.Load(); i != nil {
 		return i
@@ -80,8 +81,9 @@ func (s *Sim) strike(f faults.Injection, verb func()) {
 	<-p.done
 }
 
-// turn waits until it is a point's turn to be judged, of those that come at one instant. It says whether the point's host is there: what
-// goroutines of a host that has crashed still attempt until they notice is nothing that happens.
+// turn waits until it is a point's turn to be judged, of those that come at one instant. It says
+// whether the point's host is there: what goroutines of a host that has crashed still attempt until
+// they notice is nothing that happens.
 func (s *Sim) turn(t faults.Turn) bool {
 	p := &packet{
 		kind: kindTurn, from: s.lookup(t.From), to: s.lookup(t.To), call: &call{}, procedure: string(t.Phase) + t.Procedure,
@@ -105,7 +107,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// awaitTurn waits until those calls of the same instant that come before this one have met the injector.
+// awaitTurn waits until those calls of the same instant that come before this one have met the
+// injector.
 func (k *call) awaitTurn() {
 	k.request = packet{
 		kind: kindTurn, from: k.client.node, to: k.target, sender: k.client, call: k, procedure: k.procedure, body: k.body,

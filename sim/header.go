@@ -10,8 +10,9 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// sendable returns what of a header travels over HTTP/2: names are canonical on the other side, and what is no header, or is one of
-// connections, stays behind. It changes its argument, if that is not nil.
+// sendable returns what of a header travels over HTTP/2: names are canonical on the other side, and
+// what is no header, or is one of connections, stays behind. It changes its argument, if that is
+// not nil.
 func sendable(h http.Header) http.Header {
 	if h == nil {
 		return make(http.Header, 4)

@@ -14,9 +14,10 @@ import (
 	"github.com/frayrpc/fray/internal/chance"
 )
 
-// Software is what runs on a host: a program's main function. It installs what it serves with [Host.Serve], calls others with
-// [Host.Client], and goes on until ctx is done or its work is; then nothing serves there any longer. ctx ends with the cause
-// ErrCrashed or ErrStopped. An error it returns ends the run.
+// Software is what runs on a host: a program's main function. It installs what it serves with
+// [Host.Serve], calls others with [Host.Client], and goes on until ctx is done or its work is; then
+// nothing serves there any longer. ctx ends with the cause ErrCrashed or ErrStopped. An error it
+// returns ends the run.
 type Software func(ctx context.Context, h *Host) error
 
 // node is a host over all its incarnations.
@@ -53,17 +54,19 @@ type incarnation struct {
 	out, in map[uint64]*call
 }
 
-// Host is one incarnation of a host, as its own software sees it. Once it has crashed, its methods end the goroutine that
-// calls them with runtime.Goexit, except where they say otherwise. They may be called by several goroutines.
+// Host is one incarnation of a host, as its own software sees it. Once it has crashed, its methods
+// end the goroutine that calls them with runtime.Goexit, except where they say otherwise. They may
+// be called by several goroutines.
 type Host struct {
 	inc *incarnation
 }
 
-// Host adds a host and starts its software, again after each Bounce. A name is what stands in URLs and appears in the trace;
-// it panics if it is taken. Run does not wait for its software.
+// Host adds a host and starts its software, again after each Bounce. A name is what stands in URLs
+// and appears in the trace; it panics if it is taken. Run does not wait for its software.
 func (s *Sim) Host(name string, software Software) { s.add(name, software, false) }
 
-// Client adds a host whose software has something to get done: Run goes on until that of all clients has ended.
+// Client adds a host whose software has something to get done: Run goes on until that of all
+// clients has ended.
 func (s *Sim) Client(name string, software Software) { s.add(name, software, true) }
 
 func (s *Sim) add(name string, software Software, isClient bool) {
@@ -173,27 +176,29 @@ func (h *Host) URL() string { return "http://" + h.inc.node.name }
 // Alive says whether the incarnation has not crashed. It never ends the goroutine.
 func (h *Host) Alive() bool { return !h.inc.dead.Load() }
 
-// Fence ends the calling goroutine if the incarnation has crashed. Software that has effects outside of the network and the
-// disk, such as on what a test looks at, calls it before each.
+// Fence ends the calling goroutine if the incarnation has crashed. Software that has effects
+// outside of the network and the disk, such as on what a test looks at, calls it before each.
 func (h *Host) Fence() { h.inc.mustLive() }
 
-// Serve installs what answers requests to this host, whatever their port. Until then, and once the software has ended,
-// connections are refused. Handlers run on goroutines of their own, with a context that ends with the call, or
-// the incarnation.
+// Serve installs what answers requests to this host, whatever their port. Until then, and once the
+// software has ended, connections are refused. Handlers run on goroutines of their own, with a
+// context that ends with the call, or the incarnation.
 func (h *Host) Serve(handler http.Handler) {
 	h.inc.mustLive()
 	h.inc.handler.Store(&handler)
 }
 
-// Rand returns the incarnation's source of randomness of that name, from its beginning. Different names, hosts and
-// incarnations are independent of each other. The source may be used by one goroutine at a time.
+// Rand returns the incarnation's source of randomness of that name, from its beginning. Different
+// names, hosts and incarnations are independent of each other. The source may be used by one
+// goroutine at a time.
 func (h *Host) Rand(name string) *rand.Rand {
 	n := h.inc.node
 	return n.sim.rand(forSoftware, chance.Mix(hashString(name))^n.hash, uint64(h.inc.number)) //nolint:gosec // Counts from 1.
 }
 
-// Do has f called by the goroutine that steps, once everything that happens at this instant is over, and waits for it. f may
-// call the verbs. Two calls from one host at one instant come in any order.
+// Do has f called by the goroutine that steps, once everything that happens at this instant is
+// over, and waits for it. f may call the verbs. Two calls from one host at one instant come in any
+// order.
 func (h *Host) Do(f func()) {
 	h.inc.mustLive()
 	n := h.inc.node
@@ -203,8 +208,8 @@ func (h *Host) Do(f func()) {
 	h.inc.mustLive()
 }
 
-// Disk returns what was given to SetDisk last, by this incarnation or an earlier one, unless the disk was lost since. It is
-// nil at first.
+// Disk returns what was given to SetDisk last, by this incarnation or an earlier one, unless the
+// disk was lost since. It is nil at first.
 func (h *Host) Disk() any {
 	h.inc.mustLive()
 	s := h.inc.node.sim
@@ -222,10 +227,11 @@ func (h *Host) SetDisk(disk any) {
 	h.inc.node.disk = disk
 }
 
-// Crasher is a disk that knows what a crash leaves of it. One that is not a Crasher is handed on as it is, and then a dead
-// incarnation's goroutines could still write to it.
+// Crasher is a disk that knows what a crash leaves of it. One that is not a Crasher is handed on as
+// it is, and then a dead incarnation's goroutines could still write to it.
 type Crasher interface {
-	// AfterCrash returns what the next incarnation finds: without power loss, everything that was written, and with it, what
-	// was synced and by chance some of the rest. What the receiver is told from now on must not reach it.
+	// AfterCrash returns what the next incarnation finds: without power loss, everything that was
+	// written, and with it, what was synced and by chance some of the rest. What the receiver is
+	// told from now on must not reach it.
 	AfterCrash(powerLoss bool, chance *rand.Rand) any
 }

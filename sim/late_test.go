@@ -14,7 +14,8 @@ import (
 	"github.com/frayrpc/fray/sim"
 )
 
-// What a handler leaves running must not use what the handler was given: it panics, as over HTTP/2, and reads no more.
+// What a handler leaves running must not use what the handler was given: it panics, as over HTTP/2,
+// and reads no more.
 func TestHandlerThatGoesOn(t *testing.T) {
 	var got []string
 	sim.Test(t, sim.Config{}, func(s *sim.Sim) {
@@ -63,7 +64,8 @@ func TestHandlerThatGoesOn(t *testing.T) {
 	}
 }
 
-// A response that its caller neither reads nor closes holds its handler up, and ends with the caller's context.
+// A response that its caller neither reads nor closes holds its handler up, and ends with the
+// caller's context.
 func TestResponseThatIsNotClosed(t *testing.T) {
 	sim.Test(t, sim.Config{}, func(s *sim.Sim) {
 		var written int

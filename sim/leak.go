@@ -39,8 +39,9 @@ func (e *LeakError) Error() string {
 	return b.String()
 }
 
-// awaitEnd waits until no goroutine of any host is left, or Config.LeakGrace is over, and then records those that are. It lets
-// time pass in growing steps, because to look costs real time. A step ends early when a host's software ends meanwhile.
+// awaitEnd waits until no goroutine of any host is left, or Config.LeakGrace is over, and then
+// records those that are. It lets time pass in growing steps, because to look costs real time. A
+// step ends early when a host's software ends meanwhile.
 func (s *Sim) awaitEnd() {
 	end := s.now() + int64(s.cfg.LeakGrace)
 	for pause := time.Millisecond; ; pause *= 2 {

@@ -14,16 +14,17 @@ var DefaultLatency = Latency{Min: 100 * time.Microsecond, Mean: 500 * time.Micro
 
 // A Link is how messages travel from one host to another.
 type Link struct {
-	// Latency is how long they take. Messages of different calls overtake each other; those of one call and direction
-	// do not.
+	// Latency is how long they take. Messages of different calls overtake each other; those of one
+	// call and direction do not.
 	Latency Latency
-	// Loss is the probability that a message is lost, from 0 to 1. As with a connection that went silent, its sender is
-	// told nothing, and what follows it in the same direction of the same stream is lost too.
+	// Loss is the probability that a message is lost, from 0 to 1. As with a connection that went
+	// silent, its sender is told nothing, and what follows it in the same direction of the same
+	// stream is lost too.
 	Loss float64
 }
 
-// Latency is a distribution: Min, and on top of it an exponentially distributed time that brings the mean to Mean, cut
-// at Max. With Mean equal to Min, and with Max equal to it, it is constant.
+// Latency is a distribution: Min, and on top of it an exponentially distributed time that brings
+// the mean to Mean, cut at Max. With Mean equal to Min, and with Max equal to it, it is constant.
 type Latency struct {
 	Min, Mean, Max time.Duration
 }
@@ -73,8 +74,8 @@ func (s *Sim) between(from, to string) *link {
 	return l
 }
 
-// SetLink sets how messages travel between a and b from now on, both ways. A zero Latency is that of Config.Link. It
-// panics if the link is not valid.
+// SetLink sets how messages travel between a and b from now on, both ways. A zero Latency is that
+// of Config.Link. It panics if the link is not valid.
 func (s *Sim) SetLink(a, b string, l Link) {
 	s.control("set link")
 	if l.Latency == (Latency{}) {
@@ -93,7 +94,8 @@ func (s *Sim) Partition(a, b string) {
 	s.PartitionOneway(b, a)
 }
 
-// PartitionOneway cuts the network from one host to another, so that only what travels the other way arrives.
+// PartitionOneway cuts the network from one host to another, so that only what travels the other
+// way arrives.
 func (s *Sim) PartitionOneway(from, to string) {
 	s.control("partition")
 	s.between(from, to).cut = true
@@ -130,8 +132,8 @@ func (s *Sim) Release(a, b string) {
 	}
 }
 
-// RepairAll undoes every Partition, and releases and resumes everything: the healed network of a liveness phase. It
-// leaves SetLink, Config.Link and crashed hosts as they are.
+// RepairAll undoes every Partition, and releases and resumes everything: the healed network of a
+// liveness phase. It leaves SetLink, Config.Link and crashed hosts as they are.
 func (s *Sim) RepairAll() {
 	s.control("repair")
 	for _, n := range s.nodes {

@@ -11,8 +11,8 @@ import (
 	"github.com/frayrpc/fray/sim"
 )
 
-// probing returns software that serves, and calls another host once a second, and notes at which seconds it got an answer
-// within half of one.
+// probing returns software that serves, and calls another host once a second, and notes at which
+// seconds it got an answer within half of one.
 func probing(s *sim.Sim, to string, answered map[int]bool) sim.Software {
 	return func(ctx context.Context, h *sim.Host) error {
 		h.Serve(echoService(nil))

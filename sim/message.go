@@ -50,7 +50,8 @@ func (k MessageKind) String() string {
 // isUp says whether it travels from the caller to the handler.
 func (k MessageKind) isUp() bool { return k == KindRequest || k == KindRequestData || k == KindCancel }
 
-// Message is what a Judge is asked about. It is valid until Judge returns, and nothing in it may be changed.
+// Message is what a Judge is asked about. It is valid until Judge returns, and nothing in it may be
+// changed.
 type Message struct {
 	Kind MessageKind
 	// Names of hosts.
@@ -78,7 +79,8 @@ type Message struct {
 type packet struct {
 	kind     MessageKind
 	from, to *node
-	// Whose it is. A dead incarnation's are dropped. Nil: the host's kernel's, which outlives its software.
+	// Whose it is. A dead incarnation's are dropped. Nil: the host's kernel's, which outlives its
+	// software.
 	sender *incarnation
 	call   *call
 	body   []byte
@@ -125,8 +127,8 @@ func (s *Sim) number(p *packet) {
 	p.flow, p.ordinal = f, f.last
 }
 
-// arrange sorts what was parked at one instant into an order that does not depend on which goroutine came first. Requests of
-// one flow that are equal in all they carry are interchangeable.
+// arrange sorts what was parked at one instant into an order that does not depend on which
+// goroutine came first. Requests of one flow that are equal in all they carry are interchangeable.
 func arrange(batch []*packet) {
 	if len(batch) < 2 {
 		return

@@ -21,7 +21,8 @@ import (
 	"github.com/frayrpc/fray/sim"
 )
 
-// An exchange is a handler and a request, which must come to the same over net/http and in a simulation.
+// An exchange is a handler and a request, which must come to the same over net/http and in a
+// simulation.
 type exchange struct {
 	name    string
 	handler func(n *notes, w http.ResponseWriter, r *http.Request)
@@ -476,7 +477,8 @@ func (x *exchange) simulated(t *testing.T) (got string) {
 	return got
 }
 
-// Whatever a handler does comes to the same in a simulation as over net/http with HTTP/2, and with HTTP/1.1 but where the two differ.
+// Whatever a handler does comes to the same in a simulation as over net/http with HTTP/2, and with
+// HTTP/1.1 but where the two differ.
 func TestHandlersSeeNetHTTP(t *testing.T) {
 	for i := range exchanges {
 		x := &exchanges[i]

@@ -83,7 +83,8 @@ func (s *Sim) admit(p *packet) {
 	s.send(p)
 }
 
-// ended takes in that a handler has returned, and says whether the server knows that nobody waits for what it sends.
+// ended takes in that a handler has returned, and says whether the server knows that nobody waits
+// for what it sends.
 func (s *Sim) ended(k *call, last bool) bool {
 	if last {
 		k.handled = true
@@ -175,8 +176,9 @@ func (s *Sim) schedule(p *packet) {
 	s.push(p)
 }
 
-// even rounds up to the instants at which messages arrive. Software whose timers end at odd ones never has to do with a message, or
-// with what it set off, and with such a timer at the same instant.
+// even rounds up to the instants at which messages arrive. Software whose timers end at odd ones
+// never has to do with a message, or with what it set off, and with such a timer at the same
+// instant.
 func even(at int64) int64 { return at + at&1 }
 
 // latency draws how long a message takes.

@@ -2,7 +2,8 @@ package sim
 
 import "container/heap"
 
-// queue is what is under way: a heap by time of arrival, and for the same time in the order of sending.
+// queue is what is under way: a heap by time of arrival, and for the same time in the order of
+// sending.
 type queue []*packet
 
 func (q *queue) push(p *packet) { heap.Push(q, p) }

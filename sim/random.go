@@ -6,8 +6,8 @@ import (
 	"github.com/frayrpc/fray/internal/chance"
 )
 
-// Randomness is not one sequence but a function of what it is for: of the seed, a purpose, an entity and an ordinal. So
-// one message more or less does not change what happens to the others.
+// Randomness is not one sequence but a function of what it is for: of the seed, a purpose, an
+// entity and an ordinal. So one message more or less does not change what happens to the others.
 
 // Purposes of draws.
 var (
@@ -29,8 +29,8 @@ func (s *Sim) rand(purpose, entity, ordinal uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(first, chance.Mix(first)))
 }
 
-// Rand returns the source of randomness of that name, from its beginning. Different names are independent of each
-// other. The source may be used by one goroutine at a time.
+// Rand returns the source of randomness of that name, from its beginning. Different names are
+// independent of each other. The source may be used by one goroutine at a time.
 func (s *Sim) Rand(name string) *rand.Rand { return s.rand(forSoftware, hashString(name), 0) }
 
 // unit turns 64 random bits into a number in [0, 1).

@@ -63,8 +63,8 @@ func checkConnection(h http.Header) error {
 // connectionHeaders stay behind when a request leaves.
 var connectionHeaders = []string{"Host", "Content-Length", "Connection", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Keep-Alive"}
 
-// leaving returns the header of a request as its handler sees it, and whether the client asked for compression by itself, which it
-// undoes by itself then.
+// leaving returns the header of a request as its handler sees it, and whether the client asked for
+// compression by itself, which it undoes by itself then.
 func (k *call) leaving(req *http.Request) (h http.Header, compressed bool) {
 	h = req.Header.Clone()
 	for _, name := range connectionHeaders {

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// headSize is how much of a body is gathered before the head of its response is sent without a flush.
+// headSize is how much of a body is gathered before the head of its response is sent without a
+// flush.
 const headSize = 4 << 10
 
 var (
@@ -39,7 +40,8 @@ type responder struct {
 	late     *time.Timer
 }
 
-// use is called before the handler does anything. One that goes on after it has returned is told by a panic.
+// use is called before the handler does anything. One that goes on after it has returned is told by
+// a panic.
 func (w *responder) use(what string) {
 	w.call.server.mustLive()
 	if w.returned.Load() {
@@ -108,8 +110,8 @@ func write[T string | []byte](w *responder, b T) (int, error) {
 	return len(b), nil
 }
 
-// discard takes in what is written to the response of a HEAD. Once its head is sent on the occasion of a write that had others before
-// it, net/http's writer says that it is short, for good.
+// discard takes in what is written to the response of a HEAD. Once its head is sent on the occasion
+// of a write that had others before it, net/http's writer says that it is short, for good.
 func discard[T string | []byte](w *responder, b T) (int, error) {
 	n, gathered := len(b), len(w.buf)
 	switch {
@@ -156,7 +158,8 @@ func (w *responder) EnableFullDuplex() error { return nil }
 // Push implements http.Pusher: no client wants that.
 func (w *responder) Push(string, *http.PushOptions) error { return http.ErrNotSupported }
 
-// SetReadDeadline is for an http.ResponseController. It does nothing to a request that is there as a whole.
+// SetReadDeadline is for an http.ResponseController. It does nothing to a request that is there as
+// a whole.
 func (w *responder) SetReadDeadline(deadline time.Time) error {
 	w.use("SetReadDeadline")
 	w.expiry = arm(w.expiry, deadline, func() {
@@ -167,14 +170,16 @@ func (w *responder) SetReadDeadline(deadline time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline is for an http.ResponseController. A response that is not at its end by then breaks off.
+// SetWriteDeadline is for an http.ResponseController. A response that is not at its end by then
+// breaks off.
 func (w *responder) SetWriteDeadline(deadline time.Time) error {
 	w.use("SetWriteDeadline")
 	w.late = arm(w.late, deadline, w.breakOff)
 	return nil
 }
 
-// arm has f called at a deadline, or at once if it has passed, in place of what a timer was to do. Zero is never.
+// arm has f called at a deadline, or at once if it has passed, in place of what a timer was to do.
+// Zero is never.
 func arm(timer *time.Timer, deadline time.Time, f func()) *time.Timer {
 	if timer != nil && !timer.Stop() {
 		return timer // It is too late for anything else.

@@ -82,8 +82,8 @@ func (k *call) closeRequest() {
 	k.up.fail(errHandlerExited)
 }
 
-// incoming is the request as the handler sees it: one of HTTP/2, whatever the caller took it for, so that both directions
-// can be streamed at once.
+// incoming is the request as the handler sees it: one of HTTP/2, whatever the caller took it for,
+// so that both directions can be streamed at once.
 func (k *call) incoming() *http.Request {
 	target := &url.URL{Path: cmp.Or(k.url.Path, "/"), RawPath: k.url.RawPath, RawQuery: k.url.RawQuery, ForceQuery: k.url.ForceQuery}
 	uri := k.url.RequestURI()
@@ -116,7 +116,8 @@ func (k *call) tls() *tls.ConnectionState {
 	}
 }
 
-// outgoing is the response as the caller sees it, with a body that is whole or, if that is nil, streamed.
+// outgoing is the response as the caller sees it, with a body that is whole or, if that is nil,
+// streamed.
 func (k *call) outgoing(status int, header http.Header, whole *payload) *http.Response {
 	res := &http.Response{
 		Status: statusText(status), StatusCode: status, Proto: "HTTP/2.0", ProtoMajor: 2, Header: header, Request: k.sent, TLS: k.tls(),

@@ -14,8 +14,9 @@ import (
 	"github.com/frayrpc/fray/internal/chance"
 )
 
-// A Sim is a network of hosts in virtual time. It belongs to the goroutine that made it, inside a testing/synctest bubble:
-// that goroutine steps, and calls the verbs between steps. See [Host.Do] for software that wants to call them.
+// A Sim is a network of hosts in virtual time. It belongs to the goroutine that made it, inside a
+// testing/synctest bubble: that goroutine steps, and calls the verbs between steps. See [Host.Do]
+// for software that wants to call them.
 type Sim struct {
 	cfg    Config
 	start  time.Time
@@ -37,8 +38,8 @@ type Sim struct {
 	stats    Stats
 	timer    *time.Timer // has fired; nil: none has
 	woken    bool        // something was released outside of a step: there may be more to wait for
-	// What lets software go on, once all that was parked with it is taken in. Done at once, it would
-	// have software run while the state of the others' messages is read.
+	// What lets software go on, once all that was parked with it is taken in. Done at once, it
+	// would have software run while the state of the others' messages is read.
 	later  []func()
 	closed bool
 	leaks  []Leak
@@ -71,8 +72,8 @@ type Stats struct {
 // runs numbers the simulations of a process, to tell their goroutines apart.
 var runs atomic.Uint64
 
-// New returns a simulation without hosts. It must be called in a testing/synctest bubble, by the goroutine that will step,
-// and closed with Close. It panics if the configuration is not valid.
+// New returns a simulation without hosts. It must be called in a testing/synctest bubble, by the
+// goroutine that will step, and closed with Close. It panics if the configuration is not valid.
 func New(cfg Config) *Sim {
 	if err := cfg.Validate(); err != nil {
 		panic(err)
@@ -103,8 +104,8 @@ func (s *Sim) InFlight() int { return len(s.queue) }
 // now is Elapsed in the unit of arrivals.
 func (s *Sim) now() int64 { return int64(time.Since(s.start)) }
 
-// At has f called by the goroutine that steps once that much virtual time has passed since the start, between two messages.
-// f may call the verbs.
+// At has f called by the goroutine that steps once that much virtual time has passed since the
+// start, between two messages. f may call the verbs.
 func (s *Sim) At(elapsed time.Duration, f func()) {
 	s.control("schedule")
 	s.seq++
@@ -114,7 +115,8 @@ func (s *Sim) At(elapsed time.Duration, f func()) {
 // After is At, counted from now.
 func (s *Sim) After(d time.Duration, f func()) { s.At(s.Elapsed()+d, f) }
 
-// control panics when a verb is called while software is at work: what it did would depend on how goroutines are scheduled.
+// control panics when a verb is called while software is at work: what it did would depend on how
+// goroutines are scheduled.
 func (s *Sim) control(verb string) {
 	if s.closed {
 		panic("sim: " + verb + ": the simulation is closed")
@@ -136,9 +138,10 @@ func (s *Sim) park(p *packet) {
 	}
 }
 
-// Close ends the run: it stops all hosts at once, waits until their goroutines have ended, for Config.LeakGrace at most,
-// and returns what was wrong with the run: its first failure, goroutines that go on (a *LeakError), an error
-// of the trace's writer. The bubble cannot end while such goroutines are left. Calling it again does nothing.
+// Close ends the run: it stops all hosts at once, waits until their goroutines have ended, for
+// Config.LeakGrace at most, and returns what was wrong with the run: its first failure, goroutines
+// that go on (a *LeakError), an error of the trace's writer. The bubble cannot end while such
+// goroutines are left. Calling it again does nothing.
 func (s *Sim) Close() error {
 	if s.closed {
 		return nil

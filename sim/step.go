@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Run steps until the software of all clients has ended. It returns the first error of any software, or ErrDeadlock,
-// ErrMaxSteps or ErrMaxTime.
+// Run steps until the software of all clients has ended. It returns the first error of any
+// software, or ErrDeadlock, ErrMaxSteps or ErrMaxTime.
 func (s *Sim) Run() error {
 	return s.RunUntil(func() bool { return s.clients == 0 })
 }
 
-// RunUntil steps until done, which is asked between steps, and may look at whatever the software shares with it. It
-// returns errors as Run does.
+// RunUntil steps until done, which is asked between steps, and may look at whatever the software
+// shares with it. It returns errors as Run does.
 func (s *Sim) RunUntil(done func() bool) error {
 	s.control("run")
 	s.settle()
@@ -27,7 +27,8 @@ func (s *Sim) RunUntil(done func() bool) error {
 	return s.failure()
 }
 
-// RunFor steps for that much virtual time. It returns errors as Run does, except that to be quiet for that long is none.
+// RunFor steps for that much virtual time. It returns errors as Run does, except that to be quiet
+// for that long is none.
 func (s *Sim) RunFor(d time.Duration) error {
 	s.control("run")
 	limit := s.now() + int64(d)
@@ -39,8 +40,9 @@ func (s *Sim) RunFor(d time.Duration) error {
 	}
 }
 
-// Step goes on by one event: it releases the next message, or calls the next function of At, once virtual time has come to it;
-// unless software sends something or ends before, at which it returns. It returns errors as Run does.
+// Step goes on by one event: it releases the next message, or calls the next function of At, once
+// virtual time has come to it; unless software sends something or ends before, at which it returns.
+// It returns errors as Run does.
 func (s *Sim) Step() error {
 	s.control("step")
 	_, err := s.step(math.MaxInt64)
@@ -102,8 +104,8 @@ func (s *Sim) sleep(d time.Duration) {
 	}
 	select {
 	case <-s.wake:
-		// To reset a timer that has not fired has the runtime look through all timers of the bubble, a host's heartbeats
-		// and deadlines among them, when its new time comes.
+		// To reset a timer that has not fired has the runtime look through all timers of the
+		// bubble, a host's heartbeats and deadlines among them, when its new time comes.
 		s.timer.Stop()
 		s.timer = nil
 		return
@@ -118,8 +120,8 @@ func (s *Sim) sleep(d time.Duration) {
 	}
 }
 
-// settle waits until all other goroutines of the bubble are durably blocked and what they parked is taken in. It returns how
-// many packets that were.
+// settle waits until all other goroutines of the bubble are durably blocked and what they parked is
+// taken in. It returns how many packets that were.
 func (s *Sim) settle() int {
 	total := 0
 	for {
@@ -155,7 +157,8 @@ func (s *Sim) settle() int {
 	}
 }
 
-// release lets one message arrive, or one function run, and waits for all that follows from it at this instant.
+// release lets one message arrive, or one function run, and waits for all that follows from it at
+// this instant.
 func (s *Sim) release(p *packet, now int64) {
 	s.lastAt, s.activity = now, now
 	s.stats.Steps++

@@ -11,15 +11,16 @@ import (
 const (
 	// streamWindow is how many bytes of one direction of a stream may be written and not yet read.
 	streamWindow = 1 << 20
-	// flushSize is how much a handler that streams may write until it is sent without being flushed.
+	// flushSize is how much a handler that streams may write until it is sent without being
+	// flushed.
 	flushSize = 64 << 10
 )
 
 // errStreamEnded is for who writes to a stream that the other side no longer reads.
 var errStreamEnded = errors.New("stream has ended")
 
-// pipe is one direction of a stream. What is written at one instant travels as one message. All methods but write may be
-// called on a nil pipe.
+// pipe is one direction of a stream. What is written at one instant travels as one message. All
+// methods but write may be called on a nil pipe.
 type pipe struct {
 	call *call
 	kind MessageKind
@@ -243,7 +244,8 @@ type download struct {
 	once    sync.Once
 }
 
-// Read implements io.Reader. In a dead incarnation it fails, because its goroutine may be a library's.
+// Read implements io.Reader. In a dead incarnation it fails, because its goroutine may be a
+// library's.
 func (d *download) Read(b []byte) (int, error) {
 	n, err := d.call.down.read(b)
 	if d.call.client.dead.Load() {

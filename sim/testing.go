@@ -12,12 +12,14 @@ import (
 	"testing/synctest"
 )
 
-// Test runs f with a simulation in a bubble of its own, closes the simulation, and fails the test with its seed if anything
-// was wrong with the run. f may use t's methods that log and fail, and so may software, but for Fatal, FailNow and Skip.
+// Test runs f with a simulation in a bubble of its own, closes the simulation, and fails the test
+// with its seed if anything was wrong with the run. f may use t's methods that log and fail, and so
+// may software, but for Fatal, FailNow and Skip.
 //
-// A run that goes no further in real time (see [Stall]) cannot be ended: Test says what is in the way, with the test and its seed, and
-// ends the process with exit code 1. What a panic of another goroutine prints has the test and the seed among the goroutine's labels,
-// for which Test adds tracebacklabels=1 to GODEBUG.
+// A run that goes no further in real time (see [Stall]) cannot be ended: Test says what is in the
+// way, with the test and its seed, and ends the process with exit code 1. What a panic of another
+// goroutine prints has the test and the seed among the goroutine's labels, for which Test adds
+// tracebacklabels=1 to GODEBUG.
 func Test(t *testing.T, cfg Config, f func(s *Sim)) {
 	t.Helper()
 	leaked := false

@@ -34,7 +34,8 @@ const (
 	EventMark      EventKind = "mark"      // what Sim.Mark was given, in Procedure
 )
 
-// Event is one line of the trace. Its JSON has the names in the comments, and leaves out what is empty.
+// Event is one line of the trace. Its JSON has the names in the comments, and leaves out what is
+// empty.
 type Event struct {
 	Time      time.Duration // "t": nanoseconds since the start
 	Kind      EventKind     // "kind"
@@ -139,15 +140,16 @@ func (t *tracer) add(e *Event) {
 	}
 }
 
-// Trace has each event from now on written to w as one line of JSON, by the goroutine that steps, so w had better be
-// buffered. Close returns the first error of w.
+// Trace has each event from now on written to w as one line of JSON, by the goroutine that steps,
+// so w had better be buffered. Close returns the first error of w.
 func (s *Sim) Trace(w io.Writer) { s.trace.out = w }
 
-// Hash returns the hash of all events so far. Runs of one scenario and seed that differ in it are not deterministic.
+// Hash returns the hash of all events so far. Runs of one scenario and seed that differ in it are
+// not deterministic.
 func (s *Sim) Hash() uint64 { return s.trace.hash }
 
-// Mark puts a text of the scenario's own into the trace, such as a checkpoint. Like the verbs it is for the goroutine
-// that steps.
+// Mark puts a text of the scenario's own into the trace, such as a checkpoint. Like the verbs it is
+// for the goroutine that steps.
 func (s *Sim) Mark(text string) {
 	s.control("mark")
 	s.emit(&Event{Kind: EventMark, Procedure: text})

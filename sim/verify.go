@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// Scenario builds and drives a simulation. What it returns is the outcome of the run, which is compared too.
+// Scenario builds and drives a simulation. What it returns is the outcome of the run, which is
+// compared too.
 type Scenario func(s *Sim) error
 
-// Bubble runs a function in a testing/synctest bubble of its own and returns when all goroutines in it have ended. Package
-// sim/bubble has two.
+// Bubble runs a function in a testing/synctest bubble of its own and returns when all goroutines in
+// it have ended. Package sim/bubble has two.
 type Bubble func(f func()) error
 
-// maxVerified bounds how many events of each run Verify keeps to name the first that differs. What follows is compared by
-// hash alone.
+// maxVerified bounds how many events of each run Verify keeps to name the first that differs. What
+// follows is compared by hash alone.
 const maxVerified = 1 << 20
 
 // Replay is one run of a scenario.
@@ -31,9 +32,9 @@ type Replay struct {
 type DivergenceError struct {
 	Seed          uint64
 	First, Second Replay
-	// Index is the number of the first event that differs, from 0, and Want and Got are what it was in each run: nil if
-	// it had ended. Before are the events that lead there. Index is -1 if only the outcome differs, or an event past
-	// those that are kept.
+	// Index is the number of the first event that differs, from 0, and Want and Got are what it was
+	// in each run: nil if it had ended. Before are the events that lead there. Index is -1 if only
+	// the outcome differs, or an event past those that are kept.
 	Index     int
 	Want, Got *Event
 	Before    []Event
@@ -65,9 +66,10 @@ func (e *DivergenceError) Error() string {
 	return b.String()
 }
 
-// Verify runs a scenario once for each of procs with that GOMAXPROCS, or with 1 and with as many as there are if there are
-// none, each in a bubble, and compares the traces. It returns the first run, and a *DivergenceError, or an error of the
-// bubble. What the scenario itself finds wrong is in Replay.Err and is no error of Verify.
+// Verify runs a scenario once for each of procs with that GOMAXPROCS, or with 1 and with as many as
+// there are if there are none, each in a bubble, and compares the traces. It returns the first run,
+// and a *DivergenceError, or an error of the bubble. What the scenario itself finds wrong is in
+// Replay.Err and is no error of Verify.
 func Verify(bubble Bubble, cfg Config, scenario Scenario, procs ...int) (Replay, error) {
 	if len(procs) == 0 {
 		procs = []int{1, runtime.NumCPU()}

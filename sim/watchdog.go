@@ -12,15 +12,18 @@ import (
 	"time"
 )
 
-// DefaultStall is how much real time may pass without anything happening in a simulation until a Watchdog speaks.
+// DefaultStall is how much real time may pass without anything happening in a simulation until a
+// Watchdog speaks.
 const DefaultStall = time.Minute
 
-// A Stall is a simulation that goes no further in real time: a goroutine of its bubble is neither over nor durably blocked, such as
-// one that loops, that waits for a mutex, or for something outside. Nothing can end it but the end of the process.
+// A Stall is a simulation that goes no further in real time: a goroutine of its bubble is neither
+// over nor durably blocked, such as one that loops, that waits for a mutex, or for something
+// outside. Nothing can end it but the end of the process.
 type Stall struct {
 	// After is how much real time has passed without anything happening.
 	After time.Duration
-	// Elapsed is the virtual time at which the simulation was seen last, before it slept or software went to work, and Steps how many messages it had released.
+	// Elapsed is the virtual time at which the simulation was seen last, before it slept or
+	// software went to work, and Steps how many messages it had released.
 	Elapsed time.Duration
 	Steps   int64
 	// Stacks are those of the goroutines in the way, as package runtime prints them.
@@ -33,8 +36,8 @@ func (s Stall) String() string {
 		"durably blocked (a loop, a mutex that is held across a call, something outside of the simulation):\n\n%s", s.After, s.Elapsed, s.Steps, s.Stacks)
 }
 
-// A Watchdog sees in real time to it that simulations go on. It is made outside of their bubbles, given to them in Config.Watchdog,
-// and closed once they are over. It speaks once.
+// A Watchdog sees in real time to it that simulations go on. It is made outside of their bubbles,
+// given to them in Config.Watchdog, and closed once they are over. It speaks once.
 type Watchdog struct {
 	limit   time.Duration
 	onStall func(Stall)
@@ -48,13 +51,13 @@ type Watchdog struct {
 	once sync.Once
 }
 
-// watchdogLooks is how often a Watchdog looks within its limit. It counts looks, so that time in which the process did not run at all
-// is nobody's stall.
+// watchdogLooks is how often a Watchdog looks within its limit. It counts looks, so that time in
+// which the process did not run at all is nobody's stall.
 const watchdogLooks = 10
 
-// NewWatchdog returns a watchdog that calls onStall, on a goroutine of its own, when for that much real time nothing has happened in
-// the simulation that it watches. With a limit of 0 it is DefaultStall. With one below 0, and where a debugger traces the process, it
-// does nothing.
+// NewWatchdog returns a watchdog that calls onStall, on a goroutine of its own, when for that much
+// real time nothing has happened in the simulation that it watches. With a limit of 0 it is
+// DefaultStall. With one below 0, and where a debugger traces the process, it does nothing.
 func NewWatchdog(limit time.Duration, onStall func(Stall)) *Watchdog {
 	if limit == 0 {
 		limit = DefaultStall
@@ -141,7 +144,8 @@ const (
 
 var bubbleOf = regexp.MustCompile(`synctest bubble \d+`)
 
-// inTheWay returns the stacks of those goroutines of a bubble that are not durably blocked, but for the one that waits for them.
+// inTheWay returns the stacks of those goroutines of a bubble that are not durably blocked, but for
+// the one that waits for them.
 func inTheWay(bubble string) string {
 	all := make([]byte, 1<<20)
 	for {
@@ -174,7 +178,8 @@ func inTheWay(bubble string) string {
 	return strings.TrimSpace(told.String())
 }
 
-// traced says whether a debugger holds the process, as far as the system tells: where it does not, a limit below 0 helps.
+// traced says whether a debugger holds the process, as far as the system tells: where it does not,
+// a limit below 0 helps.
 func traced() bool {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

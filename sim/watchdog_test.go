@@ -13,7 +13,8 @@ import (
 	"github.com/frayrpc/fray/sim"
 )
 
-// A test whose simulation goes no further, or in which a goroutine panics, ends with its name, its seed and what is in the way.
+// A test whose simulation goes no further, or in which a goroutine panics, ends with its name, its
+// seed and what is in the way.
 func TestSimulationThatBreaksDown(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "stall.test")
@@ -52,7 +53,8 @@ func TestSimulationThatBreaksDown(t *testing.T) {
 	}
 }
 
-// A watchdog that is closed, or has no limit, says nothing; and one waits for a simulation to begin.
+// A watchdog that is closed, or has no limit, says nothing; and one waits for a simulation to
+// begin.
 func TestWatchdogKeepsQuiet(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []time.Duration{-1, time.Millisecond, 0} {

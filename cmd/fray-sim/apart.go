@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// apart makes a single run in a process of its own, with the same command line, so that a crash of it is told with the scenario and its
-// seed. What that process writes is passed on.
+// apart makes a single run in a process of its own, with the same command line, so that a crash of
+// it is told with the scenario and its seed. What that process writes is passed on.
 func (a *app) apart(ctx context.Context, of *subject, seed uint64, o *runOptions) error {
 	executable, err := a.executable()
 	if err != nil {

@@ -106,7 +106,8 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 	return root
 }
 
-// noneEmpty refuses options that are given without a value, such as --out "$DIR" in a script that never set DIR.
+// noneEmpty refuses options that are given without a value, such as --out "$DIR" in a script that
+// never set DIR.
 func noneEmpty(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(flag *pflag.Flag) {
 		if flag.Value.String() == "" && err == nil {
@@ -116,7 +117,8 @@ func noneEmpty(flags *pflag.FlagSet) (err error) {
 	return err
 }
 
-// usable has arguments that a command cannot take end it as any other wrong command line does, with what it can take.
+// usable has arguments that a command cannot take end it as any other wrong command line does, with
+// what it can take.
 func usable(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {

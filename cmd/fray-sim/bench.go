@@ -30,7 +30,8 @@ type benchPlan struct {
 	seeds uint64        // of a sweep
 	chunk uint64        // of them, in a process
 	sizes []int         // workers of the clusters that grow
-	// messages is about how many a sample of a cluster has at least, so that a small one runs several seeds.
+	// messages is about how many a sample of a cluster has at least, so that a small one runs
+	// several seeds.
 	messages int
 }
 
@@ -130,7 +131,8 @@ func (a *app) sample(ctx context.Context, args []string) error {
 	return json.NewEncoder(a.stdout).Encode(sample)
 }
 
-// bench takes all samples. Those that are compared come in turn, so that what else the machine does concerns all of them.
+// bench takes all samples. Those that are compared come in turn, so that what else the machine does
+// concerns all of them.
 func (a *app) bench(ctx context.Context, plan benchPlan) (*benchReport, error) {
 	executable, err := a.executable()
 	if err != nil {

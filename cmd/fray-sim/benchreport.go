@@ -27,8 +27,8 @@ type benchReport struct {
 	// Procs is GOMAXPROCS of the processes that are measured for one core.
 	Procs int `json:"gomaxprocs"`
 	Runs  int `json:"runs"`
-	// Share is how much of a core each process had, from 0 to 1. With less than nearly 1 the machine had other things to do too,
-	// and was measured for slower than it is.
+	// Share is how much of a core each process had, from 0 to 1. With less than nearly 1 the
+	// machine had other things to do too, and was measured for slower than it is.
 	Share float64 `json:"core_share"`
 
 	Echo   benchRate `json:"echo_messages"`
@@ -58,8 +58,8 @@ type benchGrowth struct {
 	Heap     benchFigure `json:"heap_kib_per_host"`
 }
 
-// A benchRate is how much is done in a second, and in a second of CPU time, which is what a second would be if the process had
-// a core to itself.
+// A benchRate is how much is done in a second, and in a second of CPU time, which is what a second
+// would be if the process had a core to itself.
 type benchRate struct {
 	Wall benchFigure `json:"per_second"`
 	CPU  benchFigure `json:"per_cpu_second"`

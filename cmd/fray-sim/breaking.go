@@ -11,8 +11,9 @@ import (
 	"sync/atomic"
 )
 
-// With the tag breaking, the controller of the seed in FRAY_SIM_BREAK, which is a way and a seed such as spin:7, breaks down in that
-// way: it spins, it holds a mutex for as long as a call lasts, or it panics on a goroutine of its own.
+// With the tag breaking, the controller of the seed in FRAY_SIM_BREAK, which is a way and a seed
+// such as spin:7, breaks down in that way: it spins, it holds a mutex for as long as a call lasts,
+// or it panics on a goroutine of its own.
 func init() {
 	way, text, _ := strings.Cut(os.Getenv("FRAY_SIM_BREAK"), ":")
 	breaks, err := strconv.ParseUint(text, 10, 64)

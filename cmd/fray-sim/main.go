@@ -1,11 +1,13 @@
-// Command fray-sim runs scenarios: a whole Fray cluster under faults, in deterministic virtual time.
+// Command fray-sim runs scenarios: a whole Fray cluster under faults, in deterministic virtual
+// time.
 //
 //	fray-sim --scenario worker-crash              run one, with its first seed
 //	fray-sim --scenario worker-crash --seeds 1..500
 //	fray-sim list                                 the library
 //
-// A seed replays byte for byte. Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario
-// or command line, 5 harness error, 6 stalled in real time, 130 interrupted.
+// A seed replays byte for byte. Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3
+// nondeterminism, 4 invalid scenario or command line, 5 harness error, 6 stalled in real time, 130
+// interrupted.
 package main
 
 import (
@@ -28,8 +30,8 @@ const (
 
 func main() { os.Exit(runProcess()) }
 
-// gcPercent lets the heap grow more than by default before it is collected: a simulation keeps little of what it allocates, and
-// collecting a small heap over and over is a third of its time.
+// gcPercent lets the heap grow more than by default before it is collected: a simulation keeps
+// little of what it allocates, and collecting a small heap over and over is a third of its time.
 const gcPercent = 400
 
 func runProcess() int {

@@ -13,7 +13,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The command does what its scripts say. It is built for that: a test has its own ways with bubbles.
+// The command does what its scripts say. It is built for that: a test has its own ways with
+// bubbles.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()

@@ -21,7 +21,8 @@ import (
 	"github.com/frayrpc/fray/sim/timeline"
 )
 
-// Files of --out. Those of a run are in the directory itself, or for a failing seed of a sweep in one of its own.
+// Files of --out. Those of a run are in the directory itself, or for a failing seed of a sweep in
+// one of its own.
 const (
 	fileReport   = "report.txt"
 	fileResult   = "result.json"
@@ -44,8 +45,8 @@ var outputFiles = []string{fileReport, fileResult, fileScenario, fileTrace, file
 // An output is the directory of --out. A file is in it in full or not at all.
 type output struct{ dir string }
 
-// openOutput makes the directory, or takes one that is empty or fray-sim's own, out of which it takes what an earlier run left.
-// It returns nil for no directory.
+// openOutput makes the directory, or takes one that is empty or fray-sim's own, out of which it
+// takes what an earlier run left. It returns nil for no directory.
 func openOutput(dir string) (*output, error) {
 	if dir == "" {
 		return nil, nil //nolint:nilnil // Nobody asked for one.
@@ -75,7 +76,8 @@ func openOutput(dir string) (*output, error) {
 	return &output{dir}, nil
 }
 
-// ownFile says whether a name is that of a file or directory that --out writes, or of one that was never finished.
+// ownFile says whether a name is that of a file or directory that --out writes, or of one that was
+// never finished.
 func ownFile(name string) bool {
 	bare, unfinished := strings.CutPrefix(name, ".")
 	if seed, ok := strings.CutPrefix(bare, seedPrefix); ok {
@@ -117,7 +119,8 @@ type savedRun struct {
 	recording *recording
 }
 
-// saveRun prepares to save a run in a directory; a recording of it is to become its trace and its page.
+// saveRun prepares to save a run in a directory; a recording of it is to become its trace and its
+// page.
 func saveRun(dir string, s *scenario.Scenario, rec *recording) (*savedRun, error) {
 	trace, err := pending(filepath.Join(dir, fileTrace))
 	if err != nil {

@@ -48,7 +48,8 @@ func (o *processOptions) check() error {
 	return nil
 }
 
-// prepareProcesses says whether the scenario of the first seed can run on processes, and finds what these are started from.
+// prepareProcesses says whether the scenario of the first seed can run on processes, and finds what
+// these are started from.
 func (a *app) prepareProcesses(of *subject, seed uint64, o *runOptions) error {
 	s := of.of(seed)
 	err := process.Suitable(s, o.process.maxWall)

@@ -22,16 +22,18 @@ import (
 )
 
 const (
-	// chunkSeeds is how many seeds a process of a sweep runs: bubbles of one process do not run in parallel, and what they leave
-	// behind does not pile up.
+	// chunkSeeds is how many seeds a process of a sweep runs: bubbles of one process do not run in
+	// parallel, and what they leave behind does not pile up.
 	chunkSeeds = 20
-	// chunksAhead bounds how far processes get ahead of one that takes long, for results are passed on in the order of the seeds.
+	// chunksAhead bounds how far processes get ahead of one that takes long, for results are passed
+	// on in the order of the seeds.
 	chunksAhead = 256
 	// endWait is how long a process that is told to end may take.
 	endWait = 2 * time.Second
 )
 
-// A crew is the processes of a sweep. Each runs this program with a few seeds, and writes a line of JSON for each result.
+// A crew is the processes of a sweep. Each runs this program with a few seeds, and writes a line of
+// JSON for each result.
 type crew struct {
 	executable string
 	subject    *subject
@@ -46,8 +48,8 @@ type chunk struct {
 	results chan *engine.Result
 }
 
-// results runs the seeds and yields their results in the order of the seeds, all but those that ctx keeps from running. When it
-// returns, all processes have ended.
+// results runs the seeds and yields their results in the order of the seeds, all but those that ctx
+// keeps from running. When it returns, all processes have ended.
 func (c *crew) results(ctx context.Context) iter.Seq[*engine.Result] {
 	return func(yield func(*engine.Result) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -73,7 +75,8 @@ func (c *crew) results(ctx context.Context) iter.Seq[*engine.Result] {
 	}
 }
 
-// deal gives out the seeds, a chunk at a time, to whoever takes it; order has the chunks as they come.
+// deal gives out the seeds, a chunk at a time, to whoever takes it; order has the chunks as they
+// come.
 func (c *crew) deal(ctx context.Context, dealt, order chan<- *chunk) {
 	defer close(order)
 	defer close(dealt)
@@ -97,7 +100,8 @@ func (c *crew) deal(ctx context.Context, dealt, order chan<- *chunk) {
 	}
 }
 
-// run runs a chunk. A seed at which the process breaks down is an error of the harness; those behind it get another process.
+// run runs a chunk. A seed at which the process breaks down is an error of the harness; those
+// behind it get another process.
 func (c *crew) run(ctx context.Context, part *chunk) {
 	defer close(part.results)
 	for done := uint64(0); done < part.seeds.Count(); {
@@ -114,8 +118,8 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 	}
 }
 
-// process runs seeds in a process of their own, passes their results on, and returns how many there were. The error says why
-// there are no more of them.
+// process runs seeds in a process of their own, passes their results on, and returns how many there
+// were. The error says why there are no more of them.
 func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *engine.Result) (ran uint64, err error) {
 	args := append(slices.Clone(c.subject.Args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String(),
 		"--verify="+strconv.FormatBool(c.verify))
@@ -172,7 +176,8 @@ func (e *breakdownError) Error() string {
 	return fmt.Sprintf("process of seed %d: %v\n%s", e.seed, e.err, bytes.TrimSpace(e.stderr.text()))
 }
 
-// brokenDown is the result of a seed that says nothing about the system, unless it is that a goroutine panicked.
+// brokenDown is the result of a seed that says nothing about the system, unless it is that a
+// goroutine panicked.
 func brokenDown(name string, seed uint64, err error) *engine.Result {
 	r := &engine.Result{Scenario: name, Seed: seed, Verdict: scenario.VerdictHarness, Text: err.Error()}
 	var broken *breakdownError
@@ -182,7 +187,8 @@ func brokenDown(name string, seed uint64, err error) *engine.Result {
 	return r
 }
 
-// tail keeps the beginning and the end of what is written to it: a crash says first what it is about.
+// tail keeps the beginning and the end of what is written to it: a crash says first what it is
+// about.
 type tail struct{ head, kept []byte }
 
 // maxTail is how much of each, in bytes.

@@ -38,7 +38,8 @@ func fragileSubject() *subject {
 	}
 }
 
-// A process that breaks down costs one seed; the ones behind it run in another, and all come in order.
+// A process that breaks down costs one seed; the ones behind it run in another, and all come in
+// order.
 func TestProcessBreaksDown(t *testing.T) {
 	t.Parallel()
 	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 5, Last: 49}, 0, false}

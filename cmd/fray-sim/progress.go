@@ -14,8 +14,8 @@ import (
 	"github.com/frayrpc/fray/internal/number"
 )
 
-// progress is a bar on a terminal that shows how far a sweep is: seeds, failures, rate, time to go. Nil shows nothing, which is so
-// wherever nobody looks: a log of CI is no place for it.
+// progress is a bar on a terminal that shows how far a sweep is: seeds, failures, rate, time to go.
+// Nil shows nothing, which is so wherever nobody looks: a log of CI is no place for it.
 type progress struct {
 	all    *mpb.Progress
 	bar    *mpb.Bar
@@ -25,7 +25,8 @@ type progress struct {
 	ran   atomic.Uint64
 }
 
-// newProgress returns a bar for some seeds, or for as many as there is time for, if w is a terminal.
+// newProgress returns a bar for some seeds, or for as many as there is time for, if w is a
+// terminal.
 func newProgress(w io.Writer, seeds uint64, lasts time.Duration) *progress {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // A descriptor is small.

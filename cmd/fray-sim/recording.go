@@ -17,7 +17,8 @@ type recording struct {
 	page *timeline.Collector
 }
 
-// listen has a run's options tell the recording what happens. The function that it returns writes what is left when the run is over.
+// listen has a run's options tell the recording what happens. The function that it returns writes
+// what is left when the run is over.
 func (r *recording) listen(options *virtual.Options) (flush func() error) {
 	flush = func() error { return nil }
 	if r == nil {

@@ -227,7 +227,8 @@ func (o *runOptions) runOne(ctx context.Context, s *scenario.Scenario, seed uint
 	return o.runHere(ctx, s, seed, verify, rec)
 }
 
-// plant returns what the controller of a seed is wrapped in to have it break down, or nil. Only builds for tests plant anything.
+// plant returns what the controller of a seed is wrapped in to have it break down, or nil. Only
+// builds for tests plant anything.
 var plant func(seed uint64) func(http.Handler) http.Handler
 
 // runHere runs one seed in virtual time. What happens goes into the recording, if there is one.
@@ -244,7 +245,8 @@ func (o *runOptions) runHere(ctx context.Context, s *scenario.Scenario, seed uin
 	if verify {
 		result, err = virtual.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
 	} else {
-		// Hardly ever is more than one goroutine of a simulation at work; to hand it from core to core costs half as much again.
+		// Hardly ever is more than one goroutine of a simulation at work; to hand it from core to
+		// core costs half as much again.
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		result, err = virtual.Run(ctx, s, seed, options)
 	}

@@ -30,8 +30,9 @@ type sweep struct {
 	lines  *renameio.PendingFile // of out
 }
 
-// sweep runs many seeds, shared out over processes if they are more than a few, and reports what broke and the first seed that
-// fails. On a terminal it shows how far it is. When ctx ends it, it tells what it has by then.
+// sweep runs many seeds, shared out over processes if they are more than a few, and reports what
+// broke and the first seed that fails. On a terminal it shows how far it is. When ctx ends it, it
+// tells what it has by then.
 func (a *app) sweep(ctx context.Context, of *subject, o *runOptions, seeds scenario.Seeds, out *output) error {
 	w := &sweep{app: a, subject: of, options: o, out: out, totals: report.NewTotals(of.Subject, seeds)}
 	if o.format == formatJUnit || out != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// app is one run of the command: what it may touch of the process, and what is common to its subcommands.
+// app is one run of the command: what it may touch of the process, and what is common to its
+// subcommands.
 type app struct {
 	stdin   io.Reader
 	stdout  io.Writer

@@ -15,8 +15,8 @@ import (
 // backupWait is how long the controller may take to say how far a backup is.
 const backupWait = 10 * time.Second
 
-// backup asks for a backup until it is made, however long that takes. All calls are one request, so that what is made is told even
-// if an answer is lost, or the controller is restarted.
+// backup asks for a backup until it is made, however long that takes. All calls are one request, so
+// that what is made is told even if an answer is lost, or the controller is restarted.
 func (a *app) backup(ctx context.Context, c *client, name string) (*frayv1.CreateBackupResponse, error) {
 	req := &frayv1.CreateBackupRequest{Name: name, RequestId: rand.Text(), MaxWaitMs: number.Millis(backupWait)}
 	for began := time.Now(); ; {

@@ -51,7 +51,8 @@ type client struct {
 	timeout time.Duration
 }
 
-// connect returns a client of the controller that the options name, which the caller closes. Nothing is called yet.
+// connect returns a client of the controller that the options name, which the caller closes.
+// Nothing is called yet.
 func (a *app) connect() (*client, error) {
 	address, err := a.controllerURL()
 	if err != nil {
@@ -71,7 +72,8 @@ func (a *app) connectTo(address string) (*client, error) {
 // close lets go of the connections.
 func (c *client) close() { _ = c.Close() }
 
-// within calls fn, whose calls must be answered within the connect timeout and as long as a long poll waits.
+// within calls fn, whose calls must be answered within the connect timeout and as long as a long
+// poll waits.
 func (c *client) within(ctx context.Context, wait time.Duration, fn func(ctx context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, wait+c.timeout)
 	defer cancel()

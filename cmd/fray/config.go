@@ -13,7 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// sharedKey marks a flag that several commands have. Its value is the option's key at the top of the file.
+// sharedKey marks a flag that several commands have. Its value is the option's key at the top of
+// the file.
 const sharedKey = "fray_shared_key"
 
 // maxConfigBytes bounds a configuration file.
@@ -45,8 +46,8 @@ func momentary(cmd *cobra.Command, names ...string) {
 
 const emptyKey = "fray_may_be_empty"
 
-// mayBeEmpty marks flags that mean something without a value. Of all others an empty one is a mistake, such as a variable of a
-// script that is not set.
+// mayBeEmpty marks flags that mean something without a value. Of all others an empty one is a
+// mistake, such as a variable of a script that is not set.
 func mayBeEmpty(cmd *cobra.Command, names ...string) {
 	for _, name := range names {
 		if err := cmd.Flags().SetAnnotation(name, emptyKey, nil); err != nil {
@@ -64,7 +65,8 @@ func checkEmpty(flag *pflag.Flag, value string) error {
 	return errors.New("the value is empty: give one, or leave the option out")
 }
 
-// emptyIsNone are variables that mean none when they are empty, because what starts commands sets them so.
+// emptyIsNone are variables that mean none when they are empty, because what starts commands sets
+// them so.
 var emptyIsNone = []string{"FRAY_CONTROLLER_ADDRESS"}
 
 // source says where an option can come from besides the command line.
@@ -114,8 +116,9 @@ func documentSources(root *cobra.Command) {
 	})
 }
 
-// configure gives the options of cmd that the command line does not have their values from the environment and the
-// configuration file. The file is checked as a whole, so that a mistake shows whatever the command.
+// configure gives the options of cmd that the command line does not have their values from the
+// environment and the configuration file. The file is checked as a whole, so that a mistake shows
+// whatever the command.
 func (a *app) configure(cmd *cobra.Command) error {
 	env := make(map[string]string)
 	for _, entry := range a.environ {
@@ -166,7 +169,8 @@ func (a *app) configure(cmd *cobra.Command) error {
 	return err
 }
 
-// warnOfVariables tells of variables that look like a misspelt option. Others may belong to somebody else.
+// warnOfVariables tells of variables that look like a misspelt option. Others may belong to
+// somebody else.
 func (a *app) warnOfVariables(env map[string]string, known []string) {
 	var unknown []string
 	for name := range env {
@@ -283,7 +287,8 @@ func (f *configReader) set(key, value *yaml.Node, flags []*pflag.Flag) {
 		f.fail(value, "%s: %w", key.Value, err)
 		return
 	}
-	// Commands that have the same option share its variable, so one that the command line sets must not be touched.
+	// Commands that have the same option share its variable, so one that the command line sets must
+	// not be touched.
 	if slices.ContainsFunc(flags, func(flag *pflag.Flag) bool { return flag.Changed }) {
 		return
 	}
@@ -295,7 +300,8 @@ func (f *configReader) set(key, value *yaml.Node, flags []*pflag.Flag) {
 	}
 }
 
-// scalarOf returns a value as it would be written on the command line: lists and mappings of scalars with commas.
+// scalarOf returns a value as it would be written on the command line: lists and mappings of
+// scalars with commas.
 func scalarOf(node *yaml.Node) (string, bool) {
 	switch node.Kind {
 	case yaml.ScalarNode:
@@ -338,7 +344,8 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// newConfigurationTopic is the page of help about the file and the variables. It lists every option.
+// newConfigurationTopic is the page of help about the file and the variables. It lists every
+// option.
 func newConfigurationTopic(root *cobra.Command) *cobra.Command {
 	cmd := newTopic("configuration", "Options from the environment and a file", "")
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), configurationHelp(root)) })

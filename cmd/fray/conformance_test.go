@@ -47,7 +47,8 @@ var conformances = []conformance{
 	{name: "long inputs", command: shell(`echo ${#1}`), inputs: []string{strings.Repeat("x", 100_000), strings.Repeat("é", 40_000)}},
 }
 
-// randomArguments returns strings of random bytes, but for NUL, which arguments cannot have. A seed always gives the same.
+// randomArguments returns strings of random bytes, but for NUL, which arguments cannot have. A seed
+// always gives the same.
 func randomArguments(seed uint64, n int) []string {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // The same each time.
 	list := make([]string, n)
@@ -61,8 +62,8 @@ func randomArguments(seed uint64, n int) []string {
 	return list
 }
 
-// What xargs makes of a list of commands is what map makes of it: the same bytes arrive at the commands and come back from them, and
-// the list as a whole succeeds or fails alike.
+// What xargs makes of a list of commands is what map makes of it: the same bytes arrive at the
+// commands and come back from them, and the list as a whole succeeds or fails alike.
 func TestCommandsAreRunAsByXargs(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("xargs"); err != nil {

@@ -121,7 +121,8 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 // announce says where a controller listens. Programs parse this line.
 func announce(w io.Writer, url string) { fmt.Fprintf(w, "fray controller listening on %s\n", url) }
 
-// newServer returns a controller on its port, with the store that the options ask for, which is closed after it has ended.
+// newServer returns a controller on its port, with the store that the options ask for, which is
+// closed after it has ended.
 func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (*controller.Controller, func() error, error) {
 	s, err := o.store.open(logger, registry)
 	if err != nil {

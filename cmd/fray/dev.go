@@ -233,7 +233,8 @@ func (c *cluster) end(err error) {
 	c.failureOnce.Do(func() { close(c.failed) })
 }
 
-// stop ends the workers, then the controller, and waits for all of it. It returns what went wrong, or why ctx ended.
+// stop ends the workers, then the controller, and waits for all of it. It returns what went wrong,
+// or why ctx ended.
 func (c *cluster) stop() error {
 	c.endFleet()
 	c.fleet.Wait()

@@ -106,7 +106,8 @@ One that has ended stays as it is, which is no error.`,
 	return cmd
 }
 
-// verdictTexts are what a cancellation found, in JSON and, with words for the underscores, for people.
+// verdictTexts are what a cancellation found, in JSON and, with words for the underscores, for
+// people.
 var verdictTexts = map[frayv1.CancelVerdict]string{
 	frayv1.CancelVerdict_CANCEL_VERDICT_CANCELLED:        "cancelled",
 	frayv1.CancelVerdict_CANCEL_VERDICT_STOPPING:         "stopping",

@@ -145,8 +145,8 @@ func newTransport() *http.Transport {
 	return transport
 }
 
-// crashSelf ends this process as a power cut would end it: nothing is flushed, no peer is told. Whoever started the process
-// reads which fault it was.
+// crashSelf ends this process as a power cut would end it: nothing is flushed, no peer is told.
+// Whoever started the process reads which fault it was.
 func (a *app) crashSelf(_ context.Context, i faults.Injection) {
 	fmt.Fprintf(a.stderr, "fault %s ends this process\n", i.Rule.ID)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // there is nothing to do about an error

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// addLifelineFlag adds the flag of a process that must not outlive the one that started it: it holds the other end of the
-// pipe that is the standard input.
+// addLifelineFlag adds the flag of a process that must not outlive the one that started it: it
+// holds the other end of the pipe that is the standard input.
 func addLifelineFlag(cmd *cobra.Command, lifeline *bool) {
 	cmd.Flags().BoolVar(lifeline, "lifeline", false, "stop at once when the standard input ends")
 	if err := cmd.Flags().MarkHidden("lifeline"); err != nil {
@@ -16,8 +16,8 @@ func addLifelineFlag(cmd *cobra.Command, lifeline *bool) {
 	}
 }
 
-// watchLifeline calls cut when the standard input ends. It ends with the process: a read of the standard input cannot be
-// called off.
+// watchLifeline calls cut when the standard input ends. It ends with the process: a read of the
+// standard input cannot be called off.
 func (a *app) watchLifeline(cut func(cause error)) {
 	_, _ = io.Copy(io.Discard, a.stdin)
 	cut(errors.New("the parent process is gone"))

@@ -1,5 +1,5 @@
-// Command fray runs a Fray cluster, and asks things of one: it starts controllers and workers, runs commands in
-// parallel over either, and submits, watches and cancels tasks.
+// Command fray runs a Fray cluster, and asks things of one: it starts controllers and workers, runs
+// commands in parallel over either, and submits, watches and cancels tasks.
 //
 //	fray map -- sha256sum {} ::: *.iso   run a command for each input, like xargs or GNU parallel
 //	fray dev                             a controller and workers on this machine

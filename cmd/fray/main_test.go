@@ -42,8 +42,8 @@ const patience = 30 * time.Second
 // leftBehind is how long processes may take to end after their script.
 const leftBehind = 15 * time.Second
 
-// Each script runs the command as processes. Its environment carries a mark, by which processes that it leaves behind
-// are found, whoever their parent is by then.
+// Each script runs the command as processes. Its environment carries a mark, by which processes
+// that it leaves behind are found, whoever their parent is by then.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -93,7 +93,8 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdWaitFor waits until a file has a number of lines that contain a text, one unless it is given: waitfor out.txt text [n].
+// cmdWaitFor waits until a file has a number of lines that contain a text, one unless it is given:
+// waitfor out.txt text [n].
 func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: waitfor file text [n]")
@@ -116,7 +117,8 @@ func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// cmdAddress waits for the first line of a controller in a file, and sets FRAY_CONTROLLER_ADDRESS by it.
+// cmdAddress waits for the first line of a controller in a file, and sets FRAY_CONTROLLER_ADDRESS
+// by it.
 func cmdAddress(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: address file")
@@ -137,7 +139,8 @@ func cmdAddress(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// cmdKillOne waits for a process of this script whose command line matches, and sends it a signal: killone KILL '^fray map'.
+// cmdKillOne waits for a process of this script whose command line matches, and sends it a signal:
+// killone KILL '^fray map'.
 func cmdKillOne(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: killone signal pattern")
@@ -162,7 +165,8 @@ func cmdKillOne(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(syscall.Kill(pid, sig))
 }
 
-// cmdNobody waits until no process of this script has a text in its command line: nobody 'fray worker'.
+// cmdNobody waits until no process of this script has a text in its command line: nobody 'fray
+// worker'.
 func cmdNobody(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: nobody text")
@@ -217,7 +221,8 @@ type process struct {
 	command string
 }
 
-// processes returns the live processes that have mark in their environment. It needs /proc, and finds nothing elsewhere.
+// processes returns the live processes that have mark in their environment. It needs /proc, and
+// finds nothing elsewhere.
 func processes(mark string) []process {
 	var found []process
 	entries, _ := filepath.Glob("/proc/[0-9]*/environ")

@@ -39,10 +39,12 @@ type mapOptions struct {
 	log            logOptions
 }
 
-// mapSessionTTL is when the controller of a map takes a worker for dead that hangs. Of one that dies, it learns at once.
+// mapSessionTTL is when the controller of a map takes a worker for dead that hangs. Of one that
+// dies, it learns at once.
 const mapSessionTTL = 3 * time.Second
 
-// mapMaxRetained is how many bytes of ended commands the controller of a map keeps that nobody waits for any more.
+// mapMaxRetained is how many bytes of ended commands the controller of a map keeps that nobody
+// waits for any more.
 const mapMaxRetained = 16 << 20
 
 func (a *app) newMap() *cobra.Command {
@@ -213,7 +215,8 @@ func (a *app) mapInputs(ctx context.Context, o *mapOptions, run maprun.Config) (
 	options := append([]fray.Option{
 		fray.WithControllerAddress(address), fray.WithLogger(o.log.logger(run.Screen.Err)),
 	}, a.seams.options()...)
-	// The job is cancelled before it is closed, which needs a context that an interrupt does not end.
+	// The job is cancelled before it is closed, which needs a context that an interrupt does not
+	// end.
 	run.Job, err = fray.NewJobContext(context.WithoutCancel(ctx), fray.KindFray, options...)
 	if err != nil {
 		return err

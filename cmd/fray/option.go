@@ -18,13 +18,15 @@ import (
 	"github.com/frayrpc/fray/internal/spelling"
 )
 
-// Options are declared once, as flags of their command. Their variables and keys in the configuration file follow from
-// the name of the command and of the flag; see sourceOf.
+// Options are declared once, as flags of their command. Their variables and keys in the
+// configuration file follow from the name of the command and of the flag; see sourceOf.
 
-// resetter is a flag's value that several uses add to. It is reset before a source of higher precedence sets it.
+// resetter is a flag's value that several uses add to. It is reset before a source of higher
+// precedence sets it.
 type resetter interface{ reset() }
 
-// longest is the most that an option for a length of time takes, so that sums of a few of them are within range.
+// longest is the most that an option for a length of time takes, so that sums of a few of them are
+// within range.
 const longest = 10 * 365 * 24 * time.Hour
 
 // durationFlag declares an option that is a length of time, which is not negative.

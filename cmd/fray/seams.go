@@ -8,8 +8,8 @@ import (
 	"github.com/frayrpc/fray/fray"
 )
 
-// seams are where something else can come between the command and the network: they reach every server that the
-// command starts, and every client that it makes.
+// seams are where something else can come between the command and the network: they reach every
+// server that the command starts, and every client that it makes.
 type seams struct {
 	handlerOptions []connect.HandlerOption
 	middleware     []func(http.Handler) http.Handler

@@ -11,7 +11,8 @@ import (
 	"github.com/frayrpc/fray/fray/store/pebblestore"
 )
 
-// storeOptions say where a controller keeps its records. Without a directory it keeps them in memory.
+// storeOptions say where a controller keeps its records. Without a directory it keeps them in
+// memory.
 type storeOptions struct {
 	dataDir    string
 	inMemory   bool

@@ -178,8 +178,8 @@ func (a *app) readInput(input string) ([]byte, error) {
 	return value, nil
 }
 
-// printEnd prints what a task ended with: of a command what it printed, as if it had run here. It returns an error if
-// the task did not complete.
+// printEnd prints what a task ended with: of a command what it printed, as if it had run here. It
+// returns an error if the task did not complete.
 func (a *app) printEnd(r *frayv1.TaskResult) error {
 	t := r.GetTask()
 	completed := t.GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED

@@ -11,7 +11,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// taskJSON is a task as -o json writes it. The names of its fields are part of the command's interface.
+// taskJSON is a task as -o json writes it. The names of its fields are part of the command's
+// interface.
 type taskJSON struct {
 	TaskID           string  `json:"task_id"`
 	JobID            string  `json:"job_id"`
@@ -84,7 +85,8 @@ func payloadJSON(p *frayv1.Payload) (value json.RawMessage, inBase64 string) {
 	return nil, base64.StdEncoding.EncodeToString(p.GetData())
 }
 
-// isJSON reports whether a payload is JSON that every program reads alike, which bytes that are not UTF-8 prevent.
+// isJSON reports whether a payload is JSON that every program reads alike, which bytes that are not
+// UTF-8 prevent.
 func isJSON(p *frayv1.Payload) bool {
 	return p.GetEncoding() == "json" && utf8.Valid(p.GetData()) && json.Valid(p.GetData())
 }

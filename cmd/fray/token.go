@@ -13,20 +13,22 @@ import (
 	"connectrpc.com/connect"
 )
 
-// tokenVariable has the secret that controller, workers and clients of a cluster share. There is no flag for it, because
-// everybody can read command lines.
+// tokenVariable has the secret that controller, workers and clients of a cluster share. There is no
+// flag for it, because everybody can read command lines.
 const tokenVariable = "FRAY_TOKEN"
 
 const bearer = "Bearer "
 
-// secure has every server of the command refuse callers without the token, and every client show it.
+// secure has every server of the command refuse callers without the token, and every client show
+// it.
 func (a *app) secure(token string) {
 	a.secured = true
 	a.seams.middleware = append(a.seams.middleware, requireToken(token))
 	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(showToken(token)))
 }
 
-// checkToken refuses an empty token for a command that serves: whoever set the variable wants to be protected by it.
+// checkToken refuses an empty token for a command that serves: whoever set the variable wants to be
+// protected by it.
 func (a *app) checkToken() error {
 	if slices.Contains(a.environ, tokenVariable+"=") {
 		return usageError("%s is set, but empty: give it a secret, or unset it to let everybody in who reaches the port", tokenVariable)
@@ -34,8 +36,9 @@ func (a *app) checkToken() error {
 	return nil
 }
 
-// secureOwn gives a cluster that only this process and its children are to use a token of its own, unless there is one.
-// Otherwise every user of this machine could have commands executed. It returns the token that it chose; empty: there was one.
+// secureOwn gives a cluster that only this process and its children are to use a token of its own,
+// unless there is one. Otherwise every user of this machine could have commands executed. It
+// returns the token that it chose; empty: there was one.
 func (a *app) secureOwn() string {
 	given := func(entry string) bool {
 		token, ok := strings.CutPrefix(entry, tokenVariable+"=")

@@ -48,8 +48,9 @@ failed or was cancelled, and with 5 if the timeout came first.`,
 	return cmd
 }
 
-// await returns the results of tasks, once all have ended, in the order of ids. A timeout of 0 is none. All of them are waited
-// for from the start, so that the end of one is not missed over another.
+// await returns the results of tasks, once all have ended, in the order of ids. A timeout of 0 is
+// none. All of them are waited for from the start, so that the end of one is not missed over
+// another.
 func (c *client) await(ctx context.Context, ids []string, timeout time.Duration) ([]*frayv1.TaskResult, error) {
 	bounded := ctx
 	if timeout > 0 {
@@ -89,7 +90,8 @@ func (c *client) await(ctx context.Context, ids []string, timeout time.Duration)
 	return results, nil
 }
 
-// results returns how those of the tasks ended that have, once one of them has. One that is unknown is an error.
+// results returns how those of the tasks ended that have, once one of them has. One that is unknown
+// is an error.
 func (c *client) results(ctx context.Context, ids []string, wait time.Duration) ([]*frayv1.TaskResult, error) {
 	var res *frayv1.GetTaskResultsResponse
 	err := c.within(ctx, wait, func(ctx context.Context) (err error) {

@@ -1,4 +1,5 @@
-// The submit example counts the primes below a million, as many tasks. Without a controller it runs them in this process.
+// The submit example counts the primes below a million, as many tasks. Without a controller it runs
+// them in this process.
 //
 //	go run ./examples/submit
 //	go run ./examples/submit -controller http://127.0.0.1:7070

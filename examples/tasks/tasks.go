@@ -1,5 +1,5 @@
-// Package tasks defines what the example worker runs and the example client asks for. Both import it, so that they agree
-// on names and types.
+// Package tasks defines what the example worker runs and the example client asks for. Both import
+// it, so that they agree on names and types.
 package tasks
 
 import (

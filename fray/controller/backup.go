@@ -14,8 +14,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// backups are those that are being made. They belong to the controller and not to the calls that ask for them, so that one
-// which takes longer than a call is made all the same.
+// backups are those that are being made. They belong to the controller and not to the calls that
+// ask for them, so that one which takes longer than a call is made all the same.
 type backups struct {
 	mu     sync.Mutex
 	making map[string]*backup
@@ -44,7 +44,8 @@ func (b *backups) stop() {
 	b.all.Wait()
 }
 
-// join returns the backup of a name that is being made for a request, or begins it. It returns nil if another request's is.
+// join returns the backup of a name that is being made for a request, or begins it. It returns nil
+// if another request's is.
 func (b *backups) join(name, request string, work func(ctx context.Context, m *backup) error) (*backup, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,7 +120,8 @@ func (s *service) CreateBackup(ctx context.Context, req *frayv1.CreateBackupRequ
 	}
 }
 
-// after returns a channel that says when a call that may wait so long is to be answered; nil, for never, where it says nothing.
+// after returns a channel that says when a call that may wait so long is to be answered; nil, for
+// never, where it says nothing.
 func after(ctx context.Context, c *Controller, maxWaitMs int64) <-chan time.Time {
 	if maxWaitMs == 0 {
 		return nil

@@ -43,7 +43,8 @@ func startSlow(t *testing.T, s *slowBackups, dir string) *cluster {
 	return start(t, func(c *controller.Config) { c.Store, c.BackupDir = s, filepath.Join(dir, "backups") })
 }
 
-// A backup that takes longer than a call is asked for again, and is one; also once the controller was restarted.
+// A backup that takes longer than a call is asked for again, and is one; also once the controller
+// was restarted.
 func TestBackupOutlivesItsCall(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -40,7 +40,8 @@ func inBubble(t *testing.T, cfg controller.Config) *cluster {
 	return &cluster{ControllerServiceClient: frayv1connect.NewControllerServiceClient(&http.Client{Transport: direct{handler}}, "http://controller"), t: t}
 }
 
-// However the wall clock is set, a session ends when its time has passed, and the controller is idle until then.
+// However the wall clock is set, a session ends when its time has passed, and the controller is
+// idle until then.
 func TestWallClockIsSet(t *testing.T) {
 	for name, by := range map[string]time.Duration{"back": -time.Hour, "ahead": time.Hour, "a little back": -2 * time.Second, "a little ahead": 2 * time.Second} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +97,8 @@ func (s *stuckStore) Commit(b *store.Batch) error {
 	return s.Store.Commit(b)
 }
 
-// Reports that wait for the disk count, though every deadline has passed when there is room again, and those that come then, too.
+// Reports that wait for the disk count, though every deadline has passed when there is room again,
+// and those that come then, too.
 func TestDiskIsFullForLongerThanAttemptsMayTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stuckStore{Store: store.NewMemory()}

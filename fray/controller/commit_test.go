@@ -63,7 +63,8 @@ func (s *slowStore) start(t *testing.T) (client frayv1connect.ControllerServiceC
 	}
 }
 
-// All that arrives while a commit is under way is in the next one, so that nobody waits for more than two.
+// All that arrives while a commit is under way is in the next one, so that nobody waits for more
+// than two.
 func TestCommitsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const takes = 10 * time.Millisecond
@@ -93,8 +94,9 @@ func TestCommitsAreShared(t *testing.T) {
 	})
 }
 
-// What makes up a commit depends on when calls came, and not on which of two goroutines was faster: when a commit ends while more
-// calls wait than there are steps, the steps that it frees are part of the commit after the next.
+// What makes up a commit depends on when calls came, and not on which of two goroutines was faster:
+// when a commit ends while more calls wait than there are steps, the steps that it frees are part
+// of the commit after the next.
 func TestCommitsAreTheSameAgain(t *testing.T) {
 	const callers, times = 80, 60
 	run := func(t *testing.T) (commits [][]uint64) {
@@ -128,7 +130,8 @@ func TestCommitsAreTheSameAgain(t *testing.T) {
 	}
 }
 
-// However much arrives while a commit is under way, commits do not grow with it: a store takes no more than so much at once.
+// However much arrives while a commit is under way, commits do not grow with it: a store takes no
+// more than so much at once.
 func TestCommitsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowStore{Store: store.NewMemory(), takes: time.Second}

@@ -10,7 +10,8 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 )
 
-// commitGrace is how long steps that were decided may take to be committed once the controller is to end.
+// commitGrace is how long steps that were decided may take to be committed once the controller is
+// to end.
 const commitGrace = 2 * time.Second
 
 // commits is what the committer tells the loop.
@@ -28,15 +29,16 @@ func (l *loop) committed(events []core.Event) []core.Event {
 	return events
 }
 
-// isNews has the loop woken by the next commit if a call waits for it, and says whether that has come already.
+// isNews has the loop woken by the next commit if a call waits for it, and says whether that has
+// come already.
 func (l *loop) isNews() bool {
 	awaits := l.scheduler.AwaitsCommit()
 	l.c.commits.awaited.Store(awaits)
 	return awaits && l.c.commits.durable.Load() > l.durable
 }
 
-// listen serves what only asks, and who only says that it is there, while all steps wait for the store. The rest stays in the
-// inbox. It says whether there is more of it.
+// listen serves what only asks, and who only says that it is there, while all steps wait for the
+// store. The rest stays in the inbox. It says whether there is more of it.
 func (l *loop) listen() bool {
 	now := l.c.now()
 	for _, e := range l.committed(nil) {
@@ -62,8 +64,8 @@ func (l *loop) listen() bool {
 	return more || l.isNews()
 }
 
-// awaitCommits waits for the last commits, and returns why the store failed, if it did. A store without room for them is not
-// waited for any longer than the grace.
+// awaitCommits waits for the last commits, and returns why the store failed, if it did. A store
+// without room for them is not waited for any longer than the grace.
 func (c *Controller) awaitCommits(failed <-chan error) error {
 	timer := time.NewTimer(commitGrace)
 	defer timer.Stop()
@@ -88,9 +90,10 @@ type committer struct {
 	waiting []*step // for the next batch
 }
 
-// run commits steps in their order. Those that were handed on during a commit make up the next one: they are taken before that
-// commit's steps are given back, so what the loop does with these is never part of it, however fast the loop is. When the store
-// fails it ends the loop, which waits for free steps; calls without a reply are let go when Run ends.
+// run commits steps in their order. Those that were handed on during a commit make up the next one:
+// they are taken before that commit's steps are given back, so what the loop does with these is
+// never part of it, however fast the loop is. When the store fails it ends the loop, which waits
+// for free steps; calls without a reply are let go when Run ends.
 func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
 	defer close(freed)
 	for {
@@ -124,7 +127,8 @@ func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
 	}
 }
 
-// lost says how many steps have come to nothing, once the loop hands on no more. A caller that one was to answer gets no answer.
+// lost says how many steps have come to nothing, once the loop hands on no more. A caller that one
+// was to answer gets no answer.
 func (m *committer) lost(commits <-chan *step, cause error) error {
 	if cause == nil {
 		return nil

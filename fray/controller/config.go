@@ -21,8 +21,8 @@ import (
 type Config struct {
 	// Required. The controller does not close it.
 	Store store.Store
-	// Bounds and times of the scheduler. A durable Store counts incarnations itself, and says what is Durable; otherwise an
-	// Incarnation of 0 is drawn from the clock.
+	// Bounds and times of the scheduler. A durable Store counts incarnations itself, and says what
+	// is Durable; otherwise an Incarnation of 0 is drawn from the clock.
 	Core core.Config
 	// The longest that a long poll is held. Default 30 s.
 	MaxWait time.Duration
@@ -41,8 +41,8 @@ type Config struct {
 	// Where metrics are registered. Nil: nowhere.
 	Registerer prometheus.Registerer
 
-	// Where to listen, such as "127.0.0.1:7070"; port 0 picks a free one. Empty, without Listener: nowhere, and Handler is
-	// all there is.
+	// Where to listen, such as "127.0.0.1:7070"; port 0 picks a free one. Empty, without Listener:
+	// nowhere, and Handler is all there is.
 	ListenAddress string
 	// Where to listen in place of ListenAddress. Run closes it.
 	Listener net.Listener
@@ -90,20 +90,24 @@ const (
 	maxRequest = 2 * maxPayload
 	// A session's heartbeats per TTL: two may be lost.
 	heartbeatsPerTTL = 3
-	// What a response that carries results weighs at most, in bytes; a larger single value is left for GetTaskResult.
+	// What a response that carries results weighs at most, in bytes; a larger single value is left
+	// for GetTaskResult.
 	maxResultBytes = 4 << 20
 	// The step takes this many events at most, so that a flood of calls does not hold replies back.
 	maxBatch = 4096
-	// What is used step after step keeps room for this many elements, which is what ordinary steps need.
+	// What is used step after step keeps room for this many elements, which is what ordinary steps
+	// need.
 	maxKept = 4096
 	// While steps are committed this many more are decided, which are then committed together.
 	stepsInFlight = 32
-	// A step that has this many bytes of specs and results takes no further event, and a commit that has as many of records no further
-	// step. So a commit has at most twice that, and a request.
+	// A step that has this many bytes of specs and results takes no further event, and a commit
+	// that has as many of records no further step. So a commit has at most twice that, and a
+	// request.
 	maxCommitBytes = 16 << 20
 	// How often a controller with deadlines looks at its clock, to notice that it was stopped.
 	defaultTick = time.Second
-	// The loop sleeps for so long at least, whatever the scheduler asks for, and for so long at most.
+	// The loop sleeps for so long at least, whatever the scheduler asks for, and for so long at
+	// most.
 	leastSleep = time.Millisecond
 	mostSleep  = time.Hour
 )

@@ -74,8 +74,9 @@ func (c *Controller) serveConfig() serve.Config {
 	}
 }
 
-// requestBytes are the calls that need more than serve.DefaultRequestBytes: those that carry payloads, and those that list ids or
-// tokens, with room for the longest lists of the schema in JSON.
+// requestBytes are the calls that need more than serve.DefaultRequestBytes: those that carry
+// payloads, and those that list ids or tokens, with room for the longest lists of the schema in
+// JSON.
 var requestBytes = map[string]int{
 	frayv1connect.ControllerServiceSubmitTaskProcedure:     maxRequest,
 	frayv1connect.ControllerServiceSubmitTasksProcedure:    maxRequest,
@@ -86,8 +87,9 @@ var requestBytes = map[string]int{
 	frayv1connect.ControllerServiceGetTaskResultsProcedure: 2 << 20,
 }
 
-// Handler returns the path and handler of ControllerService alone, for those who serve it themselves. It does not check
-// requests against all rules of their schema: connectrpc.com/validate does.
+// Handler returns the path and handler of ControllerService alone, for those who serve it
+// themselves. It does not check requests against all rules of their schema: connectrpc.com/validate
+// does.
 func (c *Controller) Handler(options ...connect.HandlerOption) (string, http.Handler) {
 	options = append([]connect.HandlerOption{serve.Bounded(requestBytes)}, options...)
 	return frayv1connect.NewControllerServiceHandler(&service{c}, options...)
@@ -101,15 +103,16 @@ func (c *Controller) Listen(ctx context.Context) error {
 	return c.server.Listen(ctx)
 }
 
-// Ready returns a channel that is closed once Run has recovered what the store holds, and answers calls. Until then they are
-// told to come back. It stays open if Run fails before.
+// Ready returns a channel that is closed once Run has recovered what the store holds, and answers
+// calls. Until then they are told to come back. It stays open if Run fails before.
 func (c *Controller) Ready() <-chan struct{} { return c.ready }
 
 // URL returns the base URL for calls from this machine, after Listen.
 func (c *Controller) URL() string { return c.server.URL() }
 
-// Run serves and decides until ctx ends, then lets go of all waiting calls with UNAVAILABLE and returns nil. It returns an
-// error when it cannot listen or the store fails. A controller runs once.
+// Run serves and decides until ctx ends, then lets go of all waiting calls with UNAVAILABLE and
+// returns nil. It returns an error when it cannot listen or the store fails. A controller runs
+// once.
 func (c *Controller) Run(ctx context.Context) error {
 	if c.ran.Swap(true) {
 		return errors.New("controller: Run was called before")
@@ -253,9 +256,9 @@ func (l *loop) reclaim() bool {
 	}
 }
 
-// step takes what waits in the inbox, has the scheduler decide, and hands on what that leaves to do. It says whether more is
-// waiting: then the scheduler's time goes on only to when that came, so that no deadline passes before what came before it is
-// heard.
+// step takes what waits in the inbox, has the scheduler decide, and hands on what that leaves to
+// do. It says whether more is waiting: then the scheduler's time goes on only to when that came, so
+// that no deadline passes before what came before it is heard.
 func (l *loop) step() bool {
 	s := l.free[len(l.free)-1]
 	var next core.Time
@@ -290,7 +293,8 @@ func (l *loop) expect(i *item, event core.Event) {
 	}
 }
 
-// answer sends a reply that need not wait for a commit. Otherwise it returns where the reply goes; nil: nowhere any longer.
+// answer sends a reply that need not wait for a commit. Otherwise it returns where the reply goes;
+// nil: nowhere any longer.
 func (l *loop) answer(r *core.Reply) chan core.Reply {
 	to := l.calls[r.Call]
 	delete(l.calls, r.Call)
@@ -310,8 +314,8 @@ func emptied[T any](s []T) []T {
 	return s[:0]
 }
 
-// now is the clock of the scheduler: it starts at the wall's time, or where the records end if that is later, and is not set when
-// the wall's is.
+// now is the clock of the scheduler: it starts at the wall's time, or where the records end if that
+// is later, and is not set when the wall's is.
 func (c *Controller) now() core.Time { return core.Time(c.line.Now()) }
 
 // until returns when to end a long poll: well before the caller stops listening.
@@ -324,7 +328,8 @@ func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {
 	return c.now().Add(max(wait, 0))
 }
 
-// ask has the scheduler apply an event, and waits for its reply. The event must carry the given call's id.
+// ask has the scheduler apply an event, and waits for its reply. The event must carry the given
+// call's id.
 func ask[R any](ctx context.Context, c *Controller, call core.CallID, subject string, event core.Event) (R, error) {
 	var zero R
 	reply := make(chan core.Reply, 1)
@@ -372,7 +377,8 @@ func errStopping() error {
 
 func (c *Controller) call() core.CallID { return core.CallID(c.lastID.Add(1)) }
 
-// stats asks for the totals, for metrics. It gives up quickly, and while the controller does not run.
+// stats asks for the totals, for metrics. It gives up quickly, and while the controller does not
+// run.
 func (c *Controller) stats() (core.InfoReply, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -23,7 +23,8 @@ import (
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
-// descriptorsEnv has the test's own program run a controller on the directory that it names, with few file descriptors.
+// descriptorsEnv has the test's own program run a controller on the directory that it names, with
+// few file descriptors.
 const (
 	descriptorsEnv   = "FRAY_TEST_DESCRIPTORS"
 	descriptorsLimit = 96
@@ -71,7 +72,8 @@ func runWithFewDescriptors(dir string) error {
 	return s.Close()
 }
 
-// A controller that had as many connections as it could open files ended itself when its store needed one.
+// A controller that had as many connections as it could open files ended itself when its store
+// needed one.
 func TestConnectionsLeaveTheStoreItsDescriptors(t *testing.T) {
 	t.Parallel()
 	child := exec.Command(os.Args[0]) //nolint:gosec // The test itself.

@@ -20,12 +20,14 @@ type Dump struct {
 	Num uint64
 	// Spec is the task as it was submitted.
 	Spec *frayv1.TaskSpec
-	// Result is where the task stands as far as records tell, with its value or error if it has ended.
+	// Result is where the task stands as far as records tell, with its value or error if it has
+	// ended.
 	Result *frayv1.TaskResult
 }
 
-// DumpTasks yields all tasks of a store that no controller uses, in the order of their submission. With an error of one task
-// comes its number, and the next task follows. An error without a task says that the store cannot be read on.
+// DumpTasks yields all tasks of a store that no controller uses, in the order of their submission.
+// With an error of one task comes its number, and the next task follows. An error without a task
+// says that the store cannot be read on.
 func DumpTasks(s store.Store) iter.Seq2[*Dump, error] {
 	return func(yield func(*Dump, error) bool) {
 		for r, err := range scan(s, store.Spec) {

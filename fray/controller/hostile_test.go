@@ -153,7 +153,8 @@ type bomb struct {
 	body              []byte
 }
 
-// bombs are the ways to list too much in a message: in each of its lists and maps, and in those of the messages in it.
+// bombs are the ways to list too much in a message: in each of its lists and maps, and in those of
+// the messages in it.
 func bombs(d protoreflect.MessageDescriptor, wrap func(field []byte) []byte, wrapJSON func(string) string, path string, depth int) []bomb {
 	var list []bomb
 	for i := range d.Fields().Len() {
@@ -199,7 +200,8 @@ func emptyJSON(f protoreflect.FieldDescriptor) string {
 	return "0"
 }
 
-// Three kilobytes can say one and a half million items. No RPC makes room for them, nor tells of what is wrong with each.
+// Three kilobytes can say one and a half million items. No RPC makes room for them, nor tells of
+// what is wrong with each.
 func TestSmallRequestsCostLittle(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the race detector costs more than what is measured")
@@ -235,7 +237,8 @@ func TestSmallRequestsCostLittle(t *testing.T) {
 	}
 }
 
-// Whatever a request is, it is answered, and those of others go on. The seeds are requests of all kinds of all RPCs.
+// Whatever a request is, it is answered, and those of others go on. The seeds are requests of all
+// kinds of all RPCs.
 func FuzzRequests(f *testing.F) {
 	for seed := range uint64(24) {
 		f.Add(seed)

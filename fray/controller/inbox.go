@@ -21,7 +21,8 @@ type inbox struct {
 	mu     sync.Mutex
 	isOpen bool
 	items  []*item
-	// Those that came before items. The first taken of them are gone, and the first sifted are known to need a step.
+	// Those that came before items. The first taken of them are gone, and the first sifted are
+	// known to need a step.
 	older         []*item
 	taken, sifted int
 }
@@ -47,8 +48,8 @@ func (i *item) take() core.Event {
 // giveBack undoes take.
 func (i *item) giveBack() { i.taken.Store(false) }
 
-// withdraw drops an event that was not taken, with what it has to store, so that calls which are repeated while the store takes
-// nothing do not pile up.
+// withdraw drops an event that was not taken, with what it has to store, so that calls which are
+// repeated while the store takes nothing do not pile up.
 func (i *item) withdraw() bool {
 	if i.taken.Swap(true) {
 		return false
@@ -130,8 +131,9 @@ func (b *inbox) poke() {
 	}
 }
 
-// take appends items to dst, in the order in which they came, until there are limit of them or their bytes are full, and says
-// when the next one came; core.Never where there are no more. What it costs does not depend on how many wait.
+// take appends items to dst, in the order in which they came, until there are limit of them or
+// their bytes are full, and says when the next one came; core.Never where there are no more. What
+// it costs does not depend on how many wait.
 func (b *inbox) take(dst []*item, limit, full int) ([]*item, core.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -165,8 +167,8 @@ func (b *inbox) waiting() bool {
 	return b.taken < len(b.older)
 }
 
-// sift has f do what it can of the items that it has not seen yet, and says whether more have come meanwhile. What f did not do is
-// kept. Only who takes may sift.
+// sift has f do what it can of the items that it has not seen yet, and says whether more have come
+// meanwhile. What f did not do is kept. Only who takes may sift.
 func (b *inbox) sift(f func(i *item) bool) bool {
 	b.mu.Lock()
 	seen := max(b.taken, b.sifted)

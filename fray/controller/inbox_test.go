@@ -6,7 +6,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// TestInboxInPortions: what waits is taken in its order, in portions, and nothing that was taken is kept or moved.
+// TestInboxInPortions: what waits is taken in its order, in portions, and nothing that was taken is
+// kept or moved.
 func TestInboxInPortions(t *testing.T) {
 	t.Parallel()
 	const waiting, limit = 10_000, 64

@@ -8,8 +8,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// metrics are the controller's. Totals are asked of the scheduler when they are scraped; what happens to attempts is counted
-// as it happens. Names carry no task, job or worker.
+// metrics are the controller's. Totals are asked of the scheduler when they are scraped; what
+// happens to attempts is counted as it happens. Names carry no task, job or worker.
 type metrics struct {
 	stats func() (core.InfoReply, bool)
 
@@ -147,7 +147,8 @@ func (m *metrics) function(k functionEnd) functionMetrics {
 	return f
 }
 
-// totals collects what the scheduler knows. While the controller does not run there is nothing to collect.
+// totals collects what the scheduler knows. While the controller does not run there is nothing to
+// collect.
 type totals struct{ m *metrics }
 
 func (t totals) Describe(ch chan<- *prometheus.Desc) {

@@ -88,9 +88,9 @@ func (c *Controller) task(num core.TaskNum) (*storev1.TaskRecord, error) {
 	return t, nil
 }
 
-// result reads an ended task's encoded TaskResult, which has only its value or error. Every end with a value has such a
-// record, also where the value is empty: without it the result is gone, and so the task is unknown. Other ends have one
-// where there is an error to tell.
+// result reads an ended task's encoded TaskResult, which has only its value or error. Every end
+// with a value has such a record, also where the value is empty: without it the result is gone, and
+// so the task is unknown. Other ends have one where there is an error to tell.
 func (c *Controller) result(v *core.View) ([]byte, error) {
 	record, err := c.cfg.Store.Get(store.Key{Kind: store.Result, Num: uint64(v.Num)})
 	switch {
@@ -106,8 +106,8 @@ func (c *Controller) result(v *core.View) ([]byte, error) {
 	}
 }
 
-// resultRecord encodes what a report says for the store. A success without a value has an empty one, which is not the same
-// as none.
+// resultRecord encodes what a report says for the store. A success without a value has an empty
+// one, which is not the same as none.
 func resultRecord(r *frayv1.TaskReport) ([]byte, error) {
 	result := &frayv1.TaskResult{Value: r.GetValue(), Error: r.GetError()}
 	if r.GetOutcome() == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED {

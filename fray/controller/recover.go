@@ -18,8 +18,9 @@ import (
 // maxIncarnation is the last that lease tokens have room for.
 const maxIncarnation = 1<<24 - 1
 
-// recover returns a scheduler that goes on where the store's last controller ended. Its incarnation is durably greater than
-// all before, so that no token is ever given twice. A store that is not durable has nothing to go on from.
+// recover returns a scheduler that goes on where the store's last controller ended. Its incarnation
+// is durably greater than all before, so that no token is ever given twice. A store that is not
+// durable has nothing to go on from.
 func (c *Controller) recover() (*core.Scheduler, error) {
 	c.cfg.Core.Durable = c.cfg.Store.Durability() != store.None
 	c.cfg.Core.Commits = true
@@ -60,7 +61,8 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 	return s, nil
 }
 
-// nextIncarnation returns the controller's record as it is to be from now on, before any token is given.
+// nextIncarnation returns the controller's record as it is to be from now on, before any token is
+// given.
 func (c *Controller) nextIncarnation() (*storev1.ControllerRecord, error) {
 	record := &storev1.ControllerRecord{}
 	value, err := c.cfg.Store.Get(controllerKey)
@@ -98,8 +100,9 @@ func gapRecords(known []core.Gap) []*storev1.Gap {
 	return records
 }
 
-// firstIncarnation is where an empty store begins to count: anywhere in the lower half, by the clock. Workers and clients may still
-// hold tokens of a controller whose store was lost, and these must be nobody's.
+// firstIncarnation is where an empty store begins to count: anywhere in the lower half, by the
+// clock. Workers and clients may still hold tokens of a controller whose store was lost, and these
+// must be nobody's.
 func firstIncarnation(now time.Time) uint64 {
 	return uint64(now.UnixMilli()) % (maxIncarnation / 2) //nolint:gosec // After 1970.
 }
@@ -146,7 +149,8 @@ func (c *Controller) storedTasks(yield func(*core.Restored, error) bool) {
 type stateReader struct {
 	next func() (stored, error, bool)
 	stop func()
-	// The next that nobody asked for yet, once it was read; numbered math.MaxUint64 where there is none.
+	// The next that nobody asked for yet, once it was read; numbered math.MaxUint64 where there is
+	// none.
 	head    stored
 	hasHead bool
 	// Scratch, and the ids of workers: there are few.
@@ -154,7 +158,8 @@ type stateReader struct {
 	workers map[string]string
 }
 
-// of returns the state of a task, zero if it has none. It is an error if there is one of a task before it that nobody asked for.
+// of returns the state of a task, zero if it has none. It is an error if there is one of a task
+// before it that nobody asked for.
 func (s *stateReader) of(num uint64) (core.State, error) {
 	if !s.hasHead {
 		var err error

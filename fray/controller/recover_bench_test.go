@@ -58,8 +58,8 @@ func (r recovered) Handle(_ context.Context, rec slog.Record) error {
 	return nil
 }
 
-// BenchmarkRecover is the start of a controller whose store has a million tasks with payloads of 256 bytes, all of them
-// queued or all of them ended, and what that leaves in its heap for each.
+// BenchmarkRecover is the start of a controller whose store has a million tasks with payloads of
+// 256 bytes, all of them queued or all of them ended, and what that leaves in its heap for each.
 func BenchmarkRecover(b *testing.B) {
 	const tasks = 1_000_000
 	encode := func(m proto.Message) []byte {

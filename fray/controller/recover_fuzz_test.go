@@ -45,7 +45,8 @@ func seedRecords(tb testing.TB) (spec, state, job, own []byte) {
 	return b[0], b[1], b[2], b[3]
 }
 
-// FuzzRecover has bytes stand where records should. They are refused as corrupt, or there is a scheduler that goes on.
+// FuzzRecover has bytes stand where records should. They are refused as corrupt, or there is a
+// scheduler that goes on.
 func FuzzRecover(f *testing.F) {
 	spec, state, job, own := seedRecords(f)
 	f.Add(spec, state, job, own)
@@ -120,7 +121,8 @@ func FuzzTaskDecoder(f *testing.F) {
 	})
 }
 
-// TestTaskDecoderTellsShapesApart has tasks whose specs differ in what a shape is made of, and in what it is not.
+// TestTaskDecoderTellsShapesApart has tasks whose specs differ in what a shape is made of, and in
+// what it is not.
 func TestTaskDecoderTellsShapesApart(t *testing.T) {
 	t.Parallel()
 	var d taskDecoder

@@ -18,12 +18,14 @@ import (
 const (
 	// maxShapes bounds the shapes that a taskDecoder remembers.
 	maxShapes = 1024
-	// idBlock is how many bytes of ids are allocated at once: those of about as many tasks as the scheduler keeps together.
+	// idBlock is how many bytes of ids are allocated at once: those of about as many tasks as the
+	// scheduler keeps together.
 	idBlock = 2048
 )
 
-// taskDecoder decodes the records of tasks, a million of them in little more time than it takes to read them: payloads are
-// passed over, and the part of a spec that makes a task's shape is decoded once for all that have the same.
+// taskDecoder decodes the records of tasks, a million of them in little more time than it takes to
+// read them: payloads are passed over, and the part of a spec that makes a task's shape is decoded
+// once for all that have the same.
 type taskDecoder struct {
 	shapes map[string]*core.Shape
 	task   core.Restored
@@ -34,7 +36,8 @@ type taskDecoder struct {
 	job string
 }
 
-// The fields that decode looks at. FuzzTaskDecoder holds it to what proto.Unmarshal makes of a record.
+// The fields that decode looks at. FuzzTaskDecoder holds it to what proto.Unmarshal makes of a
+// record.
 const (
 	taskRecordSpec      protowire.Number = 1
 	taskRecordJob       protowire.Number = 2
@@ -120,7 +123,8 @@ func (d *taskDecoder) spec(spec []byte) error {
 	return nil
 }
 
-// id copies an id to a block that it shares with its neighbours, which are likely to be forgotten along with it.
+// id copies an id to a block that it shares with its neighbours, which are likely to be forgotten
+// along with it.
 func (d *taskDecoder) id(b []byte) string {
 	if d.ids.Cap()-d.ids.Len() < len(b) {
 		d.ids = strings.Builder{} // The old block belongs to its ids.

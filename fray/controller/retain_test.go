@@ -14,7 +14,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// beforeRead is a store that does something between the scheduler's answer and the first read of a result.
+// beforeRead is a store that does something between the scheduler's answer and the first read of a
+// result.
 type beforeRead struct {
 	store.Store
 	do atomic.Pointer[func()]
@@ -116,7 +117,8 @@ func TestSuccessWithoutValueIsToldApart(t *testing.T) {
 	}
 }
 
-// A watcher that is far behind what is retained is told of everything all the same, and nothing else is.
+// A watcher that is far behind what is retained is told of everything all the same, and nothing
+// else is.
 func TestWatcherIsToldOfAll(t *testing.T) {
 	t.Parallel()
 	const retained, tasks = 5, 200
@@ -153,7 +155,8 @@ func TestWatcherIsToldOfAll(t *testing.T) {
 	}
 }
 
-// A job whose results fill the controller is refused until its watcher has them; another job is not.
+// A job whose results fill the controller is refused until its watcher has them; another job is
+// not.
 func TestSubmissionWaitsForWatcher(t *testing.T) {
 	t.Parallel()
 	c := start(t, func(cfg *controller.Config) { cfg.Core.MaxRetainedBytes = 4 << 10 })

@@ -20,8 +20,8 @@ import (
 	"github.com/frayrpc/fray/internal/number"
 )
 
-// service is ControllerService. Calls of clients are in this file, those of workers in worker_service.go, those of
-// operators in operator_service.go.
+// service is ControllerService. Calls of clients are in this file, those of workers in
+// worker_service.go, those of operators in operator_service.go.
 type service struct{ c *Controller }
 
 var _ frayv1connect.ControllerServiceHandler = (*service)(nil)
@@ -84,7 +84,8 @@ func (r *submitted) refuse(reason string, retryAfter time.Duration, format strin
 	r.err = wire.Error(reason, retryAfter, format, args...)
 }
 
-// submit offers tasks to the scheduler and says what became of each, beside the scheduler's own words.
+// submit offers tasks to the scheduler and says what became of each, beside the scheduler's own
+// words.
 func (s *service) submit(
 	ctx context.Context, job, watcher string, specs []*frayv1.TaskSpec,
 ) (results []submitted, reply core.SubmitReply, err error) {
@@ -278,8 +279,8 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 	return resp, nil
 }
 
-// taskResult returns how a task ended, and the size of its record; without the value where that is larger than limit, and
-// with neither value nor error where the task has not ended.
+// taskResult returns how a task ended, and the size of its record; without the value where that is
+// larger than limit, and with neither value nor error where the task has not ended.
 func (c *Controller) taskResult(v *core.View, limit int) (*frayv1.TaskResult, int, error) {
 	result := &frayv1.TaskResult{Task: corewire.Task(v)}
 	if !v.Status.Terminal() {

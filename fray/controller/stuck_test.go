@@ -60,7 +60,8 @@ func (s *fullStore) Commit(b *store.Batch) error {
 
 func (s *fullStore) Abandon() { s.gaveUp.Do(func() { close(s.abandoned) }) }
 
-// stuck is a controller whose store is full, with a worker that holds the task "held" and has polled, and the task "open".
+// stuck is a controller whose store is full, with a worker that holds the task "held" and has
+// polled, and the task "open".
 type stuck struct {
 	*testing.T
 	frayv1connect.ControllerServiceClient
@@ -180,7 +181,8 @@ func TestWhoOnlyAsksDoesNotWaitForCommits(t *testing.T) {
 	})
 }
 
-// Workers and clients that wait are answered in time, and sessions last, however long the disk is full.
+// Workers and clients that wait are answered in time, and sessions last, however long the disk is
+// full.
 func TestWaitsEndWhileCommitsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStuck(t)

@@ -101,8 +101,8 @@ func (s *service) ReportTasks(ctx context.Context, req *frayv1.ReportTasksReques
 	return resp, nil
 }
 
-// reportItem converts one report. A value that is too large becomes the task's failure: refusing the report would have
-// the worker offer it for ever.
+// reportItem converts one report. A value that is too large becomes the task's failure: refusing
+// the report would have the worker offer it for ever.
 func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport) error {
 	a := r.GetAttempt()
 	if a == nil {

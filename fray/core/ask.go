@@ -1,6 +1,7 @@
 package core
 
-// pollPlace is where a worker that asks for work stands among those that could be granted some of a group.
+// pollPlace is where a worker that asks for work stands among those that could be granted some of a
+// group.
 type pollPlace struct {
 	group *group
 	place node[*session]
@@ -41,8 +42,8 @@ func (l *sessionList) remove(s *session) {
 	l.size--
 }
 
-// offer has the worker's waiting poll, if there is one, looked at when this step hands out work: it is new, or the worker
-// may take more than before.
+// offer has the worker's waiting poll, if there is one, looked at when this step hands out work: it
+// is new, or the worker may take more than before.
 func (c *Scheduler) offer(s *session) {
 	k := s.kind
 	if s.poll == nil || s.poll.max <= 0 || k == nil {
@@ -107,8 +108,8 @@ func (c *Scheduler) withdraw(s *session) {
 	}
 }
 
-// roomOf returns what the worker has free for a group with resources, as what its poll needs: the more is free, the less.
-// It is valid until the next call.
+// roomOf returns what the worker has free for a group with resources, as what its poll needs: the
+// more is free, the less. It is valid until the next call.
 func (c *Scheduler) roomOf(s *session, g *group) []int64 {
 	c.asks = c.asks[:0]
 	if len(g.names) == 0 {
@@ -125,8 +126,8 @@ func (c *Scheduler) roomOf(s *session, g *group) []int64 {
 	return c.asks
 }
 
-// candidate returns the worker that has waited longest of those that can be granted some of a group now, or nil. Those
-// that are given nothing now are set aside until they are offered again.
+// candidate returns the worker that has waited longest of those that can be granted some of a group
+// now, or nil. Those that are given nothing now are set aside until they are offered again.
 func (c *Scheduler) candidate(g *group) *session {
 	for g.ready > 0 && g.polls.root != nil {
 		n := g.polls.first
@@ -145,7 +146,8 @@ func (c *Scheduler) candidate(g *group) *session {
 	return nil
 }
 
-// leastOf returns what a poll must offer at least so that it may be granted some of a group with resources.
+// leastOf returns what a poll must offer at least so that it may be granted some of a group with
+// resources.
 func (c *Scheduler) leastOf(g *group) []int64 {
 	least := append(make([]int64, 0, len(g.names)+1), -1)
 	for _, n := range g.turns.root.need.least {
@@ -154,7 +156,8 @@ func (c *Scheduler) leastOf(g *group) []int64 {
 	return least
 }
 
-// freeOf returns how much the worker has free of each of the group's resources. It is valid until the next call.
+// freeOf returns how much the worker has free of each of the group's resources. It is valid until
+// the next call.
 func (c *Scheduler) freeOf(s *session, g *group) []int64 {
 	c.spare = c.spare[:0]
 	for _, name := range g.names {

@@ -39,7 +39,8 @@ func (c *crowd) cycle(s core.Token) {
 	c.report(s, gs[0], core.Returned, 0)
 }
 
-// BenchmarkGrantWithJobs is the poll and return of one task, with as many jobs that queue in two priorities.
+// BenchmarkGrantWithJobs is the poll and return of one task, with as many jobs that queue in two
+// priorities.
 func BenchmarkGrantWithJobs(b *testing.B) {
 	benchmarkCrowd(b, crowds, func(c *crowd, n int) func(int) {
 		s := c.twoPriorities(n)
@@ -55,7 +56,8 @@ func BenchmarkGrantWithClasses(b *testing.B) {
 	})
 }
 
-// BenchmarkGrantWithSizes is the same with as many sizes of tasks, of which the first half is too big.
+// BenchmarkGrantWithSizes is the same with as many sizes of tasks, of which the first half is too
+// big.
 func BenchmarkGrantWithSizes(b *testing.B) {
 	benchmarkCrowd(b, []int{40, 400, 4_000}, func(c *crowd, n int) func(int) {
 		s := c.tooBig(n)
@@ -63,8 +65,8 @@ func BenchmarkGrantWithSizes(b *testing.B) {
 	})
 }
 
-// BenchmarkSubmitBesidePolls is the submission and end of one task beside as many dead classes (4,000 at most) and a tenth as
-// many polls.
+// BenchmarkSubmitBesidePolls is the submission and end of one task beside as many dead classes
+// (4,000 at most) and a tenth as many polls.
 func BenchmarkSubmitBesidePolls(b *testing.B) {
 	benchmarkCrowd(b, crowds, func(c *crowd, n int) func(int) {
 		c.deadClasses(min(n, 4_000), n/10)
@@ -77,7 +79,8 @@ func BenchmarkSubmitBesidePolls(b *testing.B) {
 	})
 }
 
-// BenchmarkForsake is a call that comes to wait for a task and is given up, beside as many that wait for it.
+// BenchmarkForsake is a call that comes to wait for a task and is given up, beside as many that
+// wait for it.
 func BenchmarkForsake(b *testing.B) {
 	benchmarkCrowd(b, crowds, func(c *crowd, n int) func(int) {
 		c.submit("j", &core.Shape{Function: "f"}, "t")
@@ -92,7 +95,8 @@ func BenchmarkForsake(b *testing.B) {
 	})
 }
 
-// BenchmarkCancelJob is the submission and cancellation of a small job beside as many tasks of another.
+// BenchmarkCancelJob is the submission and cancellation of a small job beside as many tasks of
+// another.
 func BenchmarkCancelJob(b *testing.B) {
 	benchmarkCrowd(b, crowds, func(c *crowd, n int) func(int) {
 		c.submit("other", &core.Shape{Function: "f"}, names("o", n)...)
@@ -111,7 +115,8 @@ func BenchmarkInfo(b *testing.B) {
 	})
 }
 
-// BenchmarkRegister is a worker that comes and goes beside as many functions, which others of its kind have.
+// BenchmarkRegister is a worker that comes and goes beside as many functions, which others of its
+// kind have.
 func BenchmarkRegister(b *testing.B) {
 	benchmarkCrowd(b, []int{40, 400, 4_000}, func(c *crowd, n int) func(int) {
 		for i, f := range names("f", n) {

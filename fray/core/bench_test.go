@@ -9,8 +9,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// BenchmarkStep is the life of 64 tasks in three steps (submit, poll, report) beside a queue of others. The ended ones
-// are forgotten in their turn.
+// BenchmarkStep is the life of 64 tasks in three steps (submit, poll, report) beside a queue of
+// others. The ended ones are forgotten in their turn.
 func BenchmarkStep(b *testing.B) {
 	const batch, retained = 64, 1024
 	for _, queued := range []int{1_000, 1_000_000} {
@@ -72,7 +72,8 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// BenchmarkDispatchClasses is the poll of one task from among many classes of which the worker can run all.
+// BenchmarkDispatchClasses is the poll of one task from among many classes of which the worker can
+// run all.
 func BenchmarkDispatchClasses(b *testing.B) {
 	const classes = 1000
 	s := core.NewScheduler(core.Config{Incarnation: 1, SessionTTL: 1000 * time.Hour, DeliveryTimeout: 1000 * time.Hour})
@@ -102,8 +103,8 @@ func BenchmarkDispatchClasses(b *testing.B) {
 	}
 }
 
-// BenchmarkQueuedTaskHeap is what a queued task costs in heap: with its id of 26 bytes, without its payload, which is
-// the store's.
+// BenchmarkQueuedTaskHeap is what a queued task costs in heap: with its id of 26 bytes, without its
+// payload, which is the store's.
 func BenchmarkQueuedTaskHeap(b *testing.B) {
 	const queued, batch = 1_000_000, 1000
 	shape := &core.Shape{Function: "f", MaxWorkerLosses: core.DefaultMaxWorkerLosses}

@@ -1,7 +1,7 @@
 package core
 
-// penalize backs a worker off that fails everything quickly, or that gets nothing delivered, provided that another
-// could do the work: what fails everywhere is the tasks' fault.
+// penalize backs a worker off that fails everything quickly, or that gets nothing delivered,
+// provided that another could do the work: what fails everywhere is the tasks' fault.
 func (c *Scheduler) penalize(s *session, cl *class) {
 	s.quickFailures = 0
 	if s.penalty != nil || !c.another(s, cl) {

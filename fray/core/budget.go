@@ -51,7 +51,8 @@ func (c *Scheduler) undelivered(t *task) {
 	c.putBack(t)
 }
 
-// putBack returns a task whose attempt is over to the front of its queue, unless it was cancelled meanwhile.
+// putBack returns a task whose attempt is over to the front of its queue, unless it was cancelled
+// meanwhile.
 func (c *Scheduler) putBack(t *task) {
 	if t.cancelRequested {
 		c.finish(t, Cancelled, 0, nil)

@@ -36,7 +36,8 @@ func (c *Scheduler) cancel(t *task) CancelVerdict {
 	return CancelStopping
 }
 
-// stopCancelled asks the worker to end an attempt whose task was cancelled, which waits for that for a grace.
+// stopCancelled asks the worker to end an attempt whose task was cancelled, which waits for that
+// for a grace.
 func (c *Scheduler) stopCancelled(l *lease) {
 	c.stop(l)
 	at := c.now.Add(c.cfg.CancelGrace)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Check verifies every invariant of the scheduler's state, and returns all that are broken. It looks at everything:
-// for tests and simulations.
+// Check verifies every invariant of the scheduler's state, and returns all that are broken. It
+// looks at everything: for tests and simulations.
 func (c *Scheduler) Check() error {
 	k := &checker{c: c}
 	k.tasks()

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// queues: each ready task once, in the queue of its class, job and priority; and each queue in its turn.
+// queues: each ready task once, in the queue of its class, job and priority; and each queue in its
+// turn.
 func (k *checker) queues() {
 	c := k.c
 	total, live, idle := 0, 0, 0

@@ -1,13 +1,15 @@
 package core
 
-// class gathers the tasks that the same workers can run: equal function, resources and labels. It counts as one while
-// it has open tasks. Then it idles for a while, because more of the kind are likely to come.
+// class gathers the tasks that the same workers can run: equal function, resources and labels. It
+// counts as one while it has open tasks. Then it idles for a while, because more of the kind are
+// likely to come.
 type class struct {
 	key       string
 	function  string
 	resources []Resource
 	labels    []Label
-	// What its tasks wait for that no worker can run, as it was with the fleet of that number; of no use unless that is today's.
+	// What its tasks wait for that no worker can run, as it was with the fleet of that number; of
+	// no use unless that is today's.
 	lacks   string
 	lacksAt uint64
 	// Open tasks.
@@ -15,9 +17,11 @@ type class struct {
 	// The ready ones, by job and priority, and how many they are.
 	queues map[queueKey]*jobQueue
 	ready  int
-	// The queue that was asked for last, which is mostly the one that is asked for next; may be nil.
+	// The queue that was asked for last, which is mostly the one that is asked for next; may be
+	// nil.
 	recent *jobQueue
-	// The classes that the same workers can run, and its place among them; nil once the class is dropped.
+	// The classes that the same workers can run, and its place among them; nil once the class is
+	// dropped.
 	group *group
 	at    int
 	// What it needs of each of the group's resources.
@@ -147,7 +151,8 @@ func (l *classList) remove(cl *class) {
 	l.size--
 }
 
-// pushReady queues a pending task for dispatch: at the back, or at the front where it has waited before.
+// pushReady queues a pending task for dispatch: at the back, or at the front where it has waited
+// before.
 func (c *Scheduler) pushReady(t *task, front bool) {
 	t.pending, t.since = Ready, c.now
 	t.job.here(t)

@@ -7,47 +7,56 @@ const FloorRate = 128 << 10
 
 // Config bounds and times a Scheduler. A zero field means its default.
 type Config struct {
-	// Counts the controller's starts; it must rise, so that tokens of an earlier one are told apart.
+	// Counts the controller's starts; it must rise, so that tokens of an earlier one are told
+	// apart.
 	Incarnation uint64
 	// Of every random choice.
 	Seed uint64
-	// Cause encodes, as the result of a task, why the scheduler itself failed it; it depends on its argument alone. Default: such tasks
-	// have no result.
+	// Cause encodes, as the result of a task, why the scheduler itself failed it; it depends on its
+	// argument alone. Default: such tasks have no result.
 	Cause func(text string) []byte
-	// Records outlive the scheduler: it writes what [Scheduler.Restore] needs besides specs and results.
+	// Records outlive the scheduler: it writes what [Scheduler.Restore] needs besides specs and
+	// results.
 	Durable bool
-	// The shell says with Committed events which steps are durable; until then tasks are told as they were before.
+	// The shell says with Committed events which steps are durable; until then tasks are told as
+	// they were before.
 	Commits bool
 	// A session without a heartbeat for this long is over. Default 15 s.
 	SessionTTL time.Duration
-	// When a Step comes this much later than Next asked for, the controller was not listening (it was paused, its machine
-	// slept, or its disk was full), so that nobody's silence since the last Step means anything: see [Gap]. Default 1 s.
+	// When a Step comes this much later than Next asked for, the controller was not listening (it
+	// was paused, its machine slept, or its disk was full), so that nobody's silence since the last
+	// Step means anything: see [Gap]. Default 1 s.
 	StallTolerance time.Duration
-	// How often Next asks for a Step while anything has a deadline, so that a stall is noticed, and its length known to this
-	// much. 0: only when something is due.
+	// How often Next asks for a Step while anything has a deadline, so that a stall is noticed, and
+	// its length known to this much. 0: only when something is due.
 	Tick time.Duration
-	// A grant that the worker has not confirmed for this long goes back to the queue; one of n bytes has as much longer as
-	// they take at FloorRate. Default: SessionTTL.
+	// A grant that the worker has not confirmed for this long goes back to the queue; one of n
+	// bytes has as much longer as they take at FloorRate. Default: SessionTTL.
 	DeliveryTimeout time.Duration
-	// How long after the execution timeout the scheduler waits for the worker's own word on it. Default 10 s.
+	// How long after the execution timeout the scheduler waits for the worker's own word on it.
+	// Default 10 s.
 	TimeoutGrace time.Duration
-	// How long a cancelled attempt may take to stop before its task is CANCELLED without it. Default 10 s.
+	// How long a cancelled attempt may take to stop before its task is CANCELLED without it.
+	// Default 10 s.
 	CancelGrace time.Duration
 	// How long an ended task and its result are kept. Default 1 h.
 	Retention time.Duration
-	// Ended tasks kept at most, and the bytes of their specs and results; beyond, the oldest that nobody needs go early. Of
-	// what watchers need more is kept, and their jobs wait. Default 1,000,000 and 1 GiB.
+	// Ended tasks kept at most, and the bytes of their specs and results; beyond, the oldest that
+	// nobody needs go early. Of what watchers need more is kept, and their jobs wait. Default
+	// 1,000,000 and 1 GiB.
 	MaxRetained      int
 	MaxRetainedBytes int64
-	// How long a watcher that is not heard of is taken to be there, and a caller to ask again. Default 30 s.
+	// How long a watcher that is not heard of is taken to be there, and a caller to ask again.
+	// Default 30 s.
 	WatchGrace time.Duration
 	// Watchers of jobs known at once at most. Default 100,000.
 	MaxWatchers int
-	// Open tasks at most, and the bytes of their specs; beyond, submissions are refused. Default 2,000,000 and 2 GiB.
+	// Open tasks at most, and the bytes of their specs; beyond, submissions are refused. Default
+	// 2,000,000 and 2 GiB.
 	MaxOpenTasks   int
 	MaxQueuedBytes int64
-	// A grant takes no further task once the specs of its tasks have this many bytes, so that its answer stays a
-	// message of a sensible size. Default 8 MiB.
+	// A grant takes no further task once the specs of its tasks have this many bytes, so that its
+	// answer stays a message of a sensible size. Default 8 MiB.
 	MaxGrantBytes int
 	// Distinct combinations of function, resources and labels of open tasks at most. Default 4,096.
 	MaxClasses int
@@ -57,8 +66,9 @@ type Config struct {
 	MaxSessions int
 	// What a refused submission is told to wait. Default 100 ms.
 	RetryHint time.Duration
-	// A worker that fails this many attempts in a row, each within FastFailure, while another could do the work, is
-	// given none for BlackHoleBackoff, doubled each time up to BlackHoleCap. Default 8, 1 s, 250 ms, 30 s.
+	// A worker that fails this many attempts in a row, each within FastFailure, while another could
+	// do the work, is given none for BlackHoleBackoff, doubled each time up to BlackHoleCap.
+	// Default 8, 1 s, 250 ms, 30 s.
 	BlackHoleFailures              int
 	FastFailure                    time.Duration
 	BlackHoleBackoff, BlackHoleCap time.Duration

@@ -11,7 +11,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// costs are steps whose cost must not grow with what is there: each sets n things up and returns the step.
+// costs are steps whose cost must not grow with what is there: each sets n things up and returns
+// the step.
 var costs = map[string]func(c *crowd, n int) func(){
 	"grant behind jobs that were served elsewhere": func(c *crowd, n int) func() {
 		s := c.twoPriorities(n)
@@ -85,7 +86,8 @@ func TestCostIsFlat(t *testing.T) {
 				looks[i] = c.looks
 				c.check()
 			}
-			// A tree of a hundred times as much is some 13 levels deeper at most; a few are looked up.
+			// A tree of a hundred times as much is some 13 levels deeper at most; a few are looked
+			// up.
 			if most := looks[0] + 150; looks[2] > most {
 				t.Errorf("beside 10, 100 and 1,000 it looks at %v things, want %d at most", looks, most)
 			}
@@ -133,8 +135,8 @@ func (c *crowd) size(e core.Event) int {
 	return n
 }
 
-// TestStepCostsWhatItDoes does anything in a crowd of jobs, classes, workers and calls: no step looks at more than is in
-// proportion to what it is asked and does.
+// TestStepCostsWhatItDoes does anything in a crowd of jobs, classes, workers and calls: no step
+// looks at more than is in proportion to what it is asked and does.
 func TestStepCostsWhatItDoes(t *testing.T) {
 	t.Parallel()
 	const fixed, each, many = 300, 100, 800
@@ -294,7 +296,8 @@ func TestShareAmongKinds(t *testing.T) {
 	c.check()
 }
 
-// TestBoundsCountTheLiving: what has ended, and calls that wait, use up no room for classes and jobs with work.
+// TestBoundsCountTheLiving: what has ended, and calls that wait, use up no room for classes and
+// jobs with work.
 func TestBoundsCountTheLiving(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t, core.Config{MaxClasses: 4, MaxJobs: 3})
@@ -324,7 +327,8 @@ func TestBoundsCountTheLiving(t *testing.T) {
 	c.check()
 }
 
-// TestOldestReadyAge: the age is that of the task that has waited longest, wherever it stands in its queue.
+// TestOldestReadyAge: the age is that of the task that has waited longest, wherever it stands in
+// its queue.
 func TestOldestReadyAge(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t, core.Config{})

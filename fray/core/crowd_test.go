@@ -96,8 +96,8 @@ func names(prefix string, n int) []string {
 	return ns
 }
 
-// twoPriorities has n jobs queue a task each in two priorities, in opposite orders, and returns the session of a worker
-// that was granted all of the higher priority.
+// twoPriorities has n jobs queue a task each in two priorities, in opposite orders, and returns the
+// session of a worker that was granted all of the higher priority.
 func (c *crowd) twoPriorities(n int) core.Token {
 	hi, lo := &core.Shape{Function: "f", Priority: 1}, &core.Shape{Function: "f"}
 	for i := range n {
@@ -124,7 +124,8 @@ func (c *crowd) deadClasses(n, m int) {
 	}
 }
 
-// liveClasses has one job queue two tasks of each of n functions, and returns the session of a worker that has them all.
+// liveClasses has one job queue two tasks of each of n functions, and returns the session of a
+// worker that has them all.
 func (c *crowd) liveClasses(n int) core.Token {
 	fs := names("f", n)
 	s := c.register(&core.Register{WorkerID: "w", Slots: 2 * n, Functions: fs})
@@ -134,8 +135,8 @@ func (c *crowd) liveClasses(n int) core.Token {
 	return s
 }
 
-// tooBig has n workers wait whose memory is in use, and a task of each size up to n queue, the largest first. It returns the
-// session of a worker that has memory for those up to half of that.
+// tooBig has n workers wait whose memory is in use, and a task of each size up to n queue, the
+// largest first. It returns the session of a worker that has memory for those up to half of that.
 func (c *crowd) tooBig(n int) core.Token {
 	memory := []core.Resource{{Name: "mem", Amount: int64(2 * n)}}
 	for i := range n {

@@ -16,8 +16,9 @@ func (c *Scheduler) stir(g *group) {
 	}
 }
 
-// dispatch hands ready tasks to waiting polls. It looks only where something changed: at groups in which tasks became
-// ready, or whose tasks a poll may take that could not before. The poll that has waited longest comes first.
+// dispatch hands ready tasks to waiting polls. It looks only where something changed: at groups in
+// which tasks became ready, or whose tasks a poll may take that could not before. The poll that has
+// waited longest comes first.
 func (c *Scheduler) dispatch() {
 	if len(c.stirred) == 0 || c.clogged() {
 		return // What was stirred is looked at once watchers have taken some of what is kept for them.
@@ -73,10 +74,12 @@ func (h *groupsByWait) Pop() any {
 	return g
 }
 
-// freeSlots returns how many slots the worker that asks has free. Those are the ones that it said were free, and one for each attempt
-// that it held and has told the end of since: without them a worker that asked while it was busy would be granted nothing but what
-// can wait there for a slot. The report of an end may have overtaken the poll, so what counts is what the worker held when it
-// asked. What it holds may run without a slot or wait for one, so there are no more than what it holds leaves.
+// freeSlots returns how many slots the worker that asks has free. Those are the ones that it said
+// were free, and one for each attempt that it held and has told the end of since: without them a
+// worker that asked while it was busy would be granted nothing but what can wait there for a slot.
+// The report of an end may have overtaken the poll, so what counts is what the worker held when it
+// asked. What it holds may run without a slot or wait for one, so there are no more than what it
+// holds leaves.
 func (w *wait) freeSlots() int {
 	held := w.session.leases.size
 	return max(w.free, min(w.free+w.held-held, w.session.slots-held))
@@ -112,9 +115,10 @@ func (c *Scheduler) serve(s *session) {
 	c.reply(w.call, PollReply{Grants: gs})
 }
 
-// share decides how much of what its worker can run a poll may be granted, so that all who could run it get the same: of
-// all groups together no more than an equal part among those who compete for one, and of a group for which workers
-// of other kinds compete, too, no more than an equal part of that. It returns the most that it may be.
+// share decides how much of what its worker can run a poll may be granted, so that all who could
+// run it get the same: of all groups together no more than an equal part among those who compete
+// for one, and of a group for which workers of other kinds compete, too, no more than an equal part
+// of that. It returns the most that it may be.
 func (c *Scheduler) share(s *session, free int) int {
 	c.offered = c.offered[:0]
 	total, most := 0, 0
@@ -150,8 +154,8 @@ func (c *Scheduler) rivals(g *group) int {
 	return max(g.rivals, 1)
 }
 
-// pick returns the queue whose first task the worker gets next, or nil. Tasks that occupy resources are never granted ahead
-// of a free slot.
+// pick returns the queue whose first task the worker gets next, or nil. Tasks that occupy resources
+// are never granted ahead of a free slot.
 func (c *Scheduler) pick(s *session, ahead bool) *jobQueue {
 	var best *jobQueue
 	for _, g := range c.offered {

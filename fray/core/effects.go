@@ -78,7 +78,8 @@ type Record struct {
 	View View
 	// With RecordState, and with RecordEnd where the scheduler is durable.
 	State *State
-	// With RecordJob and RecordForgetJob: the job's own number, and how many ended tasks of it are forgotten.
+	// With RecordJob and RecordForgetJob: the job's own number, and how many ended tasks of it are
+	// forgotten.
 	JobNum, DoneBase uint64
 	// No reply rests on it: it may be written along with whatever is written next.
 	Lazy bool
@@ -89,7 +90,8 @@ type Reply struct {
 	Call CallID
 	Body any
 	Err  error
-	// It tells nothing that records of this or an earlier step are to make durable: it need not wait for them.
+	// It tells nothing that records of this or an earlier step are to make durable: it need not
+	// wait for them.
 	Settled bool
 }
 
@@ -110,7 +112,8 @@ const (
 	SubmitFull
 	// SubmitTooManyClasses: MaxClasses is reached.
 	SubmitTooManyClasses
-	// SubmitBehind: the job's watchers have yet to take results of it, which fill MaxRetainedBytes; try again later.
+	// SubmitBehind: the job's watchers have yet to take results of it, which fill MaxRetainedBytes;
+	// try again later.
 	SubmitBehind
 )
 
@@ -197,7 +200,8 @@ type ListReply struct {
 // WorkersReply answers ListWorkers, sorted by id.
 type WorkersReply struct{ Workers []WorkerView }
 
-// WorkerView is a live session. It shares no memory with the scheduler, but for maps that never change.
+// WorkerView is a live session. It shares no memory with the scheduler, but for maps that never
+// change.
 type WorkerView struct {
 	ID, URL    string
 	Slots      int
@@ -221,7 +225,8 @@ type InfoReply struct {
 	RetainedBytes int64
 	// Watchers of jobs that were heard of lately.
 	Watchers int
-	// See Scheduler.Looks; and how many events it took, records it had written and replies it gave, for which it looked.
+	// See Scheduler.Looks; and how many events it took, records it had written and replies it gave,
+	// for which it looked.
 	Looks, Work uint64
 }
 

@@ -2,7 +2,8 @@ package core
 
 import "time"
 
-// CallID is the caller's name for a call, given back with its reply. Unique among calls that have none yet.
+// CallID is the caller's name for a call, given back with its reply. Unique among calls that have
+// none yet.
 type CallID uint64
 
 // Event is something that happened. Step must not be given the same one twice.
@@ -27,7 +28,8 @@ type NewTask struct {
 	Spec []byte
 }
 
-// Register opens a session for a worker, ending an older one of the same id. Replied with RegisterReply.
+// Register opens a session for a worker, ending an older one of the same id. Replied with
+// RegisterReply.
 type Register struct {
 	Call           CallID
 	WorkerID       string
@@ -69,7 +71,8 @@ type ReportItem struct {
 	Attempt uint32
 	Token   Token
 	Outcome Outcome
-	// The encoded result: not looked at, but counted, and given back in a RecordEnd where it ends the task.
+	// The encoded result: not looked at, but counted, and given back in a RecordEnd where it ends
+	// the task.
 	Result []byte
 	// How long the function ran; 0: it never started.
 	Ran          time.Duration
@@ -78,8 +81,8 @@ type ReportItem struct {
 	RetryAfter time.Duration
 }
 
-// Heartbeat renews a session and says what its worker holds. Replied with HeartbeatReply once there is something to
-// stop, or at Until.
+// Heartbeat renews a session and says what its worker holds. Replied with HeartbeatReply once there
+// is something to stop, or at Until.
 type Heartbeat struct {
 	Call          CallID
 	Session       Token
@@ -121,11 +124,13 @@ type Await struct {
 	Call  CallID
 	ID    string
 	Until Time
-	// What an ended task left in the store is kept until a Forsake of the call: the caller reads it.
+	// What an ended task left in the store is kept until a Forsake of the call: the caller reads
+	// it.
 	Read bool
 }
 
-// AwaitAny is Await for several tasks: it is answered once one of them is terminal or unknown. Replied with TasksReply.
+// AwaitAny is Await for several tasks: it is answered once one of them is terminal or unknown.
+// Replied with TasksReply.
 type AwaitAny struct {
 	Call  CallID
 	IDs   []string
@@ -134,16 +139,16 @@ type AwaitAny struct {
 	Read bool
 }
 
-// Watch asks for the tasks of a job that ended after Cursor. Replied with WatchReply once there is one, or at Until,
-// or with ErrCursorAhead.
+// Watch asks for the tasks of a job that ended after Cursor. Replied with WatchReply once there is
+// one, or at Until, or with ErrCursorAhead.
 type Watch struct {
 	Call   CallID
 	Job    string
 	Cursor uint64
 	Max    int
 	Until  Time
-	// Its own name among those that watch the job. It has confirmed all that ended before Cursor, but for the last
-	// Unconfirmed of them.
+	// Its own name among those that watch the job. It has confirmed all that ended before Cursor,
+	// but for the last Unconfirmed of them.
 	Watcher     string
 	Unconfirmed uint64
 	// As in Await.
@@ -168,6 +173,6 @@ type ListWorkers struct{ Call CallID }
 // Info asks for the totals. Replied with InfoReply.
 type Info struct{ Call CallID }
 
-// Forsake says that nobody waits for a call's reply any longer, or that what it told of is read. What it was granted in the
-// meantime is not undone.
+// Forsake says that nobody waits for a call's reply any longer, or that what it told of is read.
+// What it was granted in the meantime is not undone.
 type Forsake struct{ Call CallID }

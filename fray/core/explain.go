@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// maxExplained bounds the classes that one step finds out about. Of others it says nothing, until a client asks again.
+// maxExplained bounds the classes that one step finds out about. Of others it says nothing, until a
+// client asks again.
 const maxExplained = 16
 
-// explain says what the tasks of a class wait for that no worker can run. It costs a look at every session, once for each class as
-// long as no worker comes or goes.
+// explain says what the tasks of a class wait for that no worker can run. It costs a look at every
+// session, once for each class as long as no worker comes or goes.
 func (c *Scheduler) explain(cl *class) string {
 	if cl.lacksAt == c.fleet && cl.lacks != "" {
 		return cl.lacks
@@ -24,8 +25,8 @@ func (c *Scheduler) explain(cl *class) string {
 	return cl.lacks
 }
 
-// missing compares what a class asks for with what all workers have: first the function, then labels and resources among those that
-// have it, and last whether they have it all at once.
+// missing compares what a class asks for with what all workers have: first the function, then
+// labels and resources among those that have it, and last whether they have it all at once.
 func (c *Scheduler) missing(cl *class) string {
 	var able, leaving int // workers that have the function, and those of them that take no new work
 	labels := make([]bool, len(cl.labels))

@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// fuzzSeeds is where FuzzScheduler starts from: the shapes of the transcripts. Each begins with the seed, the delivery
-// timeout, and the bounds on ended and on open tasks; 0 means the default. Register takes the worker, its kind, and
-// whether it is a new one; advance takes the high and low byte of hundredths of a second.
+// fuzzSeeds is where FuzzScheduler starts from: the shapes of the transcripts. Each begins with the
+// seed, the delivery timeout, and the bounds on ended and on open tasks; 0 means the default.
+// Register takes the worker, its kind, and whether it is a new one; advance takes the high and low
+// byte of hundredths of a second.
 var fuzzSeeds = map[string]string{
 	"empty":                  "0 0 0 0",
 	"lifecycle":              "0 0 0 0 register 0 0 1 submit 0 0 1 0 poll 0 1 1 50 beat 0 0 1 10 reportall 0 2 get 0 advance 9 0 ask",
@@ -64,7 +65,8 @@ var fuzzSeeds = map[string]string{
 	"another_workers_tokens": "0 0 0 0 register 0 3 1 register 1 3 1 submit 0 0 3 0 poll 0 3 1 0 beat 1 1 6 63 beat 1 1 6 63 advance 1 0 beat 1 0 0 63",
 }
 
-// TestFuzzCorpus sees that the committed corpus is what fuzzSeeds says; go test -update rewrites it.
+// TestFuzzCorpus sees that the committed corpus is what fuzzSeeds says; go test -update rewrites
+// it.
 func TestFuzzCorpus(t *testing.T) {
 	t.Parallel()
 	for name, text := range fuzzSeeds {

@@ -29,8 +29,9 @@ func (r *fuzzRun) learnSpecs(events []core.Event, replies []core.Reply) {
 	}
 }
 
-// restart has a scheduler whose records outlive it end, and another go on from them. By the bits of how: the power goes, the
-// clock is set back, and what waits to happen together is decided and then lost.
+// restart has a scheduler whose records outlive it end, and another go on from them. By the bits of
+// how: the power goes, the clock is set back, and what waits to happen together is decided and then
+// lost.
 func (r *fuzzRun) restart(a []byte) {
 	if !r.cfg.Durable {
 		return
@@ -67,7 +68,8 @@ func (r *fuzzRun) restart(a []byte) {
 	r.step()
 }
 
-// comeback registers a worker that presents the attempts that were granted last, also those of others.
+// comeback registers a worker that presents the attempts that were granted last, also those of
+// others.
 func (r *fuzzRun) comeback(a []byte) {
 	var held []core.Held
 	for i, g := range slices.Backward(r.granted) {

@@ -13,8 +13,9 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// FuzzScheduler has bytes stand for what happens to a scheduler. It must not panic, every invariant must hold after
-// each step, each call must be answered once, and the same bytes must have the same effects.
+// FuzzScheduler has bytes stand for what happens to a scheduler. It must not panic, every invariant
+// must hold after each step, each call must be answered once, and the same bytes must have the same
+// effects.
 func FuzzScheduler(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		first := newFuzzRun(t).run(data)

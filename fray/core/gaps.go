@@ -14,8 +14,9 @@ const (
 	maxGap = 100 * 365 * 24 * time.Hour
 )
 
-// Gap is a span in which the scheduler could not listen: its process was stopped, its disk was full, or it did not run at all.
-// What passed in it counts for nobody: neither against a scheduling timeout nor as retention.
+// Gap is a span in which the scheduler could not listen: its process was stopped, its disk was
+// full, or it did not run at all. What passed in it counts for nobody: neither against a scheduling
+// timeout nor as retention.
 type Gap struct {
 	// When it was over.
 	At Time
@@ -48,8 +49,9 @@ func (g gaps) since(t Time) time.Duration {
 	return sum
 }
 
-// Gaps returns the spans in which neither this scheduler nor, as far as it was told, the ones before could listen. An owner that
-// restores from records keeps them, and gives them to [Scheduler.RestoreGaps].
+// Gaps returns the spans in which neither this scheduler nor, as far as it was told, the ones
+// before could listen. An owner that restores from records keeps them, and gives them to
+// [Scheduler.RestoreGaps].
 func (c *Scheduler) Gaps() []Gap { return slices.Clone(c.gaps) }
 
 // RestoreGaps takes in what an earlier scheduler's Gaps returned, before Restore.
@@ -61,8 +63,9 @@ func (c *Scheduler) RestoreGaps(known []Gap) {
 	}
 }
 
-// resume goes on from the newest instant of which records tell. What the clock shows since is a gap: the controller was away, or the
-// clock was set ahead, and nobody can tell which. Where it was set back, time does not fall.
+// resume goes on from the newest instant of which records tell. What the clock shows since is a
+// gap: the controller was away, or the clock was set ahead, and nobody can tell which. Where it was
+// set back, time does not fall.
 func (c *Scheduler) resume(newest Time) {
 	for i := range c.gaps {
 		newest = max(newest, c.gaps[i].At)
@@ -79,16 +82,17 @@ func (c *Scheduler) resume(newest Time) {
 // Now returns the time as of the last Step or Restore. Steps are to go on from there.
 func (c *Scheduler) Now() Time { return c.now }
 
-// stalled says whether a Step at now comes so late that nobody can have been heard for a while. That may have been so since the
-// last one.
+// stalled says whether a Step at now comes so late that nobody can have been heard for a while.
+// That may have been so since the last one.
 func (c *Scheduler) stalled(now Time) bool {
 	next := c.Next()
 	return now > next && now.Sub(next) > c.cfg.StallTolerance
 }
 
-// forgive puts off, after time in which nobody could be heard, all that others would have been heard about. Sessions and
-// deliveries get their time anew, and so do workers that have yet to register; an attempt's end gets a grace to be told; and a
-// task that nobody could be given waits for as much longer.
+// forgive puts off, after time in which nobody could be heard, all that others would have been
+// heard about. Sessions and deliveries get their time anew, and so do workers that have yet to
+// register; an attempt's end gets a grace to be told; and a task that nobody could be given waits
+// for as much longer.
 func (c *Scheduler) forgive(now Time) {
 	lost := now.Sub(c.now)
 	c.quietUntil = now.Add(c.cfg.WatchGrace)

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// group is all classes that the same kinds of workers can run, with resources of the same names: so a worker that asks
-// looks at a group, whatever number of classes it has. Classes that no worker can run are in groups that none looks at.
+// group is all classes that the same kinds of workers can run, with resources of the same names: so
+// a worker that asks looks at a group, whatever number of classes it has. Classes that no worker
+// can run are in groups that none looks at.
 type group struct {
 	key string
 	// In the order of their numbers.
@@ -16,15 +17,16 @@ type group struct {
 	// Live workers that do not drain, of all of its kinds.
 	workers int
 	ready   int
-	// What is ready: the turns of its jobs, highest priority first, there the job that was served longest ago first.
+	// What is ready: the turns of its jobs, highest priority first, there the job that was served
+	// longest ago first.
 	turns tree[*turn]
 	// The turns by what they are of.
 	byKey map[queueKey]*turn
-	// The polls that could be granted some of it, longest wait first. They need, so to speak, that the task needs no more
-	// than the worker has free.
+	// The polls that could be granted some of it, longest wait first. They need, so to speak, that
+	// the task needs no more than the worker has free.
 	polls tree[*session]
-	// Something in it became ready, or a poll may take more than before: it stands in Scheduler.stirred, by the poll that
-	// waited longest.
+	// Something in it became ready, or a poll may take more than before: it stands in
+	// Scheduler.stirred, by the poll that waited longest.
 	stirred bool
 	longest uint64
 	// The polls that compete for it, as counted in one step; of a group with resources only.
@@ -57,7 +59,8 @@ func (t *turn) before(o *turn) bool {
 // enterRound has a job with a task more that is ready take part in the round.
 func (c *Scheduler) enterRound(j *job) {
 	if j.ready == 0 {
-		// It joins at the end of the round, or else a flood of new jobs would keep the old ones from their turn.
+		// It joins at the end of the round, or else a flood of new jobs would keep the old ones
+		// from their turn.
 		c.goLast(j)
 	}
 	j.ready++
@@ -134,8 +137,8 @@ func (c *Scheduler) settle(t *turn) {
 	}
 }
 
-// turnsAtOnce is how many turns of a job take their places anew when it was served. The rest of a job that has more, with
-// very many priorities, do so when they are come upon.
+// turnsAtOnce is how many turns of a job take their places anew when it was served. The rest of a
+// job that has more, with very many priorities, do so when they are come upon.
 const turnsAtOnce = 16
 
 // refile gives a job its place in the round, after it was served.
@@ -147,8 +150,8 @@ func (c *Scheduler) refile(j *job) {
 	}
 }
 
-// best returns the queue of the group whose first task goes first, of those that need no more than there is of each
-// resource; nil where there is none.
+// best returns the queue of the group whose first task goes first, of those that need no more than
+// there is of each resource; nil where there is none.
 func (c *Scheduler) best(g *group, room []int64) *jobQueue {
 	if g.turns.root == nil {
 		return nil
@@ -178,8 +181,8 @@ func (c *Scheduler) best(g *group, room []int64) *jobQueue {
 	}
 }
 
-// goesBefore says whether q's first task goes before other's: by priority, then by whose job was served longer ago, then
-// by which was submitted first.
+// goesBefore says whether q's first task goes before other's: by priority, then by whose job was
+// served longer ago, then by which was submitted first.
 func (q *jobQueue) goesBefore(other *jobQueue) bool {
 	a, b := q.turn, other.turn
 	if a.priority != b.priority {
@@ -191,7 +194,8 @@ func (q *jobQueue) goesBefore(other *jobQueue) bool {
 	return q.first < other.first
 }
 
-// groupFor returns the group of the classes with resources of these names that these kinds can run, which are in order.
+// groupFor returns the group of the classes with resources of these names that these kinds can run,
+// which are in order.
 func (c *Scheduler) groupFor(kinds []*kind, names []string) *group {
 	key := groupKey(kinds, names)
 	g := c.groups[key]

@@ -41,9 +41,10 @@ func (c *Scheduler) renew(s *session) {
 	c.timers.reset(s.ttl, c.now.Add(c.cfg.SessionTTL))
 }
 
-// silent says whether the worker has sent nothing for so long that it may well be gone. Then it is granted nothing: when many
-// are cut off at once their sessions end one after the other, and a task of the first would be handed to the waiting poll of
-// each in turn, and be charged with all their deaths.
+// silent says whether the worker has sent nothing for so long that it may well be gone. Then it is
+// granted nothing: when many are cut off at once their sessions end one after the other, and a task
+// of the first would be handed to the waiting poll of each in turn, and be charged with all their
+// deaths.
 func (c *Scheduler) silent(s *session) bool { return c.now.Sub(s.heard) > c.cfg.SessionTTL/2 }
 
 // hear notes that the worker is there. One that was silent gets what it waits for.
@@ -80,8 +81,9 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 	}
 	for l := s.leases.tail; l != nil; {
 		prev := l.prev
-		// What was granted in an answer that the worker did not have when it wrote this is not judged. A poll that it
-		// sent later may have overtaken the heartbeat, so what counts is what this one says.
+		// What was granted in an answer that the worker did not have when it wrote this is not
+		// judged. A poll that it sent later may have overtaken the heartbeat, so what counts is
+		// what this one says.
 		if l.seenSeq != e.Seq && l.pollSeq <= e.Received {
 			t, current, ran := l.task, l.current(), l.runningAt
 			c.endLease(l)
@@ -97,8 +99,9 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 	}
 }
 
-// maxUnknown bounds the tokens of one session that are kept because nobody knows them. It has room for all that an honest worker
-// can hold of before; of one that lists more, the rest is looked at once these are gone.
+// maxUnknown bounds the tokens of one session that are kept because nobody knows them. It has room
+// for all that an honest worker can hold of before; of one that lists more, the rest is looked at
+// once these are gone.
 const maxUnknown = 16_384
 
 // addUnknown notes a token that the worker must stop, once.
@@ -164,6 +167,7 @@ func (c *Scheduler) answerBeat(s *session) {
 		s.drainTold = true
 		r.Drain, r.Grace = true, s.drain.grace
 	}
-	// To stop an attempt that a crash brings back would have it charged with the loss of its worker.
+	// To stop an attempt that a crash brings back would have it charged with the loss of its
+	// worker.
 	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: len(r.Stop) == 0 || s.changed <= c.durable})
 }

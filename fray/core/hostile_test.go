@@ -9,10 +9,12 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// enough is time for any step here, even on a busy machine, while a step whose cost is the square of its size takes longer by far.
+// enough is time for any step here, even on a busy machine, while a step whose cost is the square
+// of its size takes longer by far.
 const enough = 5 * time.Second
 
-// A worker, or who says that it is one, lists as many tokens as the wire takes, none of which was ever given.
+// A worker, or who says that it is one, lists as many tokens as the wire takes, none of which was
+// ever given.
 func TestUnknownTokensCostNoMoreThanTheirNumber(t *testing.T) {
 	s := core.NewScheduler(core.Config{Incarnation: 1})
 	var out core.Effects

@@ -1,9 +1,10 @@
 package core
 
-// Idle applies an event that leaves no record, between two steps, and says whether it did; what it left alone is for a
-// step. Without an event it answers what has waited long enough. So what only asks, and who only says that it is there, goes
-// on being served while no step can be made because those before it cannot be committed. Nothing else happens:
-// no other timer fires, nothing is granted, and no worker is told to stop anything.
+// Idle applies an event that leaves no record, between two steps, and says whether it did; what it
+// left alone is for a step. Without an event it answers what has waited long enough. So what only
+// asks, and who only says that it is there, goes on being served while no step can be made because
+// those before it cannot be committed. Nothing else happens: no other timer fires, nothing is
+// granted, and no worker is told to stop anything.
 //
 // All replies are settled.
 func (c *Scheduler) Idle(now Time, out *Effects, event Event) bool {
@@ -45,7 +46,8 @@ func (c *Scheduler) NextIdle() Time {
 	return c.waking.heap[0].at
 }
 
-// idle renews the session. What the worker holds is compared when the next heartbeat is part of a step.
+// idle renews the session. What the worker holds is compared when the next heartbeat is part of a
+// step.
 func (e *Heartbeat) idle(c *Scheduler) {
 	s := c.sessions[e.Session]
 	if s == nil {

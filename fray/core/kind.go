@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// kind is what workers have in common that can run the same classes: functions, resources, and those of their labels that
-// a class asks for. Workers that drain are of none.
+// kind is what workers have in common that can run the same classes: functions, resources, and
+// those of their labels that a class asks for. Workers that drain are of none.
 type kind struct {
 	// From 1, in the order in which they came.
 	num       uint64
@@ -14,7 +14,8 @@ type kind struct {
 	functions map[string]bool
 	labels    map[Label]bool
 	resources []Resource
-	// Its workers, and of these the ones that are backed off. A kind without workers is kept for a while.
+	// Its workers, and of these the ones that are backed off. A kind without workers is kept for a
+	// while.
 	workers, penalized int
 	// The groups of which it can run all classes, and how often that changed.
 	groups  []*group
@@ -140,7 +141,8 @@ func (s *session) kindKey(b []byte, mentions map[Label]int) []byte {
 	return b
 }
 
-// addKind takes in the first worker of a kind. Each group whose classes it can run in part is parted.
+// addKind takes in the first worker of a kind. Each group whose classes it can run in part is
+// parted.
 func (c *Scheduler) addKind(key string, s *session) *kind {
 	c.lastKind++
 	k := &kind{num: c.lastKind, key: key, functions: s.functions, resources: s.resources, labels: make(map[Label]bool)}
@@ -190,7 +192,8 @@ func (c *Scheduler) moveClasses(classes []*class, g *group) {
 	}
 }
 
-// dropIdleKinds forgets all kinds without workers, and joins the groups that are the same without them.
+// dropIdleKinds forgets all kinds without workers, and joins the groups that are the same without
+// them.
 func (c *Scheduler) dropIdleKinds() {
 	c.idleKinds = 0
 	for key, k := range c.kindByKey { // order-free: the groups that are left are the same
@@ -211,8 +214,8 @@ func (c *Scheduler) dropIdleKinds() {
 	}
 }
 
-// mention counts a class that asks for a label. With the first one, workers with the label become another kind than those
-// without.
+// mention counts a class that asks for a label. With the first one, workers with the label become
+// another kind than those without.
 func (c *Scheduler) mention(l Label) {
 	if c.mentions[l]++; c.mentions[l] == 1 {
 		c.sortCarriers(l)

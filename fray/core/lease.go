@@ -2,8 +2,8 @@ package core
 
 import "time"
 
-// lease is an attempt at a worker. It outlives its hold on the task when the task moves on without it: capacity
-// is freed only when the worker confirms that the attempt is over.
+// lease is an attempt at a worker. It outlives its hold on the task when the task moves on without
+// it: capacity is freed only when the worker confirms that the attempt is over.
 type lease struct {
 	token   Token
 	attempt uint32
@@ -17,8 +17,8 @@ type lease struct {
 	timer      *timer
 	// The heartbeat that last listed it.
 	seenSeq uint64
-	// For how long nothing was heard of the worker while it ran, and when the worker first and last said that it runs past its
-	// execution timeout.
+	// For how long nothing was heard of the worker while it ran, and when the worker first and last
+	// said that it runs past its execution timeout.
 	unheard               time.Duration
 	overdue, overdueStill Time
 	// Granted ahead of a free slot, and not known to run.
@@ -85,7 +85,8 @@ func (c *Scheduler) endLease(l *lease) {
 	c.offer(l.session)
 }
 
-// running notes that an attempt runs, and sets the second line of its execution timeout: the worker is the first.
+// running notes that an attempt runs, and sets the second line of its execution timeout: the worker
+// is the first.
 func (c *Scheduler) running(l *lease) {
 	if l.runningAt != 0 {
 		return
@@ -104,8 +105,8 @@ func (c *Scheduler) running(l *lease) {
 	}
 }
 
-// leaseTimer strikes when a worker has not ended an attempt for too long: after a cancellation, without which its task goes on, or
-// past the execution timeout.
+// leaseTimer strikes when a worker has not ended an attempt for too long: after a cancellation,
+// without which its task goes on, or past the execution timeout.
 func (c *Scheduler) leaseTimer(l *lease) {
 	l.timer = nil
 	t := l.task

@@ -58,7 +58,8 @@ func (l *ledger) file(r *core.Record) {
 	}
 }
 
-// restore starts a scheduler anew: after the process died, or with it the machine. about tells what specs do.
+// restore starts a scheduler anew: after the process died, or with it the machine. about tells what
+// specs do.
 func (l *ledger) restore(cfg core.Config, now core.Time, power bool, about func(r *core.Restored)) (*core.Scheduler, error) {
 	if power {
 		l.lazy = nil

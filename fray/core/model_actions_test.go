@@ -24,8 +24,8 @@ func (d *modelDriver) learn(replies []core.Reply) {
 	}
 }
 
-// beat tells what a worker holds; now and then it forgets an attempt, or holds one that is nobody's. A copy of it, or
-// it itself, may arrive late.
+// beat tells what a worker holds; now and then it forgets an attempt, or holds one that is
+// nobody's. A copy of it, or it itself, may arrive late.
 func (d *modelDriver) beat() {
 	w := d.worker()
 	if w.session == 0 {
@@ -210,7 +210,8 @@ func (d *modelDriver) unregister() {
 	d.step(&core.Unregister{Call: d.call(), Session: d.worker().session})
 }
 
-// recover has all workers but one fall silent, and that one do everything well. Every task must end.
+// recover has all workers but one fall silent, and that one do everything well. Every task must
+// end.
 func (d *modelDriver) recover() {
 	d.doomed = ""
 	const bound = 10 * time.Minute // Of virtual time: sessions, graces and backoffs are far shorter.

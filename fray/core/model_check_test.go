@@ -44,7 +44,8 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 	return out
 }
 
-// free is how many slots a waiting poll's worker has free, with those that became free since it asked.
+// free is how many slots a waiting poll's worker has free, with those that became free since it
+// asked.
 func (c *modelCall) free() int {
 	left, held := len(c.session.attempts), c.poll.Held
 	if held < 0 {
@@ -217,7 +218,8 @@ func (d *modelDriver) notes(got []core.AttemptNote) {
 	}
 }
 
-// state compares every task, the totals, and the next alarm; and sees that no poll waits beside what it could have.
+// state compares every task, the totals, and the next alarm; and sees that no poll waits beside
+// what it could have.
 func (d *modelDriver) state() {
 	m := d.m
 	for _, c := range m.parked {

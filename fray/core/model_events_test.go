@@ -34,7 +34,8 @@ type modelWatch struct {
 	open         int
 }
 
-// apply foretells what an event brings, but for the numbers, tokens and grants that the scheduler chooses.
+// apply foretells what an event brings, but for the numbers, tokens and grants that the scheduler
+// chooses.
 func (m *model) apply(event core.Event) {
 	switch e := event.(type) {
 	case *core.Submit:

@@ -49,7 +49,8 @@ func (m *model) save() *modelDisk {
 	return disk
 }
 
-// load foretells the scheduler that goes on from what was saved, at first without the time that recovering takes.
+// load foretells the scheduler that goes on from what was saved, at first without the time that
+// recovering takes.
 func (m *model) load(disk *modelDisk) {
 	for _, a := range m.attempts {
 		a.over = true
@@ -158,7 +159,8 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 	return true
 }
 
-// missed foretells what becomes of what a worker was granted before a restart and does not present when it first registers.
+// missed foretells what becomes of what a worker was granted before a restart and does not present
+// when it first registers.
 func (m *model) missed(e *core.Register) {
 	if m.met[e.WorkerID] {
 		return
@@ -209,7 +211,8 @@ func (d *modelDriver) held(w *modelWorker) []core.Held {
 	return held
 }
 
-// commit files a step's records. Those that a client waits for are durable at once, and with them all before.
+// commit files a step's records. Those that a client waits for are durable at once, and with them
+// all before.
 func (d *modelDriver) commit(records []core.Record) {
 	for i := range records {
 		r := &records[i]
@@ -242,7 +245,8 @@ func (d *modelDriver) doom() {
 	}
 }
 
-// die has the scheduler decide, and end before any client learns what; or before it is durable, though one did.
+// die has the scheduler decide, and end before any client learns what; or before it is durable,
+// though one did.
 func (d *modelDriver) die(how string, events []core.Event) (out core.Effects) {
 	if how == modelRelaxed {
 		d.unsynced = true
@@ -256,7 +260,8 @@ func (d *modelDriver) die(how string, events []core.Event) (out core.Effects) {
 	return core.Effects{}
 }
 
-// restart has the scheduler end, and another go on from what is durable. Workers know nothing of it.
+// restart has the scheduler end, and another go on from what is durable. Workers know nothing of
+// it.
 func (d *modelDriver) restart(how string) {
 	m := d.m
 	if !m.cfg.Durable {

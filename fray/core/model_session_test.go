@@ -108,7 +108,8 @@ func (m *model) watchOver(a *modelAttempt) {
 	}
 }
 
-// secondLine takes the worker's word, twice and a quarter of the grace apart, for what it cannot see.
+// secondLine takes the worker's word, twice and a quarter of the grace apart, for what it cannot
+// see.
 func (m *model) secondLine(a *modelAttempt) {
 	switch {
 	case m.now < a.deadline().Add(m.cfg.TimeoutGrace):
@@ -131,7 +132,8 @@ func (m *model) stillRuns(a *modelAttempt) {
 	}
 }
 
-// heardOf notes that a worker is there. What it runs is not held to the time for which it was silent.
+// heardOf notes that a worker is there. What it runs is not held to the time for which it was
+// silent.
 func (m *model) heardOf(s *modelSession) {
 	if gap := m.now.Sub(s.heard); gap > m.cfg.SessionTTL/2 {
 		for _, a := range s.attempts {

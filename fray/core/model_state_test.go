@@ -10,9 +10,9 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// model is what the scheduler should do, written down as plainly as can be: lists that are searched from end to end.
-// Which of several tasks a poll is granted it leaves open, and judges. It is told everything that the scheduler is
-// told, and foresees everything that the scheduler says.
+// model is what the scheduler should do, written down as plainly as can be: lists that are searched
+// from end to end. Which of several tasks a poll is granted it leaves open, and judges. It is told
+// everything that the scheduler is told, and foresees everything that the scheduler says.
 type model struct {
 	cfg       core.Config
 	now       core.Time
@@ -120,7 +120,8 @@ type modelAttempt struct {
 	timer            *modelDeadline
 	stopping, told   bool
 	over             bool
-	// How long nothing was heard of its worker, and when that first and last said that it runs though it should have ended.
+	// How long nothing was heard of its worker, and when that first and last said that it runs
+	// though it should have ended.
 	unheard             time.Duration
 	overdue, stillAfter core.Time
 }
@@ -495,7 +496,8 @@ func (m *model) forgettable() *modelTask {
 	return oldest
 }
 
-// forget drops ended tasks that nobody needs past their retention, and the oldest while there are too many.
+// forget drops ended tasks that nobody needs past their retention, and the oldest while there are
+// too many.
 func (m *model) forget() {
 	for m.now >= m.quiet {
 		t := m.forgettable()

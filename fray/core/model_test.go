@@ -11,8 +11,9 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// TestSchedulerModel has workers, clients and a bad network do as they please with a scheduler, and holds it against
-// a model of what it should do. Then one good worker comes, the rest falls silent, and every task must end.
+// TestSchedulerModel has workers, clients and a bad network do as they please with a scheduler, and
+// holds it against a model of what it should do. Then one good worker comes, the rest falls silent,
+// and every task must end.
 func TestSchedulerModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -104,7 +105,8 @@ func (d *modelDriver) call() core.CallID {
 	return d.calls
 }
 
-// int draws from, to, or what lies between, each as likely; rapid's own ranges prefer small numbers by far.
+// int draws from, to, or what lies between, each as likely; rapid's own ranges prefer small numbers
+// by far.
 func (d *modelDriver) int(name string, from, to int) int {
 	const bits = 12
 	return rapid.Custom(func(t *rapid.T) int {
@@ -220,7 +222,8 @@ func (d *modelDriver) pollFor(w *modelWorker, free, most int) {
 	d.step(e)
 }
 
-// oddPoll goes on to the next poll though it has no answer to the last, or claims what it does not know.
+// oddPoll goes on to the next poll though it has no answer to the last, or claims what it does not
+// know.
 func (d *modelDriver) oddPoll() {
 	w := d.worker()
 	if w.session == 0 {

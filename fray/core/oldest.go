@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// ages finds the task that has waited longest at the cost of a few looks, whatever is queued, and with a few bytes for
-// each chunk of the log.
+// ages finds the task that has waited longest at the cost of a few looks, whatever is queued, and
+// with a few bytes for each chunk of the log.
 type ages struct {
-	// Chunks with ready tasks that never started, lowest number first. Some may have none any longer.
+	// Chunks with ready tasks that never started, lowest number first. Some may have none any
+	// longer.
 	chunks intHeap
-	// Ready tasks that have started before, in the order in which they became ready again. Some are so no longer.
+	// Ready tasks that have started before, in the order in which they became ready again. Some are
+	// so no longer.
 	again []readyAgain
 	// Those that are.
 	still int
@@ -28,7 +30,8 @@ func (r readyAgain) holds() bool {
 	return t.pending == Ready && t.started && t.since == r.since && t.attempts() == r.attempts
 }
 
-// spareAges is how many entries that hold no longer are kept before they are cleared away, besides as many as hold.
+// spareAges is how many entries that hold no longer are kept before they are cleared away, besides
+// as many as hold.
 const spareAges = 64
 
 // ready notes that a task became ready.
@@ -64,8 +67,8 @@ func (a *ages) gone(c *Scheduler, t *task) {
 	c.log.chunk(chunkNumber(t.num)).waiting--
 }
 
-// waits says whether the chunk with this number has ready tasks that never started. If not, it is taken to be listed no
-// longer.
+// waits says whether the chunk with this number has ready tasks that never started. If not, it is
+// taken to be listed no longer.
 func (l *taskLog) waits(number int) bool {
 	chunk := l.chunk(number)
 	if chunk == nil {
@@ -86,9 +89,10 @@ func keep[T any](from []T, holds func(T) bool) []T {
 	return kept
 }
 
-// OldestReadyAge returns how long the task that waits longest has waited, as of the last Step; 0 while none is ready. A task
-// waits from its submission on, also while it is handed to workers and comes back without having run, and also if no worker
-// can run it. Once an attempt of it may have run it waits from when it became ready again.
+// OldestReadyAge returns how long the task that waits longest has waited, as of the last Step; 0
+// while none is ready. A task waits from its submission on, also while it is handed to workers and
+// comes back without having run, and also if no worker can run it. Once an attempt of it may have
+// run it waits from when it became ready again.
 func (c *Scheduler) OldestReadyAge() time.Duration {
 	oldest := Never
 	a := &c.ages

@@ -17,8 +17,8 @@ func (e *Poll) apply(c *Scheduler) {
 	if s.poll != nil {
 		old := s.poll
 		c.unpark(old)
-		// An error, so that a worker that still waits for it asks again under the same number: an empty answer would
-		// have it go on, and confirm what the copy is granted.
+		// An error, so that a worker that still waits for it asks again under the same number: an
+		// empty answer would have it go on, and confirm what the copy is granted.
 		c.fail(old.call, ErrSuperseded)
 	}
 	c.received(s, e.Received)
@@ -75,7 +75,8 @@ func (c *Scheduler) deliveryTimer(s *session) {
 	}
 }
 
-// takeBackUndelivered ends the session's unconfirmed leases, and returns the class of one that it took back.
+// takeBackUndelivered ends the session's unconfirmed leases, and returns the class of one that it
+// took back.
 func (c *Scheduler) takeBackUndelivered(s *session) *class {
 	c.timers.cancel(s.delivery)
 	s.delivery = nil

@@ -7,7 +7,8 @@ import (
 	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
-// listScan bounds how many tasks a page of a list looks at; a page may therefore be short, or empty, and not the last.
+// listScan bounds how many tasks a page of a list looks at; a page may therefore be short, or
+// empty, and not the last.
 const listScan = 20_000
 
 func (e *Get) apply(c *Scheduler) {
@@ -93,7 +94,8 @@ func (c *Scheduler) markAny(w *wait) {
 	}
 }
 
-// wakeAnys answers those who wait for one of several tasks at the end of the step, so that one answer carries all that ended in it.
+// wakeAnys answers those who wait for one of several tasks at the end of the step, so that one
+// answer carries all that ended in it.
 func (c *Scheduler) wakeAnys() {
 	for _, w := range c.dirtyAnys {
 		if c.waits[w.call] == w {
@@ -158,7 +160,8 @@ func (c *Scheduler) answerWatch(w *wait, settled bool) {
 	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: settled})
 }
 
-// markJob has the job's watchers answered at the end of the step, so that one answer carries all that ended in it.
+// markJob has the job's watchers answered at the end of the step, so that one answer carries all
+// that ended in it.
 func (c *Scheduler) markJob(j *job) {
 	if !j.dirty {
 		j.dirty = true

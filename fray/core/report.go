@@ -3,7 +3,8 @@ package core
 func (e *Report) apply(c *Scheduler) {
 	s := c.sessions[e.Session]
 	if s == nil && !e.Session.SameIncarnation(firstToken(c.cfg.Incarnation)) {
-		// Leases of an earlier incarnation are honoured only after the worker has registered and presented them.
+		// Leases of an earlier incarnation are honoured only after the worker has registered and
+		// presented them.
 		c.fail(e.Call, ErrSessionStale)
 		return
 	}

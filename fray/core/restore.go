@@ -26,14 +26,16 @@ type RestoredJob struct {
 	DoneBase uint64
 }
 
-// Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the order of their numbers,
-// each of them good until the next; an error that it yields is returned, and ErrBadRecord for a record that makes no sense:
-// after either the scheduler is of no use.
+// Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the
+// order of their numbers, each of them good until the next; an error that it yields is returned,
+// and ErrBadRecord for a record that makes no sense: after either the scheduler is of no use.
 //
-// Time goes on from the newest instant that the records tell of, and never falls: what has passed since by the clock that now is
-// read from is a [Gap], and where that clock was set back, [Scheduler.Now] is ahead of it. Tasks that may be at a worker are RECOVERING for one session TTL from the first Step, in which workers can register and
-// present them. Next asks for that Step at once. All others go on where they were. Bounds on tasks, classes and jobs do not
-// refuse what was accepted before.
+// Time goes on from the newest instant that the records tell of, and never falls: what has passed
+// since by the clock that now is read from is a [Gap], and where that clock was set back,
+// [Scheduler.Now] is ahead of it. Tasks that may be at a worker are RECOVERING for one session TTL
+// from the first Step, in which workers can register and present them. Next asks for that Step at
+// once. All others go on where they were. Bounds on tasks, classes and jobs do not refuse what was
+// accepted before.
 func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Restored, error]) error {
 	c.now, c.restored = now, true
 	for i := range jobs {
@@ -92,7 +94,8 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 	return nil
 }
 
-// goOn has what was restored at now wait for what is left of its time. A backoff may be longer than it was to be, and is no shorter.
+// goOn has what was restored at now wait for what is left of its time. A backoff may be longer than
+// it was to be, and is no shorter.
 func (c *Scheduler) goOn(now Time) {
 	if c.now != now { // It was set back.
 		for t := range c.log.all() {
@@ -195,7 +198,8 @@ const (
 	HeldFinished
 )
 
-// adopt gives a worker back an attempt of an earlier incarnation, unless something newer holds its task.
+// adopt gives a worker back an attempt of an earlier incarnation, unless something newer holds its
+// task.
 func (c *Scheduler) adopt(s *session, h *Held) bool {
 	t := c.tasks[h.Task]
 	earlier := h.Token < firstToken(c.cfg.Incarnation)
@@ -264,8 +268,8 @@ func (c *Scheduler) missed(e *Register) {
 	}
 }
 
-// unclaimed ends the wait for the worker that may hold a task: nobody presented it. With died, the worker that was granted it
-// is no more, and may have run it; else it never got it.
+// unclaimed ends the wait for the worker that may hold a task: nobody presented it. With died, the
+// worker that was granted it is no more, and may have run it; else it never got it.
 func (c *Scheduler) unclaimed(t *task, died bool) {
 	c.stats.LeasesExpired++
 	if t.ahead || !died {

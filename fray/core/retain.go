@@ -15,9 +15,9 @@ import (
 //   - a call that was told of it reads its result now;
 //   - it is not known to be durable.
 //
-// What nobody needs is forgotten past Config.Retention, or before that to keep within MaxRetained and MaxRetainedBytes.
-// What watchers need is kept past all of these; then it is submissions and grants of its job that wait, see
-// [Scheduler.behind].
+// What nobody needs is forgotten past Config.Retention, or before that to keep within MaxRetained
+// and MaxRetainedBytes. What watchers need is kept past all of these; then it is submissions and
+// grants of its job that wait, see [Scheduler.behind].
 
 // noFloor is the floor of a job that nobody watches.
 const noFloor = uint64(math.MaxUint64)
@@ -40,8 +40,8 @@ type awaitedEnd struct {
 	until  Time
 }
 
-// follow notes that a watcher of a job is there. Of a new one, needs is the first end that it has yet to be told of. It
-// returns nil if there is no room for one more watcher.
+// follow notes that a watcher of a job is there. Of a new one, needs is the first end that it has
+// yet to be told of. It returns nil if there is no room for one more watcher.
 func (c *Scheduler) follow(j *job, id string, needs uint64) *follower {
 	f := j.followers[id]
 	if f == nil {
@@ -109,8 +109,8 @@ func (c *Scheduler) lowerFloor(j *job, needs uint64) {
 	}
 }
 
-// raiseFloor follows a watcher that has moved on from old, or has gone. Only if it was the last one there the others must
-// be looked at.
+// raiseFloor follows a watcher that has moved on from old, or has gone. Only if it was the last one
+// there the others must be looked at.
 func (c *Scheduler) raiseFloor(j *job, old uint64) {
 	if old > j.floor {
 		return
@@ -149,7 +149,8 @@ func (c *Scheduler) awaitedPast(j *job) {
 	c.place(j)
 }
 
-// askedFor notes that a call is answered that asked how a task ends. If it has not, the call is likely to be made again.
+// askedFor notes that a call is answered that asked how a task ends. If it has not, the call is
+// likely to be made again.
 func (c *Scheduler) askedFor(t *task) {
 	if !t.status.Terminal() {
 		c.asked[t] = c.now.Add(c.cfg.WatchGrace)
@@ -197,8 +198,8 @@ func (c *Scheduler) place(j *job) {
 	}
 }
 
-// forgetOld drops ended tasks that nobody needs past their retention, and the oldest while there are too many. After a
-// restart nobody has had the time to say what is needed.
+// forgetOld drops ended tasks that nobody needs past their retention, and the oldest while there
+// are too many. After a restart nobody has had the time to say what is needed.
 func (c *Scheduler) forgetOld() {
 	if c.now < c.quietUntil {
 		return
@@ -224,7 +225,8 @@ func (c *Scheduler) forgetOld() {
 	}
 }
 
-// dropAwaited gives up what is kept for calls that may be made again, for want of room. It says whether that freed any.
+// dropAwaited gives up what is kept for calls that may be made again, for want of room. It says
+// whether that freed any.
 func (c *Scheduler) dropAwaited() bool {
 	freed := false
 	for j := range c.awaitedJobs { // order-free: each is let go of
@@ -291,13 +293,15 @@ func (h *freeJobs) Pop() any {
 	return j
 }
 
-// behind says whether submissions of a job must wait until its watchers have taken what it has left for them: all that is
-// kept past the bound on bytes is needed, and much of it is the job's. Where all is clogged every job waits.
+// behind says whether submissions of a job must wait until its watchers have taken what it has left
+// for them: all that is kept past the bound on bytes is needed, and much of it is the job's. Where
+// all is clogged every job waits.
 func (c *Scheduler) behind(j *job) bool {
 	const share = 8
 	bound := c.cfg.MaxRetainedBytes
 	return c.clogged() || c.retainedBytes > bound && j != nil && j.doneBytes > bound/share
 }
 
-// clogged says whether so much is kept for watchers, twice the bound on bytes, that nothing is granted which would leave more.
+// clogged says whether so much is kept for watchers, twice the bound on bytes, that nothing is
+// granted which would leave more.
 func (c *Scheduler) clogged() bool { return c.retainedBytes/2 > c.cfg.MaxRetainedBytes }

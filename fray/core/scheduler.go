@@ -6,8 +6,8 @@ import (
 	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
-// Scheduler decides which worker runs which task and what becomes of it. Not safe for concurrent use: one
-// goroutine owns it.
+// Scheduler decides which worker runs which task and what becomes of it. Not safe for concurrent
+// use: one goroutine owns it.
 type Scheduler struct {
 	cfg   Config
 	now   Time
@@ -72,7 +72,8 @@ type Scheduler struct {
 	waking timers
 	// It is in Idle.
 	idling bool
-	// Tasks that may be at a worker, by its id, until it registers. Some may have gone on meanwhile.
+	// Tasks that may be at a worker, by its id, until it registers. Some may have gone on
+	// meanwhile.
 	recovering map[string][]*task
 	// It was restored, and has made no step since.
 	restored bool
@@ -85,13 +86,15 @@ type Scheduler struct {
 	// Jobs whose record is to be written or deleted; the same one may follow itself.
 	changedJobs []*job
 
-	// Steps that handed out work. What dispatch works with: what a poll is offered, and amounts of resources.
+	// Steps that handed out work. What dispatch works with: what a poll is offered, and amounts of
+	// resources.
 	steps       uint64
 	offered     []*group
 	asks, spare []int64
 	// See InfoReply.
 	looks, work uint64
-	// How often workers came, went, or were told to leave; and of how many classes this step has found out what these lack.
+	// How often workers came, went, or were told to leave; and of how many classes this step has
+	// found out what these lack.
 	fleet     uint64
 	explained int
 }
@@ -125,8 +128,8 @@ func NewScheduler(cfg Config) *Scheduler {
 	}
 }
 
-// Step applies the events in their order, fires what was due by now in spite of them, hands out work, and appends to out what must
-// be done. Time that runs backwards is taken to stand still.
+// Step applies the events in their order, fires what was due by now in spite of them, hands out
+// work, and appends to out what must be done. Time that runs backwards is taken to stand still.
 func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	switch {
 	case c.restored: // That took its time, in which no worker could register.
@@ -141,8 +144,8 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	out.Step = c.step
 	done := len(out.Records) + len(out.Replies)
 	c.explained = 0
-	// What waits to be heard may have come before what is due, and goes first: a report before its attempt's timeout, a heartbeat
-	// before its session's end.
+	// What waits to be heard may have come before what is due, and goes first: a report before its
+	// attempt's timeout, a heartbeat before its session's end.
 	for _, e := range events {
 		e.apply(c)
 	}
@@ -185,8 +188,8 @@ func (c *Scheduler) Stats() Stats {
 	return s
 }
 
-// Looks returns how many of the things that the scheduler holds it has looked at since it was made, but for those that an
-// event names. What a step costs must not grow with what is there.
+// Looks returns how many of the things that the scheduler holds it has looked at since it was made,
+// but for those that an event names. What a step costs must not grow with what is there.
 func (c *Scheduler) Looks() uint64 { return c.looks }
 
 func (c *Scheduler) reply(call CallID, body any) {
@@ -244,8 +247,8 @@ func (c *Scheduler) fireTimers() {
 	}
 }
 
-// fireLate fires what was due before work was handed out, unless it was handed out to it: a poll's wait for a task, and a task's
-// for a poll.
+// fireLate fires what was due before work was handed out, unless it was handed out to it: a poll's
+// wait for a task, and a task's for a poll.
 func (c *Scheduler) fireLate() {
 	for _, t := range c.late {
 		switch {

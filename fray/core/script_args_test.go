@@ -13,7 +13,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// args is a command taken apart: a verb, words, and key=value options. What nobody asked for is an error.
+// args is a command taken apart: a verb, words, and key=value options. What nobody asked for is an
+// error.
 type args struct {
 	verb string
 	rest []string

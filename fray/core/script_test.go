@@ -14,8 +14,9 @@ import (
 // epoch is when every scripted scheduler starts.
 const epoch = core.Time(1_000_000 * time.Second)
 
-// script drives a scheduler by readable commands, and tells its effects as readable lines. It plays the workers' part
-// in counting polls and heartbeats, and names attempts task#attempt instead of by their tokens.
+// script drives a scheduler by readable commands, and tells its effects as readable lines. It plays
+// the workers' part in counting polls and heartbeats, and names attempts task#attempt instead of by
+// their tokens.
 type script struct {
 	s         *core.Scheduler
 	cfg       core.Config
@@ -60,7 +61,8 @@ func newScript() *script {
 	}
 }
 
-// run carries out one line of commands and returns what came of it. Commands with " ; " between them make one step.
+// run carries out one line of commands and returns what came of it. Commands with " ; " between
+// them make one step.
 func (x *script) run(line string) ([]string, error) {
 	x.lines = nil
 	var events []core.Event
@@ -161,8 +163,8 @@ func (x *script) config(a *args) error {
 	return a.err
 }
 
-// restart has the scheduler die and another go on from what it has recorded; with the word power, without what was not
-// durable yet, and with back=1h, by a clock that was set back.
+// restart has the scheduler die and another go on from what it has recorded; with the word power,
+// without what was not durable yet, and with back=1h, by a clock that was set back.
 func (x *script) restart(a *args) error {
 	x.unsynced = false
 	x.cfg.Incarnation++
@@ -312,8 +314,8 @@ func (x *script) register(call core.CallID, a *args) (core.Event, error) {
 
 var heldPhases = map[string]core.HeldPhase{"queued": core.HeldQueued, "run": core.HeldRunning, "done": core.HeldFinished}
 
-// poll asks as a worker does: under the next number, or under the last one while that has no answer. With the word
-// lost, the answer never arrives.
+// poll asks as a worker does: under the next number, or under the last one while that has no
+// answer. With the word lost, the answer never arrives.
 func (x *script) poll(call core.CallID, a *args) (core.Event, error) {
 	s, err := x.session(a.word())
 	if err != nil {
@@ -420,8 +422,8 @@ func (x *script) session(name string) (*scriptSession, error) {
 	return w.sessions[n-1], nil
 }
 
-// token finds an attempt's, with a#1@2 the one that the second incarnation granted, or makes the one that ?n stands for,
-// which nobody was given.
+// token finds an attempt's, with a#1@2 the one that the second incarnation granted, or makes the
+// one that ?n stands for, which nobody was given.
 func (x *script) token(name string) (core.Token, error) {
 	if n, found := strings.CutPrefix(name, "?"); found {
 		v, err := strconv.ParseUint(n, 10, 64)

@@ -2,16 +2,18 @@ package core
 
 import "time"
 
-// The worker ends an attempt whose execution timeout is over, and says so. The scheduler is the second line, for a worker that
-// does not get to it. It goes by the worker's word alone: an attempt is past its timeout when its worker says, a while after the
-// deadline and again later, that it still runs. That nothing is heard of a worker may have any reason, and is the business of
-// its session.
+// The worker ends an attempt whose execution timeout is over, and says so. The scheduler is the
+// second line, for a worker that does not get to it. It goes by the worker's word alone: an attempt
+// is past its timeout when its worker says, a while after the deadline and again later, that it
+// still runs. That nothing is heard of a worker may have any reason, and is the business of its
+// session.
 
-// twiceWithin is the share of the grace, 1 in so many, that has to lie between the two words: the later one was then surely sent
-// after the deadline, even where the first was under way for long.
+// twiceWithin is the share of the grace, 1 in so many, that has to lie between the two words: the
+// later one was then surely sent after the deadline, even where the first was under way for long.
 const twiceWithin = 4
 
-// deadline is when the attempt has run for its execution timeout, as far as the scheduler can know. It has one, and runs.
+// deadline is when the attempt has run for its execution timeout, as far as the scheduler can know.
+// It has one, and runs.
 func (l *lease) deadline() Time {
 	return l.runningAt.Add(l.task.shape.ExecutionTimeout).Add(l.unheard)
 }
@@ -38,8 +40,9 @@ func (c *Scheduler) stillRuns(l *lease) {
 	}
 }
 
-// secondLine ends an attempt that is past its timeout by a grace, if its worker says so, too. Else it is done again with the
-// worker's next word. The capacity of the attempt is held until the worker confirms its end.
+// secondLine ends an attempt that is past its timeout by a grace, if its worker says so, too. Else
+// it is done again with the worker's next word. The capacity of the attempt is held until the
+// worker confirms its end.
 func (c *Scheduler) secondLine(l *lease) {
 	if l.deadline().Add(c.cfg.TimeoutGrace) > c.now {
 		c.armSecondLine(l)
@@ -55,8 +58,8 @@ func (c *Scheduler) secondLine(l *lease) {
 	c.failed(t, Timeout, nil, false, 0)
 }
 
-// putOff puts off what a session's attempts are held to by the time for which nothing was heard of its worker: it may have been
-// stopped, and its functions with it.
+// putOff puts off what a session's attempts are held to by the time for which nothing was heard of
+// its worker: it may have been stopped, and its functions with it.
 func (s *session) putOff(d time.Duration) {
 	for l := s.leases.head; l != nil; l = l.next {
 		if l.runningAt != 0 {

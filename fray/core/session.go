@@ -32,13 +32,15 @@ type session struct {
 	// In the order of their grant.
 	leases     leaseList
 	poll, beat *wait
-	// The last poll that was granted something, and the last that the worker is known to have got an answer to.
+	// The last poll that was granted something, and the last that the worker is known to have got
+	// an answer to.
 	grantSeq, receivedSeq uint64
 	pollSeq               uint64
 	delivery              *timer
 	deliveryTime          time.Duration // that the last grant may take
 	beatSeq               uint64
-	// Tokens that the worker holds and the scheduler does not know, as a list and as a set, and those of them that it was told to stop.
+	// Tokens that the worker holds and the scheduler does not know, as a list and as a set, and
+	// those of them that it was told to stop.
 	unknown             []Token
 	listed, toldUnknown map[Token]bool
 	// The last step that ended an attempt of it, or asked it to stop one.
@@ -101,7 +103,8 @@ func (s *session) occupy(cl *class, sign int64) {
 func (e *Register) apply(c *Scheduler) {
 	old := c.byWorker[e.WorkerID]
 	if old != nil && old.registrationID == e.RegistrationID {
-		// The worker has just learned, or will, that it has this session, and counts its life from now.
+		// The worker has just learned, or will, that it has this session, and counts its life from
+		// now.
 		c.renew(old)
 		c.reply(e.Call, RegisterReply{Session: old.token, Kept: old.kept})
 		return
@@ -138,7 +141,8 @@ func (e *Register) apply(c *Scheduler) {
 	c.slots += s.slots
 	c.carries(s)
 	c.joinKind(s)
-	// Attempts of an ended session of this incarnation are fenced. Those of an earlier one nobody has judged yet.
+	// Attempts of an ended session of this incarnation are fenced. Those of an earlier one nobody
+	// has judged yet.
 	for i := range e.Held {
 		if c.adopt(s, &e.Held[i]) {
 			s.kept = append(s.kept, e.Held[i].Token)
@@ -155,7 +159,8 @@ func (e *Unregister) apply(c *Scheduler) {
 	c.reply(e.Call, Done{})
 }
 
-// endSession takes everything from a worker that is gone, or that must take itself for gone. Its attempts are fenced.
+// endSession takes everything from a worker that is gone, or that must take itself for gone. Its
+// attempts are fenced.
 func (c *Scheduler) endSession(s *session) {
 	c.leaveKind(s)
 	c.carriesNoMore(s)

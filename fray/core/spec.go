@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// TaskNum is a task's number: from 1, in the order in which the scheduler took them. Records in the store
-// are filed under it.
+// TaskNum is a task's number: from 1, in the order in which the scheduler took them. Records in the
+// store are filed under it.
 type TaskNum uint64
 
-// Token names a lease or a session. Its upper 24 bits tell the controller's incarnation, so that one of an
-// earlier incarnation is never mistaken for one of this.
+// Token names a lease or a session. Its upper 24 bits tell the controller's incarnation, so that
+// one of an earlier incarnation is never mistaken for one of this.
 type Token uint64
 
 const tokenSeqBits = 40
@@ -31,8 +31,8 @@ type Resource struct {
 // Label is a name and its value.
 type Label struct{ Name, Value string }
 
-// Shape is all that scheduling looks at in a task's spec. Tasks of equal shape share one inside the scheduler,
-// so a queued task costs only what is its own.
+// Shape is all that scheduling looks at in a task's spec. Tasks of equal shape share one inside the
+// scheduler, so a queued task costs only what is its own.
 type Shape struct {
 	Function string
 	// Sorted by name, names unique.
@@ -43,8 +43,8 @@ type Shape struct {
 	Priority int32
 	// Application failures and timeouts that are tried again.
 	MaxRetries uint32
-	// The delay before retry n (from 0) is min(BackoffCap, BackoffBase * BackoffFactor^n), less up to
-	// BackoffJitter (0 to 1) of itself.
+	// The delay before retry n (from 0) is min(BackoffCap, BackoffBase * BackoffFactor^n), less up
+	// to BackoffJitter (0 to 1) of itself.
 	BackoffBase, BackoffCap      time.Duration
 	BackoffFactor, BackoffJitter float64
 	// Worker deaths that are survived.
@@ -92,8 +92,8 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// backoff is the delay before retry n, from 0, of the task with this number. Chance comes from hashing what the
-// delay is for, so it depends on nothing else that happens.
+// backoff is the delay before retry n, from 0, of the task with this number. Chance comes from
+// hashing what the delay is for, so it depends on nothing else that happens.
 func (s *Shape) backoff(seed uint64, task TaskNum, n uint32) time.Duration {
 	if s.BackoffBase <= 0 {
 		return 0 // Nothing times a power that overflowed is not a number.

@@ -1,12 +1,13 @@
 package core
 
-// State is what must outlive the scheduler of a task's life, besides its spec and its result. A task without one was
-// never leased.
+// State is what must outlive the scheduler of a task's life, besides its spec and its result. A
+// task without one was never leased.
 type State struct {
 	// Pending also where the task is leased: leases do not outlive the scheduler.
 	Status Status
 	Reason FailureReason
-	// An attempt of it, the one numbered Attempts, may be at a worker; with Ahead, granted ahead of a free slot.
+	// An attempt of it, the one numbered Attempts, may be at a worker; with Ahead, granted ahead of
+	// a free slot.
 	Leased, Ahead bool
 	// As in View; and whether any attempt of it has started.
 	Started, CancelRequested               bool
@@ -19,8 +20,8 @@ type State struct {
 	LastToken Token
 	// The end of its backoff; 0: it has none.
 	BackoffUntil Time
-	// Of an ended task: when, as which of all that this store saw end, and the bytes of its result. Of one in backoff: when that
-	// began.
+	// Of an ended task: when, as which of all that this store saw end, and the bytes of its result.
+	// Of one in backoff: when that began.
 	Ended       Time
 	EndSeq      uint64
 	ResultBytes uint32

@@ -159,7 +159,8 @@ func TestEffectsReset(t *testing.T) {
 	}
 }
 
-// TestListOutlivesManyForgotten: the holes that forgotten tasks leave do not show, nor are they kept for ever.
+// TestListOutlivesManyForgotten: the holes that forgotten tasks leave do not show, nor are they
+// kept for ever.
 func TestListOutlivesManyForgotten(t *testing.T) {
 	t.Parallel()
 	s := core.NewScheduler(core.Config{Incarnation: 1, MaxRetained: 1})

@@ -89,7 +89,8 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
 	return t
 }
 
-// clampSize is a record's size as tasks count it. Both that a task may have are added, without overflow.
+// clampSize is a record's size as tasks count it. Both that a task may have are added, without
+// overflow.
 func clampSize(n int) uint32 { return uint32(min(n, math.MaxUint32/2)) } //nolint:gosec // Bounded by min.
 
 // queue makes a pending task ready, under its scheduling timeout until it first starts.
@@ -100,7 +101,8 @@ func (c *Scheduler) queue(t *task, front bool) {
 	}
 }
 
-// startBy is when a task's scheduling timeout strikes, which it has. Time in which it could not be offered does not count.
+// startBy is when a task's scheduling timeout strikes, which it has. Time in which it could not be
+// offered does not count.
 func (c *Scheduler) startBy(t *task) Time {
 	return t.submitted.Add(t.shape.SchedulingTimeout).Add(c.gaps.since(t.submitted))
 }
@@ -168,7 +170,8 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.wakeAwaiters(t, v, false)
 }
 
-// rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor would mean nothing.
+// rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor
+// would mean nothing.
 func (c *Scheduler) rememberJobs() {
 	for i, j := range c.changedJobs {
 		if i > 0 && c.changedJobs[i-1] == j {

@@ -12,8 +12,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// TestPromisesSurvive has schedulers die at any moment, with or without the power, and holds each that follows to what the ones
-// before it have said: it foresees nothing else.
+// TestPromisesSurvive has schedulers die at any moment, with or without the power, and holds each
+// that follows to what the ones before it have said: it foresees nothing else.
 func TestPromisesSurvive(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -76,7 +76,8 @@ func newSurvival(t *rapid.T) *survival {
 
 func (w *survival) int(name string, n int) int { return rapid.IntRange(0, n-1).Draw(w.t, name) }
 
-// act has something happen. Now and then a step is the last of its scheduler: its records are lost, and so are its replies.
+// act has something happen. Now and then a step is the last of its scheduler: its records are lost,
+// and so are its replies.
 func (w *survival) act() {
 	p := &w.workers[w.int("worker", len(w.workers))]
 	id := func() string { return w.ids[w.int("id", len(w.ids))] }

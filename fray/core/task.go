@@ -28,7 +28,8 @@ type task struct {
 	// An attempt of it has started, or is charged for.
 	started         bool
 	cancelRequested bool
-	// While it is Recovering: its attempt was granted ahead of a free slot, and is not known to have run.
+	// While it is Recovering: its attempt was granted ahead of a free slot, and is not known to
+	// have run.
 	ahead bool
 	// It is of an earlier incarnation, and so may its attempts be.
 	restored bool

@@ -9,9 +9,9 @@ import (
 // chunkTasks is how many tasks with consecutive numbers lie side by side in memory.
 const chunkTasks = 64
 
-// taskLog holds every known task, in the order of their numbers. Tasks live in chunks, which costs less than an
-// allocation for each and keeps neighbours in the queue neighbours in memory. A chunk goes when all of its tasks are
-// forgotten; what still refers to one of them keeps it.
+// taskLog holds every known task, in the order of their numbers. Tasks live in chunks, which costs
+// less than an allocation for each and keeps neighbours in the queue neighbours in memory. A chunk
+// goes when all of its tasks are forgotten; what still refers to one of them keeps it.
 type taskLog struct {
 	// In the order of their numbers. All tasks of those without a chunk are forgotten.
 	chunks []numberedChunk
@@ -78,7 +78,8 @@ func (l *taskLog) remove(t *task) {
 	}
 }
 
-// find returns the place of the chunk with this number, or of the next. Mostly no number is missing behind it, or before.
+// find returns the place of the chunk with this number, or of the next. Mostly no number is missing
+// behind it, or before.
 func (l *taskLog) find(number int) int {
 	last := len(l.chunks) - 1
 	if last < 0 {

@@ -19,7 +19,8 @@ const (
 	timerAwaited                       // who waited for an end has had the time to ask for it again
 )
 
-// timer is an alarm for one of its owners. Timers of one instant fire in the order in which they were set.
+// timer is an alarm for one of its owners. Timers of one instant fire in the order in which they
+// were set.
 type timer struct {
 	at      Time
 	seq     uint64
@@ -37,7 +38,8 @@ type timer struct {
 // timers is a heap by time.
 type timers struct {
 	heap []*timer
-	// The number of the timer that was set last, here or in another heap whose timers fire among these.
+	// The number of the timer that was set last, here or in another heap whose timers fire among
+	// these.
 	seq *uint64
 }
 

@@ -11,8 +11,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata from what the code does")
 
-// TestSchedulerTranscripts replays testdata/scheduler: comments, commands, and indented below each command what came
-// of it. After each step every invariant must hold. The commands:
+// TestSchedulerTranscripts replays testdata/scheduler: comments, commands, and indented below each
+// command what came of it. After each step every invariant must hold. The commands:
 //
 //	config ttl=15s retention=1h tasks=100 durable ...      start anew
 //	restart                                                die and go on from the records (power: the machine died, too; back=1h: its clock was wrong)

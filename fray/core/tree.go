@@ -11,9 +11,10 @@ var (
 	_ ordered[*session]  = (*session)(nil)
 )
 
-// tree keeps items in the order of their before, as a treap (Seidel and Aragon, Algorithmica 1996): what is done to one
-// of n items costs a look at some 2 log n of them. Items may need amounts of something, and then find passes over all
-// that need too much without a look at each. The zero value is empty.
+// tree keeps items in the order of their before, as a treap (Seidel and Aragon, Algorithmica 1996):
+// what is done to one of n items costs a look at some 2 log n of them. Items may need amounts of
+// something, and then find passes over all that need too much without a look at each. The zero
+// value is empty.
 type tree[T ordered[T]] struct {
 	root, first *node[T]
 	size        int
@@ -33,7 +34,8 @@ type node[T ordered[T]] struct {
 // needs are what an item needs, and for each amount the least of all items of the subtree.
 type needs struct{ own, least []int64 }
 
-// setNeed tells what the item needs; nothing, if of is empty. All items of a tree need the same number of amounts.
+// setNeed tells what the item needs; nothing, if of is empty. All items of a tree need the same
+// number of amounts.
 func (n *node[T]) setNeed(of []int64) {
 	switch {
 	case len(of) == 0:
@@ -173,8 +175,9 @@ func (n *node[T]) gatherUp(looks *uint64) {
 	}
 }
 
-// find returns the first item that needs no more than there is of anything and is ok. One amount for each item takes
-// it straight there; with several it may have to look at some that would have fitted in each alone.
+// find returns the first item that needs no more than there is of anything and is ok. One amount
+// for each item takes it straight there; with several it may have to look at some that would have
+// fitted in each alone.
 func (t *tree[T]) find(room []int64, ok func(T) bool, looks *uint64) *node[T] {
 	return t.root.find(room, ok, looks)
 }
@@ -193,7 +196,8 @@ func (n *node[T]) find(room []int64, ok func(T) bool, looks *uint64) *node[T] {
 	return n.right.find(room, ok, looks)
 }
 
-// count returns how many items need no more than there is, and looks no further once there are limit.
+// count returns how many items need no more than there is, and looks no further once there are
+// limit.
 func (n *node[T]) count(room []int64, limit int, looks *uint64) int {
 	if n == nil || limit <= 0 || n.need != nil && !within(n.need.least, room) {
 		return 0

@@ -3,9 +3,9 @@ package core
 // maxImageNumbers is how many images there are numbers for. Far fewer are kept at once.
 const maxImageNumbers = 1 << 31
 
-// undurable is what was decided and is not known to be durable. With Config.Commits a step is not durable before its
-// Committed event, and until then its tasks are told as they were before it: who asks must neither wait for the disk, nor
-// learn what a crash would take back.
+// undurable is what was decided and is not known to be durable. With Config.Commits a step is not
+// durable before its Committed event, and until then its tasks are told as they were before it: who
+// asks must neither wait for the disk, nor learn what a crash would take back.
 type undurable struct {
 	step    uint64 // the step that is being made, or was last
 	durable uint64 // the last one that is known to be durable
@@ -85,7 +85,8 @@ func (c *Scheduler) told(t *task) (View, bool) {
 	return v, v.Status != 0
 }
 
-// Committed says that the records of all steps up to Step are durable. Without Config.Commits it says nothing.
+// Committed says that the records of all steps up to Step are durable. Without Config.Commits it
+// says nothing.
 type Committed struct{ Step uint64 }
 
 func (e *Committed) apply(c *Scheduler) {
@@ -117,7 +118,8 @@ func (e *Committed) apply(c *Scheduler) {
 	c.awaitsCommit = c.awaitsCommit && len(c.images) > 0
 }
 
-// AwaitsCommit says whether a call waits for a Committed event, and not only for the clock or for work.
+// AwaitsCommit says whether a call waits for a Committed event, and not only for the clock or for
+// work.
 func (c *Scheduler) AwaitsCommit() bool { return c.awaitsCommit }
 
 // toldEnds returns how many of a job's ended tasks, which are still known, have ended durably.

@@ -10,8 +10,9 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// TestOnlyWhatIsDurableIsTold runs two schedulers through the same life. One is told with a delay which of its steps are
-// durable, and must at any moment describe its tasks as the other one did after the last step that is.
+// TestOnlyWhatIsDurableIsTold runs two schedulers through the same life. One is told with a delay
+// which of its steps are durable, and must at any moment describe its tasks as the other one did
+// after the last step that is.
 func TestOnlyWhatIsDurableIsTold(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -114,8 +115,8 @@ func (w *twins) compare() {
 	}
 }
 
-// picture describes all that a scheduler tells of its tasks. That an attempt runs is not made durable, nor is it that a
-// task was forgotten.
+// picture describes all that a scheduler tells of its tasks. That an attempt runs is not made
+// durable, nor is it that a task was forgotten.
 func picture(s *core.Scheduler, now core.Time) string {
 	var out core.Effects
 	s.Idle(now, &out, &core.List{Call: 1, Max: 1000})

@@ -46,7 +46,8 @@ func (c *Scheduler) park(w *wait) *wait {
 	return w
 }
 
-// unpark takes a wait out of everything that refers to it. The caller answers it, if anybody listens.
+// unpark takes a wait out of everything that refers to it. The caller answers it, if anybody
+// listens.
 func (c *Scheduler) unpark(w *wait) {
 	delete(c.waits, w.call)
 	c.waking.cancel(w.timer)
@@ -85,8 +86,8 @@ func (c *Scheduler) dropAwaiter(t *task, p *waitPlace) {
 	}
 }
 
-// wakeAwaiters answers those who wait for a task that has ended. Those who wait for others, too, are answered at the end of
-// the step.
+// wakeAwaiters answers those who wait for a task that has ended. Those who wait for others, too,
+// are answered at the end of the step.
 func (c *Scheduler) wakeAwaiters(t *task, v View, settled bool) {
 	l := c.awaiters[t]
 	if l == nil {

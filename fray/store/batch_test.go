@@ -6,7 +6,8 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 )
 
-// TestLargeBatchIsLetGo: an empty batch keeps the memory of an ordinary one, and not that of a very large one.
+// TestLargeBatchIsLetGo: an empty batch keeps the memory of an ordinary one, and not that of a very
+// large one.
 func TestLargeBatchIsLetGo(t *testing.T) {
 	t.Parallel()
 	var b store.Batch

@@ -13,13 +13,15 @@ const (
 	SpillBytes = 32 << 10
 	// segmentBytes is where a file of spilled values ends, and the next begins.
 	segmentBytes = 64 << 20
-	// sparse is the share, 1 in so many, of a segment that must be in use; the rest of a sparser one is moved.
+	// sparse is the share, 1 in so many, of a segment that must be in use; the rest of a sparser
+	// one is moved.
 	sparse = 4
 	// spillRetry is how long a store whose directory had no room says so.
 	spillRetry = time.Second
 )
 
-// spill keeps large values out of the heap, in unlinked files that end with the process. Its owner guards it.
+// spill keeps large values out of the heap, in unlinked files that end with the process. Its owner
+// guards it.
 type spill struct {
 	dir      string
 	current  *segment // nil: none yet
@@ -44,9 +46,10 @@ type place struct {
 	size    int
 }
 
-// NewSpilling returns an empty store that keeps values of SpillBytes and more in files below dir, which have no name and end with
-// the process; empty: below [os.TempDir]. The files take at most four times the bytes of the values and two segments of
-// 64 MiB. Where the directory has no room a value stays in the heap, and Room says so.
+// NewSpilling returns an empty store that keeps values of SpillBytes and more in files below dir,
+// which have no name and end with the process; empty: below [os.TempDir]. The files take at most
+// four times the bytes of the values and two segments of 64 MiB. Where the directory has no room a
+// value stays in the heap, and Room says so.
 func NewSpilling(dir string) (*Memory, error) {
 	s := &spill{dir: dir, places: make(map[Key]place), segments: make(map[*segment]struct{})}
 	if err := s.begin(); err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 )
 
-// What finds no room in the directory stays in the heap, and the store says that it is full until there is room again.
+// What finds no room in the directory stays in the heap, and the store says that it is full until
+// there is room again.
 func TestSpillDirectoryIsFull(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -43,7 +43,8 @@ func set(t *testing.T, s store.Store, n uint64, value []byte) {
 	}
 }
 
-// Large values come and go, become small and large again, and are not in the heap; what is left of full files moves on.
+// Large values come and go, become small and large again, and are not in the heap; what is left of
+// full files moves on.
 func TestLargeValuesAreNotInTheHeap(t *testing.T) {
 	t.Parallel()
 	s := openSpilling(t, t.TempDir())
@@ -89,7 +90,8 @@ func TestLargeValuesAreNotInTheHeap(t *testing.T) {
 	}
 }
 
-// The files have no names that could be left behind, and a directory that cannot be written to is said at once.
+// The files have no names that could be left behind, and a directory that cannot be written to is
+// said at once.
 func TestSpillDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,12 +1,12 @@
-// Package store keeps the controller's records: small values filed under a kind and a number, written in atomic
-// batches.
+// Package store keeps the controller's records: small values filed under a kind and a number,
+// written in atomic batches.
 //
 //	var b store.Batch
 //	b.Set(store.Key{Kind: store.Spec, Num: 1}, spec)
 //	err := s.Commit(&b) // Returns once all of b is durable, or none.
 //
-// What the values mean is the controller's business. Every implementation passes the suite in package storetest.
-// Memory is here; package pebblestore has the one that lasts.
+// What the values mean is the controller's business. Every implementation passes the suite in
+// package storetest. Memory is here; package pebblestore has the one that lasts.
 package store
 
 import (
@@ -29,11 +29,13 @@ var (
 var (
 	// ErrCorrupt: what is stored is not what was committed.
 	ErrCorrupt = errors.New("store is corrupt")
-	// ErrFailed: writing failed. What the last commits did is unknown; all that were acknowledged are kept.
+	// ErrFailed: writing failed. What the last commits did is unknown; all that were acknowledged
+	// are kept.
 	ErrFailed = errors.New("store has failed")
 )
 
-// RecordKind is what a record is about. It is part of the stored format: never reuse a number. Zero is the store's own.
+// RecordKind is what a record is about. It is part of the stored format: never reuse a number. Zero
+// is the store's own.
 type RecordKind uint8
 
 // The kinds of records.
@@ -56,18 +58,19 @@ type Key struct {
 	Num  uint64
 }
 
-// Store holds records. Its methods may be called concurrently, but for Close, which must be the last call; calls
-// after it return ErrClosed. A commit can be read before it is durable, that is before Commit returns.
+// Store holds records. Its methods may be called concurrently, but for Close, which must be the
+// last call; calls after it return ErrClosed. A commit can be read before it is durable, that is
+// before Commit returns.
 type Store interface {
-	// Commit applies the batch, all of it or nothing, and returns once it is as durable as this store makes things; if it is
-	// lazy, at once. The store keeps the batch's values: the caller must
-	// not change them afterwards. The batch itself may be reused.
+	// Commit applies the batch, all of it or nothing, and returns once it is as durable as this
+	// store makes things; if it is lazy, at once. The store keeps the batch's values: the caller
+	// must not change them afterwards. The batch itself may be reused.
 	Commit(b *Batch) error
 	// Get returns the value under a key, which the caller must not change, or ErrNotFound.
 	Get(k Key) ([]byte, error)
-	// Scan calls f with the records of a kind whose number is at least from, in the order of their numbers, until f
-	// returns an error, which it returns. It sees the store as it was when it was called. A value is valid until f
-	// returns. f must not commit.
+	// Scan calls f with the records of a kind whose number is at least from, in the order of their
+	// numbers, until f returns an error, which it returns. It sees the store as it was when it was
+	// called. A value is valid until f returns. f must not commit.
 	Scan(kind RecordKind, from uint64, f func(num uint64, value []byte) error) error
 	// Durability says what a commit that has returned survives.
 	Durability() Durability
@@ -100,11 +103,13 @@ func (d Durability) String() string {
 
 // Backuper is a Store that can be copied while it is in use.
 type Backuper interface {
-	// Backup makes a copy as of now, in a directory that must not exist and whose parent must: of several at once for one
-	// directory, one is made, and the others return an error that wraps fs.ErrExist. The copy is whole, or not there. Opened,
-	// it is a store like any other. It stops when ctx is done.
+	// Backup makes a copy as of now, in a directory that must not exist and whose parent must: of
+	// several at once for one directory, one is made, and the others return an error that wraps
+	// fs.ErrExist. The copy is whole, or not there. Opened, it is a store like any other. It stops
+	// when ctx is done.
 	Backup(ctx context.Context, dir string, b Backup) error
-	// BackupNote returns the note of the copy in a directory, or an error that wraps fs.ErrNotExist.
+	// BackupNote returns the note of the copy in a directory, or an error that wraps
+	// fs.ErrNotExist.
 	BackupNote(dir string) (string, error)
 }
 
@@ -118,22 +123,23 @@ type Backup struct {
 
 // Abandoner is a Store whose commits may wait for room.
 type Abandoner interface {
-	// Abandon ends the waiting, now and from now on: commits that wait for room fail, and so do all after them. Reads go on. It may be
-	// called at any time, also more than once.
+	// Abandon ends the waiting, now and from now on: commits that wait for room fail, and so do all
+	// after them. Reads go on. It may be called at any time, also more than once.
 	Abandon()
 }
 
 // Roomer is a Store whose room is limited.
 type Roomer interface {
-	// Room returns nil while there is room for more records, or an error that wraps ErrFull and says how much is
-	// left. It is cheap enough to be asked before each submission. Commits that free room are welcome either way.
+	// Room returns nil while there is room for more records, or an error that wraps ErrFull and
+	// says how much is left. It is cheap enough to be asked before each submission. Commits that
+	// free room are welcome either way.
 	Room() error
 }
 
 // Batch is a list of changes, applied in their order. The zero value is empty.
 type Batch struct {
-	// Lazy says that nobody waits for these changes to be durable: they are once a batch that is not lazy was committed
-	// after them, or a moment has passed.
+	// Lazy says that nobody waits for these changes to be durable: they are once a batch that is
+	// not lazy was committed after them, or a moment has passed.
 	Lazy bool
 
 	ops []Op
@@ -155,7 +161,8 @@ func (b *Batch) Delete(k Key) { b.ops = append(b.ops, Op{Key: k, Delete: true}) 
 // Ops returns the changes. The slice is valid until the batch is changed.
 func (b *Batch) Ops() []Op { return b.ops }
 
-// maxKeptOps is how many changes an empty batch keeps room for. What one large batch needed is let go.
+// maxKeptOps is how many changes an empty batch keeps room for. What one large batch needed is let
+// go.
 const maxKeptOps = 4096
 
 // Reset empties the batch and keeps its memory, but for that of a very large one.

@@ -74,7 +74,8 @@ func (w *Worker) execute(a *attempt) {
 	}
 }
 
-// withDeadline returns the attempt's context as its function sees it from now on, with the deadline that its timeout makes.
+// withDeadline returns the attempt's context as its function sees it from now on, with the deadline
+// that its timeout makes.
 func (a *attempt) withDeadline() context.Context {
 	if a.expired == nil {
 		return a.ctx
@@ -82,15 +83,16 @@ func (a *attempt) withDeadline() context.Context {
 	return &deadlined{a.ctx, time.Now().Add(a.timeout)}
 }
 
-// deadlined is a context that says when it will be done, by and large, and leaves it to another to see to that.
+// deadlined is a context that says when it will be done, by and large, and leaves it to another to
+// see to that.
 type deadlined struct {
 	context.Context //nolint:containedctx // It is one.
 
 	deadline time.Time
 }
 
-// Deadline implements context.Context. It is not put off when the process stood still, so that what the function does with it ends
-// early rather than late.
+// Deadline implements context.Context. It is not put off when the process stood still, so that what
+// the function does with it ends early rather than late.
 func (d *deadlined) Deadline() (time.Time, bool) { return d.deadline, true }
 
 func (a *attempt) invoke(ctx context.Context) (fray.Payload, error) {
@@ -127,7 +129,8 @@ func handedBack(err error) bool {
 	return ok
 }
 
-// finish tells the machine that a's function has returned. It returns what to run next on this goroutine.
+// finish tells the machine that a's function has returned. It returns what to run next on this
+// goroutine.
 func (w *Worker) finish(a *attempt) (next *attempt) {
 	a.cancel(errReturned)
 	now := w.lock()
@@ -179,7 +182,8 @@ func (l *lender) Unblock() (wait func()) {
 	}
 }
 
-// tell passes an event on, unless the attempt is over: what a function leaves running has no slot to lend.
+// tell passes an event on, unless the attempt is over: what a function leaves running has no slot
+// to lend.
 func (l *lender) tell(event func(*slots.Machine, core.Time, core.Token)) bool {
 	told := false
 	l.worker.step(func(now core.Time, s *slots.Machine) {
@@ -191,7 +195,8 @@ func (l *lender) tell(event func(*slots.Machine, core.Time, core.Token)) bool {
 	return told
 }
 
-// missing stands for a function that the worker does not have. The controller is not supposed to ask for one.
+// missing stands for a function that the worker does not have. The controller is not supposed to
+// ask for one.
 type missing struct{ worker, name string }
 
 func (m missing) Name() string { return m.name }

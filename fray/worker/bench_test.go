@@ -49,7 +49,8 @@ func (s *source) ReportTasks(_ context.Context, req *frayv1.ReportTasksRequest) 
 	return res, nil
 }
 
-// BenchmarkNoop is what a task costs at a worker, with its share of the calls and of their encoding at both ends.
+// BenchmarkNoop is what a task costs at a worker, with its share of the calls and of their encoding
+// at both ends.
 func BenchmarkNoop(b *testing.B) {
 	for _, slots := range []int{1, 8} {
 		b.Run(fmt.Sprintf("slots=%d", slots), func(b *testing.B) {

@@ -34,41 +34,47 @@ const (
 // maxMaxPrefetch keeps what a heartbeat lists within the wire's bounds.
 const maxMaxPrefetch = 32768
 
-// Config says what a Worker is and what it can do. ControllerURL, ID and Functions have no defaults.
+// Config says what a Worker is and what it can do. ControllerURL, ID and Functions have no
+// defaults.
 type Config struct {
-	// ControllerURL is the controller's base URL, such as "http://10.0.0.5:7070", or "host:port", which means http.
+	// ControllerURL is the controller's base URL, such as "http://10.0.0.5:7070", or "host:port",
+	// which means http.
 	ControllerURL string
-	// Token is the secret that the controller was started with, which every call shows. Empty: the value of FRAY_TOKEN in the
-	// environment; if there is none, none is shown.
+	// Token is the secret that the controller was started with, which every call shows. Empty: the
+	// value of FRAY_TOKEN in the environment; if there is none, none is shown.
 	Token string
-	// ID names the worker in the cluster. It should be the same after a restart: a new session takes the place of the old
-	// one's at once then, where it would have to expire first.
+	// ID names the worker in the cluster. It should be the same after a restart: a new session
+	// takes the place of the old one's at once then, where it would have to expire first.
 	ID string
 	// Functions are what the worker executes, with a name each of its own.
 	Functions []fray.Function
 	// Slots is how many attempts run at once. 0: GOMAXPROCS.
 	Slots int
-	// Resources are what attempts that ask for some share, such as {"cpu": 8000, "gpu": 1}; cpu is in milli-units.
+	// Resources are what attempts that ask for some share, such as {"cpu": 8000, "gpu": 1}; cpu is
+	// in milli-units.
 	Resources map[string]int64
 	// Labels are what tasks can require of the worker that runs them.
 	Labels map[string]string
-	// MaxPrefetch is the most attempts that wait here for a slot, so that short tasks follow upon each other without
-	// a round trip between. How many do wait depends on how long tasks take. 0: DefaultMaxPrefetch; negative: none.
+	// MaxPrefetch is the most attempts that wait here for a slot, so that short tasks follow upon
+	// each other without a round trip between. How many do wait depends on how long tasks take. 0:
+	// DefaultMaxPrefetch; negative: none.
 	MaxPrefetch int
 
-	// StopGrace is how long a stopped attempt may take to return before it is abandoned. 0: DefaultStopGrace.
+	// StopGrace is how long a stopped attempt may take to return before it is abandoned. 0:
+	// DefaultStopGrace.
 	StopGrace time.Duration
-	// DrainGrace is how long running attempts may go on once Run's context is done. 0: DefaultDrainGrace; negative: none.
+	// DrainGrace is how long running attempts may go on once Run's context is done. 0:
+	// DefaultDrainGrace; negative: none.
 	DrainGrace time.Duration
 
-	// HTTPClient carries the calls to the controller; it stays the caller's. It should have no timeout of its own, because
-	// some calls wait. Nil: a client with connections of its own.
+	// HTTPClient carries the calls to the controller; it stays the caller's. It should have no
+	// timeout of its own, because some calls wait. Nil: a client with connections of its own.
 	HTTPClient connect.HTTPClient
 	// ClientOptions are for the calls to the controller, those of tasks included.
 	ClientOptions []connect.ClientOption
 
-	// ListenAddress is where the worker tells about itself: WorkerService, gRPC health and reflection, /metrics. Port 0
-	// picks a free one. Empty, without Listener: nowhere.
+	// ListenAddress is where the worker tells about itself: WorkerService, gRPC health and
+	// reflection, /metrics. Port 0 picks a free one. Empty, without Listener: nowhere.
 	ListenAddress string
 	// Listener is where to listen in place of ListenAddress. Run closes it.
 	Listener net.Listener
@@ -78,20 +84,22 @@ type Config struct {
 	HandlerOptions []connect.HandlerOption
 	Middleware     []func(http.Handler) http.Handler
 
-	// Registerer takes the worker's metrics. Two workers need two, such as one wrapped with a label for each. Nil:
-	// there are none.
+	// Registerer takes the worker's metrics. Two workers need two, such as one wrapped with a label
+	// for each. Nil: there are none.
 	Registerer prometheus.Registerer
 	// Gatherer is what /metrics shows. Nil: there is no /metrics.
 	Gatherer prometheus.Gatherer
 	// Logger is told what happens to the worker, not to each task. Nil: nobody is.
 	Logger *slog.Logger
-	// Rand is the source of ids and of jitter, which nothing else may use from then on. Nil: one that is seeded by chance.
+	// Rand is the source of ids and of jitter, which nothing else may use from then on. Nil: one
+	// that is seeded by chance.
 	Rand *rand.Rand
 	// Clock is the worker's clocks; see package clock. Default: the system's.
 	Clock clock.Clock
-	// Linger is how long a loop that has something to send waits before it writes the call, so that things which happen at
-	// the same instant go together whatever order goroutines run in; some loops wait a few times as long. A simulator in virtual time needs a
-	// little of it, to repeat itself; nobody else any.
+	// Linger is how long a loop that has something to send waits before it writes the call, so that
+	// things which happen at the same instant go together whatever order goroutines run in; some
+	// loops wait a few times as long. A simulator in virtual time needs a little of it, to repeat
+	// itself; nobody else any.
 	Linger time.Duration
 }
 

@@ -29,8 +29,9 @@ const (
 	interval   = 5 * time.Second
 )
 
-// controller is as much of one as a worker can tell from a real one, and a network that loses what a test wants lost. It
-// grants what is queued to the first poll, remembers all that it was told, and is reached by RoundTrip.
+// controller is as much of one as a worker can tell from a real one, and a network that loses what
+// a test wants lost. It grants what is queued to the first poll, remembers all that it was told,
+// and is reached by RoundTrip.
 type controller struct {
 	frayv1connect.UnimplementedControllerServiceHandler
 

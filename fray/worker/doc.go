@@ -1,5 +1,5 @@
-// Package worker executes functions for a controller: it leases attempts, runs as many at once as it has slots, and
-// reports what became of each.
+// Package worker executes functions for a controller: it leases attempts, runs as many at once as
+// it has slots, and reports what became of each.
 //
 //	w, err := worker.New(worker.Config{
 //		ControllerURL: "http://127.0.0.1:7070",
@@ -12,26 +12,30 @@
 //
 // # What holds
 //
-// Every attempt that arrives is reported exactly once, however it ends: with a value, with an error or a panic, past
-// its timeout, stopped, or given back. A report is kept until a controller has judged it, over outages, lost replies
-// and sessions; a call that fails never makes a failure of a value.
+// Every attempt that arrives is reported exactly once, however it ends: with a value, with an error
+// or a panic, past its timeout, stopped, or given back. A report is kept until a controller has
+// judged it, over outages, lost replies and sessions; a call that fails never makes a failure of a
+// value.
 //
-// A worker has a session, which heartbeats renew however busy it is. When the controller says that the session is
-// gone, the worker registers again, and stops what the new session does not let it keep. It tries to reach its
-// controller for ever.
+// A worker has a session, which heartbeats renew however busy it is. When the controller says that
+// the session is gone, the worker registers again, and stops what the new session does not let it
+// keep. It tries to reach its controller for ever.
 //
-// A function that is stopped has its context cancelled, with one of this package's errors as the cause. One that
-// does not return within the grace is abandoned: it is reported, and keeps its slot until it does return.
+// A function that is stopped has its context cancelled, with one of this package's errors as the
+// cause. One that does not return within the grace is abandoned: it is reported, and keeps its slot
+// until it does return.
 //
 // # What does not
 //
-// An attempt may run although another one of its task runs elsewhere: execution is at least once, and the
-// controller commits one result. A function that never returns cannot be ended; Run returns without it.
+// An attempt may run although another one of its task runs elsewhere: execution is at least once,
+// and the controller commits one result. A function that never returns cannot be ended; Run returns
+// without it.
 //
 // # How
 //
-// All decisions are made by a [slots.Machine] under one lock: what runs, what waits, what to ask for. Around it run four
-// loops: one polls for work, one sends heartbeats, one sends reports, and one waits for the next deadline.
-// Each has at most one call under way, and everything that gathers meanwhile goes into its next. Each running attempt has a
-// goroutine, which goes on to the next attempt when there is one.
+// All decisions are made by a [slots.Machine] under one lock: what runs, what waits, what to ask
+// for. Around it run four loops: one polls for work, one sends heartbeats, one sends reports, and
+// one waits for the next deadline. Each has at most one call under way, and everything that gathers
+// meanwhile goes into its next. Each running attempt has a goroutine, which goes on to the next
+// attempt when there is one.
 package worker

@@ -6,9 +6,11 @@ import (
 	"github.com/frayrpc/fray/fray/core/slots"
 )
 
-// Causes of the end of an attempt's context, besides its execution timeout, which is context.DeadlineExceeded.
+// Causes of the end of an attempt's context, besides its execution timeout, which is
+// context.DeadlineExceeded.
 var (
-	// ErrStopped: the controller asked for it, because a client cancelled the task or the attempt is no longer its current one.
+	// ErrStopped: the controller asked for it, because a client cancelled the task or the attempt
+	// is no longer its current one.
 	ErrStopped = errors.New("attempt is stopped by the controller")
 	// ErrSessionLost: the worker's session is gone, and the attempt's lease with it.
 	ErrSessionLost = errors.New("worker session is lost")

@@ -14,10 +14,12 @@ import (
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
-// beat renews the session and does what the controller asks for, until ctx is done or the session is gone.
+// beat renews the session and does what the controller asks for, until ctx is done or the session
+// is gone.
 //
-// A heartbeat waits at the controller for half the interval, so that an order to stop arrives at once; it is given up after
-// the interval, so that two in a row may be lost before the session expires. One that fails is followed by another soon.
+// A heartbeat waits at the controller for half the interval, so that an order to stop arrives at
+// once; it is given up after the interval, so that two in a row may be lost before the session
+// expires. One that fails is followed by another soon.
 func (w *Worker) beat(ctx context.Context, s *session) {
 	policy := dial.Policy{Base: s.interval / 20, Cap: s.interval / 2, AttemptTimeout: s.interval}
 	wait := max(s.interval/2, time.Millisecond)
@@ -85,7 +87,8 @@ func (w *Worker) obey(res *frayv1.HeartbeatResponse) (news bool) {
 	if tokens := res.GetStopLeaseTokens(); len(tokens) > 0 {
 		news = w.step(func(now core.Time, s *slots.Machine) { s.Stop(now, corewire.Tokens(tokens)) })
 	}
-	// The controller repeats an order to drain, also to a worker that drains by itself; the first one has the grace.
+	// The controller repeats an order to drain, also to a worker that drains by itself; the first
+	// one has the grace.
 	if res.GetDrain() && w.leaving.Err() == nil {
 		w.logger.Info("told to drain")
 		w.leave(number.FromMillis(res.GetDrainGraceMs()))

@@ -20,17 +20,19 @@ import (
 const (
 	// pollWait is how long the controller may hold a poll back that it has nothing for.
 	pollWait = 20 * time.Second
-	// answerMargin is how much longer than the controller's wait a call's deadline is. If they were equal, a grant at the
-	// last moment would go to nobody.
+	// answerMargin is how much longer than the controller's wait a call's deadline is. If they were
+	// equal, a grant at the last moment would go to nobody.
 	answerMargin = 5 * time.Second
-	// lastPollGrace is how long a worker that leaves waits for the answer to its last poll, which may bring attempts.
+	// lastPollGrace is how long a worker that leaves waits for the answer to its last poll, which
+	// may bring attempts.
 	lastPollGrace = 2 * time.Second
 )
 
 // errNoPoll says that the machine no longer wants the poll that was to be repeated.
 var errNoPoll = errors.New("there is nothing to poll for")
 
-// errUnderstated ends the wait for the answer to a poll that says less than there is room for by now.
+// errUnderstated ends the wait for the answer to a poll that says less than there is room for by
+// now.
 var errUnderstated = errors.New("more slots are free than the poll says")
 
 // poll asks for work whenever there is room, until ctx is done or the worker leaves.

@@ -23,17 +23,18 @@ const (
 	maxBatchBytes   = 4 << 20
 	// reportOverhead is about what a report takes besides its value and error.
 	reportOverhead = 64
-	// largeReport is from how many bytes on a report goes in calls of its own kind, so that on a thin line the others need not
-	// wait for it.
+	// largeReport is from how many bytes on a report goes in calls of its own kind, so that on a
+	// thin line the others need not wait for it.
 	largeReport = 256 << 10
-	// maxSplits bounds the calls that look for the one to blame in a refused batch: twice what the largest needs.
+	// maxSplits bounds the calls that look for the one to blame in a refused batch: twice what the
+	// largest needs.
 	maxSplits = 32
 	// refusedPause is the longest time until a refused report is offered again.
 	refusedPause = 5 * time.Second
 )
 
-// refusedError is a controller's answer that the same call will always get. It hides its cause, so that nothing takes it for one
-// that passes.
+// refusedError is a controller's answer that the same call will always get. It hides its cause, so
+// that nothing takes it for one that passes.
 type refusedError struct{ cause error }
 
 func (e *refusedError) Error() string { return e.cause.Error() }
@@ -74,8 +75,9 @@ func sizeOf(value *frayv1.Payload, failure *frayv1.TaskError) int {
 	return reportOverhead + len(value.GetData()) + len(failure.GetMessage()) + len(failure.GetStack()) + len(failure.GetDetails().GetData())
 }
 
-// sendReports delivers the reports of a lane until ctx is done: one call at a time, and in each what has gathered during the last.
-// Those that the controller refuses are offered again for ever, without the others having to wait for it.
+// sendReports delivers the reports of a lane until ctx is done: one call at a time, and in each
+// what has gathered during the last. Those that the controller refuses are offered again for ever,
+// without the others having to wait for it.
 func (w *Worker) sendReports(ctx context.Context, l lane) {
 	var refused []*frayv1.TaskReport
 	again := time.NewTimer(idleTimer)
@@ -116,7 +118,8 @@ func (w *Worker) takeReports(l lane) []*frayv1.TaskReport {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	unsignal(l.pending)
-	// Attempts that end at the same instant do so in any order; that of their leases is always the same.
+	// Attempts that end at the same instant do so in any order; that of their leases is always the
+	// same.
 	slices.SortStableFunc(l.reports, func(a, b *frayv1.TaskReport) int {
 		return cmp.Compare(a.GetAttempt().GetLeaseToken(), b.GetAttempt().GetLeaseToken())
 	})
@@ -136,8 +139,8 @@ func (w *Worker) takeReports(l lane) []*frayv1.TaskReport {
 	return batch
 }
 
-// deliver sends reports until each has a verdict or ctx is done, and returns those that the controller refuses to judge. Whatever
-// happens to the calls, no report is changed by that.
+// deliver sends reports until each has a verdict or ctx is done, and returns those that the
+// controller refuses to judge. Whatever happens to the calls, no report is changed by that.
 func (w *Worker) deliver(ctx context.Context, l lane, reports []*frayv1.TaskReport, splits *int) (refused []*frayv1.TaskReport) {
 	size := 0
 	for _, r := range reports {
@@ -195,8 +198,8 @@ func (w *Worker) awaitSession(ctx context.Context, l lane) *session {
 	}
 }
 
-// asRefused marks the errors that say of a call that it is not acceptable as it is: not valid, or too large. A
-// controller that is too busy gives a reason.
+// asRefused marks the errors that say of a call that it is not acceptable as it is: not valid, or
+// too large. A controller that is too busy gives a reason.
 func asRefused(err error) error {
 	if err == nil || !connect.IsWireError(err) {
 		return err

@@ -54,7 +54,8 @@ func TestReportIsSentUntilItIsJudged(t *testing.T) {
 	}
 }
 
-// A report that the controller refused to judge kept its whole batch from being delivered, or was made a failure.
+// A report that the controller refused to judge kept its whole batch from being delivered, or was
+// made a failure.
 func TestRefusedReportDoesNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

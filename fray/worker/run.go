@@ -13,13 +13,13 @@ import (
 	"github.com/frayrpc/fray/internal/number"
 )
 
-// Run executes attempts until ctx is done, Close is called or the controller has the worker drain. Then it asks for no
-// more, gives back what waits, lets what runs go on for the grace, delivers the last reports, closes the session, and
-// returns nil.
+// Run executes attempts until ctx is done, Close is called or the controller has the worker drain.
+// Then it asks for no more, gives back what waits, lets what runs go on for the grace, delivers the
+// last reports, closes the session, and returns nil.
 //
-// It returns an error when the worker cannot listen, or when the controller refuses what it says of itself.
-// A controller that is away is no error. When Run returns, all that it started has ended, save abandoned attempts,
-// which are logged.
+// It returns an error when the worker cannot listen, or when the controller refuses what it says of
+// itself. A controller that is away is no error. When Run returns, all that it started has ended,
+// save abandoned attempts, which are logged.
 func (w *Worker) Run(ctx context.Context) error {
 	if w.ran.Swap(true) {
 		return ErrRunTwice
@@ -77,9 +77,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// openTasks makes the job context that tasks submit tasks through. It belongs to the worker and not to each attempt, so
-// that one long poll serves them all; and it is a job of its own, so that children do not queue behind their parents'
-// siblings.
+// openTasks makes the job context that tasks submit tasks through. It belongs to the worker and not
+// to each attempt, so that one long poll serves them all; and it is a job of its own, so that
+// children do not queue behind their parents' siblings.
 func (w *Worker) openTasks(ctx context.Context) (closeTasks func(), err error) {
 	options := []fray.Option{
 		fray.WithControllerAddress(w.cfg.ControllerURL), fray.WithClientOptions(w.cfg.ClientOptions...), fray.WithToken(w.cfg.Token),
@@ -103,8 +103,8 @@ func (w *Worker) openTasks(ctx context.Context) (closeTasks func(), err error) {
 	}, nil
 }
 
-// leave begins to drain: polls are over, and what runs is stopped after the grace. Of several graces the one that ends
-// first counts.
+// leave begins to drain: polls are over, and what runs is stopped after the grace. Of several
+// graces the one that ends first counts.
 func (w *Worker) leave(grace time.Duration) {
 	grace = max(grace, 0)
 	w.step(func(now core.Time, s *slots.Machine) { s.Drain(now, now.Add(grace)) })
@@ -114,8 +114,8 @@ func (w *Worker) leave(grace time.Duration) {
 	}
 }
 
-// awaitDrained waits until nothing runs, and sees to it that this comes to pass: within the drain grace once ctx
-// is done, and within the stop grace once Close is called.
+// awaitDrained waits until nothing runs, and sees to it that this comes to pass: within the drain
+// grace once ctx is done, and within the stop grace once Close is called.
 func (w *Worker) awaitDrained(ctx context.Context) {
 	done, closed := ctx.Done(), w.closed
 	for {
@@ -158,7 +158,8 @@ func (w *Worker) flushTime(grace time.Duration) time.Duration {
 	return grace + min(number.FromSeconds(int64(w.unjudged))/dial.FloorRate, maxFlush)
 }
 
-// unregister closes the session, if there is one. It is a courtesy: a session that is not closed expires.
+// unregister closes the session, if there is one. It is a courtesy: a session that is not closed
+// expires.
 func (w *Worker) unregister(ctx context.Context) {
 	s := w.currentSession()
 	if s == nil {

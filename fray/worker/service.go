@@ -47,7 +47,8 @@ func (w *Worker) health() *frayv1.HealthCheckResponse {
 	case w.slots.Draining():
 		health = frayv1.WorkerHealth_WORKER_HEALTH_DRAINING
 	case w.session == nil || now.Sub(w.session.renewed) > w.session.ttl:
-		// A controller that does not answer for so long has ended the session, if it is there at all.
+		// A controller that does not answer for so long has ended the session, if it is there at
+		// all.
 		health = frayv1.WorkerHealth_WORKER_HEALTH_DISCONNECTED
 	case c.Free == 0 && c.Running == 0:
 		health = frayv1.WorkerHealth_WORKER_HEALTH_STUCK

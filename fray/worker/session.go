@@ -21,9 +21,11 @@ import (
 const (
 	// defaultTTL is what a controller that does not tell is taken to mean.
 	defaultTTL = 15 * time.Second
-	// oddErrorPause is the longest pause after an error that is none of those which pass by themselves.
+	// oddErrorPause is the longest pause after an error that is none of those which pass by
+	// themselves.
 	oddErrorPause = 5 * time.Second
-	// supersededPause is the longest pause after a call whose copy, made on its way, took its place.
+	// supersededPause is the longest pause after a call whose copy, made on its way, took its
+	// place.
 	supersededPause = 50 * time.Millisecond
 	// manyBriefSessions is how many sessions in a row that end within their TTL are no accident.
 	manyBriefSessions = 5
@@ -45,9 +47,10 @@ type session struct {
 	renewed     core.Time // when the last heartbeat that was answered was sent; guarded by state.mu
 }
 
-// keepSession has the worker registered until ctx is done. Two workers that have one id by mistake take it away from each
-// other all the time, so what follows a session that did not last is delayed more and more, unless the controller began anew. It
-// returns an error if the controller refuses the first registration as invalid, which no repetition will mend.
+// keepSession has the worker registered until ctx is done. Two workers that have one id by mistake
+// take it away from each other all the time, so what follows a session that did not last is delayed
+// more and more, unless the controller began anew. It returns an error if the controller refuses
+// the first registration as invalid, which no repetition will mend.
 func (w *Worker) keepSession(ctx context.Context) error {
 	brief := 0 // sessions in a row with one incarnation that did not last
 	var incarnation uint64
@@ -93,7 +96,8 @@ func (w *Worker) keepSession(ctx context.Context) error {
 
 // register opens a session, however long it takes. It returns nil once ctx is done.
 func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []core.Token, err error) {
-	// With the clock in it, it differs from all ids before even if the source of randomness was seeded alike.
+	// With the clock in it, it differs from all ids before even if the source of randomness was
+	// seeded alike.
 	id := fmt.Sprintf("%x-%016x", w.cfg.Clock.Now().UnixNano(), w.rands.register.Uint64())
 	for ctx.Err() == nil {
 		var res *frayv1.RegisterWorkerResponse
@@ -129,7 +133,8 @@ func positive(d, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
-// heldForRegistration lists what the worker holds: unfinished attempts first, should there be too many.
+// heldForRegistration lists what the worker holds: unfinished attempts first, should there be too
+// many.
 func (w *Worker) heldForRegistration() []*frayv1.HeldAttempt {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -166,8 +171,8 @@ func (w *Worker) lose(s *session) {
 	current := w.session == s
 	if current {
 		w.session = nil
-		// Until the next session says what it keeps. A controller that restarted waits for that as long, even if it
-		// restarts once more meanwhile.
+		// Until the next session says what it keeps. A controller that restarted waits for that as
+		// long, even if it restarts once more meanwhile.
 		w.slots.SessionLost(now, s.ttl)
 		w.apply(false)
 	}
@@ -184,7 +189,8 @@ func (w *Worker) currentSession() *session {
 	return w.session
 }
 
-// call makes a call until it is answered, and returns errStale when the answer is that the session is gone.
+// call makes a call until it is answered, and returns errStale when the answer is that the session
+// is gone.
 func (w *Worker) call(ctx context.Context, name string, r *dial.Rand, p dial.Policy, fn func(context.Context) error) error {
 	p.Rand = r
 	p.OnRetry = func(err error, delay time.Duration) {
@@ -198,8 +204,9 @@ func (w *Worker) call(ctx context.Context, name string, r *dial.Rand, p dial.Pol
 	return err
 }
 
-// pauseAfter waits after an error that does not pass by itself: it may pass with a new release of the controller. One that
-// only says that a copy of the call took its place is followed by the next copy at once.
+// pauseAfter waits after an error that does not pass by itself: it may pass with a new release of
+// the controller. One that only says that a copy of the call took its place is followed by the next
+// copy at once.
 func (w *Worker) pauseAfter(ctx context.Context, name string, r *dial.Rand, err error) {
 	w.metrics.failed(name)
 	if reason, _ := wire.Info(err); reason == wire.ReasonSuperseded {

@@ -12,8 +12,8 @@ import (
 // idleTimer is how long the wait for a deadline is when there is none.
 const idleTimer = time.Hour
 
-// state is the slot machine and what its effects go to. Nothing blocks under its lock, so a goroutine with something to tell the
-// machine tells it directly.
+// state is the slot machine and what its effects go to. Nothing blocks under its lock, so a
+// goroutine with something to tell the machine tells it directly.
 type state struct {
 	mu        sync.Mutex
 	slots     *slots.Machine
@@ -57,7 +57,8 @@ func (w *Worker) lock() core.Time {
 	return w.latest
 }
 
-// step tells the machine what happened, and does what it answers. It reports whether there was any effect.
+// step tells the machine what happened, and does what it answers. It reports whether there was any
+// effect.
 func (w *Worker) step(event func(now core.Time, s *slots.Machine)) (effect bool) {
 	now := w.lock()
 	defer w.mu.Unlock()
@@ -66,8 +67,8 @@ func (w *Worker) step(event func(now core.Time, s *slots.Machine)) (effect bool)
 	return effect
 }
 
-// apply does what the machine asks for. It runs under the lock. If its caller is free to run an attempt, the first one that
-// starts is left to it.
+// apply does what the machine asks for. It runs under the lock. If its caller is free to run an
+// attempt, the first one that starts is left to it.
 func (w *Worker) apply(free bool) (next *attempt, effect bool) {
 	effects := w.slots.Effects()
 	for i := range effects {
@@ -133,8 +134,9 @@ func signal(c chan struct{}) {
 	}
 }
 
-// unsignal takes back a signal. A goroutine that looks at the state under the lock calls it there, so that no signal is left over for
-// what was seen: whether one is must not depend on which goroutine of an instant comes first.
+// unsignal takes back a signal. A goroutine that looks at the state under the lock calls it there,
+// so that no signal is left over for what was seen: whether one is must not depend on which
+// goroutine of an instant comes first.
 func unsignal(c chan struct{}) {
 	select {
 	case <-c:

@@ -29,12 +29,12 @@ const (
 	prefetchBytes = 16 << 20
 	queueWait     = time.Second
 	startedAfter  = 20 * time.Millisecond
-	// stallTick is how often a worker looks at its clock while an attempt has a deadline, and stallTolerance how much later it may
-	// come to that before it must have stood still.
+	// stallTick is how often a worker looks at its clock while an attempt has a deadline, and
+	// stallTolerance how much later it may come to that before it must have stood still.
 	stallTick      = time.Second
 	stallTolerance = time.Second
-	// flushGrace is how long a drained worker tries to deliver its last reports, closeGrace how long a closed one
-	// does, and leaveTimeout how long either tries to say goodbye.
+	// flushGrace is how long a drained worker tries to deliver its last reports, closeGrace how
+	// long a closed one does, and leaveTimeout how long either tries to say goodbye.
 	flushGrace   = 5 * time.Second
 	closeGrace   = time.Second
 	leaveTimeout = 2 * time.Second
@@ -42,11 +42,12 @@ const (
 	maxFlush = 2 * time.Minute
 )
 
-// maxOutbox bounds the attempts that a worker holds, finished and unacknowledged ones included: it asks for no more then.
+// maxOutbox bounds the attempts that a worker holds, finished and unacknowledged ones included: it
+// asks for no more then.
 const maxOutbox = 65536
 
-// maxOutboxBytes bounds the reports that wait for the controller's verdict, beside those of what runs: where results are made faster
-// than they travel, it starts no more until some are through.
+// maxOutboxBytes bounds the reports that wait for the controller's verdict, beside those of what
+// runs: where results are made faster than they travel, it starts no more until some are through.
 const maxOutboxBytes = 32 << 20
 
 // Worker executes functions for a controller. Its methods may be called from several goroutines.
@@ -59,7 +60,8 @@ type Worker struct {
 	metrics   *metrics
 	logger    *slog.Logger
 	line      *clock.Line
-	// Each loop has a source of jitter of its own, so that one does not depend on when another draws.
+	// Each loop has a source of jitter of its own, so that one does not depend on when another
+	// draws.
 	rands    struct{ register, lease, heartbeat, report, bulk *dial.Rand }
 	taskRand *rand.Rand
 
@@ -95,7 +97,8 @@ func New(cfg Config) (*Worker, error) {
 	w.leaving, w.setLeaving = context.WithCancel(context.Background())
 	root := dial.NewRand(cfg.Rand)
 	w.seed(root)
-	// A little is added to each time by chance, so that it falls together with no time that functions take.
+	// A little is added to each time by chance, so that it falls together with no time that
+	// functions take.
 	late := func(d time.Duration) time.Duration { return d + root.Duration(d/50) }
 	w.state = newState(slots.Config{
 		Slots: cfg.Slots, Resources: corewire.Resources(cfg.Resources),
@@ -141,13 +144,14 @@ func (w *Worker) seed(root *dial.Rand) {
 // Close ends a Run without its grace: running attempts are stopped now. It does not wait for that.
 func (w *Worker) Close() { w.closeOnce.Do(func() { close(w.closed) }) }
 
-// now is the wall clock as it was when the worker was made, and the monotonic clock since. It may block, so it is not asked under
-// the lock.
+// now is the wall clock as it was when the worker was made, and the monotonic clock since. It may
+// block, so it is not asked under the lock.
 func (w *Worker) now() core.Time { return core.Time(w.line.Now()) }
 
-// How many times Config.Linger the loops linger. What one of them does may be news to another, so two that something wakes at the
-// same instant must not go on at the same instant: powers of three have no sums in common. And they are odd, so that with a Linger
-// of an odd number of nanoseconds nothing that goes by even ones meets what lingers.
+// How many times Config.Linger the loops linger. What one of them does may be news to another, so
+// two that something wakes at the same instant must not go on at the same instant: powers of three
+// have no sums in common. And they are odd, so that with a Linger of an odd number of nanoseconds
+// nothing that goes by even ones meets what lingers.
 const (
 	lingerPoll      = 1
 	lingerHeartbeat = 3

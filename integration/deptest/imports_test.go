@@ -1,8 +1,9 @@
 // Package deptest holds the architecture's import rules, and the purity of fray/core, as tests.
 //
-// A linter sees one file at a time; these tests see the whole import graph, so that a rule holds through
-// any chain of packages. A path that starts with ./ is a package of this module and must exist, so that a
-// renamed package cannot switch a rule off; those still to be written are in planned.
+// A linter sees one file at a time; these tests see the whole import graph, so that a rule holds
+// through any chain of packages. A path that starts with ./ is a package of this module and must
+// exist, so that a renamed package cannot switch a rule off; those still to be written are in
+// planned.
 package deptest_test
 
 import (
@@ -20,8 +21,8 @@ const module = "github.com/frayrpc/fray"
 // std as a pattern is the whole standard library.
 const std = "std"
 
-// A rule limits what packages import, outside their tests. Its patterns are import paths, ./-paths in this
-// module, or std; /... at the end takes in what lies below.
+// A rule limits what packages import, outside their tests. Its patterns are import paths, ./-paths
+// in this module, or std; /... at the end takes in what lies below.
 type rule struct {
 	packages []string
 	except   []string // of packages
@@ -212,8 +213,8 @@ func load(t *testing.T, config *packages.Config, patterns ...string) []*packages
 	return loaded
 }
 
-// unknown names the patterns in this module that match no package and are not planned, and the planned
-// packages that exist.
+// unknown names the patterns in this module that match no package and are not planned, and the
+// planned packages that exist.
 func (g graph) unknown(rules []rule, planned []string) []string {
 	var problems []string
 	for _, pattern := range planned {
@@ -251,8 +252,8 @@ func (g graph) violations(rules []rule) []string {
 	return problems
 }
 
-// breaches returns the shortest chain from a package to each package that the rule keeps from it. It does
-// not look behind those.
+// breaches returns the shortest chain from a package to each package that the rule keeps from it.
+// It does not look behind those.
 func (g graph) breaches(r rule, from string) [][]string {
 	var found [][]string
 	seen := map[string]bool{from: true}

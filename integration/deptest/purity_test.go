@@ -14,15 +14,16 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// orderReason marks a range over a map whose order cannot be seen: on its line, or alone on the line above.
+// orderReason marks a range over a map whose order cannot be seen: on its line, or alone on the
+// line above.
 var orderReason = regexp.MustCompile(`^// ?(ordered|order-free): \S`)
 
 // typed is what the checks of a package's code need.
 const typed = packages.NeedName | packages.NeedFiles | packages.NeedImports | packages.NeedSyntax | packages.NeedTypes |
 	packages.NeedTypesInfo
 
-// TestCoreIsPure keeps fray/core a function of its inputs: the same events at the same times give the same
-// effects, in the same order, in every run.
+// TestCoreIsPure keeps fray/core a function of its inputs: the same events at the same times give
+// the same effects, in the same order, in every run.
 func TestCoreIsPure(t *testing.T) {
 	t.Parallel()
 	checked := load(t, &packages.Config{Mode: typed}, "./fray/core/...")
@@ -101,7 +102,8 @@ func (c *purityCheck) reportOrder(n ast.Node, what string) {
 	}
 }
 
-// visitCall finds unsorted iterators over maps. The parent is visited first, so sorted is filled in time.
+// visitCall finds unsorted iterators over maps. The parent is visited first, so sorted is filled in
+// time.
 func (c *purityCheck) visitCall(call *ast.CallExpr) {
 	path, name := c.callee(call)
 	switch {
@@ -148,7 +150,8 @@ func (c *purityCheck) visitFunc(n ast.Node, path, name string) {
 	}
 }
 
-// isMap reports whether ranging over a value of type t ranges over a map, also by way of a type parameter.
+// isMap reports whether ranging over a value of type t ranges over a map, also by way of a type
+// parameter.
 func isMap(t types.Type) bool {
 	if t == nil {
 		return false

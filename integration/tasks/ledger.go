@@ -11,7 +11,8 @@ import (
 	"github.com/frayrpc/fray/fray"
 )
 
-// Entry is a line of a ledger: what an attempt did to the world outside, whatever a controller believes of it.
+// Entry is a line of a ledger: what an attempt did to the world outside, whatever a controller
+// believes of it.
 type Entry struct {
 	Task    string
 	Attempt int
@@ -19,8 +20,8 @@ type Entry struct {
 	Event   string
 }
 
-// record appends an entry for the attempt of ctx to the ledger at path. A line is one write, so that lines of several
-// processes do not mix.
+// record appends an entry for the attempt of ctx to the ledger at path. A line is one write, so
+// that lines of several processes do not mix.
 func record(ctx context.Context, path, event string) error {
 	if path == "" {
 		return nil

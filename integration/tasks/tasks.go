@@ -1,5 +1,5 @@
-// Package tasks holds the functions that the end-to-end suite runs: its tests and the program testworker link the same
-// definitions, as a client and its workers do.
+// Package tasks holds the functions that the end-to-end suite runs: its tests and the program
+// testworker link the same definitions, as a client and its workers do.
 //
 //	future, err := tasks.Square.Run(ctx, 7)
 package tasks
@@ -79,7 +79,8 @@ type Family struct {
 	Depth    int `json:"depth"`
 }
 
-// Nested runs a task for each of its children, waits for all, and returns how many tasks there are in the family.
+// Nested runs a task for each of its children, waits for all, and returns how many tasks there are
+// in the family.
 var Nested *fray.Task[Family, int]
 
 func init() {

@@ -1,5 +1,6 @@
-// Command testworker is a worker that executes the functions of integration/tasks. Its first line on the standard output
-// is "listening on URL"; its log goes to the standard error. SIGTERM and SIGINT drain it.
+// Command testworker is a worker that executes the functions of integration/tasks. Its first line
+// on the standard output is "listening on URL"; its log goes to the standard error. SIGTERM and
+// SIGINT drain it.
 package main
 
 import (

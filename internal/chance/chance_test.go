@@ -22,7 +22,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// The expected numbers are the first that SplitMix64 gives from the seed 0: its state grows by the same increment each time.
+// The expected numbers are the first that SplitMix64 gives from the seed 0: its state grows by the
+// same increment each time.
 func TestMix(t *testing.T) {
 	t.Parallel()
 	const increment = 0x9e3779b97f4a7c15

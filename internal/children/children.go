@@ -1,5 +1,5 @@
-// Package children keeps account of the processes that this one starts, and of those that fall to it because their own
-// parent has died.
+// Package children keeps account of the processes that this one starts, and of those that fall to
+// it because their own parent has died.
 //
 //	release := children.Adopt() // once, by the main package
 //	defer release()
@@ -8,9 +8,10 @@
 //
 // A [Starter] starts processes that are not to outlive this one, asks them to end, and kills them.
 //
-// A process that starts commands gets the children of those commands too: always as the first process of a container,
-// and on Linux as a subreaper, which Adopt makes of it. Nothing waits for such an orphan, so it stays a zombie when it
-// ends. Adopt collects it. What was started by Start is left to its Wait, whose exit status nothing takes away.
+// A process that starts commands gets the children of those commands too: always as the first
+// process of a container, and on Linux as a subreaper, which Adopt makes of it. Nothing waits for
+// such an orphan, so it stays a zombie when it ends. Adopt collects it. What was started by Start
+// is left to its Wait, whose exit status nothing takes away.
 //
 // All functions may be called by several goroutines.
 package children
@@ -21,7 +22,8 @@ import (
 	"sync"
 )
 
-// family is what is known of this process's children. There is one, for a process has one set of children.
+// family is what is known of this process's children. There is one, for a process has one set of
+// children.
 type family struct {
 	mu       sync.Mutex
 	next     uint64              // number of the next start
@@ -39,13 +41,13 @@ func Start(cmd *exec.Cmd) error { return here.start(cmd) }
 // Wait waits for a command that Start started, as its method does.
 func Wait(cmd *exec.Cmd) error { return here.wait(cmd) }
 
-// Adopt makes this process the parent of its descendants whose own parent dies, where the system can (Linux), and
-// collects them when they end, until release is called. It is for programs that start all of their processes by Start:
-// the exit status of any other child may be lost.
+// Adopt makes this process the parent of its descendants whose own parent dies, where the system
+// can (Linux), and collects them when they end, until release is called. It is for programs that
+// start all of their processes by Start: the exit status of any other child may be lost.
 func Adopt() (release func()) { return here.adopt() }
 
-// KillOrphans kills and collects all children that Start did not start, and their children when these fall to this
-// process, for two seconds at most. It does nothing where Adopt adopts nothing.
+// KillOrphans kills and collects all children that Start did not start, and their children when
+// these fall to this process, for two seconds at most. It does nothing where Adopt adopts nothing.
 func KillOrphans() { here.killOrphans() }
 
 // Left returns the ids and command lines of what Start has started and Wait has yet to wait for.

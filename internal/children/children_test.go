@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// run runs a script, and returns its output and exit code. It fails the test if the exit status is lost.
+// run runs a script, and returns its output and exit code. It fails the test if the exit status is
+// lost.
 func run(t *testing.T, script string) (string, int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)

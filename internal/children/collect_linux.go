@@ -11,17 +11,19 @@ import (
 )
 
 const (
-	// How long to wait after children have ended until the next look, so that many that end at once cost one, and how
-	// long until the look that finds those which the list of a moving family left out.
+	// How long to wait after children have ended until the next look, so that many that end at once
+	// cost one, and how long until the look that finds those which the list of a moving family left
+	// out.
 	collectPause = 20 * time.Millisecond
 	collectAgain = 200 * time.Millisecond
-	// killRounds bounds how often killOrphans looks again, killPause apart: a process that dies leaves its children to
-	// this one.
+	// killRounds bounds how often killOrphans looks again, killPause apart: a process that dies
+	// leaves its children to this one.
 	killRounds = 400
 	killPause  = 5 * time.Millisecond
 )
 
-// collect makes this process a subreaper and collects its orphans until stop is called, which waits for the end of that.
+// collect makes this process a subreaper and collects its orphans until stop is called, which waits
+// for the end of that.
 func (f *family) collect() (stop func()) {
 	// Without it, orphans go to another process, unless this is the first one of its namespace.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -59,12 +61,12 @@ func (f *family) collect() (stop func()) {
 	}
 }
 
-// sightings are children that nothing is known of: for each, the number of the start that was the next one when it was
-// first seen. It may be of a start before that which has not returned.
+// sightings are children that nothing is known of: for each, the number of the start that was the
+// next one when it was first seen. It may be of a start before that which has not returned.
 type sightings map[int]uint64
 
-// collectOrphans collects those that have ended. It reports whether there are children of which it cannot be said yet
-// whether they are orphans.
+// collectOrphans collects those that have ended. It reports whether there are children of which it
+// cannot be said yet whether they are orphans.
 func (f *family) collectOrphans(seen sightings) (undecided bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -13,14 +13,15 @@ import (
 // Process is a process as /proc shows it.
 type Process struct {
 	PID, Parent, Group, Session int
-	// Start is when it started, in ticks since the machine did. With the PID it names a process for good.
+	// Start is when it started, in ticks since the machine did. With the PID it names a process for
+	// good.
 	Start uint64
 	// Zombie: it has ended, and waits to be collected.
 	Zombie bool
 }
 
-// Pids returns the ids of this process's children, zombies among them. When the family changes meanwhile, some may be
-// missing.
+// Pids returns the ids of this process's children, zombies among them. When the family changes
+// meanwhile, some may be missing.
 func Pids() []int {
 	lists, err := filepath.Glob("/proc/self/task/*/children")
 	if err != nil || len(lists) == 0 { // the kernel keeps no such lists

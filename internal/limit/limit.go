@@ -1,5 +1,5 @@
-// Package limit has the bounds of the wire that more than the schema needs: options of Go, flags and the checks of the hot calls.
-// A test holds the schema to them.
+// Package limit has the bounds of the wire that more than the schema needs: options of Go, flags
+// and the checks of the hot calls. A test holds the schema to them.
 package limit
 
 import "time"

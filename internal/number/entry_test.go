@@ -12,10 +12,12 @@ import (
 	"testing"
 )
 
-// shells are the packages that numbers enter by, from the root of the module. The core is beneath them: it is given checked ones.
+// shells are the packages that numbers enter by, from the root of the module. The core is beneath
+// them: it is given checked ones.
 var shells = []string{"cmd", "faults", "fray", "sim/scenario"}
 
-// Where a number comes in it is converted by this package, not by what cuts it to fewer bits, rounds it to nothing or overflows.
+// Where a number comes in it is converted by this package, not by what cuts it to fewer bits,
+// rounds it to nothing or overflows.
 func TestNumbersEnterByThisPackage(t *testing.T) {
 	root := os.DirFS("../..")
 	files := 0

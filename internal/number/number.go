@@ -1,11 +1,12 @@
-// Package number is the one way by which numbers enter: from flags, variables of the environment, files, options of Go and
-// messages. A number arrives as it was given, or is refused with its name, its value and its bounds; it is never cut to fewer
-// bits.
+// Package number is the one way by which numbers enter: from flags, variables of the environment,
+// files, options of Go and messages. A number arrives as it was given, or is refused with its name,
+// its value and its bounds; it is never cut to fewer bits.
 //
 //	retries, err := number.Within("retries", given, 0, uint32(10_000))
 //
-// Lengths of time are in nanoseconds in Go and in whole milliseconds or microseconds on the wire. What is more than nothing
-// stays so: they are rounded up, and those that are too long become the longest there is. Sizes are in bytes.
+// Lengths of time are in nanoseconds in Go and in whole milliseconds or microseconds on the wire.
+// What is more than nothing stays so: they are rounded up, and those that are too long become the
+// longest there is. Sizes are in bytes.
 package number
 
 import (
@@ -36,8 +37,8 @@ func (e *RangeError) Error() string {
 	return text
 }
 
-// Within returns v as another type, or a [*RangeError] unless low <= v <= high. The bounds have the type of the result, so that
-// it always has room.
+// Within returns v as another type, or a [*RangeError] unless low <= v <= high. The bounds have the
+// type of the result, so that it always has room.
 func Within[T, V Integer](what string, v V, low, high T) (T, error) {
 	below := less(v, low)
 	if below || less(high, v) {
@@ -50,7 +51,8 @@ func outside[T Integer](what, value string, low, high T, below bool) error {
 	return &RangeError{What: what, Value: value, Low: fmt.Sprint(low), High: fmt.Sprint(high), Below: below}
 }
 
-// Clamp returns v as another type, or what comes nearest to it there: for figures that are shown, never for what is asked for.
+// Clamp returns v as another type, or what comes nearest to it there: for figures that are shown,
+// never for what is asked for.
 func Clamp[T, V Integer](v V) T {
 	if t := T(v); (v < 0) == (t < 0) && V(t) == v {
 		return t

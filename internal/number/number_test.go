@@ -143,7 +143,8 @@ func hold[T number.Integer](t *testing.T, text string, exact *big.Int, isNumber 
 	}
 }
 
-// FuzzMillis holds the two ways of a length of time together: what comes back is no shorter, and longer by less than a millisecond.
+// FuzzMillis holds the two ways of a length of time together: what comes back is no shorter, and
+// longer by less than a millisecond.
 func FuzzMillis(f *testing.F) {
 	for _, seed := range []int64{0, 1, 900_000, 1_500_000, math.MaxInt64, math.MinInt64, -1} {
 		f.Add(seed)

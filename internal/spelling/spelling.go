@@ -12,8 +12,9 @@ const (
 	maxLength = 256
 )
 
-// Nearest returns the known name that is the fewest changes away from a word, upper and lower case apart, and the first of equals;
-// or "" if none is near: within three changes, and half of the word's length.
+// Nearest returns the known name that is the fewest changes away from a word, upper and lower case
+// apart, and the first of equals; or "" if none is near: within three changes, and half of the
+// word's length.
 func Nearest(word string, known []string) string {
 	if i := Within(min(maxChanges, len(word)/2), word, known); i >= 0 {
 		return known[i]
@@ -35,8 +36,8 @@ func Within(changes int, word string, known []string) int {
 	return best
 }
 
-// distance is the number of characters to insert, delete, replace or swap with their neighbour that leads from a to b
-// (Damerau and Levenshtein, restricted).
+// distance is the number of characters to insert, delete, replace or swap with their neighbour that
+// leads from a to b (Damerau and Levenshtein, restricted).
 func distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {

@@ -1,9 +1,9 @@
 // Package bubble runs functions in testing/synctest bubbles outside of go test.
 //
-// Only package testing can make a bubble, and only for a *testing.T. [Run] gets one by running, once in the life of the process,
-// a test that package testing is told of at run time, and keeps that test open; [In] uses the one of a test that runs
-// anyway. Nothing that package testing prints or decides reaches the program, its flags are neither parsed nor
-// heeded, and it never exits.
+// Only package testing can make a bubble, and only for a *testing.T. [Run] gets one by running,
+// once in the life of the process, a test that package testing is told of at run time, and keeps
+// that test open; [In] uses the one of a test that runs anyway. Nothing that package testing prints
+// or decides reaches the program, its flags are neither parsed nor heeded, and it never exits.
 //
 //	err := bubble.Run(func() {
 //		time.Sleep(24 * time.Hour) // returns at once
@@ -30,7 +30,8 @@ var (
 	ErrTest = errors.New("bubble.Run is not for tests: use bubble.In")
 )
 
-// A PanicError is a panic of the function. That of another goroutine in the bubble ends the process, as ever.
+// A PanicError is a panic of the function. That of another goroutine in the bubble ends the
+// process, as ever.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -50,8 +51,9 @@ var (
 	jobs  chan job
 )
 
-// Run runs f in a bubble and returns when f and all goroutines that it has started have ended. It returns a *PanicError if
-// f panics, ErrDeadlock or ErrGoexit. Calls from several goroutines take turns. It must not be called from within a bubble.
+// Run runs f in a bubble and returns when f and all goroutines that it has started have ended. It
+// returns a *PanicError if f panics, ErrDeadlock or ErrGoexit. Calls from several goroutines take
+// turns. It must not be called from within a bubble.
 func Run(f func()) error {
 	if testing.Testing() {
 		return ErrTest
@@ -62,7 +64,8 @@ func Run(f func()) error {
 	return <-j.done
 }
 
-// In returns a function that does what Run does in a test or benchmark's own T, with the same errors.
+// In returns a function that does what Run does in a test or benchmark's own T, with the same
+// errors.
 func In(t *testing.T) func(f func()) error {
 	t.Helper()
 	return func(f func()) error { return run(t, f) }

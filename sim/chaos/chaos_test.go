@@ -44,8 +44,9 @@ func TestChaosIsValid(t *testing.T) {
 	}
 }
 
-// Among random scenarios are all kinds of faults, in all the phases in which they can be, and at hosts. What takes the controller's
-// disk is not, nor what is no fault but a failing of hosts that other draws make up for.
+// Among random scenarios are all kinds of faults, in all the phases in which they can be, and at
+// hosts. What takes the controller's disk is not, nor what is no fault but a failing of hosts that
+// other draws make up for.
 func TestChaosDrawsAllFaults(t *testing.T) {
 	t.Parallel()
 	var all []*scenario.Scenario
@@ -81,8 +82,9 @@ func TestChaosPasses(t *testing.T) {
 // A random scenario that is kept as a file runs as it did, whatever the number of processors.
 func TestChaosReplays(t *testing.T) {
 	t.Parallel()
-	// In 601, tasks that have children start at one instant on one host, and in 23 and 396 they hear of them at one. In 7, a commit ends
-	// while more calls wait than there are steps. In 305, a worker that a fault has killed attempts one more call.
+	// In 601, tasks that have children start at one instant on one host, and in 23 and 396 they
+	// hear of them at one. In 7, a commit ends while more calls wait than there are steps. In 305,
+	// a worker that a fault has killed attempts one more call.
 	for _, seed := range []uint64{3, 7, 11, 19, 23, 305, 396, 601} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()

@@ -16,7 +16,8 @@ func (c *chaos) drawFaults() {
 	if c.real {
 		count = 2 + d.IntN(4)
 	}
-	// A controller that finds its disk full when it starts does not, as it should. So in a run the disk is full, or the controller dies.
+	// A controller that finds its disk full when it starts does not, as it should. So in a run the
+	// disk is full, or the controller dies.
 	full := d.chance(0.2)
 	for i := range count {
 		s := &striker{chaos: c, drawer: c.draw("fault", uint64(i)), mortal: !full}
@@ -77,8 +78,9 @@ func (s *striker) strength(a *scenario.Actions) {
 		mean := s.between(least, most)
 		a.Delay = oneOf(s.drawer, &scenario.Delay{For: mean}, &scenario.Delay{To: mean}, &scenario.Delay{Mean: mean}, &scenario.Delay{Mean: mean, Deviation: mean / 2})
 	case a.Error != nil:
-		// Others are answers, after which nobody asks again: also resource_exhausted, if it is not the controller who says with it that
-		// it is full, because then the request is too large for something on its way.
+		// Others are answers, after which nobody asks again: also resource_exhausted, if it is not
+		// the controller who says with it that it is full, because then the request is too large
+		// for something on its way.
 		a.Error = &scenario.Error{Code: oneOf(s.drawer, "unavailable", "deadline_exceeded"), Message: "by chance"}
 	case a.Duplicate != nil:
 		a.Duplicate.Copies = 1 + s.IntN(3)
@@ -286,7 +288,8 @@ func (s *striker) calls(role string) []string {
 	return procedures
 }
 
-// struck draws whom a fault strikes that waits for a message: whoever sends or gets it, or somebody else.
+// struck draws whom a fault strikes that waits for a message: whoever sends or gets it, or somebody
+// else.
 func (s *striker) struck(f *scenario.Fault) {
 	if s.chance(0.5) || s.real && faults.Phase(f.Match.Phase).Side() == faults.Server {
 		return

@@ -55,14 +55,14 @@ func (c *chaos) drawWorkload() {
 func (c *chaos) nest(d *drawer) {
 	parent, child := &c.Workload.Mix[len(c.Workload.Mix)-1], &c.Workload.Mix[0]
 	parent.Children, parent.ChildKind = 1+d.IntN(3), child.Name
-	// A task that waits lends its slot, but not what else it occupies; and where there is no room for more open tasks, it waits for
-	// room that only its own end would make.
+	// A task that waits lends its slot, but not what else it occupies; and where there is no room
+	// for more open tasks, it waits for room that only its own end would make.
 	parent.Resources = nil
 	c.Topology.Controller.MaxOpenTasks = scenario.Default[scenario.Controller]().MaxOpenTasks
 }
 
-// drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits them. More of them would leave no
-// time for anything else.
+// drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits
+// them. More of them would leave no time for anything else.
 func (c *chaos) drawPoison(d *drawer) {
 	k := *scenario.Default[scenario.TaskKind]()
 	k.Name, k.CrashesWorker, k.MaxWorkerLosses = "poison", true, d.IntN(3)
@@ -153,9 +153,10 @@ func (c *chaos) drawRequirements(d *drawer, k *scenario.TaskKind) {
 	}
 }
 
-// bound returns how long it takes at most, once all is well, until all that was submitted has ended. It is what the tasks take that
-// may all still be open, twice; and the longest waits that a fault leaves behind one after the other: a few sessions of dead workers,
-// deadlines of polls, callers that ask less and less often.
+// bound returns how long it takes at most, once all is well, until all that was submitted has
+// ended. It is what the tasks take that may all still be open, twice; and the longest waits that a
+// fault leaves behind one after the other: a few sessions of dead workers, deadlines of polls,
+// callers that ask less and less often.
 func (c *chaos) bound() time.Duration {
 	var work time.Duration
 	for _, g := range c.Workload.Clients {
@@ -173,7 +174,8 @@ func (c *chaos) bound() time.Duration {
 		}
 	}
 	if c.forgets() {
-		// A client asks for one forgotten task after the other, and an answer that is lost takes it a minute.
+		// A client asks for one forgotten task after the other, and an answer that is lost takes it
+		// a minute.
 		for _, g := range c.Workload.Clients {
 			work += time.Duration(float64(g.Tasks) * 2 * float64(c.Topology.Network.Loss) * float64(time.Minute))
 		}

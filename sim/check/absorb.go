@@ -2,9 +2,10 @@ package check
 
 // terminalAbsorbs holds an end to be final.
 //
-// A task has ended once a client was shown a terminal state, or was told that its cancellation was done or too late, or a
-// worker that its value was accepted. A call that is made after that must not show the task open, cancel or stop it, grant it,
-// or accept the end of an attempt; that of a stopped attempt alone is still acknowledged.
+// A task has ended once a client was shown a terminal state, or was told that its cancellation was
+// done or too late, or a worker that its value was accepted. A call that is made after that must
+// not show the task open, cancel or stop it, grant it, or accept the end of an attempt; that of a
+// stopped attempt alone is still acknowledged.
 type terminalAbsorbs struct {
 	oracle
 

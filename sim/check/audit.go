@@ -13,8 +13,9 @@ import (
 // auditPortion is how many tasks an audit asks for at a time, far below what one call may name.
 const auditPortion = 1000
 
-// Audit asks a recorded client how the tasks with these ids stand, and what the controller counts. That it does not know one is
-// no error here: the recorder sees it. After an error some were not asked for, which is to be told to [Oracles.Unaudited].
+// Audit asks a recorded client how the tasks with these ids stand, and what the controller counts.
+// That it does not know one is no error here: the recorder sees it. After an error some were not
+// asked for, which is to be told to [Oracles.Unaudited].
 func Audit(ctx context.Context, client frayv1connect.ControllerServiceClient, ids []string) error {
 	for len(ids) > 0 {
 		portion := ids[:min(len(ids), auditPortion)]
@@ -29,7 +30,8 @@ func Audit(ctx context.Context, client frayv1connect.ControllerServiceClient, id
 	return nil
 }
 
-// auditEnds asks for many tasks at once, as long as that brings any, and then one by one for those that have not ended.
+// auditEnds asks for many tasks at once, as long as that brings any, and then one by one for those
+// that have not ended.
 func auditEnds(ctx context.Context, client frayv1connect.ControllerServiceClient, ids []string) error {
 	left := make(map[string]bool, len(ids))
 	for _, id := range ids {

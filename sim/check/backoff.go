@@ -4,9 +4,10 @@ import (
 	"fmt"
 )
 
-// backoffKept holds the controller to a task's retry policy: when a report of a failure was accepted, the next attempt is
-// granted no sooner than the delay that the policy (or the failed function) asks for, counted from when that report was first
-// sent. That an attempt comes late is for Liveness.
+// backoffKept holds the controller to a task's retry policy: when a report of a failure was
+// accepted, the next attempt is granted no sooner than the delay that the policy (or the failed
+// function) asks for, counted from when that report was first sent. That an attempt comes late is
+// for Liveness.
 type backoffKept struct {
 	oracle
 
@@ -54,7 +55,8 @@ func (o *backoffKept) Observe(e *Event, j *Judge) {
 	}
 }
 
-// check compares an accepted failure with the attempt that followed upon it, whichever was seen first.
+// check compares an accepted failure with the attempt that followed upon it, whichever was seen
+// first.
 func (*backoffKept) check(t *backoffTask, j *Judge) {
 	if t.accepted == nil || t.granted == nil || t.granted.Attempt != t.accepted.Attempt+1 {
 		return

@@ -8,8 +8,8 @@ import (
 	"github.com/frayrpc/fray/sim/check"
 )
 
-// BenchmarkOracles is the life of a task from its submission to its end, nine events, with every oracle looking, and what is
-// left of it in memory.
+// BenchmarkOracles is the life of a task from its submission to its end, nine events, with every
+// oracle looking, and what is left of it in memory.
 func BenchmarkOracles(b *testing.B) {
 	b.ReportAllocs()
 	s := newScript(check.Config{FairnessBound: 1000, LivenessBound: 1})

@@ -8,12 +8,13 @@ import (
 
 // capacityKept holds workers to what they registered, and the controller as well.
 //
-// Functions that run at once on one worker, from their call to their real return, take no more than its slots and its resources.
-// An attempt that was abandoned counts until its function returns. Config.Lending names functions that are not counted against
-// slots.
+// Functions that run at once on one worker, from their call to their real return, take no more than
+// its slots and its resources. An attempt that was abandoned counts until its function returns.
+// Config.Lending names functions that are not counted against slots.
 //
-// Attempts that ask for resources are not granted ahead, so that with each grant all those of the session that cannot be over yet,
-// as far as leaseBook can tell, fit the worker's resources together.
+// Attempts that ask for resources are not granted ahead, so that with each grant all those of the
+// session that cannot be over yet, as far as leaseBook can tell, fit the worker's resources
+// together.
 type capacityKept struct {
 	oracle
 

@@ -109,7 +109,8 @@ type process struct {
 	stop context.CancelFunc
 }
 
-// worker starts a worker. Lives of one worker are hosts of their own, so that a dead one can be cut off.
+// worker starts a worker. Lives of one worker are hosts of their own, so that a dead one can be cut
+// off.
 func (c *cluster) worker(id, host string, client connect.HTTPClient) process {
 	c.t.Helper()
 	recorder := check.NewRecorder(c.history, host)
@@ -222,7 +223,8 @@ func TestHealthyClusterOverTCP(t *testing.T) {
 	}
 }
 
-// Faults are no violations: whatever the network loses, delays and repeats, a correct system passes.
+// Faults are no violations: whatever the network loses, delays and repeats, a correct system
+// passes.
 func TestFaultsAreNoViolations(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
@@ -233,7 +235,8 @@ func TestFaultsAreNoViolations(t *testing.T) {
 	}
 }
 
-// Nor is it one that a controller that keeps everything in memory loses it when it crashes, where that is allowed.
+// Nor is it one that a controller that keeps everything in memory loses it when it crashes, where
+// that is allowed.
 func TestRestartIsNoViolation(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {

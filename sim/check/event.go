@@ -14,10 +14,12 @@ import (
 // EventKind is what an Event tells of.
 type EventKind uint8
 
-// The kinds. Those of calls come in pairs: a Call when it is made, a Reply when it is over. What a reply says was so at
-// some instant between the two. Replies of reads, polls and heartbeats stand alone, and know when their call was made.
+// The kinds. Those of calls come in pairs: a Call when it is made, a Reply when it is over. What a
+// reply says was so at some instant between the two. Replies of reads, polls and heartbeats stand
+// alone, and know when their call was made.
 const (
-	// SubmitCall offers Task with Spec. SubmitReply has the Answer: Created, Existing, Acknowledged, Refused or Unanswered.
+	// SubmitCall offers Task with Spec. SubmitReply has the Answer: Created, Existing,
+	// Acknowledged, Refused or Unanswered.
 	SubmitCall EventKind = iota + 1
 	SubmitReply
 	// ReadReply shows Task to a client, whichever call it made: with a View, or NotFound.
@@ -36,13 +38,15 @@ const (
 	StopOrder
 	// SessionStale: a call under Session was refused because the controller has ended it.
 	SessionStale
-	// GrantReply: a poll of Session brought Attempt of Task, with Token and Spec. Its call is the first send of that poll.
+	// GrantReply: a poll of Session brought Attempt of Task, with Token and Spec. Its call is the
+	// first send of that poll.
 	GrantReply
-	// ReportCall says the Outcome of an attempt. ReportReply has the Answer: Accepted, Duplicate, Stale or Unanswered.
+	// ReportCall says the Outcome of an attempt. ReportReply has the Answer: Accepted, Duplicate,
+	// Stale or Unanswered.
 	ReportCall
 	ReportReply
-	// ExecutionStart and ExecutionEnd enclose one run of a function on Worker. The end has an Outcome: SUCCEEDED with the
-	// Digest of the value, or FAILED.
+	// ExecutionStart and ExecutionEnd enclose one run of a function on Worker. The end has an
+	// Outcome: SUCCEEDED with the Digest of the value, or FAILED.
 	ExecutionStart
 	ExecutionEnd
 	// ClusterInfo is what GetClusterInfo told: Counts by status.
@@ -92,9 +96,11 @@ type Answer uint8
 
 // The answers, each with the replies that carry it.
 const (
-	// Unanswered: no answer, or one that proves nothing. The call may have had its effect, or have it yet.
+	// Unanswered: no answer, or one that proves nothing. The call may have had its effect, or have
+	// it yet.
 	Unanswered Answer = iota + 1
-	// Created, Existing and Acknowledged are of submissions: all three say that the task is there; the last does not say since when.
+	// Created, Existing and Acknowledged are of submissions: all three say that the task is there;
+	// the last does not say since when.
 	Created
 	Existing
 	Acknowledged
@@ -107,7 +113,8 @@ const (
 	Accepted
 	Duplicate
 	Stale
-	// Cancelled, Stopping and AlreadyTerminal are of cancellations; of those of a job only Stopping is, and says nothing of a task.
+	// Cancelled, Stopping and AlreadyTerminal are of cancellations; of those of a job only Stopping
+	// is, and says nothing of a task.
 	Cancelled
 	Stopping
 	AlreadyTerminal
@@ -148,15 +155,16 @@ func byName[T ~uint8](names []string, what string, text []byte) (T, error) {
 	return T(i), nil //nolint:gosec // There are few.
 }
 
-// Event is one observation of a client or a worker, or a mark of the harness that runs them. Which fields are set follows from Kind.
+// Event is one observation of a client or a worker, or a mark of the harness that runs them. Which
+// fields are set follows from Kind.
 type Event struct {
 	// Seq counts the events of a history from 1.
 	Seq uint64 `json:"seq"`
 	// At is the time since the history began.
 	At   time.Duration `json:"at_ns"`
 	Kind EventKind     `json:"kind"`
-	// Invoked and InvokedAt, of a reply, tell when its call was made: everything up to the event with this Seq had happened
-	// by then. Of all others: the event before.
+	// Invoked and InvokedAt, of a reply, tell when its call was made: everything up to the event
+	// with this Seq had happened by then. Of all others: the event before.
 	Invoked   uint64        `json:"invoked,omitempty"`
 	InvokedAt time.Duration `json:"invoked_at_ns,omitempty"`
 	// Call is the same for all events of one call. 0: it belongs to none.
@@ -201,8 +209,8 @@ func (e *Event) String() string {
 	return b.String()
 }
 
-// Details tells what String does besides number, time, kind and host. A worker on the host of its own name and the job that
-// a task's id starts with go without saying.
+// Details tells what String does besides number, time, kind and host. A worker on the host of its
+// own name and the job that a task's id starts with go without saying.
 func (e *Event) Details() string {
 	var fields []string
 	add := func(format string, args ...any) { fields = append(fields, fmt.Sprintf(format, args...)) }
@@ -253,8 +261,8 @@ func endsAttempt(o frayv1.AttemptOutcome) bool {
 	return o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED && o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNSPECIFIED
 }
 
-// needsCurrent says whether a report with this outcome is accepted from a task's current attempt only. One that was
-// told to stop may say so when the task has long gone on without it.
+// needsCurrent says whether a report with this outcome is accepted from a task's current attempt
+// only. One that was told to stop may say so when the task has long gone on without it.
 func needsCurrent(o frayv1.AttemptOutcome) bool {
 	return endsAttempt(o) && o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STOPPED
 }

@@ -7,10 +7,11 @@ import (
 
 // fairness holds jobs to take turns.
 //
-// Among jobs whose tasks ask for the same (function, resources, labels and priority), one that has tasks waiting for their first
-// start must not see more than FairnessBound first starts of other jobs go by, for each job that waits, before one of its own.
-// A task waits from its acknowledgement until it is granted, or has ended. Grants are counted as workers get them, so the bound
-// has to leave room for what is under way, a worker's prefetch above all.
+// Among jobs whose tasks ask for the same (function, resources, labels and priority), one that has
+// tasks waiting for their first start must not see more than FairnessBound first starts of other
+// jobs go by, for each job that waits, before one of its own. A task waits from its acknowledgement
+// until it is granted, or has ended. Grants are counted as workers get them, so the bound has to
+// leave room for what is under way, a worker's prefetch above all.
 type fairness struct {
 	oracle
 

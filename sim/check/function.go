@@ -7,8 +7,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// Function returns f as a worker should be given it, so that its executions are recorded: where they begin, where they really
-// end, and what value they brought. Outside of a task it is f.
+// Function returns f as a worker should be given it, so that its executions are recorded: where
+// they begin, where they really end, and what value they brought. Outside of a task it is f.
 func (r *Recorder) Function(f fray.Function) fray.Function { return recorded{f, r} }
 
 // Functions is Function for each of fs.

@@ -11,16 +11,19 @@ const DefaultKeep = 1 << 18
 
 // HistoryConfig says how a History tells the time and what it keeps.
 type HistoryConfig struct {
-	// Clock returns the time since the history began. Nil: time.Since its creation, which is virtual in a synctest bubble.
+	// Clock returns the time since the history began. Nil: time.Since its creation, which is
+	// virtual in a synctest bubble.
 	Clock func() time.Duration
-	// Observe is given every event, in order and one at a time, while the history is locked: it must neither block nor call
-	// the history. It may keep what it is given, and must not change it. Usually that of Oracles. Nil: nobody is.
+	// Observe is given every event, in order and one at a time, while the history is locked: it
+	// must neither block nor call the history. It may keep what it is given, and must not change
+	// it. Usually that of Oracles. Nil: nobody is.
 	Observe func(e *Event)
 	// Keep is how many of the last events stay readable. 0: DefaultKeep; negative: all.
 	Keep int
 }
 
-// History is the list of what clients and workers saw, in the order in which they saw it. It is safe for concurrent use.
+// History is the list of what clients and workers saw, in the order in which they saw it. It is
+// safe for concurrent use.
 type History struct {
 	cfg HistoryConfig
 
@@ -53,7 +56,8 @@ func (h *History) Len() uint64 {
 	return h.seq
 }
 
-// Still calls f while no event is added, so that it can ask Oracles that observe the history. It must not call the history.
+// Still calls f while no event is added, so that it can ask Oracles that observe the history. It
+// must not call the history.
 func (h *History) Still(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -95,11 +99,12 @@ func (h *History) Crash(host string) { h.Add(Event{Kind: ControllerCrash, Host: 
 // Heal notes that from now on there are no faults: liveness counts from here.
 func (h *History) Heal() { h.Add(Event{Kind: Heal}) }
 
-// Quiesce notes that nothing is asked for any longer but how things stand: what clients read after this is the closing audit.
+// Quiesce notes that nothing is asked for any longer but how things stand: what clients read after
+// this is the closing audit.
 func (h *History) Quiesce() { h.Add(Event{Kind: Quiescent}) }
 
-// Add appends events, which get their Seq and At from the history. Recorders do it for all that clients and workers see. The
-// events belong to the history from then on.
+// Add appends events, which get their Seq and At from the history. Recorders do it for all that
+// clients and workers see. The events belong to the history from then on.
 func (h *History) Add(events ...Event) {
 	if len(events) == 0 {
 		return

@@ -2,7 +2,8 @@ package check
 
 import "time"
 
-// noLeak holds processes to leave nothing running: it calls the function that Oracles.Leaks was given, once, at the end.
+// noLeak holds processes to leave nothing running: it calls the function that Oracles.Leaks was
+// given, once, at the end.
 type noLeak struct {
 	oracle
 

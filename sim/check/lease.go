@@ -6,10 +6,12 @@ import (
 
 // oneLease holds a task to have one current lease.
 //
-// When a worker is granted an attempt of a task of which another attempt was granted before, the controller must have had a
-// reason to take the earlier lease for over; leaseBook lists the reasons, and what of each shows in a history. Two executions
-// of one task may therefore overlap, where the earlier worker's session was lost or its attempt ran past its timeout: it is
-// currentAttempt that then holds the earlier one's report to be stale. Grants whose answers never arrived cannot be seen.
+// When a worker is granted an attempt of a task of which another attempt was granted before, the
+// controller must have had a reason to take the earlier lease for over; leaseBook lists the
+// reasons, and what of each shows in a history. Two executions of one task may therefore overlap,
+// where the earlier worker's session was lost or its attempt ran past its timeout: it is
+// currentAttempt that then holds the earlier one's report to be stale. Grants whose answers never
+// arrived cannot be seen.
 type oneLease struct {
 	oracle
 
@@ -39,8 +41,9 @@ func (o *oneLease) Observe(e *Event, j *Judge) {
 	}
 }
 
-// sessionKept holds the controller to end a session for a reason: that the worker registered anew or unregistered, or that no
-// heartbeat was sent for a TTL that was answered. A crash of the controller ends all sessions.
+// sessionKept holds the controller to end a session for a reason: that the worker registered anew
+// or unregistered, or that no heartbeat was sent for a TTL that was answered. A crash of the
+// controller ends all sessions.
 type sessionKept struct {
 	oracle
 

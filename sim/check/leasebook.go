@@ -2,9 +2,11 @@ package check
 
 import "time"
 
-// leaseBook knows who was granted what, and until when the controller must have taken it for theirs.
+// leaseBook knows who was granted what, and until when the controller must have taken it for
+// theirs.
 //
-// A lease ends at the controller for one of these reasons only, each of which leaves a trace in a history:
+// A lease ends at the controller for one of these reasons only, each of which leaves a trace in a
+// history:
 //
 //   - the worker reported the attempt's end: the report was sent;
 //   - its session ended by an act: a registration of the same worker or an unregistration was sent;
@@ -122,7 +124,8 @@ func (b *leaseBook) granted(e *Event) {
 	}
 }
 
-// over says whether the controller may have taken the lease for over by an instant, and is generous in doubt.
+// over says whether the controller may have taken the lease for over by an instant, and is generous
+// in doubt.
 func (b *leaseBook) over(l *lease, seq uint64, at time.Duration) bool {
 	if l.reported != nil && l.reported.Seq < seq || b.crash > l.grant.Invoked {
 		return true

@@ -8,11 +8,12 @@ import (
 
 // effectLedger holds a task to one committed effect that really happened.
 //
-// The ledger has a line for each execution that returned a value: what it did to the world outside, under the name of its
-// attempt. The line of the attempt that the task completed with is the committed one; a world that takes up an effect only when
-// its attempt is named as the task's sees no other. So at most one attempt of a task may ever be named, by views or by accepted
-// reports, its line must be in the ledger, and the value that clients are shown must be that line's. Executions are at least
-// once: lines without a commit are legal.
+// The ledger has a line for each execution that returned a value: what it did to the world outside,
+// under the name of its attempt. The line of the attempt that the task completed with is the
+// committed one; a world that takes up an effect only when its attempt is named as the task's sees
+// no other. So at most one attempt of a task may ever be named, by views or by accepted reports,
+// its line must be in the ledger, and the value that clients are shown must be that line's.
+// Executions are at least once: lines without a commit are legal.
 //
 // Nothing is checked unless executions are recorded.
 type effectLedger struct {

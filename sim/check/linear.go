@@ -9,12 +9,14 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// linearizable holds what clients and workers were answered about one task to have an order: each operation at an instant
-// between its call and its reply, and each answer what a controller gives that handles them in that order. An operation without
-// an answer may have its effect at any instant after its call, or never.
+// linearizable holds what clients and workers were answered about one task to have an order: each
+// operation at an instant between its call and its reply, and each answer what a controller gives
+// that handles them in that order. An operation without an answer may have its effect at any
+// instant after its call, or never.
 //
-// The order is searched for with Wing and Gong's algorithm as extended by Lowe (porcupine), for each task alone: when it has been
-// done for a while, or at the end. The search is bounded by steps; one that is given up is Undecided, which is a violation.
+// The order is searched for with Wing and Gong's algorithm as extended by Lowe (porcupine), for
+// each task alone: when it has been done for a while, or at the end. The search is bounded by
+// steps; one that is given up is Undecided, which is a violation.
 type linearizable struct {
 	oracle
 
@@ -41,7 +43,8 @@ type settling struct {
 	at time.Duration
 }
 
-// settleAfter is how long after its end a task is checked, so that most of what was under way has been answered.
+// settleAfter is how long after its end a task is checked, so that most of what was under way has
+// been answered.
 const settleAfter = 5 * time.Minute
 
 func newLinearizable(cfg *Config) *linearizable {
@@ -221,8 +224,8 @@ func (o *linearizable) crash(e *Event) {
 	}
 }
 
-// repeat has an operation that was there before a crash perhaps be delivered again after it, by then to a controller that has not
-// seen it.
+// repeat has an operation that was there before a crash perhaps be delivered again after it, by
+// then to a controller that has not seen it.
 func (t *linearTask) repeat(kind opKind) {
 	i := slices.IndexFunc(t.ops, func(p *op) bool { return p.kind == kind })
 	if i >= 0 {
@@ -318,7 +321,8 @@ func longest(info porcupine.LinearizationInfo) []*op {
 	return best
 }
 
-// firstWithout returns the operation that was answered first of those that have no place in the order.
+// firstWithout returns the operation that was answered first of those that have no place in the
+// order.
 func firstWithout(ops, order []*op) *op {
 	placed := make(map[*op]bool, len(order))
 	for _, p := range order {

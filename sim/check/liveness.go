@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// liveness holds every acknowledged task to end, once there are no more faults: a client sees its end within LivenessBound of
-// Heal, or of its acknowledgement if that came later. Tasks that end before Heal are not measured, nor those that
-// Config.MayStayOpen names. A history that ends earlier proves nothing against tasks that are still within their time. What counts
-// is when a client is shown the end, so one has to watch.
+// liveness holds every acknowledged task to end, once there are no more faults: a client sees its
+// end within LivenessBound of Heal, or of its acknowledgement if that came later. Tasks that end
+// before Heal are not measured, nor those that Config.MayStayOpen names. A history that ends
+// earlier proves nothing against tasks that are still within their time. What counts is when a
+// client is shown the end, so one has to watch.
 type liveness struct {
 	oracle
 

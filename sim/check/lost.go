@@ -4,11 +4,13 @@ import "time"
 
 // neverLost holds the controller to its acknowledgements.
 //
-// A task is acknowledged once a submission of it was answered with anything but a refusal. From then on, a call that is made
-// later must not be told that the task is unknown (by a read or a cancellation), nor that it was only then created. Exempt is
-// a task that may have ended a Retention ago: the clock for that starts when it was last seen open, or with its submission.
-// At the end, every acknowledged task must have been seen at its end, or seen open by a read that was made after Quiesce;
-// without Quiesce, by any read. That is not asked when the closing audit was cut short.
+// A task is acknowledged once a submission of it was answered with anything but a refusal. From
+// then on, a call that is made later must not be told that the task is unknown (by a read or a
+// cancellation), nor that it was only then created. Exempt is a task that may have ended a
+// Retention ago: the clock for that starts when it was last seen open, or with its submission. At
+// the end, every acknowledged task must have been seen at its end, or seen open by a read that was
+// made after Quiesce; without Quiesce, by any read. That is not asked when the closing audit was
+// cut short.
 //
 // With AllowLossAfterRestart, a crash of the controller takes back the acknowledgements of before.
 type neverLost struct {

@@ -8,7 +8,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// metricsAgree holds metrics to the history, at quiescence. What Oracles.Metrics was not given is not compared.
+// metricsAgree holds metrics to the history, at quiescence. What Oracles.Metrics was not given is
+// not compared.
 //
 //	fray_tasks_submitted_total           tasks that were acknowledged or seen, and at most those offered without an answer besides
 //	fray_tasks{status="..."}             ended tasks as clients saw them, and at most those that they did not see end besides
@@ -17,8 +18,9 @@ import (
 //	fray_duplicate_reports_total         the same of duplicates
 //	fray_worker_reports_total{verdict=}  verdicts that workers got, exactly
 //
-// The controller's are not compared when it crashed, nor the workers' when one did, because they count from a process's start.
-// With Config.Redelivery there are no upper bounds on reports; after a Retention, none of the bounds on tasks by status.
+// The controller's are not compared when it crashed, nor the workers' when one did, because they
+// count from a process's start. With Config.Redelivery there are no upper bounds on reports; after
+// a Retention, none of the bounds on tasks by status.
 type metricsAgree struct {
 	oracle
 

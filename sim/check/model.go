@@ -17,7 +17,8 @@ type op struct {
 	outcome frayv1.AttemptOutcome
 	digest  uint64
 	view    *View
-	// Twice the sequence numbers of the events between which it took place, the call's a half later.
+	// Twice the sequence numbers of the events between which it took place, the call's a half
+	// later.
 	call, ret int64
 	id        uint64 // of its call
 	// Of a crash.
@@ -35,13 +36,16 @@ const (
 	opCrash
 )
 
-// taskState is the sequential specification of one task: what a controller that handles one operation at a time could know of it.
+// taskState is the sequential specification of one task: what a controller that handles one
+// operation at a time could know of it.
 //
-// A task does some things by itself: an open one may fail or, if its cancellation was asked for, be cancelled, at any time. The
-// model lets that happen when an operation shows it. What it never does by itself is complete, be granted, or come into being.
+// A task does some things by itself: an open one may fail or, if its cancellation was asked for, be
+// cancelled, at any time. The model lets that happen when an operation shows it. What it never does
+// by itself is complete, be granted, or come into being.
 type taskState struct {
 	phase phase
-	// Of a task that is done. A status of 0: it is not known how it ended, only that it did not complete.
+	// Of a task that is done. A status of 0: it is not known how it ended, only that it did not
+	// complete.
 	status frayv1.TaskStatus
 	reason frayv1.FailureReason
 	digest uint64 // 0: not seen
@@ -77,8 +81,9 @@ const (
 	asked
 )
 
-// model says which operations a task allows. With lossy, a crash of the controller loses it. With redelivery, the effect that an
-// answer says to have been there before may be that of the same call, delivered a first time.
+// model says which operations a task allows. With lossy, a crash of the controller loses it. With
+// redelivery, the effect that an answer says to have been there before may be that of the same
+// call, delivered a first time.
 type model struct{ lossy, redelivery bool }
 
 // step applies an operation. It reports false where the task does not allow it.

@@ -61,8 +61,8 @@ func (n *network) fault(lostRequest, lostReply, twice float64) {
 	n.lostRequest, n.lostReply, n.twice = lostRequest, lostReply, twice
 }
 
-// serve puts another process in the place of the one that served; what that one has not answered is lost. Nobody reaches
-// either while gone notes the end of the first.
+// serve puts another process in the place of the one that served; what that one has not answered is
+// lost. Nobody reaches either while gone notes the end of the first.
 func (n *network) serve(h http.Handler, gone func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

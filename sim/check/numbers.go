@@ -4,9 +4,10 @@ import (
 	"fmt"
 )
 
-// attemptNumbers holds the names of attempts to be good: lease tokens are never given twice, an attempt keeps its token when
-// its grant is repeated, and numbers rise: no view or grant that was asked for after an attempt was seen shows an earlier
-// one. It keeps every token, which is the one thing here that grows with attempts and not with tasks.
+// attemptNumbers holds the names of attempts to be good: lease tokens are never given twice, an
+// attempt keeps its token when its grant is repeated, and numbers rise: no view or grant that was
+// asked for after an attempt was seen shows an earlier one. It keeps every token, which is the one
+// thing here that grows with attempts and not with tasks.
 type attemptNumbers struct {
 	oracle
 

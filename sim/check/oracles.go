@@ -10,32 +10,36 @@ import (
 
 // Config says what a system promises beyond what Fray always does, and how long it may take.
 type Config struct {
-	// AllowLossAfterRestart: the controller keeps everything in memory, so that its crash loses every task.
+	// AllowLossAfterRestart: the controller keeps everything in memory, so that its crash loses
+	// every task.
 	AllowLossAfterRestart bool
 	// Retention is how long an ended task is known at least. 0: an hour, the controller's default.
 	Retention time.Duration
-	// WatchGrace is how long after that it may be known because of those who may still need it. 0: a minute, for the
-	// controller's defaults.
+	// WatchGrace is how long after that it may be known because of those who may still need it. 0:
+	// a minute, for the controller's defaults.
 	WatchGrace time.Duration
-	// ForgetsEarly: the bounds on what is retained are so narrow that an ended task may be unknown at any time. What somebody
-	// waits for is told all the same.
+	// ForgetsEarly: the bounds on what is retained are so narrow that an ended task may be unknown
+	// at any time. What somebody waits for is told all the same.
 	ForgetsEarly bool
-	// DeliveryTimeout is how long the controller waits for the confirmation of a grant. 0: as long as a session lasts.
+	// DeliveryTimeout is how long the controller waits for the confirmation of a grant. 0: as long
+	// as a session lasts.
 	DeliveryTimeout time.Duration
-	// LivenessBound is how long after Heal, or after its submission if that was later, a task may take to end. 0: liveness is
-	// not checked.
+	// LivenessBound is how long after Heal, or after its submission if that was later, a task may
+	// take to end. 0: liveness is not checked.
 	LivenessBound time.Duration
-	// MayStayOpen names tasks that liveness does not expect to end, such as those that no worker can run. Nil: none.
+	// MayStayOpen names tasks that liveness does not expect to end, such as those that no worker
+	// can run. Nil: none.
 	MayStayOpen func(job, task string) bool
-	// FairnessBound is how many starts of other jobs may come between two of a job that has tasks waiting, for each job that
-	// waits. 0: fairness is not checked.
+	// FairnessBound is how many starts of other jobs may come between two of a job that has tasks
+	// waiting, for each job that waits. 0: fairness is not checked.
 	FairnessBound int
-	// Lending are the functions that wait for other tasks: they do not count against their worker's slots, because they may
-	// lend theirs.
+	// Lending are the functions that wait for other tasks: they do not count against their worker's
+	// slots, because they may lend theirs.
 	Lending []string
 	// LinearSteps bounds the search for an order of one task's operations. 0: DefaultLinearSteps.
 	LinearSteps int
-	// Redelivery: the network may deliver a call twice, so that one call may have its effect again after it was answered.
+	// Redelivery: the network may deliver a call twice, so that one call may have its effect again
+	// after it was answered.
 	Redelivery bool
 	// Extra oracles look at every event after Fray's own.
 	Extra []Oracle
@@ -120,8 +124,8 @@ type Judge struct {
 // Check counts a check.
 func (j *Judge) Check() { j.checks++ }
 
-// Violated takes down that the history breaks the oracle's claim about a task (or, with "", about none), with the events
-// that prove it. Nil events are left out.
+// Violated takes down that the history breaks the oracle's claim about a task (or, with "", about
+// none), with the events that prove it. Nil events are left out.
 func (j *Judge) Violated(task, text string, proof ...*Event) {
 	j.take(Violation{Task: task, Text: text}, proof)
 }
@@ -154,8 +158,8 @@ type Count struct {
 	Violations uint64 `json:"violations"`
 }
 
-// Oracles are all oracles over one history. They are not safe for concurrent use: a History calls Observe in turn, and others
-// ask through History.Still while the history goes on.
+// Oracles are all oracles over one history. They are not safe for concurrent use: a History calls
+// Observe in turn, and others ask through History.Still while the history goes on.
 type Oracles struct {
 	cfg     Config
 	oracles []Oracle
@@ -214,17 +218,19 @@ func (o *Oracles) Observe(e *Event) {
 	}
 }
 
-// Metrics gives what the processes' metrics said at quiescence, by name and labels as in the text format, such as
-// fray_tasks{status="COMPLETED"}. Values of several workers are to be added up. Those of tasks, and what the scheduler looked at, are compared.
+// Metrics gives what the processes' metrics said at quiescence, by name and labels as in the text
+// format, such as fray_tasks{status="COMPLETED"}. Values of several workers are to be added up.
+// Those of tasks, and what the scheduler looked at, are compared.
 func (o *Oracles) Metrics(scraped map[string]float64) {
 	o.metrics.scraped, o.cost.scraped = scraped, scraped
 }
 
-// Leaks gives the function that looks for goroutines that should be gone, such as goleak.Find; Finish calls it.
+// Leaks gives the function that looks for goroutines that should be gone, such as goleak.Find;
+// Finish calls it.
 func (o *Oracles) Leaks(find func() error) { o.leaks.find = find }
 
-// Finish makes the final checks and returns what was found in all. The history must be at its end, at this time on its
-// clock. It may be called once.
+// Finish makes the final checks and returns what was found in all. The history must be at its end,
+// at this time on its clock. It may be called once.
 func (o *Oracles) Finish(end time.Duration) []Violation {
 	if o.done {
 		panic("check: Finish was called before")
@@ -263,9 +269,10 @@ func (o *Oracles) Counts() []Count {
 	return counts
 }
 
-// Unsettled returns the ids of the acknowledged tasks that no client has seen at their end, sorted: those that a closing
-// audit must ask for, after History.Quiesce.
+// Unsettled returns the ids of the acknowledged tasks that no client has seen at their end, sorted:
+// those that a closing audit must ask for, after History.Quiesce.
 func (o *Oracles) Unsettled() []string { return o.lost.unsettled() }
 
-// Unaudited says that the closing audit has not come to its end. What it did not ask for is not lost for that.
+// Unaudited says that the closing audit has not come to its end. What it did not ask for is not
+// lost for that.
 func (o *Oracles) Unaudited() { o.lost.unaudited = true }

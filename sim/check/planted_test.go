@@ -12,7 +12,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// Every oracle fails on a history that breaks its claim, and passes one that differs in nothing else.
+// Every oracle fails on a history that breaks its claim, and passes one that differs in nothing
+// else.
 func TestPlantedViolations(t *testing.T) {
 	t.Parallel()
 	for _, test := range slices.Concat(taskPlants, attemptPlants, timeoutPlants, clusterPlants) {
@@ -698,8 +699,8 @@ var clusterPlants = []plant{
 	},
 }
 
-// fit has a worker granted two tasks that do not fit it together, the first of which ended without its worker's word; and
-// between the two it does something.
+// fit has a worker granted two tasks that do not fit it together, the first of which ended without
+// its worker's word; and between the two it does something.
 func fit(s *script, between func()) {
 	s.register("w")
 	s.submit("a", needs(600))

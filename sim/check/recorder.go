@@ -13,16 +13,19 @@ import (
 
 // A Log is where a Recorder writes: a History, or what takes events to one in another process.
 //
-// Both methods return once the history has what they say, so that what happens afterwards comes later in it, also what
-// happens in other processes because of that. Both are safe for concurrent use.
+// Both methods return once the history has what they say, so that what happens afterwards comes
+// later in it, also what happens in other processes because of that. Both are safe for concurrent
+// use.
 type Log interface {
-	// Begin returns the present place in the history, its time, and a number for a call that is made now.
+	// Begin returns the present place in the history, its time, and a number for a call that is
+	// made now.
 	Begin() (seq uint64, at time.Duration, call uint64)
 	// Add appends events.
 	Add(events ...Event)
 }
 
-// Recorder writes down what one process sees, a client or a worker, until that process is over. It is safe for concurrent use.
+// Recorder writes down what one process sees, a client or a worker, until that process is over. It
+// is safe for concurrent use.
 type Recorder struct {
 	log  Log
 	host string
@@ -30,7 +33,8 @@ type Recorder struct {
 	mu     sync.Mutex
 	dead   bool
 	worker string
-	// The sessions that this process has opened are one at a time; a call under an older one knows its own token.
+	// The sessions that this process has opened are one at a time; a call under an older one knows
+	// its own token.
 	poll poll
 	held map[attemptID]grant
 }
@@ -52,7 +56,8 @@ type grant struct {
 	spec  *Spec
 }
 
-// NewRecorder returns a recorder for a process on a host. A process that starts again needs another.
+// NewRecorder returns a recorder for a process on a host. A process that starts again needs
+// another.
 func NewRecorder(log Log, host string) *Recorder {
 	return &Recorder{log: log, host: host, held: make(map[attemptID]grant)}
 }
@@ -70,8 +75,9 @@ func (r *Recorder) Crash() {
 	}
 }
 
-// ClientInterceptor records the process's calls of ControllerService. It belongs outside of interceptors that inject
-// faults, and inside of those that repeat calls: each send is a call of its own.
+// ClientInterceptor records the process's calls of ControllerService. It belongs outside of
+// interceptors that inject faults, and inside of those that repeat calls: each send is a call of
+// its own.
 func (r *Recorder) ClientInterceptor() connect.Interceptor { return interceptor{r} }
 
 // add records events, unless the process is dead.
@@ -144,7 +150,8 @@ func (c *call) reply(kind EventKind) Event {
 	return Event{Kind: kind, Call: c.id, Invoked: c.begun.seq, InvokedAt: c.begun.at}
 }
 
-// record notes that a call is made, and returns what notes its end; nil for calls that no oracle looks at.
+// record notes that a call is made, and returns what notes its end; nil for calls that no oracle
+// looks at.
 func (r *Recorder) record(req any) (over func(res any, err error)) {
 	c := &call{Recorder: r}
 	c.begun.seq, c.begun.at, c.id = r.log.Begin()
@@ -182,7 +189,8 @@ func (r *Recorder) record(req any) (over func(res any, err error)) {
 	}
 }
 
-// What Fray's errors say by themselves, as fray/internal/wire has it. An injected error lacks it, and proves nothing.
+// What Fray's errors say by themselves, as fray/internal/wire has it. An injected error lacks it,
+// and proves nothing.
 const (
 	reasonUnknownTask  = "UNKNOWN_TASK"
 	reasonSessionStale = "SESSION_STALE"
@@ -191,7 +199,8 @@ const (
 	reasonBug          = "BUG"
 )
 
-// reasonOf returns what the controller itself gave as an error's reason; "" if the error is not its own.
+// reasonOf returns what the controller itself gave as an error's reason; "" if the error is not its
+// own.
 func reasonOf(err error) string {
 	var cerr *connect.Error
 	if !errors.As(err, &cerr) {

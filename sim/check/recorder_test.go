@@ -66,7 +66,8 @@ func refusal(code connect.Code, reason string) error {
 	return err
 }
 
-// An error proves something only if Fray gave it: an injected one may hide that the call had its effect.
+// An error proves something only if Fray gave it: an injected one may hide that the call had its
+// effect.
 func TestSubmissionsAreJudgedByWhatProvesSomething(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -268,7 +269,8 @@ func TestEventsAreReadable(t *testing.T) {
 	}
 }
 
-// A controller that cannot be asked is an error of the audit, and a task that it does not know is none.
+// A controller that cannot be asked is an error of the audit, and a task that it does not know is
+// none.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, check.Config{}, 1)

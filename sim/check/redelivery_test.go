@@ -7,7 +7,8 @@ import (
 	"github.com/frayrpc/fray/sim/check"
 )
 
-// Where the network may deliver a call twice, the answer of the second delivery is the one that counts: it finds what the first did.
+// Where the network may deliver a call twice, the answer of the second delivery is the one that
+// counts: it finds what the first did.
 func TestAnswersOfSecondDeliveries(t *testing.T) {
 	t.Parallel()
 	for name, history := range map[string]func(s *script){

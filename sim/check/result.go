@@ -4,8 +4,9 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// oneResult holds all that clients and workers are told of a task's end to be the same: status, failure reason, number of the
-// last attempt, budgets charged, and the value or error where it was shown. Order does not matter to it.
+// oneResult holds all that clients and workers are told of a task's end to be the same: status,
+// failure reason, number of the last attempt, budgets charged, and the value or error where it was
+// shown. Order does not matter to it.
 type oneResult struct {
 	oracle
 
@@ -46,7 +47,8 @@ func (o *oneResult) Observe(e *Event, j *Judge) {
 	}
 }
 
-// showsEnd says whether e tells how its task ended: as a view, or as the acceptance of the value that ended it.
+// showsEnd says whether e tells how its task ended: as a view, or as the acceptance of the value
+// that ended it.
 func showsEnd(e *Event) bool {
 	if e.Kind == ReadReply {
 		return e.View != nil && e.View.Terminal()

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Scrape adds the counters and gauges of a process's metrics to those of others, by name and labels as in the text format, for
-// Oracles.Metrics.
+// Scrape adds the counters and gauges of a process's metrics to those of others, by name and labels
+// as in the text format, for Oracles.Metrics.
 func Scrape(into map[string]float64, from prometheus.Gatherer) error {
 	families, err := from.Gather()
 	if err != nil {

@@ -25,14 +25,16 @@ const (
 	workerLost  = frayv1.FailureReason_FAILURE_REASON_WORKER_LOST
 )
 
-// script is a history made by hand. Its calls take no time, unless begin is used to make them earlier than they are answered.
+// script is a history made by hand. Its calls take no time, unless begin is used to make them
+// earlier than they are answered.
 type script struct {
 	*check.Oracles
 	*check.History
 
 	now   time.Duration
 	calls uint64
-	// Lease tokens and sessions by what they are for, so that a history names attempts by task and number only.
+	// Lease tokens and sessions by what they are for, so that a history names attempts by task and
+	// number only.
 	tokens map[string]uint64
 	last   uint64
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A roster numbers tasks in the order in which they are first seen. Oracles share it, so that the id of an event's task is looked
-// up once and not by each of them.
+// A roster numbers tasks in the order in which they are first seen. Oracles share it, so that the
+// id of an event's task is looked up once and not by each of them.
 type roster struct {
 	numbers map[string]int
 	ids     []string
@@ -32,8 +32,9 @@ func (r *roster) numberOf(e *Event) int {
 	return n
 }
 
-// tasks is what an oracle knows of each task. Where a controller's crash loses everything, it forgets with it: what was
-// asked before the crash, and attempts of before, say nothing of what came after.
+// tasks is what an oracle knows of each task. Where a controller's crash loses everything, it
+// forgets with it: what was asked before the crash, and attempts of before, say nothing of what
+// came after.
 type tasks[T any] struct {
 	lossy  bool
 	roster *roster
@@ -49,8 +50,9 @@ type incarnation uint64
 
 const incarnationShift = 40
 
-// incarnationOf returns the incarnation that gave an event's lease or session; 0 if it has none. A worker opens a session
-// before it is granted anything, so that no incarnation shows in a lease first.
+// incarnationOf returns the incarnation that gave an event's lease or session; 0 if it has none. A
+// worker opens a session before it is granted anything, so that no incarnation shows in a lease
+// first.
 func incarnationOf(e *Event) incarnation {
 	if e.Token != 0 {
 		return incarnation(e.Token >> incarnationShift)
@@ -62,8 +64,8 @@ func newTasks[T any](cfg *Config) tasks[T] {
 	return tasks[T]{lossy: cfg.AllowLossAfterRestart, roster: cfg.roster}
 }
 
-// get returns what is known of the task that e is about. It is nil if e is of no task or of no use. A ControllerCrash it
-// takes note of.
+// get returns what is known of the task that e is about. It is nil if e is of no task or of no use.
+// A ControllerCrash it takes note of.
 func (t *tasks[T]) get(e *Event) *T {
 	if e.Kind == ControllerCrash && t.lossy {
 		clear(t.of)

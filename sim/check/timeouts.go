@@ -7,7 +7,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// timeoutsTrue holds the controller to a task's timeouts, whatever clocks do and whichever worker could not be heard:
+// timeoutsTrue holds the controller to a task's timeouts, whatever clocks do and whichever worker
+// could not be heard:
 //
 //   - a task fails as TIMEOUT not before its last attempt can have run for the execution timeout, and not if the function of that
 //     attempt returned a value in that time, with a margin;
@@ -19,8 +20,8 @@ type timeoutsTrue struct {
 	tasks tasks[timedTask]
 }
 
-// timedMargin is the share of a timeout, 1 in so many, and timedSlack what is left besides for a run to be seen, by which a function
-// must have returned sooner.
+// timedMargin is the share of a timeout, 1 in so many, and timedSlack what is left besides for a
+// run to be seen, by which a function must have returned sooner.
 const (
 	timedMargin = 10
 	timedSlack  = 50 * time.Millisecond

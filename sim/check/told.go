@@ -6,9 +6,10 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// valueTold holds a client to tell nothing but what is true: a future that ends with a value has one that an attempt of its task returned.
-// What is not known is no value, whatever the controller has kept of the task. Values are those that functions returned, or that
-// workers reported; a crash of the controller takes none of them back.
+// valueTold holds a client to tell nothing but what is true: a future that ends with a value has
+// one that an attempt of its task returned. What is not known is no value, whatever the controller
+// has kept of the task. Values are those that functions returned, or that workers reported; a crash
+// of the controller takes none of them back.
 type valueTold struct {
 	oracle
 

@@ -23,7 +23,8 @@ type View struct {
 	// Stopping: a cancellation was asked for and is not over.
 	Stopping bool   `json:"stopping,omitempty"`
 	Worker   string `json:"worker,omitempty"`
-	// Recovering: it is pending because a worker may still have its last attempt, from before a restart.
+	// Recovering: it is pending because a worker may still have its last attempt, from before a
+	// restart.
 	Recovering bool `json:"recovering,omitempty"`
 	// NonRetryable is set when the task's error was shown, and says so.
 	NonRetryable bool `json:"non_retryable,omitempty"`

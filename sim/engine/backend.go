@@ -16,20 +16,20 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// A Backend is where a run takes place: what there is of time, of hosts, and of a network with faults. Package virtual has one in
-// virtual time, and package process one of real processes. Workload, faults in time, oracles, expectations and the result are the same
-// on all.
+// A Backend is where a run takes place: what there is of time, of hosts, and of a network with
+// faults. Package virtual has one in virtual time, and package process one of real processes.
+// Workload, faults in time, oracles, expectations and the result are the same on all.
 //
-// Its methods are called by the goroutine of RunUntil, and by functions that it calls, except for Elapsed, which is safe for
-// concurrent use.
+// Its methods are called by the goroutine of RunUntil, and by functions that it calls, except for
+// Elapsed, which is safe for concurrent use.
 type Backend interface {
 	// Elapsed returns the time since Start, or 0 before it.
 	Elapsed() time.Duration
 	// At has f called by RunUntil once that much time has passed, and After counts from now.
 	At(elapsed time.Duration, f func())
 	After(d time.Duration, f func())
-	// RunUntil lets the run go on until done says so, which it asks between any two things that happen. An error is a run that
-	// cannot go on.
+	// RunUntil lets the run go on until done says so, which it asks between any two things that
+	// happen. An error is a run that cannot go on.
 	RunUntil(done func() bool) error
 	// Rand returns the source of randomness of that name, which depends on the seed alone.
 	Rand(name string) *rand.Rand
@@ -42,8 +42,8 @@ type Backend interface {
 	Client(name string, software func(ctx context.Context, m Machine) error)
 	// Running says whether a host's software runs, if only it were let: a host that pauses does.
 	Running(host string) bool
-	// Crash ends a host at once, and leaves what the name says of its disk, one of the Disk constants; Bounce starts it anew, and
-	// Stop asks it to end, as an operator would.
+	// Crash ends a host at once, and leaves what the name says of its disk, one of the Disk
+	// constants; Bounce starts it anew, and Stop asks it to end, as an operator would.
 	Crash(host, disk string)
 	Bounce(host string)
 	Stop(host string)
@@ -60,8 +60,8 @@ type Backend interface {
 	// RepairAll resumes all hosts, and undoes what else it is that the verbs did to the network.
 	RepairAll()
 
-	// Hash stands for the whole trace of the run so far, and Stats for what was counted of it; both are zero where nothing would
-	// repeat it.
+	// Hash stands for the whole trace of the run so far, and Stats for what was counted of it; both
+	// are zero where nothing would repeat it.
 	Hash() uint64
 	Stats() sim.Stats
 
@@ -93,7 +93,8 @@ type Machine interface {
 	Do(f func())
 }
 
-// A Play is what a Backend is to run, and whom it tells what happens. The functions are called by the goroutine of RunUntil.
+// A Play is what a Backend is to run, and whom it tells what happens. The functions are called by
+// the goroutine of RunUntil.
 type Play struct {
 	*scenario.Scenario
 
@@ -101,11 +102,13 @@ type Play struct {
 	History *check.History
 	// Client is the software of the clients of a group.
 	Client func(ctx context.Context, m Machine, g *scenario.ClientGroup) error
-	// Crashed is told of each crash, whose event the backend has added to the history, and Paused of each pause.
+	// Crashed is told of each crash, whose event the backend has added to the history, and Paused
+	// of each pause.
 	Crashed, Paused func(host string)
 	// Injected is told how often a rule of the injector acted since it was told last.
 	Injected func(rule string, times int)
-	// Happened is told of each event that only a machine's owner can see, such as EventCommitSynced. Anybody may call it.
+	// Happened is told of each event that only a machine's owner can see, such as
+	// EventCommitSynced. Anybody may call it.
 	Happened func(event string)
 	// Poisoned is told that a task takes down the worker that runs it.
 	Poisoned func(host string)

@@ -16,7 +16,8 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// client is the software of a client: it submits its tasks, cancels some, and ends when all have ended.
+// client is the software of a client: it submits its tasks, cancels some, and ends when all have
+// ended.
 func (e *Run) client(ctx context.Context, m Machine, g *scenario.ClientGroup) (err error) {
 	jc, err := fray.NewJobContext(ctx, fray.KindFray,
 		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(m.Client()), fray.WithJobID(m.Name()),
@@ -108,7 +109,8 @@ func (c *submitter) run(ctx context.Context) {
 	}
 }
 
-// next returns the kind of the next task: from a shuffled deck in which each kind is as often as it weighs.
+// next returns the kind of the next task: from a shuffled deck in which each kind is as often as it
+// weighs.
 func (c *submitter) next() *scenario.TaskKind {
 	if len(c.deck) == 0 {
 		for i := range c.Workload.Mix {
@@ -179,7 +181,8 @@ func (c *submitter) submit(ctx context.Context, k *scenario.TaskKind, number, n 
 	}
 }
 
-// again submits tasks once more under their ids, which are the same tasks, and has the values noted that their futures tell.
+// again submits tasks once more under their ids, which are the same tasks, and has the values noted
+// that their futures tell.
 func (c *submitter) again(ctx context.Context, k *scenario.TaskKind, inputs [][]byte, options []fray.CallOption) {
 	var futures []*fray.Future[[]byte]
 	var err error

@@ -75,8 +75,8 @@ func newConditions(x *scenario.Expect) (conditions, error) {
 	return c, nil
 }
 
-// judgeConditions looks at the facts and says whether the run is over: everything that is expected eventually is true, something
-// is late, or an expression failed.
+// judgeConditions looks at the facts and says whether the run is over: everything that is expected
+// eventually is true, something is late, or an expression failed.
 func (e *Run) judgeConditions() bool {
 	now := e.backend.Elapsed()
 	changed := e.tally.changed()

@@ -14,16 +14,18 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// Options are what a run on any backend can be given besides its scenario and seed. The zero value is ready to use.
+// Options are what a run on any backend can be given besides its scenario and seed. The zero value
+// is ready to use.
 type Options struct {
 	// OnFault is told of each fault that begins to act, on the goroutine that steps. Nil: nobody.
 	OnFault func(Onset)
-	// Observe is given each event of the history under the conditions of [check.HistoryConfig]. Events of one instant may come
-	// in another order when the run is repeated. Nil: nobody is.
+	// Observe is given each event of the history under the conditions of [check.HistoryConfig].
+	// Events of one instant may come in another order when the run is repeated. Nil: nobody is.
 	Observe func(*check.Event)
 	// Oracles look at every event after those of package check.
 	Oracles []check.Oracle
-	// MaxTime is how much time the run may take, if that is less than the scenario's maxVirtualTime. 0: as the scenario says.
+	// MaxTime is how much time the run may take, if that is less than the scenario's
+	// maxVirtualTime. 0: as the scenario says.
 	MaxTime time.Duration
 }
 
@@ -38,8 +40,9 @@ const (
 // auditHost is the host that asks at the end how things stand.
 const auditHost = "auditor"
 
-// RunOn runs a scenario that [Parse] returned, under one seed, on a backend that is named as the scenario's run.backends has it,
-// and that the function opens. Its Close is called in the end; an error of it says that something outlived the run.
+// RunOn runs a scenario that [Parse] returned, under one seed, on a backend that is named as the
+// scenario's run.backends has it, and that the function opens. Its Close is called in the end; an
+// error of it says that something outlived the run.
 func RunOn(
 	ctx context.Context, s *scenario.Scenario, seed uint64, options Options, name string, open func(*Play) (Backend, func() error, error),
 ) (*Result, error) {
@@ -63,8 +66,8 @@ func RunOn(
 	return result, nil
 }
 
-// A Run is one run of a scenario. A backend's package makes it with New, gives what Play returns to what it runs, drives it, and asks
-// for the result. All but Over and Ended are for one goroutine.
+// A Run is one run of a scenario. A backend's package makes it with New, gives what Play returns to
+// what it runs, drives it, and asks for the result. All but Over and Ended are for one goroutine.
 type Run struct {
 	*scenario.Scenario
 
@@ -101,8 +104,8 @@ type Run struct {
 	last                                  []check.Event
 }
 
-// New returns a run of a scenario that [scenario.Parse] returned, under one seed, on the backend of that name. It ends early when ctx
-// does.
+// New returns a run of a scenario that [scenario.Parse] returned, under one seed, on the backend of
+// that name. It ends early when ctx does.
 func New(ctx context.Context, s *scenario.Scenario, seed uint64, options Options, backend string) (*Run, error) {
 	if !s.Parsed() {
 		return nil, errors.New("run scenario: it was not read by Parse")
@@ -183,7 +186,8 @@ func (e *Run) Play() *Play {
 // Over says whether the run is past the point from which nothing starts again and no fault counts.
 func (e *Run) Over() bool { return e.over }
 
-// Ended says whether nothing counts any longer. What software says while its backend is closed is no part of the run.
+// Ended says whether nothing counts any longer. What software says while its backend is closed is
+// no part of the run.
 func (e *Run) Ended() bool { return e.ended }
 
 // newHistory begins the history, which the oracles watch.

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// Jitter is what times are lengthened by at random, so that no two timers of a host end at the same instant.
+	// Jitter is what times are lengthened by at random, so that no two timers of a host end at the
+	// same instant.
 	Jitter = 20 * time.Microsecond
 )
 
@@ -24,8 +25,8 @@ var (
 	errNoText    = errors.New("\xff\xfe: the scenario says that this is not UTF-8")
 )
 
-// Functions returns what a worker of the group executes under a seed. Poisoned is called in an attempt that takes down its
-// worker, and does not return.
+// Functions returns what a worker of the group executes under a seed. Poisoned is called in an
+// attempt that takes down its worker, and does not return.
 func Functions(s *scenario.Scenario, g *scenario.WorkerGroup, seed uint64, poisoned func()) []fray.Function {
 	var all []fray.Function
 	for i := range s.Workload.Mix {
@@ -57,7 +58,8 @@ type executor struct {
 	poisoned func()
 }
 
-// run is one attempt. All that is left to chance depends on the seed, the task and the number of the attempt alone.
+// run is one attempt. All that is left to chance depends on the seed, the task and the number of
+// the attempt alone.
 func (x *executor) run(ctx context.Context) ([]byte, error) {
 	info, _ := fray.InTask(ctx)
 	random := chance.New(x.seed, "attempt/"+info.TaskID, uint64(info.Attempt)) //nolint:gosec // It counts from 1.
@@ -112,7 +114,8 @@ func (x *executor) children(ctx context.Context, info fray.TaskInfo, random *ran
 	if x.kind.Children == 0 {
 		return nil
 	}
-	// Attempts that start at one instant are not to submit at one: who of them comes first would be up to the machine.
+	// Attempts that start at one instant are not to submit at one: who of them comes first would be
+	// up to the machine.
 	if err := x.pass(ctx, 0, random); err != nil {
 		return err
 	}

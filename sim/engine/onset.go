@@ -6,10 +6,11 @@ import "time"
 type Onset struct {
 	// Fault is its id.
 	Fault string
-	// Hosts are those that it strikes, and of a fault on messages those of its match's from; nil: all.
+	// Hosts are those that it strikes, and of a fault on messages those of its match's from; nil:
+	// all.
 	Hosts []string
-	// From is when it begins, from the start of the run, which may be yet to come. Until is when it ends by itself, unless
-	// everything is put right before; 0: it does not.
+	// From is when it begins, from the start of the run, which may be yet to come. Until is when it
+	// ends by itself, unless everything is put right before; 0: it does not.
 	From, Until time.Duration
 }
 

@@ -18,8 +18,9 @@ const (
 	readWithin = time.Second
 )
 
-// read has an operator look at the cluster, for so long, in all the ways there are. What it is told goes into the history, so that
-// the oracles hold the cluster to it: what a read has told must be so after a crash, too.
+// read has an operator look at the cluster, for so long, in all the ways there are. What it is told
+// goes into the history, so that the oracles hold the cluster to it: what a read has told must be
+// so after a crash, too.
 func (e *Run) read(lasts time.Duration) {
 	e.readers++
 	e.backend.Client(fmt.Sprintf("reader-%d", e.readers), func(ctx context.Context, m Machine) error {

@@ -18,8 +18,8 @@ type Result struct {
 	Seed     uint64 `json:"seed"`
 	// Verdict is one of the Verdict constants: pass if the run ended as the scenario expects.
 	Verdict string `json:"verdict"`
-	// Broken names the invariant or expectation that does not hold, and Text says how; empty if all do. The proof, if it is an
-	// invariant, is with Violations.
+	// Broken names the invariant or expectation that does not hold, and Text says how; empty if all
+	// do. The proof, if it is an invariant, is with Violations.
 	Broken string `json:"broken,omitempty"`
 	Text   string `json:"text,omitempty"`
 	// Expected is set when the run broke what the scenario expects it to break.
@@ -27,7 +27,8 @@ type Result struct {
 	// Verified: the run was repeated, and the traces compared.
 	Verified bool `json:"verified,omitempty"`
 
-	// Backend is what the run took place on, if not in virtual time, and Virtual the time of the run whatever it is.
+	// Backend is what the run took place on, if not in virtual time, and Virtual the time of the
+	// run whatever it is.
 	Backend string        `json:"backend,omitempty"`
 	Virtual time.Duration `json:"virtual_ns"`
 	Wall    time.Duration `json:"wall_ns"`
@@ -50,7 +51,8 @@ type FaultCount struct {
 	// Kind is the key that the format has for the action.
 	Kind   string `json:"kind"`
 	Action string `json:"action"`
-	// Matched counts the messages that met the fault's conditions, chance and numbers apart; 0 for actions on hosts.
+	// Matched counts the messages that met the fault's conditions, chance and numbers apart; 0 for
+	// actions on hosts.
 	Matched uint64 `json:"matched,omitempty"`
 	Fired   int    `json:"fired"`
 }
@@ -64,8 +66,8 @@ type Met struct {
 	Took   time.Duration `json:"took_ns"`
 }
 
-// ExitCode returns that of fray-sim: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 invalid scenario,
-// 5 harness error, 6 stalled, 130 interrupted.
+// ExitCode returns that of fray-sim: 0 pass, 1 invariant broken, 2 liveness broken, 3
+// nondeterminism, 4 invalid scenario, 5 harness error, 6 stalled, 130 interrupted.
 func (r *Result) ExitCode() int {
 	if r.Verdict == scenario.VerdictInterrupted {
 		return 130
@@ -124,7 +126,8 @@ func (e *Run) Judge(bubbleErr error) *Result {
 	return r
 }
 
-// Stalled is the result of a run that is not over, of which nothing else can be told: its goroutines go on.
+// Stalled is the result of a run that is not over, of which nothing else can be told: its
+// goroutines go on.
 func (e *Run) Stalled(s sim.Stall, verdict string) *Result {
 	return &Result{
 		Scenario: e.Metadata.Name, Summary: e.Metadata.Summary, Seed: e.seed, Verdict: verdict, Text: s.String(),
@@ -174,7 +177,8 @@ func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text s
 	return e.unmet(r)
 }
 
-// told is a violation in words, without the oracle's name, which a result has apart, and without the proof.
+// told is a violation in words, without the oracle's name, which a result has apart, and without
+// the proof.
 func told(v check.Violation) string {
 	if v.Task == "" {
 		return v.Text

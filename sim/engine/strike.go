@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// choosing is how often a fault looks for a host that does what its target asks for, and maxChoosing for how long; then any
-	// host will do.
+	// choosing is how often a fault looks for a host that does what its target asks for, and
+	// maxChoosing for how long; then any host will do.
 	choosing    = 10 * time.Millisecond
 	maxChoosing = time.Minute
 )
@@ -31,7 +31,8 @@ type strike struct {
 	fired int
 }
 
-// ruleID names the rule that a fault becomes for one of the hosts that its target may be. No id of a fault has two dots.
+// ruleID names the rule that a fault becomes for one of the hosts that its target may be. No id of
+// a fault has two dots.
 func ruleID(fault, host string) string { return fault + ".." + host }
 
 func faultID(rule string) string {
@@ -39,7 +40,8 @@ func faultID(rule string) string {
 	return id
 }
 
-// arm puts the faults in force: rules at once, though some sleep until they are woken, and actions on hosts in time.
+// arm puts the faults in force: rules at once, though some sleep until they are woken, and actions
+// on hosts in time.
 func (e *Run) arm() error {
 	plan := faults.Plan{Seed: e.seed}
 	for i := range e.Faults {
@@ -185,7 +187,8 @@ func (e *Run) startAgain(host string, down time.Duration) {
 	})
 }
 
-// choose calls a function with the hosts that a fault strikes, once there are some that do what its target asks for.
+// choose calls a function with the hosts that a fault strikes, once there are some that do what its
+// target asks for.
 func (e *Run) choose(s *strike, then func(hosts []string)) {
 	if s.target == nil {
 		var hosts []string

@@ -13,8 +13,8 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// A tally makes facts of what clients and workers see. It is safe for concurrent use; what it is told of at one instant may
-// come in any order.
+// A tally makes facts of what clients and workers see. It is safe for concurrent use; what it is
+// told of at one instant may come in any order.
 type tally struct {
 	clock func() time.Duration
 
@@ -31,7 +31,8 @@ type tally struct {
 	gone     map[uint64]bool
 	took     []time.Duration
 	waiting  map[string][]*recovery // by task that they wait for
-	// Tasks whose submission was acknowledged, in order; only where backups are to have them, or an operator asks for them.
+	// Tasks whose submission was acknowledged, in order; only where backups are to have them, or an
+	// operator asks for them.
 	acknowledged []string
 	keepsThem    bool
 	// Values that futures told their clients.

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// pitfalls are the ways in which systems of this kind are known to have failed, as far as they are ways of a controller, a worker or a
-// client. Each has a bug at least.
+// pitfalls are the ways in which systems of this kind are known to have failed, as far as they are
+// ways of a controller, a worker or a client. Each has a bug at least.
 var pitfalls = []string{
 	"server wait equals client timeout",
 	"failing report taken for a failed task",
@@ -46,7 +46,8 @@ type bug struct {
 	pitfall string
 	// The scenario of the library that finds it, and what the run's result says then.
 	scenario, verdict, broken string
-	// Where no scenario comes near: the package of the test that finds it, relative to the module; the test is the one that breaks.
+	// Where no scenario comes near: the package of the test that finds it, relative to the module;
+	// the test is the one that breaks.
 	pkg string
 
 	edits []edit
@@ -108,8 +109,9 @@ func readBugs(dir string) ([]*bug, error) {
 	return bugs, errors.Join(errs...)
 }
 
-// parseBug reads a bug, which is a txtar archive. Its comment has the bug's name on the first line, then in any number of paragraphs
-// what it is and why a programmer would write it, then a paragraph of keys; each edit has two files, what was and what will be:
+// parseBug reads a bug, which is a txtar archive. Its comment has the bug's name on the first line,
+// then in any number of paragraphs what it is and why a programmer would write it, then a paragraph
+// of keys; each edit has two files, what was and what will be:
 //
 //	cancel forgets who holds the task
 //
@@ -123,13 +125,14 @@ func readBugs(dir string) ([]*bug, error) {
 //	-- fray/core/heartbeat.go: new --
 //		case t.status == Pending || t.status == Leased:
 //
-// A bug that no simulated cluster can meet, because it is in how commands run, bytes are parsed or faults are injected, has in place of
-// scenario and result the package and the name of a test:
+// A bug that no simulated cluster can meet, because it is in how commands run, bytes are parsed or
+// faults are injected, has in place of scenario and result the package and the name of a test:
 //
 //	test: ./faults TestStreamEndsWhereItIsCut
 //
-// The pitfall is one of pitfalls. The result is what fray-sim says: the verdict, and what is broken; with "or" between them where it is
-// one of several, and which is up to the course that the run takes.
+// The pitfall is one of pitfalls. The result is what fray-sim says: the verdict, and what is
+// broken; with "or" between them where it is one of several, and which is up to the course that the
+// run takes.
 func parseBug(name string, text []byte) (*bug, error) {
 	archive := txtar.Parse(text)
 	b := &bug{name: name}

@@ -15,13 +15,15 @@ import (
 // command is what is built with a bug.
 const command = "./cmd/fray-sim"
 
-// A garden is where bugs are planted: sources that are not changed, and a directory for what is built.
+// A garden is where bugs are planted: sources that are not changed, and a directory for what is
+// built.
 type garden struct {
 	root, dir string
 	seeds     uint64
 }
 
-// plant builds fray-sim with a bug, and sees whether the scenario finds it; or the test with the bug, and whether that does.
+// plant builds fray-sim with a bug, and sees whether the scenario finds it; or the test with the
+// bug, and whether that does.
 func (g *garden) plant(ctx context.Context, b *bug) *outcome {
 	o := &outcome{bug: b, seeds: g.seeds}
 	dir := filepath.Join(g.dir, b.name)
@@ -44,8 +46,9 @@ func (g *garden) plant(ctx context.Context, b *bug) *outcome {
 	return o
 }
 
-// control runs every scenario that finds a bug with the unedited program, under all seeds. To verify takes a process for each, so
-// that is done under the first few. It yields each outcome as it comes.
+// control runs every scenario that finds a bug with the unedited program, under all seeds. To
+// verify takes a process for each, so that is done under the first few. It yields each outcome as
+// it comes.
 func (g *garden) control(ctx context.Context, planted []*outcome) iter.Seq[*outcome] {
 	return func(yield func(*outcome) bool) {
 		var build time.Duration
@@ -87,7 +90,8 @@ func (g *garden) buildWith(ctx context.Context, b *bug, dir string, took *time.D
 	return g.build(ctx, dir, list, b.pkg, took)
 }
 
-// build builds fray-sim into dir, or the tests of a package unless that is empty, with what an overlay replaces unless that is empty.
+// build builds fray-sim into dir, or the tests of a package unless that is empty, with what an
+// overlay replaces unless that is empty.
 func (g *garden) build(ctx context.Context, dir, overlay, pkg string, took *time.Duration) (program string, err error) {
 	began := time.Now()
 	defer func() { *took = time.Since(began) }()

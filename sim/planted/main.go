@@ -1,13 +1,14 @@
-// Command planted shows that the scenario library finds bugs: it builds fray-sim with one known bug at a time, and each must
-// break the scenario that its file names, in the way that it names, under one of the first 200 seeds. Where no simulated cluster comes
-// near a bug, its file names a test instead, which must fail with it.
+// Command planted shows that the scenario library finds bugs: it builds fray-sim with one known bug
+// at a time, and each must break the scenario that its file names, in the way that it names, under
+// one of the first 200 seeds. Where no simulated cluster comes near a bug, its file names a test
+// instead, which must fail with it.
 //
 //	planted                    every bug, and the unedited program as the control
 //	planted -run 'report|stale'
 //
-// The bugs are in bugs/, a file each: see parseBug. They are edits of today's sources, applied with go build -overlay, so that
-// the work tree stays as it is. The exit code is 1 if a bug is not found, found as something else, or no longer applies, or if the
-// unedited program fails.
+// The bugs are in bugs/, a file each: see parseBug. They are edits of today's sources, applied with
+// go build -overlay, so that the work tree stays as it is. The exit code is 1 if a bug is not
+// found, found as something else, or no longer applies, or if the unedited program fails.
 package main
 
 import (
@@ -82,7 +83,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return plantAll(ctx, &garden{root: *root, dir: dir, seeds: *seeds}, chosen, out)
 }
 
-// plantAll tries the bugs one after the other, then the unedited program, and writes a line on each as it comes.
+// plantAll tries the bugs one after the other, then the unedited program, and writes a line on each
+// as it comes.
 func plantAll(ctx context.Context, g *garden, bugs []*bug, out io.Writer) error {
 	began, missed, controls := time.Now(), 0, 0
 	writeHeader(out)

@@ -21,9 +21,11 @@ import (
 const (
 	// chunkSeeds is how many seeds one process runs.
 	chunkSeeds = 20
-	// maxSweep is how long the search for a seed may take: a bug may also stop the clock of a simulation.
+	// maxSweep is how long the search for a seed may take: a bug may also stop the clock of a
+	// simulation.
 	maxSweep = 10 * time.Minute
-	// maxTest is how long a test may take: a bug may also keep it from ending, which finds it as well.
+	// maxTest is how long a test may take: a bug may also keep it from ending, which finds it as
+	// well.
 	maxTest = time.Minute
 )
 
@@ -92,7 +94,8 @@ func (o *outcome) passTest(ctx context.Context, root, program string) {
 	o.err = err
 }
 
-// search finds the first seed that fails, and replays it by itself; but not where the bug is that a seed is not one run.
+// search finds the first seed that fails, and replays it by itself; but not where the bug is that a
+// seed is not one run.
 func (o *outcome) search(ctx context.Context, program string) error {
 	if err := o.sweep(ctx, program); err != nil {
 		return err

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// program returns a stand-in for fray-sim, which does what a shell script says. $seeds is the first of its seeds, and $one says
-// that it was asked for one.
+// program returns a stand-in for fray-sim, which does what a shell script says. $seeds is the first
+// of its seeds, and $one says that it was asked for one.
 func program(t *testing.T, script string) string {
 	t.Helper()
 	const head = `#!/bin/sh
@@ -66,7 +66,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// What only a second run shows is asked for a seed at a time, with --verify, and not again: the same seed may be another run.
+// What only a second run shows is asked for a seed at a time, with --verify, and not again: the
+// same seed may be another run.
 func TestSearchVerifies(t *testing.T) {
 	t.Parallel()
 	o := &outcome{bug: &bug{scenario: "worker-crash", verdict: "nondeterminism", broken: "determinism"}, seeds: 5}

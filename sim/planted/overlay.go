@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// An overlay is sources with a bug: the texts of the files that it edits, by their names relative to the module.
+// An overlay is sources with a bug: the texts of the files that it edits, by their names relative
+// to the module.
 type overlay map[string]string
 
 // apply makes the bug's edits to copies of the sources.

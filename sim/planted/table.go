@@ -8,14 +8,16 @@ import (
 	"time"
 )
 
-// row is the format of the table's lines. They are written as they come, so that widths cannot follow from what is in them.
+// row is the format of the table's lines. They are written as they come, so that widths cannot
+// follow from what is in them.
 const row = "%-30s %-38s %-27s %4s  %-40s %4s %6s %6s\n"
 
 func writeHeader(w io.Writer) {
 	fmt.Fprintf(w, row, "BUG", "PITFALL", "SCENARIO", "SEED", "FOUND AS", "EXIT", "BUILD", "RUN")
 }
 
-// write writes a line of the table, and below it what is not as expected. It returns 1 if something is not.
+// write writes a line of the table, and below it what is not as expected. It returns 1 if something
+// is not.
 func (o *outcome) write(w io.Writer) int {
 	seed, found, exit := "none", "pass", "0"
 	switch {

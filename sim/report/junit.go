@@ -13,12 +13,13 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// maxReported is how many failing seeds of a sweep have their report in the XML; the others have the command that replays them.
+// maxReported is how many failing seeds of a sweep have their report in the XML; the others have
+// the command that replays them.
 const maxReported = 100
 
-// A Suite is the runs of a subject as the XML that CI systems read: a test case for each seed. There
-// is no one schema of it; what is written here is what Jenkins, GitLab and the actions for GitHub have
-// in common.
+// A Suite is the runs of a subject as the XML that CI systems read: a test case for each seed.
+// There is no one schema of it; what is written here is what Jenkins, GitLab and the actions for
+// GitHub have in common.
 type Suite struct {
 	XMLName  xml.Name    `xml:"testsuite"`
 	Name     string      `xml:"name,attr"`

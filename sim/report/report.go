@@ -1,5 +1,6 @@
 // Package report tells what came of runs: of one run as text for people, of the seeds of a sweep as
-// totals, and of either as the XML that CI systems read. It formats an engine.Result and decides nothing.
+// totals, and of either as the XML that CI systems read. It formats an engine.Result and decides
+// nothing.
 package report
 
 import (

@@ -185,7 +185,8 @@ func writeTables(w io.Writer, r *engine.Result) {
 	_ = table.Flush()
 }
 
-// writeEvents writes events as a table: when each was, since the start of the run and since the one above it; where; and what.
+// writeEvents writes events as a table: when each was, since the start of the run and since the one
+// above it; where; and what.
 func writeEvents(w io.Writer, events []check.Event) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "  #\t  SECONDS\tAFTER\tHOST\tEVENT\t")

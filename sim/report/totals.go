@@ -22,8 +22,8 @@ const maxFailures = 10
 
 // Totals gathers what the seeds of a sweep came to, which come in order.
 type Totals struct {
-	// Seeds are those that the sweep was asked for, Ran is how many of them have run, and Began is when
-	// the sweep did.
+	// Seeds are those that the sweep was asked for, Ran is how many of them have run, and Began is
+	// when the sweep did.
 	Seeds scenario.Seeds
 	Ran   uint64
 	Began time.Time

@@ -7,14 +7,17 @@ import (
 	"github.com/frayrpc/fray/faults"
 )
 
-// OnHosts says whether the fault acts upon hosts at a time: the simulator's verbs. Other faults act upon messages: rules.
+// OnHosts says whether the fault acts upon hosts at a time: the simulator's verbs. Other faults act
+// upon messages: rules.
 func (f *Fault) OnHosts() bool { return f.Match == nil && f.Action.OnHost() }
 
-// Signal returns what the host of an injector announces when the event has come: the name of [faults.Rule]'s Event.
+// Signal returns what the host of an injector announces when the event has come: the name of
+// [faults.Rule]'s Event.
 func (o *On) Signal() string { return o.Event + "." + strconv.Itoa(o.Nth) }
 
-// Rule returns the fault as a rule. The hosts are those that the names in match and of the victim stand for; the injector's
-// time starts at the start of the run. A window without an end goes on until the plan is cleared.
+// Rule returns the fault as a rule. The hosts are those that the names in match and of the victim
+// stand for; the injector's time starts at the start of the run. A window without an end goes on
+// until the plan is cleared.
 func (f *Fault) Rule(from, to faults.Hosts, victim string) faults.Rule {
 	r := faults.Rule{ID: f.ID}
 	if _, a := f.Action.set(); a != nil {

@@ -23,7 +23,8 @@ const (
 type Coverage struct {
 	// Columns are the phases of a call in their order, then ColumnMessage and ColumnHost.
 	Columns []string
-	// Rows are the actions of faults, then what workers, tasks and the network do wrong by themselves.
+	// Rows are the actions of faults, then what workers, tasks and the network do wrong by
+	// themselves.
 	Rows []CoverageRow
 }
 
@@ -83,8 +84,8 @@ func failings() []failing {
 	}
 }
 
-// Cover tells what some scenarios cover. What is impossible is what package faults refuses, and what the format or the
-// procedures of fray.v1 have no place for.
+// Cover tells what some scenarios cover. What is impossible is what package faults refuses, and
+// what the format or the procedures of fray.v1 have no place for.
 func Cover(scenarios []*Scenario) *Coverage {
 	c := &Coverage{}
 	for _, phase := range faults.Phases() {

@@ -9,7 +9,8 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// uncovered are the kinds of faults and where they strike of which the library has none, each with the reason.
+// uncovered are the kinds of faults and where they strike of which the library has none, each with
+// the reason.
 var uncovered = map[string]string{}
 
 // coverable is a scenario that lacks nothing but faults.

@@ -12,7 +12,8 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// A decoder reads YAML into the types of this package. It goes on behind an error, so that all are found.
+// A decoder reads YAML into the types of this package. It goes on behind an error, so that all are
+// found.
 type decoder struct{ *source }
 
 // fail reports that a node is not what it should be.

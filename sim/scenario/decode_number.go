@@ -51,7 +51,8 @@ func (d *decoder) number(node ast.Node, v reflect.Value, path string, f *field) 
 	d.bounds(node, value, path, f)
 }
 
-// wholeNumber reads an integer of YAML. One that starts with 0 means one thing to version 1.1 and another to 1.2 and to people.
+// wholeNumber reads an integer of YAML. One that starts with 0 means one thing to version 1.1 and
+// another to 1.2 and to people.
 func wholeNumber(text, path string) (int64, *complaint) {
 	digits := strings.ReplaceAll(text, "_", "")
 	bare := strings.TrimLeft(digits, "+-")

@@ -6,8 +6,8 @@ import (
 	"github.com/frayrpc/fray/faults"
 )
 
-// Delay makes messages take longer: fixed with for, uniform with from and to, exponential with mean, normal with mean and
-// deviation.
+// Delay makes messages take longer: fixed with for, uniform with from and to, exponential with
+// mean, normal with mean and deviation.
 type Delay struct {
 	For       Duration `yaml:"for" doc:"A fixed delay." example:"50ms"`
 	From      Duration `yaml:"from" doc:"The least of a uniform delay." example:"10ms"`

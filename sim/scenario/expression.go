@@ -58,7 +58,8 @@ type Condition struct {
 	program cel.Program
 }
 
-// Compile compiles the expression that a scenario's expectation has. Those of a parsed scenario compile.
+// Compile compiles the expression that a scenario's expectation has. Those of a parsed scenario
+// compile.
 func Compile(text string) (*Condition, error) {
 	checked, issues := environment().Compile(text)
 	if issues != nil && issues.Err() != nil {
@@ -123,7 +124,8 @@ func (v *validator) compile(text *string) *cel.Ast {
 	return checked
 }
 
-// within returns the place of a character of a text that the file has on one line, or in a block of lines.
+// within returns the place of a character of a text that the file has on one line, or in a block of
+// lines.
 func (v *validator) within(text *string, line, column int) place {
 	at := v.values[text]
 	if at.line < 1 || at.line > len(v.lines) {

@@ -2,8 +2,8 @@ package scenario
 
 import "time"
 
-// Facts is what expressions can say something about. They are what clients and workers saw, not what the controller says of
-// itself. Each field is a variable.
+// Facts is what expressions can say something about. They are what clients and workers saw, not
+// what the controller says of itself. Each field is a variable.
 type Facts struct {
 	Tasks    TaskFacts            `cel:"tasks" json:"tasks" doc:"All tasks that clients submitted."`
 	Kinds    map[string]TaskFacts `cel:"kinds" json:"kinds" doc:"The same for each kind of task, by its name."`

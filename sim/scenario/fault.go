@@ -15,7 +15,8 @@ const (
 	WhenRunning = "running"
 )
 
-// A Target is a victim. Who it is gets decided by the seed when the first fault that names it strikes, and stays so.
+// A Target is a victim. Who it is gets decided by the seed when the first fault that names it
+// strikes, and stays so.
 type Target struct {
 	Name  string `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"What faults call it." example:"victim"`
 	Role  string `yaml:"role" enum:"controller,worker,client" default:"worker" doc:"What hosts it is chosen from."`
@@ -25,7 +26,8 @@ type Target struct {
 	Again bool   `yaml:"again" default:"false" doc:"Choose again each time that a fault strikes."`
 }
 
-// A Fault is one thing that goes wrong: which messages it concerns (match), when it acts, and what it does.
+// A Fault is one thing that goes wrong: which messages it concerns (match), when it acts, and what
+// it does.
 //
 // Faults with a match act upon messages. Those without act upon hosts, at a time.
 type Fault struct {
@@ -88,8 +90,8 @@ type Window struct {
 	Until Duration `yaml:"until" doc:"When it ends. Default: at heal." example:"20s"`
 }
 
-// Heal is when everything that is still wrong is put right: faults end, partitions are repaired, hosts that pause go on,
-// hosts that crashed start again.
+// Heal is when everything that is still wrong is put right: faults end, partitions are repaired,
+// hosts that pause go on, hosts that crashed start again.
 type Heal struct {
 	At Duration `yaml:"at" required:"true" doc:"When." example:"1m"`
 }

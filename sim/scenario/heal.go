@@ -2,8 +2,8 @@ package scenario
 
 import "time"
 
-// HealAt returns when everything is put right: as the file says, or when the last fault that ends by itself has. Faults that
-// do not end by themselves then go on.
+// HealAt returns when everything is put right: as the file says, or when the last fault that ends
+// by itself has. Faults that do not end by themselves then go on.
 func (s *Scenario) HealAt() time.Duration {
 	if s.Heal != nil {
 		return time.Duration(s.Heal.At)
@@ -26,7 +26,8 @@ func (f *Fault) Start() time.Duration {
 	return start
 }
 
-// end returns when the fault is over at the latest, and false if it does not end by itself or nobody knows when.
+// end returns when the fault is over at the latest, and false if it does not end by itself or
+// nobody knows when.
 func (f *Fault) end() (time.Duration, bool) {
 	if f.When.On != nil {
 		return 0, false

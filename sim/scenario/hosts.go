@@ -25,7 +25,8 @@ type Host struct {
 	Group string
 }
 
-// Hosts returns all hosts: the controller, then workers, then clients, each in the order of the file.
+// Hosts returns all hosts: the controller, then workers, then clients, each in the order of the
+// file.
 func (s *Scenario) Hosts() []Host {
 	hosts := []Host{{ControllerHost, RoleController, ControllerHost}}
 	for _, g := range s.Topology.Workers {
@@ -82,8 +83,9 @@ func (s *Scenario) Candidates(t *Target) []Host {
 	})
 }
 
-// Resolve returns the hosts that a name stands for: those of a group or a pattern, the host of the name, or those of a target,
-// as the function chooses them. It returns none if the name stands for nothing.
+// Resolve returns the hosts that a name stands for: those of a group or a pattern, the host of the
+// name, or those of a target, as the function chooses them. It returns none if the name stands for
+// nothing.
 func (s *Scenario) Resolve(name string, choose func(*Target) []Host) []Host {
 	if t := s.Target(name); t != nil {
 		return choose(t)
@@ -93,8 +95,8 @@ func (s *Scenario) Resolve(name string, choose func(*Target) []Host) []Host {
 	})
 }
 
-// Callers returns the hosts that may send what the fault with an id matches; none if there is no such fault, or it matches no
-// messages.
+// Callers returns the hosts that may send what the fault with an id matches; none if there is no
+// such fault, or it matches no messages.
 func (s *Scenario) Callers(fault string) []Host {
 	for i := range s.Faults {
 		if f := &s.Faults[i]; f.ID == fault && f.Match != nil {

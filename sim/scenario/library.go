@@ -29,7 +29,8 @@ func List() []string {
 	return files
 }
 
-// Text returns the file of a scenario of the library. The error wraps [ErrUnknown], and suggests a name.
+// Text returns the file of a scenario of the library. The error wraps [ErrUnknown], and suggests a
+// name.
 func Text(name string) ([]byte, error) {
 	text, err := library.ReadFile("library/" + strings.TrimSuffix(name, ".yaml") + ".yaml")
 	if err != nil {

@@ -27,7 +27,8 @@ workload:
 `, client, kind)
 }
 
-// A number of a file is what its author reads there, or is refused in words that say which it could be.
+// A number of a file is what its author reads there, or is refused in words that say which it could
+// be.
 func TestNumbersMeanWhatTheyShow(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -90,7 +91,8 @@ func TestShortTimesStay(t *testing.T) {
 	}
 }
 
-// Editors put a byte order mark before a text and end lines with a carriage return, and nobody sees it.
+// Editors put a byte order mark before a text and end lines with a carriage return, and nobody sees
+// it.
 func TestInvisibleBytesChangeNothing(t *testing.T) {
 	t.Parallel()
 	plain := []byte(numbered("tasks: 10", "weight: 1"))

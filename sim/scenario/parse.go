@@ -11,8 +11,9 @@ import (
 // byteOrderMark is what some editors put before a text in UTF-8.
 const byteOrderMark = "\uFEFF"
 
-// Parse reads a scenario. The name of the file is for messages only. All that is wrong is reported at once, as an
-// [*InvalidError]; but what refers to something else is checked only where the structure is right.
+// Parse reads a scenario. The name of the file is for messages only. All that is wrong is reported
+// at once, as an [*InvalidError]; but what refers to something else is checked only where the
+// structure is right.
 func Parse(file string, text []byte) (*Scenario, error) {
 	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	src := newSource(file, text)
@@ -34,8 +35,8 @@ func Parse(file string, text []byte) (*Scenario, error) {
 	return nil, src.err()
 }
 
-// Source returns the file that the scenario was read from: its name as Parse was given it, and what Parse reads as the same
-// scenario.
+// Source returns the file that the scenario was read from: its name as Parse was given it, and what
+// Parse reads as the same scenario.
 func (s *Scenario) Source() (file string, text []byte) {
 	return s.source.file, []byte(strings.Join(s.source.lines, "\n"))
 }

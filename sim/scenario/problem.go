@@ -22,7 +22,8 @@ type Problem struct {
 	Message, Suggestion string
 }
 
-// String writes the problem as file:line:column: message, and below it the line with a caret and the suggestion.
+// String writes the problem as file:line:column: message, and below it the line with a caret and
+// the suggestion.
 func (p Problem) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
@@ -39,7 +40,8 @@ func (p Problem) String() string {
 // maxExcerpt is how many characters of a line are shown on either side of the caret.
 const maxExcerpt = 100
 
-// excerpt returns the part of the line around the column, without control characters, and what moves a caret below it.
+// excerpt returns the part of the line around the column, without control characters, and what
+// moves a caret below it.
 func (p Problem) excerpt() (source, indent string) {
 	line := []rune(p.Source)
 	column := min(max(p.Column-1, 0), len(line))
@@ -130,7 +132,8 @@ func (s *source) has(field any) bool {
 	return ok
 }
 
-// report adds a problem with the field at an address, or with the first one of several that the file gives.
+// report adds a problem with the field at an address, or with the first one of several that the
+// file gives.
 func (s *source) report(c *complaint, fields ...any) {
 	for _, field := range fields {
 		if at, ok := s.values[field]; ok {

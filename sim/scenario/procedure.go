@@ -24,7 +24,8 @@ func procedures() []string {
 	return faults.Procedures(files...)
 }
 
-// callers says which roles call a procedure in a run; without an entry, nobody does. The controller calls nobody.
+// callers says which roles call a procedure in a run; without an entry, nobody does. The controller
+// calls nobody.
 func (v *validator) callers(procedure string) []string {
 	switch path.Base(procedure) {
 	case "RegisterWorker", "LeaseTasks", "ReportTasks", "Heartbeat", "UnregisterWorker":
@@ -62,7 +63,8 @@ func matchProcedures(text string) []string {
 	return slices.DeleteFunc(procedures(), func(name string) bool { return !glob.Match(pattern, name) })
 }
 
-// nearProcedures returns what a procedure that does not exist may have been meant to be, written as it was.
+// nearProcedures returns what a procedure that does not exist may have been meant to be, written as
+// it was.
 func nearProcedures(text string) []string {
 	var names []string
 	for _, name := range procedures() {

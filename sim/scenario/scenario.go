@@ -20,11 +20,12 @@ const (
 	MaxListed = 1000
 )
 
-// A Scenario is one file. Fields that a file leaves out have their defaults once [Parse] returns it. It must not be changed
-// while it runs.
+// A Scenario is one file. Fields that a file leaves out have their defaults once [Parse] returns
+// it. It must not be changed while it runs.
 //
-// The struct tags of this type, and of those within it, are the format: yaml names the key; doc, example, enum, min and
-// max describe it; default is what an absent key means; required says that there must be one.
+// The struct tags of this type, and of those within it, are the format: yaml names the key; doc,
+// example, enum, min and max describe it; default is what an absent key means; required says that
+// there must be one.
 type Scenario struct {
 	APIVersion string    `yaml:"apiVersion" required:"true" enum:"fray.sim/v1" doc:"The version of this format."`
 	Kind       string    `yaml:"kind" required:"true" enum:"Scenario" doc:"What the file describes."`
@@ -111,7 +112,8 @@ type Network struct {
 	Loss    Probability    `yaml:"loss" default:"0" doc:"The chance that a message is lost: its sender sees nothing but its own deadline."`
 }
 
-// NetworkLatency is min, and on top of it an exponentially distributed time that brings the mean to mean, cut at max.
+// NetworkLatency is min, and on top of it an exponentially distributed time that brings the mean to
+// mean, cut at max.
 type NetworkLatency struct {
 	Min  Duration `yaml:"min" default:"100us" doc:"The least latency."`
 	Mean Duration `yaml:"mean" default:"500us" doc:"The mean latency: what is above min is distributed exponentially."`

@@ -11,8 +11,8 @@ import (
 // SchemaID is the identity of the schema.
 const SchemaID = "https://github.com/frayrpc/fray/docs/scenario.schema.json"
 
-// Schema returns the JSON Schema (draft 2020-12) of a scenario file, for editors. It describes all of the structure; names,
-// times and expressions are checked by [Parse] only.
+// Schema returns the JSON Schema (draft 2020-12) of a scenario file, for editors. It describes all
+// of the structure; names, times and expressions are checked by [Parse] only.
 func Schema() []byte {
 	s := schemas{}
 	root := s.section(reflect.TypeFor[Scenario]())

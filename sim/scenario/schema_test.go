@@ -104,8 +104,8 @@ func TestSchemaRefusesWhatTheReaderRefuses(t *testing.T) {
 	}
 }
 
-// The types and the schema have the same keys, found on ways of their own: the schema's by walking it, the types' by the
-// struct tags.
+// The types and the schema have the same keys, found on ways of their own: the schema's by walking
+// it, the types' by the struct tags.
 func TestSchemaHasTheKeysOfTheTypes(t *testing.T) {
 	t.Parallel()
 	var document struct {

@@ -56,8 +56,9 @@ func (s Seeds) String() string {
 // verifyPeriod is after how many seeds the pattern of those that are run twice repeats.
 const verifyPeriod = 1_000_000
 
-// Verifies says whether a sweep runs a seed twice: the share of seeds that Verify asks for, evenly spread, the first of 1, 2, 3...
-// among them. It depends on nothing but the seed, so that a sweep in parts verifies the same ones.
+// Verifies says whether a sweep runs a seed twice: the share of seeds that Verify asks for, evenly
+// spread, the first of 1, 2, 3... among them. It depends on nothing but the seed, so that a sweep
+// in parts verifies the same ones.
 func (c *RunConfig) Verifies(seed uint64) bool {
 	n := float64((seed+verifyPeriod-1)%verifyPeriod) + 1
 	return math.Ceil(n*float64(c.Verify)) > math.Ceil((n-1)*float64(c.Verify))

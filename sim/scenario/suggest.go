@@ -25,8 +25,8 @@ func (c *complaint) suggestName(word string, known []string) *complaint {
 	return c.suggest("use one of %s", strings.Join(known, ", "))
 }
 
-// nearest returns the known word that a word was meant to be: the one that is the fewest changes away, or else one that it is the
-// beginning or the end of; "" if there is none.
+// nearest returns the known word that a word was meant to be: the one that is the fewest changes
+// away, or else one that it is the beginning or the end of; "" if there is none.
 func nearest(word string, known []string) string {
 	if near := spelling.Nearest(word, known); near != "" || len(word) < minPart {
 		return near

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A validator finds what is well-formed and makes no sense: names that stand for nothing, times in the wrong order, faults
-// that can never act.
+// A validator finds what is well-formed and makes no sense: names that stand for nothing, times in
+// the wrong order, faults that can never act.
 type validator struct {
 	*Scenario
 	*source
@@ -186,7 +186,8 @@ func (v *validator) checkHeal() {
 	}
 }
 
-// startFields returns the fields that say when a fault starts, and as the last resort what names it.
+// startFields returns the fields that say when a fault starts, and as the last resort what names
+// it.
 func (f *Fault) startFields() []any {
 	fields := []any{}
 	if f.When.Window != nil {

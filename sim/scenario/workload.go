@@ -11,7 +11,8 @@ type Workload struct {
 	Mix     []TaskKind    `yaml:"mix" doc:"The kinds of tasks. Without any: one kind named task, with the defaults of each key."`
 }
 
-// A ClientGroup is some clients that are alike. Its hosts are NAME-1 to NAME-COUNT, each with a job of its own.
+// A ClientGroup is some clients that are alike. Its hosts are NAME-1 to NAME-COUNT, each with a job
+// of its own.
 type ClientGroup struct {
 	Name        string   `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The group's name. Its hosts are NAME-1, NAME-2 and so on." example:"client"`
 	Count       int      `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many clients it has."`
@@ -67,7 +68,8 @@ type Span struct {
 	Max Duration `yaml:"max" default:"10ms" doc:"The most time."`
 }
 
-// Backoff is the delay before a retry: base, multiplied by factor with every further one, up to cap.
+// Backoff is the delay before a retry: base, multiplied by factor with every further one, up to
+// cap.
 type Backoff struct {
 	Base   Duration `yaml:"base" default:"100ms" doc:"The delay before the first retry."`
 	Factor float64  `yaml:"factor" default:"2" min:"1" max:"100" doc:"What each delay is multiplied by to give the next."`

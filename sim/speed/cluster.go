@@ -10,8 +10,8 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// idle is a cluster of which nothing is asked but one task: its workers poll, and send a heartbeat each second, which is six
-// while a session lives.
+// idle is a cluster of which nothing is asked but one task: its workers poll, and send a heartbeat
+// each second, which is six while a session lives.
 const idle = `apiVersion: fray.sim/v1
 kind: Scenario
 metadata: {name: idle, summary: Nothing happens for a long time.}
@@ -31,7 +31,8 @@ func Idle(ctx context.Context, bubble sim.Bubble, workers int, virtual time.Dura
 	return run(ctx, bubble, fmt.Sprintf(idle, workers, virtual, virtual+time.Hour), 1)
 }
 
-// crash is the library's worker-crash with any number of workers: each has as much work, and one in ten dies.
+// crash is the library's worker-crash with any number of workers: each has as much work, and one in
+// ten dies.
 const crash = `apiVersion: fray.sim/v1
 kind: Scenario
 metadata: {name: worker-crash-of-%[1]d, summary: "Workers die with tasks in their hands, and others finish them."}
@@ -73,15 +74,18 @@ func crashOf(workers int) string {
 	return fmt.Sprintf(crash, workers, clients, tasks, rateEach*float64(workers)/float64(clients), clients*tasks)
 }
 
-// Crash runs a Fray cluster in which one worker in ten dies, with seeds 1 to seeds. All oracles watch.
+// Crash runs a Fray cluster in which one worker in ten dies, with seeds 1 to seeds. All oracles
+// watch.
 func Crash(ctx context.Context, bubble sim.Bubble, workers, seeds int) (Sample, error) {
 	return run(ctx, bubble, crashOf(workers), seeds)
 }
 
-// heapAt is when CrashHeap looks: all work is done, and what is left of the dead has been collected.
+// heapAt is when CrashHeap looks: all work is done, and what is left of the dead has been
+// collected.
 const heapAt = 35 * time.Second
 
-// CrashHeap is Crash with one seed, and measures the heap. Its Wall counts for nothing, since it has to stop for that.
+// CrashHeap is Crash with one seed, and measures the heap. Its Wall counts for nothing, since it
+// has to stop for that.
 func CrashHeap(ctx context.Context, bubble sim.Bubble, workers int) (Sample, error) {
 	s, err := scenario.Parse("crash.yaml", []byte(crashOf(workers)))
 	if err != nil {

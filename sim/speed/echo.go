@@ -26,7 +26,8 @@ const (
 // payload is what goes there and back.
 var payload = strings.Repeat("x", 64)
 
-// newHandler returns a handler that answers what it is asked. Nothing is compressed, which would cost more than all the rest.
+// newHandler returns a handler that answers what it is asked. Nothing is compressed, which would
+// cost more than all the rest.
 func newHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(procedure, connect.NewUnaryHandler(procedure,
@@ -92,8 +93,8 @@ func Echo(bubble sim.Bubble, calls int) (Sample, error) {
 	return sample, nil
 }
 
-// Direct makes that many of the same calls by handing each request to the handler, in one goroutine: what the calls cost by
-// themselves.
+// Direct makes that many of the same calls by handing each request to the handler, in one
+// goroutine: what the calls cost by themselves.
 func Direct(calls int) (Sample, error) {
 	client := newClient(direct{newHandler()})
 	begun := time.Now()

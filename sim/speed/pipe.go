@@ -12,8 +12,8 @@ import (
 	"github.com/frayrpc/fray/sim"
 )
 
-// Pipe makes the calls of Echo by net/http over net.Pipe in a bubble: virtual time as the standard library has it, without hosts,
-// links or an order that repeats.
+// Pipe makes the calls of Echo by net/http over net.Pipe in a bubble: virtual time as the standard
+// library has it, without hosts, links or an order that repeats.
 func Pipe(bubble sim.Bubble, calls int) (Sample, error) {
 	errs := make([]error, callers)
 	begun := time.Now()

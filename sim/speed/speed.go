@@ -1,8 +1,9 @@
-// Package speed measures how fast simulations are: messages through real Connect handlers, beside the same calls without a
-// simulator, and whole Fray clusters of up to thousands of hosts.
+// Package speed measures how fast simulations are: messages through real Connect handlers, beside
+// the same calls without a simulator, and whole Fray clusters of up to thousands of hosts.
 //
-// Each function does its work once, in the calling process, and returns a Sample. A figure worth reading is one of several
-// samples, each from a process of its own with GOMAXPROCS=1, which is what fray-sim bench does.
+// Each function does its work once, in the calling process, and returns a Sample. A figure worth
+// reading is one of several samples, each from a process of its own with GOMAXPROCS=1, which is
+// what fray-sim bench does.
 package speed
 
 import (
@@ -19,7 +20,8 @@ type Sample struct {
 	// Virtual is how much time passed in the simulation, and Wall outside of it.
 	Virtual time.Duration `json:"virtual_ns,omitempty"`
 	Wall    time.Duration `json:"wall_ns"`
-	// Heap is how many bytes more were in use than before while all hosts were up, after a collection.
+	// Heap is how many bytes more were in use than before while all hosts were up, after a
+	// collection.
 	Heap int64 `json:"heap_bytes,omitempty"`
 }
 

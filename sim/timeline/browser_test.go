@@ -20,7 +20,8 @@ import (
 // browserTimeout bounds what one page may take in the browser.
 const browserTimeout = time.Minute
 
-// browser starts a headless Chromium, or skips the test if there is none. FRAY_REQUIRE_BROWSER makes that a failure.
+// browser starts a headless Chromium, or skips the test if there is none. FRAY_REQUIRE_BROWSER
+// makes that a failure.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	var path string

@@ -20,7 +20,8 @@ type Collector struct {
 	attempts attempts
 	faults   faultLog
 	states   states
-	// When everything was put right, and when the work was over and the closing audit began; below 0: not yet.
+	// When everything was put right, and when the work was over and the closing audit began; below
+	// 0: not yet.
 	healed, judged time.Duration
 }
 
@@ -32,7 +33,8 @@ func New(s *scenario.Scenario) *Collector {
 	}
 }
 
-// Listen has the run with these options tell the collector what happens, besides whom it tells already.
+// Listen has the run with these options tell the collector what happens, besides whom it tells
+// already.
 func (c *Collector) Listen(o *virtual.Options) {
 	o.OnEvent = both(o.OnEvent, c.event)
 	o.OnFault = both(o.OnFault, c.onset)

@@ -2,8 +2,9 @@ package timeline
 
 import "time"
 
-// data is what the script of a page is given. Times are nanoseconds of virtual time since the start, below 0 for never; hosts,
-// tasks, procedures and functions are indexes into their lists; faults count from 1, with 0 for none.
+// data is what the script of a page is given. Times are nanoseconds of virtual time since the
+// start, below 0 for never; hosts, tasks, procedures and functions are indexes into their lists;
+// faults count from 1, with 0 for none.
 type data struct {
 	Virtual     time.Duration `json:"virtual"`
 	Healed      time.Duration `json:"healed"`

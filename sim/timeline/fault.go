@@ -73,7 +73,8 @@ func newFaultLog(s *scenario.Scenario) faultLog {
 	return log
 }
 
-// fire takes in that a fault acts upon a message, and returns which; nil if the scenario has no such fault.
+// fire takes in that a fault acts upon a message, and returns which; nil if the scenario has no
+// such fault.
 func (l *faultLog) fire(e *sim.Event) *fault {
 	id, _, _ := strings.Cut(e.Fault, "..")
 	f := l.byID[id]

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// What a page has of one run at most. Of a run with more it keeps how it began, a quarter of this, and how it ended: a violation
-// ends its run, so what led there is kept.
+// What a page has of one run at most. Of a run with more it keeps how it began, a quarter of this,
+// and how it ended: a violation ends its run, so what led there is kept.
 const (
 	MaxMessages = 20_000
 	MaxAttempts = 10_000
@@ -54,8 +54,9 @@ type gap struct {
 	Until   time.Duration `json:"until"`
 }
 
-// all returns what is kept, and the gap in it, if there is one. What happened at the instants around a gap is left out too: it may
-// have come in any order, and pages of one seed are to be identical.
+// all returns what is kept, and the gap in it, if there is one. What happened at the instants
+// around a gap is left out too: it may have come in any order, and pages of one seed are to be
+// identical.
 func (k *kept[T]) all(what string) ([]T, *gap) {
 	last := slices.Concat(k.last[k.next:], k.last[:k.next])
 	if k.total == len(k.first)+len(last) {

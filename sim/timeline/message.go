@@ -75,7 +75,8 @@ func (m *messages) sent(e *sim.Event) {
 	m.open[key] = append(m.open[key], sent)
 }
 
-// arrived takes in how a message ended. Those of one call and kind end in the order in which they left.
+// arrived takes in how a message ended. Those of one call and kind end in the order in which they
+// left.
 func (m *messages) arrived(e *sim.Event, fate string) {
 	key := messageKey{e.Call, e.Message}
 	waiting := m.open[key]
@@ -94,8 +95,8 @@ func (m *messages) arrived(e *sim.Event, fate string) {
 	}
 }
 
-// lost takes in that a fault lost a message of the call from e.From to e.To: the response that has just arrived, or the
-// request, which does not leave.
+// lost takes in that a fault lost a message of the call from e.From to e.To: the response that has
+// just arrived, or the request, which does not leave.
 func (m *messages) lost(e *sim.Event, fault int) {
 	procedure := lastPart(e.Procedure)
 	if e.Message == sim.KindRequest {
@@ -109,7 +110,8 @@ func (m *messages) lost(e *sim.Event, fault int) {
 	}
 }
 
-// mention takes in that a call which a client or worker just makes, or which just ended, is about a task.
+// mention takes in that a call which a client or worker just makes, or which just ended, is about a
+// task.
 func (m *messages) mention(e *check.Event, task string) {
 	n := mention{at: e.At, host: e.Host, task: task}
 	switch e.Kind {
@@ -126,8 +128,8 @@ func (m *messages) mention(e *check.Event, task string) {
 	m.mentions.add(n)
 }
 
-// carried tells which tasks messages are about: for each message the number of a group of tasks, from 1, or 0. All messages
-// of one call have the group of the call.
+// carried tells which tasks messages are about: for each message the number of a group of tasks,
+// from 1, or 0. All messages of one call have the group of the call.
 func (m *messages) carried(all []*message, taskIndex func(string) int) (groups []int, tasks [][]int) {
 	type instant struct {
 		host string

@@ -31,7 +31,8 @@ type Page struct {
 	Steps          int
 	Hash           string
 	Facts          scenario.Facts
-	// Violation is what broke, about the task Subject if there is one; Gaps are what the page leaves out.
+	// Violation is what broke, about the task Subject if there is one; Gaps are what the page
+	// leaves out.
 	Violation *violationData
 	Subject   string
 	Gaps      []*gap

@@ -82,8 +82,8 @@ func (a *attempt) dueAt(cfg *Config) core.Time {
 	}
 }
 
-// ran returns how long a's function has run: at least a microsecond, for on the wire 0 says that it never
-// started. An attempt that was never started ran for 0.
+// ran returns how long a's function has run: at least a microsecond, for on the wire 0 says that it
+// never started. An attempt that was never started ran for 0.
 func (a *attempt) ran(now core.Time) time.Duration {
 	if a.started == 0 {
 		return 0

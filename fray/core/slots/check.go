@@ -7,7 +7,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// Check recounts everything and returns what does not add up. It costs O(attempts): it is for tests.
+// Check recounts everything and returns what does not add up. It costs O(attempts): it is for
+// tests.
 func (s *Machine) Check() error {
 	var c census
 	var errs []error
@@ -149,7 +150,8 @@ func (c *census) use(r core.Resource) {
 	c.used = append(c.used, r)
 }
 
-// check walks the queue, which is to be in the order of priorities, and within one in that of the grants.
+// check walks the queue, which is to be in the order of priorities, and within one in that of the
+// grants.
 func (q *queue) check() error {
 	n := 0
 	var last *attempt

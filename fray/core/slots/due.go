@@ -6,7 +6,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// dueHeap is a heap of attempts, the one that is due first on top. Among those due together the elder comes first.
+// dueHeap is a heap of attempts, the one that is due first on top. Among those due together the
+// elder comes first.
 type dueHeap []*attempt
 
 // schedule puts a where its next due time belongs.

@@ -19,8 +19,8 @@ const (
 	Cancel
 	// Resume says that an attempt which was unblocked may go on.
 	Resume
-	// Report asks for Outcome to be reported. A terminal one is told to the machine with [Machine.Ack]
-	// once the controller has judged it.
+	// Report asks for Outcome to be reported. A terminal one is told to the machine with
+	// [Machine.Ack] once the controller has judged it.
 	Report
 	// Abandon says that an attempt was stopped and has not returned within the grace. Its Report
 	// follows.

@@ -7,8 +7,8 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// Pass says what time it is, before any event of that time. What passed while the process stood still is no running time of its
-// functions: their deadlines are put off by it.
+// Pass says what time it is, before any event of that time. What passed while the process stood
+// still is no running time of its functions: their deadlines are put off by it.
 func (s *Machine) Pass(now core.Time) {
 	lost := now.Sub(s.seen)
 	stalled := s.cfg.StallTick > 0 && s.seen != 0 && len(s.due) > 0 && lost > s.cfg.StallTick+s.cfg.StallTolerance
@@ -29,8 +29,8 @@ func (s *Machine) Pass(now core.Time) {
 	}
 }
 
-// Registered begins a session: the attempts in kept go on, and all others are stopped as lost with the
-// session before. Polls count from 1 again.
+// Registered begins a session: the attempts in kept go on, and all others are stopped as lost with
+// the session before. Polls count from 1 again.
 func (s *Machine) Registered(now core.Time, kept []core.Token) {
 	s.connected = true
 	s.lostBy = core.Never
@@ -51,8 +51,8 @@ func (s *Machine) Registered(now core.Time, kept []core.Token) {
 	s.dispatch(now)
 }
 
-// SessionLost ends a session. What runs goes on for the patience, so that a new session can keep it; nothing
-// starts meanwhile. It has no effect while there is no session.
+// SessionLost ends a session. What runs goes on for the patience, so that a new session can keep
+// it; nothing starts meanwhile. It has no effect while there is no session.
 func (s *Machine) SessionLost(now core.Time, patience time.Duration) {
 	if !s.connected {
 		return
@@ -61,8 +61,8 @@ func (s *Machine) SessionLost(now core.Time, patience time.Duration) {
 	s.lostBy = now.Add(patience)
 }
 
-// Grant takes the answer to poll seq. An answer to any other poll than the one that was sent last is ignored,
-// and so are leases that are held already.
+// Grant takes the answer to poll seq. An answer to any other poll than the one that was sent last
+// is ignored, and so are leases that are held already.
 func (s *Machine) Grant(now core.Time, seq uint64, grants []Grant) {
 	if !s.connected || !s.pollSent || seq != s.pollSeq {
 		return
@@ -91,9 +91,10 @@ func (s *Machine) Grant(now core.Time, seq uint64, grants []Grant) {
 	}
 }
 
-// Finish says that the function of a running or abandoned attempt returned, with Succeeded, FailedOutcome,
-// TimedOut, Stopped, Returned or UndecodableOutcome. A value counts even while the attempt is stopped; anything else is then
-// reported as what it was stopped for. The report takes so many bytes until it is acknowledged.
+// Finish says that the function of a running or abandoned attempt returned, with Succeeded,
+// FailedOutcome, TimedOut, Stopped, Returned or UndecodableOutcome. A value counts even while the
+// attempt is stopped; anything else is then reported as what it was stopped for. The report takes
+// so many bytes until it is acknowledged.
 func (s *Machine) Finish(now core.Time, lease core.Token, outcome core.Outcome, bytes int) {
 	a := s.must(lease, "finish")
 	reported := a.phase == Abandoned
@@ -115,8 +116,8 @@ func (s *Machine) Finish(now core.Time, lease core.Token, outcome core.Outcome, 
 	s.dispatch(now)
 }
 
-// Stop obeys the controller's order to stop attempts. A queued one ends at once; a running one is cancelled,
-// and abandoned if it has not returned within the grace.
+// Stop obeys the controller's order to stop attempts. A queued one ends at once; a running one is
+// cancelled, and abandoned if it has not returned within the grace.
 func (s *Machine) Stop(now core.Time, leases []core.Token) {
 	for _, lease := range leases {
 		if a := s.attempts[lease]; a != nil {
@@ -125,8 +126,9 @@ func (s *Machine) Stop(now core.Time, leases []core.Token) {
 	}
 }
 
-// Block says that a running attempt waits for other tasks, and lends its slot. Until [Machine.Unblock] it must not be
-// called again, but for an attempt that wants its slot back and has not got it yet: that one is resumed.
+// Block says that a running attempt waits for other tasks, and lends its slot. Until
+// [Machine.Unblock] it must not be called again, but for an attempt that wants its slot back and
+// has not got it yet: that one is resumed.
 func (s *Machine) Block(now core.Time, lease core.Token) {
 	a := s.must(lease, "block")
 	if a.blocked {
@@ -180,8 +182,8 @@ func (s *Machine) Ack(now core.Time, lease core.Token) {
 	}
 }
 
-// Drain takes no new work from now on, gives back what is queued, and stops at the deadline what runs then.
-// Of several deadlines the earliest counts.
+// Drain takes no new work from now on, gives back what is queued, and stops at the deadline what
+// runs then. Of several deadlines the earliest counts.
 func (s *Machine) Drain(now, deadline core.Time) {
 	s.drainBy = min(s.drainBy, deadline)
 	if !s.draining {
@@ -204,8 +206,8 @@ func (s *Machine) Tick(now core.Time) {
 func (s *Machine) tick(now core.Time, a *attempt) {
 	switch {
 	case a.phase == Queued:
-		// It was fetched too early. This counts as a run so long that the average ends the prefetching,
-		// until shorter ones bring it down again.
+		// It was fetched too early. This counts as a run so long that the average ends the
+		// prefetching, until shorter ones bring it down again.
 		s.observe(now, meanWeight*s.cfg.PrefetchFor*time.Duration(s.cfg.Slots))
 		s.unqueue(now, a, core.Returned)
 	case a.stop != 0:

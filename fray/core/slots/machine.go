@@ -1,4 +1,5 @@
-// Package slots is the worker's half of a lease, as a state machine. See [Machine], and package core for the terms.
+// Package slots is the worker's half of a lease, as a state machine. See [Machine], and package
+// core for the terms.
 package slots
 
 import (
@@ -13,7 +14,8 @@ import (
 const MaxSlots = 65536
 
 // maxLent is how many attempts may lend their slots at a time, so that a task that waits for a task
-// that waits for a task, and so on without end, stops at a bound. Past it a waiting attempt keeps its slot.
+// that waits for a task, and so on without end, stops at a bound. Past it a waiting attempt keeps
+// its slot.
 const maxLent = 16384
 
 // Config sizes a [Machine].
@@ -26,8 +28,8 @@ type Config struct {
 	MaxPrefetch int
 	// MaxOutbox stops the polling once so many reports are held or will be.
 	MaxOutbox int
-	// MaxOutboxBytes is how many bytes of terminal reports may wait for the controller before nothing more is started or asked for.
-	// What runs then adds its own. 0: no bound.
+	// MaxOutboxBytes is how many bytes of terminal reports may wait for the controller before
+	// nothing more is started or asked for. What runs then adds its own. 0: no bound.
 	MaxOutboxBytes int
 	// PrefetchFor is how much work, in time of all slots, is fetched ahead.
 	PrefetchFor time.Duration
@@ -39,8 +41,9 @@ type Config struct {
 	StartedAfter time.Duration
 	// StopGrace is how long a stopped attempt may take to return before it is abandoned.
 	StopGrace time.Duration
-	// StallTick is how often the machine wants to be told the time while something is due, and StallTolerance how much later it may
-	// be told: after that the process must have stood still, and its functions with it. 0: that is not watched.
+	// StallTick is how often the machine wants to be told the time while something is due, and
+	// StallTolerance how much later it may be told: after that the process must have stood still,
+	// and its functions with it. 0: that is not watched.
 	StallTick, StallTolerance time.Duration
 }
 
@@ -76,19 +79,22 @@ type Counts struct {
 	Outbox int
 }
 
-// Machine is the worker's half of a lease, as a state machine: which attempts wait, run, were stopped, or have
-// ended without the controller knowing it yet; who runs next; how many to ask for; and what a heartbeat says.
+// Machine is the worker's half of a lease, as a state machine: which attempts wait, run, were
+// stopped, or have ended without the controller knowing it yet; who runs next; how many to ask for;
+// and what a heartbeat says.
 //
-// Every method but the readers is an event. It takes the present time, which must not fall from one event to
-// the next, and appends what is to be done to the effects that [Machine.Effects] hands out. The order of the
-// events determines the effects wholly. Nothing here blocks, and nothing is safe for concurrent use.
+// Every method but the readers is an event. It takes the present time, which must not fall from one
+// event to the next, and appends what is to be done to the effects that [Machine.Effects] hands
+// out. The order of the events determines the effects wholly. Nothing here blocks, and nothing is
+// safe for concurrent use.
 //
-// An attempt is queued, then running, then finished; a finished one stays until its report is acknowledged.
-// One that was stopped and does not return is abandoned: it is reported, but occupies its slot and resources
-// until its function returns. A running attempt that waits for other tasks lends its slot, not its resources.
+// An attempt is queued, then running, then finished; a finished one stays until its report is
+// acknowledged. One that was stopped and does not return is abandoned: it is reported, but occupies
+// its slot and resources until its function returns. A running attempt that waits for other tasks
+// lends its slot, not its resources.
 //
-// What the controller says may be late, repeated or unknown, and is then ignored. What the worker says of its
-// own functions may not: an impossible event panics.
+// What the controller says may be late, repeated or unknown, and is then ignored. What the worker
+// says of its own functions may not: an impossible event panics.
 type Machine struct {
 	cfg     Config
 	effects []Effect
@@ -145,8 +151,8 @@ func New(cfg Config) *Machine {
 	return s
 }
 
-// Effects returns what is to be done since the last call, in order. The slice is valid until the call after
-// the next.
+// Effects returns what is to be done since the last call, in order. The slice is valid until the
+// call after the next.
 func (s *Machine) Effects() []Effect {
 	out := s.effects
 	s.effects, s.spare = reuse.Emptied(s.spare), out
@@ -216,8 +222,8 @@ func (s *Machine) Deadline() core.Time {
 	return next
 }
 
-// dispatch hands free slots to those that want theirs back, then to the queue. A queued attempt whose
-// resources are taken lets others pass; QueueWait bounds for how long.
+// dispatch hands free slots to those that want theirs back, then to the queue. A queued attempt
+// whose resources are taken lets others pass; QueueWait bounds for how long.
 func (s *Machine) dispatch(now core.Time) {
 	for a := s.waiters.head; a != nil && s.free() > 0; a = s.waiters.head {
 		s.waiters.remove(a)

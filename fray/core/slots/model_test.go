@@ -12,9 +12,9 @@ import (
 	"github.com/frayrpc/fray/fray/core/slots"
 )
 
-// model plays controller and functions against a machine, and holds it to what both may expect of it:
-// one terminal report for each grant, no more functions in slots than there are, resources never
-// oversubscribed, and after the last acknowledgement nothing left.
+// model plays controller and functions against a machine, and holds it to what both may expect of
+// it: one terminal report for each grant, no more functions in slots than there are, resources
+// never oversubscribed, and after the last acknowledgement nothing left.
 type model struct {
 	slots *slots.Machine
 	cfg   slots.Config
@@ -212,7 +212,8 @@ func (m *model) apply(e slots.Effect) error {
 	return nil
 }
 
-// finish lets every function return and every report be acknowledged, and expects all capacity back.
+// finish lets every function return and every report be acknowledged, and expects all capacity
+// back.
 func (m *model) finish() error {
 	for len(m.running) > 0 {
 		modelSteps[2].step(m, 0)

@@ -27,8 +27,8 @@ type Poll struct {
 	Held int
 }
 
-// NextPoll returns the poll to send now, if any. A poll that was sent and not answered is returned again,
-// whatever room there is, because the controller may have granted attempts to it.
+// NextPoll returns the poll to send now, if any. A poll that was sent and not answered is returned
+// again, whatever room there is, because the controller may have granted attempts to it.
 func (s *Machine) NextPoll(now core.Time) (poll Poll, ok bool) {
 	s.fold(now)
 	if !s.connected || s.draining {
@@ -45,10 +45,12 @@ func (s *Machine) NextPoll(now core.Time) (poll Poll, ok bool) {
 	return Poll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room, Held: s.live()}, true
 }
 
-// Understated says whether the poll that waits for its answer tells of fewer free slots than there are, in a way that the controller
-// cannot see. It counts a slot as free once it is told that an attempt which the poll counts has ended, but never more than what it has granted leaves;
-// of slots that are lent it knows nothing. What may not wait here for a slot would then stay where it is, until the poll is
-// answered empty. So the poll is to be sent again, under its number, with what NextPoll returns now.
+// Understated says whether the poll that waits for its answer tells of fewer free slots than there
+// are, in a way that the controller cannot see. It counts a slot as free once it is told that an
+// attempt which the poll counts has ended, but never more than what it has granted leaves; of slots
+// that are lent it knows nothing. What may not wait here for a slot would then stay where it is,
+// until the poll is answered empty. So the poll is to be sent again, under its number, with what
+// NextPoll returns now.
 func (s *Machine) Understated() bool {
 	if !s.pollSent || s.lent() == 0 {
 		return false
@@ -57,7 +59,8 @@ func (s *Machine) Understated() bool {
 	return min(free, s.room(free)) > s.pollFree
 }
 
-// Polls says whether NextPoll would return a poll, as far as that does not depend on runs that ended at this instant.
+// Polls says whether NextPoll would return a poll, as far as that does not depend on runs that
+// ended at this instant.
 func (s *Machine) Polls() bool {
 	return s.connected && !s.draining && (s.pollSent || s.room(s.free()) > 0)
 }
@@ -69,15 +72,16 @@ func (s *Machine) room(free int) int {
 	}
 	ahead := s.prefetch()
 	room := free
-	// With every slot busy, half of what waits must be used up first, so that polls come in batches.
+	// With every slot busy, half of what waits must be used up first, so that polls come in
+	// batches.
 	if free > 0 || s.queue.n <= ahead/2 {
 		room += max(0, ahead-s.queue.n)
 	}
 	return min(room, s.cfg.MaxOutbox-s.all.n, MaxSlots)
 }
 
-// prefetch returns how many attempts should wait beyond the free slots: as many as the slots get through
-// in PrefetchFor and PrefetchBytes hold, and none before anything is known of run times.
+// prefetch returns how many attempts should wait beyond the free slots: as many as the slots get
+// through in PrefetchFor and PrefetchBytes hold, and none before anything is known of run times.
 func (s *Machine) prefetch() int {
 	if s.meanRun == 0 {
 		return 0
@@ -101,8 +105,8 @@ func (s *Machine) weigh(grants []Grant) {
 	s.meanBytes = max(sum/len(grants), s.meanBytes-s.meanBytes/meanWeight)
 }
 
-// observe notes a run. The runs that end at one instant enter the average together, so that their order there does not
-// matter.
+// observe notes a run. The runs that end at one instant enter the average together, so that their
+// order there does not matter.
 func (s *Machine) observe(now core.Time, ran time.Duration) {
 	s.fold(now)
 	s.runs.at = now

@@ -2,7 +2,8 @@ package slots
 
 import "slices"
 
-// queue holds the attempts that wait for a slot: the highest priority first, and of one, first in, first out.
+// queue holds the attempts that wait for a slot: the highest priority first, and of one, first in,
+// first out.
 type queue struct {
 	levels []*level // none is empty; the highest first
 	n      int

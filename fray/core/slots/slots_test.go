@@ -14,8 +14,8 @@ import (
 	"github.com/frayrpc/fray/fray/core/slots"
 )
 
-// TestTranscripts replays testdata/*.txt: commands, a line of dashes, and the effects that they had. Attempts are
-// named by small letters.
+// TestTranscripts replays testdata/*.txt: commands, a line of dashes, and the effects that they
+// had. Attempts are named by small letters.
 //
 //	config slots=2 cpu=1000 prefetch=4   make a machine, and register it; also outbox=, bytes=, unreported=
 //	poll                                 ask what to poll for

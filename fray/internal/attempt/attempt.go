@@ -1,5 +1,6 @@
-// Package attempt runs a function once, the way every backend and every worker does: under a deadline, with
-// panics caught, and with a bound on how long a function that ignores its context is waited for.
+// Package attempt runs a function once, the way every backend and every worker does: under a
+// deadline, with panics caught, and with a bound on how long a function that ignores its context is
+// waited for.
 //
 //	attempt.Run(ctx, attempt.Limits{Timeout: time.Minute, Grace: 5 * time.Second}, fn, func(r attempt.Result[Payload]) {
 //		report(r) // once, whatever fn does
@@ -21,19 +22,20 @@ import (
 type Limits struct {
 	// Timeout is how long the function may run; its context is done after that. 0: no bound.
 	Timeout time.Duration
-	// Expired is for a caller that sees to the timeout itself: with this cause it cancels the context that it gives to Run. Timeout is
-	// then 0. Nil: nobody else does.
+	// Expired is for a caller that sees to the timeout itself: with this cause it cancels the
+	// context that it gives to Run. Timeout is then 0. Nil: nobody else does.
 	Expired *TimeoutError
 	// Grace is how long the function may go on once its context is done. After that the attempt is
-	// abandoned: its result is told without waiting for the function any longer. 0: it is never abandoned.
+	// abandoned: its result is told without waiting for the function any longer. 0: it is never
+	// abandoned.
 	Grace time.Duration
 }
 
 // Outcome is what became of an attempt.
 type Outcome uint8
 
-// The outcomes. Timeouts are strict: what a function returns after its timeout does not count. A stop is a request: a
-// value that is returned in spite of it counts.
+// The outcomes. Timeouts are strict: what a function returns after its timeout does not count. A
+// stop is a request: a value that is returned in spite of it counts.
 const (
 	// Succeeded: the function returned a value.
 	Succeeded Outcome = iota + 1
@@ -66,10 +68,12 @@ type Result[T any] struct {
 	Outcome Outcome
 	// Value is what the function returned, if it Succeeded.
 	Value T
-	// Err is nil if it Succeeded. Otherwise it is what the function returned, a *PanicError or ErrExited when
-	// it Failed, a *TimeoutError when it TimedOut, and the cause of the context when it was Stopped.
+	// Err is nil if it Succeeded. Otherwise it is what the function returned, a *PanicError or
+	// ErrExited when it Failed, a *TimeoutError when it TimedOut, and the cause of the context when
+	// it was Stopped.
 	Err error
-	// Returned is the error that the function returned, whatever the Outcome; nil if it has not, or not by itself.
+	// Returned is the error that the function returned, whatever the Outcome; nil if it has not, or
+	// not by itself.
 	Returned error
 	// Elapsed is how long the function ran, or has run until it was abandoned.
 	Elapsed time.Duration
@@ -77,14 +81,15 @@ type Result[T any] struct {
 	Abandoned bool
 }
 
-// Run calls fn on the calling goroutine, with a context that is done after limits.Timeout or when ctx is, and
-// returns when fn has ended.
+// Run calls fn on the calling goroutine, with a context that is done after limits.Timeout or when
+// ctx is, and returns when fn has ended.
 //
-// It calls done exactly once: when fn has ended, or from another goroutine when limits.Grace has passed without
-// that. So done may be called long before Run returns, and what the attempt occupies is free only after Run.
+// It calls done exactly once: when fn has ended, or from another goroutine when limits.Grace has
+// passed without that. So done may be called long before Run returns, and what the attempt occupies
+// is free only after Run.
 //
-// A fn that calls [runtime.Goexit] (as testing.T.FailNow does) ends the calling goroutine; done is called all the
-// same, and what has to follow belongs into a deferred function.
+// A fn that calls [runtime.Goexit] (as testing.T.FailNow does) ends the calling goroutine; done is
+// called all the same, and what has to follow belongs into a deferred function.
 func Run[T any](ctx context.Context, limits Limits, fn func(context.Context) (T, error), done func(Result[T])) {
 	r := &run[T]{start: time.Now(), done: done, timeout: limits.Expired}
 	if limits.Timeout > 0 {
@@ -112,7 +117,8 @@ func Run[T any](ctx context.Context, limits Limits, fn func(context.Context) (T,
 	value, err = fn(ctx)
 }
 
-// run is an attempt on its way. The first that claims it, fn's end or the grace's, tells the result.
+// run is an attempt on its way. The first that claims it, fn's end or the grace's, tells the
+// result.
 type run[T any] struct {
 	start   time.Time
 	timeout *TimeoutError // nil: no timeout

@@ -10,8 +10,8 @@ import (
 // MaxStackBytes is how much of a panic's stack is kept.
 const MaxStackBytes = 16 << 10
 
-// ErrExited is the error of a function that ended its goroutine in place of returning, by runtime.Goexit or
-// testing.T.FailNow.
+// ErrExited is the error of a function that ended its goroutine in place of returning, by
+// runtime.Goexit or testing.T.FailNow.
 var ErrExited = errors.New("function ended its goroutine without returning")
 
 // PanicError is the error of a function that panicked.

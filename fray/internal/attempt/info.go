@@ -9,7 +9,8 @@ func WithInfo[T any](ctx context.Context, info T) context.Context {
 	return context.WithValue(ctx, infoKey[T]{}, info)
 }
 
-// Info returns what [WithInfo] gave the attempt that ctx belongs to. It reports false outside of one.
+// Info returns what [WithInfo] gave the attempt that ctx belongs to. It reports false outside of
+// one.
 func Info[T any](ctx context.Context) (T, bool) {
 	info, ok := ctx.Value(infoKey[T]{}).(T)
 	return info, ok

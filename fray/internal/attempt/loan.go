@@ -5,16 +5,17 @@ import (
 	"sync"
 )
 
-// A Slot is that of a running attempt, which it lends while it waits for other tasks. Without that, a worker
-// whose every slot is taken by a task that waits for a child could never run the children.
+// A Slot is that of a running attempt, which it lends while it waits for other tasks. Without that,
+// a worker whose every slot is taken by a task that waits for a child could never run the children.
 //
-// A job context calls the methods in turn, Block first, never two at once, and from any goroutine: the goroutine that tells an attempt what it
-// waited for asks for its slot, so that slots come back in the order in which tasks ended, and not in that in which goroutines woke.
+// A job context calls the methods in turn, Block first, never two at once, and from any goroutine:
+// the goroutine that tells an attempt what it waited for asks for its slot, so that slots come back
+// in the order in which tasks ended, and not in that in which goroutines woke.
 type Slot interface {
 	// Block gives the slot away. It does not wait.
 	Block()
-	// Unblock asks for a slot. It does not wait: what it returns does, until there is one or the attempt is to stop. In that case
-	// the attempt goes on without a slot, for it has to end.
+	// Unblock asks for a slot. It does not wait: what it returns does, until there is one or the
+	// attempt is to stop. In that case the attempt goes on without a slot, for it has to end.
 	Unblock() (wait func())
 }
 
@@ -25,8 +26,9 @@ func WithSlot(ctx context.Context, s Slot) context.Context {
 	return context.WithValue(ctx, lenderKey{}, &lender{slot: s})
 }
 
-// lender lends one slot for any number of goroutines of one attempt: it is lent while at least one of them waits.
-// To take it back as soon as the first has what it waits for could starve what the others wait for.
+// lender lends one slot for any number of goroutines of one attempt: it is lent while at least one
+// of them waits. To take it back as soon as the first has what it waits for could starve what the
+// others wait for.
 type lender struct {
 	slot Slot
 
@@ -35,7 +37,8 @@ type lender struct {
 	taking  bool // the slot was asked for, and the goroutine that is to wait for it has not returned
 }
 
-// A Loan is the slot of an attempt, lent for the time of one wait. A nil Loan is that of a wait outside of a task.
+// A Loan is the slot of an attempt, lent for the time of one wait. A nil Loan is that of a wait
+// outside of a task.
 type Loan struct {
 	lender *lender
 
@@ -59,7 +62,8 @@ func Lend(ctx context.Context) *Loan {
 	return &Loan{lender: m}
 }
 
-// End asks for the slot, for what was waited for is there. The goroutine that brings it calls this before it wakes the one that waits.
+// End asks for the slot, for what was waited for is there. The goroutine that brings it calls this
+// before it wakes the one that waits.
 func (l *Loan) End() {
 	if l == nil {
 		return

@@ -1,5 +1,5 @@
-// Package corewire is the border between Fray's messages and its core: where a specification becomes what the scheduler looks at,
-// and what the scheduler says becomes messages and errors.
+// Package corewire is the border between Fray's messages and its core: where a specification
+// becomes what the scheduler looks at, and what the scheduler says becomes messages and errors.
 package corewire
 
 import (
@@ -26,7 +26,8 @@ var coreReasons = []struct {
 	{core.ErrTooManyWatchers, wire.ReasonTooMany},
 }
 
-// FromCore returns the error for one of the core's. What it says of the subject, such as `task "a"`, comes first.
+// FromCore returns the error for one of the core's. What it says of the subject, such as `task
+// "a"`, comes first.
 func FromCore(subject string, err error) *connect.Error {
 	for _, m := range coreReasons {
 		if errors.Is(err, m.err) {

@@ -1,7 +1,8 @@
-// Package dial is the client side of every RPC: an HTTP client with connections enough for many long polls, and
-// [Do], the one place that decides which failed calls are made again.
+// Package dial is the client side of every RPC: an HTTP client with connections enough for many
+// long polls, and [Do], the one place that decides which failed calls are made again.
 //
-// Every call of Fray is idempotent, so one whose answer was lost is repeated without a second thought.
+// Every call of Fray is idempotent, so one whose answer was lost is repeated without a second
+// thought.
 package dial
 
 import (
@@ -38,9 +39,10 @@ func WithH2C() Option {
 	}
 }
 
-// NewHTTPClient returns a client of its own connections, which its owner closes with CloseIdleConnections. It
-// speaks HTTP/1.1 with keep-alive, the faster protocol for unary calls over net/http. It has no timeout: each
-// call's context carries one. It takes no proxy from the environment.
+// NewHTTPClient returns a client of its own connections, which its owner closes with
+// CloseIdleConnections. It speaks HTTP/1.1 with keep-alive, the faster protocol for unary calls
+// over net/http. It has no timeout: each call's context carries one. It takes no proxy from the
+// environment.
 func NewHTTPClient(opts ...Option) *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
 	transport := &http.Transport{
@@ -62,8 +64,8 @@ func NewHTTPClient(opts ...Option) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// WithoutCompression is a client option: replies come as they are. Connect's default asks for gzip, which costs
-// more than it saves for the small messages between hosts that are near each other.
+// WithoutCompression is a client option: replies come as they are. Connect's default asks for gzip,
+// which costs more than it saves for the small messages between hosts that are near each other.
 func WithoutCompression() connect.ClientOption {
 	return connect.WithAcceptCompression("gzip", nil, nil)
 }

@@ -10,13 +10,13 @@ import (
 	"connectrpc.com/connect"
 )
 
-// FloorRate is the slowest line, in bytes per second, that limits of time allow for where nothing shows that bytes move. It is that of
-// package core.
+// FloorRate is the slowest line, in bytes per second, that limits of time allow for where nothing
+// shows that bytes move. It is that of package core.
 const FloorRate = 128 << 10
 
 const (
-	// maxBuffered is how much of a request may be on its way, in bytes, without being seen to move: what the kernels of both
-	// ends hold.
+	// maxBuffered is how much of a request may be on its way, in bytes, without being seen to move:
+	// what the kernels of both ends hold.
 	maxBuffered = 4 << 20
 	// stallTimeout is how long a body may stand still.
 	stallTimeout = DefaultAttemptTimeout
@@ -26,13 +26,15 @@ const (
 	smallBody = 4 << 10
 )
 
-// Allow returns how long a call may take to be answered that carries so many bytes, and that has base without any.
+// Allow returns how long a call may take to be answered that carries so many bytes, and that has
+// base without any.
 func Allow(base time.Duration, bytes int) time.Duration {
 	return base + time.Duration(min(bytes, maxBuffered))*time.Second/FloorRate // within: maxBuffered seconds fit
 }
 
-// attempt is the context of one attempt of a call. It ends after its timeout, but not while a body of the call moves: how large an
-// answer is nobody knows beforehand, and a call that is cut is made anew and gets no further.
+// attempt is the context of one attempt of a call. It ends after its timeout, but not while a body
+// of the call moves: how large an answer is nobody knows beforehand, and a call that is cut is made
+// anew and gets no further.
 type attempt struct {
 	context.Context //nolint:containedctx // It is one.
 

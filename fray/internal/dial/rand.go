@@ -14,7 +14,8 @@ type Rand struct {
 	src *rand.Rand
 }
 
-// NewRand guards r, which nothing else may use from then on. Nil: a source of its own, seeded by chance.
+// NewRand guards r, which nothing else may use from then on. Nil: a source of its own, seeded by
+// chance.
 func NewRand(r *rand.Rand) *Rand {
 	if r == nil {
 		var seed [16]byte
@@ -48,8 +49,8 @@ func (r *Rand) Duration(d time.Duration) time.Duration {
 	return time.Duration(r.src.Int64N(int64(d) + 1))
 }
 
-// Jitter returns a duration in [0, d) that chance has given to this key of a seed: how often it is asked for changes nothing. It
-// is 0 if d is not positive.
+// Jitter returns a duration in [0, d) that chance has given to this key of a seed: how often it is
+// asked for changes nothing. It is 0 if d is not positive.
 func Jitter(seed, key uint64, d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0

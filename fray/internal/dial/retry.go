@@ -21,18 +21,21 @@ const (
 	DefaultAttemptTimeout = 10 * time.Second
 )
 
-// maxTornReplies is how many replies in a row may arrive that cannot be read before Do gives up: what sends them is
-// then no controller.
+// maxTornReplies is how many replies in a row may arrive that cannot be read before Do gives up:
+// what sends them is then no controller.
 const maxTornReplies = 10
 
 // Policy says how a call is repeated. Its zero value needs nothing but Rand.
 type Policy struct {
-	// Base bounds the delay before the second attempt; the bound doubles with each attempt. 0: DefaultBase.
+	// Base bounds the delay before the second attempt; the bound doubles with each attempt. 0:
+	// DefaultBase.
 	Base time.Duration
-	// Cap bounds the delay before any attempt, except that a server's hint is always waited for. 0: DefaultCap.
+	// Cap bounds the delay before any attempt, except that a server's hint is always waited for. 0:
+	// DefaultCap.
 	Cap time.Duration
-	// AttemptTimeout is how long each attempt may take, but for bodies that move on their way through a client that is Paced;
-	// see Allow for calls that carry much. 0: DefaultAttemptTimeout.
+	// AttemptTimeout is how long each attempt may take, but for bodies that move on their way
+	// through a client that is Paced; see Allow for calls that carry much. 0:
+	// DefaultAttemptTimeout.
 	AttemptTimeout time.Duration
 	// Attempts is how often the call is made at most. 0: as often as may help.
 	Attempts int
@@ -42,16 +45,16 @@ type Policy struct {
 	OnRetry func(err error, delay time.Duration)
 }
 
-// Do calls fn until it succeeds, fails for good, or ctx is done, and returns fn's last error, or the cause of ctx if fn
-// has none to tell. It repeats an attempt that failed with
+// Do calls fn until it succeeds, fails for good, or ctx is done, and returns fn's last error, or
+// the cause of ctx if fn has none to tell. It repeats an attempt that failed with
 //
 //   - UNAVAILABLE, which is also what an unreachable server is;
 //   - RESOURCE_EXHAUSTED, after the server's hint at least;
 //   - DEADLINE_EXCEEDED, or anything else once the attempt's own deadline has passed;
 //   - a reply that was torn on its way, ten times in a row at most;
 //
-// and nothing else. The delay is chosen evenly between 0 and a bound that doubles ("full jitter", M. Brooker,
-// Exponential Backoff And Jitter, 2015).
+// and nothing else. The delay is chosen evenly between 0 and a bound that doubles ("full jitter",
+// M. Brooker, Exponential Backoff And Jitter, 2015).
 func Do(ctx context.Context, p Policy, fn func(ctx context.Context) error) error {
 	timeout := p.AttemptTimeout
 	if timeout <= 0 {
@@ -123,8 +126,8 @@ func isTransient(err error) bool {
 	}
 }
 
-// isTorn says whether err is what a reply that was cut or reset on its way looks like. Connect has no one code for
-// it, but such errors are its own and never the server's.
+// isTorn says whether err is what a reply that was cut or reset on its way looks like. Connect has
+// no one code for it, but such errors are its own and never the server's.
 func isTorn(err error) bool {
 	if connect.IsWireError(err) {
 		return false

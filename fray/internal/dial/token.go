@@ -9,7 +9,8 @@ import (
 	"connectrpc.com/connect"
 )
 
-// TokenVariable is the environment variable with the secret that controller, workers and clients of a cluster share.
+// TokenVariable is the environment variable with the secret that controller, workers and clients of
+// a cluster share.
 const TokenVariable = "FRAY_TOKEN"
 
 // EnvironmentToken returns the secret that the environment has; "" if there is none.
@@ -17,8 +18,8 @@ func EnvironmentToken() string {
 	return os.Getenv(TokenVariable) //nolint:forbidigo // The controller's refusal tells its caller to set it.
 }
 
-// WithToken is a client option that shows a secret with every call; "" shows nothing. It is an error if the secret cannot
-// stand in a header.
+// WithToken is a client option that shows a secret with every call; "" shows nothing. It is an
+// error if the secret cannot stand in a header.
 func WithToken(token string) (connect.ClientOption, error) {
 	if token == "" {
 		return connect.WithInterceptors(), nil

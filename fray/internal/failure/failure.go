@@ -1,6 +1,6 @@
-// Package failure is how the error of a function travels: the marks that a function puts on an error, such
-// as that another attempt is of no use, and the form in which a worker reports both. Packages fray and
-// fray/worker use it, so that an error looks the same on every backend.
+// Package failure is how the error of a function travels: the marks that a function puts on an
+// error, such as that another attempt is of no use, and the form in which a worker reports both.
+// Packages fray and fray/worker use it, so that an error looks the same on every backend.
 package failure
 
 import (
@@ -51,8 +51,8 @@ func (*mark[T]) isMark() {}
 // Mark returns err, marked with what value says. The text stays as it is.
 func Mark[T any](err error, value T) error { return &mark[T]{err, value} }
 
-// MarkOf returns the mark of that type of err, or of an error that it wraps. It reports false if there is
-// none.
+// MarkOf returns the mark of that type of err, or of an error that it wraps. It reports false if
+// there is none.
 func MarkOf[T any](err error) (value T, ok bool) {
 	var m *mark[T]
 	if ok = errors.As(err, &m); ok {
@@ -61,8 +61,9 @@ func MarkOf[T any](err error) (value T, ok bool) {
 	return value, ok
 }
 
-// Encode puts the error of a function into the form in which a worker reports it. Whatever err is, the result can
-// be sent: texts are cut to their bounds and made valid UTF-8, and an Error method that panics is reported as such.
+// Encode puts the error of a function into the form in which a worker reports it. Whatever err is,
+// the result can be sent: texts are cut to their bounds and made valid UTF-8, and an Error method
+// that panics is reported as such.
 func Encode(err error) *frayv1.TaskError {
 	// Each part on its own, so that the one that panics costs nothing but itself.
 	wire := &frayv1.TaskError{Type: "unknown"}
@@ -76,8 +77,8 @@ func Encode(err error) *frayv1.TaskError {
 	return wire
 }
 
-// EncodeDetails puts into that form the Details of an error of a function that ran past its timeout, whose
-// text and type tell nothing more. It returns nil if there are none.
+// EncodeDetails puts into that form the Details of an error of a function that ran past its
+// timeout, whose text and type tell nothing more. It returns nil if there are none.
 func EncodeDetails(err error) *frayv1.TaskError {
 	wire := &frayv1.TaskError{}
 	guard(func() string { encodeMarks(wire, err); return "" })

@@ -11,8 +11,9 @@ import (
 	"connectrpc.com/connect"
 )
 
-// browsers keeps out what a web page has its visitor's browser send: pages of others, and those that take a name for this
-// server's that is not (DNS rebinding). Programs send no Origin, and call a server by an address or a name that they were given.
+// browsers keeps out what a web page has its visitor's browser send: pages of others, and those
+// that take a name for this server's that is not (DNS rebinding). Programs send no Origin, and call
+// a server by an address or a name that they were given.
 type browsers struct {
 	next http.Handler
 	// What only this machine reaches goes by no name but localhost, so that any other is a trick.
@@ -59,7 +60,8 @@ func (b *browsers) problem(r *http.Request) string {
 	return ""
 }
 
-// isAddress says whether the host of a request is an IP address or localhost, which nobody else can have a name resolve to.
+// isAddress says whether the host of a request is an IP address or localhost, which nobody else can
+// have a name resolve to.
 func isAddress(hostPort string) bool {
 	host := hostPort
 	if h, _, err := net.SplitHostPort(hostPort); err == nil {

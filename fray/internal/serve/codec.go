@@ -11,12 +11,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// smallMessage is a size in bytes below which a message cannot list enough to hurt, so that nothing is counted in it.
+// smallMessage is a size in bytes below which a message cannot list enough to hurt, so that nothing
+// is counted in it.
 const smallMessage = 16 << 10
 
-// Bounded returns the option that has a handler refuse messages that are too large for their procedure, see
-// Config.RequestBytes, or that list too much. It counts what a message lists before it makes room for it: two bytes can stand for
-// an item that takes a hundred in memory, and a compressed body says a million of them in a few.
+// Bounded returns the option that has a handler refuse messages that are too large for their
+// procedure, see Config.RequestBytes, or that list too much. It counts what a message lists before
+// it makes room for it: two bytes can stand for an item that takes a hundred in memory, and a
+// compressed body says a million of them in a few.
 func Bounded(requestBytes map[string]int) connect.HandlerOption {
 	return connect.WithHandlerOptions(
 		connect.WithCodec(protoCodec{}), connect.WithCodec(jsonCodec{"json"}), connect.WithCodec(jsonCodec{"json; charset=utf-8"}),
@@ -118,8 +120,8 @@ func (jsonCodec) Unmarshal(text []byte, message any) error {
 	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, m)
 }
 
-// jsonCounts are what a text of JSON has, at most: objects, values that stand behind a comma or in a list, and items of its longest
-// list or object.
+// jsonCounts are what a text of JSON has, at most: objects, values that stand behind a comma or in
+// a list, and items of its longest list or object.
 type jsonCounts struct{ objects, values, longest int }
 
 func countJSON(text []byte) (n jsonCounts) {

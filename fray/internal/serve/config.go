@@ -20,31 +20,36 @@ const (
 
 // Config says what a Server serves, and where.
 type Config struct {
-	// Address is where to listen, such as "127.0.0.1:7070". Port 0 picks a free one. Unused with Listener.
+	// Address is where to listen, such as "127.0.0.1:7070". Port 0 picks a free one. Unused with
+	// Listener.
 	Address string
 	// Listener is where to listen in place of Address. Run closes it.
 	Listener net.Listener
 	// Services are mounted in this order.
 	Services []Service
-	// Unvalidated are the procedures, such as "/fray.v1.ControllerService/SubmitTasks", whose handlers check requests
-	// by themselves, because they carry so much that the validating interceptor would show.
+	// Unvalidated are the procedures, such as "/fray.v1.ControllerService/SubmitTasks", whose
+	// handlers check requests by themselves, because they carry so much that the validating
+	// interceptor would show.
 	Unvalidated []string
-	// Checker answers gRPC health checks until the server shuts down, and NOT_SERVING after that. Nil: every
-	// service is SERVING.
+	// Checker answers gRPC health checks until the server shuts down, and NOT_SERVING after that.
+	// Nil: every service is SERVING.
 	Checker grpchealth.Checker
-	// HandlerOptions come after the server's own, so that their interceptors see validated requests.
+	// HandlerOptions come after the server's own, so that their interceptors see validated
+	// requests.
 	HandlerOptions []connect.HandlerOption
 	// Middleware wraps everything, the first outermost.
 	Middleware []func(http.Handler) http.Handler
-	// RequestBytes bounds a request message, as it is when nothing compresses it, by its procedure. What it does not name has
-	// DefaultRequestBytes.
+	// RequestBytes bounds a request message, as it is when nothing compresses it, by its procedure.
+	// What it does not name has DefaultRequestBytes.
 	RequestBytes map[string]int
-	// MaxConnections bounds the connections that are open at once; others wait in the backlog of the listener until one is
-	// closed. 0: DefaultMaxConnections.
+	// MaxConnections bounds the connections that are open at once; others wait in the backlog of
+	// the listener until one is closed. 0: DefaultMaxConnections.
 	MaxConnections int
-	// ShutdownGrace is how long requests may take to end once the server shuts down. 0: DefaultShutdownGrace.
+	// ShutdownGrace is how long requests may take to end once the server shuts down. 0:
+	// DefaultShutdownGrace.
 	ShutdownGrace time.Duration
-	// Registerer takes the metrics of the calls; servers in one program may share it. Nil: there are none.
+	// Registerer takes the metrics of the calls; servers in one program may share it. Nil: there
+	// are none.
 	Registerer prometheus.Registerer
 	// Gatherer is what /metrics shows. Nil: there is no /metrics.
 	Gatherer prometheus.Gatherer

@@ -17,7 +17,8 @@ import (
 // errInternal is all that a caller learns of a bug.
 var errInternal = errors.New("internal error: the server's log has the cause")
 
-// validator checks requests against the rules of their schemas. INVALID_ARGUMENT carries the violations.
+// validator checks requests against the rules of their schemas. INVALID_ARGUMENT carries the
+// violations.
 type validator struct {
 	connect.Interceptor
 
@@ -25,8 +26,8 @@ type validator struct {
 	except []string
 }
 
-// newValidator fails at the first rule that is broken: a message can break as many as it has items, and telling of each takes
-// a thousand times the room.
+// newValidator fails at the first rule that is broken: a message can break as many as it has items,
+// and telling of each takes a thousand times the room.
 func newValidator(except []string) (connect.Interceptor, error) {
 	strict, err := protovalidate.New(protovalidate.WithFailFast())
 	if err != nil {
@@ -46,8 +47,8 @@ func (v *validator) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	}
 }
 
-// guard turns errors without a code into INTERNAL without their text, and logs them; its method recovered
-// does so with panics.
+// guard turns errors without a code into INTERNAL without their text, and logs them; its method
+// recovered does so with panics.
 type guard struct{ logger *slog.Logger }
 
 // WrapUnary implements connect.Interceptor.

@@ -39,7 +39,8 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	return m, err
 }
 
-// register returns the collector that is registered: c, or the one that another server registered before.
+// register returns the collector that is registered: c, or the one that another server registered
+// before.
 func register[C prometheus.Collector](registerer prometheus.Registerer, c C) (C, error) {
 	err := registerer.Register(c)
 	var already prometheus.AlreadyRegisteredError

@@ -1,5 +1,5 @@
-// Package serve puts Connect services on one port: HTTP/1.1 and HTTP/2 without TLS, hence Connect, gRPC and
-// gRPC-Web; gRPC health and reflection; and /metrics.
+// Package serve puts Connect services on one port: HTTP/1.1 and HTTP/2 without TLS, hence Connect,
+// gRPC and gRPC-Web; gRPC health and reflection; and /metrics.
 //
 //	server, err := serve.New(serve.Config{
 //		Address:  "127.0.0.1:0",
@@ -10,8 +10,9 @@
 //	logger.Info("listening", "url", server.URL())
 //	return server.Run(ctx)
 //
-// What a web page has a browser send is refused. Every other request is validated against the rules in its schema, counted and timed; a panic becomes INTERNAL.
-// A program that has no use for a listener takes [Server.Handler] alone.
+// What a web page has a browser send is refused. Every other request is validated against the rules
+// in its schema, counted and timed; a panic becomes INTERNAL. A program that has no use for a
+// listener takes [Server.Handler] alone.
 package serve
 
 import (
@@ -31,7 +32,8 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Bounds of a server. There is none for reading a body or writing an answer, for a long poll has none.
+// Bounds of a server. There is none for reading a body or writing an answer, for a long poll has
+// none.
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
@@ -43,7 +45,8 @@ const (
 	compressMinBytes = 1 << 10
 )
 
-// Server serves what its Config says. Its methods are safe for concurrent use once Listen has returned.
+// Server serves what its Config says. Its methods are safe for concurrent use once Listen has
+// returned.
 type Server struct {
 	cfg      Config
 	handler  http.Handler
@@ -115,7 +118,8 @@ func (s *Server) mount(metrics *metrics, validator connect.Interceptor) http.Han
 // Handler returns all that the server serves.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Listen opens the listener, unless it is open, after which Addr and URL are known and calls wait for Run.
+// Listen opens the listener, unless it is open, after which Addr and URL are known and calls wait
+// for Run.
 func (s *Server) Listen(ctx context.Context) error {
 	if s.listener == nil {
 		s.listener = s.cfg.Listener
@@ -150,8 +154,9 @@ func (s *Server) URL() string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// Run serves until ctx is done. Then it takes no more connections, waits for the requests that are under way
-// for the shutdown grace at most, cuts off the others, and returns nil once every connection is closed.
+// Run serves until ctx is done. Then it takes no more connections, waits for the requests that are
+// under way for the shutdown grace at most, cuts off the others, and returns nil once every
+// connection is closed.
 func (s *Server) Run(ctx context.Context) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -166,7 +171,8 @@ func (s *Server) Run(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
-	// When there are no descriptors left all the same, Serve says so and tries again, after up to a second.
+	// When there are no descriptors left all the same, Serve says so and tries again, after up to a
+	// second.
 	go func() { served <- server.Serve(netutil.LimitListener(s.listener, s.cfg.MaxConnections)) }()
 	select {
 	case err := <-served:

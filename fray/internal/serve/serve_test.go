@@ -38,7 +38,8 @@ func healthy(context.Context) (*frayv1.HealthCheckResponse, error) {
 	return &frayv1.HealthCheckResponse{WorkerId: "w1"}, nil
 }
 
-// start serves a WorkerService and an unimplemented ControllerService on a free port until the test ends.
+// start serves a WorkerService and an unimplemented ControllerService on a free port until the test
+// ends.
 func start(t *testing.T, cfg serve.Config, healthCheck func(context.Context) (*frayv1.HealthCheckResponse, error)) (url string, stop func() error) {
 	t.Helper()
 	cfg.Address = "127.0.0.1:0"

@@ -14,7 +14,8 @@ const (
 	defaultItems = 10_000
 	// maxNesting bounds how deeply what is counted is nested. Schemas here are not recursive.
 	maxNesting = 16
-	// slack times what the schema allows is decoded, so that who is a little above is told by the rule itself.
+	// slack times what the schema allows is decoded, so that who is a little above is told by the
+	// rule itself.
 	slack = 2
 	// maxValues keeps products of bounds within range.
 	maxValues = 1 << 30
@@ -24,7 +25,8 @@ const (
 type shape struct {
 	// Those fields that list something, or lead to one that does.
 	fields map[protowire.Number]*fieldShape
-	// How many objects the whole message has at most, written as JSON, and how many commas and lists.
+	// How many objects the whole message has at most, written as JSON, and how many commas and
+	// lists.
 	objects, values int
 	// Of the longest list in it, at any depth; fields of one object count as such.
 	longest int
@@ -109,7 +111,8 @@ func wireType(k protoreflect.Kind) protowire.Type {
 	}
 }
 
-// count reports a list of an encoded message that is too long. What is not well-formed it leaves to the decoder.
+// count reports a list of an encoded message that is too long. What is not well-formed it leaves to
+// the decoder.
 func (s *shape) count(data []byte, depth int) error {
 	if len(s.fields) == 0 || depth == 0 {
 		return nil

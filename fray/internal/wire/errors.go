@@ -1,5 +1,5 @@
-// Package wire is what Fray's messages mean to all who send or get them: the one place where an error becomes a Connect code, and
-// where a specification is checked.
+// Package wire is what Fray's messages mean to all who send or get them: the one place where an
+// error becomes a Connect code, and where a specification is checked.
 package wire
 
 import (
@@ -57,7 +57,8 @@ func Code(reason string) connect.Code {
 	return connect.CodeInternal
 }
 
-// Error returns the error for a reason, with a message for people and, unless it is 0, advice when to try again.
+// Error returns the error for a reason, with a message for people and, unless it is 0, advice when
+// to try again.
 func Error(reason string, retryAfter time.Duration, format string, args ...any) *connect.Error {
 	err := connect.NewError(Code(reason), fmt.Errorf(format, args...))
 	detail, derr := connect.NewErrorDetail(&frayv1.ErrorInfo{Reason: reason, RetryAfterMs: number.Millis(retryAfter)})
@@ -67,8 +68,8 @@ func Error(reason string, retryAfter time.Duration, format string, args ...any) 
 	return err
 }
 
-// Info returns what Fray said in an error that came over the wire: its reason, or "" for an error that is not Fray's, and
-// when to try again, or 0.
+// Info returns what Fray said in an error that came over the wire: its reason, or "" for an error
+// that is not Fray's, and when to try again, or 0.
 func Info(err error) (reason string, retryAfter time.Duration) {
 	var cerr *connect.Error
 	if !errors.As(err, &cerr) {

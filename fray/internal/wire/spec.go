@@ -46,8 +46,9 @@ func CheckID(field, id string) error {
 	return nil
 }
 
-// CheckSpec reports the first thing that is wrong with a spec, or nil. It is the schema's rules for TaskSpec, written out
-// because the hot calls carry thousands at a time; a test holds the two together.
+// CheckSpec reports the first thing that is wrong with a spec, or nil. It is the schema's rules for
+// TaskSpec, written out because the hot calls carry thousands at a time; a test holds the two
+// together.
 func CheckSpec(s *frayv1.TaskSpec) error {
 	if err := CheckID("task_id", s.GetTaskId()); err != nil {
 		return err
@@ -136,7 +137,8 @@ func within(field string, v, low, high int64) error {
 	return nil
 }
 
-// SameShape says whether two specs differ at most in what scheduling does not look at, cheaply: it may say no where they do.
+// SameShape says whether two specs differ at most in what scheduling does not look at, cheaply: it
+// may say no where they do.
 func SameShape(a, b *frayv1.TaskSpec) bool {
 	return a.GetFunction() == b.GetFunction() && a.GetPriority() == b.GetPriority() &&
 		a.GetExecutionTimeoutMs() == b.GetExecutionTimeoutMs() && a.GetSchedulingTimeoutMs() == b.GetSchedulingTimeoutMs() &&

@@ -19,7 +19,8 @@ const partialSuffix = ".partial"
 // noteFile is the file in a backup's directory that has its note.
 const noteFile = "BACKUP"
 
-// makingFile is the file in an unfinished backup's directory that the process that makes it holds locked.
+// makingFile is the file in an unfinished backup's directory that the process that makes it holds
+// locked.
 const makingFile = "MAKING"
 
 // copying is the backup that is being made. There is one at a time.
@@ -28,8 +29,9 @@ type copying struct {
 	copied *atomic.Int64
 }
 
-// Backup implements store.Backuper. The copy has all commits that were acknowledged before the call, and takes room only as
-// the two drift apart if it is on the same filesystem. It is checked before it gets its name.
+// Backup implements store.Backuper. The copy has all commits that were acknowledged before the
+// call, and takes room only as the two drift apart if it is on the same filesystem. It is checked
+// before it gets its name.
 func (s *Store) Backup(ctx context.Context, dir string, b store.Backup) error {
 	if err := s.gate.enter(); err != nil {
 		return err
@@ -97,8 +99,8 @@ func (s *Store) backup(ctx context.Context, dir string, b store.Backup) error {
 	return nil
 }
 
-// claim makes the directory of an unfinished backup, in place of one that an interrupted backup left behind. The process that makes one has
-// its makingFile locked.
+// claim makes the directory of an unfinished backup, in place of one that an interrupted backup
+// left behind. The process that makes one has its makingFile locked.
 func (s *Store) claim(partial string) (io.Closer, error) {
 	fsys := s.cfg.FS
 	if err := makeDir(fsys, partial); err != nil {

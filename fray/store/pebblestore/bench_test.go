@@ -117,7 +117,8 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen opens a store with so many records of 100 bytes: on disk, and in memory as the simulator does.
+// BenchmarkOpen opens a store with so many records of 100 bytes: on disk, and in memory as the
+// simulator does.
 func BenchmarkOpen(b *testing.B) {
 	for _, records := range []int{0, 1000, million} {
 		for _, medium := range []string{"disk", "memory"} {
@@ -138,8 +139,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkCommitUnderDeletes commits 100 records of 1 KiB, with and without the deletion of the oldest 100 of 200,000
-// that retention adds.
+// BenchmarkCommitUnderDeletes commits 100 records of 1 KiB, with and without the deletion of the
+// oldest 100 of 200,000 that retention adds.
 func BenchmarkCommitUnderDeletes(b *testing.B) {
 	const kept = 200_000
 	for _, deletes := range []bool{false, true} {

@@ -106,8 +106,8 @@ func (f slowFile) SyncData() error {
 	return f.File.SyncData()
 }
 
-// What is lazy rides along with a commit that is under way when it is to be on disk, or with the next, and takes a sync of its
-// own only if there is none.
+// What is lazy rides along with a commit that is under way when it is to be on disk, or with the
+// next, and takes a sync of its own only if there is none.
 func TestLazyCommitsShareSyncs(t *testing.T) {
 	const takes = 3 * pebblestore.RelaxedInterval
 	for name, test := range map[string]struct {

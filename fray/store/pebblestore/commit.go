@@ -16,9 +16,9 @@ type flag struct{ atomic.Bool }
 // raise tells whether the flag was down.
 func (f *flag) raise() bool { return !f.Swap(true) }
 
-// Commit implements store.Store. Commits of concurrent callers share an fsync. While the disk is full it waits. After
-// an error the store has failed, unless the batch was refused: what the commit did is unknown until the store is
-// opened again, and every later commit returns the same error.
+// Commit implements store.Store. Commits of concurrent callers share an fsync. While the disk is
+// full it waits. After an error the store has failed, unless the batch was refused: what the commit
+// did is unknown until the store is opened again, and every later commit returns the same error.
 func (s *Store) Commit(b *store.Batch) error {
 	if err := s.gate.enter(); err != nil {
 		return err
@@ -162,10 +162,11 @@ func (s *Store) flushRelaxed() {
 	}
 }
 
-// flush returns when all commits so far are on disk. A commit that is under way, or the one that follows upon it, takes the
-// earlier ones with it, so that a sync of its own is for a log that is at rest. That saves syncs, and it keeps simulations
-// repeatable: with two waiting for one sync, it would be up to the Go scheduler whether what the one does next catches the next
-// sync, together with the other.
+// flush returns when all commits so far are on disk. A commit that is under way, or the one that
+// follows upon it, takes the earlier ones with it, so that a sync of its own is for a log that is
+// at rest. That saves syncs, and it keeps simulations repeatable: with two waiting for one sync, it
+// would be up to the Go scheduler whether what the one does next catches the next sync, together
+// with the other.
 func (s *Store) flush() error {
 	s.turn <- struct{}{}
 	last := s.last

@@ -9,8 +9,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// commits is what the store knows of the batches in it. Each batch adds itself, under one key, by merging
-// {count: 1, last: its number}; so if any is missing, wherever it was, count falls short of last.
+// commits is what the store knows of the batches in it. Each batch adds itself, under one key, by
+// merging {count: 1, last: its number}; so if any is missing, wherever it was, count falls short of
+// last.
 type commits struct {
 	count uint64 // batches
 	last  uint64 // the highest number of a batch; the first has 1

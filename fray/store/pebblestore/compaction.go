@@ -6,8 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// compactions decides when Pebble compacts, as many at once as Pebble allows itself, but none before begin: what opens a database may
-// fail yet, and then has changed no table.
+// compactions decides when Pebble compacts, as many at once as Pebble allows itself, but none
+// before begin: what opens a database may fail yet, and then has changed no table.
 type compactions struct {
 	pebble.CompactionScheduler
 

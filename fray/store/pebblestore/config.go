@@ -13,23 +13,28 @@ import (
 )
 
 const (
-	// RelaxedInterval bounds how long a commit that is lazy, or to a store of store.Relaxed, is in memory only.
+	// RelaxedInterval bounds how long a commit that is lazy, or to a store of store.Relaxed, is in
+	// memory only.
 	RelaxedInterval = 200 * time.Millisecond
-	// DefaultReserveBytes is the free space below which Room says that the store is full. What is left serves the
-	// commits of work that was accepted already, and compaction, which frees what was deleted.
+	// DefaultReserveBytes is the free space below which Room says that the store is full. What is
+	// left serves the commits of work that was accepted already, and compaction, which frees what
+	// was deleted.
 	DefaultReserveBytes = 64 << 20
-	// DefaultMemTableBytes is the size of a table of recent records in memory. As soon as one is full, it is written
-	// to disk in the background.
+	// DefaultMemTableBytes is the size of a table of recent records in memory. As soon as one is
+	// full, it is written to disk in the background.
 	DefaultMemTableBytes = 16 << 20
-	// DefaultCacheBytes is how much of the stored records is kept in memory for reading. It is small: a controller
-	// reads a record about once, soon after it wrote it.
+	// DefaultCacheBytes is how much of the stored records is kept in memory for reading. It is
+	// small: a controller reads a record about once, soon after it wrote it.
 	DefaultCacheBytes = 8 << 20
 
-	// logOverhead is what a record takes at most in a table of recent records beside its key and value.
+	// logOverhead is what a record takes at most in a table of recent records beside its key and
+	// value.
 	logOverhead = 256
-	// maxMemTables bounds the tables of recent records; commits wait when the disk falls behind by so many.
+	// maxMemTables bounds the tables of recent records; commits wait when the disk falls behind by
+	// so many.
 	maxMemTables = 4
-	// maxLevel0Tables is where commits would wait for compaction. It is out of reach on a disk that keeps up at all.
+	// maxLevel0Tables is where commits would wait for compaction. It is out of reach on a disk that
+	// keeps up at all.
 	maxLevel0Tables = 1000
 	// maxOpenTables bounds the file descriptors used for tables.
 	maxOpenTables = 500
@@ -37,14 +42,17 @@ const (
 	maxManifestBytes = 8 << 20
 	// MaxBatchBytes bounds the keys and values of one batch.
 	MaxBatchBytes = 1 << 30
-	// sealInterval bounds how far the copy on disk of the number in SYNCED is behind while commits come in.
+	// sealInterval bounds how far the copy on disk of the number in SYNCED is behind while commits
+	// come in.
 	sealInterval = time.Second
-	// minFlushPause and maxFlushPause bound how often it is looked whether a commit under way made another sync needless.
+	// minFlushPause and maxFlushPause bound how often it is looked whether a commit under way made
+	// another sync needless.
 	minFlushPause = time.Millisecond
 	maxFlushPause = 128 * time.Millisecond
 	// spaceInterval is how often a write that found the disk full is tried again.
 	spaceInterval = 500 * time.Millisecond
-	// maxOpenTries bounds how often a file that could not be opened for want of descriptors is tried again before who reads is told.
+	// maxOpenTries bounds how often a file that could not be opened for want of descriptors is
+	// tried again before who reads is told.
 	maxOpenTries = 4
 	// roomInterval is how old the answer of Room may be.
 	roomInterval = 250 * time.Millisecond
@@ -56,25 +64,28 @@ type Config struct {
 	Dir string
 	// FS holds Dir. Default: the disk.
 	FS vfs.FS
-	// ReadOnly opens an existing directory without writing to it. Commit returns an error. A directory that lost
-	// acknowledged commits opens all the same; see Store.Damage.
+	// ReadOnly opens an existing directory without writing to it. Commit returns an error. A
+	// directory that lost acknowledged commits opens all the same; see Store.Damage.
 	ReadOnly bool
-	// Durability is store.Sync, the default, or store.Relaxed: commits are on disk within RelaxedInterval and by Close, and
-	// a crash takes at most those of the last RelaxedInterval, the latest ones, each as a whole.
+	// Durability is store.Sync, the default, or store.Relaxed: commits are on disk within
+	// RelaxedInterval and by Close, and a crash takes at most those of the last RelaxedInterval,
+	// the latest ones, each as a whole.
 	Durability store.Durability
-	// ReserveBytes is the free space below which Room says that the store is full; negative: there is none.
-	// Default: DefaultReserveBytes.
+	// ReserveBytes is the free space below which Room says that the store is full; negative: there
+	// is none. Default: DefaultReserveBytes.
 	ReserveBytes int64
-	// MemTableBytes is the size of a table of recent records, of which there are up to four. Default:
-	// DefaultMemTableBytes.
+	// MemTableBytes is the size of a table of recent records, of which there are up to four.
+	// Default: DefaultMemTableBytes.
 	MemTableBytes int64
-	// LogBytes, if not 0, is how much is written to one log. Without it a log ends when a table of recent records is full, which
-	// depends on chance: how such a table is built does. A simulation sets it below its least table, which has 256 KiB, so
-	// that the sync of a log that ends comes at the same commit each time. Each record counts logOverhead bytes extra.
+	// LogBytes, if not 0, is how much is written to one log. Without it a log ends when a table of
+	// recent records is full, which depends on chance: how such a table is built does. A simulation
+	// sets it below its least table, which has 256 KiB, so that the sync of a log that ends comes
+	// at the same commit each time. Each record counts logOverhead bytes extra.
 	LogBytes int64
 	// CacheBytes is how much of the stored records is kept in memory. Default: DefaultCacheBytes.
 	CacheBytes int64
-	// Registerer takes the store's metrics, whose names begin with fray_store_, until Close. Default: there are none.
+	// Registerer takes the store's metrics, whose names begin with fray_store_, until Close.
+	// Default: there are none.
 	Registerer prometheus.Registerer
 	// Logger is told when the disk is full, has room again or failed. Default: nobody is.
 	Logger *slog.Logger

@@ -16,7 +16,8 @@ import (
 // stride is how many filesystem operations lie between two that are crashed or failed at.
 var stride = flag.Int("stride", 23, "operations between two crashes or failures; 1 is all of them")
 
-// A power cut before each operation on the filesystem leaves a prefix of the batches, with all that were acknowledged.
+// A power cut before each operation on the filesystem leaves a prefix of the batches, with all that
+// were acknowledged.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	for _, percent := range []int{0, 30, 100} {

@@ -36,7 +36,8 @@ func (e *damageError) Unwrap() []error { return []error{store.ErrCorrupt, e.caus
 // namedFile finds the name of one of Pebble's files in an error of it.
 var namedFile = regexp.MustCompile(`\b(\d{6,}\.(?:sst|log|blob)|(?:MANIFEST|OPTIONS)-\d{6,}|marker\.[\w.-]+)\b|L\d: (\d{6,}):`)
 
-// explain makes an error of Pebble's into one that names the damaged file, unless it is of another kind.
+// explain makes an error of Pebble's into one that names the damaged file, unless it is of another
+// kind.
 func explain(err error, fsys vfs.FS, db, lastOpened string) error {
 	var corruption *pebble.DataCorruptionInfo
 	var already *damageError
@@ -63,7 +64,8 @@ func explain(err error, fsys vfs.FS, db, lastOpened string) error {
 	return damaged(file, err)
 }
 
-// ofSystem says whether an error says something of the machine and nothing of the files, so that the same files may well open later.
+// ofSystem says whether an error says something of the machine and nothing of the files, so that
+// the same files may well open later.
 func ofSystem(err error) bool {
 	var no syscall.Errno
 	if !errors.As(err, &no) {
@@ -90,8 +92,8 @@ func checkCommits(c commits, synced uint64, fsys vfs.FS, db string) error {
 	}
 }
 
-// suspect names the file that commits are most likely missing from: the list of tables or the newest log, whichever
-// breaks off, or else the directory.
+// suspect names the file that commits are most likely missing from: the list of tables or the
+// newest log, whichever breaks off, or else the directory.
 func suspect(fsys vfs.FS, db string) string {
 	names, err := fsys.List(db)
 	if err != nil {

@@ -97,8 +97,8 @@ func killed(t *testing.T, mem *vfs.MemFS) map[string]string {
 	return readAll(t, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: seeded(1)}), "data")
 }
 
-// Whatever happens to a file, either an error names it or nothing that was acknowledged is missing; and what cannot be
-// opened is left as it is.
+// Whatever happens to a file, either an error names it or nothing that was acknowledged is missing;
+// and what cannot be opened is left as it is.
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	sc, found := images(t)
@@ -186,7 +186,8 @@ func TestEitherCopyOfTheNumberIsEnough(t *testing.T) {
 	}
 }
 
-// A list of tables that lost its end leaves out tables whose logs are gone, while later logs are there.
+// A list of tables that lost its end leaves out tables whose logs are gone, while later logs are
+// there.
 func TestListOfTablesLostItsEnd(t *testing.T) {
 	t.Parallel()
 	const batches = 1500

@@ -73,7 +73,8 @@ func some(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// checkMarker returns an error unless this version of Fray understands the directory that a marker is of.
+// checkMarker returns an error unless this version of Fray understands the directory that a marker
+// is of.
 func checkMarker(fsys vfs.FS, path string) error {
 	text, err := readFile(fsys, path)
 	if err != nil {
@@ -177,7 +178,8 @@ func syncDir(fsys vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// canonical returns the one path by which a directory of the disk is known, so that it is not opened twice.
+// canonical returns the one path by which a directory of the disk is known, so that it is not
+// opened twice.
 func canonical(fsys vfs.FS, dir string) (string, error) {
 	if vfs.Root(fsys) != vfs.Default {
 		return dir, nil

@@ -20,8 +20,8 @@ import (
 // errReadOnly ends what would change a directory that was opened for reading.
 var errReadOnly = errors.New("data directory was opened for reading only")
 
-// disk is the filesystem that Pebble sees. For files of the data directory it decides what becomes of errors, which
-// Pebble answers by ending the process:
+// disk is the filesystem that Pebble sees. For files of the data directory it decides what becomes
+// of errors, which Pebble answers by ending the process:
 //
 //   - A full disk is waited for, and so are file descriptors.
 //   - Any other failed write, sync, creation or renaming ends the store, as a power cut at that instant would:
@@ -88,8 +88,9 @@ func (d *disk) failure() error {
 
 func (d *disk) isDead() bool { return d.failure() != nil }
 
-// do has op change the file until it works, the disk is dead, or it failed for another reason than being full.
-// It has no result: after it either the change was made, or the disk is dead and nobody will see that it was not.
+// do has op change the file until it works, the disk is dead, or it failed for another reason than
+// being full. It has no result: after it either the change was made, or the disk is dead and nobody
+// will see that it was not.
 func (d *disk) do(verb, name string, op func() error) {
 	waits := false
 	for !d.isDead() {
@@ -171,8 +172,8 @@ func (d *disk) writable(verb, name string, open func() (vfs.File, error)) (vfs.F
 	return f, nil
 }
 
-// Create implements vfs.FS. Pebble moves its markers to files whose names may not have reached the disk; they do
-// before the marker here, lest a power cut leaves a marker to nothing.
+// Create implements vfs.FS. Pebble moves its markers to files whose names may not have reached the
+// disk; they do before the marker here, lest a power cut leaves a marker to nothing.
 func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if dir := d.FS.PathDir(name); d.owns(name) && !d.readOnly && strings.HasPrefix(d.FS.PathBase(name), "marker.") {
 		d.do("sync", dir, func() error { return syncDir(d.FS, dir) })
@@ -259,8 +260,9 @@ func (d *disk) RemoveAll(name string) error {
 	return d.remove(name, func() error { return d.FS.RemoveAll(name) })
 }
 
-// Lock locks the data directory. For a reader a directory that cannot be written to is as good as locked: if there is
-// no file to lock, or no permission to, nobody holds it open by this user's leave.
+// Lock locks the data directory. For a reader a directory that cannot be written to is as good as
+// locked: if there is no file to lock, or no permission to, nobody holds it open by this user's
+// leave.
 func (d *disk) Lock(name string) (io.Closer, error) {
 	if !d.readOnly {
 		l, err := d.FS.Lock(name)

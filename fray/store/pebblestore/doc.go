@@ -8,8 +8,8 @@
 //	SYNCED   the number of a commit up to which all commits are on disk
 //	db/      Pebble's files; the process that has db/LOCK locked has the directory
 //
-// A record's key is one byte with its kind and eight with its number, big-endian; its value is stored as it is. Kind 0
-// is the store's own: under it each batch counts itself.
+// A record's key is one byte with its kind and eight with its number, big-endian; its value is
+// stored as it is. Kind 0 is the store's own: under it each batch counts itself.
 //
 // # What is promised
 //
@@ -24,25 +24,27 @@
 //
 // # Damage
 //
-// Each batch counts itself, so that Open knows of any that is missing before the last; and the number in SYNCED, which
-// is written after each fsync of the log, tells Open what the last must be at least. So a log that lost its end is
-// told from one whose end was being written when the process died, which is no damage: Pebble's own checksums cannot
-// tell. All of this is checked before anything is written.
+// Each batch counts itself, so that Open knows of any that is missing before the last; and the
+// number in SYNCED, which is written after each fsync of the log, tells Open what the last must be
+// at least. So a log that lost its end is told from one whose end was being written when the
+// process died, which is no damage: Pebble's own checksums cannot tell. All of this is checked
+// before anything is written.
 //
-// Not noticed by it is damage to the end of the log together with a power loss that took back the number in SYNCED:
-// that is written each time but synced only once in a second, and when the store is closed. Deletion of both SYNCED's
-// promise and the log's end, say by restoring half of an older copy, is not damage but another store.
+// Not noticed by it is damage to the end of the log together with a power loss that took back the
+// number in SYNCED: that is written each time but synced only once in a second, and when the store
+// is closed. Deletion of both SYNCED's promise and the log's end, say by restoring half of an older
+// copy, is not damage but another store.
 //
 // Tables are checked as they are read. Open does not read them all.
 //
 // # Bounds
 //
-// Recent records are in up to four tables in memory of MemTableBytes each, outside of the Go heap; stored ones are
-// cached in CacheBytes. Payloads are nowhere else. There is one compaction at a time, and commits wait for it only if
-// it is hundreds of tables behind.
+// Recent records are in up to four tables in memory of MemTableBytes each, outside of the Go heap;
+// stored ones are cached in CacheBytes. Payloads are nowhere else. There is one compaction at a
+// time, and commits wait for it only if it is hundreds of tables behind.
 //
 // # Time
 //
-// Time is that of package time, no goroutine outlives Close, and none waits for anything but the disk, so that a store
-// on an in-memory filesystem runs in a testing/synctest bubble.
+// Time is that of package time, no goroutine outlives Close, and none waits for anything but the
+// disk, so that a store on an in-memory filesystem runs in a testing/synctest bubble.
 package pebblestore

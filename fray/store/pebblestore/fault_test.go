@@ -16,8 +16,8 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 )
 
-// Whichever operation on the filesystem fails, either all goes on, or the store says so and what was acknowledged is
-// there when it is opened again.
+// Whichever operation on the filesystem fails, either all goes on, or the store says so and what
+// was acknowledged is there when it is opened again.
 func TestFailedOperation(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []errorfs.OpReadWrite{errorfs.OpIsWrite, errorfs.OpIsRead} {
@@ -62,8 +62,8 @@ func TestFailedOperation(t *testing.T) {
 	}
 }
 
-// failingBelow returns a filesystem on which the nth change below a directory fails, and all after it until it is set
-// again; 0 and less are no number.
+// failingBelow returns a filesystem on which the nth change below a directory fails, and all after
+// it until it is set again; 0 and less are no number.
 func failingBelow(fs vfs.FS, dir string) (failing vfs.FS, nth *atomic.Int64) {
 	nth = new(atomic.Int64)
 	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {

@@ -8,8 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// file is a file of the data directory that is written to, or a directory that is synced. Its File is nil if it was
-// created on a dead disk.
+// file is a file of the data directory that is written to, or a directory that is synced. Its File
+// is nil if it was created on a dead disk.
 type file struct {
 	vfs.File
 	disk *disk

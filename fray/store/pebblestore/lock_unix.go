@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockHolder returns the process that holds a lock on a file, or 0 if none does, as far as can be told. This process
-// must not hold it: closing the file again would release it.
+// lockHolder returns the process that holds a lock on a file, or 0 if none does, as far as can be
+// told. This process must not hold it: closing the file again would release it.
 func lockHolder(name string) int {
 	f, err := os.Open(name)
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics show a store's Stats. All but the time of a sync is asked of the store when it is scraped.
+// metrics show a store's Stats. All but the time of a sync is asked of the store when it is
+// scraped.
 type metrics struct {
 	store *Store
 	sync  prometheus.Histogram

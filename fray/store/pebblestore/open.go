@@ -12,9 +12,9 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 )
 
-// Open opens the store in a directory, or creates one there if it is missing or empty. It changes nothing before it
-// knows that the directory is one of Fray's, that no other process has it open and that no acknowledged commit is
-// missing; the error says which file is at fault and what to do.
+// Open opens the store in a directory, or creates one there if it is missing or empty. It changes
+// nothing before it knows that the directory is one of Fray's, that no other process has it open
+// and that no acknowledged commit is missing; the error says which file is at fault and what to do.
 func Open(cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -65,7 +65,8 @@ func open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// openLocked opens or creates the database. That nobody had it open does not say that nobody created it just now.
+// openLocked opens or creates the database. That nobody had it open does not say that nobody
+// created it just now.
 func (s *Store) openLocked() error {
 	fsys, dir := s.cfg.FS, s.cfg.Dir
 	exists, err := inspect(fsys, dir)
@@ -213,7 +214,8 @@ func asError(r any) error {
 	return fmt.Errorf("pebble: %v", r)
 }
 
-// options are Pebble's. All that would use the wall clock, start a ticker or depend on chance is off.
+// options are Pebble's. All that would use the wall clock, start a ticker or depend on chance is
+// off.
 func options(cfg Config, d *disk, c *compactions, lock *pebble.Lock, exists bool) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                          d,
@@ -246,8 +248,8 @@ func options(cfg Config, d *disk, c *compactions, lock *pebble.Lock, exists bool
 	return opts
 }
 
-// logger takes the one thing that Pebble says by logging: that it cannot go on. Pebble expects Fatalf to end the
-// process; on a dead disk it can go on all the same, until it is closed.
+// logger takes the one thing that Pebble says by logging: that it cannot go on. Pebble expects
+// Fatalf to end the process; on a dead disk it can go on all the same, until it is closed.
 type logger struct{ disk *disk }
 
 func (logger) Infof(string, ...any)                {}

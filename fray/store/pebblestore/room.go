@@ -7,8 +7,8 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 )
 
-// Room implements store.Roomer. It returns an error that wraps store.ErrFull while a commit waits for room, or less
-// than the reserve is free. What it knows is at most roomInterval old.
+// Room implements store.Roomer. It returns an error that wraps store.ErrFull while a commit waits
+// for room, or less than the reserve is free. What it knows is at most roomInterval old.
 func (s *Store) Room() error {
 	if s.disk.waiting.Load() > 0 {
 		return fmt.Errorf("%w: no room is left on the disk of %s; commits wait", store.ErrFull, s.cfg.Dir)

@@ -30,7 +30,8 @@ func (sc *script) config(fs vfs.FS) pebblestore.Config {
 	return pebblestore.Config{Dir: "data", FS: fs, MemTableBytes: smallTables, Durability: sc.durability}
 }
 
-// batch makes the nth batch, counted from 1: the number itself, some records, and the deletion of old ones.
+// batch makes the nth batch, counted from 1: the number itself, some records, and the deletion of
+// old ones.
 func (*script) batch(n int) *store.Batch {
 	var b store.Batch
 	b.Set(store.Key{Kind: store.Result, Num: 0}, fmt.Append(nil, n))
@@ -71,8 +72,8 @@ func (sc *script) run(fs vfs.FS) error {
 	return nil
 }
 
-// check opens what a crash left and returns an error unless it has exactly the first n batches, for some n from
-// acked to begun.
+// check opens what a crash left and returns an error unless it has exactly the first n batches, for
+// some n from acked to begun.
 func (sc *script) check(fs vfs.FS, acked, begun int) error {
 	s, err := pebblestore.Open(sc.config(fs))
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 
 // Stats is what a store did since it was opened.
 type Stats struct {
-	// Commits is the number of batches, Records that of the records set and deleted by them, and CommitBytes their
-	// size.
+	// Commits is the number of batches, Records that of the records set and deleted by them, and
+	// CommitBytes their size.
 	Commits, Records, CommitBytes uint64
 	// Syncs is the number of fsyncs of the log, and SyncTime the time that they took.
 	Syncs    uint64
@@ -40,8 +40,8 @@ func (s *Store) Stats() Stats {
 	}
 }
 
-// DiskUsage returns how many bytes the store takes on disk, with what was deleted and not yet compacted away, but for what was
-// written to the current log.
+// DiskUsage returns how many bytes the store takes on disk, with what was deleted and not yet
+// compacted away, but for what was written to the current log.
 func (s *Store) DiskUsage() (uint64, error) {
 	if err := s.gate.enter(); err != nil {
 		return 0, err

@@ -13,8 +13,8 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 )
 
-// Store is a store.Store in a directory. Its methods may be called concurrently. Close may be called while commits
-// wait for room on a full disk, and ends them.
+// Store is a store.Store in a directory. Its methods may be called concurrently. Close may be
+// called while commits wait for room on a full disk, and ends them.
 type Store struct {
 	cfg    Config
 	disk   *disk
@@ -116,7 +116,8 @@ func (s *Store) readError(err error) error {
 	return fmt.Errorf("read %s: %w", s.dbPath(), err)
 }
 
-// Damage says which acknowledged commits a store that was opened for reading has lost, or nil if none.
+// Damage says which acknowledged commits a store that was opened for reading has lost, or nil if
+// none.
 func (s *Store) Damage() error { return s.damage }
 
 // Durability implements store.Store.

@@ -12,11 +12,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// syncedFile is the name of the file with the number of a commit up to which all commits are on disk.
+// syncedFile is the name of the file with the number of a commit up to which all commits are on
+// disk.
 //
-// It is what tells a log that lost its end, by damage, from one whose end was being written when the process died:
-// the number is written after each fsync of the log, so it never promises too much. It is not synced itself each time,
-// so a power loss can take it back by up to sealInterval.
+// It is what tells a log that lost its end, by damage, from one whose end was being written when
+// the process died: the number is written after each fsync of the log, so it never promises too
+// much. It is not synced itself each time, so a power loss can take it back by up to sealInterval.
 const syncedFile = "SYNCED"
 
 const (
@@ -46,7 +47,8 @@ func openSynced(fs vfs.FS, path string) (*synced, error) {
 	return &synced{file: f}, nil
 }
 
-// reach notes that all commits up to n are on disk, and tells whether a seal is due that was not due before.
+// reach notes that all commits up to n are on disk, and tells whether a seal is due that was not
+// due before.
 func (s *synced) reach(n uint64) (sealDue bool) {
 	for {
 		old := s.reached.Load()

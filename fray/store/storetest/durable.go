@@ -16,13 +16,14 @@ import (
 type Medium interface {
 	// Open opens the store, or creates it. The one opened before must have been closed.
 	Open(t *testing.T) store.Store
-	// Crash returns the medium as a power cut at this moment leaves it, while the store goes on with the old one.
-	// Chance decides what is left of what was not synced. A medium that cannot crash returns nil.
+	// Crash returns the medium as a power cut at this moment leaves it, while the store goes on
+	// with the old one. Chance decides what is left of what was not synced. A medium that cannot
+	// crash returns nil.
 	Crash(t *testing.T, chance *rand.Rand) Medium
 }
 
-// RunDurable runs the suite of stores that outlive their process, whose commits are on disk when they return. It is in
-// addition to Run.
+// RunDurable runs the suite of stores that outlive their process, whose commits are on disk when
+// they return. It is in addition to Run.
 func RunDurable(t *testing.T, medium func(t *testing.T) Medium) {
 	t.Helper()
 	for _, c := range []struct {

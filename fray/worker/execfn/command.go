@@ -11,8 +11,8 @@ import (
 
 // Command is what to run. Its texts may have any bytes but NUL, as those of the operating system.
 type Command struct { //nolint:recvcheck // A value has to encode itself, too.
-	// Argv is the program and its arguments. Without a slash in its name, the program is looked for in the worker's PATH.
-	// There is no shell, unless Argv names one.
+	// Argv is the program and its arguments. Without a slash in its name, the program is looked for
+	// in the worker's PATH. There is no shell, unless Argv names one.
 	Argv []string
 	// Stdin is the program's input; empty: none.
 	Stdin []byte
@@ -22,8 +22,8 @@ type Command struct { //nolint:recvcheck // A value has to encode itself, too.
 	Dir string
 	// AllowNonzero makes an exit code other than 0 a result like any other, not a failure.
 	AllowNonzero bool
-	// MaxOutputBytes is how much to keep of the beginning of each output, up to MaxOutputBytes. 0: DefaultMaxOutputBytes, or with
-	// Config.OutputDir all of it.
+	// MaxOutputBytes is how much to keep of the beginning of each output, up to MaxOutputBytes. 0:
+	// DefaultMaxOutputBytes, or with Config.OutputDir all of it.
 	MaxOutputBytes int
 }
 
@@ -78,11 +78,12 @@ func (c *Command) check() error {
 
 // Result is how a program ended.
 type Result struct {
-	// Stdout and Stderr are its outputs, or of one that is longer than is kept the beginning. One that is in a file is empty here.
+	// Stdout and Stderr are its outputs, or of one that is longer than is kept the beginning. One
+	// that is in a file is empty here.
 	Stdout []byte `json:"stdout,omitempty"`
 	Stderr []byte `json:"stderr,omitempty"`
-	// ExitCode is 128 and the signal's number for a program that a signal ended, as in a shell; in a failure, -1 if it did not end by
-	// itself.
+	// ExitCode is 128 and the signal's number for a program that a signal ended, as in a shell; in
+	// a failure, -1 if it did not end by itself.
 	ExitCode int `json:"exit_code"`
 	// StdoutTruncated and StderrTruncated say that there was more than is kept.
 	StdoutTruncated bool `json:"stdout_truncated,omitempty"`
@@ -96,7 +97,8 @@ type Result struct {
 type More struct {
 	// Bytes is how long the whole output was.
 	Bytes int64 `json:"bytes"`
-	// Tail is its end, at most TailBytes, if it was truncated. What is between the beginning and the end is lost.
+	// Tail is its end, at most TailBytes, if it was truncated. What is between the beginning and
+	// the end is lost.
 	Tail []byte `json:"tail,omitempty"`
 	// File is the file that has all of it, below the worker's Config.OutputDir.
 	File string `json:"file,omitempty"`
@@ -119,6 +121,7 @@ func (e *ExitError) Error() string {
 	return text
 }
 
-// OutputOf returns what a program had printed that failed, was stopped or ran past its timeout: in its last attempt, if it had
-// several. err is what the task ended with. It reports false if that is not known.
+// OutputOf returns what a program had printed that failed, was stopped or ran past its timeout: in
+// its last attempt, if it had several. err is what the task ended with. It reports false if that is
+// not known.
 func OutputOf(err error) (Result, bool) { return fray.DetailsOf[Result](err) }

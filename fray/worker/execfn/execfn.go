@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// killGrace is the time between SIGTERM and SIGKILL. It is well under the time that a worker waits before it abandons an attempt.
+	// killGrace is the time between SIGTERM and SIGKILL. It is well under the time that a worker
+	// waits before it abandons an attempt.
 	killGrace = 2 * time.Second
-	// lingerNotice is how long after the end of a program its open outputs are waited for without a word.
+	// lingerNotice is how long after the end of a program its open outputs are waited for without a
+	// word.
 	lingerNotice = 10 * time.Second
 )
 
@@ -26,10 +28,12 @@ var Task = New(Config{})
 
 // Config says how a worker runs programs. The zero value is that of Task.
 type Config struct {
-	// OutputDir is an absolute path of a directory that takes outputs of more than 4 KiB, which then are bounded by its disk only: the
-	// result names their files. It is for clients of the same machine, which have to remove the files. Empty: none.
+	// OutputDir is an absolute path of a directory that takes outputs of more than 4 KiB, which
+	// then are bounded by its disk only: the result names their files. It is for clients of the
+	// same machine, which have to remove the files. Empty: none.
 	OutputDir string
-	// Logger is told of programs that have ended while their outputs stay open, and of those that cannot be started. nil: nothing is.
+	// Logger is told of programs that have ended while their outputs stay open, and of those that
+	// cannot be started. nil: nothing is.
 	Logger *slog.Logger
 }
 
@@ -50,8 +54,8 @@ func (cfg Config) run(ctx context.Context, c Command) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	// The kernel ties the program's life to that of the thread which started it. While it is locked to this goroutine, no
-	// other one can end it.
+	// The kernel ties the program's life to that of the thread which started it. While it is locked
+	// to this goroutine, no other one can end it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	p, err := cfg.start(ctx, &c, outputs, info)

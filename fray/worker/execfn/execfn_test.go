@@ -162,7 +162,8 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	}
 }
 
-// What a grandchild printed after the end of the program was cut off, and the task told as a success.
+// What a grandchild printed after the end of the program was cut off, and the task told as a
+// success.
 func TestOutputOfGrandchildrenIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{

@@ -16,7 +16,8 @@ import (
 // straggler is a process that belongs to a program and may have left its group.
 type straggler = children.Process
 
-// startTicks is now, as the kernel notes when processes start: in hundredths of a second since the machine did.
+// startTicks is now, as the kernel notes when processes start: in hundredths of a second since the
+// machine did.
 func startTicks() uint64 {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
@@ -26,8 +27,8 @@ func startTicks() uint64 {
 	return uint64(now.Nano()) / uint64(time.Second/ticks) //nolint:gosec // It is not negative.
 }
 
-// stragglers returns the live processes that belong to p: those of its session, those that hold its outputs, and the descendants
-// of all of these.
+// stragglers returns the live processes that belong to p: those of its session, those that hold its
+// outputs, and the descendants of all of these.
 func stragglers(p *program) []straggler {
 	leader := p.cmd.Process.Pid
 	pipes := make(map[string]bool)
@@ -66,7 +67,8 @@ func pipeName(end *os.File) (string, bool) {
 	return fmt.Sprintf("pipe:[%d]", stat.Ino), ok
 }
 
-// holds reports whether a process has one of the pipes open. Of those of other users, it cannot be told.
+// holds reports whether a process has one of the pipes open. Of those of other users, it cannot be
+// told.
 func holds(pid int, pipes map[string]bool) bool {
 	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/fd/*")
 	if err != nil {

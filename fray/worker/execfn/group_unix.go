@@ -15,7 +15,8 @@ import (
 var (
 	errBusy     error = syscall.ETXTBSY
 	errNoFormat error = syscall.ENOEXEC
-	// passingErrors are of starts that fail because of the moment: too little of something, or a file that is being written.
+	// passingErrors are of starts that fail because of the moment: too little of something, or a
+	// file that is being written.
 	passingErrors = []error{
 		syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ETXTBSY, syscall.EBUSY, syscall.ESTALE,
 	}
@@ -23,8 +24,9 @@ var (
 
 func mayEnter(dir string) bool { return unix.Access(dir, unix.X_OK) == nil }
 
-// isolate gives the program a session, and so a process group, which is what gets the signals, and no terminal: in a group
-// that is not the terminal's, a read from it would stop the program, and nothing would ever let it go on.
+// isolate gives the program a session, and so a process group, which is what gets the signals, and
+// no terminal: in a group that is not the terminal's, a read from it would stop the program, and
+// nothing would ever let it go on.
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	children.DieWithParent(cmd.SysProcAttr, syscall.SIGKILL)

@@ -14,11 +14,12 @@ import (
 
 // Bounds of what is kept.
 const (
-	// DefaultMaxOutputBytes is how much is kept of the beginning of each output, MaxOutputBytes how much a Command can ask for.
+	// DefaultMaxOutputBytes is how much is kept of the beginning of each output, MaxOutputBytes how
+	// much a Command can ask for.
 	DefaultMaxOutputBytes = 8 << 20
 	MaxOutputBytes        = 16 << 20
-	// MaxResultBytes is how much is kept of the beginnings of both together. In base64 and with both ends they have less than
-	// the 16 MiB that a controller takes.
+	// MaxResultBytes is how much is kept of the beginnings of both together. In base64 and with
+	// both ends they have less than the 16 MiB that a controller takes.
 	MaxResultBytes = 11 << 20
 	// TailBytes is how much is kept of the end of an output that is longer.
 	TailBytes = 64 << 10
@@ -28,8 +29,8 @@ const (
 	inlineBytes = 4 << 10
 )
 
-// output keeps what is written to it, as far as it is to be kept, in memory or in a file. It takes everything, so that the
-// program never waits for it, until the file cannot be written.
+// output keeps what is written to it, as far as it is to be kept, in memory or in a file. It takes
+// everything, so that the program never waits for it, until the file cannot be written.
 type output struct {
 	limit   int
 	path    string // of the file that takes what is longer than inlineBytes; empty: there is none
@@ -147,8 +148,9 @@ type outputs struct {
 	stdoutName, stderrName string // of their files
 }
 
-// newOutputs returns outputs that are kept as a command asks for, or where it asks for nothing in files below dir, if there is one. Of
-// earlier attempts of the task, the files are removed: what these printed counts no more.
+// newOutputs returns outputs that are kept as a command asks for, or where it asks for nothing in
+// files below dir, if there is one. Of earlier attempts of the task, the files are removed: what
+// these printed counts no more.
 func newOutputs(limit int, dir string, info fray.TaskInfo) (*outputs, error) {
 	o := &outputs{}
 	if dir == "" || limit != 0 || info.TaskID == "" {
@@ -170,7 +172,8 @@ func newOutputs(limit int, dir string, info fray.TaskInfo) (*outputs, error) {
 	return o, nil
 }
 
-// OutputFolder is the folder below Config.OutputDir that has the files of a task: More.File names files in it only.
+// OutputFolder is the folder below Config.OutputDir that has the files of a task: More.File names
+// files in it only.
 func OutputFolder(taskID string) string { return url.PathEscape(taskID) }
 
 // result says what was printed, beside an exit code.

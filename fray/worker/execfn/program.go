@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// killPause is how long after a SIGKILL a program that has not ended is looked at again, killRounds how often.
+	// killPause is how long after a SIGKILL a program that has not ended is looked at again,
+	// killRounds how often.
 	killPause  = 50 * time.Millisecond
 	killRounds = 20
 )
@@ -116,8 +117,9 @@ func (p *program) fail(err error) {
 	}
 }
 
-// wait waits until the program has ended and everything has let go of its outputs, and ends it before if ctx is done or they cannot be
-// kept. It returns an error if the program has not ended by itself.
+// wait waits until the program has ended and everything has let go of its outputs, and ends it
+// before if ctx is done or they cannot be kept. It returns an error if the program has not ended by
+// itself.
 func (p *program) wait(ctx context.Context, logger *slog.Logger) error {
 	outputs := make(chan struct{})
 	go func() {

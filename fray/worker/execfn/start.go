@@ -14,18 +14,21 @@ import (
 )
 
 const (
-	// StartPatience is for how long the worker tries again to start a program that cannot be started for a reason that passes.
+	// StartPatience is for how long the worker tries again to start a program that cannot be
+	// started for a reason that passes.
 	StartPatience = 5 * time.Second
 	// BusyPatience is the same for a program whose file is being written.
 	BusyPatience = 2 * time.Second
 	// The pauses between, each twice the one before.
 	startPause    = 10 * time.Millisecond
 	maxStartPause = 500 * time.Millisecond
-	// maxHandBacks is how many attempts of a task are handed back that could not start. The next one fails.
+	// maxHandBacks is how many attempts of a task are handed back that could not start. The next
+	// one fails.
 	maxHandBacks = 5
 )
 
-// start starts the program of c. The machine's faults that pass are waited for, and are not charged to the task.
+// start starts the program of c. The machine's faults that pass are waited for, and are not charged
+// to the task.
 func (cfg Config) start(ctx context.Context, c *Command, o *outputs, info fray.TaskInfo) (*program, error) {
 	begin := time.Now()
 	pause := startPause
@@ -88,7 +91,8 @@ func (c *Command) prepare(argv []string) *exec.Cmd {
 	return cmd
 }
 
-// dirProblem says why a program cannot run in dir, of which the system speaks as if it were the program; nil if it can.
+// dirProblem says why a program cannot run in dir, of which the system speaks as if it were the
+// program; nil if it can.
 func dirProblem(dir string) error {
 	if dir == "" {
 		return nil

@@ -12,7 +12,8 @@ import (
 	"github.com/frayrpc/fray/fray/worker/execfn"
 )
 
-// What could not be started for a moment failed for good, and what could not be entered was told as a program that is not there.
+// What could not be started for a moment failed for good, and what could not be entered was told as
+// a program that is not there.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -72,7 +73,8 @@ func TestBusyProgramIsWaitedFor(t *testing.T) {
 	marker := filepath.Join(t.TempDir(), "tried")
 	ended := make(chan error, 1)
 	go func() {
-		// The first start fails for sure, for the file is open. It is closed once a later one could have been.
+		// The first start fails for sure, for the file is open. It is closed once a later one could
+		// have been.
 		_, err := invoke(t.Context(), t, execfn.Command{Argv: []string{program, "-c", `: >"$F"`}, Env: []string{"F=" + marker}})
 		ended <- err
 	}()

@@ -47,7 +47,8 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*string)(t))
 }
 
-// loneSurrogate reports whether a JSON string escapes half of a surrogate pair, for which there is no text.
+// loneSurrogate reports whether a JSON string escapes half of a surrogate pair, for which there is
+// no text.
 func loneSurrogate(quoted []byte) bool {
 	high := false // the escape before was the first half
 	for i := 0; i < len(quoted); i++ {

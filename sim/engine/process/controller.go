@@ -18,7 +18,8 @@ var announcement = regexp.MustCompile(`^fray controller listening on http://(\S+
 // suicide is what a controller writes when a fault ends it.
 var suicide = regexp.MustCompile(`(?m)^fault (\S+) ends this process$`)
 
-// startController starts the controller, where it was before if this is not the first time, and waits until it listens.
+// startController starts the controller, where it was before if this is not the first time, and
+// waits until it listens.
 func (s *stage) startController() error {
 	plan := filepath.Join(s.dir, "controller.faults")
 	if err := os.WriteFile(plan, []byte(s.faults.planFor(scenario.ControllerHost).String()), 0o600); err != nil {

@@ -25,9 +25,10 @@ const (
 
 // An injector has the faults of a run injected by the processes that they concern.
 //
-// What happens on the network and at the controller is injected by the controller, which sees every message: so that its numbers
-// count all of them, as in virtual time. What happens at a caller, and what strikes another host than the controller, is injected
-// by the caller: in a worker's process, or for all clients in this one.
+// What happens on the network and at the controller is injected by the controller, which sees every
+// message: so that its numbers count all of them, as in virtual time. What happens at a caller, and
+// what strikes another host than the controller, is injected by the caller: in a worker's process,
+// or for all clients in this one.
 type injector struct {
 	stage *stage
 	// local is the clients'.
@@ -90,7 +91,8 @@ func (i *injector) Apply(plan faults.Plan) error {
 	return nil
 }
 
-// begin puts the plan in force, where it is not given to a process when that starts: the run begins.
+// begin puts the plan in force, where it is not given to a process when that starts: the run
+// begins.
 func (i *injector) begin() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -122,8 +124,8 @@ func atCaller(r *faults.Rule) bool {
 	}
 }
 
-// callers returns the hosts that inject a rule. Each counts for itself; of a fault that strikes a host at the n-th message, it
-// is one of them, as the seed has it, so that it does so once.
+// callers returns the hosts that inject a rule. Each counts for itself; of a fault that strikes a
+// host at the n-th message, it is one of them, as the seed has it, so that it does so once.
 func (i *injector) callers(r *faults.Rule) []string {
 	id, _, _ := strings.Cut(r.ID, "..")
 	var hosts []string
@@ -169,8 +171,8 @@ func (i *injector) planFor(host string) faults.Plan {
 	return i.plan(host)
 }
 
-// from returns a rule as it is in force from a time of the run on, which may be in the middle of its window and of its numbers,
-// and false if it is over.
+// from returns a rule as it is in force from a time of the run on, which may be in the middle of
+// its window and of its numbers, and false if it is over.
 func (p *placed) from(elapsed time.Duration) (faults.Rule, bool) {
 	r := p.Rule
 	if r.Event != "" {
@@ -198,8 +200,8 @@ func (p *placed) from(elapsed time.Duration) (faults.Rule, bool) {
 	return r, true
 }
 
-// atController returns a rule as the controller's process can have it: it knows addresses, not names, and does not start anew
-// by itself.
+// atController returns a rule as the controller's process can have it: it knows addresses, not
+// names, and does not start anew by itself.
 func (i *injector) atController(r faults.Rule) faults.Rule {
 	address := func(hosts faults.Hosts) faults.Hosts {
 		var found faults.Hosts
@@ -339,7 +341,8 @@ func (i *injector) count(host, id string, now tallies) {
 	}
 }
 
-// tell tells the run how often a rule of the controller has acted; workers and clients tell it by themselves.
+// tell tells the run how often a rule of the controller has acted; workers and clients tell it by
+// themselves.
 func (i *injector) tell(p *placed) {
 	if times := int(p.fired - p.told); times > 0 { //nolint:gosec // Nothing acts that often.
 		p.told = p.fired
@@ -400,7 +403,8 @@ func (i *injector) suicide(id string) (down time.Duration, restarts bool) {
 	return p.Action.Wait, p.Action.Kind == faults.Restart
 }
 
-// mayStrike says whether a rule that workers or clients inject may still strike a host, and counts that it does.
+// mayStrike says whether a rule that workers or clients inject may still strike a host, and counts
+// that it does.
 func (i *injector) mayStrike(id string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -128,7 +128,8 @@ func (l *loop) runDue() bool {
 	return true
 }
 
-// A timer calls a function at a time; of two at the same time the one that was set first comes first.
+// A timer calls a function at a time; of two at the same time the one that was set first comes
+// first.
 type timer struct {
 	at  time.Duration
 	seq uint64

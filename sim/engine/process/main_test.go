@@ -29,13 +29,15 @@ import (
 	"github.com/frayrpc/fray/sim/engine/process"
 )
 
-// What this program is besides a test: a worker, as fray-sim is, and controllers that are not as they should be.
+// What this program is besides a test: a worker, as fray-sim is, and controllers that are not as
+// they should be.
 const (
 	asWorker = "worker"
 	modeKey  = "FRAY_TEST_CONTROLLER"
 )
 
-// parallelTests is how many tests run at once, unless -parallel says otherwise: they wait most of the time.
+// parallelTests is how many tests run at once, unless -parallel says otherwise: they wait most of
+// the time.
 const parallelTests = 6
 
 func TestMain(m *testing.M) {

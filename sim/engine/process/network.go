@@ -20,8 +20,9 @@ const (
 	connectionSize = 64 << 10 // bytes of a buffer
 )
 
-// addresses gives each host of a run an address of its own, where the system has so many, so that the controller can tell them
-// apart, and so that nobody else happens to have the controller's port while it is away.
+// addresses gives each host of a run an address of its own, where the system has so many, so that
+// the controller can tell them apart, and so that nobody else happens to have the controller's port
+// while it is away.
 type addresses struct{ network int }
 
 // networks counts the runs of this process.

@@ -16,7 +16,8 @@ const DefaultMaxWall = 5 * time.Minute
 type Config struct {
 	// Fray is the fray command.
 	Fray string
-	// Worker is the command line of a program that calls [Work] with descriptor 3, and ends when it returns.
+	// Worker is the command line of a program that calls [Work] with descriptor 3, and ends when it
+	// returns.
 	Worker []string
 	// Environ is the environment of all processes.
 	Environ []string
@@ -24,8 +25,9 @@ type Config struct {
 	MaxWall time.Duration
 }
 
-// Run runs a scenario under one seed. An error is a [*scenario.UnsuitableError] if the scenario asks for what processes cannot do.
-// Otherwise it says that there was no run, or that ctx ended it. Several runs may go on at once.
+// Run runs a scenario under one seed. An error is a [*scenario.UnsuitableError] if the scenario
+// asks for what processes cannot do. Otherwise it says that there was no run, or that ctx ended it.
+// Several runs may go on at once.
 func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options engine.Options, config Config) (*engine.Result, error) {
 	if config.Fray == "" || len(config.Worker) == 0 {
 		return nil, errors.New("run scenario on processes: neither the fray command nor the worker may be missing")

@@ -21,7 +21,8 @@ metadata: {name: small, summary: It is over soon.}
 run: {backends: [sim, process]}
 `
 
-// cluster is two workers that are missed after two seconds, and a client that keeps them busy for two.
+// cluster is two workers that are missed after two seconds, and a client that keeps them busy for
+// two.
 const cluster = header + `
 topology:
   controller: {sessionTTL: 2s}

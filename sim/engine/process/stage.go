@@ -35,7 +35,8 @@ const (
 	leaveTime = 10 * time.Second
 )
 
-// A stage is the backend: the controller and the workers of a scenario as processes, and its clients in this one.
+// A stage is the backend: the controller and the workers of a scenario as processes, and its
+// clients in this one.
 type stage struct {
 	*loop
 
@@ -140,7 +141,8 @@ func (s *stage) close() error {
 	return nil
 }
 
-// Start implements engine.Backend: the clock begins when all processes are there, and all begin with it.
+// Start implements engine.Backend: the clock begins when all processes are there, and all begin
+// with it.
 func (s *stage) Start() error {
 	if err := s.startController(); err != nil {
 		return err
@@ -322,7 +324,8 @@ func (*stage) Suspend(string) {}
 // clockFile is what sets the wall clock of a host.
 func (s *stage) clockFile(host string) string { return filepath.Join(s.dir, host+".clock") }
 
-// StepClock implements engine.Backend: the clock is that of the host's processes, this one's and later ones'.
+// StepClock implements engine.Backend: the clock is that of the host's processes, this one's and
+// later ones'.
 func (s *stage) StepClock(host string, by time.Duration) {
 	s.clocks[host] += by
 	// A reader of the file finds the old text or the new one.
@@ -371,7 +374,8 @@ func (*stage) Stats() sim.Stats { return sim.Stats{} }
 // Injector implements engine.Backend.
 func (s *stage) Injector() engine.Injector { return s.faults }
 
-// strike does what a rule does to hosts, by the word of a process in which it acts, unless it has done it often enough.
+// strike does what a rule does to hosts, by the word of a process in which it acts, unless it has
+// done it often enough.
 func (s *stage) strike(a strike) {
 	if !s.faults.mayStrike(a.Rule) {
 		return

@@ -12,8 +12,8 @@ import (
 // maxHosts is how many hosts a run may have: workers are processes, and each host has an address.
 const maxHosts = 200
 
-// Suitable returns why a scenario cannot run on processes within a time, as a [*scenario.UnsuitableError], or nil. It does not look
-// at the scenario's run.backends.
+// Suitable returns why a scenario cannot run on processes within a time, as a
+// [*scenario.UnsuitableError], or nil. It does not look at the scenario's run.backends.
 func Suitable(s *scenario.Scenario, maxWall time.Duration) error {
 	if reason := unsuitable(s, maxWall); reason != "" {
 		return &scenario.UnsuitableError{Backend: scenario.BackendProcess, Reason: reason}

@@ -12,10 +12,11 @@ import (
 	"github.com/frayrpc/fray/sim/check"
 )
 
-// A worker's process asks, and the process of the run answers, one after the other, over a socket that the worker inherits.
-// Both are encoded with gob: the two are the same program.
+// A worker's process asks, and the process of the run answers, one after the other, over a socket
+// that the worker inherits. Both are encoded with gob: the two are the same program.
 
-// A request is what a worker asks or tells. Just one of its fields is set, or it asks for a place in the history.
+// A request is what a worker asks or tells. Just one of its fields is set, or it asks for a place
+// in the history.
 type request struct {
 	// Hello is the first: it asks for the setup.
 	Hello bool
@@ -25,7 +26,8 @@ type request struct {
 	Events []check.Event
 	// Injected is a rule that acts.
 	Injected string
-	// Strike is a fault of this worker that strikes a host; there is no answer if it ends this process.
+	// Strike is a fault of this worker that strikes a host; there is no answer if it ends this
+	// process.
 	Strike *strike
 	// Poisoned asks for the end of this process. There is no answer.
 	Poisoned bool
@@ -95,8 +97,9 @@ func newParent(conn net.Conn) *parent {
 	return p
 }
 
-// ask sends a request and waits for the answer. Where there is none, because the parent is gone or ends this process, it does
-// not return: nothing may happen in this process that the history does not have.
+// ask sends a request and waits for the answer. Where there is none, because the parent is gone or
+// ends this process, it does not return: nothing may happen in this process that the history does
+// not have.
 func (p *parent) ask(r request) answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -61,7 +61,8 @@ func fill(v reflect.Value, n int) {
 	}
 }
 
-// A worker's call gets its place in the history before it goes on, and its events are there when Add returns.
+// A worker's call gets its place in the history before it goes on, and its events are there when
+// Add returns.
 func TestParentIsALog(t *testing.T) {
 	t.Parallel()
 	ours, theirs := net.Pipe()

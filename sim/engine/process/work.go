@@ -24,10 +24,12 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// Work is a worker's process: the runtime's own worker, with the functions of the scenario, until ctx is done or the parent at the
-// other end of conn is gone. All that it sees goes to the parent's history before anything comes of it.
+// Work is a worker's process: the runtime's own worker, with the functions of the scenario, until
+// ctx is done or the parent at the other end of conn is gone. All that it sees goes to the parent's
+// history before anything comes of it.
 //
-// It returns an error when the worker cannot go on, or when the parent is gone; the process must end then, whatever still runs.
+// It returns an error when the worker cannot go on, or when the parent is gone; the process must
+// end then, whatever still runs.
 func Work(ctx context.Context, conn net.Conn, stderr io.Writer) error {
 	p := newParent(conn)
 	ended := make(chan error, 1)
@@ -99,8 +101,9 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 	return nil
 }
 
-// faults returns an injector's configuration that leaves to the parent what a host cannot do to itself, or to others, and whether
-// it is done: the rule may have struck elsewhere as often as it may.
+// faults returns an injector's configuration that leaves to the parent what a host cannot do to
+// itself, or to others, and whether it is done: the rule may have struck elsewhere as often as it
+// may.
 func (p *parent) faults() faults.Config {
 	hook := func(_ context.Context, i faults.Injection) {
 		p.ask(request{Strike: &strike{i.Rule.ID, i.Rule.Action.Kind, i.Host, i.Rule.Action.Wait}})

@@ -106,7 +106,8 @@ func (w *workerHost) listen(conn net.Conn, setup *setup, ready, heard chan struc
 	defer conn.Close()
 	s := w.stage
 	encoder, decoder := gob.NewEncoder(conn), gob.NewDecoder(conn)
-	// An answer that cannot be written finds the process at its end, which shows in the next request.
+	// An answer that cannot be written finds the process at its end, which shows in the next
+	// request.
 	reply := func(a answer) { _ = encoder.Encode(a) }
 	for {
 		var r request

@@ -11,7 +11,8 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// What failed once under a random scenario is kept as a file, named for what went wrong, and passes.
+// What failed once under a random scenario is kept as a file, named for what went wrong, and
+// passes.
 func TestScenariosThatFailed(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/failed/*.yaml")
@@ -33,8 +34,8 @@ func TestScenariosThatFailed(t *testing.T) {
 	}
 }
 
-// A task is not lost for a closing audit that did not get as far as asking for it: that the controller does not answer is what is
-// wrong.
+// A task is not lost for a closing audit that did not get as far as asking for it: that the
+// controller does not answer is what is wrong.
 func TestAuditWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	asked := 0

@@ -30,11 +30,13 @@ const (
 	diskBytes = 1 << 40
 	// diskLog is how much is written to one log.
 	diskLog = 192 << 10
-	// diskMemory is what a store in memory needs of a store on disk: runs are short, and restarts many.
+	// diskMemory is what a store in memory needs of a store on disk: runs are short, and restarts
+	// many.
 	diskMemory = 1 << 20
 )
 
-// A machine is the disk of a host: a filesystem that knows what was synced, and what a crash therefore leaves.
+// A machine is the disk of a host: a filesystem that knows what was synced, and what a crash
+// therefore leaves.
 type machine struct {
 	fs *vfs.MemFS
 	// What the next power loss leaves is torn.
@@ -65,16 +67,16 @@ func syncRoot(fs vfs.FS) error {
 
 // AfterCrash implements sim.Crasher.
 func (m *machine) AfterCrash(powerLoss bool, chance *rand.Rand) any {
-	// All of what is unsynced takes no chance, but it is drawn for each file, whose number is up to what Pebble does in the
-	// background.
+	// All of what is unsynced takes no chance, but it is drawn for each file, whose number is up to
+	// what Pebble does in the background.
 	everything := vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(0, 0))}
 	next := &machine{fs: m.fs.CrashClone(everything), full: m.full}
 	if !powerLoss {
 		return next
 	}
 	synced := m.fs.CrashClone(vfs.CrashCloneCfg{})
-	// Which blocks of a file a power loss leaves is up to chance in earnest. Here the log decides, whose tail is what is
-	// mostly in the air: nothing of it is left, all, or some.
+	// Which blocks of a file a power loss leaves is up to chance in earnest. Here the log decides,
+	// whose tail is what is mostly in the air: nothing of it is left, all, or some.
 	left := chance.IntN(3)
 	switch {
 	case m.torn || left == 2:
@@ -173,7 +175,8 @@ func (v *virtual) FillDisk(full bool) {
 	}
 }
 
-// diskFS is what an incarnation sees of a machine's disk: syncs take their time and are told of, and there may be no room.
+// diskFS is what an incarnation sees of a machine's disk: syncs take their time and are told of,
+// and there may be no room.
 type diskFS struct {
 	vfs.FS
 
@@ -228,7 +231,8 @@ func (d *diskFS) room() error {
 	return nil
 }
 
-// sync takes the time of a sync of the log, before which what is written is in the air, and after which it is not.
+// sync takes the time of a sync of the log, before which what is written is in the air, and after
+// which it is not.
 func (d *diskFS) sync(op func() error) error {
 	d.play.Happened(scenario.EventCommitWritten)
 	if d.latency > 0 {

@@ -62,7 +62,8 @@ expect: {faultsFired: none}
 	}
 }
 
-// What a run tells of itself, Verify tells of its first run only, and nothing of the time after its end.
+// What a run tells of itself, Verify tells of its first run only, and nothing of the time after its
+// end.
 func TestVerifyTellsOnce(t *testing.T) {
 	var events, faults, seen int
 	var last time.Duration

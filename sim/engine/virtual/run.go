@@ -14,19 +14,24 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// Options are what a run can be given besides its scenario and seed. The zero value is ready to use.
+// Options are what a run can be given besides its scenario and seed. The zero value is ready to
+// use.
 type Options struct {
 	engine.Options
 
-	// Bubble makes the bubbles that runs live in. Nil: bubble.Run, which is not for tests; those give bubble.In(t).
+	// Bubble makes the bubbles that runs live in. Nil: bubble.Run, which is not for tests; those
+	// give bubble.In(t).
 	Bubble sim.Bubble
 	// Trace is written each event of the simulation, as one line of JSON. Nil: nobody.
 	Trace io.Writer
-	// OnEvent is told of each event of the simulation until the run is over, on the goroutine that steps. Nil: nobody.
+	// OnEvent is told of each event of the simulation until the run is over, on the goroutine that
+	// steps. Nil: nobody.
 	OnEvent func(sim.Event)
-	// OnStall is told of a run that goes no further in real time for so long as Stall says, as [sim.NewWatchdog] has it: of its name, seed
-	// and virtual time, and of what is in the way. Nothing can end such a run but the end of the process. It is called on a goroutine
-	// of its own. Nil: nobody watches. A run that ctx was to end is told of in the same way, once it has not ended stopGrace later.
+	// OnStall is told of a run that goes no further in real time for so long as Stall says, as
+	// [sim.NewWatchdog] has it: of its name, seed and virtual time, and of what is in the way.
+	// Nothing can end such a run but the end of the process. It is called on a goroutine of its
+	// own. Nil: nobody watches. A run that ctx was to end is told of in the same way, once it has
+	// not ended stopGrace later.
 	OnStall func(*engine.Result)
 	Stall   time.Duration
 	// Controller wraps what the controller serves, to plant a bug. Nil: nothing does.
@@ -41,8 +46,9 @@ func (o *Options) bubble() sim.Bubble {
 	return o.Bubble
 }
 
-// Run runs a scenario that [Parse] returned, under one seed, in virtual time. What goes wrong within the run is the result's
-// verdict; an error says that there was no run, or that ctx ended it. In the latter case the result is what had come of it by then.
+// Run runs a scenario that [Parse] returned, under one seed, in virtual time. What goes wrong
+// within the run is the result's verdict; an error says that there was no run, or that ctx ended
+// it. In the latter case the result is what had come of it by then.
 func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options Options) (*engine.Result, error) {
 	e, err := engine.New(ctx, s, seed, options.Options, scenario.BackendSim)
 	if err != nil {
@@ -74,9 +80,10 @@ func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options Options
 	return result, nil
 }
 
-// Verify runs a scenario once for each number of processors, by default one and as many as there are, and compares the traces.
-// It returns the result of the first run, whose verdict becomes nondeterminism if another differs from it. Only the first run is
-// traced and told of to the functions of the options.
+// Verify runs a scenario once for each number of processors, by default one and as many as there
+// are, and compares the traces. It returns the result of the first run, whose verdict becomes
+// nondeterminism if another differs from it. Only the first run is traced and told of to the
+// functions of the options.
 func Verify(ctx context.Context, s *scenario.Scenario, seed uint64, options Options, procs ...int) (*engine.Result, error) {
 	first, err := engine.New(ctx, s, seed, options.Options, scenario.BackendSim)
 	if err != nil {

@@ -62,7 +62,8 @@ func TestWorkerCrash(t *testing.T) {
 	}
 }
 
-// Every scenario passes, and its trace is the same with one processor and with more, with the race detector, and as it was.
+// Every scenario passes, and its trace is the same with one processor and with more, with the race
+// detector, and as it was.
 func TestLibraryPassesAndRepeats(t *testing.T) {
 	pinned := readHashes(t)
 	hashes := map[traceOf]string{}
@@ -93,8 +94,8 @@ func TestLibraryPassesAndRepeats(t *testing.T) {
 	updateHashes(t, pinned, hashes)
 }
 
-// runOrVerify runs a scenario with one processor and with more, or once under the race detector, which breaks when processors come and
-// go, and shuffles goroutines by itself.
+// runOrVerify runs a scenario with one processor and with more, or once under the race detector,
+// which breaks when processors come and go, and shuffles goroutines by itself.
 func runOrVerify(t *testing.T, s *scenario.Scenario) *engine.Result {
 	t.Helper()
 	if race.Enabled {
@@ -394,8 +395,8 @@ func TestFairnessBound(t *testing.T) {
 	want(t, run(t, s, 1, virtual.Options{}), scenario.VerdictInvariant, "fairness", "a job had tasks waiting")
 }
 
-// Once a worker's poll and its report, both woken by the same answer, went on at the same instant, and the report had news of the
-// poll or not.
+// Once a worker's poll and its report, both woken by the same answer, went on at the same instant,
+// and the report had news of the poll or not.
 func TestLoopsOfAWorkerKeepTheirOrder(t *testing.T) {
 	if race.Enabled {
 		t.Skip("takes long")

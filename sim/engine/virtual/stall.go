@@ -12,8 +12,8 @@ import (
 // stopGrace is how much real time a run may take to end when its context has.
 const stopGrace = 2 * time.Second
 
-// watch has Options.OnStall told of a run that goes no further. It returns what the simulation is to be given, or nil if nobody wants
-// to know, and what to call in the end.
+// watch has Options.OnStall told of a run that goes no further. It returns what the simulation is
+// to be given, or nil if nobody wants to know, and what to call in the end.
 func watch(ctx context.Context, run *engine.Run, o *Options) (w *sim.Watchdog, release func()) {
 	if o.OnStall == nil {
 		return nil, func() {}

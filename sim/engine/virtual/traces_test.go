@@ -16,8 +16,9 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// pinnedHashes has what the trace of each scenario comes to under each of the first seeds: however many processors there are, and
-// whether the race detector runs. A line is a scenario, a seed, and the hash.
+// pinnedHashes has what the trace of each scenario comes to under each of the first seeds: however
+// many processors there are, and whether the race detector runs. A line is a scenario, a seed, and
+// the hash.
 const pinnedHashes = "testdata/hashes.txt"
 
 // pinnedSeeds is how many seeds of a scenario are pinned. Of the one that takes long it is one.

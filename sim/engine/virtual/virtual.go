@@ -24,8 +24,9 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// linger is how long a worker gathers what it has to send, so that what happens at one instant goes together. It is odd, and messages
-// arrive and attempts end at even nanoseconds: nothing ends at the instant at which a worker goes on to tell of what has ended.
+// linger is how long a worker gathers what it has to send, so that what happens at one instant goes
+// together. It is odd, and messages arrive and attempts end at even nanoseconds: nothing ends at
+// the instant at which a worker goes on to tell of what has ended.
 const linger = time.Microsecond + time.Nanosecond
 
 // firstIncarnation makes lease tokens of a run look like those of any controller.
@@ -149,7 +150,8 @@ func (v *virtual) Start() error {
 	return nil
 }
 
-// Client implements engine.Backend. The network loses nothing of its calls: whether a run is right must not hang on what came of asking.
+// Client implements engine.Backend. The network loses nothing of its calls: whether a run is right
+// must not hang on what came of asking.
 func (v *virtual) Client(name string, software func(context.Context, engine.Machine) error) {
 	v.Sim.Client(name, func(ctx context.Context, h *sim.Host) error {
 		h.Do(func() { v.SetLink(name, scenario.ControllerHost, sim.Link{}) })

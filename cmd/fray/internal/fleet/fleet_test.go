@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// beWorker is a worker that says that it is there and waits until it is to leave; "leave", "fail" and
-// "deaf" among its arguments are what it does else.
+// beWorker is a worker that says that it is there and waits until it is to leave; "leave", "fail"
+// and "deaf" among its arguments are what it does else.
 func beWorker(args []string) int {
 	leave := make(chan os.Signal, 1)
 	signal.Notify(leave, syscall.SIGTERM)

@@ -31,8 +31,8 @@ type Spool struct {
 	lock io.Closer
 }
 
-// NewSpool makes a folder in parent, or in the system's folder for temporary files if that is empty.
-// It removes those of maps that were killed.
+// NewSpool makes a folder in parent, or in the system's folder for temporary files if that is
+// empty. It removes those of maps that were killed.
 func NewSpool(parent string) (*Spool, error) {
 	if parent == "" {
 		parent = os.TempDir()

@@ -38,8 +38,8 @@ func (s *summary) add(f failure) {
 	}
 }
 
-// print writes what failed, if something did, and returns [ErrFailed] then. more says that there are
-// inputs that were not counted.
+// print writes what failed, if something did, and returns [ErrFailed] then. more says that there
+// are inputs that were not counted.
 func (s *summary) print(w io.Writer, more bool) error {
 	total := s.succeeded + s.failed + s.notRun
 	if total == 0 {

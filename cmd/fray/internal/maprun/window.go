@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// Commands that are submitted and not yet printed, at most, unless the cluster runs more at once.
+	// Commands that are submitted and not yet printed, at most, unless the cluster runs more at
+	// once.
 	minWindow = 4096
 	// maxWindow bounds it whatever the cluster.
 	maxWindow = 65_536
@@ -38,7 +39,8 @@ func newWindow(limit int64, slots int) *window {
 	return &window{limit: limit, most: max(minWindow, floor), floor: floor, changed: make(chan struct{})}
 }
 
-// admit waits until a command may be submitted, and takes a place for it. It reports false when ctx is done first.
+// admit waits until a command may be submitted, and takes a place for it. It reports false when ctx
+// is done first.
 func (w *window) admit(ctx context.Context) bool {
 	for {
 		w.mu.Lock()
