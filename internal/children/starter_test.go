@@ -24,7 +24,7 @@ const parentKey = "FRAY_TEST_PARENT"
 func beParent() int {
 	s := children.NewStarter(syscall.SIGKILL)
 	defer s.Close()
-	cmd := exec.Command("sleep", "1000") //nolint:noctx // The kernel ends it.
+	cmd := exec.Command("sleep", "1000") // the kernel ends it
 	child, err := s.Start(cmd)
 	if err != nil {
 		fmt.Println(err)
@@ -163,7 +163,7 @@ func TestChildDiesWithItsParent(t *testing.T) { //nolint:paralleltest // As abov
 func TestStartTellsWhatFails(t *testing.T) { //nolint:paralleltest // As above.
 	s := children.NewStarter(syscall.SIGKILL)
 	defer s.Close()
-	if _, err := s.Start(exec.Command("/nonexistent")); !errors.Is(err, os.ErrNotExist) { //nolint:noctx // It does not start.
+	if _, err := s.Start(exec.Command("/nonexistent")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -30,6 +30,9 @@ func startTicks() uint64 {
 // stragglers returns the live processes that belong to p: those of its session, those that hold its
 // outputs, and the descendants of all of these.
 func stragglers(p *program) []straggler {
+	// What this process is starting has copies of all its pipes until it is another program.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	leader := p.cmd.Process.Pid
 	pipes := make(map[string]bool)
 	for _, end := range p.reading {
