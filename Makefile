@@ -88,7 +88,7 @@ lint-proto: $(BIN)/buf
 
 .PHONY: lint-go
 lint-go: $(BIN)/golangci-lint
-	$(BIN)/golangci-lint run ./...
+	$(BIN)/golangci-lint run --allow-serial-runners ./...
 
 .PHONY: fmt
 fmt: $(BIN)/buf $(BIN)/golangci-lint ## Format Go and schemas

@@ -47,7 +47,7 @@ func (p *parser) parse() *RuleError {
 		}
 	}
 	if err := p.rule.Validate(); err != nil {
-		invalid := err.(*RuleError) //nolint:errorlint,errcheck,forcetypeassert // Validate returns nothing else.
+		invalid := err.(*RuleError) //nolint:errorlint,errcheck // Validate returns nothing else.
 		if invalid.Column = p.columns[invalid.field]; invalid.Column == 0 {
 			invalid.Column = p.columns[fieldAction]
 		}

@@ -119,7 +119,7 @@ func (p *printed) bytes(n int64) {
 
 // quoteWord quotes what would not read back as one word.
 func quoteWord(s string) string {
-	if s == "" || strings.ContainsFunc(s, func(c rune) bool { return c > '~' || !isWordByte(byte(c)) }) {
+	if s == "" || strings.ContainsFunc(s, func(c rune) bool { return c > '~' || !isWordByte(byte(c)) }) { //nolint:gosec // It is ASCII.
 		return strconv.Quote(s)
 	}
 	return s

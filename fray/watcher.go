@@ -242,7 +242,7 @@ func (w *watcher) advance(res *frayv1.WatchJobResponse, acked int) {
 	open, ackedNow := w.tracker.counts()
 	missing := res.GetOpenCount() < uint64(max(min(acked, ackedNow)-w.fetcher.toCome(), 0))
 	// Open tasks of others may make up for ours in number.
-	masked := w.doubt && res.GetOpenCount() > uint64(open) // not negative
+	masked := w.doubt && res.GetOpenCount() > uint64(open) //nolint:gosec // A count.
 	w.doubt = false
 	if missing || masked {
 		w.fetcher.ask(w.tracker.acknowledged())

@@ -158,7 +158,7 @@ func (l *killLoad) judge(c *cluster, kills int, first uint64) {
 		}
 		again += executed[id] - 1
 	}
-	if got := c.incarnation() - first; got != uint64(kills) { //nolint:gosec // A small count.
+	if got := c.incarnation() - first; got != uint64(kills) { // A small count.
 		t.Errorf("the incarnation has risen by %d in %d kills", got, kills)
 	}
 	t.Logf("%d kills: %d tasks acknowledged, %d lost, %d not completed, %d with two results, %d with a result of no execution; %d executions repeated",

@@ -58,7 +58,7 @@ type link struct {
 	waiting []*packet
 }
 
-func linkKey(from, to *node) uint64 { return uint64(from.index)<<32 | uint64(to.index) }
+func linkKey(from, to *node) uint64 { return uint64(from.index)<<32 | uint64(to.index) } //nolint:gosec // Counts from 0.
 
 // route returns the link that a message takes, or nil for one that nothing was ever said about.
 func (s *Sim) route(from, to *node) *link { return s.links[linkKey(from, to)] }

@@ -153,7 +153,7 @@ func (s *Sim) send(p *packet) {
 		p.body, p.cut = p.body[:max(fate.Keep, 0)], true
 	}
 	for i := range min(fate.Duplicates, maxDuplicates) {
-		s.duplicate(p, uint64(i)) //nolint:gosec // Small.
+		s.duplicate(p, uint64(i)) // Small.
 	}
 	s.schedule(p)
 }
@@ -189,7 +189,7 @@ func (s *Sim) latency(p *packet) time.Duration {
 	}
 	bits := s.draw(forLatency, p.flow.entity, p.ordinal)
 	// Up to a microsecond more, so that a constant latency does not make things coincide.
-	return d.sample(bits) + time.Duration(chance.Mix(bits)%uint64(time.Microsecond)) //nolint:gosec // Below a thousand.
+	return d.sample(bits) + time.Duration(chance.Mix(bits)%uint64(time.Microsecond)) // Below a thousand.
 }
 
 func (s *Sim) push(p *packet) {

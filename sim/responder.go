@@ -263,7 +263,7 @@ func (w *responder) settle(over bool) {
 	h := sendable(w.snap)
 	declared := h.Get("Content-Length")
 	if n, err := strconv.ParseUint(declared, 10, 63); err == nil {
-		w.length = int64(n) //nolint:gosec // Of 63 bits.
+		w.length = int64(n) // Of 63 bits.
 	} else {
 		delete(h, "Content-Length")
 		declared = ""

@@ -125,7 +125,7 @@ func (k *call) outgoing(status int, header http.Header, whole *payload) *http.Re
 	}
 	if declared := header["Content-Length"]; len(declared) == 1 {
 		if n, err := strconv.ParseUint(declared[0], 10, 63); err == nil {
-			res.ContentLength = int64(n) //nolint:gosec // Of 63 bits.
+			res.ContentLength = int64(n) // Of 63 bits.
 		}
 	} else if whole != nil && len(whole.data) == 0 && whole.end == nil && k.method != http.MethodHead {
 		res.ContentLength = 0

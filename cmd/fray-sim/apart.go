@@ -16,7 +16,7 @@ func (a *app) apart(ctx context.Context, of *subject, seed uint64, o *runOptions
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, executable, append(slices.Clone(a.args), "--"+hereFlag)...) //nolint:gosec // It is this program.
+	cmd := exec.CommandContext(ctx, executable, append(slices.Clone(a.args), "--"+hereFlag)...) // It is this program.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 2 * endWait
 	var stderr tail

@@ -49,9 +49,9 @@ type output struct{ dir string }
 // takes what an earlier run left. It returns nil for no directory.
 func openOutput(dir string) (*output, error) {
 	if dir == "" {
-		return nil, nil //nolint:nilnil // Nobody asked for one.
+		return nil, nil // Nobody asked for one.
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // For others to read.
+	if err := os.MkdirAll(dir, 0o755); err != nil { // For others to read.
 		return nil, invalid("--out: %w", err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -70,7 +70,7 @@ func openOutput(dir string) (*output, error) {
 			return nil, invalid("--out: remove what an earlier run left: %w", err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, outputMark), []byte(markText), 0o644); err != nil { //nolint:gosec // For others to read.
+	if err := os.WriteFile(filepath.Join(dir, outputMark), []byte(markText), 0o644); err != nil { // For others to read.
 		return nil, invalid("--out: %w", err)
 	}
 	return &output{dir}, nil
@@ -172,7 +172,7 @@ func (r *savedRun) finish(result *engine.Result, of *subject) error {
 func (o *output) saveSeed(s *scenario.Scenario, seed uint64, run func(*savedRun) error) error {
 	name := seedPrefix + strconv.FormatUint(seed, 10)
 	staged := filepath.Join(o.dir, "."+name)
-	if err := os.Mkdir(staged, 0o755); err != nil { //nolint:gosec // For others to read.
+	if err := os.Mkdir(staged, 0o755); err != nil { // For others to read.
 		return err
 	}
 	defer os.RemoveAll(staged) //nolint:errcheck // It has its name by now, or an error is told.

@@ -123,7 +123,7 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *engine.Result) (ran uint64, err error) {
 	args := append(slices.Clone(c.subject.Args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String(),
 		"--verify="+strconv.FormatBool(c.verify))
-	cmd := exec.CommandContext(ctx, c.executable, args...) //nolint:gosec // It is this program.
+	cmd := exec.CommandContext(ctx, c.executable, args...) // It is this program.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = endWait
 	var stderr tail

@@ -29,7 +29,7 @@ type progress struct {
 // terminal.
 func newProgress(w io.Writer, seeds uint64, lasts time.Duration) *progress {
 	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // A descriptor is small.
+	if !ok || !term.IsTerminal(int(file.Fd())) { // A descriptor is small.
 		return nil
 	}
 	p := &progress{all: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))}

@@ -50,7 +50,7 @@ var conformances = []conformance{
 // randomArguments returns strings of random bytes, but for NUL, which arguments cannot have. A seed
 // always gives the same.
 func randomArguments(seed uint64, n int) []string {
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // The same each time.
+	random := rand.New(rand.NewPCG(seed, 0)) // The same each time.
 	list := make([]string, n)
 	for i := range list {
 		data := make([]byte, 1+random.IntN(12))
@@ -78,11 +78,11 @@ func TestCommandsAreRunAsByXargs(t *testing.T) {
 				"script": "echo script \"$0\" \"$@\"\n", "here": "#!/bin/sh\necho here \"$@\"\n",
 			} {
 				const executable = 0o755
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), executable); err != nil { //nolint:gosec // It is to be run.
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), executable); err != nil { // It is to be run.
 					t.Fatal(err)
 				}
 			}
-			if err := os.Mkdir(filepath.Join(dir, "dir\xe9"), 0o755); err != nil { //nolint:gosec // As above.
+			if err := os.Mkdir(filepath.Join(dir, "dir\xe9"), 0o755); err != nil { // As above.
 				t.Fatal(err)
 			}
 			want := c.run(t, dir, "xargs", "-0", "-r", "-n1")
@@ -108,7 +108,7 @@ type conformanceEnd struct {
 
 func (c *conformance) run(t *testing.T, dir string, program ...string) conformanceEnd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program[0], append(program[1:], c.command...)...) //nolint:gosec // From the table.
+	cmd := exec.CommandContext(t.Context(), program[0], append(program[1:], c.command...)...) // From the table.
 	var input, stdout, stderr bytes.Buffer
 	for _, arg := range c.inputs {
 		input.WriteString(arg + "\x00")

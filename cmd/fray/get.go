@@ -157,7 +157,7 @@ func (a *app) cancel(ctx context.Context, ids []string, job string) error {
 		}
 	}
 	if missing > 0 {
-		return &codedError{exitNotFound, fmt.Errorf("%s unknown to the controller", wording.Count(uint64(missing), "task"))} //nolint:gosec // A count.
+		return &codedError{exitNotFound, fmt.Errorf("%s unknown to the controller", wording.Count(uint64(missing), "task"))} // A count.
 	}
 	return nil
 }

@@ -155,7 +155,7 @@ func (a *app) crashSelf(_ context.Context, i faults.Injection) {
 
 // pauseSelf stops this process, and has another one wake it.
 func pauseSelf(_ context.Context, i faults.Injection) {
-	wake := exec.Command("/bin/sh", "-c", fmt.Sprintf("sleep %.3f; kill -CONT %d", i.Rule.Action.Wait.Seconds(), os.Getpid())) //nolint:gosec,noctx // Two numbers; it must outlive the call.
+	wake := exec.Command("/bin/sh", "-c", fmt.Sprintf("sleep %.3f; kill -CONT %d", i.Rule.Action.Wait.Seconds(), os.Getpid())) //nolint:noctx // Two numbers; it must outlive the call.
 	if err := wake.Start(); err != nil {
 		return // Nobody would wake it.
 	}

@@ -173,7 +173,7 @@ func (a *app) openInputs(list []string, path string, null bool) (maprun.Inputs, 
 		}
 		return maprun.Inputs{All: maprun.Read(a.stdin, "standard input", delimiter)}, nil, nil
 	}
-	file, err := os.Open(path) //nolint:gosec // The user names it.
+	file, err := os.Open(path) // The user names it.
 	if err != nil {
 		return maprun.Inputs{}, nil, usageError("open inputs: %w", err)
 	}

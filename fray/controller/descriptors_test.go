@@ -76,7 +76,7 @@ func runWithFewDescriptors(dir string) error {
 // needed one.
 func TestConnectionsLeaveTheStoreItsDescriptors(t *testing.T) {
 	t.Parallel()
-	child := exec.Command(os.Args[0]) //nolint:gosec // The test itself.
+	child := exec.Command(os.Args[0]) // The test itself.
 	child.Env = append(os.Environ(), descriptorsEnv+"="+t.TempDir())
 	var log strings.Builder
 	child.Stderr = &log

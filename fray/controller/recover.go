@@ -26,7 +26,7 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 	c.cfg.Core.Commits = true
 	if !c.cfg.Core.Durable {
 		if c.cfg.Core.Incarnation == 0 {
-			c.cfg.Core.Incarnation = uint64(c.line.Start().UnixMilli()) //nolint:gosec // After 1970.
+			c.cfg.Core.Incarnation = uint64(c.line.Start().UnixMilli()) // After 1970.
 		}
 		return core.NewScheduler(c.cfg.Core), nil
 	}
@@ -104,7 +104,7 @@ func gapRecords(known []core.Gap) []*storev1.Gap {
 // clock. Workers and clients may still hold tokens of a controller whose store was lost, and these
 // must be nobody's.
 func firstIncarnation(now time.Time) uint64 {
-	return uint64(now.UnixMilli()) % (maxIncarnation / 2) //nolint:gosec // After 1970.
+	return uint64(now.UnixMilli()) % (maxIncarnation / 2) // After 1970.
 }
 
 func (c *Controller) storedJobs() ([]core.RestoredJob, error) {

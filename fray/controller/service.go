@@ -271,7 +271,7 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 			return nil, err
 		}
 		if room -= size; room < 0 && i > 0 {
-			resp.NextCursor = first + uint64(i) //nolint:gosec // Not negative.
+			resp.NextCursor = first + uint64(i) // Not negative.
 			break
 		}
 		resp.Results = append(resp.Results, result)

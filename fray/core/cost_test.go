@@ -192,7 +192,7 @@ func TestStepCostsWhatItDoes(t *testing.T) {
 			case 3:
 				e = &core.Watch{Call: c.id(), Job: job, Max: 3, Until: c.until()}
 			case 4:
-				e = &core.Forsake{Call: core.CallID(upTo("call", many))} //nolint:gosec // Not negative.
+				e = &core.Forsake{Call: core.CallID(upTo("call", many))} // Not negative.
 			case 5:
 				e = &core.Info{Call: c.id()}
 			case 6:
@@ -217,7 +217,7 @@ func TestStepCostsWhatItDoes(t *testing.T) {
 					held[s] = append(held[s], b.Grants...)
 				}
 			}
-			if most := fixed + each*c.size(e); c.looks > uint64(most) { //nolint:gosec // Not negative.
+			if most := fixed + each*c.size(e); c.looks > uint64(most) { // Not negative.
 				rt.Fatalf("%T looks at %d things, want %d at most", e, c.looks, most)
 			}
 		}

@@ -25,7 +25,7 @@ type image struct {
 	ends bool   // the step ended the task
 }
 
-func imageNumber(n uint64) uint32 { return uint32(n%maxImageNumbers) + 1 } //nolint:gosec // Bounded.
+func imageNumber(n uint64) uint32 { return uint32(n%maxImageNumbers) + 1 } // Bounded.
 
 // image returns the one of a number.
 func (u *undurable) image(number uint32) *image {
@@ -114,7 +114,7 @@ func (e *Committed) apply(c *Scheduler) {
 	}
 	clear(c.images[:n])
 	c.images = c.images[n:]
-	c.dropped += uint64(n) //nolint:gosec // Not negative.
+	c.dropped += uint64(n) // Not negative.
 	c.awaitsCommit = c.awaitsCommit && len(c.images) > 0
 }
 
@@ -132,7 +132,7 @@ func (c *Scheduler) toldCounts() [statusCount]int {
 	counts := c.counts
 	for k := range c.images {
 		i := &c.images[k]
-		if i.task.image != imageNumber(c.dropped+uint64(k)) { //nolint:gosec // Not negative.
+		if i.task.image != imageNumber(c.dropped+uint64(k)) { // Not negative.
 			continue // A later one of the same task.
 		}
 		counts[i.task.status]--

@@ -13,7 +13,7 @@ func TestLargeBatchIsLetGo(t *testing.T) {
 	var b store.Batch
 	for _, c := range []struct{ size, least, most int }{{100, 100, 4096}, {100_000, 0, 4096}} {
 		for i := range c.size {
-			b.Delete(store.Key{Kind: store.Spec, Num: uint64(i)}) //nolint:gosec // Not negative.
+			b.Delete(store.Key{Kind: store.Spec, Num: uint64(i)}) // Not negative.
 		}
 		b.Reset()
 		if room := cap(b.Ops()); room < c.least || room > c.most || len(b.Ops()) > 0 {

@@ -53,7 +53,7 @@ func newMetrics(registerer prometheus.Registerer, w *Worker) (*metrics, error) {
 		Name: "fray_worker_reports_total", Help: "Reports that the controller judged, by verdict. STARTED ones are included.",
 	}, []string{"verdict"})
 	for v := range m.reports {
-		name := strings.TrimPrefix(frayv1.ReportVerdict(v).String(), "REPORT_VERDICT_") //nolint:gosec // 0 to 3.
+		name := strings.TrimPrefix(frayv1.ReportVerdict(v).String(), "REPORT_VERDICT_") // 0 to 3.
 		m.reports[v] = reports.WithLabelValues(strings.ToLower(name))
 	}
 	collectors := []prometheus.Collector{m.attempts, m.runTime, m.sessions, reports}

@@ -164,6 +164,16 @@ var rules = []rule{
 		reason:  "whatever reads what a user wrote may use them",
 	},
 	{
+		packages: []string{"./sim/report"},
+		banned:   []string{"./sim/engine/virtual", "./sim/engine/process", "./sim/chaos"},
+		reason:   "a report is of a result, whatever engine it comes from",
+	},
+	{
+		packages: []string{"./fray/internal/attempt"},
+		allowed:  []string{std},
+		reason:   "an attempt is run the same way on every backend and every worker: it knows none of them",
+	},
+	{
 		packages: []string{"./gen/..."},
 		banned:   []string{"./fray/...", "./faults/...", "./sim/...", "./cmd/...", "./integration/..."},
 		reason:   "generated code is beneath everything",

@@ -59,7 +59,7 @@ func awaitGone(t *testing.T, pid int) {
 	}
 }
 
-func TestOrphansAreCollectedAndOthersAreNot(t *testing.T) { //nolint:paralleltest // A process has one set of children.
+func TestOrphansAreCollectedAndOthersAreNot(t *testing.T) { // A process has one set of children.
 	release := children.Adopt()
 	defer release()
 	var wg sync.WaitGroup
@@ -83,7 +83,7 @@ func TestOrphansAreCollectedAndOthersAreNot(t *testing.T) { //nolint:paralleltes
 	wg.Wait()
 }
 
-func TestOrphansAreKilled(t *testing.T) { //nolint:paralleltest // As above.
+func TestOrphansAreKilled(t *testing.T) { // As above.
 	release := children.Adopt()
 	defer release()
 	stays := exec.CommandContext(t.Context(), "cat")

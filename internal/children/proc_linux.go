@@ -29,7 +29,7 @@ func Pids() []int {
 	}
 	var pids []int
 	for _, list := range lists {
-		data, err := os.ReadFile(list) //nolint:gosec // A file of the kernel.
+		data, err := os.ReadFile(list) // A file of the kernel.
 		if err != nil {
 			continue // the thread has ended
 		}

@@ -51,7 +51,7 @@ func (s *said) Write(p []byte) (int, error) {
 func startScript(t *testing.T, s *children.Starter, script string) (*children.Child, *said) {
 	t.Helper()
 	out := &said{heard: make(chan struct{})}
-	cmd := exec.Command("sh", "-c", script) //nolint:gosec // The test waits for its end.
+	cmd := exec.Command("sh", "-c", script) // The test waits for its end.
 	cmd.Stdout = out
 	c, err := s.Start(cmd)
 	if err != nil {
@@ -79,7 +79,7 @@ const (
 	deaf   = `trap "" TERM; sleep 1000 & echo; wait`
 )
 
-func TestStop(t *testing.T) { //nolint:paralleltest // A process has one set of children.
+func TestStop(t *testing.T) { // A process has one set of children.
 	s := children.NewStarter(syscall.SIGKILL)
 	defer s.Close()
 	hurry := make(chan struct{})
@@ -119,7 +119,7 @@ func TestStop(t *testing.T) { //nolint:paralleltest // A process has one set of 
 	}
 }
 
-func TestKill(t *testing.T) { //nolint:paralleltest // As above.
+func TestKill(t *testing.T) { // As above.
 	s := children.NewStarter(syscall.SIGKILL)
 	defer s.Close()
 	c, out := startScript(t, s, `echo; cat; echo end`)
@@ -131,7 +131,7 @@ func TestKill(t *testing.T) { //nolint:paralleltest // As above.
 	}
 }
 
-func TestChildDiesWithItsParent(t *testing.T) { //nolint:paralleltest // As above.
+func TestChildDiesWithItsParent(t *testing.T) { // As above.
 	parent := exec.CommandContext(t.Context(), os.Args[0])
 	parent.Env = append(os.Environ(), parentKey+"=1")
 	out := &said{heard: make(chan struct{})}
@@ -160,7 +160,7 @@ func TestChildDiesWithItsParent(t *testing.T) { //nolint:paralleltest // As abov
 	}
 }
 
-func TestStartTellsWhatFails(t *testing.T) { //nolint:paralleltest // As above.
+func TestStartTellsWhatFails(t *testing.T) { // As above.
 	s := children.NewStarter(syscall.SIGKILL)
 	defer s.Close()
 	if _, err := s.Start(exec.Command("/nonexistent")); !errors.Is(err, os.ErrNotExist) {

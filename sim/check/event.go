@@ -152,7 +152,7 @@ func byName[T ~uint8](names []string, what string, text []byte) (T, error) {
 	if i < 0 {
 		return 0, fmt.Errorf("there is no %s %q", what, text)
 	}
-	return T(i), nil //nolint:gosec // There are few.
+	return T(i), nil // There are few.
 }
 
 // Event is one observation of a client or a worker, or a mark of the harness that runs them. Which

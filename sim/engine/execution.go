@@ -69,7 +69,7 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 	work := within(&k.Work, random)
 	result := make([]byte, k.ResultSize)
 	for i := range result {
-		result[i] = byte(random.Uint32())
+		result[i] = byte(random.Uint32()) //nolint:gosec // Any bits will do.
 	}
 	switch {
 	case hole:
@@ -150,7 +150,7 @@ func inputsOf(k *scenario.TaskKind, n int, random *rand.Rand) [][]byte {
 	for i := range inputs {
 		inputs[i] = make([]byte, k.PayloadSize)
 		for j := range inputs[i] {
-			inputs[i][j] = byte(random.Uint32())
+			inputs[i][j] = byte(random.Uint32()) //nolint:gosec // As above.
 		}
 	}
 	return inputs

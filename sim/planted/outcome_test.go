@@ -18,7 +18,7 @@ say() { echo "{\"seed\":$1,\"verdict\":\"$2\",\"broken\":\"$3\",\"text\":\"it br
 pass() { while [ "$seeds" -le "$last" ]; do say "$seeds" pass; seeds=$((seeds+1)); done; exit 0; }
 `
 	file := filepath.Join(t.TempDir(), "fray-sim")
-	if err := os.WriteFile(file, []byte(head+script), 0o700); err != nil { //nolint:gosec // It is executed.
+	if err := os.WriteFile(file, []byte(head+script), 0o700); err != nil { // It is executed.
 		t.Fatal(err)
 	}
 	return file

@@ -91,7 +91,7 @@ func (a *Actions) set() (key string, action Action) {
 	v := reflect.ValueOf(a).Elem()
 	for _, field := range fieldsOf(v.Type()) {
 		if f := v.Field(field.index); !f.IsNil() {
-			return field.key, f.Interface().(Action) //nolint:errcheck,forcetypeassert // Each field is one.
+			return field.key, f.Interface().(Action) //nolint:errcheck // Each field is one.
 		}
 	}
 	return "", nil
@@ -116,7 +116,7 @@ func Examples() []Actions {
 	var all []Actions
 	for _, field := range fieldsOf(t) {
 		var a Actions
-		kind := reflect.Zero(t.Field(field.index).Type).Interface().(Action) //nolint:errcheck,forcetypeassert // Each field is one.
+		kind := reflect.Zero(t.Field(field.index).Type).Interface().(Action) //nolint:errcheck // Each field is one.
 		reflect.ValueOf(&a).Elem().Field(field.index).Set(reflect.ValueOf(kind.example()))
 		all = append(all, a)
 	}

@@ -36,7 +36,7 @@ var fieldCache sync.Map // reflect.Type to []field
 // fieldsOf returns the fields of a struct type that are keys of the file, in their order.
 func fieldsOf(t reflect.Type) []field {
 	if known, ok := fieldCache.Load(t); ok {
-		return known.([]field) //nolint:errcheck,forcetypeassert // Nothing else is stored.
+		return known.([]field) //nolint:errcheck // Nothing else is stored.
 	}
 	var fields []field
 	for i := range t.NumField() {

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil { //nolint:gosec // It is committed.
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil { // It is committed.
 			t.Fatal(err)
 		}
 		return

@@ -108,7 +108,7 @@ func run(ctx context.Context, bubble sim.Bubble, text string, seeds int) (Sample
 	}
 	var sample Sample
 	for seed := range seeds {
-		if sample, err = add(ctx, sample, s, uint64(seed)+1, virtual.Options{Bubble: bubble}); err != nil { //nolint:gosec // Counts from 0.
+		if sample, err = add(ctx, sample, s, uint64(seed)+1, virtual.Options{Bubble: bubble}); err != nil { // Counts from 0.
 			return Sample{}, err
 		}
 	}

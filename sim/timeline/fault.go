@@ -60,7 +60,7 @@ func newFaultLog(s *scenario.Scenario) faultLog {
 		var from, to faults.Hosts
 		if m := s.Faults[i].Match; m != nil {
 			from, to = faults.Hosts(m.From), faults.Hosts(m.To)
-			f.server = m.Side == string(faults.Server) || m.Phase == string(faults.BeforeHandler) || m.Phase == string(faults.AfterHandler)
+			f.server = m.Side == string(faults.Server) || faults.Phase(m.Phase).Side() == faults.Server
 			for _, name := range m.From {
 				f.tints = f.tints || s.Target(name) != nil
 			}

@@ -52,7 +52,7 @@ func (c *Collector) Page(r *engine.Result, replay string) (*Page, error) {
 	p := &Page{
 		Scenario: r.Scenario, Summary: r.Summary, Replay: replay, Seed: r.Seed, Verdict: r.Verdict, Class: "fail",
 		Virtual: short(r.Virtual), Steps: r.Stats.Steps, Hash: fmt.Sprintf("%016x", r.Hash), Facts: r.Facts,
-		Violation: data.Violation, Gaps: data.Gaps, Data: template.JS(raw), //nolint:gosec // Made above.
+		Violation: data.Violation, Gaps: data.Gaps, Data: template.JS(raw), // Made above.
 	}
 	if v := data.Violation; v != nil && v.Task >= 0 {
 		p.Subject = data.Tasks[v.Task]
@@ -60,12 +60,12 @@ func (c *Collector) Page(r *engine.Result, replay string) (*Page, error) {
 	if r.Verdict == scenario.VerdictPass {
 		p.Class = "pass"
 	}
-	p.Style = template.CSS(asset("page.css")) //nolint:gosec // Part of the program.
+	p.Style = template.CSS(asset("page.css")) // Part of the program.
 	var script strings.Builder
 	for _, name := range scripts {
 		script.WriteString(asset(name))
 	}
-	p.Script = template.JS(script.String()) //nolint:gosec // Part of the program.
+	p.Script = template.JS(script.String()) // Part of the program.
 	return p, nil
 }
 

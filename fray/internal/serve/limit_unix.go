@@ -13,5 +13,5 @@ func descriptorLimit() int64 {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return reservedDescriptors + minConnections
 	}
-	return int64(min(limit.Cur, math.MaxInt64)) //nolint:gosec // Bounded; signed on some systems.
+	return int64(min(limit.Cur, math.MaxInt64)) // Bounded; signed on some systems.
 }

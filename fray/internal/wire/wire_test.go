@@ -72,13 +72,13 @@ func TestCheckSpecIsTheSchema(t *testing.T) {
 		case 2:
 			s.Payload.Encoding = text(64).Draw(rt, "encoding")
 		case 3:
-			s.Priority = int32(around(-1000, 1000).Draw(rt, "priority")) //nolint:gosec // Small.
+			s.Priority = int32(around(-1000, 1000).Draw(rt, "priority")) // Small.
 		case 4:
 			s.Resources = map[string]int64{text(64).Draw(rt, "name"): around(0, 1_000_000_000_000).Draw(rt, "amount")}
 		case 5:
 			s.RequiredLabels = map[string]string{text(64).Draw(rt, "name"): text(256).Draw(rt, "value")}
 		case 6:
-			s.RetryPolicy.MaxRetries = uint32(around(1, 10000).Draw(rt, "retries")) //nolint:gosec // Not negative.
+			s.RetryPolicy.MaxRetries = uint32(around(1, 10000).Draw(rt, "retries")) // Not negative.
 		case 7:
 			s.RetryPolicy.BackoffBaseMs = around(0, 86400000).Draw(rt, "base")
 		case 8:
@@ -88,7 +88,7 @@ func TestCheckSpecIsTheSchema(t *testing.T) {
 		case 10:
 			s.RetryPolicy.BackoffJitter = proto.Float64(rapid.SampledFrom([]float64{-0.1, 0, 0.5, 1, 1.1}).Draw(rt, "jitter"))
 		case 11:
-			s.MaxWorkerLosses = proto.Uint32(uint32(around(1, 1000).Draw(rt, "losses"))) //nolint:gosec // Not negative.
+			s.MaxWorkerLosses = proto.Uint32(uint32(around(1, 1000).Draw(rt, "losses"))) // Not negative.
 		default:
 			s.ExecutionTimeoutMs = around(0, 2592000000).Draw(rt, "execution")
 			s.SchedulingTimeoutMs = around(0, 2592000000).Draw(rt, "scheduling")

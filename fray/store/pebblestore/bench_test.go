@@ -32,7 +32,7 @@ func BenchmarkCommit(b *testing.B) {
 					wg.Go(func() {
 						for {
 							n := next.Add(1)
-							if n > uint64(b.N) { //nolint:gosec // Not negative.
+							if n > uint64(b.N) { // Not negative.
 								return
 							}
 							commit(b, s, func(batch *store.Batch) { batch.Set(key(n), payload) })
@@ -79,7 +79,7 @@ func fill(tb testing.TB, s store.Store, records, size int) {
 		batch.Reset()
 		for range min(1000, records-n) {
 			n++
-			batch.Set(key(uint64(n)), make([]byte, size)) //nolint:gosec // Not negative.
+			batch.Set(key(uint64(n)), make([]byte, size)) // Not negative.
 		}
 		if err := s.Commit(&batch); err != nil {
 			tb.Fatal(err)

@@ -221,7 +221,7 @@ func TestNoPermission(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "db"), 0); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "db"), 0o700) }) //nolint:gosec // A directory.
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "db"), 0o700) }) // A directory.
 	_, err := pebblestore.Open(pebblestore.Config{Dir: dir})
 	if !errors.Is(err, fs.ErrPermission) || errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("open: %v, want that permission was denied", err)

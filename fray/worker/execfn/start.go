@@ -79,7 +79,7 @@ func startOnce(c *Command, o *outputs) (*program, error) {
 
 // prepare makes the process of argv, which is yet to be started.
 func (c *Command) prepare(argv []string) *exec.Cmd {
-	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // To run what it is told is its purpose; program ends it.
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // To run what it is told is its purpose; program ends it.
 	if errors.Is(cmd.Err, exec.ErrDot) {
 		cmd.Err = nil // PATH has ".", and is the user's
 	}

@@ -47,7 +47,7 @@ func TestCommandKeepsBytes(t *testing.T) {
 
 func TestCommandKeepsRandomBytes(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // The same each time.
+	random := rand.New(rand.NewPCG(1, 2)) // The same each time.
 	text := func() string {
 		data := make([]byte, random.IntN(6))
 		for i := range data {

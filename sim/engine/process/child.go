@@ -35,7 +35,7 @@ func (s *stage) spawn(name string, stdout io.Writer, extra []*os.File, argv ...s
 		}
 	}()
 	c := &child{name: name, output: &tail{}}
-	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // The programs that the caller names; close ends them.
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // The programs that the caller names; close ends them.
 	cmd.Env, cmd.ExtraFiles = s.config.Environ, extra
 	cmd.Stdout, cmd.Stderr = stdout, c.output
 	var err error

@@ -99,7 +99,7 @@ func updateHashes(t *testing.T, pinned, hashes map[traceOf]string) {
 			fmt.Fprintf(&b, "%s %d %s\n", of.scenario, of.seed, pinned[of])
 		}
 	}
-	if err := os.WriteFile(pinnedHashes, []byte(b.String()), 0o644); err != nil { //nolint:gosec // It is committed.
+	if err := os.WriteFile(pinnedHashes, []byte(b.String()), 0o644); err != nil { // It is committed.
 		t.Fatal(err)
 	}
 }

@@ -119,7 +119,7 @@ func (f *Fleet) keep(ctx context.Context, id string) {
 // takes too long.
 func (f *Fleet) runOnce(ctx context.Context, id string) error {
 	args := append([]string{"worker", "--id", id, "--lifeline", "--stop-grace", stopGrace.String()}, f.Args...)
-	cmd := exec.Command(f.Executable, args...) //nolint:gosec,noctx // It is this program; it is asked to leave before it is killed.
+	cmd := exec.Command(f.Executable, args...) //nolint:noctx // It is this program; it is asked to leave before it is killed.
 	cmd.Env = f.Environ
 	cmd.Stderr = &prefixWriter{w: f.Output, prefix: id + ": "}
 	worker, err := f.starter.Start(cmd)

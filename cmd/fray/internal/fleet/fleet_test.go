@@ -79,7 +79,7 @@ func newFleet(size int, args ...string) (*fleet.Fleet, lines, lines) {
 	}, output, told
 }
 
-func TestWorkerThatDiesIsStartedAgain(t *testing.T) { //nolint:paralleltest // A process has one set of children.
+func TestWorkerThatDiesIsStartedAgain(t *testing.T) { // A process has one set of children.
 	f, output, told := newFleet(2)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -106,7 +106,7 @@ func TestWorkerThatDiesIsStartedAgain(t *testing.T) { //nolint:paralleltest // A
 	}
 }
 
-func TestFleetEndsWithItsWorkers(t *testing.T) { //nolint:paralleltest // As above.
+func TestFleetEndsWithItsWorkers(t *testing.T) { // As above.
 	for does, want := range map[string]string{
 		"leave": "worker-1 has left, as it was told to",
 		"fail":  "worker-1 died (exit status 2), and is not started again",
@@ -121,7 +121,7 @@ func TestFleetEndsWithItsWorkers(t *testing.T) { //nolint:paralleltest // As abo
 	}
 }
 
-func TestHurryKills(t *testing.T) { //nolint:paralleltest // As above.
+func TestHurryKills(t *testing.T) { // As above.
 	f, output, told := newFleet(1, "deaf")
 	hurry := make(chan struct{})
 	f.Hurry = hurry

@@ -13,11 +13,11 @@ import (
 // an error if another process does.
 func lockFile(path string) (io.Closer, error) {
 	const ownerOnly = 0o600
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, ownerOnly) //nolint:gosec // In the folder of a map.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, ownerOnly) // In the folder of a map.
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { //nolint:gosec // A descriptor is small.
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { // A descriptor is small.
 		_ = file.Close() // nothing was written
 		return nil, err
 	}

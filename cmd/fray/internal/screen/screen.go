@@ -147,5 +147,5 @@ func (l *wholeLines) flush(next io.Writer) {
 // IsTerminal reports whether stream is a terminal that a person may look at.
 func IsTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // A descriptor is small.
+	return ok && term.IsTerminal(int(file.Fd())) // A descriptor is small.
 }
