@@ -28,7 +28,7 @@ func checkID(what, id string) error {
 func newID(r *dial.Rand) string {
 	var id ulid.ULID
 	binary.BigEndian.PutUint64(id[8:], r.Uint64())
-	binary.BigEndian.PutUint16(id[6:], uint16(r.Uint64())) //nolint:gosec // Its lower bits are meant.
+	binary.BigEndian.PutUint16(id[6:], uint16(r.Uint64())) //nolint:gosec // within: its lower bits are meant
 	_ = id.SetTime(ulid.Timestamp(time.Now()))             // fails in the year 10889
 	return id.String()
 }
