@@ -2,6 +2,7 @@ package faults
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -157,12 +158,7 @@ func (s *ruleState) matchHosts(p *point) bool {
 }
 
 func hasHeader(header http.Header, want Header) bool {
-	for _, value := range header[want.Name] {
-		if value == want.Value {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(header[want.Name], want.Value)
 }
 
 // judge counts a match and decides whether the rule acts on it.

@@ -180,20 +180,20 @@ func TestSelection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			injector := newInjector(t, faults.Config{}, "a: error(aborted) side=client "+clauses)
 			w := newDirect(injector, inCalls)
-			got := ""
+			var got strings.Builder
 			for n := range 10 {
 				if n == 5 || n == 8 {
 					injector.Signal("up")
 				}
 				if _, err := w.ask(t.Context(), "hi"); err != nil {
-					got += "x"
+					got.WriteString("x")
 				} else {
-					got += "."
+					got.WriteString(".")
 				}
 				time.Sleep(time.Second)
 			}
-			if got != want {
-				t.Errorf("%s: got %s, want %s", clauses, got, want)
+			if got.String() != want {
+				t.Errorf("%s: got %s, want %s", clauses, got.String(), want)
 			}
 		})
 	}
@@ -406,12 +406,12 @@ func TestReorder(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			wg.Wait()
-			var order string
+			var order strings.Builder
 			for _, seen := range w.echo.take() {
-				order += seen[len("unary "):][:1]
+				order.WriteString(seen[len("unary "):][:1])
 			}
-			if order != "1032" {
-				t.Errorf("the handler saw %s", order)
+			if order.String() != "1032" {
+				t.Errorf("the handler saw %s", order.String())
 			}
 		})
 	}

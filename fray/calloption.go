@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
@@ -91,7 +89,7 @@ func (c *callConfig) seal() {
 		BackoffBaseMs: number.Millis(c.backoffBase),
 		BackoffFactor: c.backoffFactor,
 		BackoffCapMs:  number.Millis(c.backoffCap),
-		BackoffJitter: proto.Float64(backoffJitter),
+		BackoffJitter: new(backoffJitter),
 	}
 }
 
@@ -168,7 +166,7 @@ func WithBackoff(base time.Duration, factor float64, longest time.Duration) Call
 func WithMaxWorkerLosses(n int) CallOption {
 	return callOption(func(c *callConfig) error {
 		losses, err := number.Within[uint32]("max worker losses", n, 0, limit.WorkerLosses)
-		c.workerLosses = proto.Uint32(losses)
+		c.workerLosses = new(losses)
 		return err
 	})
 }

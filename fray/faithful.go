@@ -70,8 +70,8 @@ func mayChange(t reflect.Type, before map[reflect.Type]bool) bool {
 	case reflect.Map:
 		return mayChange(t.Key(), before) || mayChange(t.Elem(), before)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); travels(&f) && mayChange(f.Type, before) {
+		for f := range t.Fields() {
+			if f := f; travels(&f) && mayChange(f.Type, before) {
 				return true
 			}
 		}
@@ -291,8 +291,8 @@ func checkFields(t reflect.Type) error {
 	if t.Kind() != reflect.Struct || t.NumField() == 0 || marshalsItself(t) || marshalsItself(reflect.PointerTo(t)) {
 		return nil
 	}
-	for i := range t.NumField() {
-		if f := t.Field(i); travels(&f) || f.Tag.Get("json") == "-" {
+	for f := range t.Fields() {
+		if f := f; travels(&f) || f.Tag.Get("json") == "-" {
 			return nil
 		}
 	}

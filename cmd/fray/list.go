@@ -55,7 +55,7 @@ func (*statusesValue) Type() string { return "list" }
 func (v *statusesValue) reset()     { *v.list = nil }
 
 func (v *statusesValue) Set(text string) error {
-	for _, name := range strings.Split(text, ",") {
+	for name := range strings.SplitSeq(text, ",") {
 		var choice string
 		if err := (&choiceValue{&choice, statusChoices}).Set(strings.ToLower(name)); err != nil {
 			return err

@@ -171,7 +171,7 @@ func (v *pairsValue[V]) Set(text string) error {
 	if text == "" {
 		return nil
 	}
-	for _, pair := range strings.Split(text, ",") {
+	for pair := range strings.SplitSeq(text, ",") {
 		name, value, ok := strings.Cut(pair, "=")
 		parsed, err := v.parse(value)
 		var outside *number.RangeError

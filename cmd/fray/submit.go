@@ -10,7 +10,6 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray/worker/execfn"
@@ -119,7 +118,7 @@ func (a *app) taskSpec(o submitOptions, args []string) (*frayv1.TaskSpec, error)
 	}
 	spec := &frayv1.TaskSpec{
 		TaskId: o.id, Function: o.function, Priority: priority, Resources: o.resources, RequiredLabels: o.labels,
-		MaxWorkerLosses:    proto.Uint32(losses),
+		MaxWorkerLosses:    new(losses),
 		ExecutionTimeoutMs: number.Millis(o.timeout), SchedulingTimeoutMs: number.Millis(o.schedulingTimeout),
 	}
 	if retries > 0 {

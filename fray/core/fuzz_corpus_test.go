@@ -97,7 +97,7 @@ func TestFuzzCorpus(t *testing.T) {
 func fuzzCompile(text string) ([]byte, error) {
 	var data []byte
 	args := 4
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if n, err := strconv.ParseUint(word, 10, 8); err == nil {
 			data = append(data, byte(n))
 			args--

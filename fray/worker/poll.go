@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/slots"
 	"github.com/frayrpc/fray/fray/internal/corewire"
@@ -97,7 +95,7 @@ func (w *Worker) lease(ctx context.Context, s *session) (slots.Poll, *frayv1.Lea
 	res, err := w.client.LeaseTasks(waiting, &frayv1.LeaseTasksRequest{
 		SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
 		FreeSlots: number.Clamp[uint32](poll.Free), MaxTasks: number.Clamp[uint32](poll.Max),
-		HeldAttempts: proto.Uint32(number.Clamp[uint32](poll.Held)),
+		HeldAttempts: new(number.Clamp[uint32](poll.Held)),
 		MaxWaitMs:    number.Millis(pollWait - w.rands.lease.Duration(pollWait/10)),
 	})
 	w.answered()

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"maps"
+
 	"connectrpc.com/connect"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -193,8 +195,6 @@ func (c *call) clusterInfo(res any, err error) {
 	}
 	e := c.reply(ClusterInfo)
 	e.Counts = make(map[string]uint64, len(m.GetTaskCounts()))
-	for status, n := range m.GetTaskCounts() {
-		e.Counts[status] = n
-	}
+	maps.Copy(e.Counts, m.GetTaskCounts())
 	c.add(e)
 }

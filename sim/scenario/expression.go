@@ -27,8 +27,8 @@ var environment = sync.OnceValue(func() *cel.Env {
 	facts := reflect.TypeFor[Facts]()
 	var options []cel.EnvOption
 	natives := []any{ext.ParseStructTags(true)}
-	for i := range facts.NumField() {
-		f := facts.Field(i)
+	for f := range facts.Fields() {
+		f := f
 		var t *cel.Type
 		switch f.Type.Kind() {
 		case reflect.Struct:

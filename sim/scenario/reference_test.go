@@ -58,9 +58,9 @@ func referenceTables(t *testing.T) map[string]string {
 			return // {}: there is nothing to tell.
 		}
 		tables[typ.Name()] = keyTable(typ)
-		for i := range typ.NumField() {
-			if _, ok := typ.Field(i).Tag.Lookup("yaml"); ok {
-				section(typ.Field(i).Type)
+		for field := range typ.Fields() {
+			if _, ok := field.Tag.Lookup("yaml"); ok {
+				section(field.Type)
 			}
 		}
 	}
@@ -68,13 +68,13 @@ func referenceTables(t *testing.T) map[string]string {
 	var variables strings.Builder
 	variables.WriteString("| variable | type | is |\n|---|---|---|\n")
 	facts := reflect.TypeFor[scenario.Facts]()
-	for i := range facts.NumField() {
-		f := facts.Field(i)
+	for f := range facts.Fields() {
+		f := f
 		name, typ := f.Tag.Get("cel"), f.Type
 		row(&variables, "`"+name+"`", celKind(typ), f.Tag.Get("doc"))
 		if typ.Kind() == reflect.Struct {
-			for j := range typ.NumField() {
-				row(&variables, "`"+name+"."+typ.Field(j).Tag.Get("cel")+"`", celKind(typ.Field(j).Type), typ.Field(j).Tag.Get("doc"))
+			for field := range typ.Fields() {
+				row(&variables, "`"+name+"."+field.Tag.Get("cel")+"`", celKind(field.Type), field.Tag.Get("doc"))
 			}
 		}
 	}
@@ -104,8 +104,8 @@ func row(b *strings.Builder, cells ...string) {
 func keyTable(typ reflect.Type) string {
 	var b strings.Builder
 	b.WriteString("| key | type | default | example | meaning |\n|---|---|---|---|---|\n")
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
+		f := f
 		key, ok := f.Tag.Lookup("yaml")
 		if !ok {
 			continue

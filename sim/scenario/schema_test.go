@@ -136,8 +136,8 @@ func TestSchemaHasTheKeysOfTheTypes(t *testing.T) {
 			t.Errorf("%s allows unknown keys", typ.Name())
 		}
 		keys := 0
-		for i := range typ.NumField() {
-			field := typ.Field(i)
+		for field := range typ.Fields() {
+			field := field
 			key, tagged := field.Tag.Lookup("yaml")
 			if !tagged {
 				if field.IsExported() {

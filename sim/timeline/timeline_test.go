@@ -3,6 +3,7 @@ package timeline_test
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"runtime"
 	"slices"
@@ -321,9 +322,7 @@ func acceptStale(next http.Handler) http.Handler {
 			}
 			answer.body, _ = proto.Marshal(&m)
 		}
-		for name, values := range answer.header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.header)
 		w.Header().Del("Content-Length")
 		w.WriteHeader(answer.status)
 		_, _ = w.Write(answer.body)

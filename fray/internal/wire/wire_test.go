@@ -10,7 +10,6 @@ import (
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/frayrpc/fray/fray/internal/corewire"
@@ -86,9 +85,9 @@ func TestCheckSpecIsTheSchema(t *testing.T) {
 		case 9:
 			s.RetryPolicy.BackoffCapMs = around(0, 86400000).Draw(rt, "cap")
 		case 10:
-			s.RetryPolicy.BackoffJitter = proto.Float64(rapid.SampledFrom([]float64{-0.1, 0, 0.5, 1, 1.1}).Draw(rt, "jitter"))
+			s.RetryPolicy.BackoffJitter = new(rapid.SampledFrom([]float64{-0.1, 0, 0.5, 1, 1.1}).Draw(rt, "jitter"))
 		case 11:
-			s.MaxWorkerLosses = proto.Uint32(uint32(around(1, 1000).Draw(rt, "losses"))) // Not negative.
+			s.MaxWorkerLosses = new(uint32(around(1, 1000).Draw(rt, "losses"))) // Not negative.
 		default:
 			s.ExecutionTimeoutMs = around(0, 2592000000).Draw(rt, "execution")
 			s.SchedulingTimeoutMs = around(0, 2592000000).Draw(rt, "scheduling")
@@ -122,11 +121,11 @@ func TestSameShapeNeverLies(t *testing.T) {
 		if rapid.Bool().Draw(rt, "retry") {
 			s.RetryPolicy = &frayv1.RetryPolicy{MaxRetries: rapid.Uint32Range(0, 1).Draw(rt, "retries")}
 			if rapid.Bool().Draw(rt, "jittered") {
-				s.RetryPolicy.BackoffJitter = proto.Float64(rapid.SampledFrom([]float64{0, 0.2}).Draw(rt, "jitter"))
+				s.RetryPolicy.BackoffJitter = new(rapid.SampledFrom([]float64{0, 0.2}).Draw(rt, "jitter"))
 			}
 		}
 		if rapid.Bool().Draw(rt, "losing") {
-			s.MaxWorkerLosses = proto.Uint32(rapid.Uint32Range(0, 3).Draw(rt, "losses"))
+			s.MaxWorkerLosses = new(rapid.Uint32Range(0, 3).Draw(rt, "losses"))
 		}
 		if rapid.Bool().Draw(rt, "hungry") {
 			s.Resources = map[string]int64{"cpu": rapid.Int64Range(1, 2).Draw(rt, "cpu")}

@@ -134,9 +134,7 @@ func reports(change func(*frayv1.ReportTasksResponse)) func(http.Handler) http.H
 				change(&m)
 				answer.body, _ = proto.Marshal(&m)
 			}
-			for name, values := range answer.header {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), answer.header)
 			w.Header().Del("Content-Length")
 			w.WriteHeader(answer.status)
 			_, _ = w.Write(answer.body)
