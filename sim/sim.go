@@ -12,6 +12,7 @@ import (
 
 	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/internal/chance"
+	"github.com/frayrpc/fray/sim/order"
 )
 
 // A Sim is a network of hosts in virtual time. It belongs to the goroutine that made it, inside a
@@ -36,6 +37,7 @@ type Sim struct {
 	clients  int   // software of clients that has not ended
 	failures []error
 	stats    Stats
+	ordered  order.Stats // when it began
 	timer    *time.Timer // has fired; nil: none has
 	woken    bool        // something was released outside of a step: there may be more to wait for
 	// What lets software go on, once all that was parked with it is taken in. Done at once, it
@@ -67,6 +69,9 @@ type Stats struct {
 	Delivered int // messages that arrived
 	Dropped   int // messages that did not
 	Duplicate int // copies of requests
+	// Order is what goroutines did, where they follow the seed too, see package order. It counts those
+	// of all simulations of the process that ran meanwhile.
+	Order order.Stats `json:"Order,omitzero"`
 }
 
 // runs numbers the simulations of a process, to tell their goroutines apart.
@@ -86,6 +91,9 @@ func New(cfg Config) *Sim {
 	s.labels = pprof.WithLabels(context.Background(), pprof.Labels(
 		labelRun, strconv.FormatUint(runs.Add(1), 10), labelSeed, strconv.FormatUint(cfg.Seed, 10)))
 	cfg.Watchdog.begin()
+	// Where goroutines follow a seed, it is that of the run.
+	order.Begin(cfg.Seed)
+	s.ordered = order.Count()
 	return s
 }
 
@@ -96,7 +104,11 @@ func (s *Sim) Seed() uint64 { return s.cfg.Seed }
 func (s *Sim) Elapsed() time.Duration { return time.Since(s.start) }
 
 // Stats returns what has happened so far.
-func (s *Sim) Stats() Stats { return s.stats }
+func (s *Sim) Stats() Stats {
+	stats := s.stats
+	stats.Order = order.Count().Since(s.ordered)
+	return stats
+}
 
 // InFlight returns how many messages are under way, those that Hold and Pause keep left out.
 func (s *Sim) InFlight() int { return len(s.queue) }

@@ -97,7 +97,7 @@ Exit codes: 0 pass, 1 invariant broken, 2 liveness broken, 3 nondeterminism, 4 i
 	flags.StringVar(&o.scenario, "scenario", "", "the `file` of a scenario, or the name of one of the library")
 	o.addFlags(flags)
 	for _, sub := range []*cobra.Command{
-		a.newWorker(), a.newSweep(), a.newChaos(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench(),
+		a.newWorker(), a.newSweep(), a.newChaos(), a.newTest(), a.newOverlay(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(), a.newBench(),
 	} {
 		commands = append(commands, sub.Name())
 		sub.Args = usable(sub.Args)

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/frayrpc/fray/internal/patch"
 )
 
 // pitfalls are the ways in which systems of this kind are known to have failed, as far as they are
@@ -50,15 +52,7 @@ type bug struct {
 	// the test is the one that breaks.
 	pkg string
 
-	edits []edit
-}
-
-// An edit replaces some lines of a file by others.
-type edit struct {
-	// Relative to the module, with slashes.
-	file string
-	// Whole lines. old occurs just once.
-	old, new string
+	edits []patch.Edit
 }
 
 // verdictTest is how a test finds a bug: it fails.
@@ -78,6 +72,15 @@ func (b *bug) finder() string {
 		return b.pkg + " " + b.broken
 	}
 	return fmt.Sprint(b.scenario, b.verified())
+}
+
+// apply makes the bug's edits to copies of the sources.
+func (b *bug) apply(root string) (patch.Files, error) {
+	files, err := patch.Apply(root, b.edits)
+	if err != nil {
+		return nil, fmt.Errorf("bring the bug up to date with the sources: %w", err)
+	}
+	return files, nil
 }
 
 // verified says whether it takes fray-sim --verify to find the bug.
@@ -111,7 +114,7 @@ func readBugs(dir string) ([]*bug, error) {
 
 // parseBug reads a bug, which is a txtar archive. Its comment has the bug's name on the first line,
 // then in any number of paragraphs what it is and why a programmer would write it, then a paragraph
-// of keys; each edit has two files, what was and what will be:
+// of keys; its sections are edits, see package patch:
 //
 //	cancel forgets who holds the task
 //
@@ -144,21 +147,9 @@ func parseBug(name string, text []byte) (*bug, error) {
 	if err := b.parseKeys(paragraphs[len(paragraphs)-1]); err != nil {
 		return nil, err
 	}
-	if len(archive.Files) == 0 || len(archive.Files)%2 != 0 {
-		return nil, errors.New("want pairs of sections, FILE: old and FILE: new")
-	}
-	for pair := range slices.Chunk(archive.Files, 2) {
-		file, ok := strings.CutSuffix(pair[0].Name, ": old")
-		if !ok || pair[1].Name != file+": new" {
-			return nil, fmt.Errorf("sections %q and %q: want FILE: old and FILE: new", pair[0].Name, pair[1].Name)
-		}
-		e := edit{file: file, old: string(pair[0].Data), new: string(pair[1].Data)}
-		if e.old == "" || e.old == e.new {
-			return nil, fmt.Errorf("section %q: want lines that the edit replaces", pair[0].Name)
-		}
-		b.edits = append(b.edits, e)
-	}
-	return b, nil
+	var err error
+	b.edits, err = patch.Parse(archive.Files)
+	return b, err
 }
 
 func (b *bug) parseKeys(paragraph string) error {

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/frayrpc/fray/internal/patch"
 )
 
 const goodBug = `too much
@@ -35,10 +34,12 @@ func TestParseBug(t *testing.T) {
 	}
 	want := bug{
 		name: "name", title: "too much", pitfall: "busy worker declared dead", scenario: "worker-crash", verdict: "invariant-broken", broken: "one-lease",
-		edits: []edit{{"a/a.go", "\tx = 1\n", "\tx = 2\n"}, {"b.go", "\ty()\n", ""}},
+		edits: []patch.Edit{
+			{File: "a/a.go", Old: "\tx = 1\n", New: "\tx = 2\n", Times: 1}, {File: "b.go", Old: "\ty()\n", Times: 1},
+		},
 	}
 	if edits := b.edits; !slices.Equal(edits, want.edits) {
-		t.Errorf("edits %q, want %q", edits, want.edits)
+		t.Errorf("edits %+v, want %+v", edits, want.edits)
 	}
 	b.edits, want.edits = nil, nil
 	if b.name != want.name || b.title != want.title || b.pitfall != want.pitfall || b.scenario != want.scenario ||
@@ -80,56 +81,5 @@ func TestParseBugRefuses(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, test.want)
 			}
 		})
-	}
-}
-
-func TestApply(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		source, want string
-		fails        string
-	}{
-		"once":        {source: "a()\n\tx = 1\nb()\n", want: "a()\n\tx = 2\nb()\n"},
-		"at the head": {source: "\tx = 1\nb()\n", want: "\tx = 2\nb()\n"},
-		"changed":     {source: "a()\n\tx = 3\n", fails: "there 0 times"},
-		"twice":       {source: "\tx = 1\n\tx = 1\n", fails: "there 2 times"},
-		"part":        {source: "\t\tx = 1\n", fails: "there 0 times"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			root := t.TempDir()
-			if err := os.WriteFile(filepath.Join(root, "a.go"), []byte(test.source), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			b := &bug{edits: []edit{{"a.go", "\tx = 1\n", "\tx = 2\n"}}}
-			files, err := b.apply(root)
-			switch {
-			case test.fails != "":
-				if err == nil || !strings.Contains(err.Error(), test.fails) {
-					t.Errorf("got %v, want an error with %q", err, test.fails)
-				}
-			case err != nil:
-				t.Error(err)
-			case files["a.go"] != test.want:
-				t.Errorf("got %q, want %q", files["a.go"], test.want)
-			}
-		})
-	}
-}
-
-// Edits of one file add up, and all that do not apply are told.
-func TestApplyAllEdits(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "a.go"), []byte("1\n2\n3\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	files, err := (&bug{edits: []edit{{"a.go", "1\n", ""}, {"a.go", "3\n", "4\n5\n"}}}).apply(root)
-	if err != nil || files["a.go"] != "2\n4\n5\n" {
-		t.Errorf("got %q, %v", files["a.go"], err)
-	}
-	_, err = (&bug{edits: []edit{{"a.go", "6\n", ""}, {"b.go", "1\n", ""}}}).apply(root)
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "edit a.go") {
-		t.Errorf("got %v, want what is wrong with both edits", err)
 	}
 }

@@ -35,11 +35,11 @@ func TestBugsApply(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			list, err := files.write("../..", t.TempDir())
+			list, err := files.Write("../..", t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-overlay=" + list}, files.packages()...)...)
+			cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-overlay=" + list}, files.Packages()...)...)
 			cmd.Dir = "../.."
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("it does not compile: %v\n%s", err, out)

@@ -83,7 +83,7 @@ func (g *garden) buildWith(ctx context.Context, b *bug, dir string, took *time.D
 	if err != nil {
 		return "", err
 	}
-	list, err := files.write(g.root, dir)
+	list, err := files.Write(g.root, dir)
 	if err != nil {
 		return "", err
 	}

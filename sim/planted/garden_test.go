@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/frayrpc/fray/internal/patch"
 )
 
 // A bug that does not apply or does not compile is told, and the next one is tried all the same.
@@ -23,7 +25,9 @@ func TestPlantAllGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	edits := func(old, changed string) []edit { return []edit{{"cmd/fray-sim/main.go", old, changed}} }
+	edits := func(old, changed string) []patch.Edit {
+		return []patch.Edit{{File: "cmd/fray-sim/main.go", Old: old, New: changed, Times: 1}}
+	}
 	var out strings.Builder
 	err := plantAll(t.Context(), &garden{root: root, dir: t.TempDir(), seeds: 1}, []*bug{
 		{name: "gone", scenario: "one", verdict: "invariant-broken", edits: edits("\tprint()\n", "")},

@@ -74,6 +74,12 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 		fmt.Fprint(w, ", the same when run again with other GOMAXPROCS")
 	}
 	fmt.Fprintln(w)
+	if o := r.Stats.Order; o.Turns > 0 && o.Replays() {
+		fmt.Fprintf(w, "order     the seed's: goroutines took %d turns\n", o.Turns)
+	} else if o.Turns > 0 {
+		fmt.Fprintf(w, "order     not the seed's alone: of %d turns of goroutines %d were taken from one that spun, and %d followed a system call\n",
+			o.Turns, o.Broken, o.Passed)
+	}
 	if r.Passed() {
 		return
 	}

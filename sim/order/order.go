@@ -1,0 +1,42 @@
+// Package order tells whether the goroutines of a bubble follow a seed, and which. They do in programs
+// that are built with the overlay of package sim/overlay, as fray-sim test builds them; in all others
+// chance and the scheduler decide, as ever.
+//
+//	if order.Followed() {
+//		order.Begin(7) // of this bubble, from here on
+//	}
+//
+// Package sim does so by itself, with the seed of each run.
+package order
+
+// Stats count what the goroutines of all bubbles of a process did so far.
+type Stats struct {
+	// Turns are how often one goroutine went on after another.
+	Turns uint64
+	// Broken are turns that were taken from a goroutine that spun, and Passed how often a system call,
+	// such as reading from a real connection, made a goroutine runnable. The order that follows from
+	// either is not the seed's: a run with any of them does not replay for certain.
+	Broken, Passed uint64
+}
+
+// Since returns what was counted since another count.
+func (s Stats) Since(earlier Stats) Stats {
+	return Stats{s.Turns - earlier.Turns, s.Broken - earlier.Broken, s.Passed - earlier.Passed}
+}
+
+// Replays says whether all followed the seed.
+func (s Stats) Replays() bool { return s.Broken == 0 && s.Passed == 0 }
+
+// Followed says whether the program was built with the overlay.
+func Followed() bool { return followed }
+
+// Next has the bubbles that begin from now on follow a seed; until then it is that of FRAY_SEED in the
+// environment, or 0. Without the overlay, and with FRAY_SEED=off, it does nothing.
+func Next(seed uint64) { next(seed) }
+
+// Begin has the bubble of the calling goroutine follow another seed from now on. It reports false
+// outside of a bubble that follows any.
+func Begin(seed uint64) bool { return begin(seed) }
+
+// Count returns what was counted so far.
+func Count() Stats { return count() }

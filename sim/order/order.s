@@ -1,0 +1,3 @@
+//go:build frayoverlay
+
+// Functions without bodies need a file of assembly beside them.
