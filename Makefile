@@ -111,6 +111,14 @@ cover: ## Run every test once and fail below COVER_MIN percent of statements
 race: check-race ## Run the tests of concurrent packages under the race detector
 	go test -race -shuffle=on -timeout=$(TEST_TIMEOUT) $(RACE_PACKAGES)
 
+# With goroutines that follow a seed, and once more with others.
+.PHONY: order
+order: ## Run the tests of races and of the simulator with goroutines that follow a seed
+	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim
+	bin/fray-sim test ./sim/order ./sim -timeout=$(TEST_TIMEOUT)
+	bin/fray-sim test --seed 7 ./sim -timeout=$(TEST_TIMEOUT)
+	bin/fray-sim test -race ./sim/order -timeout=$(TEST_TIMEOUT)
+
 .PHONY: check-race
 check-race:
 	@cc=$$(go env CC); if [ "$$(go env CGO_ENABLED)" != 1 ] || ! command -v "$${cc%% *}" >/dev/null 2>&1; then \
