@@ -149,10 +149,10 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./sim/..."},
-		except:   []string{"./sim/engine/process", "./sim/planted"},
+		except:   []string{"./sim/engine/process", "./sim/planted", "./sim/overlay"},
 		direct:   true,
 		banned:   []string{"os/exec", "./internal/children", "./sim/engine/process"},
-		reason:   "what runs in virtual time starts no processes; only sim/engine/process does, for cmd, and what plants bugs runs the go command",
+		reason:   "what runs in virtual time starts no processes; only sim/engine/process does, for cmd; what plants bugs and what tests an overlay run the go command",
 	},
 	{
 		packages: []string{
@@ -162,6 +162,16 @@ var rules = []rule{
 		direct:  true,
 		allowed: []string{std},
 		reason:  "whatever reads what a user wrote may use them",
+	},
+	{
+		packages: []string{"./sim/order"},
+		allowed:  []string{std},
+		reason:   "any program may ask whether its goroutines follow a seed",
+	},
+	{
+		packages: []string{"./internal/patch", "./sim/overlay"},
+		banned:   []string{"./fray/...", "./faults/...", "./sim", "./sim/scenario/...", "./sim/engine/..."},
+		reason:   "sources are edited for whatever is built of them",
 	},
 	{
 		packages: []string{"./sim/report"},

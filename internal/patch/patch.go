@@ -3,10 +3,10 @@
 // which have to be there as often as it says. So an edit of sources that have changed since is refused
 // by name, and never made in another place.
 //
-//	-- runtime/select.go: old --
-//			j := cheaprandn(uint32(norder + 1))
-//	-- runtime/select.go: new --
-//			j := seededRandn(uint32(norder + 1))
+//	-- FILE: old --
+//	// a line that is there
+//	-- FILE: new --
+//	// another one
 package patch
 
 import (
