@@ -71,7 +71,7 @@ func mayChange(t reflect.Type, before map[reflect.Type]bool) bool {
 		return mayChange(t.Key(), before) || mayChange(t.Elem(), before)
 	case reflect.Struct:
 		for f := range t.Fields() {
-			if f := f; travels(&f) && mayChange(f.Type, before) {
+			if travels(&f) && mayChange(f.Type, before) {
 				return true
 			}
 		}
@@ -292,7 +292,7 @@ func checkFields(t reflect.Type) error {
 		return nil
 	}
 	for f := range t.Fields() {
-		if f := f; travels(&f) || f.Tag.Get("json") == "-" {
+		if travels(&f) || f.Tag.Get("json") == "-" {
 			return nil
 		}
 	}

@@ -158,7 +158,7 @@ func (a *app) test(ctx context.Context, seeds scenario.Seeds, args []string) err
 	}
 	command := slices.Concat([]string{"test", "-overlay=" + list}, testFlags(args), withTag(args))
 	for seed := seeds.First; ; seed++ {
-		cmd := exec.CommandContext(ctx, filepath.Join(t.Root, "bin", "go"), command...) //nolint:gosec // The installed go.
+		cmd := exec.CommandContext(ctx, filepath.Join(t.Root, "bin", "go"), command...) // The installed go.
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		cmd.WaitDelay = endWait
 		cmd.Env = append(os.Environ(), seedVariable+"="+strconv.FormatUint(seed, 10))

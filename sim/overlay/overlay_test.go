@@ -1,6 +1,7 @@
 package overlay_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -89,7 +90,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || again != list {
 		t.Errorf("got %s, %v, want %s", again, err, list)
 	}
-	if after, _ := os.ReadFile(broken); string(after) != string(before) {
+	if after, _ := os.ReadFile(broken); !bytes.Equal(after, before) {
 		t.Error("half a file was left")
 	}
 }

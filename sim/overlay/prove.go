@@ -41,7 +41,7 @@ func Prove(ctx context.Context, t Toolchain, list string) error {
 			return err
 		}
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(t.Root, "bin", "go"), "test", "-count=1", "-overlay="+list, ".") //nolint:gosec // The installed go.
+	cmd := exec.CommandContext(ctx, filepath.Join(t.Root, "bin", "go"), "test", "-count=1", "-overlay="+list, ".") // The installed go.
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local", "FRAY_SEED=") //nolint:forbidigo // For the go command.
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -28,7 +28,6 @@ var environment = sync.OnceValue(func() *cel.Env {
 	var options []cel.EnvOption
 	natives := []any{ext.ParseStructTags(true)}
 	for f := range facts.Fields() {
-		f := f
 		var t *cel.Type
 		switch f.Type.Kind() {
 		case reflect.Struct:

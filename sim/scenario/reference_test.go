@@ -69,7 +69,6 @@ func referenceTables(t *testing.T) map[string]string {
 	variables.WriteString("| variable | type | is |\n|---|---|---|\n")
 	facts := reflect.TypeFor[scenario.Facts]()
 	for f := range facts.Fields() {
-		f := f
 		name, typ := f.Tag.Get("cel"), f.Type
 		row(&variables, "`"+name+"`", celKind(typ), f.Tag.Get("doc"))
 		if typ.Kind() == reflect.Struct {
@@ -105,7 +104,6 @@ func keyTable(typ reflect.Type) string {
 	var b strings.Builder
 	b.WriteString("| key | type | default | example | meaning |\n|---|---|---|---|---|\n")
 	for f := range typ.Fields() {
-		f := f
 		key, ok := f.Tag.Lookup("yaml")
 		if !ok {
 			continue

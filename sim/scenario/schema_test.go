@@ -137,7 +137,6 @@ func TestSchemaHasTheKeysOfTheTypes(t *testing.T) {
 		}
 		keys := 0
 		for field := range typ.Fields() {
-			field := field
 			key, tagged := field.Tag.Lookup("yaml")
 			if !tagged {
 				if field.IsExported() {
