@@ -63,17 +63,21 @@ func lostUpdate() string {
 
 // oneOrder needs five goroutines to come in one order of 120.
 func oneOrder() string {
-	var mu sync.Mutex
-	var came []int
-	var group sync.WaitGroup
-	for i := range 5 {
-		group.Go(func() { mu.Lock(); came = append(came, i); mu.Unlock() })
-	}
-	group.Wait()
-	if fmt.Sprint(came) == "[3 1 4 0 2]" {
+	if fmt.Sprint(arrivals(5)) == "[3 1 4 0 2]" {
 		return "the order"
 	}
 	return ""
+}
+
+// arrivals returns the order in which n goroutines get a mutex.
+func arrivals(n int) (came []int) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { mu.Lock(); came = append(came, i); mu.Unlock() })
+	}
+	group.Wait()
+	return came
 }
 
 // sameInstant has a result and its deadline come at one instant.
@@ -136,13 +140,7 @@ func TestSeedsFindRaces(t *testing.T) {
 // With seed 0 goroutines come in the order in which they could.
 func TestSeedZeroIsFirstInFirstOut(t *testing.T) {
 	got := under(t, 0, func() string {
-		var came []int
-		var group sync.WaitGroup
-		for i := range 6 {
-			group.Go(func() { came = append(came, i) })
-		}
-		group.Wait()
-		return fmt.Sprint(came)
+		return fmt.Sprint(arrivals(6))
 	})
 	if want := "[0 1 2 3 4 5]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -186,13 +184,7 @@ func TestBegin(t *testing.T) {
 			if !order.Begin(second) {
 				t.Error("the bubble follows no seed")
 			}
-			var came []int
-			var group sync.WaitGroup
-			for i := range 8 {
-				group.Go(func() { came = append(came, i) })
-			}
-			group.Wait()
-			return fmt.Sprint(came)
+			return fmt.Sprint(arrivals(8))
 		})
 	}
 	if a, b := draw(1, 7), draw(2, 7); a != b {
