@@ -124,12 +124,14 @@ func testArgs(args []string) (seeds scenario.Seeds, rest []string, err error) {
 }
 
 // testFlags returns the flags of go test that its other arguments leave to us.
-func testFlags(args []string) (flags []string) {
-	own, _, _ := strings.Cut(strings.Join(args, "\x00"), "\x00-args")
-	if !strings.Contains("\x00"+own, "\x00-count") && !strings.Contains("\x00"+own, "\x00--count") {
-		flags = append(flags, "-count=1") // The go command knows nothing of the seed when it looks for an earlier result.
+func testFlags(args []string) []string {
+	if own := slices.IndexFunc(args, func(arg string) bool { return arg == "-args" || arg == "--args" }); own >= 0 {
+		args = args[:own] // What follows is a test's own.
 	}
-	return flags
+	if slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "-count") || strings.HasPrefix(arg, "--count") }) {
+		return nil
+	}
+	return []string{"-count=1"} // The go command knows nothing of the seed when it looks for an earlier result.
 }
 
 // withTag returns arguments of go test with the overlay's build tag, beside those that are there.
