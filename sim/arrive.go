@@ -10,6 +10,10 @@ import (
 func (s *Sim) arrive(p *packet) {
 	k := p.call
 	if l := s.route(p.from, p.to); l != nil {
+		if l.cut && p.socket != nil {
+			s.lose(p, "partition")
+			return
+		}
 		if l.cut {
 			s.drop(p, "partition")
 			return
@@ -18,6 +22,10 @@ func (s *Sim) arrive(p *packet) {
 			l.waiting = append(l.waiting, p)
 			return
 		}
+	}
+	if p.socket != nil {
+		s.arriveSegment(p)
+		return
 	}
 	switch {
 	case p.sender != nil && p.sender.dead.Load():

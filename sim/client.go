@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -143,13 +144,13 @@ func (c *Client) prepare(req *http.Request) (*call, error) {
 		return nil, err
 	}
 	s := c.inc.node.sim
-	target := s.lookup(req.URL.Hostname())
-	if target == nil {
+	targets, err := c.inc.node.resolve(req.URL.Hostname())
+	if err != nil {
 		closeBody(req)
-		return nil, errNoHost(req.URL.Hostname())
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
 	k := &call{
-		sim: s, client: c.inc, target: target, procedure: req.URL.Path,
+		sim: s, client: c.inc, target: targets[0], procedure: req.URL.Path,
 		sent: req, method: cmp.Or(req.Method, http.MethodGet), host: cmp.Or(req.Host, req.URL.Host), url: *req.URL,
 		length: req.ContentLength, streamed: isStreamed(req),
 	}

@@ -37,6 +37,11 @@ type Config struct {
 	// stopped it. 0: DefaultLeakGrace.
 	LeakGrace time.Duration
 
+	// MayStay are globs of full names of functions, such as "github.com/hashicorp/raft.*": goroutines
+	// that have one in their stacks may outlive Close. With "*" all may, and nothing waits for them.
+	// Without the overlay of fray-sim test, the bubble cannot end before them all the same.
+	MayStay []string
+
 	// Watchdog sees to it that the run goes on in real time. Nil: nothing does, but in [Test],
 	// which has one of its own.
 	Watchdog *Watchdog

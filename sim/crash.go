@@ -8,6 +8,8 @@ import (
 	"net"
 	"slices"
 	"syscall"
+
+	"github.com/frayrpc/fray/sim/order"
 )
 
 // Crash kills a host's software, as kill -9 does. What it sent and has not arrived is dropped; its
@@ -95,7 +97,7 @@ func (s *Sim) resume(n *node) {
 		s.push(p)
 	}
 	for _, p := range leaving {
-		if !p.sender.dead.Load() {
+		if p.sender == nil || !p.sender.dead.Load() {
 			s.send(p)
 		}
 	}
@@ -122,7 +124,13 @@ func (s *Sim) end(n *node, how string, silent bool) {
 	if disk, ok := s.disk(n).(Crasher); ok {
 		s.setDisk(n, disk.AfterCrash(silent, s.rand(forDisk, n.hash, uint64(i.number)))) //nolint:gosec // Counts from 1.
 	}
-	i.cancel(ErrCrashed)
+	// What is stopped hears of nothing any longer, as a process that was killed.
+	if (!s.closing || slices.Contains(s.cfg.MayStay, anyFunction)) && order.Stop(i.mark) {
+		s.stopped[incarnationKey{n.name, i.number}] = true
+	} else {
+		i.cancel(ErrCrashed)
+	}
+	s.hangUpSockets(i, silent)
 	for _, id := range slices.Sorted(maps.Keys(i.out)) {
 		c := i.out[id]
 		c.leave()
@@ -163,11 +171,6 @@ func errHungUp() error { return fmt.Errorf("server closed connection: %w", io.Er
 // write, over HTTP/2.
 func errStreamReset(id uint64) error {
 	return fmt.Errorf("stream error: stream ID %d; INTERNAL_ERROR; received from peer", 2*id-1)
-}
-
-// errNoHost is what net/http makes of a name that nobody has.
-func errNoHost(name string) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}}
 }
 
 func errReset() error {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/frayrpc/fray/internal/chance"
+	"github.com/frayrpc/fray/sim/order"
 )
 
 // Software is what runs on a host: a program's main function. It installs what it serves with
@@ -30,8 +31,10 @@ type node struct {
 	isClient bool
 	done     bool // a client's software has ended
 	current  *incarnation
-	count    int // incarnations so far
-	disk     any // under Sim.mu
+	count    int    // incarnations so far
+	disk     any    // under Sim.mu
+	ported   uint16 // ports that the machine has chosen, under Sim.mu
+	sockets  []*socket
 	// The machine is without power: it does not even refuse.
 	dark   bool
 	paused bool
@@ -44,6 +47,7 @@ type node struct {
 type incarnation struct {
 	node    *node
 	number  int
+	mark    uint64          // of its goroutines
 	ctx     context.Context //nolint:containedctx // It is the software's, and handlers' derive from it.
 	cancel  context.CancelCauseFunc
 	labels  context.Context //nolint:containedctx // Its pprof labels mark the incarnation's goroutines.
@@ -52,6 +56,10 @@ type incarnation struct {
 	ended   bool // the software has
 	// Calls that it made and that it serves, for its end.
 	out, in map[uint64]*call
+	// Who listens on its ports, under Sim.mu.
+	ports map[uint16]*listener
+	// How often it used a connection since its death.
+	used atomic.Int64
 }
 
 // Host is one incarnation of a host, as its own software sees it. Once it has crashed, its methods
@@ -119,6 +127,7 @@ func (s *Sim) boot(n *node) {
 	i := &incarnation{node: n, number: n.count, out: make(map[uint64]*call), in: make(map[uint64]*call)}
 	i.ctx, i.cancel = context.WithCancelCause(context.Background())
 	i.labels = pprof.WithLabels(s.labels, pprof.Labels(labelHost, n.name, labelIncarnation, strconv.Itoa(i.number)))
+	i.mark = adopted(i)
 	n.current = i
 	s.emit(&Event{Kind: EventStart, From: n.name, Attempt: i.number})
 	s.woken = true
@@ -127,6 +136,7 @@ func (s *Sim) boot(n *node) {
 
 // run is the incarnation's first goroutine.
 func (i *incarnation) run() {
+	order.Adopt(i.mark)
 	pprof.SetGoroutineLabels(i.labels)
 	err := errGoexit
 	defer func() {
@@ -145,6 +155,7 @@ func (s *Sim) exited(i *incarnation, err error) {
 		return
 	}
 	i.ended = true
+	s.hangUpSockets(i, false)
 	event := &Event{Kind: EventExit, From: i.node.name, Attempt: i.number}
 	if err != nil {
 		event.Code = "error"

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/frayrpc/fray/internal/glob"
+	"github.com/frayrpc/fray/sim/order"
 )
 
 // Leak is goroutines of one stack that a host has left behind.
@@ -48,6 +51,9 @@ func (s *Sim) awaitEnd() {
 		s.leaks = s.goroutines()
 		left := time.Duration(end - s.now())
 		if len(s.leaks) == 0 || left <= 0 {
+			for _, mark := range s.marks {
+				order.Stop(mark) // So that the bubble can end.
+			}
 			return
 		}
 		s.sleep(min(pause, left))
@@ -64,7 +70,7 @@ func (s *Sim) goroutines() []Leak {
 	run, _ := pprof.Label(s.labels, labelRun)
 	var leaks []Leak
 	for block := range strings.SplitSeq(profile.String(), "\n\n") {
-		if l, ok := parseLeak(block, run); ok {
+		if l, ok := parseLeak(block, run); ok && !s.stopped[incarnationKey{l.Host, l.Incarnation}] && !s.mayStay(l) {
 			leaks = append(leaks, l)
 		}
 	}
@@ -72,6 +78,27 @@ func (s *Sim) goroutines() []Leak {
 		return strings.Compare(fmt.Sprint(a.Host, a.Incarnation, a.Stack), fmt.Sprint(b.Host, b.Incarnation, b.Stack))
 	})
 	return leaks
+}
+
+// incarnationKey names an incarnation.
+type incarnationKey struct {
+	host   string
+	number int
+}
+
+// anyFunction in Config.MayStay is for all.
+const anyFunction = "*"
+
+// mayStay says whether goroutines of that stack may outlive Close.
+func (s *Sim) mayStay(l Leak) bool {
+	for _, pattern := range s.cfg.MayStay {
+		for line := range strings.Lines(l.Stack) {
+			if name := strings.TrimSpace(line); pattern == anyFunction || glob.Match(pattern, name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // parseLeak reads one block of a goroutine profile:

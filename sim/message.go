@@ -24,6 +24,11 @@ const (
 	KindCancel                              // the caller has given up
 	KindReset                               // the connection was refused or reset
 
+	// Of connections, beside KindReset. A procedure of theirs is tcp: and the listener's port.
+	KindConnect // a host wants a connection
+	KindAccept  // there is one
+	KindBytes   // what was written at one instant; the last one says that nothing follows
+
 	// What software says to the simulator comes the same way.
 	kindExit
 	kindControl
@@ -31,12 +36,13 @@ const (
 	kindTimer
 	kindFault
 	kindTurn
+	kindProbe
 )
 
 var kindNames = [...]string{
 	KindRequest: "request", KindRequestData: "request-data", KindResponse: "response", KindResponseData: "response-data",
-	KindCancel: "cancel", KindReset: "reset", kindExit: "exit", kindControl: "control", kindWindow: "window", kindTimer: "timer",
-	kindFault: "fault", kindTurn: "turn",
+	KindCancel: "cancel", KindReset: "reset", KindConnect: "connect", KindAccept: "accept", KindBytes: "bytes", kindExit: "exit", kindControl: "control", kindWindow: "window", kindTimer: "timer",
+	kindFault: "fault", kindTurn: "turn", kindProbe: "probe",
 }
 
 // String returns the kind as the trace has it.
@@ -60,7 +66,7 @@ type Message struct {
 	Procedure string
 	// Which message of its kind, hosts and procedure this is, from 1.
 	Ordinal uint64
-	// Which call of the run it belongs to, from 1.
+	// Which call or connection of the run it belongs to, from 1.
 	Call uint64
 	// When it leaves: virtual time since the start.
 	Time time.Duration
@@ -82,16 +88,17 @@ type packet struct {
 	// Whose it is. A dead incarnation's are dropped. Nil: the host's kernel's, which outlives its
 	// software.
 	sender *incarnation
-	call   *call
-	body   []byte
-	last   bool
-	err    error  // of a reset, an exit
-	fault  string // what was done to it
-	cut    bool   // truncated
-	delay  time.Duration
-	reply  *responder // in place of the handler's
-	fn     func()     // of a control
-	done   chan struct{}
+	call   *call // nil: none
+	segment
+	body  []byte
+	last  bool
+	err   error  // of a reset, an exit
+	fault string // what was done to it
+	cut   bool   // truncated
+	delay time.Duration
+	reply *responder // in place of the handler's
+	fn    func()     // of a control
+	done  chan struct{}
 
 	procedure string
 	flow      *flow
@@ -141,6 +148,9 @@ func arrange(batch []*packet) {
 	slices.SortStableFunc(batch, func(a, b *packet) int {
 		if c := cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.from.place(), b.from.place())); c != 0 {
 			return c
+		}
+		if a.socket != nil && b.socket != nil {
+			return cmp.Or(compareSockets(a.socket, b.socket), cmp.Compare(a.to.place(), b.to.place()), cmp.Compare(a.port, b.port))
 		}
 		if a.call == nil || b.call == nil {
 			return cmp.Or(cmp.Compare(a.to.place(), b.to.place()), strings.Compare(a.procedure, b.procedure), strings.Compare(a.fault, b.fault))

@@ -36,6 +36,9 @@ func (s *Sim) admit(p *packet) {
 	case kindWindow:
 		s.letGo(p.fn)
 		return
+	case KindConnect, KindBytes:
+		s.admitSegment(p)
+		return
 	case KindRequest:
 		if k.gone.Load() {
 			return // Given up at the instant at which it would have left.
@@ -106,6 +109,10 @@ func (s *Sim) retire(k *call) {
 
 // send lets a message leave its host.
 func (s *Sim) send(p *packet) {
+	if p.socket != nil {
+		s.transmit(p)
+		return
+	}
 	if p.from.paused && p.sender != nil {
 		p.from.leaving = append(p.from.leaving, p)
 		return
@@ -167,9 +174,14 @@ func (s *Sim) schedule(p *packet) {
 	}
 	at := s.now() + 1 + int64(s.latency(p)) + min(int64(p.delay), math.MaxInt64/4)
 	p.delay = 0
-	last := &p.call.lastDown
-	if p.kind.isUp() {
+	var last *int64
+	switch {
+	case p.socket != nil:
+		last = &p.socket.lastAt
+	case p.kind.isUp():
 		last = &p.call.lastUp
+	default:
+		last = &p.call.lastDown
 	}
 	p.at = even(max(at, *last+1))
 	*last = p.at
@@ -184,6 +196,9 @@ func even(at int64) int64 { return at + at&1 }
 // latency draws how long a message takes.
 func (s *Sim) latency(p *packet) time.Duration {
 	d := s.cfg.Link.Latency
+	if p.socket != nil && p.from == p.to {
+		d = loopback
+	}
 	if l := s.route(p.from, p.to); l != nil {
 		d = l.Latency
 	}

@@ -16,6 +16,8 @@ var (
 	forDuplicate = hashString("duplicate")
 	forDisk      = hashString("disk")
 	forSoftware  = hashString("software")
+	forName      = hashString("name")
+	forSplit     = hashString("split")
 )
 
 // draw returns 64 random bits.

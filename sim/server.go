@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
+
+	"github.com/frayrpc/fray/sim/order"
 )
 
 // runner is a goroutine that runs one handler after another.
@@ -37,8 +39,10 @@ func (s *Sim) serve(k *call) {
 
 func (r *runner) run(s *Sim) {
 	for k := range r.calls {
+		order.Adopt(k.server.mark)
 		pprof.SetGoroutineLabels(k.server.labels)
 		k.handle()
+		order.Adopt(0)
 		pprof.SetGoroutineLabels(s.labels)
 		s.mu.Lock()
 		s.idle = append(s.idle, r)

@@ -42,9 +42,13 @@ type Sim struct {
 	woken    bool        // something was released outside of a step: there may be more to wait for
 	// What lets software go on, once all that was parked with it is taken in. Done at once, it
 	// would have software run while the state of the others' messages is read.
-	later  []func()
-	closed bool
-	leaks  []Leak
+	later   []func()
+	marks   []uint64 // of all incarnations, see adopted
+	closed  bool
+	closing bool // Close has begun
+	// Whose goroutines run no more.
+	stopped map[incarnationKey]bool
+	leaks   []Leak
 
 	injector atomic.Pointer[faults.Injector]
 	dateline atomic.Pointer[dateline]
@@ -54,12 +58,13 @@ type Sim struct {
 	spins    atomic.Pointer[node] // the first host that does
 	wake     chan struct{}
 
-	mu     sync.Mutex
-	byName map[string]*node
-	inbox  []*packet
-	spare  []*packet
-	asleep bool
-	idle   []*runner
+	mu      sync.Mutex
+	byName  map[string]*node
+	aliases map[string]*alias
+	inbox   []*packet
+	spare   []*packet
+	asleep  bool
+	idle    []*runner
 }
 
 // Stats counts what has happened in a run.
@@ -69,6 +74,8 @@ type Stats struct {
 	Delivered int // messages that arrived
 	Dropped   int // messages that did not
 	Duplicate int // copies of requests
+	// Connections that hosts wanted to make.
+	Connections int `json:",omitzero"`
 	// Order is what goroutines did, where they follow the seed too, see package order. It counts those
 	// of all simulations of the process that ran meanwhile.
 	Order order.Stats `json:"Order,omitzero"`
@@ -85,7 +92,7 @@ func New(cfg Config) *Sim {
 	}
 	s := &Sim{
 		cfg: cfg.withDefaults(), start: time.Now(), trace: tracer{hash: chance.HashBasis},
-		links: make(map[uint64]*link), flows: make(map[flowKey]*flow), byName: make(map[string]*node),
+		links: make(map[uint64]*link), flows: make(map[flowKey]*flow), byName: make(map[string]*node), aliases: make(map[string]*alias), stopped: make(map[incarnationKey]bool),
 		wake: make(chan struct{}, 1),
 	}
 	s.labels = pprof.WithLabels(context.Background(), pprof.Labels(
@@ -160,6 +167,7 @@ func (s *Sim) Close() error {
 	}
 	hash, count := s.trace.hash, s.trace.count
 	s.settle()
+	s.closing = true
 	for _, n := range s.nodes {
 		s.end(n, "closed", false)
 	}
@@ -169,6 +177,7 @@ func (s *Sim) Close() error {
 	}
 	s.awaitEnd()
 	s.closed = true
+	s.forgetMarks()
 	s.mu.Lock()
 	for _, r := range s.idle {
 		close(r.calls)

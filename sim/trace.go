@@ -26,6 +26,7 @@ const (
 	EventRepair    EventKind = "repair"    // both ways
 	EventHold      EventKind = "hold"      // both ways
 	EventRelease   EventKind = "release"   // both ways
+	EventSever     EventKind = "sever"     // of the connections between two hosts
 	EventSend      EventKind = "send"      // a message leaves
 	EventDeliver   EventKind = "deliver"   // a message arrives
 	EventDrop      EventKind = "drop"      // a message is gone; Code says why

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+
+	"github.com/frayrpc/fray/sim/order"
 )
 
 // Scenario builds and drives a simulation. What it returns is the outcome of the run, which is
@@ -67,12 +69,21 @@ func (e *DivergenceError) Error() string {
 }
 
 // Verify runs a scenario once for each of procs with that GOMAXPROCS, or with 1 and with as many as
-// there are if there are none, each in a bubble, and compares the traces. It returns the first run,
+// there are if there are none, each in a bubble, and compares the traces. Where goroutines follow the
+// seed, a run goes before these, for what a program does only the first time. It returns the first run,
 // and a *DivergenceError, or an error of the bubble. What the scenario itself finds wrong is in
 // Replay.Err and is no error of Verify.
 func Verify(bubble Bubble, cfg Config, scenario Scenario, procs ...int) (Replay, error) {
 	if len(procs) == 0 {
 		procs = []int{1, runtime.NumCPU()}
+	}
+	if order.Followed() && len(procs) > 1 {
+		// What a program does only the first time, such as filling caches, moves its later draws.
+		warm := cfg
+		warm.OnEvent = nil
+		if _, _, err := record(bubble, warm, scenario, procs[0]); err != nil {
+			return Replay{}, err
+		}
 	}
 	first, want, err := record(bubble, cfg, scenario, procs[0])
 	if err != nil {

@@ -9,6 +9,11 @@
 // Package sim does so by itself, with the seed of each run.
 package order
 
+import (
+	"context"
+	"net"
+)
+
 // Stats count what the goroutines of all bubbles of a process did so far.
 type Stats struct {
 	// Turns are how often one goroutine went on after another.
@@ -40,3 +45,30 @@ func Begin(seed uint64) bool { return begin(seed) }
 
 // Count returns what was counted so far.
 func Count() Stats { return count() }
+
+// Adopt has the calling goroutine belong to a simulated host, and with it those that it starts and
+// the timers that it sets. 0: to none. Without the overlay it does nothing.
+func Adopt(host uint64) { adopt(host) }
+
+// Host returns the simulated host of the calling goroutine; 0: it belongs to none.
+func Host() uint64 { return host() }
+
+// Stop has the goroutines of a simulated host run no more, whatever they wait for, and does not wait
+// for them when the bubble ends. None of them may be running. It reports false where they cannot be
+// stopped: without the overlay, and outside of a bubble that follows a seed.
+func Stop(host uint64) bool { return stop(host) }
+
+// Network is what goroutines of simulated hosts have in place of package net's Dial, Listen, lookups of
+// names and addresses of the machine, and of os.Hostname.
+type Network struct {
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+	// Lookup returns the addresses of a name.
+	Lookup func(name string) ([]string, error)
+	// Addrs returns the addresses of the host, and Hostname its name.
+	Addrs    func() []string
+	Hostname func() string
+}
+
+// Connect puts the network in place, once for the process. Without the overlay it does nothing.
+func Connect(n Network) { connect(n) }

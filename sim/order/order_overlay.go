@@ -2,7 +2,11 @@
 
 package order
 
-import _ "unsafe" // for go:linkname
+import (
+	"context"
+	"net"
+	_ "unsafe" // for go:linkname
+)
 
 const followed = true
 
@@ -14,6 +18,40 @@ func count() Stats {
 	turns, broken, passed := runtimeStats()
 	return Stats{turns, broken, passed}
 }
+
+func adopt(host uint64) { runtimeSetHost(host) }
+
+func host() uint64 { return runtimeHost() }
+
+func stop(host uint64) bool { return runtimeStop(host) }
+
+func connect(n Network) {
+	netNetwork.Listen, netNetwork.Lookup, netNetwork.Addrs = n.Listen, n.Lookup, n.Addrs
+	netNetwork.Dial = n.Dial
+	osHostname = n.Hostname
+}
+
+// netNetwork is laid out as that of package net.
+//
+//go:linkname netNetwork net.frayNetwork
+var netNetwork struct {
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+	Lookup func(name string) ([]string, error)
+	Addrs  func() []string
+}
+
+//go:linkname osHostname os.frayHostname
+var osHostname func() string
+
+//go:linkname runtimeHost runtime.frayHost
+func runtimeHost() uint64
+
+//go:linkname runtimeSetHost runtime.fraySetHost
+func runtimeSetHost(host uint64)
+
+//go:linkname runtimeStop runtime.frayStop
+func runtimeStop(host uint64) bool
 
 //go:linkname runtimeSet runtime.fraySet
 func runtimeSet(seed uint64)

@@ -41,8 +41,8 @@ import (
 var (
 	//go:embed edits/*.txtar
 	edits embed.FS
-	//go:embed runtime.go.txt
-	runtimeSource string
+	//go:embed added/*.go.txt
+	added embed.FS
 )
 
 // Tag is the build tag of files that are for builds with the overlay.
@@ -54,8 +54,8 @@ const (
 	newest = "go1.27"
 )
 
-// runtimeFile is where the new code stands.
-const runtimeFile = "runtime/fray.go"
+// addedFile is the name of the file that a package is given. Its source is added/PACKAGE.go.txt.
+const addedFile = "fray.go"
 
 // A Toolchain is an installed Go.
 type Toolchain struct {
@@ -100,10 +100,22 @@ func edit(source string) (patch.Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(source, runtimeFile)); err == nil {
-		return nil, fmt.Errorf("%s is there already", runtimeFile)
+	sources, err := fs.Glob(added, "added/*.go.txt")
+	if err != nil {
+		return nil, err
 	}
-	files[runtimeFile] = runtimeSource
+	for _, name := range sources {
+		text, err := added.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		pkg := strings.ReplaceAll(strings.TrimSuffix(path.Base(name), ".go.txt"), "_", "/")
+		file := path.Join(pkg, addedFile)
+		if _, err := os.Stat(filepath.Join(source, file)); err == nil {
+			return nil, fmt.Errorf("%s is there already", file)
+		}
+		files[file] = string(text)
+	}
 	return files, yieldInAtomics(source, files)
 }
 

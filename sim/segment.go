@@ -1,0 +1,485 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/frayrpc/fray/internal/chance"
+)
+
+// How connections live through a bad network: as on Linux, whose documentation of tcp(7) and
+// ip-sysctl has these numbers, and with the keepalive of package net.
+const (
+	connectRetry   = time.Second // doubles each time
+	connectRetries = 6           // for 127 s
+	bytesRetry     = 200 * time.Millisecond
+	bytesRetryMax  = 2 * time.Minute
+	bytesRetries   = 15 // for 924.6 s
+	probeInterval  = 15 * time.Second
+	probes         = 9
+
+	// splitOneIn is how many of the messages with bytes travel in two pieces.
+	splitOneIn = 8
+)
+
+// loopback is the latency of a host's connections to itself, unless SetLink says otherwise.
+var loopback = Latency{Min: 10 * time.Microsecond, Mean: 20 * time.Microsecond, Max: 200 * time.Microsecond}
+
+// kernel is what a host's machine knows of a socket. Only the stepping goroutine uses it.
+type kernel struct {
+	open        bool // it is known
+	established bool
+	gone        bool // by loss of power: what it sent is lost
+	entity      uint64
+	sent, heard uint64 // messages with bytes
+	lastAt      int64  // arrival of what was sent last
+	// What is to be sent again, and what has to come after it, in order.
+	stalled *packet
+	waiting []*packet
+	// The end of what is sent has left, and has arrived; that of the peer has.
+	endSent, endArrived, endHeard bool
+	heardAt                       int64
+	silent                        int // probes without answer
+}
+
+// segment is what of a packet only those of connections have.
+type segment struct {
+	socket *socket // that sends it
+	port   uint16  // of a KindConnect
+	place  uint64  // in the order of bytes, from 1; 0: it comes first
+	tries  int     // how often it was lost
+}
+
+// isSecond says which end it is.
+func (c *socket) isSecond() bool { return c == &c.wire.ends[1] }
+
+func compareSockets(a, b *socket) int {
+	second := func(c *socket) int {
+		if c.isSecond() {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.wire.id, b.wire.id), cmp.Compare(second(a), second(b)))
+}
+
+// known has the machine know of an end.
+func (s *Sim) known(c *socket, owner *incarnation, local, remote netip.AddrPort) {
+	c.owner, c.open = owner, true
+	c.local, c.remote = *net.TCPAddrFromAddrPort(local), *net.TCPAddrFromAddrPort(remote)
+	c.heardAt = s.now()
+	owner.node.sockets = append(owner.node.sockets, c)
+}
+
+// forget undoes known.
+func (s *Sim) forget(c *socket) {
+	c.open, c.stalled, c.waiting = false, nil, nil
+	n := c.owner.node
+	n.sockets = slices.DeleteFunc(n.sockets, func(other *socket) bool { return other == c })
+}
+
+// admitSegment takes in what software has to say to its end of a connection.
+func (s *Sim) admitSegment(p *packet) {
+	c, w := p.socket, p.socket.wire
+	if p.kind == KindConnect {
+		w.mu.Lock()
+		abandoned := w.abandoned
+		w.mu.Unlock()
+		if abandoned {
+			return
+		}
+		s.stats.Connections++
+		w.id = uint64(s.stats.Connections) //nolint:gosec // Counts from 1.
+		s.mu.Lock()
+		port := p.from.nextPort()
+		s.mu.Unlock()
+		s.known(c, p.sender, netip.AddrPortFrom(p.from.ip(), port), netip.AddrPortFrom(p.to.ip(), p.port))
+		s.number(p)
+		c.entity = chance.Mix(p.flow.entity) ^ p.ordinal
+		c.peer.entity = chance.Mix(c.entity)
+		s.transmit(p)
+		return
+	}
+	w.mu.Lock()
+	p.body, p.last = c.pending, c.ended
+	abort := c.abort && c.ended
+	c.pending, c.parked = nil, false
+	w.mu.Unlock()
+	switch {
+	case !c.open || c.endSent || len(p.body) == 0 && !p.last:
+	case abort:
+		s.refuse(c)
+		s.forget(c)
+	default:
+		if bits := s.draw(forSplit, c.entity, c.sent+1); len(p.body) > 1 && bits%splitOneIn == 0 {
+			first := *p
+			at := 1 + int(bits>>32)%(len(p.body)-1)
+			first.body, p.body, first.last = p.body[:at:at], p.body[at:], false
+			s.transmit(&first)
+		}
+		s.transmit(p)
+	}
+}
+
+// transmit lets a message leave, the first time or again.
+func (s *Sim) transmit(p *packet) {
+	c := p.socket
+	switch {
+	case p.from.paused && p.sender != nil:
+		p.from.leaving = append(p.from.leaving, p)
+		return
+	case p.kind == KindBytes && p.place == 0:
+		c.sent++
+		p.place = c.sent
+		c.endSent = c.endSent || p.last
+	}
+	if c.stalled != nil && p.kind != KindReset {
+		c.wait(p)
+		return
+	}
+	s.number(p)
+	var fate Fate
+	if s.cfg.Judge != nil {
+		fate = s.cfg.Judge.Judge(&Message{
+			Kind: p.kind, From: p.from.name, To: p.to.name, Procedure: p.procedure, Ordinal: p.ordinal, Call: c.wire.id, Time: s.Elapsed(),
+			Body: p.body, Last: p.last,
+		})
+		p.fault = fate.Fault
+	}
+	event := s.about(EventSend, p)
+	event.Digest = digest(p.body)
+	if p.tries > 0 {
+		event.Code = "again"
+	}
+	s.emit(event)
+	l, loss := s.route(p.from, p.to), s.cfg.Link.Loss
+	switch {
+	case l != nil:
+		loss = l.Loss
+	case p.from == p.to:
+		loss = 0
+	}
+	switch {
+	case l != nil && l.cut:
+		s.lose(p, "partition")
+	case fate.Drop:
+		s.lose(p, "fault")
+	case loss > 0 && unit(s.draw(forLoss, p.flow.entity, p.ordinal)) < loss:
+		s.lose(p, "loss")
+	case fate.Reset || fate.Error != nil:
+		s.sever(c.wire)
+	default:
+		if fate.Truncate && fate.Keep < len(p.body) {
+			p.body, p.cut = p.body[:max(fate.Keep, 0)], true
+		}
+		p.delay = max(fate.Delay, 0)
+		s.schedule(p)
+	}
+}
+
+// about is an event about a message of a connection.
+func (s *Sim) about(kind EventKind, p *packet) *Event {
+	at := p.from
+	if kind != EventSend {
+		at = p.to
+	}
+	return &Event{
+		Kind: kind, Message: p.kind, From: p.from.name, To: p.to.name, Procedure: p.procedure, Attempt: at.count,
+		Call: p.socket.wire.id, Size: len(p.body), Fault: p.fault,
+	}
+}
+
+// wait keeps a message until what comes before it is on its way.
+func (c *socket) wait(p *packet) {
+	i, _ := slices.BinarySearchFunc(c.waiting, p, func(a, b *packet) int { return cmp.Compare(a.place, b.place) })
+	c.waiting = slices.Insert(c.waiting, i, p)
+}
+
+// lose loses a message, which its sender's machine notices and sends again, up to a time.
+func (s *Sim) lose(p *packet, why string) {
+	s.stats.Dropped++
+	event := s.about(EventDrop, p)
+	event.Code = why
+	s.emit(event)
+	c := p.socket
+	if p.kind == KindReset || !c.open {
+		return
+	}
+	if c.stalled != nil && c.stalled != p {
+		if c.stalled.place < p.place {
+			c.wait(p)
+			return
+		}
+		c.wait(c.stalled)
+	}
+	c.stalled = p
+	p.tries++
+	retry, limit, retries := bytesRetry, bytesRetryMax, bytesRetries
+	if p.kind != KindBytes {
+		retry, limit, retries = connectRetry, math.MaxInt64, connectRetries
+	}
+	pause := min(retry<<(p.tries-1), limit)
+	s.seq++
+	s.queue.push(&packet{kind: kindTimer, seq: s.seq, at: s.now() + int64(pause), fn: func() {
+		switch {
+		case c.stalled != p || c.gone:
+		case p.tries > retries:
+			s.breakOff(c, syscall.ETIMEDOUT)
+		default:
+			c.stalled = nil
+			s.transmit(p)
+			for c.stalled == nil && len(c.waiting) > 0 {
+				next := c.waiting[0]
+				c.waiting = c.waiting[1:]
+				s.transmit(next)
+			}
+		}
+	}})
+}
+
+// refuse has the machine of an end tell the other one that there is no connection.
+func (s *Sim) refuse(c *socket) {
+	w := c.wire
+	from, to := c.owner.node, c.peer.owner.node
+	s.transmit(&packet{kind: KindReset, from: from, to: to, segment: segment{socket: c}, procedure: w.procedure})
+}
+
+// sever has both ends see a reset, at once.
+func (s *Sim) sever(w *wire) {
+	for i := range w.ends {
+		if c := &w.ends[i]; c.open {
+			s.breakOff(c, syscall.ECONNRESET)
+		}
+	}
+}
+
+// breakOff ends an end with an error.
+func (s *Sim) breakOff(c *socket, err error) {
+	s.forget(c)
+	w := c.wire
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+	if !c.established && !c.isSecond() && w.err == nil {
+		w.err = err
+		if errors.Is(err, syscall.ECONNRESET) {
+			w.err = syscall.ECONNREFUSED
+		}
+		s.letGo(func() { close(w.settled) })
+	}
+	s.stir(c)
+}
+
+// stir has those who wait for something of an end look again.
+func (s *Sim) stir(c *socket) {
+	s.letGo(func() {
+		c.wire.mu.Lock()
+		defer c.wire.mu.Unlock()
+		c.changed.Broadcast()
+	})
+}
+
+// arriveSegment takes in a message where it was sent to.
+func (s *Sim) arriveSegment(p *packet) {
+	c, peer := p.socket, p.socket.peer
+	switch {
+	case c.gone && p.kind != KindReset:
+		s.stats.Dropped++
+		event := s.about(EventDrop, p)
+		event.Code = "crashed"
+		s.emit(event)
+		return
+	case p.to.dark:
+		s.lose(p, "down")
+		return
+	case p.to.paused:
+		p.to.arriving = append(p.to.arriving, p)
+		return
+	case p.kind == KindBytes && p.place != peer.heard+1 && peer.open:
+		s.lose(p, "behind")
+		return
+	}
+	s.stats.Delivered++
+	s.emit(s.about(EventDeliver, p))
+	peer.heardAt, peer.silent = s.now(), 0
+	switch p.kind {
+	case KindConnect:
+		s.arriveConnect(p)
+	case KindAccept:
+		s.arriveAccept(peer)
+	case KindReset:
+		if peer.open {
+			s.breakOff(peer, syscall.ECONNRESET)
+		}
+	default:
+		s.arriveBytes(p)
+	}
+	if p.cut {
+		s.sever(c.wire)
+	}
+}
+
+// arriveConnect takes in that a host wants a connection.
+func (s *Sim) arriveConnect(p *packet) {
+	c, end := p.socket, p.socket.peer
+	i := p.to.current
+	var l *listener
+	if i != nil && !i.ended {
+		s.mu.Lock()
+		l = i.ports[p.port]
+		s.mu.Unlock()
+	}
+	reply := &packet{kind: KindReset, from: p.to, to: p.from, segment: segment{socket: end}, procedure: p.procedure}
+	switch {
+	case l == nil:
+		s.transmit(reply)
+	case !l.offer(end):
+		s.lose(p, "backlog")
+	default:
+		s.known(end, i, c.remote.AddrPort(), c.local.AddrPort())
+		end.established = true
+		s.letGo(l.wake)
+		reply.kind = KindAccept
+		s.transmit(reply)
+		s.probe(end)
+	}
+}
+
+// arriveAccept takes in that there is a connection.
+func (s *Sim) arriveAccept(c *socket) {
+	w := c.wire
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.open && w.abandoned {
+		s.forget(c)
+	}
+	if !c.open {
+		s.refuse(c)
+		return
+	}
+	c.established = true
+	s.letGo(func() { close(w.settled) })
+	s.probe(c)
+}
+
+// arriveBytes takes in what a peer has written, or its end.
+func (s *Sim) arriveBytes(p *packet) {
+	from, c := p.socket, p.socket.peer
+	if !c.open {
+		s.refuse(c)
+		return
+	}
+	c.heard++
+	w := c.wire
+	w.mu.Lock()
+	deaf := c.deaf && len(p.body) > 0
+	refused := deaf && c.shut
+	switch {
+	case deaf:
+		from.makeRoom(len(p.body))
+	default:
+		c.buf = append(c.buf, p.body...)
+	}
+	c.eof = c.eof || p.last
+	w.mu.Unlock()
+	if refused {
+		s.refuse(c)
+		s.forget(c)
+		return
+	}
+	s.stir(c)
+	if p.last {
+		from.endArrived, c.endHeard = true, true
+		for _, end := range []*socket{from, c} {
+			if end.endArrived && end.endHeard && end.open {
+				s.forget(end)
+			}
+		}
+	}
+}
+
+// probe sees from time to time to it that a silent peer is there. What it sends is not in the trace.
+func (s *Sim) probe(c *socket) {
+	s.seq++
+	s.queue.push(&packet{kind: kindProbe, seq: s.seq, at: even(s.now() + int64(probeInterval)), fn: func() {
+		if !c.open {
+			return
+		}
+		a, b := c.owner.node, c.peer.owner.node
+		switch {
+		case s.now()-c.heardAt < int64(probeInterval):
+		case b.dark || !s.passable(a, b) || !s.passable(b, a):
+			if c.silent++; c.silent >= probes {
+				s.breakOff(c, syscall.ETIMEDOUT)
+				return
+			}
+		case !c.peer.open && !c.peer.endSent:
+			s.breakOff(c, syscall.ECONNRESET)
+			return
+		default:
+			c.silent = 0
+		}
+		s.probe(c)
+	}})
+}
+
+func (s *Sim) passable(from, to *node) bool {
+	l := s.route(from, to)
+	return l == nil || !l.cut && !l.held && l.Loss < 1
+}
+
+// hangUpSockets ends the connections of a process that is gone. Its machine tells the peers, unless it has
+// lost its power.
+func (s *Sim) hangUpSockets(i *incarnation, silent bool) {
+	s.mu.Lock()
+	ports := i.ports
+	i.ports = nil
+	s.mu.Unlock()
+	for _, l := range ports { // order-free: each for itself
+		for _, c := range l.shut() {
+			c.wire.mu.Lock()
+			c.abort = true
+			c.wire.mu.Unlock()
+		}
+	}
+	sockets := slices.Clone(i.node.sockets)
+	slices.SortFunc(sockets, compareSockets)
+	for _, c := range sockets {
+		if c.owner != i || !c.open {
+			continue
+		}
+		if silent || !c.established {
+			c.gone = silent
+			s.breakOff(c, ErrCrashed)
+			continue
+		}
+		c.wire.mu.Lock()
+		c.parked = true // There is no need to say it.
+		c.close()
+		c.wire.mu.Unlock()
+		s.admitSegment(&packet{kind: KindBytes, from: i.node, to: c.peer.owner.node, segment: segment{socket: c}, procedure: c.wire.procedure})
+	}
+}
+
+// Sever resets all connections between two hosts, as a gateway in between does that has forgotten
+// them. Calls of [Host.Client] go on.
+func (s *Sim) Sever(a, b string) {
+	s.control("sever")
+	from, to := s.mustNode(a), s.mustNode(b)
+	s.note(EventSever, a, b)
+	sockets := slices.Clone(from.sockets)
+	slices.SortFunc(sockets, compareSockets)
+	for _, c := range sockets {
+		if c.open && c.peer.owner != nil && c.peer.owner.node == to {
+			s.sever(c.wire)
+		}
+	}
+}

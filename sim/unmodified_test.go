@@ -1,0 +1,166 @@
+//go:build frayoverlay
+
+package sim_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/bubble"
+)
+
+// ours is where the functions of this file are.
+const ours = "github.com/frayrpc/fray/sim_test.*"
+
+// website is a program that knows nothing of simulations.
+func website() error {
+	name, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+		_, _ = fmt.Fprintf(w, "%s says %s to %s", name, r.URL.Path, r.RemoteAddr)
+	})
+	return http.ListenAndServe(":8080", mux) //nolint:gosec // As people write it.
+}
+
+// visitor is another one.
+func visitor() (out []string) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			text := func() string {
+				res, err := http.Get(fmt.Sprintf("http://web:8080/%d", i)) //nolint:noctx // As people write it.
+				if err != nil {
+					return err.Error()
+				}
+				defer res.Body.Close()
+				body, err := io.ReadAll(res.Body)
+				return fmt.Sprint(string(body), err)
+			}()
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, text)
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func TestUnmodifiedHTTP(t *testing.T) {
+	for seed := range uint64(60) {
+		_, err := sim.Verify(bubble.In(t), sim.Config{Seed: seed, MayStay: []string{"*"}}, func(s *sim.Sim) error {
+			s.Host("web", func(context.Context, *sim.Host) error { return website() })
+			s.Client("visitor", func(context.Context, *sim.Host) error {
+				for _, line := range visitor() {
+					if !strings.HasPrefix(line, "web says /") || !strings.Contains(line, "to 10.0.0.2:") {
+						return fmt.Errorf("got %q", line)
+					}
+					if seed > 0 {
+						s.Elapsed()
+					}
+				}
+				return nil
+			})
+			return s.Run()
+		}, 1, 2, 8)
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A process that is killed does nothing more: no deferred function, no line after a wait, whatever it
+// waited for.
+func TestKilledProcessDoesNothingMore(t *testing.T) {
+	sim.Test(t, sim.Config{}, func(s *sim.Sim) {
+		var did []string
+		s.Host("victim", func(context.Context, *sim.Host) error {
+			var mu sync.Mutex
+			mu.Lock()
+			for name, wait := range map[string]func(){
+				"sleep":   func() { time.Sleep(time.Minute) },
+				"channel": func() { <-make(chan int) },
+				"mutex":   mu.Lock,
+				"accept": func() {
+					l, err := net.Listen("tcp", ":1")
+					if err == nil {
+						_, _ = l.Accept()
+					}
+				},
+			} {
+				go func() {
+					defer func() { did = append(did, name+" deferred") }()
+					wait()
+					did = append(did, name)
+				}()
+			}
+			time.AfterFunc(time.Minute, func() { did = append(did, "timer") })
+			ticker := time.NewTicker(time.Second)
+			for range ticker.C {
+				_, _ = net.Dial("tcp", "other:1")
+			}
+			return nil
+		})
+		s.At(10*time.Second, func() { s.Crash("victim") })
+		s.Client("other", func(context.Context, *sim.Host) error {
+			time.Sleep(5 * time.Minute)
+			return nil
+		})
+		if err := s.Run(); err != nil {
+			t.Error(err)
+		}
+		if len(did) > 0 {
+			t.Errorf("the killed process went on: %q", did)
+		}
+		if n := s.Stats().Connections; n > 11 {
+			t.Errorf("it made %d connections", n)
+		}
+	})
+}
+
+// What of the network is not simulated is refused, and nothing leaves the machine.
+func TestNoOtherNetwork(t *testing.T) {
+	sim.Test(t, sim.Config{}, func(s *sim.Sim) {
+		s.Client("host", func(ctx context.Context, h *sim.Host) error {
+			refused := func(name string, err error) {
+				if err == nil {
+					t.Errorf("%s: it was let through", name)
+				}
+			}
+			_, err := net.ListenPacket("udp", ":0")
+			refused("udp", err)
+			_, err = net.ListenTCP("tcp", nil)
+			refused("tcp", err)
+			_, err = net.Dial("unix", "/run/socket")
+			refused("unix", err)
+			_, err = net.LookupTXT("example.org")
+			refused("txt", err)
+			_, err = net.LookupHost("example.org")
+			refused("host", err)
+			if addrs, err := net.LookupHost("host"); err != nil || len(addrs) != 1 || addrs[0] != h.IP().String() {
+				t.Errorf("got %v, %v", addrs, err)
+			}
+			if addrs, err := net.InterfaceAddrs(); err != nil || len(addrs) != 1 || !strings.HasPrefix(addrs[0].String(), h.IP().String()) {
+				t.Errorf("got %v, %v", addrs, err)
+			}
+			return nil
+		})
+		if err := s.Run(); err != nil {
+			t.Error(err)
+		}
+	})
+}
