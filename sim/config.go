@@ -37,9 +37,13 @@ type Config struct {
 	// stopped it. 0: DefaultLeakGrace.
 	LeakGrace time.Duration
 
+	// Unmodified says that the software knows nothing of the simulation. A crash, and Close, stops the
+	// goroutines of a host where they are, as kill -9 does: no deferred function runs, and no context
+	// ends. That takes the overlay of fray-sim test; without it New panics.
+	Unmodified bool
 	// MayStay are globs of full names of functions, such as "github.com/hashicorp/raft.*": goroutines
-	// that have one in their stacks may outlive Close. With "*" all may, and nothing waits for them.
-	// Without the overlay of fray-sim test, the bubble cannot end before them all the same.
+	// that have one in their stacks may outlive Close. Without the overlay of fray-sim test, the bubble
+	// cannot end before them all the same.
 	MayStay []string
 
 	// Watchdog sees to it that the run goes on in real time. Nil: nothing does, but in [Test],

@@ -43,6 +43,9 @@ func (s *Sim) PowerOff(host string) {
 func (s *Sim) Bounce(host string) {
 	s.control("bounce")
 	n := s.mustNode(host)
+	if n.software == nil {
+		panic(fmt.Sprintf("sim: bounce: machine %q has no software yet; give it some with Host or Client", host))
+	}
 	s.end(n, "killed", false)
 	if n.isClient && n.done {
 		n.done = false
@@ -125,7 +128,7 @@ func (s *Sim) end(n *node, how string, silent bool) {
 		s.setDisk(n, disk.AfterCrash(silent, s.rand(forDisk, n.hash, uint64(i.number)))) //nolint:gosec // Counts from 1.
 	}
 	// What is stopped hears of nothing any longer, as a process that was killed.
-	if (!s.closing || slices.Contains(s.cfg.MayStay, anyFunction)) && order.Stop(i.mark) {
+	if s.cfg.Unmodified && order.Stop(i.mark) {
 		s.stopped[incarnationKey{n.name, i.number}] = true
 	} else {
 		i.cancel(ErrCrashed)

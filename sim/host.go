@@ -77,19 +77,34 @@ func (s *Sim) Host(name string, software Software) { s.add(name, software, false
 // clients has ended.
 func (s *Sim) Client(name string, software Software) { s.add(name, software, true) }
 
+// Machines adds hosts without software, which Host or Client gives them later. So they have names
+// and addresses before the first software starts and looks for the others; connections to them are
+// refused. It panics if a name is taken.
+func (s *Sim) Machines(names ...string) {
+	s.control("add machine")
+	for _, name := range names {
+		n := &node{sim: s, index: len(s.nodes), name: name, hash: hashString(name)}
+		s.mu.Lock()
+		taken := s.byName[name] != nil || s.aliases[name] != nil
+		if !taken {
+			s.byName[name] = n
+		}
+		s.mu.Unlock()
+		if taken || name == "" {
+			panic(fmt.Sprintf("sim: host name %q is empty or taken", name))
+		}
+		s.nodes = append(s.nodes, n)
+	}
+}
+
 func (s *Sim) add(name string, software Software, isClient bool) {
 	s.control("add host")
-	n := &node{sim: s, index: len(s.nodes), name: name, hash: hashString(name), software: software, isClient: isClient}
-	s.mu.Lock()
-	taken := s.byName[name] != nil
-	if !taken {
-		s.byName[name] = n
+	n := s.lookup(name)
+	if n == nil || n.software != nil {
+		s.Machines(name)
+		n = s.lookup(name)
 	}
-	s.mu.Unlock()
-	if taken || name == "" {
-		panic(fmt.Sprintf("sim: host name %q is empty or taken", name))
-	}
-	s.nodes = append(s.nodes, n)
+	n.software, n.isClient = software, isClient
 	if isClient {
 		s.clients++
 	}

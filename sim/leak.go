@@ -86,14 +86,11 @@ type incarnationKey struct {
 	number int
 }
 
-// anyFunction in Config.MayStay is for all.
-const anyFunction = "*"
-
 // mayStay says whether goroutines of that stack may outlive Close.
 func (s *Sim) mayStay(l Leak) bool {
 	for _, pattern := range s.cfg.MayStay {
 		for line := range strings.Lines(l.Stack) {
-			if name := strings.TrimSpace(line); pattern == anyFunction || glob.Match(pattern, name) {
+			if glob.Match(pattern, strings.TrimSpace(line)) {
 				return true
 			}
 		}

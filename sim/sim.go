@@ -45,7 +45,6 @@ type Sim struct {
 	later   []func()
 	marks   []uint64 // of all incarnations, see adopted
 	closed  bool
-	closing bool // Close has begun
 	// Whose goroutines run no more.
 	stopped map[incarnationKey]bool
 	leaks   []Leak
@@ -89,6 +88,9 @@ var runs atomic.Uint64
 func New(cfg Config) *Sim {
 	if err := cfg.Validate(); err != nil {
 		panic(err)
+	}
+	if cfg.Unmodified && !order.Followed() {
+		panic("sim: Config.Unmodified wants goroutines that follow the seed: run the test with fray-sim test")
 	}
 	s := &Sim{
 		cfg: cfg.withDefaults(), start: time.Now(), trace: tracer{hash: chance.HashBasis},
@@ -167,7 +169,6 @@ func (s *Sim) Close() error {
 	}
 	hash, count := s.trace.hash, s.trace.count
 	s.settle()
-	s.closing = true
 	for _, n := range s.nodes {
 		s.end(n, "closed", false)
 	}
