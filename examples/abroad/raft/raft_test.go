@@ -64,26 +64,27 @@ func TestRaft(t *testing.T) {
 		}
 		var acknowledged []string
 		s.Client("client", func(context.Context, *sim.Host) error {
-			for i := range 30 {
+			for i := range 100 {
 				if err := appendTo(fmt.Sprint("item", i)); err != nil {
 					return err
 				}
 				acknowledged = append(acknowledged, fmt.Sprint("item", i))
-				time.Sleep(300 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond)
 			}
 			return nil
 		})
 		chance := s.Rand("faults")
-		for at := 5 * time.Second; at < 40*time.Second; at += 5 * time.Second {
-			victim := peers[chance.IntN(len(peers))]
-			other := peers[chance.IntN(len(peers))]
-			if chance.IntN(2) == 0 || victim == other {
+		for range 14 {
+			at := 2*time.Second + time.Duration(chance.Int64N(int64(30*time.Second)))
+			until := at + time.Duration(chance.Int64N(int64(8*time.Second)))
+			victim, other := peers[chance.IntN(len(peers))], peers[chance.IntN(len(peers))]
+			if victim == other {
 				s.At(at, func() { s.Crash(victim) })
-				s.At(at+2*time.Second, func() { s.Bounce(victim) })
+				s.At(until, func() { s.Bounce(victim) })
 				continue
 			}
 			s.At(at, func() { s.Partition(victim, other) })
-			s.At(at+4*time.Second, func() { s.Repair(victim, other) })
+			s.At(until, func() { s.Repair(victim, other) })
 		}
 		if err := s.Run(); err != nil {
 			return err
