@@ -87,16 +87,27 @@
 // [Watchdog] tells in real time where, under which seed, and what is in the way. That is so with a
 // mutex held across a call.
 //
+// All of these are for builds without the overlay of package sim/overlay. With it, which is what
+// fray-sim test is for, goroutines, maps, randomness and timers follow the seed, waiting for a
+// mutex is waiting, package net is the simulated network, and a program that knows nothing of
+// simulations replays. [Config].Unmodified is for such programs. What is left then, docs/order.md
+// says.
+//
 // Of net/http there is not: informational responses, and with them Expect: 100-continue, which are
 // not sent on; upgrades, which are refused; http.CloseNotifier; the values that http.Server puts
-// into a request's context; its limits and timeouts. RemoteAddr is the caller's name and port 0. A
-// request whose body has no length but can be had again travels whole, with its length. Reading a
-// body after the handler has returned always fails, and what a handler that has returned writes
-// panics. https is taken for http, and its handlers and callers find a state of TLS that says so.
+// into a request's context; its limits and timeouts. RemoteAddr is the caller's address, see
+// [Host.IP]. A request whose body has no length but can be had again travels whole, with its
+// length. Reading a body after the handler has returned always fails, and what a handler that has
+// returned writes panics. https is taken for http, and its handlers and callers find a state of TLS
+// that says so.
 //
 // Pause is weaker than SIGSTOP: the host's goroutines and timers go on, cut off. Crash is weaker
-// than kill -9: goroutines of the dead still run until they touch something of the simulation, so
-// an effect outside of it needs [Host.Fence]. Links have latency and loss but no bandwidth. There
-// are no connections: each call stands alone, a slow start, a full pool or head-of-line blocking
-// between calls is not seen, and neither are TLS, HTTP/1.1, pings and GOAWAY.
+// than kill -9, but where the software is unmodified: goroutines of the dead still run until they
+// touch something of the simulation, so an effect outside of it needs [Host.Fence].
+//
+// Calls of [Host.Client] stand alone: a slow start, a full pool or head-of-line blocking between
+// them is not seen, and neither are TLS, HTTP/1.1, pings and GOAWAY. These are there for software
+// that has connections, [Host.DialContext] and [Host.Listen]: of TCP there are addresses, order,
+// windows, retransmission, half-closed and reset connections, and keepalive. Links have latency and
+// loss but no bandwidth. There are no other sockets.
 package sim

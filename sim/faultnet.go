@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -44,12 +43,9 @@ func (s *Sim) Injector() *faults.Injector {
 				})
 			},
 		},
-		Network: true,
-		Turn:    s.turn,
-		PeerName: func(address string) string {
-			name, _, _ := strings.Cut(address, ":") // Of a host, and a port.
-			return name
-		},
+		Network:  true,
+		Turn:     s.turn,
+		PeerName: s.nameAt,
 		OnInject: func(f faults.Injection) {
 			message := KindRequest
 			if f.Phase == faults.AfterHandler || f.Phase == faults.ResponseInFlight {

@@ -38,6 +38,30 @@ func (s *Sim) Name(name string, hosts ...string) {
 	s.aliases[name] = &alias{nodes: nodes}
 }
 
+// nameAt returns the name of the host at an address with a port; empty: there is none.
+func (s *Sim) nameAt(address string) string {
+	addr, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.at(addr.Addr()); n != nil {
+		return n.name
+	}
+	return ""
+}
+
+// at returns the host at an address, or nil. Sim.mu is held.
+func (s *Sim) at(addr netip.Addr) *node {
+	for _, n := range s.byName { // order-free: addresses are distinct
+		if n.ip() == addr {
+			return n
+		}
+	}
+	return nil
+}
+
 // alias is a name of several hosts.
 type alias struct {
 	nodes  []*node
@@ -65,10 +89,8 @@ func (n *node) resolve(name string) ([]*node, error) {
 		if addr.IsLoopback() || addr.IsUnspecified() {
 			return []*node{n}, nil
 		}
-		for _, other := range s.byName { // order-free: addresses are distinct
-			if other.ip() == addr {
-				return []*node{other}, nil
-			}
+		if other := s.at(addr); other != nil {
+			return []*node{other}, nil
 		}
 	}
 	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}

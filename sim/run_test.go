@@ -242,3 +242,12 @@ func TestInvalidConfig(t *testing.T) {
 		}
 	}
 }
+
+func TestNewOutsideOfABubble(t *testing.T) {
+	defer func() {
+		if v := fmt.Sprint(recover()); !strings.Contains(v, "outside of a testing/synctest bubble") || !strings.Contains(v, "sim.Test") {
+			t.Errorf("got %s, want what to do", v)
+		}
+	}()
+	sim.New(sim.Config{})
+}

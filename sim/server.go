@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"runtime/pprof"
@@ -98,7 +99,7 @@ func (k *call) incoming() *http.Request {
 	}
 	req := (&http.Request{
 		Method: k.method, URL: target, Proto: "HTTP/2.0", ProtoMajor: 2, Header: k.header, ContentLength: k.length,
-		Host: k.host, RemoteAddr: k.client.node.name + ":0", RequestURI: uri, Trailer: k.announced, TLS: k.tls(),
+		Host: k.host, RemoteAddr: k.remoteAddr(), RequestURI: uri, Trailer: k.announced, TLS: k.tls(),
 	}).WithContext(k.ctx)
 	if k.up != nil {
 		req.Body = &uploaded{call: k, request: req}
@@ -109,6 +110,21 @@ func (k *call) incoming() *http.Request {
 	req.Body = requestBody{&k.payload}
 	return req
 }
+
+// remoteAddr is the caller's address, with another port for each call.
+func (k *call) remoteAddr() string {
+	port := uint16(firstPort + k.id%(lastPort-firstPort+1)) //nolint:gosec // A port.
+	return netip.AddrPortFrom(k.client.node.ip(), port).String()
+}
+
+// Caller returns the name of the host that has made the call whose handler has this context; empty:
+// it is no handler's.
+func Caller(ctx context.Context) string {
+	name, _ := ctx.Value(callerKey{}).(string)
+	return name
+}
+
+type callerKey struct{}
 
 // tls is what a handler is told of a connection under https: that it is one. Nothing is encrypted.
 func (k *call) tls() *tls.ConnectionState {

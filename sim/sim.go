@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"testing/synctest"
 	"time"
 
 	"github.com/frayrpc/fray/faults"
@@ -42,9 +43,9 @@ type Sim struct {
 	woken    bool        // something was released outside of a step: there may be more to wait for
 	// What lets software go on, once all that was parked with it is taken in. Done at once, it
 	// would have software run while the state of the others' messages is read.
-	later   []func()
-	marks   []uint64 // of all incarnations, see adopted
-	closed  bool
+	later  []func()
+	marks  []uint64 // of all incarnations, see adopted
+	closed bool
 	// Whose goroutines run no more.
 	stopped map[incarnationKey]bool
 	leaks   []Leak
@@ -84,7 +85,8 @@ type Stats struct {
 var runs atomic.Uint64
 
 // New returns a simulation without hosts. It must be called in a testing/synctest bubble, by the
-// goroutine that will step, and closed with Close. It panics if the configuration is not valid.
+// goroutine that will step, and closed with Close. It panics if the configuration is not valid, and
+// outside of a bubble.
 func New(cfg Config) *Sim {
 	if err := cfg.Validate(); err != nil {
 		panic(err)
@@ -92,6 +94,7 @@ func New(cfg Config) *Sim {
 	if cfg.Unmodified && !order.Followed() {
 		panic("sim: Config.Unmodified wants goroutines that follow the seed: run the test with fray-sim test")
 	}
+	mustBubble()
 	s := &Sim{
 		cfg: cfg.withDefaults(), start: time.Now(), trace: tracer{hash: chance.HashBasis},
 		links: make(map[uint64]*link), flows: make(map[flowKey]*flow), byName: make(map[string]*node), aliases: make(map[string]*alias), stopped: make(map[incarnationKey]bool),
@@ -104,6 +107,17 @@ func New(cfg Config) *Sim {
 	order.Begin(cfg.Seed)
 	s.ordered = order.Count()
 	return s
+}
+
+// mustBubble panics outside of a bubble, and waits for nothing within one: only the root's goroutine
+// is running as yet.
+func mustBubble() {
+	defer func() {
+		if v := recover(); v != nil {
+			panic("sim: New is called outside of a testing/synctest bubble, where time is real: call it in synctest.Test, or use sim.Test, which has a bubble of its own, or a bubble of package sim/bubble outside of tests")
+		}
+	}()
+	synctest.Wait()
 }
 
 // Seed returns the seed of the run.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -41,7 +42,7 @@ func TestAuditWithoutAnswer(t *testing.T) {
 	asked := 0
 	r := run(t, load(t, "nested-tasks"), 1, virtual.Options{Controller: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.RemoteAddr, "auditor:") && strings.Contains(r.URL.Path, "GetTaskResult") {
+			if sim.Caller(r.Context()) == "auditor" && strings.Contains(r.URL.Path, "GetTaskResult") {
 				asked++
 				<-r.Context().Done()
 				return
@@ -62,7 +63,7 @@ func TestAuditOnLossyNetwork(t *testing.T) {
 		asked := map[string]int{}
 		r := run(t, parse(t, nestedUnderLoss), seed, virtual.Options{Controller: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if strings.HasPrefix(r.RemoteAddr, "auditor:") {
+				if sim.Caller(r.Context()) == "auditor" {
 					asked[r.URL.Path]++
 				}
 				next.ServeHTTP(w, r)
