@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/frayrpc/fray/sim/disk"
 	"github.com/frayrpc/fray/sim/order"
 )
 
@@ -27,6 +28,9 @@ func (s *Sim) Wipe(host string) {
 	n := s.mustNode(host)
 	s.end(n, "wiped", false)
 	s.setDisk(n, nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n.files = nil
 }
 
 // PowerOff crashes a host by loss of power: nobody is told, requests to it are lost, and its disk
@@ -124,6 +128,7 @@ func (s *Sim) end(n *node, how string, silent bool) {
 		n.done = true
 		s.clients--
 	}
+	s.crashFiles(i, silent)
 	if disk, ok := s.disk(n).(Crasher); ok {
 		s.setDisk(n, disk.AfterCrash(silent, s.rand(forDisk, n.hash, uint64(i.number)))) //nolint:gosec // Counts from 1.
 	}
@@ -152,6 +157,16 @@ func (s *Sim) end(n *node, how string, silent bool) {
 	}
 	clear(i.out)
 	clear(i.in)
+}
+
+// crashFiles leaves the next incarnation what the end of this one leaves of its files.
+func (s *Sim) crashFiles(i *incarnation, powerLoss bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := i.node
+	if n.files != nil {
+		n.files = n.files.AfterCrash(powerLoss, s.rand(forFiles, n.hash, uint64(i.number))).(*disk.Disk) //nolint:errcheck,gosec // It is one; counts from 1.
+	}
 }
 
 func (s *Sim) disk(n *node) any {

@@ -3,8 +3,10 @@ package sim
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -12,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/frayrpc/fray/internal/chance"
+	"github.com/frayrpc/fray/sim/disk"
 	"github.com/frayrpc/fray/sim/order"
 )
 
@@ -31,9 +34,10 @@ type node struct {
 	isClient bool
 	done     bool // a client's software has ended
 	current  *incarnation
-	count    int    // incarnations so far
-	disk     any    // under Sim.mu
-	ported   uint16 // ports that the machine has chosen, under Sim.mu
+	count    int        // incarnations so far
+	disk     any        // under Sim.mu
+	files    *disk.Disk // under Sim.mu; nil: nobody has asked for it
+	ported   uint16     // ports that the machine has chosen, under Sim.mu
 	sockets  []*socket
 	// The machine is without power: it does not even refuse.
 	dark   bool
@@ -251,6 +255,32 @@ func (h *Host) SetDisk(disk any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h.inc.node.disk = disk
+}
+
+// Files returns the host's disk of files, which each incarnation finds as the last one's crash has
+// left it. Where goroutines follow the seed, and Config.Unmodified says so, package os uses it.
+func (h *Host) Files() *disk.Disk {
+	h.inc.mustLive()
+	return h.inc.node.ownFiles()
+}
+
+// Files returns the disk of files of a host, for a test that looks at it, or does something to it,
+// between steps.
+func (s *Sim) Files(host string) *disk.Disk {
+	s.control("files")
+	return s.mustNode(host).ownFiles()
+}
+
+func (n *node) ownFiles() *disk.Disk {
+	n.sim.mu.Lock()
+	defer n.sim.mu.Unlock()
+	if n.files == nil {
+		n.files = disk.New()
+		if err := n.files.MkdirAll(os.TempDir(), fs.ModePerm); err != nil {
+			panic(err) // There is nothing in the way.
+		}
+	}
+	return n.files
 }
 
 // Crasher is a disk that knows what a crash leaves of it. One that is not a Crasher is handed on as

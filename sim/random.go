@@ -17,6 +17,7 @@ var (
 	forDisk      = hashString("disk")
 	forSoftware  = hashString("software")
 	forName      = hashString("name")
+	forFiles     = hashString("files")
 	forSplit     = hashString("split")
 )
 

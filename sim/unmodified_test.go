@@ -4,12 +4,15 @@ package sim_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -157,4 +160,77 @@ func TestNoOtherNetwork(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// save is how people replace files.
+func save(dir, name, text string) error {
+	f, err := os.CreateTemp(dir, name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// A program that knows os alone keeps its files over its crashes, on a disk of its own.
+func TestUnmodifiedFiles(t *testing.T) {
+	for seed := range uint64(20) {
+		var counts []string
+		run, err := sim.Verify(bubble.In(t), sim.Config{Seed: seed, Unmodified: true}, func(s *sim.Sim) error {
+			counts = nil
+			s.Host("counter", func(context.Context, *sim.Host) error {
+				if err := os.MkdirAll("/var/lib/counter", 0o700); err != nil {
+					return err
+				}
+				old, err := os.ReadFile("/var/lib/counter/count")
+				if err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+				counts = append(counts, string(old))
+				entries, err := os.ReadDir("/var/lib/counter")
+				if err != nil {
+					return err
+				}
+				for _, e := range entries {
+					if e.Name() != "count" {
+						_ = os.Remove(filepath.Join("/var/lib/counter", e.Name()))
+					}
+				}
+				for i := len(old) + 1; ; i++ {
+					if err := save("/var/lib/counter", "count", strings.Repeat("x", i)); err != nil {
+						return err
+					}
+					time.Sleep(time.Second)
+				}
+			})
+			s.At(5500*time.Millisecond, func() { s.Crash("counter") })
+			s.At(7*time.Second, func() { s.Bounce("counter") })
+			s.At(9500*time.Millisecond, func() { s.PowerOff("counter") })
+			s.At(11*time.Second, func() { s.Bounce("counter") })
+			return s.RunFor(12 * time.Second)
+		}, 1, 8)
+		if err != nil || run.Err != nil {
+			t.Error(err, run.Err)
+		}
+		if len(counts) != 3 || counts[1] != "xxxxxx" || counts[2] != "xxxxxxxxx" {
+			t.Errorf("seed %d: the program found %q", seed, counts)
+		}
+	}
+	if _, err := os.Stat("/var/lib/counter"); err == nil {
+		t.Error("it wrote to this machine's disk")
+	}
 }

@@ -11,6 +11,7 @@ package order
 
 import (
 	"context"
+	"io/fs"
 	"net"
 )
 
@@ -72,3 +73,18 @@ type Network struct {
 
 // Connect puts the network in place, once for the process. Without the overlay it does nothing.
 func Connect(n Network) { connect(n) }
+
+// Disk is what goroutines of simulated hosts have in place of package os's files. Each function says
+// whether the name is one of that disk; what it says then is the outcome.
+type Disk struct {
+	// Open opens a file. What it returns has the methods of an os.File that reads, writes, seeks, syncs,
+	// cuts, lists and closes.
+	Open func(name string, flag int, perm fs.FileMode) (file any, here bool, err error)
+	Stat func(name string) (info fs.FileInfo, here bool, err error)
+	// Do does something to names. The operation is mkdir, remove, removeall, rename, truncate, chmod,
+	// chown, chtimes, getwd, chdir, readlink, link, symlink or openroot.
+	Do func(op, name, to string, perm fs.FileMode, size int64) (here bool, err error)
+}
+
+// Mount puts the disk in place, once for the process. Without the overlay it does nothing.
+func Mount(d Disk) { mount(d) }

@@ -4,6 +4,7 @@ package order
 
 import (
 	"context"
+	"io/fs"
 	"net"
 	_ "unsafe" // for go:linkname
 )
@@ -39,6 +40,20 @@ var netNetwork struct {
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 	Lookup func(name string) ([]string, error)
 	Addrs  func() []string
+}
+
+func mount(d Disk) {
+	osFiles.Stat, osFiles.Do = d.Stat, d.Do
+	osFiles.Open = d.Open
+}
+
+// osFiles is laid out as that of package os.
+//
+//go:linkname osFiles os.frayFiles
+var osFiles struct {
+	Open func(name string, flag int, perm fs.FileMode) (file any, here bool, err error)
+	Stat func(name string) (info fs.FileInfo, here bool, err error)
+	Do   func(op, name, to string, perm fs.FileMode, size int64) (here bool, err error)
 }
 
 //go:linkname osHostname os.frayHostname

@@ -17,3 +17,5 @@ func host() uint64 { return 0 }
 func stop(uint64) bool { return false }
 
 func connect(Network) {}
+
+func mount(Disk) {}

@@ -1,0 +1,83 @@
+package counter
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/frayrpc/fray/examples/abroad"
+	"github.com/frayrpc/fray/sim"
+)
+
+// ask makes a request and returns the number that answers it.
+func ask(method, path string) (int, error) {
+	req, err := http.NewRequest(method, "http://counter"+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	client := http.Client{Timeout: time.Second}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err
+	}
+	if res.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("%s: %s", res.Status, text)
+	}
+	return strconv.Atoi(string(text))
+}
+
+// What was acknowledged is counted, whatever happens to the machine, and nothing is counted that nobody
+// asked for.
+func TestCounter(t *testing.T) {
+	abroad.Check(t, "counter", sim.Config{}, func(s *sim.Sim) error {
+		s.Host("counter", func(context.Context, *sim.Host) error { return Serve(":80", "/var/lib/counter") })
+		asked, acknowledged, last := 0, 0, 0
+		for i := range 3 {
+			s.Client(fmt.Sprint("client", i), func(context.Context, *sim.Host) error {
+				for range 40 {
+					asked++
+					if n, err := ask("POST", "/add"); err == nil {
+						acknowledged++
+						last = max(last, n)
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+				return nil
+			})
+		}
+		chance := s.Rand("faults")
+		for i := range 4 {
+			at := time.Duration(i)*2*time.Second + time.Duration(chance.Int64N(int64(time.Second)))
+			harm := s.Crash
+			if chance.IntN(2) == 0 {
+				harm = s.PowerOff
+			}
+			s.At(at, func() { harm("counter") })
+			s.At(at+500*time.Millisecond, func() { s.Bounce("counter") })
+		}
+		if err := s.Run(); err != nil {
+			return err
+		}
+		count := 0
+		s.Client("auditor", func(context.Context, *sim.Host) (err error) {
+			count, err = ask("GET", "/count")
+			return err
+		})
+		if err := s.Run(); err != nil {
+			return err
+		}
+		if count < acknowledged || count < last || count > asked {
+			return fmt.Errorf("it counts %d of %d additions, %d of which were acknowledged, the last as the %dth", count, asked, acknowledged, last)
+		}
+		return nil
+	})
+}
