@@ -32,6 +32,8 @@ func newAdapters(mode string) (*adapters, error) {
 		return a, nil
 	case adaptersIdle:
 		text = everywhere("drop", "nth=1000000000") +
+			"turn: reorder(1s) side=client phase=request-before-send message=* nth=1000000000\n" +
+			"turn-answer: reorder(1s) side=server phase=after-handler message=* nth=1000000000\n" +
 			"gone: drop side=client procedure=/other/*\n" +
 			"late: reset phase=response-in-flight event=never\n"
 	case adaptersActing:
@@ -54,24 +56,15 @@ func newAdapters(mode string) (*adapters, error) {
 // everywhere returns a rule for each point of a call that package faults knows.
 func everywhere(action, clauses string) string {
 	var text strings.Builder
-	rule := func(side faults.Side, phase faults.Phase, message string) {
-		fmt.Fprintf(&text, "%s.%s%s: %s side=%[1]s phase=%[2]s %s %s\n", side, phase, strings.Trim(message, "=*"), action, message, clauses)
-	}
-	for _, point := range []struct {
-		side  faults.Side
-		phase faults.Phase
-	}{
-		{faults.Client, faults.RequestBeforeSend},
-		{faults.Client, faults.ResponseInFlight},
-		{faults.Network, faults.RequestInFlight},
-		{faults.Network, faults.ResponseInFlight},
-		{faults.Server, faults.BeforeHandler},
-		{faults.Server, faults.AfterHandler},
+	for _, point := range []string{
+		"side=client phase=request-before-send", "side=client phase=request-before-send message=*",
+		"side=client phase=response-in-flight", "side=client phase=response-in-flight message=*",
+		"side=network phase=request-in-flight", "side=network phase=response-in-flight",
+		"side=server phase=before-handler", "side=server phase=before-handler message=*",
+		"side=server phase=after-handler", "side=server phase=after-handler message=*",
 	} {
-		rule(point.side, point.phase, "")
-		if point.side != faults.Network {
-			rule(point.side, point.phase, "message=*")
-		}
+		id := strings.NewReplacer("side=", "", " phase=", ".", " message=*", ".message").Replace(point)
+		fmt.Fprintf(&text, "%s: %s %s %s\n", id, action, point, clauses)
 	}
 	return text.String()
 }
