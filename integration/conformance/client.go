@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -28,8 +29,9 @@ type caller func(context.Context, *conformancev1.ClientCompatRequest) (*conforma
 // wait.
 const callsPerProcessor = 4
 
-// runClient makes the calls that the runner asks for, until there are no more.
-func runClient(ctx context.Context, call caller, in io.Reader, out io.Writer) error {
+// runClient makes the calls that the runner asks for, until there are no more. What came of them it
+// writes to results too.
+func runClient(ctx context.Context, call caller, in io.Reader, out, results io.Writer) error {
 	var (
 		mu       sync.Mutex
 		writeErr error
@@ -56,9 +58,7 @@ func runClient(ctx context.Context, call caller, in io.Reader, out io.Writer) er
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err := write(out, res); writeErr == nil {
-				writeErr = err
-			}
+			writeErr = cmp.Or(writeErr, write(out, res), record(results, res))
 		})
 	}
 }

@@ -1,7 +1,7 @@
 // Command conformance is a client and a server for the conformance suite of Connect, with or
 // without the adapters of package faults around connect-go. The suite's runner starts it as
 //
-//	conformance [-adapters off|idle|acting] [-seen FILE] client|server|sim
+//	conformance [-adapters off|idle|acting] [-seen FILE] [-results FILE] client|server|sim
 //
 // and speaks with it by standard input and output. A client makes the calls that it is told of, a
 // server answers such calls. With sim it is a client whose calls go to the same server over the
@@ -25,18 +25,24 @@ import (
 func main() {
 	mode := flag.String("adapters", adaptersOff, "adapters of package faults: off, idle, acting")
 	seen := flag.String("seen", "", "a `file` to add to what the adapters did")
+	results := flag.String("results", os.DevNull, "a `file` for what came of a client's calls")
 	flag.Parse()
-	if err := run(flag.Arg(0), *mode, *seen); err != nil {
+	if err := run(flag.Arg(0), *mode, *seen, *results); err != nil {
 		fmt.Fprintf(os.Stderr, "conformance %s: %v\n", flag.Arg(0), err)
 		os.Exit(1)
 	}
 }
 
-func run(role, mode, seen string) error {
+func run(role, mode, seen, file string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	results, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer results.Close()
 	if role == "sim" {
-		return runClient(ctx, simulate(mode, seen), os.Stdin, os.Stdout)
+		return runClient(ctx, simulate(mode, seen), os.Stdin, os.Stdout, results)
 	}
 	a, err := newAdapters(mode)
 	if err != nil {
@@ -45,7 +51,7 @@ func run(role, mode, seen string) error {
 	defer a.close()
 	switch role {
 	case "client":
-		err = runClient(ctx, newNetwork(a).call, os.Stdin, os.Stdout)
+		err = runClient(ctx, newNetwork(a).call, os.Stdin, os.Stdout, results)
 	case "server":
 		err = runServer(ctx, a, os.Stdin, os.Stdout)
 	default:

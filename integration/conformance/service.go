@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -268,10 +270,11 @@ func addHeaders(to http.Header, headers []*conformancev1.Header) {
 	}
 }
 
+// fromHeaders returns headers in the order of their names.
 func fromHeaders(from map[string][]string) []*conformancev1.Header {
 	var headers []*conformancev1.Header
-	for name, values := range from {
-		headers = append(headers, &conformancev1.Header{Name: name, Value: values})
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		headers = append(headers, &conformancev1.Header{Name: name, Value: from[name]})
 	}
 	return headers
 }
