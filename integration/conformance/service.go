@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -270,11 +268,10 @@ func addHeaders(to http.Header, headers []*conformancev1.Header) {
 	}
 }
 
-// fromHeaders returns headers in the order of their names.
 func fromHeaders(from map[string][]string) []*conformancev1.Header {
 	var headers []*conformancev1.Header
-	for _, name := range slices.Sorted(maps.Keys(from)) {
-		headers = append(headers, &conformancev1.Header{Name: name, Value: from[name]})
+	for name, values := range from {
+		headers = append(headers, &conformancev1.Header{Name: name, Value: values})
 	}
 	return headers
 }
