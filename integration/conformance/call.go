@@ -205,7 +205,7 @@ func (c *calling) message(n int, into any) error {
 
 // unsent notes that from the n-th on no request could be sent.
 func (c *calling) unsent(n int) {
-	c.result.NumUnsentRequests = int32(len(c.req.GetRequestMessages()) - n)
+	c.result.NumUnsentRequests = int32(len(c.req.GetRequestMessages()) - n) //nolint:gosec // A message has no room for more.
 }
 
 // received notes an answer, and cancels if it was the last that is wanted.
@@ -221,7 +221,8 @@ func (c *calling) fail(err error) {
 	if err == nil || c.result.GetError() != nil {
 		return
 	}
-	failure := &conformancev1.Error{Code: conformancev1.Code(connect.CodeOf(err)), Message: proto.String(err.Error())}
+	code := conformancev1.Code(connect.CodeOf(err)) //nolint:gosec // They are below 17.
+	failure := &conformancev1.Error{Code: code, Message: proto.String(err.Error())}
 	if coded := new(connect.Error); errors.As(err, &coded) {
 		failure.Message = proto.String(coded.Message())
 		for _, detail := range coded.Details() {

@@ -86,6 +86,7 @@ func write(to io.Writer, message proto.Message) error {
 	if err != nil {
 		return err
 	}
-	_, err = to.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(content))), content...))
+	length := uint32(len(content)) //nolint:gosec // The runner takes 16 MiB.
+	_, err = to.Write(append(binary.BigEndian.AppendUint32(nil, length), content...))
 	return err
 }

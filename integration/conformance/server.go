@@ -40,7 +40,8 @@ func runServer(ctx context.Context, a *adapters, in io.Reader, out io.Writer) er
 	if !ok {
 		return fmt.Errorf("listener has an address of type %T", listener.Addr())
 	}
-	res := &conformancev1.ServerCompatResponse{Host: address.IP.String(), Port: uint32(address.Port)}
+	port := uint32(address.Port) //nolint:gosec // It has 16 bits.
+	res := &conformancev1.ServerCompatResponse{Host: address.IP.String(), Port: port}
 	if req.GetUseTls() {
 		if server.TLSConfig, err = serverTLS(&req); err != nil {
 			return err

@@ -242,7 +242,8 @@ func sight(ctx context.Context, header http.Header, peer connect.Peer, messages 
 
 // toError returns an error as connect-go has it, with what was seen of the request, if anything.
 func toError(failure *conformancev1.Error, seen *conformancev1.ConformancePayload_RequestInfo) *connect.Error {
-	err := connect.NewError(connect.Code(failure.GetCode()), errors.New(failure.GetMessage()))
+	code := connect.Code(failure.GetCode()) //nolint:gosec // They are from 0 to 16.
+	err := connect.NewError(code, errors.New(failure.GetMessage()))
 	var details []proto.Message
 	for _, detail := range failure.GetDetails() {
 		details = append(details, detail)
