@@ -124,7 +124,7 @@ func (c *calling) serverStream(ctx context.Context) error {
 	}
 	c.fail(stream.Err())
 	c.fail(stream.Close())
-	c.result.ResponseHeaders, c.result.ResponseTrailers = fromHeaders(stream.ResponseHeader()), fromHeaders(stream.ResponseTrailer())
+	c.headers(ctx, stream)
 	return nil
 }
 
@@ -190,8 +190,19 @@ func (c *calling) bidiStream(ctx context.Context) error {
 	for c.result.GetError() == nil && receive() == nil { //nolint:revive // receive does it all.
 	}
 	c.fail(stream.CloseResponse())
-	c.result.ResponseHeaders, c.result.ResponseTrailers = fromHeaders(stream.ResponseHeader()), fromHeaders(stream.ResponseTrailer())
+	c.headers(ctx, stream)
 	return nil
+}
+
+// headers notes the headers and trailers of a stream, unless the call has ended before there were
+// any: connect-go then returns them while it may still set them.
+func (c *calling) headers(ctx context.Context, stream interface {
+	ResponseHeader() http.Header
+	ResponseTrailer() http.Header
+}) {
+	if ctx.Err() == nil || len(c.result.GetPayloads()) > 0 {
+		c.result.ResponseHeaders, c.result.ResponseTrailers = fromHeaders(stream.ResponseHeader()), fromHeaders(stream.ResponseTrailer())
+	}
 }
 
 // message reads the n-th request.
