@@ -199,7 +199,8 @@ func (c *calling) bidiStream(ctx context.Context) error {
 func (c *calling) headers(ctx context.Context, stream interface {
 	ResponseHeader() http.Header
 	ResponseTrailer() http.Header
-}) {
+},
+) {
 	if ctx.Err() == nil || len(c.result.GetPayloads()) > 0 {
 		c.result.ResponseHeaders, c.result.ResponseTrailers = fromHeaders(stream.ResponseHeader()), fromHeaders(stream.ResponseTrailer())
 	}
