@@ -128,6 +128,14 @@ check-race:
 integration: ## Run the end-to-end suite over real TCP and real processes
 	go test -count=1 -timeout=$(TEST_TIMEOUT) ./integration/...
 
+# A module of its own, so that what the suite needs stays out of go.mod. gen/ in it is made from the suite's schemas.
+.PHONY: conformance
+conformance: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go ## Run Connect's conformance suite through faults and in simulations
+	go -C integration/conformance mod download connectrpc.com/conformance
+	$(BIN)/buf generate --template integration/conformance/buf.gen.yaml -o integration/conformance \
+		"$$(go -C integration/conformance list -m -f '{{.Dir}}' connectrpc.com/conformance)/proto"
+	go -C integration/conformance test -count=1 -timeout=$(TEST_TIMEOUT) -v .
+
 .PHONY: sim
 sim: ## Run the simulator's tests
 	go test -count=1 -timeout=$(TEST_TIMEOUT) ./sim/...
@@ -191,7 +199,7 @@ tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go $(BIN)/golan
 
 .PHONY: clean
 clean: ## Remove what make built, the tools included
-	rm -rf bin $(BIN) $(COVER) $(SWEEP_OUT)
+	rm -rf bin $(BIN) $(COVER) $(SWEEP_OUT) integration/conformance/gen
 
 TOOL_buf := github.com/bufbuild/buf/cmd/buf
 TOOL_protoc-gen-go := google.golang.org/protobuf/cmd/protoc-gen-go
