@@ -92,6 +92,32 @@ func sameInstant() string {
 	}
 }
 
+// wholeWithin needs all that one goroutine does to come between two steps of another, which does much
+// before.
+func wholeWithin() string {
+	const steps = 20
+	var done, busy atomic.Int64
+	var group sync.WaitGroup
+	between := int64(0)
+	group.Go(func() {
+		for range steps {
+			busy.Add(1)
+		}
+		before := done.Load()
+		between = done.Load() - before
+	})
+	group.Go(func() {
+		for range steps {
+			done.Add(1)
+		}
+	})
+	group.Wait()
+	if between == steps {
+		return "all of it came between"
+	}
+	return ""
+}
+
 // under runs f in a bubble that follows a seed.
 func under(t *testing.T, seed uint64, f bug) (found string) {
 	t.Helper()
@@ -109,6 +135,7 @@ func TestSeedsFindRaces(t *testing.T) {
 		least int // seeds that find it
 	}{
 		"check then act": {overdrawn, 20}, "lost update": {lostUpdate, 20}, "one order": {oneOrder, 1}, "same instant": {sameInstant, 100},
+		"whole within": {wholeWithin, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			under(t, 1, test.bug) // What is done only the first time.
