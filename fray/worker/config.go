@@ -109,7 +109,7 @@ func (c *Config) Validate() error {
 	if _, err := endpoint.Parse(c.ControllerURL); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := dial.WithToken(c.Token); err != nil {
+	if err := dial.CheckToken(c.Token); err != nil {
 		errs = append(errs, err)
 	}
 	seen := make(map[string]bool)

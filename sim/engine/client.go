@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ func (e *Run) client(ctx context.Context, m Machine, g *scenario.ClientGroup) (e
 	jc, err := fray.NewJobContext(ctx, fray.KindFray,
 		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(m.Client()), fray.WithJobID(m.Name()),
 		fray.WithRand(m.Rand("job")), fray.WithLogger(nil), fray.WithToken(""),
-		fray.WithClientOptions(connect.WithInterceptors(counter(e.tally.called)), e.observed(m)))
+		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(e.counted)), e.observed(m)))
 	if err != nil {
 		return fmt.Errorf("open job: %w", err)
 	}
@@ -42,25 +43,12 @@ func (e *Run) observed(m Machine) connect.ClientOption {
 	return connect.WithInterceptors(check.NewRecorder(e.history, m.Name()).ClientInterceptor(), m.Interceptor())
 }
 
-// counter is an interceptor that is told of each call on its way, by its procedure.
-type counter func(procedure string)
-
-// WrapUnary implements connect.Interceptor.
-func (c counter) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+// counted counts each call on its way.
+func (e *Run) counted(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		c(req.Spec().Procedure)
+		e.tally.change(func(f *scenario.Facts) { f.Calls[path.Base(req.Spec().Procedure)]++ })
 		return next(ctx, req)
 	}
-}
-
-// WrapStreamingClient implements connect.Interceptor. ControllerService has no streams.
-func (counter) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return next
-}
-
-// WrapStreamingHandler implements connect.Interceptor; a client handles nothing.
-func (counter) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return next
 }
 
 // A submitter is the workload of one client.

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"maps"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -106,11 +105,6 @@ func (t *tally) final(end time.Duration) scenario.Facts {
 		f.Times.Median = t.took[len(t.took)/2]
 	}
 	return f
-}
-
-// called counts a call of a client.
-func (t *tally) called(procedure string) {
-	t.change(func(f *scenario.Facts) { f.Calls[path.Base(procedure)]++ })
 }
 
 // tell notes the value that a future told its client.
