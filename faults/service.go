@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -32,6 +33,21 @@ func NewService(injector *Injector, options ...connect.HandlerOption) (path stri
 		connect.WithReadMaxBytes(maxRequest), connect.WithCodec(strictJSON{"json"}), connect.WithCodec(strictJSON{"json; charset=utf-8"}),
 	}, options...)
 	return faultsv1connect.NewFaultServiceHandler(&service{injector}, options...)
+}
+
+// WithService returns a middleware that serves faults.v1.FaultService beside a handler; see
+// [NewService].
+func WithService(injector *Injector) func(http.Handler) http.Handler {
+	path, service := NewService(injector)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, path) {
+				service.ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 type service struct{ injector *Injector }

@@ -67,18 +67,12 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 		Procedures: faults.Procedures(frayv1.File_fray_v1_controller_proto, frayv1.File_fray_v1_worker_proto),
 	})
 	a.seams.handlerOptions = append(a.seams.handlerOptions, connect.WithInterceptors(injector.Interceptor(host)))
-	path, service := faults.NewService(injector)
+	withService := faults.WithService(injector)
 	a.seams.middleware = append(a.seams.middleware, func(next http.Handler) http.Handler {
 		if side == faultsServed {
 			next = injector.Handler(next, host)
 		}
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, path) {
-				service.ServeHTTP(w, r)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
+		return withService(next)
 	})
 	closeAll := injector.Close
 	if side == faultsServed {
