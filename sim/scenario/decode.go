@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/frayrpc/fray/internal/yamltree"
 )
 
 // A decoder reads YAML into the types of this package. It goes on behind an error, so that all are
@@ -17,14 +19,14 @@ import (
 type decoder struct{ *source }
 
 // fail reports that a node is not what it should be.
-func (d *decoder) fail(node ast.Node, c *complaint) { d.add(start(node), c) }
+func (d *decoder) fail(node ast.Node, c *complaint) { d.add(yamltree.Start(node), c) }
 
 // decode reads a node into a value that can be set. The path names the value in messages.
 func (d *decoder) decode(node ast.Node, v reflect.Value, path string, f *field) {
 	if !d.plain(node) {
 		return
 	}
-	d.values[v.Addr().Interface()] = start(node)
+	d.values[v.Addr().Interface()] = yamltree.Start(node)
 	if s, ok := v.Addr().Interface().(scalar); ok {
 		if text, ok := d.scalarText(node, path); ok {
 			var c *complaint
@@ -86,7 +88,7 @@ func (d *decoder) section(node ast.Node, v reflect.Value, path string) {
 	given := make([]bool, len(fields))
 	entries, ok := d.entries(node, path)
 	for _, entry := range entries {
-		at := position(entry.Key.GetToken())
+		at := yamltree.At(entry.Key.GetToken())
 		key := keyText(entry.Key)
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
 		if i < 0 {
@@ -163,7 +165,7 @@ func (d *decoder) entries(node ast.Node, path string) ([]*ast.MappingValueNode, 
 	for it := m.MapRange(); it.Next(); {
 		entry := it.KeyValue()
 		if _, merge := entry.Key.(*ast.MergeKeyNode); merge {
-			d.add(position(entry.Key.GetToken()), complain("anchors, aliases and merge keys are not allowed").suggest("write the value out"))
+			d.add(yamltree.At(entry.Key.GetToken()), complain("anchors, aliases and merge keys are not allowed").suggest("write the value out"))
 			continue
 		}
 		entries = append(entries, entry)
@@ -227,7 +229,7 @@ func (d *decoder) table(node ast.Node, v reflect.Value, path string) {
 	for _, entry := range entries {
 		key := keyText(entry.Key)
 		if key == "" || len(key) > 64 {
-			d.add(position(entry.Key.GetToken()), complain("key %q of %s does not have from 1 to 64 characters", key, path))
+			d.add(yamltree.At(entry.Key.GetToken()), complain("key %q of %s does not have from 1 to 64 characters", key, path))
 			continue
 		}
 		value := reflect.New(v.Type().Elem()).Elem()

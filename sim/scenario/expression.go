@@ -127,7 +127,7 @@ func (v *validator) compile(text *string) *cel.Ast {
 // lines.
 func (v *validator) within(text *string, line, column int) place {
 	at := v.values[text]
-	if at.line < 1 || at.line > len(v.lines) {
+	if at.Line < 1 || at.Line > len(v.lines) {
 		return at
 	}
 	wanted := strings.Split(*text, "\n")[max(0, line-1):]
@@ -135,9 +135,9 @@ func (v *validator) within(text *string, line, column int) place {
 		return at
 	}
 	// The text is at its place, behind a quote, or in the lines below.
-	for n := at.line; n <= min(len(v.lines), at.line+strings.Count(*text, "\n")+1); n++ {
+	for n := at.Line; n <= min(len(v.lines), at.Line+strings.Count(*text, "\n")+1); n++ {
 		if i := strings.Index(v.lines[n-1], strings.TrimRight(wanted[0], "\n")); i >= 0 && wanted[0] != "" {
-			return place{n, utf8.RuneCountInString(v.lines[n-1][:i]) + column + 1}
+			return place{Line: n, Column: utf8.RuneCountInString(v.lines[n-1][:i]) + column + 1}
 		}
 	}
 	return at
