@@ -45,17 +45,12 @@ elsewhere. To go back to it, stop the controller and start one with the copy as 
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: a.calling(func(ctx context.Context, c *client, args []string) error {
 			name := time.Now().UTC().Format("20060102T150405.000Z")
 			if len(args) == 1 {
 				name = args[0]
 			}
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			res, err := a.backup(cmd.Context(), c, name)
+			res, err := a.backup(ctx, c, name)
 			if err != nil {
 				return err
 			}
@@ -67,7 +62,7 @@ elsewhere. To go back to it, stop the controller and start one with the copy as 
 			}
 			fmt.Fprintln(a.stdout, res.GetPath())
 			return nil
-		},
+		}),
 	}
 	a.addClientFlags(cmd)
 	a.addOutputFlag(cmd)

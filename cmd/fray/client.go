@@ -61,6 +61,18 @@ func (a *app) connect() (*client, error) {
 	return a.connectTo(address)
 }
 
+// calling returns what runs a command with a client of the controller and its arguments.
+func (a *app) calling(run func(ctx context.Context, c *client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.connect()
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		return run(cmd.Context(), c, args)
+	}
+}
+
 func (a *app) connectTo(address string) (*client, error) {
 	c, err := fray.NewClient(address, a.seams.options()...)
 	if err != nil {

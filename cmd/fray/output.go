@@ -42,6 +42,33 @@ func printTable(w io.Writer, header []string, rows [][]string) {
 	t.Render()
 }
 
+// A listing is what a command prints of several things: a line of JSON for each, or a table of all.
+type listing struct {
+	*app
+
+	header []string
+	rows   [][]string
+}
+
+func (l *listing) add(row []string, object any) error {
+	if l.output == formatJSON {
+		return printJSON(l.stdout, object)
+	}
+	l.rows = append(l.rows, row)
+	return nil
+}
+
+// end prints the table, or what is to be said if there is nothing in it.
+func (l *listing) end(none string) {
+	switch {
+	case l.output == formatJSON:
+	case len(l.rows) == 0:
+		fmt.Fprintln(l.stderr, none)
+	default:
+		printTable(l.stdout, l.header, l.rows)
+	}
+}
+
 func tableRow(cells []string) table.Row {
 	row := make(table.Row, len(cells))
 	for i, cell := range cells {

@@ -92,10 +92,7 @@ func (d *decoder) section(node ast.Node, v reflect.Value, path string) {
 		key := keyText(entry.Key)
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
 		if i < 0 {
-			known := make([]string, len(fields))
-			for i, f := range fields {
-				known[i] = f.key
-			}
+			known := namesOf(fields, func(f *field) string { return f.key })
 			where := path
 			if where == "" {
 				where = "a scenario"

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,22 +34,15 @@ func (s *stage) startController() error {
 		return err
 	}
 	s.controller = c
-	timer := time.NewTimer(startTime)
-	defer timer.Stop()
-	select {
-	case line := <-out.line:
-		match := announcement.FindStringSubmatch(line)
-		if match == nil {
-			return fmt.Errorf("start controller: its first line %q does not say where it listens", line)
-		}
-		s.address = match[1]
-	case <-c.Gone():
-		return c.endedByItself()
-	case <-timer.C:
-		return fmt.Errorf("start controller: it does not listen after %v", startTime)
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
+	line, err := await(s, c, out.line, "does not listen")
+	if err != nil {
+		return err
 	}
+	match := announcement.FindStringSubmatch(line)
+	if match == nil {
+		return fmt.Errorf("start controller: its first line %q does not say where it listens", line)
+	}
+	s.address = match[1]
 	s.faults.started(scenario.ControllerHost, "http://"+s.address)
 	s.tasks.Go(func() {
 		<-c.Gone()
