@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,10 +56,7 @@ type service struct{ injector *Injector }
 // ApplyPlan implements faultsv1connect.FaultServiceHandler.
 func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (*faultsv1.ApplyPlanResponse, error) {
 	invalid := func(err error) error { return connect.NewError(connect.CodeInvalidArgument, err) }
-	ttl := number.FromMillis(req.GetTtlMs())
-	if ttl == 0 {
-		ttl = DefaultTTL
-	}
+	ttl := cmp.Or(number.FromMillis(req.GetTtlMs()), DefaultTTL)
 	if limit := number.Millis(MaxWait); req.GetTtlMs() < 0 || req.GetTtlMs() > limit {
 		return nil, invalid(fmt.Errorf("ttl_ms %d is not between 0 and %d", req.GetTtlMs(), limit))
 	}

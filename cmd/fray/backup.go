@@ -28,7 +28,7 @@ func (a *app) backup(ctx context.Context, c *client, name string) (*frayv1.Creat
 		if err != nil || !res.GetUnderWay() {
 			return res, err
 		}
-		fmt.Fprintf(a.stderr, "fray: backup %s is being made: %d MiB copied in %s\n", name, res.GetCopiedBytes()>>20, shortDuration(time.Since(began).Round(time.Second)))
+		fmt.Fprintf(a.stderr, "fray: backup %s is being made: %d MiB copied in %s\n", name, res.GetCopiedBytes()>>20, number.ShortDuration(time.Since(began).Round(time.Second)))
 	}
 }
 

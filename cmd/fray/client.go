@@ -12,6 +12,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/internal/endpoint"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // clientOptions say how to reach a controller.
@@ -124,7 +125,7 @@ func (c *client) explain(err error) error {
 		return &codedError{exitUnavailable, fmt.Errorf("the controller refuses: %s (%s)", failure.Message(), code)}
 	case code == connect.CodeUnavailable, code == connect.CodeDeadlineExceeded:
 		return &codedError{exitUnavailable, fmt.Errorf("cannot reach the controller at %s within %s: %s",
-			c.url, shortDuration(c.timeout), rootText(failure))}
+			c.url, number.ShortDuration(c.timeout), rootText(failure))}
 	default:
 		return &codedError{exitUnavailable, fmt.Errorf("no controller answers at %s: %s", c.url, failure.Message())}
 	}

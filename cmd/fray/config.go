@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -140,10 +141,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	path := a.configFile
-	if path == "" {
-		path = env["FRAY_CONFIG"]
-	}
+	path := cmp.Or(a.configFile, env["FRAY_CONFIG"])
 	if path != "" {
 		if err := a.readFile(path); err != nil {
 			return err

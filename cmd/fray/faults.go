@@ -146,7 +146,7 @@ func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceCli
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s in force for %s\n", wording.Count(uint64(len(res.GetRules())), "rule"), shortDuration(number.FromMillis(res.GetTtlMs())))
+	fmt.Fprintf(a.stdout, "%s in force for %s\n", wording.Count(uint64(len(res.GetRules())), "rule"), number.ShortDuration(number.FromMillis(res.GetTtlMs())))
 	for i, why := range res.GetIdle() {
 		if why != "" && i < len(plan.Rules) {
 			fmt.Fprintf(a.stderr, "fray: rule %s can never act in this process: %s\n", plan.Rules[i].ID, why)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -87,9 +88,7 @@ func workerRow(w *frayv1.Worker) []string {
 		shortList(w.GetFunctions()), w.GetAdvertiseUrl(), ago(w.GetRegisteredUnixMs()), ago(w.GetLastHeartbeatUnixMs()),
 	}
 	for i := range row {
-		if row[i] == "" {
-			row[i] = "-"
-		}
+		row[i] = cmp.Or(row[i], "-")
 	}
 	return row
 }
@@ -122,7 +121,7 @@ after the grace is stopped, and other workers start it again.`,
 					GraceMs  int64  `json:"grace_ms"`
 				}{args[0], ms})
 			}
-			fmt.Fprintf(a.stdout, "%s drains, within %s\n", args[0], shortDuration(grace))
+			fmt.Fprintf(a.stdout, "%s drains, within %s\n", args[0], number.ShortDuration(grace))
 			return nil
 		}),
 	}

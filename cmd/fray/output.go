@@ -12,6 +12,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Formats of --output.
@@ -126,7 +128,7 @@ func roughly(d time.Duration) string {
 	case d < time.Hour:
 		return d.Round(time.Second).String()
 	case d < 48*time.Hour:
-		return shortDuration(d.Round(time.Minute))
+		return number.ShortDuration(d.Round(time.Minute))
 	default:
 		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}

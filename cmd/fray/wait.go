@@ -49,7 +49,7 @@ failed or was cancelled, and with 5 if the timeout came first.`,
 func (c *client) await(ctx context.Context, ids []string, timeout time.Duration) ([]*frayv1.TaskResult, error) {
 	bounded := ctx
 	if timeout > 0 {
-		late := &codedError{exitTimedOut, fmt.Errorf("not all tasks have ended within %s", shortDuration(timeout))}
+		late := &codedError{exitTimedOut, fmt.Errorf("not all tasks have ended within %s", number.ShortDuration(timeout))}
 		var cancel context.CancelFunc
 		bounded, cancel = context.WithTimeoutCause(ctx, timeout, late)
 		defer cancel()

@@ -125,12 +125,9 @@ func (e *Run) maxTime() time.Duration {
 // overdue says whether something that is expected should have come true.
 func (e *Run) overdue(now time.Duration) bool {
 	healed := e.HealAt()
-	for _, v := range e.eventually {
-		if !v.met && now > max(e.submitted, healed)+v.within {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.eventually, func(v *expectation) bool {
+		return !v.met && now > max(e.submitted, healed)+v.within
+	})
 }
 
 // holds evaluates an expectation, and keeps the first error.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/frayrpc/fray/faults"
@@ -322,12 +323,8 @@ func (e *Run) stop(hosts []scenario.Host) error {
 			e.backend.Stop(h.Name)
 		}
 	}
+	runs := func(h scenario.Host) bool { return e.backend.Running(h.Name) }
 	return e.backend.RunUntil(func() bool {
-		for _, h := range hosts {
-			if e.backend.Running(h.Name) && e.backend.Elapsed() < until {
-				return false
-			}
-		}
-		return true
+		return e.backend.Elapsed() >= until || !slices.ContainsFunc(hosts, runs)
 	})
 }

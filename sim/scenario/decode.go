@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -93,10 +94,7 @@ func (d *decoder) section(node ast.Node, v reflect.Value, path string) {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
 		if i < 0 {
 			known := namesOf(fields, func(f *field) string { return f.key })
-			where := path
-			if where == "" {
-				where = "a scenario"
-			}
+			where := cmp.Or(path, "a scenario")
 			c := complain("%s has no key %q", where, key)
 			if len(known) == 0 {
 				c = c.suggest("write {}")
@@ -118,10 +116,7 @@ func (d *decoder) section(node ast.Node, v reflect.Value, path string) {
 			continue
 		}
 		if f.required {
-			where := path
-			if where == "" {
-				where = "the scenario"
-			}
+			where := cmp.Or(path, "the scenario")
 			d.fail(node, complain("%s has no %s", where, f.key).suggest("add %s: %s", f.key, strings.TrimRight("... # "+f.doc, ".")))
 		}
 		d.setDefault(v.Field(f.index), f)
@@ -146,9 +141,7 @@ func keyText(key ast.MapKeyNode) string {
 func (d *decoder) entries(node ast.Node, path string) ([]*ast.MappingValueNode, bool) {
 	m, ok := node.(ast.MapNode)
 	if !ok {
-		if path == "" {
-			path = "a scenario"
-		}
+		path = cmp.Or(path, "a scenario")
 		c := complain("%s is %s, not a section", path, kindOf(node))
 		if node.Type() == ast.NullType {
 			c = c.suggest("indent its keys below it, or write {}")

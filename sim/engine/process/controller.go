@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,10 +25,7 @@ func (s *stage) startController() error {
 	if err := os.WriteFile(plan, []byte(s.faults.planFor(scenario.ControllerHost).String()), 0o600); err != nil {
 		return fmt.Errorf("write faults of the controller: %w", err)
 	}
-	listen := s.address
-	if listen == "" {
-		listen = s.net.of(0) + ":0"
-	}
+	listen := cmp.Or(s.address, s.net.of(0)+":0")
 	out := newFirstLine()
 	c, err := s.spawn(scenario.ControllerHost, out, nil, s.controllerCommand(listen, plan)...)
 	if err != nil {

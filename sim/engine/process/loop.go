@@ -78,9 +78,7 @@ func (l *loop) do(f func()) {
 
 // failIf ends the run with an error, if it is one and the first. The loop's goroutine calls it.
 func (l *loop) failIf(err error) {
-	if l.err == nil {
-		l.err = err
-	}
+	l.err = cmp.Or(l.err, err)
 }
 
 // RunUntil implements engine.Backend.
