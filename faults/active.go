@@ -50,22 +50,12 @@ func (a *activePlan) over() bool {
 
 // concerns says whether a side has anything to do for a procedure, whatever the phase.
 func (a *activePlan) concerns(side Side, procedure string) bool {
-	for _, state := range a.rules {
-		if state.rule.Side == side && state.matchProcedure(procedure) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.rules, func(s *ruleState) bool { return s.rule.Side == side && s.matchProcedure(procedure) })
 }
 
 // expects says whether there may be something to do at a point.
 func (a *activePlan) expects(p *point) bool {
-	for _, state := range a.rules {
-		if state.match(p) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.rules, func(s *ruleState) bool { return s.match(p) })
 }
 
 // release ends the hold of a rule.
@@ -135,12 +125,7 @@ func (s *ruleState) match(p *point) bool {
 	case !s.matchProcedure(p.procedure), !s.matchHosts(p):
 		return false
 	}
-	for _, header := range r.Headers {
-		if !hasHeader(p.header, header) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.Headers, func(want Header) bool { return !slices.Contains(p.header[want.Name], want.Value) })
 }
 
 // matchHosts is about caller and callee, but for a partition about who sends what passes, and to
@@ -155,10 +140,6 @@ func (s *ruleState) matchHosts(p *point) bool {
 		sender, receiver = receiver, sender
 	}
 	return r.From.match(sender) && r.To.match(receiver) || !r.Action.OneWay && r.From.match(receiver) && r.To.match(sender)
-}
-
-func hasHeader(header http.Header, want Header) bool {
-	return slices.Contains(header[want.Name], want.Value)
 }
 
 // judge counts a match and decides whether the rule acts on it.

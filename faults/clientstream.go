@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -60,9 +61,7 @@ func (c *clientStream) fail(err error) error {
 		return nil
 	}
 	c.mu.Lock()
-	if c.err == nil {
-		c.err = err
-	}
+	c.err = cmp.Or(c.err, err)
 	c.mu.Unlock()
 	c.cancel() // so that the server hears of it, and nobody waits for it
 	return err

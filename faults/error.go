@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"strconv"
@@ -77,10 +78,7 @@ func (errorKind) act(m *meeting) {
 }
 
 func (a Action) connectError(rule string) *connect.Error {
-	message := a.Message
-	if message == "" {
-		message = "injected by " + rule
-	}
+	message := cmp.Or(a.Message, "injected by "+rule)
 	err := connect.NewError(a.Code, errors.New(message))
 	if a.Detail.Type != "" {
 		// Made of an Any, a detail needs nothing to be known of its type.

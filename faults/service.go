@@ -1,10 +1,12 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -34,15 +36,27 @@ func NewService(injector *Injector, options ...connect.HandlerOption) (path stri
 	return faultsv1connect.NewFaultServiceHandler(&service{injector}, options...)
 }
 
+// WithService returns a middleware that serves faults.v1.FaultService beside a handler; see
+// [NewService].
+func WithService(injector *Injector) func(http.Handler) http.Handler {
+	path, service := NewService(injector)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, path) {
+				service.ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 type service struct{ injector *Injector }
 
 // ApplyPlan implements faultsv1connect.FaultServiceHandler.
 func (s *service) ApplyPlan(_ context.Context, req *faultsv1.ApplyPlanRequest) (*faultsv1.ApplyPlanResponse, error) {
 	invalid := func(err error) error { return connect.NewError(connect.CodeInvalidArgument, err) }
-	ttl := number.FromMillis(req.GetTtlMs())
-	if ttl == 0 {
-		ttl = DefaultTTL
-	}
+	ttl := cmp.Or(number.FromMillis(req.GetTtlMs()), DefaultTTL)
 	if limit := number.Millis(MaxWait); req.GetTtlMs() < 0 || req.GetTtlMs() > limit {
 		return nil, invalid(fmt.Errorf("ttl_ms %d is not between 0 and %d", req.GetTtlMs(), limit))
 	}

@@ -35,19 +35,13 @@ func NewClient(address string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := dial.WithToken(config.token)
+	repeat := &repeater{rand: dial.NewRand(config.rand), outages: &outages{address: url, logger: config.logger}}
+	options := append([]connect.ClientOption{connect.WithInterceptors(connect.UnaryInterceptorFunc(repeat.wrap))}, config.clientOptions...)
+	client, owned, err := dial.Controller(url, config.token, config.httpClient, options...)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{}
-	if config.httpClient == nil {
-		c.owned = dial.NewHTTPClient()
-		config.httpClient = c.owned
-	}
-	repeat := &repeater{rand: dial.NewRand(config.rand), outages: &outages{address: url, logger: config.logger}}
-	options := append([]connect.ClientOption{dial.WithoutCompression(), connect.WithInterceptors(repeat), token}, config.clientOptions...)
-	c.ControllerServiceClient = frayv1connect.NewControllerServiceClient(dial.Paced(config.httpClient), url, options...)
-	return c, nil
+	return &Client{client, owned}, nil
 }
 
 // Close lets go of the connections that the client opened. Calls under way are not ended.
@@ -69,8 +63,8 @@ type repeater struct {
 	outages *outages
 }
 
-// WrapUnary implements connect.Interceptor.
-func (r *repeater) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+// wrap is a connect.UnaryInterceptorFunc.
+func (r *repeater) wrap(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		var wait time.Duration
 		size := 0
@@ -88,14 +82,4 @@ func (r *repeater) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		})
 		return res, err
 	}
-}
-
-// WrapStreamingClient implements connect.Interceptor. Streams are not repeated.
-func (*repeater) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return next
-}
-
-// WrapStreamingHandler implements connect.Interceptor; a client handles nothing.
-func (*repeater) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return next
 }

@@ -43,21 +43,15 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 	if err != nil {
 		return nil, err
 	}
-	token, err := dial.WithToken(config.token)
+	client, owned, err := dial.Controller(address, config.token, config.httpClient, config.clientOptions...)
 	if err != nil {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(ctx)
-	b := &remote{tracker: newTracker(), end: end, running: new(sync.WaitGroup)}
-	httpClient := config.httpClient
-	if httpClient == nil {
-		b.owned = dial.NewHTTPClient()
-		httpClient = b.owned
-	}
-	options := append([]connect.ClientOption{dial.WithoutCompression(), token}, config.clientOptions...)
+	b := &remote{owned: owned, tracker: newTracker(), end: end, running: new(sync.WaitGroup)}
 	b.link = link{
 		jc:      jc,
-		client:  frayv1connect.NewControllerServiceClient(dial.Paced(httpClient), address, options...),
+		client:  client,
 		outages: &outages{address: address, logger: jc.logger.With("job_id", jc.jobID)},
 		spawn:   func(f func(context.Context)) { b.running.Go(func() { f(ctx) }) },
 	}

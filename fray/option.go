@@ -1,6 +1,7 @@
 package fray
 
 import (
+	"cmp"
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
@@ -35,9 +36,7 @@ func newJobConfig(opts []Option) jobConfig {
 	for _, opt := range opts {
 		opt.applyToJob(&c)
 	}
-	if c.logger == nil {
-		c.logger = slog.New(slog.DiscardHandler)
-	}
+	c.logger = cmp.Or(c.logger, slog.New(slog.DiscardHandler))
 	return c
 }
 

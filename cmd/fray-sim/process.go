@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,10 +64,7 @@ func (a *app) prepareProcesses(of *subject, seed uint64, o *runOptions) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	fray := o.process.fray
-	if fray == "" {
-		fray = filepath.Join(filepath.Dir(self), "fray"+filepath.Ext(self))
-	}
+	fray := cmp.Or(o.process.fray, filepath.Join(filepath.Dir(self), "fray"+filepath.Ext(self)))
 	if info, err := os.Stat(fray); err != nil || info.IsDir() {
 		const hint = "build it with go build -o DIR ./cmd/..., or name it with --fray-binary"
 		return invalid("there is no fray command at %s to run as the controller: %s", fray, hint)

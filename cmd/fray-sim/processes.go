@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -157,10 +158,7 @@ func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<-
 	if errors.Is(decodeErr, io.EOF) {
 		decodeErr = nil // Which it is no longer there to say.
 	}
-	err = errors.Join(waitErr, decodeErr)
-	if err == nil {
-		err = errors.New("it ended too early")
-	}
+	err = cmp.Or(errors.Join(waitErr, decodeErr), errors.New("it ended too early"))
 	return ran, &breakdownError{seeds.First + ran, err, stderr}
 }
 

@@ -28,7 +28,7 @@ func (a *app) backup(ctx context.Context, c *client, name string) (*frayv1.Creat
 		if err != nil || !res.GetUnderWay() {
 			return res, err
 		}
-		fmt.Fprintf(a.stderr, "fray: backup %s is being made: %d MiB copied in %s\n", name, res.GetCopiedBytes()>>20, shortDuration(time.Since(began).Round(time.Second)))
+		fmt.Fprintf(a.stderr, "fray: backup %s is being made: %d MiB copied in %s\n", name, res.GetCopiedBytes()>>20, number.ShortDuration(time.Since(began).Round(time.Second)))
 	}
 }
 
@@ -45,17 +45,12 @@ elsewhere. To go back to it, stop the controller and start one with the copy as 
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: a.calling(func(ctx context.Context, c *client, args []string) error {
 			name := time.Now().UTC().Format("20060102T150405.000Z")
 			if len(args) == 1 {
 				name = args[0]
 			}
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			res, err := a.backup(cmd.Context(), c, name)
+			res, err := a.backup(ctx, c, name)
 			if err != nil {
 				return err
 			}
@@ -67,7 +62,7 @@ elsewhere. To go back to it, stop the controller and start one with the copy as 
 			}
 			fmt.Fprintln(a.stdout, res.GetPath())
 			return nil
-		},
+		}),
 	}
 	a.addClientFlags(cmd)
 	a.addOutputFlag(cmd)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/internal/endpoint"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // clientOptions say how to reach a controller.
@@ -59,6 +60,18 @@ func (a *app) connect() (*client, error) {
 		return nil, err
 	}
 	return a.connectTo(address)
+}
+
+// calling returns what runs a command with a client of the controller and its arguments.
+func (a *app) calling(run func(ctx context.Context, c *client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.connect()
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		return run(cmd.Context(), c, args)
+	}
 }
 
 func (a *app) connectTo(address string) (*client, error) {
@@ -112,7 +125,7 @@ func (c *client) explain(err error) error {
 		return &codedError{exitUnavailable, fmt.Errorf("the controller refuses: %s (%s)", failure.Message(), code)}
 	case code == connect.CodeUnavailable, code == connect.CodeDeadlineExceeded:
 		return &codedError{exitUnavailable, fmt.Errorf("cannot reach the controller at %s within %s: %s",
-			c.url, shortDuration(c.timeout), rootText(failure))}
+			c.url, number.ShortDuration(c.timeout), rootText(failure))}
 	default:
 		return &codedError{exitUnavailable, fmt.Errorf("no controller answers at %s: %s", c.url, failure.Message())}
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -8,9 +10,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v3"
+
+	"github.com/frayrpc/fray/internal/yamltree"
 )
 
 // sharedKey marks a flag that several commands have. Its value is the option's key at the top of
@@ -135,10 +141,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	path := a.configFile
-	if path == "" {
-		path = env["FRAY_CONFIG"]
-	}
+	path := cmp.Or(a.configFile, env["FRAY_CONFIG"])
 	if path != "" {
 		if err := a.readFile(path); err != nil {
 			return err
@@ -190,23 +193,23 @@ func (a *app) readFile(path string) error {
 	if err != nil {
 		return usageError("read configuration: %w", err)
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
-		return usageError("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if len(document.Content) == 0 {
-		return nil
-	}
-	top := document.Content[0]
-	if top.Kind != yaml.MappingNode {
-		return usageError("%s:%d:%d: must be a list of key: value", path, top.Line, top.Column)
-	}
-	f := &configReader{path: path, flags: make(map[source][]*pflag.Flag)}
+	f := &configReader{path: path, flags: make(map[source][]*pflag.Flag), anchors: make(map[string]ast.Node)}
 	eachOption(a.root, func(_ *cobra.Command, flag *pflag.Flag, s source) {
 		s.variable = ""
 		f.flags[s] = append(f.flags[s], flag)
 	})
-	f.read("", top)
+	bodies, problem := yamltree.Parse(bytes.TrimPrefix(data, []byte("\uFEFF")), parser.AllowDuplicateMapKey())
+	if problem != nil {
+		return usageError("%s:%d:%d: %s", path, max(problem.Line, 1), max(problem.Column, 1), problem.Text)
+	}
+	if len(bodies) == 0 {
+		return nil
+	}
+	if top, ok := f.plain(bodies[0]).(ast.MapNode); ok {
+		f.read("", top)
+	} else {
+		f.fail(bodies[0], "must be a list of key: value")
+	}
 	if len(f.errs) > 0 {
 		return &codedError{code: exitUsage, err: errors.Join(f.errs...)}
 	}
@@ -215,49 +218,65 @@ func (a *app) readFile(path string) error {
 
 // configReader applies a file, and gathers what is wrong with it.
 type configReader struct {
-	path  string
-	flags map[source][]*pflag.Flag // by source, without its variable
-	errs  []error
+	path    string
+	flags   map[source][]*pflag.Flag // by source, without its variable
+	anchors map[string]ast.Node      // so far
+	errs    []error
 }
 
-func (f *configReader) fail(at *yaml.Node, format string, args ...any) {
+func (f *configReader) fail(node ast.Node, format string, args ...any) {
+	at := yamltree.Start(node)
 	f.errs = append(f.errs, fmt.Errorf("%s:%d:%d: %w", f.path, at.Line, at.Column, fmt.Errorf(format, args...)))
 }
 
+// plain returns the mapping, sequence or scalar that a node is or stands for; nil: an alias stands
+// for nothing.
+func (f *configReader) plain(node ast.Node) ast.Node {
+	switch n := node.(type) {
+	case *ast.AnchorNode:
+		f.anchors[n.Name.String()] = f.plain(n.Value)
+		return f.plain(n.Value)
+	case *ast.AliasNode:
+		return f.anchors[n.Value.String()]
+	case *ast.TagNode:
+		return f.plain(n.Value)
+	case *ast.MappingKeyNode:
+		return f.plain(n.Value)
+	}
+	return node
+}
+
 // read applies the mapping that is section, or the whole file.
-func (f *configReader) read(section string, mapping *yaml.Node) {
+func (f *configReader) read(section string, mapping ast.MapNode) {
 	seen := make(map[string]bool)
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		key, value := mapping.Content[i], mapping.Content[i+1]
-		if seen[key.Value] {
-			f.fail(key, "key %q is there twice", key.Value)
+	for entries := mapping.MapRange(); entries.Next(); {
+		at, value := entries.Key(), entries.Value()
+		key, _ := f.word(at)
+		if seen[key] {
+			f.fail(at, "key %q is there twice", key)
 			continue
 		}
-		seen[key.Value] = true
-		flags, isOption := f.flags[source{section: section, key: key.Value}]
+		seen[key] = true
+		flags, isOption := f.flags[source{section: section, key: key}]
 		switch {
 		case isOption:
 			f.set(key, value, flags)
-		case section == "" && f.isSection(key.Value):
-			if value.Kind != yaml.MappingNode {
-				f.failNoSection(key, value)
+		case section == "" && f.isSection(key):
+			if inner, ok := f.plain(value).(ast.MapNode); ok {
+				f.read(key, inner)
 				continue
 			}
-			f.read(key.Value, value)
+			hint := ""
+			if key == "controller" {
+				hint = "; the URL of a controller is controller-address"
+			}
+			f.fail(value, "%s is a section: its options go below it, indented%s", key, hint)
 		case section == "":
-			f.fail(key, "unknown key %q%s", key.Value, didYouMean(key.Value, f.keys("")))
+			f.fail(at, "unknown key %q%s", key, didYouMean(key, f.keys("")))
 		default:
-			f.fail(key, "unknown key %q of %s%s", key.Value, section, didYouMean(key.Value, f.keys(section)))
+			f.fail(at, "unknown key %q of %s%s", key, section, didYouMean(key, f.keys(section)))
 		}
 	}
-}
-
-func (f *configReader) failNoSection(key, value *yaml.Node) {
-	hint := ""
-	if key.Value == "controller" {
-		hint = "; the URL of a controller is controller-address"
-	}
-	f.fail(value, "%s is a section: its options go below it, indented%s", key.Value, hint)
 }
 
 func (f *configReader) isSection(name string) bool { return len(f.keys(name)) > 0 }
@@ -277,14 +296,14 @@ func (f *configReader) keys(section string) []string {
 }
 
 // set gives an option its value, for every command that has it.
-func (f *configReader) set(key, value *yaml.Node, flags []*pflag.Flag) {
-	text, ok := scalarOf(value)
+func (f *configReader) set(key string, value ast.Node, flags []*pflag.Flag) {
+	text, ok := f.scalarOf(value)
 	if !ok {
-		f.fail(value, "%s has no such structure", key.Value)
+		f.fail(value, "%s has no such structure", key)
 		return
 	}
 	if err := checkEmpty(flags[0], text); err != nil {
-		f.fail(value, "%s: %w", key.Value, err)
+		f.fail(value, "%s: %w", key, err)
 		return
 	}
 	// Commands that have the same option share its variable, so one that the command line sets must
@@ -294,7 +313,7 @@ func (f *configReader) set(key, value *yaml.Node, flags []*pflag.Flag) {
 	}
 	for _, flag := range flags {
 		if err := setFlag(flag, text); err != nil {
-			f.fail(value, "%s: %w", key.Value, err)
+			f.fail(value, "%s: %w", key, err)
 			return
 		}
 	}
@@ -302,32 +321,45 @@ func (f *configReader) set(key, value *yaml.Node, flags []*pflag.Flag) {
 
 // scalarOf returns a value as it would be written on the command line: lists and mappings of
 // scalars with commas.
-func scalarOf(node *yaml.Node) (string, bool) {
-	switch node.Kind {
-	case yaml.ScalarNode:
-		return node.Value, node.Tag != "!!null"
-	case yaml.AliasNode:
-		return scalarOf(node.Alias)
-	case yaml.SequenceNode, yaml.MappingNode:
-		step := 1
-		if node.Kind == yaml.MappingNode {
-			step = 2
-		}
-		var list []string
-		for i := 0; i+step <= len(node.Content); i += step {
-			text := node.Content[i].Value
-			if step == 2 {
-				text += "=" + node.Content[i+1].Value
-			}
-			if node.Content[i].Kind != yaml.ScalarNode || node.Content[i+step-1].Kind != yaml.ScalarNode {
-				return "", false
-			}
-			list = append(list, text)
-		}
-		return strings.Join(list, ","), true
-	default:
-		return "", false
+func (f *configReader) scalarOf(node ast.Node) (string, bool) {
+	var list []string
+	all := true
+	word := func(node ast.Node) string {
+		text, ok := f.word(node)
+		all = all && ok
+		return text
 	}
+	switch n := f.plain(node).(type) {
+	case *ast.SequenceNode:
+		for _, value := range n.Values {
+			list = append(list, word(value))
+		}
+	case ast.MapNode:
+		for entries := n.MapRange(); entries.Next(); {
+			list = append(list, word(entries.Key())+"="+word(entries.Value()))
+		}
+	case *ast.NullNode:
+		return "", false
+	default:
+		return f.word(n)
+	}
+	return strings.Join(list, ","), all
+}
+
+// word returns the text of a scalar, and false if it is none.
+func (f *configReader) word(node ast.Node) (string, bool) {
+	switch n := f.plain(node).(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case ast.ScalarNode:
+		if n.GetToken().Type == token.ImplicitNullType {
+			return "", true
+		}
+		return n.GetToken().Value, true
+	}
+	return "", false
 }
 
 // readBounded reads a file that has at most limit bytes.

@@ -49,7 +49,7 @@ func (a *app) dump(dir string) error {
 		fmt.Fprintf(a.stderr, "fray debug dump: what follows is not all: %v\n", err)
 	}
 	broken := 0
-	var rows [][]string
+	tasks := &listing{app: a, header: taskHeader}
 	for d, err := range controller.DumpTasks(s) {
 		switch {
 		case d == nil:
@@ -57,21 +57,13 @@ func (a *app) dump(dir string) error {
 		case err != nil:
 			broken++
 			fmt.Fprintf(a.stderr, "fray debug dump: %v\n", err)
-		case a.output == formatJSON:
-			if err := printJSON(a.stdout, newResultJSON(d.Result)); err != nil {
+		default:
+			if err := tasks.add(taskRow(d.Result.GetTask()), newResultJSON(d.Result)); err != nil {
 				return err
 			}
-		default:
-			rows = append(rows, taskRow(d.Result.GetTask()))
 		}
 	}
-	switch {
-	case a.output == formatJSON:
-	case len(rows) == 0:
-		fmt.Fprintln(a.stderr, "no tasks")
-	default:
-		printTable(a.stdout, taskHeader, rows)
-	}
+	tasks.end("no tasks")
 	if broken > 0 {
 		return fmt.Errorf("%s cannot be read: restore a backup of %s, or copy what the others hold", wording.Count(uint64(broken), "task"), dir)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/outgoing"
 )
 
 func (a *app) newFaults() *cobra.Command {
@@ -96,7 +97,7 @@ func (a *app) withFaults(ctx context.Context, worker string, fn func(context.Con
 			return err
 		}
 	}
-	transport := newTransport()
+	transport := outgoing.NewTransport()
 	defer transport.CloseIdleConnections()
 	service := faultsv1connect.NewFaultServiceClient(&http.Client{Transport: transport}, url, a.seams.clientOptions...)
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -145,7 +146,7 @@ func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceCli
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s in force for %s\n", wording.Count(uint64(len(res.GetRules())), "rule"), shortDuration(number.FromMillis(res.GetTtlMs())))
+	fmt.Fprintf(a.stdout, "%s in force for %s\n", wording.Count(uint64(len(res.GetRules())), "rule"), number.ShortDuration(number.FromMillis(res.GetTtlMs())))
 	for i, why := range res.GetIdle() {
 		if why != "" && i < len(plan.Rules) {
 			fmt.Fprintf(a.stderr, "fray: rule %s can never act in this process: %s\n", plan.Rules[i].ID, why)

@@ -17,20 +17,15 @@ func (a *app) newGet() *cobra.Command {
 		Short:   "Show where a task stands, and its result once it has ended",
 		Example: "  fray get 01JD8Y2V4M9E8Q6T1ZK5W7XN3C -o json | jq .value",
 		Args:    oneArg("task id"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args[0]) },
+		RunE:    a.calling(a.get),
 	}
 	a.addClientFlags(cmd)
 	a.addOutputFlag(cmd)
 	return cmd
 }
 
-func (a *app) get(ctx context.Context, id string) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	res, err := ask(ctx, c, c.GetTaskResult, &frayv1.GetTaskResultRequest{TaskId: id})
+func (a *app) get(ctx context.Context, c *client, ids []string) error {
+	res, err := ask(ctx, c, c.GetTaskResult, &frayv1.GetTaskResultRequest{TaskId: ids[0]})
 	if err != nil {
 		return err
 	}
@@ -97,7 +92,7 @@ One that has ended stays as it is, which is no error.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.cancel(cmd.Context(), args, job) },
+		RunE: a.calling(func(ctx context.Context, c *client, ids []string) error { return a.cancel(ctx, c, ids, job) }),
 	}
 	a.addClientFlags(cmd)
 	cmd.Flags().StringVar(&job, "job", "", "cancel every open task of this `job`")
@@ -115,27 +110,18 @@ var verdictTexts = map[frayv1.CancelVerdict]string{
 	frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND:        "not_found",
 }
 
-func (a *app) cancel(ctx context.Context, ids []string, job string) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
+func (a *app) cancel(ctx context.Context, c *client, ids []string, job string) error {
 	res, err := ask(ctx, c, c.CancelTasks, &frayv1.CancelTasksRequest{TaskIds: ids, JobId: job})
 	if err != nil {
 		return err
 	}
 	missing := 0
-	var rows [][]string
+	found := &listing{app: a, header: []string{"task", "found"}}
 	for i, verdict := range res.GetVerdicts() {
 		if verdict == frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND {
 			missing++
 		}
-		if a.output != formatJSON {
-			rows = append(rows, []string{ids[i], verdictTexts[verdict]})
-			continue
-		}
-		err := printJSON(a.stdout, struct {
+		err := found.add([]string{ids[i], verdictTexts[verdict]}, struct {
 			TaskID  string `json:"task_id"`
 			Verdict string `json:"verdict"`
 		}{ids[i], verdictTexts[verdict]})
@@ -143,8 +129,8 @@ func (a *app) cancel(ctx context.Context, ids []string, job string) error {
 			return err
 		}
 	}
-	if len(rows) > 0 {
-		printTable(a.stdout, []string{"task", "found"}, rows)
+	if len(ids) > 0 {
+		found.end("")
 	}
 	if job != "" {
 		if a.output != formatJSON {

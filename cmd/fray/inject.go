@@ -16,6 +16,7 @@ import (
 
 	"github.com/frayrpc/fray/faults"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/outgoing"
 )
 
 // faultOptions say whether a process can be made to misbehave, and how it does from its start.
@@ -66,25 +67,19 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 		Procedures: faults.Procedures(frayv1.File_fray_v1_controller_proto, frayv1.File_fray_v1_worker_proto),
 	})
 	a.seams.handlerOptions = append(a.seams.handlerOptions, connect.WithInterceptors(injector.Interceptor(host)))
-	path, service := faults.NewService(injector)
+	withService := faults.WithService(injector)
 	a.seams.middleware = append(a.seams.middleware, func(next http.Handler) http.Handler {
 		if side == faultsServed {
 			next = injector.Handler(next, host)
 		}
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, path) {
-				service.ServeHTTP(w, r)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
+		return withService(next)
 	})
 	closeAll := injector.Close
 	if side == faultsServed {
 		injector.Handler(nil, host) // As the middleware will have it: the plan is checked against what is mounted.
 	} else {
 		a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(injector.Interceptor(host)))
-		transport := newTransport()
+		transport := outgoing.NewTransport()
 		a.seams.httpClient = &http.Client{Transport: injector.RoundTripper(transport, host)}
 		closeAll = func() { injector.Close(); transport.CloseIdleConnections() }
 	}
@@ -132,17 +127,6 @@ func readPlan(file string) (faults.Plan, error) {
 		}
 	}
 	return faults.Plan{}, usageError("%s", strings.Join(lines, "\n"))
-}
-
-// newTransport returns connections like those that clients open for themselves.
-func newTransport() *http.Transport {
-	const perHost = 256
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // It is one.
-	transport.Proxy = nil
-	transport.ForceAttemptHTTP2 = false
-	transport.DisableCompression = true
-	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, perHost
-	return transport
 }
 
 // crashSelf ends this process as a power cut would end it: nothing is flushed, no peer is told.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,7 +31,7 @@ func (a *app) newList() *cobra.Command {
 		Example: `  fray list --status running,pending
   fray list --job nightly -o json | jq -r .task_id`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.list(cmd.Context(), o) },
+		RunE: a.calling(func(ctx context.Context, c *client, _ []string) error { return a.list(ctx, c, o) }),
 	}
 	a.addClientFlags(cmd)
 	cmd.Flags().StringVar(&o.job, "job", "", "only tasks of this `job`")
@@ -65,17 +64,12 @@ func (v *statusesValue) Set(text string) error {
 	return nil
 }
 
-func (a *app) list(ctx context.Context, o listOptions) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
+func (a *app) list(ctx context.Context, c *client, o listOptions) error {
 	req := &frayv1.ListTasksRequest{JobId: o.job, PageSize: listPage}
 	for _, name := range o.statuses {
 		req.Statuses = append(req.Statuses, frayv1.TaskStatus(frayv1.TaskStatus_value["TASK_STATUS_"+strings.ToUpper(name)]))
 	}
-	var rows [][]string
+	tasks := &listing{app: a, header: taskHeader}
 	for listed := 0; ; {
 		if o.limit > 0 {
 			req.PageSize = number.Clamp[uint32](min(listPage, o.limit-listed))
@@ -85,9 +79,7 @@ func (a *app) list(ctx context.Context, o listOptions) error {
 			return err
 		}
 		for _, t := range page.GetTasks() {
-			if a.output != formatJSON {
-				rows = append(rows, taskRow(t))
-			} else if err := printJSON(a.stdout, newTaskJSON(t)); err != nil {
+			if err := tasks.add(taskRow(t), newTaskJSON(t)); err != nil {
 				return err
 			}
 		}
@@ -97,12 +89,6 @@ func (a *app) list(ctx context.Context, o listOptions) error {
 			break
 		}
 	}
-	switch {
-	case a.output == formatJSON:
-	case len(rows) == 0:
-		fmt.Fprintln(a.stderr, "no tasks")
-	default:
-		printTable(a.stdout, taskHeader, rows)
-	}
+	tasks.end("no tasks")
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -41,30 +42,22 @@ func (a *app) newWorkers() *cobra.Command {
 		Short: "List workers",
 		Long:  "List the workers that have a session with the controller. With -o json, each is an object on a line of its own.",
 		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listWorkers(cmd.Context()) },
+		RunE:  a.calling(a.listWorkers),
 	}
 	a.addClientFlags(cmd)
 	a.addOutputFlag(cmd)
 	return cmd
 }
 
-func (a *app) listWorkers(ctx context.Context) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
+func (a *app) listWorkers(ctx context.Context, c *client, _ []string) error {
 	res, err := ask(ctx, c, c.ListWorkers, &frayv1.ListWorkersRequest{})
 	if err != nil {
 		return err
 	}
-	var rows [][]string
+	header := []string{"worker", "state", "slots", "held", "resources in use", "labels", "functions", "url", "registered", "heartbeat"}
+	workers := &listing{app: a, header: header}
 	for _, w := range res.GetWorkers() {
-		if a.output != formatJSON {
-			rows = append(rows, workerRow(w))
-			continue
-		}
-		err := printJSON(a.stdout, workerJSON{
+		err := workers.add(workerRow(w), workerJSON{
 			WorkerID: w.GetWorkerId(), URL: w.GetAdvertiseUrl(), Slots: w.GetSlots(), Held: w.GetHeldCount(),
 			Resources: w.GetResources(), ResourcesInUse: w.GetResourcesInUse(), Labels: w.GetLabels(), Functions: w.GetFunctions(),
 			Draining: w.GetDraining(), BackedOffMs: w.GetBackedOffMs(),
@@ -74,13 +67,7 @@ func (a *app) listWorkers(ctx context.Context) error {
 			return err
 		}
 	}
-	switch {
-	case a.output == formatJSON:
-	case len(rows) == 0:
-		fmt.Fprintln(a.stderr, "no workers")
-	default:
-		printTable(a.stdout, []string{"worker", "state", "slots", "held", "resources in use", "labels", "functions", "url", "registered", "heartbeat"}, rows)
-	}
+	workers.end("no workers")
 	return nil
 }
 
@@ -101,9 +88,7 @@ func workerRow(w *frayv1.Worker) []string {
 		shortList(w.GetFunctions()), w.GetAdvertiseUrl(), ago(w.GetRegisteredUnixMs()), ago(w.GetLastHeartbeatUnixMs()),
 	}
 	for i := range row {
-		if row[i] == "" {
-			row[i] = "-"
-		}
+		row[i] = cmp.Or(row[i], "-")
 	}
 	return row
 }
@@ -125,14 +110,9 @@ func (a *app) newDrain() *cobra.Command {
 		Long: `Have a worker take no new tasks, end those that it runs, and leave; its process exits with 0. What still runs
 after the grace is stopped, and other workers start it again.`,
 		Args: oneArg("worker id"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer c.close()
+		RunE: a.calling(func(ctx context.Context, c *client, args []string) error {
 			ms := number.Millis(grace)
-			if _, err := ask(cmd.Context(), c, c.DrainWorker, &frayv1.DrainWorkerRequest{WorkerId: args[0], GraceMs: &ms}); err != nil {
+			if _, err := ask(ctx, c, c.DrainWorker, &frayv1.DrainWorkerRequest{WorkerId: args[0], GraceMs: &ms}); err != nil {
 				return err
 			}
 			if a.output == formatJSON {
@@ -141,9 +121,9 @@ after the grace is stopped, and other workers start it again.`,
 					GraceMs  int64  `json:"grace_ms"`
 				}{args[0], ms})
 			}
-			fmt.Fprintf(a.stdout, "%s drains, within %s\n", args[0], shortDuration(grace))
+			fmt.Fprintf(a.stdout, "%s drains, within %s\n", args[0], number.ShortDuration(grace))
 			return nil
-		},
+		}),
 	}
 	a.addClientFlags(cmd)
 	durationWithin(cmd, &grace, 0, limit.Drain, "grace", 30*time.Second, "how long running tasks may go on")
@@ -156,19 +136,14 @@ func (a *app) newCluster() *cobra.Command {
 		Use:   "cluster",
 		Short: "Count tasks and workers",
 		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.cluster(cmd.Context()) },
+		RunE:  a.calling(a.cluster),
 	}
 	a.addClientFlags(cmd)
 	a.addOutputFlag(cmd)
 	return cmd
 }
 
-func (a *app) cluster(ctx context.Context) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
+func (a *app) cluster(ctx context.Context, c *client, _ []string) error {
 	info, err := ask(ctx, c, c.GetClusterInfo, &frayv1.GetClusterInfoRequest{})
 	if err != nil {
 		return err

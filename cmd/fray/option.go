@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -48,7 +47,7 @@ type durationValue struct {
 	low, high time.Duration
 }
 
-func (v *durationValue) String() string { return shortDuration(*v.value) }
+func (v *durationValue) String() string { return number.ShortDuration(*v.value) }
 func (*durationValue) Type() string     { return "duration" }
 
 func (v *durationValue) Set(text string) error {
@@ -59,22 +58,10 @@ func (v *durationValue) Set(text string) error {
 	case d < 0:
 		return fmt.Errorf("%s is negative", text)
 	case d < v.low || d > v.high:
-		return fmt.Errorf("%s is not from %s to %s", text, shortDuration(v.low), shortDuration(v.high))
+		return fmt.Errorf("%s is not from %s to %s", text, number.ShortDuration(v.low), number.ShortDuration(v.high))
 	}
 	*v.value = d
 	return nil
-}
-
-// shortDuration is d without the zero units that time.Duration prints.
-func shortDuration(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // oneOf declares an option that has one of a few values, and perhaps a short name.
@@ -156,11 +143,7 @@ func (v *pairsValue[V]) String() string {
 	if v.pairs == nil {
 		return ""
 	}
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(*v.pairs)) {
-		list = append(list, fmt.Sprintf("%s=%v", name, (*v.pairs)[name]))
-	}
-	return strings.Join(list, ",")
+	return pairList(*v.pairs)
 }
 
 func (*pairsValue[V]) Type() string { return "list" }

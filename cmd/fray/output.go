@@ -12,6 +12,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Formats of --output.
@@ -40,6 +42,33 @@ func printTable(w io.Writer, header []string, rows [][]string) {
 		t.AppendRow(tableRow(row))
 	}
 	t.Render()
+}
+
+// A listing is what a command prints of several things: a line of JSON for each, or a table of all.
+type listing struct {
+	*app
+
+	header []string
+	rows   [][]string
+}
+
+func (l *listing) add(row []string, object any) error {
+	if l.output == formatJSON {
+		return printJSON(l.stdout, object)
+	}
+	l.rows = append(l.rows, row)
+	return nil
+}
+
+// end prints the table, or what is to be said if there is nothing in it.
+func (l *listing) end(none string) {
+	switch {
+	case l.output == formatJSON:
+	case len(l.rows) == 0:
+		fmt.Fprintln(l.stderr, none)
+	default:
+		printTable(l.stdout, l.header, l.rows)
+	}
 }
 
 func tableRow(cells []string) table.Row {
@@ -99,7 +128,7 @@ func roughly(d time.Duration) string {
 	case d < time.Hour:
 		return d.Round(time.Second).String()
 	case d < 48*time.Hour:
-		return shortDuration(d.Round(time.Minute))
+		return number.ShortDuration(d.Round(time.Minute))
 	default:
 		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}

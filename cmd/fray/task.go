@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -155,10 +156,7 @@ func tookTime(t *frayv1.Task) string {
 var taskHeader = []string{"task", "job", "function", "status", "attempt", "worker", "submitted", "took"}
 
 func taskRow(t *frayv1.Task) []string {
-	worker := t.GetWorkerId()
-	if worker == "" {
-		worker = "-"
-	}
+	worker := cmp.Or(t.GetWorkerId(), "-")
 	return []string{
 		t.GetTaskId(), t.GetJobId(), t.GetFunction(), describeStatus(t), attempts(t), worker, ago(t.GetSubmittedUnixMs()), tookTime(t),
 	}

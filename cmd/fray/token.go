@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
@@ -11,20 +10,20 @@ import (
 	"strings"
 
 	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/internal/outgoing"
 )
 
 // tokenVariable has the secret that controller, workers and clients of a cluster share. There is no
 // flag for it, because everybody can read command lines.
-const tokenVariable = "FRAY_TOKEN"
-
-const bearer = "Bearer "
+const tokenVariable = outgoing.TokenVariable
 
 // secure has every server of the command refuse callers without the token, and every client show
 // it.
 func (a *app) secure(token string) {
 	a.secured = true
 	a.seams.middleware = append(a.seams.middleware, requireToken(token))
-	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(showToken(token)))
+	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(outgoing.ShowToken(token)))
 }
 
 // checkToken refuses an empty token for a command that serves: whoever set the variable wants to be
@@ -60,7 +59,7 @@ func requireToken(token string) func(http.Handler) http.Handler {
 	refusal := connect.NewErrorWriter()
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			given, ok := strings.CutPrefix(r.Header.Get("Authorization"), bearer)
+			given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			if ok && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1 {
 				next.ServeHTTP(w, r)
 				return
@@ -73,29 +72,4 @@ func requireToken(token string) func(http.Handler) http.Handler {
 			_ = refusal.Write(w, r, err) // the caller may be gone
 		})
 	}
-}
-
-// showToken is an interceptor of clients.
-type showToken string
-
-// WrapUnary implements connect.Interceptor.
-func (t showToken) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		req.Header().Set("Authorization", bearer+string(t))
-		return next(ctx, req)
-	}
-}
-
-// WrapStreamingClient implements connect.Interceptor.
-func (t showToken) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
-		conn := next(ctx, spec)
-		conn.RequestHeader().Set("Authorization", bearer+string(t))
-		return conn
-	}
-}
-
-// WrapStreamingHandler implements connect.Interceptor; a client handles nothing.
-func (showToken) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return next
 }

@@ -29,18 +29,13 @@ func (a *app) newWait() *cobra.Command {
 failed or was cancelled, and with 5 if the timeout came first.`,
 		Example: "  fray wait --timeout 10m $(fray submit -- make release)",
 		Args:    someArgs("tasks"),
-		RunE: func(cmd *cobra.Command, ids []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			results, err := c.await(cmd.Context(), ids, timeout)
+		RunE: a.calling(func(ctx context.Context, c *client, ids []string) error {
+			results, err := c.await(ctx, ids, timeout)
 			if err != nil {
 				return err
 			}
 			return a.printResults(results)
-		},
+		}),
 	}
 	a.addClientFlags(cmd)
 	durationFlag(cmd, &timeout, "timeout", 0, "wait this long at most; 0: for ever")
@@ -54,7 +49,7 @@ failed or was cancelled, and with 5 if the timeout came first.`,
 func (c *client) await(ctx context.Context, ids []string, timeout time.Duration) ([]*frayv1.TaskResult, error) {
 	bounded := ctx
 	if timeout > 0 {
-		late := &codedError{exitTimedOut, fmt.Errorf("not all tasks have ended within %s", shortDuration(timeout))}
+		late := &codedError{exitTimedOut, fmt.Errorf("not all tasks have ended within %s", number.ShortDuration(timeout))}
 		var cancel context.CancelFunc
 		bounded, cancel = context.WithTimeoutCause(ctx, timeout, late)
 		defer cancel()
@@ -128,20 +123,16 @@ func (c *client) result(ctx context.Context, id string, wait time.Duration) (*fr
 // printResults prints how tasks ended. It returns an error if one did not complete.
 func (a *app) printResults(results []*frayv1.TaskResult) error {
 	failed := 0
-	var rows [][]string
+	tasks := &listing{app: a, header: taskHeader}
 	for _, r := range results {
 		if r.GetTask().GetStatus() != frayv1.TaskStatus_TASK_STATUS_COMPLETED {
 			failed++
 		}
-		if a.output != formatJSON {
-			rows = append(rows, taskRow(r.GetTask()))
-		} else if err := printJSON(a.stdout, newResultJSON(r)); err != nil {
+		if err := tasks.add(taskRow(r.GetTask()), newResultJSON(r)); err != nil {
 			return err
 		}
 	}
-	if a.output != formatJSON {
-		printTable(a.stdout, taskHeader, rows)
-	}
+	tasks.end("no tasks")
 	if failed > 0 {
 		return &codedError{exitTaskFailed, fmt.Errorf("%d of %s did not complete", failed, wording.Count(uint64(len(results)), "task"))}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -91,9 +92,7 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	if o.id == "" {
 		o.id = workerName()
 	}
-	if o.slots == 0 {
-		o.slots = runtime.NumCPU()
-	}
+	o.slots = cmp.Or(o.slots, runtime.NumCPU())
 	if err := hideToken(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -113,29 +114,15 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	if c.Core.SessionTTL == 0 {
-		c.Core.SessionTTL = 15 * time.Second
-	}
-	if c.Core.Tick == 0 {
-		c.Core.Tick = defaultTick
-	}
-	if c.MaxWait == 0 {
-		c.MaxWait = 30 * time.Second
-	}
+	c.Core.SessionTTL = cmp.Or(c.Core.SessionTTL, 15*time.Second)
+	c.Core.Tick = cmp.Or(c.Core.Tick, defaultTick)
+	c.MaxWait = cmp.Or(c.MaxWait, 30*time.Second)
 	if c.Core.Cause == nil {
 		c.Core.Cause = causeResult
 	}
-	if c.MaxPayloadBytes == 0 {
-		c.MaxPayloadBytes = 16 << 20
-	}
-	if c.MaxCalls == 0 {
-		c.MaxCalls = 100_000
-	}
-	if c.Version == "" {
-		c.Version = "dev"
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.MaxPayloadBytes = cmp.Or(c.MaxPayloadBytes, 16<<20)
+	c.MaxCalls = cmp.Or(c.MaxCalls, 100_000)
+	c.Version = cmp.Or(c.Version, "dev")
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return c
 }

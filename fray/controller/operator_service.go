@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -17,9 +18,7 @@ import (
 func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (*frayv1.ListTasksResponse, error) {
 	const defaultPage = 100
 	event := &core.List{Call: s.c.call(), Job: req.GetJobId(), Max: int(req.GetPageSize())}
-	if event.Max == 0 {
-		event.Max = defaultPage
-	}
+	event.Max = cmp.Or(event.Max, defaultPage)
 	for _, st := range req.GetStatuses() {
 		if st > 0 && int(st) < len(event.Statuses) {
 			event.Statuses[st] = true

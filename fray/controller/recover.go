@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -25,9 +26,7 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 	c.cfg.Core.Durable = c.cfg.Store.Durability() != store.None
 	c.cfg.Core.Commits = true
 	if !c.cfg.Core.Durable {
-		if c.cfg.Core.Incarnation == 0 {
-			c.cfg.Core.Incarnation = uint64(c.line.Start().UnixMilli()) // After 1970.
-		}
+		c.cfg.Core.Incarnation = cmp.Or(c.cfg.Core.Incarnation, uint64(c.line.Start().UnixMilli())) // After 1970.
 		return core.NewScheduler(c.cfg.Core), nil
 	}
 	began := c.now()

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -239,10 +240,7 @@ func (s *service) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResults
 
 func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*frayv1.WatchJobResponse, error) {
 	const defaultResults = 1000
-	n := int(req.GetMaxResults())
-	if n == 0 {
-		n = defaultResults
-	}
+	n := cmp.Or(int(req.GetMaxResults()), defaultResults)
 	call := s.c.call()
 	event := &core.Watch{
 		Call: call, Job: req.GetJobId(), Cursor: req.GetCursor(), Max: n, Until: s.c.until(ctx, req.GetMaxWaitMs()),

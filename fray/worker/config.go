@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -109,7 +110,7 @@ func (c *Config) Validate() error {
 	if _, err := endpoint.Parse(c.ControllerURL); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := dial.WithToken(c.Token); err != nil {
+	if err := dial.CheckToken(c.Token); err != nil {
 		errs = append(errs, err)
 	}
 	seen := make(map[string]bool)
@@ -141,24 +142,12 @@ func (c *Config) withDefaults() Config {
 	if address, err := endpoint.Parse(c.ControllerURL); err == nil {
 		d.ControllerURL = address
 	}
-	if d.Token == "" {
-		d.Token = dial.EnvironmentToken()
-	}
-	if d.Slots == 0 {
-		d.Slots = runtime.GOMAXPROCS(0)
-	}
-	if d.MaxPrefetch == 0 {
-		d.MaxPrefetch = DefaultMaxPrefetch
-	}
-	if d.StopGrace == 0 {
-		d.StopGrace = DefaultStopGrace
-	}
-	if d.DrainGrace == 0 {
-		d.DrainGrace = DefaultDrainGrace
-	}
-	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
-	}
+	d.Token = cmp.Or(d.Token, dial.EnvironmentToken())
+	d.Slots = cmp.Or(d.Slots, runtime.GOMAXPROCS(0))
+	d.MaxPrefetch = cmp.Or(d.MaxPrefetch, DefaultMaxPrefetch)
+	d.StopGrace = cmp.Or(d.StopGrace, DefaultStopGrace)
+	d.DrainGrace = cmp.Or(d.DrainGrace, DefaultDrainGrace)
+	d.Logger = cmp.Or(d.Logger, slog.New(slog.DiscardHandler))
 	d.Functions = slices.Clone(d.Functions)
 	d.Resources = maps.Clone(d.Resources)
 	d.Labels = maps.Clone(d.Labels)

@@ -83,12 +83,9 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) openTasks(ctx context.Context) (closeTasks func(), err error) {
 	options := []fray.Option{
 		fray.WithControllerAddress(w.cfg.ControllerURL), fray.WithClientOptions(w.cfg.ClientOptions...), fray.WithToken(w.cfg.Token),
-		fray.WithLogger(w.logger), fray.WithRand(w.taskRand),
+		fray.WithLogger(w.logger), fray.WithRand(w.taskRand), fray.WithHTTPClient(w.cfg.HTTPClient),
 	}
-	switch {
-	case w.cfg.HTTPClient != nil:
-		options = append(options, fray.WithHTTPClient(w.cfg.HTTPClient))
-	default:
+	if w.transport != nil {
 		options = append(options, fray.WithHTTPClient(w.transport))
 	}
 	jobs, err := fray.NewJobContext(ctx, fray.KindFray, options...)

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"connectrpc.com/connect"
-
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
@@ -118,17 +116,10 @@ func New(cfg Config) (*Worker, error) {
 	if w.server, err = w.newServer(); err != nil {
 		return nil, err
 	}
-	httpClient := cfg.HTTPClient
-	if httpClient == nil {
-		w.transport = dial.NewHTTPClient()
-		httpClient = w.transport
-	}
-	token, err := dial.WithToken(cfg.Token)
+	w.client, w.transport, err = dial.Controller(cfg.ControllerURL, cfg.Token, cfg.HTTPClient, cfg.ClientOptions...)
 	if err != nil {
 		return nil, fmt.Errorf("worker config: %w", err)
 	}
-	options := append([]connect.ClientOption{dial.WithoutCompression(), token}, cfg.ClientOptions...)
-	w.client = frayv1connect.NewControllerServiceClient(dial.Paced(httpClient), cfg.ControllerURL, options...)
 	return w, nil
 }
 

@@ -164,6 +164,12 @@ var rules = []rule{
 		reason:  "whatever reads what a user wrote may use them",
 	},
 	{
+		packages: []string{"./internal/outgoing", "./internal/yamltree"},
+		direct:   true,
+		allowed:  []string{std, "connectrpc.com/connect/...", "github.com/goccy/go-yaml/..."},
+		reason:   "runtime, commands and simulator stand upon them",
+	},
+	{
 		packages: []string{"./sim/order"},
 		allowed:  []string{std},
 		reason:   "any program may ask whether its goroutines follow a seed",

@@ -21,6 +21,18 @@ func ParseDuration(text string) (time.Duration, error) {
 // FormatDuration is that of time.Duration in ASCII.
 func FormatDuration(d time.Duration) string { return strings.Replace(d.String(), "µ", "u", 1) }
 
+// ShortDuration is d without the zero units that time.Duration prints behind others.
+func ShortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // Millis returns d in whole milliseconds, rounded away from nothing.
 func Millis(d time.Duration) int64 { return whole(d, time.Millisecond) }
 

@@ -5,6 +5,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -181,10 +182,7 @@ func (c *chaos) expect() {
 	// The last submission may come late, when the controller has no room or was gone, and the bound
 	// counts from there.
 	c.Run.MaxVirtualTime = scenario.Duration(c.LastArrival() + 2*c.span + 2*bound)
-	tasks := 0
-	for _, g := range c.Workload.Clients {
-		tasks += g.Count * g.Tasks
-	}
+	tasks := c.Tasks()
 	finally := func(format string, args ...any) {
 		e.Finally = append(e.Finally, scenario.Expression{That: fmt.Sprintf(format, args...)})
 	}
@@ -217,13 +215,9 @@ func (c *chaos) forgets() bool {
 	}
 	for i := range c.Faults {
 		f := &c.Faults[i]
-		if !f.Action.EndsHost() {
-			continue
-		}
-		for _, h := range c.Victims(f) {
-			if h.Role == scenario.RoleController {
-				return true
-			}
+		isController := func(h scenario.Host) bool { return h.Role == scenario.RoleController }
+		if f.Action.EndsHost() && slices.ContainsFunc(c.Victims(f), isController) {
+			return true
 		}
 	}
 	return false

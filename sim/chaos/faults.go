@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,13 +155,7 @@ func (s *striker) victim(f *scenario.Fault, one bool) string {
 
 // named returns the hosts of a role.
 func (s *striker) named(role string) []string {
-	var names []string
-	for _, h := range s.Hosts() {
-		if h.Role == role {
-			names = append(names, h.Name)
-		}
-	}
-	return names
+	return scenario.HostNames(slices.DeleteFunc(s.Hosts(), func(h scenario.Host) bool { return h.Role != role }))
 }
 
 // target adds a target for a fault, and returns its name.
@@ -191,11 +186,7 @@ func (s *striker) event() *scenario.On {
 		events = append(events, scenario.EventCommitWritten, scenario.EventCommitSynced)
 	}
 	on.Event = oneOf(s.drawer, events...)
-	tasks := 0
-	for _, g := range s.Workload.Clients {
-		tasks += g.Count * g.Tasks
-	}
-	on.Nth = 1 + s.IntN(tasks)
+	on.Nth = 1 + s.IntN(s.Tasks())
 	if on.Event == scenario.EventWorkerRegistered {
 		on.Nth = 1 + s.IntN(len(s.named(scenario.RoleWorker)))
 	}

@@ -1,32 +1,18 @@
 package check
 
-// terminalAbsorbs holds an end to be final.
+// absorbTask holds an end to be final.
 //
 // A task has ended once a client was shown a terminal state, or was told that its cancellation was
 // done or too late, or a worker that its value was accepted. A call that is made after that must
 // not show the task open, cancel or stop it, grant it, or accept the end of an attempt; that of a
 // stopped attempt alone is still acknowledged.
-type terminalAbsorbs struct {
-	oracle
-
-	tasks tasks[absorbTask]
-}
-
 type absorbTask struct{ ended *Event }
 
-func newTerminalAbsorbs(cfg *Config) *terminalAbsorbs {
-	return &terminalAbsorbs{
-		oracle{"terminal-absorbs", "A task that has ended never does anything again."},
-		newTasks[absorbTask](cfg),
-	}
+func newTerminalAbsorbs(cfg *Config) Oracle {
+	return newPerTask(cfg, "terminal-absorbs", "A task that has ended never does anything again.", (*absorbTask).observe)
 }
 
-// Observe implements Oracle.
-func (o *terminalAbsorbs) Observe(e *Event, j *Judge) {
-	t := o.tasks.get(e)
-	if t == nil {
-		return
-	}
+func (t *absorbTask) observe(e *Event, j *Judge) {
 	if t.ended != nil && e.follows(t.ended.Seq) {
 		bad := ""
 		switch {

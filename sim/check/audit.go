@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"connectrpc.com/connect"
 
@@ -33,30 +34,20 @@ func Audit(ctx context.Context, client frayv1connect.ControllerServiceClient, id
 // auditEnds asks for many tasks at once, as long as that brings any, and then one by one for those
 // that have not ended.
 func auditEnds(ctx context.Context, client frayv1connect.ControllerServiceClient, ids []string) error {
-	left := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		left[id] = true
-	}
-	for len(left) > 0 {
-		var ask []string
-		for _, id := range ids {
-			if left[id] {
-				ask = append(ask, id)
-			}
-		}
-		res, err := client.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ask})
+	for len(ids) > 0 {
+		res, err := client.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids})
 		if err != nil {
-			return fmt.Errorf("audit %d tasks from %s on: %w", len(ask), ask[0], err)
+			return fmt.Errorf("audit %d tasks from %s on: %w", len(ids), ids[0], err)
 		}
+		told := res.GetUnknownTaskIds()
 		for _, r := range res.GetResults() {
-			delete(left, r.GetTask().GetTaskId())
+			told = append(told, r.GetTask().GetTaskId())
 		}
-		for _, id := range res.GetUnknownTaskIds() {
-			delete(left, id)
+		left := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(told, id) })
+		if len(left) == len(ids) {
+			return auditOpen(ctx, client, ids)
 		}
-		if len(left) == len(ask) {
-			return auditOpen(ctx, client, ask)
-		}
+		ids = left
 	}
 	return nil
 }

@@ -4,16 +4,10 @@ import (
 	"fmt"
 )
 
-// backoffKept holds the controller to a task's retry policy: when a report of a failure was
+// backoffTask holds the controller to a task's retry policy: when a report of a failure was
 // accepted, the next attempt is granted no sooner than the delay that the policy (or the failed
 // function) asks for, counted from when that report was first sent. That an attempt comes late is
 // for Liveness.
-type backoffKept struct {
-	oracle
-
-	tasks tasks[backoffTask]
-}
-
 type backoffTask struct {
 	granted  *Event // the last
 	sent     *Event // first report of a failure of the last attempt that reported one
@@ -21,24 +15,16 @@ type backoffTask struct {
 	failures int    // accepted
 }
 
-func newBackoff(cfg *Config) *backoffKept {
-	return &backoffKept{
-		oracle{"backoff-kept", "No attempt follows upon a failure sooner than the retry policy allows."},
-		newTasks[backoffTask](cfg),
-	}
+func newBackoff(cfg *Config) Oracle {
+	return newPerTask(cfg, "backoff-kept", "No attempt follows upon a failure sooner than the retry policy allows.", (*backoffTask).observe)
 }
 
-// Observe implements Oracle.
-func (o *backoffKept) Observe(e *Event, j *Judge) {
-	t := o.tasks.get(e)
-	if t == nil {
-		return
-	}
+func (t *backoffTask) observe(e *Event, j *Judge) {
 	switch e.Kind {
 	case GrantReply:
 		if t.granted == nil || e.Attempt > t.granted.Attempt {
 			t.granted = e
-			o.check(t, j)
+			t.check(j)
 		}
 	case ReportCall:
 		if chargesRetry(e.Outcome) && (t.sent == nil || e.Attempt > t.sent.Attempt) {
@@ -49,7 +35,7 @@ func (o *backoffKept) Observe(e *Event, j *Judge) {
 			t.sent.Token == e.Token && t.accepted == nil {
 			t.accepted = e
 			t.failures++
-			o.check(t, j)
+			t.check(j)
 		}
 	default:
 	}
@@ -57,7 +43,7 @@ func (o *backoffKept) Observe(e *Event, j *Judge) {
 
 // check compares an accepted failure with the attempt that followed upon it, whichever was seen
 // first.
-func (*backoffKept) check(t *backoffTask, j *Judge) {
+func (t *backoffTask) check(j *Judge) {
 	if t.accepted == nil || t.granted == nil || t.granted.Attempt != t.accepted.Attempt+1 {
 		return
 	}

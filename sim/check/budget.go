@@ -15,12 +15,7 @@ import (
 //   - a failure is charged for each report of one that was accepted before the view was asked for, and for none that was not
 //     sent; tasks with an execution timeout are exempt from the latter, because the controller may charge it by itself;
 //   - no loss is charged while no worker can have been taken for dead.
-type budgets struct {
-	oracle
-
-	book  *leaseBook
-	tasks tasks[budgetTask]
-}
+type budgets struct{ book *leaseBook }
 
 type budgetTask struct {
 	spec     *Spec
@@ -28,19 +23,11 @@ type budgetTask struct {
 	sent     []*Event
 }
 
-func newBudgets(cfg *Config, book *leaseBook) *budgets {
-	return &budgets{
-		oracle{"attempts-within-budget", "Failures, losses and deliveries are charged for what happened, each to its own budget, and no task exceeds one."},
-		book, newTasks[budgetTask](cfg),
-	}
+func newBudgets(cfg *Config, book *leaseBook) Oracle {
+	return newPerTask(cfg, "attempts-within-budget", "Failures, losses and deliveries are charged for what happened, each to its own budget, and no task exceeds one.", (&budgets{book}).observe)
 }
 
-// Observe implements Oracle.
-func (o *budgets) Observe(e *Event, j *Judge) {
-	t := o.tasks.get(e)
-	if t == nil {
-		return
-	}
+func (o *budgets) observe(t *budgetTask, e *Event, j *Judge) {
 	switch e.Kind {
 	case SubmitCall:
 		if t.spec == nil { // Another one under the same id is refused.

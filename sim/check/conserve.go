@@ -52,9 +52,7 @@ func (o *conservation) Observe(e *Event, j *Judge) {
 			}
 		}
 	case SubmitCall:
-		if o.tasks[e.Task] == nil {
-			o.tasks[e.Task] = &conservedTask{}
-		}
+		_ = of(o.tasks, e.Task)
 		o.info = nil // It says nothing of later tasks.
 	case SubmitReply:
 		if t := o.tasks[e.Task]; t != nil && e.Answer.acknowledges() && e.follows(o.floor) {

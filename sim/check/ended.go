@@ -11,12 +11,7 @@ import (
 // attempt of it was leased then, as far as leaseBook can tell, and none is granted to a poll that
 // was sent later. (An attempt whose lease was over may start all the same, on a worker that has not
 // heard of it; STOPPING promises nothing yet.)
-type noStartAfterEnd struct {
-	oracle
-
-	book  *leaseBook
-	tasks tasks[endedTask]
-}
+type noStartAfterEnd struct{ book *leaseBook }
 
 type endedTask struct {
 	cancelled *Event
@@ -24,19 +19,11 @@ type endedTask struct {
 	started   *Event // the highest attempt granted or started
 }
 
-func newNoStartAfterEnd(cfg *Config, book *leaseBook) *noStartAfterEnd {
-	return &noStartAfterEnd{
-		oracle{"no-start-after-end", "No attempt starts after its task was acknowledged as cancelled, or has ended."},
-		book, newTasks[endedTask](cfg),
-	}
+func newNoStartAfterEnd(cfg *Config, book *leaseBook) Oracle {
+	return newPerTask(cfg, "no-start-after-end", "No attempt starts after its task was acknowledged as cancelled, or has ended.", (&noStartAfterEnd{book}).observe)
 }
 
-// Observe implements Oracle.
-func (o *noStartAfterEnd) Observe(e *Event, j *Judge) {
-	t := o.tasks.get(e)
-	if t == nil {
-		return
-	}
+func (o *noStartAfterEnd) observe(t *endedTask, e *Event, j *Judge) {
 	switch {
 	case e.Kind == CancelReply && e.Answer == Cancelled && t.cancelled == nil:
 		t.cancelled = e

@@ -80,11 +80,8 @@ func (o *fairness) job(class, id string) *fairJob {
 		g = &fairGroup{jobs: make(map[string]*fairJob)}
 		o.groups[class] = g
 	}
-	job := g.jobs[id]
-	if job == nil {
-		job = &fairJob{group: g}
-		g.jobs[id] = job
-	}
+	job := of(g.jobs, id)
+	job.group = g
 	return job
 }
 

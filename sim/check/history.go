@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"math"
 	"sync"
 	"time"
@@ -40,9 +41,7 @@ func NewHistory(cfg HistoryConfig) *History {
 		start := time.Now()
 		cfg.Clock = func() time.Duration { return time.Since(start) }
 	}
-	if cfg.Keep == 0 {
-		cfg.Keep = DefaultKeep
-	}
+	cfg.Keep = cmp.Or(cfg.Keep, DefaultKeep)
 	return &History{cfg: cfg}
 }
 

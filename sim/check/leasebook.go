@@ -1,6 +1,9 @@
 package check
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // leaseBook knows who was granted what, and until when the controller must have taken it for
 // theirs.
@@ -133,10 +136,7 @@ func (b *leaseBook) over(l *lease, seq uint64, at time.Duration) bool {
 	if s := l.session; s == nil || s.silent(at) || s.closed != nil && s.closed.Seq < seq {
 		return true
 	}
-	timeout := b.deliveryTimeout
-	if timeout == 0 {
-		timeout = l.session.ttl
-	}
+	timeout := cmp.Or(b.deliveryTimeout, l.session.ttl)
 	delivered := at
 	if l.confirmed != nil {
 		delivered = min(delivered, l.confirmed.At)

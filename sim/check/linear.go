@@ -88,11 +88,7 @@ func before(e *Event) int64 { return int64(2*e.Invoked + 1) } //nolint:gosec // 
 func after(e *Event) int64 { return int64(2 * e.Seq) } //nolint:gosec // No history is that long.
 
 func (o *linearizable) task(e *Event) *linearTask {
-	t := o.tasks[e.Task]
-	if t == nil {
-		t = &linearTask{}
-		o.tasks[e.Task] = t
-	}
+	t := of(o.tasks, e.Task)
 	if e.Job != "" {
 		t.job = e.Job
 	}

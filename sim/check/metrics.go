@@ -54,18 +54,18 @@ func (o *metricsAgree) Observe(e *Event, _ *Judge) {
 	case WorkerCrash:
 		o.work = true
 	case SubmitCall:
-		o.task(e)
+		of(o.tasks, e.Task)
 	case SubmitReply:
-		t := o.task(e)
+		t := of(o.tasks, e.Task)
 		t.known = t.known || e.Answer.acknowledges()
 	case GrantReply:
-		t := o.task(e)
+		t := of(o.tasks, e.Task)
 		t.known, t.attempt = true, max(t.attempt, e.Attempt)
 	case ReadReply:
 		if e.View == nil {
 			return
 		}
-		t := o.task(e)
+		t := of(o.tasks, e.Task)
 		t.known, t.attempt = true, max(t.attempt, e.View.Attempt)
 		if e.View.Terminal() {
 			t.ended = e.View.Status
@@ -79,15 +79,6 @@ func (o *metricsAgree) Observe(e *Event, _ *Judge) {
 		}
 	default:
 	}
-}
-
-func (o *metricsAgree) task(e *Event) *metricTask {
-	t := o.tasks[e.Task]
-	if t == nil {
-		t = &metricTask{}
-		o.tasks[e.Task] = t
-	}
-	return t
 }
 
 // Finish implements Oracle.

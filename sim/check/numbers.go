@@ -8,31 +8,18 @@ import (
 // attempt keeps its token when its grant is repeated, and numbers rise: no view or grant that was
 // asked for after an attempt was seen shows an earlier one. It keeps every token, which is the one
 // thing here that grows with attempts and not with tasks.
-type attemptNumbers struct {
-	oracle
-
-	tasks  tasks[numberTask]
-	tokens map[uint64]struct{}
-}
+type attemptNumbers struct{ tokens map[uint64]struct{} }
 
 type numberTask struct {
 	high    *Event // the highest number seen
 	granted *Event // the highest granted
 }
 
-func newAttemptNumbers(cfg *Config) *attemptNumbers {
-	return &attemptNumbers{
-		oracle: oracle{"attempt-numbers", "Attempt numbers rise, and lease tokens are never given twice."},
-		tasks:  newTasks[numberTask](cfg), tokens: make(map[uint64]struct{}),
-	}
+func newAttemptNumbers(cfg *Config) Oracle {
+	return newPerTask(cfg, "attempt-numbers", "Attempt numbers rise, and lease tokens are never given twice.", (&attemptNumbers{make(map[uint64]struct{})}).observe)
 }
 
-// Observe implements Oracle.
-func (o *attemptNumbers) Observe(e *Event, j *Judge) {
-	t := o.tasks.get(e)
-	if t == nil {
-		return
-	}
+func (o *attemptNumbers) observe(t *numberTask, e *Event, j *Judge) {
 	number := e.Attempt
 	switch {
 	case e.Kind == GrantReply:

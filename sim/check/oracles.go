@@ -56,15 +56,9 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	if c.Retention == 0 {
-		c.Retention = DefaultRetention
-	}
-	if c.WatchGrace == 0 {
-		c.WatchGrace = DefaultWatchGrace
-	}
-	if c.LinearSteps == 0 {
-		c.LinearSteps = DefaultLinearSteps
-	}
+	c.Retention = cmp.Or(c.Retention, DefaultRetention)
+	c.WatchGrace = cmp.Or(c.WatchGrace, DefaultWatchGrace)
+	c.LinearSteps = cmp.Or(c.LinearSteps, DefaultLinearSteps)
 	c.roster = &roster{numbers: make(map[string]int)}
 	return c
 }

@@ -78,7 +78,22 @@ func (r *Recorder) Crash() {
 // ClientInterceptor records the process's calls of ControllerService. It belongs outside of
 // interceptors that inject faults, and inside of those that repeat calls: each send is a call of
 // its own.
-func (r *Recorder) ClientInterceptor() connect.Interceptor { return interceptor{r} }
+func (r *Recorder) ClientInterceptor() connect.Interceptor {
+	return connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+			over := r.record(req.Any())
+			res, err := next(ctx, req)
+			switch {
+			case over == nil:
+			case err != nil:
+				over(nil, err)
+			default:
+				over(res.Any(), nil)
+			}
+			return res, err
+		}
+	})
+}
 
 // add records events, unless the process is dead.
 func (r *Recorder) add(events ...Event) {
@@ -104,37 +119,6 @@ func (k EventKind) ofWorker() bool {
 	default:
 		return false
 	}
-}
-
-type interceptor struct{ r *Recorder }
-
-// WrapUnary implements connect.Interceptor.
-func (i interceptor) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		var over func(res any, err error)
-		if req.Spec().IsClient {
-			over = i.r.record(req.Any())
-		}
-		res, err := next(ctx, req)
-		switch {
-		case over == nil:
-		case err != nil:
-			over(nil, err)
-		default:
-			over(res.Any(), nil)
-		}
-		return res, err
-	}
-}
-
-// WrapStreamingClient implements connect.Interceptor. ControllerService has no streams.
-func (interceptor) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return next
-}
-
-// WrapStreamingHandler implements connect.Interceptor. A recorder sees clients only.
-func (interceptor) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return next
 }
 
 // call is one call on its way.

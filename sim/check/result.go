@@ -4,31 +4,20 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// oneResult holds all that clients and workers are told of a task's end to be the same: status,
+// resultTask holds all that clients and workers are told of a task's end to be the same: status,
 // failure reason, number of the last attempt, budgets charged, and the value or error where it was
 // shown. Order does not matter to it.
-type oneResult struct {
-	oracle
-
-	tasks tasks[resultTask]
-}
-
 type resultTask struct {
 	first *Event // that saw the end
 	full  *Event // that saw the value or the error as well
 }
 
-func newOneResult(cfg *Config) *oneResult {
-	return &oneResult{
-		oracle{"one-result", "Everybody is told the same end of a task."},
-		newTasks[resultTask](cfg),
-	}
+func newOneResult(cfg *Config) Oracle {
+	return newPerTask(cfg, "one-result", "Everybody is told the same end of a task.", (*resultTask).observe)
 }
 
-// Observe implements Oracle.
-func (o *oneResult) Observe(e *Event, j *Judge) {
-	t := o.tasks.get(e)
-	if t == nil || !showsEnd(e) {
+func (t *resultTask) observe(e *Event, j *Judge) {
+	if !showsEnd(e) {
 		return
 	}
 	j.Check()

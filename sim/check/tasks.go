@@ -109,3 +109,13 @@ func (t *tasks[T]) all() iter.Seq2[string, *T] {
 }
 
 func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
+
+// of returns what a map has under a key, which is made if there is nothing.
+func of[K comparable, V any](m map[K]*V, key K) *V {
+	v := m[key]
+	if v == nil {
+		v = new(V)
+		m[key] = v
+	}
+	return v
+}

@@ -7,19 +7,6 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// timeoutsTrue holds the controller to a task's timeouts, whatever clocks do and whichever worker
-// could not be heard:
-//
-//   - a task fails as TIMEOUT not before its last attempt can have run for the execution timeout, and not if the function of that
-//     attempt returned a value in that time, with a margin;
-//   - a task fails as SCHEDULING_TIMEOUT not before that has passed since its first submission, and not once a failure of an attempt
-//     was accepted.
-type timeoutsTrue struct {
-	oracle
-
-	tasks tasks[timedTask]
-}
-
 // timedMargin is the share of a timeout, 1 in so many, and timedSlack what is left besides for a
 // run to be seen, by which a function must have returned sooner.
 const (
@@ -27,6 +14,13 @@ const (
 	timedSlack  = 50 * time.Millisecond
 )
 
+// timedTask holds the controller to a task's timeouts, whatever clocks do and whichever worker
+// could not be heard:
+//
+//   - a task fails as TIMEOUT not before its last attempt can have run for the execution timeout, and not if the function of that
+//     attempt returned a value in that time, with a margin;
+//   - a task fails as SCHEDULING_TIMEOUT not before that has passed since its first submission, and not once a failure of an attempt
+//     was accepted.
 type timedTask struct {
 	offered  *Event // the first submission
 	granted  *Event // the last attempt
@@ -37,19 +31,11 @@ type timedTask struct {
 	late     *Event // a view of a task that failed as TIMEOUT
 }
 
-func newTimeoutsTrue(cfg *Config) *timeoutsTrue {
-	return &timeoutsTrue{
-		oracle{"timeouts-true", "No task fails for a time that has not passed, nor for that of an attempt that returned a value in time."},
-		newTasks[timedTask](cfg),
-	}
+func newTimeoutsTrue(cfg *Config) Oracle {
+	return newPerTask(cfg, "timeouts-true", "No task fails for a time that has not passed, nor for that of an attempt that returned a value in time.", (*timedTask).observe)
 }
 
-// Observe implements Oracle.
-func (o *timeoutsTrue) Observe(e *Event, j *Judge) {
-	t := o.tasks.get(e)
-	if t == nil {
-		return
-	}
+func (t *timedTask) observe(e *Event, j *Judge) {
 	switch e.Kind {
 	case SubmitCall:
 		if t.offered == nil {
@@ -64,21 +50,21 @@ func (o *timeoutsTrue) Observe(e *Event, j *Judge) {
 			t.started = e
 		}
 	case ExecutionEnd:
-		o.ended(t, e, j)
+		t.ended(e, j)
 	case ReportReply:
 		if t.accepted == nil && chargesRetry(e.Outcome) && e.Answer == Accepted {
 			t.accepted = e
 		}
 	case ReadReply:
 		if e.View != nil {
-			o.view(t, e, j)
+			t.view(e, j)
 		}
 	default:
 	}
 }
 
 // ended notes an attempt that returned a value in time.
-func (o *timeoutsTrue) ended(t *timedTask, e *Event, j *Judge) {
+func (t *timedTask) ended(e *Event, j *Judge) {
 	if t.granted == nil || t.started == nil || t.started.Token != e.Token || e.Outcome != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED {
 		return
 	}
@@ -88,15 +74,15 @@ func (o *timeoutsTrue) ended(t *timedTask, e *Event, j *Judge) {
 	}
 	t.began, t.valued = t.started, e
 	if t.late != nil {
-		o.compare(t, j)
+		t.compare(j)
 	}
 }
 
-func (o *timeoutsTrue) view(t *timedTask, e *Event, j *Judge) {
+func (t *timedTask) view(e *Event, j *Judge) {
 	switch e.View.Reason {
 	case frayv1.FailureReason_FAILURE_REASON_TIMEOUT:
 		t.late = e
-		o.compare(t, j)
+		t.compare(j)
 		if g := t.granted; g != nil && g.Attempt == e.View.Attempt && e.At-g.InvokedAt < g.Spec.ExecutionTimeout {
 			j.Violated(e.Task, fmt.Sprintf("failed as TIMEOUT %v after its last attempt was asked for, and that has %v", e.At-g.InvokedAt, g.Spec.ExecutionTimeout), g, e)
 		}
@@ -113,7 +99,7 @@ func (o *timeoutsTrue) view(t *timedTask, e *Event, j *Judge) {
 }
 
 // compare checks that the attempt which a task failed for is none that returned a value in time.
-func (*timeoutsTrue) compare(t *timedTask, j *Judge) {
+func (t *timedTask) compare(j *Judge) {
 	j.Check()
 	if t.valued != nil && t.valued.Attempt == t.late.View.Attempt {
 		j.Violated(t.late.Task, fmt.Sprintf("failed as TIMEOUT with attempt %d, which returned a value within %v", t.valued.Attempt, t.valued.At-t.began.At),

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -97,15 +98,9 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	if t.MaxWorkerLosses != nil {
 		s.MaxWorkerLosses = t.GetMaxWorkerLosses()
 	}
-	if s.BackoffBase == 0 {
-		s.BackoffBase = defaultBackoffBase
-	}
-	if s.BackoffFactor == 0 {
-		s.BackoffFactor = defaultBackoffFactor
-	}
-	if s.BackoffCap == 0 {
-		s.BackoffCap = defaultBackoffCap
-	}
+	s.BackoffBase = cmp.Or(s.BackoffBase, defaultBackoffBase)
+	s.BackoffFactor = cmp.Or(s.BackoffFactor, defaultBackoffFactor)
+	s.BackoffCap = cmp.Or(s.BackoffCap, defaultBackoffCap)
 	if p != nil && p.BackoffJitter != nil {
 		s.BackoffJitter = p.GetBackoffJitter()
 	}

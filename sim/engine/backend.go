@@ -23,11 +23,11 @@ import (
 // Its methods are called by the goroutine of RunUntil, and by functions that it calls, except for
 // Elapsed, which is safe for concurrent use.
 type Backend interface {
+	scenario.Verbs
 	// Elapsed returns the time since Start, or 0 before it.
 	Elapsed() time.Duration
-	// At has f called by RunUntil once that much time has passed, and After counts from now.
+	// At has f called by RunUntil once that much time has passed since Start.
 	At(elapsed time.Duration, f func())
-	After(d time.Duration, f func())
 	// RunUntil lets the run go on until done says so, which it asks between any two things that
 	// happen. An error is a run that cannot go on.
 	RunUntil(done func() bool) error
@@ -42,19 +42,9 @@ type Backend interface {
 	Client(name string, software func(ctx context.Context, m Machine) error)
 	// Running says whether a host's software runs, if only it were let: a host that pauses does.
 	Running(host string) bool
-	// Crash ends a host at once, and leaves what the name says of its disk, one of the Disk
-	// constants; Bounce starts it anew, and Stop asks it to end, as an operator would.
-	Crash(host, disk string)
+	// Bounce starts a host anew that has crashed, and Stop asks one to end, as an operator would.
 	Bounce(host string)
 	Stop(host string)
-	// Pause lets a host stand still until Resume. Suspend does so with its monotonic clock, too.
-	Pause(host string)
-	Suspend(host string)
-	Resume(host string)
-	// StepClock sets a host's wall clock by so much, ahead or back.
-	StepClock(host string, by time.Duration)
-	// FillDisk leaves the controller's disk no room, or gives it back.
-	FillDisk(full bool)
 	// OpenBackup opens a backup that the controller made, for reading.
 	OpenBackup(name string) (store.Store, error)
 	// RepairAll resumes all hosts, and undoes what else it is that the verbs did to the network.

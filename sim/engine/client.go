@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ func (e *Run) client(ctx context.Context, m Machine, g *scenario.ClientGroup) (e
 	jc, err := fray.NewJobContext(ctx, fray.KindFray,
 		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(m.Client()), fray.WithJobID(m.Name()),
 		fray.WithRand(m.Rand("job")), fray.WithLogger(nil), fray.WithToken(""),
-		fray.WithClientOptions(connect.WithInterceptors(counter(e.tally.called)), e.observed(m)))
+		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(e.counted)), e.observed(m)))
 	if err != nil {
 		return fmt.Errorf("open job: %w", err)
 	}
@@ -42,25 +43,12 @@ func (e *Run) observed(m Machine) connect.ClientOption {
 	return connect.WithInterceptors(check.NewRecorder(e.history, m.Name()).ClientInterceptor(), m.Interceptor())
 }
 
-// counter is an interceptor that is told of each call on its way, by its procedure.
-type counter func(procedure string)
-
-// WrapUnary implements connect.Interceptor.
-func (c counter) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+// counted counts each call on its way.
+func (e *Run) counted(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		c(req.Spec().Procedure)
+		e.tally.change(func(f *scenario.Facts) { f.Calls[path.Base(req.Spec().Procedure)]++ })
 		return next(ctx, req)
 	}
-}
-
-// WrapStreamingClient implements connect.Interceptor. ControllerService has no streams.
-func (counter) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return next
-}
-
-// WrapStreamingHandler implements connect.Interceptor; a client handles nothing.
-func (counter) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return next
 }
 
 // A submitter is the workload of one client.
@@ -138,21 +126,13 @@ func (c *submitter) submit(ctx context.Context, k *scenario.TaskKind, number, n 
 			c.again(ctx, k, inputs, options)
 		}
 	}()
-	var futures []*fray.Future[[]byte]
-	if n == 1 {
-		f, err := taskOf(k).Run(ctx, inputs[0], options...)
-		if err != nil {
-			if ctx.Err() == nil {
-				c.tally.submitted(k.Name, false)
-			}
-			return
-		}
-		futures = append(futures, f)
-	} else {
-		var err error
-		if futures, err = taskOf(k).RunAll(ctx, inputs, options...); err != nil && ctx.Err() != nil {
-			return
-		}
+	futures, err := call(ctx, k, inputs, options)
+	if err != nil && ctx.Err() != nil {
+		return
+	}
+	if err != nil && n == 1 {
+		c.tally.submitted(k.Name, false)
+		return
 	}
 	for _, f := range futures {
 		cancelAfter := time.Duration(-1)
@@ -181,17 +161,19 @@ func (c *submitter) submit(ctx context.Context, k *scenario.TaskKind, number, n 
 	}
 }
 
+// call submits tasks of one kind in one call.
+func call(ctx context.Context, k *scenario.TaskKind, inputs [][]byte, options []fray.CallOption) ([]*fray.Future[[]byte], error) {
+	if len(inputs) == 1 {
+		f, err := taskOf(k).Run(ctx, inputs[0], options...)
+		return []*fray.Future[[]byte]{f}, err
+	}
+	return taskOf(k).RunAll(ctx, inputs, options...)
+}
+
 // again submits tasks once more under their ids, which are the same tasks, and has the values noted
 // that their futures tell.
 func (c *submitter) again(ctx context.Context, k *scenario.TaskKind, inputs [][]byte, options []fray.CallOption) {
-	var futures []*fray.Future[[]byte]
-	var err error
-	if len(inputs) == 1 {
-		futures = make([]*fray.Future[[]byte], 1)
-		futures[0], err = taskOf(k).Run(ctx, inputs[0], options...)
-	} else {
-		futures, err = taskOf(k).RunAll(ctx, inputs, options...)
-	}
+	futures, err := call(ctx, k, inputs, options)
 	if err != nil {
 		return // The controller does not know the first ones any longer, or the run is over.
 	}
@@ -207,43 +189,12 @@ func (c *submitter) again(ctx context.Context, k *scenario.TaskKind, inputs [][]
 // await waits for a task's end and notes it.
 func (c *submitter) await(ctx context.Context, k *scenario.TaskKind, f *fray.Future[[]byte], begun time.Duration) {
 	value, err := f.Get(ctx)
-	if err == nil {
-		c.tally.tell(c.name, f.ID(), value)
-	}
 	var failure *fray.TaskError
 	switch {
 	case err == nil:
-		c.ended(k, f, begun, func(t *scenario.TaskFacts, _ *scenario.FailureFacts) { t.Completed++ })
+		c.tally.tell(c.name, f.ID(), value)
 	case !errors.As(err, &failure):
-		// The run is over.
-	case failure.Reason == fray.ReasonCancelled:
-		c.ended(k, f, begun, func(t *scenario.TaskFacts, _ *scenario.FailureFacts) { t.Cancelled++ })
-	case failure.Reason == fray.ReasonTaskLost:
-		c.ended(k, f, begun, func(t *scenario.TaskFacts, _ *scenario.FailureFacts) { t.Lost++ })
-	default:
-		c.ended(k, f, begun, func(t *scenario.TaskFacts, reasons *scenario.FailureFacts) {
-			t.Failed++
-			count(reasons, failure.Reason)
-		})
+		return // The run is over.
 	}
-}
-
-func (c *submitter) ended(k *scenario.TaskKind, f *fray.Future[[]byte], begun time.Duration, how func(*scenario.TaskFacts, *scenario.FailureFacts)) {
-	c.tally.ended(k.Name, f.ID(), c.backend.Elapsed()-begun, how)
-}
-
-// count counts a failure by its reason.
-func count(f *scenario.FailureFacts, reason fray.Reason) {
-	switch reason {
-	case fray.ReasonTimeout:
-		f.Timeout++
-	case fray.ReasonWorkerLost:
-		f.WorkerLost++
-	case fray.ReasonSchedulingTimeout:
-		f.SchedulingTimeout++
-	case fray.ReasonUndecodable:
-		f.Undecodable++
-	default:
-		f.Application++
-	}
+	c.tally.ended(k.Name, f.ID(), c.backend.Elapsed()-begun, failure)
 }

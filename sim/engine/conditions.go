@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -9,11 +10,9 @@ import (
 
 // conditions are the expectations of a run that are expressions.
 type conditions struct {
-	eventually []*eventual
-	sometimes  []*occasional
-	finally    []*scenario.Condition
+	eventually, sometimes, finally []*expectation
 	// The first expectation that did not come true in time; what could not be evaluated.
-	late    *eventual
+	late    *expectation
 	evalErr error
 
 	// The facts that were judged last, and when.
@@ -22,57 +21,39 @@ type conditions struct {
 	submitted time.Duration
 }
 
-type eventual struct {
-	*scenario.Eventually
+type expectation struct {
+	*scenario.Condition
 
-	condition *scenario.Condition
-	within    time.Duration
-	met       bool
+	that, because string
+	within        time.Duration // if it is to come true eventually
+	met           bool
 	// When it was, counted from the heal or the last submission.
 	took time.Duration
-}
-
-type occasional struct {
-	*scenario.Expression
-
-	condition *scenario.Condition
-	met       bool
 }
 
 // byDefault is what is expected where a scenario says nothing.
 var byDefault = scenario.Eventually{That: "tasks.open == 0 && tasks.unsent == 0", Within: scenario.Duration(time.Minute), Because: "every task must end"}
 
-func newConditions(x *scenario.Expect) (conditions, error) {
-	var c conditions
-	list := []*scenario.Eventually{&byDefault}
-	if len(x.Eventually) > 0 {
-		list = list[:0]
-		for i := range x.Eventually {
-			list = append(list, &x.Eventually[i])
-		}
+func newConditions(x *scenario.Expect) (c conditions, err error) {
+	add := func(list *[]*expectation, that, because string, within scenario.Duration) {
+		compiled, compileErr := scenario.Compile(that)
+		err = cmp.Or(err, compileErr)
+		*list = append(*list, &expectation{Condition: compiled, that: that, because: because, within: time.Duration(within)})
 	}
-	for _, v := range list {
-		compiled, err := scenario.Compile(v.That)
-		if err != nil {
-			return c, err
-		}
-		c.eventually = append(c.eventually, &eventual{Eventually: v, condition: compiled, within: time.Duration(v.Within)})
+	eventually := x.Eventually
+	if len(eventually) == 0 {
+		eventually = []scenario.Eventually{byDefault}
 	}
-	for i := range x.Sometimes {
-		compiled, err := scenario.Compile(x.Sometimes[i].That)
-		if err != nil {
-			return c, err
-		}
-		c.sometimes = append(c.sometimes, &occasional{Expression: &x.Sometimes[i], condition: compiled})
+	for _, v := range eventually {
+		add(&c.eventually, v.That, v.Because, v.Within)
+	}
+	for _, v := range x.Sometimes {
+		add(&c.sometimes, v.That, v.Because, 0)
 	}
 	for _, v := range x.Finally {
-		compiled, err := scenario.Compile(v.That)
-		if err != nil {
-			return c, err
-		}
-		c.finally = append(c.finally, compiled)
+		add(&c.finally, v.That, v.Because, 0)
 	}
-	return c, nil
+	return c, err
 }
 
 // judgeConditions looks at the facts and says whether the run is over: everything that is expected
@@ -95,13 +76,13 @@ func (e *Run) judgeConditions() bool {
 	facts := e.tally.snapshot()
 	for _, s := range e.sometimes {
 		if !s.met {
-			s.met = e.holds(s.condition, &facts)
+			s.met = e.holds(s, &facts)
 		}
 	}
 	if counts {
 		open := 0
 		for _, v := range e.eventually {
-			if !v.met && e.holds(v.condition, &facts) {
+			if !v.met && e.holds(v, &facts) {
 				v.met, v.took = true, now-max(e.submitted, facts.Times.Healed)
 			}
 			switch {
@@ -129,7 +110,7 @@ func (e *Run) judgeConditions() bool {
 
 // hoping says whether something that must happen sometimes has not happened yet.
 func (e *Run) hoping() bool {
-	return slices.ContainsFunc(e.sometimes, func(s *occasional) bool { return !s.met })
+	return slices.ContainsFunc(e.sometimes, func(s *expectation) bool { return !s.met })
 }
 
 // maxTime returns how much time the run may take.
@@ -144,16 +125,13 @@ func (e *Run) maxTime() time.Duration {
 // overdue says whether something that is expected should have come true.
 func (e *Run) overdue(now time.Duration) bool {
 	healed := e.HealAt()
-	for _, v := range e.eventually {
-		if !v.met && now > max(e.submitted, healed)+v.within {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.eventually, func(v *expectation) bool {
+		return !v.met && now > max(e.submitted, healed)+v.within
+	})
 }
 
-// holds evaluates a condition, and keeps the first error.
-func (e *Run) holds(c *scenario.Condition, facts *scenario.Facts) bool {
+// holds evaluates an expectation, and keeps the first error.
+func (e *Run) holds(c *expectation, facts *scenario.Facts) bool {
 	held, err := c.Holds(facts)
 	if err != nil && e.evalErr == nil {
 		e.evalErr = err

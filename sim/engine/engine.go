@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/frayrpc/fray/faults"
@@ -158,7 +159,16 @@ func (e *Run) forgetsEarly() bool {
 
 // Play begins the history, and returns what a backend is told of the run.
 func (e *Run) Play() *Play {
-	e.newHistory()
+	clock := func() time.Duration { return e.backend.Elapsed() }
+	e.history = check.NewHistory(check.HistoryConfig{Clock: clock, Observe: func(event *check.Event) {
+		if !e.ended {
+			e.oracles.Observe(event)
+			e.tally.observe(event)
+			if e.options.Observe != nil {
+				e.options.Observe(event)
+			}
+		}
+	}})
 	unlessOver := func(f func(host string)) func(string) {
 		return func(host string) {
 			if !e.over {
@@ -189,20 +199,6 @@ func (e *Run) Over() bool { return e.over }
 // Ended says whether nothing counts any longer. What software says while its backend is closed is
 // no part of the run.
 func (e *Run) Ended() bool { return e.ended }
-
-// newHistory begins the history, which the oracles watch.
-func (e *Run) newHistory() {
-	clock := func() time.Duration { return e.backend.Elapsed() }
-	e.history = check.NewHistory(check.HistoryConfig{Clock: clock, Observe: func(event *check.Event) {
-		if !e.ended {
-			e.oracles.Observe(event)
-			e.tally.observe(event)
-			if e.options.Observe != nil {
-				e.options.Observe(event)
-			}
-		}
-	}})
-}
 
 // Drive is the run, on the goroutine that steps. Its error is kept for the result.
 func (e *Run) Drive(b Backend) error {
@@ -279,9 +275,11 @@ func (e *Run) finish() error {
 	if err := e.audit(); err != nil {
 		return err
 	}
-	if err := e.scrape(); err != nil {
+	scraped := map[string]float64{}
+	if err := e.backend.Scrape(scraped); err != nil {
 		return err
 	}
+	e.oracles.Metrics(scraped)
 	if err := e.stop(e.hosts[:1]); err != nil {
 		return err
 	}
@@ -313,37 +311,20 @@ func (e *Run) audit() error {
 	return err
 }
 
-func (e *Run) scrape() error {
-	scraped := map[string]float64{}
-	if err := e.backend.Scrape(scraped); err != nil {
-		return err
-	}
-	e.oracles.Metrics(scraped)
-	return nil
-}
-
-// maxShutdown is how long hosts may take to end.
-func (e *Run) maxShutdown() time.Duration {
-	if e.options.MaxTime > 0 {
-		return min(maxShutdown, e.options.MaxTime)
-	}
-	return maxShutdown
-}
-
 // stop asks hosts to end, as an operator would, and waits for that.
 func (e *Run) stop(hosts []scenario.Host) error {
-	until := e.backend.Elapsed() + e.maxShutdown()
+	until := maxShutdown
+	if e.options.MaxTime > 0 {
+		until = min(until, e.options.MaxTime)
+	}
+	until += e.backend.Elapsed()
 	for _, h := range hosts {
 		if e.backend.Running(h.Name) {
 			e.backend.Stop(h.Name)
 		}
 	}
+	runs := func(h scenario.Host) bool { return e.backend.Running(h.Name) }
 	return e.backend.RunUntil(func() bool {
-		for _, h := range hosts {
-			if e.backend.Running(h.Name) && e.backend.Elapsed() < until {
-				return false
-			}
-		}
-		return true
+		return e.backend.Elapsed() >= until || !slices.ContainsFunc(hosts, runs)
 	})
 }

@@ -33,26 +33,15 @@ func (e *Run) read(lasts time.Duration) {
 					task = known[random.IntN(len(known))]
 				}
 			})
-			for _, ask := range []func(ctx context.Context) error{
-				func(ctx context.Context) error {
-					_, err := client.ListTasks(ctx, &frayv1.ListTasksRequest{PageSize: 1000})
-					return err
-				},
-				func(ctx context.Context) error {
-					_, err := client.ListWorkers(ctx, &frayv1.ListWorkersRequest{})
-					return err
-				},
-				func(ctx context.Context) error {
-					_, err := client.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
-					return err
-				},
-				func(ctx context.Context) error {
-					if task == "" {
-						return nil
-					}
-					_, err := client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: task})
-					return err
-				},
+			askTask := asking(client.GetTask, &frayv1.GetTaskRequest{TaskId: task})
+			if task == "" {
+				askTask = func(context.Context) error { return nil }
+			}
+			for _, ask := range []func(context.Context) error{
+				asking(client.ListTasks, &frayv1.ListTasksRequest{PageSize: 1000}),
+				asking(client.ListWorkers, &frayv1.ListWorkersRequest{}),
+				asking(client.GetClusterInfo, &frayv1.GetClusterInfoRequest{}),
+				askTask,
 			} {
 				bounded, cancel := context.WithTimeout(ctx, readWithin)
 				err := ask(bounded)
@@ -76,4 +65,12 @@ func (e *Run) read(lasts time.Duration) {
 		}
 		return nil
 	})
+}
+
+// asking returns what makes a call, whatever is answered.
+func asking[Req, Res any](call func(context.Context, *Req) (*Res, error), req *Req) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := call(ctx, req)
+		return err
+	}
 }

@@ -115,7 +115,7 @@ func (e *Run) Judge(bubbleErr error) *Result {
 	}
 	r.Facts = e.facts
 	for _, v := range e.eventually {
-		r.Eventually = append(r.Eventually, Met{v.That, v.met, v.within, v.took})
+		r.Eventually = append(r.Eventually, Met{v.that, v.met, v.within, v.took})
 	}
 	e.countFaults(r)
 	r.Verdict, r.Broken, r.Text = e.verdict(r, bubbleErr, leak)
@@ -162,7 +162,7 @@ func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text s
 	case e.evalErr != nil:
 		return scenario.VerdictHarness, "", e.evalErr.Error()
 	case e.late != nil:
-		return scenario.VerdictLiveness, brokenEventually, fmt.Sprintf("not true within %v of heal and the last submission: %s%s", e.late.within, e.late.That, because(e.late.Because))
+		return scenario.VerdictLiveness, brokenEventually, fmt.Sprintf("not true within %v of heal and the last submission: %s%s", e.late.within, e.late.that, because(e.late.because))
 	case e.auditErr != nil:
 		return scenario.VerdictLiveness, brokenLiveness, e.auditErr.Error()
 	case e.backupErr != nil:
@@ -188,13 +188,13 @@ func told(v check.Violation) string {
 
 // unmet returns what is expected of the whole run and not true of it.
 func (e *Run) unmet(r *Result) (verdict, broken, text string) {
-	for i, c := range e.finally {
+	for _, c := range e.finally {
 		held, err := c.Holds(&r.Facts)
 		if err != nil {
 			return scenario.VerdictHarness, "", err.Error()
 		}
 		if !held {
-			return scenario.VerdictInvariant, brokenFinally, "not true in the end: " + c.String() + because(e.Expect.Finally[i].Because)
+			return scenario.VerdictInvariant, brokenFinally, "not true in the end: " + c.that + because(c.because)
 		}
 	}
 	for _, f := range r.Faults {
@@ -204,7 +204,7 @@ func (e *Run) unmet(r *Result) (verdict, broken, text string) {
 	}
 	for _, s := range e.sometimes {
 		if !s.met {
-			return scenario.VerdictInvariant, brokenSometimes, "the run is vacuous: never true: " + s.That + because(s.Because)
+			return scenario.VerdictInvariant, brokenSometimes, "the run is vacuous: never true: " + s.that + because(s.because)
 		}
 	}
 	return scenario.VerdictPass, "", ""

@@ -99,9 +99,7 @@ func (e *Run) side(s *strike, which int, chosen string) faults.Hosts {
 			found = append(found, chosen)
 			continue
 		}
-		for _, h := range e.Resolve(name, nil) {
-			found = append(found, h.Name)
-		}
+		found = append(found, scenario.HostNames(e.Resolve(name, nil))...)
 	}
 	return found
 }
@@ -191,11 +189,7 @@ func (e *Run) startAgain(host string, down time.Duration) {
 // target asks for.
 func (e *Run) choose(s *strike, then func(hosts []string)) {
 	if s.target == nil {
-		var hosts []string
-		for _, h := range e.Resolve(s.Action.Victim(), nil) {
-			hosts = append(hosts, h.Name)
-		}
-		then(hosts)
+		then(scenario.HostNames(e.Resolve(s.Action.Victim(), nil)))
 		return
 	}
 	if chosen := e.chosen[s.target.Name]; chosen != nil && !s.target.Again {

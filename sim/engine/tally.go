@@ -3,11 +3,11 @@ package engine
 import (
 	"cmp"
 	"maps"
-	"path"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/frayrpc/fray/fray"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -71,9 +71,7 @@ func newTally(s *scenario.Scenario, clock func() time.Duration) *tally {
 		t.keepsThem = t.keepsThem || s.Faults[i].Action.OnDisk()
 		t.facts.Faults[s.Faults[i].ID] = 0
 	}
-	for _, g := range s.Workload.Clients {
-		t.facts.Tasks.Unsent += g.Count * g.Tasks
-	}
+	t.facts.Tasks.Unsent = s.Tasks()
 	return t
 }
 
@@ -108,11 +106,6 @@ func (t *tally) final(end time.Duration) scenario.Facts {
 	return f
 }
 
-// called counts a call of a client.
-func (t *tally) called(procedure string) {
-	t.change(func(f *scenario.Facts) { f.Calls[path.Base(procedure)]++ })
-}
-
 // tell notes the value that a future told its client.
 func (t *tally) tell(host, task string, value []byte) {
 	t.mu.Lock()
@@ -132,26 +125,21 @@ func (t *tally) toldValues() []check.Event {
 	return t.told
 }
 
-// changed returns the number of changes so far.
-func (t *tally) changed() uint64 {
+// read returns what f does, under the lock.
+func read[T any](t *tally, f func() T) T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.version
+	return f()
 }
+
+// changed returns the number of changes so far.
+func (t *tally) changed() uint64 { return read(t, func() uint64 { return t.version }) }
 
 // unsent returns how many tasks have not been submitted yet.
-func (t *tally) unsent() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.facts.Tasks.Unsent
-}
+func (t *tally) unsent() int { return read(t, func() int { return t.facts.Tasks.Unsent }) }
 
 // happened returns how often an event that faults can wait for has happened.
-func (t *tally) happened(event string) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.events[event]
-}
+func (t *tally) happened(event string) int { return read(t, func() int { return t.events[event] }) }
 
 // happen notes an event of the controller's machine, which changes no fact.
 func (t *tally) happen(event string) {
@@ -162,9 +150,7 @@ func (t *tally) happen(event string) {
 
 // acknowledgedTasks returns the tasks that the controller has promised to keep.
 func (t *tally) acknowledgedTasks() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.acknowledged)
+	return read(t, func() []string { return slices.Clone(t.acknowledged) })
 }
 
 // state returns what a worker does.
@@ -211,18 +197,28 @@ func (t *tally) submitted(kind string, accepted bool) {
 	}
 }
 
-// ended notes that a client knows how its task ended.
-func (t *tally) ended(kind, task string, took time.Duration, how func(*scenario.TaskFacts, *scenario.FailureFacts)) {
+// ended notes that a client knows how its task ended: with a value, unless there is a failure.
+func (t *tally) ended(kind, task string, took time.Duration, failure *fray.TaskError) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.version++
 	t.events[scenario.EventTaskFinished]++
-	failures := t.facts.Failures
 	t.count(kind, func(f *scenario.TaskFacts) {
 		f.Open--
-		t.facts.Failures = failures // Counted once, though how is called for all and for the kind.
-		how(f, &t.facts.Failures)
+		switch {
+		case failure == nil:
+			f.Completed++
+		case failure.Reason == fray.ReasonCancelled:
+			f.Cancelled++
+		case failure.Reason == fray.ReasonTaskLost:
+			f.Lost++
+		default:
+			f.Failed++
+		}
 	})
+	if failure != nil {
+		t.failed(failure.Reason)
+	}
 	now := t.clock()
 	times := &t.facts.Times
 	times.LastEnd = now
@@ -234,6 +230,24 @@ func (t *tally) ended(kind, task string, took time.Duration, how func(*scenario.
 		}
 	}
 	delete(t.waiting, task)
+}
+
+// failed counts a failure by its reason.
+func (t *tally) failed(reason fray.Reason) {
+	f := &t.facts.Failures
+	switch reason {
+	case fray.ReasonCancelled, fray.ReasonTaskLost:
+	case fray.ReasonTimeout:
+		f.Timeout++
+	case fray.ReasonWorkerLost:
+		f.WorkerLost++
+	case fray.ReasonSchedulingTimeout:
+		f.SchedulingTimeout++
+	case fray.ReasonUndecodable:
+		f.Undecodable++
+	default:
+		f.Application++
+	}
 }
 
 // struck notes that a host crashed or pauses.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -21,14 +22,14 @@ func TestBugsApply(t *testing.T) {
 	for _, b := range bugs {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			switch r := (result{Verdict: b.verdict}); {
+			switch r := (result{engine.Result{Verdict: b.verdict}}); {
 			case b.pkg != "":
 				if !hasTest(t, "../../"+b.pkg, b.broken) {
 					t.Errorf("there is no test %s in %s", b.broken, b.pkg)
 				}
 			case !slices.Contains(scenario.List(), b.scenario):
 				t.Errorf("there is no scenario %q in the library", b.scenario)
-			case r.code() < 1 || r.code() > 3:
+			case r.ExitCode() < 1 || r.ExitCode() > 3:
 				t.Errorf("a bug cannot be found as %q", b.verdict)
 			}
 			files, err := b.apply("../..")

@@ -29,16 +29,8 @@ const (
 	maxTest = time.Minute
 )
 
-// A result is what of a scenario.Result is looked at here.
-type result struct {
-	Seed    uint64 `json:"seed"`
-	Verdict string `json:"verdict"`
-	Broken  string `json:"broken"`
-	Text    string `json:"text"`
-}
-
-// code is the exit code that belongs to the verdict.
-func (r *result) code() int { return (&engine.Result{Verdict: r.Verdict}).ExitCode() }
+// A result is that of a seed, or of a test.
+type result struct{ engine.Result }
 
 func (r *result) String() string { return strings.TrimSpace(r.Verdict + " " + r.Broken) }
 
@@ -114,7 +106,7 @@ func (o *outcome) search(ctx context.Context, program string) error {
 		}
 	}
 	switch {
-	case again.String() != o.String() || again.code() != o.exitCode:
+	case again.String() != o.String() || again.ExitCode() != o.exitCode:
 		return fmt.Errorf("seed %d by itself is %s, with exit code %d", o.Seed, &again, o.exitCode)
 	case o.Verdict != o.verdict || !slices.Contains(strings.Split(o.broken, " or "), o.Broken):
 		return fmt.Errorf("it was to be found as %s %s, but: %s", o.verdict, o.broken, start(o.Text))
@@ -131,7 +123,7 @@ func (o *outcome) pass(ctx context.Context, program string) {
 	o.err = o.sweep(ctx, program)
 	o.run = time.Since(began)
 	if o.err == nil && o.Seed != 0 {
-		o.exitCode = o.code()
+		o.exitCode = o.ExitCode()
 		o.err = fmt.Errorf("the unedited program fails: %s", start(o.Text))
 	}
 }

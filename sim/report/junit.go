@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -82,10 +83,7 @@ func (s *Suite) Add(r *engine.Result) {
 
 func (s *Suite) problem(r *engine.Result) *junitProblem {
 	message, _, _ := strings.Cut(r.Text, "\n")
-	p := &junitProblem{Type: r.Broken, Message: message}
-	if p.Type == "" {
-		p.Type = r.Verdict
-	}
+	p := &junitProblem{Type: cmp.Or(r.Broken, r.Verdict), Message: message}
 	var report strings.Builder
 	if s.Failures+s.Errors <= maxReported {
 		Run(&report, r, s.subject)

@@ -3,21 +3,18 @@ package scenario
 import (
 	"reflect"
 	"time"
-
-	"github.com/frayrpc/fray/faults"
 )
 
 // An Action is one kind of fault. Each kind is a type, in a file of its own: its fields are the
 // format, and its methods all that is to be known of it. A kind more is such a file, and a field of
 // [Actions].
+//
+// Some kinds have more methods: fault returns the action as package faults has it, with the host
+// that it strikes, if rules can do it; check reports what the action needs and the fault does not
+// give it; realm returns what of a host it is done to, if that is not its software.
 type Action interface {
 	// example returns the least of the kind that is valid somewhere.
 	example() Action
-	// fault returns the action as package faults has it, with the host that it strikes; the zero
-	// Action if rules cannot do it.
-	fault(victim string) faults.Action
-	// check reports what the action needs and the fault does not give it.
-	check(v *validator, f *Fault)
 }
 
 // A hostAction is done to a host, and not to messages.
@@ -25,32 +22,27 @@ type hostAction interface {
 	Action
 	// victim returns where the action names the host or target that it strikes.
 	victim() *string
-	// realm returns what of the host it is done to.
-	realm() realm
 	// lasts returns how long it keeps a host from its work, and whether it ends by itself.
 	lasts() (d time.Duration, ends bool)
 	// strike does it.
 	strike(on Stage, host string)
 }
 
-// A realm is what of a host an action is done to.
+// A realm is what of a host an action is done to that cannot be done in the middle of a call.
 type realm int
 
 const (
-	// ofSoftware is what can be done in the middle of a call, too.
-	ofSoftware realm = iota
-	ofClocks
+	ofClocks realm = iota
 	ofDisk
 )
 
-// A Stage is where actions on hosts are done.
-type Stage interface {
+// Verbs are what can be done to the hosts of a run.
+type Verbs interface {
 	// After has f called once that much time has passed.
 	After(d time.Duration, f func())
 	// Crash ends a host at once, and leaves what the name says of its disk, one of the Disk
-	// constants. StartAgain starts it anew after a time.
+	// constants.
 	Crash(host, disk string)
-	StartAgain(host string, after time.Duration)
 	// Pause lets a host stand still until Resume. Suspend does so with its monotonic clock, too.
 	Pause(host string)
 	Suspend(host string)
@@ -59,6 +51,13 @@ type Stage interface {
 	StepClock(host string, by time.Duration)
 	// FillDisk leaves the controller's disk no room, or gives it back.
 	FillDisk(full bool)
+}
+
+// A Stage is where actions on hosts are done.
+type Stage interface {
+	Verbs
+	// StartAgain starts a host that has crashed anew after a time.
+	StartAgain(host string, after time.Duration)
 	// Look has an operator look at the cluster for so long. Backup has one make a backup.
 	Look(lasts time.Duration)
 	Backup()
@@ -140,7 +139,8 @@ func (a *Actions) OnClock() bool { return a.in(ofClocks) }
 func (a *Actions) OnDisk() bool { return a.in(ofDisk) }
 
 func (a *Actions) in(r realm) bool {
-	h, ok := a.onHost()
+	_, action := a.set()
+	h, ok := action.(interface{ realm() realm })
 	return ok && h.realm() == r
 }
 

@@ -2,8 +2,6 @@ package scenario
 
 import (
 	"time"
-
-	"github.com/frayrpc/fray/faults"
 )
 
 // Backup has the controller make a backup.
@@ -12,10 +10,6 @@ type Backup struct {
 }
 
 func (*Backup) example() Action { return &Backup{Target: ControllerHost} }
-
-func (*Backup) fault(string) faults.Action { return faults.Action{} }
-
-func (*Backup) check(*validator, *Fault) {}
 
 func (b *Backup) victim() *string { return &b.Target }
 

@@ -2,8 +2,6 @@ package scenario
 
 import (
 	"time"
-
-	"github.com/frayrpc/fray/faults"
 )
 
 // ClockStep sets a host's wall clock.
@@ -13,8 +11,6 @@ type ClockStep struct {
 }
 
 func (*ClockStep) example() Action { return &ClockStep{By: Step(time.Second)} }
-
-func (*ClockStep) fault(string) faults.Action { return faults.Action{} }
 
 func (c *ClockStep) check(v *validator, _ *Fault) {
 	if c.By == 0 {

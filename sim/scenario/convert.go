@@ -20,7 +20,10 @@ func (o *On) Signal() string { return o.Event + "." + strconv.Itoa(o.Nth) }
 // until the plan is cleared.
 func (f *Fault) Rule(from, to faults.Hosts, victim string) faults.Rule {
 	r := faults.Rule{ID: f.ID}
-	if _, a := f.Action.set(); a != nil {
+	_, action := f.Action.set()
+	if a, ok := action.(interface {
+		fault(victim string) faults.Action
+	}); ok {
 		r.Action = a.fault(victim)
 	}
 	if m := f.Match; m != nil {

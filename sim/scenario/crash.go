@@ -26,11 +26,7 @@ func (*Crash) fault(victim string) faults.Action {
 	return faults.Action{Kind: faults.Crash, Target: victim}
 }
 
-func (*Crash) check(*validator, *Fault) {}
-
 func (c *Crash) victim() *string { return &c.Target }
-
-func (*Crash) realm() realm { return ofSoftware }
 
 func (*Crash) lasts() (time.Duration, bool) { return 0, false }
 

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/frayrpc/fray/internal/yamltree"
 )
 
 // A decoder reads YAML into the types of this package. It goes on behind an error, so that all are
@@ -17,14 +20,14 @@ import (
 type decoder struct{ *source }
 
 // fail reports that a node is not what it should be.
-func (d *decoder) fail(node ast.Node, c *complaint) { d.add(start(node), c) }
+func (d *decoder) fail(node ast.Node, c *complaint) { d.add(yamltree.Start(node), c) }
 
 // decode reads a node into a value that can be set. The path names the value in messages.
 func (d *decoder) decode(node ast.Node, v reflect.Value, path string, f *field) {
 	if !d.plain(node) {
 		return
 	}
-	d.values[v.Addr().Interface()] = start(node)
+	d.values[v.Addr().Interface()] = yamltree.Start(node)
 	if s, ok := v.Addr().Interface().(scalar); ok {
 		if text, ok := d.scalarText(node, path); ok {
 			var c *complaint
@@ -86,18 +89,12 @@ func (d *decoder) section(node ast.Node, v reflect.Value, path string) {
 	given := make([]bool, len(fields))
 	entries, ok := d.entries(node, path)
 	for _, entry := range entries {
-		at := position(entry.Key.GetToken())
+		at := yamltree.At(entry.Key.GetToken())
 		key := keyText(entry.Key)
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
 		if i < 0 {
-			known := make([]string, len(fields))
-			for i, f := range fields {
-				known[i] = f.key
-			}
-			where := path
-			if where == "" {
-				where = "a scenario"
-			}
+			known := namesOf(fields, func(f *field) string { return f.key })
+			where := cmp.Or(path, "a scenario")
 			c := complain("%s has no key %q", where, key)
 			if len(known) == 0 {
 				c = c.suggest("write {}")
@@ -119,10 +116,7 @@ func (d *decoder) section(node ast.Node, v reflect.Value, path string) {
 			continue
 		}
 		if f.required {
-			where := path
-			if where == "" {
-				where = "the scenario"
-			}
+			where := cmp.Or(path, "the scenario")
 			d.fail(node, complain("%s has no %s", where, f.key).suggest("add %s: %s", f.key, strings.TrimRight("... # "+f.doc, ".")))
 		}
 		d.setDefault(v.Field(f.index), f)
@@ -147,9 +141,7 @@ func keyText(key ast.MapKeyNode) string {
 func (d *decoder) entries(node ast.Node, path string) ([]*ast.MappingValueNode, bool) {
 	m, ok := node.(ast.MapNode)
 	if !ok {
-		if path == "" {
-			path = "a scenario"
-		}
+		path = cmp.Or(path, "a scenario")
 		c := complain("%s is %s, not a section", path, kindOf(node))
 		if node.Type() == ast.NullType {
 			c = c.suggest("indent its keys below it, or write {}")
@@ -163,7 +155,7 @@ func (d *decoder) entries(node ast.Node, path string) ([]*ast.MappingValueNode, 
 	for it := m.MapRange(); it.Next(); {
 		entry := it.KeyValue()
 		if _, merge := entry.Key.(*ast.MergeKeyNode); merge {
-			d.add(position(entry.Key.GetToken()), complain("anchors, aliases and merge keys are not allowed").suggest("write the value out"))
+			d.add(yamltree.At(entry.Key.GetToken()), complain("anchors, aliases and merge keys are not allowed").suggest("write the value out"))
 			continue
 		}
 		entries = append(entries, entry)
@@ -227,7 +219,7 @@ func (d *decoder) table(node ast.Node, v reflect.Value, path string) {
 	for _, entry := range entries {
 		key := keyText(entry.Key)
 		if key == "" || len(key) > 64 {
-			d.add(position(entry.Key.GetToken()), complain("key %q of %s does not have from 1 to 64 characters", key, path))
+			d.add(yamltree.At(entry.Key.GetToken()), complain("key %q of %s does not have from 1 to 64 characters", key, path))
 			continue
 		}
 		value := reflect.New(v.Type().Elem()).Elem()

@@ -2,8 +2,6 @@ package scenario
 
 import (
 	"time"
-
-	"github.com/frayrpc/fray/faults"
 )
 
 // DiskFull fills a host's disk.
@@ -15,8 +13,6 @@ type DiskFull struct {
 func (*DiskFull) example() Action {
 	return &DiskFull{Target: ControllerHost, For: Duration(time.Second)}
 }
-
-func (*DiskFull) fault(string) faults.Action { return faults.Action{} }
 
 func (d *DiskFull) check(v *validator, _ *Fault) {
 	v.needsTime(&d.For, "a disk that is full for no time is not", "20s")

@@ -10,5 +10,3 @@ type Drop struct{}
 func (*Drop) example() Action { return &Drop{} }
 
 func (*Drop) fault(string) faults.Action { return faults.Action{Kind: faults.Drop} }
-
-func (*Drop) check(*validator, *Fault) {}

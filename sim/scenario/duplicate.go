@@ -17,5 +17,3 @@ func (*Duplicate) example() Action { return &Duplicate{Copies: 1} }
 func (d *Duplicate) fault(string) faults.Action {
 	return faults.Action{Kind: faults.Duplicate, Copies: d.Copies, Wait: time.Duration(d.Later)}
 }
-
-func (*Duplicate) check(*validator, *Fault) {}

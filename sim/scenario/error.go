@@ -21,5 +21,3 @@ func (e *Error) fault(string) faults.Action {
 	}
 	return faults.Action{Kind: faults.Error, Code: code, Message: e.Message}
 }
-
-func (*Error) check(*validator, *Fault) {}

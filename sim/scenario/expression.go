@@ -71,9 +71,6 @@ func Compile(text string) (*Condition, error) {
 	return &Condition{text: text, program: program}, nil
 }
 
-// String returns the expression.
-func (c *Condition) String() string { return c.text }
-
 // Holds says whether the condition is true of the facts.
 func (c *Condition) Holds(facts *Facts) (bool, error) {
 	value, _, err := c.program.Eval(bindings{reflect.ValueOf(facts).Elem()})
@@ -127,7 +124,7 @@ func (v *validator) compile(text *string) *cel.Ast {
 // lines.
 func (v *validator) within(text *string, line, column int) place {
 	at := v.values[text]
-	if at.line < 1 || at.line > len(v.lines) {
+	if at.Line < 1 || at.Line > len(v.lines) {
 		return at
 	}
 	wanted := strings.Split(*text, "\n")[max(0, line-1):]
@@ -135,9 +132,9 @@ func (v *validator) within(text *string, line, column int) place {
 		return at
 	}
 	// The text is at its place, behind a quote, or in the lines below.
-	for n := at.line; n <= min(len(v.lines), at.line+strings.Count(*text, "\n")+1); n++ {
+	for n := at.Line; n <= min(len(v.lines), at.Line+strings.Count(*text, "\n")+1); n++ {
 		if i := strings.Index(v.lines[n-1], strings.TrimRight(wanted[0], "\n")); i >= 0 && wanted[0] != "" {
-			return place{n, utf8.RuneCountInString(v.lines[n-1][:i]) + column + 1}
+			return place{Line: n, Column: utf8.RuneCountInString(v.lines[n-1][:i]) + column + 1}
 		}
 	}
 	return at
@@ -186,44 +183,36 @@ func ownerOf(text, name string) string {
 }
 
 // variables returns the names of the variables of expressions, in the order of the fields of Facts.
-var variables = sync.OnceValue(func() []string {
-	facts := reflect.TypeFor[Facts]()
+var variables = sync.OnceValue(func() []string { return celFields(reflect.TypeFor[Facts]()) })
+
+// celFields returns what CEL calls the fields of a type.
+func celFields(t reflect.Type) []string {
 	var names []string
-	for i := range facts.NumField() {
-		names = append(names, facts.Field(i).Tag.Get("cel"))
+	for f := range t.Fields() {
+		names = append(names, f.Tag.Get("cel"))
 	}
 	return names
-})
+}
 
 // factFields returns the fields of a variable, or of the values of a map.
 func factFields(variable string) []string {
-	facts := reflect.TypeFor[Facts]()
-	for i := range facts.NumField() {
-		if facts.Field(i).Tag.Get("cel") != variable {
-			continue
-		}
-		t := facts.Field(i).Type
-		if t.Kind() == reflect.Map {
-			t = t.Elem()
-		}
-		if t.Kind() != reflect.Struct {
-			return nil
-		}
-		var names []string
-		for j := range t.NumField() {
-			names = append(names, t.Field(j).Tag.Get("cel"))
-		}
-		return names
+	i := slices.Index(variables(), variable)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	t := reflect.TypeFor[Facts]().Field(i).Type
+	if t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	return celFields(t)
 }
 
 // checkKeys reports keys of maps that no run will have.
 func (v *validator) checkKeys(text *string, checked *celast.AST) {
-	ids := make([]string, len(v.Faults))
-	for i, f := range v.Faults {
-		ids[i] = f.ID
-	}
+	ids := v.faultIDs()
 	kinds := v.kindNames()
 	celast.MatchDescendants(celast.NavigateAST(checked), func(e celast.NavigableExpr) bool {
 		name, key := mapAccess(e)

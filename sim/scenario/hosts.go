@@ -25,6 +25,11 @@ type Host struct {
 	Group string
 }
 
+// HostNames returns the names of hosts.
+func HostNames(hosts []Host) []string {
+	return namesOf(hosts, func(h *Host) string { return h.Name })
+}
+
 // Hosts returns all hosts: the controller, then workers, then clients, each in the order of the
 // file.
 func (s *Scenario) Hosts() []Host {
@@ -44,22 +49,12 @@ func (s *Scenario) Hosts() []Host {
 
 // WorkerGroup returns the group of workers of a name, or nil.
 func (s *Scenario) WorkerGroup(name string) *WorkerGroup {
-	for i := range s.Topology.Workers {
-		if s.Topology.Workers[i].Name == name {
-			return &s.Topology.Workers[i]
-		}
-	}
-	return nil
+	return first(s.Topology.Workers, func(g *WorkerGroup) bool { return g.Name == name })
 }
 
 // Target returns the target of a name, or nil.
 func (s *Scenario) Target(name string) *Target {
-	for i := range s.Targets {
-		if s.Targets[i].Name == name {
-			return &s.Targets[i]
-		}
-	}
-	return nil
+	return first(s.Targets, func(t *Target) bool { return t.Name == name })
 }
 
 // TargetOf returns the target that a fault names, or nil.
@@ -98,13 +93,12 @@ func (s *Scenario) Resolve(name string, choose func(*Target) []Host) []Host {
 // Callers returns the hosts that may send what the fault with an id matches; none if there is no
 // such fault, or it matches no messages.
 func (s *Scenario) Callers(fault string) []Host {
-	for i := range s.Faults {
-		if f := &s.Faults[i]; f.ID == fault && f.Match != nil {
-			v := validator{Scenario: s, hosts: s.Hosts()}
-			return v.callersOf(f)
-		}
+	f := first(s.Faults, func(f *Fault) bool { return f.ID == fault && f.Match != nil })
+	if f == nil {
+		return nil
 	}
-	return nil
+	v := validator{Scenario: s, hosts: s.Hosts()}
+	return v.callersOf(f)
 }
 
 // Victims returns the hosts that a fault may pause, crash or restart.

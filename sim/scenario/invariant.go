@@ -21,9 +21,5 @@ func Invariants() []Invariant {
 }
 
 func invariantNames() []string {
-	var names []string
-	for _, i := range Invariants() {
-		names = append(names, i.Name)
-	}
-	return names
+	return namesOf(Invariants(), func(i *Invariant) string { return i.Name })
 }

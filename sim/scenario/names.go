@@ -11,6 +11,25 @@ func (Names) schema() map[string]any {
 	}}
 }
 
+// namesOf returns what a function calls each item of a list.
+func namesOf[T any](list []T, name func(*T) string) []string {
+	var names []string
+	for i := range list {
+		names = append(names, name(&list[i]))
+	}
+	return names
+}
+
+// first returns the first item of a list that is as a function says, or nil.
+func first[T any](list []T, is func(*T) bool) *T {
+	for i := range list {
+		if is(&list[i]) {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
 // WorkerHosts returns the hosts of a group of workers.
 func (g *WorkerGroup) WorkerHosts() []string { return hostNames(g.Name, g.Count) }
 

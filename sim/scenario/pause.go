@@ -24,8 +24,6 @@ func (p *Pause) check(v *validator, _ *Fault) {
 
 func (p *Pause) victim() *string { return &p.Target }
 
-func (*Pause) realm() realm { return ofSoftware }
-
 func (p *Pause) lasts() (time.Duration, bool) { return time.Duration(p.For), true }
 
 func (p *Pause) strike(on Stage, host string) {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/frayrpc/fray/internal/yamltree"
 )
 
 // maxProblems is how many problems of one file are reported in full.
@@ -104,8 +106,7 @@ func (c *complaint) suggest(format string, args ...any) *complaint {
 	return c
 }
 
-// A place is where something is in a file. The zero place is its start.
-type place struct{ line, column int }
+type place = yamltree.Place
 
 // source is the text of a file and what is where in it.
 type source struct {
@@ -152,9 +153,9 @@ func (s *source) add(at place, c *complaint) {
 		s.omitted++
 		return
 	}
-	at.line = min(max(at.line, 1), len(s.lines))
+	at.Line = min(max(at.Line, 1), len(s.lines))
 	p := Problem{
-		File: s.file, Line: at.line, Column: max(at.column, 1), Source: s.lines[at.line-1],
+		File: s.file, Line: at.Line, Column: max(at.Column, 1), Source: s.lines[at.Line-1],
 		Message: c.message, Suggestion: c.suggestion,
 	}
 	if !slices.Contains(s.problems, p) {

@@ -14,5 +14,3 @@ func (*Reset) example() Action { return &Reset{} }
 func (r *Reset) fault(string) faults.Action {
 	return faults.Action{Kind: faults.Reset, Bytes: int64(r.After)}
 }
-
-func (*Reset) check(*validator, *Fault) {}

@@ -25,8 +25,6 @@ func (r *Restart) check(v *validator, _ *Fault) {
 
 func (r *Restart) victim() *string { return &r.Target }
 
-func (*Restart) realm() realm { return ofSoftware }
-
 func (r *Restart) lasts() (time.Duration, bool) { return time.Duration(r.Down), true }
 
 func (r *Restart) strike(on Stage, host string) {

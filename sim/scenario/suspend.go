@@ -2,8 +2,6 @@ package scenario
 
 import (
 	"time"
-
-	"github.com/frayrpc/fray/faults"
 )
 
 // Suspend puts a host's machine to sleep.
@@ -13,8 +11,6 @@ type Suspend struct {
 }
 
 func (*Suspend) example() Action { return &Suspend{For: Duration(time.Second)} }
-
-func (*Suspend) fault(string) faults.Action { return faults.Action{} }
 
 func (s *Suspend) check(v *validator, _ *Fault) {
 	v.needsTime(&s.For, "a machine that sleeps for no time does not", "20s")

@@ -14,5 +14,3 @@ func (*Throttle) example() Action { return &Throttle{Rate: 1} }
 func (t *Throttle) fault(string) faults.Action {
 	return faults.Action{Kind: faults.Throttle, Rate: int64(t.Rate)}
 }
-
-func (*Throttle) check(*validator, *Fault) {}

@@ -14,5 +14,3 @@ func (*Truncate) example() Action { return &Truncate{} }
 func (t *Truncate) fault(string) faults.Action {
 	return faults.Action{Kind: faults.Truncate, Bytes: int64(t.After)}
 }
-
-func (*Truncate) check(*validator, *Fault) {}

@@ -63,14 +63,7 @@ func shortDuration(number, unit string) string {
 
 // String writes the duration as it is read, without units that count nothing.
 func (d Duration) String() string {
-	text := number.FormatDuration(time.Duration(d))
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return strings.Replace(number.ShortDuration(time.Duration(d)), "µ", "u", 1)
 }
 
 const durationPattern = `([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+`

@@ -93,15 +93,11 @@ func (v *validator) checkHosts() {
 
 // groupName returns the field that names a group.
 func (v *validator) groupName(group string) any {
-	for i := range v.Topology.Workers {
-		if v.Topology.Workers[i].Name == group {
-			return &v.Topology.Workers[i].Name
-		}
+	if w := v.WorkerGroup(group); w != nil {
+		return &w.Name
 	}
-	for i := range v.Workload.Clients {
-		if v.Workload.Clients[i].Name == group {
-			return &v.Workload.Clients[i].Name
-		}
+	if c := first(v.Workload.Clients, func(c *ClientGroup) bool { return c.Name == group }); c != nil {
+		return &c.Name
 	}
 	return nil
 }
@@ -198,10 +194,7 @@ func (f *Fault) startFields() []any {
 
 func (v *validator) checkExpect() {
 	e := &v.Expect
-	ids := make([]string, len(v.Faults))
-	for i, f := range v.Faults {
-		ids[i] = f.ID
-	}
+	ids := v.faultIDs()
 	for i, id := range e.FaultsFired {
 		if alone := len(e.FaultsFired) == 1; alone && (id == "all" || id == "none") || slices.Contains(ids, id) {
 			continue

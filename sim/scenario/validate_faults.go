@@ -61,22 +61,14 @@ func (v *validator) resolve(name *string, fields ...any) []Host {
 	if v.Target(*name) != nil {
 		return nil // Reported with the target.
 	}
-	var known []string
-	for _, t := range v.Targets {
-		known = append(known, t.Name)
-	}
-	known = append(known, ControllerHost)
+	known := append(namesOf(v.Targets, func(t *Target) string { return t.Name }), ControllerHost)
 	known = append(append(known, v.groups(RoleWorker)...), v.groups(RoleClient)...)
 	c := complain("there is no host, group or target %q", *name)
 	if strings.Contains(*name, "*") {
 		c = complain("no host has a name like %q", *name)
 	}
 	// Hosts are suggested by name only if one is near: there may be many.
-	var hosts []string
-	for _, h := range v.hosts {
-		hosts = append(hosts, h.Name)
-	}
-	if near := nearest(*name, append(slices.Clone(known), hosts...)); near != "" {
+	if near := nearest(*name, append(slices.Clone(known), HostNames(v.hosts)...)); near != "" {
 		c = c.suggest("did you mean %s?", near)
 	} else {
 		c = c.suggestName(*name, known)
@@ -147,7 +139,9 @@ func (v *validator) checkAction(f *Fault) {
 			v.reportKey(complain("fault %s has two actions, %s and %s", f.ID, key, field.key).suggest("make two faults of it"), other.Addr().Interface())
 		}
 	}
-	action.check(v, f)
+	if needing, ok := action.(interface{ check(v *validator, f *Fault) }); ok {
+		needing.check(v, f)
+	}
 }
 
 func (v *validator) checkWhen(f *Fault) {

@@ -6,11 +6,11 @@ import (
 )
 
 func (v *validator) kindNames() []string {
-	names := make([]string, len(v.Workload.Mix))
-	for i, k := range v.Workload.Mix {
-		names[i] = k.Name
-	}
-	return names
+	return namesOf(v.Workload.Mix, func(k *TaskKind) string { return k.Name })
+}
+
+func (v *validator) faultIDs() []string {
+	return namesOf(v.Faults, func(f *Fault) string { return f.ID })
 }
 
 func (v *validator) checkWorkload() {

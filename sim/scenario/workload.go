@@ -84,17 +84,21 @@ type Cancel struct {
 
 // TaskKind returns the kind of tasks of a name, or nil.
 func (s *Scenario) TaskKind(name string) *TaskKind {
-	for i := range s.Workload.Mix {
-		if s.Workload.Mix[i].Name == name {
-			return &s.Workload.Mix[i]
-		}
-	}
-	return nil
+	return first(s.Workload.Mix, func(k *TaskKind) bool { return k.Name == name })
 }
 
 // Submits says whether clients of the group submit tasks of a kind.
 func (g *ClientGroup) Submits(k *TaskKind) bool {
 	return len(g.Kinds) == 0 || slices.Contains(g.Kinds, k.Name)
+}
+
+// Tasks returns how many tasks the clients submit.
+func (s *Scenario) Tasks() int {
+	tasks := 0
+	for _, g := range s.Workload.Clients {
+		tasks += g.Count * g.Tasks
+	}
+	return tasks
 }
 
 // LastArrival returns about when the last task is submitted.

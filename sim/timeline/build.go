@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -55,10 +56,7 @@ func (c *Collector) build(r *engine.Result) *data {
 	b.addStates(&c.states)
 	b.Violation = b.violation(r)
 	for _, name := range b.hosts.texts {
-		role := roles[name]
-		if role == "" {
-			role = "auditor"
-		}
+		role := cmp.Or(roles[name], "auditor")
 		b.Hosts = append(b.Hosts, hostData{name, role})
 	}
 	b.Procedures, b.Functions, b.Tasks = b.procedures.texts, b.functions.texts, b.tasks.texts

@@ -1,71 +1,54 @@
-// Package dial is the client side of every RPC: an HTTP client with connections enough for many
-// long polls, and [Do], the one place that decides which failed calls are made again.
+// Package dial is the client side of every RPC: [Controller], which makes clients, and [Do], the
+// one place that decides which failed calls are made again.
 //
 // Every call of Fray is idempotent, so one whose answer was lost is repeated without a second
 // thought.
 package dial
 
 import (
-	"net"
+	"errors"
 	"net/http"
-	"time"
+	"os"
+	"strings"
 
 	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/outgoing"
 )
 
-// Bounds of the connections of one client.
-const (
-	dialTimeout     = 5 * time.Second
-	keepAlive       = 15 * time.Second
-	idleTimeout     = 90 * time.Second
-	maxIdlePerHost  = 256
-	pingInterval    = 10 * time.Second // http2: a dead connection is noticed within the sum of both
-	pingTimeout     = 5 * time.Second
-	bufferSize      = 64 << 10
-	tlsTimeout      = 10 * time.Second
-	continueTimeout = time.Second
-)
-
-// Option configures NewHTTPClient.
-type Option func(*http.Transport)
-
-// WithH2C makes the client speak HTTP/2, without TLS to http URLs. The gRPC protocol needs it.
-func WithH2C() Option {
-	return func(t *http.Transport) {
-		t.Protocols = new(http.Protocols)
-		t.Protocols.SetHTTP2(true)
-		t.Protocols.SetUnencryptedHTTP2(true)
-		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingInterval, PingTimeout: pingTimeout}
+// Controller returns a client of the controller at a URL, which shows a secret with every call; ""
+// shows nothing. Unless it is given an HTTP client it makes one, whose connections the caller
+// closes.
+func Controller(
+	url, token string, via connect.HTTPClient, opts ...connect.ClientOption,
+) (c frayv1connect.ControllerServiceClient, owned *http.Client, err error) {
+	if err := CheckToken(token); err != nil {
+		return nil, nil, err
 	}
+	if via == nil {
+		owned = &http.Client{Transport: outgoing.NewTransport()}
+		via = owned
+	}
+	// Connect's default asks for gzip, which costs more than it saves for the small messages between
+	// hosts that are near each other.
+	all := []connect.ClientOption{connect.WithAcceptCompression("gzip", nil, nil)}
+	if token != "" {
+		all = append(all, connect.WithInterceptors(outgoing.ShowToken(token)))
+	}
+	return frayv1connect.NewControllerServiceClient(Paced(via), url, append(all, opts...)...), owned, nil
 }
 
-// NewHTTPClient returns a client of its own connections, which its owner closes with
-// CloseIdleConnections. It speaks HTTP/1.1 with keep-alive, the faster protocol for unary calls
-// over net/http. It has no timeout: each call's context carries one. It takes no proxy from the
-// environment.
-func NewHTTPClient(opts ...Option) *http.Client {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
-	transport := &http.Transport{
-		DialContext:           dialer.DialContext,
-		MaxIdleConnsPerHost:   maxIdlePerHost,
-		IdleConnTimeout:       idleTimeout,
-		TLSHandshakeTimeout:   tlsTimeout,
-		ExpectContinueTimeout: continueTimeout,
-		WriteBufferSize:       bufferSize,
-		ReadBufferSize:        bufferSize,
-		// Connect compresses by itself what is worth it.
-		DisableCompression: true,
-		Protocols:          new(http.Protocols),
+// CheckToken returns an error if a secret cannot stand in a header.
+func CheckToken(token string) error {
+	if strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+		return errors.New("token: it must be of printable ASCII without spaces: is there a line break at its end? " +
+			"it is taken from " + outgoing.TokenVariable + " unless it is given")
 	}
-	transport.Protocols.SetHTTP1(true)
-	for _, opt := range opts {
-		opt(transport)
-	}
-	return &http.Client{Transport: transport}
+	return nil
 }
 
-// WithoutCompression is a client option: replies come as they are. Connect's default asks for gzip,
-// which costs more than it saves for the small messages between hosts that are near each other.
-func WithoutCompression() connect.ClientOption {
-	return connect.WithAcceptCompression("gzip", nil, nil)
+// EnvironmentToken returns the secret that the environment has; "" if there is none.
+func EnvironmentToken() string {
+	return os.Getenv(outgoing.TokenVariable) //nolint:forbidigo // The controller's refusal tells its caller to set it.
 }

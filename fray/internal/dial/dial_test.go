@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,42 +149,18 @@ func TestTornRepliesOfARealServer(t *testing.T) {
 	_, handler := frayv1connect.NewControllerServiceHandler(frayv1connect.UnimplementedControllerServiceHandler{})
 	server := httptest.NewServer(torn(3, handler))
 	defer server.Close()
-	httpClient := dial.NewHTTPClient()
-	defer httpClient.CloseIdleConnections()
-	client := frayv1connect.NewControllerServiceClient(httpClient, server.URL, dial.WithoutCompression())
+	client, owned, err := dial.Controller(server.URL, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owned.CloseIdleConnections()
 	attempts := 0
-	err := dial.Do(t.Context(), dial.Policy{Base: time.Millisecond, Rand: dial.NewRand(nil)}, func(ctx context.Context) error {
+	err = dial.Do(t.Context(), dial.Policy{Base: time.Millisecond, Rand: dial.NewRand(nil)}, func(ctx context.Context) error {
 		attempts++
 		_, err := client.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
 		return err
 	})
 	if connect.CodeOf(err) != connect.CodeUnimplemented || attempts != 4 {
 		t.Errorf("%v after %d attempts", err, attempts)
-	}
-}
-
-func TestNewHTTPClientSpeaks(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, r.Proto+r.Header.Get("Accept-Encoding"))
-	}))
-	server.Config.Protocols = new(http.Protocols)
-	server.Config.Protocols.SetHTTP1(true)
-	server.Config.Protocols.SetUnencryptedHTTP2(true)
-	server.Start()
-	defer server.Close()
-	for want, client := range map[string]*http.Client{
-		"HTTP/1.1": dial.NewHTTPClient(),
-		"HTTP/2.0": dial.NewHTTPClient(dial.WithH2C()),
-	} {
-		res, err := client.Get(server.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if err := errors.Join(err, res.Body.Close()); err != nil || strings.TrimSpace(string(body)) != want {
-			t.Errorf("got %q, %v; want %s", body, err, want)
-		}
-		client.CloseIdleConnections()
 	}
 }

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -109,23 +110,13 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	if c.FS == nil {
-		c.FS = vfs.Default
-	}
+	c.FS = cmp.Or(c.FS, vfs.Default)
 	if c.Durability == store.None {
 		c.Durability = store.Sync
 	}
-	if c.ReserveBytes == 0 {
-		c.ReserveBytes = DefaultReserveBytes
-	}
-	if c.MemTableBytes == 0 {
-		c.MemTableBytes = DefaultMemTableBytes
-	}
-	if c.CacheBytes == 0 {
-		c.CacheBytes = DefaultCacheBytes
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.ReserveBytes = cmp.Or(c.ReserveBytes, DefaultReserveBytes)
+	c.MemTableBytes = cmp.Or(c.MemTableBytes, DefaultMemTableBytes)
+	c.CacheBytes = cmp.Or(c.CacheBytes, DefaultCacheBytes)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return c
 }

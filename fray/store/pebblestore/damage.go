@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -49,18 +50,13 @@ func explain(err error, fsys vfs.FS, db, lastOpened string) error {
 	}
 	file := lastOpened
 	if m := namedFile.FindStringSubmatch(err.Error()); m != nil {
-		name := m[1]
-		if name == "" {
-			name = m[2] + ".sst"
-		}
+		name := cmp.Or(m[1], m[2]+".sst")
 		file = fsys.PathJoin(db, name)
 	}
 	if corruption != nil {
 		file = corruption.Path
 	}
-	if file == "" {
-		file = db
-	}
+	file = cmp.Or(file, db)
 	return damaged(file, err)
 }
 

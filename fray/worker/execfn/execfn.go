@@ -1,6 +1,7 @@
 package execfn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +40,7 @@ type Config struct {
 
 // New returns the function, under the name "exec", as cfg has it.
 func New(cfg Config) *fray.Task[Command, Result] {
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	return fray.Define(name, cfg.run)
 }
 

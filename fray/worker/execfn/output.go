@@ -1,6 +1,7 @@
 package execfn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -154,9 +155,7 @@ type outputs struct {
 func newOutputs(limit int, dir string, info fray.TaskInfo) (*outputs, error) {
 	o := &outputs{}
 	if dir == "" || limit != 0 || info.TaskID == "" {
-		if limit == 0 {
-			limit = DefaultMaxOutputBytes
-		}
+		limit = cmp.Or(limit, DefaultMaxOutputBytes)
 		o.stdout.limit, o.stderr.limit = limit, limit
 		return o, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
@@ -114,10 +115,5 @@ func dirProblem(dir string) error {
 
 // passes reports whether a start that failed may well succeed in a moment.
 func passes(err error) bool {
-	for _, passing := range passingErrors {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(passingErrors, func(passing error) bool { return errors.Is(err, passing) })
 }

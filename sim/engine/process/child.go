@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -62,10 +63,7 @@ func (c *child) unexpected() error {
 
 // endedByItself is the error of a process that nobody ended.
 func (c *child) endedByItself() error {
-	err := c.Wait()
-	if err == nil {
-		err = errors.New("exit code 0")
-	}
+	err := cmp.Or(c.Wait(), errors.New("exit code 0"))
 	return &engine.HostError{Host: c.name, Err: err, Panicked: c.panicked(), Output: c.output.String()}
 }
 

@@ -1,7 +1,7 @@
 package process
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,32 +25,22 @@ func (s *stage) startController() error {
 	if err := os.WriteFile(plan, []byte(s.faults.planFor(scenario.ControllerHost).String()), 0o600); err != nil {
 		return fmt.Errorf("write faults of the controller: %w", err)
 	}
-	listen := s.address
-	if listen == "" {
-		listen = s.net.of(0) + ":0"
-	}
+	listen := cmp.Or(s.address, s.net.of(0)+":0")
 	out := newFirstLine()
 	c, err := s.spawn(scenario.ControllerHost, out, nil, s.controllerCommand(listen, plan)...)
 	if err != nil {
 		return err
 	}
 	s.controller = c
-	timer := time.NewTimer(startTime)
-	defer timer.Stop()
-	select {
-	case line := <-out.line:
-		match := announcement.FindStringSubmatch(line)
-		if match == nil {
-			return fmt.Errorf("start controller: its first line %q does not say where it listens", line)
-		}
-		s.address = match[1]
-	case <-c.Gone():
-		return c.endedByItself()
-	case <-timer.C:
-		return fmt.Errorf("start controller: it does not listen after %v", startTime)
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
+	line, err := await(s, c, out.line, "does not listen")
+	if err != nil {
+		return err
 	}
+	match := announcement.FindStringSubmatch(line)
+	if match == nil {
+		return fmt.Errorf("start controller: its first line %q does not say where it listens", line)
+	}
+	s.address = match[1]
 	s.faults.started(scenario.ControllerHost, "http://"+s.address)
 	s.tasks.Go(func() {
 		<-c.Gone()

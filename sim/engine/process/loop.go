@@ -1,7 +1,8 @@
 package process
 
 import (
-	"container/heap"
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +21,7 @@ type loop struct {
 	inbox []func()
 
 	// Of the loop's goroutine.
-	timers timers
-	seq    uint64
+	timers []timer // by time; of two at the same time the one that was set first comes first
 	err    error
 }
 
@@ -43,8 +43,10 @@ func (l *loop) Elapsed() time.Duration {
 
 // At implements engine.Backend.
 func (l *loop) At(elapsed time.Duration, f func()) {
-	l.seq++
-	heap.Push(&l.timers, timer{elapsed, l.seq, f})
+	at, _ := slices.BinarySearchFunc(l.timers, elapsed, func(t timer, elapsed time.Duration) int {
+		return cmp.Or(cmp.Compare(t.at, elapsed), -1) // Behind those of the same time.
+	})
+	l.timers = slices.Insert(l.timers, at, timer{elapsed, f})
 }
 
 // After implements engine.Backend.
@@ -76,9 +78,7 @@ func (l *loop) do(f func()) {
 
 // failIf ends the run with an error, if it is one and the first. The loop's goroutine calls it.
 func (l *loop) failIf(err error) {
-	if l.err == nil {
-		l.err = err
-	}
+	l.err = cmp.Or(l.err, err)
 }
 
 // RunUntil implements engine.Backend.
@@ -124,30 +124,14 @@ func (l *loop) runDue() bool {
 	if len(l.timers) == 0 || l.timers[0].at > l.Elapsed() {
 		return false
 	}
-	heap.Pop(&l.timers).(timer).f() //nolint:errcheck // It has nothing else.
+	first := l.timers[0]
+	l.timers = l.timers[1:]
+	first.f()
 	return true
 }
 
-// A timer calls a function at a time; of two at the same time the one that was set first comes
-// first.
+// A timer calls a function at a time.
 type timer struct {
-	at  time.Duration
-	seq uint64
-	f   func()
-}
-
-// timers is a heap of them.
-type timers []timer
-
-func (t *timers) Len() int { return len(*t) }
-func (t *timers) Less(i, j int) bool {
-	a, b := (*t)[i], (*t)[j]
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
-}
-func (t *timers) Swap(i, j int) { (*t)[i], (*t)[j] = (*t)[j], (*t)[i] }
-func (t *timers) Push(x any)    { *t = append(*t, x.(timer)) } //nolint:errcheck // Nothing else is pushed.
-func (t *timers) Pop() any {
-	last := (*t)[len(*t)-1]
-	*t = (*t)[:len(*t)-1]
-	return last
+	at time.Duration
+	f  func()
 }

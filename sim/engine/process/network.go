@@ -9,15 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/sim/scenario"
-)
-
-// Bounds of the connections of one host.
-const (
-	dialTimeout    = 5 * time.Second
-	idlePerHost    = 256
-	idleTimeout    = 90 * time.Second
-	connectionSize = 64 << 10 // bytes of a buffer
 )
 
 // addresses gives each host of a run an address of its own, where the system has so many, so that
@@ -43,23 +36,21 @@ func (a addresses) of(host int) string {
 	return fmt.Sprintf("127.%d.%d.%d", a.network>>8, a.network&0xff, 1+host)
 }
 
+const dialTimeout = 5 * time.Second
+
 // newTransport returns connections from an address. What is called is the controller, at another.
 func newTransport(from, controller string) *transport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if ownAddresses {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
-	t := &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if host, _, err := net.SplitHostPort(address); err == nil && host == scenario.ControllerHost {
-				address = controller
-			}
-			return dialer.DialContext(ctx, network, address)
-		},
-		MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout, DisableCompression: true,
-		WriteBufferSize: connectionSize, ReadBufferSize: connectionSize, Protocols: new(http.Protocols),
+	t := outgoing.NewTransport()
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, _, err := net.SplitHostPort(address); err == nil && host == scenario.ControllerHost {
+			address = controller
+		}
+		return dialer.DialContext(ctx, network, address)
 	}
-	t.Protocols.SetHTTP1(true)
 	return &transport{t}
 }
 

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -32,9 +33,7 @@ func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options engine.
 	if config.Fray == "" || len(config.Worker) == 0 {
 		return nil, errors.New("run scenario on processes: neither the fray command nor the worker may be missing")
 	}
-	if config.MaxWall == 0 {
-		config.MaxWall = DefaultMaxWall
-	}
+	config.MaxWall = cmp.Or(config.MaxWall, DefaultMaxWall)
 	if err := Suitable(s, config.MaxWall); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -162,8 +163,12 @@ func (s *stage) Start() error {
 			}
 		}
 	}
-	if err := s.awaitWorkers(); err != nil {
-		return err
+	for _, h := range s.play.Hosts() {
+		if w := s.workers[h.Name]; w != nil && w.child != nil {
+			if _, err := await(s, w.child, w.ready, "is not ready"); err != nil {
+				return err
+			}
+		}
 	}
 	s.begin()
 	if err := s.faults.begin(); err != nil {
@@ -183,26 +188,18 @@ func (s *stage) Start() error {
 	return nil
 }
 
-// awaitWorkers waits until all workers that were started are ready.
-func (s *stage) awaitWorkers() error {
-	timer := time.NewTimer(startTime)
-	defer timer.Stop()
-	for _, h := range s.play.Hosts() {
-		w := s.workers[h.Name]
-		if w == nil || w.child == nil {
-			continue
-		}
-		select {
-		case <-w.ready:
-		case <-w.child.Gone():
-			return w.child.endedByItself()
-		case <-timer.C:
-			return fmt.Errorf("start %s: it is not ready after %v", w.name, startTime)
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
-		}
+// await waits for the first word of a process that starts.
+func await[T any](s *stage, c *child, word <-chan T, lack string) (said T, err error) {
+	select {
+	case said = <-word:
+	case <-c.Gone():
+		err = c.endedByItself()
+	case <-time.After(startTime):
+		err = fmt.Errorf("start %s: it %s after %v", c.name, lack, startTime)
+	case <-s.ctx.Done():
+		err = context.Cause(s.ctx)
 	}
-	return nil
+	return said, err
 }
 
 // Rand implements engine.Backend.
@@ -356,14 +353,7 @@ func (s *stage) RepairAll() {
 }
 
 // names returns the workers' names, sorted.
-func (s *stage) names() []string {
-	names := make([]string, 0, len(s.workers))
-	for name := range s.workers { // ordered: sorted below
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func (s *stage) names() []string { return slices.Sorted(maps.Keys(s.workers)) }
 
 // Hash implements engine.Backend: nothing would repeat the run.
 func (*stage) Hash() uint64 { return 0 }
@@ -420,11 +410,7 @@ func (s *stage) Scrape(into map[string]float64) error {
 		return fmt.Errorf("read metrics of the controller: %w", err)
 	}
 	return check.Scrape(into, prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		all := make([]*dto.MetricFamily, 0, len(families))
-		for _, f := range families { // order-free: check.Scrape adds up by name
-			all = append(all, f)
-		}
-		return all, nil
+		return slices.Collect(maps.Values(families)), nil // order-free: check.Scrape adds up by name
 	}))
 }
 

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -76,7 +75,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 		HTTPClient:    &http.Client{Transport: injector.RoundTripper(transport, s.Host)},
 		ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), injector.Interceptor(s.Host))},
 		Clock:         clock.Clock{Wall: clock.SetBy(s.ClockFile)},
-		Listener:      listener, Middleware: []func(http.Handler) http.Handler{withFaultService(injector)},
+		Listener:      listener, Middleware: []func(http.Handler) http.Handler{faults.WithService(injector)},
 		Registerer: registry, Rand: random(s.Seed, fmt.Sprint("worker/", s.Host, "/", s.Start)),
 		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
@@ -115,20 +114,6 @@ func (p *parent) faults() faults.Config {
 				p.ask(request{Injected: i.Rule.ID})
 			}
 		},
-	}
-}
-
-// withFaultService puts an injector's service before a handler.
-func withFaultService(injector *faults.Injector) func(http.Handler) http.Handler {
-	path, service := faults.NewService(injector)
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, path) {
-				service.ServeHTTP(w, r)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
 	}
 }
 

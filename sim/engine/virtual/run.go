@@ -62,9 +62,6 @@ func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options Options
 		config := virtualConfig(s, seed, v.onEvent)
 		config.Watchdog = watchdog
 		simulation := sim.New(config)
-		if options.Trace != nil {
-			simulation.Trace(options.Trace)
-		}
 		v.begin(simulation)
 		_ = e.Drive(v)
 		e.Closed(simulation.Close())
@@ -98,12 +95,9 @@ func Verify(ctx context.Context, s *scenario.Scenario, seed uint64, options Opti
 	replay, err := sim.Verify(options.bubble(), config, func(simulation *sim.Sim) error {
 		if current == nil {
 			current = &virtual{run: first, options: &options}
-			if options.Trace != nil {
-				simulation.Trace(options.Trace)
-			}
 		} else {
 			again := options
-			again.OnEvent, again.OnFault, again.Observe = nil, nil, nil
+			again.OnEvent, again.OnFault, again.Observe, again.Trace = nil, nil, nil, nil
 			other, err := engine.New(ctx, s, seed, again.Options, scenario.BackendSim)
 			if err != nil {
 				return err

@@ -50,6 +50,9 @@ type virtual struct {
 
 // begin has the run take place on a simulation.
 func (v *virtual) begin(s *sim.Sim) {
+	if v.options.Trace != nil {
+		s.Trace(v.options.Trace)
+	}
 	v.Sim, v.play, v.injector, v.recorders = s, v.run.Play(), s.Injector(), map[string]*check.Recorder{}
 }
 

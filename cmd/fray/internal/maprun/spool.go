@@ -1,6 +1,7 @@
 package maprun
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +35,7 @@ type Spool struct {
 // NewSpool makes a folder in parent, or in the system's folder for temporary files if that is
 // empty. It removes those of maps that were killed.
 func NewSpool(parent string) (*Spool, error) {
-	if parent == "" {
-		parent = os.TempDir()
-	}
+	parent = cmp.Or(parent, os.TempDir())
 	parent, err := filepath.Abs(parent)
 	if err != nil {
 		return nil, fmt.Errorf("find the folder for waiting output: %w", err)
