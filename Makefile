@@ -118,6 +118,15 @@ order: ## Run the tests of races and of the simulator with goroutines that follo
 	bin/fray-sim test ./sim/order ./sim -timeout=$(TEST_TIMEOUT)
 	bin/fray-sim test --seed 7 ./sim -timeout=$(TEST_TIMEOUT)
 	bin/fray-sim test -race ./sim/order -timeout=$(TEST_TIMEOUT)
+	cd examples/abroad && $(abspath bin)/fray-sim test ./counter -timeout=$(TEST_TIMEOUT) -args -seeds 1..10
+
+ABROAD_SEEDS ?= 1..200
+
+.PHONY: abroad
+abroad: check-race ## Run programs that other people wrote under ABROAD_SEEDS, and with a bug planted in each
+	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim
+	PATH='$(abspath bin)':"$$PATH" go -C examples/abroad run ./table -seeds $(ABROAD_SEEDS)
+	PATH='$(abspath bin)':"$$PATH" go -C examples/abroad run ./table -planted -seeds 1..50
 
 .PHONY: check-race
 check-race:

@@ -126,7 +126,7 @@ func parseLeak(block, run string) (Leak, bool) {
 		}
 		if fields := strings.Split(line, "\t"); len(fields) >= 4 {
 			name, _, _ := strings.Cut(fields[2], "+")
-			fmt.Fprintf(&stack, "\t%s\n\t\t%s\n", name, fields[3])
+			fmt.Fprintf(&stack, "\t%s\n\t\t%s\n", name, fields[len(fields)-1]) // Tabs align them.
 		}
 	}
 	leak.Stack = stack.String()

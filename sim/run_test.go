@@ -51,6 +51,7 @@ func TestRunsEndWithVerdicts(t *testing.T) {
 		"finished": {software: func(context.Context, *sim.Host) error { return nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			test.cfg.Seed = 7
 			err := once(t, test.cfg, func(s *sim.Sim) error {
 				s.Host("server", echoHost)
 				s.Client("client", test.software)
@@ -61,6 +62,13 @@ func TestRunsEndWithVerdicts(t *testing.T) {
 			})
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if name == "deadlock" {
+				for _, want := range []string{"under seed 7", "at 10m0", "client waits (1 calls out", "1 of client (incarnation 1):", "service_test.go"} {
+					if !strings.Contains(err.Error(), want) {
+						t.Errorf("got %v, want it to have %q", err, want)
+					}
+				}
 			}
 		})
 	}

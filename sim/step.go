@@ -78,7 +78,7 @@ func (s *Sim) step(limit int64) (bool, error) {
 			case now >= limit:
 				return true, nil
 			case next > quiet && limit == math.MaxInt64:
-				return false, s.fail(fmt.Errorf("%w: %s", ErrDeadlock, s.blocked()))
+				return false, s.fail(fmt.Errorf("%w under seed %d: %s", ErrDeadlock, s.cfg.Seed, s.blocked()))
 			default:
 				s.activity = now // RunFor may be as quiet as it likes.
 				continue
@@ -194,7 +194,10 @@ func (s *Sim) fail(err error) error {
 	return err
 }
 
-// blocked tells who is still there in a deadlock.
+// maxBlocked is how many stacks are told of in a deadlock.
+const maxBlocked = 20
+
+// blocked tells who is still there in a deadlock, and where.
 func (s *Sim) blocked() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "nothing sent or under way for %v at %v;", s.cfg.Quiet, s.Elapsed())
@@ -212,5 +215,13 @@ func (s *Sim) blocked() string {
 		waiting += len(l.waiting)
 	}
 	fmt.Fprintf(&b, " %d messages held", waiting)
+	leaks := s.goroutines()
+	for i, l := range leaks {
+		if i == maxBlocked {
+			fmt.Fprintf(&b, "\nand %d other stacks", len(leaks)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\n%d of %s (incarnation %d):\n%s", l.Count, l.Host, l.Incarnation, l.Stack)
+	}
 	return b.String()
 }

@@ -234,3 +234,38 @@ func TestUnmodifiedFiles(t *testing.T) {
 		t.Error("it wrote to this machine's disk")
 	}
 }
+
+// lockBoth locks one mutex and then another.
+func lockBoth(a, b *sync.Mutex) {
+	a.Lock()
+	defer a.Unlock()
+	time.Sleep(time.Millisecond)
+	b.Lock()
+	defer b.Unlock()
+}
+
+// A deadlock of mutexes ends the run with its seed, time, host and stacks.
+func TestDeadlockOfMutexes(t *testing.T) {
+	run, err := sim.Verify(bubble.In(t), sim.Config{Seed: 7, Unmodified: true}, func(s *sim.Sim) error {
+		s.Client("stuck", func(context.Context, *sim.Host) error {
+			var a, b sync.Mutex
+			var group sync.WaitGroup
+			group.Go(func() { lockBoth(&a, &b) })
+			group.Go(func() { lockBoth(&b, &a) })
+			group.Wait()
+			return nil
+		})
+		return s.Run()
+	}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(run.Err, sim.ErrDeadlock) {
+		t.Fatalf("got %v, want a deadlock", run.Err)
+	}
+	for _, want := range []string{"under seed 7", "at 10m0", "of stuck (incarnation 1):", "sim_test.lockBoth"} {
+		if !strings.Contains(run.Err.Error(), want) {
+			t.Errorf("got %v, want it to have %q", run.Err, want)
+		}
+	}
+}
