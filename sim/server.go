@@ -113,7 +113,7 @@ func (k *call) incoming() *http.Request {
 
 // remoteAddr is the caller's address, with another port for each call.
 func (k *call) remoteAddr() string {
-	port := uint16(firstPort + k.id%(lastPort-firstPort+1)) //nolint:gosec // A port.
+	port := uint16(firstPort + k.id%(lastPort-firstPort+1))
 	return netip.AddrPortFrom(k.client.node.ip(), port).String()
 }
 

@@ -266,11 +266,12 @@ func TestFailedSync(t *testing.T) {
 	}
 	must(t, f.Sync())
 	for seed := range uint64(20) {
-		if got, _ := crash(d, seed).ReadFile("log"); string(got) == "lost" {
-			continue
-		} else if strings.Trim(string(got), "\x00") != "" {
+		got, _ := crash(d, seed).ReadFile("log")
+		switch {
+		case string(got) == "lost":
+		case strings.Trim(string(got), "\x00") != "":
 			t.Errorf("got %q", got)
-		} else {
+		default:
 			return // Some loss of power shows it.
 		}
 	}
