@@ -79,9 +79,7 @@ func Verify(bubble Bubble, cfg Config, scenario Scenario, procs ...int) (Replay,
 	}
 	if order.Followed() && len(procs) > 1 {
 		// What a program does only the first time, such as filling caches, moves its later draws.
-		warm := cfg
-		warm.OnEvent = nil
-		if _, _, err := record(bubble, warm, scenario, procs[0]); err != nil {
+		if _, _, err := record(bubble, cfg, scenario, procs[0]); err != nil {
 			return Replay{}, err
 		}
 	}
