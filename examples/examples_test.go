@@ -3,6 +3,8 @@ package examples_test
 import (
 	"bufio"
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +59,60 @@ func TestPrograms(t *testing.T) {
 		if err := p.Wait(); err != nil {
 			t.Errorf("%s: %v", filepath.Base(p.Path), err)
 		}
+	}
+}
+
+// The fray command injects faults into a service that is not Fray's.
+func TestFaultService(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", dir, "./faulted", "../cmd/fray").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	service, lines := start(ctx, t, filepath.Join(dir, "faulted"), "-listen", "127.0.0.1:0")
+	lines.Scan()
+	url, ok := strings.CutPrefix(lines.Text(), "listening on ")
+	if !ok {
+		t.Fatalf("the service says %q", lines.Text())
+	}
+	plan := filepath.Join(dir, "down.txt")
+	if err := os.WriteFile(plan, []byte("down: error(unavailable, \"maintenance\") procedure=/grpc.health.v1.Health/Check nth=2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fray := func(args ...string) string {
+		out, err := exec.CommandContext(ctx, filepath.Join(dir, "fray"), append(args, "--controller", url)...).CombinedOutput()
+		if err != nil {
+			t.Errorf("fray %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	if got := fray("faults", "apply", plan, "--ttl", "30s"); got != "1 rule in force for 30s\n" {
+		t.Errorf("got %q", got)
+	}
+	client := http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for _, want := range []string{`{"status":"SERVING_STATUS_SERVING"}`, `{"code":"unavailable","message":"maintenance"`, `{"status":"SERVING_STATUS_SERVING"}`} {
+		res, err := client.Post(url+"/grpc.health.v1.Health/Check", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || !strings.HasPrefix(strings.ReplaceAll(string(got), " ", ""), want) {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
+	}
+	if got := fray("faults", "show"); !strings.Contains(got, "nth=2  3        1") {
+		t.Errorf("got %q, want that it met three calls and acted on one", got)
+	}
+	fray("faults", "clear")
+	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := service.Wait(); err != nil {
+		t.Errorf("faulted: %v", err)
 	}
 }
 

@@ -26,7 +26,8 @@ func (a *app) newFaults() *cobra.Command {
 		Short: "Make a running controller or worker misbehave",
 		Long: `Apply, show and clear the faults that a running process injects. It must have been started with --enable-fault-injection.
 
-The process is the controller, or the worker that --worker names. A plan is a file with one rule a line, such as
+The process is the controller, or the worker that --worker names; or any Connect service that mounts faults.v1.FaultService
+(examples/faulted does), whose URL is given in place of the controller's. A plan is a file with one rule a line, such as
 
   seed 42
   # Every third report is lost after the controller has committed it.

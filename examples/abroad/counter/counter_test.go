@@ -67,6 +67,9 @@ func TestCounter(t *testing.T) {
 		if err := s.Run(); err != nil {
 			return err
 		}
+		if err := s.RunFor(10 * time.Second); err != nil { // For the last start.
+			return err
+		}
 		count := 0
 		s.Client("auditor", func(context.Context, *sim.Host) (err error) {
 			count, err = ask("GET", "/count")

@@ -121,4 +121,6 @@ func TestRaft(t *testing.T) {
 	})
 }
 
-func flat(text string) string { return string(bytes.ReplaceAll([]byte(text), []byte("\n"), []byte(" "))) }
+func flat(text string) string {
+	return string(bytes.ReplaceAll([]byte(text), []byte("\n"), []byte(" ")))
+}
