@@ -73,18 +73,7 @@ func TestRaft(t *testing.T) {
 			}
 			return nil
 		})
-		chance := s.Rand("faults")
-		for at := 5 * time.Second; at < 40*time.Second; at += 5 * time.Second {
-			victim := peers[chance.IntN(len(peers))]
-			other := peers[chance.IntN(len(peers))]
-			if chance.IntN(2) == 0 || victim == other {
-				s.At(at, func() { s.Crash(victim) })
-				s.At(at+2*time.Second, func() { s.Bounce(victim) })
-				continue
-			}
-			s.At(at, func() { s.Partition(victim, other) })
-			s.At(at+4*time.Second, func() { s.Repair(victim, other) })
-		}
+		abroad.Trouble(s, peers, peers, 5*time.Second, 40*time.Second)
 		if err := s.Run(); err != nil {
 			return err
 		}
@@ -120,4 +109,6 @@ func TestRaft(t *testing.T) {
 	})
 }
 
-func flat(text string) string { return string(bytes.ReplaceAll([]byte(text), []byte("\n"), []byte(" "))) }
+func flat(text string) string {
+	return string(bytes.ReplaceAll([]byte(text), []byte("\n"), []byte(" ")))
+}
