@@ -23,7 +23,7 @@ type service struct {
 // UnaryCall implements the service.
 func (s service) UnaryCall(_ context.Context, req *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 	s.ran(string(req.GetPayload().GetBody()))
-	time.Sleep(10 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond)
 	return &pb.SimpleResponse{Payload: req.GetPayload()}, nil
 }
 

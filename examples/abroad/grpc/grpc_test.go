@@ -32,15 +32,15 @@ func TestGRPC(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				for i := range 60 {
+				for i := range 120 {
 					id := fmt.Sprint(name, "-", i)
 					ok, err := call(ctx, c, id, ggrpc.WaitForReady(true))
 					answered[id] = ok
 					errs = append(errs, err)
-					if i%6 == 0 {
+					if i%12 == 0 {
 						go func() { errs = append(errs, converse(ctx, c, id)) }()
 					}
-					time.Sleep(400 * time.Millisecond)
+					time.Sleep(200 * time.Millisecond)
 				}
 				for try := range 60 {
 					id := fmt.Sprint(name, "-last-", try)

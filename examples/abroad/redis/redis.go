@@ -32,7 +32,7 @@ func Serve(ctx context.Context) error {
 // connect makes a client that does not try again by itself, so that attempts can be counted.
 func connect() *goredis.Client {
 	return goredis.NewClient(&goredis.Options{
-		Addr: "server:6379", PoolSize: 4, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 500 * time.Millisecond,
+		Addr: "server:6379", PoolSize: 4, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 150 * time.Millisecond,
 	})
 }
 
@@ -86,8 +86,8 @@ func app(ctx context.Context, t *told, errorf func(format string, args ...any)) 
 			take(t.sums, "WATCH", int64(n))
 		}
 		id := name + "-" + time.Now().Format(time.RFC3339Nano)
-		if c.Set(ctx, name, id, 0).Err() == nil {
-			if got, err := c.Get(ctx, name).Result(); err == nil && got != id {
+		if c.Set(ctx, id, id, 0).Err() == nil {
+			if got, err := c.Get(ctx, id).Result(); err == nil && got != id {
 				errorf("GET: %s has written %s and reads %s", name, id, got)
 			}
 		}
