@@ -3,15 +3,15 @@ package postgres
 
 import (
 	"context"
-	"errors"
+	"database/sql"
 	"fmt"
 	"net"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
+	_ "github.com/jackc/pgx/v5/stdlib" // for database/sql
 )
 
 // table is what the server stores: lines, which are numbered from 1.
@@ -64,29 +64,45 @@ func (t *table) speak(b *pgproto3.Backend) error {
 		}
 		t.lines = append(t.lines, line[:strings.Index(line, "'")])
 		n := len(t.lines)
-		time.Sleep(time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 		b.Send(&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("n"), DataTypeOID: 20, DataTypeSize: 8, TypeModifier: -1}}})
 		b.Send(&pgproto3.DataRow{Values: [][]byte{fmt.Append(nil, n)}})
 		b.Send(&pgproto3.CommandComplete{CommandTag: []byte("INSERT 0 1")})
 	}
 }
 
-// connect makes a pool.
-func connect(ctx context.Context) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig("postgres://app@server/db?sslmode=disable&default_query_exec_mode=simple_protocol&pool_max_conns=3")
+const url = "postgres://app@server/db?sslmode=disable&default_query_exec_mode=simple_protocol"
+
+// app is a program that inserts by a pool of pgx and by package sql.
+type app struct {
+	pool *pgxpool.Pool
+	db   *sql.DB
+}
+
+func newApp(ctx context.Context) (*app, error) {
+	pool, err := pgxpool.New(ctx, url+"&pool_max_conns=3")
 	if err != nil {
 		return nil, err
 	}
-	return pgxpool.NewWithConfig(ctx, config)
+	db, err := sql.Open("pgx", url)
+	return &app{pool, db}, err
 }
 
-// insert inserts a line, once. It returns its number, or 0 if it was not told.
-func insert(ctx context.Context, pool *pgxpool.Pool, line string) int {
+// insert inserts a line, once. It returns the number that it was told, or 0 if there was an error.
+func (a *app) insert(ctx context.Context, line string) int {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	n := 0
-	if err := pool.QueryRow(ctx, "insert into log values ($1) returning n", line).Scan(&n); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	if a.pool.QueryRow(ctx, "insert into log values ($1) returning n", line).Scan(&n) != nil {
 		return 0
 	}
 	return n
+}
+
+// exec inserts a line by package sql, once. It reports whether it was told that it is there.
+func (a *app) exec(ctx context.Context, line string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	_, err := a.db.ExecContext(ctx, "insert into log values ($1) returning n", line)
+	return err == nil
 }

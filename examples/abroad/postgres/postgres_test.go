@@ -19,22 +19,26 @@ func TestPostgres(t *testing.T) {
 		s.Host("server", func(context.Context, *sim.Host) error { return stored.serve() })
 		apps := []string{"app1", "app2"}
 		var errs []error
-		told := map[string]int{}
+		told, done := map[string]int{}, map[string]bool{}
 		for _, name := range apps {
 			s.Client(name, func(ctx context.Context, _ *sim.Host) error {
-				pool, err := connect(ctx)
+				app, err := newApp(ctx)
 				if err != nil {
 					return err
 				}
 				for i := range 120 {
 					go func() {
 						line := fmt.Sprint(name, "-", i)
-						told[line] = insert(ctx, pool, line)
+						told[line] = app.insert(ctx, line)
+					}()
+					go func() {
+						line := fmt.Sprint(name, "-sql-", i)
+						done[line] = app.exec(ctx, line)
 					}()
 					time.Sleep(200 * time.Millisecond)
 				}
 				for try := range 60 {
-					if insert(ctx, pool, fmt.Sprint(name, "-last-", try)) != 0 {
+					if app.insert(ctx, fmt.Sprint(name, "-last-", try)) != 0 {
 						return nil
 					}
 					time.Sleep(500 * time.Millisecond)
@@ -58,6 +62,10 @@ func TestPostgres(t *testing.T) {
 				line := fmt.Sprint(name, "-", i)
 				if n := told[line]; n != 0 && n != places[line] {
 					errs = append(errs, fmt.Errorf("%s was told %d and is %d", line, n, places[line]))
+				}
+				line = fmt.Sprint(name, "-sql-", i)
+				if done[line] && places[line] == 0 {
+					errs = append(errs, fmt.Errorf("%s was acknowledged and is lost", line))
 				}
 			}
 		}
