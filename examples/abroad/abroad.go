@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
@@ -84,6 +85,31 @@ func Check(t *testing.T, program string, cfg sim.Config, run sim.Scenario) {
 		record(t, r)
 		if seed == chosen.Last {
 			return
+		}
+	}
+}
+
+// Trouble has something happen every five seconds from one instant to another, drawn from the seed: one
+// of the mortal is killed and started again, two hosts are cut off from each other for a while, or all
+// connections between them are reset. Everything is well again four seconds later.
+func Trouble(s *sim.Sim, mortal, hosts []string, from, to time.Duration) {
+	chance := s.Rand("faults")
+	for at := from; at < to; at += 5 * time.Second {
+		begin := at + time.Duration(chance.Int64N(int64(time.Second)))
+		lasts := time.Duration(chance.Int64N(int64(3 * time.Second)))
+		a, b := hosts[chance.IntN(len(hosts))], hosts[chance.IntN(len(hosts))]
+		kind := chance.IntN(3)
+		switch {
+		case len(mortal) > 0 && (kind == 0 || a == b):
+			victim := mortal[chance.IntN(len(mortal))]
+			s.At(begin, func() { s.Crash(victim) })
+			s.At(begin+lasts, func() { s.Bounce(victim) })
+		case a == b:
+		case kind == 1:
+			s.At(begin, func() { s.Partition(a, b) })
+			s.At(begin+lasts, func() { s.Repair(a, b) })
+		default:
+			s.At(begin, func() { s.Sever(a, b) })
 		}
 	}
 }
