@@ -145,9 +145,13 @@ func adopted(i *incarnation) uint64 {
 
 // here returns the host of the calling goroutine, or nil.
 func here() *Host {
+	mark := order.Host()
+	if mark == 0 {
+		return nil // Before the lock: who is no host's must not be in the way of who is.
+	}
 	markedMu.Lock()
 	defer markedMu.Unlock()
-	return marked[order.Host()]
+	return marked[mark]
 }
 
 // forgetMarks forgets the incarnations of a run.
