@@ -9,10 +9,12 @@ package abroad
 
 import (
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,12 +42,28 @@ type Result struct {
 	Found    string `json:"found,omitempty"`    // what the oracle says
 }
 
+// childEnv tells a process which run it makes: the seed, GOMAXPROCS, and the file for what it came to.
+const childEnv = "ABROAD_RUN"
+
+// A report is what a process says of its run.
+type report struct {
+	Result
+	Trace []string
+}
+
 // Check runs a program under each seed, three times with 1, 2 and 8 processors, and fails the test if
-// runs of a seed differ or the oracle, which is the scenario's error, says something.
+// runs of a seed differ or the oracle, which is the scenario's error, says something. Each run is a
+// process of its own, because programs keep things in global variables: a run would depend on those
+// before it.
 func Check(t *testing.T, program string, cfg sim.Config, run sim.Scenario) {
 	t.Helper()
 	if !order.Followed() {
 		t.Skip("goroutines do not follow the seed: run this with fray-sim test")
+	}
+	cfg.Unmodified = true
+	if spec := os.Getenv(childEnv); spec != "" {
+		child(t, spec, cfg, run)
+		return
 	}
 	chosen, err := scenario.ParseSeeds(*seeds)
 	if err != nil {
@@ -55,38 +73,101 @@ func Check(t *testing.T, program string, cfg sim.Config, run sim.Scenario) {
 	if *once {
 		procs = procs[:1]
 	}
-	cfg.Unmodified = true
 	for seed := chosen.First; ; seed++ {
-		cfg.Seed = seed
-		if *once && seed == chosen.First {
-			// For what a program does only the first time.
-			_, _ = sim.Verify(bubble.In(t), cfg, run, 1)
+		var first report
+		for i, n := range procs {
+			next := parent(t, seed, n)
+			if i == 0 {
+				first = next
+			} else if first.Diverged = differ(first, next, n); first.Diverged != "" {
+				break
+			}
 		}
-		replay, err := sim.Verify(bubble.In(t), cfg, run, procs...)
-		r := Result{
-			Program: program, Seed: seed, Hash: fmt.Sprintf("%016x", replay.Hash), Steps: replay.Stats.Steps,
-			Turns: replay.Stats.Order.Turns, Replays: replay.Stats.Order.Replays(),
+		r := first.Result
+		r.Program = program
+		if r.Diverged != "" {
+			t.Errorf("seed %d is not deterministic: %s", seed, r.Diverged)
 		}
-		var diverged *sim.DivergenceError
-		switch {
-		case errors.As(err, &diverged):
-			r.Diverged = err.Error()
-			t.Error(err)
-		case err != nil:
-			t.Fatal(err)
-		}
-		if replay.Err != nil {
-			r.Found = replay.Err.Error()
-			t.Errorf("seed %d: %v", seed, replay.Err)
+		if r.Found != "" {
+			t.Errorf("seed %d: %s", seed, r.Found)
 		}
 		if !r.Replays {
-			t.Errorf("seed %d: %+v: something happened that no seed decides", seed, replay.Stats.Order)
+			t.Errorf("seed %d: something happened that no seed decides", seed)
 		}
 		record(t, r)
 		if seed == chosen.Last {
 			return
 		}
 	}
+}
+
+// parent has a process make a run.
+func parent(t *testing.T, seed uint64, procs int) report {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "report.json")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s", childEnv, seed, procs, file), fmt.Sprint("GOMAXPROCS=", procs))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("seed %d: %v\n%s", seed, err, out)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// child makes the run of this process, after one that does not count.
+func child(t *testing.T, spec string, cfg sim.Config, run sim.Scenario) {
+	t.Helper()
+	var (
+		procs int
+		file  string
+		r     report
+	)
+	if _, err := fmt.Sscan(spec, &cfg.Seed, &procs, &file); err != nil {
+		t.Fatal(err)
+	}
+	// What a program does only the first time, such as filling caches, may depend on addresses.
+	_, _ = sim.Verify(bubble.In(t), cfg, run, procs)
+	cfg.OnEvent = func(e sim.Event) { r.Trace = append(r.Trace, e.String()) }
+	replay, err := sim.Verify(bubble.In(t), cfg, run, procs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats := replay.Stats
+	r.Result = Result{
+		Seed: cfg.Seed, Hash: fmt.Sprintf("%016x", replay.Hash), Steps: stats.Steps,
+		Turns: stats.Order.Turns, Replays: stats.Order.Replays(),
+	}
+	if replay.Err != nil {
+		r.Found = replay.Err.Error()
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// differ says how two runs of a seed differ; empty: they do not.
+func differ(a, b report, procs int) string {
+	if a.Hash == b.Hash && a.Found == b.Found {
+		return ""
+	}
+	for i := range min(len(a.Trace), len(b.Trace)) {
+		if a.Trace[i] != b.Trace[i] {
+			before := strings.Join(a.Trace[max(0, i-5):i], "\n  ")
+			return fmt.Sprintf("with GOMAXPROCS=%d event %d differs\n  %s\n- %s\n+ %s", procs, i, before, a.Trace[i], b.Trace[i])
+		}
+	}
+	return fmt.Sprintf("with GOMAXPROCS=%d it has %d events and %q, with 1 %d and %q", procs, len(b.Trace), b.Found, len(a.Trace), a.Found)
 }
 
 // Trouble has something happen every five seconds from one instant to another, drawn from the seed: one

@@ -31,11 +31,13 @@ func serve(ctx context.Context) error {
 	return nil
 }
 
-// connect connects under a name, whose session the broker keeps.
-func connect(name string, connected paho.OnConnectHandler) (paho.Client, error) {
+// connect connects under a name, whose session the broker keeps. What the broker has kept arrives before
+// the client can subscribe again.
+func connect(name string, connected paho.OnConnectHandler, got paho.MessageHandler) (paho.Client, error) {
 	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://server:1883").SetClientID(name).SetCleanSession(false).
 		SetKeepAlive(5 * time.Second).SetPingTimeout(2 * time.Second).SetConnectTimeout(2 * time.Second).
-		SetConnectRetry(true).SetConnectRetryInterval(time.Second).SetMaxReconnectInterval(2 * time.Second).SetOnConnectHandler(connected))
+		SetConnectRetry(true).SetConnectRetryInterval(time.Second).SetMaxReconnectInterval(2 * time.Second).SetOnConnectHandler(connected).
+		SetDefaultPublishHandler(got))
 	token := client.Connect()
 	token.Wait()
 	return client, token.Error()
@@ -43,12 +45,13 @@ func connect(name string, connected paho.OnConnectHandler) (paho.Client, error) 
 
 // subscribe tells of each message, until its process ends. It says when the broker knows of it.
 func subscribe(ctx context.Context, name string, ready func(), got func(id string)) error {
-	_, err := connect(name, func(client paho.Client) {
-		token := client.Subscribe(topic, 1, func(_ paho.Client, m paho.Message) { got(string(m.Payload())) })
+	subscribe := func(client paho.Client) {
+		token := client.Subscribe(topic, 1, nil)
 		if token.WaitTimeout(10*time.Second) && token.Error() == nil {
 			ready()
 		}
-	})
+	}
+	_, err := connect(name, subscribe, func(_ paho.Client, m paho.Message) { got(string(m.Payload())) })
 	if err != nil {
 		return err
 	}

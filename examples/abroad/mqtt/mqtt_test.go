@@ -31,7 +31,7 @@ func TestMQTT(t *testing.T) {
 		var acknowledged []string
 		for _, name := range shops {
 			s.Client(name, func(context.Context, *sim.Host) error {
-				client, err := connect(name, nil)
+				client, err := connect(name, nil, nil)
 				for i := 0; i < 40 && err == nil; i++ {
 					id := fmt.Sprint(name, "-", i)
 					token := client.Publish(topic, 1, false, id)
