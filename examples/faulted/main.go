@@ -15,7 +15,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -32,14 +31,15 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "where to listen")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := serve(ctx, *listen); err != nil {
-		log.Fatal(err)
+	if err := serve(*listen); err != nil {
+		fmt.Fprintln(os.Stderr, "faulted:", err)
+		os.Exit(1)
 	}
 }
 
-func serve(ctx context.Context, address string) error {
+func serve(address string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	// A plan that is applied over the wire ends by itself, after 10 minutes at the latest unless it
 	// says otherwise: nobody has to come back to heal the service.
 	injector := faults.New(faults.Config{Sides: []faults.Side{faults.Server}})
@@ -51,7 +51,7 @@ func serve(ctx context.Context, address string) error {
 	// Around all of it, what a network would do; and the service that takes plans, which no rule reaches.
 	handler := faults.WithService(injector)(injector.Handler(mux, "health"))
 
-	listener, err := net.Listen("tcp", address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
