@@ -12,9 +12,11 @@
 // locks, starts a goroutine or uses a typed atomic. With seed 0 goroutines run in the order in which
 // they became runnable, and give way only where they wait. Waiting for a mutex counts as waiting.
 //
+// In a simulation a goroutine knows its host, and packages net and os are that host's, see package sim.
+//
 // What does not follow the seed: system calls, cgo, goroutines outside of the bubble, functions of
 // sync/atomic that are no methods, maps with more than eight keys that are pointers, and what a
-// program does only the first time it runs. A run in which a system call made a goroutine runnable, or
+// program keeps in package variables from one run to the next. A run in which a system call made a goroutine runnable, or
 // in which one spun, is counted as not replayable, see package order.
 package overlay
 
