@@ -2,8 +2,8 @@
 // Fray's: it answers health checks (grpc.health.v1), and serves faults.v1.FaultService beside that.
 //
 //	go run ./examples/faulted -listen 127.0.0.1:8080
-//	echo 'down: error(unavailable, "maintenance") procedure=/grpc.health.v1.Health/Check' > down.txt
-//	fray faults apply down.txt --ttl 30s --controller http://127.0.0.1:8080
+//	echo 'down: error(unavailable, "maintenance") procedure=/grpc.health.v1.Health/Check' > plan
+//	fray faults apply plan --ttl 30s --controller http://127.0.0.1:8080
 //	curl -d '{}' -H 'Content-Type: application/json' http://127.0.0.1:8080/grpc.health.v1.Health/Check
 //
 // Whoever reaches the port can inject faults: a service that is not for tests alone asks for a
