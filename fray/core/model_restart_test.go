@@ -99,7 +99,8 @@ func (m *model) goOn(disk *modelDisk) {
 	for i := range disk.known {
 		t := &disk.known[i]
 		newest = max(newest, t.wrote.submitted, t.wrote.leased, t.wrote.end)
-		if t.pending == core.Backoff {
+		// That a backoff is over is not recorded.
+		if !t.status.Terminal() && t.pending != core.Recovering && t.wrote.until != 0 {
 			newest = max(newest, t.wrote.failed)
 		}
 	}
