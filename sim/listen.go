@@ -168,13 +168,7 @@ func (l *listener) Addr() net.Addr { return &l.addr }
 func (l *listener) SetDeadline(t time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.limit.timer != nil {
-		l.limit.timer.Stop()
-		l.limit.timer = nil
-	}
-	if l.limit.at = t; !t.IsZero() && !l.limit.passed() {
-		l.limit.timer = time.AfterFunc(time.Until(t), l.wake)
-	}
+	l.limit.set(t, l.wake)
 	l.changed.Broadcast()
 	return nil
 }

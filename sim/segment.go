@@ -275,16 +275,7 @@ func (s *Sim) breakOff(c *socket, err error) {
 		}
 		s.letGo(func() { close(w.settled) })
 	}
-	s.stir(c)
-}
-
-// stir has those who wait for something of an end look again.
-func (s *Sim) stir(c *socket) {
-	s.letGo(func() {
-		c.wire.mu.Lock()
-		defer c.wire.mu.Unlock()
-		c.changed.Broadcast()
-	})
+	s.letGo(c.wake)
 }
 
 // arriveSegment takes in a message where it was sent to.
@@ -395,7 +386,7 @@ func (s *Sim) arriveBytes(p *packet) {
 		s.forget(c)
 		return
 	}
-	s.stir(c)
+	s.letGo(c.wake)
 	if p.last {
 		from.endArrived, c.endHeard = true, true
 		for _, end := range []*socket{from, c} {

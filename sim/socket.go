@@ -63,6 +63,17 @@ type deadline struct {
 	timer *time.Timer
 }
 
+// set has waiting end at an instant, of which wake tells those who wait; zero: never.
+func (d *deadline) set(t time.Time, wake func()) {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	if d.at = t; !t.IsZero() && !d.passed() {
+		d.timer = time.AfterFunc(time.Until(t), wake)
+	}
+}
+
 func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
 func newWire(s *Sim, client *incarnation, procedure string) *wire {
@@ -120,12 +131,15 @@ func (c *socket) makeRoom(n int) {
 	c.unread -= n
 	if c.blocked && c.unread <= socketWindow/2 {
 		c.blocked = false
-		c.tell(kindWindow, func() {
-			c.wire.mu.Lock()
-			defer c.wire.mu.Unlock()
-			c.changed.Broadcast()
-		})
+		c.tell(kindWindow, c.wake)
 	}
+}
+
+// wake has those who wait for something of this end look again.
+func (c *socket) wake() {
+	c.wire.mu.Lock()
+	defer c.wire.mu.Unlock()
+	c.changed.Broadcast()
 }
 
 // tell has the goroutine that steps do something about this end.
@@ -279,17 +293,7 @@ func (c *socket) limit(t time.Time, deadlines ...*deadline) error {
 		return c.fails("set", net.ErrClosed)
 	}
 	for _, d := range deadlines {
-		if d.timer != nil {
-			d.timer.Stop()
-			d.timer = nil
-		}
-		if d.at = t; !t.IsZero() && !d.passed() {
-			d.timer = time.AfterFunc(time.Until(t), func() {
-				c.wire.mu.Lock()
-				defer c.wire.mu.Unlock()
-				c.changed.Broadcast()
-			})
-		}
+		d.set(t, c.wake)
 	}
 	c.changed.Broadcast()
 	return nil
