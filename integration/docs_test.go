@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/frayrpc/fray/integration/tasks"
-	library "github.com/frayrpc/fray/sim/scenario"
+	library "github.com/frayrpc/fray/sim/cluster"
 )
 
 // docs/operations.md names every metric of Fray's own that a controller and a worker show, and no

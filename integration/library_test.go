@@ -17,8 +17,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	processes "github.com/frayrpc/fray/sim/engine/process"
-	library "github.com/frayrpc/fray/sim/scenario"
+	library "github.com/frayrpc/fray/sim/cluster"
+	processes "github.com/frayrpc/fray/sim/cluster/process"
+	format "github.com/frayrpc/fray/sim/scenario"
 )
 
 const (
@@ -63,11 +64,11 @@ func TestLibraryOnProcesses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var unsuitable *library.UnsuitableError
+		var unsuitable *format.UnsuitableError
 		switch {
 		case errors.As(processes.Suitable(s, processes.DefaultMaxWall), &unsuitable):
 			note(name, "sim only: "+unsuitable.Reason)
-		case !slices.Contains(s.Run.Backends, library.BackendProcess):
+		case !slices.Contains(s.Run.Backends, format.BackendProcess):
 			note(name, "sim only: its file does not list process")
 		case testing.Short() && leastTime(s) > briefRun:
 			note(name, "not run: it takes long, and this is -short")
@@ -84,7 +85,7 @@ func TestLibraryOnProcesses(t *testing.T) {
 					return
 				}
 				note(name, fmt.Sprintf("%s in %s", r.Verdict, r.Wall.Round(100*time.Millisecond)))
-				if r.Verdict != library.VerdictPass {
+				if r.Verdict != format.VerdictPass {
 					t.Errorf("%s: %s %s: %s\n%s", name, r.Verdict, r.Broken, r.Text, r.all)
 				}
 			})
@@ -107,7 +108,7 @@ func TestChaosOnProcesses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Verdict != library.VerdictPass {
+			if r.Verdict != format.VerdictPass {
 				t.Errorf("%s %s: %s\n%s", r.Verdict, r.Broken, r.Text, r.all)
 			}
 		})
@@ -132,7 +133,9 @@ func byLength(t *testing.T) []string {
 }
 
 // leastTime is how long a run takes at least.
-func leastTime(s *library.Scenario) time.Duration { return max(s.HealAt(), s.LastArrival()) }
+func leastTime(s *format.Scenario) time.Duration {
+	return max(s.HealAt(), library.Of(s).LastArrival())
+}
 
 // outcome is what of a result this suite looks at.
 type outcome struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/internal/spelling"
+	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -134,11 +135,11 @@ func load(name string) (*scenario.Scenario, error) {
 		return nil, invalid("which scenario? pass --scenario FILE or NAME; fray-sim list has the names")
 	}
 	if _, err := os.Stat(name); err == nil {
-		s, err := scenario.ParseFile(name)
+		s, err := cluster.ParseFile(name)
 		return s, asInvalid(err)
 	}
-	s, err := scenario.Load(name)
-	if errors.Is(err, scenario.ErrUnknown) {
+	s, err := cluster.Load(name)
+	if errors.Is(err, cluster.ErrUnknown) {
 		return nil, invalid("%w; and there is no such file", err)
 	}
 	return s, asInvalid(err)

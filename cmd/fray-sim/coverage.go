@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -28,14 +29,14 @@ func (a *app) newCoverage() *cobra.Command {
 · where there is none yet, and - where there can be none.`,
 		RunE: func(*cobra.Command, []string) error {
 			var all []*scenario.Scenario
-			for _, name := range scenario.List() {
-				s, err := scenario.Load(name)
+			for _, name := range cluster.List() {
+				s, err := cluster.Load(name)
 				if err != nil {
 					return err
 				}
 				all = append(all, s)
 			}
-			writeCoverage(a.stdout, scenario.Cover(all), names)
+			writeCoverage(a.stdout, cluster.Format().Cover(all), names)
 			return nil
 		},
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/cluster"
 )
 
 func (a *app) newList() *cobra.Command {
@@ -15,8 +15,8 @@ func (a *app) newList() *cobra.Command {
 		Use: "list", Short: "List the scenarios of the library", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			for _, name := range scenario.List() {
-				s, err := scenario.Load(name)
+			for _, name := range cluster.List() {
+				s, err := cluster.Load(name)
 				if err != nil {
 					return err
 				}
@@ -31,7 +31,7 @@ func (a *app) newExplain() *cobra.Command {
 	return &cobra.Command{
 		Use: "explain NAME", Short: "Show the file of a scenario of the library", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			text, err := scenario.Text(args[0])
+			text, err := cluster.Text(args[0])
 			if err != nil {
 				return asInvalid(err)
 			}
@@ -47,7 +47,7 @@ func (a *app) newValidate() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			var errs []error
 			for _, file := range args {
-				if _, err := scenario.ParseFile(file); err != nil {
+				if _, err := cluster.ParseFile(file); err != nil {
 					errs = append(errs, err)
 				}
 			}
@@ -60,7 +60,7 @@ func (a *app) newSchema() *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of scenario files, for editors", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := a.stdout.Write(scenario.Schema())
+			_, err := a.stdout.Write(cluster.Format().Schema())
 			return err
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -46,7 +47,7 @@ scenario that fails keeps no other from running. It exits with the code of the f
 // sweepAll runs the seeds of scenarios of the library, of all of them if there are no names.
 func (a *app) sweepAll(ctx context.Context, names []string, common *runOptions, seedsOf map[string]string) error {
 	if len(names) == 0 {
-		names = scenario.List()
+		names = cluster.List()
 	}
 	for name := range seedsOf { // order-free: any of those that are wrong is told
 		if !slices.Contains(names, name) {

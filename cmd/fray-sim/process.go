@@ -15,8 +15,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/frayrpc/fray/sim/cluster/process"
+	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine"
-	"github.com/frayrpc/fray/sim/engine/process"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -76,7 +77,7 @@ func (a *app) prepareProcesses(of *subject, seed uint64, o *runOptions) error {
 
 // run runs a scenario on processes that are prepared for.
 func (o *processOptions) run(ctx context.Context, s *scenario.Scenario, seed uint64) (*engine.Result, error) {
-	result, err := process.Run(ctx, s, seed, engine.Options{}, o.config)
+	result, err := process.Run(ctx, s, seed, system.Options{}, o.config)
 	if err != nil {
 		return nil, fmt.Errorf("seed %d: %w", seed, err)
 	}

@@ -36,7 +36,7 @@ func (r *recording) listen(options *virtual.Options) (flush func() error) {
 
 // writePage draws a run that is over as a page for a browser. It is that of a seed of a subject.
 func (r *recording) writePage(w io.Writer, result *engine.Result, of *subject) error {
-	page, err := r.page.Page(result, of.Command(result.Seed))
+	page, err := r.page.Page(result, of.Command(result.Seed), of.Tell(result.Facts))
 	if err != nil {
 		return err
 	}

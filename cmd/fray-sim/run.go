@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/report"
@@ -233,22 +234,22 @@ var plant func(seed uint64) func(http.Handler) http.Handler
 
 // runHere runs one seed in virtual time. What happens goes into the recording, if there is one.
 func (o *runOptions) runHere(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (result *engine.Result, err error) {
-	options := virtual.Options{OnStall: o.onStall, Stall: o.stall}
+	options := system.Options{Options: virtual.Options{OnStall: o.onStall, Stall: o.stall}}
 	if o.stall == 0 {
 		options.Stall = -1
 	}
 	if plant != nil {
 		options.Controller = plant(seed)
 	}
-	flush := rec.listen(&options)
+	flush := rec.listen(&options.Options)
 	defer func() { err = errors.Join(err, flush()) }()
 	if verify {
-		result, err = virtual.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
+		result, err = system.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
 	} else {
 		// Hardly ever is more than one goroutine of a simulation at work; to hand it from core to
 		// core costs half as much again.
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-		result, err = virtual.Run(ctx, s, seed, options)
+		result, err = system.Run(ctx, s, seed, options)
 	}
 	if err != nil {
 		return result, fmt.Errorf("seed %d: %w", seed, err)

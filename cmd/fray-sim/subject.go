@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/frayrpc/fray/sim/chaos"
+	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -16,6 +17,9 @@ type subject struct {
 	of func(seed uint64) *scenario.Scenario
 }
 
+// fray is what every subject is about.
+var fray = system.Subject(system.Options{})
+
 // named returns the subject that is one scenario, which the user called so.
 func named(called string) (*subject, error) {
 	s, err := load(called)
@@ -23,7 +27,7 @@ func named(called string) (*subject, error) {
 		return nil, err
 	}
 	return &subject{
-		Subject: report.Subject{Called: called, Name: s.Metadata.Name, Args: []string{"--scenario", called}},
+		Subject: report.Subject{Tell: fray.Tell, Sum: fray.Sum, Called: called, Name: s.Metadata.Name, Args: []string{"--scenario", called}},
 		first:   s.Run.Seeds.First,
 		of:      func(uint64) *scenario.Scenario { return s },
 	}, nil
@@ -32,7 +36,7 @@ func named(called string) (*subject, error) {
 // drawn returns the subject whose scenarios are random.
 func drawn(backend string) *subject {
 	return &subject{
-		Subject: report.Subject{Called: chaosCommand, Name: chaosCommand, Args: []string{chaosCommand}},
+		Subject: report.Subject{Tell: fray.Tell, Sum: fray.Sum, Called: chaosCommand, Name: chaosCommand, Args: []string{chaosCommand}},
 		first:   1,
 		of: func(seed uint64) *scenario.Scenario {
 			return chaos.Draw(seed, chaos.Options{Backend: backend})

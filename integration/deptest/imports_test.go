@@ -74,7 +74,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray/...", "./cmd/...", "./faults/...", "./sim/..."},
-		except:   []string{"./fray/store/pebblestore", "./sim/engine/virtual", "./sim/engine/process"},
+		except:   []string{"./fray/store/pebblestore", "./sim/engine/virtual", "./sim/cluster/process"},
 		direct:   true,
 		banned:   []string{"github.com/cockroachdb/pebble/v2/..."},
 		reason:   "the rest knows store.Store; sim/engine/virtual has the filesystem that loses power",
@@ -131,7 +131,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./sim/engine"},
-		banned:   []string{"./sim/engine/virtual", "./sim/engine/process", "./sim/bubble"},
+		banned:   []string{"./sim/engine/virtual", "./sim/cluster/process", "./sim/bubble"},
 		reason:   "an engine knows no backend",
 	},
 	{
@@ -156,10 +156,10 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./sim/..."},
-		except:   []string{"./sim/engine/process", "./sim/planted", "./sim/overlay"},
+		except:   []string{"./sim/cluster/process", "./sim/planted", "./sim/overlay"},
 		direct:   true,
-		banned:   []string{"os/exec", "./internal/children", "./sim/engine/process"},
-		reason:   "what runs in virtual time starts no processes; only sim/engine/process does, for cmd; what plants bugs and what tests an overlay run the go command",
+		banned:   []string{"os/exec", "./internal/children", "./sim/cluster/process"},
+		reason:   "what runs in virtual time starts no processes; only sim/cluster/process does, for cmd; what plants bugs and what tests an overlay run the go command",
 	},
 	{
 		packages: []string{
@@ -188,7 +188,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./sim/report"},
-		banned:   []string{"./sim/engine/virtual", "./sim/engine/process", "./sim/chaos"},
+		banned:   []string{"./sim/engine/virtual", "./sim/cluster/process", "./sim/chaos"},
 		reason:   "a report is of a result, whatever engine it comes from",
 	},
 	{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/internal/chance"
+	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -29,7 +30,7 @@ type Options struct {
 //
 // That a fault never acts is no failure here, because chance put it there.
 func Draw(seed uint64, o Options) *scenario.Scenario {
-	c := &chaos{Scenario: scenario.Default[scenario.Scenario](), seed: seed, real: o.Backend == scenario.BackendProcess}
+	c := &chaos{Scenario: cluster.New(), seed: seed, real: o.Backend == scenario.BackendProcess}
 	c.APIVersion, c.Kind = scenario.APIVersion, scenario.Kind
 	c.Metadata = scenario.Metadata{
 		Name: fmt.Sprintf("chaos-%d", seed), Summary: "Whatever chance makes of a cluster, its work and its faults; every task ends, once.",
@@ -42,7 +43,7 @@ func Draw(seed uint64, o Options) *scenario.Scenario {
 	text, err := c.Marshal()
 	if err == nil {
 		var parsed *scenario.Scenario
-		if parsed, err = scenario.Parse(c.Metadata.Name+".yaml", text); err == nil {
+		if parsed, err = cluster.Parse(c.Metadata.Name+".yaml", text); err == nil {
 			return parsed
 		}
 	}
@@ -51,7 +52,7 @@ func Draw(seed uint64, o Options) *scenario.Scenario {
 
 // A chaos is a random scenario while it is drawn.
 type chaos struct {
-	*scenario.Scenario
+	*cluster.Scenario
 
 	seed uint64
 	// It is to run on processes, in real time.
@@ -112,7 +113,7 @@ func (c *chaos) drawTopology() {
 func (c *chaos) drawController(d *drawer) {
 	t := &c.Topology.Controller
 	if d.chance(0.6) {
-		t.Store = scenario.StorePebble
+		t.Store = cluster.StorePebble
 	}
 	t.SessionTTL = scenario.Duration(3 * time.Second)
 	if !c.real {
@@ -125,8 +126,8 @@ func (c *chaos) drawController(d *drawer) {
 	}
 }
 
-func (c *chaos) drawWorkers(d *drawer, name string, count int) scenario.WorkerGroup {
-	g := *scenario.Default[scenario.WorkerGroup]()
+func (c *chaos) drawWorkers(d *drawer, name string, count int) cluster.WorkerGroup {
+	g := *scenario.Default[cluster.WorkerGroup]()
 	g.Name, g.Count, g.Slots = name, count, 1+d.IntN(4)
 	g.Labels = map[string]string{"zone": name}
 	if d.chance(0.5) {
@@ -140,7 +141,7 @@ func (c *chaos) drawWorkers(d *drawer, name string, count int) scenario.WorkerGr
 }
 
 func (c *chaos) drawNetwork(d *drawer) {
-	n := &c.Topology.Network
+	n := &c.Scenario.Scenario.Topology.Network
 	if d.chance(0.5) {
 		mean := oneOf(d, time.Millisecond, 5*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond)
 		n.Latency = scenario.NetworkLatency{Min: scenario.Duration(mean / 4), Mean: scenario.Duration(mean), Max: scenario.Duration(min(20*mean, time.Second))}
@@ -210,12 +211,12 @@ func (c *chaos) expect() {
 // forgets says whether the controller may come to forget tasks: it keeps them in memory, and a
 // fault may end it.
 func (c *chaos) forgets() bool {
-	if c.Topology.Controller.Store == scenario.StorePebble {
+	if c.Topology.Controller.Store == cluster.StorePebble {
 		return false
 	}
 	for i := range c.Faults {
 		f := &c.Faults[i]
-		isController := func(h scenario.Host) bool { return h.Role == scenario.RoleController }
+		isController := func(h scenario.Host) bool { return h.Role == cluster.RoleController }
 		if f.Action.EndsHost() && slices.ContainsFunc(c.Victims(f), isController) {
 			return true
 		}
@@ -225,7 +226,7 @@ func (c *chaos) forgets() bool {
 
 // mustComplete says whether nothing but the loss of the controller's memory keeps tasks of the kind
 // from a value.
-func (c *chaos) mustComplete(k *scenario.TaskKind) bool {
+func (c *chaos) mustComplete(k *cluster.TaskKind) bool {
 	switch {
 	case k.FailureProbability > 0, k.FailFirst > k.Retries, k.ExecutionTimeout > 0, k.SchedulingTimeout > 0, k.Cancel != nil,
 		k.Undecodable != "", k.CrashesWorker, k.MaxWorkerLosses < chaosLosses:

@@ -9,6 +9,8 @@ import (
 	"github.com/frayrpc/fray/internal/race"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/chaos"
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -29,7 +31,7 @@ func TestChaosIsValid(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				again, err := scenario.Parse("again.yaml", text)
+				again, err := cluster.Parse("again.yaml", text)
 				if err != nil {
 					t.Fatalf("%v\n%s", err, text)
 				}
@@ -53,10 +55,10 @@ func TestChaosDrawsAllFaults(t *testing.T) {
 	for seed := range uint64(400) {
 		all = append(all, chaos.Draw(seed, chaos.Options{}))
 	}
-	for _, row := range scenario.Cover(all).Rows {
+	for _, row := range cluster.Format().Cover(all).Rows {
 		for i, cell := range row.Cells {
 			if cell.Impossible == "" && len(cell.Scenarios) == 0 && row.Kind != "disk: "+scenario.DiskLost {
-				t.Errorf("none of %d has %s at %s", len(all), row.Kind, scenario.Cover(nil).Columns[i])
+				t.Errorf("none of %d has %s at %s", len(all), row.Kind, cluster.Format().Cover(nil).Columns[i])
 			}
 		}
 	}
@@ -71,7 +73,7 @@ func TestChaosPasses(t *testing.T) {
 	for seed := uint64(1); seed <= last; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			r, err := virtual.Run(t.Context(), chaos.Draw(seed, chaos.Options{}), seed, virtual.Options{Bubble: bubble.In(t)})
+			r, err := system.Run(t.Context(), chaos.Draw(seed, chaos.Options{}), seed, system.Options{Options: virtual.Options{Bubble: bubble.In(t)}})
 			if err != nil || r.Verdict != scenario.VerdictPass {
 				t.Fatalf("error %v, result %+v", err, r)
 			}
@@ -93,15 +95,15 @@ func TestChaosReplays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			kept, err := scenario.Parse("kept.yaml", text)
+			kept, err := cluster.Parse("kept.yaml", text)
 			if err != nil {
 				t.Fatal(err)
 			}
-			first, err := virtual.Run(t.Context(), s, seed, virtual.Options{Bubble: bubble.In(t)})
+			first, err := system.Run(t.Context(), s, seed, system.Options{Options: virtual.Options{Bubble: bubble.In(t)}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := virtual.Verify(t.Context(), kept, seed, virtual.Options{Bubble: bubble.In(t)}, 1, max(2, runtime.NumCPU()))
+			again, err := system.Verify(t.Context(), kept, seed, system.Options{Options: virtual.Options{Bubble: bubble.In(t)}}, 1, max(2, runtime.NumCPU()))
 			if err != nil || again.Hash != first.Hash || again.Verdict != scenario.VerdictPass {
 				t.Errorf("error %v; hash %x, want %x; %s", err, again.Hash, first.Hash, again.Text)
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -58,7 +59,7 @@ func (s *striker) fits(a *scenario.Actions, full bool) bool {
 	if s.real && a.OnlySimulated() != "" || a.DiskFull != nil && !full {
 		return false
 	}
-	return !a.OnDisk() || s.Topology.Controller.Store == scenario.StorePebble
+	return !a.OnDisk() || s.Topology.Controller.Store == cluster.StorePebble
 }
 
 // scale returns one of two times: of runs in virtual time, and on processes.
@@ -115,10 +116,12 @@ func (s *striker) strength(a *scenario.Actions) {
 
 // onHosts lets a fault strike hosts at a time.
 func (s *striker) onHosts(f *scenario.Fault) {
-	if !f.Action.OnDisk() {
+	if f.Action.OnDisk() {
+		f.Action.Aim(cluster.ControllerHost)
+	} else {
 		victim := s.victim(f, false)
 		f.Action.Aim(victim)
-		if victim == scenario.ControllerHost && s.Topology.Controller.Store == scenario.StorePebble && !s.real {
+		if victim == cluster.ControllerHost && s.Topology.Controller.Store == cluster.StorePebble && !s.real {
 			f.Action.Leave(oneOf(s.drawer, scenario.DiskKept, scenario.DiskPowerLoss, scenario.DiskTorn))
 		}
 	}
@@ -139,11 +142,11 @@ func (s *striker) onHosts(f *scenario.Fault) {
 
 // victim draws whom a fault strikes; if it waits for messages, just one host.
 func (s *striker) victim(f *scenario.Fault, one bool) string {
-	role := scenario.RoleWorker
+	role := cluster.RoleWorker
 	lives := !f.Action.EndsHost()
 	switch p := s.Float64(); {
 	case p < 0.3 && (s.mortal || lives):
-		return scenario.ControllerHost
+		return cluster.ControllerHost
 	case p > 0.9 && lives && f.Action.ClockStep == nil && !s.real:
 		role = scenario.RoleClient
 	}
@@ -162,8 +165,8 @@ func (s *striker) named(role string) []string {
 func (s *striker) target(f *scenario.Fault, role string, one bool) string {
 	t := *scenario.Default[scenario.Target]()
 	t.Name, t.Role = "victim-of-"+strings.ToLower(f.ID), role
-	if role == scenario.RoleWorker {
-		t.When = oneOf(s.drawer, scenario.WhenAny, scenario.WhenIdle, scenario.WhenHolding, scenario.WhenRunning)
+	if role == cluster.RoleWorker {
+		t.When = oneOf(s.drawer, scenario.WhenAny, cluster.WhenIdle, cluster.WhenHolding, cluster.WhenRunning)
 	}
 	if !one {
 		switch s.IntN(5) {
@@ -181,14 +184,14 @@ func (s *striker) target(f *scenario.Fault, role string, one bool) string {
 // event draws what must happen first.
 func (s *striker) event() *scenario.On {
 	on := scenario.Default[scenario.On]()
-	events := []string{scenario.EventWorkerRegistered, scenario.EventTaskSubmitted, scenario.EventTaskLeased, scenario.EventTaskStarted, scenario.EventTaskEnded, scenario.EventTaskFinished}
-	if s.Topology.Controller.Store == scenario.StorePebble && !s.real {
-		events = append(events, scenario.EventCommitWritten, scenario.EventCommitSynced)
+	events := []string{cluster.EventWorkerRegistered, cluster.EventTaskSubmitted, cluster.EventTaskLeased, cluster.EventTaskStarted, cluster.EventTaskEnded, cluster.EventTaskFinished}
+	if s.Topology.Controller.Store == cluster.StorePebble && !s.real {
+		events = append(events, cluster.EventCommitWritten, cluster.EventCommitSynced)
 	}
 	on.Event = oneOf(s.drawer, events...)
 	on.Nth = 1 + s.IntN(s.Tasks())
-	if on.Event == scenario.EventWorkerRegistered {
-		on.Nth = 1 + s.IntN(len(s.named(scenario.RoleWorker)))
+	if on.Event == cluster.EventWorkerRegistered {
+		on.Nth = 1 + s.IntN(len(s.named(cluster.RoleWorker)))
 	}
 	return on
 }
@@ -201,7 +204,7 @@ func (s *striker) partition(f *scenario.Fault) {
 		s.Targets = s.Targets[:len(s.Targets)-1]
 		others = oneOf(s.drawer, scenario.Names(s.named(role)), scenario.Names{oneOf(s.drawer, s.named(role)...)}, scenario.Names{"*-1"})
 	}
-	f.Match = &scenario.Match{From: others, To: scenario.Names{scenario.ControllerHost}}
+	f.Match = &scenario.Match{From: others, To: scenario.Names{cluster.ControllerHost}}
 	if s.chance(0.5) {
 		f.Match.From, f.Match.To = f.Match.To, f.Match.From
 	}
@@ -213,7 +216,7 @@ func (s *striker) role() string {
 	if s.chance(0.3) {
 		return scenario.RoleClient
 	}
-	return scenario.RoleWorker
+	return cluster.RoleWorker
 }
 
 // onMessages lets a fault act upon messages.
@@ -227,7 +230,7 @@ func (s *striker) onMessages(f *scenario.Fault) {
 	role := s.role()
 	if f.Action.OnHost() {
 		// Who calls may be who is struck, and a client must go on.
-		role = scenario.RoleWorker
+		role = cluster.RoleWorker
 		m.From = scenario.Names(s.named(role))
 	}
 	if s.chance(0.75) {
@@ -244,7 +247,7 @@ func (s *striker) onMessages(f *scenario.Fault) {
 		m.From = oneOf(s.drawer, scenario.Names{oneOf(s.drawer, s.named(role)...)}, scenario.Names(s.named(role)))
 	}
 	if s.chance(0.2) {
-		m.To = scenario.Names{scenario.ControllerHost}
+		m.To = scenario.Names{cluster.ControllerHost}
 	}
 	s.window(f)
 	s.which(f)
@@ -267,7 +270,7 @@ func (s *striker) phases(a *scenario.Actions) []faults.Phase {
 
 // calls returns the procedures that hosts of a role call in most runs.
 func (s *striker) calls(role string) []string {
-	if role == scenario.RoleWorker {
+	if role == cluster.RoleWorker {
 		return []string{"RegisterWorker", "LeaseTasks", "ReportTasks", "Heartbeat"}
 	}
 	procedures := []string{"SubmitTasks", "WatchJob", "GetTaskResult"}

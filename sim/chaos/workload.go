@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -58,23 +59,23 @@ func (c *chaos) nest(d *drawer) {
 	// A task that waits lends its slot, but not what else it occupies; and where there is no room
 	// for more open tasks, it waits for room that only its own end would make.
 	parent.Resources = nil
-	c.Topology.Controller.MaxOpenTasks = scenario.Default[scenario.Controller]().MaxOpenTasks
+	c.Topology.Controller.MaxOpenTasks = scenario.Default[cluster.Controller]().MaxOpenTasks
 }
 
 // drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits
 // them. More of them would leave no time for anything else.
 func (c *chaos) drawPoison(d *drawer) {
-	k := *scenario.Default[scenario.TaskKind]()
+	k := *scenario.Default[cluster.TaskKind]()
 	k.Name, k.CrashesWorker, k.MaxWorkerLosses = "poison", true, d.IntN(3)
 	c.Workload.Mix = append(c.Workload.Mix, k)
-	g := *scenario.Default[scenario.ClientGroup]()
+	g := *scenario.Default[cluster.ClientGroup]()
 	g.Name, g.Tasks, g.Kinds = chaosVillain, 1+d.IntN(3), []string{k.Name}
 	g.Arrival.Start = d.between(0, c.span/2)
 	c.Workload.Clients = append(c.Workload.Clients, g)
 }
 
-func (c *chaos) drawClients(d *drawer, most int) scenario.ClientGroup {
-	g := *scenario.Default[scenario.ClientGroup]()
+func (c *chaos) drawClients(d *drawer, most int) cluster.ClientGroup {
+	g := *scenario.Default[cluster.ClientGroup]()
 	g.Count, g.Tasks = 1+d.IntN(2), 5+d.IntN(most-4)
 	a := &g.Arrival
 	a.Start = d.between(0, c.span/4)
@@ -89,8 +90,8 @@ func (c *chaos) drawClients(d *drawer, most int) scenario.ClientGroup {
 	return g
 }
 
-func (c *chaos) drawKind(d *drawer, name string) scenario.TaskKind {
-	k := *scenario.Default[scenario.TaskKind]()
+func (c *chaos) drawKind(d *drawer, name string) cluster.TaskKind {
+	k := *scenario.Default[cluster.TaskKind]()
 	k.Name, k.Weight, k.MaxWorkerLosses = name, 1+d.IntN(4), chaosLosses
 	longest := []time.Duration{20 * time.Millisecond, 300 * time.Millisecond, time.Second, 2 * time.Second, 8 * time.Second}
 	if c.real {
@@ -113,7 +114,7 @@ func (c *chaos) drawKind(d *drawer, name string) scenario.TaskKind {
 }
 
 // drawFailures draws how tasks end other than with a value at the first attempt.
-func (c *chaos) drawFailures(d *drawer, k *scenario.TaskKind) {
+func (c *chaos) drawFailures(d *drawer, k *cluster.TaskKind) {
 	switch d.IntN(12) {
 	case 0, 1, 2:
 		k.FailureProbability, k.Retries = oneOf(d, scenario.Probability(0.05), 0.2, 0.5), d.IntN(5)
@@ -125,7 +126,7 @@ func (c *chaos) drawFailures(d *drawer, k *scenario.TaskKind) {
 	}
 	if d.chance(0.5) {
 		base := d.between(20*time.Millisecond, 500*time.Millisecond)
-		k.Backoff = &scenario.Backoff{Base: base, Factor: oneOf(d, 1, 1.5, 2, 3), Cap: max(base, scenario.Duration(oneOf(d, time.Second, 5*time.Second)))}
+		k.Backoff = &cluster.Backoff{Base: base, Factor: oneOf(d, 1, 1.5, 2, 3), Cap: max(base, scenario.Duration(oneOf(d, time.Second, 5*time.Second)))}
 	}
 	switch d.IntN(10) {
 	case 0:
@@ -134,13 +135,13 @@ func (c *chaos) drawFailures(d *drawer, k *scenario.TaskKind) {
 	case 1:
 		k.SchedulingTimeout = d.between(time.Second, c.span/2)
 	case 2:
-		k.Cancel = &scenario.Cancel{Probability: oneOf(d, scenario.Probability(0.2), 0.6, 1), After: scenario.Span{Max: d.between(10*time.Millisecond, 3*time.Second)}}
+		k.Cancel = &cluster.Cancel{Probability: oneOf(d, scenario.Probability(0.2), 0.6, 1), After: cluster.Span{Max: d.between(10*time.Millisecond, 3*time.Second)}}
 		k.IgnoresStop = d.chance(0.3)
 	}
 }
 
 // drawRequirements draws which workers can run a task: those of one group at least.
-func (c *chaos) drawRequirements(d *drawer, k *scenario.TaskKind) {
+func (c *chaos) drawRequirements(d *drawer, k *cluster.TaskKind) {
 	g := &c.Topology.Workers[d.IntN(len(c.Topology.Workers))]
 	if g.FailureProbability > 0 {
 		g = &c.Topology.Workers[0] // One that fails all it gets is given less and less, which takes more time than there is.
@@ -177,7 +178,7 @@ func (c *chaos) bound() time.Duration {
 		// A client asks for one forgotten task after the other, and an answer that is lost takes it
 		// a minute.
 		for _, g := range c.Workload.Clients {
-			work += time.Duration(float64(g.Tasks) * 2 * float64(c.Topology.Network.Loss) * float64(time.Minute))
+			work += time.Duration(float64(g.Tasks) * 2 * float64(c.Scenario.Scenario.Topology.Network.Loss) * float64(time.Minute))
 		}
 	}
 	const waits = 2 * time.Minute
@@ -185,16 +186,16 @@ func (c *chaos) bound() time.Duration {
 }
 
 // cost returns how long a task keeps a lane at most.
-func (c *chaos) cost(k *scenario.TaskKind) time.Duration {
+func (c *chaos) cost(k *cluster.TaskKind) time.Duration {
 	// An attempt takes a few messages, of which some are lost until their caller's deadline.
-	n := &c.Topology.Network
+	n := &c.Scenario.Scenario.Topology.Network
 	const deadline = 30 * time.Second
 	attempt := time.Duration(k.Work.Max) + 10*time.Duration(n.Latency.Mean) + time.Duration(float64(n.Loss)*float64(4*deadline))
 	if k.Cancel != nil || k.ExecutionTimeout > 0 {
 		attempt += time.Duration(c.Topology.Controller.CancelGrace)
 	}
 	if k.CrashesWorker {
-		attempt += scenario.PoisonDown + time.Duration(c.Topology.Controller.SessionTTL)
+		attempt += cluster.PoisonDown + time.Duration(c.Topology.Controller.SessionTTL)
 	}
 	if k.Children > 0 {
 		attempt += time.Duration(k.Children) * c.cost(c.TaskKind(k.ChildKind))
@@ -211,7 +212,7 @@ func (c *chaos) cost(k *scenario.TaskKind) time.Duration {
 }
 
 // lanes returns how many tasks of a kind run at once.
-func (c *chaos) lanes(k *scenario.TaskKind) int {
+func (c *chaos) lanes(k *cluster.TaskKind) int {
 	lanes := 0
 	for _, g := range c.Topology.Workers {
 		if zone := k.Labels["zone"]; g.FailureProbability > 0 || zone != "" && zone != g.Labels["zone"] {

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/faults"
-	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/sim"
-	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -39,14 +38,12 @@ type Backend interface {
 	// Start starts all hosts of the scenario.
 	Start() error
 	// Client runs software on a host besides those of the scenario, to which there are no faults.
-	Client(name string, software func(ctx context.Context, m Machine) error)
+	Client(name string, software Work)
 	// Running says whether a host's software runs, if only it were let: a host that pauses does.
 	Running(host string) bool
 	// Bounce starts a host anew that has crashed, and Stop asks one to end, as an operator would.
 	Bounce(host string)
 	Stop(host string)
-	// OpenBackup opens a backup that the controller made, for reading.
-	OpenBackup(name string) (store.Store, error)
 	// RepairAll resumes all hosts, and undoes what else it is that the verbs did to the network.
 	RepairAll()
 
@@ -57,8 +54,6 @@ type Backend interface {
 
 	// Injector returns what injects faults into messages.
 	Injector() Injector
-	// Scrape adds up the metrics of all hosts, as check.Scrape has them.
-	Scrape(into map[string]float64) error
 }
 
 // An Injector injects faults into the messages of a run. That of package faults is one.
@@ -67,14 +62,17 @@ type Injector interface {
 	Signal(event string)
 	Status() faults.Status
 	Clear()
+	// Interceptor injects the faults of a host's own side.
+	Interceptor(host string) connect.Interceptor
 }
 
 // A Machine is what a client of a run works on.
 type Machine interface {
 	// Name is the host's.
 	Name() string
-	// Client carries calls to URLs with names of hosts.
+	// Client carries calls to URLs with names of hosts, and Dial connects to one of them.
 	Client() connect.HTTPClient
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
 	// Interceptor injects the faults of the machine's own side.
 	Interceptor() connect.Interceptor
 	// Rand is Backend.Rand for this host.
@@ -82,30 +80,6 @@ type Machine interface {
 	// Do has f called by the goroutine of RunUntil, and waits for it.
 	Do(f func())
 }
-
-// A Play is what a Backend is to run, and whom it tells what happens. The functions are called by
-// the goroutine of RunUntil.
-type Play struct {
-	*scenario.Scenario
-
-	Seed    uint64
-	History *check.History
-	// Client is the software of the clients of a group.
-	Client func(ctx context.Context, m Machine, g *scenario.ClientGroup) error
-	// Crashed is told of each crash, whose event the backend has added to the history, and Paused
-	// of each pause.
-	Crashed, Paused func(host string)
-	// Injected is told how often a rule of the injector acted since it was told last.
-	Injected func(rule string, times int)
-	// Happened is told of each event that only a machine's owner can see, such as
-	// EventCommitSynced. Anybody may call it.
-	Happened func(event string)
-	// Poisoned is told that a task takes down the worker that runs it.
-	Poisoned func(host string)
-}
-
-// ControllerURL is where clients and workers of a run call the controller.
-const ControllerURL = "http://" + scenario.ControllerHost
 
 // A HostError ends a run: software of a host has ended by itself.
 type HostError struct {

@@ -14,6 +14,8 @@ type conditions struct {
 	// The first expectation that did not come true in time; what could not be evaluated.
 	late    *expectation
 	evalErr error
+	// The time of the run is over, and clients have not begun all that they are to do.
+	unfinished bool
 
 	// The facts that were judged last, and when.
 	judged uint64
@@ -31,18 +33,15 @@ type expectation struct {
 	took time.Duration
 }
 
-// byDefault is what is expected where a scenario says nothing.
-var byDefault = scenario.Eventually{That: "tasks.open == 0 && tasks.unsent == 0", Within: scenario.Duration(time.Minute), Because: "every task must end"}
-
-func newConditions(x *scenario.Expect) (c conditions, err error) {
+func newConditions(of *scenario.Subject, x *scenario.Expect) (c conditions, err error) {
 	add := func(list *[]*expectation, that, because string, within scenario.Duration) {
-		compiled, compileErr := scenario.Compile(that)
+		compiled, compileErr := of.Compile(that)
 		err = cmp.Or(err, compileErr)
 		*list = append(*list, &expectation{Condition: compiled, that: that, because: because, within: time.Duration(within)})
 	}
 	eventually := x.Eventually
-	if len(eventually) == 0 {
-		eventually = []scenario.Eventually{byDefault}
+	if len(eventually) == 0 && of.Eventually.That != "" {
+		eventually = []scenario.Eventually{of.Eventually}
 	}
 	for _, v := range eventually {
 		add(&c.eventually, v.That, v.Because, v.Within)
@@ -60,34 +59,35 @@ func newConditions(x *scenario.Expect) (c conditions, err error) {
 // eventually is true, something is late, or an expression failed.
 func (e *Run) judgeConditions() bool {
 	now := e.backend.Elapsed()
-	changed := e.tally.changed()
+	changed := e.system.Changes() + e.changes + e.worked.Load()
 	counts := e.healed && e.submitted > 0
 	if changed == e.judged && (!counts || !e.overdue(now)) && now < e.maxTime() {
 		return false
 	}
 	e.judged = changed
-	if e.submitted == 0 && e.tally.unsent() == 0 {
-		e.submitted = now
+	if e.submitted == 0 && e.system.Begun() {
+		e.submitted = max(now, 1)
 	}
 	counts = e.healed && e.submitted > 0
 	if !counts && !e.hoping() && now < e.maxTime() {
 		return false // No expression is to be judged yet.
 	}
-	facts := e.tally.snapshot()
+	facts := e.system.Facts(now)
+	e.common.Times.Now = now
 	for _, s := range e.sometimes {
 		if !s.met {
-			s.met = e.holds(s, &facts)
+			s.met = e.holds(s, facts)
 		}
 	}
 	if counts {
 		open := 0
 		for _, v := range e.eventually {
-			if !v.met && e.holds(v, &facts) {
-				v.met, v.took = true, now-max(e.submitted, facts.Times.Healed)
+			if !v.met && e.holds(v, facts) {
+				v.met, v.took = true, now-max(e.submitted, e.common.Times.Healed)
 			}
 			switch {
 			case v.met:
-			case now > max(e.submitted, facts.Times.Healed)+v.within:
+			case now > max(e.submitted, e.common.Times.Healed)+v.within:
 				e.late = v
 			default:
 				open++
@@ -103,6 +103,7 @@ func (e *Run) judgeConditions() bool {
 				e.late = v
 			}
 		}
+		e.unfinished = e.submitted == 0
 		return true
 	}
 	return e.evalErr != nil
@@ -131,8 +132,8 @@ func (e *Run) overdue(now time.Duration) bool {
 }
 
 // holds evaluates an expectation, and keeps the first error.
-func (e *Run) holds(c *expectation, facts *scenario.Facts) bool {
-	held, err := c.Holds(facts)
+func (e *Run) holds(c *expectation, facts any) bool {
+	held, err := c.Holds(facts, &e.common)
 	if err != nil && e.evalErr == nil {
 		e.evalErr = err
 	}

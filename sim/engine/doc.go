@@ -7,7 +7,7 @@
 //	result, err := virtual.Run(ctx, s, seed, virtual.Options{})
 //
 // Recorders of package check write down what workers and clients see, its oracles judge every
-// event, and expectations look at [scenario.Facts], which are counted from the same observations. A
+// event, and expectations look at [cluster.Facts], which are counted from the same observations. A
 // run goes on until everything that is expected eventually is true, but not before heal; then it
 // stops the workers, asks how all tasks stand, compares the metrics, and stops the controller. It
 // ends early when an invariant breaks, or when something that is expected is late.

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/frayrpc/fray/faults"
-	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/sim"
-	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -20,11 +19,10 @@ import (
 type Options struct {
 	// OnFault is told of each fault that begins to act, on the goroutine that steps. Nil: nobody.
 	OnFault func(Onset)
-	// Observe is given each event of the history under the conditions of [check.HistoryConfig].
-	// Events of one instant may come in another order when the run is repeated. Nil: nobody is.
-	Observe func(*check.Event)
-	// Oracles look at every event after those of package check.
-	Oracles []check.Oracle
+	// Observe is given each event of the system's history, which is of the subject's own type: of a
+	// Fray cluster it is a *check.Event. Events of one instant may come in another order when the
+	// run is repeated, and from several goroutines, but one after the other. Nil: nobody is.
+	Observe func(event any)
 	// MaxTime is how much time the run may take, if that is less than the scenario's
 	// maxVirtualTime. 0: as the scenario says.
 	MaxTime time.Duration
@@ -32,27 +30,29 @@ type Options struct {
 
 // Bounds of the end of a run, in its time.
 const (
-	maxAudit    = 2 * time.Minute
+	// MaxAudit is how long a system may ask at the end how things stand.
+	MaxAudit    = 2 * time.Minute
 	maxShutdown = 5 * time.Minute
-	// endSlack is what the end of a run may take on top of its own time.
-	EndSlack = 2 * (maxAudit + maxShutdown)
+	// EndSlack is what the end of a run may take on top of its own time.
+	EndSlack = 2 * (MaxAudit + maxShutdown)
 )
 
-// auditHost is the host that asks at the end how things stand.
-const auditHost = "auditor"
+// Jitter is what times are lengthened by at random, so that no two timers of a host end at the same
+// instant.
+const Jitter = 20 * time.Microsecond
 
-// RunOn runs a scenario that [Parse] returned, under one seed, on a backend that is named as the
-// scenario's run.backends has it, and that the function opens. Its Close is called in the end; an
-// error of it says that something outlived the run.
+// RunOn runs a scenario of a subject under one seed, on a backend that is named as the scenario's
+// run.backends has it, and that the function opens. Its Close is called in the end; an error of it
+// says that something outlived the run.
 func RunOn(
-	ctx context.Context, s *scenario.Scenario, seed uint64, options Options, name string, open func(*Play) (Backend, func() error, error),
+	ctx context.Context, of *Subject, s *scenario.Scenario, seed uint64, options Options, name string, open func(*Run) (Backend, func() error, error),
 ) (*Result, error) {
-	e, err := New(ctx, s, seed, options, name)
+	e, err := New(ctx, of, s, seed, options, name)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	backend, closeBackend, err := open(e.Play())
+	backend, closeBackend, err := open(e)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +67,9 @@ func RunOn(
 	return result, nil
 }
 
-// A Run is one run of a scenario. A backend's package makes it with New, gives what Play returns to
-// what it runs, drives it, and asks for the result. All but Over and Ended are for one goroutine.
+// A Run is one run of a scenario. A backend's package makes it with New, gives its hosts what
+// System has, tells it what happens, drives it, and asks for the result. All but Over, Ended and
+// Elapsed are for one goroutine.
 type Run struct {
 	*scenario.Scenario
 
@@ -79,9 +80,11 @@ type Run struct {
 
 	backend  Backend
 	injector Injector
-	history  *check.History
-	oracles  *check.Oracles
-	tally    *tally
+	system   System
+	common   scenario.Common
+	changes  uint64 // of common
+	worked   atomic.Uint64
+	clients  uint64
 
 	// For the goroutine that steps.
 	strikes []*strike
@@ -90,26 +93,30 @@ type Run struct {
 	status  []faults.RuleStatus
 	healed  bool
 	over    bool // nothing is to start again
-	ended   bool // nothing counts any longer; set while the history stands still
+	ended   bool // nothing counts any longer
 	conditions
 
-	backups []*backup
-	readers int
-
 	// What came of it.
-	runErr, closeErr, auditErr, backupErr error
-	hash                                  uint64
-	stats                                 sim.Stats
-	elapsed                               time.Duration
-	facts                                 scenario.Facts
-	last                                  []check.Event
+	runErr, closeErr error
+	flaws            []flaw
+	hash             uint64
+	stats            sim.Stats
+	elapsed          time.Duration
+	own              any // facts of the subject
+	last             []Event
 }
 
-// New returns a run of a scenario that [scenario.Parse] returned, under one seed, on the backend of
-// that name. It ends early when ctx does.
-func New(ctx context.Context, s *scenario.Scenario, seed uint64, options Options, backend string) (*Run, error) {
-	if !s.Parsed() {
+// A flaw is something wrong that the system found and no claim covers.
+type flaw struct{ verdict, broken, text string }
+
+// New returns a run of a scenario of a subject, which was read by Parse, under one seed, on the
+// backend of that name. It ends early when ctx does.
+func New(ctx context.Context, of *Subject, s *scenario.Scenario, seed uint64, options Options, backend string) (*Run, error) {
+	switch {
+	case !s.Parsed():
 		return nil, errors.New("run scenario: it was not read by Parse")
+	case s.About() != of.Format:
+		return nil, fmt.Errorf("run scenario: it is about the subject %s, and not about %s", s.About().Name, of.Format.Name)
 	}
 	if err := s.RunsOn(backend); err != nil {
 		return nil, err
@@ -117,81 +124,99 @@ func New(ctx context.Context, s *scenario.Scenario, seed uint64, options Options
 	e := &Run{
 		Scenario: s, ctx: ctx, seed: seed, options: options, hosts: s.Hosts(),
 		targets: map[string]*rand.Rand{}, chosen: map[string][]string{},
+		common: scenario.Common{Faults: map[string]int{}},
 	}
+	for i := range s.Faults {
+		e.common.Faults[s.Faults[i].ID] = 0
+	}
+	e.clients = uint64(len(s.HostsOf(scenario.RoleClient)))
 	var err error
-	if e.conditions, err = newConditions(&s.Expect); err != nil {
+	if e.conditions, err = newConditions(of.Format, &s.Expect); err != nil {
 		return nil, err
 	}
-	e.tally = newTally(s, func() time.Duration { return e.backend.Elapsed() })
-	e.oracles = check.New(e.promises())
+	if e.system, err = of.Begin(e); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 
-// promises returns what the oracles hold the system to in this scenario.
-func (e *Run) promises() check.Config {
-	c := check.Config{
-		AllowLossAfterRestart: e.Topology.Controller.Store == scenario.StoreMemory || e.LosesDisk(),
-		Retention:             time.Duration(e.Topology.Controller.Retention),
-		WatchGrace:            2 * time.Duration(e.Topology.Controller.WatchGrace), // After a stall there are two.
-		ForgetsEarly:          e.forgetsEarly(),
-		FairnessBound:         e.Expect.Always.Fairness,
-		Extra:                 e.options.Oracles,
+// Seed is the run's.
+func (e *Run) Seed() uint64 { return e.seed }
+
+// System is what the subject has for the run.
+func (e *Run) System() System { return e.system }
+
+// Backend is where the run takes place; nil: it does not yet.
+func (e *Run) Backend() Backend { return e.backend }
+
+// Elapsed returns the time since the start, or 0 before it. It is safe for concurrent use.
+func (e *Run) Elapsed() time.Duration {
+	if e.backend == nil {
+		return 0
 	}
-	for _, v := range e.eventually {
-		c.LivenessBound = max(c.LivenessBound, v.within)
-	}
-	for i := range e.Faults {
-		c.Redelivery = c.Redelivery || e.Faults[i].Action.Duplicate != nil
-	}
-	for i := range e.Workload.Mix {
-		if k := &e.Workload.Mix[i]; k.Children > 0 {
-			c.Lending = append(c.Lending, k.Name)
-		}
-	}
-	return c
+	return e.backend.Elapsed()
 }
 
-// forgetsEarly says whether the bounds on ended tasks are there to be reached.
-func (e *Run) forgetsEarly() bool {
-	usual, c := scenario.Default[scenario.Controller](), &e.Topology.Controller
-	return c.MaxRetainedTasks < usual.MaxRetainedTasks || c.MaxRetainedBytes < usual.MaxRetainedBytes
+// Work returns what a client of the scenario does. Backends run it.
+func (e *Run) Work(h scenario.Host) Work {
+	work := e.system.Client(h)
+	return func(ctx context.Context, m Machine) error {
+		defer e.worked.Add(1)
+		return work(ctx, m)
+	}
 }
 
-// Play begins the history, and returns what a backend is told of the run.
-func (e *Run) Play() *Play {
-	clock := func() time.Duration { return e.backend.Elapsed() }
-	e.history = check.NewHistory(check.HistoryConfig{Clock: clock, Observe: func(event *check.Event) {
-		if !e.ended {
-			e.oracles.Observe(event)
-			e.tally.observe(event)
-			if e.options.Observe != nil {
-				e.options.Observe(event)
-			}
-		}
-	}})
-	unlessOver := func(f func(host string)) func(string) {
-		return func(host string) {
-			if !e.over {
-				f(host)
-			}
-		}
+// Worked says whether all clients of the scenario have ended.
+func (e *Run) Worked() bool { return e.worked.Load() >= e.clients }
+
+// Crashed tells the run that a host has crashed, as it was to.
+func (e *Run) Crashed(host string) {
+	if e.over {
+		return
 	}
-	return &Play{
-		Scenario: e.Scenario, Seed: e.seed, History: e.history, Client: e.client,
-		Crashed: unlessOver(func(host string) { e.tally.struck(host, true) }),
-		Paused:  unlessOver(func(host string) { e.tally.struck(host, false) }),
-		Poisoned: unlessOver(func(host string) {
-			e.backend.Crash(host, scenario.DiskKept)
-			e.startAgain(host, scenario.PoisonDown)
-		}),
-		Happened: e.tally.happen,
-		Injected: func(rule string, times int) {
-			if !e.over {
-				e.tally.change(func(f *scenario.Facts) { f.Faults[faultID(rule)] += times })
-			}
-		},
+	e.common.Hosts.Crashed++
+	e.changes++
+	e.system.Crashed(host)
+}
+
+// Paused tells the run that a host stands still.
+func (e *Run) Paused(host string) {
+	if e.over {
+		return
+	}
+	e.common.Hosts.Paused++
+	e.changes++
+	e.system.Paused(host)
+}
+
+// Injected tells the run how often a rule of the injector acted since it was told last.
+func (e *Run) Injected(rule string, times int) {
+	if !e.over {
+		e.acted(faultID(rule), times)
 	}
 }
+
+func (e *Run) acted(fault string, times int) {
+	e.common.Faults[fault] += times
+	e.changes++
+	e.system.Injected(fault, times)
+}
+
+// Flaw tells the run of something wrong that no claim covers: the verdict that it means, what is
+// broken in a word, and how.
+func (e *Run) Flaw(verdict, broken, text string) {
+	e.flaws = append(e.flaws, flaw{verdict, broken, text})
+}
+
+// Observed tells of an event of the system's history.
+func (e *Run) Observed(event any) {
+	if e.options.Observe != nil {
+		e.options.Observe(event)
+	}
+}
+
+// HoldsTo says whether the scenario holds the system to an invariant.
+func (e *Run) HoldsTo(invariant string) bool { return e.holdsTo(invariant) }
 
 // Over says whether the run is past the point from which nothing starts again and no fault counts.
 func (e *Run) Over() bool { return e.over }
@@ -235,7 +260,9 @@ func (e *Run) perform() error {
 	if e.stopped() {
 		return nil // It is broken already, or nobody waits for it.
 	}
-	return e.finish()
+	e.injector.Clear()
+	e.backend.RepairAll()
+	return e.system.Finish()
 }
 
 // end closes the books.
@@ -243,10 +270,11 @@ func (e *Run) end() {
 	e.over = true
 	e.elapsed = e.backend.Elapsed()
 	e.hash, e.stats = e.backend.Hash(), e.backend.Stats()
-	e.history.Add(e.tally.toldValues()...)
-	e.history.Still(func() { e.ended = true })
-	e.last = e.history.Last(maxLast)
-	e.facts = e.tally.final(e.elapsed)
+	e.system.End()
+	e.ended = true
+	e.last = e.system.Last(maxLast)
+	e.own = e.system.Facts(e.elapsed)
+	e.common.Times.Now = e.elapsed
 }
 
 // done takes a look between two events, and says whether the run is over.
@@ -257,62 +285,11 @@ func (e *Run) done() bool {
 
 // stopped says whether the run is over before its end.
 func (e *Run) stopped() bool {
-	return e.ctx.Err() != nil || len(e.broken()) > 0 || e.late != nil
+	return e.ctx.Err() != nil || len(e.broken()) > 0 || e.late != nil || e.unfinished
 }
 
-// finish stops clients and workers, asks how things stand, and stops the controller.
-func (e *Run) finish() error {
-	e.injector.Clear()
-	e.backend.RepairAll()
-	if !e.backend.Running(scenario.ControllerHost) {
-		e.backend.Bounce(scenario.ControllerHost)
-	}
-	// Workers deliver their last reports, which metrics count too.
-	if err := e.stop(e.hosts[1:]); err != nil {
-		return err
-	}
-	e.history.Quiesce()
-	if err := e.audit(); err != nil {
-		return err
-	}
-	scraped := map[string]float64{}
-	if err := e.backend.Scrape(scraped); err != nil {
-		return err
-	}
-	e.oracles.Metrics(scraped)
-	if err := e.stop(e.hosts[:1]); err != nil {
-		return err
-	}
-	e.backupErr = e.checkBackups()
-	return nil
-}
-
-func (e *Run) audit() error {
-	var unsettled []string
-	e.history.Still(func() { unsettled = e.oracles.Unsettled() })
-	over := false
-	e.backend.Client(auditHost, func(ctx context.Context, m Machine) error {
-		defer m.Do(func() { over = true })
-		ctx, cancel := context.WithTimeout(ctx, maxAudit)
-		defer cancel()
-		client, err := fray.NewClient(ControllerURL, fray.WithHTTPClient(m.Client()), fray.WithRand(m.Rand("client")),
-			fray.WithLogger(nil), fray.WithToken(""),
-			fray.WithClientOptions(e.observed(m)))
-		if err == nil {
-			err = errors.Join(check.Audit(ctx, client, unsettled), client.Close())
-		}
-		e.auditErr = err
-		return nil
-	})
-	err := e.backend.RunUntil(func() bool { return over })
-	if e.auditErr != nil || err != nil {
-		e.history.Still(e.oracles.Unaudited)
-	}
-	return err
-}
-
-// stop asks hosts to end, as an operator would, and waits for that.
-func (e *Run) stop(hosts []scenario.Host) error {
+// Stop asks hosts to end, as an operator would, and waits for that.
+func (e *Run) Stop(hosts []scenario.Host) error {
 	until := maxShutdown
 	if e.options.MaxTime > 0 {
 		until = min(until, e.options.MaxTime)

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/frayrpc/fray/sim"
-	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -36,13 +36,13 @@ type Result struct {
 	Hash  uint64    `json:"hash,omitempty"`
 	Stats sim.Stats `json:"stats"`
 
-	Facts      scenario.Facts    `json:"facts"`
-	Faults     []FaultCount      `json:"faults"`
-	Oracles    []check.Count     `json:"oracles"`
-	Eventually []Met             `json:"eventually"`
-	Violations []check.Violation `json:"violations,omitempty"`
+	Facts      Facts        `json:"facts"`
+	Faults     []FaultCount `json:"faults"`
+	Oracles    []Count      `json:"oracles"`
+	Eventually []Met        `json:"eventually"`
+	Violations []Violation  `json:"violations,omitempty"`
 	// Last are the events that led to the end of a run that failed, in order.
-	Last []check.Event `json:"last,omitempty"`
+	Last []Event `json:"last,omitempty"`
 }
 
 // A FaultCount is how often a fault acted.
@@ -94,9 +94,8 @@ const (
 	brokenFinally     = "finally"
 	brokenEventually  = "eventually"
 	BrokenPanic       = "no-panic"
-	brokenLiveness    = "liveness"
+	BrokenLiveness    = "liveness"
 	brokenLeak        = "no-leak"
-	brokenBackup      = "backup"
 )
 
 // Judge makes a result of a run that is over, given the error of its bubble.
@@ -106,14 +105,15 @@ func (e *Run) Judge(bubbleErr error) *Result {
 		bubbleErr = nil // Which is why the bubble could not end.
 	}
 	if e.ended && e.runErr == nil && !e.stopped() {
-		e.oracles.Leaks(func() error { return leak })
-		e.history.Still(func() { e.oracles.Finish(e.elapsed) })
+		e.system.Judge(e.elapsed, leak)
 	}
 	r := &Result{
 		Scenario: e.Metadata.Name, Summary: e.Metadata.Summary, Seed: e.seed, Verdict: scenario.VerdictPass,
-		Virtual: e.elapsed, Hash: e.hash, Stats: e.stats, Oracles: e.oracles.Counts(), Violations: e.broken(),
+		Virtual: e.elapsed, Hash: e.hash, Stats: e.stats, Oracles: e.system.Counts(), Violations: e.broken(),
 	}
-	r.Facts = e.facts
+	var factsErr error
+	r.Facts, factsErr = newFacts(e.own, &e.common)
+	bubbleErr = errors.Join(bubbleErr, factsErr)
 	for _, v := range e.eventually {
 		r.Eventually = append(r.Eventually, Met{v.that, v.met, v.within, v.took})
 	}
@@ -139,9 +139,9 @@ func (e *Run) Stalled(s sim.Stall, verdict string) *Result {
 func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text string) {
 	var panicked *sim.PanicError
 	var host *HostError
-	if i := slices.IndexFunc(r.Violations, func(v check.Violation) bool { return !v.Undecided }); i >= 0 {
+	if i := slices.IndexFunc(r.Violations, func(v Violation) bool { return !v.Undecided }); i >= 0 {
 		v := r.Violations[i]
-		if v.Oracle == brokenLiveness {
+		if v.Oracle == BrokenLiveness {
 			return scenario.VerdictLiveness, v.Oracle, told(v)
 		}
 		return scenario.VerdictInvariant, v.Oracle, told(v)
@@ -156,17 +156,17 @@ func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text s
 		return scenario.VerdictInvariant, BrokenPanic, host.Error()
 	case errors.Is(e.runErr, sim.ErrDeadlock), errors.Is(e.runErr, sim.ErrMaxSteps), errors.Is(e.runErr, sim.ErrMaxTime),
 		errors.Is(e.runErr, sim.ErrSpins):
-		return scenario.VerdictLiveness, brokenLiveness, e.runErr.Error()
+		return scenario.VerdictLiveness, BrokenLiveness, e.runErr.Error()
 	case e.runErr != nil:
 		return scenario.VerdictHarness, "", e.runErr.Error()
 	case e.evalErr != nil:
 		return scenario.VerdictHarness, "", e.evalErr.Error()
 	case e.late != nil:
 		return scenario.VerdictLiveness, brokenEventually, fmt.Sprintf("not true within %v of heal and the last submission: %s%s", e.late.within, e.late.that, because(e.late.because))
-	case e.auditErr != nil:
-		return scenario.VerdictLiveness, brokenLiveness, e.auditErr.Error()
-	case e.backupErr != nil:
-		return scenario.VerdictInvariant, brokenBackup, e.backupErr.Error()
+	case e.unfinished:
+		return scenario.VerdictLiveness, BrokenLiveness, fmt.Sprintf("of %d clients %d have done their work after %v", e.clients, e.worked.Load(), e.elapsed)
+	case len(e.flaws) > 0:
+		return e.flaws[0].verdict, e.flaws[0].broken, e.flaws[0].text
 	case leak != nil && e.holdsTo(brokenLeak):
 		return scenario.VerdictInvariant, brokenLeak, leak.Error()
 	case bubbleErr != nil:
@@ -179,7 +179,7 @@ func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text s
 
 // told is a violation in words, without the oracle's name, which a result has apart, and without
 // the proof.
-func told(v check.Violation) string {
+func told(v Violation) string {
 	if v.Task == "" {
 		return v.Text
 	}
@@ -189,7 +189,7 @@ func told(v check.Violation) string {
 // unmet returns what is expected of the whole run and not true of it.
 func (e *Run) unmet(r *Result) (verdict, broken, text string) {
 	for _, c := range e.finally {
-		held, err := c.Holds(&r.Facts)
+		held, err := c.Holds(e.own, &e.common)
 		if err != nil {
 			return scenario.VerdictHarness, "", err.Error()
 		}
@@ -232,27 +232,21 @@ func (e *Run) compare(r *Result) {
 }
 
 // broken returns the violations of the invariants that the scenario holds the system to.
-func (e *Run) broken() []check.Violation {
-	var all []check.Violation
-	e.history.Still(func() {
-		if e.oracles.Violated() > 0 {
-			all = e.oracles.Violations()
-		}
-	})
-	return slices.DeleteFunc(all, func(v check.Violation) bool { return !e.holdsTo(v.Oracle) })
+func (e *Run) broken() []Violation {
+	return slices.DeleteFunc(e.system.Broken(), func(v Violation) bool { return !e.holdsTo(v.Oracle) })
 }
 
 func (e *Run) holdsTo(invariant string) bool {
 	a := &e.Expect.Always
-	if len(a.Invariants) > 0 && !slices.Contains(a.Invariants, invariant) && isInvariant(invariant) {
+	if len(a.Invariants) > 0 && !slices.Contains(a.Invariants, invariant) && e.isInvariant(invariant) {
 		return false
 	}
 	return !slices.Contains(a.Except, invariant)
 }
 
 // isInvariant says whether an oracle has the name, and not only the run's end.
-func isInvariant(name string) bool {
-	return slices.ContainsFunc(scenario.Invariants(), func(i scenario.Invariant) bool { return i.Name == name })
+func (e *Run) isInvariant(name string) bool {
+	return slices.ContainsFunc(e.About().Invariants, func(i scenario.Invariant) bool { return i.Name == name })
 }
 
 func (e *Run) mustFire(id string) bool {
@@ -268,6 +262,25 @@ func (e *Run) countFaults(r *Result) {
 	}
 	for _, s := range e.strikes {
 		action := s.Rule(nil, nil, s.Action.Victim()).Action
-		r.Faults = append(r.Faults, FaultCount{ID: s.ID, Kind: s.Action.Key(), Action: action.String(), Matched: matched[s.ID], Fired: r.Facts.Faults[s.ID]})
+		r.Faults = append(r.Faults, FaultCount{ID: s.ID, Kind: s.Action.Key(), Action: action.String(), Matched: matched[s.ID], Fired: e.common.Faults[s.ID]})
 	}
+}
+
+// Short returns a duration as reports have it, without what is too small to matter.
+func Short(d time.Duration) string {
+	switch {
+	case d > time.Minute:
+		d = d.Round(time.Second)
+	case d > time.Second:
+		d = d.Round(10 * time.Millisecond)
+	case d > time.Millisecond:
+		d = d.Round(10 * time.Microsecond)
+	default:
+		d = d.Round(time.Microsecond)
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	return text
 }

@@ -148,7 +148,7 @@ func (e *Run) hit(s *strike, hosts []string) {
 		return
 	}
 	s.fired++
-	e.tally.change(func(f *scenario.Facts) { f.Faults[s.ID]++ })
+	e.acted(s.ID, 1)
 	onset := Onset{Fault: s.ID, Hosts: hosts, From: e.backend.Elapsed()}
 	if lasts := s.Action.Lasts(); lasts > 0 {
 		onset.Until = onset.From + lasts
@@ -168,16 +168,16 @@ type stage struct {
 }
 
 // StartAgain implements scenario.Stage.
-func (s stage) StartAgain(host string, after time.Duration) { s.run.startAgain(host, after) }
+func (s stage) StartAgain(host string, after time.Duration) { s.run.StartAgain(host, after) }
 
 // Look implements scenario.Stage.
-func (s stage) Look(lasts time.Duration) { s.run.read(lasts) }
+func (s stage) Look(host string, lasts time.Duration) { s.run.system.Look(host, lasts) }
 
 // Backup implements scenario.Stage.
-func (s stage) Backup() { s.run.backup() }
+func (s stage) Backup(host string) { s.run.system.Backup(host) }
 
-// startAgain starts a host that has crashed.
-func (e *Run) startAgain(host string, down time.Duration) {
+// StartAgain starts a host that has crashed, after a time.
+func (e *Run) StartAgain(host string, down time.Duration) {
 	e.backend.After(down, func() {
 		if !e.over && !e.backend.Running(host) {
 			e.backend.Bounce(host)
@@ -207,7 +207,7 @@ func (e *Run) look(s *strike, until time.Duration, then func(hosts []string)) {
 	for _, h := range e.Candidates(s.target) {
 		if e.backend.Running(h.Name) {
 			all = append(all, h.Name)
-			if e.does(h.Name, s.target.When) {
+			if s.target.When == scenario.WhenAny || e.system.Does(h.Name, s.target.When) {
 				fit = append(fit, h.Name)
 			}
 		}
@@ -244,24 +244,10 @@ func (e *Run) look(s *strike, until time.Duration, then func(hosts []string)) {
 	then(fit)
 }
 
-// does says whether a host does what a target asks for.
-func (e *Run) does(host, when string) bool {
-	running, holding := e.tally.state(host)
-	switch when {
-	case scenario.WhenIdle:
-		return holding == 0 && running == 0
-	case scenario.WhenHolding:
-		return holding > 0
-	case scenario.WhenRunning:
-		return running > 0
-	}
-	return true
-}
-
 // awaitEvents begins the faults whose event has come.
 func (e *Run) awaitEvents() {
 	for _, s := range e.strikes {
-		if !s.come && e.tally.happened(s.When.On.Event) >= s.When.On.Nth {
+		if !s.come && e.system.Happened(s.When.On.Event) >= s.When.On.Nth {
 			e.begin(s)
 		}
 	}
@@ -276,8 +262,9 @@ func (e *Run) heal() {
 		e.settleFaults()
 	}
 	e.healed = true
-	e.history.Heal()
-	e.tally.change(func(f *scenario.Facts) { f.Times.Healed = e.backend.Elapsed() })
+	e.common.Times.Healed = e.backend.Elapsed()
+	e.changes++
+	e.system.Healed()
 }
 
 // settleFaults ends all faults and undoes what they did.
@@ -285,8 +272,10 @@ func (e *Run) settleFaults() {
 	e.status = append(e.status, e.injector.Status().Rules...)
 	e.injector.Clear()
 	e.backend.RepairAll()
-	e.backend.FillDisk(false)
 	for _, h := range e.hosts {
+		if h.Disk {
+			e.backend.FillDisk(h.Name, false)
+		}
 		if h.Role != scenario.RoleClient && !e.backend.Running(h.Name) {
 			e.backend.Bounce(h.Name)
 		}

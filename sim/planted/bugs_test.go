@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/engine"
-	"github.com/frayrpc/fray/sim/scenario"
 )
 
 // Every bug can be planted in today's sources, so that a change of them cannot leave one behind.
@@ -27,7 +27,7 @@ func TestBugsApply(t *testing.T) {
 				if !hasTest(t, "../../"+b.pkg, b.broken) {
 					t.Errorf("there is no test %s in %s", b.broken, b.pkg)
 				}
-			case !slices.Contains(scenario.List(), b.scenario):
+			case !slices.Contains(cluster.List(), b.scenario):
 				t.Errorf("there is no scenario %q in the library", b.scenario)
 			case r.ExitCode() < 1 || r.ExitCode() > 3:
 				t.Errorf("a bug cannot be found as %q", b.verdict)

@@ -4,8 +4,11 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/frayrpc/fray/sim/engine"
 )
 
 // A Subject is what seeds are run of, as the user named it to fray-sim.
@@ -14,9 +17,14 @@ type Subject struct {
 	Called, Name string
 	// Args are those of the command line that name it.
 	Args []string
+	// Program is the command that runs it. "": fray-sim.
+	Program string
+	// Tell and Sum are those of [engine.Subject].
+	Tell func(engine.Facts) []engine.Line
+	Sum  func() engine.Sum
 }
 
 // Command returns the command line that runs a seed, in virtual time.
 func (s Subject) Command(seed uint64) string {
-	return fmt.Sprintf("fray-sim %s --seed %d", strings.Join(s.Args, " "), seed)
+	return fmt.Sprintf("%s %s --seed %d", cmp.Or(s.Program, "fray-sim"), strings.Join(s.Args, " "), seed)
 }

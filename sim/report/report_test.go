@@ -1,19 +1,23 @@
 package report_test
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/frayrpc/fray/sim"
-	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-var subject = report.Subject{Called: "mine.yaml", Name: "mine", Args: []string{"--scenario", "mine.yaml"}}
+var fray = system.Subject(system.Options{})
+
+var subject = report.Subject{Called: "mine.yaml", Name: "mine", Args: []string{"--scenario", "mine.yaml"}, Tell: fray.Tell, Sum: fray.Sum}
 
 // passed is the result of a seed that went well.
 func passed(seed uint64) *engine.Result {
@@ -21,14 +25,15 @@ func passed(seed uint64) *engine.Result {
 		Scenario: "mine", Summary: "Something happens.", Seed: seed, Verdict: scenario.VerdictPass,
 		Virtual: 90 * time.Second, Wall: 30 * time.Millisecond, Hash: 0xabc, Stats: sim.Stats{Steps: 500},
 		Faults:  []engine.FaultCount{{ID: "kill", Kind: "crash", Action: "crash worker-1", Fired: 2}},
-		Oracles: []check.Count{{Oracle: "never-lost", Claim: "No task is lost.", Checks: 7}, {Oracle: "idle", Claim: "Nothing."}},
+		Oracles: []engine.Count{{Oracle: "never-lost", Claim: "No task is lost.", Checks: 7}, {Oracle: "idle", Claim: "Nothing."}},
 		Eventually: []engine.Met{
 			{That: "tasks.open == 0", Met: true, Within: time.Minute, Took: 1500 * time.Millisecond},
 		},
 	}
-	r.Facts.Kinds = map[string]scenario.TaskFacts{}
-	r.Facts.Tasks.Submitted, r.Facts.Tasks.Completed, r.Facts.Tasks.Failed = 10, 9, 1
-	r.Facts.Attempts.Started, r.Facts.Attempts.Succeeded = 11, 9
+	var f cluster.Facts
+	f.Tasks.Submitted, f.Tasks.Completed, f.Tasks.Failed = 10, 9, 1
+	f.Attempts.Started, f.Attempts.Succeeded = 11, 9
+	r.Facts, _ = json.Marshal(f) // It has nothing that JSON lacks.
 	return r
 }
 
@@ -37,8 +42,8 @@ func failed(seed uint64) *engine.Result {
 	r := passed(seed)
 	r.Verdict, r.Broken, r.Text = scenario.VerdictInvariant, "never-lost", "task t-1: nobody knows it\x01"
 	r.Oracles[0].Violations = 2
-	events := []check.Event{{Seq: 3, At: time.Second, Host: "client", Task: "t-1"}, {Seq: 9, At: 3 * time.Second, Host: "worker-1"}}
-	r.Violations = []check.Violation{{Oracle: "never-lost", Task: "t-1", Text: "nobody knows it", Events: events}, {Oracle: "other"}}
+	events := []engine.Event{{Seq: 3, At: time.Second, Host: "client", Text: "task=t-1"}, {Seq: 9, At: 3 * time.Second, Host: "worker-1"}}
+	r.Violations = []engine.Violation{{Oracle: "never-lost", Task: "t-1", Text: "nobody knows it", Events: events}, {Oracle: "other"}}
 	r.Last = events[1:]
 	return r
 }

@@ -1,16 +1,16 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -34,38 +34,16 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 	}
 	fmt.Fprintln(w)
 	writeBroken(w, r)
-	if r.Facts.Kinds == nil {
+	if len(r.Facts) == 0 {
 		writeReplay(w, r, of)
 		return // There was no run.
 	}
 	fmt.Fprintf(w, "time      %s\n", duration(r))
-	f := &r.Facts
-	fmt.Fprintf(w, "tasks     %s\n", counted(f.Tasks.Submitted, "submitted", []count{
-		{f.Tasks.Completed, "completed"},
-		{f.Tasks.Failed, "failed"},
-		{f.Tasks.Cancelled, "cancelled"},
-		{f.Tasks.Lost, "lost"},
-		{f.Tasks.Open, "open"},
-		{f.Tasks.Refused, "refused besides"},
-		{f.Tasks.Unsent, "not sent"},
-	}))
-	fmt.Fprintf(w, "attempts  %s", counted(f.Attempts.Started, "started", []count{
-		{f.Attempts.Succeeded, "succeeded"},
-		{f.Attempts.Failed, "failed"},
-		{f.Attempts.Vanished, "vanished with their worker"},
-	}))
-	if f.Attempts.Repeated > 0 {
-		fmt.Fprintf(w, "; %d of them repeated a task, one of which took %d", f.Attempts.Repeated, f.Attempts.MostOfOne)
+	tell := of.Tell
+	if tell == nil {
+		tell = tellAll
 	}
-	fmt.Fprintln(w)
-	fmt.Fprintf(w, "reports   %s\n", counted(f.Reports.Accepted, "accepted", []count{
-		{f.Reports.Duplicate, "duplicate"}, {f.Reports.Stale, "stale"},
-	}))
-	fmt.Fprintf(w, "slowest   task %s", short(f.Times.Slowest))
-	if f.Times.Recovered > 0 {
-		fmt.Fprintf(w, "; recovery after a fault %s", short(f.Times.Recovered))
-	}
-	fmt.Fprintln(w)
+	writeLines(w, tell(r.Facts))
 	writeTables(w, r)
 	if r.Backend == "" {
 		fmt.Fprintf(w, "\ntrace     %016x", r.Hash)
@@ -95,13 +73,13 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 // duration tells how long the run took.
 func duration(r *engine.Result) string {
 	if r.Backend != "" {
-		return short(r.Virtual) + " on real processes"
+		return engine.Short(r.Virtual) + " on real processes"
 	}
 	ratio := ""
 	if r.Wall > 0 {
 		ratio = fmt.Sprintf(" (%.0f to 1)", r.Virtual.Seconds()/r.Wall.Seconds())
 	}
-	return fmt.Sprintf("%s virtual in %s%s, %d messages", short(r.Virtual), short(r.Wall), ratio, r.Stats.Steps)
+	return fmt.Sprintf("%s virtual in %s%s, %d messages", engine.Short(r.Virtual), engine.Short(r.Wall), ratio, r.Stats.Steps)
 }
 
 func writeReplay(w io.Writer, r *engine.Result, of Subject) {
@@ -128,7 +106,7 @@ func writeBroken(w io.Writer, r *engine.Result) {
 	if r.Text == "" {
 		return
 	}
-	switch i := slices.IndexFunc(r.Oracles, func(c check.Count) bool { return c.Oracle == r.Broken }); {
+	switch i := slices.IndexFunc(r.Oracles, func(c engine.Count) bool { return c.Oracle == r.Broken }); {
 	case i >= 0:
 		fmt.Fprintf(w, "%s: %s But\n%s\n\n", r.Broken, r.Oracles[i].Claim, r.Text)
 	case r.Broken != "":
@@ -136,7 +114,7 @@ func writeBroken(w io.Writer, r *engine.Result) {
 	default:
 		fmt.Fprintf(w, "%s\n\n", r.Text)
 	}
-	i := slices.IndexFunc(r.Violations, func(v check.Violation) bool { return v.Oracle == r.Broken })
+	i := slices.IndexFunc(r.Violations, func(v engine.Violation) bool { return v.Oracle == r.Broken })
 	if i < 0 {
 		return
 	}
@@ -178,14 +156,14 @@ func writeTables(w io.Writer, r *engine.Result) {
 	if len(r.Eventually) > 0 {
 		fmt.Fprintln(table, "\nEVENTUALLY\tTOOK\tOF")
 		for _, m := range r.Eventually {
-			took := short(m.Took)
+			took := engine.Short(m.Took)
 			switch {
 			case !m.Met:
 				took = "never"
 			case m.Took <= 0:
 				took = "at once"
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\n", m.That, took, short(m.Within))
+			fmt.Fprintf(table, "%s\t%s\t%s\n", m.That, took, engine.Short(m.Within))
 		}
 	}
 	_ = table.Flush()
@@ -193,56 +171,67 @@ func writeTables(w io.Writer, r *engine.Result) {
 
 // writeEvents writes events as a table: when each was, since the start of the run and since the one
 // above it; where; and what.
-func writeEvents(w io.Writer, events []check.Event) {
+func writeEvents(w io.Writer, events []engine.Event) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "  #\t  SECONDS\tAFTER\tHOST\tEVENT\t")
 	for i := range events {
 		e := &events[i]
 		after := ""
 		if i > 0 {
-			after = "+" + short(e.At-events[i-1].At)
+			after = "+" + engine.Short(e.At-events[i-1].At)
 		}
-		fmt.Fprintf(table, "  %d\t%9.5f\t%s\t%s\t%s\t%s\n", e.Seq, e.At.Seconds(), after, cmp.Or(e.Host, "-"), e.Kind, e.Details())
+		fmt.Fprintf(table, "  %d\t%9.5f\t%s\t%s\t%s\t%s\n", e.Seq, e.At.Seconds(), after, cmp.Or(e.Host, "-"), e.Kind, e.Text)
 	}
 	_ = table.Flush()
 }
 
-// A count is how many there are of something.
-type count struct {
-	n    int
-	what string
-}
-
-// counted is "60 submitted: 58 completed, 2 lost", without what there is none of.
-func counted(n int, what string, parts []count) string {
-	var list []string
-	for _, p := range parts {
-		if p.n > 0 {
-			list = append(list, fmt.Sprintf("%d %s", p.n, p.what))
+// writeLines writes lines, each with what it is about before it.
+func writeLines(w io.Writer, lines []engine.Line) {
+	for _, line := range lines {
+		if line.What == "" {
+			fmt.Fprintln(w, line.Text)
+		} else {
+			fmt.Fprintf(w, "%-9s %s\n", line.What, line.Text)
 		}
 	}
-	text := fmt.Sprintf("%d %s", n, what)
-	if len(list) > 0 {
-		text += ": " + strings.Join(list, ", ")
-	}
-	return text
 }
 
-// short is a duration to look at.
-func short(d time.Duration) string {
-	switch {
-	case d > time.Minute:
-		d = d.Round(time.Second)
-	case d > time.Second:
-		d = d.Round(10 * time.Millisecond)
-	case d > time.Millisecond:
-		d = d.Round(10 * time.Microsecond)
-	default:
-		d = d.Round(time.Microsecond)
+// tellAll tells the facts of a run as they are, a line for each variable.
+func tellAll(facts engine.Facts) (lines []engine.Line) {
+	decoder := json.NewDecoder(bytes.NewReader(facts))
+	if _, err := decoder.Token(); err != nil {
+		return []engine.Line{{What: "facts", Text: err.Error()}}
 	}
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
+	for decoder.More() {
+		name, _ := decoder.Token()
+		var section json.RawMessage
+		if err := decoder.Decode(&section); err != nil {
+			return lines
+		}
+		if text := fieldsOf(section); text != "" && name != "times" && name != "faults" {
+			lines = append(lines, engine.Line{What: fmt.Sprint(name), Text: text})
+		}
 	}
-	return text
+	return lines
+}
+
+// fieldsOf returns the numbers of an object, in its order, each with its name.
+func fieldsOf(section json.RawMessage) string {
+	decoder := json.NewDecoder(bytes.NewReader(section))
+	if _, err := decoder.Token(); err != nil {
+		return ""
+	}
+	var fields []string
+	for decoder.More() {
+		name, _ := decoder.Token()
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			break
+		}
+		if _, inner := value.(map[string]any); inner {
+			continue
+		}
+		fields = append(fields, fmt.Sprintf("%v %v", name, value))
+	}
+	return strings.Join(fields, ", ")
 }

@@ -48,7 +48,11 @@ type breakage struct {
 
 // NewTotals returns those of a sweep that begins now.
 func NewTotals(of Subject, seeds scenario.Seeds) *Totals {
-	return &Totals{subject: of, Seeds: seeds, Began: time.Now()}
+	t := &Totals{subject: of, Seeds: seeds, Began: time.Now()}
+	if of.Sum != nil {
+		t.work.sum = of.Sum()
+	}
+	return t
 }
 
 // Add takes in the result of the next seed.
@@ -100,10 +104,10 @@ func (t *Totals) Write(w io.Writer, interrupted bool) {
 	fmt.Fprintln(w)
 	wall := time.Since(t.Began)
 	if t.backend != "" {
-		fmt.Fprintf(w, "      %s on real processes\n", short(wall))
+		fmt.Fprintf(w, "      %s on real processes\n", engine.Short(wall))
 	} else {
 		fmt.Fprintf(w, "      %s of virtual time in %s, %.1f seeds/s, %.0f messages/s\n",
-			short(t.virtual), short(wall), float64(t.Ran)/wall.Seconds(), float64(t.steps)/wall.Seconds())
+			engine.Short(t.virtual), engine.Short(wall), float64(t.Ran)/wall.Seconds(), float64(t.steps)/wall.Seconds())
 	}
 	if t.verified > 0 {
 		fmt.Fprintf(w, "      %d of them ran twice, with other GOMAXPROCS, and gave the same trace unless listed as determinism\n", t.verified)

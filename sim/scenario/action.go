@@ -49,8 +49,8 @@ type Verbs interface {
 	Resume(host string)
 	// StepClock sets a host's wall clock by so much, ahead or back.
 	StepClock(host string, by time.Duration)
-	// FillDisk leaves the controller's disk no room, or gives it back.
-	FillDisk(full bool)
+	// FillDisk leaves the disk of a host no room, or gives it back.
+	FillDisk(host string, full bool)
 }
 
 // A Stage is where actions on hosts are done.
@@ -58,9 +58,10 @@ type Stage interface {
 	Verbs
 	// StartAgain starts a host that has crashed anew after a time.
 	StartAgain(host string, after time.Duration)
-	// Look has an operator look at the cluster for so long. Backup has one make a backup.
-	Look(lasts time.Duration)
-	Backup()
+	// Look has an operator look at a host for so long, if the subject has such. Backup has one make
+	// a backup.
+	Look(host string, lasts time.Duration)
+	Backup(host string)
 }
 
 // Actions holds what a fault does: just one of its fields is set.
@@ -81,7 +82,7 @@ type Actions struct {
 	Suspend   *Suspend   `yaml:"suspend" doc:"A host's machine sleeps and wakes later: as with pause, but its monotonic clock has stood still, too."`
 	ClockStep *ClockStep `yaml:"clockStep" doc:"A host's wall clock is set, ahead or back."`
 	DiskFull  *DiskFull  `yaml:"diskFull" doc:"A host's disk has no room."`
-	Backup    *Backup    `yaml:"backup" doc:"An operator has the controller make a backup. In the end each is opened, and must have all tasks that were acknowledged before it was asked for."`
+	Backup    *Backup    `yaml:"backup" doc:"An operator has a host make a backup, which is opened in the end."`
 }
 
 // set returns the key and the action that is set, the first if there are several; nil if there is
@@ -171,7 +172,7 @@ func (a *Actions) OnlySimulated() string {
 		return s.onlySimulated()
 	}
 	if a.Leaves() != DiskKept {
-		return "takes something from the controller's disk, and this machine's keeps what was written"
+		return "takes something from a host's disk, and this machine's keeps what was written"
 	}
 	return ""
 }

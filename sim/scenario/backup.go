@@ -4,12 +4,18 @@ import (
 	"time"
 )
 
-// Backup has the controller make a backup.
+// Backup has a host make a backup.
 type Backup struct {
-	Target string `yaml:"target" default:"controller" doc:"The host: a controller that has a disk."`
+	Target string `yaml:"target" default:"{disk}" doc:"The host, which has a disk."`
 }
 
-func (*Backup) example() Action { return &Backup{Target: ControllerHost} }
+func (*Backup) example() Action { return &Backup{} }
+
+func (*Backup) check(v *Validator, f *Fault) {
+	if !v.subject.Backups {
+		v.Report(Complain("hosts of %s make no backups", v.subject.Name).Suggest("remove the fault"), &f.Action.Backup)
+	}
+}
 
 func (b *Backup) victim() *string { return &b.Target }
 
@@ -17,4 +23,4 @@ func (*Backup) realm() realm { return ofDisk }
 
 func (*Backup) lasts() (time.Duration, bool) { return 0, true }
 
-func (*Backup) strike(on Stage, _ string) { on.Backup() }
+func (*Backup) strike(on Stage, host string) { on.Backup(host) }

@@ -12,9 +12,9 @@ type ClockStep struct {
 
 func (*ClockStep) example() Action { return &ClockStep{By: Step(time.Second)} }
 
-func (c *ClockStep) check(v *validator, _ *Fault) {
+func (c *ClockStep) check(v *Validator, _ *Fault) {
 	if c.By == 0 {
-		v.report(complain("a clock that is set by nothing is not set").suggest("write a time such as -1h"), &c.By)
+		v.Report(Complain("a clock that is set by nothing is not set").Suggest("write a time such as -1h"), &c.By)
 	}
 }
 

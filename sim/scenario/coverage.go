@@ -5,9 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
-
 	"github.com/frayrpc/fray/faults"
 )
 
@@ -43,50 +40,34 @@ type CoverageCell struct {
 	Impossible string
 }
 
-// A failing is something that goes wrong in a scenario without a fault.
-type failing struct {
-	kind    string
-	columns []string
-	in      func(*Scenario) bool
+// A Failing is something that goes wrong in a scenario without a fault.
+type Failing struct {
+	// Kind is where the file says so, and Columns are where it shows.
+	Kind    string
+	Columns []string
+	// In says whether it does in a scenario.
+	In func(*Scenario) bool
 }
 
-func failings() []failing {
-	host := []string{ColumnHost}
-	tasks := func(is func(*TaskKind) bool) func(*Scenario) bool {
-		return func(s *Scenario) bool {
-			return slices.ContainsFunc(s.Workload.Mix, func(k TaskKind) bool { return is(&k) })
-		}
-	}
-	workers := func(is func(*WorkerGroup) bool) func(*Scenario) bool {
-		return func(s *Scenario) bool {
-			return slices.ContainsFunc(s.Topology.Workers, func(g WorkerGroup) bool { return is(&g) })
-		}
-	}
-	disk := func(left string) func(*Scenario) bool {
-		return func(s *Scenario) bool {
+// failings are those of any subject: what becomes of disks, and of messages on the network.
+func failings() (all []Failing) {
+	for _, left := range []string{DiskLost, DiskPowerLoss, DiskTorn} {
+		all = append(all, Failing{"disk: " + left, []string{ColumnHost}, func(s *Scenario) bool {
 			return slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.Leaves() == left })
-		}
+		}})
 	}
-	return []failing{
-		{"disk: " + DiskLost, host, disk(DiskLost)},
-		{"disk: " + DiskPowerLoss, host, disk(DiskPowerLoss)},
-		{"disk: " + DiskTorn, host, disk(DiskTorn)},
-		{"mix.failureProbability", host, tasks(func(k *TaskKind) bool { return k.FailureProbability > 0 })},
-		{"mix.failFirst", host, tasks(func(k *TaskKind) bool { return k.FailFirst > 0 })},
-		{"mix.crashesWorker", host, tasks(func(k *TaskKind) bool { return k.CrashesWorker })},
-		{"mix.ignoresStop", host, tasks(func(k *TaskKind) bool { return k.IgnoresStop })},
-		{"mix.undecodable", host, tasks(func(k *TaskKind) bool { return k.Undecodable != "" })},
-		{"workers.failureProbability", host, workers(func(g *WorkerGroup) bool { return g.FailureProbability > 0 })},
-		{"workers.startAfter", host, workers(func(g *WorkerGroup) bool { return g.StartAfter > 0 })},
-		{"network.loss", []string{string(faults.RequestInFlight), string(faults.ResponseInFlight)}, func(s *Scenario) bool {
-			return s.Topology.Network.Loss > 0
-		}},
-	}
+	return all
 }
 
-// Cover tells what some scenarios cover. What is impossible is what package faults refuses, and
-// what the format or the procedures of fray.v1 have no place for.
-func Cover(scenarios []*Scenario) *Coverage {
+func lossy() Failing {
+	return Failing{"network.loss", []string{string(faults.RequestInFlight), string(faults.ResponseInFlight)}, func(s *Scenario) bool {
+		return s.Topology.Network.Loss > 0
+	}}
+}
+
+// Cover tells what some scenarios of the subject cover. What is impossible is what package faults
+// refuses, and what the format or the subject's procedures have no place for.
+func (s *Subject) Cover(scenarios []*Scenario) *Coverage {
 	c := &Coverage{}
 	for _, phase := range faults.Phases() {
 		c.Columns = append(c.Columns, string(phase))
@@ -95,26 +76,26 @@ func Cover(scenarios []*Scenario) *Coverage {
 	for _, action := range Examples() {
 		row := CoverageRow{Kind: action.Key()}
 		for _, column := range c.Columns {
-			cell := CoverageCell{Impossible: action.Impossible(column)}
-			for _, s := range scenarios {
-				if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.Key() == row.Kind && slices.Contains(f.columns(), column) }) {
-					cell.Scenarios = append(cell.Scenarios, s.Metadata.Name)
+			cell := CoverageCell{Impossible: s.impossible(&action, column)}
+			for _, in := range scenarios {
+				if slices.ContainsFunc(in.Faults, func(f Fault) bool { return f.Action.Key() == row.Kind && slices.Contains(f.columns(), column) }) {
+					cell.Scenarios = append(cell.Scenarios, in.Metadata.Name)
 				}
 			}
 			row.Cells = append(row.Cells, cell)
 		}
 		c.Rows = append(c.Rows, row)
 	}
-	for _, f := range failings() {
-		row := CoverageRow{Kind: f.kind}
+	for _, f := range slices.Concat(failings(), s.Failings, []Failing{lossy()}) {
+		row := CoverageRow{Kind: f.Kind}
 		for _, column := range c.Columns {
 			var cell CoverageCell
-			if !slices.Contains(f.columns, column) {
-				cell.Impossible = "it is no fault that strikes: it shows at " + strings.Join(f.columns, " and ")
+			if !slices.Contains(f.Columns, column) {
+				cell.Impossible = "it is no fault that strikes: it shows at " + strings.Join(f.Columns, " and ")
 			}
-			for _, s := range scenarios {
-				if cell.Impossible == "" && f.in(s) {
-					cell.Scenarios = append(cell.Scenarios, s.Metadata.Name)
+			for _, in := range scenarios {
+				if cell.Impossible == "" && f.In(in) {
+					cell.Scenarios = append(cell.Scenarios, in.Metadata.Name)
 				}
 			}
 			row.Cells = append(row.Cells, cell)
@@ -152,7 +133,16 @@ func (f *Fault) columns() []string {
 	return columns
 }
 
-// Impossible says why the action cannot be in a column, or nothing if it can.
+// impossible says why the action cannot be in a column, or nothing if it can.
+func (s *Subject) impossible(a *Actions, column string) string {
+	reason := a.Impossible(column)
+	if column == ColumnMessage && !s.Streams && !a.AtTime() {
+		return "no procedure of " + s.Name + " streams: each message is a call's one request or one response"
+	}
+	return reason
+}
+
+// Impossible says why the action cannot be in a column of any subject, or nothing if it can.
 func (a *Actions) Impossible(column string) string {
 	switch {
 	case column == ColumnHost && a.OnHost():
@@ -163,8 +153,6 @@ func (a *Actions) Impossible(column string) string {
 		return "it is done to a host's clocks, at a time"
 	case column == ColumnHost:
 		return "it acts upon messages, not upon hosts"
-	case column == ColumnMessage && !streams():
-		return "no procedure of fray.v1 streams: each message is a call's one request or one response"
 	}
 	// The side that the phase implies gives the reason; one side that allows it is enough.
 	var reason string
@@ -185,20 +173,4 @@ func (a *Actions) Impossible(column string) string {
 		}
 	}
 	return reason
-}
-
-// streams says whether a procedure of fray.v1 has a stream of messages.
-func streams() bool {
-	found := false
-	protoregistry.GlobalFiles.RangeFilesByPackage("fray.v1", func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Services().Len() {
-			methods := file.Services().Get(i).Methods()
-			for j := range methods.Len() {
-				m := methods.Get(j)
-				found = found || m.IsStreamingClient() || m.IsStreamingServer()
-			}
-		}
-		return !found
-	})
-	return found
 }

@@ -20,7 +20,7 @@ import (
 type decoder struct{ *source }
 
 // fail reports that a node is not what it should be.
-func (d *decoder) fail(node ast.Node, c *complaint) { d.add(yamltree.Start(node), c) }
+func (d *decoder) fail(node ast.Node, c *Complaint) { d.add(yamltree.Start(node), c) }
 
 // decode reads a node into a value that can be set. The path names the value in messages.
 func (d *decoder) decode(node ast.Node, v reflect.Value, path string, f *field) {
@@ -30,7 +30,7 @@ func (d *decoder) decode(node ast.Node, v reflect.Value, path string, f *field) 
 	d.values[v.Addr().Interface()] = yamltree.Start(node)
 	if s, ok := v.Addr().Interface().(scalar); ok {
 		if text, ok := d.scalarText(node, path); ok {
-			var c *complaint
+			var c *Complaint
 			if errors.As(s.UnmarshalText([]byte(text)), &c) {
 				d.fail(node, c)
 			}
@@ -57,7 +57,7 @@ func (d *decoder) decode(node ast.Node, v reflect.Value, path string, f *field) 
 		if b, ok := node.(*ast.BoolNode); ok {
 			v.SetBool(b.Value)
 		} else {
-			d.fail(node, complain("%s is %s, not true or false", path, kindOf(node)).suggest("write true or false"))
+			d.fail(node, Complain("%s is %s, not true or false", path, kindOf(node)).Suggest("write true or false"))
 		}
 	case reflect.Int, reflect.Int64:
 		d.integer(node, v, path, f)
@@ -72,11 +72,11 @@ func (d *decoder) decode(node ast.Node, v reflect.Value, path string, f *field) 
 func (d *decoder) plain(node ast.Node) bool {
 	switch node.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
-		d.fail(node, complain("anchors, aliases and merge keys are not allowed").suggest("write the value out"))
+		d.fail(node, Complain("anchors, aliases and merge keys are not allowed").Suggest("write the value out"))
 	case *ast.TagNode:
-		d.fail(node, complain("tags are not allowed").suggest("remove the tag"))
+		d.fail(node, Complain("tags are not allowed").Suggest("remove the tag"))
 	case *ast.DirectiveNode:
-		d.fail(node, complain("directives are not allowed").suggest("remove the line"))
+		d.fail(node, Complain("directives are not allowed").Suggest("remove the line"))
 	default:
 		return true
 	}
@@ -85,41 +85,41 @@ func (d *decoder) plain(node ast.Node) bool {
 
 // section reads a mapping into a struct.
 func (d *decoder) section(node ast.Node, v reflect.Value, path string) {
-	fields := fieldsOf(v.Type())
-	given := make([]bool, len(fields))
+	keys := keysOf(v)
+	given := make([]bool, len(keys))
 	entries, ok := d.entries(node, path)
 	for _, entry := range entries {
 		at := yamltree.At(entry.Key.GetToken())
 		key := keyText(entry.Key)
-		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
+		i := slices.IndexFunc(keys, func(k keyed) bool { return k.key == key })
 		if i < 0 {
-			known := namesOf(fields, func(f *field) string { return f.key })
+			known := namesOf(keys, func(k *keyed) string { return k.key })
 			where := cmp.Or(path, "a scenario")
-			c := complain("%s has no key %q", where, key)
+			c := Complain("%s has no key %q", where, key)
 			if len(known) == 0 {
-				c = c.suggest("write {}")
+				c = c.Suggest("write {}")
 			}
-			d.add(at, c.suggestName(key, known))
+			d.add(at, c.SuggestName(key, known))
 			continue
 		}
-		f := fields[i]
+		k := &keys[i]
 		given[i] = true
-		value := v.Field(f.index)
-		d.keys[value.Addr().Interface()] = at
-		d.decode(entry.Value, value, join(path, f.key), &f)
+		d.keys[k.value.Addr().Interface()] = at
+		d.decode(entry.Value, k.value, join(path, k.key), &k.field)
 	}
 	if !ok {
 		return
 	}
-	for i, f := range fields {
+	for i := range keys {
 		if given[i] {
 			continue
 		}
-		if f.required {
+		k := &keys[i]
+		if k.required {
 			where := cmp.Or(path, "the scenario")
-			d.fail(node, complain("%s has no %s", where, f.key).suggest("add %s: %s", f.key, strings.TrimRight("... # "+f.doc, ".")))
+			d.fail(node, Complain("%s has no %s", where, k.key).Suggest("add %s: %s", k.key, strings.TrimRight("... # "+d.subject.Text(k.doc), ".")))
 		}
-		d.setDefault(v.Field(f.index), f)
+		d.setDefault(k.value, &k.field)
 	}
 }
 
@@ -142,11 +142,11 @@ func (d *decoder) entries(node ast.Node, path string) ([]*ast.MappingValueNode, 
 	m, ok := node.(ast.MapNode)
 	if !ok {
 		path = cmp.Or(path, "a scenario")
-		c := complain("%s is %s, not a section", path, kindOf(node))
+		c := Complain("%s is %s, not a section", path, kindOf(node))
 		if node.Type() == ast.NullType {
-			c = c.suggest("indent its keys below it, or write {}")
+			c = c.Suggest("indent its keys below it, or write {}")
 		} else {
-			c = c.suggest("write its keys below it, each with a colon and a value")
+			c = c.Suggest("write its keys below it, each with a colon and a value")
 		}
 		d.fail(node, c)
 		return nil, false
@@ -155,7 +155,7 @@ func (d *decoder) entries(node ast.Node, path string) ([]*ast.MappingValueNode, 
 	for it := m.MapRange(); it.Next(); {
 		entry := it.KeyValue()
 		if _, merge := entry.Key.(*ast.MergeKeyNode); merge {
-			d.add(yamltree.At(entry.Key.GetToken()), complain("anchors, aliases and merge keys are not allowed").suggest("write the value out"))
+			d.add(yamltree.At(entry.Key.GetToken()), Complain("anchors, aliases and merge keys are not allowed").Suggest("write the value out"))
 			continue
 		}
 		entries = append(entries, entry)
@@ -167,15 +167,15 @@ func (d *decoder) entries(node ast.Node, path string) ([]*ast.MappingValueNode, 
 func (d *decoder) list(node ast.Node, v reflect.Value, path string, f *field) {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.fail(node, complain("%s is %s, not a list", path, kindOf(node)).suggest("start each item with a dash"))
+		d.fail(node, Complain("%s is %s, not a list", path, kindOf(node)).Suggest("start each item with a dash"))
 		return
 	}
 	switch {
 	case len(sequence.Values) > MaxListed:
-		d.fail(node, complain("%s has %d items, more than %d", path, len(sequence.Values), MaxListed))
+		d.fail(node, Complain("%s has %d items, more than %d", path, len(sequence.Values), MaxListed))
 		return
 	case len(sequence.Values) < f.minItems:
-		d.fail(node, complain("%s has no items", path).suggest("%s", f.doc))
+		d.fail(node, Complain("%s has no items", path).Suggest("%s", f.doc))
 		return
 	}
 	// All at once: the addresses of items must not change.
@@ -192,7 +192,7 @@ func (d *decoder) names(node ast.Node, names *Names, path string) {
 	if sequence, ok := node.(*ast.SequenceNode); ok {
 		values = sequence.Values
 		if len(values) == 0 || len(values) > MaxListed {
-			d.fail(node, complain("%s has %d items", path, len(values)).suggest("list from 1 to %d names", MaxListed))
+			d.fail(node, Complain("%s has %d items", path, len(values)).Suggest("list from 1 to %d names", MaxListed))
 			return
 		}
 	}
@@ -212,14 +212,14 @@ func (d *decoder) table(node ast.Node, v reflect.Value, path string) {
 		return
 	}
 	if len(entries) > maxTable {
-		d.fail(node, complain("%s has %d entries, more than %d", path, len(entries), maxTable))
+		d.fail(node, Complain("%s has %d entries, more than %d", path, len(entries), maxTable))
 		return
 	}
 	v.Set(reflect.MakeMapWithSize(v.Type(), len(entries)))
 	for _, entry := range entries {
 		key := keyText(entry.Key)
 		if key == "" || len(key) > 64 {
-			d.add(yamltree.At(entry.Key.GetToken()), complain("key %q of %s does not have from 1 to 64 characters", key, path))
+			d.add(yamltree.At(entry.Key.GetToken()), Complain("key %q of %s does not have from 1 to 64 characters", key, path))
 			continue
 		}
 		value := reflect.New(v.Type().Elem()).Elem()
@@ -235,14 +235,14 @@ var maxAmount = 1e12
 func (d *decoder) scalarText(node ast.Node, path string) (string, bool) {
 	switch n := node.(type) {
 	case *ast.NullNode:
-		d.fail(node, complain("%s has no value", path).suggest("write one, or remove the key"))
+		d.fail(node, Complain("%s has no value", path).Suggest("write one, or remove the key"))
 		return "", false
 	case *ast.LiteralNode:
 		return strings.TrimSpace(n.Value.Value), true
 	case ast.ScalarNode:
 		return strings.TrimSpace(n.GetToken().Value), true
 	}
-	d.fail(node, complain("%s is %s, not a single value", path, kindOf(node)).suggest("write one value"))
+	d.fail(node, Complain("%s is %s, not a single value", path, kindOf(node)).Suggest("write one value"))
 	return "", false
 }
 
@@ -253,22 +253,22 @@ func (d *decoder) text(node ast.Node, v reflect.Value, path string, f *field) {
 	case *ast.LiteralNode:
 		v.SetString(n.Value.Value)
 	case *ast.NullNode:
-		d.fail(node, complain("%s has no value", path).suggest("write one, or remove the key"))
+		d.fail(node, Complain("%s has no value", path).Suggest("write one, or remove the key"))
 		return
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		d.fail(node, complain("%s is %s, not a text", path, kindOf(node)).suggest("put it in quotes: %q", node.GetToken().Value))
+		d.fail(node, Complain("%s is %s, not a text", path, kindOf(node)).Suggest("put it in quotes: %q", node.GetToken().Value))
 		return
 	default:
-		d.fail(node, complain("%s is %s, not a text", path, kindOf(node)).suggest("write one text"))
+		d.fail(node, Complain("%s is %s, not a text", path, kindOf(node)).Suggest("write one text"))
 		return
 	}
 	switch text := v.String(); {
-	case len(f.enum) > 0 && !slices.Contains(f.enum, text):
-		d.fail(node, complain("%s cannot be %q", path, text).suggestName(text, f.enum))
+	case len(f.enum) > 0 && !d.subject.allows(f.enum, text):
+		d.fail(node, Complain("%s cannot be %q", path, text).SuggestName(text, d.subject.enum(f.enum)))
 	case strings.TrimSpace(text) == "" && (f.required || f.pattern != nil):
-		d.fail(node, complain("%s is empty", path).suggest("write one"))
+		d.fail(node, Complain("%s is empty", path).Suggest("write one"))
 	case f.pattern != nil && !f.pattern.MatchString(text):
-		d.fail(node, complain("%s %q is not well-formed", path, text).suggest("use letters, digits and single dashes between them, such as %s", f.example))
+		d.fail(node, Complain("%s %q is not well-formed", path, text).Suggest("use letters, digits and single dashes between them, such as %s", f.example))
 	}
 }
 
@@ -276,29 +276,34 @@ func (d *decoder) bounds(node ast.Node, value float64, path string, f *field) {
 	show := func(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 	switch {
 	case f.min != nil && value < *f.min:
-		d.fail(node, complain("%s %s is less than %s", path, node.GetToken().Value, show(*f.min)).suggest("write %s or more", show(*f.min)))
+		d.fail(node, Complain("%s %s is less than %s", path, node.GetToken().Value, show(*f.min)).Suggest("write %s or more", show(*f.min)))
 	case f.max != nil && value > *f.max:
-		d.fail(node, complain("%s %s is more than %s", path, node.GetToken().Value, show(*f.max)).suggest("write %s or less", show(*f.max)))
+		d.fail(node, Complain("%s %s is more than %s", path, node.GetToken().Value, show(*f.max)).Suggest("write %s or less", show(*f.max)))
 	}
 }
 
 // setDefault gives a field what it means when its key is absent.
-func (d *decoder) setDefault(v reflect.Value, f field) {
-	switch {
-	case f.initial != "":
-		file, err := parser.ParseBytes([]byte(f.initial), 0)
+func (d *decoder) setDefault(v reflect.Value, f *field) {
+	switch initial := d.subject.Text(f.initial); {
+	case initial != "":
+		file, err := parser.ParseBytes([]byte(initial), 0)
 		if err != nil {
 			panic("scenario: default of " + f.key + ": " + err.Error())
 		}
-		quiet := &decoder{newSource("default of "+f.key, []byte(f.initial))}
-		quiet.decode(file.Docs[0].Body, v, f.key, &f)
+		quiet := &decoder{newSource("default of "+f.key, []byte(initial), d.subject)}
+		quiet.decode(file.Docs[0].Body, v, f.key, f)
 		if err := quiet.err(); err != nil {
 			panic("scenario: " + err.Error())
 		}
 	case isSection(v.Type()):
-		for _, inner := range fieldsOf(v.Type()) {
-			d.setDefault(v.Field(inner.index), inner)
-		}
+		d.setDefaults(v)
+	}
+}
+
+// setDefaults gives all fields of a section what they mean when their keys are absent.
+func (d *decoder) setDefaults(v reflect.Value) {
+	for _, k := range keysOf(v) {
+		d.setDefault(k.value, &k.field)
 	}
 }
 

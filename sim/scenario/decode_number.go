@@ -13,7 +13,7 @@ import (
 func (d *decoder) integer(node ast.Node, v reflect.Value, path string, f *field) {
 	n, ok := node.(*ast.IntegerNode)
 	if !ok {
-		d.fail(node, complain("%s is %s, not a whole number", path, kindOf(node)).suggest("write a number without unit and quotes"))
+		d.fail(node, Complain("%s is %s, not a whole number", path, kindOf(node)).Suggest("write a number without unit and quotes"))
 		return
 	}
 	value, c := wholeNumber(n.GetToken().Value, path)
@@ -32,7 +32,7 @@ func (d *decoder) number(node ast.Node, v reflect.Value, path string, f *field) 
 		// Its text, because the parser takes one that is out of range for the greatest there is.
 		parsed, err := strconv.ParseFloat(strings.ReplaceAll(n.GetToken().Value, "_", ""), 64)
 		if err != nil || math.IsInf(parsed, 0) || math.IsNaN(parsed) {
-			d.fail(node, complain("%s %s is out of range", path, n.GetToken().Value).suggest("write a smaller number"))
+			d.fail(node, Complain("%s %s is out of range", path, n.GetToken().Value).Suggest("write a smaller number"))
 			return
 		}
 		value = parsed
@@ -44,7 +44,7 @@ func (d *decoder) number(node ast.Node, v reflect.Value, path string, f *field) 
 		}
 		value = float64(whole)
 	default:
-		d.fail(node, complain("%s is %s, not a number that has a value", path, kindOf(node)).suggest("write a number without unit and quotes"))
+		d.fail(node, Complain("%s is %s, not a number that has a value", path, kindOf(node)).Suggest("write a number without unit and quotes"))
 		return
 	}
 	v.SetFloat(value)
@@ -53,24 +53,24 @@ func (d *decoder) number(node ast.Node, v reflect.Value, path string, f *field) 
 
 // wholeNumber reads an integer of YAML. One that starts with 0 means one thing to version 1.1 and
 // another to 1.2 and to people.
-func wholeNumber(text, path string) (int64, *complaint) {
+func wholeNumber(text, path string) (int64, *Complaint) {
 	digits := strings.ReplaceAll(text, "_", "")
 	bare := strings.TrimLeft(digits, "+-")
 	if len(bare) > 1 && bare[0] == '0' && '0' <= bare[1] && bare[1] <= '9' {
 		sign := digits[:len(digits)-len(bare)]
 		decimal := strings.TrimLeft(bare[:len(bare)-1], "0") + bare[len(bare)-1:]
-		c := complain("%s %s can be read in two ways", path, text)
+		c := Complain("%s %s can be read in two ways", path, text)
 		if octal, err := strconv.ParseInt(digits, 8, 64); err == nil && octal != 0 {
-			return 0, c.suggest("write %s%s, or 0o%s if you mean %d", sign, decimal, strings.TrimLeft(bare, "0"), octal)
+			return 0, c.Suggest("write %s%s, or 0o%s if you mean %d", sign, decimal, strings.TrimLeft(bare, "0"), octal)
 		}
-		return 0, c.suggest("write %s%s", sign, decimal)
+		return 0, c.Suggest("write %s%s", sign, decimal)
 	}
 	value, err := strconv.ParseInt(digits, 0, 64)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return 0, complain("%s is out of range", path).suggest("write a smaller number")
+		return 0, Complain("%s is out of range", path).Suggest("write a smaller number")
 	case err != nil:
-		return 0, complain("%s %s is not a whole number", path, text).suggest("write it with decimal digits")
+		return 0, Complain("%s %s is not a whole number", path, text).Suggest("write it with decimal digits")
 	}
 	return value, nil
 }

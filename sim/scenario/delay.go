@@ -35,7 +35,7 @@ func (d *Delay) latency() faults.Latency {
 	return faults.Fixed(time.Duration(d.For))
 }
 
-func (d *Delay) check(v *validator, _ *Fault) {
+func (d *Delay) check(v *Validator, _ *Fault) {
 	forms := 0
 	for _, given := range []bool{d.For != 0, d.From != 0 || d.To != 0, d.Mean != 0} {
 		if given {
@@ -45,12 +45,12 @@ func (d *Delay) check(v *validator, _ *Fault) {
 	at := []any{&d.For, &d.From, &d.To, &d.Mean, &d.Deviation, d}
 	switch {
 	case forms == 0:
-		v.report(complain("the delay has no time").suggest("write for: 50ms; or from and to; or mean"), at...)
+		v.Report(Complain("the delay has no time").Suggest("write for: 50ms; or from and to; or mean"), at...)
 	case forms > 1:
-		v.report(complain("the delay has several forms at once").suggest("keep for; or from and to; or mean and deviation"), at...)
+		v.Report(Complain("the delay has several forms at once").Suggest("keep for; or from and to; or mean and deviation"), at...)
 	case d.Deviation != 0 && d.Mean == 0:
-		v.report(complain("a deviation needs a mean").suggest("add mean: 50ms"), &d.Deviation)
+		v.Report(Complain("a deviation needs a mean").Suggest("add mean: 50ms"), &d.Deviation)
 	case d.To != 0 && d.To <= d.From || d.From != 0 && d.To == 0:
-		v.report(complain("a delay from %v to %v is no span", d.From, d.To).suggest("write the shorter first"), &d.To, &d.From)
+		v.Report(Complain("a delay from %v to %v is no span", d.From, d.To).Suggest("write the shorter first"), &d.To, &d.From)
 	}
 }

@@ -6,16 +6,16 @@ import (
 
 // DiskFull fills a host's disk.
 type DiskFull struct {
-	Target string   `yaml:"target" default:"controller" doc:"The host: a controller that has a disk."`
+	Target string   `yaml:"target" default:"{disk}" doc:"The host, which has a disk."`
 	For    Duration `yaml:"for" required:"true" doc:"How long." example:"20s"`
 }
 
 func (*DiskFull) example() Action {
-	return &DiskFull{Target: ControllerHost, For: Duration(time.Second)}
+	return &DiskFull{For: Duration(time.Second)}
 }
 
-func (d *DiskFull) check(v *validator, _ *Fault) {
-	v.needsTime(&d.For, "a disk that is full for no time is not", "20s")
+func (d *DiskFull) check(v *Validator, _ *Fault) {
+	v.NeedsTime(&d.For, "a disk that is full for no time is not", "20s")
 }
 
 func (d *DiskFull) victim() *string { return &d.Target }
@@ -23,13 +23,13 @@ func (d *DiskFull) victim() *string { return &d.Target }
 func (*DiskFull) realm() realm { return ofDisk }
 
 func (*DiskFull) onlySimulated() string {
-	return "fills the controller's disk, which is this machine's"
+	return "fills a host's disk, which is this machine's"
 }
 
 func (d *DiskFull) lasts() (time.Duration, bool) { return time.Duration(d.For), true }
 
-func (d *DiskFull) strike(on Stage, _ string) {
-	on.FillDisk(true)
-	on.Look(time.Duration(d.For))
-	on.After(time.Duration(d.For), func() { on.FillDisk(false) })
+func (d *DiskFull) strike(on Stage, host string) {
+	on.FillDisk(host, true)
+	on.Look(host, time.Duration(d.For))
+	on.After(time.Duration(d.For), func() { on.FillDisk(host, false) })
 }

@@ -51,8 +51,8 @@ func encode(v reflect.Value) any {
 		return encode(v.Elem())
 	case reflect.Struct:
 		section := yaml.MapSlice{}
-		for _, f := range fieldsOf(v.Type()) {
-			value := v.Field(f.index)
+		for _, f := range keysOf(v) {
+			value := f.value
 			if f.initial == "" && !f.required && value.IsZero() {
 				continue
 			}

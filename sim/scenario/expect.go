@@ -18,7 +18,7 @@ const (
 type Expect struct {
 	Outcome     Outcome      `yaml:"outcome" doc:"How the run ends. Default: it passes."`
 	Always      Always       `yaml:"always" doc:"The invariants that hold after every event."`
-	Eventually  []Eventually `yaml:"eventually" doc:"What becomes true, and by when. Without any: every task has ended within a minute of heal."`
+	Eventually  []Eventually `yaml:"eventually" doc:"What becomes true, and by when. Without any: {eventually}."`
 	Sometimes   []Expression `yaml:"sometimes" doc:"What must have been true at least once: without it, the run showed nothing."`
 	FaultsFired Names        `yaml:"faultsFired" default:"all" doc:"The faults that must have acted: all, none, or their ids." example:"[lost-report]"`
 	Finally     []Expression `yaml:"finally" doc:"What is true at the end."`
@@ -34,7 +34,8 @@ type Outcome struct {
 type Always struct {
 	Invariants []string `yaml:"invariants" doc:"Their names. Default: all." example:"[one-effect]"`
 	Except     []string `yaml:"except" doc:"Those that need not hold here. Say why in a comment."`
-	Fairness   int      `yaml:"fairness" min:"1" max:"1000000" example:"8" doc:"What the invariant fairness holds the system to: while a job has tasks waiting for their first start, no more than this many tasks of other jobs are started, for each job that waits, before one of its own. Of tasks with the same requirements and priority; each client is a job. Leave room for what workers fetch ahead. Without it fairness is not checked."`
+	// Own has the keys of the subject, see [Parts].
+	Own any `yaml:",inline"`
 }
 
 // Eventually is what becomes true.

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
@@ -22,58 +21,111 @@ const (
 	maxCost = 100_000
 )
 
-// environment declares the variables that expressions have: the fields of Facts.
-var environment = sync.OnceValue(func() *cel.Env {
-	facts := reflect.TypeFor[Facts]()
-	var options []cel.EnvOption
-	natives := []any{ext.ParseStructTags(true)}
-	for f := range facts.Fields() {
-		var t *cel.Type
-		switch f.Type.Kind() {
-		case reflect.Struct:
-			t = cel.ObjectType(celName(f.Type))
-			natives = append(natives, f.Type)
-		default:
-			t = cel.MapType(cel.StringType, cel.IntType)
-			if elem := f.Type.Elem(); elem.Kind() == reflect.Struct {
-				t = cel.MapType(cel.StringType, cel.ObjectType(celName(elem)))
+// A variable is one that expressions have: a field of the subject's facts, or of [Common].
+type variable struct {
+	name  string
+	field reflect.StructField
+	// own says that it is of the subject's facts.
+	own bool
+}
+
+// variables returns those that expressions about the subject have: its own, then those of Common.
+func (s *Subject) variables() (all []variable) {
+	for i, t := range []reflect.Type{s.factsType(), reflect.TypeFor[Common]()} {
+		for f := range t.Fields() {
+			name := f.Tag.Get("cel")
+			if taken := slices.ContainsFunc(all, func(v variable) bool { return v.name == name }); name != "" && !taken {
+				all = append(all, variable{name, f, i == 0})
 			}
 		}
-		options = append(options, cel.Variable(f.Tag.Get("cel"), t))
 	}
-	env, err := cel.NewEnv(append([]cel.EnvOption{ext.NativeTypes(natives...)}, options...)...)
-	if err != nil {
-		panic("scenario: environment of expressions: " + err.Error())
-	}
-	return env
-})
+	return all
+}
 
-// celName is what CEL calls a type of this package.
-func celName(t reflect.Type) string { return "scenario." + t.Name() }
+// Variables returns the fields of the subject's facts and of Common that are variables of
+// expressions, for those who describe them.
+func (s *Subject) Variables() []reflect.StructField {
+	var fields []reflect.StructField
+	for _, v := range s.variables() {
+		fields = append(fields, v.field)
+	}
+	return fields
+}
+
+// factsType returns the type of the subject's facts: a struct.
+func (s *Subject) factsType() reflect.Type {
+	if s.Facts == nil {
+		return reflect.TypeFor[struct{}]()
+	}
+	return reflect.TypeOf(s.Facts).Elem()
+}
+
+// variableNames returns the names of the variables.
+func (s *Subject) variableNames() []string {
+	all := s.variables()
+	return namesOf(all, func(v *variable) string { return v.name })
+}
+
+// environment declares the variables that expressions have.
+func (s *Subject) environment() *cel.Env {
+	s.compile.Do(func() {
+		natives := []any{ext.ParseStructTags(true)}
+		var options []cel.EnvOption
+		for _, v := range s.variables() {
+			var t *cel.Type
+			switch of := v.field.Type; of.Kind() {
+			case reflect.Struct:
+				t = cel.ObjectType(of.String())
+				natives = append(natives, of)
+			case reflect.Map:
+				t = cel.MapType(cel.StringType, cel.IntType)
+				if elem := of.Elem(); elem.Kind() == reflect.Struct {
+					t = cel.MapType(cel.StringType, cel.ObjectType(elem.String()))
+					natives = append(natives, elem)
+				}
+			default:
+				panic("scenario: facts of " + s.Name + ": " + v.name + " is neither a struct nor a map")
+			}
+			options = append(options, cel.Variable(v.name, t))
+		}
+		env, err := cel.NewEnv(append([]cel.EnvOption{ext.NativeTypes(natives...)}, options...)...)
+		if err != nil {
+			panic("scenario: environment of expressions of " + s.Name + ": " + err.Error())
+		}
+		s.env = env
+	})
+	return s.env
+}
 
 // A Condition is a compiled expression. It may be used by several goroutines.
 type Condition struct {
-	text    string
-	program cel.Program
+	subject   *Subject
+	variables []variable
+	text      string
+	program   cel.Program
 }
 
-// Compile compiles the expression that a scenario's expectation has. Those of a parsed scenario
-// compile.
-func Compile(text string) (*Condition, error) {
-	checked, issues := environment().Compile(text)
+// Compile compiles the expression that an expectation has. Those of a parsed scenario of the
+// subject compile.
+func (s *Subject) Compile(text string) (*Condition, error) {
+	checked, issues := s.environment().Compile(text)
 	if issues != nil && issues.Err() != nil {
 		return nil, fmt.Errorf("compile %q: %w", text, issues.Err())
 	}
-	program, err := environment().Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := s.environment().Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return nil, fmt.Errorf("compile %q: %w", text, err)
 	}
-	return &Condition{text: text, program: program}, nil
+	return &Condition{subject: s, variables: s.variables(), text: text, program: program}, nil
 }
 
-// Holds says whether the condition is true of the facts.
-func (c *Condition) Holds(facts *Facts) (bool, error) {
-	value, _, err := c.program.Eval(bindings{reflect.ValueOf(facts).Elem()})
+// Holds says whether the condition is true of the facts of a subject, which are of the type that it
+// names, and of those that all have.
+func (c *Condition) Holds(facts any, common *Common) (bool, error) {
+	if c.subject.Facts == nil {
+		facts = new(struct{})
+	}
+	value, _, err := c.program.Eval(bindings{c.variables, reflect.ValueOf(facts).Elem(), reflect.ValueOf(common).Elem()})
 	if err != nil {
 		return false, fmt.Errorf("evaluate %q: %w", c.text, err)
 	}
@@ -85,36 +137,42 @@ func (c *Condition) Holds(facts *Facts) (bool, error) {
 }
 
 // bindings give an expression those variables that it asks for.
-type bindings struct{ facts reflect.Value }
+type bindings struct {
+	variables   []variable
+	own, common reflect.Value
+}
 
 // ResolveName implements cel.Activation.
 func (b bindings) ResolveName(name string) (any, bool) {
-	i := slices.Index(variables(), name)
-	if i < 0 {
-		return nil, false
+	for i := range b.variables {
+		if v := &b.variables[i]; v.name == name && v.own {
+			return b.own.FieldByIndex(v.field.Index).Interface(), true
+		} else if v.name == name {
+			return b.common.FieldByIndex(v.field.Index).Interface(), true
+		}
 	}
-	return b.facts.Field(i).Interface(), true
+	return nil, false
 }
 
 // Parent implements cel.Activation.
 func (bindings) Parent() cel.Activation { return nil }
 
 // compile compiles the expression in a field, or reports what is wrong with it and returns nil.
-func (v *validator) compile(text *string) *cel.Ast {
+func (v *Validator) compile(text *string) *cel.Ast {
 	if len(*text) > maxExpression {
-		v.report(complain("the expression has %d bytes, more than %d", len(*text), maxExpression).suggest("split it"), text)
+		v.Report(Complain("the expression has %d bytes, more than %d", len(*text), maxExpression).Suggest("split it"), text)
 		return nil
 	}
-	checked, issues := environment().Compile(*text)
+	checked, issues := v.subject.environment().Compile(*text)
 	if issues != nil && issues.Err() != nil {
 		for _, issue := range issues.Errors() {
 			at := v.within(text, issue.Location.Line(), issue.Location.Column())
-			v.add(at, celComplaint(*text, issue))
+			v.add(at, v.subject.celComplaint(*text, issue))
 		}
 		return nil
 	}
 	if checked.OutputType() != cel.BoolType {
-		v.report(complain("the expression is of type %s, not bool", checked.OutputType()).suggest("compare it with something, as in %s > 0", *text), text)
+		v.Report(Complain("the expression is of type %s, not bool", checked.OutputType()).Suggest("compare it with something, as in %s > 0", *text), text)
 		return nil
 	}
 	return checked
@@ -122,7 +180,7 @@ func (v *validator) compile(text *string) *cel.Ast {
 
 // within returns the place of a character of a text that the file has on one line, or in a block of
 // lines.
-func (v *validator) within(text *string, line, column int) place {
+func (v *Validator) within(text *string, line, column int) place {
 	at := v.values[text]
 	if at.Line < 1 || at.Line > len(v.lines) {
 		return at
@@ -144,33 +202,32 @@ var (
 	undeclared     = regexp.MustCompile(`undeclared reference to '([^']*)'`)
 	undefinedField = regexp.MustCompile(`undefined field '([^']*)'`)
 	noOverload     = regexp.MustCompile(`found no matching overload for '([^']*)' applied to '(.*)'`)
-	celTypes       = regexp.MustCompile(`scenario\.[A-Za-z]+`)
 )
 
 // celComplaint says what the compiler found, in the words of a scenario.
-func celComplaint(text string, issue *cel.Error) *complaint {
+func (s *Subject) celComplaint(text string, issue *cel.Error) *Complaint {
 	if m := undeclared.FindStringSubmatch(issue.Message); m != nil {
-		return complain("expressions have no variable %s", m[1]).suggestName(m[1], variables())
+		return Complain("expressions have no variable %s", m[1]).SuggestName(m[1], s.variableNames())
 	}
 	if m := undefinedField.FindStringSubmatch(issue.Message); m != nil {
 		owner := ownerOf(text, m[1])
-		known := factFields(owner)
-		c := complain("%s has no field %s", cmp.Or(owner, "the value"), m[1])
+		known := s.factFields(owner)
+		c := Complain("%s has no field %s", cmp.Or(owner, "the value"), m[1])
 		if known == nil {
 			return c
 		}
-		return c.suggestName(m[1], known)
+		return c.SuggestName(m[1], known)
 	}
 	if m := noOverload.FindStringSubmatch(issue.Message); m != nil {
-		c := complain("%s cannot be applied to %s", strings.Trim(m[1], "_@"), celTypes.ReplaceAllString(m[2], "a section"))
+		c := Complain("%s cannot be applied to %s", strings.Trim(m[1], "_@"), s.plain(m[2]))
 		if strings.Contains(m[2], "duration") {
-			return c.suggest("write durations as duration('30s')")
+			return c.Suggest("write durations as duration('30s')")
 		}
-		return c.suggest("compare numbers with numbers; see docs/scenarios.md for the types")
+		return c.Suggest("compare numbers with numbers; see docs/scenarios.md for the types")
 	}
 	message, _, _ := strings.Cut(issue.Message, "\n")
 	message, _, _ = strings.Cut(message, " expecting {") // All that CEL has.
-	return complain("the expression is not valid CEL: %s", message).suggest("see docs/scenarios.md for what expressions can say")
+	return Complain("the expression is not valid CEL: %s", message).Suggest("see docs/scenarios.md for what expressions can say")
 }
 
 // ownerOf returns the variable that a field is taken from in an expression.
@@ -182,8 +239,25 @@ func ownerOf(text, name string) string {
 	return m[1]
 }
 
-// variables returns the names of the variables of expressions, in the order of the fields of Facts.
-var variables = sync.OnceValue(func() []string { return celFields(reflect.TypeFor[Facts]()) })
+// plain returns a text without the names of Go types.
+func (s *Subject) plain(text string) string {
+	for _, v := range s.variables() {
+		for _, t := range []reflect.Type{v.field.Type, elem(v.field.Type)} {
+			if t.Kind() == reflect.Struct {
+				text = strings.ReplaceAll(text, t.String(), "a section")
+			}
+		}
+	}
+	return text
+}
+
+// elem returns the type of a map's values, and other types as they are.
+func elem(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Map {
+		return t.Elem()
+	}
+	return t
+}
 
 // celFields returns what CEL calls the fields of a type.
 func celFields(t reflect.Type) []string {
@@ -195,34 +269,30 @@ func celFields(t reflect.Type) []string {
 }
 
 // factFields returns the fields of a variable, or of the values of a map.
-func factFields(variable string) []string {
-	i := slices.Index(variables(), variable)
-	if i < 0 {
-		return nil
+func (s *Subject) factFields(name string) []string {
+	for _, v := range s.variables() {
+		if t := elem(v.field.Type); v.name == name && t.Kind() == reflect.Struct {
+			return celFields(t)
+		}
 	}
-	t := reflect.TypeFor[Facts]().Field(i).Type
-	if t.Kind() == reflect.Map {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct {
-		return nil
-	}
-	return celFields(t)
+	return nil
 }
 
 // checkKeys reports keys of maps that no run will have.
-func (v *validator) checkKeys(text *string, checked *celast.AST) {
+func (v *Validator) checkKeys(text *string, checked *celast.AST) {
 	ids := v.faultIDs()
-	kinds := v.kindNames()
 	celast.MatchDescendants(celast.NavigateAST(checked), func(e celast.NavigableExpr) bool {
 		name, key := mapAccess(e)
 		at := checked.SourceInfo().GetStartLocation(e.ID())
 		where := v.within(text, at.Line(), at.Column())
-		switch {
-		case name == "faults" && !slices.Contains(ids, key):
-			v.add(where, complain("there is no fault %q", key).suggestName(key, ids))
-		case name == "kinds" && !slices.Contains(kinds, key):
-			v.add(where, complain("there is no kind of task %q", key).suggestName(key, kinds))
+		if name == "faults" {
+			if !slices.Contains(ids, key) {
+				v.add(where, Complain("there is no fault %q", key).SuggestName(key, ids))
+			}
+			return false
+		}
+		if what, known := v.Sections.Keys(name); known != nil && !slices.Contains(known, key) {
+			v.add(where, Complain("there is no %s %q", what, key).SuggestName(key, known))
 		}
 		return false
 	})

@@ -1,28 +1,20 @@
 package scenario
 
-// Roles of hosts.
-const (
-	RoleController = "controller"
-	RoleWorker     = "worker"
-	RoleClient     = "client"
-)
+// RoleClient is the role of the hosts that do a scenario's work. Nobody would go on with it for
+// them, so no fault ends one.
+const RoleClient = "client"
 
-// What a target's host must be doing.
-const (
-	WhenAny     = "any"
-	WhenIdle    = "idle"
-	WhenHolding = "holding"
-	WhenRunning = "running"
-)
+// WhenAny is what a target's host may be doing where a file says nothing: anything.
+const WhenAny = "any"
 
 // A Target is a victim. Who it is gets decided by the seed when the first fault that names it
 // strikes, and stays so.
 type Target struct {
 	Name  string `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"What faults call it." example:"victim"`
-	Role  string `yaml:"role" enum:"controller,worker,client" default:"worker" doc:"What hosts it is chosen from."`
-	Group string `yaml:"group" doc:"The group of workers or clients that it is chosen from. Default: all." example:"worker"`
+	Role  string `yaml:"role" enum:"@roles" default:"{usual}" doc:"What hosts it is chosen from."`
+	Group string `yaml:"group" doc:"The group of hosts that it is chosen from. Default: all of the role."`
 	Pick  Pick   `yaml:"pick" default:"one" doc:"How many are chosen: one, all, or a number."`
-	When  string `yaml:"when" enum:"any,idle,holding,running" default:"any" doc:"What a worker must be doing to be chosen, if there is one that does: hold no task, hold a task, run a task. The fault waits until there is one, up to a minute of virtual time."`
+	When  string `yaml:"when" enum:"@states" default:"any" doc:"What a host must be doing to be chosen, if there is one that does: {states}. The fault waits until there is one, up to a minute of the run."`
 	Again bool   `yaml:"again" default:"false" doc:"Choose again each time that a fault strikes."`
 }
 
@@ -59,30 +51,11 @@ type When struct {
 	Probability Probability `yaml:"probability" default:"1" doc:"The chance of acting on a match, or of striking." example:"30%"`
 }
 
-// Events that a fault can wait for. They are what clients and workers see.
-const (
-	EventWorkerRegistered = "worker-registered"
-	EventTaskSubmitted    = "task-submitted"
-	EventTaskLeased       = "task-leased"
-	EventTaskStarted      = "task-started"
-	EventTaskEnded        = "task-ended"
-	EventTaskFinished     = "task-finished"
-)
-
-// Events of the machine of a controller with a disk.
-const (
-	EventCommitWritten = "commit-written"
-	EventCommitSynced  = "commit-synced"
-)
-
 // On is an event that must happen first.
 type On struct {
-	Event string `yaml:"event" required:"true" enum:"worker-registered,task-submitted,task-leased,task-started,task-ended,task-finished,commit-written,commit-synced" doc:"What happens: a worker gets a session; a submission is accepted; a worker is granted an attempt; a function starts, or returns; a client learns of a task's end; the controller has written a commit to its log, and not synced it; it has synced it, and told nobody."`
+	Event string `yaml:"event" required:"true" enum:"@events" doc:"What happens: {events}."`
 	Nth   int    `yaml:"nth" default:"1" min:"1" doc:"The how-manieth time."`
 }
-
-// OnDisk says whether the event is one of the machine of a controller with a disk.
-func (o *On) OnDisk() bool { return o.Event == EventCommitWritten || o.Event == EventCommitSynced }
 
 // Window is a span of time.
 type Window struct {

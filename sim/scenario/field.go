@@ -76,6 +76,31 @@ func bound(tag string) *float64 {
 	return &n
 }
 
+// A keyed is a key of a section in a file, and the field that it is read into.
+type keyed struct {
+	field
+
+	value reflect.Value
+}
+
+// keysOf returns the keys of a section, which is a struct: those of its fields, and in place of one
+// that is inlined those of the struct that it points to.
+func keysOf(v reflect.Value) (keys []keyed) {
+	for _, f := range fieldsOf(v.Type()) {
+		value := v.Field(f.index)
+		switch {
+		case f.key != inlined:
+			keys = append(keys, keyed{f, value})
+		case !value.IsNil():
+			keys = append(keys, keysOf(value.Elem().Elem())...)
+		}
+	}
+	return keys
+}
+
+// inlined is the tag of a field that holds a pointer to a struct with more keys of its section.
+const inlined = ",inline"
+
 // isSection says whether a type is a mapping with keys of its own.
 func isSection(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[scalar]())

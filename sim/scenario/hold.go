@@ -11,8 +11,8 @@ func (*Hold) example() Action { return &Hold{} }
 
 func (*Hold) fault(string) faults.Action { return faults.Action{Kind: faults.Hold} }
 
-func (*Hold) check(v *validator, f *Fault) {
+func (*Hold) check(v *Validator, f *Fault) {
 	if v.Heal == nil && (f.When.Window == nil || f.When.Window.Until == 0) {
-		v.report(complain("what is held back is never let go").suggest("give the fault a window that ends, or add heal"), &f.Action.Hold)
+		v.Report(Complain("what is held back is never let go").Suggest("give the fault a window that ends, or add heal"), &f.Action.Hold)
 	}
 }

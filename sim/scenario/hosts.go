@@ -7,9 +7,6 @@ import (
 	"github.com/frayrpc/fray/internal/glob"
 )
 
-// ControllerHost is the name of the controller's host.
-const ControllerHost = "controller"
-
 func hostNames(group string, count int) []string {
 	names := make([]string, count)
 	for i := range names {
@@ -21,8 +18,22 @@ func hostNames(group string, count int) []string {
 // A Host is one of a scenario's topology or workload.
 type Host struct {
 	Name, Role string
-	// Group is the name of its group; that of the controller is its own.
+	// Group is the name of its group; that of a host without others is its own.
 	Group string
+	// Disk says that it has one.
+	Disk bool
+}
+
+// Hosts returns those of the group: NAME-1 to NAME-COUNT, or one of the name.
+func (g *Group) Hosts() []Host {
+	if g.Count == 0 {
+		return []Host{{*g.Name, g.Role, *g.Name, g.Disk}}
+	}
+	hosts := make([]Host, g.Count)
+	for i, name := range hostNames(*g.Name, g.Count) {
+		hosts[i] = Host{name, g.Role, *g.Name, g.Disk}
+	}
+	return hosts
 }
 
 // HostNames returns the names of hosts.
@@ -30,26 +41,17 @@ func HostNames(hosts []Host) []string {
 	return namesOf(hosts, func(h *Host) string { return h.Name })
 }
 
-// Hosts returns all hosts: the controller, then workers, then clients, each in the order of the
-// file.
-func (s *Scenario) Hosts() []Host {
-	hosts := []Host{{ControllerHost, RoleController, ControllerHost}}
-	for _, g := range s.Topology.Workers {
-		for _, name := range g.WorkerHosts() {
-			hosts = append(hosts, Host{name, RoleWorker, g.Name})
-		}
-	}
-	for _, g := range s.Workload.Clients {
-		for _, name := range g.ClientHosts() {
-			hosts = append(hosts, Host{name, RoleClient, g.Name})
-		}
+// Hosts returns all hosts, in the order of the groups of the subject's sections.
+func (s *Scenario) Hosts() (hosts []Host) {
+	for _, g := range s.Sections.Groups() {
+		hosts = append(hosts, g.Hosts()...)
 	}
 	return hosts
 }
 
-// WorkerGroup returns the group of workers of a name, or nil.
-func (s *Scenario) WorkerGroup(name string) *WorkerGroup {
-	return first(s.Topology.Workers, func(g *WorkerGroup) bool { return g.Name == name })
+// HostsOf returns the hosts of a role.
+func (s *Scenario) HostsOf(role string) []Host {
+	return slices.DeleteFunc(s.Hosts(), func(h Host) bool { return h.Role != role })
 }
 
 // Target returns the target of a name, or nil.
@@ -97,8 +99,12 @@ func (s *Scenario) Callers(fault string) []Host {
 	if f == nil {
 		return nil
 	}
-	v := validator{Scenario: s, hosts: s.Hosts()}
-	return v.callersOf(f)
+	return s.validator().callersOf(f)
+}
+
+// validator returns one that is only asked.
+func (s *Scenario) validator() *Validator {
+	return &Validator{Scenario: s, source: newSource("", nil, s.about), hosts: s.Hosts()}
 }
 
 // Victims returns the hosts that a fault may pause, crash or restart.
@@ -112,10 +118,11 @@ func (s *Scenario) Victims(f *Fault) []Host {
 	if f.AtCaller() {
 		return s.Callers(f.ID)
 	}
-	return s.Resolve(ControllerHost, s.Candidates)
+	v := s.validator()
+	return slices.DeleteFunc(v.side(f.Match.To), func(h Host) bool { return !v.called(h.Role) })
 }
 
-// LosesDisk says whether a fault takes the controller's disk.
+// LosesDisk says whether a fault takes a host's disk.
 func (s *Scenario) LosesDisk() bool {
 	return slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Action.Leaves() == DiskLost })
 }

@@ -29,9 +29,3 @@ func first[T any](list []T, is func(*T) bool) *T {
 	}
 	return nil
 }
-
-// WorkerHosts returns the hosts of a group of workers.
-func (g *WorkerGroup) WorkerHosts() []string { return hostNames(g.Name, g.Count) }
-
-// ClientHosts returns the hosts of a group of clients.
-func (g *ClientGroup) ClientHosts() []string { return hostNames(g.Name, g.Count) }

@@ -6,24 +6,29 @@ import (
 	"os"
 	"reflect"
 	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/frayrpc/fray/internal/yamltree"
 )
 
 // byteOrderMark is what some editors put before a text in UTF-8.
 const byteOrderMark = "\uFEFF"
 
-// Parse reads a scenario. The name of the file is for messages only. All that is wrong is reported
-// at once, as an [*InvalidError]; but what refers to something else is checked only where the
-// structure is right.
-func Parse(file string, text []byte) (*Scenario, error) {
+// Parse reads a scenario about one of the subjects. The name of the file is for messages only. All
+// that is wrong is reported at once, as an [*InvalidError]; but what refers to something else is
+// checked only where the structure is right.
+func (all Subjects) Parse(file string, text []byte) (*Scenario, error) {
 	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
-	src := newSource(file, text)
-	if body := src.parseYAML(text); body != nil {
-		s := &Scenario{source: src}
+	src := newSource(file, text, nil)
+	if body := src.parseYAML(text); body != nil && all.choose(src, body) {
+		s := src.subject.New()
+		s.source = src
 		d := &decoder{src}
 		d.decode(body, reflect.ValueOf(s).Elem(), "", &field{})
-		v := validator{Scenario: s, source: src}
+		v := Validator{Scenario: s, source: src}
 		if len(src.problems) == 0 {
-			defaultKind(&s.Workload)
+			s.Sections.Complete()
 			v.validate()
 		} else {
 			v.checkAlone()
@@ -42,7 +47,7 @@ func (s *Scenario) Source() (file string, text []byte) {
 }
 
 // ParseFile reads a scenario from a file.
-func ParseFile(path string) (*Scenario, error) {
+func (all Subjects) ParseFile(path string) (*Scenario, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
@@ -56,14 +61,23 @@ func ParseFile(path string) (*Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return Parse(path, text)
+	return all.Parse(path, text)
 }
 
-// defaultKind gives a workload that names no kinds of tasks one.
-func defaultKind(w *Workload) {
-	if len(w.Mix) > 0 {
-		return
+// choose finds the subject that a file is about, or reports that there is none.
+func (all Subjects) choose(src *source, body ast.Node) bool {
+	name, at := DefaultSubject, yamltree.Start(body)
+	if m, ok := body.(ast.MapNode); ok {
+		for it := m.MapRange(); it.Next(); {
+			if entry := it.KeyValue(); keyText(entry.Key) == "subject" && entry.Value.GetToken() != nil {
+				name, at = entry.Value.GetToken().Value, yamltree.Start(entry.Value)
+			}
+		}
 	}
-	w.Mix = []TaskKind{*Default[TaskKind]()}
-	w.Mix[0].Name = DefaultKind
+	src.subject = all.of(name)
+	if src.subject == nil {
+		known := namesOf(all, func(s **Subject) string { return (*s).Name })
+		src.add(at, Complain("the scenario is about the subject %s, and this program has none of that name", name).SuggestName(name, known))
+	}
+	return src.subject != nil
 }

@@ -15,8 +15,8 @@ func (p *Partition) fault(string) faults.Action {
 	return faults.Action{Kind: faults.Partition, OneWay: p.OneWay}
 }
 
-func (*Partition) check(v *validator, f *Fault) {
+func (*Partition) check(v *Validator, f *Fault) {
 	if f.Match == nil || len(f.Match.From) == 0 && len(f.Match.To) == 0 {
-		v.report(complain("a partition needs to know whom it parts").suggest("add match: {from: ..., to: ...}"), &f.Action.Partition)
+		v.Report(Complain("a partition needs to know whom it parts").Suggest("add match: {from: ..., to: ...}"), &f.Action.Partition)
 	}
 }

@@ -18,8 +18,8 @@ func (p *Pause) fault(victim string) faults.Action {
 	return faults.Action{Kind: faults.Pause, Wait: time.Duration(p.For), Target: victim}
 }
 
-func (p *Pause) check(v *validator, _ *Fault) {
-	v.needsTime(&p.For, "a pause of no time does nothing", "20s")
+func (p *Pause) check(v *Validator, _ *Fault) {
+	v.NeedsTime(&p.For, "a pause of no time does nothing", "20s")
 }
 
 func (p *Pause) victim() *string { return &p.Target }

@@ -22,7 +22,7 @@ func (p *Pick) UnmarshalText(raw []byte) error {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return complain("%q does not say how many to pick", text).suggest("write one, all, or a number from 1")
+		return Complain("%q does not say how many to pick", text).Suggest("write one, all, or a number from 1")
 	}
 	*p = Pick{N: n}
 	return nil

@@ -86,23 +86,23 @@ func (e *InvalidError) Error() string {
 	return b.String()
 }
 
-// A complaint is a problem whose place is not known yet.
-type complaint struct{ message, suggestion string }
+// A Complaint is a problem whose place is not known yet.
+type Complaint struct{ Message, Suggestion string }
 
-func complain(format string, args ...any) *complaint {
-	return &complaint{message: fmt.Sprintf(format, args...)}
+func Complain(format string, args ...any) *Complaint {
+	return &Complaint{Message: fmt.Sprintf(format, args...)}
 }
 
 // Error implements error.
-func (c *complaint) Error() string {
-	if c.suggestion == "" {
-		return c.message
+func (c *Complaint) Error() string {
+	if c.Suggestion == "" {
+		return c.Message
 	}
-	return c.message + ": " + c.suggestion
+	return c.Message + ": " + c.Suggestion
 }
 
-func (c *complaint) suggest(format string, args ...any) *complaint {
-	c.suggestion = fmt.Sprintf(format, args...)
+func (c *Complaint) Suggest(format string, args ...any) *Complaint {
+	c.Suggestion = fmt.Sprintf(format, args...)
 	return c
 }
 
@@ -112,6 +112,8 @@ type place = yamltree.Place
 type source struct {
 	file  string
 	lines []string
+	// The subject that the file is about; nil: it is not known yet.
+	subject *Subject
 	// Where the value of a field is, and its key, by the field's address.
 	values, keys map[any]place
 
@@ -119,23 +121,23 @@ type source struct {
 	omitted  int
 }
 
-func newSource(file string, text []byte) *source {
+func newSource(file string, text []byte, subject *Subject) *source {
 	return &source{
-		file:   file,
+		file: file, subject: subject,
 		lines:  strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n"),
 		values: make(map[any]place), keys: make(map[any]place),
 	}
 }
 
 // has says whether the file gives a field, which is named by its address.
-func (s *source) has(field any) bool {
+func (s *source) Has(field any) bool {
 	_, ok := s.keys[field]
 	return ok
 }
 
 // report adds a problem with the field at an address, or with the first one of several that the
 // file gives.
-func (s *source) report(c *complaint, fields ...any) {
+func (s *source) Report(c *Complaint, fields ...any) {
 	for _, field := range fields {
 		if at, ok := s.values[field]; ok {
 			s.add(at, c)
@@ -146,9 +148,9 @@ func (s *source) report(c *complaint, fields ...any) {
 }
 
 // reportKey is report for the key of a field.
-func (s *source) reportKey(c *complaint, field any) { s.add(s.keys[field], c) }
+func (s *source) ReportKey(c *Complaint, field any) { s.add(s.keys[field], c) }
 
-func (s *source) add(at place, c *complaint) {
+func (s *source) add(at place, c *Complaint) {
 	if len(s.problems) >= maxProblems {
 		s.omitted++
 		return
@@ -156,7 +158,7 @@ func (s *source) add(at place, c *complaint) {
 	at.Line = min(max(at.Line, 1), len(s.lines))
 	p := Problem{
 		File: s.file, Line: at.Line, Column: max(at.Column, 1), Source: s.lines[at.Line-1],
-		Message: c.message, Suggestion: c.suggestion,
+		Message: c.Message, Suggestion: c.Suggestion,
 	}
 	if !slices.Contains(s.problems, p) {
 		s.problems = append(s.problems, p)

@@ -17,6 +17,6 @@ func (r *Reorder) fault(string) faults.Action {
 	return faults.Action{Kind: faults.Reorder, Wait: time.Duration(r.Within)}
 }
 
-func (r *Reorder) check(v *validator, _ *Fault) {
-	v.needsTime(&r.Within, "nothing can be reordered in no time", "100ms")
+func (r *Reorder) check(v *Validator, _ *Fault) {
+	v.NeedsTime(&r.Within, "nothing can be reordered in no time", "100ms")
 }

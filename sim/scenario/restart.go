@@ -19,8 +19,8 @@ func (r *Restart) fault(victim string) faults.Action {
 	return faults.Action{Kind: faults.Restart, Wait: time.Duration(r.Down), Target: victim}
 }
 
-func (r *Restart) check(v *validator, _ *Fault) {
-	v.needsTime(&r.Down, "a host that is down for no time never left", "1s")
+func (r *Restart) check(v *Validator, _ *Fault) {
+	v.NeedsTime(&r.Down, "a host that is down for no time never left", "1s")
 }
 
 func (r *Restart) victim() *string { return &r.Target }

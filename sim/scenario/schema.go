@@ -11,15 +11,15 @@ import (
 // SchemaID is the identity of the schema.
 const SchemaID = "https://github.com/frayrpc/fray/docs/scenario.schema.json"
 
-// Schema returns the JSON Schema (draft 2020-12) of a scenario file, for editors. It describes all
-// of the structure; names, times and expressions are checked by [Parse] only.
-func Schema() []byte {
-	s := schemas{}
-	root := s.section(reflect.TypeFor[Scenario]())
+// Schema returns the JSON Schema (draft 2020-12) of files about the subject, for editors. It
+// describes all of the structure; names, times and expressions are checked by [Subjects.Parse] only.
+func (s *Subject) Schema() []byte {
+	all := schemas{s, map[string]any{}}
+	root := all.section(reflect.ValueOf(s.New()).Elem())
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["$id"] = SchemaID
 	root["title"] = "Fray scenario"
-	root["$defs"] = map[string]any(s)
+	root["$defs"] = all.defs
 	text, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
 		panic("scenario: marshal schema: " + err.Error()) // It is made of maps and texts.
@@ -28,37 +28,40 @@ func Schema() []byte {
 }
 
 // schemas are those of the sections, by the names of their types.
-type schemas map[string]any
+type schemas struct {
+	subject *Subject
+	defs    map[string]any
+}
 
 func textSchema(pattern string) map[string]any {
 	return map[string]any{"type": "string", "pattern": pattern}
 }
 
-func (s schemas) section(t reflect.Type) map[string]any {
+func (s schemas) section(v reflect.Value) map[string]any {
 	properties := map[string]any{}
 	var required []string
-	for _, f := range fieldsOf(t) {
-		properties[f.key] = s.field(t.Field(f.index).Type, f)
-		if f.required {
-			required = append(required, f.key)
+	for _, k := range keysOf(v) {
+		properties[k.key] = s.field(k.value, &k.field)
+		if k.required {
+			required = append(required, k.key)
 		}
 	}
 	section := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
 	if len(required) > 0 {
 		section["required"] = required
 	}
-	if t == reflect.TypeFor[Actions]() {
+	if v.Type() == reflect.TypeFor[Actions]() {
 		section["minProperties"], section["maxProperties"] = 1, 1
 	}
 	return section
 }
 
 // field returns the schema of a key's value, with what its tags say.
-func (s schemas) field(t reflect.Type, f field) map[string]any {
-	schema := s.value(t, f)
-	schema["description"] = f.doc
-	if f.initial != "" {
-		schema["default"] = yamlValue(f.initial)
+func (s schemas) field(v reflect.Value, f *field) map[string]any {
+	schema := s.value(v, f)
+	schema["description"] = s.subject.Text(f.doc)
+	if initial := s.subject.Text(f.initial); initial != "" {
+		schema["default"] = yamlValue(initial)
 	}
 	if f.example != "" {
 		schema["examples"] = []any{yamlValue(f.example)}
@@ -66,9 +69,10 @@ func (s schemas) field(t reflect.Type, f field) map[string]any {
 	return schema
 }
 
-func (s schemas) value(t reflect.Type, f field) map[string]any {
+func (s schemas) value(v reflect.Value, f *field) map[string]any {
+	t := v.Type()
 	if t.Kind() == reflect.Pointer {
-		return s.value(t.Elem(), f)
+		return s.value(reflect.Zero(t.Elem()), f)
 	}
 	zero := reflect.New(t).Interface()
 	if described, ok := zero.(interface{ schema() map[string]any }); ok {
@@ -77,28 +81,28 @@ func (s schemas) value(t reflect.Type, f field) map[string]any {
 	schema := map[string]any{}
 	switch t.Kind() {
 	case reflect.Struct:
-		if _, known := s[t.Name()]; !known {
-			s[t.Name()] = nil // Types that contain themselves would end here.
-			s[t.Name()] = s.section(t)
+		if _, known := s.defs[t.Name()]; !known {
+			s.defs[t.Name()] = nil // Types that contain themselves would end here.
+			s.defs[t.Name()] = s.section(v)
 		}
 		schema["$ref"] = "#/$defs/" + t.Name()
 	case reflect.Slice:
 		schema["type"], schema["maxItems"] = "array", MaxListed
-		schema["items"] = s.value(t.Elem(), field{enum: f.enum})
+		schema["items"] = s.value(reflect.Zero(t.Elem()), &field{enum: f.enum})
 		if f.minItems > 0 {
 			schema["minItems"] = f.minItems
 		}
 	case reflect.Map:
 		schema["type"], schema["maxProperties"] = "object", maxTable
 		schema["propertyNames"] = map[string]any{"minLength": 1, "maxLength": 64}
-		schema["additionalProperties"] = s.value(t.Elem(), field{min: new(float64), max: &maxAmount})
+		schema["additionalProperties"] = s.value(reflect.Zero(t.Elem()), &field{min: new(float64), max: &maxAmount})
 	case reflect.String:
 		schema["type"] = "string"
 		if f.required {
 			schema["minLength"] = 1
 		}
 		if len(f.enum) > 0 {
-			schema["enum"] = f.enum
+			schema["enum"] = s.subject.enum(f.enum)
 		}
 		if f.pattern != nil {
 			schema["pattern"] = f.pattern.String()

@@ -24,11 +24,11 @@ func (s *Seeds) UnmarshalText(raw []byte) error {
 	high, err2 := strconv.ParseUint(last, 10, 64)
 	switch {
 	case err != nil || err2 != nil:
-		return complain("%q is not a range of seeds", text).suggest("write a seed such as 7, or a range such as 1..500")
+		return Complain("%q is not a range of seeds", text).Suggest("write a seed such as 7, or a range such as 1..500")
 	case high < low:
-		return complain("range of seeds %s runs backwards", text).suggest("write %s..%s", last, first)
+		return Complain("range of seeds %s runs backwards", text).Suggest("write %s..%s", last, first)
 	case high-low >= maxSeeds:
-		return complain("range %s has more than %d seeds", text, maxSeeds).suggest("sweep in parts")
+		return Complain("range %s has more than %d seeds", text, maxSeeds).Suggest("sweep in parts")
 	}
 	*s = Seeds{low, high}
 	return nil

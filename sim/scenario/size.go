@@ -21,27 +21,27 @@ func (b *Bytes) UnmarshalText(raw []byte) error {
 	switch {
 	case digits == text: // Without a unit.
 	case errors.As(err, &outside) && outside.Below:
-		return complain("size %s is negative", text).suggest("write %s", strings.TrimPrefix(text, "-"))
+		return Complain("size %s is negative", text).Suggest("write %s", strings.TrimPrefix(text, "-"))
 	case outside != nil:
-		return complain("size %s is too large", text).suggest("write at most 1024GiB")
+		return Complain("size %s is too large", text).Suggest("write at most 1024GiB")
 	case err == nil:
 		*b = Bytes(count * unit)
 		return nil
 	}
 	if bareNumber.MatchString(text) {
-		return complain("size %s has no unit", text).suggest("write %sB or %sKiB", text, text)
+		return Complain("size %s has no unit", text).Suggest("write %sB or %sKiB", text, text)
 	}
-	c := complain("%q is not a size", text)
+	c := Complain("%q is not a size", text)
 	for _, unit := range number.Units[:3] {
 		upper := unit.Name[:1]
 		lower := strings.ToLower(upper)
 		for _, wrong := range []string{upper + "B", lower + "B", lower + "ib", lower + "b", upper} {
 			if digits, found := strings.CutSuffix(text, wrong); found && bareNumber.MatchString(strings.TrimSpace(digits)) {
-				return c.suggest("write %s%s", strings.TrimSpace(digits), unit.Name)
+				return c.Suggest("write %s%s", strings.TrimSpace(digits), unit.Name)
 			}
 		}
 	}
-	return c.suggest("write a number and B, KiB, MiB or GiB, such as 64KiB")
+	return c.Suggest("write a number and B, KiB, MiB or GiB, such as 64KiB")
 }
 
 func (b Bytes) String() string { return number.FormatSize(int64(b)) }
@@ -56,14 +56,14 @@ func (t *Throughput) UnmarshalText(raw []byte) error {
 	text := string(raw)
 	size, found := strings.CutSuffix(text, "/s")
 	if !found {
-		return complain("throughput %q does not end with /s", text).suggest("write one such as 10KiB/s")
+		return Complain("throughput %q does not end with /s", text).Suggest("write one such as 10KiB/s")
 	}
 	var b Bytes
 	if b.UnmarshalText([]byte(size)) != nil {
-		return complain("throughput %q does not start with a size", text).suggest("write one such as 10KiB/s")
+		return Complain("throughput %q does not start with a size", text).Suggest("write one such as 10KiB/s")
 	}
 	if b == 0 {
-		return complain("throughput %q is 0", text).suggest("use a drop, which passes nothing")
+		return Complain("throughput %q is 0", text).Suggest("use a drop, which passes nothing")
 	}
 	*t = Throughput(b)
 	return nil

@@ -10,19 +10,19 @@ import (
 const maxSuggested = 20
 
 // suggestName suggests the known name that is nearest to a word, or lists them if none is near.
-func (c *complaint) suggestName(word string, known []string) *complaint {
+func (c *Complaint) SuggestName(word string, known []string) *Complaint {
 	if near := nearest(word, known); near != "" {
-		return c.suggest("did you mean %s?", near)
+		return c.Suggest("did you mean %s?", near)
 	}
 	switch {
 	case len(known) == 0:
 		return c
 	case len(known) > maxSuggested:
-		return c.suggest("use one of %s, ...", strings.Join(known[:maxSuggested], ", "))
+		return c.Suggest("use one of %s, ...", strings.Join(known[:maxSuggested], ", "))
 	case len(known) == 1:
-		return c.suggest("use %s", known[0])
+		return c.Suggest("use %s", known[0])
 	}
-	return c.suggest("use one of %s", strings.Join(known, ", "))
+	return c.Suggest("use one of %s", strings.Join(known, ", "))
 }
 
 // nearest returns the known word that a word was meant to be: the one that is the fewest changes

@@ -12,8 +12,8 @@ type Suspend struct {
 
 func (*Suspend) example() Action { return &Suspend{For: Duration(time.Second)} }
 
-func (s *Suspend) check(v *validator, _ *Fault) {
-	v.needsTime(&s.For, "a machine that sleeps for no time does not", "20s")
+func (s *Suspend) check(v *Validator, _ *Fault) {
+	v.NeedsTime(&s.For, "a machine that sleeps for no time does not", "20s")
 }
 
 func (s *Suspend) victim() *string { return &s.Target }

@@ -14,8 +14,8 @@ import (
 // A Duration is a time with its unit, such as 250ms or 1h30m.
 type Duration time.Duration
 
-// maxDuration keeps sums of a few durations within range.
-const maxDuration = 10 * 365 * 24 * time.Hour
+// MaxDuration keeps sums of a few durations within range.
+const MaxDuration = 10 * 365 * 24 * time.Hour
 
 var (
 	bareNumber   = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
@@ -28,17 +28,17 @@ func (d *Duration) UnmarshalText(raw []byte) error {
 	parsed, err := number.ParseDuration(text)
 	switch {
 	case bareNumber.MatchString(text) && text != "0":
-		return complain("duration %s has no unit", text).suggest("write %ss or %sms", text, text)
+		return Complain("duration %s has no unit", text).Suggest("write %ss or %sms", text, text)
 	case err != nil:
-		c := complain("%q is not a duration", text)
+		c := Complain("%q is not a duration", text)
 		if m := spelledUnits.FindStringSubmatch(strings.ToLower(text)); m != nil {
-			return c.suggest("write %s", shortDuration(m[1], m[2]))
+			return c.Suggest("write %s", shortDuration(m[1], m[2]))
 		}
-		return c.suggest("write a number and a unit, such as 250ms, 10s or 1h30m")
+		return c.Suggest("write a number and a unit, such as 250ms, 10s or 1h30m")
 	case parsed < 0:
-		return complain("duration %s is negative", text).suggest("write %s", strings.TrimPrefix(text, "-"))
-	case parsed > maxDuration:
-		return complain("duration %s is too long", text).suggest("write at most %v", maxDuration)
+		return Complain("duration %s is negative", text).Suggest("write %s", strings.TrimPrefix(text, "-"))
+	case parsed > MaxDuration:
+		return Complain("duration %s is too long", text).Suggest("write at most %v", MaxDuration)
 	}
 	*d = Duration(parsed)
 	return nil
@@ -109,19 +109,19 @@ func (p *Probability) UnmarshalText(raw []byte) error {
 	value, err := strconv.ParseFloat(number, 64)
 	switch {
 	case err != nil || math.IsNaN(value) || math.IsInf(value, 0):
-		return complain("%q is not a probability", text).suggest("write a number from 0 to 1, or a share such as 30%%")
+		return Complain("%q is not a probability", text).Suggest("write a number from 0 to 1, or a share such as 30%%")
 	case percent:
 		value /= 100
 	}
 	if value < 0 {
-		return complain("probability %s is below 0", text).suggest("write a number from 0 to 1")
+		return Complain("probability %s is below 0", text).Suggest("write a number from 0 to 1")
 	}
 	if value > 1 {
-		c := complain("probability %s is above 1", text)
+		c := Complain("probability %s is above 1", text)
 		if !percent && value <= 100 && value == math.Trunc(value) {
-			return c.suggest("write %s%%", number)
+			return c.Suggest("write %s%%", number)
 		}
-		return c.suggest("write a number from 0 to 1, or a share up to 100%%")
+		return c.Suggest("write a number from 0 to 1, or a share up to 100%%")
 	}
 	*p = Probability(value)
 	return nil
@@ -157,26 +157,26 @@ func (r *Rate) UnmarshalText(raw []byte) error {
 	text := string(raw)
 	number, unit, found := strings.Cut(text, "/")
 	if !found {
-		c := complain("rate %q has no unit", text)
+		c := Complain("rate %q has no unit", text)
 		if bareNumber.MatchString(text) {
-			return c.suggest("write %s/s", text)
+			return c.Suggest("write %s/s", text)
 		}
-		return c.suggest("write a number, / and a unit, such as 100/s")
+		return c.Suggest("write a number, / and a unit, such as 100/s")
 	}
 	count, err := strconv.ParseFloat(number, 64)
 	if err != nil || math.IsNaN(count) || count <= 0 || count > 1e9 {
-		return complain("rate %q does not start with a number above 0, up to 1e9", text).suggest("write a rate such as 100/s")
+		return Complain("rate %q does not start with a number above 0, up to 1e9", text).Suggest("write a rate such as 100/s")
 	}
 	per, ok := rateUnit(unit)
 	if !ok {
-		c := complain("rate %q has an unknown unit", text)
+		c := Complain("rate %q has an unknown unit", text)
 		if near := nearest(unit, []string{"sec", "second", "min", "minute", "hour", "hr"}); near != "" {
-			return c.suggest("write %s/%s", number, near[:1])
+			return c.Suggest("write %s/%s", number, near[:1])
 		}
-		return c.suggest("use one of /%s", strings.Join(rateUnits, ", /"))
+		return c.Suggest("use one of /%s", strings.Join(rateUnits, ", /"))
 	}
-	if interval := float64(per) / count; interval < 1 || interval > float64(maxDuration) {
-		return complain("rate %q is out of range", text).suggest("write a rate between 1/h and 1000/ms")
+	if interval := float64(per) / count; interval < 1 || interval > float64(MaxDuration) {
+		return Complain("rate %q is out of range", text).Suggest("write a rate between 1/h and 1000/ms")
 	}
 	*r = Rate{count: count, per: per}
 	return nil

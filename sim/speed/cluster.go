@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -87,28 +89,28 @@ const heapAt = 35 * time.Second
 // CrashHeap is Crash with one seed, and measures the heap. Its Wall counts for nothing, since it
 // has to stop for that.
 func CrashHeap(ctx context.Context, bubble sim.Bubble, workers int) (Sample, error) {
-	s, err := scenario.Parse("crash.yaml", []byte(crashOf(workers)))
+	s, err := cluster.Parse("crash.yaml", []byte(crashOf(workers)))
 	if err != nil {
 		return Sample{}, err
 	}
 	before, during := heapInUse(), int64(0)
-	sample, err := add(ctx, Sample{}, s, 1, virtual.Options{Bubble: bubble, OnEvent: func(e sim.Event) {
+	sample, err := add(ctx, Sample{}, s, 1, system.Options{Options: virtual.Options{Bubble: bubble, OnEvent: func(e sim.Event) {
 		if during == 0 && e.Time >= heapAt {
 			during = heapInUse()
 		}
-	}})
+	}}})
 	sample.Heap = during - before
 	return sample, err
 }
 
 func run(ctx context.Context, bubble sim.Bubble, text string, seeds int) (Sample, error) {
-	s, err := scenario.Parse("speed.yaml", []byte(text))
+	s, err := cluster.Parse("speed.yaml", []byte(text))
 	if err != nil {
 		return Sample{}, err
 	}
 	var sample Sample
 	for seed := range seeds {
-		if sample, err = add(ctx, sample, s, uint64(seed)+1, virtual.Options{Bubble: bubble}); err != nil { // Counts from 0.
+		if sample, err = add(ctx, sample, s, uint64(seed)+1, system.Options{Options: virtual.Options{Bubble: bubble}}); err != nil { // Counts from 0.
 			return Sample{}, err
 		}
 	}
@@ -116,8 +118,8 @@ func run(ctx context.Context, bubble sim.Bubble, text string, seeds int) (Sample
 }
 
 // add runs one seed and adds what it took. A run that fails is no measure.
-func add(ctx context.Context, to Sample, s *scenario.Scenario, seed uint64, options virtual.Options) (Sample, error) {
-	r, err := virtual.Run(ctx, s, seed, options)
+func add(ctx context.Context, to Sample, s *scenario.Scenario, seed uint64, options system.Options) (Sample, error) {
+	r, err := system.Run(ctx, s, seed, options)
 	if err != nil {
 		return Sample{}, err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/frayrpc/fray/sim/engine/virtual"
+	"github.com/frayrpc/fray/sim/cluster/system"
 )
 
 // browserTimeout bounds what one page may take in the browser.
@@ -115,7 +115,7 @@ func count(t *testing.T, ctx context.Context, selector string) int { //nolint:re
 
 func TestBrowserShowsRun(t *testing.T) {
 	ctx := browser(t)
-	r, page := draw(t, load(t, "worker-crash"), virtual.Options{})
+	r, page := draw(t, load(t, "worker-crash"), system.Options{})
 	open(t, ctx, page)
 	if lanes := eval[[]string](t, ctx, `[...document.querySelectorAll(".lane[data-host]")].map((e) => e.dataset.host)`); strings.Join(lanes, " ") !=
 		"client-1 controller worker-1 worker-2 worker-3 auditor" {
@@ -125,7 +125,7 @@ func TestBrowserShowsRun(t *testing.T) {
 		t.Errorf("%d arrows of %d messages", n, r.Stats.Delivered)
 	}
 	for selector, want := range map[string]int{
-		"#shapes .span[data-fault=kill]": 1, "#shapes .state.down": 1, "#shapes .attempt.vanished": r.Facts.Attempts.Vanished, "#shapes .mark.violation": 0,
+		"#shapes .span[data-fault=kill]": 1, "#shapes .state.down": 1, "#shapes .attempt.vanished": system.FactsOf(r).Attempts.Vanished, "#shapes .mark.violation": 0,
 		"#violation": 0, "#verdict.pass": 1,
 	} {
 		if got := count(t, ctx, selector); got != want {
@@ -164,7 +164,7 @@ func TestBrowserShowsRun(t *testing.T) {
 
 func TestBrowserZoomsAndFilters(t *testing.T) {
 	ctx := browser(t)
-	_, page := draw(t, load(t, "flaky-network-30-percent"), virtual.Options{})
+	_, page := draw(t, load(t, "flaky-network-30-percent"), system.Options{})
 	open(t, ctx, page)
 	const arrows, cut = "Number(document.getElementById('messages').dataset.arrows)", "Number(document.getElementById('messages').dataset.cut)"
 	all := eval[int](t, ctx, arrows)
@@ -210,7 +210,7 @@ func TestBrowserZoomsAndFilters(t *testing.T) {
 
 func TestBrowserShowsViolation(t *testing.T) {
 	ctx := browser(t)
-	r, page := draw(t, load(t, "split-fleet"), virtual.Options{Controller: acceptStale})
+	r, page := draw(t, load(t, "split-fleet"), system.Options{Controller: acceptStale})
 	open(t, ctx, page)
 	if text := eval[string](t, ctx, `document.getElementById("violation").innerText`); !strings.Contains(text, r.Broken) ||
 		!strings.Contains(text, r.Violations[0].Text) || !strings.Contains(text, r.Violations[0].Task) {

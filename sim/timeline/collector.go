@@ -84,7 +84,11 @@ func (c *Collector) onset(o engine.Onset) {
 }
 
 // observe takes in what clients and workers see.
-func (c *Collector) observe(e *check.Event) {
+func (c *Collector) observe(event any) {
+	e, ok := event.(*check.Event)
+	if !ok {
+		return // Of a subject that is no cluster.
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e.Kind == check.Heal {

@@ -30,7 +30,7 @@ type Page struct {
 	Virtual        string
 	Steps          int
 	Hash           string
-	Facts          scenario.Facts
+	Told           []engine.Line
 	// Violation is what broke, about the task Subject if there is one; Gaps are what the page
 	// leaves out.
 	Violation *violationData
@@ -43,7 +43,7 @@ type Page struct {
 }
 
 // Page makes the page of a run that is over. Replay is the command line that runs it again.
-func (c *Collector) Page(r *engine.Result, replay string) (*Page, error) {
+func (c *Collector) Page(r *engine.Result, replay string, told []engine.Line) (*Page, error) {
 	data := c.build(r)
 	raw, err := json.Marshal(data) // Which escapes <, > and &, so that no text of a scenario ends the script.
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Collector) Page(r *engine.Result, replay string) (*Page, error) {
 	}
 	p := &Page{
 		Scenario: r.Scenario, Summary: r.Summary, Replay: replay, Seed: r.Seed, Verdict: r.Verdict, Class: "fail",
-		Virtual: short(r.Virtual), Steps: r.Stats.Steps, Hash: fmt.Sprintf("%016x", r.Hash), Facts: r.Facts,
+		Virtual: short(r.Virtual), Steps: r.Stats.Steps, Hash: fmt.Sprintf("%016x", r.Hash), Told: told,
 		Violation: data.Violation, Gaps: data.Gaps, Data: template.JS(raw), // Made above.
 	}
 	if v := data.Violation; v != nil && v.Task >= 0 {

@@ -18,6 +18,8 @@ import (
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -26,7 +28,7 @@ import (
 
 func load(t *testing.T, name string) *scenario.Scenario {
 	t.Helper()
-	s, err := scenario.Load(name)
+	s, err := cluster.Load(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,16 +36,16 @@ func load(t *testing.T, name string) *scenario.Scenario {
 }
 
 // draw runs a scenario with seed 1 and returns its page, as text.
-func draw(t *testing.T, s *scenario.Scenario, options virtual.Options) (*engine.Result, string) {
+func draw(t *testing.T, s *scenario.Scenario, options system.Options) (*engine.Result, string) {
 	t.Helper()
 	options.Bubble = bubble.In(t)
 	collector := timeline.New(s)
-	collector.Listen(&options)
-	r, err := virtual.Run(t.Context(), s, 1, options)
+	collector.Listen(&options.Options)
+	r, err := system.Run(t.Context(), s, 1, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := collector.Page(r, "fray-sim --scenario "+s.Metadata.Name+" --seed 1")
+	page, err := collector.Page(r, "fray-sim --scenario "+s.Metadata.Name+" --seed 1", system.Subject(options).Tell(r.Facts))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,10 +141,10 @@ func (m *model) lost() map[string]int {
 }
 
 func TestWorkerCrash(t *testing.T) {
-	r, page := draw(t, load(t, "worker-crash"), virtual.Options{})
+	r, page := draw(t, load(t, "worker-crash"), system.Options{})
 	m := modelOf(t, page)
-	if got := m.outcomes(); got["succeeded"] != 60 || got["vanished"] != r.Facts.Attempts.Vanished || len(m.Attempts) != r.Facts.Attempts.Started {
-		t.Errorf("attempts %v of %d, want %+v", got, len(m.Attempts), r.Facts.Attempts)
+	if got := m.outcomes(); got["succeeded"] != 60 || got["vanished"] != system.FactsOf(r).Attempts.Vanished || len(m.Attempts) != system.FactsOf(r).Attempts.Started {
+		t.Errorf("attempts %v of %d, want %+v", got, len(m.Attempts), system.FactsOf(r).Attempts)
 	}
 	if over := r.Stats.Delivered + r.Stats.Dropped; len(m.Messages.Sent) < over {
 		t.Errorf("%d messages, and %d arrived or were lost", len(m.Messages.Sent), over)
@@ -174,7 +176,7 @@ func TestWorkerCrash(t *testing.T) {
 
 // Each task can be followed from its submission through its grant to its report.
 func TestMessagesKnowTheirTasks(t *testing.T) {
-	_, page := draw(t, load(t, "worker-crash"), virtual.Options{})
+	_, page := draw(t, load(t, "worker-crash"), system.Options{})
 	m := modelOf(t, page)
 	procedures := map[string]map[string]bool{}
 	for i, group := range m.Messages.Carries {
@@ -202,7 +204,7 @@ func TestMessagesKnowTheirTasks(t *testing.T) {
 }
 
 func TestPartition(t *testing.T) {
-	_, page := draw(t, load(t, "partition-worker"), virtual.Options{})
+	_, page := draw(t, load(t, "partition-worker"), system.Options{})
 	m := modelOf(t, page)
 	if s := m.Spans[0]; len(m.Spans) != 1 || s.From != time.Second || s.Until != 31*time.Second || len(s.Hosts) != 1 {
 		t.Errorf("spans %+v", m.Spans)
@@ -221,7 +223,7 @@ func TestPartition(t *testing.T) {
 }
 
 func TestLostRequestsAndResponses(t *testing.T) {
-	r, page := draw(t, load(t, "flaky-network-30-percent"), virtual.Options{})
+	r, page := draw(t, load(t, "flaky-network-30-percent"), system.Options{})
 	lost := modelOf(t, page).lost()
 	for _, f := range r.Faults {
 		kind := map[string]string{"lost-requests": "request", "lost-responses": "response"}[f.ID]
@@ -233,7 +235,7 @@ func TestLostRequestsAndResponses(t *testing.T) {
 
 // What a fault does at the server shows at the server, and cuts no message outside of it.
 func TestFaultsAtTheServer(t *testing.T) {
-	s, err := scenario.Parse("server.yaml", []byte(`apiVersion: fray.sim/v1
+	s, err := cluster.Parse("server.yaml", []byte(`apiVersion: fray.sim/v1
 kind: Scenario
 metadata: {name: server, summary: Answers are lost before they leave.}
 topology: {workers: [{name: worker, count: 1}]}
@@ -247,9 +249,9 @@ faults:
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, page := draw(t, s, virtual.Options{})
+	_, page := draw(t, s, system.Options{})
 	m := modelOf(t, page)
-	if len(m.Firings.At) != 2 || m.Hosts[m.Firings.Host[0]].Name != scenario.ControllerHost {
+	if len(m.Firings.At) != 2 || m.Hosts[m.Firings.Host[0]].Name != cluster.ControllerHost {
 		t.Errorf("firings %+v", m.Firings)
 	}
 	if lost := m.lost(); lost["request silent"]+lost["response silent"] > 0 {
@@ -258,7 +260,7 @@ faults:
 }
 
 func TestPauseAndStop(t *testing.T) {
-	_, page := draw(t, load(t, "worker-pause"), virtual.Options{})
+	_, page := draw(t, load(t, "worker-pause"), system.Options{})
 	m := modelOf(t, page)
 	paused := 0
 	for _, s := range m.States {
@@ -272,11 +274,11 @@ func TestPauseAndStop(t *testing.T) {
 	if paused != 1 {
 		t.Errorf("%d pauses", paused)
 	}
-	_, page = draw(t, load(t, "cancel-storm"), virtual.Options{})
+	_, page = draw(t, load(t, "cancel-storm"), system.Options{})
 	if got := modelOf(t, page).outcomes(); got["stopped"] == 0 || got["failed"] > 0 {
 		t.Errorf("attempts %v, want stopped ones and no failures", got)
 	}
-	_, page = draw(t, load(t, "retries-exact-budget"), virtual.Options{})
+	_, page = draw(t, load(t, "retries-exact-budget"), system.Options{})
 	if got := modelOf(t, page).outcomes(); got["failed"] == 0 {
 		t.Errorf("attempts %v, want failures", got)
 	}
@@ -293,7 +295,7 @@ func TestPagesRepeat(t *testing.T) {
 		var first string
 		for _, procs := range processors {
 			runtime.GOMAXPROCS(procs)
-			_, page := draw(t, load(t, name), virtual.Options{Controller: acceptStale})
+			_, page := draw(t, load(t, name), system.Options{Controller: acceptStale})
 			if first == "" {
 				first = page
 			}
@@ -341,7 +343,7 @@ func (b *buffered) WriteHeader(status int)      { b.status = status }
 func (b *buffered) Write(p []byte) (int, error) { b.body = append(b.body, p...); return len(p), nil }
 
 func TestViolation(t *testing.T) {
-	r, page := draw(t, load(t, "split-fleet"), virtual.Options{Controller: acceptStale})
+	r, page := draw(t, load(t, "split-fleet"), system.Options{Controller: acceptStale})
 	v := modelOf(t, page).Violation
 	if r.Verdict != scenario.VerdictInvariant || v == nil {
 		t.Fatalf("verdict %s, violation %+v", r.Verdict, v)
@@ -359,7 +361,7 @@ func TestViolation(t *testing.T) {
 
 // A panic has a stack, and what of it changes from run to run is left out.
 func TestPanicRepeats(t *testing.T) {
-	panics := virtual.Options{Controller: func(next http.Handler) http.Handler {
+	panics := system.Options{Controller: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/LeaseTasks") {
 				panic("boom")
@@ -380,7 +382,7 @@ func TestPanicRepeats(t *testing.T) {
 // Whatever a scenario says, it does not become a part of the page's own script.
 func TestTextsAreText(t *testing.T) {
 	const evil = `</script><script>alert('x')</script>`
-	s, err := scenario.Parse("evil.yaml", []byte(`apiVersion: fray.sim/v1
+	s, err := cluster.Parse("evil.yaml", []byte(`apiVersion: fray.sim/v1
 kind: Scenario
 metadata: {name: evil, summary: "`+evil+`"}
 topology: {workers: [{name: worker, count: 1}]}
@@ -390,7 +392,7 @@ expect: {finally: [{that: tasks.completed == 3, because: "`+evil+`"}]}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, page := draw(t, s, virtual.Options{})
+	r, page := draw(t, s, system.Options{})
 	if strings.Contains(page, "<script>alert") || strings.Count(page, "</script>") != 2 {
 		t.Error("a text of the scenario is in the page as it is")
 	}
@@ -408,9 +410,9 @@ expect: {finally: [{that: tasks.completed == 3, because: "`+evil+`"}]}
 // A run with more than a page can have is cut, and the page says so; what led to its end is there.
 func TestLongRunIsCut(t *testing.T) {
 	s := load(t, "worker-crash")
-	var options virtual.Options
+	var options system.Options
 	collector := timeline.New(s)
-	collector.Listen(&options)
+	collector.Listen(&options.Options)
 	const n = 2 * timeline.MaxMessages
 	for i := range n {
 		at := time.Duration(i) * time.Millisecond
@@ -425,7 +427,7 @@ func TestLongRunIsCut(t *testing.T) {
 		options.Observe(&check.Event{At: at, Kind: check.ExecutionStart, Host: "worker-1", Task: "task", Attempt: uint32(i + 1)})
 		options.Observe(&check.Event{At: at + 1, Kind: check.ExecutionEnd, Host: "worker-1", Task: "task", Attempt: uint32(i + 1)})
 	}
-	page, err := collector.Page(&engine.Result{Scenario: "long", Virtual: n * time.Millisecond}, "replay")
+	page, err := collector.Page(&engine.Result{Scenario: "long", Virtual: n * time.Millisecond}, "replay", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -460,10 +462,10 @@ func (failing) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 // Who listens already still hears everything.
 func TestListenAdds(t *testing.T) {
 	var events, faults, seen int
-	_, page := draw(t, load(t, "worker-crash"), virtual.Options{
+	_, page := draw(t, load(t, "worker-crash"), system.Options{Options: virtual.Options{
 		OnEvent: func(sim.Event) { events++ },
-		Options: engine.Options{OnFault: func(engine.Onset) { faults++ }, Observe: func(*check.Event) { seen++ }},
-	})
+		Options: engine.Options{OnFault: func(engine.Onset) { faults++ }, Observe: func(any) { seen++ }},
+	}})
 	if m := modelOf(t, page); events < len(m.Messages.Sent) || faults != len(m.Spans) || seen < len(m.Attempts) {
 		t.Errorf("%d events, %d faults, %d observations", events, faults, seen)
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/engine"
 )
 
@@ -55,7 +54,7 @@ func (b *builder) violation(r *engine.Result) *violationData {
 }
 
 // prove takes over what an oracle found.
-func (b *builder) prove(v *violationData, found *check.Violation) {
+func (b *builder) prove(v *violationData, found *engine.Violation) {
 	v.Text = found.Text
 	if found.Undecided {
 		v.Text = "undecided: " + v.Text
@@ -66,11 +65,13 @@ func (b *builder) prove(v *violationData, found *check.Violation) {
 	for i := range found.Events {
 		e := &found.Events[i]
 		// Without its number: what is seen at one instant is numbered in any order.
-		_, text, _ := strings.Cut(e.String(), " ")
-		_, text, _ = strings.Cut(text, " ")
-		host := -1
+		text, host := e.Kind, -1
 		if e.Host != "" {
+			text += " host=" + e.Host
 			host = b.hosts.of(e.Host)
+		}
+		if e.Text != "" {
+			text += " " + e.Text
 		}
 		v.Proof = append(v.Proof, proofData{e.At, host, text})
 		v.At = e.At

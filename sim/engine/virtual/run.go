@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/frayrpc/fray/sim"
@@ -34,8 +33,6 @@ type Options struct {
 	// not ended stopGrace later.
 	OnStall func(*engine.Result)
 	Stall   time.Duration
-	// Controller wraps what the controller serves, to plant a bug. Nil: nothing does.
-	Controller func(http.Handler) http.Handler
 }
 
 // bubble returns what makes the bubbles of the runs.
@@ -46,11 +43,11 @@ func (o *Options) bubble() sim.Bubble {
 	return o.Bubble
 }
 
-// Run runs a scenario that [Parse] returned, under one seed, in virtual time. What goes wrong
+// Run runs a scenario of a subject under one seed, in virtual time. What goes wrong
 // within the run is the result's verdict; an error says that there was no run, or that ctx ended
 // it. In the latter case the result is what had come of it by then.
-func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options Options) (*engine.Result, error) {
-	e, err := engine.New(ctx, s, seed, options.Options, scenario.BackendSim)
+func Run(ctx context.Context, of *engine.Subject, s *scenario.Scenario, seed uint64, options Options) (*engine.Result, error) {
+	e, err := engine.New(ctx, of, s, seed, options.Options, scenario.BackendSim)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +56,7 @@ func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options Options
 	defer release()
 	err = options.bubble()(func() {
 		v := &virtual{run: e, options: &options}
-		config := virtualConfig(s, seed, v.onEvent)
+		config := configOf(e, v.onEvent)
 		config.Watchdog = watchdog
 		simulation := sim.New(config)
 		v.begin(simulation)
@@ -81,13 +78,13 @@ func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options Options
 // are, and compares the traces. It returns the result of the first run, whose verdict becomes
 // nondeterminism if another differs from it. Only the first run is traced and told of to the
 // functions of the options.
-func Verify(ctx context.Context, s *scenario.Scenario, seed uint64, options Options, procs ...int) (*engine.Result, error) {
-	first, err := engine.New(ctx, s, seed, options.Options, scenario.BackendSim)
+func Verify(ctx context.Context, of *engine.Subject, s *scenario.Scenario, seed uint64, options Options, procs ...int) (*engine.Result, error) {
+	first, err := engine.New(ctx, of, s, seed, options.Options, scenario.BackendSim)
 	if err != nil {
 		return nil, err
 	}
 	var current *virtual
-	config := virtualConfig(s, seed, func(event sim.Event) { current.onEvent(event) })
+	config := configOf(first, func(event sim.Event) { current.onEvent(event) })
 	watchdog, release := watch(ctx, first, &options)
 	defer release()
 	config.Watchdog = watchdog
@@ -98,7 +95,7 @@ func Verify(ctx context.Context, s *scenario.Scenario, seed uint64, options Opti
 		} else {
 			again := options
 			again.OnEvent, again.OnFault, again.Observe, again.Trace = nil, nil, nil, nil
-			other, err := engine.New(ctx, s, seed, again.Options, scenario.BackendSim)
+			other, err := engine.New(ctx, of, s, seed, again.Options, scenario.BackendSim)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,73 @@
+package cluster_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// What an action lacks is told with its place and what to write.
+func TestWrongActions(t *testing.T) {
+	t.Parallel()
+	const anyMessage = "match: {procedure: ReportTasks}, "
+	for _, test := range []struct{ fault, says, advice string }{
+		{anyMessage + "action: {delay: {}}", "the delay has no time", "write for: 50ms"},
+		{anyMessage + "action: {delay: {for: 1s, mean: 1s}}", "several forms at once", "keep for"},
+		{anyMessage + "action: {delay: {for: 1s, deviation: 1s}}", "a deviation needs a mean", "add mean"},
+		{anyMessage + "action: {delay: {from: 2s, to: 1s}}", "from 2s to 1s is no span", "the shorter first"},
+		{anyMessage + "action: {reorder: {within: 0s}}", "nothing can be reordered in no time", "write a time"},
+		{anyMessage + "action: {hold: {}}", "what is held back is never let go", "a window that ends"},
+		{"match: {}, action: {partition: {}}", "needs to know whom it parts", "add match"},
+		{"action: {pause: {target: worker-1, for: 0s}}", "a pause of no time does nothing", "write a time"},
+		{"action: {restart: {target: worker-1, down: 0s}}", "down for no time never left", "write a time"},
+		{"action: {suspend: {target: worker-1, for: 0s}}", "sleeps for no time does not", "write a time"},
+		{"action: {clockStep: {target: worker-1, by: 0s}}", "set by nothing is not set", "write a time"},
+		{"action: {diskFull: {for: 0s}}", "full for no time is not", "write a time"},
+		{"action: {crash: {}}", "does not say whom it strikes", "add target"},
+		{"action: {}", "has no action", "drop: {}"},
+		{anyMessage + "action: {drop: {}, hold: {}}", "has two actions, drop and hold", "two faults"},
+	} {
+		_, err := cluster.Parse("a.yaml", []byte(coverable+fmt.Sprintf("faults: [{id: a, %s}]\n", test.fault)))
+		if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), test.advice) {
+			t.Errorf("%s: the reader says\n%v\nwant %q and %q", test.fault, err, test.says, test.advice)
+		}
+	}
+}
+
+// Procedures that do not exist are suggested as they were written.
+func TestUnknownProcedures(t *testing.T) {
+	t.Parallel()
+	for wrong, meant := range map[string]string{
+		"ReportTask": "ReportTasks", "*/ReportTask": "*/ReportTasks",
+		"fray.v1.ControllerService/ReportTask":  "fray.v1.ControllerService/ReportTasks",
+		"/fray.v1.ControllerService/ReportTask": "/fray.v1.ControllerService/ReportTasks",
+		"/acme.v1.PingService/ReportTask":       "/fray.v1.ControllerService/ReportTasks",
+	} {
+		_, err := cluster.Parse("a.yaml", []byte(coverable+fmt.Sprintf("faults: [{id: a, match: {procedure: %q}, action: {drop: {}}}]\n", wrong)))
+		if err == nil || !strings.Contains(err.Error(), "there is no procedure") || !strings.Contains(err.Error(), meant) {
+			t.Errorf("%s: the reader says\n%v\nwant that %s is meant", wrong, err, meant)
+		}
+	}
+}
+
+// Actions on hosts are no rules, but for those that can be done in the middle of a call.
+func TestActionsAsRules(t *testing.T) {
+	t.Parallel()
+	for _, a := range scenario.Examples() {
+		f := scenario.Fault{ID: "a", Action: a}
+		kind := string(f.Rule(nil, nil, "worker-1").Action.Kind)
+		if want := a.Key(); a.AtTime() && kind != "" || !a.AtTime() && kind != want {
+			t.Errorf("%s is the rule %q", want, kind)
+		}
+		if a.Aim("worker-2"); a.OnHost() && a.Victim() != "worker-2" || !a.OnHost() && a.Victim() != "" {
+			t.Errorf("%s strikes %q", a.Key(), a.Victim())
+		}
+		a.Leave(scenario.DiskTorn)
+		if ends := a.Crash != nil || a.Restart != nil; ends != a.EndsHost() || ends != (a.Leaves() == scenario.DiskTorn) {
+			t.Errorf("%s leaves the disk %s", a.Key(), a.Leaves())
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// A checker finds what of a scenario's parts about the cluster makes no sense.
+type checker struct {
+	*scenario.Validator
+	*sections
+}
+
+// Check implements scenario.Sections.
+func (s *sections) Check(v *scenario.Validator) {
+	c := &checker{v, s}
+	c.checkTopology()
+	c.checkWorkload()
+	c.checkFairness()
+}
+
+// CheckFault implements scenario.Sections.
+func (s *sections) CheckFault(v *scenario.Validator, f *scenario.Fault) {
+	if f.When.On != nil {
+		(&checker{v, s}).checkEvent(f)
+	}
+}
+
+func (v *checker) checkTopology() {
+	c := &v.topology.Controller
+	v.NeedsTime(&c.SessionTTL, "sessionTTL must be above 0", "15s")
+	if c.SessionTTL != 0 && c.SessionTTL < scenario.Duration(30*time.Millisecond) {
+		v.Report(scenario.Complain("sessionTTL %v leaves less than 10ms between heartbeats", c.SessionTTL).Suggest("write 30ms or more"), &c.SessionTTL)
+	}
+	v.NeedsTime(&c.CancelGrace, "cancelGrace must be above 0", "10s")
+	v.NeedsTime(&c.Retention, "retention must be above 0", "1h")
+	v.NeedsTime(&c.WatchGrace, "watchGrace must be above 0", "30s")
+	if c.MaxQueuedBytes == 0 {
+		v.Report(scenario.Complain("maxQueuedBytes 0B refuses every task").Suggest("write a size such as 64MiB"), &c.MaxQueuedBytes)
+	}
+	if c.MaxRetainedBytes == 0 {
+		v.Report(scenario.Complain("maxRetainedBytes 0B keeps no result").Suggest("write a size such as 64MiB"), &c.MaxRetainedBytes)
+	}
+	for i := range v.topology.Workers {
+		w := &v.topology.Workers[i]
+		v.NeedsTime(&w.StopGrace, "stopGrace must be above 0", "5s")
+		v.NeedsTime(&w.DrainGrace, "drainGrace must be above 0", "30s")
+		if w.StartAfter >= v.Run.MaxVirtualTime && w.StartAfter > 0 {
+			v.Report(scenario.Complain("the workers start at %v, when the run is over", w.StartAfter).Suggest("start them before %v, or raise run.maxVirtualTime", v.Run.MaxVirtualTime), &w.StartAfter)
+		}
+	}
+}
+
+// checkEvent reports events that do not happen so often.
+func (v *checker) checkEvent(f *scenario.Fault) {
+	if OnDisk(f.When.On.Event) && v.topology.Controller.Store != StorePebble {
+		v.Report(scenario.Complain("fault %s can never act: a controller that keeps everything in memory commits nothing to a disk", f.ID).
+			Suggest("add topology: {controller: {store: pebble}}"), &f.When.On.Event)
+	}
+	if f.When.On.Event != EventTaskSubmitted && f.When.On.Event != EventTaskFinished {
+		return
+	}
+	tasks := 0
+	for _, g := range v.workload.Clients {
+		tasks += min(g.Count*g.Tasks, MaxTasks)
+	}
+	if f.When.On.Nth > tasks {
+		v.Report(scenario.Complain("fault %s can never act: there are only %d tasks", f.ID, tasks).Suggest("wait for one from 1 to %d", tasks), &f.When.On.Nth)
+	}
+}
+
+// fairnessInvariant is the name of the invariant that needs a bound.
+const fairnessInvariant = "fairness"
+
+// checkFairness reports a bound on what is not checked, and a check without a bound.
+func (v *checker) checkFairness() {
+	a := &v.Expect.Always
+	fairness := &v.always.Fairness
+	if *fairness == 0 {
+		if i := slices.Index(a.Invariants, fairnessInvariant); i >= 0 {
+			v.Report(scenario.Complain("fairness is not checked without a bound").Suggest("add fairness: 8, or remove it"), &a.Invariants[i])
+		}
+		return
+	}
+	jobs := 0
+	for _, g := range v.workload.Clients {
+		jobs += g.Count
+	}
+	switch {
+	case jobs < 2:
+		v.Report(scenario.Complain("there is one job only, and nobody to share with").Suggest("add a client, or remove fairness"), fairness)
+	case slices.Contains(a.Except, fairnessInvariant), len(a.Invariants) > 0 && !slices.Contains(a.Invariants, fairnessInvariant):
+		v.Report(scenario.Complain("fairness has a bound, and is not among the invariants that hold").Suggest("remove the bound, or add the invariant"), fairness)
+	}
+}

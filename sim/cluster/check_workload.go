@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+func (v *checker) kindNames() []string {
+	_, names := v.Keys("kinds")
+	return names
+}
+
+func (v *checker) checkWorkload() {
+	for i := range v.workload.Mix {
+		v.checkKind(i)
+	}
+	tasks := 0
+	used := map[string]bool{}
+	for i := range v.workload.Clients {
+		g := &v.workload.Clients[i]
+		tasks += min(g.Count*g.Tasks, MaxTasks+1)
+		v.checkArrival(g)
+		for j := range g.Kinds {
+			if name := g.Kinds[j]; !slices.Contains(v.kindNames(), name) {
+				v.Report(scenario.Complain("there is no kind of task %q", name).SuggestName(name, v.kindNames()), &g.Kinds[j])
+			}
+			used[g.Kinds[j]] = true
+		}
+		if len(g.Kinds) == 0 {
+			for _, name := range v.kindNames() {
+				used[name] = true
+			}
+		}
+	}
+	if tasks > MaxTasks {
+		v.Report(scenario.Complain("the clients submit more than %d tasks", MaxTasks).Suggest("lower tasks or count"), &v.workload.Clients)
+	}
+	for i := range v.workload.Mix {
+		used[v.workload.Mix[i].ChildKind] = true
+	}
+	for i := range v.workload.Mix {
+		if k := &v.workload.Mix[i]; !used[k.Name] {
+			v.Report(scenario.Complain("no client submits tasks of kind %s", k.Name).Suggest("add it to the kinds of a client, or remove it"), &k.Name)
+		}
+	}
+}
+
+func (v *checker) checkArrival(g *ClientGroup) {
+	a := &g.Arrival
+	if a.Pattern == "random" && a.Rate == (scenario.Rate{}) {
+		v.Report(scenario.Complain("arrivals without a rate have no pattern").Suggest("add rate: 100/s, or remove the pattern"), &a.Pattern)
+	}
+	if a.Batch > g.Tasks {
+		v.Report(scenario.Complain("a batch of %d is more than the %d tasks there are", a.Batch, g.Tasks).Suggest("write %d", g.Tasks), &a.Batch)
+	}
+	last := g.lastArrival()
+	if last >= time.Duration(v.Run.MaxVirtualTime) {
+		v.Report(scenario.Complain("the last task arrives at about %v, and the run is over at %v", scenario.Duration(last), v.Run.MaxVirtualTime).
+			Suggest("submit fewer or faster, or raise run.maxVirtualTime"), &a.Rate, &a.Start, &g.Tasks)
+	}
+}
+
+func (v *checker) checkKind(i int) {
+	k := &v.workload.Mix[i]
+	if slices.Contains(v.kindNames()[:i], k.Name) {
+		v.Report(scenario.Complain("there are two kinds of task named %s", k.Name).Suggest("rename one"), &k.Name)
+	}
+	v.checkSpan(&k.Work)
+	if k.Cancel != nil {
+		v.checkSpan(&k.Cancel.After)
+	}
+	if b := k.Backoff; b != nil {
+		if b.Cap < b.Base {
+			v.Report(scenario.Complain("the longest delay %v is shorter than the first, %v", b.Cap, b.Base).Suggest("write %v or more", b.Base), &b.Cap, &b.Base)
+		}
+		v.milliseconds(&b.Base)
+		v.milliseconds(&b.Cap)
+	}
+	v.milliseconds(&k.ExecutionTimeout)
+	v.milliseconds(&k.SchedulingTimeout)
+	v.checkChildren(k)
+	v.checkEligible(k)
+}
+
+func (v *checker) checkSpan(s *Span) {
+	if s.Max < s.Min {
+		if v.Has(&s.Min) && !v.Has(&s.Max) {
+			s.Max = s.Min // Only min was given.
+			return
+		}
+		if v.Has(&s.Max) && !v.Has(&s.Min) {
+			s.Min = s.Max
+			return
+		}
+		v.Report(scenario.Complain("max %v is less than min %v", s.Max, s.Min).Suggest("swap them"), &s.Max, &s.Min)
+	}
+}
+
+// milliseconds reports what the wire cannot say.
+func (v *checker) milliseconds(d *scenario.Duration) {
+	if time.Duration(*d)%time.Millisecond != 0 {
+		v.Report(scenario.Complain("%v is not a whole number of milliseconds", *d).Suggest("write %v", scenario.Duration(time.Duration(*d).Truncate(time.Millisecond)+time.Millisecond)), d)
+	}
+}
+
+func (v *checker) checkChildren(k *TaskKind) {
+	switch {
+	case k.Children == 0 && k.ChildKind == "":
+	case k.Children == 0:
+		v.Report(scenario.Complain("kind %s has a childKind and no children", k.Name).Suggest("add children: 1"), &k.ChildKind)
+	case k.ChildKind == "":
+		v.Report(scenario.Complain("kind %s has children and no childKind", k.Name).Suggest("add childKind: with the name of another kind"), &k.Children)
+	default:
+		at := slices.Index(v.kindNames(), k.ChildKind)
+		switch {
+		case at < 0:
+			v.Report(scenario.Complain("there is no kind of task %q", k.ChildKind).SuggestName(k.ChildKind, v.kindNames()), &k.ChildKind)
+		case v.workload.Mix[at].Children > 0:
+			v.Report(scenario.Complain("kind %s has children of its own", k.ChildKind).Suggest("name a kind without"), &k.ChildKind)
+		}
+	}
+}
+
+// checkEligible reports tasks that no worker can run and that nothing ends.
+func (v *checker) checkEligible(k *TaskKind) {
+	if k.SchedulingTimeout > 0 || k.Cancel != nil || v.Expect.Outcome.Verdict == scenario.VerdictLiveness {
+		return
+	}
+	able := slices.ContainsFunc(v.topology.Workers, func(w WorkerGroup) bool {
+		for name, value := range k.Labels { // order-free: all must hold
+			if have, ok := w.Labels[name]; !ok || have != value {
+				return false
+			}
+		}
+		for name, amount := range k.Resources { // order-free: all must hold
+			if w.Resources[name] < amount {
+				return false
+			}
+		}
+		return true
+	})
+	if !able {
+		v.Report(scenario.Complain("no worker has the labels and resources that tasks of kind %s need, and they would wait for ever", k.Name).
+			Suggest("add a group of workers that has, or a schedulingTimeout"), &k.Resources, &k.Labels)
+	}
+}

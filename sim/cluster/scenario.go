@@ -1,0 +1,215 @@
+package cluster
+
+import (
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/frayrpc/fray/faults"
+	// Registers the descriptors of fray.v1.
+	_ "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// A Scenario is one about a cluster of Fray.
+type Scenario struct {
+	*scenario.Scenario
+
+	Topology *Topology
+	Workload *Workload
+	Always   *Always
+}
+
+// Of returns a scenario about a cluster, with its parts.
+func Of(s *scenario.Scenario) *Scenario {
+	own := s.Sections.(*sections) //nolint:errcheck // They are those of its subject.
+	return &Scenario{s, &own.topology, &own.workload, &own.always}
+}
+
+// New returns a scenario of which a file says nothing.
+func New() *Scenario { return Of(Format().Default()) }
+
+// Always is what the oracles are told about a scenario.
+type Always struct {
+	Fairness int `yaml:"fairness" min:"1" max:"1000000" example:"8" doc:"What the invariant fairness holds the system to: while a job has tasks waiting for their first start, no more than this many tasks of other jobs are started, for each job that waits, before one of its own. Of tasks with the same requirements and priority; each client is a job. Leave room for what workers fetch ahead. Without it fairness is not checked."`
+}
+
+// sections are the parts of a scenario that are about a cluster.
+type sections struct {
+	topology Topology
+	workload Workload
+	always   Always
+}
+
+// Parts implements scenario.Sections.
+func (s *sections) Parts() scenario.Parts {
+	return scenario.Parts{Topology: &s.topology, Workload: &s.workload, Always: &s.always}
+}
+
+// Groups implements scenario.Sections.
+func (s *sections) Groups() []scenario.Group {
+	name := ControllerHost
+	groups := []scenario.Group{{Name: &name, Role: RoleController, Disk: s.topology.Controller.Store == StorePebble}}
+	for i := range s.topology.Workers {
+		groups = append(groups, s.topology.Workers[i].group())
+	}
+	for i := range s.workload.Clients {
+		groups = append(groups, s.workload.Clients[i].group())
+	}
+	return groups
+}
+
+// Complete implements scenario.Sections: a workload that names no kinds of tasks has one.
+func (s *sections) Complete() {
+	if w := &s.workload; len(w.Mix) == 0 {
+		w.Mix = []TaskKind{*scenario.Default[TaskKind]()}
+		w.Mix[0].Name = DefaultKind
+	}
+}
+
+// Keys implements scenario.Sections.
+func (s *sections) Keys(variable string) (what string, known []string) {
+	if variable != "kinds" {
+		return "", nil
+	}
+	for i := range s.workload.Mix {
+		known = append(known, s.workload.Mix[i].Name)
+	}
+	return "kind of task", known
+}
+
+// Calls implements scenario.Sections: the controller calls nobody, and is all that is called.
+func (s *sections) Calls(from, to, procedure string) bool {
+	return to == RoleController && slices.Contains(s.callers(procedure), from)
+}
+
+// Format is what files about clusters are.
+var Format = sync.OnceValue(func() *scenario.Subject {
+	procedures, streams := procedures()
+	worker := func(name, meaning string) scenario.Word {
+		return scenario.Word{Name: name, Meaning: meaning, Role: RoleWorker}
+	}
+	word := func(name, meaning string) scenario.Word { return scenario.Word{Name: name, Meaning: meaning} }
+	s := &scenario.Subject{
+		Name:       scenario.DefaultSubject,
+		Sections:   func() scenario.Sections { return new(sections) },
+		Facts:      new(Facts),
+		Roles:      []string{RoleController, RoleWorker, RoleClient},
+		Usual:      RoleWorker,
+		WithDisk:   ControllerHost,
+		DiskAdvice: "add topology: {controller: {store: pebble}}",
+		Events: []scenario.Word{
+			word(EventWorkerRegistered, "a worker gets a session"),
+			word(EventTaskSubmitted, "a submission is accepted"),
+			word(EventTaskLeased, "a worker is granted an attempt"),
+			word(EventTaskStarted, "a function starts"),
+			word(EventTaskEnded, "a function returns"),
+			word(EventTaskFinished, "a client learns of a task's end"),
+			word(EventCommitWritten, "the controller has written a commit to its log, and not synced it"),
+			word(EventCommitSynced, "it has synced it, and told nobody"),
+		},
+		States: []scenario.Word{
+			worker(WhenIdle, "hold no task"), worker(WhenHolding, "hold a task"), worker(WhenRunning, "run a task"),
+		},
+		Backups:    true,
+		Procedures: procedures,
+		Streams:    streams,
+		Eventually: scenario.Eventually{That: "tasks.open == 0 && tasks.unsent == 0", Within: scenario.Duration(time.Minute), Because: "every task must end"},
+		Failings:   failings(),
+	}
+	for _, c := range check.New(check.Config{}).Counts() {
+		s.Invariants = append(s.Invariants, scenario.Invariant{Name: c.Oracle, Claim: c.Claim})
+	}
+	return s
+})
+
+// What a worker can be doing.
+const (
+	WhenIdle    = "idle"
+	WhenHolding = "holding"
+	WhenRunning = "running"
+)
+
+// Events that a fault can wait for. They are what clients and workers see.
+const (
+	EventWorkerRegistered = "worker-registered"
+	EventTaskSubmitted    = "task-submitted"
+	EventTaskLeased       = "task-leased"
+	EventTaskStarted      = "task-started"
+	EventTaskEnded        = "task-ended"
+	EventTaskFinished     = "task-finished"
+)
+
+// Events of the machine of a controller with a disk.
+const (
+	EventCommitWritten = "commit-written"
+	EventCommitSynced  = "commit-synced"
+)
+
+// OnDisk says whether an event is one of the machine of a controller with a disk.
+func OnDisk(event string) bool { return event == EventCommitWritten || event == EventCommitSynced }
+
+// failings are what workers and tasks do wrong by themselves.
+func failings() []scenario.Failing {
+	host := []string{scenario.ColumnHost}
+	tasks := func(kind string, is func(*TaskKind) bool) scenario.Failing {
+		return scenario.Failing{Kind: "mix." + kind, Columns: host, In: func(s *scenario.Scenario) bool {
+			return slices.ContainsFunc(Of(s).Workload.Mix, func(k TaskKind) bool { return is(&k) })
+		}}
+	}
+	workers := func(kind string, is func(*WorkerGroup) bool) scenario.Failing {
+		return scenario.Failing{Kind: "workers." + kind, Columns: host, In: func(s *scenario.Scenario) bool {
+			return slices.ContainsFunc(Of(s).Topology.Workers, func(g WorkerGroup) bool { return is(&g) })
+		}}
+	}
+	return []scenario.Failing{
+		tasks("failureProbability", func(k *TaskKind) bool { return k.FailureProbability > 0 }),
+		tasks("failFirst", func(k *TaskKind) bool { return k.FailFirst > 0 }),
+		tasks("crashesWorker", func(k *TaskKind) bool { return k.CrashesWorker }),
+		tasks("ignoresStop", func(k *TaskKind) bool { return k.IgnoresStop }),
+		tasks("undecodable", func(k *TaskKind) bool { return k.Undecodable != "" }),
+		workers("failureProbability", func(g *WorkerGroup) bool { return g.FailureProbability > 0 }),
+		workers("startAfter", func(g *WorkerGroup) bool { return g.StartAfter > 0 }),
+	}
+}
+
+// procedures returns the full names of all procedures of fray.v1, sorted, and whether one of them
+// streams.
+func procedures() (names []string, streams bool) {
+	var files []protoreflect.FileDescriptor
+	protoregistry.GlobalFiles.RangeFilesByPackage("fray.v1", func(file protoreflect.FileDescriptor) bool {
+		files = append(files, file)
+		for i := range file.Services().Len() {
+			methods := file.Services().Get(i).Methods()
+			for j := range methods.Len() {
+				m := methods.Get(j)
+				streams = streams || m.IsStreamingClient() || m.IsStreamingServer()
+			}
+		}
+		return true
+	})
+	return faults.Procedures(files...), streams
+}
+
+// callers says which roles call a procedure in a run; without an entry, nobody does.
+func (s *sections) callers(procedure string) []string {
+	switch path.Base(procedure) {
+	case "RegisterWorker", "LeaseTasks", "ReportTasks", "Heartbeat", "UnregisterWorker":
+		return []string{RoleWorker}
+	case "SubmitTasks", "WatchJob", "GetTaskResult":
+		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Children > 0 }) {
+			return []string{RoleClient, RoleWorker}
+		}
+		return []string{RoleClient}
+	case "CancelTasks":
+		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Cancel != nil }) {
+			return []string{RoleClient}
+		}
+	}
+	return nil
+}

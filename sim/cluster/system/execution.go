@@ -1,0 +1,170 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/internal/chance"
+	"github.com/frayrpc/fray/internal/sleep"
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/engine"
+)
+
+var (
+	errFailed    = errors.New("the scenario says that this attempt fails")
+	errBlackHole = errors.New("the scenario says that everything fails on this worker")
+	errNoText    = errors.New("\xff\xfe: the scenario says that this is not UTF-8")
+)
+
+// Functions returns what a worker of the group executes under a seed. Poisoned is called in an
+// attempt that takes down its worker, and does not return.
+func Functions(s *cluster.Scenario, g *cluster.WorkerGroup, seed uint64, poisoned func()) []fray.Function {
+	var all []fray.Function
+	for i := range s.Workload.Mix {
+		k := &s.Workload.Mix[i]
+		x := &executor{Scenario: s, kind: k, group: g, seed: seed, poisoned: poisoned}
+		switch k.Undecodable {
+		case "input":
+			// Its input is not JSON.
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ struct{}) ([]byte, error) { return x.run(ctx) }))
+		case "result":
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ []byte) (any, error) {
+				_, err := x.run(ctx)
+				return make(chan int), err // Which has no encoding.
+			}))
+		default:
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ []byte) ([]byte, error) { return x.run(ctx) }))
+		}
+	}
+	return all
+}
+
+// An executor is a kind's function on one worker.
+type executor struct {
+	*cluster.Scenario
+
+	kind     *cluster.TaskKind
+	group    *cluster.WorkerGroup
+	seed     uint64
+	poisoned func()
+}
+
+// run is one attempt. All that is left to chance depends on the seed, the task and the number of
+// the attempt alone.
+func (x *executor) run(ctx context.Context) ([]byte, error) {
+	info, _ := fray.InTask(ctx)
+	random := chance.New(x.seed, "attempt/"+info.TaskID, uint64(info.Attempt)) //nolint:gosec // It counts from 1.
+	k := x.kind
+	hole := random.Float64() < float64(x.group.FailureProbability)
+	fails := random.Float64() < float64(k.FailureProbability) || info.Attempt <= k.FailFirst
+	work := within(&k.Work, random)
+	result := make([]byte, k.ResultSize)
+	for i := range result {
+		result[i] = byte(random.Uint32()) //nolint:gosec // Any bits will do.
+	}
+	switch {
+	case hole:
+		if err := x.pass(ctx, 0, random); err != nil {
+			return nil, err
+		}
+		return nil, errBlackHole
+	case k.CrashesWorker:
+		if err := x.pass(ctx, 0, random); err != nil {
+			return nil, err
+		}
+		x.poisoned()
+	}
+	if err := x.children(ctx, info, random); err != nil {
+		return nil, err
+	}
+	if err := x.pass(ctx, work, random); err != nil {
+		return nil, err
+	}
+	switch {
+	case k.Undecodable == "error":
+		return nil, errNoText
+	case fails:
+		return nil, errFailed
+	}
+	return result, nil
+}
+
+// pass lets time pass, or returns the context's error once that is done.
+func (x *executor) pass(ctx context.Context, d time.Duration, random *rand.Rand) error {
+	d += 1 + time.Duration(random.Int64N(int64(engine.Jitter)))
+	d += time.Duration(time.Now().Add(d).UnixNano() & 1) // See linger.
+	if x.kind.IgnoresStop {
+		time.Sleep(d)
+		return nil
+	}
+	return sleep.For(ctx, d)
+}
+
+// children runs the attempt's children and waits for them.
+func (x *executor) children(ctx context.Context, info fray.TaskInfo, random *rand.Rand) error {
+	if x.kind.Children == 0 {
+		return nil
+	}
+	// Attempts that start at one instant are not to submit at one: who of them comes first would be
+	// up to the machine.
+	if err := x.pass(ctx, 0, random); err != nil {
+		return err
+	}
+	child := x.TaskKind(x.kind.ChildKind)
+	futures, err := taskOf(child).RunAll(ctx, inputsOf(child, x.kind.Children, random),
+		append(optionsOf(child), fray.WithTaskID(fmt.Sprintf("%s.%d", info.TaskID, info.Attempt)))...)
+	if err != nil {
+		return fmt.Errorf("run children: %w", err)
+	}
+	for _, f := range futures {
+		if _, err := f.Get(ctx); err != nil {
+			return fmt.Errorf("wait for child: %w", err)
+		}
+	}
+	return nil
+}
+
+// within returns a time of the span.
+func within(s *cluster.Span, random *rand.Rand) time.Duration {
+	return time.Duration(s.Min) + time.Duration(random.Int64N(int64(s.Max-s.Min)+1))
+}
+
+var errElsewhere = errors.New("this function runs on workers only")
+
+// taskOf returns a kind as those who submit it know it.
+func taskOf(k *cluster.TaskKind) *fray.Task[[]byte, []byte] {
+	return fray.Define(k.Name, func(context.Context, []byte) ([]byte, error) { return nil, errElsewhere })
+}
+
+func inputsOf(k *cluster.TaskKind, n int, random *rand.Rand) [][]byte {
+	inputs := make([][]byte, n)
+	for i := range inputs {
+		inputs[i] = make([]byte, k.PayloadSize)
+		for j := range inputs[i] {
+			inputs[i][j] = byte(random.Uint32()) //nolint:gosec // As above.
+		}
+	}
+	return inputs
+}
+
+// optionsOf returns what a submission of a kind asks for.
+func optionsOf(k *cluster.TaskKind) []fray.CallOption {
+	options := []fray.CallOption{
+		fray.WithRetries(k.Retries), fray.WithMaxWorkerLosses(k.MaxWorkerLosses), fray.WithPriority(k.Priority),
+		fray.WithExecutionTimeout(time.Duration(k.ExecutionTimeout)), fray.WithSchedulingTimeout(time.Duration(k.SchedulingTimeout)),
+	}
+	if b := k.Backoff; b != nil {
+		options = append(options, fray.WithBackoff(time.Duration(b.Base), b.Factor, time.Duration(b.Cap)))
+	}
+	if len(k.Resources) > 0 {
+		options = append(options, fray.WithResources(k.Resources))
+	}
+	if len(k.Labels) > 0 {
+		options = append(options, fray.WithLabels(k.Labels))
+	}
+	return options
+}

@@ -1,0 +1,150 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray/clock"
+	"github.com/frayrpc/fray/fray/controller"
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/fray/store/pebblestore"
+	"github.com/frayrpc/fray/fray/worker"
+	"github.com/frayrpc/fray/internal/sleep"
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// linger is how long a worker gathers what it has to send, so that what happens at one instant goes
+// together. It is odd, and messages arrive and attempts end at even nanoseconds: nothing ends at
+// the instant at which a worker goes on to tell of what has ended.
+const linger = time.Microsecond + time.Nanosecond
+
+// firstIncarnation makes lease tokens of a run look like those of any controller.
+const firstIncarnation = 1000
+
+// Configure implements virtual.Configurer: a worker that has crashed last drains before its
+// goroutines end.
+func (s *System) Configure(c *sim.Config) {
+	var drain time.Duration
+	for i := range s.Topology.Workers {
+		g := &s.Topology.Workers[i]
+		drain = max(drain, time.Duration(g.DrainGrace)+time.Duration(g.StopGrace))
+	}
+	c.LeakGrace = drain + sim.DefaultLeakGrace
+}
+
+// Software implements engine.System.
+func (s *System) Software(h scenario.Host) sim.Software {
+	if h.Role == cluster.RoleController {
+		return s.controller
+	}
+	return s.worker(s.WorkerGroup(h.Group))
+}
+
+// interceptor injects the faults of a simulated host's own side.
+func (s *System) interceptor(h *sim.Host) connect.Interceptor {
+	return s.run.Backend().Injector().Interceptor(h.Name())
+}
+
+// OpenBackup implements Place.
+func (s *System) OpenBackup(name string) (store.Store, error) {
+	fs := s.machine.fs
+	return pebblestore.Open(pebblestore.Config{Dir: fs.PathJoin(backupDir, name), FS: fs, ReadOnly: true})
+}
+
+// Scrape implements Place.
+func (s *System) Scrape(into map[string]float64) error {
+	for _, r := range s.registries {
+		if err := check.Scrape(into, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registry returns where a new incarnation registers its metrics.
+func (s *System) registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.registries = append(s.registries, r)
+	return r
+}
+
+// controller is the software of the controller.
+func (s *System) controller(ctx context.Context, h *sim.Host) error {
+	cfg := s.Topology.Controller
+	records, err := s.store(ctx, h)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	c, err := controller.New(controller.Config{
+		Store: records, BackupDir: backupDir, Clock: clocks(h),
+		Core: core.Config{
+			Incarnation: firstIncarnation + uint64(h.Incarnation()), //nolint:gosec // It counts from 1.
+			Seed:        h.Rand("core").Uint64(),
+			SessionTTL:  time.Duration(cfg.SessionTTL), CancelGrace: time.Duration(cfg.CancelGrace), Retention: time.Duration(cfg.Retention),
+			MaxOpenTasks: cfg.MaxOpenTasks, MaxQueuedBytes: int64(cfg.MaxQueuedBytes),
+			MaxRetained: cfg.MaxRetainedTasks, MaxRetainedBytes: int64(cfg.MaxRetainedBytes), WatchGrace: time.Duration(cfg.WatchGrace),
+		},
+		Registerer: s.registry(),
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("make controller: %w", err), records.Close())
+	}
+	_, handler := c.Handler(connect.WithInterceptors(s.interceptor(h)))
+	if s.options.Controller != nil {
+		handler = s.options.Controller(handler)
+	}
+	h.Serve(handler)
+	return errors.Join(c.Run(ctx), records.Close())
+}
+
+// worker is the software of a worker.
+func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
+	return func(ctx context.Context, h *sim.Host) error {
+		if h.Incarnation() == 1 && !started(ctx, h, time.Duration(g.StartAfter)) {
+			return nil // The run is over.
+		}
+		recorder := check.NewRecorder(s.history, h.Name())
+		s.mu.Lock()
+		s.recorders[h.Name()] = recorder
+		s.mu.Unlock()
+		poisoned := func() {
+			h.Do(func() { s.Poisoned(h.Name()) })
+			h.Fence()
+		}
+		w, err := worker.New(worker.Config{
+			ControllerURL: ControllerURL, ID: h.Name(), Functions: recorder.Functions(Functions(s.Scenario, g, s.run.Seed(), poisoned)...),
+			Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch,
+			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
+			HTTPClient:    h.Client(),
+			ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), s.interceptor(h))},
+			Registerer:    s.registry(), Rand: h.Rand("worker"), Linger: linger, Clock: clocks(h),
+		})
+		if err != nil {
+			return fmt.Errorf("make worker: %w", err)
+		}
+		return w.Run(ctx)
+	}
+}
+
+// clocks are those of a host.
+func clocks(h *sim.Host) clock.Clock { return clock.Clock{Wall: h.Now, Monotonic: h.Monotonic} }
+
+// started waits until a worker is to start, and says whether it still is.
+func started(ctx context.Context, h *sim.Host, after time.Duration) bool {
+	return after == 0 || sleep.For(ctx, after+time.Duration(h.Rand("start").Int64N(int64(engine.Jitter)))) == nil
+}
+
+// ControllerURL is where clients and workers of a run call the controller.
+const ControllerURL = "http://" + cluster.ControllerHost

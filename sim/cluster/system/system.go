@@ -1,0 +1,337 @@
+package system
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/engine/virtual"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// Options are what a run of a cluster can be given besides what any run can. The zero value is
+// ready to use.
+type Options struct {
+	// Options are those of runs in virtual time.
+	virtual.Options
+
+	// Oracles look at every event after those of package check.
+	Oracles []check.Oracle
+	// Controller wraps what a simulated controller serves, to plant a bug. Nil: nothing does.
+	Controller func(http.Handler) http.Handler
+}
+
+// Subject returns Fray as what scenarios are run of. Each Subject is for scenarios that package
+// cluster has read, and may be used for many runs.
+func Subject(o Options) *engine.Subject {
+	return &engine.Subject{
+		Format: cluster.Format(),
+		Begin:  func(r *engine.Run) (engine.System, error) { return newSystem(r, o), nil },
+		Tell:   tell,
+		Sum:    func() engine.Sum { return new(work) },
+	}
+}
+
+// FactsOf returns the facts of a run of a cluster.
+func FactsOf(r *engine.Result) (f cluster.Facts) {
+	if len(r.Facts) > 0 {
+		if err := r.Facts.Read(&f); err != nil {
+			panic(err) // They were written from such.
+		}
+	}
+	return f
+}
+
+// A Place is where a cluster runs, as far as it is more than a backend.
+type Place interface {
+	// OpenBackup opens a backup that the controller made, for reading.
+	OpenBackup(name string) (store.Store, error)
+	// Scrape adds up the metrics of all hosts, as check.Scrape has them.
+	Scrape(into map[string]float64) error
+}
+
+// A System is a cluster in one run: what clients submit, what functions do, what workers and
+// clients see, and what oracles say of it.
+type System struct {
+	*cluster.Scenario
+
+	run     *engine.Run
+	options Options
+	place   Place
+	history *check.History
+	oracles *check.Oracles
+	tally   *tally
+
+	// Set while the history stands still: nothing counts any longer.
+	ended   bool
+	backups []*backup
+	readers int
+
+	// Of a simulated cluster.
+	mu         sync.Mutex
+	recorders  map[string]*check.Recorder // of workers
+	registries []*prometheus.Registry
+	// The disk of the controller's last incarnation; nil: it has none.
+	machine *machine
+}
+
+func newSystem(r *engine.Run, o Options) *System {
+	s := &System{
+		Scenario: cluster.Of(r.Scenario), run: r, options: o, recorders: map[string]*check.Recorder{},
+	}
+	s.place = s
+	s.tally = newTally(s.Scenario, r.Elapsed)
+	s.oracles = check.New(s.promises())
+	s.history = check.NewHistory(check.HistoryConfig{Clock: r.Elapsed, Observe: func(event *check.Event) {
+		if !s.ended {
+			s.oracles.Observe(event)
+			s.tally.observe(event)
+			r.Observed(event)
+		}
+	}})
+	return s
+}
+
+// Of returns the cluster of a run.
+func Of(r *engine.Run) *System { return r.System().(*System) } //nolint:errcheck // It is that of its subject.
+
+// At has the cluster run elsewhere than in a simulation.
+func (s *System) At(place Place) { s.place = place }
+
+// History is what workers and clients see.
+func (s *System) History() *check.History { return s.history }
+
+// promises returns what the oracles hold the system to in this scenario.
+func (s *System) promises() check.Config {
+	c := check.Config{
+		AllowLossAfterRestart: s.Topology.Controller.Store == cluster.StoreMemory || s.LosesDisk(),
+		Retention:             time.Duration(s.Topology.Controller.Retention),
+		WatchGrace:            2 * time.Duration(s.Topology.Controller.WatchGrace), // After a stall there are two.
+		ForgetsEarly:          s.forgetsEarly(),
+		FairnessBound:         s.Always.Fairness,
+		Extra:                 s.options.Oracles,
+	}
+	eventually := s.Expect.Eventually
+	if len(eventually) == 0 {
+		eventually = []scenario.Eventually{cluster.Format().Eventually}
+	}
+	for _, v := range eventually {
+		c.LivenessBound = max(c.LivenessBound, time.Duration(v.Within))
+	}
+	for i := range s.Faults {
+		c.Redelivery = c.Redelivery || s.Faults[i].Action.Duplicate != nil
+	}
+	for i := range s.Workload.Mix {
+		if k := &s.Workload.Mix[i]; k.Children > 0 {
+			c.Lending = append(c.Lending, k.Name)
+		}
+	}
+	return c
+}
+
+// forgetsEarly says whether the bounds on ended tasks are there to be reached.
+func (s *System) forgetsEarly() bool {
+	usual, c := scenario.Default[cluster.Controller](), &s.Topology.Controller
+	return c.MaxRetainedTasks < usual.MaxRetainedTasks || c.MaxRetainedBytes < usual.MaxRetainedBytes
+}
+
+// Begun implements engine.System: everything was submitted.
+func (s *System) Begun() bool { return s.tally.unsent() == 0 }
+
+// Facts implements engine.System.
+func (s *System) Facts(now time.Duration) any {
+	if s.ended {
+		f := s.tally.final(now)
+		return &f
+	}
+	f := s.tally.snapshot()
+	return &f
+}
+
+// Changes implements engine.System.
+func (s *System) Changes() uint64 { return s.tally.changed() }
+
+// Happened implements engine.System.
+func (s *System) Happened(event string) int { return s.tally.happened(event) }
+
+// Happen tells of an event that only a machine's owner can see, such as cluster.EventCommitSynced.
+// Anybody may call it.
+func (s *System) Happen(event string) { s.tally.happen(event) }
+
+// Does implements engine.System.
+func (s *System) Does(host, state string) bool {
+	running, holding := s.tally.state(host)
+	switch state {
+	case cluster.WhenIdle:
+		return holding == 0 && running == 0
+	case cluster.WhenHolding:
+		return holding > 0
+	case cluster.WhenRunning:
+		return running > 0
+	}
+	return true
+}
+
+// Crashed implements engine.System.
+func (s *System) Crashed(host string) {
+	s.tally.struck(host, true)
+	if host == cluster.ControllerHost {
+		s.history.Crash(host)
+		return
+	}
+	s.mu.Lock()
+	r := s.recorders[host]
+	s.mu.Unlock()
+	if r != nil {
+		r.Crash()
+	}
+}
+
+// Paused implements engine.System.
+func (s *System) Paused(host string) { s.tally.struck(host, false) }
+
+// Poisoned is told that a task takes down the worker that runs it.
+func (s *System) Poisoned(host string) {
+	if s.run.Over() {
+		return
+	}
+	s.run.Backend().Crash(host, scenario.DiskKept)
+	s.run.StartAgain(host, cluster.PoisonDown)
+}
+
+// Injected implements engine.System.
+func (s *System) Injected(fault string, times int) {
+	s.tally.change(func(f *cluster.Facts) { f.Faults[fault] += times })
+}
+
+// Healed implements engine.System.
+func (s *System) Healed() {
+	s.history.Heal()
+	s.tally.change(func(f *cluster.Facts) { f.Times.Healed = s.run.Elapsed() })
+}
+
+// Finish implements engine.System: it stops clients and workers, asks how things stand, and stops
+// the controller.
+func (s *System) Finish() error {
+	backend, hosts := s.run.Backend(), s.Hosts()
+	if !backend.Running(cluster.ControllerHost) {
+		backend.Bounce(cluster.ControllerHost)
+	}
+	// Workers deliver their last reports, which metrics count too.
+	if err := s.run.Stop(hosts[1:]); err != nil {
+		return err
+	}
+	s.history.Quiesce()
+	if err := s.audit(); err != nil {
+		return err
+	}
+	scraped := map[string]float64{}
+	if err := s.place.Scrape(scraped); err != nil {
+		return err
+	}
+	s.oracles.Metrics(scraped)
+	if err := s.run.Stop(hosts[:1]); err != nil {
+		return err
+	}
+	if err := s.checkBackups(); err != nil {
+		s.run.Flaw(scenario.VerdictInvariant, "backup", err.Error())
+	}
+	return nil
+}
+
+// auditHost is the host that asks at the end how things stand.
+const auditHost = "auditor"
+
+func (s *System) audit() error {
+	var unsettled []string
+	s.history.Still(func() { unsettled = s.oracles.Unsettled() })
+	over := false
+	var auditErr error
+	s.run.Backend().Client(auditHost, func(ctx context.Context, m engine.Machine) error {
+		defer m.Do(func() { over = true })
+		ctx, cancel := context.WithTimeout(ctx, engine.MaxAudit)
+		defer cancel()
+		client, err := fray.NewClient(ControllerURL, fray.WithHTTPClient(m.Client()), fray.WithRand(m.Rand("client")),
+			fray.WithLogger(nil), fray.WithToken(""),
+			fray.WithClientOptions(s.observed(m)))
+		if err == nil {
+			err = errors.Join(check.Audit(ctx, client, unsettled), client.Close())
+		}
+		auditErr = err
+		return nil
+	})
+	err := s.run.Backend().RunUntil(func() bool { return over })
+	if auditErr != nil {
+		s.run.Flaw(scenario.VerdictLiveness, engine.BrokenLiveness, auditErr.Error())
+	}
+	if auditErr != nil || err != nil {
+		s.history.Still(s.oracles.Unaudited)
+	}
+	return err
+}
+
+// End implements engine.System. What software says while its backend is closed is no part of the
+// run.
+func (s *System) End() {
+	s.history.Add(s.tally.toldValues()...)
+	s.history.Still(func() { s.ended = true })
+}
+
+// Judge implements engine.System.
+func (s *System) Judge(elapsed time.Duration, leak error) {
+	s.oracles.Leaks(func() error { return leak })
+	s.history.Still(func() { s.oracles.Finish(elapsed) })
+}
+
+// Broken implements engine.System.
+func (s *System) Broken() (all []engine.Violation) {
+	s.history.Still(func() {
+		if s.oracles.Violated() == 0 {
+			return
+		}
+		for _, v := range s.oracles.Violations() {
+			all = append(all, engine.Violation{
+				Oracle: v.Oracle, Task: v.Task, Text: v.Text, Events: events(v.Events), Undecided: v.Undecided,
+			})
+		}
+	})
+	return all
+}
+
+// Counts implements engine.System.
+func (s *System) Counts() []engine.Count {
+	counts := s.oracles.Counts()
+	all := make([]engine.Count, len(counts))
+	for i, c := range counts {
+		all[i] = engine.Count(c)
+	}
+	return all
+}
+
+// Last implements engine.System.
+func (s *System) Last(n int) []engine.Event { return events(s.history.Last(n)) }
+
+// events returns events of a history as any system has them.
+func events(own []check.Event) []engine.Event {
+	var all []engine.Event
+	for i := range own {
+		e := &own[i]
+		record, err := json.Marshal(e)
+		if err != nil {
+			panic(fmt.Sprintf("write an event of the history: %v", err)) // It has nothing that JSON lacks.
+		}
+		all = append(all, engine.Event{Seq: e.Seq, At: e.At, Host: e.Host, Kind: e.Kind.String(), Text: e.Details(), Record: record})
+	}
+	return all
+}

@@ -1,0 +1,62 @@
+package cluster
+
+import "github.com/frayrpc/fray/sim/scenario"
+
+// Roles of hosts, besides that of clients.
+const (
+	RoleController = "controller"
+	RoleWorker     = "worker"
+	RoleClient     = scenario.RoleClient
+)
+
+// ControllerHost is the name of the controller's host.
+const ControllerHost = "controller"
+
+// Where a controller keeps its records.
+const (
+	StoreMemory = "memory"
+	StorePebble = "pebble"
+)
+
+// Topology is the hosts.
+type Topology struct {
+	Controller Controller    `yaml:"controller" doc:"The host named controller."`
+	Workers    []WorkerGroup `yaml:"workers" required:"true" minItems:"1" doc:"Groups of workers that are alike."`
+}
+
+// Controller configures the controller.
+type Controller struct {
+	SessionTTL       scenario.Duration `yaml:"sessionTTL" default:"15s" doc:"Without a heartbeat for this long a worker counts as dead. Workers send about six in this time."`
+	Store            string            `yaml:"store" enum:"memory,pebble" default:"memory" doc:"Where it keeps its records: in memory, where they are lost with the process, or on its disk (pebble)."`
+	SyncLatency      scenario.Duration `yaml:"syncLatency" default:"1ms" doc:"How long its disk takes to sync what was written."`
+	MaxOpenTasks     int               `yaml:"maxOpenTasks" default:"2000000" min:"1" doc:"Submissions beyond this many open tasks are refused, and made again later."`
+	MaxQueuedBytes   scenario.Bytes    `yaml:"maxQueuedBytes" default:"2GiB" doc:"Submissions beyond this size of all open tasks are refused, and made again later."`
+	CancelGrace      scenario.Duration `yaml:"cancelGrace" default:"10s" doc:"How long a cancelled attempt may take to stop before its task is CANCELLED without it."`
+	Retention        scenario.Duration `yaml:"retention" default:"1h" doc:"How long ended tasks are kept."`
+	WatchGrace       scenario.Duration `yaml:"watchGrace" default:"30s" doc:"How long results are kept for a client that is not heard of."`
+	MaxRetainedTasks int               `yaml:"maxRetainedTasks" default:"1000000" min:"1" doc:"Beyond this many ended tasks the oldest that nobody needs are forgotten early."`
+	MaxRetainedBytes scenario.Bytes    `yaml:"maxRetainedBytes" default:"1GiB" doc:"Beyond this size of all ended tasks the oldest that nobody needs are forgotten early, and jobs whose clients are behind wait."`
+}
+
+// A WorkerGroup is some workers that are alike. Its hosts are NAME-1 to NAME-COUNT.
+type WorkerGroup struct {
+	Name               string               `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The group's name. Its hosts are NAME-1, NAME-2 and so on." example:"worker"`
+	Count              int                  `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many workers it has."`
+	Slots              int                  `yaml:"slots" default:"1" min:"1" max:"65536" doc:"How many tasks each runs at once."`
+	Labels             map[string]string    `yaml:"labels" doc:"What tasks can require of the worker that runs them." example:"{zone: a}"`
+	Resources          map[string]int64     `yaml:"resources" doc:"What tasks take a share of. cpu is in milli-units." example:"{cpu: 8000}"`
+	MaxPrefetch        int                  `yaml:"maxPrefetch" default:"4096" min:"-1" max:"32768" doc:"The most tasks that wait at the worker for a slot. -1: none."`
+	StopGrace          scenario.Duration    `yaml:"stopGrace" default:"5s" doc:"How long a stopped task may take to return before it is abandoned."`
+	DrainGrace         scenario.Duration    `yaml:"drainGrace" default:"30s" doc:"How long running tasks may go on once the worker is told to leave."`
+	StartAfter         scenario.Duration    `yaml:"startAfter" default:"0" doc:"When the workers start."`
+	FailureProbability scenario.Probability `yaml:"failureProbability" default:"0" doc:"The chance that a task fails at once because it runs on this worker. 1 makes a black hole." example:"100%"`
+}
+
+// Hosts returns the hosts of the group.
+func (g *WorkerGroup) Hosts() []string { return hostNames(g.group()) }
+
+func (g *WorkerGroup) group() scenario.Group {
+	return scenario.Group{Name: &g.Name, Role: RoleWorker, Count: g.Count}
+}
+
+func hostNames(g scenario.Group) []string { return scenario.HostNames(g.Hosts()) }

@@ -1,0 +1,153 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// Workload is who submits which tasks.
+type Workload struct {
+	Clients []ClientGroup `yaml:"clients" required:"true" minItems:"1" doc:"Groups of clients that are alike."`
+	Mix     []TaskKind    `yaml:"mix" doc:"The kinds of tasks. Without any: one kind named task, with the defaults of each key."`
+}
+
+// A ClientGroup is some clients that are alike. Its hosts are NAME-1 to NAME-COUNT, each with a job
+// of its own.
+type ClientGroup struct {
+	Name        string   `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The group's name. Its hosts are NAME-1, NAME-2 and so on." example:"client"`
+	Count       int      `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many clients it has."`
+	Tasks       int      `yaml:"tasks" required:"true" min:"1" max:"10000000" doc:"How many tasks each client submits." example:"100"`
+	Submissions int      `yaml:"submissions" default:"1" min:"1" max:"10" doc:"How often it submits each task, with the same id: it is the same task."`
+	Arrival     Arrival  `yaml:"arrival" doc:"When it submits them."`
+	Kinds       []string `yaml:"kinds" doc:"The kinds of tasks that it submits, by name. Default: all." example:"[slow]"`
+}
+
+// Arrival is when a client submits its tasks.
+type Arrival struct {
+	Start   scenario.Duration `yaml:"start" default:"0" doc:"When the first is submitted."`
+	Rate    scenario.Rate     `yaml:"rate" doc:"How many tasks come in what time, on average. Without it: each follows as soon as the one before is accepted." example:"100/s"`
+	Pattern string            `yaml:"pattern" enum:"even,random" default:"even" doc:"How arrivals at a rate scatter: at equal distances, or by chance (a Poisson process)."`
+	Batch   int               `yaml:"batch" default:"1" min:"1" max:"50000" doc:"How many tasks are submitted in one call."`
+}
+
+// MaxTasks is the most tasks of a workload, children included.
+const MaxTasks = 10_000_000
+
+// DefaultKind is the name of the only kind of a workload that names none.
+const DefaultKind = "task"
+
+// PoisonDown is how long a worker is gone that a task took down.
+const PoisonDown = time.Second
+
+// A TaskKind is tasks that are alike.
+type TaskKind struct {
+	Name               string               `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The kind's name, which is that of its function." example:"slow"`
+	Weight             int                  `yaml:"weight" default:"1" min:"1" max:"1000000" doc:"Its share among the kinds that a client submits. Of each run of tasks as long as the sum of the weights, each kind has as many as it weighs."`
+	Work               Span                 `yaml:"work" doc:"How long an attempt runs."`
+	FailureProbability scenario.Probability `yaml:"failureProbability" default:"0" doc:"The chance that an attempt fails." example:"10%"`
+	FailFirst          int                  `yaml:"failFirst" default:"0" min:"0" max:"10000" doc:"How many attempts of each task fail, the first ones."`
+	CrashesWorker      bool                 `yaml:"crashesWorker" default:"false" doc:"Whether an attempt takes down its worker, which starts again a second later. Poison."`
+	IgnoresStop        bool                 `yaml:"ignoresStop" default:"false" doc:"Whether an attempt goes on when it is told to stop."`
+	Undecodable        string               `yaml:"undecodable" enum:"input,result,error" doc:"What of the task cannot be decoded or encoded. error: each attempt fails, with a text that is not UTF-8."`
+	Children           int                  `yaml:"children" default:"0" min:"0" max:"1000" doc:"How many tasks of the kind childKind each attempt submits and waits for."`
+	ChildKind          string               `yaml:"childKind" doc:"The kind of the children, which has none of its own." example:"leaf"`
+	PayloadSize        scenario.Bytes       `yaml:"payloadSize" default:"64B" doc:"The size of the input."`
+	ResultSize         scenario.Bytes       `yaml:"resultSize" default:"64B" doc:"The size of the result."`
+
+	Retries           int               `yaml:"retries" default:"0" min:"0" max:"10000" doc:"How often a task is tried again after it failed or timed out."`
+	Backoff           *Backoff          `yaml:"backoff" doc:"The delay before a retry. Default: that of the runtime."`
+	MaxWorkerLosses   int               `yaml:"maxWorkerLosses" default:"3" min:"0" max:"1000" doc:"How many workers may die while they run the task before it fails."`
+	ExecutionTimeout  scenario.Duration `yaml:"executionTimeout" default:"0" doc:"The longest that an attempt may run. 0: no bound."`
+	SchedulingTimeout scenario.Duration `yaml:"schedulingTimeout" default:"0" doc:"The longest that the task may wait for its first start. 0: no bound."`
+	Priority          int               `yaml:"priority" default:"0" min:"-1000" max:"1000" doc:"Higher runs first."`
+	Resources         map[string]int64  `yaml:"resources" doc:"What an attempt occupies besides a slot. cpu is in milli-units." example:"{cpu: 1500}"`
+	Labels            map[string]string `yaml:"labels" doc:"Labels that the worker must carry." example:"{zone: a}"`
+	Cancel            *Cancel           `yaml:"cancel" doc:"Whether and when the client cancels a task. Default: never."`
+}
+
+// A Span is a time between two, each as likely as the other.
+type Span struct {
+	Min scenario.Duration `yaml:"min" default:"10ms" doc:"The least time."`
+	Max scenario.Duration `yaml:"max" default:"10ms" doc:"The most time."`
+}
+
+// Backoff is the delay before a retry: base, multiplied by factor with every further one, up to
+// cap.
+type Backoff struct {
+	Base   scenario.Duration `yaml:"base" default:"100ms" doc:"The delay before the first retry."`
+	Factor float64           `yaml:"factor" default:"2" min:"1" max:"100" doc:"What each delay is multiplied by to give the next."`
+	Cap    scenario.Duration `yaml:"cap" default:"1m" doc:"The longest delay."`
+}
+
+// Cancel is whether and when a client cancels a task.
+type Cancel struct {
+	Probability scenario.Probability `yaml:"probability" default:"1" doc:"The chance that a task is cancelled." example:"50%"`
+	After       Span                 `yaml:"after" doc:"How long after it was accepted."`
+}
+
+// Hosts returns the hosts of the group.
+func (g *ClientGroup) Hosts() []string { return hostNames(g.group()) }
+
+func (g *ClientGroup) group() scenario.Group {
+	return scenario.Group{Name: &g.Name, Role: RoleClient, Count: g.Count}
+}
+
+// TaskKind returns the kind of tasks of a name, or nil.
+func (s *Scenario) TaskKind(name string) *TaskKind {
+	for i := range s.Workload.Mix {
+		if k := &s.Workload.Mix[i]; k.Name == name {
+			return k
+		}
+	}
+	return nil
+}
+
+// Submits says whether clients of the group submit tasks of a kind.
+func (g *ClientGroup) Submits(k *TaskKind) bool {
+	return len(g.Kinds) == 0 || slices.Contains(g.Kinds, k.Name)
+}
+
+// Tasks returns how many tasks the clients submit.
+func (s *Scenario) Tasks() int {
+	tasks := 0
+	for _, g := range s.Workload.Clients {
+		tasks += g.Count * g.Tasks
+	}
+	return tasks
+}
+
+// LastArrival returns about when the last task is submitted.
+func (s *Scenario) LastArrival() time.Duration {
+	var last time.Duration
+	for i := range s.Workload.Clients {
+		last = max(last, s.Workload.Clients[i].lastArrival())
+	}
+	return last
+}
+
+func (g *ClientGroup) lastArrival() time.Duration {
+	a := &g.Arrival
+	return time.Duration(a.Start) + time.Duration(min(float64(g.Tasks)*float64(a.Rate.Interval()), float64(scenario.MaxDuration)))
+}
+
+// WorkerGroup returns the group of workers of a name, or nil.
+func (s *Scenario) WorkerGroup(name string) *WorkerGroup {
+	for i := range s.Topology.Workers {
+		if g := &s.Topology.Workers[i]; g.Name == name {
+			return g
+		}
+	}
+	return nil
+}
+
+// ClientGroup returns the group of clients of a name, or nil.
+func (s *Scenario) ClientGroup(name string) *ClientGroup {
+	for i := range s.Workload.Clients {
+		if g := &s.Workload.Clients[i]; g.Name == name {
+			return g
+		}
+	}
+	return nil
+}

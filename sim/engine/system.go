@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// A Subject is a system that scenarios are run of.
+type Subject struct {
+	// Format is what its files are.
+	Format *scenario.Subject
+	// Begin returns the system of one run, which takes place later.
+	Begin func(r *Run) (System, error)
+	// Tell returns what a report tells of a run's facts. Nil: all of them, a line for each variable.
+	Tell func(facts Facts) []Line
+	// Sum returns what tells of many runs. Nil: only what the engine counts is told.
+	Sum func() Sum
+}
+
+// A Line is one of a report: what it is about, in a word, and what there is to say.
+type Line struct{ What, Text string }
+
+// A Sum adds up results.
+type Sum interface {
+	Add(r *Result)
+	Lines() []Line
+}
+
+// Work is the software of a client. It ends when its work is done, or ctx is.
+type Work func(ctx context.Context, m Machine) error
+
+// A System is what a subject has for one run: its software, what comes of it, and what is to be
+// true of that. Its methods are called by the goroutine of RunUntil, and what it returns runs
+// wherever it likes. [Blank] has most of them for those who have nothing special to say.
+type System interface {
+	// Software returns what a host of the scenario runs in a simulation, at each of its starts.
+	Software(h scenario.Host) sim.Software
+	// Client returns what a host of role client does, wherever the run takes place.
+	Client(h scenario.Host) Work
+
+	// Begun says whether clients have begun all that they are to do. Times of what is expected
+	// eventually do not count before.
+	Begun() bool
+	// Facts returns a pointer to a copy of the facts, which is of the type of the format's, and
+	// Changes how often they changed.
+	Facts(now time.Duration) any
+	Changes() uint64
+	// Happened returns how often an event has that faults can wait for.
+	Happened(event string) int
+	// Does says whether a host does what a target asks for.
+	Does(host, state string) bool
+
+	// Crashed, Paused, Injected and Healed tell what happens to hosts, how often a fault has acted
+	// since it was told last, and that everything was put right.
+	Crashed(host string)
+	Paused(host string)
+	Injected(fault string, times int)
+	Healed()
+	// Look has an operator look at a host for so long, and Backup has one make a backup of it.
+	Look(host string, lasts time.Duration)
+	Backup(host string)
+
+	// Finish ends a run that came to its end: it stops the hosts, and asks how things stand. It may
+	// use what Run has for that.
+	Finish() error
+	// End closes the books: nothing that happens from now on counts.
+	End()
+	// Judge has what can be judged at the end only judged. The run came to its end. A leak is what
+	// outlived it, or nil.
+	Judge(elapsed time.Duration, leak error)
+	// Broken returns what is known to be wrong, Counts what was looked at, and Last the last events
+	// that the system knows of.
+	Broken() []Violation
+	Counts() []Count
+	Last(n int) []Event
+}
+
+// Disks are what of a host's disk a system knows better than the simulation, because it does not
+// use the simulated files. A [System] may have them.
+type Disks interface {
+	// Fill leaves the disk of a host no room, or gives it back.
+	Fill(host string, full bool)
+	// Tear says whether the next power loss leaves a part of what was being written.
+	Tear(host string, torn bool)
+}
+
+// An Event is something that hosts saw.
+type Event struct {
+	Seq  uint64        `json:"seq"`
+	At   time.Duration `json:"at_ns"`
+	Host string        `json:"host,omitempty"`
+	// Kind is what happened, in a word, and Text the rest.
+	Kind string `json:"kind"`
+	Text string `json:"text,omitempty"`
+	// Record is all that the system knows of it.
+	Record json.RawMessage `json:"record,omitempty"`
+}
+
+// String returns the event for a message.
+func (e *Event) String() string {
+	text := fmt.Sprintf("#%d %v %s", e.Seq, e.At, e.Kind)
+	if e.Host != "" {
+		text += " host=" + e.Host
+	}
+	if e.Text != "" {
+		text += " " + e.Text
+	}
+	return text
+}
+
+// A Violation is a claim that does not hold.
+type Violation struct {
+	Oracle string `json:"oracle"`
+	// Task is what it is about, if it is about one thing.
+	Task string `json:"task,omitempty"`
+	Text string `json:"text"`
+	// Events prove it, in order.
+	Events []Event `json:"events,omitempty"`
+	// Undecided is set if nobody knows whether it holds.
+	Undecided bool `json:"undecided,omitempty"`
+}
+
+// String returns the violation with its proof.
+func (v *Violation) String() string {
+	var b strings.Builder
+	b.WriteString(v.Oracle + ": ")
+	if v.Task != "" {
+		fmt.Fprintf(&b, "task %s: ", v.Task)
+	}
+	b.WriteString(v.Text)
+	for i := range v.Events {
+		b.WriteString("\n\t" + v.Events[i].String())
+	}
+	return b.String()
+}
+
+// A Count is how often a claim was looked at, and did not hold.
+type Count struct {
+	Oracle     string `json:"oracle"`
+	Claim      string `json:"claim"`
+	Checks     uint64 `json:"checks"`
+	Violations uint64 `json:"violations"`
+}
+
+// Facts are those of a run: an object in JSON, with what the subject's facts and those that all
+// runs have come to. Empty: there was no run.
+type Facts json.RawMessage
+
+// MarshalJSON implements json.Marshaler.
+func (f Facts) MarshalJSON() ([]byte, error) {
+	if len(f) == 0 {
+		return []byte("null"), nil
+	}
+	return f, nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *Facts) UnmarshalJSON(text []byte) error {
+	*f = nil
+	if string(text) != "null" {
+		*f = append(Facts(nil), text...)
+	}
+	return nil
+}
+
+// Read reads the facts into a subject's, or into a [scenario.Common].
+func (f Facts) Read(into any) error {
+	if err := json.Unmarshal(f, into); err != nil {
+		return fmt.Errorf("read facts: %w", err)
+	}
+	return nil
+}
+
+// newFacts returns facts as JSON: the fields of the subject's, then those of common that it lacks.
+func newFacts(own any, common *scenario.Common) (Facts, error) {
+	object := []byte{'{'}
+	taken := map[string]bool{}
+	for _, part := range []any{own, common} {
+		if part == nil {
+			continue
+		}
+		v := reflect.ValueOf(part).Elem()
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			if name == "" {
+				name = v.Type().Field(i).Tag.Get("cel")
+			}
+			if name == "" || taken[name] {
+				continue
+			}
+			taken[name] = true
+			value, err := json.Marshal(v.Field(i).Interface())
+			if err != nil {
+				return nil, fmt.Errorf("write facts: %w", err)
+			}
+			if len(object) > 1 {
+				object = append(object, ',')
+			}
+			object = append(append(fmt.Appendf(object, "%q", name), ':'), value...)
+		}
+	}
+	return append(object, '}'), nil
+}
