@@ -36,7 +36,7 @@ PACKAGES = $(shell go list -f '{{if or .GoFiles .TestGoFiles .XTestGoFiles}}{{.I
 COVER_PACKAGES = $(shell go list -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' ./... | sed -n 's|^$(MODULE)/\([^/]*\).*|./\1/...|p' | grep -v '^./gen/' | sort -u)
 # What runs goroutines of its own; the integration suite and what plants bugs start processes instead.
 # The longest come first, so that they are not left to run alone.
-RACE_PACKAGES := ./sim/engine/virtual ./fray/store/pebblestore ./fray/... ./faults/... ./sim $(patsubst %/,./%/...,$(filter-out sim/planted/ sim/testdata/,$(wildcard sim/*/)))
+RACE_PACKAGES := ./sim/cluster/system ./fray/store/pebblestore ./fray/... ./faults/... ./sim $(patsubst %/,./%/...,$(filter-out sim/planted/ sim/testdata/,$(wildcard sim/*/)))
 
 comma := ,
 empty :=
@@ -172,8 +172,8 @@ sweep: ## Run SEEDS of every scenario, and SOAK_SEEDS of long-soak; a line for e
 
 # What only moves code leaves all of them as they are.
 .PHONY: traces
-traces: ## Compare the traces of each scenario's first seeds with those in sim/engine/virtual/testdata; UPDATE=1 rewrites these
-	go test -count=1 -timeout=0 ./sim/engine/virtual -run '^(TestLibraryPassesAndRepeats|TestTracesAreAsTheyWere)$$' -all-seeds $(if $(UPDATE),-update)
+traces: ## Compare the traces of each scenario's first seeds with those in sim/cluster/system/testdata; UPDATE=1 rewrites these
+	go test -count=1 -timeout=0 ./sim/cluster/system -run '^(TestLibraryPassesAndRepeats|TestTracesAreAsTheyWere)$$' -all-seeds $(if $(UPDATE),-update)
 
 .PHONY: chaos
 chaos: ## Run the random scenarios of CHAOS_SEEDS in virtual time
