@@ -19,6 +19,7 @@ import (
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/simtest"
 	"github.com/frayrpc/fray/sim/speed"
 )
 
@@ -36,7 +37,7 @@ type benchPlan struct {
 }
 
 var (
-	benchFull  = benchPlan{runs: 3, calls: 100_000, idle: time.Hour, seeds: 200, chunk: chunkSeeds, sizes: []int{10, 100, 300, 1000}, messages: 70_000}
+	benchFull  = benchPlan{runs: 3, calls: 100_000, idle: time.Hour, seeds: 200, chunk: simtest.ChunkSeeds, sizes: []int{10, 100, 300, 1000}, messages: 70_000}
 	benchQuick = benchPlan{runs: 1, calls: 500, idle: time.Minute, seeds: 4, chunk: 1, sizes: []int{3, 10}, messages: 1}
 )
 
@@ -56,21 +57,21 @@ are measured. Figures are medians of several samples, with the least and the gre
 done in a second of CPU time says most. It takes about two minutes.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if format != "text" && format != "json" {
-				return invalid("--format %q is neither text nor json", format)
+				return simtest.Invalid("--format %q is neither text nor json", format)
 			}
 			if quick {
 				plan = benchQuick
 			} else if plan.runs < 1 {
-				return invalid("--runs %d is less than 1", plan.runs)
+				return simtest.Invalid("--runs %d is less than 1", plan.runs)
 			}
 			report, err := a.bench(cmd.Context(), plan)
 			if err != nil {
 				return err
 			}
 			if format == "json" {
-				return json.NewEncoder(a.stdout).Encode(report)
+				return json.NewEncoder(a.Stdout).Encode(report)
 			}
-			return report.write(a.stdout)
+			return report.write(a.Stdout)
 		},
 	}
 	flags := bench.Flags()
@@ -99,11 +100,11 @@ const (
 func (a *app) sample(ctx context.Context, args []string) error {
 	size, err := strconv.Atoi(args[1])
 	if err != nil {
-		return invalid("SIZE %q is not a number", args[1])
+		return simtest.Invalid("SIZE %q is not a number", args[1])
 	}
 	count, err := strconv.Atoi(args[2])
 	if err != nil {
-		return invalid("COUNT %q is not a number", args[2])
+		return simtest.Invalid("COUNT %q is not a number", args[2])
 	}
 	var sample speed.Sample
 	switch args[0] {
@@ -123,18 +124,18 @@ func (a *app) sample(ctx context.Context, args []string) error {
 	case sampleHeap:
 		sample, err = speed.CrashHeap(ctx, bubble.Run, size)
 	default:
-		err = invalid("there are no samples of %q", args[0])
+		err = simtest.Invalid("there are no samples of %q", args[0])
 	}
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(a.stdout).Encode(sample)
+	return json.NewEncoder(a.Stdout).Encode(sample)
 }
 
 // bench takes all samples. Those that are compared come in turn, so that what else the machine does
 // concerns all of them.
 func (a *app) bench(ctx context.Context, plan benchPlan) (*benchReport, error) {
-	executable, err := a.executable()
+	executable, err := a.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}

@@ -1,5 +1,5 @@
 // Command fray-sim runs scenarios: a whole Fray cluster under faults, in deterministic virtual
-// time.
+// time. It is package simtest's command with Fray as its subject.
 //
 //	fray-sim --scenario worker-crash              run one, with its first seed
 //	fray-sim --scenario worker-crash --seeds 1..500
@@ -11,42 +11,53 @@
 package main
 
 import (
-	"context"
-	"io"
-	"os"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/cluster/chaos"
+	"github.com/frayrpc/fray/sim/cluster/system"
+	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/simtest"
 )
 
-// Exit codes besides those of a scenario's result.
-const (
-	exitPass    = 0
-	exitInvalid = 4
-	exitHarness = 5
-	// exitInterrupted is what shells make of a process that SIGINT ended.
-	exitInterrupted = 130
-)
+// plant returns what the controller of a seed is wrapped in to have it break down, or nil. Only
+// builds for tests plant anything.
+var plant func(seed uint64) func(http.Handler) http.Handler
 
-func main() { os.Exit(runProcess()) }
-
-// gcPercent lets the heap grow more than by default before it is collected: a simulation keeps
-// little of what it allocates, and collecting a small heap over and over is a third of its time.
-const gcPercent = 400
-
-func runProcess() int {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+func main() {
+	subject := system.Subject(system.Options{})
+	if plant != nil {
+		subject.Begin = func(r *engine.Run) (engine.System, error) {
+			return system.Subject(system.Options{Controller: plant(r.Seed())}).Begin(r)
+		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, executable: os.Executable}
-	return a.run(ctx, os.Args[1:])
+	program := &simtest.Program{
+		Subject: subject, Name: "fray-sim",
+		Short: "Run a Fray cluster under faults, in deterministic virtual time",
+		Long: `fray-sim runs a scenario: an unmodified controller, its workers and its clients on simulated hosts and links, under the
+faults that the scenario names, thousands of times faster than the clock. Oracles watch what clients and workers see.
+The same seed gives the same run, to the byte.
+`,
+		Example: `  fray-sim --scenario worker-crash
+  fray-sim --scenario worker-crash --seeds 1..500
+  fray-sim --scenario worker-crash --seeds 1..500 --format junit --out results
+  fray-sim --scenario mine.yaml --seed 7 --verify --trace run.jsonl
+  fray-sim --scenario worker-crash --html run.html`,
+		Library: cluster.Library().Files,
+		Draw: func(seed uint64, backend string) *scenario.Scenario {
+			return chaos.Draw(seed, chaos.Options{Backend: backend})
+		},
+		Backends: func(a *simtest.App) []simtest.Backend { return []simtest.Backend{&processes{app: a}} },
+		Commands: func(a *simtest.App) []*cobra.Command {
+			own := &app{App: a}
+			return []*cobra.Command{own.newWorker(), own.newTest(), own.newOverlay(), own.newBench()}
+		},
+	}
+	program.Main()
 }
 
 // app is one run of the command.
-type app struct {
-	stdout, stderr io.Writer
-	executable     func() (string, error)
-	args           []string // of the command line
-}
+type app struct{ *simtest.App }

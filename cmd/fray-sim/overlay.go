@@ -11,12 +11,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/sim/overlay"
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/simtest"
 )
+
+// endWait is how long go test may take to end when it is told to.
+const endWait = 2 * time.Second
 
 func (a *app) newOverlay() *cobra.Command {
 	return &cobra.Command{
@@ -29,7 +34,7 @@ follow a seed: that of FRAY_SEED in the environment, or 0. The installed Go stay
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(a.stdout, list)
+			_, err = fmt.Fprintln(a.Stdout, list)
 			return err
 		},
 	}
@@ -39,7 +44,7 @@ follow a seed: that of FRAY_SEED in the environment, or 0. The installed Go stay
 func (a *app) overlay(ctx context.Context) (overlay.Toolchain, string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "-json", "GOROOT", "GOVERSION", "GOMODCACHE").Output()
 	if err != nil {
-		return overlay.Toolchain{}, "", invalid("go env: %w: the go command has to be on the PATH", err)
+		return overlay.Toolchain{}, "", simtest.Invalid("go env: %w: the go command has to be on the PATH", err)
 	}
 	var env struct{ GOROOT, GOVERSION, GOMODCACHE string }
 	if err := json.Unmarshal(out, &env); err != nil {
@@ -48,11 +53,11 @@ func (a *app) overlay(ctx context.Context) (overlay.Toolchain, string, error) {
 	t := overlay.Toolchain{Root: env.GOROOT, Version: env.GOVERSION, ModCache: env.GOMODCACHE}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return t, "", invalid("find the cache: %w", err)
+		return t, "", simtest.Invalid("find the cache: %w", err)
 	}
 	list, err := overlay.Write(t, filepath.Join(cache, "fray-sim"))
 	if err != nil {
-		return t, "", asInvalid(err)
+		return t, "", simtest.Invalid("%w", err)
 	}
 	return t, list, overlay.Prove(ctx, t, list)
 }
@@ -101,20 +106,20 @@ func testArgs(args []string) (seeds scenario.Seeds, rest []string, err error) {
 		case flag && (name == "h" || name == "help"):
 			return seeds, nil, errHelp
 		case flag && name == "overlay":
-			return seeds, nil, invalid("-overlay: go test has one, and fray-sim test needs it")
+			return seeds, nil, simtest.Invalid("-overlay: go test has one, and fray-sim test needs it")
 		case flag && (name == "seed" || name == "seeds"):
 			if !has {
 				if i++; i == len(args) {
-					return seeds, nil, invalid("--%s: the value is missing", name)
+					return seeds, nil, simtest.Invalid("--%s: the value is missing", name)
 				}
 				value = args[i]
 			}
 			given = append(given, name)
 			if len(given) > 1 {
-				return seeds, nil, invalid("--%s and --%s: one of them is enough", given[0], given[1])
+				return seeds, nil, simtest.Invalid("--%s and --%s: one of them is enough", given[0], given[1])
 			}
 			if seeds, err = scenario.ParseSeeds(value); err != nil || name == "seed" && seeds.First != seeds.Last {
-				return seeds, nil, invalid("--%s %q is not a number from 0 to %d, or for --seeds a range such as 1..200", name, value, uint64(1<<64-1))
+				return seeds, nil, simtest.Invalid("--%s %q is not a number from 0 to %d, or for --seeds a range such as 1..200", name, value, uint64(1<<64-1))
 			}
 		default:
 			rest = append(rest, args[i])
@@ -164,20 +169,20 @@ func (a *app) test(ctx context.Context, seeds scenario.Seeds, args []string) err
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		cmd.WaitDelay = endWait
 		cmd.Env = append(os.Environ(), seedVariable+"="+strconv.FormatUint(seed, 10))
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.stdout, a.stderr
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.Stdout, a.Stderr
 		err := cmd.Run()
 		var exit *exec.ExitError
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.As(err, &exit):
-			fmt.Fprintf(a.stderr, "fray-sim: go test failed under seed %d; run it again with: fray-sim test --seed %d %s\n", seed, seed, strings.Join(args, " "))
-			return &exitError{code: max(exit.ExitCode(), 1)}
+			fmt.Fprintf(a.Stderr, "fray-sim: go test failed under seed %d; run it again with: fray-sim test --seed %d %s\n", seed, seed, strings.Join(args, " "))
+			return &simtest.ExitError{Code: max(exit.ExitCode(), 1)}
 		case err != nil:
 			return fmt.Errorf("run go test: %w", err)
 		case seed == seeds.Last:
 			if seeds.Count() > 1 {
-				fmt.Fprintf(a.stdout, "fray-sim: all %d seeds pass\n", seeds.Count())
+				fmt.Fprintf(a.Stdout, "fray-sim: all %d seeds pass\n", seeds.Count())
 			}
 			return nil
 		}

@@ -19,69 +19,63 @@ import (
 	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/simtest"
 )
 
-// processOptions are those of runs on real processes.
-type processOptions struct {
-	backend string
+// processes are where a cluster's scenarios run as real processes.
+type processes struct {
+	app     *simtest.App
 	fray    string
 	maxWall time.Duration
 	config  process.Config // set before runs
 }
 
-func (o *processOptions) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.backend, "backend", scenario.BackendSim, "run in virtual time (sim), or on real processes (process)")
-	flags.StringVar(&o.fray, "fray-binary", "", "process: the fray command to run as controller (default: the one beside fray-sim)")
-	flags.DurationVar(&o.maxWall, "max-wall", process.DefaultMaxWall, "process: the longest that a run may take")
+// Name implements simtest.Backend.
+func (*processes) Name() string { return scenario.BackendProcess }
+
+// Help implements simtest.Backend.
+func (*processes) Help() string { return "on real processes" }
+
+// AddFlags implements simtest.Backend.
+func (p *processes) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&p.fray, "fray-binary", "", "process: the fray command to run as controller (default: the one beside fray-sim)")
+	flags.DurationVar(&p.maxWall, "max-wall", process.DefaultMaxWall, "process: the longest that a run may take")
 }
 
-// used says whether runs are on processes.
-func (o *processOptions) used() bool { return o.backend == scenario.BackendProcess }
-
-func (o *processOptions) check() error {
+// Check implements simtest.Backend.
+func (p *processes) Check(used bool) error {
 	switch {
-	case o.backend != scenario.BackendSim && !o.used():
-		return invalid("--backend %q is neither %s nor %s", o.backend, scenario.BackendSim, scenario.BackendProcess)
-	case o.fray != "" && !o.used():
-		return invalid("--fray-binary is for --backend %s", scenario.BackendProcess)
-	case o.maxWall <= 0:
-		return invalid("--max-wall %v must be above 0", o.maxWall)
+	case p.fray != "" && !used:
+		return simtest.Invalid("--fray-binary is for --backend %s", scenario.BackendProcess)
+	case p.maxWall <= 0:
+		return simtest.Invalid("--max-wall %v must be above 0", p.maxWall)
 	}
 	return nil
 }
 
-// prepareProcesses says whether the scenario of the first seed can run on processes, and finds what
-// these are started from.
-func (a *app) prepareProcesses(of *subject, seed uint64, o *runOptions) error {
-	s := of.of(seed)
-	err := process.Suitable(s, o.process.maxWall)
-	if err == nil {
-		err = s.RunsOn(scenario.BackendProcess)
+// Prepare implements simtest.Backend: it says whether the scenario can run on processes, and finds
+// what these are started from.
+func (p *processes) Prepare(s *scenario.Scenario) error {
+	if err := cmp.Or(process.Suitable(s, p.maxWall), s.RunsOn(scenario.BackendProcess)); err != nil {
+		return err
 	}
-	if err != nil {
-		return asInvalid(fmt.Errorf("%s: %w", of.Called, err))
-	}
-	self, err := a.executable()
+	self, err := p.app.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	fray := cmp.Or(o.process.fray, filepath.Join(filepath.Dir(self), "fray"+filepath.Ext(self)))
+	fray := cmp.Or(p.fray, filepath.Join(filepath.Dir(self), "fray"+filepath.Ext(self)))
 	if info, err := os.Stat(fray); err != nil || info.IsDir() {
 		const hint = "build it with go build -o DIR ./cmd/..., or name it with --fray-binary"
-		return invalid("there is no fray command at %s to run as the controller: %s", fray, hint)
+		return simtest.Invalid("there is no fray command at %s to run as the controller: %s", fray, hint)
 	}
 	environ := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") }) // Which would configure the controller.
-	o.process.config = process.Config{Fray: fray, Worker: []string{self, workerCommand}, Environ: environ, MaxWall: o.process.maxWall}
+	p.config = process.Config{Fray: fray, Worker: []string{self, workerCommand}, Environ: environ, MaxWall: p.maxWall}
 	return nil
 }
 
-// run runs a scenario on processes that are prepared for.
-func (o *processOptions) run(ctx context.Context, s *scenario.Scenario, seed uint64) (*engine.Result, error) {
-	result, err := process.Run(ctx, s, seed, system.Options{}, o.config)
-	if err != nil {
-		return nil, fmt.Errorf("seed %d: %w", seed, err)
-	}
-	return result, nil
+// Run implements simtest.Backend.
+func (p *processes) Run(ctx context.Context, s *scenario.Scenario, seed uint64) (*engine.Result, error) {
+	return process.Run(ctx, s, seed, system.Options{}, p.config)
 }
 
 // workerCommand is the command that makes a process a worker of a run of another one.
@@ -98,7 +92,7 @@ func (a *app) newWorker() *cobra.Command {
 				return errors.New("this command is for fray-sim itself: it runs the workers of --backend process")
 			}
 			_ = file.Close() // The connection has a copy.
-			return process.Work(cmd.Context(), conn, a.stderr)
+			return process.Work(cmd.Context(), conn, a.Stderr)
 		},
 	}
 }

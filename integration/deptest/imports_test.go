@@ -125,13 +125,13 @@ var rules = []rule{
 		reason: "any service can import them and gets no other modules, see docs/decisions/0009-one-module.md",
 	},
 	{
-		packages: []string{"./sim/scenario", "./sim/cluster", "./sim/chaos"},
+		packages: []string{"./sim/scenario", "./sim/cluster", "./sim/cluster/chaos"},
 		banned:   []string{"./sim/engine/...", "./sim/bubble", "./fray/controller/...", "./fray/worker/..."},
 		reason:   "what a scenario says does not depend on what runs it",
 	},
 	{
 		packages: []string{"./sim/scenario", "./sim/engine/...", "./sim/report"},
-		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/...", "./sim/chaos"},
+		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/...", "./sim/cluster/chaos"},
 		reason:   "scenarios are run of any service; Fray is a subject like others",
 	},
 	{

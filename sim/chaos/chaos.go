@@ -1,166 +1,133 @@
-// Package chaos draws random scenarios: clusters, workloads and faults that nobody thought of, with
-// what is true of any of them.
+// Package chaos draws random faults for scenarios of any subject: what nobody thought of, done to
+// hosts and work that somebody wrote down.
 package chaos
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/internal/chance"
-	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// Options say what random scenarios are to be like.
+// Kinds of faults that every machine and network has: what is drawn unless Options say otherwise.
+// Those that are missing here change or repeat what software sends, as proxies and clients may.
+func Kinds() []string {
+	return []string{
+		"delay", "drop", "reset", "throttle", "hold", "partition", "pause", "crash", "restart", "suspend", "clockStep", "diskFull",
+	}
+}
+
+// Options say what faults are drawn.
 type Options struct {
-	// Backend is what they are to run on, one of the Backend constants. "": BackendSim. Those for
-	// processes take seconds, and those for virtual time minutes.
-	Backend string
+	// Kinds are keys of the format. None: those of Kinds.
+	Kinds []string
+	// Span is how long things go wrong. Then everything is put right. 0: DefaultSpan.
+	Span time.Duration
 }
 
-// Draw returns the random scenario of a seed: a cluster, a workload, faults of all kinds, and what
-// is true of any of them once everything has been put right. It is to be run under the same seed.
+// DefaultSpan is how long things go wrong unless Options say otherwise.
+const DefaultSpan = time.Minute
+
+// maxFaults is the most faults of a scenario.
+const maxFaults = 8
+
+// Draw returns a scenario with the hosts, the work and the expectations of another, and in place of
+// its faults those of a seed. It is to be run under the same seed. It depends on the scenario, the
+// seed and the options alone. That a fault never acts is no failure, because chance put it there;
+// what the other expects to happen sometimes is not expected, because it may be for its faults.
 //
-// It depends on the seed and the options alone. Each part of it is drawn from a source of
-// randomness of its own, so that a change of one leaves the others as they were. What
-// [Scenario.Marshal] writes of it is a file that runs in the same way.
-//
-// That a fault never acts is no failure here, because chance put it there.
-func Draw(seed uint64, o Options) *scenario.Scenario {
-	c := &chaos{Scenario: cluster.New(), seed: seed, real: o.Backend == scenario.BackendProcess}
-	c.APIVersion, c.Kind = scenario.APIVersion, scenario.Kind
-	c.Metadata = scenario.Metadata{
-		Name: fmt.Sprintf("chaos-%d", seed), Summary: "Whatever chance makes of a cluster, its work and its faults; every task ends, once.",
+// An error says that a kind does not exist, or that no fault of the kinds can strike.
+func Draw(base *scenario.Scenario, seed uint64, o Options) (*scenario.Scenario, error) {
+	text, err := base.Marshal()
+	if err != nil {
+		return nil, err
 	}
-	c.drawRun()
-	c.drawTopology()
-	c.drawWorkload()
-	c.drawFaults()
-	c.expect()
-	text, err := c.Marshal()
-	if err == nil {
-		var parsed *scenario.Scenario
-		if parsed, err = cluster.Parse(c.Metadata.Name+".yaml", text); err == nil {
-			return parsed
+	subjects := scenario.Subjects{base.About()}
+	file := fmt.Sprintf("%s-chaos-%d.yaml", base.Metadata.Name, seed)
+	s, err := subjects.Parse(file, text)
+	if err != nil {
+		return nil, fmt.Errorf("draw faults for %s: %w", base.Metadata.Name, err)
+	}
+	span := cmp.Or(o.Span, DefaultSpan)
+	s.Metadata.Name = fmt.Sprintf("%s-chaos-%d", base.Metadata.Name, seed)
+	s.Run.Seeds = scenario.Seeds{First: seed, Last: seed}
+	s.Run.MaxVirtualTime = max(s.Run.MaxVirtualTime, scenario.Duration(span)+s.Run.MaxVirtualTime)
+	s.Targets, s.Faults = nil, nil
+	s.Heal = &scenario.Heal{At: scenario.Duration(span)}
+	s.Expect.FaultsFired, s.Expect.Sometimes, s.Expect.Outcome = scenario.Names{"none"}, nil, scenario.Outcome{Verdict: scenario.VerdictPass}
+	d := &drawer{Rand: chance.New(seed, "chaos", 0), scenario: s, span: span}
+	for _, h := range s.Hosts() {
+		if h.Role == scenario.RoleClient {
+			d.clients = append(d.clients, h)
+		} else {
+			d.servers = append(d.servers, h)
 		}
 	}
-	panic(fmt.Sprintf("scenario: chaos of seed %d is no scenario: %v\n%s", seed, err, text))
+	kinds, err := d.kinds(o.Kinds)
+	if err != nil {
+		return nil, err
+	}
+	for n := range 1 + d.IntN(maxFaults) {
+		f := scenario.Default[scenario.Fault]()
+		f.Action = kinds[d.IntN(len(kinds))]
+		f.ID = fmt.Sprintf("%s-%d", f.Action.Key(), n+1)
+		d.fault(f)
+		s.Faults = append(s.Faults, *f)
+	}
+	if text, err = s.Marshal(); err != nil {
+		return nil, err
+	}
+	drawn, err := subjects.Parse(file, text)
+	if err != nil {
+		return nil, fmt.Errorf("draw faults for %s: chance has made no scenario of seed %d: %w", base.Metadata.Name, seed, err)
+	}
+	return drawn, nil
 }
 
-// A chaos is a random scenario while it is drawn.
-type chaos struct {
-	*cluster.Scenario
+// A drawer draws faults for a scenario.
+type drawer struct {
+	*rand.Rand
 
-	seed uint64
-	// It is to run on processes, in real time.
-	real bool
-	// How long things go wrong; then everything is put right.
-	span time.Duration
+	scenario         *scenario.Scenario
+	span             time.Duration
+	servers, clients []scenario.Host
 }
 
-func (c *chaos) drawRun() {
-	d := c.draw("run", 0)
-	c.Run.Seeds = scenario.Seeds{First: c.seed, Last: c.seed}
-	if c.real {
-		c.Run.Backends = []string{scenario.BackendProcess}
-		c.span = time.Duration(d.between(6*time.Second, 10*time.Second))
-	} else {
-		c.Run.Backends = []string{scenario.BackendSim}
-		c.span = time.Duration(d.between(15*time.Second, 2*time.Minute))
+// kinds returns the actions of the kinds that can strike here.
+func (d *drawer) kinds(names []string) (all []scenario.Actions, err error) {
+	if len(names) == 0 {
+		names = Kinds()
 	}
-	c.Heal = &scenario.Heal{At: scenario.Duration(c.span)}
-}
-
-// Names of the groups of hosts.
-const (
-	chaosWorkers = "worker"
-	chaosOthers  = "other"
-	chaosClients = "client"
-	chaosVillain = "villain"
-)
-
-func (c *chaos) drawTopology() {
-	c.drawController(c.draw("controller", 0))
-	most := 6
-	if c.real {
-		most = 4 // Each is a process.
-	}
-	d := c.draw("workers", 0)
-	count := 1 + d.IntN(most)
-	others := 0
-	if count > 1 && d.chance(0.4) {
-		others = 1 + d.IntN(count-1)
-	}
-	c.Topology.Workers = append(c.Topology.Workers, c.drawWorkers(c.draw("workers", 1), chaosWorkers, count-others))
-	if others > 0 {
-		g := c.drawWorkers(c.draw("workers", 2), chaosOthers, others)
-		// The first group is good for something from the start to the end.
-		if d := c.draw("workers", 3); d.chance(0.25) {
-			g.StartAfter = d.between(0, c.span/2)
-		} else if d.chance(0.2) {
-			g.FailureProbability = oneOf(d, scenario.Probability(0.2), 1)
+	examples := scenario.Examples()
+	for _, name := range names {
+		i := slices.IndexFunc(examples, func(a scenario.Actions) bool { return a.Key() == name })
+		if i < 0 {
+			known := make([]string, len(examples))
+			for i := range examples {
+				known[i] = examples[i].Key()
+			}
+			return nil, scenario.Complain("there is no kind of fault %q", name).SuggestName(name, known)
 		}
-		c.Topology.Workers = append(c.Topology.Workers, g)
+		a := &examples[i]
+		switch {
+		case a.OnDisk() && !slices.ContainsFunc(d.servers, func(h scenario.Host) bool { return h.Disk }):
+		case a.OnHost() && len(d.servers) == 0:
+		case a.Partition != nil && len(d.servers)+len(d.clients) < 2:
+		case a.Backup != nil:
+		default:
+			all = append(all, *a)
+		}
 	}
-	if !c.real {
-		c.drawNetwork(c.draw("network", 0))
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no fault of the kinds %v can strike the hosts of %s: name others", names, d.scenario.Metadata.Name)
 	}
+	return all, nil
 }
-
-func (c *chaos) drawController(d *drawer) {
-	t := &c.Topology.Controller
-	if d.chance(0.6) {
-		t.Store = cluster.StorePebble
-	}
-	t.SessionTTL = scenario.Duration(3 * time.Second)
-	if !c.real {
-		t.SessionTTL = scenario.Duration(oneOf(d, 3*time.Second, 6*time.Second, 15*time.Second))
-		t.SyncLatency = scenario.Duration(oneOf(d, time.Millisecond, 5*time.Millisecond, 20*time.Millisecond))
-	}
-	t.CancelGrace = scenario.Duration(oneOf(d, time.Second, 5*time.Second, 10*time.Second))
-	if d.chance(0.1) {
-		t.MaxOpenTasks = 20 + d.IntN(40)
-	}
-}
-
-func (c *chaos) drawWorkers(d *drawer, name string, count int) cluster.WorkerGroup {
-	g := *scenario.Default[cluster.WorkerGroup]()
-	g.Name, g.Count, g.Slots = name, count, 1+d.IntN(4)
-	g.Labels = map[string]string{"zone": name}
-	if d.chance(0.5) {
-		g.Resources = map[string]int64{"cpu": 1000 * int64(g.Slots)}
-	}
-	if d.chance(0.4) {
-		g.MaxPrefetch = oneOf(d, -1, 1, 8)
-	}
-	g.StopGrace = scenario.Duration(oneOf(d, 500*time.Millisecond, 5*time.Second))
-	return g
-}
-
-func (c *chaos) drawNetwork(d *drawer) {
-	n := &c.Scenario.Scenario.Topology.Network
-	if d.chance(0.5) {
-		mean := oneOf(d, time.Millisecond, 5*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond)
-		n.Latency = scenario.NetworkLatency{Min: scenario.Duration(mean / 4), Mean: scenario.Duration(mean), Max: scenario.Duration(min(20*mean, time.Second))}
-	}
-	if d.chance(0.4) {
-		n.Loss = oneOf(d, scenario.Probability(0.001), 0.01, 0.05)
-	}
-}
-
-// A drawer draws one part of a random scenario.
-type drawer struct{ *rand.Rand }
-
-// draw returns what draws the part of a name and number.
-func (c *chaos) draw(part string, number uint64) *drawer {
-	return &drawer{chance.New(c.seed, "chaos/"+part, number)}
-}
-
-// chance says yes with a probability.
-func (d *drawer) chance(p float64) bool { return d.Float64() < p }
 
 // between returns a time between two, in steps that are good to read.
 func (d *drawer) between(low, high time.Duration) scenario.Duration {
@@ -168,78 +135,97 @@ func (d *drawer) between(low, high time.Duration) scenario.Duration {
 	return scenario.Duration((low + time.Duration(d.Int64N(int64(high-low)+1))).Truncate(step))
 }
 
-// oneOf returns one of several, each as likely as the others.
-func oneOf[T any](d *drawer, values ...T) T { return values[d.IntN(len(values))] }
+// host returns the name of one of some hosts.
+func (d *drawer) host(of []scenario.Host) string { return of[d.IntN(len(of))].Name }
 
-// expect says what is true of any correct system in the end.
-func (c *chaos) expect() {
-	e := &c.Expect
-	e.FaultsFired = scenario.Names{"none"} // Chance may have put one where nothing comes by.
-	bound := c.bound()
-	e.Eventually = []scenario.Eventually{{
-		That: "tasks.open == 0 && tasks.unsent == 0", Within: scenario.Duration(bound),
-		Because: "every task ends once the system is left alone",
-	}}
-	// The last submission may come late, when the controller has no room or was gone, and the bound
-	// counts from there.
-	c.Run.MaxVirtualTime = scenario.Duration(c.LastArrival() + 2*c.span + 2*bound)
-	tasks := c.Tasks()
-	finally := func(format string, args ...any) {
-		e.Finally = append(e.Finally, scenario.Expression{That: fmt.Sprintf(format, args...)})
-	}
-	finally("tasks.submitted == %d && tasks.refused == 0", tasks)
-	finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == %d", tasks)
-	if !c.forgets() {
-		finally("tasks.lost == 0")
-	}
-	var certain, failing []string
-	for i := range c.Workload.Mix {
-		switch k := &c.Workload.Mix[i]; {
-		case c.mustComplete(k):
-			certain = append(certain, fmt.Sprintf("kinds['%s'].completed + kinds['%[1]s'].lost == kinds['%[1]s'].submitted", k.Name))
-		case k.CrashesWorker || k.Undecodable != "":
-			failing = append(failing, fmt.Sprintf("kinds['%s'].completed == 0", k.Name))
+// fault draws what a fault of a kind is like, whom it strikes, and when.
+func (d *drawer) fault(f *scenario.Fault) {
+	d.strength(&f.Action)
+	if !f.Action.OnHost() {
+		d.match(f)
+		from := d.between(0, d.span/2)
+		f.When.Window = &scenario.Window{From: from, Until: from + d.between(d.span/20, d.span/3)}
+		if a := &f.Action; a.Partition == nil && a.Hold == nil {
+			chances := []scenario.Probability{0.05, 0.2, 0.5, 1}
+			f.When.Probability = chances[d.IntN(len(chances))]
 		}
+		return
 	}
-	for _, that := range [][]string{certain, failing} {
-		if len(that) > 0 {
-			finally("%s", strings.Join(that, " && "))
-		}
+	victims := d.servers
+	if f.Action.OnDisk() {
+		victims = slices.DeleteFunc(slices.Clone(victims), func(h scenario.Host) bool { return !h.Disk })
+	}
+	i := d.IntN(len(victims))
+	f.Action.Aim(victims[i].Name)
+	if victims[i].Disk && f.Action.EndsHost() {
+		left := []string{scenario.DiskKept, scenario.DiskPowerLoss, scenario.DiskTorn}
+		f.Action.Leave(left[d.IntN(len(left))])
+	}
+	f.When.At = d.between(d.span/20, d.span*9/10)
+	if d.IntN(3) == 0 {
+		f.When.At = d.between(d.span/20, d.span/2)
+		f.When.Every = d.between(d.span/10, d.span/3)
+		f.When.Window = &scenario.Window{Until: scenario.Duration(d.span)}
 	}
 }
 
-// forgets says whether the controller may come to forget tasks: it keeps them in memory, and a
-// fault may end it.
-func (c *chaos) forgets() bool {
-	if c.Topology.Controller.Store == cluster.StorePebble {
-		return false
+// match draws between which hosts messages are.
+func (d *drawer) match(f *scenario.Fault) {
+	from, to := slices.Concat(d.clients, d.servers), d.servers
+	if len(to) == 0 {
+		to = from
 	}
-	for i := range c.Faults {
-		f := &c.Faults[i]
-		isController := func(h scenario.Host) bool { return h.Role == cluster.RoleController }
-		if f.Action.EndsHost() && slices.ContainsFunc(c.Victims(f), isController) {
-			return true
+	m := &scenario.Match{Phase: string(faults.RequestInFlight)}
+	if d.IntN(2) == 0 {
+		m.Phase = string(faults.ResponseInFlight)
+	}
+	a := &f.Action
+	if a.Partition != nil {
+		m.Phase = ""
+		a.Partition.OneWay = d.IntN(5) < 2
+	}
+	one := d.host(to)
+	m.To = scenario.Names{one}
+	if a.Partition != nil || d.IntN(2) == 0 {
+		others := slices.DeleteFunc(from, func(h scenario.Host) bool { return h.Name == one })
+		if len(others) > 0 {
+			m.From = scenario.Names{d.host(others)}
 		}
 	}
-	return false
+	f.Match = m
 }
 
-// mustComplete says whether nothing but the loss of the controller's memory keeps tasks of the kind
-// from a value.
-func (c *chaos) mustComplete(k *cluster.TaskKind) bool {
+// strength draws what an action is like, where there is more than one way.
+func (d *drawer) strength(a *scenario.Actions) {
+	const least = 10 * time.Millisecond
+	some := func() scenario.Duration { return d.between(500*time.Millisecond, d.span/4) }
 	switch {
-	case k.FailureProbability > 0, k.FailFirst > k.Retries, k.ExecutionTimeout > 0, k.SchedulingTimeout > 0, k.Cancel != nil,
-		k.Undecodable != "", k.CrashesWorker, k.MaxWorkerLosses < chaosLosses:
-		return false
-	}
-	for _, g := range c.Topology.Workers {
-		if g.FailureProbability > 0 {
-			return false
+	case a.Delay != nil:
+		a.Delay = &scenario.Delay{Mean: d.between(least, 3*time.Second)}
+	case a.Error != nil:
+		a.Error = &scenario.Error{Code: "unavailable", Message: "by chance"}
+	case a.Duplicate != nil:
+		a.Duplicate.Copies = 1 + d.IntN(3)
+	case a.Reorder != nil:
+		a.Reorder.Within = d.between(least, 2*time.Second)
+	case a.Truncate != nil:
+		a.Truncate.After = scenario.Bytes(d.IntN(200))
+	case a.Reset != nil:
+		a.Reset.After = scenario.Bytes(d.IntN(200))
+	case a.Throttle != nil:
+		a.Throttle.Rate = scenario.Throughput(int64(1<<10) << (3 * d.IntN(3)))
+	case a.Pause != nil:
+		a.Pause.For = some()
+	case a.Restart != nil:
+		a.Restart.Down = d.between(200*time.Millisecond, 5*time.Second)
+	case a.Suspend != nil:
+		a.Suspend.For = some()
+	case a.ClockStep != nil:
+		a.ClockStep.By = scenario.Step(d.between(least, time.Hour))
+		if d.IntN(2) == 0 {
+			a.ClockStep.By = -a.ClockStep.By
 		}
+	case a.DiskFull != nil:
+		a.DiskFull.For = some()
 	}
-	if k.Children == 0 {
-		return true
-	}
-	// A task fails that waits for another one that is lost.
-	return !c.forgets() && c.mustComplete(c.TaskKind(k.ChildKind))
 }

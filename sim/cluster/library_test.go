@@ -54,7 +54,7 @@ func TestLibrary(t *testing.T) {
 func TestLoadUnknown(t *testing.T) {
 	t.Parallel()
 	_, err := cluster.Load("worker-crush")
-	if !errors.Is(err, cluster.ErrUnknown) || !strings.Contains(err.Error(), "did you mean worker-crash?") {
+	if !errors.Is(err, scenario.ErrUnknown) || !strings.Contains(err.Error(), "did you mean worker-crash?") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := cluster.Load("worker-crash.yaml"); err != nil {

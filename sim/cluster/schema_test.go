@@ -60,7 +60,7 @@ func TestFilesSatisfySchema(t *testing.T) {
 	t.Parallel()
 	schema := compileSchema(t)
 	for _, name := range cluster.List() {
-		text, err := cluster.Text(name)
+		text, err := cluster.Library().Text(name)
 		if err != nil {
 			t.Fatal(err)
 		}

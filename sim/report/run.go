@@ -39,11 +39,7 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 		return // There was no run.
 	}
 	fmt.Fprintf(w, "time      %s\n", duration(r))
-	tell := of.Tell
-	if tell == nil {
-		tell = tellAll
-	}
-	writeLines(w, tell(r.Facts))
+	writeLines(w, Tell(of, r))
 	writeTables(w, r)
 	if r.Backend == "" {
 		fmt.Fprintf(w, "\ntrace     %016x", r.Hash)
@@ -194,6 +190,17 @@ func writeLines(w io.Writer, lines []engine.Line) {
 			fmt.Fprintf(w, "%-9s %s\n", line.What, line.Text)
 		}
 	}
+}
+
+// Tell returns what a report tells of the facts of a run.
+func Tell(of Subject, r *engine.Result) []engine.Line {
+	switch {
+	case len(r.Facts) == 0:
+		return nil
+	case of.Tell != nil:
+		return of.Tell(r.Facts)
+	}
+	return tellAll(r.Facts)
 }
 
 // tellAll tells the facts of a run as they are, a line for each variable.

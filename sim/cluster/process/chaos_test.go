@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/frayrpc/fray/sim/chaos"
+	"github.com/frayrpc/fray/sim/cluster/chaos"
 	"github.com/frayrpc/fray/sim/cluster/process"
 	"github.com/frayrpc/fray/sim/scenario"
 )

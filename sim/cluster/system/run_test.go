@@ -387,7 +387,7 @@ expect:
 
 // Bounds on fairness are held to: nobody takes turns that exactly.
 func TestFairnessBound(t *testing.T) {
-	text, err := cluster.Text("fair-share")
+	text, err := cluster.Library().Text("fair-share")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"bytes"
@@ -12,14 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/sim"
-	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
 // sweepSeeds are the seeds of each scenario that a sweep of the library runs by default.
 const sweepSeeds = "1..200"
 
-func (a *app) newSweep() *cobra.Command {
+func (a *App) newSweep() *cobra.Command {
 	var (
 		o       runOptions
 		seedsOf map[string]string
@@ -29,9 +28,9 @@ func (a *app) newSweep() *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		Long: `sweep runs the same seeds of one scenario after the other, prints a line for each, and names in the end those that fail. A
 scenario that fails keeps no other from running. It exits with the code of the first that fails.`,
-		Example: `  fray-sim sweep --out results
-  fray-sim sweep --seeds 1..1000 --seeds-of long-soak=1..10
-  fray-sim sweep worker-crash controller-power-loss --seeds 1..50`,
+		Example: fmt.Sprintf(`  %[1]s sweep --out results
+  %[1]s sweep --seeds 1..1000 --seeds-of long-soak=1..10
+  %[1]s sweep worker-crash controller-power-loss --seeds 1..50`, a.name()),
 		RunE: func(cmd *cobra.Command, names []string) error { return a.sweepAll(cmd.Context(), names, &o, seedsOf) },
 	}
 	flags := cmd.Flags()
@@ -45,23 +44,23 @@ scenario that fails keeps no other from running. It exits with the code of the f
 }
 
 // sweepAll runs the seeds of scenarios of the library, of all of them if there are no names.
-func (a *app) sweepAll(ctx context.Context, names []string, common *runOptions, seedsOf map[string]string) error {
+func (a *App) sweepAll(ctx context.Context, names []string, common *runOptions, seedsOf map[string]string) error {
 	if len(names) == 0 {
-		names = cluster.List()
+		names = a.library().List()
 	}
 	for name := range seedsOf { // order-free: any of those that are wrong is told
 		if !slices.Contains(names, name) {
-			return invalid("--seeds-of: %q is not one of the scenarios to run", name)
+			return Invalid("--seeds-of: %q is not one of the scenarios to run", name)
 		}
 	}
 	subjects, options := make([]*subject, len(names)), make([]runOptions, len(names))
 	for i, name := range names {
 		var err error
-		if subjects[i], err = named(name); err != nil {
+		if subjects[i], err = a.named(name); err != nil {
 			return err
 		}
 		o := *common
-		o.format, o.process.backend, o.process.maxWall = formatText, scenario.BackendSim, 1
+		o.format, o.place.name = formatText, scenario.BackendSim
 		if seeds, ok := seedsOf[name]; ok {
 			o.seeds = seeds
 		}
@@ -75,22 +74,22 @@ func (a *app) sweepAll(ctx context.Context, names []string, common *runOptions, 
 	}
 	var (
 		failed []string
-		first  *exitError
+		first  *ExitError
 	)
 	for i, of := range subjects {
 		var text bytes.Buffer
 		each := *a
-		each.stdout = &text
+		each.Stdout = &text
 		err := each.runSubject(ctx, of, &options[i])
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		var told *exitError
-		if err != nil && (!errors.As(err, &told) || told.err != nil) {
+		var told *ExitError
+		if err != nil && (!errors.As(err, &told) || told.Err != nil) {
 			return fmt.Errorf("%s: %w", names[i], err)
 		}
 		line, rest, _ := strings.Cut(text.String(), "\n")
-		fmt.Fprintln(a.stdout, line)
+		fmt.Fprintln(a.Stdout, line)
 		if err == nil {
 			continue
 		}
@@ -99,16 +98,16 @@ func (a *app) sweepAll(ctx context.Context, names []string, common *runOptions, 
 			first = told
 		}
 		if common.out == "" {
-			fmt.Fprint(a.stdout, rest, "\n")
+			fmt.Fprint(a.Stdout, rest, "\n")
 		}
 	}
 	if first == nil {
-		fmt.Fprintf(a.stdout, "all %d scenarios pass\n", len(subjects))
+		fmt.Fprintf(a.Stdout, "all %d scenarios pass\n", len(subjects))
 		return nil
 	}
-	fmt.Fprintf(a.stdout, "%d of %d scenarios fail: %s\n", len(failed), len(subjects), strings.Join(failed, ", "))
+	fmt.Fprintf(a.Stdout, "%d of %d scenarios fail: %s\n", len(failed), len(subjects), strings.Join(failed, ", "))
 	if common.out != "" {
-		fmt.Fprintf(a.stdout, "see %s\n", filepath.Join(common.out, "NAME", fileSummary))
+		fmt.Fprintf(a.Stdout, "see %s\n", filepath.Join(common.out, "NAME", fileSummary))
 	}
 	return first
 }

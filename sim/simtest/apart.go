@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 
 // apart makes a single run in a process of its own, with the same command line, so that a crash of
 // it is told with the scenario and its seed. What that process writes is passed on.
-func (a *app) apart(ctx context.Context, of *subject, seed uint64, o *runOptions) error {
-	executable, err := a.executable()
+func (a *App) apart(ctx context.Context, of *subject, seed uint64, o *runOptions) error {
+	executable, err := a.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
@@ -20,7 +20,7 @@ func (a *app) apart(ctx context.Context, of *subject, seed uint64, o *runOptions
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 2 * endWait
 	var stderr tail
-	cmd.Stdout, cmd.Stderr = a.stdout, io.MultiWriter(a.stderr, &stderr)
+	cmd.Stdout, cmd.Stderr = a.Stdout, io.MultiWriter(a.Stderr, &stderr)
 	err = cmd.Run()
 	code := -1
 	if cmd.ProcessState != nil {
@@ -34,9 +34,9 @@ func (a *app) apart(ctx context.Context, of *subject, seed uint64, o *runOptions
 		if err := a.print(r, of, o); err != nil {
 			return err
 		}
-		return &exitError{code: r.ExitCode()}
+		return &ExitError{Code: r.ExitCode()}
 	case code < 0:
 		return context.Cause(ctx)
 	}
-	return &exitError{code: code}
+	return &ExitError{Code: code}
 }

@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 
 // A sweep is many seeds of a subject, and where their results go.
 type sweep struct {
-	*app
+	*App
 
 	subject *subject
 	options *runOptions
@@ -33,15 +33,15 @@ type sweep struct {
 // sweep runs many seeds, shared out over processes if they are more than a few, and reports what
 // broke and the first seed that fails. On a terminal it shows how far it is. When ctx ends it, it
 // tells what it has by then.
-func (a *app) sweep(ctx context.Context, of *subject, o *runOptions, seeds scenario.Seeds, out *output) error {
-	w := &sweep{app: a, subject: of, options: o, out: out, totals: report.NewTotals(of.Subject, seeds)}
+func (a *App) sweep(ctx context.Context, of *subject, o *runOptions, seeds scenario.Seeds, out *output) error {
+	w := &sweep{App: a, subject: of, options: o, out: out, totals: report.NewTotals(of.Subject, seeds)}
 	if o.format == formatJUnit || out != nil {
 		w.suite = report.NewSuite(of.Subject)
 	}
 	if out != nil {
 		lines, err := pending(filepath.Join(out.dir, fileResults))
 		if err != nil {
-			return invalid("--out: %w", err)
+			return Invalid("--out: %w", err)
 		}
 		defer lines.Cleanup() //nolint:errcheck // It has its name by then, or an error is told.
 		w.lines = lines
@@ -57,8 +57,8 @@ func (a *app) sweep(ctx context.Context, of *subject, o *runOptions, seeds scena
 
 func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 	results := w.here(ctx, seeds)
-	if !w.options.here && !w.options.process.used() { // Of which each run is processes of its own.
-		executable, err := w.executable()
+	if !w.options.here && !w.options.place.used() { // Of which each run is processes of its own.
+		executable, err := w.Executable()
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
@@ -66,7 +66,7 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 	}
 	var bar *progress
 	if w.options.format == formatText {
-		bar = newProgress(w.stderr, seeds.Count(), w.options.lasts)
+		bar = newProgress(w.Stderr, seeds.Count(), w.options.lasts)
 	}
 	defer bar.finish()
 	for result := range results {
@@ -93,14 +93,14 @@ func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*engine
 	return func(yield func(*engine.Result) bool) {
 		for seed := seeds.First; ; seed++ {
 			s := w.subject.of(seed)
-			result, err := w.options.runOne(ctx, s, seed, !w.options.process.used() && (w.options.verify || s.Run.Verifies(seed)), nil)
+			result, err := w.options.runOne(ctx, s, seed, !w.options.place.used() && (w.options.verify || s.Run.Verifies(seed)), nil)
 			if ctx.Err() != nil {
 				return
 			}
 			if err != nil {
 				result = brokenDown(s.Metadata.Name, seed, err)
-				if w.options.process.used() {
-					result.Backend = scenario.BackendProcess
+				if w.options.place.used() {
+					result.Backend = w.options.place.name
 				}
 			}
 			if !yield(result) || seed == seeds.Last {
@@ -122,7 +122,7 @@ func (w *sweep) take(r *engine.Result) error {
 		}
 	}
 	if w.options.format == formatJSON {
-		return json.NewEncoder(w.stdout).Encode(r)
+		return json.NewEncoder(w.Stdout).Encode(r)
 	}
 	return nil
 }
@@ -141,12 +141,12 @@ func (w *sweep) conclude(ctx context.Context) error {
 	}
 	switch w.options.format {
 	case formatText:
-		_ = summarize(w.stdout)
+		_ = summarize(w.Stdout)
 		if w.out != nil {
-			fmt.Fprintf(w.stdout, "\nThe results are in %s.\n", w.out.dir)
+			fmt.Fprintf(w.Stdout, "\nThe results are in %s.\n", w.out.dir)
 		}
 	case formatJUnit:
-		if err := w.suite.Write(w.stdout); err != nil {
+		if err := w.suite.Write(w.Stdout); err != nil {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (w *sweep) conclude(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if first := w.totals.Failures; len(first) > 0 {
-		return &exitError{code: first[0].ExitCode()}
+		return &ExitError{Code: first[0].ExitCode()}
 	}
 	return nil
 }

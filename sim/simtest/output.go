@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"bufio"
@@ -52,26 +52,26 @@ func openOutput(dir string) (*output, error) {
 		return nil, nil // Nobody asked for one.
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil { // For others to read.
-		return nil, invalid("--out: %w", err)
+		return nil, Invalid("--out: %w", err)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, invalid("--out: %w", err)
+		return nil, Invalid("--out: %w", err)
 	}
 	marked := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == outputMark })
 	if len(entries) > 0 && !marked {
-		return nil, invalid("--out %s has files in it, and fray-sim did not make it: empty it, or name another directory", dir)
+		return nil, Invalid("--out %s has files in it, and fray-sim did not make it: empty it, or name another directory", dir)
 	}
 	for _, e := range entries {
 		if !ownFile(e.Name()) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return nil, invalid("--out: remove what an earlier run left: %w", err)
+			return nil, Invalid("--out: remove what an earlier run left: %w", err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, outputMark), []byte(markText), 0o644); err != nil { // For others to read.
-		return nil, invalid("--out: %w", err)
+		return nil, Invalid("--out: %w", err)
 	}
 	return &output{dir}, nil
 }

@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"bufio"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/engine/virtual"
+	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/timeline"
 )
 
@@ -36,7 +37,7 @@ func (r *recording) listen(options *virtual.Options) (flush func() error) {
 
 // writePage draws a run that is over as a page for a browser. It is that of a seed of a subject.
 func (r *recording) writePage(w io.Writer, result *engine.Result, of *subject) error {
-	page, err := r.page.Page(result, of.Command(result.Seed), of.Tell(result.Facts))
+	page, err := r.page.Page(result, of.Command(result.Seed), report.Tell(of.Subject, result))
 	if err != nil {
 		return err
 	}

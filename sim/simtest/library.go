@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"errors"
@@ -6,17 +6,15 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"github.com/frayrpc/fray/sim/cluster"
 )
 
-func (a *app) newList() *cobra.Command {
+func (a *App) newList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the scenarios of the library", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			for _, name := range cluster.List() {
-				s, err := cluster.Load(name)
+			table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+			for _, name := range a.library().List() {
+				s, err := a.library().Load(name)
 				if err != nil {
 					return err
 				}
@@ -27,27 +25,27 @@ func (a *app) newList() *cobra.Command {
 	}
 }
 
-func (a *app) newExplain() *cobra.Command {
+func (a *App) newExplain() *cobra.Command {
 	return &cobra.Command{
 		Use: "explain NAME", Short: "Show the file of a scenario of the library", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			text, err := cluster.Text(args[0])
+			text, err := a.library().Text(args[0])
 			if err != nil {
 				return asInvalid(err)
 			}
-			_, err = a.stdout.Write(text)
+			_, err = a.Stdout.Write(text)
 			return err
 		},
 	}
 }
 
-func (a *app) newValidate() *cobra.Command {
+func (a *App) newValidate() *cobra.Command {
 	return &cobra.Command{
 		Use: "validate FILE...", Short: "Check scenario files", Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var errs []error
 			for _, file := range args {
-				if _, err := cluster.ParseFile(file); err != nil {
+				if _, err := a.subjects().ParseFile(file); err != nil {
 					errs = append(errs, err)
 				}
 			}
@@ -56,11 +54,11 @@ func (a *app) newValidate() *cobra.Command {
 	}
 }
 
-func (a *app) newSchema() *cobra.Command {
+func (a *App) newSchema() *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of scenario files, for editors", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := a.stdout.Write(cluster.Format().Schema())
+			_, err := a.Stdout.Write(a.program.Subject.Format.Schema())
 			return err
 		},
 	}

@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/frayrpc/fray/sim/chaos"
+	"github.com/frayrpc/fray/sim/cluster/chaos"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -46,7 +46,7 @@ func TestProcessBreaksDown(t *testing.T) {
 	next := uint64(5)
 	for r := range c.results(t.Context()) {
 		want := scenario.VerdictPass
-		if (next-5)%chunkSeeds%2 == 1 {
+		if (next-5)%ChunkSeeds%2 == 1 {
 			want = scenario.VerdictHarness
 		}
 		if r.Seed != next || r.Verdict != want {
@@ -76,7 +76,7 @@ func TestSweepThatNobodyWantsEnds(t *testing.T) {
 			cancel()
 		}
 	}
-	if ran > chunksAhead*chunkSeeds {
+	if ran > chunksAhead*ChunkSeeds {
 		t.Errorf("%d seeds ran", ran)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) newDiff() *cobra.Command {
+func (a *App) newDiff() *cobra.Command {
 	return &cobra.Command{
 		Use: "diff TRACE TRACE", Short: "Find the first event in which two traces differ", Args: cobra.ExactArgs(2),
 		Long: "Find the first event in which two traces differ. It exits with 3 if they do.",
@@ -20,7 +20,7 @@ func (a *app) newDiff() *cobra.Command {
 }
 
 // diff compares two traces event by event.
-func (a *app) diff(left, right string) error {
+func (a *App) diff(left, right string) error {
 	x, err := openTrace(left)
 	if err != nil {
 		return err
@@ -42,10 +42,10 @@ func (a *app) diff(left, right string) error {
 		}
 		switch {
 		case p != q:
-			fmt.Fprintf(a.stdout, "event %d differs\n%s: %s\n%s: %s\n", max(x.line, y.line), left, orEnd(p), right, orEnd(q))
-			return &exitError{code: 3}
+			fmt.Fprintf(a.Stdout, "event %d differs\n%s: %s\n%s: %s\n", max(x.line, y.line), left, orEnd(p), right, orEnd(q))
+			return &ExitError{Code: 3}
 		case p == "":
-			fmt.Fprintf(a.stdout, "%d events, no difference\n", x.line)
+			fmt.Fprintf(a.Stdout, "%d events, no difference\n", x.line)
 			return nil
 		}
 	}
@@ -69,7 +69,7 @@ type traceReader struct {
 func openTrace(path string) (*traceReader, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, invalid("read trace: %w", err)
+		return nil, Invalid("read trace: %w", err)
 	}
 	return &traceReader{path: path, file: file, buffer: bufio.NewReader(file)}, nil
 }
@@ -80,14 +80,14 @@ func (t *traceReader) close() { _ = t.file.Close() }
 func (t *traceReader) next() (string, error) {
 	text, err := t.buffer.ReadBytes('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", invalid("read trace: %w", err)
+		return "", Invalid("read trace: %w", err)
 	}
 	if len(text) == 0 {
 		return "", nil
 	}
 	t.line++
 	if text[len(text)-1] != '\n' {
-		return "", invalid("%s:%d:%d: the trace is cut off: write it again with --trace", t.path, t.line, len(text)+1)
+		return "", Invalid("%s:%d:%d: the trace is cut off: write it again with --trace", t.path, t.line, len(text)+1)
 	}
 	text = text[:len(text)-1]
 	var event struct {
@@ -97,9 +97,9 @@ func (t *traceReader) next() (string, error) {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return "", invalid("%s:%d:%d: not the JSON of an event: %w: give a file that --trace wrote", t.path, t.line, max(syntax.Offset, 1), err)
+		return "", Invalid("%s:%d:%d: not the JSON of an event: %w: give a file that --trace wrote", t.path, t.line, max(syntax.Offset, 1), err)
 	case err != nil || event.Kind == "":
-		return "", invalid("%s:%d:1: not an event: give a file that --trace wrote", t.path, t.line)
+		return "", Invalid("%s:%d:1: not an event: give a file that --trace wrote", t.path, t.line)
 	}
 	return string(text), nil
 }

@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"cmp"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -21,7 +20,7 @@ const (
 	cellImpossible = "-"
 )
 
-func (a *app) newCoverage() *cobra.Command {
+func (a *App) newCoverage() *cobra.Command {
 	var names bool
 	cmd := &cobra.Command{
 		Use: "coverage", Short: "Show which faults the library injects in which phases", Args: cobra.NoArgs,
@@ -29,14 +28,14 @@ func (a *app) newCoverage() *cobra.Command {
 · where there is none yet, and - where there can be none.`,
 		RunE: func(*cobra.Command, []string) error {
 			var all []*scenario.Scenario
-			for _, name := range cluster.List() {
-				s, err := cluster.Load(name)
+			for _, name := range a.library().List() {
+				s, err := a.library().Load(name)
 				if err != nil {
 					return err
 				}
 				all = append(all, s)
 			}
-			writeCoverage(a.stdout, cluster.Format().Cover(all), names)
+			writeCoverage(a.Stdout, a.program.Subject.Format.Cover(all), names)
 			return nil
 		},
 	}

@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/sim"
-	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/report"
@@ -35,11 +33,12 @@ const (
 var formats = []string{formatText, formatJSON, formatJUnit}
 
 type runOptions struct {
+	program               *Program
 	scenario, seed, seeds string
 	verify, failFast      bool
 	trace, html, out      string
 	format                string
-	process               processOptions
+	place                 place
 	// stall is how much real time may pass without anything happening; 0: as much as it likes.
 	stall time.Duration
 	// here has runs take place in this process, and not in one that they can take down.
@@ -50,7 +49,7 @@ type runOptions struct {
 	lasts time.Duration
 }
 
-func (o *runOptions) addFlags(flags *pflag.FlagSet) {
+func (o *runOptions) addFlags(flags *pflag.FlagSet, a *App) {
 	flags.StringVar(&o.seed, "seed", "", "run with this `number` (default: the first of the scenario's seeds)")
 	flags.StringVar(&o.seeds, "seeds", "", "sweep a `range` of seeds such as 1..500, over all CPUs")
 	flags.BoolVar(&o.verify, "verify", false, "run each seed again with other GOMAXPROCS, and compare the traces")
@@ -62,7 +61,7 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.stall, "stall", sim.DefaultStall, "end a run in which nothing has happened for so much real `time`; 0: never")
 	flags.BoolVar(&o.here, hereFlag, false, "run in this process, as a debugger needs it")
 	_ = flags.MarkHidden(hereFlag) // It was defined just now.
-	o.process.addFlags(flags)
+	o.place.addFlags(flags, a)
 }
 
 // hereFlag keeps runs in the process that is told to make them.
@@ -76,66 +75,67 @@ const maxTimedSeeds = 1_000_000
 
 // pick returns the seeds to run; single says that it is one run that the user looks at.
 func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err error) {
-	if err := o.process.check(); err != nil {
+	if err := o.place.check(); err != nil {
 		return seeds, false, err
 	}
 	switch {
-	case o.process.used() && (o.verify || o.trace != "" || o.html != "" || o.out != ""):
-		return seeds, false, invalid("--verify, --trace, --html and --out are for runs in virtual time: leave --backend out")
+	case o.place.used() && (o.verify || o.trace != "" || o.html != "" || o.out != ""):
+		return seeds, false, Invalid("--verify, --trace, --html and --out are for runs in virtual time: leave --backend out")
 	case !slices.Contains(formats, o.format):
-		return seeds, false, invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
+		return seeds, false, Invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
 	case o.stall < 0 || o.stall > maxStall:
-		return seeds, false, invalid("--stall %v is not between 0 and %v", o.stall, maxStall)
+		return seeds, false, Invalid("--stall %v is not between 0 and %v", o.stall, maxStall)
 	case o.lasts < 0:
-		return seeds, false, invalid("--for %v is less than no time", o.lasts)
+		return seeds, false, Invalid("--for %v is less than no time", o.lasts)
 	case o.seed != "" && o.seeds != "":
-		return seeds, false, invalid("--seed and --seeds exclude each other")
+		return seeds, false, Invalid("--seed and --seeds exclude each other")
 	case o.seeds != "":
 		if o.trace != "" || o.html != "" {
-			return seeds, false, invalid("--trace and --html are for one seed: pass --seed")
+			return seeds, false, Invalid("--trace and --html are for one seed: pass --seed")
 		}
 		seeds, err = scenario.ParseSeeds(o.seeds)
 		if err != nil {
-			return seeds, false, invalid("--seeds: %w", err)
+			return seeds, false, Invalid("--seeds: %w", err)
 		}
 		return seeds, false, nil
 	case o.failFast && o.lasts == 0:
-		return seeds, false, invalid("--fail-fast is for a sweep: pass --seeds")
+		return seeds, false, Invalid("--fail-fast is for a sweep: pass --seeds")
 	}
 	seed := of.first
 	if o.seed != "" {
 		if seed, err = strconv.ParseUint(o.seed, 10, 64); err != nil {
-			return seeds, false, invalid("--seed %q is not a number from 0 to %d", o.seed, uint64(1<<64-1))
+			return seeds, false, Invalid("--seed %q is not a number from 0 to %d", o.seed, uint64(1<<64-1))
 		}
 	}
 	if o.lasts == 0 {
 		return scenario.Seeds{First: seed, Last: seed}, true, nil
 	}
 	if o.trace != "" || o.html != "" {
-		return seeds, false, invalid("--trace and --html are for one seed: leave --for out")
+		return seeds, false, Invalid("--trace and --html are for one seed: leave --for out")
 	}
 	return scenario.Seeds{First: seed, Last: seed + min(maxTimedSeeds-1, math.MaxUint64-seed)}, false, nil
 }
 
-func (a *app) runScenario(ctx context.Context, o *runOptions) error {
-	of, err := named(o.scenario)
+func (a *App) runScenario(ctx context.Context, o *runOptions) error {
+	of, err := a.named(o.scenario)
 	if err != nil {
 		return err
 	}
 	return a.runSubject(ctx, of, o)
 }
 
-func (a *app) runSubject(ctx context.Context, of *subject, o *runOptions) error {
+func (a *App) runSubject(ctx context.Context, of *subject, o *runOptions) error {
+	o.program = a.program
 	seeds, single, err := o.pick(of)
 	if err != nil {
 		return err
 	}
-	if o.process.used() {
-		if err := a.prepareProcesses(of, seeds.First, o); err != nil {
+	if o.place.used() {
+		if err := o.place.prepare(of, seeds.First); err != nil {
 			return err
 		}
 	}
-	if single && !o.here && !o.process.used() {
+	if single && !o.here && !o.place.used() {
 		return a.apart(ctx, of, seeds.First, o)
 	}
 	out, err := openOutput(o.out)
@@ -149,14 +149,14 @@ func (a *app) runSubject(ctx context.Context, of *subject, o *runOptions) error 
 }
 
 // single makes one run and writes what came of it.
-func (a *app) single(ctx context.Context, of *subject, o *runOptions, seed uint64, out *output) (err error) {
+func (a *App) single(ctx context.Context, of *subject, o *runOptions, seed uint64, out *output) (err error) {
 	s := of.of(seed)
 	rec := &recording{}
 	var page *os.File
 	if o.trace != "" {
 		file, createErr := os.Create(o.trace)
 		if createErr != nil {
-			return invalid("write trace: %w", createErr)
+			return Invalid("write trace: %w", createErr)
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
 		rec.traces = append(rec.traces, file)
@@ -164,7 +164,7 @@ func (a *app) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 	if o.html != "" {
 		file, createErr := os.Create(o.html)
 		if createErr != nil {
-			return invalid("write page: %w", createErr)
+			return Invalid("write page: %w", createErr)
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
 		page, rec.page = file, timeline.New(s)
@@ -201,55 +201,48 @@ func (a *app) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 		return err
 	}
 	if code := result.ExitCode(); code != exitPass {
-		return &exitError{code: code}
+		return &ExitError{Code: code}
 	}
 	return nil
 }
 
 // print writes the result of one run to the standard output.
-func (a *app) print(r *engine.Result, of *subject, o *runOptions) error {
+func (a *App) print(r *engine.Result, of *subject, o *runOptions) error {
 	switch o.format {
 	case formatJSON:
-		return json.NewEncoder(a.stdout).Encode(r)
+		return json.NewEncoder(a.Stdout).Encode(r)
 	case formatJUnit:
 		suite := report.NewSuite(of.Subject)
 		suite.Add(r)
-		return suite.Write(a.stdout)
+		return suite.Write(a.Stdout)
 	}
-	report.Run(a.stdout, r, of.Subject)
+	report.Run(a.Stdout, r, of.Subject)
 	return nil
 }
 
 // runOne runs one seed on the backend that is asked for.
 func (o *runOptions) runOne(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (*engine.Result, error) {
-	if o.process.used() {
-		return o.process.run(ctx, s, seed)
+	if o.place.used() {
+		return o.place.run(ctx, s, seed)
 	}
 	return o.runHere(ctx, s, seed, verify, rec)
 }
 
-// plant returns what the controller of a seed is wrapped in to have it break down, or nil. Only
-// builds for tests plant anything.
-var plant func(seed uint64) func(http.Handler) http.Handler
-
 // runHere runs one seed in virtual time. What happens goes into the recording, if there is one.
 func (o *runOptions) runHere(ctx context.Context, s *scenario.Scenario, seed uint64, verify bool, rec *recording) (result *engine.Result, err error) {
-	options := system.Options{Options: virtual.Options{OnStall: o.onStall, Stall: o.stall}}
+	options := virtual.Options{OnStall: o.onStall, Stall: o.stall}
 	if o.stall == 0 {
 		options.Stall = -1
 	}
-	if plant != nil {
-		options.Controller = plant(seed)
-	}
-	flush := rec.listen(&options.Options)
+	flush := rec.listen(&options)
 	defer func() { err = errors.Join(err, flush()) }()
 	if verify {
-		result, err = system.Verify(ctx, s, seed, options, 1, max(runtime.NumCPU(), 2))
+		result, err = virtual.Verify(ctx, o.program.Subject, s, seed, options, 1, max(runtime.NumCPU(), 2))
 	} else {
 		// Hardly ever is more than one goroutine of a simulation at work; to hand it from core to
 		// core costs half as much again.
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-		result, err = system.Run(ctx, s, seed, options)
+		result, err = virtual.Run(ctx, o.program.Subject, s, seed, options)
 	}
 	if err != nil {
 		return result, fmt.Errorf("seed %d: %w", seed, err)

@@ -1,4 +1,4 @@
-package main
+package simtest
 
 import (
 	"bytes"
@@ -23,9 +23,9 @@ import (
 )
 
 const (
-	// chunkSeeds is how many seeds a process of a sweep runs: bubbles of one process do not run in
+	// ChunkSeeds is how many seeds a process of a sweep runs: bubbles of one process do not run in
 	// parallel, and what they leave behind does not pile up.
-	chunkSeeds = 20
+	ChunkSeeds = 20
 	// chunksAhead bounds how far processes get ahead of one that takes long, for results are passed
 	// on in the order of the seeds.
 	chunksAhead = 256
@@ -81,9 +81,9 @@ func (c *crew) results(ctx context.Context) iter.Seq[*engine.Result] {
 func (c *crew) deal(ctx context.Context, dealt, order chan<- *chunk) {
 	defer close(order)
 	defer close(dealt)
-	for first := c.seeds.First; ; first += chunkSeeds {
-		last := first + min(chunkSeeds-1, c.seeds.Last-first)
-		part := &chunk{scenario.Seeds{First: first, Last: last}, make(chan *engine.Result, chunkSeeds)}
+	for first := c.seeds.First; ; first += ChunkSeeds {
+		last := first + min(ChunkSeeds-1, c.seeds.Last-first)
+		part := &chunk{scenario.Seeds{First: first, Last: last}, make(chan *engine.Result, ChunkSeeds)}
 		select {
 		case order <- part:
 		case <-ctx.Done():

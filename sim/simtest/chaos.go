@@ -1,0 +1,78 @@
+package simtest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/sim/chaos"
+)
+
+const chaosCommand = "chaos"
+
+type chaosOptions struct {
+	runOptions
+
+	kinds []string
+	span  time.Duration
+}
+
+func (a *App) newChaos() *cobra.Command {
+	var (
+		o    chaosOptions
+		show bool
+	)
+	cmd := &cobra.Command{
+		Use: chaosCommand + " --scenario FILE|NAME", Short: "Run a scenario under random faults, each seed its own", Args: cobra.NoArgs,
+		Long: `chaos takes the hosts, the work and the expectations of a scenario, and gives each seed faults of its own in place of the
+scenario's. The same seed gives the same faults and the same run.`,
+		Example: fmt.Sprintf(`  %[1]s chaos --scenario mine.yaml --seeds 1..1000
+  %[1]s chaos --scenario mine.yaml --faults restart,partition --seed 7 --html run.html
+  %[1]s chaos --scenario mine.yaml --seed 7 --print >failing.yaml && %[1]s --scenario failing.yaml`, a.name()),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.place.check(); err != nil {
+				return err
+			}
+			of, err := a.drawn(&o)
+			if err != nil {
+				return err
+			}
+			if !show {
+				return a.runSubject(cmd.Context(), of, &o.runOptions)
+			}
+			seeds, single, err := o.pick(of)
+			if err != nil {
+				return err
+			}
+			if !single {
+				return Invalid("--print is for one seed: pass --seed")
+			}
+			text, err := of.of(seeds.First).Marshal()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(a.Stdout, "%s", text)
+			return err
+		},
+	}
+	if a.program.Draw != nil {
+		cmd.Use, cmd.Short = chaosCommand, "Run random scenarios, each seed its own"
+		cmd.Long = `chaos makes a scenario of each seed: hosts, work, faults of all kinds, and what must be true whatever they were. It
+runs it under that seed, judged by the same oracles as any other. The same seed gives the same scenario and, in virtual time, the same
+run. With --scenario, the hosts, the work and the expectations are that scenario's, and the faults are the seed's.`
+		cmd.Example = fmt.Sprintf(`  %[1]s chaos --seeds 1..1000
+  %[1]s chaos --seed 7 --html run.html
+  %[1]s chaos --seed 7 --print >failing.yaml && %[1]s --scenario failing.yaml
+  %[1]s chaos --scenario mine.yaml --faults restart,partition --seeds 1..100`, a.name())
+	}
+	flags := cmd.Flags()
+	o.addFlags(flags, a)
+	flags.StringVar(&o.scenario, "scenario", "", "the `file` or name of the scenario that gets other faults")
+	flags.StringSliceVar(&o.kinds, "faults", nil, "the `kinds` of faults, with --scenario (default: "+strings.Join(chaos.Kinds(), ",")+")")
+	flags.DurationVar(&o.span, "span", chaos.DefaultSpan, "how much `time` things go wrong for, with --scenario")
+	flags.DurationVar(&o.lasts, "for", 0, "go on with seeds from the first on until so much `time` is over")
+	flags.BoolVar(&show, "print", false, "print the scenario of one seed, and do not run it")
+	return cmd
+}
