@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"github.com/frayrpc/fray/faults"
 )
 
 // Dial is DialContext without a limit of time.
@@ -96,7 +98,7 @@ func (i *incarnation) connect(ctx context.Context, to *node, port uint16) (net.C
 }
 
 // procedureOf is what the trace calls the port of connections.
-func procedureOf(port uint16) string { return "tcp:" + strconv.Itoa(int(port)) }
+func procedureOf(port uint16) string { return faults.Connections + strconv.Itoa(int(port)) }
 
 var networks = []string{"tcp", "tcp4"}
 

@@ -3,9 +3,9 @@ package sim
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -27,26 +27,19 @@ func (s *Sim) Injector() *faults.Injector {
 	s.control("make injector")
 	i := faults.New(faults.Config{
 		Hooks: faults.Hooks{
-			Crash: func(_ context.Context, f faults.Injection) {
-				s.strike(f, func() { s.Crash(f.Host) })
-			},
-			Restart: func(_ context.Context, f faults.Injection) {
-				s.strike(f, func() {
-					s.Crash(f.Host)
-					s.After(f.Rule.Action.Wait, func() { s.Bounce(f.Host) })
-				})
-			},
-			Pause: func(_ context.Context, f faults.Injection) {
-				s.strike(f, func() {
-					s.Pause(f.Host)
-					s.After(f.Rule.Action.Wait, func() { s.Resume(f.Host) })
-				})
-			},
+			Crash:   func(_ context.Context, f faults.Injection) { s.strike(f) },
+			Restart: func(_ context.Context, f faults.Injection) { s.strike(f) },
+			Pause:   func(_ context.Context, f faults.Injection) { s.strike(f) },
 		},
-		Network:  true,
-		Turn:     s.turn,
-		PeerName: s.nameAt,
+		Network:     true,
+		Connections: true,
+		Turn:        s.turn,
+		OnRelease:   s.eased,
+		PeerName:    s.nameAt,
 		OnInject: func(f faults.Injection) {
+			if strings.HasPrefix(f.Procedure, faults.Connections) {
+				return // Which meet tells of.
+			}
 			message := KindRequest
 			if f.Phase == faults.AfterHandler || f.Phase == faults.ResponseInFlight {
 				message = KindResponse
@@ -67,12 +60,8 @@ func (s *Sim) Injector() *faults.Injector {
 }
 
 // strike has a hook of the injector done by the goroutine that steps.
-func (s *Sim) strike(f faults.Injection, verb func()) {
-	n := s.lookup(f.Host)
-	p := &packet{kind: kindControl, from: n, done: make(chan struct{}), fn: verb}
-	if n == nil {
-		p.fn = func() { _ = s.fail(fmt.Errorf("fault %s: there is no host %q", f.Rule.ID, f.Host)) }
-	}
+func (s *Sim) strike(f faults.Injection) {
+	p := &packet{kind: kindControl, from: s.lookup(f.Host), done: make(chan struct{}), fn: func() { s.befall(f) }}
 	s.park(p)
 	<-p.done
 }
