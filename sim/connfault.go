@@ -123,10 +123,7 @@ func (s *Sim) eased() {
 
 // turnAway refuses a connection in the name of the host that it was for.
 func (s *Sim) turnAway(p *packet, wait faults.Wait) {
-	s.stats.Dropped++
-	event := s.about(EventDrop, p)
-	event.Code = "refused"
-	s.emit(event)
+	s.vanish(p, "refused")
 	reply := &packet{
 		kind: KindReset, from: p.to, to: p.from, segment: segment{socket: p.socket.peer}, procedure: p.procedure, fault: p.fault,
 		delay: s.latency(p), // It has to go there and back.

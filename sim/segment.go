@@ -52,6 +52,7 @@ type kernel struct {
 	kept      []kept
 	direction *faults.Passage // nil: it was not asked for yet
 	bytes     int64           // that were sent
+	cutOff    bool            // what was sent last was not the end, but has arrived as that
 }
 
 // segment is what of a packet only those of connections have.
@@ -217,10 +218,7 @@ func (c *socket) wait(p *packet) {
 
 // lose loses a message, which its sender's machine notices and sends again, up to a time.
 func (s *Sim) lose(p *packet, why string) {
-	s.stats.Dropped++
-	event := s.about(EventDrop, p)
-	event.Code = why
-	s.emit(event)
+	s.vanish(p, why)
 	c := p.socket
 	if p.kind == KindReset || !c.open {
 		return
@@ -255,6 +253,14 @@ func (s *Sim) lose(p *packet, why string) {
 			}
 		}
 	}})
+}
+
+// vanish records that a message is gone.
+func (s *Sim) vanish(p *packet, why string) {
+	s.stats.Dropped++
+	event := s.about(EventDrop, p)
+	event.Code = why
+	s.emit(event)
 }
 
 // refuse has the machine of an end tell the other one that there is no connection.
@@ -297,10 +303,10 @@ func (s *Sim) arriveSegment(p *packet) {
 	c, peer := p.socket, p.socket.peer
 	switch {
 	case c.gone && p.kind != KindReset:
-		s.stats.Dropped++
-		event := s.about(EventDrop, p)
-		event.Code = "crashed"
-		s.emit(event)
+		s.vanish(p, "crashed")
+		return
+	case c.cutOff:
+		s.vanish(p, "late")
 		return
 	case p.to.dark:
 		s.lose(p, "down")
@@ -332,9 +338,11 @@ func (s *Sim) arriveSegment(p *packet) {
 	switch {
 	case p.cut:
 		s.sever(c.wire)
-	case p.early && c.open:
-		c.endSent = true
-		s.breakOff(c, syscall.ECONNRESET)
+	case p.early:
+		c.cutOff, c.endSent = true, true
+		if c.open {
+			s.breakOff(c, syscall.ECONNRESET)
+		}
 	}
 }
 
