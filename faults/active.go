@@ -130,7 +130,7 @@ func (s *ruleState) match(p *point) bool {
 		return false
 	case !s.matchProcedure(p.procedure), !s.matchHosts(p):
 		return false
-	case p.passage != nil && !(p.segment.Opens && s.opens || !p.segment.Opens && s.flows):
+	case p.passage != nil && p.segment.Opens && !s.opens, p.passage != nil && !p.segment.Opens && !s.flows:
 		return false
 	}
 	return !slices.ContainsFunc(r.Headers, func(want Header) bool { return !slices.Contains(p.header[want.Name], want.Value) })

@@ -138,7 +138,7 @@ func (p *packet) endBy(v *faults.Verdict) {
 	switch {
 	case v.Cut == faults.Reset:
 		p.body, p.last, p.cut = p.body[:keep], false, true
-	case v.Cut == faults.Truncate && p.kind == KindBytes && !(p.last && keep == len(p.body)):
+	case v.Cut == faults.Truncate && p.kind == KindBytes && (!p.last || keep < len(p.body)):
 		p.body, p.last, p.early = p.body[:keep], true, true
 	}
 }

@@ -160,7 +160,7 @@ func TestRulesActOnConnections(t *testing.T) {
 					t.Errorf("dial: got %v, want %v", err, test.refused)
 				}
 				if err != nil {
-					return nil //nolint:nilerr // It is told of.
+					return nil
 				}
 				defer conn.Close()
 				time.Sleep(2*time.Second - s.Elapsed())
@@ -549,7 +549,7 @@ func browse(s *sim.Sim, rules string, ok *int) error {
 		if err != nil {
 			return err
 		}
-		server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) })} //nolint:gosec // As people write it.
+		server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) })}
 		go func() {
 			<-ctx.Done()
 			_ = server.Close()

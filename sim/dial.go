@@ -23,11 +23,12 @@ func (h *Host) Dial(network, address string) (net.Conn, error) {
 // localhost, and a port.
 //
 // What is written at one instant travels together, now and then in two pieces. Bytes arrive in
-// order. What a link loses is sent again: after 200 ms, and after twice as long each time that it is
-// lost again, for up to a quarter of an hour, and a request for a connection after 1 s, for two
-// minutes. What was lost for so long, or a peer that has not answered 9 probes, one each 15 s, ends
-// the connection with ETIMEDOUT; a peer that does not know of it any longer, with ECONNRESET. The
-// end of a process closes its connections, and loss of power tells nobody.
+// order. What a link loses is sent again: after 200 ms, and after twice as long each time that it
+// is lost again, for up to a quarter of an hour, and a request for a connection after 1 s, for two
+// minutes. What was lost for so long, an attempt to connect without an answer for 127 s, or a peer
+// that has not answered 9 probes, one each 15 s, ends the connection with ETIMEDOUT; a peer that
+// does not know of it any longer, with ECONNRESET. The end of a process closes its connections, and
+// loss of power tells nobody.
 //
 // Once the incarnation is dead, its connections fail with an error that wraps ErrCrashed.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {

@@ -18,6 +18,10 @@ import (
 // are the verbs: crash is Crash, restart is Crash and a later Bounce, pause is Pause and a later
 // Resume. What it injects is in the trace as EventFault. Close closes it.
 //
+// Its rules of side network also act on the messages of connections, see package faults: when a
+// message leaves, by the plan that is in force then. Those on hosts strike right after it has left.
+// What a host sends to itself is left alone.
+//
 // Calls and answers of one instant come before the injector one after the other, in the same order
 // in each run, so that the numbers of a rule repeat.
 func (s *Sim) Injector() *faults.Injector {
