@@ -22,7 +22,7 @@ const (
 	bytesRetry     = 200 * time.Millisecond
 	bytesRetryMax  = 2 * time.Minute
 	bytesRetries   = 15 // for 924.6 s
-	connectTimeout = connectRetry<<(connectRetries+1) - connectRetry + time.Millisecond
+	connectTimeout = connectRetry<<(connectRetries+1) - connectRetry
 	probeInterval  = 15 * time.Second
 	probes         = 9
 
@@ -113,7 +113,7 @@ func (s *Sim) admitSegment(p *packet) {
 		c.entity = chance.Mix(p.flow.entity) ^ p.ordinal
 		c.peer.entity = chance.Mix(c.entity)
 		s.transmit(p)
-		s.expire(c)
+		s.expire(c, connectTimeout)
 		return
 	}
 	w.mu.Lock()
@@ -305,7 +305,7 @@ func (s *Sim) arriveSegment(p *packet) {
 	case c.gone && p.kind != KindReset:
 		s.vanish(p, "crashed")
 		return
-	case c.cutOff:
+	case c.cutOff && p.kind == KindBytes:
 		s.vanish(p, "late")
 		return
 	case p.to.dark:
@@ -425,11 +425,15 @@ func (s *Sim) arriveBytes(p *packet) {
 	}
 }
 
-// expire ends an attempt to connect that has got no answer.
-func (s *Sim) expire(c *socket) {
+// expire ends an attempt to connect that has got no answer for so long, unless it is still being made.
+func (s *Sim) expire(c *socket, after time.Duration) {
 	s.seq++
-	s.queue.push(&packet{kind: kindProbe, seq: s.seq, at: even(s.now() + int64(connectTimeout)), fn: func() {
-		if c.open && !c.established {
+	s.queue.push(&packet{kind: kindProbe, seq: s.seq, at: even(s.now() + int64(after)), fn: func() {
+		switch {
+		case !c.open || c.established:
+		case c.stalled != nil || c.owner.node.paused:
+			s.expire(c, connectRetry)
+		default:
 			s.breakOff(c, syscall.ETIMEDOUT)
 		}
 	}})
