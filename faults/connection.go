@@ -64,47 +64,6 @@ type Verdict struct {
 	rate  int64
 }
 
-// A Wait is what a segment has to wait for. The zero value is nothing.
-type Wait struct {
-	plan  *activePlan
-	until time.Time
-	holds []held
-}
-
-// held is a hold that keeps a segment.
-type held struct {
-	released <-chan struct{}
-	until    time.Time
-}
-
-// Over says whether there is nothing left to wait for. That changes when time comes to
-// [Wait.Until], or before, of which [Config].OnRelease is told.
-func (w *Wait) Over() bool {
-	if w.plan == nil || w.plan.over() {
-		return true
-	}
-	now := time.Now()
-	return !now.Before(w.until) && !slices.ContainsFunc(w.holds, func(h held) bool {
-		select {
-		case <-h.released:
-			return false
-		default:
-			return now.Before(h.until)
-		}
-	})
-}
-
-// Until returns when there is nothing left to wait for at the latest.
-func (w *Wait) Until() time.Time {
-	until := w.until
-	for _, h := range w.holds {
-		if h.until.After(until) {
-			until = h.until
-		}
-	}
-	return until
-}
-
 // Judge says what becomes of a segment that is about to travel: by the rules of side [Network] that
 // concern connections, of the plan that is in force now. It waits for nothing and calls no hooks,
 // so that a simulator can judge segments one after the other in an order of its own.
@@ -233,12 +192,3 @@ func checkConnection(r *Rule) *RuleError {
 	}
 	return behaviourOf(r.Action.Kind).atConnection(r, true)
 }
-
-// madeGoodByTCP is a kind that software with a connection does not notice.
-type madeGoodByTCP struct{ plain }
-
-func (madeGoodByTCP) atConnection(r *Rule, _ bool) *RuleError {
-	return never("TCP makes good a %s before anybody reads; use %s, which costs time as that does", r.Action.Kind, Delay)
-}
-
-func (madeGoodByTCP) pass(*meeting) {}

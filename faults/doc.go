@@ -73,7 +73,8 @@
 // the end sends that dialed, in response-in-flight what the other end sends; from= is the host that
 // dialed, and to= the one that was dialed. The actions do what a network can do to TCP:
 //
-//	delay, hold          what the end sends afterwards comes afterwards, too
+//	delay, hold          what the end sends afterwards comes afterwards, too; a hold of minutes breaks the
+//	                     connection, as a silent network does
 //	throttle             each direction of each connection by itself; a message arrives with its last byte
 //	drop, partition      TCP sends it again, until the connection times out
 //	reset(100B)          after 100 more bytes of that direction both ends see a reset; without bytes, what

@@ -94,6 +94,15 @@ func (betweenHosts) checkPlace(r *Rule) *RuleError {
 	return nil
 }
 
+// madeGoodByTCP is a kind that software with a connection does not notice.
+type madeGoodByTCP struct{ plain }
+
+func (madeGoodByTCP) atConnection(r *Rule, _ bool) *RuleError {
+	return never("TCP makes good a %s before anybody reads; use %s, which costs time as that does", r.Action.Kind, Delay)
+}
+
+func (madeGoodByTCP) pass(*meeting) {}
+
 // hostKind is a kind that a hook does to a host. If it is this host that crashes or restarts, the
 // call ends without an answer.
 type hostKind struct{ plain }
