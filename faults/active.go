@@ -23,6 +23,7 @@ func newActivePlan(plan Plan) *activePlan {
 	for _, rule := range plan.Rules {
 		rule = rule.normal()
 		state := &ruleState{rule: rule, behaviour: behaviourOf(rule.Action.Kind), released: make(chan struct{}), ordinals: map[entity]uint64{}}
+		state.opens, state.flows = state.behaviour.atConnection(&rule, true) == nil, state.behaviour.atConnection(&rule, false) == nil
 		if rule.Event == "" {
 			state.armed = a.started
 		}
@@ -80,6 +81,9 @@ type point struct {
 	message        int  // its number in the stream, or 0 if there is none
 	repeatable     bool // what passes can be sent again
 	content        any  // the one message of a unary call, where it is known
+
+	passage *Passage // of a connection; nil: it is in a call
+	segment Segment
 }
 
 // ruleMaxEntities bounds how many entities have numbers of their own in a rule; all others share
@@ -90,6 +94,8 @@ const ruleMaxEntities = 1 << 14
 type ruleState struct {
 	rule      Rule
 	behaviour behaviour
+	// It can be done to what opens a connection, and to what follows.
+	opens, flows bool
 
 	mu       sync.Mutex
 	armed    time.Time // when windows and counts started; zero: the event has not come
@@ -123,6 +129,8 @@ func (s *ruleState) match(p *point) bool {
 	case r.Message == 0 && !p.whole, r.Message != 0 && p.message == 0, r.Message > 0 && r.Message != p.message:
 		return false
 	case !s.matchProcedure(p.procedure), !s.matchHosts(p):
+		return false
+	case p.passage != nil && p.segment.Opens && !s.opens, p.passage != nil && !p.segment.Opens && !s.flows:
 		return false
 	}
 	return !slices.ContainsFunc(r.Headers, func(want Header) bool { return !slices.Contains(p.header[want.Name], want.Value) })
@@ -173,6 +181,15 @@ func (s *ruleState) selects(n uint64) bool {
 	}
 	n -= r.After
 	return (r.Nth == 0 || n == r.Nth) && (r.Every == 0 || n%r.Every == 0) && (r.First == 0 || n <= r.First)
+}
+
+// always says whether the rule acts on all that matches now.
+func (s *ruleState) always(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &s.rule
+	return !s.armed.IsZero() && !s.freed && r.Window.contains(now.Sub(s.armed)) &&
+		r.Probability == 0 && r.Nth == 0 && r.Every <= 1 && r.First == 0 && s.count >= r.After
 }
 
 // act counts that the rule acts.

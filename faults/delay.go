@@ -77,6 +77,8 @@ func checkLatency(l Latency) *RuleError {
 	return nil
 }
 
+func (delayKind) pass(m *meeting) { m.verdict.delay += m.injection.Latency }
+
 func (delayKind) act(m *meeting) {
 	m.outcome.wait(m.ctx, func() {
 		if passTime(m.ctx, m.plan, nil, m.injection.Latency); m.plan.over() {

@@ -54,6 +54,7 @@
 //	                                  default: the first of the side
 //	message=3, message=*              a message of a stream; a unary call is one message
 //	procedure=/acme.v1.Ping/*         * is any text, also in hosts
+//	procedure=tcp:5432, tcp:*         connections in place of calls, see below
 //	from=worker-*|client to=controller
 //	header=Name:value                 as often as there are headers
 //	probability=0.25
@@ -61,6 +62,33 @@
 //	nth=3, every=3, first=3
 //	window=10s..30s                   since the plan was applied, or the event; either end may be open
 //	event=name                        sleeps until [Injector.Signal]
+//
+// # Connections
+//
+// Package sim has connections besides calls, and rules of side network act on what travels there:
+// on what asks for a connection, grants it, or breaks it off, and on bytes, which are one message if
+// they were written at one instant, or now and then two. What TCP sends again is judged and counted
+// again. A rule without a procedure concerns calls and connections, one with tcp: and a port
+// connections only, and one like /acme.v1.Ping/* or */Ping calls only. In request-in-flight is what
+// the end sends that dialed, in response-in-flight what the other end sends; from= is the host that
+// dialed, and to= the one that was dialed. The actions do what a network can do to TCP:
+//
+//	delay, hold          what the end sends afterwards comes afterwards, too; a hold of minutes breaks the
+//	                     connection, as a silent network does
+//	throttle             each direction of each connection by itself; a message arrives with its last byte
+//	drop, partition      TCP sends it again, until the connection times out
+//	reset(100B)          after 100 more bytes of that direction both ends see a reset; without bytes, what
+//	                     asks for a connection, or grants it, is refused
+//	truncate(100B)       after 100 more bytes of that direction its reader sees the end, and its writer a
+//	                     reset, as with a proxy that closes
+//	error(unavailable)   refuses what asks for a connection, and concerns nothing else; other codes,
+//	                     messages and details concern no connection
+//	duplicate, reorder   concern no connection: TCP makes them good
+//	pause, crash, restart, release
+//	                     once the message has left
+//
+// A rule for connections only that can never act there is invalid. What was delayed arrives at once
+// when the plan ends. To others, [Injector.Judge] is how a simulator asks.
 //
 // # What holds
 //

@@ -9,3 +9,5 @@ type dropKind struct{ plain }
 func (dropKind) kind() Kind { return Drop }
 
 func (dropKind) act(m *meeting) { m.outcome.ending = lost }
+
+func (dropKind) pass(m *meeting) { m.lose() }

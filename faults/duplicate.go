@@ -12,7 +12,7 @@ import (
 // of unknown length, is left alone.
 const Duplicate Kind = "duplicate"
 
-type duplicateKind struct{ plain }
+type duplicateKind struct{ madeGoodByTCP }
 
 func (duplicateKind) kind() Kind { return Duplicate }
 

@@ -77,6 +77,19 @@ func (errorKind) act(m *meeting) {
 	m.outcome.ending, m.outcome.err = failed, m.action.connectError(m.occasion.state.rule.ID)
 }
 
+func (errorKind) atConnection(r *Rule, opens bool) *RuleError {
+	a := r.Action
+	switch {
+	case !opens || r.Phase != RequestInFlight:
+		return never("a connection can be refused when it is asked for, and has no errors later; use phase=%s or %s", RequestInFlight, Reset)
+	case a.Code != connect.CodeUnavailable || a.Message != "" || a.Detail != (Detail{}):
+		return never("a connection that is refused says nothing but that; write %s(%s)", Error, connect.CodeUnavailable)
+	}
+	return nil
+}
+
+func (errorKind) pass(m *meeting) { m.refuse() }
+
 func (a Action) connectError(rule string) *connect.Error {
 	message := cmp.Or(a.Message, "injected by "+rule)
 	err := connect.NewError(a.Code, errors.New(message))

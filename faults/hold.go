@@ -25,3 +25,11 @@ func (holdKind) act(m *meeting) {
 		_ = sleep.For(m.ctx, m.occasion.gap(m.plan.seed, m.point))
 	})
 }
+
+func (holdKind) pass(m *meeting) {
+	released, until := m.occasion.state.hold()
+	if until.IsZero() {
+		until = time.Now().Add(MaxWait)
+	}
+	m.verdict.Wait.holds = append(m.verdict.Wait.holds, held{released, until})
+}

@@ -33,6 +33,12 @@ type Config struct {
 	// Sides are those that the process's interceptors are on, of [Client] and [Server]. Nil: both,
 	// as far as anybody knows.
 	Sides []Side
+	// Connections: what travels on connections is judged, by [Injector.Judge].
+	Connections bool
+	// OnRelease, if set, is told when a [Wait] may be over before its time: a hold was released, or a
+	// plan is at its end. It must neither block nor use the injector, and is called from many
+	// goroutines.
+	OnRelease func()
 	// PeerName names the host at a caller's address, which is an IP address and port. Nil: the IP
 	// address.
 	PeerName func(address string) string
@@ -193,6 +199,7 @@ func (i *Injector) put(next *activePlan) {
 	}
 	if last := i.active.Swap(inForce); last != nil && last != next {
 		last.end()
+		i.onRelease()
 	}
 }
 
@@ -248,7 +255,21 @@ func (i *Injector) Signal(event string) {
 // It holds nothing more until its event comes again.
 func (i *Injector) Release(rule string) bool {
 	plan := i.active.Load()
-	return plan != nil && plan.release(rule)
+	return plan != nil && i.release(plan, rule)
+}
+
+func (i *Injector) release(plan *activePlan, rule string) bool {
+	found := plan.release(rule)
+	if found {
+		i.onRelease()
+	}
+	return found
+}
+
+func (i *Injector) onRelease() {
+	if i.config.OnRelease != nil {
+		i.config.OnRelease()
+	}
 }
 
 // Status is what an injector does.

@@ -24,6 +24,10 @@ type behaviour interface {
 	// it is announced.
 	begins(m *meeting) bool
 	act(m *meeting)
+	// atConnection returns why it cannot be done to what opens a connection, or to what follows. pass
+	// does it, without waiting.
+	atConnection(r *Rule, opens bool) *RuleError
+	pass(m *meeting)
 }
 
 // behaviours are the kinds of faults there are.
@@ -78,6 +82,7 @@ func (plain) keep(*Action, Action)                {}
 func (plain) check(Action) *RuleError             { return nil }
 func (plain) checkPlace(*Rule) *RuleError         { return nil }
 func (plain) begins(*meeting) bool                { return true }
+func (plain) atConnection(*Rule, bool) *RuleError { return nil }
 
 // betweenHosts is a kind that only what lies between hosts can do.
 type betweenHosts struct{ plain }
@@ -88,6 +93,15 @@ func (betweenHosts) checkPlace(r *Rule) *RuleError {
 	}
 	return nil
 }
+
+// madeGoodByTCP is a kind that software with a connection does not notice.
+type madeGoodByTCP struct{ plain }
+
+func (madeGoodByTCP) atConnection(r *Rule, _ bool) *RuleError {
+	return never("TCP makes good a %s before anybody reads; use %s, which costs time as that does", r.Action.Kind, Delay)
+}
+
+func (madeGoodByTCP) pass(*meeting) {}
 
 // hostKind is a kind that a hook does to a host. If it is this host that crashes or restarts, the
 // call ends without an answer.
@@ -108,6 +122,9 @@ func (hostKind) act(m *meeting) {
 		m.outcome.ending = crashed
 	}
 }
+
+// pass leaves the host to whoever judges.
+func (hostKind) pass(*meeting) {}
 
 // whileKind is one that does so for a while.
 type whileKind struct{ hostKind }

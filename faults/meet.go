@@ -106,11 +106,12 @@ func (i *Injector) do(ctx context.Context, plan *activePlan, p *point, c *occasi
 type meeting struct {
 	*Injector
 
-	ctx       context.Context //nolint:containedctx // Of the call.
+	ctx       context.Context //nolint:containedctx // Of the call, if it is one.
 	plan      *activePlan
 	point     *point
 	occasion  *occasion
-	outcome   *outcome
+	outcome   *outcome // of a point of a call
+	verdict   *Verdict // of one of a connection
 	action    *Action
 	injection Injection
 }

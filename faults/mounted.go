@@ -23,6 +23,12 @@ func (m *mounted) any() bool { return m.interceptor.Load() || m.transport.Load()
 // idle returns why a rule can never act with the adapters that are mounted by now; "" if it can.
 func (i *Injector) idle(rule Rule) string {
 	rule = rule.normal()
+	if isConnections(rule.Procedure) {
+		if !i.config.Connections {
+			return "the process has no adapter for connections, which only simulations have"
+		}
+		return ""
+	}
 	callers := rule.Side == Server
 	transport := i.config.Network || i.mounted.transport.Load()
 	switch rule.Side {

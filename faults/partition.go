@@ -28,3 +28,5 @@ func (partitionKind) print(a Action, args *printed) {
 func (partitionKind) keep(own *Action, a Action) { own.OneWay = a.OneWay }
 
 func (partitionKind) act(m *meeting) { m.outcome.ending = lost }
+
+func (partitionKind) pass(m *meeting) { m.lose() }

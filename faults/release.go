@@ -24,4 +24,6 @@ func (releaseKind) check(a Action) *RuleError {
 	return nil
 }
 
-func (releaseKind) act(m *meeting) { m.plan.release(m.action.Target) }
+func (releaseKind) act(m *meeting) { m.release(m.plan, m.action.Target) }
+
+func (releaseKind) pass(m *meeting) { m.release(m.plan, m.action.Target) }

@@ -9,7 +9,7 @@ import (
 // Reorder holds back what passes until the next match has passed it.
 const Reorder Kind = "reorder"
 
-type reorderKind struct{ plain }
+type reorderKind struct{ madeGoodByTCP }
 
 func (reorderKind) kind() Kind { return Reorder }
 

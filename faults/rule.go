@@ -45,7 +45,7 @@ type Rule struct {
 	Message int
 
 	// Procedure is a pattern such as "/acme.v1.PingService/*" in which each * stands for any text.
-	// Empty: all.
+	// For connections it is "tcp:" and a port or *, see doc.go. Empty: all.
 	Procedure string
 	// From and To are the hosts of caller and callee. For a partition they are its two sides.
 	// Empty: all.

@@ -38,6 +38,8 @@ var canonical = []string{
 	"a: pause(5s, host=w1) phase=before-handler",
 	"a: crash phase=after-handler procedure=/acme.v1.PingService/* nth=3",
 	"a: restart(host=w1) phase=after-handler",
+	"a: reset phase=request-in-flight procedure=tcp:5432",
+	"a: error(unavailable) phase=request-in-flight procedure=tcp:*",
 	"a: drop phase=request-in-flight header=X-Tenant:acme header=\"X-Other:a b\" probability=0.25 after=1 every=2 first=4 window=..1m0s event=up",
 }
 

@@ -42,3 +42,9 @@ func (throttleKind) act(m *meeting) {
 		o.rate, o.gap = m.action.Rate, m.occasion.gap(m.plan.seed, m.point)
 	}
 }
+
+func (throttleKind) pass(m *meeting) {
+	if v := m.verdict; v.rate == 0 || m.action.Rate < v.rate {
+		v.rate = m.action.Rate
+	}
+}

@@ -15,6 +15,10 @@ func (truncateKind) keep(own *Action, a Action) { own.Bytes = a.Bytes }
 
 func (truncateKind) act(m *meeting) { m.outcome.truncate = least(m.outcome.truncate, m.action.Bytes) }
 
+func (truncateKind) begins(m *meeting) bool { return !m.point.passage.ends(m.occasion.state) }
+
+func (truncateKind) pass(m *meeting) { m.end() }
+
 // least returns the lower of two limits, where one below 0 is none.
 func least(a, b int64) int64 {
 	if a < 0 {

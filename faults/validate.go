@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,7 +64,7 @@ const (
 // included.
 func (r Rule) Validate() error {
 	normal := r.normal()
-	for _, check := range []func(*Rule) *RuleError{checkNames, checkWhere, checkPhase, checkWhen, checkAction, checkPlace} {
+	for _, check := range []func(*Rule) *RuleError{checkNames, checkWhere, checkPhase, checkWhen, checkAction, checkPlace, checkConnection} {
 		if err := check(&normal); err != nil {
 			err.Rule = r.ID
 			return err
@@ -87,7 +88,11 @@ func checkNames(r *Rule) *RuleError {
 }
 
 func checkWhere(r *Rule) *RuleError {
-	if r.Procedure != "" {
+	if port, found := strings.CutPrefix(r.Procedure, Connections); found {
+		if n, err := strconv.ParseUint(port, 10, 16); !consists(port, "*") || port == "" || !strings.Contains(port, "*") && (err != nil || n == 0) {
+			return wrong(fieldProcedure, "procedure %q never matches, because %q is no port; write it like %s5432, with * for any text", r.Procedure, port, Connections)
+		}
+	} else if r.Procedure != "" {
 		if !consists(r.Procedure, "/._*$-") {
 			return wrong(fieldProcedure, "procedure %q has a character that no procedure has; write it like /acme.v1.PingService/Ping, with * for any text", r.Procedure)
 		}

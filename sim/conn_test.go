@@ -402,6 +402,33 @@ func TestNameOfReplicas(t *testing.T) {
 	})
 }
 
+// An attempt to connect that is not answered ends, also if it is the answer that is lost or held.
+func TestDialWithoutAnswer(t *testing.T) {
+	for name, harm := range map[string]func(s *sim.Sim){
+		"lost":         func(s *sim.Sim) { s.PartitionOneway("server", "client") },
+		"held":         func(s *sim.Sim) { s.Hold("server", "client") },
+		"refusal lost": func(s *sim.Sim) { s.Crash("server"); s.PartitionOneway("server", "client") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sim.Test(t, sim.Config{}, func(s *sim.Sim) {
+				s.Host("server", echoing)
+				s.Client("client", func(_ context.Context, h *sim.Host) error {
+					h.Do(func() { harm(s) })
+					start := time.Now()
+					_, err := h.Dial("tcp", "server:7")
+					if took := time.Since(start).Round(time.Second); !errors.Is(err, syscall.ETIMEDOUT) || took != 127*time.Second {
+						t.Errorf("got %v after %v", err, took)
+					}
+					return nil
+				})
+				if err := s.Run(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // Connections replay, their losses and breaks included.
 func TestConnectionsReplay(t *testing.T) {
 	hashes := make(map[uint64]bool)

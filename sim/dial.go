@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"github.com/frayrpc/fray/faults"
 )
 
 // Dial is DialContext without a limit of time.
@@ -21,11 +23,12 @@ func (h *Host) Dial(network, address string) (net.Conn, error) {
 // localhost, and a port.
 //
 // What is written at one instant travels together, now and then in two pieces. Bytes arrive in
-// order. What a link loses is sent again: after 200 ms, and after twice as long each time that it is
-// lost again, for up to a quarter of an hour, and a request for a connection after 1 s, for two
-// minutes. What was lost for so long, or a peer that has not answered 9 probes, one each 15 s, ends
-// the connection with ETIMEDOUT; a peer that does not know of it any longer, with ECONNRESET. The
-// end of a process closes its connections, and loss of power tells nobody.
+// order. What a link loses is sent again: after 200 ms, and after twice as long each time that it
+// is lost again, for up to a quarter of an hour, and a request for a connection after 1 s, for two
+// minutes. What was lost for so long, an attempt to connect without an answer for 127 s, or a peer
+// that has not answered 9 probes, one each 15 s, ends the connection with ETIMEDOUT; a peer that
+// does not know of it any longer, with ECONNRESET. The end of a process closes its connections, and
+// loss of power tells nobody.
 //
 // Once the incarnation is dead, its connections fail with an error that wraps ErrCrashed.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -96,7 +99,7 @@ func (i *incarnation) connect(ctx context.Context, to *node, port uint16) (net.C
 }
 
 // procedureOf is what the trace calls the port of connections.
-func procedureOf(port uint16) string { return "tcp:" + strconv.Itoa(int(port)) }
+func procedureOf(port uint16) string { return faults.Connections + strconv.Itoa(int(port)) }
 
 var networks = []string{"tcp", "tcp4"}
 

@@ -3,9 +3,9 @@ package sim
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -18,6 +18,10 @@ import (
 // are the verbs: crash is Crash, restart is Crash and a later Bounce, pause is Pause and a later
 // Resume. What it injects is in the trace as EventFault. Close closes it.
 //
+// Its rules of side network also act on the messages of connections, see package faults: when a
+// message leaves, by the plan that is in force then. Those on hosts strike right after it has left.
+// What a host sends to itself is left alone.
+//
 // Calls and answers of one instant come before the injector one after the other, in the same order
 // in each run, so that the numbers of a rule repeat.
 func (s *Sim) Injector() *faults.Injector {
@@ -27,26 +31,19 @@ func (s *Sim) Injector() *faults.Injector {
 	s.control("make injector")
 	i := faults.New(faults.Config{
 		Hooks: faults.Hooks{
-			Crash: func(_ context.Context, f faults.Injection) {
-				s.strike(f, func() { s.Crash(f.Host) })
-			},
-			Restart: func(_ context.Context, f faults.Injection) {
-				s.strike(f, func() {
-					s.Crash(f.Host)
-					s.After(f.Rule.Action.Wait, func() { s.Bounce(f.Host) })
-				})
-			},
-			Pause: func(_ context.Context, f faults.Injection) {
-				s.strike(f, func() {
-					s.Pause(f.Host)
-					s.After(f.Rule.Action.Wait, func() { s.Resume(f.Host) })
-				})
-			},
+			Crash:   func(_ context.Context, f faults.Injection) { s.strike(f) },
+			Restart: func(_ context.Context, f faults.Injection) { s.strike(f) },
+			Pause:   func(_ context.Context, f faults.Injection) { s.strike(f) },
 		},
-		Network:  true,
-		Turn:     s.turn,
-		PeerName: s.nameAt,
+		Network:     true,
+		Connections: true,
+		Turn:        s.turn,
+		OnRelease:   s.eased,
+		PeerName:    s.nameAt,
 		OnInject: func(f faults.Injection) {
+			if strings.HasPrefix(f.Procedure, faults.Connections) {
+				return // Which meet tells of.
+			}
 			message := KindRequest
 			if f.Phase == faults.AfterHandler || f.Phase == faults.ResponseInFlight {
 				message = KindResponse
@@ -67,12 +64,8 @@ func (s *Sim) Injector() *faults.Injector {
 }
 
 // strike has a hook of the injector done by the goroutine that steps.
-func (s *Sim) strike(f faults.Injection, verb func()) {
-	n := s.lookup(f.Host)
-	p := &packet{kind: kindControl, from: n, done: make(chan struct{}), fn: verb}
-	if n == nil {
-		p.fn = func() { _ = s.fail(fmt.Errorf("fault %s: there is no host %q", f.Rule.ID, f.Host)) }
-	}
+func (s *Sim) strike(f faults.Injection) {
+	p := &packet{kind: kindControl, from: s.lookup(f.Host), done: make(chan struct{}), fn: func() { s.befall(f) }}
 	s.park(p)
 	<-p.done
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/internal/chance"
 )
 
@@ -21,6 +22,7 @@ const (
 	bytesRetry     = 200 * time.Millisecond
 	bytesRetryMax  = 2 * time.Minute
 	bytesRetries   = 15 // for 924.6 s
+	connectTimeout = connectRetry<<(connectRetries+1) - connectRetry
 	probeInterval  = 15 * time.Second
 	probes         = 9
 
@@ -46,6 +48,11 @@ type kernel struct {
 	endSent, endArrived, endHeard bool
 	heardAt                       int64
 	silent                        int // probes without answer
+	// What was sent and is held up on the network, in order.
+	kept      []kept
+	direction *faults.Passage // nil: it was not asked for yet
+	bytes     int64           // that were sent
+	cutOff    bool            // what was sent last was not the end, but has arrived as that
 }
 
 // segment is what of a packet only those of connections have.
@@ -54,6 +61,8 @@ type segment struct {
 	port   uint16  // of a KindConnect
 	place  uint64  // in the order of bytes, from 1; 0: it comes first
 	tries  int     // how often it was lost
+	offset int64   // how many bytes were sent before
+	early  bool    // its sender does not know that it is the last
 }
 
 // isSecond says which end it is.
@@ -104,6 +113,7 @@ func (s *Sim) admitSegment(p *packet) {
 		c.entity = chance.Mix(p.flow.entity) ^ p.ordinal
 		c.peer.entity = chance.Mix(c.entity)
 		s.transmit(p)
+		s.expire(c, connectTimeout)
 		return
 	}
 	w.mu.Lock()
@@ -136,7 +146,8 @@ func (s *Sim) transmit(p *packet) {
 		return
 	case p.kind == KindBytes && p.place == 0:
 		c.sent++
-		p.place = c.sent
+		p.place, p.offset = c.sent, c.bytes
+		c.bytes += int64(len(p.body))
 		c.endSent = c.endSent || p.last
 	}
 	if c.stalled != nil && p.kind != KindReset {
@@ -150,8 +161,9 @@ func (s *Sim) transmit(p *packet) {
 			Kind: p.kind, From: p.from.name, To: p.to.name, Procedure: p.procedure, Ordinal: p.ordinal, Call: c.wire.id, Time: s.Elapsed(),
 			Body: p.body, Last: p.last,
 		})
-		p.fault = fate.Fault
 	}
+	verdict := s.meet(p)
+	p.fault = cmp.Or(fate.Fault, verdict.Rule)
 	event := s.about(EventSend, p)
 	event.Digest = digest(p.body)
 	if p.tries > 0 {
@@ -168,18 +180,21 @@ func (s *Sim) transmit(p *packet) {
 	switch {
 	case l != nil && l.cut:
 		s.lose(p, "partition")
-	case fate.Drop:
+	case fate.Drop || verdict.Lost:
 		s.lose(p, "fault")
 	case loss > 0 && unit(s.draw(forLoss, p.flow.entity, p.ordinal)) < loss:
 		s.lose(p, "loss")
 	case fate.Reset || fate.Error != nil:
 		s.sever(c.wire)
+	case verdict.Refused:
+		s.turnAway(p, verdict.Wait)
 	default:
 		if fate.Truncate && fate.Keep < len(p.body) {
 			p.body, p.cut = p.body[:max(fate.Keep, 0)], true
 		}
+		p.endBy(&verdict)
 		p.delay = max(fate.Delay, 0)
-		s.schedule(p)
+		s.keep(p, verdict.Wait)
 	}
 }
 
@@ -203,10 +218,7 @@ func (c *socket) wait(p *packet) {
 
 // lose loses a message, which its sender's machine notices and sends again, up to a time.
 func (s *Sim) lose(p *packet, why string) {
-	s.stats.Dropped++
-	event := s.about(EventDrop, p)
-	event.Code = why
-	s.emit(event)
+	s.vanish(p, why)
 	c := p.socket
 	if p.kind == KindReset || !c.open {
 		return
@@ -241,6 +253,14 @@ func (s *Sim) lose(p *packet, why string) {
 			}
 		}
 	}})
+}
+
+// vanish records that a message is gone.
+func (s *Sim) vanish(p *packet, why string) {
+	s.stats.Dropped++
+	event := s.about(EventDrop, p)
+	event.Code = why
+	s.emit(event)
 }
 
 // refuse has the machine of an end tell the other one that there is no connection.
@@ -283,10 +303,10 @@ func (s *Sim) arriveSegment(p *packet) {
 	c, peer := p.socket, p.socket.peer
 	switch {
 	case c.gone && p.kind != KindReset:
-		s.stats.Dropped++
-		event := s.about(EventDrop, p)
-		event.Code = "crashed"
-		s.emit(event)
+		s.vanish(p, "crashed")
+		return
+	case c.cutOff && p.kind == KindBytes:
+		s.vanish(p, "late")
 		return
 	case p.to.dark:
 		s.lose(p, "down")
@@ -305,7 +325,9 @@ func (s *Sim) arriveSegment(p *packet) {
 	case KindConnect:
 		s.arriveConnect(p)
 	case KindAccept:
-		s.arriveAccept(peer)
+		if !p.cut {
+			s.arriveAccept(peer)
+		}
 	case KindReset:
 		if peer.open {
 			s.breakOff(peer, syscall.ECONNRESET)
@@ -313,8 +335,14 @@ func (s *Sim) arriveSegment(p *packet) {
 	default:
 		s.arriveBytes(p)
 	}
-	if p.cut {
+	switch {
+	case p.cut:
 		s.sever(c.wire)
+	case p.early:
+		c.cutOff, c.endSent = true, true
+		if c.open {
+			s.breakOff(c, syscall.ECONNRESET)
+		}
 	}
 }
 
@@ -397,6 +425,20 @@ func (s *Sim) arriveBytes(p *packet) {
 	}
 }
 
+// expire ends an attempt to connect that has got no answer for so long, unless it is still being made.
+func (s *Sim) expire(c *socket, after time.Duration) {
+	s.seq++
+	s.queue.push(&packet{kind: kindProbe, seq: s.seq, at: even(s.now() + int64(after)), fn: func() {
+		switch {
+		case !c.open || c.established:
+		case c.stalled != nil || c.owner.node.paused:
+			s.expire(c, connectRetry)
+		default:
+			s.breakOff(c, syscall.ETIMEDOUT)
+		}
+	}})
+}
+
 // probe sees from time to time to it that a silent peer is there. What it sends is not in the trace.
 func (s *Sim) probe(c *socket) {
 	s.seq++
@@ -407,7 +449,7 @@ func (s *Sim) probe(c *socket) {
 		a, b := c.owner.node, c.peer.owner.node
 		switch {
 		case s.now()-c.heardAt < int64(probeInterval):
-		case b.dark || !s.passable(a, b) || !s.passable(b, a):
+		case b.dark || !s.passable(a, b) || !s.passable(b, a) || s.isBlocked(c) || s.isBlocked(c.peer):
 			if c.silent++; c.silent >= probes {
 				s.breakOff(c, syscall.ETIMEDOUT)
 				return

@@ -51,6 +51,8 @@ type Sim struct {
 	leaks   []Leak
 
 	injector atomic.Pointer[faults.Injector]
+	keepers  []*socket    // that keep messages, since when
+	keeping  atomic.Int32 // how many
 	dateline atomic.Pointer[dateline]
 
 	// Software is at work, or may be: verbs are not to be called.

@@ -31,7 +31,7 @@ const (
 	EventDeliver   EventKind = "deliver"   // a message arrives
 	EventDrop      EventKind = "drop"      // a message is gone; Code says why
 	EventPanic     EventKind = "panic"     // of a handler
-	EventFault     EventKind = "fault"     // of the Injector, in a call from From to To; Code is its kind
+	EventFault     EventKind = "fault"     // of the Injector, in a call from From to To, or at what From sends To on a connection; Code is its kind
 	EventMark      EventKind = "mark"      // what Sim.Mark was given, in Procedure
 )
 
@@ -40,7 +40,7 @@ const (
 type Event struct {
 	Time      time.Duration // "t": nanoseconds since the start
 	Kind      EventKind     // "kind"
-	Message   MessageKind   // "message": of a fault, whether it is in the way of the request or of the response
+	Message   MessageKind   // "message": of a fault in a call, whether it is in the way of the request or of the response
 	From, To  string        // "from", "to"; To is empty for what happens to one host
 	Procedure string        // "procedure"
 	Code      string        // "code": HTTP status or Connect code of a response, or a reason

@@ -80,6 +80,50 @@ func TestUnmodifiedHTTP(t *testing.T) {
 	}
 }
 
+// Rules act at the connections of programs that know of neither.
+func TestRulesActOnUnmodifiedPrograms(t *testing.T) {
+	for _, rules := range []string{
+		"a: delay(uniform, 1ms, 80ms) procedure=tcp:8080",
+		"a: drop every=3",
+		"a: reset(50B) every=4 phase=response-in-flight",
+		"a: error(unavailable) every=2",
+		"a: hold window=..1s\nb: throttle(100B/s) phase=response-in-flight",
+		"a: restart(300ms) nth=5",
+	} {
+		for seed := range uint64(10) {
+			acted, answered := 0, 0
+			cfg := sim.Config{Seed: seed, Unmodified: true, OnEvent: func(e sim.Event) {
+				if e.Kind == sim.EventFault {
+					acted++
+				}
+			}}
+			run, err := sim.Verify(bubble.In(t), cfg, func(s *sim.Sim) error {
+				acted, answered = 0, 0
+				if err := apply(s, rules); err != nil {
+					return err
+				}
+				s.Host("web", func(context.Context, *sim.Host) error { return website() })
+				s.Client("visitor", func(context.Context, *sim.Host) error {
+					for _, line := range visitor() {
+						if strings.HasPrefix(line, "web says /") {
+							answered++
+						}
+					}
+					return nil
+				})
+				return s.Run()
+			}, 1, 2, 8)
+			if err != nil || run.Err != nil {
+				t.Errorf("%s: %v, %v", rules, err, run.Err)
+			}
+			breaks := strings.Contains(rules, "reset") || strings.Contains(rules, "error") || strings.Contains(rules, "restart")
+			if acted == 0 || breaks == (answered == 8) {
+				t.Errorf("%s: %d faults, %d answers", rules, acted, answered)
+			}
+		}
+	}
+}
+
 // A process that is killed does nothing more: no deferred function, no line after a wait, whatever it
 // waited for.
 func TestKilledProcessDoesNothingMore(t *testing.T) {
