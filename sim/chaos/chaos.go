@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"time"
 
@@ -39,7 +40,7 @@ const maxFaults = 8
 // Draw returns a scenario with the hosts, the work and the expectations of another, and in place of
 // its faults those of a seed. It is to be run under the same seed. It depends on the scenario, the
 // seed and the options alone. That a fault never acts is no failure, because chance put it there;
-// what the other expects to happen sometimes is not expected, because it may be for its faults.
+// what the other expects to happen sometimes, or of its faults and of hosts, is not expected.
 //
 // An error says that a kind does not exist, or that no fault of the kinds can strike.
 func Draw(base *scenario.Scenario, seed uint64, o Options) (*scenario.Scenario, error) {
@@ -58,6 +59,8 @@ func Draw(base *scenario.Scenario, seed uint64, o Options) (*scenario.Scenario, 
 	s.Run.Seeds = scenario.Seeds{First: seed, Last: seed}
 	s.Run.MaxVirtualTime = max(s.Run.MaxVirtualTime, scenario.Duration(span)+s.Run.MaxVirtualTime)
 	s.Targets, s.Faults = nil, nil
+	s.Expect.Eventually = slices.DeleteFunc(s.Expect.Eventually, func(e scenario.Eventually) bool { return ofFaults.MatchString(e.That) })
+	s.Expect.Finally = slices.DeleteFunc(s.Expect.Finally, func(e scenario.Expression) bool { return ofFaults.MatchString(e.That) })
 	s.Heal = &scenario.Heal{At: scenario.Duration(span)}
 	s.Expect.FaultsFired, s.Expect.Sometimes, s.Expect.Outcome = scenario.Names{"none"}, nil, scenario.Outcome{Verdict: scenario.VerdictPass}
 	d := &drawer{Rand: chance.New(seed, "chaos", 0), scenario: s, span: span}
@@ -88,6 +91,9 @@ func Draw(base *scenario.Scenario, seed uint64, o Options) (*scenario.Scenario, 
 	}
 	return drawn, nil
 }
+
+// ofFaults finds expressions about what faults do: those of the other scenario are gone.
+var ofFaults = regexp.MustCompile(`\b(faults|hosts)\b`)
 
 // A drawer draws faults for a scenario.
 type drawer struct {

@@ -94,6 +94,7 @@ const (
 	brokenFinally     = "finally"
 	brokenEventually  = "eventually"
 	BrokenPanic       = "no-panic"
+	brokenHostEnded   = "host-ended"
 	BrokenLiveness    = "liveness"
 	brokenLeak        = "no-leak"
 )
@@ -157,6 +158,8 @@ func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text s
 	case errors.Is(e.runErr, sim.ErrDeadlock), errors.Is(e.runErr, sim.ErrMaxSteps), errors.Is(e.runErr, sim.ErrMaxTime),
 		errors.Is(e.runErr, sim.ErrSpins):
 		return scenario.VerdictLiveness, BrokenLiveness, e.runErr.Error()
+	case e.endedByItself():
+		return scenario.VerdictInvariant, brokenHostEnded, errors.Join(e.runErr, e.closeErr).Error()
 	case e.runErr != nil:
 		return scenario.VerdictHarness, "", e.runErr.Error()
 	case e.evalErr != nil:
@@ -175,6 +178,21 @@ func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text s
 		return scenario.VerdictHarness, "", e.closeErr.Error()
 	}
 	return e.unmet(r)
+}
+
+// endedByItself says whether software of a host that is no client has ended with an error, which
+// nobody asked it to.
+func (e *Run) endedByItself() bool {
+	var simulated *sim.SoftwareError
+	var host *HostError
+	name := ""
+	switch err := errors.Join(e.runErr, e.closeErr); {
+	case errors.As(err, &simulated):
+		name = simulated.Host
+	case errors.As(err, &host):
+		name = host.Host
+	}
+	return slices.ContainsFunc(e.hosts, func(h scenario.Host) bool { return h.Name == name && h.Role != scenario.RoleClient })
 }
 
 // told is a violation in words, without the oracle's name, which a result has apart, and without

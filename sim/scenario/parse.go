@@ -77,7 +77,13 @@ func (all Subjects) choose(src *source, body ast.Node) bool {
 	src.subject = all.of(name)
 	if src.subject == nil {
 		known := namesOf(all, func(s **Subject) string { return (*s).Name })
-		src.add(at, Complain("the scenario is about the subject %s, and this program has none of that name", name).SuggestName(name, known))
+		c := Complain("the scenario is about the subject %s, and this program has none of that name", name)
+		if near := nearest(name, known); near != "" {
+			c = c.Suggest("did you mean %s?", near)
+		} else {
+			c = c.Suggest("run it with the program of that subject; subjects of this one: %s", strings.Join(known, ", "))
+		}
+		src.add(at, c)
 	}
 	return src.subject != nil
 }

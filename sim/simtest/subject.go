@@ -72,7 +72,7 @@ func (a *App) drawn(o *chaosOptions) (*subject, error) {
 		return nil, asInvalid(err)
 	}
 	return &subject{
-		Subject: a.called(o.scenario, base.Metadata.Name+"-"+chaosCommand, args...),
+		Subject: a.called(chaosCommand+" of "+o.scenario, base.Metadata.Name+"-"+chaosCommand, args...),
 		first:   1,
 		of: func(seed uint64) *scenario.Scenario {
 			s, err := draw(seed)

@@ -220,7 +220,7 @@ expect: {eventually: [{that: %s, within: 10s}]}
 	}{
 		{"forgets", "tasks.unsent == 0", scenario.VerdictInvariant, "never-lost", "was acknowledged"},
 		{"panics", ended, scenario.VerdictInvariant, "no-panic", "controller has ended by itself"},
-		{"leaves", ended, scenario.VerdictHarness, "", "controller has ended by itself: exit status 3"},
+		{"leaves", ended, scenario.VerdictInvariant, "host-ended", "controller has ended by itself: exit status 3"},
 		{"stays", ended, scenario.VerdictInvariant, "no-leak", "[controller]"},
 	} {
 		t.Run(test.weakness, func(t *testing.T) {

@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// maxViolations is how many violations of one invariant are kept.
+const maxViolations = 16
+
+// A Blank has what most systems have: facts, invariants, events, and an end at which clients stop
+// before servers. A [System] embeds a pointer to one, and adds Software and Client. What a Blank has
+// besides the methods of System may be called by any goroutine, such as those of hosts.
+type Blank struct {
+	run *Run
+
+	// Audit asks in the end how things stand, when the clients have ended and before the servers do,
+	// over a network that loses nothing. It says so by Check; an error means that it got no answer,
+	// and that the system is not alive. Nil: nobody asks.
+	Audit Work
+
+	mu      sync.Mutex
+	facts   any // a pointer to a struct
+	changes uint64
+	ended   bool
+	events  map[string]int
+	seq     uint64
+	last    []Event
+	counts  []Count
+	broken  []Violation
+}
+
+// NewBlank returns one for a run, with a pointer to the facts of the run, which are of the type of
+// the format's. Nil: there are none.
+func NewBlank(r *Run, facts any) *Blank {
+	b := &Blank{run: r, facts: facts, events: map[string]int{}}
+	for _, i := range r.About().Invariants {
+		b.counts = append(b.counts, Count{Oracle: i.Name, Claim: i.Claim})
+	}
+	return b
+}
+
+// Change has the facts changed by f, which must not wait for anything.
+func (b *Blank) Change(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.ended {
+		b.changes++
+		f()
+	}
+}
+
+// Check notes that an invariant of the format was looked at, and if it does not hold, how. It panics
+// if there is no such invariant.
+func (b *Blank) Check(invariant string, holds bool, format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.IndexFunc(b.counts, func(c Count) bool { return c.Oracle == invariant })
+	if i < 0 {
+		panic(fmt.Sprintf("engine: the subject %s has no invariant %q", b.run.About().Name, invariant))
+	}
+	if b.ended {
+		return
+	}
+	c := &b.counts[i]
+	c.Checks++
+	if holds {
+		return
+	}
+	if c.Violations++; c.Violations > maxViolations {
+		return
+	}
+	v := Violation{Oracle: invariant, Text: fmt.Sprintf(format, args...)}
+	v.Events = slices.Clone(b.last[max(0, len(b.last)-maxProof):])
+	b.broken = append(b.broken, v)
+	b.changes++
+}
+
+// maxProof is how many events before a violation are told with it.
+const maxProof = 5
+
+// Note adds an event to what a report tells of a run that failed: the host that saw it, what
+// happened in a word, and the rest.
+func (b *Blank) Note(host, kind, format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.note(host, kind, fmt.Sprintf(format, args...))
+}
+
+func (b *Blank) note(host, kind, text string) {
+	if b.ended {
+		return
+	}
+	b.seq++
+	if len(b.last) >= 2*maxLast {
+		b.last = slices.Delete(b.last, 0, maxLast)
+	}
+	e := Event{Seq: b.seq, At: b.run.Elapsed(), Host: host, Kind: kind, Text: text}
+	b.last = append(b.last, e)
+	b.run.Observed(&e)
+}
+
+// Happen notes an event that faults can wait for, as seen by a host.
+func (b *Blank) Happen(host, event string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events[event]++
+	b.note(host, event, "")
+}
+
+// Begun implements System: clients have ended.
+func (b *Blank) Begun() bool { return b.run.Worked() }
+
+// Facts implements System.
+func (b *Blank) Facts(time.Duration) any {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.facts == nil {
+		return nil
+	}
+	from := reflect.ValueOf(b.facts).Elem()
+	to := reflect.New(from.Type())
+	to.Elem().Set(from)
+	for i := range from.NumField() {
+		if f := from.Field(i); f.Kind() == reflect.Map && !f.IsNil() {
+			clone := reflect.MakeMapWithSize(f.Type(), f.Len())
+			for it := f.MapRange(); it.Next(); {
+				clone.SetMapIndex(it.Key(), it.Value())
+			}
+			to.Elem().Field(i).Set(clone)
+		}
+	}
+	return to.Interface()
+}
+
+// Changes implements System.
+func (b *Blank) Changes() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changes
+}
+
+// Happened implements System.
+func (b *Blank) Happened(event string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.events[event]
+}
+
+// Does implements System: hosts do nothing that a target could ask for.
+func (b *Blank) Does(string, string) bool { return true }
+
+// Crashed implements System.
+func (b *Blank) Crashed(host string) { b.Note(host, "crash", "") }
+
+// Paused implements System.
+func (b *Blank) Paused(host string) { b.Note(host, "pause", "") }
+
+// Injected implements System.
+func (b *Blank) Injected(fault string, _ int) { b.Note("", "fault", "%s", fault) }
+
+// Healed implements System.
+func (b *Blank) Healed() { b.Note("", "heal", "") }
+
+// Look implements System: nobody does.
+func (b *Blank) Look(string, time.Duration) {}
+
+// Backup implements System: nobody makes one.
+func (b *Blank) Backup(string) {}
+
+// Finish implements System.
+func (b *Blank) Finish() error {
+	clients := b.run.HostsOf(scenario.RoleClient)
+	var servers []scenario.Host
+	for _, h := range b.run.Hosts() {
+		if h.Role == scenario.RoleClient {
+			continue
+		}
+		servers = append(servers, h)
+		if !b.run.Backend().Running(h.Name) {
+			b.run.Backend().Bounce(h.Name)
+		}
+	}
+	if err := b.run.Stop(clients); err != nil {
+		return err
+	}
+	if b.Audit != nil {
+		if err := b.audit(); err != nil {
+			return err
+		}
+	}
+	return b.run.Stop(servers)
+}
+
+func (b *Blank) audit() error {
+	var auditErr error
+	over := false
+	b.run.Backend().Client("auditor", func(ctx context.Context, m Machine) error {
+		defer m.Do(func() { over = true })
+		ctx, cancel := context.WithTimeout(ctx, MaxAudit)
+		defer cancel()
+		auditErr = b.Audit(ctx, m)
+		return nil
+	})
+	err := b.run.Backend().RunUntil(func() bool { return over })
+	if auditErr != nil {
+		b.run.Flaw(scenario.VerdictLiveness, BrokenLiveness, "ask in the end how things stand: "+auditErr.Error())
+	}
+	return err
+}
+
+// End implements System.
+func (b *Blank) End() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+}
+
+// Judge implements System.
+func (b *Blank) Judge(time.Duration, error) {}
+
+// Broken implements System.
+func (b *Blank) Broken() []Violation {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.broken)
+}
+
+// Counts implements System.
+func (b *Blank) Counts() []Count {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.counts)
+}
+
+// Last implements System.
+func (b *Blank) Last(n int) []Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.last[max(0, len(b.last)-n):])
+}
