@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/scenario"
 )
 
 // promised are the scenarios that the library has at least.

@@ -22,6 +22,9 @@ type Subject struct {
 	Tell func(facts Facts) []Line
 	// Sum returns what tells of many runs. Nil: only what the engine counts is told.
 	Sum func() Sum
+	// NotLive says why its scenarios cannot run against a cluster that somebody else has started.
+	// "": they can.
+	NotLive string
 }
 
 // A Line is one of a report: what it is about, in a word, and what there is to say.

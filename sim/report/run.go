@@ -69,13 +69,21 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 // duration tells how long the run took.
 func duration(r *engine.Result) string {
 	if r.Backend != "" {
-		return engine.Short(r.Virtual) + " on real processes"
+		return engine.Short(r.Virtual) + " " + where(r.Backend)
 	}
 	ratio := ""
 	if r.Wall > 0 {
 		ratio = fmt.Sprintf(" (%.0f to 1)", r.Virtual.Seconds()/r.Wall.Seconds())
 	}
 	return fmt.Sprintf("%s virtual in %s%s, %d messages", engine.Short(r.Virtual), engine.Short(r.Wall), ratio, r.Stats.Steps)
+}
+
+// where says where a run took place that was not in virtual time.
+func where(backend string) string {
+	if backend == scenario.BackendLive {
+		return "on a cluster that runs"
+	}
+	return "on real processes"
 }
 
 func writeReplay(w io.Writer, r *engine.Result, of Subject) {

@@ -104,7 +104,7 @@ func (t *Totals) Write(w io.Writer, interrupted bool) {
 	fmt.Fprintln(w)
 	wall := time.Since(t.Began)
 	if t.backend != "" {
-		fmt.Fprintf(w, "      %s on real processes\n", engine.Short(wall))
+		fmt.Fprintf(w, "      %s %s\n", engine.Short(wall), where(t.backend))
 	} else {
 		fmt.Fprintf(w, "      %s of virtual time in %s, %.1f seeds/s, %.0f messages/s\n",
 			engine.Short(t.virtual), engine.Short(wall), float64(t.Ran)/wall.Seconds(), float64(t.steps)/wall.Seconds())

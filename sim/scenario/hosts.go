@@ -102,6 +102,9 @@ func (s *Scenario) Callers(fault string) []Host {
 	return s.validator().callersOf(f)
 }
 
+// Talks says whether hosts of one role call anything at hosts of another.
+func (s *Scenario) Talks(from, to string) bool { return s.validator().talks(from, to) }
+
 // validator returns one that is only asked.
 func (s *Scenario) validator() *Validator {
 	return &Validator{Scenario: s, source: newSource("", nil, s.about), hosts: s.Hosts()}

@@ -23,6 +23,9 @@ func (o *place) addFlags(flags *pflag.FlagSet, a *App) {
 	if a.program.Backends != nil {
 		o.backends = a.program.Backends(a)
 	}
+	if a.program.Subject.NotLive == "" {
+		o.backends = append(o.backends, &running{subject: a.program.Subject})
+	}
 	for _, b := range o.backends {
 		help += fmt.Sprintf(", or %s (%s)", b.Help(), b.Name())
 		b.AddFlags(flags)

@@ -44,7 +44,7 @@ func (s *stage) startController() error {
 	s.faults.started(cluster.ControllerHost, "http://"+s.address)
 	s.tasks.Go(func() {
 		<-c.Gone()
-		s.post(func() { s.controllerGone(c) })
+		s.Post(func() { s.controllerGone(c) })
 	})
 	return nil
 }
@@ -72,7 +72,7 @@ func (s *stage) controllerGone(c *child) {
 	err := c.unexpected()
 	match := suicide.FindStringSubmatch(c.output.String())
 	if err == nil || c.panicked() || match == nil {
-		s.failIf(err)
+		s.FailIf(err)
 		return
 	}
 	c.killed = true

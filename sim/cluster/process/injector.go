@@ -69,13 +69,13 @@ func (i *injector) Interceptor(host string) connect.Interceptor { return i.local
 func newInjector(s *stage) *injector {
 	i := &injector{stage: s, services: map[string]faultsv1connect.FaultServiceClient{}}
 	hook := func(_ context.Context, f faults.Injection) {
-		s.do(func() { s.strike(strike{f.Rule.ID, f.Rule.Action.Kind, f.Host, f.Rule.Action.Wait}) })
+		s.Do(func() { s.strike(strike{f.Rule.ID, f.Rule.Action.Kind, f.Host, f.Rule.Action.Wait}) })
 	}
 	i.local = faults.New(faults.Config{
 		Hooks: faults.Hooks{Pause: hook, Crash: hook, Restart: hook},
 		OnInject: func(f faults.Injection) {
 			if !f.Rule.Action.Kind.OnHost() {
-				s.post(func() { s.run.Injected(f.Rule.ID, 1) })
+				s.Post(func() { s.run.Injected(f.Rule.ID, 1) })
 			}
 		},
 	})
@@ -171,7 +171,7 @@ func (i *injector) isClient(host string) bool {
 func (i *injector) planFor(host string) faults.Plan {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.stage.start.Load() == nil {
+	if !i.stage.Begun() {
 		return faults.Plan{} // See begin.
 	}
 	return i.plan(host)
@@ -352,7 +352,7 @@ func (i *injector) count(host, id string, now tallies) {
 func (i *injector) tell(p *placed) {
 	if times := int(p.fired - p.told); times > 0 { //nolint:gosec // Nothing acts that often.
 		p.told = p.fired
-		i.stage.post(func() { i.stage.run.Injected(p.ID, times) })
+		i.stage.Post(func() { i.stage.run.Injected(p.ID, times) })
 	}
 }
 
@@ -376,7 +376,7 @@ func (i *injector) watch() {
 			return
 		}
 		ask := false
-		i.stage.do(func() {
+		i.stage.Do(func() {
 			c := i.stage.process(cluster.ControllerHost)
 			ask = c != nil && !c.paused
 		})

@@ -30,6 +30,7 @@ import (
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/engine/wall"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -42,7 +43,7 @@ const (
 // A stage is the backend: the controller and the workers of a scenario as processes, and its
 // clients in this one.
 type stage struct {
-	*loop
+	*wall.Loop
 
 	ctx     context.Context //nolint:containedctx // It is the run's, which the stage is.
 	run     *engine.Run
@@ -81,7 +82,7 @@ func open(ctx context.Context, run *engine.Run, config Config) (*stage, error) {
 		return nil, fmt.Errorf("make directory for the run: %w", err)
 	}
 	s := &stage{
-		loop: newLoop(), ctx: ctx, run: run, play: system.Of(run), config: config, dir: dir, net: newAddresses(), numbers: map[string]int{},
+		Loop: wall.NewLoop(), ctx: ctx, run: run, play: system.Of(run), config: config, dir: dir, net: newAddresses(), numbers: map[string]int{},
 		starter: children.NewStarter(syscall.SIGKILL), workers: map[string]*workerHost{}, clients: map[string]*client{}, begun: make(chan struct{}),
 		metrics: map[string]float64{}, clocks: map[string]time.Duration{},
 	}
@@ -98,7 +99,7 @@ func open(ctx context.Context, run *engine.Run, config Config) (*stage, error) {
 // close ends all that is left, and says what had not ended by itself when it was asked to.
 func (s *stage) close() error {
 	s.end()
-	close(s.closed)
+	s.Close()
 	var left []string
 	for _, name := range s.stopping {
 		if s.Running(name) {
@@ -175,7 +176,7 @@ func (s *stage) Start() error {
 			}
 		}
 	}
-	s.begin()
+	s.Begin()
 	if err := s.faults.begin(); err != nil {
 		return err
 	}
@@ -286,7 +287,7 @@ func (s *stage) Bounce(host string) {
 	if w := s.workers[host]; w != nil {
 		start = w.start
 	}
-	s.failIf(start())
+	s.FailIf(start())
 }
 
 // Stop implements engine.Backend.
@@ -333,7 +334,7 @@ func (s *stage) StepClock(host string, by time.Duration) {
 		err = os.Rename(temporary, s.clockFile(host))
 	}
 	if err != nil {
-		s.failIf(fmt.Errorf("set the clock of %s: %w", host, err))
+		s.FailIf(fmt.Errorf("set the clock of %s: %w", host, err))
 	}
 }
 
@@ -435,7 +436,7 @@ func (s *stage) startClient(name string, software engine.Work) {
 		defer stop()
 		defer close(c.done)
 		if err := software(ctx, c); err != nil && ctx.Err() == nil {
-			s.post(func() { s.failIf(&engine.HostError{Host: name, Err: err}) })
+			s.Post(func() { s.FailIf(&engine.HostError{Host: name, Err: err}) })
 		}
 	})
 }
@@ -469,4 +470,4 @@ func (c *client) Interceptor() connect.Interceptor { return c.stage.faults.local
 func (c *client) Rand(name string) *rand.Rand { return random(c.stage.run.Seed(), c.name+"/"+name) }
 
 // Do implements engine.Machine.
-func (c *client) Do(f func()) { c.stage.do(f) }
+func (c *client) Do(f func()) { c.stage.Do(f) }

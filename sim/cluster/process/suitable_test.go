@@ -31,7 +31,7 @@ func TestUnsuitableScenarios(t *testing.T) {
 		"fault f takes something from a host's disk": durable +
 			"faults: [{id: f, when: {at: 1s}, action: {restart: {target: controller, disk: power-loss}}}]\n",
 		"fault f puts the machine of a host to sleep": small + "faults: [{id: f, when: {at: 1s}, action: {suspend: {target: controller, for: 1s}}}]\n",
-		"fault f fills a host's disk":         durable + "faults: [{id: f, when: {at: 1s}, action: {diskFull: {for: 1s}}}]\n",
+		"fault f fills a host's disk":                 durable + "faults: [{id: f, when: {at: 1s}, action: {diskFull: {for: 1s}}}]\n",
 		"fault f waits for commit-synced": durable +
 			"faults: [{id: f, when: {on: {event: commit-synced}}, action: {restart: {target: controller}}}]\n",
 	} {

@@ -48,7 +48,7 @@ func (w *workerHost) start() error {
 	w.stage.tasks.Go(func() { w.listen(ours, setup, w.ready, w.heard) })
 	w.stage.tasks.Go(func() {
 		<-c.Gone()
-		w.stage.post(func() { w.stage.failIf(c.unexpected()) })
+		w.stage.Post(func() { w.stage.FailIf(c.unexpected()) })
 	})
 	return nil
 }
@@ -59,7 +59,7 @@ func (w *workerHost) startLate() {
 		return
 	}
 	w.awaited = false
-	w.stage.failIf(w.start())
+	w.stage.FailIf(w.start())
 }
 
 func (w *workerHost) setup() *setup {
@@ -113,7 +113,7 @@ func (w *workerHost) listen(conn net.Conn, setup *setup, ready, heard chan struc
 		var r request
 		if err := decoder.Decode(&r); err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
-				s.post(func() { s.failIf(fmt.Errorf("hear %s: %w", w.name, err)) })
+				s.Post(func() { s.FailIf(fmt.Errorf("hear %s: %w", w.name, err)) })
 			}
 			return
 		}
@@ -130,16 +130,16 @@ func (w *workerHost) listen(conn net.Conn, setup *setup, ready, heard chan struc
 			s.faults.started(w.name, r.Ready)
 			reply(answer{Faults: s.faults.planFor(w.name).String()})
 		case r.Injected != "":
-			s.post(func() { s.run.Injected(r.Injected, 1) })
+			s.Post(func() { s.run.Injected(r.Injected, 1) })
 			reply(answer{})
 		case r.Strike != nil:
 			// Nothing else comes from the worker until it has its answer.
-			s.post(func() {
+			s.Post(func() {
 				s.strike(*r.Strike)
 				reply(answer{})
 			})
 		case r.Poisoned:
-			s.post(func() { s.play.Poisoned(w.name) })
+			s.Post(func() { s.play.Poisoned(w.name) })
 		case r.Metrics != nil:
 			s.mu.Lock()
 			for name, value := range r.Metrics { // order-free: sums

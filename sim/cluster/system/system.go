@@ -36,10 +36,11 @@ type Options struct {
 // cluster has read, and may be used for many runs.
 func Subject(o Options) *engine.Subject {
 	return &engine.Subject{
-		Format: cluster.Format(),
-		Begin:  func(r *engine.Run) (engine.System, error) { return newSystem(r, o), nil },
-		Tell:   tell,
-		Sum:    func() engine.Sum { return new(work) },
+		Format:  cluster.Format(),
+		Begin:   func(r *engine.Run) (engine.System, error) { return newSystem(r, o), nil },
+		Tell:    tell,
+		Sum:     func() engine.Sum { return new(work) },
+		NotLive: "the oracles of a cluster need what its workers see: run it on processes, or inject faults alone with fray faults",
 	}
 }
 

@@ -1,4 +1,5 @@
-package process
+// Package wall has what backends share whose runs take the time of the clock.
+package wall
 
 import (
 	"cmp"
@@ -11,8 +12,8 @@ import (
 // look is how often RunUntil looks whether the run is over when nothing makes it look.
 const look = 5 * time.Millisecond
 
-// A loop is the goroutine of RunUntil, and how others reach it.
-type loop struct {
+// A Loop is the goroutine of RunUntil, and how others reach it.
+type Loop struct {
 	start  atomic.Pointer[time.Time] // nil: not yet
 	wake   chan struct{}
 	closed chan struct{}
@@ -25,16 +26,23 @@ type loop struct {
 	err    error
 }
 
-func newLoop() *loop { return &loop{wake: make(chan struct{}, 1), closed: make(chan struct{})} }
+// NewLoop returns a loop whose clock does not go yet.
+func NewLoop() *Loop { return &Loop{wake: make(chan struct{}, 1), closed: make(chan struct{})} }
 
-// begin sets the clock going.
-func (l *loop) begin() {
+// Begun says whether the clock goes.
+func (l *Loop) Begun() bool { return l.start.Load() != nil }
+
+// Close has those go on who wait for Do.
+func (l *Loop) Close() { close(l.closed) }
+
+// Begin sets the clock going.
+func (l *Loop) Begin() {
 	now := time.Now()
 	l.start.Store(&now)
 }
 
 // Elapsed implements engine.Backend. It goes by the monotonic clock.
-func (l *loop) Elapsed() time.Duration {
+func (l *Loop) Elapsed() time.Duration {
 	if start := l.start.Load(); start != nil {
 		return time.Since(*start)
 	}
@@ -42,7 +50,7 @@ func (l *loop) Elapsed() time.Duration {
 }
 
 // At implements engine.Backend.
-func (l *loop) At(elapsed time.Duration, f func()) {
+func (l *Loop) At(elapsed time.Duration, f func()) {
 	at, _ := slices.BinarySearchFunc(l.timers, elapsed, func(t timer, elapsed time.Duration) int {
 		return cmp.Or(cmp.Compare(t.at, elapsed), -1) // Behind those of the same time.
 	})
@@ -50,10 +58,10 @@ func (l *loop) At(elapsed time.Duration, f func()) {
 }
 
 // After implements engine.Backend.
-func (l *loop) After(d time.Duration, f func()) { l.At(l.Elapsed()+d, f) }
+func (l *Loop) After(d time.Duration, f func()) { l.At(l.Elapsed()+d, f) }
 
-// post has f called by the loop, in the order of the calls of post. Anybody may call it.
-func (l *loop) post(f func()) {
+// Post has f called by the loop, in the order of the calls of post. Anybody may call it.
+func (l *Loop) Post(f func()) {
 	l.mu.Lock()
 	l.inbox = append(l.inbox, f)
 	l.mu.Unlock()
@@ -63,10 +71,10 @@ func (l *loop) post(f func()) {
 	}
 }
 
-// do has f called by the loop and waits for that, or for the end of the loop.
-func (l *loop) do(f func()) {
+// Do has f called by the loop and waits for that, or for the end of the loop.
+func (l *Loop) Do(f func()) {
 	done := make(chan struct{})
-	l.post(func() {
+	l.Post(func() {
 		defer close(done)
 		f()
 	})
@@ -76,13 +84,13 @@ func (l *loop) do(f func()) {
 	}
 }
 
-// failIf ends the run with an error, if it is one and the first. The loop's goroutine calls it.
-func (l *loop) failIf(err error) {
+// FailIf ends the run with an error, if it is one and the first. The loop's goroutine calls it.
+func (l *Loop) FailIf(err error) {
 	l.err = cmp.Or(l.err, err)
 }
 
 // RunUntil implements engine.Backend.
-func (l *loop) RunUntil(done func() bool) error {
+func (l *Loop) RunUntil(done func() bool) error {
 	idle := time.NewTimer(look)
 	defer idle.Stop()
 	for {
@@ -108,7 +116,7 @@ func (l *loop) RunUntil(done func() bool) error {
 }
 
 // runPosted calls what was posted, and says whether anything was.
-func (l *loop) runPosted() bool {
+func (l *Loop) runPosted() bool {
 	l.mu.Lock()
 	posted := l.inbox
 	l.inbox = nil
@@ -120,7 +128,7 @@ func (l *loop) runPosted() bool {
 }
 
 // runDue calls the function of the first timer that is due, and says whether there is one.
-func (l *loop) runDue() bool {
+func (l *Loop) runDue() bool {
 	if len(l.timers) == 0 || l.timers[0].at > l.Elapsed() {
 		return false
 	}

@@ -1,4 +1,4 @@
-package process
+package wall
 
 import (
 	"errors"
@@ -11,12 +11,12 @@ import (
 func TestLoop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLoop()
+		l := NewLoop()
 		time.Sleep(time.Hour)
 		if l.Elapsed() != 0 {
 			t.Error("the clock goes before the start")
 		}
-		l.begin()
+		l.Begin()
 		var got []string
 		note := func(what string) func() { return func() { got = append(got, what) } }
 		l.At(3*time.Second, note("third"))
@@ -24,8 +24,8 @@ func TestLoop(t *testing.T) {
 		l.After(time.Second, note("second"))
 		go func() {
 			time.Sleep(2 * time.Second)
-			l.do(note("done"))
-			l.do(func() { l.After(5*time.Second, note("late")) })
+			l.Do(note("done"))
+			l.Do(func() { l.After(5*time.Second, note("late")) })
 		}()
 		if err := l.RunUntil(func() bool { return l.Elapsed() >= 4*time.Second }); err != nil {
 			t.Error(err)
@@ -34,12 +34,12 @@ func TestLoop(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		wrong := errors.New("wrong")
-		l.post(func() { l.failIf(nil); l.failIf(wrong); l.failIf(errors.New("later")) })
+		l.Post(func() { l.FailIf(nil); l.FailIf(wrong); l.FailIf(errors.New("later")) })
 		if err := l.RunUntil(func() bool { return false }); !errors.Is(err, wrong) {
 			t.Errorf("got %v", err)
 		}
 		close(l.closed)
-		l.do(note("never"))
+		l.Do(note("never"))
 		synctest.Wait()
 	})
 }
