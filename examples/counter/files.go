@@ -24,7 +24,7 @@ func (d Dir) Replace(name string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(path+".new", path); err != nil {
@@ -55,7 +55,7 @@ func (d simulated) Replace(name string, data []byte) error {
 	if err == nil && !d.lazy {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if err := d.Rename(name+".new", name); err != nil || d.lazy {

@@ -107,7 +107,7 @@ func Subject() *engine.Subject {
 			},
 		},
 		Begin: func(r *engine.Run) (engine.System, error) {
-			s := &system{sections: r.Sections.(*sections), facts: new(Facts)}
+			s := &system{sections: r.Sections.(*sections), facts: new(Facts)} //nolint:errcheck // They are those of its format.
 			s.Blank = engine.NewBlank(r, s.facts)
 			s.Audit = s.audit
 			return s, nil

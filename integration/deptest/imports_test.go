@@ -125,13 +125,13 @@ var rules = []rule{
 		reason: "any service can import them and gets no other modules, see docs/decisions/0009-one-module.md",
 	},
 	{
-		packages: []string{"./sim/scenario", "./sim/cluster", "./sim/cluster/chaos"},
+		packages: []string{"./sim/scenario", "./sim/chaos", "./sim/cluster", "./sim/cluster/chaos"},
 		banned:   []string{"./sim/engine/...", "./sim/bubble", "./fray/controller/...", "./fray/worker/..."},
 		reason:   "what a scenario says does not depend on what runs it",
 	},
 	{
-		packages: []string{"./sim/scenario", "./sim/engine/...", "./sim/report"},
-		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/...", "./sim/cluster/chaos"},
+		packages: []string{"./sim/scenario", "./sim/engine/...", "./sim/report", "./sim/chaos"},
+		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/..."},
 		reason:   "scenarios are run of any service; Fray is a subject like others",
 	},
 	{
@@ -141,10 +141,10 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray/...", "./faults/...", "./sim/..."},
-		except:   []string{"./sim/planted"},
+		except:   []string{"./sim/planted", "./sim/simtest"},
 		direct:   true,
 		banned:   []string{"flag", "os/signal", "github.com/spf13/..."},
-		reason:   "only commands read flags and handle signals",
+		reason:   "only commands read flags and handle signals; sim/simtest is one, for any subject",
 	},
 	{
 		packages: []string{"./cmd/fray/internal/..."},
@@ -161,10 +161,10 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./sim/..."},
-		except:   []string{"./sim/cluster/process", "./sim/planted", "./sim/overlay"},
+		except:   []string{"./sim/cluster/process", "./sim/engine/live", "./sim/simtest", "./sim/planted", "./sim/overlay"},
 		direct:   true,
 		banned:   []string{"os/exec", "./internal/children", "./sim/cluster/process"},
-		reason:   "what runs in virtual time starts no processes; only sim/cluster/process does, for cmd; what plants bugs and what tests an overlay run the go command",
+		reason:   "what runs in virtual time starts no processes; backends in real time do, a command runs seeds in processes of its own, and what plants bugs and what tests an overlay run the go command",
 	},
 	{
 		packages: []string{

@@ -87,8 +87,9 @@ func (e *InvalidError) Error() string {
 }
 
 // A Complaint is a problem whose place is not known yet.
-type Complaint struct{ Message, Suggestion string }
+type Complaint struct{ Message, Suggestion string } //nolint:errname // It is one to people, and an error by the way.
 
+// Complain returns a complaint with a message, as fmt.Sprintf has it.
 func Complain(format string, args ...any) *Complaint {
 	return &Complaint{Message: fmt.Sprintf(format, args...)}
 }
@@ -101,6 +102,7 @@ func (c *Complaint) Error() string {
 	return c.Message + ": " + c.Suggestion
 }
 
+// Suggest sets what to do about it, and returns the complaint.
 func (c *Complaint) Suggest(format string, args ...any) *Complaint {
 	c.Suggestion = fmt.Sprintf(format, args...)
 	return c

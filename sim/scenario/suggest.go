@@ -9,7 +9,7 @@ import (
 // maxSuggested is how many names a suggestion lists.
 const maxSuggested = 20
 
-// suggestName suggests the known name that is nearest to a word, or lists them if none is near.
+// SuggestName suggests the known name that is nearest to a word, or lists them if none is near.
 func (c *Complaint) SuggestName(word string, known []string) *Complaint {
 	if near := nearest(word, known); near != "" {
 		return c.Suggest("did you mean %s?", near)

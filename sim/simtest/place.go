@@ -19,7 +19,7 @@ type place struct {
 }
 
 func (o *place) addFlags(flags *pflag.FlagSet, a *App) {
-	help := "run in virtual time (" + scenario.BackendSim + ")"
+	help := []string{"run in virtual time (" + scenario.BackendSim + ")"}
 	if a.program.Backends != nil {
 		o.backends = a.program.Backends(a)
 	}
@@ -27,10 +27,10 @@ func (o *place) addFlags(flags *pflag.FlagSet, a *App) {
 		o.backends = append(o.backends, &running{subject: a.program.Subject})
 	}
 	for _, b := range o.backends {
-		help += fmt.Sprintf(", or %s (%s)", b.Help(), b.Name())
+		help = append(help, fmt.Sprintf("%s (%s)", b.Help(), b.Name()))
 		b.AddFlags(flags)
 	}
-	flags.StringVar(&o.name, "backend", scenario.BackendSim, help)
+	flags.StringVar(&o.name, "backend", scenario.BackendSim, strings.Join(help, ", or "))
 }
 
 // used says whether runs are elsewhere than in virtual time.

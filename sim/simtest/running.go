@@ -56,7 +56,7 @@ func (r *running) Check(used bool) error {
 
 // Prepare implements Backend.
 func (r *running) Prepare(s *scenario.Scenario) error {
-	r.config.Hosts = r.hosts
+	r.config.Hosts, r.config.Environ = r.hosts, os.Environ()
 	if r.tokenFile != "" {
 		token, err := os.ReadFile(r.tokenFile)
 		if err != nil {

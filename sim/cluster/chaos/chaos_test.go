@@ -8,8 +8,8 @@ import (
 
 	"github.com/frayrpc/fray/internal/race"
 	"github.com/frayrpc/fray/sim/bubble"
-	"github.com/frayrpc/fray/sim/cluster/chaos"
 	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/cluster/chaos"
 	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/scenario"

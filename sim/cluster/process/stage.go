@@ -273,7 +273,6 @@ func (s *stage) OpenBackup(name string) (store.Store, error) {
 func (s *stage) crashed(host string) {
 	if w := s.workers[host]; w != nil {
 		w.died()
-	} else {
 	}
 	s.run.Crashed(host)
 }

@@ -28,6 +28,8 @@ type Config struct {
 	// Crash, Start, Pause and Resume are command lines for sh that do it to the host whose name is in
 	// the variable FRAY_HOST. "": it cannot be done.
 	Crash, Start, Pause, Resume string
+	// Environ is the environment of the commands.
+	Environ []string
 	// MaxWall is how long a run may take. 0: DefaultMaxWall.
 	MaxWall time.Duration
 }

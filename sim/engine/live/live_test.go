@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,11 +29,9 @@ const asServer = "COUNTER_AT"
 
 func TestMain(m *testing.M) {
 	if address, dir, ok := strings.Cut(os.Getenv(asServer), " "); ok {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		defer stop()
 		listener, err := net.Listen("tcp", address)
 		if err == nil {
-			err = counter.Serve(ctx, listener, dir)
+			err = counter.Serve(context.Background(), listener, dir)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -89,7 +86,7 @@ func serve(t *testing.T) live.Config {
 		Crash: "kill -KILL $(cat " + pid + ")",
 		Start: fmt.Sprintf("%s='%s %s' %s >%s 2>&1 </dev/null & echo $! >%s", asServer, address, dir, self, filepath.Join(dir, "log"), pid),
 		Pause: "kill -STOP $(cat " + pid + ")", Resume: "kill -CONT $(cat " + pid + ")",
-		MaxWall: time.Minute,
+		Environ: os.Environ(), MaxWall: time.Minute,
 	}
 	shell(t, config.Start)
 	t.Cleanup(func() { shell(t, config.Crash) })
@@ -145,7 +142,7 @@ func TestViolationIsFound(t *testing.T) {
 	n := 0
 	injector := faults.New(faults.Config{})
 	defer injector.Close()
-	server := httptest.NewServer(faults.WithService(injector)(injector.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(faults.WithService(injector)(injector.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if n++; n > 7 {
 			n = 1 // It forgets.
 		}

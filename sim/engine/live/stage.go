@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -149,7 +148,7 @@ func (s *stage) command(line, host, what string) {
 	ctx, cancel := context.WithTimeout(s.over, commandTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
-	cmd.Env = append(os.Environ(), "FRAY_HOST="+host)
+	cmd.Env = append(slices.Clone(s.config.Environ), "FRAY_HOST="+host)
 	cmd.WaitDelay = time.Second
 	if out, err := cmd.CombinedOutput(); err != nil && s.over.Err() == nil {
 		s.FailIf(fmt.Errorf("%s %s with %q: %w\n%s", what, host, line, err, out))
