@@ -23,7 +23,8 @@ type Files interface {
 
 const file = "count"
 
-// A Counter is the service: POST /add adds one and answers with the sum, GET /count answers with it.
+// A Counter is the service: POST /add adds one and answers with the sum, GET /count answers with
+// it.
 type Counter struct {
 	files Files
 

@@ -9,6 +9,6 @@
 //	  clients:
 //	    - {name: client, tasks: 40}
 //
-// [Parse] and [Load] read scenarios, [Subject] is what runs them. docs/scenario-reference.md tells
+// [Parse] and [Load] read scenarios, and package system runs them. docs/scenario-reference.md tells
 // what each key means.
 package cluster

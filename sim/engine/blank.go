@@ -11,18 +11,21 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
+// EventHeal is the kind of the event that everything was put right.
+const EventHeal = "heal"
+
 // maxViolations is how many violations of one invariant are kept.
 const maxViolations = 16
 
 // A Blank has what most systems have: facts, invariants, events, and an end at which clients stop
-// before servers. A [System] embeds a pointer to one, and adds Software and Client. What a Blank has
-// besides the methods of System may be called by any goroutine, such as those of hosts.
+// before servers. A [System] embeds a pointer to one, and adds Software and Client. What a Blank
+// has besides the methods of System may be called by any goroutine, such as those of hosts.
 type Blank struct {
 	run *Run
 
-	// Audit asks in the end how things stand, when the clients have ended and before the servers do,
-	// over a network that loses nothing. It says so by Check; an error means that it got no answer,
-	// and that the system is not alive. Nil: nobody asks.
+	// Audit asks in the end how things stand, when the clients have ended and before the servers
+	// do, over a network that loses nothing. It says so by Check; an error means that it got no
+	// answer, and that the system is not alive. Nil: nobody asks.
 	Audit Work
 
 	mu      sync.Mutex
@@ -56,8 +59,8 @@ func (b *Blank) Change(f func()) {
 	}
 }
 
-// Check notes that an invariant of the format was looked at, and if it does not hold, how. It panics
-// if there is no such invariant.
+// Check notes that an invariant of the format was looked at, and if it does not hold, how. It
+// panics if there is no such invariant.
 func (b *Blank) Check(invariant string, holds bool, format string, args ...any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -166,7 +169,7 @@ func (b *Blank) Paused(host string) { b.Note(host, "pause", "") }
 func (b *Blank) Injected(fault string, _ int) { b.Note("", "fault", "%s", fault) }
 
 // Healed implements System.
-func (b *Blank) Healed() { b.Note("", "heal", "") }
+func (b *Blank) Healed() { b.Note("", EventHeal, "") }
 
 // Look implements System: nobody does.
 func (b *Blank) Look(string, time.Duration) {}

@@ -1,25 +1,20 @@
-// Package engine runs scenarios. It has all of a run that does not depend on where it takes place:
-// what clients submit, what functions do, when faults strike, what is expected, and what is made of
-// it in the end. Where it takes place is a [Backend]: package virtual has one on package sim, with
-// the unmodified controller, workers and clients on simulated hosts, in virtual time, so that a
-// seed always gives the same run; package process has one of real processes.
+// Package engine runs scenarios of any subject. It has all of a run that depends neither on what
+// runs nor on where: when faults strike and whom, what is expected, and what is made of it in the
+// end. What runs is a [System] of a [Subject]: package cluster/system has Fray's, and [Blank] is
+// what a small one embeds. Where it runs is a [Backend]: package virtual has one on package sim, in
+// virtual time, so that a seed always gives the same run; package live has one of a cluster that
+// runs somewhere.
 //
-//	result, err := virtual.Run(ctx, s, seed, virtual.Options{})
+//	result, err := virtual.Run(ctx, subject, s, seed, virtual.Options{})
 //
-// Recorders of package check write down what workers and clients see, its oracles judge every
-// event, and expectations look at [cluster.Facts], which are counted from the same observations. A
-// run goes on until everything that is expected eventually is true, but not before heal; then it
-// stops the workers, asks how all tasks stand, compares the metrics, and stops the controller. It
-// ends early when an invariant breaks, or when something that is expected is late.
-//
-// What a task does is drawn from the seed, its id and the number of its attempt, so it is the same
-// on whichever worker, whenever.
+// A run goes on until everything that is expected eventually is true, but not before heal; then the
+// system stops its hosts and asks how things stand. It ends early when an invariant breaks, or when
+// something that is expected is late.
 //
 // # Where is what
 //
-//   - engine.go: the course of a run. backend.go: what it asks of where it takes place.
-//   - client.go: what clients submit and await. execution.go: what functions do.
+//   - engine.go: the course of a run. backend.go: what it asks of where it takes place. system.go:
+//     what it asks of what runs. blank.go: the usual answers.
 //   - strike.go: which fault strikes whom, and when. onset.go: telling of it.
-//   - tally.go: facts, counted. conditions.go: expectations, judged. result.go: the verdict.
-//   - backup.go, reader.go: operators who make backups, and look at a cluster.
+//   - conditions.go: expectations, judged. result.go: the verdict.
 package engine

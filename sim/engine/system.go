@@ -18,7 +18,8 @@ type Subject struct {
 	Format *scenario.Subject
 	// Begin returns the system of one run, which takes place later.
 	Begin func(r *Run) (System, error)
-	// Tell returns what a report tells of a run's facts. Nil: all of them, a line for each variable.
+	// Tell returns what a report tells of a run's facts. Nil: all of them, a line for each
+	// variable.
 	Tell func(facts Facts) []Line
 	// Sum returns what tells of many runs. Nil: only what the engine counts is told.
 	Sum func() Sum

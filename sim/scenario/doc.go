@@ -1,8 +1,9 @@
-// Package scenario is the format in which one YAML file describes a run of Fray under faults.
+// Package scenario is the format in which one YAML file describes a run of a service under faults.
 // Package engine executes it.
 //
-// A scenario names hosts (a controller, workers, clients), the tasks that the clients run, the
-// faults that strike, when they stop, and what must be true in the end:
+// A scenario names hosts, what clients do, the faults that strike, when they stop, and what must be
+// true in the end. Which hosts and what work there are is up to the subject that it is about, which
+// a program has as a [Subject]. This one is about Fray, as package cluster has it:
 //
 //	apiVersion: fray.sim/v1
 //	kind: Scenario
@@ -22,12 +23,10 @@
 //	    when: {at: 2s}
 //	    action: {restart: {target: victim, down: 3s}}
 //
-// [Parse] reads such a file, and reports all that is wrong with it at once, each with its place,
-// the line, and a suggestion. A file that passes it can be run: every name in it refers to
-// something, every expression compiles, and no fault is known to be impossible. [Schema] is the
-// same format for editors; docs/scenario-reference.md tells what each key means. Both are made from
-// the struct tags of the types here, which the reader itself goes by. docs/scenarios.md shows by
-// example how to write a scenario.
-//
-// [List] and [Load] give the scenarios of the built-in library.
+// [Subjects.Parse] reads such a file, and reports all that is wrong with it at once, each with its
+// place, the line, and a suggestion. A file that passes it can be run: every name in it refers to
+// something, every expression compiles, and no fault is known to be impossible. [Subject.Schema] is
+// the same format for editors; docs/scenario-reference.md tells what each key means. Both are made
+// from the struct tags of the types here, which the reader itself goes by. docs/scenarios.md shows
+// by example how to write a scenario.
 package scenario

@@ -9,8 +9,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Marshal writes the scenario as YAML that [Parse] reads back as the same scenario. Keys whose
-// default is nothing are left out.
+// Marshal writes the scenario as YAML that [Subjects.Parse] reads back as the same scenario. Keys
+// whose default is nothing are left out.
 func (s *Scenario) Marshal() ([]byte, error) {
 	text, err := yaml.MarshalWithOptions(encode(reflect.ValueOf(s).Elem()), yaml.IndentSequence(true))
 	if err != nil {

@@ -36,8 +36,8 @@ func (l Library) List() []string {
 	return files
 }
 
-// Text returns the file of a scenario, with or without .yaml at the end of its name. The error wraps
-// [ErrUnknown], and suggests a name.
+// Text returns the file of a scenario, with or without .yaml at the end of its name. The error
+// wraps [ErrUnknown], and suggests a name.
 func (l Library) Text(name string) ([]byte, error) {
 	name = strings.TrimSuffix(name, ".yaml")
 	if l.Files != nil {

@@ -18,8 +18,8 @@ const (
 	MaxListed = 1000
 )
 
-// A Scenario is one file. Fields that a file leaves out have their defaults once [Parse] returns
-// it. It must not be changed while it runs.
+// A Scenario is one file. Fields that a file leaves out have their defaults once [Subjects.Parse]
+// returns it. It must not be changed while it runs.
 //
 // The struct tags of this type, and of those within it, are the format: yaml names the key; doc,
 // example, enum, min and max describe it; default is what an absent key means; required says that

@@ -12,7 +12,8 @@ import (
 const SchemaID = "https://github.com/frayrpc/fray/docs/scenario.schema.json"
 
 // Schema returns the JSON Schema (draft 2020-12) of files about the subject, for editors. It
-// describes all of the structure; names, times and expressions are checked by [Subjects.Parse] only.
+// describes all of the structure; names, times and expressions are checked by [Subjects.Parse]
+// only.
 func (s *Subject) Schema() []byte {
 	all := schemas{s, map[string]any{}}
 	root := all.section(reflect.ValueOf(s.New()).Elem())

@@ -24,5 +24,5 @@ func (s *Scenario) RunsOn(backend string) error {
 	return &UnsuitableError{backend, fmt.Sprintf("its run.backends are %v; add %s there if it is meant to run so", s.Run.Backends, backend)}
 }
 
-// Parsed says whether the scenario was read by [Parse], and so is valid.
+// Parsed says whether the scenario was read by [Subjects.Parse], and so is valid.
 func (s *Scenario) Parsed() bool { return s.source != nil }

@@ -24,12 +24,13 @@ type Program struct {
 	Subject *engine.Subject
 	// Name is what its users call it. "": the name of the file that runs.
 	Name string
-	// Short and Long describe it in its help, and Example shows command lines. "": in general words.
+	// Short and Long describe it in its help, and Example shows command lines. "": in general
+	// words.
 	Short, Long, Example string
 	// Library has scenarios as NAME.yaml in its root. Nil: there are none.
 	Library fs.FS
-	// Draw returns the random scenario of a seed that is to run on a backend. Nil: chaos draws faults
-	// only, for scenarios that it is given.
+	// Draw returns the random scenario of a seed that is to run on a backend. Nil: chaos draws
+	// faults only, for scenarios that it is given.
 	Draw func(seed uint64, backend string) *scenario.Scenario
 	// Backends returns where else than in virtual time scenarios run. Each command that runs them
 	// has backends of its own. Nil: nowhere.
@@ -48,8 +49,8 @@ type Backend interface {
 	// whether it was asked for.
 	AddFlags(flags *pflag.FlagSet)
 	Check(used bool) error
-	// Prepare is called before any run, with the scenario of the first seed. An error of it is one of
-	// the command line, or of the scenario.
+	// Prepare is called before any run, with the scenario of the first seed. An error of it is one
+	// of the command line, or of the scenario.
 	Prepare(s *scenario.Scenario) error
 	Run(ctx context.Context, s *scenario.Scenario, seed uint64) (*engine.Result, error)
 }

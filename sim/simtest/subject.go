@@ -41,8 +41,8 @@ func (a *App) named(called string) (*subject, error) {
 // nameOf returns the name of the scenario of a seed.
 func (s *subject) nameOf(seed uint64) string { return s.of(seed).Metadata.Name }
 
-// drawn returns the subject whose scenarios are random: the program's own, or a scenario with faults
-// of each seed's own. The first seed is told whether that can be.
+// drawn returns the subject whose scenarios are random: the program's own, or a scenario with
+// faults of each seed's own. The first seed is told whether that can be.
 func (a *App) drawn(o *chaosOptions) (*subject, error) {
 	if o.scenario == "" && a.program.Draw != nil {
 		return &subject{

@@ -85,6 +85,12 @@ func (c *Collector) onset(o engine.Onset) {
 
 // observe takes in what clients and workers see.
 func (c *Collector) observe(event any) {
+	if other, ok := event.(*engine.Event); ok && other.Kind == engine.EventHeal {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.healed = other.At
+		return
+	}
 	e, ok := event.(*check.Event)
 	if !ok {
 		return // Of a subject that is no cluster.

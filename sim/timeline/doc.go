@@ -7,7 +7,7 @@
 //	var options virtual.Options
 //	collector := timeline.New(s)
 //	collector.Listen(&options)
-//	result, err := virtual.Run(ctx, s, seed, options)
+//	result, err := virtual.Run(ctx, subject, s, seed, options)
 //	...
 //	err = collector.Page(result, "fray-sim --scenario worker-crash").Write(file)
 //

@@ -19,9 +19,9 @@ const (
 	readWithin = time.Second
 )
 
-// Look implements engine.System: it has an operator look at the cluster, for so long, in all the ways there are. What it is told
-// goes into the history, so that the oracles hold the cluster to it: what a read has told must be
-// so after a crash, too.
+// Look implements engine.System: it has an operator look at the cluster, for so long, in all the
+// ways there are. What it is told goes into the history, so that the oracles hold the cluster to
+// it: what a read has told must be so after a crash, too.
 func (s *System) Look(_ string, lasts time.Duration) {
 	s.readers++
 	s.run.Backend().Client(fmt.Sprintf("reader-%d", s.readers), func(ctx context.Context, m engine.Machine) error {

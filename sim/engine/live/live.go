@@ -25,8 +25,8 @@ type Config struct {
 	Hosts map[string]string
 	// Token is shown to the fault services as a bearer token. "": none is.
 	Token string
-	// Crash, Start, Pause and Resume are command lines for sh that do it to the host whose name is in
-	// the variable FRAY_HOST. "": it cannot be done.
+	// Crash, Start, Pause and Resume are command lines for sh that do it to the host whose name is
+	// in the variable FRAY_HOST. "": it cannot be done.
 	Crash, Start, Pause, Resume string
 	// Environ is the environment of the commands.
 	Environ []string
@@ -55,8 +55,8 @@ func Run(
 		})
 }
 
-// Suitable returns why a scenario cannot run against the cluster, or nil: an error of the config, or
-// a [*scenario.UnsuitableError]. It does not look at the scenario's run.backends.
+// Suitable returns why a scenario cannot run against the cluster, or nil: an error of the config,
+// or a [*scenario.UnsuitableError]. It does not look at the scenario's run.backends.
 func Suitable(of *engine.Subject, s *scenario.Scenario, config Config) error {
 	if of.NotLive != "" {
 		return unsuitable("%s", of.NotLive)
