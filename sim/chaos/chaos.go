@@ -63,34 +63,35 @@ func Draw(base *scenario.Scenario, seed uint64, o Options) (*scenario.Scenario, 
 	s.Expect.Finally = slices.DeleteFunc(s.Expect.Finally, func(e scenario.Expression) bool { return ofFaults.MatchString(e.That) })
 	s.Heal = &scenario.Heal{At: scenario.Duration(span)}
 	s.Expect.FaultsFired, s.Expect.Sometimes, s.Expect.Outcome = scenario.Names{"none"}, nil, scenario.Outcome{Verdict: scenario.VerdictPass}
-	d := &drawer{Rand: chance.New(seed, "chaos", 0), scenario: s, span: span}
-	for _, h := range s.Hosts() {
-		if h.Role == scenario.RoleClient {
-			d.clients = append(d.clients, h)
-		} else {
-			d.servers = append(d.servers, h)
-		}
-	}
+	d := newDrawer(s, span)
 	kinds, err := d.kinds(o.Kinds)
 	if err != nil {
 		return nil, err
 	}
-	for n := range 1 + d.IntN(maxFaults) {
-		f := scenario.Default[scenario.Fault]()
-		f.Action = kinds[d.IntN(len(kinds))]
-		f.ID = fmt.Sprintf("%s-%d", f.Action.Key(), n+1)
-		d.fault(f)
-		s.Faults = append(s.Faults, *f)
+	// What chance makes may be no scenario: a fault that can never act, say. Then it has another go.
+	for attempt := range uint64(maxAttempts) {
+		d.Rand = chance.New(seed, "chaos", attempt)
+		s.Faults = nil
+		for n := range 1 + d.IntN(maxFaults) {
+			f := scenario.Default[scenario.Fault]()
+			f.Action = kinds[d.IntN(len(kinds))]
+			f.ID = fmt.Sprintf("%s-%d", f.Action.Key(), n+1)
+			d.fault(f)
+			s.Faults = append(s.Faults, *f)
+		}
+		if text, err = s.Marshal(); err != nil {
+			return nil, err
+		}
+		var drawn *scenario.Scenario
+		if drawn, err = subjects.Parse(file, text); err == nil {
+			return drawn, nil
+		}
 	}
-	if text, err = s.Marshal(); err != nil {
-		return nil, err
-	}
-	drawn, err := subjects.Parse(file, text)
-	if err != nil {
-		return nil, fmt.Errorf("draw faults for %s: chance has made no scenario of seed %d: %w", base.Metadata.Name, seed, err)
-	}
-	return drawn, nil
+	return nil, fmt.Errorf("draw faults for %s: chance has made no scenario of seed %d: %w", base.Metadata.Name, seed, err)
 }
+
+// maxAttempts is how often chance may have a go.
+const maxAttempts = 20
 
 // ofFaults finds expressions about what faults do: those of the other scenario are gone.
 var ofFaults = regexp.MustCompile(`\b(faults|hosts)\b`)
@@ -99,9 +100,36 @@ var ofFaults = regexp.MustCompile(`\b(faults|hosts)\b`)
 type drawer struct {
 	*rand.Rand
 
-	scenario         *scenario.Scenario
-	span             time.Duration
-	servers, clients []scenario.Host
+	scenario *scenario.Scenario
+	span     time.Duration
+	servers  []scenario.Host
+	// wires are who calls whom.
+	wires []wire
+}
+
+// A wire is between a host that calls and one that is called.
+type wire struct{ from, to string }
+
+func newDrawer(s *scenario.Scenario, span time.Duration) *drawer {
+	d := &drawer{scenario: s, span: span}
+	hosts := s.Hosts()
+	talks := map[[2]string]bool{} // roles
+	for _, from := range s.About().Roles {
+		for _, to := range s.About().Roles {
+			talks[[2]string{from, to}] = s.Talks(from, to)
+		}
+	}
+	for _, to := range hosts {
+		if to.Role != scenario.RoleClient {
+			d.servers = append(d.servers, to)
+		}
+		for _, from := range hosts {
+			if from != to && talks[[2]string{from.Role, to.Role}] {
+				d.wires = append(d.wires, wire{from.Name, to.Name})
+			}
+		}
+	}
+	return d
 }
 
 // kinds returns the actions of the kinds that can strike here.
@@ -123,7 +151,7 @@ func (d *drawer) kinds(names []string) (all []scenario.Actions, err error) {
 		switch {
 		case a.OnDisk() && !slices.ContainsFunc(d.servers, func(h scenario.Host) bool { return h.Disk }):
 		case a.OnHost() && len(d.servers) == 0:
-		case a.Partition != nil && len(d.servers)+len(d.clients) < 2:
+		case !a.OnHost() && len(d.wires) == 0:
 		case a.Backup != nil:
 		default:
 			all = append(all, *a)
@@ -140,9 +168,6 @@ func (d *drawer) between(low, high time.Duration) scenario.Duration {
 	const step = 10 * time.Millisecond
 	return scenario.Duration((low + time.Duration(d.Int64N(int64(high-low)+1))).Truncate(step))
 }
-
-// host returns the name of one of some hosts.
-func (d *drawer) host(of []scenario.Host) string { return of[d.IntN(len(of))].Name }
 
 // fault draws what a fault of a kind is like, whom it strikes, and when.
 func (d *drawer) fault(f *scenario.Fault) {
@@ -177,25 +202,19 @@ func (d *drawer) fault(f *scenario.Fault) {
 
 // match draws between which hosts messages are.
 func (d *drawer) match(f *scenario.Fault) {
-	from, to := slices.Concat(d.clients, d.servers), d.servers
-	if len(to) == 0 {
-		to = from
-	}
-	m := &scenario.Match{Phase: string(faults.RequestInFlight)}
+	w := d.wires[d.IntN(len(d.wires))]
+	m := &scenario.Match{Phase: string(faults.RequestInFlight), To: scenario.Names{w.to}}
 	if d.IntN(2) == 0 {
 		m.Phase = string(faults.ResponseInFlight)
 	}
-	a := &f.Action
-	if a.Partition != nil {
-		m.Phase = ""
-		a.Partition.OneWay = d.IntN(5) < 2
+	partition := f.Action.Partition
+	if partition != nil || d.IntN(2) == 0 {
+		m.From = scenario.Names{w.from}
 	}
-	one := d.host(to)
-	m.To = scenario.Names{one}
-	if a.Partition != nil || d.IntN(2) == 0 {
-		others := slices.DeleteFunc(from, func(h scenario.Host) bool { return h.Name == one })
-		if len(others) > 0 {
-			m.From = scenario.Names{d.host(others)}
+	if partition != nil {
+		m.Phase = ""
+		if partition.OneWay = d.IntN(5) < 2; d.IntN(2) == 0 {
+			m.From, m.To = m.To, m.From
 		}
 	}
 	f.Match = m
