@@ -73,11 +73,13 @@ func (s *Subject) environment() *cel.Env {
 		var options []cel.EnvOption
 		for _, v := range s.variables() {
 			var t *cel.Type
-			switch of := v.field.Type; of.Kind() {
-			case reflect.Struct:
+			switch of := v.field.Type; {
+			case elem(of).Kind() == reflect.Struct && elem(of).Name() == "":
+				panic("scenario: facts of " + s.Name + ": the type of " + v.name + " has no name: give it one")
+			case of.Kind() == reflect.Struct:
 				t = cel.ObjectType(of.String())
 				natives = append(natives, of)
-			case reflect.Map:
+			case of.Kind() == reflect.Map:
 				t = cel.MapType(cel.StringType, cel.IntType)
 				if elem := of.Elem(); elem.Kind() == reflect.Struct {
 					t = cel.MapType(cel.StringType, cel.ObjectType(elem.String()))

@@ -3,37 +3,14 @@ package counter
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/frayrpc/fray/examples/abroad"
 	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/order"
+	"github.com/frayrpc/fray/sim/simtest"
 )
-
-// ask makes a request and returns the number that answers it.
-func ask(method, path string) (int, error) {
-	req, err := http.NewRequest(method, "http://counter"+path, nil)
-	if err != nil {
-		return 0, err
-	}
-	client := http.Client{Timeout: time.Second}
-	res, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, err
-	}
-	if res.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("%s: %s", res.Status, text)
-	}
-	return strconv.Atoi(string(text))
-}
 
 // What was acknowledged is counted, whatever happens to the machine, and nothing is counted that nobody
 // asked for.
@@ -83,4 +60,12 @@ func TestCounter(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// The same by scenarios in files.
+func TestScenarios(t *testing.T) {
+	if !order.Followed() {
+		t.Skip("goroutines do not follow the seed: run this with fray-sim test")
+	}
+	simtest.Test(t, Subject(), Scenarios())
 }
