@@ -24,7 +24,7 @@ func TestAsynq(t *testing.T) {
 		done := map[string]int{}
 		for _, name := range workers {
 			s.Host(name, func(ctx context.Context, _ *sim.Host) error {
-				return work(ctx, func(id string) { done[id]++ })
+				return work(ctx, func(id string) { abroad.Tell(func() { done[id]++ }) })
 			})
 		}
 		var acknowledged []string
@@ -36,7 +36,7 @@ func TestAsynq(t *testing.T) {
 					if err := enqueue(client, id); err != nil {
 						return err
 					}
-					acknowledged = append(acknowledged, id)
+					abroad.Tell(func() { acknowledged = append(acknowledged, id) })
 					time.Sleep(time.Second)
 				}
 				return client.Close()

@@ -21,10 +21,12 @@ func TestCounter(t *testing.T) {
 		for i := range 3 {
 			s.Client(fmt.Sprint("client", i), func(context.Context, *sim.Host) error {
 				for range 40 {
-					asked++
+					abroad.Tell(func() { asked++ })
 					if n, err := ask("POST", "/add"); err == nil {
-						acknowledged++
-						last = max(last, n)
+						abroad.Tell(func() {
+							acknowledged++
+							last = max(last, n)
+						})
 					}
 					time.Sleep(100 * time.Millisecond)
 				}

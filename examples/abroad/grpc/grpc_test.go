@@ -20,7 +20,9 @@ func TestGRPC(t *testing.T) {
 	abroad.Check(t, "grpc/grpc-go", sim.Config{Link: sim.Link{Loss: 0.01}}, func(s *sim.Sim) error {
 		var errs []error
 		ran, answered := map[string]int{}, map[string]bool{}
-		s.Host("server", func(context.Context, *sim.Host) error { return serve(func(id string) { ran[id]++ }) })
+		s.Host("server", func(context.Context, *sim.Host) error {
+			return serve(func(id string) { abroad.Tell(func() { ran[id]++ }) })
+		})
 		clients := []string{"client1", "client2"}
 		for _, name := range clients {
 			s.Client(name, func(ctx context.Context, _ *sim.Host) error {
@@ -35,16 +37,23 @@ func TestGRPC(t *testing.T) {
 				for i := range 120 {
 					id := fmt.Sprint(name, "-", i)
 					ok, err := call(ctx, c, id, ggrpc.WaitForReady(true))
-					answered[id] = ok
-					errs = append(errs, err)
+					abroad.Tell(func() {
+						answered[id] = ok
+						errs = append(errs, err)
+					})
 					if i%12 == 0 {
-						go func() { errs = append(errs, converse(ctx, c, id)) }()
+						go func() {
+							err := converse(ctx, c, id)
+							abroad.Tell(func() { errs = append(errs, err) })
+						}()
 					}
 					time.Sleep(200 * time.Millisecond)
 				}
 				for try := range 60 {
 					id := fmt.Sprint(name, "-last-", try)
-					if answered[id], err = call(ctx, c, id, ggrpc.WaitForReady(true)); answered[id] || err != nil {
+					ok, err := call(ctx, c, id, ggrpc.WaitForReady(true))
+					abroad.Tell(func() { answered[id] = ok })
+					if ok || err != nil {
 						return err
 					}
 				}

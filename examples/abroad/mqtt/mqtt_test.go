@@ -20,12 +20,17 @@ func TestMQTT(t *testing.T) {
 		ready := map[string]bool{}
 		got := map[string]map[string]int{}
 		for _, name := range readers {
-			got[name] = map[string]int{}
+			abroad.Tell(func() { got[name] = map[string]int{} })
 			s.Host(name, func(ctx context.Context, _ *sim.Host) error {
-				return subscribe(ctx, name, func() { ready[name] = true }, func(id string) { got[name][id]++ })
+				known := func() { abroad.Tell(func() { ready[name] = true }) }
+				return subscribe(ctx, name, known, func(id string) { abroad.Tell(func() { got[name][id]++ }) })
 			})
 		}
-		if err := s.RunUntil(func() bool { return len(ready) == len(readers) }); err != nil {
+		subscribed := func() (all bool) {
+			abroad.Tell(func() { all = len(ready) == len(readers) })
+			return all
+		}
+		if err := s.RunUntil(subscribed); err != nil {
 			return err
 		}
 		var acknowledged []string
@@ -36,7 +41,7 @@ func TestMQTT(t *testing.T) {
 					id := fmt.Sprint(name, "-", i)
 					token := client.Publish(topic, 1, false, id)
 					if token.WaitTimeout(20*time.Second) && token.Error() == nil {
-						acknowledged = append(acknowledged, id)
+						abroad.Tell(func() { acknowledged = append(acknowledged, id) })
 					}
 					time.Sleep(500 * time.Millisecond)
 				}

@@ -25,6 +25,10 @@ func TestJetStream(t *testing.T) {
 		places := map[string]uint64{}
 		ids := map[uint64]string{}
 		var errs []error
+		errorf := func(format string, args ...any) {
+			err := fmt.Errorf(format, args...)
+			abroad.Tell(func() { errs = append(errs, err) })
+		}
 		workers := []string{"worker1", "worker2"}
 		for _, name := range workers {
 			s.Host(name, func(ctx context.Context, _ *sim.Host) error {
@@ -33,13 +37,22 @@ func TestJetStream(t *testing.T) {
 					return err
 				}
 				return consume(ctx, orders, func(id string, place uint64) {
-					if was, ok := places[id]; ok && was != place {
-						errs = append(errs, fmt.Errorf("%s is in the stream twice, at %d and at %d", id, was, place))
+					was, other := place, id
+					abroad.Tell(func() {
+						if p, ok := places[id]; ok {
+							was = p
+						}
+						if o, ok := ids[place]; ok {
+							other = o
+						}
+						places[id], ids[place] = place, id
+					})
+					if was != place {
+						errorf("%s is in the stream twice, at %d and at %d", id, was, place)
 					}
-					if was, ok := ids[place]; ok && was != id {
-						errs = append(errs, fmt.Errorf("%d was %s and is %s", place, was, id))
+					if other != id {
+						errorf("%d was %s and is %s", place, other, id)
 					}
-					places[id], ids[place] = place, id
 				})
 			})
 		}
@@ -50,7 +63,7 @@ func TestJetStream(t *testing.T) {
 				for i := 0; i < 20 && err == nil; i++ {
 					id := fmt.Sprint(name, "-", i)
 					if err = publish(ctx, js, id); err == nil {
-						acknowledged = append(acknowledged, id)
+						abroad.Tell(func() { acknowledged = append(acknowledged, id) })
 					}
 					time.Sleep(time.Second)
 				}
@@ -66,7 +79,7 @@ func TestJetStream(t *testing.T) {
 		}
 		for _, id := range acknowledged {
 			if places[id] == 0 {
-				errs = append(errs, fmt.Errorf("%s was acknowledged and is not delivered", id))
+				errorf("%s was acknowledged and is not delivered", id)
 			}
 		}
 		return errors.Join(errs...)

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jackc/pgx/v5/stdlib" // for database/sql
+
+	"github.com/frayrpc/fray/examples/abroad"
 )
 
 // table is what the server stores: lines, which are numbered from 1.
@@ -62,8 +64,12 @@ func (t *table) speak(b *pgproto3.Backend) error {
 			b.Send(&pgproto3.EmptyQueryResponse{})
 			continue
 		}
-		t.lines = append(t.lines, line[:strings.Index(line, "'")])
-		n := len(t.lines)
+		line, _, _ = strings.Cut(line, "'")
+		n := 0
+		abroad.Tell(func() {
+			t.lines = append(t.lines, line)
+			n = len(t.lines)
+		})
 		time.Sleep(20 * time.Millisecond)
 		b.Send(&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("n"), DataTypeOID: 20, DataTypeSize: 8, TypeModifier: -1}}})
 		b.Send(&pgproto3.DataRow{Values: [][]byte{fmt.Append(nil, n)}})

@@ -29,11 +29,13 @@ func TestPostgres(t *testing.T) {
 				for i := range 120 {
 					go func() {
 						line := fmt.Sprint(name, "-", i)
-						told[line] = app.insert(ctx, line)
+						n := app.insert(ctx, line)
+						abroad.Tell(func() { told[line] = n })
 					}()
 					go func() {
 						line := fmt.Sprint(name, "-sql-", i)
-						done[line] = app.exec(ctx, line)
+						ok := app.exec(ctx, line)
+						abroad.Tell(func() { done[line] = ok })
 					}()
 					time.Sleep(200 * time.Millisecond)
 				}

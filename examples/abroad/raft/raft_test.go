@@ -65,10 +65,11 @@ func TestRaft(t *testing.T) {
 		var acknowledged []string
 		s.Client("client", func(context.Context, *sim.Host) error {
 			for i := range 100 {
-				if err := appendTo(fmt.Sprint("item", i)); err != nil {
+				item := fmt.Sprint("item", i)
+				if err := appendTo(item); err != nil {
 					return err
 				}
-				acknowledged = append(acknowledged, fmt.Sprint("item", i))
+				abroad.Tell(func() { acknowledged = append(acknowledged, item) })
 				time.Sleep(100 * time.Millisecond)
 			}
 			return nil

@@ -10,6 +10,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/frayrpc/fray/examples/abroad"
 )
 
 // lease is for how long somebody has the lock.
@@ -54,7 +56,7 @@ func add(ctx context.Context, c *goredis.Client, key string) (int, error) {
 // release gives the lock back, if it is still one's own.
 var release = goredis.NewScript(`if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`)
 
-// told is what the clients were told.
+// told is what the clients were told. They share it, by abroad.Tell.
 type told struct {
 	hits, sums         map[int64]string // by the numbers, who got them
 	hitTries, sumTries int64
@@ -70,18 +72,22 @@ func app(ctx context.Context, t *told, errorf func(format string, args ...any)) 
 	}
 	c := connect()
 	take := func(numbers map[int64]string, what string, n int64) {
-		if was, ok := numbers[n]; ok {
+		was, ok := "", false
+		abroad.Tell(func() {
+			was, ok = numbers[n]
+			numbers[n] = name
+		})
+		if ok {
 			errorf("%s: %s and %s were both told %d", what, was, name, n)
 		}
-		numbers[n] = name
 	}
 	for i := 0; ctx.Err() == nil; i++ {
 		time.Sleep(200 * time.Millisecond)
-		t.hitTries++
+		abroad.Tell(func() { t.hitTries++ })
 		if n, err := c.Incr(ctx, "hits").Result(); err == nil {
 			take(t.hits, "INCR", n)
 		}
-		t.sumTries++
+		abroad.Tell(func() { t.sumTries++ })
 		if n, err := add(ctx, c, "sum"); err == nil {
 			take(t.sums, "WATCH", int64(n))
 		}
@@ -96,14 +102,23 @@ func app(ctx context.Context, t *told, errorf func(format string, args ...any)) 
 		if ok, err := c.SetNX(ctx, "lock", id, lease).Result(); err != nil || !ok || !time.Now().Before(until) {
 			continue
 		}
-		if t.holder != "" && time.Now().Before(t.until) {
-			errorf("lock: %s has it until %v, and %s gets it", t.holder, t.until, name)
+		var (
+			holder string
+			ends   time.Time
+		)
+		abroad.Tell(func() {
+			holder, ends = t.holder, t.until
+			t.holder, t.until = id, until
+		})
+		if holder != "" && time.Now().Before(ends) {
+			errorf("lock: %s has it until %v, and %s gets it", holder, ends, name)
 		}
-		t.holder, t.until = id, until
 		time.Sleep(min(300*time.Millisecond, time.Until(until)))
-		if t.holder == id {
-			t.holder = ""
-		}
+		abroad.Tell(func() {
+			if t.holder == id {
+				t.holder = ""
+			}
+		})
 		_ = release.Run(ctx, c, []string{"lock"}, id).Err()
 	}
 	return nil

@@ -24,7 +24,10 @@ func TestRedis(t *testing.T) {
 	goredis.SetLogger(silent{})
 	abroad.Check(t, "redis/go-redis", sim.Config{Link: sim.Link{Loss: 0.02}}, func(s *sim.Sim) error {
 		var errs []error
-		errorf := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+		errorf := func(format string, args ...any) {
+			err := fmt.Errorf(format, args...)
+			abroad.Tell(func() { errs = append(errs, err) })
+		}
 		all := &told{hits: map[int64]string{}, sums: map[int64]string{}}
 		s.Host("server", func(ctx context.Context, _ *sim.Host) error { return Serve(ctx) })
 		apps := []string{"app1", "app2", "app3"}
@@ -47,11 +50,16 @@ func TestRedis(t *testing.T) {
 					sum, err = c.Get(ctx, "sum").Int64()
 				}
 			}
-			if hits < int64(len(all.hits)) || hits > all.hitTries {
-				errorf("INCR: %d were acknowledged and %d attempted, and the counter is %d", len(all.hits), all.hitTries, hits)
+			var toldHits, toldSums, hitTries, sumTries int64
+			abroad.Tell(func() {
+				toldHits, hitTries = int64(len(all.hits)), all.hitTries
+				toldSums, sumTries = int64(len(all.sums)), all.sumTries
+			})
+			if hits < toldHits || hits > hitTries {
+				errorf("INCR: %d were acknowledged and %d attempted, and the counter is %d", toldHits, hitTries, hits)
 			}
-			if sum < int64(len(all.sums)) || sum > all.sumTries {
-				errorf("WATCH: %d were acknowledged and %d attempted, and the sum is %d", len(all.sums), all.sumTries, sum)
+			if sum < toldSums || sum > sumTries {
+				errorf("WATCH: %d were acknowledged and %d attempted, and the sum is %d", toldSums, sumTries, sum)
 			}
 			return nil
 		})
