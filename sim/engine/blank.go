@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/frayrpc/fray/sim/scenario"
@@ -28,7 +29,7 @@ type Blank struct {
 	// answer, and that the system is not alive. Nil: nobody asks.
 	Audit Work
 
-	mu      sync.Mutex
+	mu      latch
 	facts   any // a pointer to a struct
 	changes uint64
 	ended   bool
@@ -38,6 +39,21 @@ type Blank struct {
 	counts  []Count
 	broken  []Violation
 }
+
+// A latch is a lock that is no place at which another goroutine goes on, and a killed one stays: with
+// a mutex, a host that is killed while it notes something would hold it for ever. What it guards
+// waits for nothing.
+type latch struct{ held uint32 }
+
+// Lock takes the latch.
+func (l *latch) Lock() {
+	for !atomic.CompareAndSwapUint32(&l.held, 0, 1) {
+		runtime.Gosched()
+	}
+}
+
+// Unlock gives it back.
+func (l *latch) Unlock() { atomic.StoreUint32(&l.held, 0) }
 
 // NewBlank returns one for a run, with a pointer to the facts of the run, which are of the type of
 // the format's. Nil: there are none.

@@ -19,6 +19,8 @@ type Subject struct {
 	Args []string
 	// Program is the command that runs it. "": fray-sim.
 	Program string
+	// Replay returns the command line for a seed. Nil: that of the program, with Args.
+	Replay func(seed uint64) string
 	// Tell and Sum are those of [engine.Subject].
 	Tell func(engine.Facts) []engine.Line
 	Sum  func() engine.Sum
@@ -26,5 +28,8 @@ type Subject struct {
 
 // Command returns the command line that runs a seed, in virtual time.
 func (s Subject) Command(seed uint64) string {
+	if s.Replay != nil {
+		return s.Replay(seed)
+	}
 	return fmt.Sprintf("%s %s --seed %d", cmp.Or(s.Program, "fray-sim"), strings.Join(s.Args, " "), seed)
 }

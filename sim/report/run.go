@@ -96,6 +96,9 @@ func writeReplay(w io.Writer, r *engine.Result, of Subject) {
 
 func replayCommand(r *engine.Result, of Subject) string {
 	command := of.Command(r.Seed)
+	if of.Replay != nil {
+		return command
+	}
 	if r.Verified {
 		command += " --verify"
 	}

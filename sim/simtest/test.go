@@ -67,7 +67,10 @@ func test(t *testing.T, subject *engine.Subject, s *scenario.Scenario, seed uint
 	if !result.Passed() {
 		var text strings.Builder
 		report.Run(&text, result, report.Subject{
-			Called: s.Metadata.Name, Name: s.Metadata.Name, Program: "go test -run", Args: []string{t.Name()}, Tell: subject.Tell,
+			Called: s.Metadata.Name, Name: s.Metadata.Name, Tell: subject.Tell,
+			Replay: func(uint64) string {
+				return fmt.Sprintf("go test -run '^%s$'", strings.ReplaceAll(t.Name(), "/", "$/^"))
+			},
 		})
 		t.Error(text.String())
 	}

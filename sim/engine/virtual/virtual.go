@@ -20,6 +20,8 @@ type virtual struct {
 	run      *engine.Run
 	options  *Options
 	injector *faults.Injector
+	// The software knows nothing of the simulation.
+	unmodified bool
 }
 
 // begin has the run take place on a simulation.
@@ -28,6 +30,8 @@ func (v *virtual) begin(s *sim.Sim) {
 		s.Trace(v.options.Trace)
 	}
 	v.Sim, v.injector = s, s.Injector()
+	c := configOf(v.run, nil)
+	v.unmodified = c.Unmodified
 }
 
 // onEvent takes in what happens in the simulation, on the goroutine that steps.
@@ -66,6 +70,16 @@ func configOf(run *engine.Run, onEvent func(sim.Event)) sim.Config {
 		own.Configure(&c)
 	}
 	return c
+}
+
+// Stop implements engine.Backend. Software that knows nothing of the simulation ends as processes do
+// that have no handler for SIGTERM.
+func (v *virtual) Stop(host string) {
+	if v.unmodified {
+		v.Sim.Crash(host)
+		return
+	}
+	v.Sim.Stop(host)
 }
 
 // disks returns what the system knows of disks; nil: they are the simulation's.
