@@ -146,7 +146,7 @@ func (s *system) Client(scenario.Host) engine.Work {
 			if n, err := ask(ctx, m, http.MethodPost, "/add"); err == nil {
 				s.Change(func() { s.facts.Additions.Acknowledged++ })
 				s.Happen(m.Name(), eventAdded)
-				s.Check(neverBack, n > last, "%s was told %d, and now %d", m.Name(), last, n)
+				s.Claim(neverBack, n > last, "%s was told %d, and now %d", m.Name(), last, n)
 				last = n
 			}
 			pause := time.Duration(clients.Every) + time.Duration(random.Int64N(int64(engine.Jitter)))
@@ -168,8 +168,8 @@ func (s *system) audit(ctx context.Context, m engine.Machine) error {
 	}
 	a := &s.facts.Additions
 	s.Change(func() { a.Counted = n })
-	s.Check(nothingLost, n >= a.Acknowledged, "%d were acknowledged, and the number is %d", a.Acknowledged, n)
-	s.Check(nothingInvented, n <= a.Asked, "%d were asked for, and the number is %d", a.Asked, n)
+	s.Claim(nothingLost, n >= a.Acknowledged, "%d were acknowledged, and the number is %d", a.Acknowledged, n)
+	s.Claim(nothingInvented, n <= a.Asked, "%d were asked for, and the number is %d", a.Asked, n)
 	return nil
 }
 

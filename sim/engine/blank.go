@@ -25,7 +25,7 @@ type Blank struct {
 	run *Run
 
 	// Audit asks in the end how things stand, when the clients have ended and before the servers
-	// do, over a network that loses nothing. It says so by Check; an error means that it got no
+	// do, over a network that loses nothing. It says so by Claim; an error means that it got no
 	// answer, and that the system is not alive. Nil: nobody asks.
 	Audit Work
 
@@ -65,7 +65,7 @@ func NewBlank(r *Run, facts any) *Blank {
 	return b
 }
 
-// Change has the facts changed by f, which must not wait for anything.
+// Change has the facts changed by f, which must neither wait nor lock anything.
 func (b *Blank) Change(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,9 +75,9 @@ func (b *Blank) Change(f func()) {
 	}
 }
 
-// Check notes that an invariant of the format was looked at, and if it does not hold, how. It
+// Claim notes that an invariant of the format was looked at, and if it does not hold, how. It
 // panics if there is no such invariant.
-func (b *Blank) Check(invariant string, holds bool, format string, args ...any) {
+func (b *Blank) Claim(invariant string, holds bool, format string, args ...any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.IndexFunc(b.counts, func(c Count) bool { return c.Oracle == invariant })
@@ -107,30 +107,36 @@ const maxProof = 5
 // Note adds an event to what a report tells of a run that failed: the host that saw it, what
 // happened in a word, and the rest.
 func (b *Blank) Note(host, kind, format string, args ...any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.note(host, kind, fmt.Sprintf(format, args...))
+	b.note(host, kind, fmt.Sprintf(format, args...), func() {})
 }
 
-func (b *Blank) note(host, kind, text string) {
-	if b.ended {
-		return
+// note adds an event, and has f done with it.
+func (b *Blank) note(host, kind, text string, f func()) {
+	if e := b.add(host, kind, text, f); e != nil {
+		b.run.Observed(e)
 	}
+}
+
+func (b *Blank) add(host, kind, text string, f func()) *Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return nil
+	}
+	f()
 	b.seq++
 	if len(b.last) >= 2*maxLast {
 		b.last = slices.Delete(b.last, 0, maxLast)
 	}
 	e := Event{Seq: b.seq, At: b.run.Elapsed(), Host: host, Kind: kind, Text: text}
 	b.last = append(b.last, e)
-	b.run.Observed(&e)
+	return &e
 }
 
-// Happen notes an event that faults can wait for, as seen by a host.
+// Happen notes an event that faults can wait for, as seen by a host. A simulation takes notice when
+// next something happens in it, such as a message.
 func (b *Blank) Happen(host, event string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.events[event]++
-	b.note(host, event, "")
+	b.note(host, event, "", func() { b.events[event]++ })
 }
 
 // Begun implements System: clients have ended.

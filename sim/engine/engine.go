@@ -20,8 +20,8 @@ type Options struct {
 	// OnFault is told of each fault that begins to act, on the goroutine that steps. Nil: nobody.
 	OnFault func(Onset)
 	// Observe is given each event of the system's history, which is of the subject's own type: of a
-	// Fray cluster it is a *check.Event. Events of one instant may come in another order when the
-	// run is repeated, and from several goroutines, but one after the other. Nil: nobody is.
+	// Fray cluster it is a *check.Event, of a Blank an *Event. Events of one instant may come in
+	// another order when the run is repeated, and from several goroutines at once. Nil: nobody is.
 	Observe func(event any)
 	// MaxTime is how much time the run may take, if that is less than the scenario's
 	// maxVirtualTime. 0: as the scenario says.
