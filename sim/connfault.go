@@ -41,7 +41,7 @@ func (s *Sim) meet(p *packet) (v faults.Verdict) {
 		s.woken = true // To release is to park.
 		s.emit(&Event{
 			Kind: EventFault, Message: p.kind, From: p.from.name, To: p.to.name, Procedure: p.procedure,
-			Code: string(f.Rule.Action.Kind), Call: p.socket.wire.id, Fault: f.Rule.ID,
+			Code: string(f.Rule.Action.Kind), Call: p.socket.wire.id, Fault: f.Rule.ID, Match: f.Match,
 		})
 		if f.Rule.Action.Kind.OnHost() {
 			s.seq++

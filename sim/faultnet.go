@@ -53,7 +53,7 @@ func (s *Sim) Injector() *faults.Injector {
 				fn: func() {
 					s.emit(&Event{
 						Kind: EventFault, Message: message, From: f.From, To: f.To, Procedure: f.Procedure,
-						Code: string(f.Rule.Action.Kind), Fault: f.Rule.ID,
+						Code: string(f.Rule.Action.Kind), Fault: f.Rule.ID, Match: f.Match,
 					})
 				},
 			})

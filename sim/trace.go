@@ -49,6 +49,7 @@ type Event struct {
 	Size      int           // "size": bytes
 	Digest    uint64        // "digest": of those bytes, whatever their order; see doc.go
 	Fault     string        // "fault": id of the fault
+	Match     uint64        // of a fault by a rule: which of the rule's matches; in no trace
 }
 
 // AppendJSON appends the event as a JSON object, without a newline.

@@ -104,6 +104,18 @@ func (a *Actions) onHost() (hostAction, bool) {
 	return h, ok
 }
 
+// Clone returns a copy that shares nothing with the receiver.
+func (a *Actions) Clone() (c Actions) {
+	from, to := reflect.ValueOf(a).Elem(), reflect.ValueOf(&c).Elem()
+	for i := range from.NumField() {
+		if f := from.Field(i); !f.IsNil() {
+			to.Field(i).Set(reflect.New(f.Type().Elem()))
+			to.Field(i).Elem().Set(f.Elem())
+		}
+	}
+	return c
+}
+
 // Key returns the key of the action that is set.
 func (a *Actions) Key() string {
 	key, _ := a.set()

@@ -12,11 +12,42 @@ import (
 // Marshal writes the scenario as YAML that [Subjects.Parse] reads back as the same scenario. Keys
 // whose default is nothing are left out.
 func (s *Scenario) Marshal() ([]byte, error) {
-	text, err := yaml.MarshalWithOptions(encode(reflect.ValueOf(s).Elem()), yaml.IndentSequence(true))
+	return s.marshal(&encoder{})
+}
+
+// MarshalShort is Marshal without the keys that say what a scenario without them says.
+func (s *Scenario) MarshalShort() ([]byte, error) {
+	return s.marshal(&encoder{short: true, decoder: decoder{newSource("", nil, s.about)}})
+}
+
+func (s *Scenario) marshal(e *encoder) ([]byte, error) {
+	text, err := yaml.MarshalWithOptions(e.encode(reflect.ValueOf(s).Elem()), yaml.IndentSequence(true))
 	if err != nil {
 		return nil, fmt.Errorf("marshal scenario: %w", err)
 	}
 	return text, nil
+}
+
+// An encoder writes scenarios.
+type encoder struct {
+	decoder
+
+	// What is as it would be without its key is left out.
+	short bool
+}
+
+// Initial returns what a field of a section means in a file about the subject that does not have its
+// key.
+func Initial(of *Subject, f reflect.StructField) reflect.Value {
+	d := &decoder{newSource("", nil, of)}
+	return d.initial(f.Type, parseField(0, f.Tag))
+}
+
+// initial returns what a key of a type means when it is absent.
+func (d *decoder) initial(t reflect.Type, f field) reflect.Value {
+	v := reflect.New(t).Elem()
+	d.setDefault(v, &f)
+	return v
 }
 
 // A native is a scalar that YAML has a type of its own for.
@@ -39,7 +70,7 @@ func (p Pick) native() any {
 }
 
 // encode returns a value as the YAML package takes it.
-func encode(v reflect.Value) any {
+func (e *encoder) encode(v reflect.Value) any {
 	switch value := v.Interface().(type) {
 	case native:
 		return value.native()
@@ -48,7 +79,7 @@ func encode(v reflect.Value) any {
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
-		return encode(v.Elem())
+		return e.encode(v.Elem())
 	case reflect.Struct:
 		section := yaml.MapSlice{}
 		for _, f := range keysOf(v) {
@@ -56,8 +87,11 @@ func encode(v reflect.Value) any {
 			if f.initial == "" && !f.required && value.IsZero() {
 				continue
 			}
-			encoded := encode(value)
-			if inner, ok := encoded.(yaml.MapSlice); ok && len(inner) == 0 && value.Kind() == reflect.Struct {
+			if e.short && !f.required && value.Kind() != reflect.Pointer && reflect.DeepEqual(value.Interface(), e.initial(value.Type(), f.field).Interface()) {
+				continue
+			}
+			encoded := e.encode(value)
+			if inner, ok := encoded.(yaml.MapSlice); ok && len(inner) == 0 && value.Kind() == reflect.Struct && !f.required {
 				continue
 			}
 			section = append(section, yaml.MapItem{Key: f.key, Value: encoded})
@@ -66,7 +100,7 @@ func encode(v reflect.Value) any {
 	case reflect.Slice:
 		list := make([]any, v.Len())
 		for i := range list {
-			list[i] = encode(v.Index(i))
+			list[i] = e.encode(v.Index(i))
 		}
 		return list
 	case reflect.Map:
@@ -74,7 +108,7 @@ func encode(v reflect.Value) any {
 		keys := v.MapKeys()
 		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 		for _, key := range keys {
-			table = append(table, yaml.MapItem{Key: key.String(), Value: encode(v.MapIndex(key))})
+			table = append(table, yaml.MapItem{Key: key.String(), Value: e.encode(v.MapIndex(key))})
 		}
 		return table
 	}

@@ -41,28 +41,32 @@ func fieldsOf(t reflect.Type) []field {
 	var fields []field
 	for i := range t.NumField() {
 		tag := t.Field(i).Tag
-		key, ok := tag.Lookup("yaml")
-		if !ok {
+		if _, ok := tag.Lookup("yaml"); !ok {
 			continue
 		}
-		f := field{
-			index: i, key: key, doc: tag.Get("doc"), required: tag.Get("required") == "true",
-			initial: tag.Get("default"), example: tag.Get("example"),
-			min: bound(tag.Get("min")), max: bound(tag.Get("max")),
-		}
-		if enum := tag.Get("enum"); enum != "" {
-			f.enum = strings.Split(enum, ",")
-		}
-		if pattern := tag.Get("pattern"); pattern != "" {
-			f.pattern = regexp.MustCompile(pattern)
-		}
-		if n := bound(tag.Get("minItems")); n != nil {
-			f.minItems = int(*n)
-		}
-		fields = append(fields, f)
+		fields = append(fields, parseField(i, tag))
 	}
 	fieldCache.Store(t, fields)
 	return fields
+}
+
+// parseField returns a field as its tags describe it.
+func parseField(index int, tag reflect.StructTag) field {
+	f := field{
+		index: index, key: tag.Get("yaml"), doc: tag.Get("doc"), required: tag.Get("required") == "true",
+		initial: tag.Get("default"), example: tag.Get("example"),
+		min: bound(tag.Get("min")), max: bound(tag.Get("max")),
+	}
+	if enum := tag.Get("enum"); enum != "" {
+		f.enum = strings.Split(enum, ",")
+	}
+	if pattern := tag.Get("pattern"); pattern != "" {
+		f.pattern = regexp.MustCompile(pattern)
+	}
+	if n := bound(tag.Get("minItems")); n != nil {
+		f.minItems = int(*n)
+	}
+	return f
 }
 
 func bound(tag string) *float64 {

@@ -80,7 +80,7 @@ func (a *App) newRoot() *cobra.Command {
 	flags.StringVar(&o.scenario, "scenario", "", "the `file` of a scenario, or the name of one of the library")
 	o.addFlags(flags, a)
 	subs := []*cobra.Command{
-		a.newSweep(), a.newChaos(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(),
+		a.newSweep(), a.newChaos(), a.newShrink(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(),
 	}
 	if p.Commands != nil {
 		subs = append(subs, p.Commands(a)...)

@@ -10,7 +10,10 @@ import (
 	"github.com/frayrpc/fray/sim/chaos"
 )
 
-const chaosCommand = "chaos"
+const (
+	chaosCommand = "chaos"
+	defaultSpan  = chaos.DefaultSpan
+)
 
 type chaosOptions struct {
 	runOptions
@@ -71,7 +74,7 @@ run. With --scenario, the hosts, the work and the expectations are that scenario
 	o.addFlags(flags, a)
 	flags.StringVar(&o.scenario, "scenario", "", "the `file` or name of the scenario that gets other faults")
 	flags.StringSliceVar(&o.kinds, "faults", nil, "the `kinds` of faults, with --scenario (default: "+strings.Join(chaos.Kinds(), ",")+")")
-	flags.DurationVar(&o.span, "span", chaos.DefaultSpan, "how much `time` things go wrong for, with --scenario")
+	flags.DurationVar(&o.span, "span", defaultSpan, "how much `time` things go wrong for, with --scenario")
 	flags.DurationVar(&o.lasts, "for", 0, "go on with seeds from the first on until so much `time` is over")
 	flags.BoolVar(&show, "print", false, "print the scenario of one seed, and do not run it")
 	return cmd

@@ -1,0 +1,89 @@
+package shrink
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// maxPins is how many faults one fault becomes at most: more are left to chance.
+const maxPins = 40
+
+// pins are what chance decided in a run.
+type pins struct {
+	onsets []engine.Onset
+	// Which of a rule's matches it acted upon.
+	matches map[string][]uint64
+}
+
+func (p *pins) begun(o engine.Onset) { p.onsets = append(p.onsets, o) }
+
+func (p *pins) acted(rule string, match uint64) {
+	if p.matches == nil {
+		p.matches = map[string][]uint64{}
+	}
+	p.matches[rule] = append(p.matches[rule], match)
+}
+
+// pin writes down what chance decided.
+func (p *pins) pin(s *scenario.Scenario) bool {
+	var faults []scenario.Fault
+	changed := false
+	for i := range s.Faults {
+		f := &s.Faults[i]
+		pinned := p.fault(s, f)
+		if len(pinned) == 0 || len(pinned) > maxPins {
+			faults = append(faults, *f)
+			continue
+		}
+		changed = true
+		faults = append(faults, pinned...)
+	}
+	s.Faults = faults
+	s.Expect.FaultsFired = scenario.Names{"none"}
+	s.Expect.Finally = slices.DeleteFunc(s.Expect.Finally, func(e scenario.Expression) bool { return strings.Contains(e.That, "faults") })
+	s.Expect.Sometimes = nil
+	unusedTargets(s)
+	return changed
+}
+
+// fault returns what a fault did as faults of their own; none: it is as it is.
+func (p *pins) fault(s *scenario.Scenario, f *scenario.Fault) (all []scenario.Fault) {
+	target := s.TargetOf(f)
+	if f.OnHosts() {
+		if f.When.On == nil && f.When.Every == 0 && f.When.Probability == 1 && target == nil {
+			return nil
+		}
+		for _, o := range p.onsets {
+			if o.Fault != f.ID {
+				continue
+			}
+			for _, host := range o.Hosts {
+				one := *f
+				one.ID = fmt.Sprintf("%s-%d", f.ID, len(all)+1)
+				one.When = *scenario.Default[scenario.When]()
+				one.When.At = scenario.Duration(o.From)
+				one.Action = f.Action.Clone()
+				one.Action.Aim(host)
+				all = append(all, one)
+			}
+		}
+		return all
+	}
+	w := &f.When
+	if target != nil || w.Nth > 0 || w.Probability == 1 && w.EveryNth == 0 && w.First == 0 {
+		return nil
+	}
+	for _, match := range p.matches[f.ID] {
+		one := *f
+		one.ID = fmt.Sprintf("%s-%d", f.ID, len(all)+1)
+		one.When = *scenario.Default[scenario.When]()
+		one.When.On, one.When.Window = w.On, w.Window
+		one.When.Nth = int(match) //nolint:gosec // No run has that many messages.
+		all = append(all, one)
+	}
+	return all
+}
