@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -159,7 +160,7 @@ func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text s
 		errors.Is(e.runErr, sim.ErrSpins):
 		return scenario.VerdictLiveness, BrokenLiveness, e.runErr.Error()
 	case e.endedByItself():
-		return scenario.VerdictInvariant, brokenHostEnded, errors.Join(e.runErr, e.closeErr).Error()
+		return scenario.VerdictInvariant, brokenHostEnded, cmp.Or(e.runErr, e.closeErr).Error()
 	case e.runErr != nil:
 		return scenario.VerdictHarness, "", e.runErr.Error()
 	case e.evalErr != nil:

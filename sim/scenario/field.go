@@ -105,6 +105,9 @@ func keysOf(v reflect.Value) (keys []keyed) {
 // inlined is the tag of a field that holds a pointer to a struct with more keys of its section.
 const inlined = ",inline"
 
+// IsScalar says whether a type is one that files write as one word.
+func IsScalar(t reflect.Type) bool { return reflect.PointerTo(t).Implements(reflect.TypeFor[scalar]()) }
+
 // isSection says whether a type is a mapping with keys of its own.
 func isSection(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[scalar]())

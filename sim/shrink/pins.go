@@ -45,6 +45,9 @@ func (p *pins) pin(s *scenario.Scenario) bool {
 	s.Faults = faults
 	s.Expect.FaultsFired = scenario.Names{"none"}
 	s.Expect.Finally = slices.DeleteFunc(s.Expect.Finally, func(e scenario.Expression) bool { return strings.Contains(e.That, "faults") })
+	if len(s.Expect.Finally) == 0 {
+		s.Expect.Finally = nil
+	}
 	s.Expect.Sometimes = nil
 	unusedTargets(s)
 	return changed

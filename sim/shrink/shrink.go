@@ -1,6 +1,7 @@
 package shrink
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -158,7 +159,7 @@ func (k *shrinker) try(ctx context.Context, what string, change func(*scenario.S
 		return false
 	}
 	c, err := k.clone(k.now, change)
-	if err != nil || c == nil {
+	if err != nil || c == nil || same(c, k.now) {
 		return false // It is no scenario any longer, or the same.
 	}
 	r, err := k.run(ctx, c, nil, nil)
@@ -166,15 +167,22 @@ func (k *shrinker) try(ctx context.Context, what string, change func(*scenario.S
 		return false
 	}
 	k.runs++
-	same := err == nil && r.Verdict == k.best.Verdict && r.Broken == k.best.Broken
+	fails := err == nil && r.Verdict == k.best.Verdict && r.Broken == k.best.Broken
 	if k.options.Progress != nil {
-		k.options.Progress(k.runs, what, same)
+		k.options.Progress(k.runs, what, fails)
 	}
-	if same {
+	if fails {
 		k.now, k.best = c, r
 		k.smaller++
 	}
-	return same
+	return fails
+}
+
+// same says whether two scenarios say the same.
+func same(a, b *scenario.Scenario) bool {
+	x, xErr := a.Marshal()
+	y, yErr := b.Marshal()
+	return xErr == nil && yErr == nil && bytes.Equal(x, y)
 }
 
 // round tries to take away everything once, the largest parts first.
