@@ -69,7 +69,7 @@ func (k *shrinker) section(ctx context.Context, what string, find of) {
 				continue // No line says less.
 			}
 		}
-		k.value(ctx, name, &f, inner(find, i))
+		k.value(ctx, name, inner(find, i))
 	}
 }
 
@@ -100,7 +100,7 @@ func (k *shrinker) initial(ctx context.Context, what string, f *reflect.StructFi
 }
 
 // value makes a value smaller.
-func (k *shrinker) value(ctx context.Context, what string, f *reflect.StructField, find of) {
+func (k *shrinker) value(ctx context.Context, what string, find of) {
 	v := find(k.now)
 	if !v.IsValid() {
 		return
@@ -108,7 +108,7 @@ func (k *shrinker) value(ctx context.Context, what string, f *reflect.StructFiel
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			k.value(ctx, what, f, func(s *scenario.Scenario) reflect.Value {
+			k.value(ctx, what, func(s *scenario.Scenario) reflect.Value {
 				p := find(s)
 				if !p.IsValid() || p.IsNil() {
 					return reflect.Value{}
@@ -121,7 +121,7 @@ func (k *shrinker) value(ctx context.Context, what string, f *reflect.StructFiel
 	case reflect.Slice:
 		k.list(ctx, what, find)
 		for i := range length(find(k.now)) {
-			k.value(ctx, fmt.Sprintf("%s[%d]", what, i), f, func(s *scenario.Scenario) reflect.Value {
+			k.value(ctx, fmt.Sprintf("%s[%d]", what, i), func(s *scenario.Scenario) reflect.Value {
 				if list := find(s); length(list) > i {
 					return list.Index(i)
 				}
