@@ -215,9 +215,6 @@ func (e *Run) Observed(event any) {
 	}
 }
 
-// HoldsTo says whether the scenario holds the system to an invariant.
-func (e *Run) HoldsTo(invariant string) bool { return e.holdsTo(invariant) }
-
 // Over says whether the run is past the point from which nothing starts again and no fault counts.
 func (e *Run) Over() bool { return e.over }
 
