@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -64,6 +65,9 @@ func (v *Validator) expressions() []*string {
 func (v *Validator) checkHosts() {
 	count := 0
 	for _, g := range v.Sections.Groups() {
+		if !slices.Contains(v.subject.Roles, g.Role) {
+			panic(fmt.Sprintf("scenario: the subject %s has the group %s of role %q, and no such role", v.subject.Name, *g.Name, g.Role))
+		}
 		count += max(g.Count, 1)
 		if g.Count > 0 {
 			v.take(g.Name, "a group of hosts")
