@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,8 +53,8 @@ subject: counter
 metadata: {name: small, summary: A little work.}
 run: {backends: [sim, live], maxVirtualTime: 1m}
 topology: {}
-workload: {clients: {count: 2, additions: 15, every: 50ms}}
-heal: {at: 2s}
+workload: {clients: {count: 2, additions: 30, every: 100ms}}
+heal: {at: 6s}
 ` + faults
 	s, err := scenario.Subjects{subject.Format}.Parse("small.yaml", []byte(text))
 	if err != nil {
@@ -107,14 +108,14 @@ func TestFaultsOfARunningCluster(t *testing.T) {
 	config := serve(t)
 	s := parse(t, `
 faults:
-  - {id: slow, match: {to: server, phase: response-in-flight}, when: {window: {until: 1s}}, action: {delay: {for: 5ms}}}
-  - {id: lost, match: {from: client-1, to: server, phase: response-in-flight}, when: {window: {until: 1s}, nth: 2}, action: {drop: {}}}
-  - {id: late, match: {to: server, phase: request-in-flight}, when: {on: {event: added, nth: 12}, window: {until: 10s}, first: 2}, action: {delay: {for: 1ms}}}
-  - {id: kill, when: {on: {event: added, nth: 5}}, action: {restart: {target: server, down: 100ms}}}
-  - {id: nap, when: {at: 1200ms}, action: {pause: {target: server, for: 100ms}}}
+  - {id: slow, match: {to: server, phase: response-in-flight}, when: {window: {until: 5s}}, action: {delay: {for: 5ms}}}
+  - {id: lost, match: {from: client-1, to: server, phase: response-in-flight}, when: {window: {until: 5s}, nth: 2}, action: {drop: {}}}
+  - {id: late, match: {to: server, phase: request-in-flight}, when: {on: {event: added, nth: 3}, window: {until: 5s}, first: 2}, action: {delay: {for: 1ms}}}
+  - {id: kill, when: {on: {event: added, nth: 8}}, action: {restart: {target: server, down: 100ms}}}
+  - {id: nap, when: {at: 4s}, action: {pause: {target: server, for: 100ms}}}
 expect:
   faultsFired: all
-  finally: [{that: additions.asked == 30 && hosts.crashed == 1 && hosts.paused == 1}]
+  finally: [{that: additions.asked == 60 && hosts.crashed == 1 && hosts.paused == 1}]
 `)
 	r, err := live.Run(t.Context(), subject, s, 1, engine.Options{}, config)
 	if err != nil {
@@ -139,14 +140,11 @@ expect:
 // Violations are found as in virtual time.
 func TestViolationIsFound(t *testing.T) {
 	t.Parallel()
-	n := 0
+	var n atomic.Int64
 	injector := faults.New(faults.Config{})
 	defer injector.Close()
 	server := httptest.NewServer(faults.WithService(injector)(injector.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if n++; n > 7 {
-			n = 1 // It forgets.
-		}
-		fmt.Fprint(w, n)
+		fmt.Fprint(w, n.Add(1)%7) // It forgets.
 	}), "server")))
 	defer server.Close()
 	r, err := live.Run(t.Context(), subject, parse(t, "expect: {faultsFired: none}\n"), 1, engine.Options{}, live.Config{
@@ -182,7 +180,7 @@ func TestUnsuitable(t *testing.T) {
 		"servers do not know their callers": {
 			"faults: [{id: a, match: {from: client-1, phase: before-handler}, action: {drop: {}}}]", live.Config{Hosts: at},
 		},
-		"it heals at 2s, and a run may take 1s": {"", live.Config{Hosts: at, MaxWall: time.Second}},
+		"it heals at 6s, and a run may take 1s": {"", live.Config{Hosts: at, MaxWall: time.Second}},
 	} {
 		if c.faults != "" && !strings.HasSuffix(c.faults, "\n") {
 			c.faults += "\n"
