@@ -96,6 +96,10 @@ func Shrink(ctx context.Context, s *scenario.Scenario, seed uint64, run Runner, 
 		s.Run = *usual
 		return true
 	})
+	k.try(ctx, "expect.faultsFired", func(s *scenario.Scenario) bool {
+		s.Expect.FaultsFired = scenario.Default[scenario.Expect]().FaultsFired
+		return true
+	})
 	r.Scenario, r.Run, r.Runs = k.now, k.best, k.runs
 	r.Faults[1], r.Lines[1] = len(k.now.Faults), lines(k.now)
 	return r, nil
