@@ -78,6 +78,10 @@ const (
 // little of what it allocates, and collecting a small heap over and over is a third of its time.
 const gcPercent = 400
 
+// Main runs the verbs of fray-sim over a subject and the scenarios that are NAME.yaml in the root of
+// files, which may be nil, on the command line of this process, and ends the process.
+func Main(subject *engine.Subject, files fs.FS) { (&Program{Subject: subject, Library: files}).Main() }
+
 // Main runs the program on the command line of this process, and ends the process.
 func (p *Program) Main() { os.Exit(p.run()) }
 

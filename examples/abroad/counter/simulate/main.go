@@ -9,7 +9,4 @@ import (
 	"github.com/frayrpc/fray/sim/simtest"
 )
 
-func main() {
-	program := &simtest.Program{Subject: counter.Subject(), Library: counter.Scenarios()}
-	program.Main()
-}
+func main() { simtest.Main(counter.Subject(), counter.Scenarios()) }
