@@ -16,6 +16,7 @@ import (
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
 	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/sim/cluster"
+	"github.com/frayrpc/fray/sim/engine/wall"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -46,13 +47,10 @@ type injector struct {
 
 // A placed rule is one of the plan, and what became of it in all processes.
 type placed struct {
-	faults.Rule
+	wall.Rule
 
 	// by says which callers inject it; nil: the controller does.
-	by []string
-	// come says since when its event has been there, if it has.
-	come    bool
-	since   time.Duration
+	by      []string
 	matched uint64
 	fired   uint64
 	told    uint64 // of fired, what the run was told
@@ -88,7 +86,7 @@ func (i *injector) Apply(plan faults.Plan) error {
 	defer i.mu.Unlock()
 	i.seed, i.rules = plan.Seed, nil
 	for _, rule := range plan.Rules {
-		p := &placed{Rule: rule, seen: map[string]tallies{}}
+		p := &placed{Rule: wall.Rule{Rule: rule}, seen: map[string]tallies{}}
 		if atCaller(&rule) {
 			p.by = i.callers(&rule)
 		}
@@ -151,7 +149,7 @@ func (i *injector) callers(r *faults.Rule) []string {
 func (i *injector) plan(host string) faults.Plan {
 	plan := faults.Plan{Seed: i.seed}
 	for _, p := range i.rules {
-		rule, ok := p.from(i.stage.Elapsed())
+		rule, ok := p.Rest(i.stage.Elapsed(), max(p.fired, p.struck))
 		switch {
 		case !ok:
 		case p.by == nil && host == cluster.ControllerHost:
@@ -175,35 +173,6 @@ func (i *injector) planFor(host string) faults.Plan {
 		return faults.Plan{} // See begin.
 	}
 	return i.plan(host)
-}
-
-// from returns a rule as it is in force from a time of the run on, which may be in the middle of
-// its window and of its numbers, and false if it is over.
-func (p *placed) from(elapsed time.Duration) (faults.Rule, bool) {
-	r := p.Rule
-	if r.Event != "" {
-		if !p.come {
-			return r, true
-		}
-		r.Event, elapsed = "", elapsed-p.since
-	}
-	if w := &r.Window; w.Until > 0 {
-		if w.Until <= elapsed {
-			return r, false
-		}
-		w.Until -= elapsed
-	}
-	r.Window.From = max(0, r.Window.From-elapsed)
-	if most := limit(&r); most > 0 {
-		acted := max(p.fired, p.struck)
-		if acted >= most {
-			return r, false
-		}
-		if r.First > 0 {
-			r.First -= acted
-		}
-	}
-	return r, true
 }
 
 // atController returns a rule as the controller's process can have it: it knows addresses, not
@@ -242,9 +211,7 @@ func (i *injector) Signal(event string) {
 	defer i.mu.Unlock()
 	now := i.stage.Elapsed()
 	for _, p := range i.rules {
-		if p.Event == event {
-			p.come, p.since = true, now
-		}
+		p.Signal(event, now)
 	}
 	i.local.Signal(event)
 	i.each(i.running(), func(ctx context.Context, _ string, service faultsv1connect.FaultServiceClient) {
@@ -275,7 +242,7 @@ func (i *injector) Status() faults.Status {
 	defer i.mu.Unlock()
 	status := faults.Status{Seed: i.seed}
 	for _, p := range i.rules {
-		s := faults.RuleStatus{Rule: p.Rule, Matched: p.matched, Fired: p.fired}
+		s := faults.RuleStatus{Rule: p.Rule.Rule, Matched: p.matched, Fired: p.fired}
 		for _, l := range local.Rules {
 			if l.Rule.ID == p.ID {
 				s.Matched, s.Fired = s.Matched+l.Matched, s.Fired+l.Fired
@@ -386,14 +353,6 @@ func (i *injector) watch() {
 	}
 }
 
-// limit returns how often a rule may act in all; 0: as often as it will.
-func limit(r *faults.Rule) uint64 {
-	if r.Nth > 0 {
-		return 1
-	}
-	return r.First
-}
-
 // suicide notes that a rule has ended the controller, and says whether that starts again, and when.
 func (i *injector) suicide(id string) (down time.Duration, restarts bool) {
 	i.mu.Lock()
@@ -418,7 +377,7 @@ func (i *injector) mayStrike(id string) bool {
 	if p == nil {
 		return false
 	}
-	if most := limit(&p.Rule); most > 0 && p.struck >= most {
+	if most := p.Most(); most > 0 && p.struck >= most {
 		return false
 	}
 	p.struck++

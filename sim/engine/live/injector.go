@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/internal/sleep"
+	"github.com/frayrpc/fray/sim/engine/wall"
 )
 
 const (
@@ -44,14 +45,13 @@ type injector struct {
 
 // A placed rule is one of the plan, and what became of it on all hosts.
 type placed struct {
-	faults.Rule
+	wall.Rule
 	placement
 
-	// come says since when its event has been there, if it has.
-	come           bool
-	since          time.Duration
 	matched, fired uint64
-	seen           map[string]tallies // by host
+	// By host: what its present plan has counted, and how often the rule has acted there in all.
+	seen  map[string]tallies
+	acted map[string]uint64
 }
 
 // tallies are what the present plan of a host has counted.
@@ -95,7 +95,7 @@ func (i *injector) Apply(plan faults.Plan) error {
 		if err != nil {
 			return fmt.Errorf("fault %s: it %w", fault, err)
 		}
-		i.rules = append(i.rules, &placed{Rule: rule, placement: where, seen: map[string]tallies{}})
+		i.rules = append(i.rules, &placed{Rule: wall.Rule{Rule: rule}, placement: where, seen: map[string]tallies{}, acted: map[string]uint64{}})
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (i *injector) plan(host string) faults.Plan {
 	defer i.mu.Unlock()
 	plan := faults.Plan{Seed: i.seed}
 	for _, p := range i.rules {
-		rule, ok := p.from(i.stage.Elapsed())
+		rule, ok := p.Rest(i.stage.Elapsed(), p.acted[host])
 		if !ok {
 			continue
 		}
@@ -183,26 +183,6 @@ func (i *injector) plan(host string) faults.Plan {
 	return plan
 }
 
-// from returns a rule as it is in force from a time of the run on, which may be in the middle of
-// its window, and false if it is over.
-func (p *placed) from(elapsed time.Duration) (faults.Rule, bool) {
-	r := p.Rule
-	if r.Event != "" {
-		if !p.come {
-			return r, true
-		}
-		r.Event, elapsed = "", elapsed-p.since
-	}
-	if w := &r.Window; w.Until > 0 {
-		if w.Until <= elapsed {
-			return r, false
-		}
-		w.Until -= elapsed
-	}
-	r.Window.From = max(0, r.Window.From-elapsed)
-	return r, true
-}
-
 // each calls the fault services of the servers that are there, all at once, and waits for that.
 func (i *injector) each(ctx context.Context, call func(context.Context, string, faultsv1connect.FaultServiceClient)) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
@@ -223,9 +203,7 @@ func (i *injector) each(ctx context.Context, call func(context.Context, string, 
 func (i *injector) Signal(event string) {
 	i.mu.Lock()
 	for _, p := range i.rules {
-		if p.Event == event {
-			p.come, p.since = true, i.stage.Elapsed()
-		}
+		p.Signal(event, i.stage.Elapsed())
 	}
 	i.mu.Unlock()
 	i.local.Signal(event)
@@ -258,7 +236,7 @@ func (i *injector) Status() faults.Status {
 	defer i.mu.Unlock()
 	status := faults.Status{Seed: i.seed}
 	for _, p := range i.rules {
-		s := faults.RuleStatus{Rule: p.Rule, Matched: p.matched, Fired: p.fired}
+		s := faults.RuleStatus{Rule: p.Rule.Rule, Matched: p.matched, Fired: p.fired}
 		for _, l := range local.Rules {
 			if l.Rule.ID == p.ID {
 				s.Matched, s.Fired = s.Matched+l.Matched, s.Fired+l.Fired
@@ -296,6 +274,7 @@ func (i *injector) count(p *placed, host string, now tallies) {
 	p.matched += now.matched - min(before.matched, now.matched)
 	times := now.fired - min(before.fired, now.fired)
 	p.fired += times
+	p.acted[host] += times
 	if times > 0 {
 		i.stage.Post(func() { i.stage.run.Injected(p.ID, int(times)) }) //nolint:gosec // Nothing acts that often.
 	}
