@@ -117,6 +117,10 @@ func (r *Recorder) describe(e *Event, t *frayv1.TaskReport) {
 	e.Outcome = t.GetOutcome()
 	switch e.Outcome {
 	case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:
+		if most := r.MaxPayload; most > 0 && len(t.GetValue().GetData()) > most {
+			e.Outcome = frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE // With an error that the controller words.
+			break
+		}
 		e.Digest = DigestValue(t.GetValue().GetEncoding(), t.GetValue().GetData())
 	case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE:
 		e.Digest = digestError(t.GetError())

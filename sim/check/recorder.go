@@ -27,6 +27,10 @@ type Log interface {
 // Recorder writes down what one process sees, a client or a worker, until that process is over. It
 // is safe for concurrent use.
 type Recorder struct {
+	// MaxPayload is how many bytes of a result the controller takes at most: what reports a larger
+	// one fails its task as UNDECODABLE. 0: results are smaller. It is set before any call is made.
+	MaxPayload int
+
 	log  Log
 	host string
 

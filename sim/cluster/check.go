@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -42,6 +43,12 @@ func (v *checker) checkTopology() {
 	}
 	if c.MaxRetainedBytes == 0 {
 		v.Report(scenario.Complain("maxRetainedBytes 0B keeps no result").Suggest("write a size such as 64MiB"), &c.MaxRetainedBytes)
+	}
+	if c.MaxPayload == 0 || c.MaxPayload > limit.Payload {
+		v.Report(scenario.Complain("maxPayload %v is none that a controller takes", c.MaxPayload).Suggest("write a size up to %v", scenario.Bytes(limit.Payload)), &c.MaxPayload)
+	}
+	if c.MaxGrant == 0 {
+		v.Report(scenario.Complain("maxGrant 0B grants nothing").Suggest("write a size such as 8MiB"), &c.MaxGrant)
 	}
 	for i := range v.topology.Workers {
 		w := &v.topology.Workers[i]

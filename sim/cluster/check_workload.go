@@ -37,6 +37,12 @@ func (v *checker) checkWorkload() {
 	if tasks > MaxTasks {
 		v.Report(scenario.Complain("the clients submit more than %d tasks", MaxTasks).Suggest("lower tasks or count"), &v.workload.Clients)
 	}
+	for i := range v.workload.Visitors {
+		g := &v.workload.Visitors[i]
+		v.checkSpan(&g.Stay)
+		v.checkSpan(&g.Away)
+		v.checkSpan(&g.Every)
+	}
 	for i := range v.workload.Mix {
 		used[v.workload.Mix[i].ChildKind] = true
 	}
@@ -54,6 +60,20 @@ func (v *checker) checkArrival(g *ClientGroup) {
 	}
 	if a.Batch > g.Tasks {
 		v.Report(scenario.Complain("a batch of %d is more than the %d tasks there are", a.Batch, g.Tasks).Suggest("write %d", g.Tasks), &a.Batch)
+	}
+	if g.Jobs > g.Tasks {
+		v.Report(scenario.Complain("%d jobs are more than the %d tasks there are", g.Jobs, g.Tasks).Suggest("write %d", g.Tasks), &g.Jobs)
+	}
+	if g.Leaves != nil {
+		v.checkSpan(&g.Leaves.After)
+		v.checkSpan(&g.Leaves.Away)
+		if g.Submissions > 1 {
+			v.Report(scenario.Complain("a client that leaves submits its tasks again by itself").Suggest("remove submissions"), &g.Submissions)
+		}
+		if away := g.Leaves.Away.Max; away >= v.topology.Controller.Retention {
+			v.Report(scenario.Complain("the client is away for %v, and ended tasks are kept for %v: its tasks would run again", away, v.topology.Controller.Retention).
+				Suggest("shorten away, or raise topology.controller.retention"), &g.Leaves.Away.Max)
+		}
 	}
 	last := g.lastArrival()
 	if last >= time.Duration(v.Run.MaxVirtualTime) {

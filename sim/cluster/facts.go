@@ -14,6 +14,7 @@ type Facts struct {
 	Hosts    HostFacts            `cel:"hosts" json:"hosts" doc:"What happened to hosts."`
 	Calls    map[string]int       `cel:"calls" json:"calls" doc:"Calls of clients to the controller by their procedure, such as WatchJob, each repetition counted. Those that were never made are 0."`
 	Reads    ReadFacts            `cel:"reads" json:"reads" doc:"What an operator asks while the controller's disk is full: tasks, workers and totals."`
+	Visits   VisitFacts           `cel:"visits" json:"visits" doc:"What visitors ask."`
 	Faults   map[string]int       `cel:"faults" json:"faults" doc:"How often each fault acted, by its id."`
 	Times    TimeFacts            `cel:"times" json:"times" doc:"When things happened, from the start of the run in virtual time."`
 }
@@ -75,6 +76,13 @@ type HostFacts struct {
 type ReadFacts struct {
 	Answered int `cel:"answered" json:"answered" doc:"Calls that were answered within a second."`
 	Failed   int `cel:"failed" json:"failed" doc:"Calls that were not, or that failed."`
+}
+
+// VisitFacts counts what visitors ask.
+type VisitFacts struct {
+	Answered int `cel:"answered" json:"answered" doc:"Calls that were answered."`
+	Failed   int `cel:"failed" json:"failed" doc:"Calls that were refused or failed."`
+	Left     int `cel:"left" json:"left" doc:"Calls that were open when the visitor left."`
 }
 
 // TimeFacts is when things happened.

@@ -61,6 +61,9 @@ func (s *sections) Groups() []scenario.Group {
 	for i := range s.workload.Clients {
 		groups = append(groups, s.workload.Clients[i].group())
 	}
+	for i := range s.workload.Visitors {
+		groups = append(groups, s.workload.Visitors[i].group())
+	}
 	return groups
 }
 
@@ -201,13 +204,18 @@ func (s *sections) callers(procedure string) []string {
 	switch path.Base(procedure) {
 	case "RegisterWorker", "LeaseTasks", "ReportTasks", "Heartbeat", "UnregisterWorker":
 		return []string{RoleWorker}
+	case "GetTask", "GetTaskResults", "ListTasks", "ListWorkers", "GetClusterInfo":
+		if len(s.workload.Visitors) > 0 {
+			return []string{RoleClient}
+		}
 	case "SubmitTasks", "WatchJob", "GetTaskResult":
 		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Children > 0 }) {
 			return []string{RoleClient, RoleWorker}
 		}
 		return []string{RoleClient}
 	case "CancelTasks":
-		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Cancel != nil }) {
+		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Cancel != nil }) ||
+			slices.ContainsFunc(s.workload.Visitors, func(g VisitorGroup) bool { return g.Cancel > 0 }) {
 			return []string{RoleClient}
 		}
 	}

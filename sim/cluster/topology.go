@@ -36,6 +36,13 @@ type Controller struct {
 	WatchGrace       scenario.Duration `yaml:"watchGrace" default:"30s" doc:"How long results are kept for a client that is not heard of."`
 	MaxRetainedTasks int               `yaml:"maxRetainedTasks" default:"1000000" min:"1" doc:"Beyond this many ended tasks the oldest that nobody needs are forgotten early."`
 	MaxRetainedBytes scenario.Bytes    `yaml:"maxRetainedBytes" default:"1GiB" doc:"Beyond this size of all ended tasks the oldest that nobody needs are forgotten early, and jobs whose clients are behind wait."`
+	MaxPayload       scenario.Bytes    `yaml:"maxPayload" default:"16MiB" doc:"Larger inputs are refused, and larger results fail their tasks."`
+	MaxClasses       int               `yaml:"maxClasses" default:"4096" min:"1" doc:"Submissions of more combinations of function, resources and labels than that are refused, and made again later."`
+	MaxJobs          int               `yaml:"maxJobs" default:"100000" min:"1" doc:"Submissions in more jobs with open tasks than that are refused, and made again later."`
+	MaxSessions      int               `yaml:"maxSessions" default:"10000" min:"1" doc:"More workers than that are refused, and ask again."`
+	MaxWatchers      int               `yaml:"maxWatchers" default:"100000" min:"1" doc:"More watchers of jobs than that are refused, and ask again."`
+	MaxCalls         int               `yaml:"maxCalls" default:"100000" min:"1" doc:"More calls that wait than that are refused, and made again."`
+	MaxGrant         scenario.Bytes    `yaml:"maxGrant" default:"8MiB" doc:"A poll is granted no further task once those it gets have this size."`
 }
 
 // A WorkerGroup is some workers that are alike. Its hosts are NAME-1 to NAME-COUNT.

@@ -9,8 +9,9 @@ import (
 
 // Workload is who submits which tasks.
 type Workload struct {
-	Clients []ClientGroup `yaml:"clients" required:"true" minItems:"1" doc:"Groups of clients that are alike."`
-	Mix     []TaskKind    `yaml:"mix" doc:"The kinds of tasks. Without any: one kind named task, with the defaults of each key."`
+	Clients  []ClientGroup  `yaml:"clients" required:"true" minItems:"1" doc:"Groups of clients that are alike."`
+	Mix      []TaskKind     `yaml:"mix" doc:"The kinds of tasks. Without any: one kind named task, with the defaults of each key."`
+	Visitors []VisitorGroup `yaml:"visitors" doc:"Groups of those who look at what clients submitted, leave in the middle of it, and come back."`
 }
 
 // A ClientGroup is some clients that are alike. Its hosts are NAME-1 to NAME-COUNT, each with a job
@@ -22,6 +23,33 @@ type ClientGroup struct {
 	Submissions int      `yaml:"submissions" default:"1" min:"1" max:"10" doc:"How often it submits each task, with the same id: it is the same task."`
 	Arrival     Arrival  `yaml:"arrival" doc:"When it submits them."`
 	Kinds       []string `yaml:"kinds" doc:"The kinds of tasks that it submits, by name. Default: all." example:"[slow]"`
+	Jobs        int      `yaml:"jobs" default:"1" min:"1" max:"10000" doc:"How many jobs it has, one after the other: each has an equal part of its tasks, and begins when those of the one before have ended."`
+	Leaves      *Leave   `yaml:"leaves" doc:"Whether each job of it leaves while its tasks run and comes back: it submits them again under their ids and learns how they ended. Default: it stays."`
+}
+
+// Leave is whether and when a client leaves, and for how long.
+type Leave struct {
+	After Span `yaml:"after" required:"true" doc:"How long after its beginning."`
+	Away  Span `yaml:"away" required:"true" doc:"How long it is away."`
+}
+
+// A VisitorGroup is some visitors that are alike. Its hosts are NAME-1 to NAME-COUNT.
+type VisitorGroup struct {
+	Name   string               `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The group's name. Its hosts are NAME-1, NAME-2 and so on." example:"visitor"`
+	Count  int                  `yaml:"count" default:"1" min:"1" max:"1000" doc:"How many visitors it has."`
+	Start  scenario.Duration    `yaml:"start" default:"0" doc:"When they come first."`
+	Stay   Span                 `yaml:"stay" required:"true" doc:"How long one stays. It goes with whatever call it has open."`
+	Away   Span                 `yaml:"away" required:"true" doc:"How long it is away."`
+	Every  Span                 `yaml:"every" required:"true" doc:"How long it waits between two calls."`
+	Page   int                  `yaml:"page" default:"100" min:"1" max:"1000" doc:"How many tasks it asks for at a time."`
+	Cancel scenario.Probability `yaml:"cancel" default:"0" doc:"The chance that a call cancels a task, whoever submitted it." example:"1%"`
+}
+
+// Hosts returns the hosts of the group.
+func (g *VisitorGroup) Hosts() []string { return hostNames(g.group()) }
+
+func (g *VisitorGroup) group() scenario.Group {
+	return scenario.Group{Name: &g.Name, Role: RoleClient, Count: g.Count}
 }
 
 // Arrival is when a client submits its tasks.
@@ -99,6 +127,16 @@ func (s *Scenario) TaskKind(name string) *TaskKind {
 	for i := range s.Workload.Mix {
 		if k := &s.Workload.Mix[i]; k.Name == name {
 			return k
+		}
+	}
+	return nil
+}
+
+// VisitorGroup returns the group of visitors of a name, or nil.
+func (s *Scenario) VisitorGroup(name string) *VisitorGroup {
+	for i := range s.Workload.Visitors {
+		if g := &s.Workload.Visitors[i]; g.Name == name {
+			return g
 		}
 	}
 	return nil

@@ -76,10 +76,11 @@ func (c *chaos) drawRun() {
 
 // Names of the groups of hosts.
 const (
-	chaosWorkers = "worker"
-	chaosOthers  = "other"
-	chaosClients = "client"
-	chaosVillain = "villain"
+	chaosWorkers  = "worker"
+	chaosOthers   = "other"
+	chaosClients  = "client"
+	chaosVillain  = "villain"
+	chaosVisitors = "visitor"
 )
 
 func (c *chaos) drawTopology() {
@@ -131,7 +132,7 @@ func (c *chaos) drawWorkers(d *drawer, name string, count int) cluster.WorkerGro
 	g.Name, g.Count, g.Slots = name, count, 1+d.IntN(4)
 	g.Labels = map[string]string{"zone": name}
 	if d.chance(0.5) {
-		g.Resources = map[string]int64{"cpu": 1000 * int64(g.Slots)}
+		g.Resources = map[string]int64{"cpu": 1000 * int64(g.Slots), "gpu": 1 + int64(g.Slots)/2}
 	}
 	if d.chance(0.4) {
 		g.MaxPrefetch = oneOf(d, -1, 1, 8)
@@ -231,6 +232,11 @@ func (c *chaos) mustComplete(k *cluster.TaskKind) bool {
 	case k.FailureProbability > 0, k.FailFirst > k.Retries, k.ExecutionTimeout > 0, k.SchedulingTimeout > 0, k.Cancel != nil,
 		k.Undecodable != "", k.CrashesWorker, k.MaxWorkerLosses < chaosLosses:
 		return false
+	}
+	for _, g := range c.Workload.Visitors {
+		if g.Cancel > 0 {
+			return false
+		}
 	}
 	for _, g := range c.Topology.Workers {
 		if g.FailureProbability > 0 {

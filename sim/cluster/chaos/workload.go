@@ -48,7 +48,74 @@ func (c *chaos) drawWorkload() {
 			g.Name = fmt.Sprintf("%s-%c", chaosClients, 'a'+i) // Which is no name of a host of the first group.
 		}
 		g.Kinds = benign
+		c.drawHabits(c.draw("habits", uint64(i)), &g)
 		c.Workload.Clients = append(c.Workload.Clients, g)
+	}
+	if d := c.draw("visitors", 0); d.chance(0.3) {
+		c.drawVisitors(d)
+	}
+	if d := c.draw("bounds", 0); !c.real && d.chance(0.25) {
+		c.narrow(d)
+	}
+}
+
+// drawHabits draws how a client is about its jobs: it may have one after the other, leave and come
+// back, or submit its tasks again.
+func (c *chaos) drawHabits(d *drawer, g *cluster.ClientGroup) {
+	if d.chance(0.2) {
+		g.Jobs = 2 + d.IntN(min(g.Tasks, 8)-1)
+	}
+	switch d.IntN(10) {
+	case 0, 1:
+		g.Leaves = &cluster.Leave{
+			After: cluster.Span{Min: scenario.Duration(100 * time.Millisecond), Max: d.between(200*time.Millisecond, c.span/2)},
+			Away:  cluster.Span{Max: d.between(100*time.Millisecond, c.span/2)},
+		}
+	case 2:
+		g.Submissions = 2
+	}
+}
+
+// drawVisitors adds some who look at everything.
+func (c *chaos) drawVisitors(d *drawer) {
+	g := *scenario.Default[cluster.VisitorGroup]()
+	g.Name, g.Count, g.Page = chaosVisitors, 1+d.IntN(2), oneOf(d, 1, 3, 20, 1000)
+	g.Stay = cluster.Span{Max: d.between(100*time.Millisecond, 10*time.Second)}
+	g.Away = cluster.Span{Max: d.between(0, 5*time.Second)}
+	g.Every = cluster.Span{Min: scenario.Duration(10 * time.Millisecond), Max: d.between(20*time.Millisecond, time.Second)}
+	if d.chance(0.3) {
+		g.Cancel = oneOf(d, scenario.Probability(0.01), 0.1)
+	}
+	c.Workload.Visitors = append(c.Workload.Visitors, g)
+}
+
+// narrow leaves little room for some things, so that the run comes past their bounds.
+func (c *chaos) narrow(d *drawer) {
+	t := &c.Topology.Controller
+	clients, kinds := 0, len(c.Workload.Mix)
+	for _, g := range c.Workload.Clients {
+		clients += g.Count
+	}
+	for _, k := range c.Workload.Mix {
+		if k.Children > 0 {
+			return // Tasks that wait for others need room that only their own ends would make.
+		}
+	}
+	for range 1 + d.IntN(3) {
+		switch d.IntN(6) {
+		case 0:
+			t.MaxJobs = 1 + d.IntN(clients)
+		case 1:
+			t.MaxClasses = 1 + d.IntN(kinds)
+		case 2:
+			t.MaxQueuedBytes = scenario.Bytes(2*chaosPayload + d.IntN(chaosPayload))
+		case 3:
+			t.MaxGrant = scenario.Bytes(1 + d.IntN(chaosPayload))
+		case 4:
+			t.MaxCalls = 5 + d.IntN(20) + 3*len(c.Hosts())
+		case 5:
+			t.MaxOpenTasks = 10 + d.IntN(40)
+		}
 	}
 }
 
@@ -151,6 +218,9 @@ func (c *chaos) drawRequirements(d *drawer, k *cluster.TaskKind) {
 	}
 	if all := g.Resources["cpu"]; all > 0 && d.chance(0.4) {
 		k.Resources = map[string]int64{"cpu": 250 * (1 + d.Int64N(all/250))}
+		if d.chance(0.3) {
+			k.Resources["gpu"] = 1
+		}
 	}
 }
 
@@ -179,6 +249,11 @@ func (c *chaos) bound() time.Duration {
 		// a minute.
 		for _, g := range c.Workload.Clients {
 			work += time.Duration(float64(g.Tasks) * 2 * float64(c.Scenario.Scenario.Topology.Network.Loss) * float64(time.Minute))
+		}
+	}
+	for _, g := range c.Workload.Clients {
+		if g.Leaves != nil {
+			work += time.Duration(g.Jobs) * time.Duration(g.Leaves.Away.Max)
 		}
 	}
 	const waits = 2 * time.Minute
@@ -219,8 +294,8 @@ func (c *chaos) lanes(k *cluster.TaskKind) int {
 			continue
 		}
 		each := g.Slots
-		if need := k.Resources["cpu"]; need > 0 {
-			each = min(each, int(g.Resources["cpu"]/need))
+		for name, need := range k.Resources { // order-free: the least of all
+			each = min(each, int(g.Resources[name]/need))
 		}
 		lanes += g.Count * each
 	}

@@ -59,7 +59,7 @@ func (s *stage) controllerCommand(listen, plan string) []string {
 		"--retention", time.Duration(cfg.Retention).String(),
 		"--max-queued-tasks", strconv.Itoa(cfg.MaxOpenTasks), "--max-queued-bytes", strconv.FormatInt(int64(cfg.MaxQueuedBytes), 10),
 		"--max-retained-tasks", strconv.Itoa(cfg.MaxRetainedTasks), "--max-retained-bytes", strconv.FormatInt(int64(cfg.MaxRetainedBytes), 10),
-		"--watch-grace", time.Duration(cfg.WatchGrace).String(),
+		"--max-payload-bytes", strconv.FormatInt(int64(cfg.MaxPayload), 10), "--watch-grace", time.Duration(cfg.WatchGrace).String(),
 	}
 	if cfg.Store == cluster.StoreMemory {
 		return append(argv, "--in-memory")

@@ -36,6 +36,11 @@ func unsuitable(s *scenario.Scenario, maxWall time.Duration) string {
 	case cluster.Of(s).LastArrival() >= maxWall:
 		return fmt.Sprintf("its last tasks come at %v, and a run may take %v in all", cluster.Of(s).LastArrival(), maxWall)
 	}
+	c, usual := cluster.Of(s).Topology.Controller, scenario.Default[cluster.Controller]()
+	if c.MaxClasses != usual.MaxClasses || c.MaxJobs != usual.MaxJobs || c.MaxSessions != usual.MaxSessions ||
+		c.MaxWatchers != usual.MaxWatchers || c.MaxCalls != usual.MaxCalls || c.MaxGrant != usual.MaxGrant {
+		return "maxClasses, maxJobs, maxSessions, maxWatchers, maxCalls and maxGrant are no flags of a controller"
+	}
 	for i := range s.Faults {
 		if reason := unsuitableFault(s, &s.Faults[i]); reason != "" {
 			return "fault " + s.Faults[i].ID + " " + reason

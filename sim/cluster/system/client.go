@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,18 +22,70 @@ import (
 
 // Client implements engine.System.
 func (s *System) Client(h scenario.Host) engine.Work {
+	if g := s.VisitorGroup(h.Group); g != nil {
+		return func(ctx context.Context, m engine.Machine) error { return s.visit(ctx, m, g) }
+	}
 	g := s.ClientGroup(h.Group)
 	return func(ctx context.Context, m engine.Machine) error { return s.client(ctx, m, g) }
 }
 
 // client is the software of a client: it submits its tasks, cancels some, and ends when all have
 // ended.
-func (s *System) client(ctx context.Context, m engine.Machine, g *cluster.ClientGroup) (err error) {
+func (s *System) client(ctx context.Context, m engine.Machine, g *cluster.ClientGroup) error {
+	c := &submitter{
+		System: s, group: g, machine: m, name: m.Name(), random: m.Rand("workload"),
+		due: time.Duration(g.Arrival.Start),
+	}
+	c.due += time.Duration(c.random.Int64N(int64(engine.Jitter)))
+	for job := range g.Jobs {
+		c.job = jobOf(g, c.name, job)
+		// The first ones have the odd tasks.
+		last := c.number + (g.Tasks-c.number+g.Jobs-job-1)/(g.Jobs-job)
+		if err := c.runJob(ctx, last); err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// jobOf returns the name of a client's job of a number, from 0.
+func jobOf(g *cluster.ClientGroup, client string, number int) string {
+	if g.Jobs == 1 {
+		return client
+	}
+	return fmt.Sprintf("%s.job-%d", client, number+1)
+}
+
+// runJob submits tasks up to a number in one job, and waits for their ends. A client that leaves
+// does so in two parts.
+func (c *submitter) runJob(ctx context.Context, last int) error {
+	c.offers = nil
+	if leaves := c.group.Leaves; leaves != nil {
+		stays := within(&leaves.After, c.random) + 1 + time.Duration(c.random.Int64N(int64(engine.Jitter)))
+		away := within(&leaves.Away, c.random) + 1 + time.Duration(c.random.Int64N(int64(engine.Jitter)))
+		stay, leave := context.WithTimeout(ctx, stays)
+		err := c.inJob(stay, last)
+		leave()
+		if err != nil {
+			return err
+		}
+		if sleep.For(ctx, away) != nil {
+			return nil //nolint:nilerr // The run is over.
+		}
+	}
+	return c.inJob(ctx, last)
+}
+
+// inJob opens the job, asks for what was submitted in it before, submits the rest, and waits.
+func (c *submitter) inJob(ctx context.Context, last int) (err error) {
 	jc, err := fray.NewJobContext(ctx, fray.KindFray,
-		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(m.Client()), fray.WithJobID(m.Name()),
-		fray.WithRand(m.Rand("job")), fray.WithLogger(nil), fray.WithToken(""),
-		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(s.counted)), s.observed(m)))
-	if err != nil {
+		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(c.machine.Client()), fray.WithJobID(c.job),
+		fray.WithRand(c.machine.Rand("job")), fray.WithLogger(nil), fray.WithToken(""),
+		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(c.counted)), c.observed(c.machine)))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // The client leaves.
+	case err != nil:
 		return fmt.Errorf("open job: %w", err)
 	}
 	defer func() {
@@ -40,9 +93,14 @@ func (s *System) client(ctx context.Context, m engine.Machine, g *cluster.Client
 			err = fmt.Errorf("close job: %w", closeErr)
 		}
 	}()
-	c := &submitter{System: s, group: g, name: m.Name(), random: m.Rand("workload")}
 	defer c.ends.Wait()
-	c.submitAll(fray.NewContext(ctx, jc))
+	ctx = fray.NewContext(ctx, jc)
+	for _, o := range c.offers {
+		if o.open() {
+			c.offer(ctx, o)
+		}
+	}
+	c.submitUpTo(ctx, last)
 	return nil
 }
 
@@ -63,22 +121,70 @@ func (s *System) counted(next connect.UnaryFunc) connect.UnaryFunc {
 type submitter struct {
 	*System
 
-	group  *cluster.ClientGroup
-	name   string
-	random *rand.Rand
+	group   *cluster.ClientGroup
+	machine engine.Machine
+	name    string
+	job     string
+	random  *rand.Rand
 	// Kinds of the tasks to come, see next.
 	deck []*cluster.TaskKind
-	ends sync.WaitGroup
+	// The number of the next task, and when it comes.
+	number int
+	due    time.Duration
+	// What was submitted in this job.
+	offers []*offer
+	ends   sync.WaitGroup
 }
 
-func (c *submitter) submitAll(ctx context.Context) {
+// An offer is some tasks of one kind that are submitted in one call.
+type offer struct {
+	kind    *cluster.TaskKind
+	inputs  [][]byte
+	options []fray.CallOption
+	begun   time.Duration
+
+	mu    sync.Mutex
+	known []offered // of each task
+}
+
+// offered is how far one task has come.
+type offered int
+
+const (
+	unsent offered = iota
+	accepted
+	over // It has ended, or was refused.
+)
+
+func (o *offer) stands(i int) offered {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.known[i]
+}
+
+func (o *offer) becomes(i int, v offered) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known[i] = v
+}
+
+// open says whether the end of one of them is not known.
+func (o *offer) open() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.ContainsFunc(o.known, func(v offered) bool { return v != over })
+}
+
+func (c *submitter) submitUpTo(ctx context.Context, last int) {
 	a := &c.group.Arrival
-	due := time.Duration(a.Start) + time.Duration(c.random.Int64N(int64(engine.Jitter)))
-	for number := 0; number < c.group.Tasks; {
-		if wait := due - c.run.Elapsed(); wait > 0 && sleep.For(ctx, wait) != nil {
-			return // The run is over.
+	for c.number < last {
+		if wait := c.due - c.run.Elapsed(); wait > 0 && sleep.For(ctx, wait) != nil {
+			return // The run is over, or the client leaves.
 		}
-		batch := make([]*cluster.TaskKind, min(a.Batch, c.group.Tasks-number))
+		if ctx.Err() != nil {
+			return
+		}
+		batch := make([]*cluster.TaskKind, min(a.Batch, last-c.number))
 		for i := range batch {
 			batch[i] = c.next()
 		}
@@ -92,15 +198,15 @@ func (c *submitter) submitAll(ctx context.Context) {
 					rest = append(rest, k)
 				}
 			}
-			c.submit(ctx, kind, number, n)
-			number, batch = number+n, rest
+			c.submit(ctx, kind, n)
+			batch = rest
 		}
 		if mean := a.Rate.Interval() * time.Duration(a.Batch); mean > 0 {
 			step := mean
 			if a.Pattern == "random" {
 				step = time.Duration(c.random.ExpFloat64() * float64(mean))
 			}
-			due += step
+			c.due += step
 		}
 	}
 }
@@ -125,40 +231,53 @@ func (c *submitter) next() *cluster.TaskKind {
 }
 
 // submit submits some tasks of one kind in one call, and has their ends noted.
-func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, number, n int) {
+func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 	begun := c.run.Elapsed()
-	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, number)))
-	inputs := inputsOf(k, n, c.random)
-	defer func() {
-		for range c.group.Submissions - 1 {
-			c.again(ctx, k, inputs, options)
-		}
-	}()
-	futures, err := call(ctx, k, inputs, options)
+	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, c.number)))
+	o := &offer{kind: k, inputs: inputsOf(k, n, c.random), options: options, begun: begun, known: make([]offered, n)}
+	c.offers = append(c.offers, o)
+	c.number += n
+	c.offer(ctx, o)
+	for range c.group.Submissions - 1 {
+		c.again(ctx, o)
+	}
+}
+
+// offer submits what is known to be open of an offer, and has the ends noted.
+func (c *submitter) offer(ctx context.Context, o *offer) {
+	futures, err := call(ctx, o)
 	if err != nil && ctx.Err() != nil {
 		return
 	}
-	if err != nil && n == 1 {
-		c.tally.submitted(k.Name, false)
+	if err != nil && len(o.inputs) == 1 {
+		c.refused(o, 0)
 		return
 	}
-	for _, f := range futures {
+	for i, f := range futures {
 		cancelAfter := time.Duration(-1)
-		if k.Cancel != nil && c.random.Float64() < float64(k.Cancel.Probability) {
-			cancelAfter = within(&k.Cancel.After, c.random) + 1 + time.Duration(c.random.Int64N(int64(engine.Jitter)))
+		if cancel := o.kind.Cancel; cancel != nil && c.random.Float64() < float64(cancel.Probability) {
+			cancelAfter = within(&cancel.After, c.random) + 1 + time.Duration(c.random.Int64N(int64(engine.Jitter)))
+		}
+		if o.stands(i) == over {
+			continue // It is told again what it knows.
 		}
 		var refused *fray.TaskError
 		select {
 		case <-f.Done():
 			// Refused, or already at its end.
 			if _, err := f.Get(ctx); err != nil && !errors.As(err, &refused) {
-				c.tally.submitted(k.Name, false)
+				if ctx.Err() == nil {
+					c.refused(o, i)
+				}
 				continue
 			}
 		default:
 		}
-		c.tally.submitted(k.Name, true)
-		c.ends.Go(func() { c.await(ctx, k, f, begun) })
+		if o.stands(i) == unsent {
+			o.becomes(i, accepted)
+			c.tally.submitted(o.kind.Name, true)
+		}
+		c.ends.Go(func() { c.await(ctx, o, i, f) })
 		if cancelAfter >= 0 {
 			c.ends.Go(func() {
 				if sleep.For(ctx, cancelAfter) == nil {
@@ -169,19 +288,27 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, number, n i
 	}
 }
 
+// refused notes that a task was refused for good.
+func (c *submitter) refused(o *offer, i int) {
+	if o.stands(i) == unsent {
+		c.tally.submitted(o.kind.Name, false)
+	}
+	o.becomes(i, over)
+}
+
 // call submits tasks of one kind in one call.
-func call(ctx context.Context, k *cluster.TaskKind, inputs [][]byte, options []fray.CallOption) ([]*fray.Future[[]byte], error) {
-	if len(inputs) == 1 {
-		f, err := taskOf(k).Run(ctx, inputs[0], options...)
+func call(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error) {
+	if len(o.inputs) == 1 {
+		f, err := taskOf(o.kind).Run(ctx, o.inputs[0], o.options...)
 		return []*fray.Future[[]byte]{f}, err
 	}
-	return taskOf(k).RunAll(ctx, inputs, options...)
+	return taskOf(o.kind).RunAll(ctx, o.inputs, o.options...)
 }
 
 // again submits tasks once more under their ids, which are the same tasks, and has the values noted
 // that their futures tell.
-func (c *submitter) again(ctx context.Context, k *cluster.TaskKind, inputs [][]byte, options []fray.CallOption) {
-	futures, err := call(ctx, k, inputs, options)
+func (c *submitter) again(ctx context.Context, o *offer) {
+	futures, err := call(ctx, o)
 	if err != nil {
 		return // The controller does not know the first ones any longer, or the run is over.
 	}
@@ -195,14 +322,15 @@ func (c *submitter) again(ctx context.Context, k *cluster.TaskKind, inputs [][]b
 }
 
 // await waits for a task's end and notes it.
-func (c *submitter) await(ctx context.Context, k *cluster.TaskKind, f *fray.Future[[]byte], begun time.Duration) {
+func (c *submitter) await(ctx context.Context, o *offer, i int, f *fray.Future[[]byte]) {
 	value, err := f.Get(ctx)
 	var failure *fray.TaskError
 	switch {
 	case err == nil:
 		c.tally.tell(c.name, f.ID(), value)
 	case !errors.As(err, &failure):
-		return // The run is over.
+		return // The run is over, or the client leaves.
 	}
-	c.tally.ended(k.Name, f.ID(), c.run.Elapsed()-begun, failure)
+	o.becomes(i, over)
+	c.tally.ended(o.kind.Name, f.ID(), c.run.Elapsed()-o.begun, failure)
 }

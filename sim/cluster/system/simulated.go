@@ -95,7 +95,9 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 			SessionTTL:  time.Duration(cfg.SessionTTL), CancelGrace: time.Duration(cfg.CancelGrace), Retention: time.Duration(cfg.Retention),
 			MaxOpenTasks: cfg.MaxOpenTasks, MaxQueuedBytes: int64(cfg.MaxQueuedBytes),
 			MaxRetained: cfg.MaxRetainedTasks, MaxRetainedBytes: int64(cfg.MaxRetainedBytes), WatchGrace: time.Duration(cfg.WatchGrace),
+			MaxClasses: cfg.MaxClasses, MaxJobs: cfg.MaxJobs, MaxSessions: cfg.MaxSessions, MaxWatchers: cfg.MaxWatchers, MaxGrantBytes: int(cfg.MaxGrant),
 		},
+		MaxCalls: cfg.MaxCalls, MaxPayloadBytes: int(cfg.MaxPayload),
 		Registerer: s.registry(),
 	})
 	if err != nil {
@@ -116,6 +118,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 			return nil // The run is over.
 		}
 		recorder := check.NewRecorder(s.history, h.Name())
+		recorder.MaxPayload = int(s.Topology.Controller.MaxPayload)
 		s.mu.Lock()
 		s.recorders[h.Name()] = recorder
 		s.mu.Unlock()

@@ -32,7 +32,7 @@ type tally struct {
 	took     []time.Duration
 	waiting  map[string][]*recovery // by task that they wait for
 	// Tasks whose submission was acknowledged, in order; only where backups are to have them, or an
-	// operator asks for them.
+	// operator or a visitor asks for them.
 	acknowledged []string
 	keepsThem    bool
 	// Values that futures told their clients.
@@ -67,6 +67,7 @@ func newTally(s *cluster.Scenario, clock func() time.Duration) *tally {
 	for i := range methods.Len() {
 		t.facts.Calls[string(methods.Get(i).Name())] = 0
 	}
+	t.keepsThem = len(s.Workload.Visitors) > 0
 	for i := range s.Faults {
 		t.keepsThem = t.keepsThem || s.Faults[i].Action.OnDisk()
 		t.facts.Faults[s.Faults[i].ID] = 0
