@@ -16,7 +16,8 @@ import (
 // Crash kills a host's software, as kill -9 does. What it sent and has not arrived is dropped; its
 // open calls, in either direction, break off; new ones are refused until Bounce. Its disk is kept.
 // Its goroutines end at their next use of the Host or of what it handed out, and its contexts are
-// done. A host that is down already stays down.
+// done. A host that is down already stays down; of one whose software has returned, what is left
+// ends.
 func (s *Sim) Crash(host string) {
 	s.control("crash")
 	s.end(s.mustNode(host), "killed", false)
@@ -59,7 +60,7 @@ func (s *Sim) Bounce(host string) {
 }
 
 // Stop asks a host's software to end, as SIGTERM does: its context is done, and everything else
-// goes on.
+// goes on, the calls that it serves too, until it returns.
 func (s *Sim) Stop(host string) {
 	s.control("stop")
 	if i := s.mustNode(host).current; i != nil {
@@ -110,14 +111,16 @@ func (s *Sim) resume(n *node) {
 	}
 }
 
-// end ends a host's incarnation.
+// end ends a host's incarnation, or what is left of one whose software has returned.
 func (s *Sim) end(n *node, how string, silent bool) {
 	i := n.current
 	if i == nil {
 		return
 	}
 	n.current = nil
-	s.emit(&Event{Kind: EventCrash, From: n.name, Code: how, Attempt: i.number})
+	if !i.ended { // What has returned does not crash any more.
+		s.emit(&Event{Kind: EventCrash, From: n.name, Code: how, Attempt: i.number})
+	}
 	s.woken = true
 	i.dead.Store(true)
 	if n.paused {
@@ -137,6 +140,7 @@ func (s *Sim) end(n *node, how string, silent bool) {
 		s.stopped[incarnationKey{n.name, i.number}] = true
 	} else {
 		i.cancel(ErrCrashed)
+		i.close(ErrCrashed)
 	}
 	s.hangUpSockets(i, silent)
 	for _, id := range slices.Sorted(maps.Keys(i.out)) {

@@ -49,11 +49,15 @@ type node struct {
 
 // incarnation is a host's software from a start to its end.
 type incarnation struct {
-	node    *node
-	number  int
-	mark    uint64          // of its goroutines
-	ctx     context.Context //nolint:containedctx // It is the software's, and handlers' derive from it.
-	cancel  context.CancelCauseFunc
+	node   *node
+	number int
+	mark   uint64          // of its goroutines
+	ctx    context.Context //nolint:containedctx // It is the software's.
+	cancel context.CancelCauseFunc
+	// What handlers' contexts derive from: a server that is asked to end goes on with what it
+	// serves.
+	serving context.Context //nolint:containedctx // As above.
+	close   context.CancelCauseFunc
 	labels  context.Context //nolint:containedctx // Its pprof labels mark the incarnation's goroutines.
 	dead    atomic.Bool
 	handler atomic.Pointer[http.Handler]
@@ -145,6 +149,7 @@ func (s *Sim) boot(n *node) {
 	n.dark = false
 	i := &incarnation{node: n, number: n.count, out: make(map[uint64]*call), in: make(map[uint64]*call)}
 	i.ctx, i.cancel = context.WithCancelCause(context.Background())
+	i.serving, i.close = context.WithCancelCause(context.Background())
 	i.labels = pprof.WithLabels(s.labels, pprof.Labels(labelHost, n.name, labelIncarnation, strconv.Itoa(i.number)))
 	i.mark = adopted(i)
 	n.current = i
@@ -175,6 +180,7 @@ func (s *Sim) exited(i *incarnation, err error) {
 	}
 	i.ended = true
 	s.hangUpSockets(i, false)
+	s.letGo(func() { i.close(ErrStopped) })
 	event := &Event{Kind: EventExit, From: i.node.name, Attempt: i.number}
 	if err != nil {
 		event.Code = "error"

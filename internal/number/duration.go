@@ -36,6 +36,9 @@ func ShortDuration(d time.Duration) string {
 // Millis returns d in whole milliseconds, rounded away from nothing.
 func Millis(d time.Duration) int64 { return whole(d, time.Millisecond) }
 
+// Seconds returns d in whole seconds, rounded away from nothing.
+func Seconds(d time.Duration) int64 { return whole(d, time.Second) }
+
 // Micros returns d in whole microseconds, rounded away from nothing.
 func Micros(d time.Duration) int64 { return whole(d, time.Microsecond) }
 

@@ -19,7 +19,7 @@ import (
 // Those that are missing here change or repeat what software sends, as proxies and clients may.
 func Kinds() []string {
 	return []string{
-		"delay", "drop", "reset", "throttle", "hold", "partition", "pause", "crash", "restart", "suspend", "clockStep", "diskFull",
+		"delay", "drop", "reset", "throttle", "hold", "partition", "pause", "crash", "restart", "stop", "suspend", "clockStep", "diskFull",
 	}
 }
 
@@ -153,6 +153,7 @@ func (d *drawer) kinds(names []string) (all []scenario.Actions, err error) {
 		case a.OnHost() && len(d.servers) == 0:
 		case !a.OnHost() && len(d.wires) == 0:
 		case a.Backup != nil:
+		case a.Drain != nil && len(d.drainable()) == 0:
 		default:
 			all = append(all, *a)
 		}
@@ -161,6 +162,11 @@ func (d *drawer) kinds(names []string) (all []scenario.Actions, err error) {
 		return nil, fmt.Errorf("no fault of the kinds %v can strike the hosts of %s: name others", names, d.scenario.Metadata.Name)
 	}
 	return all, nil
+}
+
+// drainable returns the hosts that an operator can drain.
+func (d *drawer) drainable() []scenario.Host {
+	return slices.DeleteFunc(slices.Clone(d.servers), func(h scenario.Host) bool { return h.Role != d.scenario.About().Drains })
 }
 
 // between returns a time between two, in steps that are good to read.
@@ -183,6 +189,9 @@ func (d *drawer) fault(f *scenario.Fault) {
 		return
 	}
 	victims := d.servers
+	if f.Action.Drain != nil {
+		victims = d.drainable()
+	}
 	if f.Action.OnDisk() {
 		victims = slices.DeleteFunc(slices.Clone(victims), func(h scenario.Host) bool { return !h.Disk })
 	}
@@ -198,6 +207,12 @@ func (d *drawer) fault(f *scenario.Fault) {
 		f.When.Every = d.between(d.span/10, d.span/3)
 		f.When.Window = &scenario.Window{Until: scenario.Duration(d.span)}
 	}
+}
+
+// grace draws how long a host may take to leave, from no time to more than most need.
+func (d *drawer) grace() scenario.Duration {
+	graces := []time.Duration{0, 200 * time.Millisecond, 2 * time.Second, 30 * time.Second}
+	return scenario.Duration(graces[d.IntN(len(graces))])
 }
 
 // match draws between which hosts messages are.
@@ -243,6 +258,10 @@ func (d *drawer) strength(a *scenario.Actions) {
 		a.Pause.For = some()
 	case a.Restart != nil:
 		a.Restart.Down = d.between(200*time.Millisecond, 5*time.Second)
+	case a.Stop != nil:
+		a.Stop.Grace, a.Stop.Down = d.grace(), d.between(200*time.Millisecond, 5*time.Second)
+	case a.Drain != nil:
+		a.Drain.Grace, a.Drain.Down = d.grace(), d.between(200*time.Millisecond, 5*time.Second)
 	case a.Suspend != nil:
 		a.Suspend.For = some()
 	case a.ClockStep != nil:

@@ -53,7 +53,7 @@ const (
 	ClusterInfo
 	// WorkerCrash: Worker's process died; what it ran ended then.
 	WorkerCrash
-	// ControllerCrash: the controller's process died.
+	// ControllerCrash: the controller's process died, or ended as it was told to.
 	ControllerCrash
 	// Heal: from now on there are no faults.
 	Heal

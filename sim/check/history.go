@@ -92,7 +92,7 @@ func (h *History) Task(id string) []Event {
 	return found
 }
 
-// Crash notes that the controller's process died.
+// Crash notes that the controller's process died, or ended: what it did not keep is gone.
 func (h *History) Crash(host string) { h.Add(Event{Kind: ControllerCrash, Host: host}) }
 
 // Heal notes that from now on there are no faults: liveness counts from here.

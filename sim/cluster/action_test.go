@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -25,6 +26,11 @@ func TestWrongActions(t *testing.T) {
 		{"action: {restart: {target: worker-1, down: 0s}}", "down for no time never left", "write a time"},
 		{"action: {suspend: {target: worker-1, for: 0s}}", "sleeps for no time does not", "write a time"},
 		{"action: {clockStep: {target: worker-1, by: 0s}}", "set by nothing is not set", "write a time"},
+		{"action: {stop: {target: worker-1, down: 0s}}", "down for no time never left", "leave it out for a host that stays away"},
+		{"action: {stop: {target: worker-1, grace: 25h}}", "may take 24h, and not 25h", "write a shorter grace"},
+		{"action: {stop: {target: client-1}}", "ends the client client-1", "strike workers or the controller"},
+		{"match: {procedure: ReportTasks}, action: {stop: {target: worker-1}}", "is what an operator does, and waits for a message", "when: {on: ...}"},
+		{"action: {drain: {target: controller}}", "drains controller, which is a controller", "strike a worker"},
 		{"action: {diskFull: {for: 0s}}", "full for no time is not", "write a time"},
 		{"action: {crash: {}}", "does not say whom it strikes", "add target"},
 		{"action: {}", "has no action", "drop: {}"},
@@ -34,6 +40,28 @@ func TestWrongActions(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), test.advice) {
 			t.Errorf("%s: the reader says\n%v\nwant %q and %q", test.fault, err, test.says, test.advice)
 		}
+	}
+}
+
+// Turns are for targets that are chosen again, some of the hosts at a time.
+func TestWrongTurns(t *testing.T) {
+	t.Parallel()
+	for target, says := range map[string][2]string{
+		"inTurn: true":                         {"chosen once, and then it is nobody's turn", "add again: true"},
+		"inTurn: true, again: true, pick: all": {"all hosts at once take no turns", "write pick: one"},
+	} {
+		_, err := cluster.Parse("a.yaml", []byte(coverable+fmt.Sprintf("targets: [{name: next, %s}]\nfaults: [{id: a, action: {pause: {target: next, for: 1s}}}]\n", target)))
+		if err == nil || !strings.Contains(err.Error(), says[0]) || !strings.Contains(err.Error(), says[1]) {
+			t.Errorf("%s: the reader says\n%v\nwant %q", target, err, says)
+		}
+	}
+}
+
+// What a file may ask for is what the wire allows.
+func TestGraceIsThatOfTheWire(t *testing.T) {
+	t.Parallel()
+	if scenario.MaxGrace != limit.Drain {
+		t.Errorf("a file may give a host %v to leave, and an operator a worker %v", scenario.MaxGrace, limit.Drain)
 	}
 }
 
@@ -66,8 +94,11 @@ func TestActionsAsRules(t *testing.T) {
 			t.Errorf("%s strikes %q", a.Key(), a.Victim())
 		}
 		a.Leave(scenario.DiskTorn)
-		if ends := a.Crash != nil || a.Restart != nil; ends != a.EndsHost() || ends != (a.Leaves() == scenario.DiskTorn) {
+		if kills := a.Crash != nil || a.Restart != nil; kills != (a.Leaves() == scenario.DiskTorn) {
 			t.Errorf("%s leaves the disk %s", a.Key(), a.Leaves())
+		}
+		if ends := a.Crash != nil || a.Restart != nil || a.Stop != nil || a.Drain != nil; ends != a.EndsHost() {
+			t.Errorf("%s ends its host: %v", a.Key(), a.EndsHost())
 		}
 	}
 }

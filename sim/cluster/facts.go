@@ -68,6 +68,7 @@ type SessionFacts struct {
 type HostFacts struct {
 	Crashed  int `cel:"crashed" json:"crashed" doc:"Crashes."`
 	Restarts int `cel:"restarts" json:"restarts" doc:"Those of them that were the controller's, which starts again after each."`
+	Stopped  int `cel:"stopped" json:"stopped" doc:"Hosts that were told to leave, or drained, and ended by themselves."`
 	Paused   int `cel:"paused" json:"paused" doc:"Pauses, and machines that slept."`
 	Backups  int `cel:"backups" json:"backups" doc:"Backups that the controller made."`
 }

@@ -120,6 +120,7 @@ var Format = sync.OnceValue(func() *scenario.Subject {
 			worker(WhenIdle, "hold no task"), worker(WhenHolding, "hold a task"), worker(WhenRunning, "run a task"),
 		},
 		Backups:    true,
+		Drains:     RoleWorker,
 		Procedures: procedures,
 		Streams:    streams,
 		Eventually: scenario.Eventually{That: "tasks.open == 0 && tasks.unsent == 0", Within: scenario.Duration(time.Minute), Because: "every task must end"},

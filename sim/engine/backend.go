@@ -41,9 +41,14 @@ type Backend interface {
 	Client(name string, software Work)
 	// Running says whether a host's software runs, if only it were let: a host that pauses does.
 	Running(host string) bool
-	// Bounce starts a host anew that has crashed, and Stop asks one to end, as an operator would.
+	// Bounce starts a host anew that has crashed or ended, and Stop asks one to end, as an operator
+	// would when the run is over. Leave does so in the middle of the run, which kills the host after
+	// the grace. Excuse says that a host may end by itself from now on: another has asked it to. Of
+	// either end Run.Left is told.
 	Bounce(host string)
 	Stop(host string)
+	Leave(host string, grace time.Duration)
+	Excuse(host string)
 	// RepairAll resumes all hosts, and undoes what else it is that the verbs did to the network.
 	RepairAll()
 

@@ -184,6 +184,9 @@ func (b *Blank) Does(string, string) bool { return true }
 // Crashed implements System.
 func (b *Blank) Crashed(host string) { b.Note(host, "crash", "") }
 
+// Stopped implements System.
+func (b *Blank) Stopped(host string) { b.Note(host, "stop", "") }
+
 // Paused implements System.
 func (b *Blank) Paused(host string) { b.Note(host, "pause", "") }
 
@@ -195,6 +198,9 @@ func (b *Blank) Healed() { b.Note("", EventHeal, "") }
 
 // Look implements System: nobody does.
 func (b *Blank) Look(string, time.Duration) {}
+
+// Drain implements System: nobody does.
+func (b *Blank) Drain(string, time.Duration) {}
 
 // Backup implements System: nobody makes one.
 func (b *Blank) Backup(string) {}

@@ -15,6 +15,7 @@
 //
 //   - engine.go: the course of a run. backend.go: what it asks of where it takes place. system.go:
 //     what it asks of what runs. blank.go: the usual answers.
-//   - strike.go: which fault strikes whom, and when. onset.go: telling of it.
+//   - strike.go: which fault strikes whom, and when. onset.go: telling of it. leave.go: hosts that
+//     are told to leave.
 //   - conditions.go: expectations, judged. result.go: the verdict.
 package engine

@@ -90,6 +90,9 @@ type Run struct {
 	strikes []*strike
 	targets map[string]*rand.Rand
 	chosen  map[string][]string
+	turns   map[string]int    // whose turn is next, by target
+	leaving map[string]*leave // by host
+	drained map[string]*leave // those of drains, whether they are over or not
 	status  []faults.RuleStatus
 	healed  bool
 	over    bool // nothing is to start again
@@ -123,7 +126,7 @@ func New(ctx context.Context, of *Subject, s *scenario.Scenario, seed uint64, op
 	}
 	e := &Run{
 		Scenario: s, ctx: ctx, seed: seed, options: options, hosts: s.Hosts(),
-		targets: map[string]*rand.Rand{}, chosen: map[string][]string{},
+		targets: map[string]*rand.Rand{}, chosen: map[string][]string{}, turns: map[string]int{}, leaving: map[string]*leave{}, drained: map[string]*leave{},
 		common: scenario.Common{Faults: map[string]int{}},
 	}
 	for i := range s.Faults {
@@ -171,12 +174,19 @@ func (e *Run) Worked() bool { return e.worked.Load() >= e.clients }
 
 // Crashed tells the run that a host has crashed, as it was to.
 func (e *Run) Crashed(host string) {
-	if e.over {
+	l := e.leaving[host]
+	if l != nil && l.telling {
+		e.Left(host)
 		return
 	}
-	e.common.Hosts.Crashed++
-	e.changes++
-	e.system.Crashed(host)
+	if !e.over {
+		e.common.Hosts.Crashed++
+		e.changes++
+		e.system.Crashed(host)
+	}
+	if l != nil {
+		e.gone(host, l)
+	}
 }
 
 // Paused tells the run that a host stands still.
@@ -259,6 +269,9 @@ func (e *Run) perform() error {
 	}
 	e.injector.Clear()
 	e.backend.RepairAll()
+	if err := e.awaitLeaving(); err != nil {
+		return err
+	}
 	return e.system.Finish()
 }
 

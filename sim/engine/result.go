@@ -280,8 +280,11 @@ func (e *Run) countFaults(r *Result) {
 		matched[faultID(status.Rule.ID)] += status.Matched
 	}
 	for _, s := range e.strikes {
-		action := s.Rule(nil, nil, s.Action.Victim()).Action
-		r.Faults = append(r.Faults, FaultCount{ID: s.ID, Kind: s.Action.Key(), Action: action.String(), Matched: matched[s.ID], Fired: e.common.Faults[s.ID]})
+		action := s.Rule(nil, nil, s.Action.Victim()).Action.String()
+		if action == "" { // No rule does it.
+			action = fmt.Sprintf("%s(host=%s)", s.Action.Key(), s.Action.Victim())
+		}
+		r.Faults = append(r.Faults, FaultCount{ID: s.ID, Kind: s.Action.Key(), Action: action, Matched: matched[s.ID], Fired: e.common.Faults[s.ID]})
 	}
 }
 

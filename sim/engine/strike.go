@@ -220,13 +220,10 @@ func (e *Run) look(s *strike, until time.Duration, then func(hosts []string)) {
 		e.backend.After(choosing, func() { e.look(s, until, then) })
 		return
 	}
-	random := e.targets[s.target.Name]
-	shuffle := func(hosts []string) {
-		random.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
-	}
-	shuffle(fit)
+	arrange := func(hosts []string) { e.arrange(s.target, hosts) }
+	arrange(fit)
 	if len(fit) < n {
-		shuffle(all)
+		arrange(all)
 		for _, h := range all {
 			if !slices.Contains(fit, h) {
 				fit = append(fit, h)
@@ -239,9 +236,28 @@ func (e *Run) look(s *strike, until time.Duration, then func(hosts []string)) {
 	if !s.target.Pick.All {
 		fit = fit[:min(n, len(fit))]
 	}
+	if s.target.InTurn {
+		e.turns[s.target.Name] = e.place(s.target, fit[len(fit)-1]) + 1
+	}
 	slices.Sort(fit)
 	e.chosen[s.target.Name] = fit
 	then(fit)
+}
+
+// arrange puts those first that a target is to be: by chance, or those whose turn it is. The hosts
+// are in their order.
+func (e *Run) arrange(t *scenario.Target, hosts []string) {
+	if t.InTurn {
+		next := slices.IndexFunc(hosts, func(host string) bool { return e.place(t, host) >= e.turns[t.Name] })
+		copy(hosts, slices.Concat(hosts[max(next, 0):], hosts[:max(next, 0)]))
+		return
+	}
+	e.targets[t.Name].Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+}
+
+// place returns the place of a host among those that a target may be.
+func (e *Run) place(t *scenario.Target, host string) int {
+	return slices.IndexFunc(e.Candidates(t), func(h scenario.Host) bool { return h.Name == host })
 }
 
 // awaitEvents begins the faults whose event has come.
@@ -272,6 +288,7 @@ func (e *Run) settleFaults() {
 	e.status = append(e.status, e.injector.Status().Rules...)
 	e.injector.Clear()
 	e.backend.RepairAll()
+	e.recall()
 	for _, h := range e.hosts {
 		if h.Disk {
 			e.backend.FillDisk(h.Name, false)

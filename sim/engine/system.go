@@ -61,14 +61,18 @@ type System interface {
 	// Does says whether a host does what a target asks for.
 	Does(host, state string) bool
 
-	// Crashed, Paused, Injected and Healed tell what happens to hosts, how often a fault has acted
-	// since it was told last, and that everything was put right.
+	// Crashed, Stopped, Paused, Injected and Healed tell what happens to hosts, how often a fault has
+	// acted since it was told last, and that everything was put right. A host has stopped that was to
+	// leave, and has ended by itself.
 	Crashed(host string)
+	Stopped(host string)
 	Paused(host string)
 	Injected(fault string, times int)
 	Healed()
-	// Look has an operator look at a host for so long, and Backup has one make a backup of it.
+	// Look has an operator look at a host for so long, Backup has one make a backup of it, and Drain
+	// has one drain it.
 	Look(host string, lasts time.Duration)
+	Drain(host string, grace time.Duration)
 	Backup(host string)
 
 	// Finish ends a run that came to its end: it stops the hosts, and asks how things stand. It may

@@ -34,6 +34,8 @@ type realm int
 const (
 	ofClocks realm = iota
 	ofDisk
+	// ofOperators is what operators and supervisors do with hosts.
+	ofOperators
 )
 
 // Verbs are what can be done to the hosts of a run.
@@ -58,6 +60,11 @@ type Stage interface {
 	Verbs
 	// StartAgain starts a host that has crashed anew after a time.
 	StartAgain(host string, after time.Duration)
+	// Leave tells a host to end, kills it if it has not after the grace, and starts it again once it
+	// has been gone for so long; 0: it stays away. Drain has an operator drain it, upon which it ends
+	// by itself.
+	Leave(host string, grace, down time.Duration)
+	Drain(host string, grace, down time.Duration)
 	// Look has an operator look at a host for so long, if the subject has such. Backup has one make
 	// a backup.
 	Look(host string, lasts time.Duration)
@@ -79,6 +86,8 @@ type Actions struct {
 	Pause     *Pause     `yaml:"pause" doc:"A host stands still and goes on later, as if nothing had been."`
 	Crash     *Crash     `yaml:"crash" doc:"A host is gone, until heal."`
 	Restart   *Restart   `yaml:"restart" doc:"A host is gone and comes back."`
+	Stop      *Stop      `yaml:"stop" doc:"A host is told to leave, as SIGTERM does, and is killed if it takes too long."`
+	Drain     *Drain     `yaml:"drain" doc:"An operator drains a host, which leaves once it has done what it has."`
 	Suspend   *Suspend   `yaml:"suspend" doc:"A host's machine sleeps and wakes later: as with pause, but its monotonic clock has stood still, too."`
 	ClockStep *ClockStep `yaml:"clockStep" doc:"A host's wall clock is set, ahead or back."`
 	DiskFull  *DiskFull  `yaml:"diskFull" doc:"A host's disk has no room."`
@@ -143,13 +152,16 @@ func (a *Actions) OnHost() bool {
 
 // AtTime says whether the action is one that hosts do at a time only, and not in the middle of a
 // call.
-func (a *Actions) AtTime() bool { return a.OnDisk() || a.OnClock() }
+func (a *Actions) AtTime() bool { return a.OnDisk() || a.OnClock() || a.byOperator() }
 
 // OnClock says whether the action is done to a host's clocks.
 func (a *Actions) OnClock() bool { return a.in(ofClocks) }
 
 // OnDisk says whether the action is one that only hosts with a disk do.
 func (a *Actions) OnDisk() bool { return a.in(ofDisk) }
+
+// byOperator says whether an operator or a supervisor does it.
+func (a *Actions) byOperator() bool { return a.in(ofOperators) }
 
 func (a *Actions) in(r realm) bool {
 	_, action := a.set()
@@ -174,8 +186,12 @@ func (a *Actions) Leave(disk string) {
 	}
 }
 
-// EndsHost says whether the action ends a host: these alone leave something of its disk.
-func (a *Actions) EndsHost() bool { return a.disk() != nil }
+// EndsHost says whether the action ends a host.
+func (a *Actions) EndsHost() bool {
+	_, action := a.set()
+	_, ends := action.(interface{ endsHost() })
+	return ends
+}
 
 // OnlySimulated returns what the action does that cannot be done to processes, or "".
 func (a *Actions) OnlySimulated() string {

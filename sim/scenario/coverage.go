@@ -151,6 +151,8 @@ func (a *Actions) Impossible(column string) string {
 		return "it is done to a host's disk, at a time"
 	case a.OnClock():
 		return "it is done to a host's clocks, at a time"
+	case a.byOperator():
+		return "an operator does it to a host, at a time"
 	case column == ColumnHost:
 		return "it acts upon messages, not upon hosts"
 	}

@@ -28,6 +28,8 @@ func (*Crash) fault(victim string) faults.Action {
 
 func (c *Crash) victim() *string { return &c.Target }
 
+func (*Crash) endsHost() {}
+
 func (*Crash) lasts() (time.Duration, bool) { return 0, false }
 
 func (c *Crash) strike(on Stage, host string) { on.Crash(host, c.Disk) }

@@ -13,6 +13,7 @@ type Common struct {
 // HostFacts counts what happened to hosts.
 type HostFacts struct {
 	Crashed int `cel:"crashed" json:"crashed" doc:"Crashes."`
+	Stopped int `cel:"stopped" json:"stopped" doc:"Hosts that were told to leave, or drained, and ended by themselves."`
 	Paused  int `cel:"paused" json:"paused" doc:"Pauses, and machines that slept."`
 }
 

@@ -16,6 +16,8 @@ type Target struct {
 	Pick  Pick   `yaml:"pick" default:"one" doc:"How many are chosen: one, all, or a number."`
 	When  string `yaml:"when" enum:"@states" default:"any" doc:"What a host must be doing to be chosen, if there is one that does: {states}. The fault waits until there is one, up to a minute of the run."`
 	Again bool   `yaml:"again" default:"false" doc:"Choose again each time that a fault strikes."`
+	// InTurn needs Again.
+	InTurn bool `yaml:"inTurn" default:"false" doc:"With again: take the next hosts in their order, and from the first one on when all have had their turn. Those that are down are passed over."`
 }
 
 // A Fault is one thing that goes wrong: which messages it concerns (match), when it acts, and what
@@ -24,7 +26,7 @@ type Target struct {
 // Faults with a match act upon messages. Those without act upon hosts, at a time.
 type Fault struct {
 	ID     string  `yaml:"id" required:"true" pattern:"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$" doc:"The fault's name in reports and expectations. What is left to chance depends on it." example:"lost-report"`
-	Match  *Match  `yaml:"match" doc:"The messages that it concerns. A fault with an action on hosts (pause, crash, restart, suspend, clockStep) needs none."`
+	Match  *Match  `yaml:"match" doc:"The messages that it concerns. A fault with an action on hosts (pause, crash, restart, stop, drain, suspend, clockStep) needs none."`
 	When   When    `yaml:"when" doc:"When it acts. Default: always, or at once."`
 	Action Actions `yaml:"action" required:"true" doc:"What it does: just one of the keys."`
 }

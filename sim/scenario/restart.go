@@ -25,6 +25,8 @@ func (r *Restart) check(v *Validator, _ *Fault) {
 
 func (r *Restart) victim() *string { return &r.Target }
 
+func (*Restart) endsHost() {}
+
 func (r *Restart) lasts() (time.Duration, bool) { return time.Duration(r.Down), true }
 
 func (r *Restart) strike(on Stage, host string) {

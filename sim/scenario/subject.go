@@ -34,6 +34,8 @@ type Subject struct {
 	Events, States []Word
 	// Backups says that operators have hosts with a disk make backups.
 	Backups bool
+	// Drains is the role of hosts that operators can drain; "": none.
+	Drains string
 	// Procedures are the full names of the procedures that its hosts call, sorted. None: nobody
 	// knows them, and files can name any.
 	Procedures []string
@@ -183,7 +185,11 @@ func (s *Subject) Text(tag string) string {
 	meanings := func(words []Word) string {
 		return strings.Join(namesOf(words, func(w *Word) string { return w.Meaning }), "; ")
 	}
-	return strings.NewReplacer("{eventually}", s.eventually(), "{usual}", s.Usual, "{disk}", s.WithDisk, "{events}", meanings(s.Events),
+	drains := "nobody drains hosts here"
+	if s.Drains != "" {
+		drains = "a " + s.Drains
+	}
+	return strings.NewReplacer("{drains}", drains, "{eventually}", s.eventually(), "{usual}", s.Usual, "{disk}", s.WithDisk, "{events}", meanings(s.Events),
 		"{states}", meanings(s.States)).Replace(tag)
 }
 

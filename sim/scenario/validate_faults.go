@@ -35,6 +35,10 @@ func (v *Validator) checkTargets() {
 			v.Report(Complain("there is no group of %ss named %q", t.Role, t.Group).SuggestName(t.Group, v.groups(t.Role)), &t.Group)
 		case t.Pick.N > len(candidates):
 			v.Report(Complain("%d hosts cannot be picked from %d", t.Pick.N, len(candidates)).Suggest("write all, or %d at most", len(candidates)), &t.Pick)
+		case t.InTurn && !t.Again:
+			v.Report(Complain("the target %s is chosen once, and then it is nobody's turn", t.Name).Suggest("add again: true"), &t.InTurn, &t.Name)
+		case t.InTurn && t.Pick.All:
+			v.Report(Complain("all hosts at once take no turns").Suggest("write pick: one, or remove inTurn"), &t.Pick, &t.InTurn)
 		case !used[t.Name]:
 			v.Report(Complain("no fault names the target %s", t.Name).Suggest("name it in a fault, or remove it"), &t.Name)
 		}
@@ -198,8 +202,12 @@ func (v *Validator) checkVictim(f *Fault) {
 	if v.checkDisk(f, victim); len(v.problems) > before {
 		return
 	}
-	if f.Action.OnClock() && f.Match != nil {
-		v.Report(Complain("fault %s is done to a host's clocks, and waits for a message", f.ID).Suggest("use when: {on: ...} or at in place of match"), &f.Match)
+	if f.Action.AtTime() && f.Match != nil {
+		what := "is done to a host's clocks"
+		if f.Action.byOperator() {
+			what = "is what an operator does"
+		}
+		v.Report(Complain("fault %s %s, and waits for a message", f.ID, what).Suggest("use when: {on: ...} or at in place of match"), &f.Match)
 		return
 	}
 	if *victim == "" {

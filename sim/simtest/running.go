@@ -38,13 +38,14 @@ func (r *running) AddFlags(flags *pflag.FlagSet) {
 	}{{"crash", &r.config.Crash}, {"start", &r.config.Start}, {"pause", &r.config.Pause}, {"resume", &r.config.Resume}} {
 		flags.StringVar(verb.line, "live-"+verb.name, "", "live: the `command` for sh to "+verb.name+" the host in $FRAY_HOST")
 	}
+	flags.StringVar(&r.config.Stop, "live-stop", "", "live: the `command` for sh to have the host in $FRAY_HOST end by itself within $FRAY_GRACE seconds; it returns when it has")
 	flags.DurationVar(&r.config.MaxWall, "live-max", live.DefaultMaxWall, "live: the longest that a run may take")
 }
 
 // Check implements Backend.
 func (r *running) Check(used bool) error {
 	c := &r.config
-	given := len(r.hosts) > 0 || r.tokenFile != "" || c.Crash+c.Start+c.Pause+c.Resume != ""
+	given := len(r.hosts) > 0 || r.tokenFile != "" || c.Crash+c.Start+c.Pause+c.Resume+c.Stop != ""
 	switch {
 	case given && !used:
 		return Invalid("--live-host and other options that begin with --live are for --backend %s", scenario.BackendLive)
@@ -65,7 +66,7 @@ func (r *running) Prepare(s *scenario.Scenario) error {
 		r.config.Token = strings.TrimSpace(string(token))
 	}
 	if err := live.Suitable(r.subject, s, r.config); err != nil {
-		return fmt.Errorf("%w (--live-host NAME=URL, --live-crash, --live-start, --live-pause, --live-resume)", err)
+		return fmt.Errorf("%w (--live-host NAME=URL, --live-crash, --live-start, --live-stop, --live-pause, --live-resume)", err)
 	}
 	return nil
 }

@@ -100,6 +100,10 @@ func (s *striker) strength(a *scenario.Actions) {
 		a.Pause.For = s.between(500*time.Millisecond, 2*ttl)
 	case a.Restart != nil:
 		a.Restart.Down = s.between(200*time.Millisecond, s.scale(5*time.Second, 2*time.Second))
+	case a.Stop != nil:
+		a.Stop.Grace, a.Stop.Down = s.leaving()
+	case a.Drain != nil:
+		a.Drain.Grace, a.Drain.Down = s.leaving()
 	case a.Suspend != nil:
 		a.Suspend.For = s.between(500*time.Millisecond, 2*ttl)
 	case a.ClockStep != nil:
@@ -112,6 +116,16 @@ func (s *striker) strength(a *scenario.Actions) {
 	case a.DiskFull != nil:
 		a.DiskFull.For = s.between(500*time.Millisecond, 10*time.Second)
 	}
+}
+
+// leaving draws how long a host may take to leave, from no time to more than it needs, and how long
+// it is gone; 0: until heal.
+func (s *striker) leaving() (grace, down scenario.Duration) {
+	grace = oneOf(s.drawer, 0, scenario.Duration(200*time.Millisecond), scenario.Duration(2*time.Second), scenario.Duration(s.scale(40*time.Second, 5*time.Second)))
+	if s.chance(0.8) {
+		down = s.between(200*time.Millisecond, s.scale(5*time.Second, 2*time.Second))
+	}
+	return grace, down
 }
 
 // onHosts lets a fault strike hosts at a time.
@@ -145,7 +159,7 @@ func (s *striker) victim(f *scenario.Fault, one bool) string {
 	role := cluster.RoleWorker
 	lives := !f.Action.EndsHost()
 	switch p := s.Float64(); {
-	case p < 0.3 && (s.mortal || lives):
+	case p < 0.3 && (s.mortal || lives) && f.Action.Drain == nil:
 		return cluster.ControllerHost
 	case p > 0.9 && lives && f.Action.ClockStep == nil && !s.real:
 		role = scenario.RoleClient

@@ -24,8 +24,8 @@ type child struct {
 
 	name   string
 	output *tail
-	// Of the loop: the process was killed, or asked to end; it stands still.
-	killed, asked, paused bool
+	// Of the loop: the process was killed, or asked to end; it may end by itself; it stands still.
+	killed, asked, excused, paused bool
 }
 
 // spawn starts a program. Extra files become its descriptors from 3 on; they are closed here.
@@ -35,7 +35,7 @@ func (s *stage) spawn(name string, stdout io.Writer, extra []*os.File, argv ...s
 			_ = file.Close() // The child has a copy.
 		}
 	}()
-	c := &child{name: name, output: &tail{}}
+	c := &child{name: name, output: &tail{}, excused: s.excused[name]}
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // The programs that the caller names; close ends them.
 	cmd.Env, cmd.ExtraFiles = s.config.Environ, extra
 	cmd.Stdout, cmd.Stderr = stdout, c.output
@@ -55,7 +55,7 @@ func (c *child) kill() {
 // unexpected returns what is wrong with the end of the process: nil if that is the run's doing.
 func (c *child) unexpected() error {
 	switch {
-	case c.panicked(), !c.killed && !c.asked, c.asked && !c.killed && c.Wait() != nil:
+	case c.panicked(), !c.killed && !c.asked && !c.excused, !c.killed && c.Wait() != nil:
 		return c.endedByItself()
 	}
 	return nil

@@ -73,6 +73,9 @@ func (s *stage) controllerGone(c *child) {
 	match := suicide.FindStringSubmatch(c.output.String())
 	if err == nil || c.panicked() || match == nil {
 		s.FailIf(err)
+		if s.controller == c && !c.killed {
+			s.run.Left(c.name)
+		}
 		return
 	}
 	c.killed = true

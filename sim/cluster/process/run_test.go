@@ -108,6 +108,26 @@ faults: [{id: shot, match: {procedure: ReportTasks, phase: request-before-send},
 expect:
   finally: [{that: tasks.completed + tasks.lost == 40}, {that: hosts.crashed == 1 && faults.shot == 1}]
 `,
+		"workers and controller leave": `
+targets: [{name: next, again: true, inTurn: true}]
+faults:
+  - {id: workers, when: {at: 300ms, every: 700ms, window: {until: 1300ms}}, action: {stop: {target: next, grace: 10s, down: 100ms}}}
+  - {id: controller, when: {at: 2500ms}, action: {stop: {target: controller, grace: 10s, down: 100ms}}}
+expect:
+  finally: [{that: tasks.completed + tasks.lost == 40}, {that: hosts.stopped == 3 && hosts.crashed == 0}, {that: attempts.vanished == 0}]
+`,
+		"no time to leave": `
+targets: [{name: victim, when: running}]
+faults: [{id: leave, when: {at: 500ms}, action: {stop: {target: victim, grace: 0s}}}]
+heal: {at: 3s}
+expect:
+  finally: [{that: tasks.completed == 40}, {that: hosts.crashed == 1 && hosts.stopped == 0}]
+`,
+		"drained": `
+faults: [{id: drain, when: {at: 500ms}, action: {drain: {target: worker-2, grace: 5s, down: 100ms}}}]
+expect:
+  finally: [{that: tasks.completed == 40 && attempts.repeated == 0}, {that: hosts.stopped == 1 && hosts.crashed == 0}, {that: sessions.opened == 3}]
+`,
 		"client stops a worker": `
 faults: [{id: stop, match: {procedure: SubmitTasks, phase: request-in-flight}, when: {nth: 5}, action: {pause: {target: worker-1, for: 500ms}}}]
 expect:

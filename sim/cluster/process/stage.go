@@ -66,6 +66,8 @@ type stage struct {
 	tasks sync.WaitGroup
 	// What the hosts' wall clocks were set by.
 	clocks map[string]time.Duration
+	// Hosts that may end by themselves.
+	excused map[string]bool
 	// Hosts that were asked to end.
 	stopping []string
 	// begun is closed when workers may begin.
@@ -84,7 +86,7 @@ func open(ctx context.Context, run *engine.Run, config Config) (*stage, error) {
 	s := &stage{
 		Loop: wall.NewLoop(), ctx: ctx, run: run, play: system.Of(run), config: config, dir: dir, net: newAddresses(), numbers: map[string]int{},
 		starter: children.NewStarter(syscall.SIGKILL), workers: map[string]*workerHost{}, clients: map[string]*client{}, begun: make(chan struct{}),
-		metrics: map[string]float64{}, clocks: map[string]time.Duration{},
+		metrics: map[string]float64{}, clocks: map[string]time.Duration{}, excused: map[string]bool{},
 	}
 	s.over, s.end = context.WithCancel(ctx)
 	s.play.At(s)
@@ -292,16 +294,40 @@ func (s *stage) Bounce(host string) {
 // Stop implements engine.Backend.
 func (s *stage) Stop(host string) {
 	s.stopping = append(s.stopping, host)
+	if c := s.clients[host]; c != nil {
+		c.stop()
+		return
+	}
+	s.ask(host)
+}
+
+// ask has the process of a host end by itself: once, as a second signal says not to wait.
+func (s *stage) ask(host string) {
 	if w := s.workers[host]; w != nil && !w.begun() {
 		w.awaited = false
 		w.kill() // It would not hear a signal yet.
+		s.Post(func() { s.run.Left(host) })
 		return
 	}
-	if c := s.clients[host]; c != nil {
-		c.stop()
-	} else if c := s.process(host); c != nil {
+	if c := s.process(host); c != nil && !c.asked {
 		c.asked = true
 		c.Ask()
+	}
+}
+
+// Leave implements engine.Backend.
+func (s *stage) Leave(host string, _ time.Duration) {
+	if host == cluster.ControllerHost {
+		s.faults.collect([]string{host})
+	}
+	s.ask(host)
+}
+
+// Excuse implements engine.Backend.
+func (s *stage) Excuse(host string) {
+	s.excused[host] = true
+	if c := s.process(host); c != nil {
+		c.excused = true
 	}
 }
 

@@ -43,12 +43,19 @@ func (w *workerHost) start() error {
 	}
 	w.starts++
 	w.child, w.conn, w.registered = c, ours, false
-	w.ready, w.heard = make(chan struct{}), make(chan struct{})
+	ready, heard := make(chan struct{}), make(chan struct{})
+	w.ready, w.heard = ready, heard
 	setup := w.setup()
-	w.stage.tasks.Go(func() { w.listen(ours, setup, w.ready, w.heard) })
+	w.stage.tasks.Go(func() { w.listen(ours, setup, ready, heard) })
 	w.stage.tasks.Go(func() {
 		<-c.Gone()
-		w.stage.Post(func() { w.stage.FailIf(c.unexpected()) })
+		<-heard
+		w.stage.Post(func() {
+			w.stage.FailIf(c.unexpected())
+			if w.child == c && !c.killed {
+				w.stage.run.Left(w.name)
+			}
+		})
 	})
 	return nil
 }

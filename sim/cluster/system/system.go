@@ -78,6 +78,7 @@ type System struct {
 	ended   bool
 	backups []*backup
 	readers int
+	drains  int
 
 	// Of a simulated cluster.
 	mu         sync.Mutex
@@ -197,6 +198,27 @@ func (s *System) Crashed(host string) {
 	if r != nil {
 		r.Crash()
 	}
+}
+
+// Stopped implements engine.System. What a worker still ran has ended with its process, as in a
+// crash; and a controller that has ended has forgotten what one that crashed forgets.
+func (s *System) Stopped(host string) {
+	running := s.tally.stopped(host)
+	if host == cluster.ControllerHost {
+		s.history.Crash(host)
+		return
+	}
+	if running == 0 {
+		return
+	}
+	s.mu.Lock()
+	r := s.recorders[host]
+	s.mu.Unlock()
+	if r != nil {
+		r.Crash()
+		return
+	}
+	s.history.Add(check.Event{Kind: check.WorkerCrash, Host: host, Worker: host})
 }
 
 // Paused implements engine.System.

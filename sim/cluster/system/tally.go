@@ -276,6 +276,18 @@ func (t *tally) struck(host string, crashed bool) {
 	}
 }
 
+// stopped notes that a host has ended as it was told to, and returns how many functions it left.
+func (t *tally) stopped(host string) (left int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.version++
+	t.facts.Hosts.Stopped++
+	left = t.worker(host).running
+	t.facts.Attempts.Vanished += left
+	delete(t.workers, host)
+	return left
+}
+
 // observe takes in an event of the history.
 func (t *tally) observe(e *check.Event) {
 	t.mu.Lock()

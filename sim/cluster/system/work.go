@@ -12,7 +12,7 @@ import (
 type work struct {
 	tasks, completed, failed, cancelled, forgotten int
 	attempts, repeated                             int
-	restarts, crashes, pauses                      int
+	restarts, crashes, stops, pauses               int
 	// What oracles looked at, and what they found, by name.
 	checks, violations map[string]uint64
 }
@@ -38,6 +38,7 @@ func (t *work) Add(r *engine.Result) {
 	t.repeated += f.Attempts.Repeated
 	t.restarts += f.Hosts.Restarts
 	t.crashes += f.Hosts.Crashed - f.Hosts.Restarts
+	t.stops += f.Hosts.Stopped
 	t.pauses += f.Hosts.Paused
 	for _, o := range r.Oracles {
 		t.checks[o.Oracle] += o.Checks
@@ -51,7 +52,7 @@ func (t *work) Lines() []engine.Line {
 		return nil
 	}
 	lines := []engine.Line{
-		{What: "hosts", Text: fmt.Sprintf("%d controller restarts, %d worker crashes, %d pauses", t.restarts, t.crashes, t.pauses)},
+		{What: "hosts", Text: fmt.Sprintf("%d controller restarts, %d worker crashes, %d left as told, %d pauses", t.restarts, t.crashes, t.stops, t.pauses)},
 		{What: "tasks", Text: counted(t.tasks, "acknowledged", []count{
 			{t.completed, "completed"},
 			{t.failed, "failed"},

@@ -13,7 +13,8 @@
 // process, whose URLs have the names of hosts. Faults in messages are injected by the server that
 // is called, which is sent a plan with a TTL; those that only concern clients are injected in this
 // process. The plan ends with heal, or with the run, and by its TTL if this process is gone before
-// that. Crashes and pauses are commands of the operator's.
+// that. Crashes, stops and pauses are commands of the
+// operator's.
 //
 // # What holds
 //

@@ -26,8 +26,9 @@ type Config struct {
 	// Token is shown to the fault services as a bearer token. "": none is.
 	Token string
 	// Crash, Start, Pause and Resume are command lines for sh that do it to the host whose name is
-	// in the variable FRAY_HOST. "": it cannot be done.
-	Crash, Start, Pause, Resume string
+	// in the variable FRAY_HOST. "": it cannot be done. Stop has the host end by itself, and returns
+	// when it has; how many seconds that may take is in the variable FRAY_GRACE. Then it is crashed.
+	Crash, Start, Pause, Resume, Stop string
 	// Environ is the environment of the commands.
 	Environ []string
 	// MaxWall is how long a run may take. 0: DefaultMaxWall.
@@ -117,8 +118,12 @@ func unsuitableFault(s *scenario.Scenario, f *scenario.Fault, config *Config) st
 		return "has an operator make a backup, which is not to be found here"
 	case f.Action.Pause != nil && (config.Pause == "" || config.Resume == ""):
 		return "pauses a host, and there are no commands to pause and to resume it"
+	case f.Action.Drain != nil:
+		return "has an operator drain a host, which nobody here sees end: write a stop"
 	case f.Action.EndsHost() && (config.Crash == "" || config.Start == ""):
 		return "ends a host, and there are no commands to crash and to start it"
+	case f.Action.Stop != nil && config.Stop == "":
+		return "tells a host to leave, and there is no command to stop it"
 	}
 	for _, h := range s.Victims(f) {
 		if h.Role == scenario.RoleClient {

@@ -86,6 +86,7 @@ func serve(t *testing.T) live.Config {
 		Hosts: map[string]string{"server": "http://" + address},
 		Crash: "kill -KILL $(cat " + pid + ")",
 		Start: fmt.Sprintf("%s='%s %s' %s >%s 2>&1 </dev/null & echo $! >%s", asServer, address, dir, self, filepath.Join(dir, "log"), pid),
+		Stop:  "kill -TERM $(cat " + pid + ") && sleep 0.3",
 		Pause: "kill -STOP $(cat " + pid + ")", Resume: "kill -CONT $(cat " + pid + ")",
 		Environ: os.Environ(), MaxWall: time.Minute,
 	}
@@ -112,17 +113,18 @@ faults:
   - {id: lost, match: {from: client-1, to: server, phase: response-in-flight}, when: {window: {until: 5s}, nth: 2}, action: {drop: {}}}
   - {id: late, match: {to: server, phase: request-in-flight}, when: {on: {event: added, nth: 3}, window: {until: 5s}, first: 2}, action: {delay: {for: 1ms}}}
   - {id: kill, when: {on: {event: added, nth: 8}}, action: {restart: {target: server, down: 100ms}}}
-  - {id: nap, when: {at: 4s}, action: {pause: {target: server, for: 100ms}}}
+  - {id: leave, when: {at: 2s}, action: {stop: {target: server, grace: 2s, down: 100ms}}}
+  - {id: nap, when: {at: 5s}, action: {pause: {target: server, for: 100ms}}}
 expect:
   faultsFired: all
-  finally: [{that: additions.asked == 60 && hosts.crashed == 1 && hosts.paused == 1}]
+  finally: [{that: additions.asked == 60 && hosts.crashed == 1 && hosts.stopped == 1 && hosts.paused == 1}]
 `)
 	r, err := live.Run(t.Context(), subject, s, 1, engine.Options{}, config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Verdict != scenario.VerdictPass || r.Backend != scenario.BackendLive || r.Hash != 0 {
-		t.Errorf("%s on %s: %s: %s", r.Verdict, r.Backend, r.Broken, r.Text)
+		t.Errorf("%s on %s: %s: %s; %s", r.Verdict, r.Backend, r.Broken, r.Text, r.Facts)
 	}
 	var facts counter.Facts
 	if err := r.Facts.Read(&facts); err != nil || facts.Additions.Counted < facts.Additions.Acknowledged || facts.Additions.Acknowledged == 0 {
@@ -171,6 +173,9 @@ func TestUnsuitable(t *testing.T) {
 		"sets the clock":                      {"faults: [{id: a, when: {at: 1s}, action: {clockStep: {target: server, by: 1s}}}]", live.Config{Hosts: at}},
 		"no commands to crash":                {"faults: [{id: a, when: {at: 1s}, action: {restart: {target: server}}}]", live.Config{Hosts: at}},
 		"no commands to pause":                {"faults: [{id: a, when: {at: 1s}, action: {pause: {target: server, for: 1s}}}]", live.Config{Hosts: at}},
+		"no command to stop": {
+			"faults: [{id: a, when: {at: 1s}, action: {stop: {target: server}}}]", live.Config{Hosts: at, Crash: "true", Start: "true"},
+		},
 		"takes something from a host's disk": {
 			"faults: [{id: a, when: {at: 1s}, action: {crash: {target: server, disk: lost}}}]", live.Config{Hosts: at, Crash: "true", Start: "true"},
 		},

@@ -17,6 +17,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/internal/chance"
+	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/engine"
@@ -54,9 +55,11 @@ type stage struct {
 // A server is a host that runs somewhere.
 type server struct {
 	url *url.URL
-	// It crashed, and is being started; it was asked to end, which it is left to itself to do; it
+	// It has ended, and is being started; it was asked to end, which it is left to itself to do; it
 	// stands still.
 	down, starting, left, paused bool
+	// How often it has been started.
+	starts int
 }
 
 func open(ctx context.Context, run *engine.Run, config Config) (*stage, error) {
@@ -144,15 +147,20 @@ func (s *stage) Running(host string) bool {
 }
 
 // command has an operator's command done to a host.
-func (s *stage) command(line, host, what string) {
-	ctx, cancel := context.WithTimeout(s.over, commandTime)
+func (s *stage) command(line, host, what string) { s.FailIf(s.operate(line, host, what, 0)) }
+
+// operate runs an operator's command for a host, which may take commandTime and a grace on top. What
+// it says once the run is over is no error.
+func (s *stage) operate(line, host, what string, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(s.over, commandTime+grace)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
-	cmd.Env = append(slices.Clone(s.config.Environ), "FRAY_HOST="+host)
+	cmd.Env = append(slices.Clone(s.config.Environ), "FRAY_HOST="+host, fmt.Sprintf("FRAY_GRACE=%d", number.Seconds(grace)))
 	cmd.WaitDelay = time.Second
 	if out, err := cmd.CombinedOutput(); err != nil && s.over.Err() == nil {
-		s.FailIf(fmt.Errorf("%s %s with %q: %w\n%s", what, host, line, err, out))
+		return fmt.Errorf("%s %s with %q: %w\n%s", what, host, line, err, out)
 	}
+	return nil
 }
 
 // Crash implements engine.Backend. The disk is kept: a scenario that asks for less is not suitable.
@@ -175,6 +183,7 @@ func (s *stage) Bounce(host string) {
 		return
 	}
 	v.starting = true
+	v.starts++
 	s.command(s.config.Start, host, "start")
 	s.tasks.Go(func() {
 		err := s.faults.await(host)
@@ -187,6 +196,31 @@ func (s *stage) Bounce(host string) {
 		})
 	})
 }
+
+// Leave implements engine.Backend: the operator's command returns when the host has ended.
+func (s *stage) Leave(host string, grace time.Duration) {
+	v := s.servers[host]
+	if v == nil || v.down {
+		return
+	}
+	s.faults.collect()
+	starts := v.starts
+	s.tasks.Go(func() {
+		err := s.operate(s.config.Stop, host, "stop", grace)
+		s.Post(func() {
+			if v.down || v.starts != starts {
+				return // It was killed meanwhile.
+			}
+			v.down, v.paused = true, false
+			s.FailIf(err)
+			s.faults.lost(host)
+			s.run.Left(host)
+		})
+	})
+}
+
+// Excuse implements engine.Backend. No scenario that asks for it is suitable.
+func (*stage) Excuse(string) {}
 
 // Stop implements engine.Backend: clients end, and servers are left as they are.
 func (s *stage) Stop(host string) {

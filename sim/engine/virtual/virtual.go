@@ -39,6 +39,8 @@ func (v *virtual) onEvent(event sim.Event) {
 	switch event.Kind {
 	case sim.EventCrash:
 		v.run.Crashed(event.From)
+	case sim.EventExit:
+		v.run.Left(event.From)
 	case sim.EventPause, sim.EventSuspend:
 		v.run.Paused(event.From)
 	case sim.EventFault:
@@ -81,6 +83,12 @@ func (v *virtual) Stop(host string) {
 	}
 	v.Sim.Stop(host)
 }
+
+// Leave implements engine.Backend.
+func (v *virtual) Leave(host string, _ time.Duration) { v.Stop(host) }
+
+// Excuse implements engine.Backend: software that ends without an error is no failure.
+func (*virtual) Excuse(string) {}
 
 // disks returns what the system knows of disks; nil: they are the simulation's.
 func (v *virtual) disks() engine.Disks {
