@@ -25,7 +25,7 @@ func (t *absorbTask) observe(e *Event, j *Judge) {
 		case e.Kind == ReportReply && e.Answer == Accepted && needsCurrent(e.Outcome):
 			bad = "has a report accepted after its end"
 		}
-		if e.Kind.isReply() {
+		if e.Kind.Reply() {
 			j.Check()
 		}
 		if bad != "" {

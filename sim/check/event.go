@@ -82,7 +82,8 @@ func (k *EventKind) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-func (k EventKind) isReply() bool {
+// Reply says whether events of the kind tell what the controller answered.
+func (k EventKind) Reply() bool {
 	switch k {
 	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo:
 		return true
@@ -194,6 +195,12 @@ type Event struct {
 	Capacity   *Capacity         `json:"capacity,omitempty"`
 	Counts     map[string]uint64 `json:"counts,omitempty"`
 	Detail     string            `json:"detail,omitempty"`
+	// Holds are the tasks that the worker had been granted and was not rid of, sorted, 1,000 at
+	// most: when it made the call of a HeartbeatReply, and at a StopOrder (the one task that it
+	// stops), a SessionStale and a WorkerCrash.
+	Holds []string `json:"holds,omitempty"`
+	// Listed is what a heartbeat said that the worker holds.
+	Listed *Listed `json:"listed,omitempty"`
 }
 
 // String tells the event in a line.
@@ -211,10 +218,18 @@ func (e *Event) String() string {
 
 // Details tells what String does besides number, time, kind and host. A worker on the host of its
 // own name and the job that a task's id starts with go without saying.
-func (e *Event) Details() string {
-	var fields []string
+func (e *Event) Details() string { return strings.Join(e.details(false), " ") }
+
+// Gist tells the kind and the details that are the same in each run in which the same happens:
+// those that are no token and no time, and that say nothing of other tasks.
+func (e *Event) Gist() string {
+	return strings.Join(append([]string{e.Kind.String()}, e.details(true)...), " ")
+}
+
+// details are the parts of Details, or those of Gist.
+func (e *Event) details(gist bool) (fields []string) {
 	add := func(format string, args ...any) { fields = append(fields, fmt.Sprintf(format, args...)) }
-	if e.Task != "" {
+	if e.Task != "" && !gist {
 		add("task=%s", e.Task)
 	}
 	if e.Worker != "" && e.Worker != e.Host {
@@ -229,7 +244,7 @@ func (e *Event) Details() string {
 	if e.Attempt != 0 {
 		add("attempt=%d", e.Attempt)
 	}
-	if e.Token != 0 {
+	if e.Token != 0 && !gist {
 		add("token=%x", e.Token)
 	}
 	if e.Outcome != 0 {
@@ -244,13 +259,25 @@ func (e *Event) Details() string {
 	if e.View != nil {
 		add("%v", e.View)
 	}
-	if e.Kind.isReply() && e.InvokedAt != e.At {
+	if gist {
+		return fields
+	}
+	if e.Kind.Reply() && e.InvokedAt != e.At {
 		add("asked=%v", e.InvokedAt)
 	}
 	if e.Detail != "" {
 		add("(%s)", e.Detail)
 	}
-	return strings.Join(fields, " ")
+	switch {
+	case e.Listed != nil:
+		add("%v", e.Listed)
+		if missing := e.Unlisted(); len(missing) > 0 {
+			add("not-listed=%s", few(missing))
+		}
+	case len(e.Holds) > 0:
+		add("holds=%s", few(e.Holds))
+	}
+	return fields
 }
 
 // follows says whether e's call was made when the event with this Seq had happened.

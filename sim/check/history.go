@@ -113,7 +113,7 @@ func (h *History) Add(events ...Event) {
 	h.at = max(h.at, h.cfg.Clock())
 	for i := range events {
 		e := &events[i]
-		if !e.Kind.isReply() {
+		if !e.Kind.Reply() {
 			e.Invoked, e.InvokedAt = h.seq, h.at
 		}
 		h.seq++

@@ -149,7 +149,7 @@ func (t *linearTask) stands(p *op, i int) bool {
 		if q.kind == opCrash {
 			return false // It may take one for each life of the controller.
 		}
-		if q.kind == p.kind && q.token == p.token && q.answer == Unanswered && q.event.Kind.isReply() {
+		if q.kind == p.kind && q.token == p.token && q.answer == Unanswered && q.event.Kind.Reply() {
 			return true
 		}
 	}

@@ -52,7 +52,7 @@ func (c *call) leaseTasks(req *frayv1.LeaseTasksRequest) func(any, error) {
 			e := c.reply(GrantReply)
 			e.Session, e.Job, e.Function, e.Spec = req.GetSessionToken(), t.GetJobId(), spec.Function, spec
 			c.name(&e, t.GetAttempt())
-			c.hold(t.GetAttempt(), spec)
+			c.hold(t.GetAttempt(), req.GetSessionToken(), spec)
 			events = append(events, e)
 		}
 		c.add(events...)
@@ -64,10 +64,10 @@ func (*Recorder) name(e *Event, a *frayv1.Attempt) {
 	e.Task, e.Attempt, e.Token = a.GetTaskId(), a.GetNumber(), a.GetLeaseToken()
 }
 
-func (r *Recorder) hold(a *frayv1.Attempt, spec *Spec) {
+func (r *Recorder) hold(a *frayv1.Attempt, session uint64, spec *Spec) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.held[attemptID{a.GetTaskId(), a.GetNumber()}] = grant{a.GetLeaseToken(), spec}
+	r.held[attemptID{a.GetTaskId(), a.GetNumber()}] = grant{a.GetLeaseToken(), session, spec}
 }
 
 // release forgets an attempt whose end was judged.
@@ -146,6 +146,7 @@ func reportVerdict(v frayv1.ReportVerdict) Answer {
 }
 
 func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
+	holds, listed := c.holds(req.GetSessionToken()), c.listed(req)
 	return func(res any, err error) {
 		m, ok := res.(*frayv1.HeartbeatResponse)
 		if err != nil || !ok {
@@ -153,11 +154,11 @@ func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
 			return
 		}
 		e := c.reply(HeartbeatReply)
-		e.Session = req.GetSessionToken()
+		e.Session, e.Holds, e.Listed = req.GetSessionToken(), holds, listed
 		events := []Event{e}
 		for _, token := range m.GetStopLeaseTokens() {
 			e := c.reply(StopOrder)
-			e.Session, e.Token = req.GetSessionToken(), token
+			e.Session, e.Token, e.Holds = req.GetSessionToken(), token, c.tasksOf(token)
 			events = append(events, e)
 		}
 		c.add(events...)
@@ -168,7 +169,7 @@ func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
 func (c *call) stale(session uint64, err error) {
 	if err != nil && reasonOf(err) == reasonSessionStale {
 		e := c.reply(SessionStale)
-		e.Session = session
+		e.Session, e.Holds = session, c.holds(session)
 		c.add(e)
 	}
 }

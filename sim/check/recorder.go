@@ -56,8 +56,8 @@ type attemptID struct {
 
 // grant is what an attempt's execution cannot know of it.
 type grant struct {
-	token uint64
-	spec  *Spec
+	token, session uint64
+	spec           *Spec
 }
 
 // NewRecorder returns a recorder for a process on a host. A process that starts again needs
@@ -75,7 +75,7 @@ func (r *Recorder) Crash() {
 	}
 	r.dead = true
 	if r.worker != "" {
-		r.log.Add(Event{Kind: WorkerCrash, Host: r.host, Worker: r.worker})
+		r.log.Add(Event{Kind: WorkerCrash, Host: r.host, Worker: r.worker, Holds: r.heldTasks(0)})
 	}
 }
 

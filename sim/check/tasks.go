@@ -73,7 +73,7 @@ func (t *tasks[T]) get(e *Event) *T {
 	}
 	from := incarnationOf(e)
 	t.newest = max(t.newest, from)
-	if e.Task == "" || e.Kind.isReply() && e.Invoked < t.floor {
+	if e.Task == "" || e.Kind.Reply() && e.Invoked < t.floor {
 		return nil
 	}
 	if t.floor > 0 && e.Token != 0 && from <= t.over {

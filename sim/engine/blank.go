@@ -107,17 +107,23 @@ const maxProof = 5
 // Note adds an event to what a report tells of a run that failed: the host that saw it, what
 // happened in a word, and the rest.
 func (b *Blank) Note(host, kind, format string, args ...any) {
-	b.note(host, kind, fmt.Sprintf(format, args...), func() {})
+	b.note(Event{Host: host, Kind: kind, Text: fmt.Sprintf(format, args...)}, func() {})
+}
+
+// NoteOf is Note of an event about a thing, by its id: an order, an account. What is noted of one
+// thing is told together.
+func (b *Blank) NoteOf(thing, host, kind, format string, args ...any) {
+	b.note(Event{Host: host, Kind: kind, Text: fmt.Sprintf(format, args...), Tasks: []string{thing}}, func() {})
 }
 
 // note adds an event, and has f done with it.
-func (b *Blank) note(host, kind, text string, f func()) {
-	if e := b.add(host, kind, text, f); e != nil {
+func (b *Blank) note(event Event, f func()) {
+	if e := b.add(event, f); e != nil {
 		b.run.Observed(e)
 	}
 }
 
-func (b *Blank) add(host, kind, text string, f func()) *Event {
+func (b *Blank) add(e Event, f func()) *Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended {
@@ -128,7 +134,7 @@ func (b *Blank) add(host, kind, text string, f func()) *Event {
 	if len(b.last) >= 2*maxLast {
 		b.last = slices.Delete(b.last, 0, maxLast)
 	}
-	e := Event{Seq: b.seq, At: b.run.Elapsed(), Host: host, Kind: kind, Text: text}
+	e.Seq, e.At = b.seq, b.run.Elapsed()
 	b.last = append(b.last, e)
 	return &e
 }
@@ -136,7 +142,7 @@ func (b *Blank) add(host, kind, text string, f func()) *Event {
 // Happen notes an event that faults can wait for, as seen by a host. A simulation takes notice when
 // next something happens in it, such as a message.
 func (b *Blank) Happen(host, event string) {
-	b.note(host, event, "", func() { b.events[event]++ })
+	b.note(Event{Host: host, Kind: event}, func() { b.events[event]++ })
 }
 
 // Begun implements System: clients have ended.
@@ -182,19 +188,24 @@ func (b *Blank) Happened(event string) int {
 func (b *Blank) Does(string, string) bool { return true }
 
 // Crashed implements System.
-func (b *Blank) Crashed(host string) { b.Note(host, "crash", "") }
+func (b *Blank) Crashed(host string) { b.mark(host, "crash") }
+
+// mark notes what is about all things.
+func (b *Blank) mark(host, kind string) {
+	b.note(Event{Host: host, Kind: kind, All: true}, func() {})
+}
 
 // Stopped implements System.
 func (b *Blank) Stopped(host string) { b.Note(host, "stop", "") }
 
 // Paused implements System.
-func (b *Blank) Paused(host string) { b.Note(host, "pause", "") }
+func (b *Blank) Paused(host string) { b.mark(host, "pause") }
 
 // Injected implements System.
 func (b *Blank) Injected(fault string, _ int) { b.Note("", "fault", "%s", fault) }
 
 // Healed implements System.
-func (b *Blank) Healed() { b.Note("", EventHeal, "") }
+func (b *Blank) Healed() { b.mark("", EventHeal) }
 
 // Look implements System: nobody does.
 func (b *Blank) Look(string, time.Duration) {}
@@ -269,6 +280,9 @@ func (b *Blank) Counts() []Count {
 	defer b.mu.Unlock()
 	return slices.Clone(b.counts)
 }
+
+// Event implements System.
+func (*Blank) Event(event any) Event { return *event.(*Event) } //nolint:errcheck // It is one of its own.
 
 // Last implements System.
 func (b *Blank) Last(n int) []Event {

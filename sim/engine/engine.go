@@ -23,6 +23,9 @@ type Options struct {
 	// Fray cluster it is a *check.Event, of a Blank an *Event. Events of one instant may come in
 	// another order when the run is repeated, and from several goroutines at once. Nil: nobody is.
 	Observe func(event any)
+	// History is given the same events as any system has them, each right after Observe. Nil:
+	// nobody is.
+	History func(event Event)
 	// MaxTime is how much time the run may take, if that is less than the scenario's
 	// maxVirtualTime. 0: as the scenario says.
 	MaxTime time.Duration
@@ -106,7 +109,6 @@ type Run struct {
 	stats            sim.Stats
 	elapsed          time.Duration
 	own              any // facts of the subject
-	last             []Event
 }
 
 // A flaw is something wrong that the system found and no claim covers.
@@ -223,6 +225,9 @@ func (e *Run) Observed(event any) {
 	if e.options.Observe != nil {
 		e.options.Observe(event)
 	}
+	if e.options.History != nil {
+		e.options.History(e.system.Event(event))
+	}
 }
 
 // Over says whether the run is past the point from which nothing starts again and no fault counts.
@@ -282,7 +287,6 @@ func (e *Run) end() {
 	e.hash, e.stats = e.backend.Hash(), e.backend.Stats()
 	e.system.End()
 	e.ended = true
-	e.last = e.system.Last(maxLast)
 	e.own = e.system.Facts(e.elapsed)
 	e.common.Times.Now = e.elapsed
 }

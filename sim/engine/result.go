@@ -42,8 +42,20 @@ type Result struct {
 	Oracles    []Count      `json:"oracles"`
 	Eventually []Met        `json:"eventually"`
 	Violations []Violation  `json:"violations,omitempty"`
-	// Last are the events that led to the end of a run that failed, in order.
-	Last []Event `json:"last,omitempty"`
+	// Last are the events that led to the end of a run that failed, in order. Around are those
+	// around the event that breaks the claim, if one does.
+	Last   []Event `json:"last,omitempty"`
+	Around []Event `json:"around,omitempty"`
+	// Task is what a run that failed broke its claim about, if that is one thing, or the first that
+	// did not end or failed. About are its first and its last events, and Omitted says how many
+	// there are between them.
+	Task    string  `json:"task,omitempty"`
+	About   []Event `json:"about,omitempty"`
+	Omitted int     `json:"omitted,omitempty"`
+	// Open and Failed are tasks that had not ended, and that had failed, when a run that failed was
+	// over.
+	Open   *Tasks `json:"open,omitempty"`
+	Failed *Tasks `json:"failed,omitempty"`
 }
 
 // A FaultCount is how often a fault acted.
@@ -123,7 +135,7 @@ func (e *Run) Judge(bubbleErr error) *Result {
 	r.Verdict, r.Broken, r.Text = e.verdict(r, bubbleErr, leak)
 	e.compare(r)
 	if r.Verdict != scenario.VerdictPass {
-		r.Last = e.last
+		e.tell(r)
 	}
 	return r
 }

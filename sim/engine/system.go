@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,8 @@ type System interface {
 	// Judge has what can be judged at the end only judged. The run came to its end. A leak is what
 	// outlived it, or nil.
 	Judge(elapsed time.Duration, leak error)
+	// Event returns an event of the history, as [Run.Observed] was given it, as any system has it.
+	Event(event any) Event
 	// Broken returns what is known to be wrong, Counts what was looked at, and Last the last events
 	// that the system knows of.
 	Broken() []Violation
@@ -107,9 +110,28 @@ type Event struct {
 	// Kind is what happened, in a word, and Text the rest.
 	Kind string `json:"kind"`
 	Text string `json:"text,omitempty"`
+	// From and To are who told whom, of a message; Host is one of them.
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+	// Procedure is how the name of the procedure begins that is called, if that is known.
+	Procedure string `json:"procedure,omitempty"`
+	// Asked is when the call of a reply was made.
+	Asked time.Duration `json:"asked_ns,omitempty"`
+	// Tasks are the things that it is about, by the ids that the subject gives them. All: it is
+	// about all that there are.
+	Tasks []string `json:"tasks,omitempty"`
+	All   bool     `json:"all,omitempty"`
+	// Missing are those of Tasks of which it was to tell, and does not.
+	Missing []string `json:"missing,omitempty"`
+	// Gist is what of Kind and Text is the same in each run in which the same happens: it has no
+	// tokens and no times. "": the Kind.
+	Gist string `json:"gist,omitempty"`
 	// Record is all that the system knows of it.
 	Record json.RawMessage `json:"record,omitempty"`
 }
+
+// About says whether the event is about a thing.
+func (e *Event) About(thing string) bool { return slices.Contains(e.Tasks, thing) }
 
 // String returns the event for a message.
 func (e *Event) String() string {

@@ -3,6 +3,7 @@ package report_test
 import (
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,8 @@ func TestRun(t *testing.T) {
 	interrupted := &engine.Result{Scenario: "mine", Seed: 4, Verdict: scenario.VerdictInterrupted, Text: "stopped"}
 	process := passed(5)
 	process.Backend, process.Hash = scenario.BackendProcess, 0
+	around := failed(7)
+	around.Around = []engine.Event{{Seq: 8, At: 2 * time.Second, Host: "client"}, around.Violations[0].Events[1]}
 	verified := failed(6)
 	verified.Verified = true
 	for name, tt := range map[string]struct {
@@ -72,7 +75,13 @@ func TestRun(t *testing.T) {
 		}, nil},
 		"verified":    {verified, []string{"the same when run again", "--seed 6 --verify\n"}, nil},
 		"interrupted": {interrupted, []string{"INTERRUPTED  mine, seed 4", "Replay it with"}, []string{"tasks "}},
-		"processes":   {process, []string{"1m30s on real processes"}, []string{"trace"}},
+		"stuck": {stuck(), []string{
+			"Not ended  SINCE    STATE  LAST EVENT\n", "t-9        1.00000  waits  2.00000 client submit-reply\nand 4 more\n",
+			"Failed  SINCE    STATE                    LAST EVENT\nf-1     1.00000  failed after 3 attempts",
+			"The events about t-0, but for 110 after the first 6 (--task t-0 has all):", "about-5", "about-16", "about-29", "The last events:",
+		}, []string{"t-10", "about-6 ", "about-15"}},
+		"around":    {around, []string{"The events around what breaks it:", "> 9 ", "  8 "}, []string{"The last events"}},
+		"processes": {process, []string{"1m30s on real processes"}, []string{"trace"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,6 +99,23 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stuck is the result of a seed that did not end, with tasks that did not, and with some that failed.
+func stuck() *engine.Result {
+	r := passed(3)
+	r.Verdict, r.Broken, r.Text = scenario.VerdictLiveness, "eventually", "not true in time: tasks.open == 0"
+	last := engine.Event{Seq: 7, At: 2 * time.Second, Host: "client", Kind: "submit-reply"}
+	r.Task, r.Open, r.Failed = "t-0", &engine.Tasks{Total: 14}, &engine.Tasks{Total: 1}
+	for i := range 12 {
+		r.Open.Tasks = append(r.Open.Tasks, engine.Task{Task: fmt.Sprintf("t-%d", i), State: "waits", Since: time.Second, Last: &last})
+	}
+	r.Failed.Tasks = []engine.Task{{Task: "f-1", State: "failed after 3 attempts", Since: time.Second, Last: &last}}
+	for i := range uint64(30) {
+		r.About = append(r.About, engine.Event{Seq: i, At: time.Second, Kind: fmt.Sprintf("about-%d", i)})
+	}
+	r.Omitted, r.Last = 100, []engine.Event{last}
+	return r
 }
 
 func TestTotals(t *testing.T) {

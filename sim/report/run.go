@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,9 +13,6 @@ import (
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
-
-// shownEvents is how many of a failed run's last events a report has.
-const shownEvents = 20
 
 // Run writes what came of a run of a seed of a subject: the verdict first, then what it rests on,
 // and last how to see it again.
@@ -34,6 +30,8 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 	}
 	fmt.Fprintln(w)
 	writeBroken(w, r)
+	writeTasks(w, "Not ended", r.Open)
+	writeTasks(w, "Failed", r.Failed)
 	if len(r.Facts) == 0 {
 		writeReplay(w, r, of)
 		return // There was no run.
@@ -57,11 +55,7 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 	if r.Passed() {
 		return
 	}
-	if last := r.Last[max(0, len(r.Last)-shownEvents):]; len(last) > 0 {
-		fmt.Fprintln(w, "\nThe last events:")
-		fmt.Fprintln(w)
-		writeEvents(w, last)
-	}
+	writeScene(w, r)
 	fmt.Fprintln(w)
 	writeReplay(w, r, of)
 }
@@ -126,7 +120,7 @@ func writeBroken(w io.Writer, r *engine.Result) {
 		return
 	}
 	if events := r.Violations[i].Events; len(events) > 0 {
-		writeEvents(w, events)
+		writeEvents(w, events, nil)
 		fmt.Fprintln(w)
 	}
 	if more := len(r.Violations) - 1; more > 0 {
@@ -172,22 +166,6 @@ func writeTables(w io.Writer, r *engine.Result) {
 			}
 			fmt.Fprintf(table, "%s\t%s\t%s\n", m.That, took, engine.Short(m.Within))
 		}
-	}
-	_ = table.Flush()
-}
-
-// writeEvents writes events as a table: when each was, since the start of the run and since the one
-// above it; where; and what.
-func writeEvents(w io.Writer, events []engine.Event) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "  #\t  SECONDS\tAFTER\tHOST\tEVENT\t")
-	for i := range events {
-		e := &events[i]
-		after := ""
-		if i > 0 {
-			after = "+" + engine.Short(e.At-events[i-1].At)
-		}
-		fmt.Fprintf(table, "  %d\t%9.5f\t%s\t%s\t%s\t%s\n", e.Seq, e.At.Seconds(), after, cmp.Or(e.Host, "-"), e.Kind, e.Text)
 	}
 	_ = table.Flush()
 }

@@ -48,6 +48,9 @@ func fill(v reflect.Value, n int) {
 		fill(value, n)
 		v.Set(reflect.MakeMap(v.Type()))
 		v.SetMapIndex(key, value)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), n)
 	case reflect.String:
 		v.SetString("text")
 	case reflect.Bool:

@@ -408,6 +408,33 @@ func TestLoopsOfAWorkerKeepTheirOrder(t *testing.T) {
 	want(t, r, scenario.VerdictPass, "", "")
 }
 
+// A run that fails says which tasks are not at their end and why, or what became of the one that the
+// claim is about.
+func TestFailureNamesItsTasks(t *testing.T) {
+	broken := run(t, load(t, "split-fleet"), 1, system.Options{Controller: reports(acceptStale)})
+	last := broken.Violations[0].Events[len(broken.Violations[0].Events)-1]
+	if broken.Task == "" || broken.Task != broken.Violations[0].Task || broken.Open != nil {
+		t.Errorf("it is about %q, and has open tasks %v", broken.Task, broken.Open)
+	}
+	if len(broken.About) == 0 || broken.About[0].Kind != "submit-call" || !broken.About[0].About(broken.Task) {
+		t.Errorf("the life of the task begins with %v", broken.About)
+	}
+	if !slices.ContainsFunc(broken.Around, func(e engine.Event) bool { return e.Seq == last.Seq }) {
+		t.Errorf("%v is not among %d events around it", &last, len(broken.Around))
+	}
+	late := parse(t, strings.Replace(small, "kind: Scenario\n", "kind: Scenario\nexpect: {eventually: [{that: tasks.completed > 1000, within: 1ms}]}\n", 1))
+	r := run(t, late, 1, system.Options{})
+	want(t, r, scenario.VerdictLiveness, "eventually", "")
+	if r.Open == nil || r.Open.Total == 0 || len(r.Open.Tasks) != min(r.Open.Total, 20) || r.Task != r.Open.Tasks[0].Task {
+		t.Fatalf("open tasks %v, about %q", r.Open, r.Task)
+	}
+	for _, task := range r.Open.Tasks {
+		if task.State == "" || task.Last == nil || task.Since > r.Virtual {
+			t.Errorf("it does not say how %+v stands", task)
+		}
+	}
+}
+
 // What a process of a sweep writes is all that its parent knows.
 func TestResultAsJSON(t *testing.T) {
 	r := run(t, load(t, "split-fleet"), 1, system.Options{Controller: reports(acceptStale)})

@@ -2,9 +2,7 @@ package system
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -75,7 +73,9 @@ type System struct {
 	tally   *tally
 
 	// Set while the history stands still: nothing counts any longer.
-	ended   bool
+	ended bool
+	// The number of the history's last event before the books were closed.
+	last    uint64
 	backups []*backup
 	readers int
 	drains  int
@@ -307,6 +307,7 @@ func (s *System) audit() error {
 // End implements engine.System. What software says while its backend is closed is no part of the
 // run.
 func (s *System) End() {
+	s.last = s.history.Len() // What futures told is known only now, and was told before.
 	s.history.Add(s.tally.toldValues()...)
 	s.history.Still(func() { s.ended = true })
 }
@@ -338,23 +339,6 @@ func (s *System) Counts() []engine.Count {
 	all := make([]engine.Count, len(counts))
 	for i, c := range counts {
 		all[i] = engine.Count(c)
-	}
-	return all
-}
-
-// Last implements engine.System.
-func (s *System) Last(n int) []engine.Event { return events(s.history.Last(n)) }
-
-// events returns events of a history as any system has them.
-func events(own []check.Event) []engine.Event {
-	var all []engine.Event
-	for i := range own {
-		e := &own[i]
-		record, err := json.Marshal(e)
-		if err != nil {
-			panic(fmt.Sprintf("write an event of the history: %v", err)) // It has nothing that JSON lacks.
-		}
-		all = append(all, engine.Event{Seq: e.Seq, At: e.At, Host: e.Host, Kind: e.Kind.String(), Text: e.Details(), Record: record})
 	}
 	return all
 }

@@ -108,6 +108,7 @@ func tell(facts engine.Facts) []engine.Line {
 		{What: "reports", Text: counted(f.Reports.Accepted, "accepted", []count{
 			{f.Reports.Duplicate, "duplicate"}, {f.Reports.Stale, "stale"},
 		})},
+		{What: "sessions", Text: counted(f.Sessions.Opened, "opened", []count{{f.Sessions.Lost, "lost"}})},
 		{What: "slowest", Text: slowest},
 	}
 }
