@@ -61,6 +61,8 @@ const (
 	Quiescent
 	// FutureEnd: a future of Task told its client a value, with this Digest.
 	FutureEnd
+	// HeartbeatLost: a heartbeat of Session got no answer, or one that proves nothing.
+	HeartbeatLost
 	kindCount
 )
 
@@ -68,6 +70,7 @@ var kindNames = [kindCount]string{
 	"none", "submit-call", "submit-reply", "read-reply", "cancel-call", "cancel-reply", "register-call", "register-reply",
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
 	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
+	"heartbeat-lost",
 }
 
 // String returns the kind in lower case with dashes.
@@ -82,10 +85,10 @@ func (k *EventKind) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Reply says whether events of the kind tell what the controller answered.
+// Reply says whether events of the kind tell what came of a call.
 func (k EventKind) Reply() bool {
 	switch k {
-	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo:
+	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo:
 		return true
 	default:
 		return false
@@ -196,7 +199,7 @@ type Event struct {
 	Counts     map[string]uint64 `json:"counts,omitempty"`
 	Detail     string            `json:"detail,omitempty"`
 	// Holds are the tasks that the worker had been granted and was not rid of, sorted, 1,000 at
-	// most: when it made the call of a HeartbeatReply, and at a StopOrder (the one task that it
+	// most: when it made the call of a HeartbeatReply or HeartbeatLost, and at a StopOrder (the one task that it
 	// stops), a SessionStale and a WorkerCrash.
 	Holds []string `json:"holds,omitempty"`
 	// Listed is what a heartbeat said that the worker holds.

@@ -150,7 +150,12 @@ func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
 	return func(res any, err error) {
 		m, ok := res.(*frayv1.HeartbeatResponse)
 		if err != nil || !ok {
-			c.stale(req.GetSessionToken(), err)
+			// One that the worker itself gives up is followed by another.
+			if !c.stale(req.GetSessionToken(), err) && connect.CodeOf(err) != connect.CodeCanceled {
+				e := c.reply(HeartbeatLost)
+				e.Session, e.Holds, e.Listed, e.Code = req.GetSessionToken(), holds, listed, connect.CodeOf(err)
+				c.add(e)
+			}
 			return
 		}
 		e := c.reply(HeartbeatReply)
@@ -165,11 +170,14 @@ func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
 	}
 }
 
-// stale notes that the controller has ended a session, if that is what it said.
-func (c *call) stale(session uint64, err error) {
-	if err != nil && reasonOf(err) == reasonSessionStale {
-		e := c.reply(SessionStale)
-		e.Session, e.Holds = session, c.holds(session)
-		c.add(e)
+// stale notes that the controller has ended a session, if that is what it said, and says whether it
+// is.
+func (c *call) stale(session uint64, err error) bool {
+	if err == nil || reasonOf(err) != reasonSessionStale {
+		return false
 	}
+	e := c.reply(SessionStale)
+	e.Session, e.Holds = session, c.holds(session)
+	c.add(e)
+	return true
 }

@@ -17,14 +17,7 @@ import (
 // Run writes what came of a run of a seed of a subject: the verdict first, then what it rests on,
 // and last how to see it again.
 func Run(w io.Writer, r *engine.Result, of Subject) {
-	verdict := "PASS"
-	switch {
-	case r.Verdict == scenario.VerdictInterrupted:
-		verdict = "INTERRUPTED"
-	case !r.Passed():
-		verdict = "FAIL (" + r.Verdict + ")"
-	}
-	fmt.Fprintf(w, "%s  %s, seed %d\n", verdict, r.Scenario, r.Seed)
+	Verdict(w, r)
 	if r.Summary != "" {
 		fmt.Fprintf(w, "%s\n", r.Summary)
 	}
@@ -58,6 +51,18 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 	writeScene(w, r)
 	fmt.Fprintln(w)
 	writeReplay(w, r, of)
+}
+
+// Verdict writes how a run ended, in a line.
+func Verdict(w io.Writer, r *engine.Result) {
+	verdict := "PASS"
+	switch {
+	case r.Verdict == scenario.VerdictInterrupted:
+		verdict = "INTERRUPTED"
+	case !r.Passed():
+		verdict = "FAIL (" + r.Verdict + ")"
+	}
+	fmt.Fprintf(w, "%s  %s, seed %d\n", verdict, r.Scenario, r.Seed)
 }
 
 // duration tells how long the run took.

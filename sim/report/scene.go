@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/frayrpc/fray/sim/engine"
@@ -89,17 +90,20 @@ func writeEvents(w io.Writer, events, proof []engine.Event) {
 	fmt.Fprintln(table, "  #\t  SECONDS\tAFTER\tHOST\tEVENT\t")
 	for i := range events {
 		e := &events[i]
-		after, mark := "", " "
+		after, mark, number := "", " ", "-" // What no host saw has no number.
+		if e.Seq > 0 {
+			number = strconv.FormatUint(e.Seq, 10)
+		}
 		if i > 0 {
 			after = "+" + engine.Short(e.At-events[i-1].At)
 		}
 		if slices.ContainsFunc(proof, func(p engine.Event) bool { return p.Seq == e.Seq }) {
 			mark = ">"
 		}
-		fmt.Fprintf(table, "%s %d\t%9.5f\t%s\t%s\t%s\t%s\n", mark, e.Seq, e.At.Seconds(), after, cmp.Or(e.Host, "-"), e.Kind, e.Text)
+		fmt.Fprintf(table, "%s %s\t%9.5f\t%s\t%s\t%s\t%s\n", mark, number, e.At.Seconds(), after, cmp.Or(e.Host, "-"), e.Kind, e.Text)
 	}
 	_ = table.Flush()
 }
 
-// Life writes the events about one task.
-func Life(w io.Writer, events []engine.Event) { writeEvents(w, events, nil) }
+// Events writes events as a table.
+func Events(w io.Writer, events []engine.Event) { writeEvents(w, events, nil) }

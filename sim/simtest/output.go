@@ -18,6 +18,7 @@ import (
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/story"
 	"github.com/frayrpc/fray/sim/timeline"
 )
 
@@ -28,6 +29,7 @@ const (
 	fileResult   = "result.json"
 	fileScenario = "scenario.yaml"
 	fileTrace    = "trace.jsonl"
+	fileHistory  = "history.jsonl"
 	filePage     = "page.html"
 	fileSummary  = "summary.txt"
 	fileResults  = "results.jsonl"
@@ -40,7 +42,7 @@ const (
 	markText   = "fray-sim --out made this directory, and replaces its own files in it.\n"
 )
 
-var outputFiles = []string{fileReport, fileResult, fileScenario, fileTrace, filePage, fileSummary, fileResults, fileJUnit}
+var outputFiles = []string{fileReport, fileResult, fileScenario, fileTrace, fileHistory, filePage, fileSummary, fileResults, fileJUnit}
 
 // An output is the directory of --out. A file is in it in full or not at all.
 type output struct{ dir string }
@@ -114,27 +116,37 @@ func writeFile(path string, write func(io.Writer) error) error {
 
 // A savedRun is the files of one run.
 type savedRun struct {
-	dir       string
-	trace     *renameio.PendingFile
-	recording *recording
+	dir            string
+	trace, history *renameio.PendingFile
+	recording      *recording
+	// why is what a run that failed rests on; nil: nobody asked.
+	why *story.Why
 }
 
-// saveRun prepares to save a run in a directory; a recording of it is to become its trace and its
-// page.
+// saveRun prepares to save a run in a directory; a recording of it is to become its trace, its
+// history and its page.
 func saveRun(dir string, s *scenario.Scenario, rec *recording) (*savedRun, error) {
 	trace, err := pending(filepath.Join(dir, fileTrace))
 	if err != nil {
 		return nil, err
 	}
-	rec.traces = append(rec.traces, trace)
+	history, err := pending(filepath.Join(dir, fileHistory))
+	if err != nil {
+		_ = trace.Cleanup()
+		return nil, err
+	}
+	rec.traces, rec.histories = append(rec.traces, trace), append(rec.histories, history)
 	if rec.page == nil {
 		rec.page = timeline.New(s)
 	}
-	return &savedRun{dir, trace, rec}, nil
+	return &savedRun{dir: dir, trace: trace, history: history, recording: rec}, nil
 }
 
 // abandon gives up what is not finished.
-func (r *savedRun) abandon() { _ = r.trace.Cleanup() }
+func (r *savedRun) abandon() {
+	_ = r.trace.Cleanup()
+	_ = r.history.Cleanup()
+}
 
 // finish writes the files of a run that is over. It is that of a seed of a subject.
 func (r *savedRun) finish(result *engine.Result, of *subject) error {
@@ -144,6 +156,7 @@ func (r *savedRun) finish(result *engine.Result, of *subject) error {
 	}{
 		{fileReport, func(w io.Writer) error {
 			report.Run(w, result, of.Subject)
+			r.why.Write(w)
 			return nil
 		}},
 		{fileResult, func(w io.Writer) error {
@@ -165,7 +178,7 @@ func (r *savedRun) finish(result *engine.Result, of *subject) error {
 			return err
 		}
 	}
-	return r.trace.CloseAtomicallyReplace()
+	return errors.Join(r.trace.CloseAtomicallyReplace(), r.history.CloseAtomicallyReplace())
 }
 
 // saveSeed writes the directory of one seed of a scenario, once run has filled it.

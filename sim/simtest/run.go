@@ -20,6 +20,7 @@ import (
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/story"
 	"github.com/frayrpc/fray/sim/timeline"
 )
 
@@ -37,8 +38,11 @@ type runOptions struct {
 	scenario, seed, seeds string
 	verify, failFast      bool
 	trace, html, out      string
-	format                string
-	place                 place
+	// task is the thing whose life is told, and why asks what a failure rests on.
+	task   string
+	why    bool
+	format string
+	place  place
 	// stall is how much real time may pass without anything happening; 0: as much as it likes.
 	stall time.Duration
 	// here has runs take place in this process, and not in one that they can take down.
@@ -55,8 +59,10 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet, a *App) {
 	flags.BoolVar(&o.verify, "verify", false, "run each seed again with other GOMAXPROCS, and compare the traces")
 	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
 	flags.StringVar(&o.html, "html", "", "draw the run as a page for a browser in this `file`")
+	flags.StringVar(&o.task, "task", "", "tell all that touched the task with this `id`, in place of the report")
+	flags.BoolVar(&o.why, "why", false, "tell of a run that fails where it goes another way than the nearest run that passes")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end a sweep at the first seed that fails")
-	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result and trace, of a sweep those of failing seeds")
+	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result, trace and history, of a sweep those of failing seeds")
 	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
 	flags.DurationVar(&o.stall, "stall", sim.DefaultStall, "end a run in which nothing has happened for so much real `time`; 0: never")
 	flags.BoolVar(&o.here, hereFlag, false, "run in this process, as a debugger needs it")
@@ -79,19 +85,21 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 		return seeds, false, err
 	}
 	switch {
-	case o.place.used() && (o.verify || o.trace != "" || o.html != "" || o.out != ""):
-		return seeds, false, Invalid("--verify, --trace, --html and --out are for runs in virtual time: leave --backend out")
+	case o.place.used() && (o.verify || o.trace != "" || o.html != "" || o.out != "" || o.task != "" || o.why):
+		return seeds, false, Invalid("--verify, --trace, --html, --out, --task and --why are for runs in virtual time: leave --backend out")
 	case !slices.Contains(formats, o.format):
 		return seeds, false, Invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
 	case o.stall < 0 || o.stall > maxStall:
 		return seeds, false, Invalid("--stall %v is not between 0 and %v", o.stall, maxStall)
 	case o.lasts < 0:
 		return seeds, false, Invalid("--for %v is less than no time", o.lasts)
+	case (o.task != "" || o.why) && o.format != formatText:
+		return seeds, false, Invalid("--task and --why are told as text: leave --format out")
 	case o.seed != "" && o.seeds != "":
 		return seeds, false, Invalid("--seed and --seeds exclude each other")
 	case o.seeds != "":
-		if o.trace != "" || o.html != "" {
-			return seeds, false, Invalid("--trace and --html are for one seed: pass --seed")
+		if o.ofOne() {
+			return seeds, false, Invalid("--trace, --html, --task and --why are for one seed: pass --seed")
 		}
 		seeds, err = scenario.ParseSeeds(o.seeds)
 		if err != nil {
@@ -110,11 +118,14 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 	if o.lasts == 0 {
 		return scenario.Seeds{First: seed, Last: seed}, true, nil
 	}
-	if o.trace != "" || o.html != "" {
-		return seeds, false, Invalid("--trace and --html are for one seed: leave --for out")
+	if o.ofOne() {
+		return seeds, false, Invalid("--trace, --html, --task and --why are for one seed: leave --for out")
 	}
 	return scenario.Seeds{First: seed, Last: seed + min(maxTimedSeeds-1, math.MaxUint64-seed)}, false, nil
 }
+
+// ofOne says whether the user looks at one run.
+func (o *runOptions) ofOne() bool { return o.trace != "" || o.html != "" || o.task != "" || o.why }
 
 func (a *App) runScenario(ctx context.Context, o *runOptions) error {
 	of, err := a.named(o.scenario)
@@ -169,6 +180,9 @@ func (a *App) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 		defer func() { err = errors.Join(err, file.Close()) }()
 		page, rec.page = file, timeline.New(s)
 	}
+	if o.task != "" || o.why {
+		rec.story = story.NewRecorder(s)
+	}
 	var saved *savedRun
 	if out != nil {
 		if saved, err = saveRun(out.dir, s, rec); err != nil {
@@ -187,6 +201,8 @@ func (a *App) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 		}
 		return err
 	}
+	// What takes long, or may break down, comes after what is known.
+	told := a.tell(result, rec, of, o)
 	if page != nil {
 		if err := rec.writePage(page, result, of); err != nil {
 			return err
@@ -197,11 +213,25 @@ func (a *App) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 			return err
 		}
 	}
-	if err := a.print(result, of, o); err != nil {
-		return err
+	if told != nil {
+		return told
 	}
 	if code := result.ExitCode(); code != exitPass {
 		return &ExitError{Code: code}
+	}
+	return nil
+}
+
+// tell writes to the standard output what the user asks to know of one run: the life of a task, or
+// the result and what it rests on.
+func (a *App) tell(r *engine.Result, rec *recording, of *subject, o *runOptions) error {
+	if o.task == "" {
+		return a.print(r, of, o)
+	}
+	report.Verdict(a.Stdout, r)
+	fmt.Fprintln(a.Stdout)
+	if err := rec.story.WriteLife(a.Stdout, o.task); err != nil {
+		return Invalid("--task %s: %w", o.task, err)
 	}
 	return nil
 }

@@ -95,6 +95,6 @@ var procedures = map[check.EventKind]string{
 	check.SubmitCall: "Submit", check.SubmitReply: "Submit",
 	check.CancelCall: "Cancel", check.CancelReply: "Cancel",
 	check.RegisterCall: "Register", check.RegisterReply: "Register", check.UnregisterCall: "Unregister",
-	check.HeartbeatReply: "Heartbeat", check.StopOrder: "Heartbeat",
+	check.HeartbeatReply: "Heartbeat", check.HeartbeatLost: "Heartbeat", check.StopOrder: "Heartbeat",
 	check.GrantReply: "Lease", check.ReportCall: "Report", check.ReportReply: "Report",
 }
