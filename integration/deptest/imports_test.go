@@ -130,7 +130,7 @@ var rules = []rule{
 		reason:   "what a scenario says does not depend on what runs it",
 	},
 	{
-		packages: []string{"./sim/scenario", "./sim/engine/...", "./sim/report", "./sim/chaos", "./sim/shrink"},
+		packages: []string{"./sim/scenario", "./sim/engine/...", "./sim/report", "./sim/chaos", "./sim/shrink", "./sim/story"},
 		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/..."},
 		reason:   "scenarios are run of any service; Fray is a subject like others",
 	},

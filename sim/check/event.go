@@ -61,7 +61,9 @@ const (
 	Quiescent
 	// FutureEnd: a future of Task told its client a value, with this Digest.
 	FutureEnd
-	// HeartbeatLost: a heartbeat of Session got no answer, or one that proves nothing.
+	// HeartbeatCall says under Session what its worker holds. HeartbeatLost: it got no answer, or one
+	// that proves nothing.
+	HeartbeatCall
 	HeartbeatLost
 	kindCount
 )
@@ -70,7 +72,7 @@ var kindNames = [kindCount]string{
 	"none", "submit-call", "submit-reply", "read-reply", "cancel-call", "cancel-reply", "register-call", "register-reply",
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
 	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
-	"heartbeat-lost",
+	"heartbeat-call", "heartbeat-lost",
 }
 
 // String returns the kind in lower case with dashes.
@@ -199,7 +201,7 @@ type Event struct {
 	Counts     map[string]uint64 `json:"counts,omitempty"`
 	Detail     string            `json:"detail,omitempty"`
 	// Holds are the tasks that the worker had been granted and was not rid of, sorted, 1,000 at
-	// most: when it made the call of a HeartbeatReply or HeartbeatLost, and at a StopOrder (the one task that it
+	// most: at a HeartbeatCall and when that of a HeartbeatReply or HeartbeatLost was made, and at a StopOrder (the one task that it
 	// stops), a SessionStale and a WorkerCrash.
 	Holds []string `json:"holds,omitempty"`
 	// Listed is what a heartbeat said that the worker holds.
@@ -277,7 +279,7 @@ func (e *Event) details(gist bool) (fields []string) {
 		if missing := e.Unlisted(); len(missing) > 0 {
 			add("not-listed=%s", few(missing))
 		}
-	case len(e.Holds) > 0:
+	case len(e.Holds) > 0 && e.Kind != HeartbeatReply:
 		add("holds=%s", few(e.Holds))
 	}
 	return fields

@@ -97,6 +97,21 @@ func (e *Event) About(task string) bool {
 	return (e.Kind == CancelCall || e.Kind == CancelReply) && e.Job != "" && strings.HasPrefix(task, e.Job+".")
 }
 
+// Aside says whether an event is a look at how things stand: a task that is shown as it goes on, or a
+// heartbeat that lists what its worker holds.
+func (e *Event) Aside() bool {
+	switch e.Kind {
+	case ReadReply:
+		return e.View != nil && !e.View.Terminal()
+	case HeartbeatCall:
+		return len(e.Unlisted()) == 0
+	case HeartbeatReply, Heal, Quiescent, ClusterInfo, FutureEnd:
+		return true
+	default:
+		return false
+	}
+}
+
 // OfAll says whether an event is about all tasks that there are.
 func (e *Event) OfAll() bool {
 	return e.Kind == ControllerCrash || e.Kind == Heal || e.Kind == Quiescent

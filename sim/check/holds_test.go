@@ -13,7 +13,7 @@ import (
 func TestEventsAreAboutTheTasksThatAreHeld(t *testing.T) {
 	t.Parallel()
 	beat := check.Event{
-		Kind: check.HeartbeatReply, Host: "worker-1", Holds: []string{"job.1", "job.2"},
+		Kind: check.HeartbeatCall, Host: "worker-1", Holds: []string{"job.1", "job.2"},
 		Listed: &check.Listed{Running: []string{"job.1"}, Finished: []string{"job.3"}},
 	}
 	if got := beat.Tasks(); !slices.Equal(got, []string{"job.1", "job.2", "job.3"}) {

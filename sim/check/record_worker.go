@@ -146,20 +146,21 @@ func reportVerdict(v frayv1.ReportVerdict) Answer {
 }
 
 func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
-	holds, listed := c.holds(req.GetSessionToken()), c.listed(req)
+	holds := c.holds(req.GetSessionToken())
+	c.add(Event{Kind: HeartbeatCall, Call: c.id, Session: req.GetSessionToken(), Holds: holds, Listed: c.listed(req)})
 	return func(res any, err error) {
 		m, ok := res.(*frayv1.HeartbeatResponse)
 		if err != nil || !ok {
 			// One that the worker itself gives up is followed by another.
 			if !c.stale(req.GetSessionToken(), err) && connect.CodeOf(err) != connect.CodeCanceled {
 				e := c.reply(HeartbeatLost)
-				e.Session, e.Holds, e.Listed, e.Code = req.GetSessionToken(), holds, listed, connect.CodeOf(err)
+				e.Session, e.Holds, e.Code = req.GetSessionToken(), holds, connect.CodeOf(err)
 				c.add(e)
 			}
 			return
 		}
 		e := c.reply(HeartbeatReply)
-		e.Session, e.Holds, e.Listed = req.GetSessionToken(), holds, listed
+		e.Session, e.Holds = req.GetSessionToken(), holds
 		events := []Event{e}
 		for _, token := range m.GetStopLeaseTokens() {
 			e := c.reply(StopOrder)

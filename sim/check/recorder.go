@@ -118,7 +118,7 @@ func (r *Recorder) add(events ...Event) {
 // ofWorker says whether only workers see such events.
 func (k EventKind) ofWorker() bool {
 	switch k {
-	case RegisterReply, UnregisterCall, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportCall, ReportReply:
+	case RegisterReply, UnregisterCall, HeartbeatCall, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportCall, ReportReply:
 		return true
 	default:
 		return false

@@ -66,7 +66,7 @@ func (e *Run) tell(r *Result) {
 	case r.Task != "":
 	case r.Open != nil && len(r.Open.Tasks) > 0 && (r.Broken == BrokenLiveness || r.Broken == brokenEventually):
 		r.Task = r.Open.Tasks[0].Task
-	case r.Failed != nil && len(r.Failed.Tasks) > 0 && r.Broken == brokenFinally:
+	case r.Failed != nil && len(r.Failed.Tasks) > 0 && r.Broken == BrokenFinally:
 		r.Task = r.Failed.Tasks[0].Task
 	}
 	if r.Task != "" {

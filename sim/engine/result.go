@@ -97,6 +97,9 @@ func (r *Result) ExitCode() int {
 // Passed says whether the run ended as its scenario expects.
 func (r *Result) Passed() bool { return r.Verdict == scenario.VerdictPass }
 
+// Vacuous says whether the run failed because it tested nothing.
+func (r *Result) Vacuous() bool { return r.Broken == brokenFaultsFired || r.Broken == brokenSometimes }
+
 // maxLast is how many events a result keeps of the run's end.
 const maxLast = 40
 
@@ -104,7 +107,7 @@ const maxLast = 40
 const (
 	brokenFaultsFired = "faults-fired"
 	brokenSometimes   = "sometimes"
-	brokenFinally     = "finally"
+	BrokenFinally     = "finally"
 	brokenEventually  = "eventually"
 	BrokenPanic       = "no-panic"
 	brokenHostEnded   = "host-ended"
@@ -225,7 +228,7 @@ func (e *Run) unmet(r *Result) (verdict, broken, text string) {
 			return scenario.VerdictHarness, "", err.Error()
 		}
 		if !held {
-			return scenario.VerdictInvariant, brokenFinally, "not true in the end: " + c.that + because(c.because)
+			return scenario.VerdictInvariant, BrokenFinally, "not true in the end: " + c.that + because(c.because)
 		}
 	}
 	for _, f := range r.Faults {

@@ -123,6 +123,8 @@ type Event struct {
 	All   bool     `json:"all,omitempty"`
 	// Missing are those of Tasks of which it was to tell, and does not.
 	Missing []string `json:"missing,omitempty"`
+	// Aside: that it was seen says nothing of how things went, such as a look at how they stand.
+	Aside bool `json:"aside,omitempty"`
 	// Gist is what of Kind and Text is the same in each run in which the same happens: it has no
 	// tokens and no times. "": the Kind.
 	Gist string `json:"gist,omitempty"`

@@ -52,7 +52,7 @@ type Result struct {
 // a failure. When ctx ends it, what was found by then is returned.
 func Shrink(ctx context.Context, s *scenario.Scenario, seed uint64, run Runner, o Options) (*Result, error) {
 	k := &shrinker{run: run, options: o, until: time.Now().Add(cmp.Or(o.Limit, DefaultLimit))}
-	start, err := k.clone(s, func(c *scenario.Scenario) bool {
+	start, err := Change(s, func(c *scenario.Scenario) bool {
 		c.Expect.Outcome = scenario.Outcome{Verdict: scenario.VerdictPass}
 		c.Run.Seeds, c.Run.Verify = scenario.Seeds{First: seed, Last: seed}, scenario.Default[scenario.RunConfig]().Verify
 		return true
@@ -61,8 +61,8 @@ func Shrink(ctx context.Context, s *scenario.Scenario, seed uint64, run Runner, 
 		return nil, err
 	}
 	k.now = start
-	pins := &pins{}
-	first, err := k.run(ctx, start, pins.begun, pins.acted)
+	pins := &Pins{}
+	first, err := k.run(ctx, start, pins.Begun, pins.Acted)
 	if err != nil {
 		return nil, err
 	}
@@ -137,9 +137,9 @@ func (k *shrinker) over(ctx context.Context) bool {
 	return ctx.Err() != nil || time.Now().After(k.until)
 }
 
-// clone returns a scenario that is changed by f, or nil if f finds nothing to change. An error says
-// that what came of it is no scenario.
-func (k *shrinker) clone(s *scenario.Scenario, f func(*scenario.Scenario) bool) (*scenario.Scenario, error) {
+// Change returns a scenario that is changed by f, or nil if f finds nothing to change. The one that it
+// is given stays as it is. An error says that what came of it is no scenario.
+func Change(s *scenario.Scenario, f func(*scenario.Scenario) bool) (*scenario.Scenario, error) {
 	parse := func() (*scenario.Scenario, error) {
 		text, err := s.Marshal()
 		if err != nil {
@@ -162,7 +162,7 @@ func (k *shrinker) try(ctx context.Context, what string, change func(*scenario.S
 	if k.over(ctx) {
 		return false
 	}
-	c, err := k.clone(k.now, change)
+	c, err := Change(k.now, change)
 	if err != nil || c == nil || same(c, k.now) {
 		return false // It is no scenario any longer, or the same.
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
-	"github.com/frayrpc/fray/sim/story"
 	"github.com/frayrpc/fray/sim/timeline"
 )
 
@@ -119,8 +118,6 @@ type savedRun struct {
 	dir            string
 	trace, history *renameio.PendingFile
 	recording      *recording
-	// why is what a run that failed rests on; nil: nobody asked.
-	why *story.Why
 }
 
 // saveRun prepares to save a run in a directory; a recording of it is to become its trace, its
@@ -156,7 +153,7 @@ func (r *savedRun) finish(result *engine.Result, of *subject) error {
 	}{
 		{fileReport, func(w io.Writer) error {
 			report.Run(w, result, of.Subject)
-			r.why.Write(w)
+			r.recording.why.Write(w)
 			return nil
 		}},
 		{fileResult, func(w io.Writer) error {

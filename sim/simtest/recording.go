@@ -22,6 +22,8 @@ type recording struct {
 	page *timeline.Collector
 	// story keeps what happened to each thing; nil: nobody asks.
 	story *story.Recorder
+	// why is what a run that failed rests on; nil: nobody asked, or nothing tells.
+	why *story.Why
 }
 
 // listen has a run's options tell the recording what happens. The function that it returns writes

@@ -203,6 +203,11 @@ func (a *App) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 	}
 	// What takes long, or may break down, comes after what is known.
 	told := a.tell(result, rec, of, o)
+	if o.why && told == nil {
+		why := a.why(ctx, result, rec, s, o)
+		why.Write(a.Stdout)
+		rec.why = why
+	}
 	if page != nil {
 		if err := rec.writePage(page, result, of); err != nil {
 			return err

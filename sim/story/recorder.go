@@ -12,6 +12,7 @@ import (
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/engine/virtual"
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/shrink"
 )
 
 // MaxEvents is how many events of a run a Recorder keeps, the last ones, and as many of its faults.
@@ -28,6 +29,8 @@ type Recorder struct {
 	events []engine.Event
 	// Acts are those of faults, as events. The procedure of a message is in full.
 	acts []engine.Event
+	// What chance decided.
+	pins shrink.Pins
 }
 
 // NewRecorder returns a recorder for one run of s.
@@ -67,6 +70,7 @@ func (r *Recorder) add(list *[]engine.Event, e engine.Event) {
 
 // onset takes in that a fault strikes hosts.
 func (r *Recorder) onset(o engine.Onset) {
+	r.pins.Begun(o)
 	i := slices.IndexFunc(r.scenario.Faults, func(f scenario.Fault) bool { return f.ID == o.Fault })
 	if i < 0 || !r.scenario.Faults[i].OnHosts() {
 		return // Its acts are told one by one.
@@ -82,6 +86,7 @@ func (r *Recorder) act(e sim.Event) {
 	if e.Kind != sim.EventFault {
 		return
 	}
+	r.pins.Acted(e.Fault, e.Match)
 	procedure := e.Procedure[strings.LastIndexByte(e.Procedure, '/')+1:]
 	gist := fmt.Sprintf("%s the %v of %s", e.Code, e.Message, procedure)
 	r.add(&r.acts, engine.Event{
@@ -98,11 +103,21 @@ func (r *Recorder) Events() []engine.Event {
 	return ordered(r.events[max(0, len(r.events)-MaxEvents):])
 }
 
-// ordered returns events in the order of time and host.
+// ordered returns events in the order of time and host. A fault strikes a host before the host sees
+// it, and a message after the host has sent it.
 func ordered(events []engine.Event) []engine.Event {
+	rank := func(e *engine.Event) int {
+		switch {
+		case e.Kind != kindFault:
+			return 1
+		case e.Procedure == "":
+			return 0
+		}
+		return 2
+	}
 	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b engine.Event) int {
-		return cmp.Or(cmp.Compare(a.At, b.At), strings.Compare(a.Host, b.Host))
+		return cmp.Or(cmp.Compare(a.At, b.At), strings.Compare(a.Host, b.Host), cmp.Compare(rank(&a), rank(&b)))
 	})
 	return events
 }

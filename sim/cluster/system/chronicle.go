@@ -76,7 +76,7 @@ func eventOf(e *check.Event) engine.Event {
 	}
 	all := engine.Event{
 		Seq: e.Seq, At: e.At, Host: e.Host, Kind: e.Kind.String(), Text: e.Details(), Procedure: procedures[e.Kind],
-		Tasks: e.Tasks(), Missing: e.Unlisted(), All: e.OfAll(), Gist: e.Gist(), Record: record,
+		Tasks: e.Tasks(), Missing: e.Unlisted(), All: e.OfAll(), Aside: e.Aside(), Gist: e.Gist(), Record: record,
 	}
 	switch {
 	case e.Kind.Reply():
@@ -95,6 +95,6 @@ var procedures = map[check.EventKind]string{
 	check.SubmitCall: "Submit", check.SubmitReply: "Submit",
 	check.CancelCall: "Cancel", check.CancelReply: "Cancel",
 	check.RegisterCall: "Register", check.RegisterReply: "Register", check.UnregisterCall: "Unregister",
-	check.HeartbeatReply: "Heartbeat", check.HeartbeatLost: "Heartbeat", check.StopOrder: "Heartbeat",
+	check.HeartbeatCall: "Heartbeat", check.HeartbeatReply: "Heartbeat", check.HeartbeatLost: "Heartbeat", check.StopOrder: "Heartbeat",
 	check.GrantReply: "Lease", check.ReportCall: "Report", check.ReportReply: "Report",
 }
