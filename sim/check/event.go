@@ -27,12 +27,14 @@ const (
 	// CancelCall asks to cancel Task or, without one, all of Job. CancelReply has the Answer.
 	CancelCall
 	CancelReply
-	// RegisterCall is made by Worker with Capacity. RegisterReply has Session and TTL.
+	// RegisterCall is made by Worker with Capacity. RegisterReply has Session, TTL and the Kept
+	// attempts.
 	RegisterCall
 	RegisterReply
 	// UnregisterCall ends Session.
 	UnregisterCall
-	// HeartbeatReply: a heartbeat of Session was answered.
+	// HeartbeatReply: a heartbeat of Session was answered. Draining says that it asked for no more
+	// work.
 	HeartbeatReply
 	// StopOrder: a heartbeat's answer asked to stop Token.
 	StopOrder
@@ -41,12 +43,13 @@ const (
 	// GrantReply: a poll of Session brought Attempt of Task, with Token and Spec. Its call is the
 	// first send of that poll.
 	GrantReply
-	// ReportCall says the Outcome of an attempt. ReportReply has the Answer: Accepted, Duplicate,
-	// Stale or Unanswered.
+	// ReportCall says the Outcome of an attempt, and how long it Ran. ReportReply has the Answer:
+	// Accepted, Duplicate, Stale or Unanswered.
 	ReportCall
 	ReportReply
-	// ExecutionStart and ExecutionEnd enclose one run of a function on Worker. The end has an
-	// Outcome: SUCCEEDED with the Digest of the value, or FAILED.
+	// ExecutionStart and ExecutionEnd enclose one run of a function on Worker. The start has the
+	// Digest of the input that the function saw. The end has an Outcome: SUCCEEDED with the Digest
+	// of the value, or FAILED; and if its context was done by then, the Cause.
 	ExecutionStart
 	ExecutionEnd
 	// ClusterInfo is what GetClusterInfo told: Counts by status.
@@ -65,6 +68,8 @@ const (
 	// that proves nothing.
 	HeartbeatCall
 	HeartbeatLost
+	// LeaveOrder: Worker is told to leave, and may finish what it runs for the TTL.
+	LeaveOrder
 	kindCount
 )
 
@@ -72,7 +77,7 @@ var kindNames = [kindCount]string{
 	"none", "submit-call", "submit-reply", "read-reply", "cancel-call", "cancel-reply", "register-call", "register-reply",
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
 	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
-	"heartbeat-call", "heartbeat-lost",
+	"heartbeat-call", "heartbeat-lost", "leave-order",
 }
 
 // String returns the kind in lower case with dashes.
@@ -144,6 +149,38 @@ func (a *Answer) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// Cause is why the context of a function was done before the function returned.
+type Cause uint8
+
+// The causes, as a worker gives them.
+const (
+	// CauseOrdered: the controller asked for it.
+	CauseOrdered Cause = iota + 1
+	// CauseSessionLost: the session is gone, and the attempt's lease with it.
+	CauseSessionLost
+	// CauseTimedOut: it ran past its execution timeout.
+	CauseTimedOut
+	// CauseLeaving: the worker leaves.
+	CauseLeaving
+	// CauseUnknown is none of these.
+	CauseUnknown
+	causeCount
+)
+
+var causeNames = [causeCount]string{"none", "ordered", "session-lost", "timed-out", "leaving", "unknown"}
+
+// String returns the cause in lower case with dashes.
+func (c Cause) String() string { return named(causeNames[:], c) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (c *Cause) UnmarshalText(text []byte) (err error) {
+	*c, err = byName[Cause](causeNames[:], "cause", text)
+	return err
+}
+
 func (a Answer) acknowledges() bool { return a == Created || a == Existing || a == Acknowledged }
 
 func named[T ~uint8](names []string, v T) string {
@@ -193,16 +230,26 @@ type Event struct {
 	// Digest stands for a value or an error that was seen in full. 0: it was not.
 	Digest uint64 `json:"digest,omitempty"`
 	// RetryAfter is what a failed function asked for.
-	RetryAfter time.Duration     `json:"retry_after_ns,omitempty"`
-	TTL        time.Duration     `json:"ttl_ns,omitempty"`
-	Spec       *Spec             `json:"spec,omitempty"`
-	View       *View             `json:"view,omitempty"`
-	Capacity   *Capacity         `json:"capacity,omitempty"`
-	Counts     map[string]uint64 `json:"counts,omitempty"`
-	Detail     string            `json:"detail,omitempty"`
+	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
+	TTL        time.Duration `json:"ttl_ns,omitempty"`
+	// Ran is how long an attempt has run, by its worker's word. 0: it has not.
+	Ran time.Duration `json:"ran_ns,omitempty"`
+	// Cause is why a function's context was done when it returned, and StoppedAfter how long it had
+	// run by then.
+	Cause        Cause         `json:"cause,omitempty"`
+	StoppedAfter time.Duration `json:"stopped_after_ns,omitempty"`
+	// Kept are the lease tokens of attempts that go on under a new session.
+	Kept     []uint64 `json:"kept,omitempty"`
+	Draining bool     `json:"draining,omitempty"`
+
+	Spec     *Spec             `json:"spec,omitempty"`
+	View     *View             `json:"view,omitempty"`
+	Capacity *Capacity         `json:"capacity,omitempty"`
+	Counts   map[string]uint64 `json:"counts,omitempty"`
+	Detail   string            `json:"detail,omitempty"`
 	// Holds are the tasks that the worker had been granted and was not rid of, sorted, 1,000 at
-	// most: at a HeartbeatCall and when that of a HeartbeatReply or HeartbeatLost was made, and at a StopOrder (the one task that it
-	// stops), a SessionStale and a WorkerCrash.
+	// most: at a HeartbeatCall and when that of a HeartbeatReply or HeartbeatLost was made, and at
+	// a StopOrder (the one task that it stops), a SessionStale and a WorkerCrash.
 	Holds []string `json:"holds,omitempty"`
 	// Listed is what a heartbeat said that the worker holds.
 	Listed *Listed `json:"listed,omitempty"`
@@ -260,6 +307,9 @@ func (e *Event) details(gist bool) (fields []string) {
 	}
 	if e.Code != 0 {
 		add("code=%v", e.Code)
+	}
+	if e.Cause != 0 {
+		add("stopped=%v after=%v", e.Cause, e.StoppedAfter)
 	}
 	if e.View != nil {
 		add("%v", e.View)

@@ -2,8 +2,12 @@ package check
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
+	"time"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/worker"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -39,10 +43,14 @@ func (f recorded) Invoke(ctx context.Context, input fray.Payload) (fray.Payload,
 	f.r.mu.Lock()
 	g := f.r.held[attemptID{e.Task, e.Attempt}]
 	f.r.mu.Unlock()
-	e.Token, e.Spec = g.token, g.spec
+	e.Token, e.Spec, e.Digest = g.token, g.spec, DigestValue(input.Encoding, input.Data)
 	f.r.add(e)
-	e.Kind, e.Outcome, e.Detail = ExecutionEnd, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED, "panicked or ended its goroutine"
-	defer func() { f.r.add(e) }()
+	e.Kind, e.Outcome, e.Digest, e.Detail = ExecutionEnd, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED, 0, "panicked or ended its goroutine"
+	stopped := watchStop(ctx)
+	defer func() {
+		e.Cause, e.StoppedAfter = stopped()
+		f.r.add(e)
+	}()
 	out, err := f.Function.Invoke(ctx, input)
 	if err != nil {
 		e.Detail = "returned an error"
@@ -50,4 +58,36 @@ func (f recorded) Invoke(ctx context.Context, input fray.Payload) (fray.Payload,
 	}
 	e.Outcome, e.Digest, e.Detail = frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED, DigestValue(out.Encoding, out.Data), ""
 	return out, nil
+}
+
+// watchStop watches a function's context from its start on. What it returns tells, at the end, why
+// the context was done and how long the function had run by then; 0 if it was not.
+func watchStop(ctx context.Context) func() (Cause, time.Duration) {
+	start := time.Now()
+	var after atomic.Int64
+	forget := context.AfterFunc(ctx, func() { after.Store(int64(max(time.Since(start), 1))) })
+	return func() (Cause, time.Duration) {
+		// What is told at one instant may come in any order: a watch that has yet to note it notes
+		// the same.
+		if forget() && ctx.Err() == nil {
+			return 0, 0
+		}
+		after.CompareAndSwap(0, int64(max(time.Since(start), 1)))
+		return causeOf(context.Cause(ctx)), time.Duration(after.Load())
+	}
+}
+
+func causeOf(err error) Cause {
+	switch {
+	case errors.Is(err, worker.ErrStopped):
+		return CauseOrdered
+	case errors.Is(err, worker.ErrSessionLost):
+		return CauseSessionLost
+	case errors.Is(err, worker.ErrLeaving):
+		return CauseLeaving
+	case errors.Is(err, context.DeadlineExceeded):
+		return CauseTimedOut
+	default:
+		return CauseUnknown
+	}
 }

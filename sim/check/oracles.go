@@ -41,6 +41,15 @@ type Config struct {
 	// Redelivery: the network may deliver a call twice, so that one call may have its effect again
 	// after it was answered.
 	Redelivery bool
+	// FirstFault is when the first fault may act, for claims about how soon things happen. 0: from
+	// the start.
+	FirstFault time.Duration
+	// FaultsGoOn: some may act after Heal, too.
+	FaultsGoOn bool
+	// Latency is the longest that a message is on its way where nothing is faulty.
+	Latency time.Duration
+	// MayStall: the controller may be unable to commit for a while, and tells workers nothing then.
+	MayStall bool
 	// Extra oracles look at every event after Fray's own.
 	Extra []Oracle
 
@@ -159,6 +168,7 @@ type Oracles struct {
 	oracles []Oracle
 	judges  []Judge
 	book    *leaseBook
+	calm    *calm
 	lost    *neverLost
 	metrics *metricsAgree
 	cost    *costKept
@@ -172,7 +182,7 @@ type Oracles struct {
 //	history := check.NewHistory(check.HistoryConfig{Observe: oracles.Observe})
 func New(cfg Config) *Oracles {
 	cfg = cfg.withDefaults()
-	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg)}
+	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg), calm: &calm{firstFault: cfg.FirstFault, never: cfg.FaultsGoOn, travels: cfg.Latency}}
 	o.lost, o.metrics, o.cost, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), newCostKept(), newNoLeak()
 	o.oracles = append([]Oracle{
 		o.lost,
@@ -186,11 +196,17 @@ func New(cfg Config) *Oracles {
 		newBackoff(&cfg),
 		newTimeoutsTrue(&cfg),
 		newNoStartAfterEnd(&cfg, o.book),
+		newStopsJustified(o.book),
+		newStopsObeyed(&cfg, o.book, o.calm),
+		newSpecKept(&cfg),
+		newPriorityKept(&cfg),
+		newGrantsHeard(&cfg, o.calm),
 		newCapacityKept(&cfg, o.book),
 		newEffectLedger(&cfg),
 		newValueTold(&cfg),
 		newConservation(&cfg),
 		newLinearizable(&cfg),
+		newEndsTold(&cfg, o.calm),
 		newLiveness(&cfg),
 		newFairness(&cfg),
 		o.metrics,
@@ -207,6 +223,7 @@ func New(cfg Config) *Oracles {
 // Observe has every oracle look at the next event.
 func (o *Oracles) Observe(e *Event) {
 	o.book.observe(e)
+	o.calm.observe(e)
 	for i, oracle := range o.oracles {
 		oracle.Observe(e, &o.judges[i])
 	}

@@ -16,7 +16,7 @@ import (
 // else.
 func TestPlantedViolations(t *testing.T) {
 	t.Parallel()
-	for _, test := range slices.Concat(taskPlants, attemptPlants, timeoutPlants, clusterPlants) {
+	for _, test := range slices.Concat(taskPlants, attemptPlants, timeoutPlants, stopPlants, specPlants, promptPlants, clusterPlants) {
 		t.Run(test.oracle+"/"+test.name, func(t *testing.T) {
 			t.Parallel()
 			good := newScript(test.cfg)
@@ -42,7 +42,7 @@ func TestPlantedViolations(t *testing.T) {
 func TestEveryOracleHasAPlant(t *testing.T) {
 	t.Parallel()
 	for _, c := range check.New(check.Config{}).Counts() {
-		if !slices.ContainsFunc(slices.Concat(taskPlants, attemptPlants, timeoutPlants, clusterPlants), func(p plant) bool { return p.oracle == c.Oracle }) {
+		if !slices.ContainsFunc(slices.Concat(taskPlants, attemptPlants, timeoutPlants, stopPlants, specPlants, promptPlants, clusterPlants), func(p plant) bool { return p.oracle == c.Oracle }) {
 			t.Errorf("oracle %s is not shown to fail", c.Oracle)
 		}
 	}
@@ -86,6 +86,11 @@ var taskPlants = []plant{
 			s.told("b", "1")
 			s.view("b", completed, 1)
 		},
+	},
+	{
+		oracle: "value-told", name: "of another attempt", want: "is told to have the value of attempt 1",
+		good: func(s *script) { zombie(s); s.view("a", completed, 2); s.told("a", "2") },
+		bad:  func(s *script) { zombie(s); s.view("a", completed, 2); s.told("a", "1") },
 	},
 	{
 		oracle: "value-told", name: "of before a crash", cfg: check.Config{AllowLossAfterRestart: true}, want: "no attempt of it returned",

@@ -33,7 +33,7 @@ func runFor(s *script, d time.Duration, outcome frayv1.AttemptOutcome) {
 
 var timeoutPlants = []plant{
 	{
-		oracle: "timeouts-true", name: "returned in time", want: "returned a value within 1s",
+		oracle: "timeouts-true", name: "returned in time", want: "returned within 1s",
 		good: func(s *script) {
 			runFor(s, twoSecondsTimed, broke)
 			s.report("w", "a", 1, timedOut, check.Accepted)
@@ -47,7 +47,7 @@ var timeoutPlants = []plant{
 		},
 	},
 	{
-		oracle: "timeouts-true", name: "seen to return late", want: "returned a value within 1s",
+		oracle: "timeouts-true", name: "seen to return late", want: "returned within 1s",
 		good: func(s *script) {
 			runFor(s, twoSecondsTimed, succeeded) // Too late to be sure.
 			s.view("a", failed, 1, charged(runsTooLong, 1, 0))
@@ -99,4 +99,50 @@ var timeoutPlants = []plant{
 			s.view("a", failed, 1, charged(waitsTooLong, 1, 0))
 		},
 	},
+	{
+		oracle: "timeouts-true", name: "had been said to run", want: "an attempt of it had started",
+		good: func(s *script) {
+			s.submit("a", timed)
+			s.wait(twoSecondsTimed)
+			s.view("a", failed, 0, charged(waitsTooLong, 0, 0))
+		},
+		bad: func(s *script) {
+			s.register("w")
+			s.submit("a", timed)
+			s.grant("w", "a", 1, timed)
+			s.report("w", "a", 1, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED, check.Accepted)
+			s.wait(twoSecondsTimed)
+			s.report("w", "a", 1, returned, check.Accepted)
+			s.view("a", failed, 1, charged(waitsTooLong, 0, 0))
+		},
+	},
+	{
+		oracle: "timeouts-true", name: "failed in time", want: "which returned within 1s",
+		good: func(s *script) {
+			runFor(s, time.Second, broke)
+			s.report("w", "a", 1, broke, check.Accepted)
+			s.view("a", failed, 1, charged(application, 1, 0))
+			timedTwice(s, twoSecondsTimed)
+		},
+		bad: func(s *script) {
+			runFor(s, time.Second, broke)
+			s.wait(time.Second)
+			s.view("a", failed, 1, charged(runsTooLong, 1, 0))
+		},
+	},
+	{
+		oracle: "timeouts-true", name: "reported too soon", want: "reported as timed out 1s after it was granted",
+		good: func(s *script) { s.register("w"); timedTwice(s, twoSecondsTimed) },
+		bad:  func(s *script) { s.register("w"); timedTwice(s, time.Second) },
+	},
+}
+
+// timedTwice has an attempt of task b reported as timed out after so long, and granted again.
+func timedTwice(s *script, d time.Duration) {
+	again := with(func(t *frayv1.TaskSpec) { t.ExecutionTimeoutMs = twoSecondsTimed.Milliseconds() })
+	s.submit("b", again)
+	s.grant("w", "b", 1, again)
+	s.wait(d)
+	s.report("w", "b", 1, timedOut, check.Accepted)
+	s.view("b", pending, 1, charged(0, 1, 0))
 }

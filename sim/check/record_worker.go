@@ -2,6 +2,7 @@ package check
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -15,7 +16,7 @@ func (c *call) registerWorker(req *frayv1.RegisterWorkerRequest) func(any, error
 	c.mu.Unlock()
 	c.add(Event{
 		Kind: RegisterCall, Call: c.id, Worker: req.GetWorkerId(), Detail: req.GetRegistrationId(),
-		Capacity: &Capacity{Slots: int(req.GetSlots()), Resources: maps.Clone(req.GetResources())},
+		Capacity: &Capacity{Slots: int(req.GetSlots()), Resources: maps.Clone(req.GetResources()), Labels: maps.Clone(req.GetLabels()), Functions: slices.Clone(req.GetFunctions())},
 	})
 	return func(res any, err error) {
 		m, ok := res.(*frayv1.RegisterWorkerResponse)
@@ -23,7 +24,7 @@ func (c *call) registerWorker(req *frayv1.RegisterWorkerRequest) func(any, error
 			return
 		}
 		e := c.reply(RegisterReply)
-		e.Session, e.TTL = m.GetSessionToken(), millis(m.GetSessionTtlMs())
+		e.Session, e.TTL, e.Kept = m.GetSessionToken(), millis(m.GetSessionTtlMs()), slices.Clone(m.GetKeptLeaseTokens())
 		c.add(e)
 	}
 }
@@ -127,8 +128,8 @@ func (r *Recorder) describe(e *Event, t *frayv1.TaskReport) {
 		e.RetryAfter = millis(t.GetError().GetRetryAfterMs())
 	default:
 	}
-	if us := t.GetRunDurationUs(); us > 0 {
-		e.Detail = "ran " + (time.Duration(us) * time.Microsecond).String()
+	if e.Ran = time.Duration(t.GetRunDurationUs()) * time.Microsecond; e.Ran > 0 {
+		e.Detail = "ran " + e.Ran.String()
 	}
 }
 
@@ -160,12 +161,15 @@ func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
 			return
 		}
 		e := c.reply(HeartbeatReply)
-		e.Session, e.Holds = req.GetSessionToken(), holds
+		e.Session, e.Holds, e.Draining = req.GetSessionToken(), holds, req.GetDraining()
 		events := []Event{e}
 		for _, token := range m.GetStopLeaseTokens() {
 			e := c.reply(StopOrder)
 			e.Session, e.Token, e.Holds = req.GetSessionToken(), token, c.tasksOf(token)
 			events = append(events, e)
+		}
+		if m.GetDrain() {
+			events = append(events, Event{Kind: LeaveOrder, TTL: millis(m.GetDrainGraceMs())})
 		}
 		c.add(events...)
 	}

@@ -260,7 +260,7 @@ func TestEventsAreReadable(t *testing.T) {
 	done(s)
 	events := s.Task("a")
 	last := events[len(events)-1]
-	if got, want := last.String(), "#10 0s read-reply task=a job=j verdict=found COMPLETED attempts=1 failures=0 losses=0 undelivered=0"; got != want {
+	if got, want := last.String(), "#10 0s read-reply task=a job=j function=f verdict=found COMPLETED attempts=1 failures=0 losses=0 undelivered=0"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	text, err := json.Marshal(last)

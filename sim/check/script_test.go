@@ -113,22 +113,46 @@ func (s *script) submit(task string, edits ...edit) {
 	s.answer(s.offer(task, edits...), task, check.Created)
 }
 
-func (s *script) register(worker string) {
+// register opens a session, with the lease tokens that it keeps.
+func (s *script) register(worker string, kept ...uint64) {
 	c := s.begin()
 	s.Add(check.Event{
-		Kind: check.RegisterCall, Call: c.id, Worker: worker,
-		Capacity: &check.Capacity{Slots: 1, Resources: map[string]int64{"cpu": 1000}},
+		Kind: check.RegisterCall, Call: c.id, Worker: worker, Host: worker,
+		Capacity: &check.Capacity{
+			Slots: 1, Resources: map[string]int64{"cpu": 1000}, Labels: map[string]string{"zone": "a"}, Functions: []string{"f"},
+		},
 	})
 	e := c.reply(check.RegisterReply)
 	delete(s.tokens, "session of "+worker)
-	e.Worker, e.Session, e.TTL = worker, s.token("session of "+worker, 1)+c.id<<20, 15*time.Second
+	e.Worker, e.Session, e.TTL, e.Kept = worker, s.token("session of "+worker, 1)+c.id<<20, 15*time.Second, kept
 	s.tokens["session of "+worker] = e.Session
 	s.Add(e)
 }
 
-func (s *script) beat(worker string) {
+func (s *script) beat(worker string, edits ...edit) {
 	e := s.begin().reply(check.HeartbeatReply)
 	e.Worker, e.Session = worker, s.tokens["session of "+worker]
+	s.add(e, edits)
+}
+
+// order is the answer to a heartbeat that says to stop an attempt.
+func (s *script) order(worker, task string, attempt uint32) {
+	c := s.begin()
+	e := c.reply(check.HeartbeatReply)
+	e.Worker, e.Session = worker, s.tokens["session of "+worker]
+	o := s.attempt(c.reply(check.StopOrder), worker, task, attempt)
+	o.Task, o.Attempt, o.Function, o.Session = "", 0, "", e.Session
+	s.Add(e, o)
+}
+
+func (s *script) leave(worker string, grace time.Duration) {
+	s.Add(check.Event{Kind: check.LeaveOrder, Worker: worker, TTL: grace})
+}
+
+// stop ends an execution whose context was done.
+func (s *script) stop(worker, task string, attempt uint32, cause check.Cause, after time.Duration) {
+	e := s.attempt(check.Event{Kind: check.ExecutionEnd, Outcome: broke}, worker, task, attempt)
+	e.Cause, e.StoppedAfter = cause, after
 	s.Add(e)
 }
 
@@ -194,7 +218,7 @@ func (s *script) view(task string, status frayv1.TaskStatus, attempt uint32, edi
 
 func (s *script) viewed(c sent, task string, status frayv1.TaskStatus, attempt uint32, edits ...edit) {
 	e := c.reply(check.ReadReply)
-	e.Task, e.Job, e.Answer, e.View = task, "j", check.Found, &check.View{Status: status, Attempt: attempt}
+	e.Task, e.Job, e.Function, e.Answer, e.View = task, "j", "f", check.Found, &check.View{Status: status, Attempt: attempt}
 	s.add(e, edits)
 }
 

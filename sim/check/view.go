@@ -24,6 +24,7 @@ type View struct {
 	// Stopping: a cancellation was asked for and is not over.
 	Stopping bool   `json:"stopping,omitempty"`
 	Worker   string `json:"worker,omitempty"`
+	Priority int32  `json:"priority,omitempty"`
 	// Recovering: it is pending because a worker may still have its last attempt, from before a
 	// restart.
 	Recovering bool `json:"recovering,omitempty"`
@@ -35,6 +36,7 @@ func newView(t *frayv1.Task) *View {
 	return &View{
 		Status: t.GetStatus(), Reason: t.GetFailureReason(), Attempt: t.GetAttemptNumber(), Failures: t.GetFailureCount(),
 		Losses: t.GetWorkerLossCount(), Deliveries: t.GetDeliveryFailureCount(), Stopping: t.GetCancelRequested(), Worker: t.GetWorkerId(),
+		Priority:   t.GetPriority(),
 		Recovering: t.GetPendingReason() == frayv1.PendingReason_PENDING_REASON_RECOVERING,
 	}
 }
@@ -61,18 +63,22 @@ func (v *View) String() string {
 
 // Spec is what of a task's specification oracles look at.
 type Spec struct {
-	Function         string           `json:"function"`
-	Priority         int32            `json:"priority,omitempty"`
-	Resources        map[string]int64 `json:"resources,omitempty"`
-	MaxRetries       uint32           `json:"max_retries,omitempty"`
-	MaxWorkerLosses  uint32           `json:"max_worker_losses"`
-	BackoffBase      time.Duration    `json:"backoff_base_ns,omitempty"`
-	BackoffFactor    float64          `json:"backoff_factor,omitempty"`
-	BackoffCap       time.Duration    `json:"backoff_cap_ns,omitempty"`
-	BackoffJitter    float64          `json:"backoff_jitter,omitempty"`
-	ExecutionTimeout time.Duration    `json:"execution_timeout_ns,omitempty"`
+	Function  string           `json:"function"`
+	Priority  int32            `json:"priority,omitempty"`
+	Resources map[string]int64 `json:"resources,omitempty"`
+	// Labels are those that a worker must have.
+	Labels           map[string]string `json:"labels,omitempty"`
+	MaxRetries       uint32            `json:"max_retries,omitempty"`
+	MaxWorkerLosses  uint32            `json:"max_worker_losses"`
+	BackoffBase      time.Duration     `json:"backoff_base_ns,omitempty"`
+	BackoffFactor    float64           `json:"backoff_factor,omitempty"`
+	BackoffCap       time.Duration     `json:"backoff_cap_ns,omitempty"`
+	BackoffJitter    float64           `json:"backoff_jitter,omitempty"`
+	ExecutionTimeout time.Duration     `json:"execution_timeout_ns,omitempty"`
 	// How long it may take until an attempt starts.
 	SchedulingTimeout time.Duration `json:"scheduling_timeout_ns,omitempty"`
+	// Input stands for the input.
+	Input uint64 `json:"input,omitempty"`
 	// Class is the same for tasks that the same workers can run and that have the same priority.
 	Class string `json:"class"`
 }
@@ -90,7 +96,8 @@ const (
 func NewSpec(t *frayv1.TaskSpec) *Spec {
 	p := t.GetRetryPolicy()
 	s := &Spec{
-		Function: t.GetFunction(), Priority: t.GetPriority(), Resources: maps.Clone(t.GetResources()),
+		Function: t.GetFunction(), Priority: t.GetPriority(), Resources: maps.Clone(t.GetResources()), Labels: maps.Clone(t.GetRequiredLabels()),
+		Input:      DigestValue(t.GetPayload().GetEncoding(), t.GetPayload().GetData()),
 		MaxRetries: p.GetMaxRetries(), MaxWorkerLosses: defaultWorkerLosses,
 		BackoffBase: millis(p.GetBackoffBaseMs()), BackoffFactor: p.GetBackoffFactor(), BackoffCap: millis(p.GetBackoffCapMs()),
 		BackoffJitter: defaultBackoffJitter, ExecutionTimeout: millis(t.GetExecutionTimeoutMs()), SchedulingTimeout: millis(t.GetSchedulingTimeoutMs()),
@@ -132,8 +139,10 @@ func class(t *frayv1.TaskSpec) string {
 
 // Capacity is what a worker said it has when it registered.
 type Capacity struct {
-	Slots     int              `json:"slots"`
-	Resources map[string]int64 `json:"resources,omitempty"`
+	Slots     int               `json:"slots"`
+	Resources map[string]int64  `json:"resources,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Functions []string          `json:"functions,omitempty"`
 }
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -1,6 +1,9 @@
 package scenario
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // HealAt returns when everything is put right: as the file says, or when the last fault that ends
 // by itself has. Faults that do not end by themselves then go on.
@@ -15,6 +18,40 @@ func (s *Scenario) HealAt() time.Duration {
 		}
 	}
 	return last
+}
+
+// FirstFault returns the earliest time at which a fault can act; MaxDuration if there is none. One
+// that waits for an event may act from the start, and so does a network that loses messages.
+func (s *Scenario) FirstFault() time.Duration {
+	if s.Topology.Network.Loss > 0 {
+		return 0
+	}
+	first := MaxDuration
+	for i := range s.Faults {
+		start := s.Faults[i].Start()
+		if s.Faults[i].When.On != nil {
+			start = 0
+		}
+		first = min(first, start)
+	}
+	return first
+}
+
+// Heals says whether no fault acts any longer after HealAt.
+func (s *Scenario) Heals() bool {
+	switch {
+	case s.Topology.Network.Loss > 0:
+		return false
+	case s.Heal != nil:
+		return true
+	}
+	for i := range s.Faults {
+		if _, ok := s.Faults[i].end(); !ok {
+			return false
+		}
+	}
+	// A fault may wait for a target that does what is asked for.
+	return !slices.ContainsFunc(s.Targets, func(t Target) bool { return t.When != WhenAny })
 }
 
 // Start returns the earliest time at which the fault can act.

@@ -14,6 +14,9 @@ import (
 // DefaultMaxWall is how long a run takes at most unless its Config says otherwise.
 const DefaultMaxWall = 5 * time.Minute
 
+// busyMachine is how long a message may be on its way because the machine is busy.
+const busyMachine = time.Second
+
 // Config says what processes are started from. Fray and Worker are required.
 type Config struct {
 	// Fray is the fray command.
@@ -38,7 +41,7 @@ func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options system.
 	if err := Suitable(s, config.MaxWall); err != nil {
 		return nil, err
 	}
-	options.MaxTime = config.MaxWall
+	options.MaxTime, options.Busy = config.MaxWall, busyMachine
 	return engine.RunOn(ctx, system.Subject(options), s, seed, options.Options.Options, scenario.BackendProcess,
 		func(run *engine.Run) (engine.Backend, func() error, error) {
 			stage, err := open(ctx, run, config)

@@ -26,6 +26,9 @@ type Options struct {
 
 	// Oracles look at every event after those of package check.
 	Oracles []check.Oracle
+	// Busy is how much longer than a scenario says a message may be on its way where nothing is
+	// faulty, because the machine is real and has other things to do.
+	Busy time.Duration
 	// Controller wraps what a simulated controller serves, to plant a bug. Nil: nothing does.
 	Controller func(http.Handler) http.Handler
 }
@@ -122,6 +125,9 @@ func (s *System) promises() check.Config {
 		WatchGrace:            2 * time.Duration(s.Topology.Controller.WatchGrace), // After a stall there are two.
 		ForgetsEarly:          s.forgetsEarly(),
 		FairnessBound:         s.Always.Fairness,
+		FirstFault:            s.FirstFault(),
+		FaultsGoOn:            !s.Heals(),
+		Latency:               time.Duration(s.Scenario.Scenario.Topology.Network.Latency.Max) + s.options.Busy,
 		Extra:                 s.options.Oracles,
 	}
 	eventually := s.Expect.Eventually
@@ -133,6 +139,7 @@ func (s *System) promises() check.Config {
 	}
 	for i := range s.Faults {
 		c.Redelivery = c.Redelivery || s.Faults[i].Action.Duplicate != nil
+		c.MayStall = c.MayStall || s.Faults[i].Action.DiskFull != nil
 	}
 	for i := range s.Workload.Mix {
 		if k := &s.Workload.Mix[i]; k.Children > 0 {
@@ -251,6 +258,7 @@ func (s *System) Finish() error {
 	if !backend.Running(cluster.ControllerHost) {
 		backend.Bounce(cluster.ControllerHost)
 	}
+	s.tellLeaving()
 	// Workers deliver their last reports, which metrics count too.
 	if err := s.run.Stop(hosts[1:]); err != nil {
 		return err
@@ -271,6 +279,16 @@ func (s *System) Finish() error {
 		s.run.Flaw(scenario.VerdictInvariant, "backup", err.Error())
 	}
 	return nil
+}
+
+// tellLeaving notes that the workers are told to leave.
+func (s *System) tellLeaving() {
+	for i := range s.Topology.Workers {
+		g := &s.Topology.Workers[i]
+		for _, name := range g.Hosts() {
+			s.history.Add(check.Event{Kind: check.LeaveOrder, Host: name, Worker: name, TTL: time.Duration(g.DrainGrace)})
+		}
+	}
 }
 
 // auditHost is the host that asks at the end how things stand.

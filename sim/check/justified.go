@@ -1,0 +1,174 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// stopsJustified holds the controller and the workers to stop an attempt for a reason only.
+//
+// The controller orders a worker to stop an attempt because a client asked to cancel its task, or
+// because its lease is over as far as leaseBook can tell, or is no longer the task's last. A worker
+// ends the context of a function for one of these causes, each of which leaves a trace:
+//
+//   - ordered: a heartbeat's answer said so;
+//   - session lost: the worker was told that its session is over, and then either opened one that does not keep the attempt, or got
+//     none for a TTL;
+//   - timed out: the attempt has an execution timeout, and has run for it;
+//   - leaving: the worker was told to leave, and the grace for that is over.
+//
+// It is vacuous where nothing that runs is stopped.
+type stopsJustified struct {
+	oracle
+
+	book    *leaseBook
+	workers map[string]*stoppingWorker
+	// Calls that ask to cancel, by task and by job.
+	tasks, jobs map[string]*Event
+}
+
+type stoppingWorker struct {
+	held map[uint64]*heldAttempt
+	// It was told that its session is over, and has no other yet.
+	lost *Event
+	ttl  time.Duration
+	// The first time at which it may leave what it runs; nil: it was not told to leave.
+	leave *Event
+}
+
+type heldAttempt struct {
+	lease   *lease
+	started *Event
+	ordered *Event // to stop
+	unkept  *Event // by a session; or it was lost for a TTL
+}
+
+func newStopsJustified(b *leaseBook) *stopsJustified {
+	return &stopsJustified{
+		oracle{"stops-justified", "An attempt is stopped only because its task is cancelled, its lease or its time is over, or its worker leaves."},
+		b, make(map[string]*stoppingWorker), make(map[string]*Event), make(map[string]*Event),
+	}
+}
+
+// Observe implements Oracle. The book has seen e already.
+func (o *stopsJustified) Observe(e *Event, j *Judge) {
+	switch e.Kind {
+	case CancelCall:
+		o.cancelled(e)
+	case WorkerCrash:
+		delete(o.workers, e.Worker)
+	case RegisterReply:
+		o.worker(e).registered(e)
+	case SessionStale:
+		if w := o.worker(e); w.lost == nil {
+			w.lost = e
+		}
+	case LeaveOrder:
+		if w := o.worker(e); w.leave == nil || e.At+e.TTL < w.leave.At+w.leave.TTL {
+			w.leave = e
+		}
+	case GrantReply:
+		if w, l := o.worker(e), o.book.last[e.Task]; w.held[e.Token] == nil && l.grant.Token == e.Token {
+			w.held[e.Token] = &heldAttempt{lease: l}
+		}
+	case StopOrder:
+		if a := o.worker(e).held[e.Token]; a != nil {
+			o.order(a, e, j)
+		}
+	case ExecutionStart:
+		if a := o.worker(e).held[e.Token]; a != nil {
+			a.started = e
+		}
+	case ExecutionEnd:
+		w := o.worker(e)
+		if a := w.held[e.Token]; a != nil && e.Cause != 0 {
+			w.stopped(a, e, j)
+		}
+	case ReportReply:
+		if w := o.worker(e); endsAttempt(e.Outcome) && e.Answer != Unanswered && (w.held[e.Token] == nil || w.held[e.Token].started == nil) {
+			delete(w.held, e.Token)
+		}
+	default:
+	}
+	if e.Kind == ExecutionEnd {
+		delete(o.worker(e).held, e.Token)
+	}
+}
+
+func (o *stopsJustified) worker(e *Event) *stoppingWorker {
+	w := o.workers[e.Worker]
+	if w == nil {
+		w = &stoppingWorker{held: make(map[uint64]*heldAttempt)}
+		o.workers[e.Worker] = w
+	}
+	return w
+}
+
+func (o *stopsJustified) cancelled(e *Event) {
+	calls, key := o.tasks, e.Task
+	if e.Task == "" {
+		calls, key = o.jobs, e.Job
+	}
+	if calls[key] == nil {
+		calls[key] = e
+	}
+}
+
+// registered notes what a session keeps.
+func (w *stoppingWorker) registered(e *Event) {
+	for token, a := range w.held { // order-free: each for itself
+		if a.unkept == nil && (!slices.Contains(e.Kept, token) || w.lost != nil && e.At-w.lost.At >= w.ttl) {
+			a.unkept = e
+		}
+	}
+	w.lost, w.ttl = nil, e.TTL
+}
+
+// order checks that the controller has a reason to end an attempt.
+func (o *stopsJustified) order(a *heldAttempt, e *Event, j *Judge) {
+	if a.ordered != nil {
+		return
+	}
+	a.ordered = e
+	j.Check()
+	grant := a.lease.grant
+	if o.tasks[grant.Task] == nil && o.jobs[grant.Job] == nil && o.book.last[grant.Task] == a.lease && !o.book.over(a.lease, e.Seq, e.At) {
+		j.Violated(grant.Task, fmt.Sprintf("has attempt %d stopped by the controller, and nobody cancelled it or ended its lease", grant.Attempt), grant, a.started, e)
+	}
+}
+
+// stopped checks the cause for which the context of a function was done.
+func (w *stoppingWorker) stopped(a *heldAttempt, e *Event, j *Judge) {
+	j.Check()
+	grant := a.lease.grant
+	limit := grant.Spec.ExecutionTimeout
+	lack := ""
+	switch e.Cause {
+	case CauseOrdered:
+		if a.ordered == nil {
+			lack = "no answer to a heartbeat asked for it"
+		}
+	case CauseSessionLost:
+		if a.unkept == nil && (w.lost == nil || e.At-w.lost.At < w.ttl) {
+			lack = "its worker had a session that keeps it, or was still waiting for one"
+		}
+	case CauseTimedOut:
+		switch {
+		case limit == 0:
+			lack = "it has no execution timeout"
+		case e.At-grant.At < limit || e.StoppedAfter+limit/timedMargin+timedSlack < limit:
+			lack = fmt.Sprintf("it may run for %v", limit)
+		}
+	case CauseLeaving:
+		if w.leave == nil || e.At < w.leave.At+w.leave.TTL {
+			lack = "its worker had not been told to leave, or has time left for that"
+		}
+	default:
+		lack = "its worker knows no such cause"
+	}
+	if lack != "" {
+		j.Violated(grant.Task, fmt.Sprintf("has attempt %d stopped after %v (%v), and %s", e.Attempt, e.StoppedAfter, e.Cause, lack),
+			grant, a.started, w.lost, w.leave, e)
+	}
+}

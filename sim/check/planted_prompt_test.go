@@ -1,0 +1,119 @@
+package check_test
+
+import (
+	"time"
+
+	"github.com/frayrpc/fray/sim/check"
+)
+
+var calmForAnHour = check.Config{FirstFault: time.Hour}
+
+// promptPlants are about who is granted and told, and how soon.
+var promptPlants = []plant{
+	{
+		oracle: "grants-heard", name: "stale session", want: "when its session took no more",
+		good: func(s *script) {
+			s.register("w")
+			s.submit("a")
+			c := s.begin()
+			s.wait(15 * time.Second)
+			s.fence("w")
+			s.granted(c, "w", "a", 1) // Its poll was sent before.
+			s.view("a", running, 1)
+		},
+		bad: func(s *script) {
+			s.register("w")
+			s.submit("a")
+			s.wait(15 * time.Second)
+			s.fence("w")
+			s.grant("w", "a", 1)
+			s.view("a", running, 1)
+		},
+	},
+	{
+		oracle: "grants-heard", name: "draining", want: "when its session took no more",
+		good: func(s *script) {
+			s.register("w")
+			s.submit("a")
+			s.beat("w")
+			s.grant("w", "a", 1)
+			s.view("a", running, 1)
+		},
+		bad: func(s *script) {
+			s.register("w")
+			s.submit("a")
+			s.beat("w", func(e *check.Event) { e.Draining = true })
+			s.grant("w", "a", 1)
+			s.view("a", running, 1)
+		},
+	},
+	{
+		oracle: "grants-heard", name: "to nobody", cfg: calmForAnHour, want: "no worker was granted attempt 1",
+		good: func(s *script) {
+			s.register("w")
+			s.submit("a")
+			s.grant("w", "a", 1)
+			s.report("w", "a", 1, returned, check.Accepted)
+			s.grant("w", "a", 2)
+			s.view("a", running, 2)
+		},
+		bad: func(s *script) { s.register("w"); s.submit("a"); s.grant("w", "a", 2); s.view("a", running, 2) },
+	},
+	{
+		oracle: "grants-heard", name: "lost to a fault", cfg: calmForAnHour, want: "no worker was granted attempt 1",
+		good: func(s *script) {
+			s.register("w")
+			s.wait(time.Hour)
+			s.beat("w")
+			s.submit("a")
+			s.grant("w", "a", 2) // The answer with the first may be lost.
+			s.view("a", running, 2)
+		},
+		bad: func(s *script) { s.register("w"); s.submit("a"); s.grant("w", "a", 2); s.view("a", running, 2) },
+	},
+	{
+		oracle: "ends-told", name: "late", cfg: calmForAnHour, want: "client c was not told within 5s",
+		good: func(s *script) { ranFor(s, 5*time.Second) },
+		bad:  func(s *script) { ranFor(s, 6*time.Second) },
+	},
+	{
+		oracle: "ends-told", name: "cancelled", cfg: calmForAnHour, want: "client c was not told within 5s",
+		good: func(s *script) {
+			s.submit("a", at("c"))
+			s.cancel("a", check.Cancelled)
+			s.wait(time.Second)
+			s.view("a", cancelled, 0, at("c"))
+		},
+		bad: func(s *script) {
+			s.submit("a", at("c"))
+			s.cancel("a", check.Cancelled)
+			s.wait(time.Minute)
+			s.view("a", cancelled, 0, at("c"))
+		},
+	},
+	{
+		oracle: "ends-told", name: "to another", cfg: calmForAnHour, want: "client c was not told within 5s",
+		good: func(s *script) { ranFor(s, time.Second) },
+		bad: func(s *script) {
+			ran(s)
+			s.view("a", completed, 1, at("d"))
+			s.wait(time.Minute)
+			s.view("a", completed, 1, at("c"))
+		},
+	},
+}
+
+func at(host string) edit { return func(e *check.Event) { e.Host = host } }
+
+func ran(s *script) {
+	s.register("w")
+	s.submit("a", at("c"))
+	s.run("w", "a", 1, "1")
+}
+
+// ranFor has a client told of an end that long after it.
+func ranFor(s *script, told time.Duration) {
+	ran(s)
+	s.wait(told)
+	s.view("a", completed, 1, at("c"))
+}

@@ -1,0 +1,144 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// keptGrants is how many of the last grants of a priority are compared with.
+const keptGrants = 16
+
+// priorityKept holds higher priorities to go first, among tasks that a worker can run.
+//
+// A task that was acknowledged, and is granted for the first time to a poll that was sent after a
+// task of lower priority had been granted, must not have been waiting when the poll was sent that
+// brought that one, if its worker could run both. And of two attempts that one worker holds, the
+// one of higher priority starts first. Only tasks that ask for the same resources are compared:
+// what does not fit may have to wait. It is vacuous where all tasks have one priority.
+type priorityKept struct {
+	oracle
+
+	cfg     *Config
+	tasks   tasks[rankedTask]
+	grants  map[string]map[int32][]*Event // the last ones, by requirements and priority
+	workers map[string]*rankingWorker
+}
+
+type rankedTask struct {
+	acked   *Event
+	granted bool
+}
+
+type rankingWorker struct {
+	has  *Event            // its registration
+	held map[uint64]*Event // grants that have not started
+}
+
+func newPriorityKept(cfg *Config) *priorityKept {
+	return &priorityKept{
+		oracle: oracle{"priority-kept", "Of the tasks that a worker can run, those of higher priority go first."},
+		cfg:    cfg, tasks: newTasks[rankedTask](cfg), grants: make(map[string]map[int32][]*Event), workers: make(map[string]*rankingWorker),
+	}
+}
+
+// Observe implements Oracle.
+func (o *priorityKept) Observe(e *Event, j *Judge) {
+	switch e.Kind {
+	case RegisterCall:
+		o.worker(e).has = e
+	case WorkerCrash, SessionStale:
+		clear(o.worker(e).held) // What was queued there may be over.
+	case ControllerCrash:
+		if o.cfg.AllowLossAfterRestart {
+			clear(o.grants)
+		}
+	case ReportCall, StopOrder:
+		delete(o.worker(e).held, e.Token)
+	default:
+	}
+	t := o.tasks.get(e)
+	if t == nil {
+		return
+	}
+	switch {
+	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.acked == nil:
+		t.acked = e
+	case e.Kind == GrantReply:
+		o.granted(t, e, j)
+	case e.Kind == ExecutionStart:
+		o.started(e, j)
+	}
+}
+
+func (o *priorityKept) worker(e *Event) *rankingWorker {
+	w := o.workers[e.Worker]
+	if w == nil {
+		w = &rankingWorker{held: make(map[uint64]*Event)}
+		o.workers[e.Worker] = w
+	}
+	return w
+}
+
+func (o *priorityKept) granted(t *rankedTask, e *Event, j *Judge) {
+	first := !t.granted && e.Attempt == 1
+	t.granted = true
+	for _, key := range sortedKeys(o.grants) {
+		for _, priority := range slices.Sorted(maps.Keys(o.grants[key])) {
+			last := o.grants[key][priority]
+			if priority == e.Spec.Priority || !maps.Equal(last[0].Spec.Resources, e.Spec.Resources) {
+				continue
+			}
+			j.Check()
+			if first && t.acked != nil && priority < e.Spec.Priority {
+				o.compare(t, last, e, j)
+			}
+		}
+	}
+	key := fmt.Sprintf("%q %v %v", e.Spec.Function, e.Spec.Resources, e.Spec.Labels)
+	grants := o.grants[key]
+	if grants == nil {
+		grants = make(map[int32][]*Event)
+		o.grants[key] = grants
+	}
+	last := append(grants[e.Spec.Priority], e)
+	grants[e.Spec.Priority] = last[max(0, len(last)-keptGrants):]
+	o.worker(e).held[e.Token] = e
+}
+
+// compare looks for a grant of lower priority that passed a task by.
+func (o *priorityKept) compare(t *rankedTask, lower []*Event, e *Event, j *Judge) {
+	for _, low := range lower {
+		w := o.worker(low)
+		if low.follows(t.acked.Seq) && e.follows(low.Seq) && w.has != nil && w.has.Capacity.lacks(e.Spec) == "" {
+			j.Violated(e.Task, fmt.Sprintf("waited with priority %d while task %s was granted with priority %d", e.Spec.Priority, low.Task, low.Spec.Priority),
+				t.acked, low, e)
+			return
+		}
+	}
+}
+
+// started compares an attempt that starts with those that wait at its worker.
+func (o *priorityKept) started(e *Event, j *Judge) {
+	held := o.worker(e).held
+	grant := held[e.Token]
+	delete(held, e.Token)
+	if grant == nil {
+		return
+	}
+	for _, token := range slices.Sorted(maps.Keys(held)) {
+		w := held[token]
+		if w.Spec.Priority == grant.Spec.Priority || !maps.Equal(w.Spec.Resources, grant.Spec.Resources) {
+			continue
+		}
+		j.Check()
+		if w.Spec.Priority > grant.Spec.Priority && w.At+startSlack < e.At {
+			j.Violated(e.Task, fmt.Sprintf("starts with priority %d while task %s waits at its worker with priority %d", grant.Spec.Priority, w.Task, w.Spec.Priority),
+				w, grant, e)
+		}
+	}
+}
+
+// startSlack is how long it may take until a start that a worker has decided upon is seen.
+const startSlack = 50 * time.Millisecond
