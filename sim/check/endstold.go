@@ -10,10 +10,11 @@ const tellWithin = 5 * time.Second
 
 // endsTold holds the controller to tell the client that submitted a task of its end, while it is
 // calm: within tellWithin of the acceptance of its value, or of the answer that it is cancelled. It
-// is vacuous where no task ends while it is calm.
+// is vacuous where no task ends while it is calm, and with Config.ClientsMiss.
 type endsTold struct {
 	oracle
 
+	off     bool
 	calm    *calm
 	tasks   tasks[toldTask]
 	workers map[string]bool // hosts
@@ -30,12 +31,15 @@ type toldTask struct {
 func newEndsTold(cfg *Config, c *calm) *endsTold {
 	return &endsTold{
 		oracle: oracle{"ends-told", "Without faults, the client of a task is told of its end within a bound."},
-		calm:   c, tasks: newTasks[toldTask](cfg), workers: make(map[string]bool),
+		off:    cfg.ClientsMiss, calm: c, tasks: newTasks[toldTask](cfg), workers: make(map[string]bool),
 	}
 }
 
 // Observe implements Oracle.
 func (o *endsTold) Observe(e *Event, j *Judge) {
+	if o.off {
+		return
+	}
 	for len(o.awaited) > 0 && (o.awaited[0].told || e.At-o.awaited[0].ended.At > o.calm.slack(tellWithin)) {
 		if t := o.awaited[0]; !t.told && o.calm.between(t.ended.At, e.At) {
 			t.told = true

@@ -50,6 +50,9 @@ type Config struct {
 	Latency time.Duration
 	// MayStall: the controller may be unable to commit for a while, and tells workers nothing then.
 	MayStall bool
+	// ClientsMiss: a client may not listen when a task of its ends. It leaves and comes back, or the
+	// controller has no room for its watch.
+	ClientsMiss bool
 	// Extra oracles look at every event after Fray's own.
 	Extra []Oracle
 

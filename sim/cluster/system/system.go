@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -141,12 +142,19 @@ func (s *System) promises() check.Config {
 		c.Redelivery = c.Redelivery || s.Faults[i].Action.Duplicate != nil
 		c.MayStall = c.MayStall || s.Faults[i].Action.DiskFull != nil
 	}
+	c.ClientsMiss = s.refusesCalls() || slices.ContainsFunc(s.Workload.Clients, func(g cluster.ClientGroup) bool { return g.Leaves != nil })
 	for i := range s.Workload.Mix {
 		if k := &s.Workload.Mix[i]; k.Children > 0 {
 			c.Lending = append(c.Lending, k.Name)
 		}
 	}
 	return c
+}
+
+// refusesCalls says whether the bounds on what waits are there to be reached.
+func (s *System) refusesCalls() bool {
+	usual, c := scenario.Default[cluster.Controller](), &s.Topology.Controller
+	return c.MaxWatchers < usual.MaxWatchers || c.MaxCalls < usual.MaxCalls
 }
 
 // forgetsEarly says whether the bounds on ended tasks are there to be reached.
