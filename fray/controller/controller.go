@@ -31,7 +31,9 @@ type Controller struct {
 	commits commits
 	backups backups
 	server  *serve.Server // nil: it does not listen
-	ran     atomic.Bool
+	// What checks requests.
+	validated connect.HandlerOption
+	ran       atomic.Bool
 	// Closed once Run answers calls.
 	ready chan struct{}
 	// Closed once Run is over.
@@ -50,6 +52,9 @@ func New(cfg Config) (*Controller, error) {
 	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	if c.validated, err = serve.Validated(unvalidated...); err != nil {
+		return nil, err
+	}
 	if c.cfg.ListenAddress == "" && c.cfg.Listener == nil {
 		return c, nil
 	}
@@ -62,13 +67,7 @@ func New(cfg Config) (*Controller, error) {
 func (c *Controller) serveConfig() serve.Config {
 	return serve.Config{
 		Address: c.cfg.ListenAddress, Listener: c.cfg.Listener, Middleware: c.cfg.Middleware, HandlerOptions: c.cfg.HandlerOptions,
-		Services: []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
-		// CheckSpec and its like are 30 times as fast as the validating interceptor.
-		Unvalidated: []string{
-			frayv1connect.ControllerServiceSubmitTaskProcedure, frayv1connect.ControllerServiceSubmitTasksProcedure,
-			frayv1connect.ControllerServiceLeaseTasksProcedure, frayv1connect.ControllerServiceReportTasksProcedure,
-			frayv1connect.ControllerServiceHeartbeatProcedure,
-		},
+		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
 		RequestBytes: requestBytes,
 		Registerer:   c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
 	}
@@ -87,11 +86,18 @@ var requestBytes = map[string]int{
 	frayv1connect.ControllerServiceGetTaskResultsProcedure: 2 << 20,
 }
 
+// unvalidated are the calls that check their requests by themselves: CheckSpec and its like are 30
+// times as fast as the validating interceptor.
+var unvalidated = []string{
+	frayv1connect.ControllerServiceSubmitTaskProcedure, frayv1connect.ControllerServiceSubmitTasksProcedure,
+	frayv1connect.ControllerServiceLeaseTasksProcedure, frayv1connect.ControllerServiceReportTasksProcedure,
+	frayv1connect.ControllerServiceHeartbeatProcedure,
+}
+
 // Handler returns the path and handler of ControllerService alone, for those who serve it
-// themselves. It does not check requests against all rules of their schema: connectrpc.com/validate
-// does.
+// themselves. It checks requests against the rules of their schema, after all that the options do.
 func (c *Controller) Handler(options ...connect.HandlerOption) (string, http.Handler) {
-	options = append([]connect.HandlerOption{serve.Bounded(requestBytes)}, options...)
+	options = slices.Concat([]connect.HandlerOption{serve.Bounded(requestBytes)}, options, []connect.HandlerOption{c.validated})
 	return frayv1connect.NewControllerServiceHandler(&service{c}, options...)
 }
 

@@ -19,13 +19,17 @@ func (w *Worker) newServer() (*serve.Server, error) {
 	if w.cfg.ListenAddress == "" && w.cfg.Listener == nil {
 		return nil, nil
 	}
+	validated, err := serve.Validated()
+	if err != nil {
+		return nil, err
+	}
 	return serve.New(serve.Config{
 		Address:  w.cfg.ListenAddress,
 		Listener: w.cfg.Listener,
 		Services: []serve.Service{{
 			Name: frayv1connect.WorkerServiceName,
 			New: func(opts ...connect.HandlerOption) (string, http.Handler) {
-				return frayv1connect.NewWorkerServiceHandler(service{w}, opts...)
+				return frayv1connect.NewWorkerServiceHandler(service{w}, append(opts, validated)...)
 			},
 		}},
 		Checker:        checker{w},

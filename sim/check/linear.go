@@ -89,7 +89,7 @@ func after(e *Event) int64 { return int64(2 * e.Seq) } //nolint:gosec // No hist
 
 func (o *linearizable) task(e *Event) *linearTask {
 	t := of(o.tasks, e.Task)
-	if e.Job != "" {
+	if t.job == "" { // Of a submission that is refused because the task is there, the job is another.
 		t.job = e.Job
 	}
 	return t

@@ -64,6 +64,9 @@ func (v *checker) checkArrival(g *ClientGroup) {
 	if g.Jobs > g.Tasks {
 		v.Report(scenario.Complain("%d jobs are more than the %d tasks there are", g.Jobs, g.Tasks).Suggest("write %d", g.Tasks), &g.Jobs)
 	}
+	if g.CancelsJobs != nil {
+		v.checkSpan(g.CancelsJobs)
+	}
 	if g.Leaves != nil {
 		v.checkSpan(&g.Leaves.After)
 		v.checkSpan(&g.Leaves.Away)
@@ -90,6 +93,9 @@ func (v *checker) checkKind(i int) {
 	v.checkSpan(&k.Work)
 	if k.Cancel != nil {
 		v.checkSpan(&k.Cancel.After)
+	}
+	if k.RetryAfter != nil {
+		v.checkSpan(k.RetryAfter)
 	}
 	if b := k.Backoff; b != nil {
 		if b.Cap < b.Base {

@@ -24,6 +24,8 @@ type ClientGroup struct {
 	Arrival     Arrival  `yaml:"arrival" doc:"When it submits them."`
 	Kinds       []string `yaml:"kinds" doc:"The kinds of tasks that it submits, by name. Default: all." example:"[slow]"`
 	Jobs        int      `yaml:"jobs" default:"1" min:"1" max:"10000" doc:"How many jobs it has, one after the other: each has an equal part of its tasks, and begins when those of the one before have ended."`
+	Waits       string   `yaml:"waits" enum:"each,completed,some" default:"each" doc:"How it waits for the ends of its tasks: for each by itself from the start, or once all are submitted, for one after the other as they end (completed), or for a few at a time (some)."`
+	CancelsJobs *Span    `yaml:"cancelsJobs" doc:"How long after its beginning it cancels a job as a whole. Default: never."`
 	Leaves      *Leave   `yaml:"leaves" doc:"Whether each job of it leaves while its tasks run and comes back: it submits them again under their ids and learns how they ended. Default: it stays."`
 }
 
@@ -43,6 +45,8 @@ type VisitorGroup struct {
 	Every  Span                 `yaml:"every" required:"true" doc:"How long it waits between two calls."`
 	Page   int                  `yaml:"page" default:"100" min:"1" max:"1000" doc:"How many tasks it asks for at a time."`
 	Cancel scenario.Probability `yaml:"cancel" default:"0" doc:"The chance that a call cancels a task, whoever submitted it." example:"1%"`
+	// Mistakes are judged by the visitor itself.
+	Mistakes scenario.Probability `yaml:"mistakes" default:"0" doc:"The chance that a call asks for what there cannot be, such as another specification of a known task, which must be refused." example:"10%"`
 }
 
 // Hosts returns the hosts of the group.
@@ -60,6 +64,13 @@ type Arrival struct {
 	Batch   int               `yaml:"batch" default:"1" min:"1" max:"50000" doc:"How many tasks are submitted in one call."`
 }
 
+// How a client waits.
+const (
+	WaitsEach      = "each"
+	WaitsCompleted = "completed"
+	WaitsSome      = "some"
+)
+
 // MaxTasks is the most tasks of a workload, children included.
 const MaxTasks = 10_000_000
 
@@ -76,6 +87,8 @@ type TaskKind struct {
 	Work               Span                 `yaml:"work" doc:"How long an attempt runs."`
 	FailureProbability scenario.Probability `yaml:"failureProbability" default:"0" doc:"The chance that an attempt fails." example:"10%"`
 	FailFirst          int                  `yaml:"failFirst" default:"0" min:"0" max:"10000" doc:"How many attempts of each task fail, the first ones."`
+	FinalFailures      scenario.Probability `yaml:"finalFailures" default:"0" doc:"The chance that an attempt which fails says that no other is to be made." example:"10%"`
+	RetryAfter         *Span                `yaml:"retryAfter" doc:"How long a failed attempt asks to wait before the next. Default: it does not ask."`
 	CrashesWorker      bool                 `yaml:"crashesWorker" default:"false" doc:"Whether an attempt takes down its worker, which starts again a second later. Poison."`
 	IgnoresStop        bool                 `yaml:"ignoresStop" default:"false" doc:"Whether an attempt goes on when it is told to stop."`
 	Undecodable        string               `yaml:"undecodable" enum:"input,result,error" doc:"What of the task cannot be decoded or encoded. error: each attempt fails, with a text that is not UTF-8."`

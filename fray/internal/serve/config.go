@@ -27,10 +27,6 @@ type Config struct {
 	Listener net.Listener
 	// Services are mounted in this order.
 	Services []Service
-	// Unvalidated are the procedures, such as "/fray.v1.ControllerService/SubmitTasks", whose
-	// handlers check requests by themselves, because they carry so much that the validating
-	// interceptor would show.
-	Unvalidated []string
 	// Checker answers gRPC health checks until the server shuts down, and NOT_SERVING after that.
 	// Nil: every service is SERVING.
 	Checker grpchealth.Checker
@@ -61,6 +57,7 @@ type Config struct {
 type Service struct {
 	// Name is the service's full name, such as "fray.v1.WorkerService".
 	Name string
-	// New makes the handler and says where to mount it, as generated constructors do.
+	// New makes the handler and says where to mount it, as generated constructors do. What checks
+	// requests is its own affair: see Validated.
 	New func(...connect.HandlerOption) (path string, handler http.Handler)
 }

@@ -26,14 +26,15 @@ type validator struct {
 	except []string
 }
 
-// newValidator fails at the first rule that is broken: a message can break as many as it has items,
-// and telling of each takes a thousand times the room.
-func newValidator(except []string) (connect.Interceptor, error) {
+// Validated has a handler check requests against the rules of their schemas, but those of the
+// procedures that are named. It fails at the first rule that is broken: a message can break as many
+// as it has items, and telling of each takes a thousand times the room.
+func Validated(except ...string) (connect.HandlerOption, error) {
 	strict, err := protovalidate.New(protovalidate.WithFailFast())
 	if err != nil {
 		return nil, fmt.Errorf("prepare validation: %w", err)
 	}
-	return &validator{Interceptor: validate.NewInterceptor(validate.WithValidator(strict)), except: except}, nil
+	return connect.WithInterceptors(&validator{Interceptor: validate.NewInterceptor(validate.WithValidator(strict)), except: except}), nil
 }
 
 // WrapUnary implements connect.Interceptor.

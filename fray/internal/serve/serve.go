@@ -72,22 +72,17 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	validator, err := newValidator(cfg.Unvalidated)
-	if err != nil {
-		return nil, err
-	}
-	s.handler = s.mount(metrics, validator)
+	s.handler = s.mount(metrics)
 	return s, nil
 }
 
-func (s *Server) mount(metrics *metrics, validator connect.Interceptor) http.Handler {
+func (s *Server) mount(metrics *metrics) http.Handler {
 	g := &guard{logger: s.cfg.Logger}
 	options := append([]connect.HandlerOption{
 		Bounded(s.cfg.RequestBytes),
 		connect.WithCompressMinBytes(compressMinBytes),
 		connect.WithInterceptors(metrics, g),
 		connect.WithRecover(g.recovered),
-		connect.WithInterceptors(validator),
 	}, s.cfg.HandlerOptions...)
 	mux := http.NewServeMux()
 	names := make([]string, 0, len(s.cfg.Services))

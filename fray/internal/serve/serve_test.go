@@ -42,13 +42,17 @@ func healthy(context.Context) (*frayv1.HealthCheckResponse, error) {
 // ends.
 func start(t *testing.T, cfg serve.Config, healthCheck func(context.Context) (*frayv1.HealthCheckResponse, error)) (url string, stop func() error) {
 	t.Helper()
+	validated, err := serve.Validated()
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg.Address = "127.0.0.1:0"
 	cfg.Services = []serve.Service{
 		{Name: frayv1connect.WorkerServiceName, New: func(opts ...connect.HandlerOption) (string, http.Handler) {
 			return frayv1connect.NewWorkerServiceHandler(service{healthCheck: healthCheck}, opts...)
 		}},
 		{Name: frayv1connect.ControllerServiceName, New: func(opts ...connect.HandlerOption) (string, http.Handler) {
-			return frayv1connect.NewControllerServiceHandler(frayv1connect.UnimplementedControllerServiceHandler{}, opts...)
+			return frayv1connect.NewControllerServiceHandler(frayv1connect.UnimplementedControllerServiceHandler{}, append(opts, validated)...)
 		}},
 	}
 	server, err := serve.New(cfg)

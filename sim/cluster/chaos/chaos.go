@@ -238,6 +238,11 @@ func (c *chaos) mustComplete(k *cluster.TaskKind) bool {
 			return false
 		}
 	}
+	for _, g := range c.Workload.Clients {
+		if g.CancelsJobs != nil {
+			return false
+		}
+	}
 	for _, g := range c.Topology.Workers {
 		if g.FailureProbability > 0 {
 			return false

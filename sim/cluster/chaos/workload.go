@@ -62,6 +62,7 @@ func (c *chaos) drawWorkload() {
 // drawHabits draws how a client is about its jobs: it may have one after the other, leave and come
 // back, or submit its tasks again.
 func (c *chaos) drawHabits(d *drawer, g *cluster.ClientGroup) {
+	g.Waits = oneOf(d, cluster.WaitsEach, cluster.WaitsEach, cluster.WaitsCompleted, cluster.WaitsSome)
 	if d.chance(0.2) {
 		g.Jobs = 2 + d.IntN(min(g.Tasks, 8)-1)
 	}
@@ -73,6 +74,8 @@ func (c *chaos) drawHabits(d *drawer, g *cluster.ClientGroup) {
 		}
 	case 2:
 		g.Submissions = 2
+	case 3:
+		g.CancelsJobs = &cluster.Span{Max: d.between(100*time.Millisecond, c.span)}
 	}
 }
 
@@ -85,6 +88,9 @@ func (c *chaos) drawVisitors(d *drawer) {
 	g.Every = cluster.Span{Min: scenario.Duration(10 * time.Millisecond), Max: d.between(20*time.Millisecond, time.Second)}
 	if d.chance(0.3) {
 		g.Cancel = oneOf(d, scenario.Probability(0.01), 0.1)
+	}
+	if d.chance(0.3) {
+		g.Mistakes = oneOf(d, scenario.Probability(0.1), 0.8)
 	}
 	c.Workload.Visitors = append(c.Workload.Visitors, g)
 }
@@ -185,6 +191,9 @@ func (c *chaos) drawFailures(d *drawer, k *cluster.TaskKind) {
 	switch d.IntN(12) {
 	case 0, 1, 2:
 		k.FailureProbability, k.Retries = oneOf(d, scenario.Probability(0.05), 0.2, 0.5), d.IntN(5)
+		if k.Retries == 4 {
+			k.FinalFailures, k.RetryAfter = 0.2, &cluster.Span{Max: d.between(10*time.Millisecond, 3*time.Second)}
+		}
 	case 3, 4:
 		k.FailFirst = 1 + d.IntN(3)
 		k.Retries = k.FailFirst + d.IntN(2)
@@ -282,6 +291,9 @@ func (c *chaos) cost(k *cluster.TaskKind) time.Duration {
 	backoff := time.Second
 	if k.Backoff != nil {
 		backoff = time.Duration(k.Backoff.Cap)
+	}
+	if k.RetryAfter != nil {
+		backoff = max(backoff, time.Duration(k.RetryAfter.Max))
 	}
 	return time.Duration(attempts)*attempt + time.Duration(k.Retries)*backoff
 }

@@ -95,12 +95,27 @@ func (c *submitter) inJob(ctx context.Context, last int) (err error) {
 	}()
 	defer c.ends.Wait()
 	ctx = fray.NewContext(ctx, jc)
+	c.awaited = nil
+	if span := c.group.CancelsJobs; span != nil {
+		after := within(span, c.random) + 1 + time.Duration(c.random.Int64N(int64(engine.Jitter)))
+		c.ends.Go(func() {
+			if sleep.For(ctx, after) == nil {
+				_ = jc.Cancel(ctx) // Whatever it says, its tasks end somehow.
+			}
+		})
+	}
 	for _, o := range c.offers {
 		if o.open() {
 			c.offer(ctx, o)
 		}
 	}
 	c.submitUpTo(ctx, last)
+	switch c.group.Waits {
+	case cluster.WaitsCompleted:
+		c.awaitCompleted(ctx)
+	case cluster.WaitsSome:
+		c.awaitSome(ctx)
+	}
 	return nil
 }
 
@@ -134,6 +149,16 @@ type submitter struct {
 	// What was submitted in this job.
 	offers []*offer
 	ends   sync.WaitGroup
+	// What it waits for once all are submitted.
+	awaited []*awaited
+}
+
+// awaited is a task whose end is waited for together with those of others.
+type awaited struct {
+	*fray.Future[[]byte]
+
+	offer *offer
+	index int
 }
 
 // An offer is some tasks of one kind that are submitted in one call.
@@ -277,7 +302,11 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 			o.becomes(i, accepted)
 			c.tally.submitted(o.kind.Name, true)
 		}
-		c.ends.Go(func() { c.await(ctx, o, i, f) })
+		if c.group.Waits == cluster.WaitsEach {
+			c.ends.Go(func() { c.await(ctx, o, i, f) })
+		} else {
+			c.awaited = append(c.awaited, &awaited{f, o, i})
+		}
 		if cancelAfter >= 0 {
 			c.ends.Go(func() {
 				if sleep.For(ctx, cancelAfter) == nil {
@@ -333,4 +362,34 @@ func (c *submitter) await(ctx context.Context, o *offer, i int, f *fray.Future[[
 	}
 	o.becomes(i, over)
 	c.tally.ended(o.kind.Name, f.ID(), c.run.Elapsed()-o.begun, failure)
+}
+
+// awaitCompleted takes in ends one after the other, as they come.
+func (c *submitter) awaitCompleted(ctx context.Context) {
+	for a, err := range fray.AsCompleted(ctx, c.awaited) {
+		if err != nil {
+			return // The run is over, or the client leaves.
+		}
+		c.await(ctx, a.offer, a.index, a.Future)
+	}
+}
+
+const (
+	// A client that waits for some waits for so many, and no longer than that.
+	someTasks  = 3
+	someWithin = 700 * time.Millisecond
+)
+
+// awaitSome takes in ends a few at a time.
+func (c *submitter) awaitSome(ctx context.Context) {
+	for pending := c.awaited; len(pending) > 0; {
+		done, rest, err := fray.Wait(ctx, pending, min(someTasks, len(pending)), someWithin)
+		if err != nil {
+			return // The run is over, or the client leaves.
+		}
+		for _, a := range done {
+			c.await(ctx, a.offer, a.index, a.Future)
+		}
+		pending = rest
+	}
 }

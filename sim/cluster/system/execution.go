@@ -88,9 +88,21 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 	case k.Undecodable == "error":
 		return nil, errNoText
 	case fails:
-		return nil, errFailed
+		return nil, x.failure(random)
 	}
 	return result, nil
+}
+
+// failure returns the error of an attempt that fails, with what it asks for.
+func (x *executor) failure(random *rand.Rand) error {
+	err := errFailed
+	if p := x.kind.FinalFailures; p > 0 && random.Float64() < float64(p) {
+		return fray.NonRetryable(err)
+	}
+	if x.kind.RetryAfter != nil {
+		return fray.RetryAfter(err, within(x.kind.RetryAfter, random))
+	}
+	return err
 }
 
 // pass lets time pass, or returns the context's error once that is done.

@@ -100,6 +100,9 @@ func (v *visitor) ask(ctx context.Context) error {
 		_, err := v.client.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
 		return err
 	}
+	if v.group.Mistakes > 0 && v.random.Float64() < float64(v.group.Mistakes) {
+		return v.mistake(ctx, names[0])
+	}
 	if v.group.Cancel > 0 && v.random.Float64() < float64(v.group.Cancel) {
 		_, err := v.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: names[:1]})
 		return err

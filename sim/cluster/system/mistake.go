@@ -1,0 +1,126 @@
+package system
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/sim/scenario"
+)
+
+// brokenMistake is what a controller breaks that takes what it must refuse.
+const brokenMistake = "mistakes-refused"
+
+// A mistake is a call that asks for what there cannot be. It returns whether it was refused as it
+// must be; an error is what the call failed with besides.
+type mistake struct {
+	what string
+	make func(ctx context.Context, client frayv1connect.ControllerServiceClient, task string) (refused bool, err error)
+}
+
+// mistakes are those that visitors make.
+var mistakes = []mistake{
+	{"a task without a function", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		return submitWrong(ctx, client, connect.CodeInvalidArgument, &frayv1.TaskSpec{TaskId: "mistake"})
+	}},
+	{"a task with a label that is too long", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		return submitWrong(ctx, client, connect.CodeInvalidArgument, &frayv1.TaskSpec{
+			TaskId: "mistake", Function: "f", RequiredLabels: map[string]string{"zone": strings.Repeat("z", 1000)},
+		})
+	}},
+	{"a task with less than no resources", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		return submitWrong(ctx, client, connect.CodeInvalidArgument, &frayv1.TaskSpec{
+			TaskId: "mistake", Function: "f", Resources: map[string]int64{"cpu": -1},
+		})
+	}},
+	{"another specification of a known task", func(ctx context.Context, client frayv1connect.ControllerServiceClient, task string) (bool, error) {
+		return submitWrong(ctx, client, connect.CodeAlreadyExists, &frayv1.TaskSpec{TaskId: task, Function: "no-such-function"})
+	}},
+	{"a task that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		_, err := client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: "never-was"})
+		return refusal(err, connect.CodeNotFound)
+	}},
+	{"the result of a task that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		_, err := client.GetTaskResult(ctx, &frayv1.GetTaskResultRequest{TaskId: "never-was", MaxWaitMs: 10})
+		return refusal(err, connect.CodeNotFound)
+	}},
+	{"a page that no list has", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		_, err := client.ListTasks(ctx, &frayv1.ListTasksRequest{PageToken: "!"})
+		return refusal(err, connect.CodeInvalidArgument)
+	}},
+	{"a list with a status that there is not", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		_, err := client.ListTasks(ctx, &frayv1.ListTasksRequest{Statuses: []frayv1.TaskStatus{99}})
+		return refusal(err, connect.CodeInvalidArgument)
+	}},
+	{"what comes after all that a job has had", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		_, err := client.WatchJob(ctx, &frayv1.WatchJobRequest{JobId: "never-was", Cursor: 1 << 40, WatcherId: "mistaken"})
+		return refusal(err, connect.CodeFailedPrecondition)
+	}},
+	{"to cancel a task that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		res, err := client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: []string{"never-was"}})
+		if err != nil {
+			return refusal(err, connect.CodeNotFound)
+		}
+		return len(res.GetVerdicts()) == 1 && res.GetVerdicts()[0] == frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND, nil
+	}},
+	{"to drain a worker that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		_, err := client.DrainWorker(ctx, &frayv1.DrainWorkerRequest{WorkerId: "never-was"})
+		return refusal(err, connect.CodeNotFound)
+	}},
+	{"a heartbeat of a session that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+		_, err := client.Heartbeat(ctx, &frayv1.HeartbeatRequest{SessionToken: 1, HeartbeatSeq: 1})
+		return refusal(err, connect.CodeNotFound, connect.CodeFailedPrecondition)
+	}},
+}
+
+// submitWrong submits a task that must be refused with a code, by itself or with its call.
+func submitWrong(ctx context.Context, client frayv1connect.ControllerServiceClient, code connect.Code, spec *frayv1.TaskSpec) (bool, error) {
+	res, err := client.SubmitTasks(ctx, &frayv1.SubmitTasksRequest{JobId: "mistakes", Tasks: []*frayv1.TaskSpec{spec}})
+	if err != nil {
+		return refusal(err, code)
+	}
+	return len(res.GetFailures()) == 1, nil
+}
+
+// refusal says whether an error is the refusal that is due. It is of no use where the call failed
+// because the controller was not there, or had no room.
+func refusal(err error, due ...connect.Code) (refused bool, other error) {
+	code := connect.CodeOf(err)
+	for _, d := range due {
+		if err != nil && code == d {
+			return true, nil
+		}
+	}
+	switch code {
+	case connect.CodeUnavailable, connect.CodeDeadlineExceeded, connect.CodeCanceled, connect.CodeResourceExhausted, connect.CodeAborted, connect.CodeUnknown:
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// mistake makes one. What is accepted, or refused as something else, breaks a promise.
+func (v *visitor) mistake(ctx context.Context, task string) error {
+	m := mistakes[v.random.IntN(len(mistakes))]
+	if m.what == "another specification of a known task" && v.mayForget() {
+		return nil // It would be a task of its own.
+	}
+	refused, err := m.make(ctx, v.client, task)
+	if !refused && err == nil {
+		v.do(func() {
+			v.run.Flaw(scenario.VerdictInvariant, brokenMistake, fmt.Sprintf("%s asked for %s, and was not refused as it should be", v.name, m.what))
+		})
+	}
+	return err
+}
+
+// mayForget says whether the controller may not know a task any longer that it has acknowledged.
+func (s *System) mayForget() bool {
+	p := s.promises()
+	return p.AllowLossAfterRestart || p.ForgetsEarly
+}
