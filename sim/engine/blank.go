@@ -195,6 +195,9 @@ func (b *Blank) mark(host, kind string) {
 	b.note(Event{Host: host, Kind: kind, All: true}, func() {})
 }
 
+// Leaving implements System.
+func (b *Blank) Leaving(host string) { b.Note(host, "leave", "") }
+
 // Stopped implements System.
 func (b *Blank) Stopped(host string) { b.Note(host, "stop", "") }
 

@@ -37,6 +37,7 @@ func (e *Run) leave(host string, grace, down time.Duration) {
 	if l == nil || !l.told {
 		l = &leave{told: true, telling: true, down: down, returns: down > 0}
 		e.leaving[host] = l
+		e.system.Leaving(host)
 		e.backend.Leave(host, grace)
 		l.telling = false
 	}

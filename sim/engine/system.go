@@ -62,6 +62,8 @@ type System interface {
 	// Does says whether a host does what a target asks for.
 	Does(host, state string) bool
 
+	// Leaving tells that a host is told to leave.
+	Leaving(host string)
 	// Crashed, Stopped, Paused, Injected and Healed tell what happens to hosts, how often a fault has
 	// acted since it was told last, and that everything was put right. A host has stopped that was to
 	// leave, and has ended by itself.

@@ -215,6 +215,16 @@ func (s *System) Crashed(host string) {
 	}
 }
 
+// Leaving implements engine.System: a worker that is told to leave may stop what it runs after a
+// while.
+func (s *System) Leaving(host string) {
+	for i := range s.Topology.Workers {
+		if g := &s.Topology.Workers[i]; slices.Contains(g.Hosts(), host) {
+			s.history.Add(check.Event{Kind: check.LeaveOrder, Host: host, Worker: host, TTL: time.Duration(g.DrainGrace)})
+		}
+	}
+}
+
 // Stopped implements engine.System. What a worker still ran has ended with its process, as in a
 // crash; and a controller that has ended has forgotten what one that crashed forgets.
 func (s *System) Stopped(host string) {
@@ -291,11 +301,8 @@ func (s *System) Finish() error {
 
 // tellLeaving notes that the workers are told to leave.
 func (s *System) tellLeaving() {
-	for i := range s.Topology.Workers {
-		g := &s.Topology.Workers[i]
-		for _, name := range g.Hosts() {
-			s.history.Add(check.Event{Kind: check.LeaveOrder, Host: name, Worker: name, TTL: time.Duration(g.DrainGrace)})
-		}
+	for _, h := range s.Hosts() {
+		s.Leaving(h.Name)
 	}
 }
 
