@@ -12,13 +12,25 @@ import (
 // jobs go by, for each job that waits, before one of its own. A task waits from its acknowledgement
 // until it is granted, or has ended. Grants are counted as workers get them, so the bound has to
 // leave room for what is under way, a worker's prefetch above all.
+//
+// With FairnessDerived the bound is what workers hold, and each job twice. Then a turn is anything
+// that a job is granted, for it may spend its turns on retries and on tasks that ask for something
+// else; and only what goes by while it is calm counts, for grants may be lost, or late.
+//
+// It is vacuous where there is one job, or none ever waits.
 type fairness struct {
 	oracle
 
 	cfg    *Config
+	calm   *calm
 	tasks  tasks[fairTask]
 	groups map[string]*fairGroup
+	known  map[string]bool // jobs
 }
+
+// fairRounds is how many turns each other job may have before one that waits: one that it has yet to
+// take in this round, and one of the next.
+const fairRounds = 2
 
 type fairTask struct {
 	spec    *Spec
@@ -40,10 +52,11 @@ type fairJob struct {
 	begun *Event
 }
 
-func newFairness(cfg *Config) *fairness {
+func newFairness(cfg *Config, c *calm) *fairness {
 	return &fairness{
 		oracle: oracle{"fairness", "No job waits while others are served over and over."},
-		cfg:    cfg, tasks: newTasks[fairTask](cfg), groups: make(map[string]*fairGroup),
+		cfg:    cfg, calm: c, tasks: newTasks[fairTask](cfg), groups: make(map[string]*fairGroup),
+		known: make(map[string]bool),
 	}
 }
 
@@ -68,6 +81,9 @@ func (o *fairness) Observe(e *Event, j *Judge) {
 	case e.Kind == GrantReply && !t.granted:
 		t.granted = true
 		o.serve(t, e, j)
+		o.turn(e)
+	case e.Kind == GrantReply:
+		o.turn(e)
 	case showsEnd(e) || e.Kind == CancelReply && e.Answer == Cancelled:
 		t.granted = true
 		t.leave()
@@ -75,6 +91,7 @@ func (o *fairness) Observe(e *Event, j *Judge) {
 }
 
 func (o *fairness) job(class, id string) *fairJob {
+	o.known[id] = true
 	g := o.groups[class]
 	if g == nil {
 		g = &fairGroup{jobs: make(map[string]*fairJob)}
@@ -117,10 +134,28 @@ func (o *fairness) serve(t *fairTask, e *Event, j *Judge) {
 	t.leave()
 }
 
+// turn notes that a job was granted something.
+func (o *fairness) turn(e *Event) {
+	if !o.cfg.FairnessDerived {
+		return
+	}
+	for _, g := range o.groups { // order-free: each for itself
+		if f := g.jobs[e.Job]; f != nil {
+			f.since, f.begun = g.served, e
+		}
+	}
+}
+
 // check says whether a job that waits was passed over too often by now.
 func (o *fairness) check(f *fairJob, e *Event, j *Judge) {
+	if o.cfg.FairnessDerived && (f.begun == nil || e == nil || !o.calm.between(f.begun.At, e.At)) {
+		return
+	}
 	j.Check()
 	passed, bound := f.group.served-f.since, uint64(o.cfg.FairnessBound)*uint64(max(f.group.waiting, 1)) //nolint:gosec // Not negative.
+	if o.cfg.FairnessDerived {
+		bound = uint64(o.cfg.FairnessBound) + fairRounds*uint64(len(o.known)) //nolint:gosec // Not negative.
+	}
 	if passed > bound {
 		j.Violated("", fmt.Sprintf("a job had tasks waiting while %d of other jobs were started, and the bound is %d", passed, bound), f.begun, e)
 	}

@@ -6,11 +6,12 @@ import "fmt"
 //
 // No poll brings a grant that was sent when its session was known to be over, when its worker had
 // opened another, or when the controller had answered that worker's word that it drains. And while
-// it is calm no attempt goes to nobody: when a worker is granted an attempt, other workers were
+// it is calm, or with Config.Lossless, no attempt goes to nobody: when a worker is granted an attempt, other workers were
 // granted each one before it.
 type grantsHeard struct {
 	oracle
 
+	cfg   *Config
 	calm  *calm
 	tasks tasks[heardTask]
 	// What sessions ended with, by their tokens, and the last session of each worker.
@@ -25,7 +26,7 @@ type heardTask struct {
 func newGrantsHeard(cfg *Config, c *calm) *grantsHeard {
 	return &grantsHeard{
 		oracle: oracle{"grants-heard", "An attempt is granted to a poll that waits for it, and to no worker that is gone or leaves."},
-		calm:   c, tasks: newTasks[heardTask](cfg), over: make(map[uint64]*Event), sessions: make(map[string]*Event),
+		cfg:    cfg, calm: c, tasks: newTasks[heardTask](cfg), over: make(map[uint64]*Event), sessions: make(map[string]*Event),
 	}
 }
 
@@ -67,7 +68,7 @@ func (o *grantsHeard) granted(t *heardTask, e *Event, j *Judge) {
 		j.Violated(e.Task, fmt.Sprintf("is granted to a poll of worker %s that was sent when its session took no more", e.Worker), over, e)
 	}
 	last := t.last
-	if last != nil && e.Attempt > last.Attempt+1 && o.calm.between(last.At, e.At) {
+	if last != nil && e.Attempt > last.Attempt+1 && (o.cfg.Lossless || o.calm.between(last.At, e.At)) {
 		j.Violated(e.Task, fmt.Sprintf("is granted as attempt %d, and no worker was granted attempt %d", e.Attempt, last.Attempt+1), last, e)
 	}
 	if last == nil || e.Attempt > last.Attempt {

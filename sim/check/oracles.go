@@ -33,6 +33,9 @@ type Config struct {
 	// FairnessBound is how many starts of other jobs may come between two of a job that has tasks
 	// waiting, for each job that waits. 0: fairness is not checked.
 	FairnessBound int
+	// FairnessDerived: the bound is how much workers may hold. Each job may have two turns besides,
+	// however many wait, and what goes by counts only while nothing is faulty.
+	FairnessDerived bool
 	// Lending are the functions that wait for other tasks: they do not count against their worker's
 	// slots, because they may lend theirs.
 	Lending []string
@@ -48,6 +51,9 @@ type Config struct {
 	FaultsGoOn bool
 	// Latency is the longest that a message is on its way where nothing is faulty.
 	Latency time.Duration
+	// Lossless: faults do no more than delay messages, by less than the time that calls allow for, so
+	// that each call has its answer.
+	Lossless bool
 	// MayStall: the controller may be unable to commit for a while, and tells workers nothing then.
 	MayStall bool
 	// ClientsMiss: a client may not listen when a task of its ends. It leaves and comes back, or the
@@ -211,7 +217,7 @@ func New(cfg Config) *Oracles {
 		newLinearizable(&cfg),
 		newEndsTold(&cfg, o.calm),
 		newLiveness(&cfg),
-		newFairness(&cfg),
+		newFairness(&cfg, o.calm),
 		o.metrics,
 		o.cost,
 		o.leaks,

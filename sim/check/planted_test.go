@@ -659,6 +659,31 @@ var clusterPlants = []plant{
 		bad:  func(s *script) { jobs(s, "b", "c", "d", "e", "f", "a") },
 	},
 	{
+		oracle: "fairness", name: "starved of any turn", want: "while 6 of other jobs were started",
+		cfg: check.Config{FairnessBound: 1, FairnessDerived: true, FirstFault: time.Hour},
+		good: func(s *script) {
+			s.register("w")
+			s.submit("z", needs(1)) // Its job has turns with another task.
+			jobsOf(s, "b", "c", "d", "z", "e", "f", "g", "a")
+			s.view("z", running, 1)
+		},
+		bad: func(s *script) { jobs(s, "b", "c", "d", "e", "f", "g", "a") },
+	},
+	{
+		oracle: "fairness", name: "starved among faults", want: "while 6 of other jobs were started",
+		cfg: check.Config{FairnessBound: 1, FairnessDerived: true, FirstFault: time.Minute},
+		good: func(s *script) {
+			jobs(s, "b", "a")
+			s.wait(time.Hour)
+			s.submit("z")
+			for _, task := range []string{"c", "d", "e", "f", "g", "z"} { // Some may have been granted to nobody.
+				s.grant("w", task, 1, of(map[bool]string{true: "j", false: "k"}[task == "z"]))
+			}
+			s.view("z", running, 1)
+		},
+		bad: func(s *script) { jobs(s, "b", "c", "d", "e", "f", "g", "a") },
+	},
+	{
 		oracle: "metrics-agree", name: "submitted", want: "fray_tasks_submitted_total is 2",
 		good: func(s *script) { done(s); s.Metrics(metrics(1, 1, 0)) },
 		bad:  func(s *script) { done(s); s.Metrics(metrics(2, 1, 0)) },
@@ -731,7 +756,11 @@ func healed(s *script, after time.Duration) {
 // jobs has job j submit a, and job k the others, and grants them in an order.
 func jobs(s *script, order ...string) {
 	s.register("w")
-	for _, task := range []string{"a", "b", "c", "d", "e", "f"} {
+	jobsOf(s, order...)
+}
+
+func jobsOf(s *script, order ...string) {
+	for _, task := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		job := "k"
 		if task == "a" {
 			job = "j"
@@ -743,6 +772,10 @@ func jobs(s *script, order ...string) {
 		s.view(task, pending, 0)
 	}
 	for _, task := range order {
+		if task == "z" {
+			s.grant("w", task, 1, needs(1))
+			continue
+		}
 		s.grant("w", task, 1, of(map[bool]string{true: "j", false: "k"}[task == "a"]))
 	}
 }

@@ -36,7 +36,7 @@ func New() *Scenario { return Of(Format().Default()) }
 
 // Always is what the oracles are told about a scenario.
 type Always struct {
-	Fairness int `yaml:"fairness" min:"1" max:"1000000" example:"8" doc:"What the invariant fairness holds the system to: while a job has tasks waiting for their first start, no more than this many tasks of other jobs are started, for each job that waits, before one of its own. Of tasks with the same requirements and priority; each client is a job. Leave room for what workers fetch ahead. Without it fairness is not checked."`
+	Fairness int `yaml:"fairness" min:"1" max:"1000000" example:"8" doc:"What the invariant fairness holds the system to: while a job has tasks waiting for their first start, no more than this many tasks of other jobs are started, for each job that waits, before one of its own. Of tasks with the same requirements and priority; each client is a job. Leave room for what workers fetch ahead. Default: as many as all workers may hold, counted only while nothing is faulty."`
 }
 
 // sections are the parts of a scenario that are about a cluster.

@@ -169,6 +169,15 @@ func (s *Scenario) Tasks() int {
 	return tasks
 }
 
+// Jobs returns how many jobs there are: each client has one.
+func (s *Scenario) Jobs() int {
+	jobs := 0
+	for _, g := range s.Workload.Clients {
+		jobs += g.Count
+	}
+	return jobs
+}
+
 // LastArrival returns about when the last task is submitted.
 func (s *Scenario) LastArrival() time.Duration {
 	var last time.Duration

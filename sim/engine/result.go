@@ -58,6 +58,17 @@ type Result struct {
 	Failed *Tasks `json:"failed,omitempty"`
 }
 
+// NotJudged returns the names of the oracles that found nothing to look at.
+func (r *Result) NotJudged() []string {
+	var names []string
+	for _, c := range r.Oracles {
+		if !c.Judged() {
+			names = append(names, c.Oracle)
+		}
+	}
+	return names
+}
+
 // A FaultCount is how often a fault acted.
 type FaultCount struct {
 	ID string `json:"id"`

@@ -175,12 +175,25 @@ func (v *Violation) String() string {
 	return b.String()
 }
 
-// A Count is how often a claim was looked at, and did not hold.
+// A Count is how often a claim was looked at, and did not hold. One that was never looked at is not
+// judged, which is not the same as true. Its JSON says so with "not_judged".
 type Count struct {
 	Oracle     string `json:"oracle"`
 	Claim      string `json:"claim"`
 	Checks     uint64 `json:"checks"`
 	Violations uint64 `json:"violations"`
+}
+
+// Judged says whether the claim was looked at.
+func (c Count) Judged() bool { return c.Checks > 0 || c.Violations > 0 }
+
+// MarshalJSON implements json.Marshaler.
+func (c Count) MarshalJSON() ([]byte, error) {
+	type plain Count
+	return json.Marshal(struct {
+		plain
+		NotJudged bool `json:"not_judged,omitempty"`
+	}{plain(c), !c.Judged()})
 }
 
 // Facts are those of a run: an object in JSON, with what the subject's facts and those that all

@@ -66,6 +66,9 @@ func (s *Suite) Add(r *engine.Result) {
 		Name: fmt.Sprintf("seed %d", r.Seed), Class: s.Name, Time: seconds(r.Wall),
 		Properties: []junitProperty{{"hash", fmt.Sprintf("%016x", r.Hash)}, {"virtual-time", r.Virtual.String()}},
 	}
+	if idle := r.NotJudged(); len(idle) > 0 {
+		c.Properties = append(c.Properties, junitProperty{"not-judged", strings.Join(idle, ", ")})
+	}
 	s.Tests++
 	s.wall += r.Wall
 	s.Time = seconds(s.wall)

@@ -66,7 +66,7 @@ func TestRun(t *testing.T) {
 			"PASS  mine, seed 3\nSomething happens.\n", "1m30s virtual in 30ms (3000 to 1), 500 messages",
 			"tasks     10 submitted: 9 completed, 1 failed\n", "attempts  11 started: 9 succeeded\n",
 			"kill   crash worker-1  2", "never-lost  7       0       No task is lost.",
-			"Nothing happened that these judge: idle.", "tasks.open == 0  1.5s  1m", "trace     0000000000000abc",
+			"Not judged, because nothing happened that they look at: idle.", "tasks.open == 0  1.5s  1m", "trace     0000000000000abc",
 		}, []string{"Replay", "The last events"}},
 		"failed": {failed(3), []string{
 			"FAIL (invariant-broken)  mine, seed 3", "never-lost: No task is lost. But\ntask t-1: nobody knows it",

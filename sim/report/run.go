@@ -146,18 +146,16 @@ func writeTables(w io.Writer, r *engine.Result) {
 			fmt.Fprintf(table, "%s\t%s\t%s\n", fault.ID, fault.Action, times)
 		}
 	}
-	var idle []string
 	fmt.Fprintln(table, "\nORACLE\tCHECKS\tBROKEN\tCLAIM")
 	for _, o := range r.Oracles {
-		if o.Checks == 0 && o.Violations == 0 {
-			idle = append(idle, o.Oracle)
+		if !o.Judged() {
 			continue
 		}
 		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", o.Oracle, o.Checks, o.Violations, o.Claim)
 	}
 	_ = table.Flush() // what it writes to fails, if at all, for the next line too
-	if len(idle) > 0 {
-		fmt.Fprintf(w, "Nothing happened that these judge: %s.\n", strings.Join(idle, ", "))
+	if idle := r.NotJudged(); len(idle) > 0 {
+		fmt.Fprintf(w, "Not judged, because nothing happened that they look at: %s.\n", strings.Join(idle, ", "))
 	}
 	if len(r.Eventually) > 0 {
 		fmt.Fprintln(table, "\nEVENTUALLY\tTOOK\tOF")

@@ -15,7 +15,9 @@ import (
 type work struct {
 	ran, faults int
 	kinds       map[string]int // of faults
-	sum         engine.Sum     // nil: the subject has none
+	oracles     []string
+	judged      map[string]bool // by an oracle, in some run
+	sum         engine.Sum      // nil: the subject has none
 }
 
 func (t *work) add(r *engine.Result) {
@@ -23,7 +25,13 @@ func (t *work) add(r *engine.Result) {
 		return // There was no run.
 	}
 	if t.kinds == nil {
-		t.kinds = map[string]int{}
+		t.kinds, t.judged = map[string]int{}, map[string]bool{}
+	}
+	for _, c := range r.Oracles {
+		if _, known := t.judged[c.Oracle]; !known {
+			t.oracles = append(t.oracles, c.Oracle)
+		}
+		t.judged[c.Oracle] = t.judged[c.Oracle] || c.Judged()
 	}
 	t.ran++
 	for _, fault := range r.Faults {
@@ -56,4 +64,8 @@ func (t *work) write(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	writeLines(w, lines)
+	idle := slices.DeleteFunc(slices.Clone(t.oracles), func(name string) bool { return t.judged[name] })
+	if len(idle) > 0 {
+		fmt.Fprintf(w, "not judged in any run: %s\n", strings.Join(idle, ", "))
+	}
 }

@@ -31,6 +31,8 @@ type Page struct {
 	Steps          int
 	Hash           string
 	Told           []engine.Line
+	// NotJudged are the oracles that found nothing to look at.
+	NotJudged string
 	// Violation is what broke, about the task Subject if there is one; Gaps are what the page
 	// leaves out.
 	Violation *violationData
@@ -51,7 +53,7 @@ func (c *Collector) Page(r *engine.Result, replay string, told []engine.Line) (*
 	}
 	p := &Page{
 		Scenario: r.Scenario, Summary: r.Summary, Replay: replay, Seed: r.Seed, Verdict: r.Verdict, Class: "fail",
-		Virtual: short(r.Virtual), Steps: r.Stats.Steps, Hash: fmt.Sprintf("%016x", r.Hash), Told: told,
+		Virtual: short(r.Virtual), Steps: r.Stats.Steps, Hash: fmt.Sprintf("%016x", r.Hash), Told: told, NotJudged: strings.Join(r.NotJudged(), ", "),
 		Violation: data.Violation, Gaps: data.Gaps, Data: template.JS(raw), // Made above.
 	}
 	if v := data.Violation; v != nil && v.Task >= 0 {

@@ -69,6 +69,7 @@ func TestWorkerCrash(t *testing.T) {
 func TestLibraryPassesAndRepeats(t *testing.T) {
 	pinned := readHashes(t)
 	hashes := map[traceOf]string{}
+	judged, ran := map[string][]string{}, 0
 	for _, name := range cluster.List() {
 		if name == "long-soak" {
 			continue // See TestLongSoak.
@@ -91,9 +92,31 @@ func TestLibraryPassesAndRepeats(t *testing.T) {
 			if len(r.Oracles) == 0 || r.Oracles[0].Checks == 0 {
 				t.Errorf("oracles checked nothing: %+v", r.Oracles)
 			}
+			ran++
+			for _, c := range r.Oracles {
+				if c.Judged() {
+					judged[c.Oracle] = append(judged[c.Oracle], name)
+				}
+			}
 		})
 	}
+	if ran == len(cluster.List())-1 && !t.Failed() { // All of them, and not those that -run names.
+		checkJudged(t, judged)
+	}
 	updateHashes(t, pinned, hashes)
+}
+
+// leastJudged is in how many scenarios of the library each oracle is to find something to look at,
+// lest a claim holds because nothing ever puts it to the test.
+const leastJudged = 3
+
+func checkJudged(t *testing.T, judged map[string][]string) {
+	t.Helper()
+	for _, i := range cluster.Format().Invariants {
+		if in := judged[i.Name]; len(in) < leastJudged {
+			t.Errorf("oracle %s judged something in %d scenarios of the library, want %d at least: %v", i.Name, len(in), leastJudged, in)
+		}
+	}
 }
 
 // runOrVerify runs a scenario with one processor and with more, or once under the race detector,

@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -125,11 +126,15 @@ func (s *System) promises() check.Config {
 		Retention:             time.Duration(s.Topology.Controller.Retention),
 		WatchGrace:            2 * time.Duration(s.Topology.Controller.WatchGrace), // After a stall there are two.
 		ForgetsEarly:          s.forgetsEarly(),
-		FairnessBound:         s.Always.Fairness,
 		FirstFault:            s.FirstFault(),
 		FaultsGoOn:            !s.Heals(),
 		Latency:               time.Duration(s.Scenario.Scenario.Topology.Network.Latency.Max) + s.options.Busy,
 		Extra:                 s.options.Oracles,
+	}
+	c.Lossless = s.lossless()
+	c.FairnessBound = s.Always.Fairness
+	if c.FairnessBound == 0 && s.Jobs() > 1 {
+		c.FairnessBound, c.FairnessDerived = s.underWay(), true
 	}
 	eventually := s.Expect.Eventually
 	if len(eventually) == 0 {
@@ -155,6 +160,38 @@ func (s *System) promises() check.Config {
 func (s *System) refusesCalls() bool {
 	usual, c := scenario.Default[cluster.Controller](), &s.Topology.Controller
 	return c.MaxWatchers < usual.MaxWatchers || c.MaxCalls < usual.MaxCalls
+}
+
+// fetchedFor is how much work a worker fetches ahead at most, in time of its slots.
+const fetchedFor = 50 * time.Millisecond
+
+// underWay returns how many tasks may be on their way to workers, or wait there for a slot.
+func (s *System) underWay() int {
+	shortest := time.Duration(math.MaxInt64)
+	for i := range s.Workload.Mix {
+		shortest = min(shortest, time.Duration(s.Workload.Mix[i].Work.Min))
+	}
+	each := 1 + int(fetchedFor/max(shortest, time.Millisecond)) // in a slot, and for it
+	n := 1
+	for i := range s.Topology.Workers {
+		g := &s.Topology.Workers[i]
+		n += g.Count * min(g.Slots*each, g.Slots+max(g.MaxPrefetch, 0))
+	}
+	return n
+}
+
+// harmlessDelay is by how much a message may be late so that the answer to its call is in time.
+const harmlessDelay = 2 * time.Second
+
+// lossless says whether messages are late at most.
+func (s *System) lossless() bool {
+	if slices.ContainsFunc(s.Workload.Mix, func(k cluster.TaskKind) bool { return k.CrashesWorker }) {
+		return false
+	}
+	return s.Scenario.Scenario.Topology.Network.Loss == 0 && len(s.Faults) > 0 && !slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool {
+		d := f.Action.Delay
+		return d == nil || d.Mean > 0 || time.Duration(max(d.For, d.To)) > harmlessDelay
+	})
 }
 
 // forgetsEarly says whether the bounds on ended tasks are there to be reached.

@@ -71,7 +71,12 @@ func (t *work) Lines() []engine.Line {
 			checks += t.checks[name]
 			found += t.violations[name]
 		}
-		lines = append(lines, engine.Line{Text: fmt.Sprintf("%s: %d (%d checks of %s)", line.what, found, checks, strings.Join(line.oracles, " and "))})
+		by := strings.Join(line.oracles, " and ")
+		text := fmt.Sprintf("%s: %d (%d checks of %s)", line.what, found, checks, by)
+		if checks == 0 && found == 0 {
+			text = fmt.Sprintf("%s: not judged (by %s)", line.what, by)
+		}
+		lines = append(lines, engine.Line{Text: text})
 	}
 	return lines
 }
