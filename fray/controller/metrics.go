@@ -38,6 +38,8 @@ var scraped = []scrape{
 	gauge("queued_bytes", "Encoded size of the specs of all open tasks.", func(i *core.InfoReply) float64 { return float64(i.Stats.QueuedBytes) }),
 	gauge("retained_bytes", "Size of the records of all ended tasks.", func(i *core.InfoReply) float64 { return float64(i.RetainedBytes) }),
 	gauge("watchers", "Clients that follow the ends of a job, and were heard of lately.", func(i *core.InfoReply) float64 { return float64(i.Watchers) }),
+	gauge("leases", "Attempts that workers hold, as far as the controller knows.", func(i *core.InfoReply) float64 { return float64(i.Leases) }),
+	gauge("waiting_calls", "Calls that wait at the controller for something to happen: polls, heartbeats, those of clients that wait for ends.", func(i *core.InfoReply) float64 { return float64(i.Waiting) }),
 	gauge("oldest_ready_age_seconds", "How long the ready task that waits longest has waited, since it was submitted or could be run again.", func(i *core.InfoReply) float64 { return i.OldestReadyAge.Seconds() }),
 	gauge("workers", "Workers with a live session.", func(i *core.InfoReply) float64 { return float64(i.Stats.Workers) }),
 	gauge("slots", "Slots of all workers with a live session.", func(i *core.InfoReply) float64 { return float64(i.Stats.Slots) }),

@@ -225,6 +225,8 @@ type InfoReply struct {
 	RetainedBytes int64
 	// Watchers of jobs that were heard of lately.
 	Watchers int
+	// Attempts that workers hold, and calls that wait for something to happen.
+	Leases, Waiting int
 	// See Scheduler.Looks; and how many events it took, records it had written and replies it gave,
 	// for which it looked.
 	Looks, Work uint64

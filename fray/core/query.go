@@ -244,6 +244,7 @@ func (e *Info) apply(c *Scheduler) {
 	stats.Tasks = c.toldCounts()
 	c.tell(e.Call, InfoReply{
 		Stats: stats, OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: c.followers,
+		Leases: len(c.leases), Waiting: len(c.waits),
 		Looks: c.looks, Work: c.work,
 	})
 }

@@ -9,8 +9,8 @@ import (
 const (
 	// stopShare is the share of a session's TTL, 1 in so many, for which its worker may have no
 	// heartbeat waiting for news at the controller, and orderSlack what the order may take besides.
-	stopShare  = 10
-	orderSlack = 500 * time.Millisecond
+	stopShare  = 12
+	orderSlack = 300 * time.Millisecond
 	// stopSlack is what a stop may take once its worker has the order.
 	stopSlack = 2 * time.Second
 	// stopBeats is how many answers to heartbeats it may take until one has the order: the first

@@ -181,6 +181,7 @@ type Oracles struct {
 	lost    *neverLost
 	metrics *metricsAgree
 	cost    *costKept
+	kept    *nothingKept
 	leaks   *noLeak
 	done    bool
 }
@@ -192,7 +193,7 @@ type Oracles struct {
 func New(cfg Config) *Oracles {
 	cfg = cfg.withDefaults()
 	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg), calm: &calm{firstFault: cfg.FirstFault, never: cfg.FaultsGoOn, travels: cfg.Latency}}
-	o.lost, o.metrics, o.cost, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), newCostKept(), newNoLeak()
+	o.lost, o.metrics, o.cost, o.kept, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), newCostKept(), newNothingKept(&cfg), newNoLeak()
 	o.oracles = append([]Oracle{
 		o.lost,
 		newOneResult(&cfg),
@@ -220,6 +221,7 @@ func New(cfg Config) *Oracles {
 		newFairness(&cfg, o.calm),
 		o.metrics,
 		o.cost,
+		o.kept,
 		o.leaks,
 	}, cfg.Extra...)
 	o.judges = make([]Judge, len(o.oracles))
@@ -240,9 +242,9 @@ func (o *Oracles) Observe(e *Event) {
 
 // Metrics gives what the processes' metrics said at quiescence, by name and labels as in the text
 // format, such as fray_tasks{status="COMPLETED"}. Values of several workers are to be added up.
-// Those of tasks, and what the scheduler looked at, are compared.
+// Those of tasks, of what the scheduler looked at and of what it holds are compared.
 func (o *Oracles) Metrics(scraped map[string]float64) {
-	o.metrics.scraped, o.cost.scraped = scraped, scraped
+	o.metrics.scraped, o.cost.scraped, o.kept.scraped = scraped, scraped, scraped
 }
 
 // Leaks gives the function that looks for goroutines that should be gone, such as goleak.Find;

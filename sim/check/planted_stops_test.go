@@ -197,11 +197,11 @@ var stopPlants = []plant{
 		bad: func(s *script) { held(s); cancelJob(s); s.beat("w"); s.beat("w"); s.view("a", running, 1, stopping) },
 	},
 	{
-		oracle: "stops-obeyed", name: "in time", cfg: check.Config{FirstFault: time.Hour}, want: "was not told to stop attempt 1 within 2s",
+		oracle: "stops-obeyed", name: "in time", cfg: check.Config{FirstFault: time.Hour}, want: "was not told to stop attempt 1 within 1.55s",
 		good: func(s *script) {
 			held(s)
 			ask(s)
-			s.wait(2 * time.Second)
+			s.wait(1500 * time.Millisecond)
 			s.order("w", "a", 1)
 			s.view("a", running, 1, stopping)
 		},
@@ -214,7 +214,7 @@ var stopPlants = []plant{
 		},
 	},
 	{
-		oracle: "stops-obeyed", name: "in time, later", cfg: check.Config{}, want: "was not told to stop attempt 1 within 2s",
+		oracle: "stops-obeyed", name: "in time, later", cfg: check.Config{}, want: "was not told to stop attempt 1 within 1.55s",
 		good: func(s *script) { s.wait(time.Minute); s.Heal(); tardy(s) },
 		bad:  func(s *script) { s.wait(time.Minute); s.Heal(); s.wait(time.Minute); tardy(s) },
 	},

@@ -723,6 +723,43 @@ var clusterPlants = []plant{
 		},
 	},
 	{
+		oracle: "nothing-kept", name: "session", want: "fray_workers is 1 when all is over, and may be 0",
+		good: func(s *script) { done(s); s.Metrics(map[string]float64{"fray_workers": 1}) },
+		bad:  func(s *script) { done(s); unregister(s); s.Metrics(map[string]float64{"fray_workers": 1}) },
+	},
+	{
+		oracle: "nothing-kept", name: "silent session", want: "fray_workers is 1 when all is over, and may be 0",
+		good: func(s *script) {
+			done(s)
+			s.wait(10 * time.Second)
+			s.beat("w")
+			s.wait(10 * time.Second)
+			s.Metrics(map[string]float64{"fray_workers": 1})
+		},
+		bad: func(s *script) { done(s); s.wait(20 * time.Second); s.Metrics(map[string]float64{"fray_workers": 1}) },
+	},
+	{
+		oracle: "nothing-kept", name: "lease", want: "fray_leases is 1 when all is over, and may be 0",
+		good: func(s *script) { done(s); unregister(s); s.Metrics(map[string]float64{"fray_leases": 0}) },
+		bad:  func(s *script) { done(s); unregister(s); s.Metrics(map[string]float64{"fray_leases": 1}) },
+	},
+	{
+		oracle: "nothing-kept", name: "call", want: "fray_waiting_calls is 1 when all is over, and may be 0",
+		good: func(s *script) {
+			done(s)
+			s.submit("b") // Its client waits.
+			s.view("b", pending, 0)
+			unregister(s)
+			s.Metrics(map[string]float64{"fray_waiting_calls": 1, "fray_leases": 0})
+		},
+		bad: func(s *script) { done(s); unregister(s); s.Metrics(map[string]float64{"fray_waiting_calls": 1}) },
+	},
+	{
+		oracle: "nothing-kept", name: "watchers", want: "fray_watchers is 2 when all is over, and may be 1",
+		good: func(s *script) { done(s); s.Metrics(map[string]float64{"fray_watchers": 1}) },
+		bad:  func(s *script) { done(s); s.Metrics(map[string]float64{"fray_watchers": 2}) },
+	},
+	{
 		oracle: "no-leak", name: "goroutine", want: "one is left",
 		good: func(s *script) { s.Leaks(func() error { return nil }) },
 		bad:  func(s *script) { s.Leaks(func() error { return errors.New("one is left") }) },
@@ -743,6 +780,10 @@ func fit(s *script, between func()) {
 	between()
 	s.grant("w", "b", 1, needs(600))
 	s.view("b", running, 1)
+}
+
+func unregister(s *script) {
+	s.Add(check.Event{Kind: check.UnregisterCall, Worker: "w", Session: s.tokens["session of w"]})
 }
 
 func healed(s *script, after time.Duration) {
