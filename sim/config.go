@@ -18,6 +18,10 @@ const (
 type Config struct {
 	// Seed is what all randomness of the run is drawn from.
 	Seed uint64
+	// Name is what a panic of a goroutine of the run names it, besides its seed: both are among the
+	// labels of the goroutines, which the runtime prints once New has added tracebacklabels=1 to
+	// GODEBUG. "": it is not named.
+	Name string
 	// Link is how messages travel where SetLink has said nothing else. A zero Latency is
 	// DefaultLatency.
 	Link Link

@@ -104,6 +104,10 @@ func New(cfg Config) *Sim {
 	}
 	s.labels = pprof.WithLabels(context.Background(), pprof.Labels(
 		labelRun, strconv.FormatUint(runs.Add(1), 10), labelSeed, strconv.FormatUint(cfg.Seed, 10)))
+	if cfg.Name != "" {
+		labelTracebacks()
+		s.labels = pprof.WithLabels(s.labels, pprof.Labels(labelTest, cfg.Name))
+	}
 	cfg.Watchdog.begin()
 	// Where goroutines follow a seed, it is that of the run.
 	order.Begin(cfg.Seed)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -37,12 +38,12 @@ func Test(t *testing.T, cfg Config, f func(s *Sim)) {
 		})
 		defer cfg.Watchdog.Close()
 	}
+	cfg.Name = cmp.Or(cfg.Name, t.Name())
 	labelTracebacks()
 	synctest.Test(t, func(t *testing.T) {
 		labels := pprof.Labels(labelTest, t.Name(), labelSeed, strconv.FormatUint(cfg.Seed, 10))
 		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), labels))
 		s := New(cfg)
-		s.labels = pprof.WithLabels(s.labels, pprof.Labels(labelTest, t.Name()))
 		defer func() {
 			if err := s.Close(); err != nil {
 				leaked = len(s.leaks) > 0

@@ -47,6 +47,9 @@ The same seed gives the same run, to the byte.
   fray-sim --scenario mine.yaml --seed 7 --verify --trace run.jsonl
   fray-sim --scenario worker-crash --html run.html`,
 		Library: cluster.Library().Files,
+		Test: &simtest.TestSubject{
+			Expression: "system.Subject(system.Options{})", Imports: []string{"github.com/frayrpc/fray/sim/cluster/system"},
+		},
 		Draw: func(seed uint64, backend string) *scenario.Scenario {
 			return chaos.Draw(seed, chaos.Options{Backend: backend})
 		},

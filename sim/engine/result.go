@@ -123,7 +123,7 @@ const (
 	BrokenPanic       = "no-panic"
 	brokenHostEnded   = "host-ended"
 	BrokenLiveness    = "liveness"
-	brokenLeak        = "no-leak"
+	BrokenLeak        = "no-leak"
 )
 
 // Judge makes a result of a run that is over, given the error of its bubble.
@@ -197,8 +197,8 @@ func (e *Run) verdict(r *Result, bubbleErr, leak error) (verdict, broken, text s
 		return scenario.VerdictLiveness, BrokenLiveness, fmt.Sprintf("of %d clients %d have done their work after %v", e.clients, e.worked.Load(), e.elapsed)
 	case len(e.flaws) > 0:
 		return e.flaws[0].verdict, e.flaws[0].broken, e.flaws[0].text
-	case leak != nil && e.holdsTo(brokenLeak):
-		return scenario.VerdictInvariant, brokenLeak, leak.Error()
+	case leak != nil && e.holdsTo(BrokenLeak):
+		return scenario.VerdictInvariant, BrokenLeak, leak.Error()
 	case bubbleErr != nil:
 		return scenario.VerdictHarness, "", bubbleErr.Error()
 	case e.closeErr != nil && leak == nil:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"time"
 
 	"github.com/frayrpc/fray/sim/engine"
@@ -70,7 +71,7 @@ func Shrink(ctx context.Context, s *scenario.Scenario, seed uint64, run Runner, 
 	switch first.Verdict {
 	case scenario.VerdictPass:
 		return nil, ErrPasses
-	case scenario.VerdictInvariant, scenario.VerdictLiveness:
+	case scenario.VerdictInvariant, scenario.VerdictLiveness, scenario.VerdictStalled:
 	default:
 		return nil, fmt.Errorf("a run that ends with %s cannot be shrunk: %s", first.Verdict, first.Text)
 	}
@@ -171,7 +172,7 @@ func (k *shrinker) try(ctx context.Context, what string, change func(*scenario.S
 		return false
 	}
 	k.runs++
-	fails := err == nil && r.Verdict == k.best.Verdict && r.Broken == k.best.Broken
+	fails := err == nil && wayOf(r) == wayOf(k.best)
 	if k.options.Progress != nil {
 		k.options.Progress(k.runs, what, fails)
 	}
@@ -181,6 +182,21 @@ func (k *shrinker) try(ctx context.Context, what string, change func(*scenario.S
 	}
 	return fails
 }
+
+// wayOf returns in which way a run failed: what it broke, and if it panicked, with which words.
+func wayOf(r *engine.Result) string {
+	way := r.Verdict + " " + r.Broken
+	if r.Broken == engine.BrokenPanic {
+		way += " " + varying.ReplaceAllString(panicked.FindString(r.Text), "0")
+	}
+	return way
+}
+
+var (
+	panicked = regexp.MustCompile(`panic(ked)?: .*`)
+	// varying is what of a panic's words is another in each run.
+	varying = regexp.MustCompile(`0x[0-9a-f]+|[0-9]+`)
+)
 
 // same says whether two scenarios say the same.
 func same(a, b *scenario.Scenario) bool {

@@ -32,6 +32,9 @@ type Program struct {
 	// Draw returns the random scenario of a seed that is to run on a backend. Nil: chaos draws
 	// faults only, for scenarios that it is given.
 	Draw func(seed uint64, backend string) *scenario.Scenario
+	// Test is how a Go test gets the subject, for shrink --test. Nil: by the exported function without
+	// parameters that made the subject's Begin.
+	Test *TestSubject
 	// Backends returns where else than in virtual time scenarios run. Each command that runs them
 	// has backends of its own. Nil: nowhere.
 	Backends func(*App) []Backend

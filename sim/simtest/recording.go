@@ -22,6 +22,8 @@ type recording struct {
 	page *timeline.Collector
 	// story keeps what happened to each thing; nil: nobody asks.
 	story *story.Recorder
+	// pins gets what chance decides, at once; nil: nobody asks.
+	pins io.Writer
 	// why is what a run that failed rests on; nil: nobody asked, or nothing tells.
 	why *story.Why
 }
@@ -45,6 +47,9 @@ func (r *recording) listen(options *virtual.Options) (flush func() error) {
 	}
 	if r.page != nil {
 		r.page.Listen(options)
+	}
+	if r.pins != nil {
+		listenForPins(options, r.pins)
 	}
 	if r.story != nil {
 		r.story.Listen(options)

@@ -45,6 +45,8 @@ type runOptions struct {
 	place  place
 	// stall is how much real time may pass without anything happening; 0: as much as it likes.
 	stall time.Duration
+	// pins is a file that gets what chance decides in a run, for a process that shrinks it.
+	pins string
 	// here has runs take place in this process, and not in one that they can take down.
 	here bool
 	// onStall is told of a run that goes no further, and ends the process.
@@ -66,7 +68,9 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet, a *App) {
 	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
 	flags.DurationVar(&o.stall, "stall", sim.DefaultStall, "end a run in which nothing has happened for so much real `time`; 0: never")
 	flags.BoolVar(&o.here, hereFlag, false, "run in this process, as a debugger needs it")
-	_ = flags.MarkHidden(hereFlag) // It was defined just now.
+	flags.StringVar(&o.pins, pinsFlag, "", "write what chance decides to this `file`")
+	_ = flags.MarkHidden(hereFlag) // They were defined just now.
+	_ = flags.MarkHidden(pinsFlag)
 	o.place.addFlags(flags, a)
 }
 
@@ -179,6 +183,14 @@ func (a *App) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
 		page, rec.page = file, timeline.New(s)
+	}
+	if o.pins != "" {
+		file, createErr := os.OpenFile(o.pins, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o600)
+		if createErr != nil {
+			return Invalid("write pins: %w", createErr)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		rec.pins = file
 	}
 	if o.task != "" || o.why {
 		rec.story = story.NewRecorder(s)

@@ -1,13 +1,16 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +29,10 @@ type shrinkOptions struct {
 
 	limit time.Duration
 	file  string
+	// test is the file of a Go test that fails, and isolated has each run take place in a process of
+	// its own.
+	test     string
+	isolated bool
 }
 
 func (a *App) newShrink() *cobra.Command {
@@ -47,9 +54,18 @@ seed. It exits with 0 if it found one.`,
 	flags.BoolVar(&random, "chaos", false, "shrink what chaos makes of the seed, with --scenario of that scenario")
 	flags.DurationVar(&o.limit, "for", shrink.DefaultLimit, "how much real `time` it may take")
 	flags.StringVar(&o.file, "out", "", "write the scenario to this `file` and not to the standard output")
+	flags.StringVar(&o.test, "test", "", "write a Go test that fails to this `file`, such as small_test.go, in the package that it is to be in")
+	flags.BoolVar(&o.isolated, "isolated", false, "make each run in a process of its own; so it is anyway if the first one breaks down, stalls or leaks")
+	flags.DurationVar(&o.stall, "stall", shrinkStall, "end a run in which nothing has happened for so much real `time`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.limit <= 0 || o.limit > maxStall {
 			return Invalid("--for %v is not between 0 and %v", o.limit, maxStall)
+		}
+		if o.stall <= 0 || o.stall > maxStall {
+			return Invalid("--stall %v is not between 0 and %v", o.stall, maxStall)
+		}
+		if err := a.checkTest(o.test); err != nil {
+			return err
 		}
 		o.place.name, o.span = scenario.BackendSim, defaultSpan
 		of, err := a.shrinkable(&o, random)
@@ -75,22 +91,11 @@ func (a *App) shrinkable(o *shrinkOptions, random bool) (*subject, error) {
 }
 
 func (a *App) shrink(ctx context.Context, of *subject, seed uint64, o *shrinkOptions) error {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // As for any run of a simulation.
-	run := func(ctx context.Context, s *scenario.Scenario, begun func(engine.Onset), acted func(string, uint64)) (*engine.Result, error) {
-		options := virtual.Options{Stall: sim.DefaultStall, OnStall: func(r *engine.Result) {
-			fmt.Fprintf(a.Stderr, "%s: a run stalled, which cannot be shrunk: %s\n", a.name(), r.Text)
-			os.Exit(r.ExitCode())
-		}}
-		options.OnFault = begun
-		if acted != nil {
-			options.OnEvent = func(e sim.Event) {
-				if e.Kind == sim.EventFault {
-					acted(e.Fault, e.Match)
-				}
-			}
-		}
-		return virtual.Run(ctx, a.program.Subject, s, seed, options)
+	run, release, err := a.shrinker(ctx, of.of(seed), seed, o)
+	if err != nil {
+		return err
 	}
+	defer release()
 	began := time.Now()
 	r, err := shrink.Shrink(ctx, of.of(seed), seed, run, shrink.Options{Limit: o.limit, Progress: a.shrinking(began)})
 	switch {
@@ -117,14 +122,89 @@ func (a *App) shrink(ctx context.Context, of *subject, seed uint64, o *shrinkOpt
 		return err
 	}
 	w := a.Stderr
-	fmt.Fprintf(w, "\n%s, seed %d: %s: %s\n", of.Called, seed, r.Run.Broken, r.Run.Text)
+	fmt.Fprintf(w, "\n%s, seed %d: %s: %s\n", of.Called, seed, cmp.Or(r.Run.Broken, r.Run.Verdict), broke(r.Run))
 	fmt.Fprintf(w, "from %d faults to %d, from %d lines to %d, in %d runs and %s", r.Faults[0], r.Faults[1], r.Lines[0], r.Lines[1], r.Runs, engine.Short(time.Since(began)))
 	if !r.Done {
 		fmt.Fprint(w, "; the time was over, so there may be less")
 	}
+	if o.test != "" {
+		if err := a.writeTest(o.test, r, seed); err != nil {
+			return err
+		}
+	}
 	small := report.Subject{Program: a.name(), Args: []string{"--scenario", called}}
 	fmt.Fprintf(w, "\nRun it with\n\n  %s\n", small.Command(seed))
+	if o.test != "" {
+		fmt.Fprintf(w, "\nThe test is in %s.\n", o.test)
+	}
 	return nil
+}
+
+// broke says in a line how a run failed, of which there may be stacks to tell.
+func broke(r *engine.Result) string {
+	line, _, _ := strings.Cut(r.Text, "\n")
+	if r.Broken == engine.BrokenPanic {
+		return cmp.Or(panicLine.FindString(r.Text), line)
+	}
+	return line
+}
+
+var panicLine = regexp.MustCompile(`panic(ked)?: .*`)
+
+// Bounds of runs in processes of their own, in real time.
+const (
+	// shrinkStall is how long nothing may happen in a run unless --stall says otherwise: one that
+	// stalls is waited for again and again.
+	shrinkStall = 5 * time.Second
+	// isolatedLimit is how long a run may take besides.
+	isolatedLimit = time.Minute
+)
+
+// shrinker returns what runs a scenario under a seed, in this process or in others, and what is to
+// be called in the end.
+func (a *App) shrinker(ctx context.Context, s *scenario.Scenario, seed uint64, o *shrinkOptions) (run shrink.Runner, release func(), err error) {
+	executable, err := a.Executable()
+	if err != nil {
+		return nil, nil, fmt.Errorf("find this program: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "fray-sim-shrink-*")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a directory for runs: %w", err)
+	}
+	release = func() { _ = os.RemoveAll(dir) }
+	apart := &isolated{executable: executable, dir: dir, seed: seed, stall: o.stall, limit: o.stall + isolatedLimit}
+	if o.isolated {
+		return apart.run, release, nil
+	}
+	first, err := apart.run(ctx, s, nil, nil)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	if first.Broken == engine.BrokenPanic || first.Broken == engine.BrokenLeak || first.Verdict == scenario.VerdictStalled {
+		return apart.run, release, nil
+	}
+	procs := runtime.GOMAXPROCS(1) // As for any run of a simulation.
+	remove := release
+	release = func() {
+		runtime.GOMAXPROCS(procs)
+		remove()
+	}
+	return func(ctx context.Context, s *scenario.Scenario, begun func(engine.Onset), acted func(string, uint64)) (*engine.Result, error) {
+		options := virtual.Options{Stall: o.stall, OnStall: func(r *engine.Result) {
+			fmt.Fprintf(a.Stderr, "%s: a run stalled, which ends this process: shrink with --isolated: %s\n", a.name(), r.Text)
+			os.Exit(r.ExitCode())
+		}}
+		options.OnFault = begun
+		if acted != nil {
+			options.OnEvent = func(e sim.Event) {
+				if e.Kind == sim.EventFault {
+					acted(e.Fault, e.Match)
+				}
+			}
+		}
+		return virtual.Run(ctx, a.program.Subject, s, seed, options)
+	}, release, nil
 }
 
 // shrinking returns what shows on a terminal how far it is; nil: nobody looks.

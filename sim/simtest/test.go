@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
@@ -19,7 +20,9 @@ const maxTestSeeds = 20
 // Test runs the scenarios of a subject that are NAME.yaml in the root of files, each as a subtest
 // with a subtest for each of its seeds, of which there are 20 at most. What fails is told as the
 // command tells it, and a share of the seeds, by the scenario's run.verify, is run again with other
-// GOMAXPROCS to compare the traces.
+// GOMAXPROCS to compare the traces. A run in which nothing has happened for a minute of real time
+// ends the process, with the stacks of what is in the way, and what a panic of any goroutine prints
+// has the test and the seed among the goroutine's labels.
 //
 //	//go:embed scenarios/*.yaml
 //	var files embed.FS
@@ -55,7 +58,17 @@ func Test(t *testing.T, subject *engine.Subject, files fs.FS) {
 
 func test(t *testing.T, subject *engine.Subject, s *scenario.Scenario, seed uint64) {
 	t.Helper()
-	options := virtual.Options{Bubble: bubble.In(t)}
+	of := report.Subject{
+		Called: s.Metadata.Name, Name: s.Metadata.Name, Tell: subject.Tell,
+		Replay: func(uint64) string {
+			return fmt.Sprintf("go test -run '^%s$'", strings.ReplaceAll(t.Name(), "/", "$/^"))
+		},
+	}
+	options := virtual.Options{Bubble: bubble.In(t), Name: t.Name(), OnStall: func(r *engine.Result) {
+		fmt.Fprintf(os.Stderr, "--- FAIL: %s\n", t.Name())
+		report.Run(os.Stderr, r, of)
+		os.Exit(1) //nolint:forbidigo // Nothing else ends such a run.
+	}}
 	run := func() (*engine.Result, error) { return virtual.Run(t.Context(), subject, s, seed, options) }
 	if s.Run.Verifies(seed) {
 		run = func() (*engine.Result, error) { return virtual.Verify(t.Context(), subject, s, seed, options, 1, 2) }
@@ -66,12 +79,7 @@ func test(t *testing.T, subject *engine.Subject, s *scenario.Scenario, seed uint
 	}
 	if !result.Passed() {
 		var text strings.Builder
-		report.Run(&text, result, report.Subject{
-			Called: s.Metadata.Name, Name: s.Metadata.Name, Tell: subject.Tell,
-			Replay: func(uint64) string {
-				return fmt.Sprintf("go test -run '^%s$'", strings.ReplaceAll(t.Name(), "/", "$/^"))
-			},
-		})
+		report.Run(&text, result, of)
 		t.Error(text.String())
 	}
 }

@@ -26,6 +26,9 @@ type Options struct {
 	// OnEvent is told of each event of the simulation until the run is over, on the goroutine that
 	// steps. Nil: nobody.
 	OnEvent func(sim.Event)
+	// Name is what a panic of a goroutine of the run names it, as [sim.Config] has it. "": it does
+	// not.
+	Name string
 	// OnStall is told of a run that goes no further in real time for so long as Stall says, as
 	// [sim.NewWatchdog] has it: of its name, seed and virtual time, and of what is in the way.
 	// Nothing can end such a run but the end of the process. It is called on a goroutine of its
@@ -57,7 +60,7 @@ func Run(ctx context.Context, of *engine.Subject, s *scenario.Scenario, seed uin
 	err = options.bubble()(func() {
 		v := &virtual{run: e, options: &options}
 		config := configOf(e, v.onEvent)
-		config.Watchdog = watchdog
+		config.Watchdog, config.Name = watchdog, options.Name
 		simulation := sim.New(config)
 		v.begin(simulation)
 		_ = e.Drive(v)
@@ -87,7 +90,7 @@ func Verify(ctx context.Context, of *engine.Subject, s *scenario.Scenario, seed 
 	config := configOf(first, func(event sim.Event) { current.onEvent(event) })
 	watchdog, release := watch(ctx, first, &options)
 	defer release()
-	config.Watchdog = watchdog
+	config.Watchdog, config.Name = watchdog, options.Name
 	began := time.Now()
 	replay, err := sim.Verify(options.bubble(), config, func(simulation *sim.Sim) error {
 		if current == nil {
