@@ -6,7 +6,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/engine/virtual"
@@ -20,8 +22,8 @@ const maxTestSeeds = 20
 // Test runs the scenarios of a subject that are NAME.yaml in the root of files, each as a subtest
 // with a subtest for each of its seeds, of which there are 20 at most. What fails is told as the
 // command tells it, and a share of the seeds, by the scenario's run.verify, is run again with other
-// GOMAXPROCS to compare the traces. A run in which nothing has happened for a minute of real time
-// ends the process, with the stacks of what is in the way, and what a panic of any goroutine prints
+// GOMAXPROCS to compare the traces. A run in which nothing has happened for a minute of real time,
+// or for half of what go test leaves it, ends the process, with the stacks of what is in the way, and what a panic of any goroutine prints
 // has the test and the seed among the goroutine's labels.
 //
 //	//go:embed scenarios/*.yaml
@@ -56,6 +58,16 @@ func Test(t *testing.T, subject *engine.Subject, files fs.FS) {
 	}
 }
 
+// stallOf is how long nothing may happen in a run of a test: it is told of before go test ends the
+// process, which says less.
+func stallOf(t *testing.T) time.Duration {
+	t.Helper()
+	if deadline, ok := t.Deadline(); ok {
+		return max(min(sim.DefaultStall, time.Until(deadline)/2), time.Millisecond)
+	}
+	return sim.DefaultStall
+}
+
 func test(t *testing.T, subject *engine.Subject, s *scenario.Scenario, seed uint64) {
 	t.Helper()
 	of := report.Subject{
@@ -64,7 +76,7 @@ func test(t *testing.T, subject *engine.Subject, s *scenario.Scenario, seed uint
 			return fmt.Sprintf("go test -run '^%s$'", strings.ReplaceAll(t.Name(), "/", "$/^"))
 		},
 	}
-	options := virtual.Options{Bubble: bubble.In(t), Name: t.Name(), OnStall: func(r *engine.Result) {
+	options := virtual.Options{Bubble: bubble.In(t), Name: t.Name(), Stall: stallOf(t), OnStall: func(r *engine.Result) {
 		fmt.Fprintf(os.Stderr, "--- FAIL: %s\n", t.Name())
 		report.Run(os.Stderr, r, of)
 		os.Exit(1) //nolint:forbidigo // Nothing else ends such a run.
