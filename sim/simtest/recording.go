@@ -68,6 +68,7 @@ func (r *recording) writePage(w io.Writer, result *engine.Result, of *subject) e
 	if err != nil {
 		return err
 	}
+	page.Why = r.why
 	buffered := bufio.NewWriter(w)
 	if err := page.Write(buffered); err != nil {
 		return err

@@ -183,9 +183,9 @@ func (y *Why) Parts() string {
 	run := "fails"
 	switch later := r.later(); {
 	case later > 0:
-		return fmt.Sprintf("They part at %.5f s: %v later in the run that fails: %s: %s.", r.at().Seconds(), later, r.Who(), r.What())
+		return fmt.Sprintf("They part at %.5f s: %s later in the run that fails: %s: %s.", r.at().Seconds(), engine.Short(later), r.Who(), r.What())
 	case later < 0:
-		return fmt.Sprintf("They part at %.5f s: %v sooner in the run that fails: %s: %s.", r.at().Seconds(), -later, r.Who(), r.What())
+		return fmt.Sprintf("They part at %.5f s: %s sooner in the run that fails: %s: %s.", r.at().Seconds(), engine.Short(-later), r.Who(), r.What())
 	}
 	if r.Bad == nil {
 		run = "passes"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
+	"github.com/frayrpc/fray/sim/story"
 )
 
 //go:embed page
@@ -38,10 +39,35 @@ type Page struct {
 	Violation *violationData
 	Subject   string
 	Gaps      []*gap
+	// Open and Failed are tasks that have not ended, and that have failed, of a run that failed, and
+	// Oracles what was looked at. Why is where the run parts from one that passes; nil: nobody asked.
+	Open, Failed *engine.Tasks
+	Oracles      []engine.Count
+	Why          *story.Why
 
 	Style  template.CSS
 	Script template.JS
 	Data   template.JS
+
+	hosts map[string]int
+}
+
+// Host returns the index of a host in the page's data, or one below 0.
+func (p *Page) Host(name string) int {
+	if i, ok := p.hosts[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// Looked returns how many of the oracles had anything to judge.
+func (p *Page) Looked() (n int) {
+	for _, o := range p.Oracles {
+		if o.Checks > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Page makes the page of a run that is over. Replay is the command line that runs it again.
@@ -55,6 +81,10 @@ func (c *Collector) Page(r *engine.Result, replay string, told []engine.Line) (*
 		Scenario: r.Scenario, Summary: r.Summary, Replay: replay, Seed: r.Seed, Verdict: r.Verdict, Class: "fail",
 		Virtual: short(r.Virtual), Steps: r.Stats.Steps, Hash: fmt.Sprintf("%016x", r.Hash), Told: told, NotJudged: strings.Join(r.NotJudged(), ", "),
 		Violation: data.Violation, Gaps: data.Gaps, Data: template.JS(raw), // Made above.
+		Open: r.Open, Failed: r.Failed, Oracles: r.Oracles, hosts: map[string]int{},
+	}
+	for i, h := range data.Hosts {
+		p.hosts[h.Name] = i
 	}
 	if v := data.Violation; v != nil && v.Task >= 0 {
 		p.Subject = data.Tasks[v.Task]

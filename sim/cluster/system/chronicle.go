@@ -1,6 +1,7 @@
 package system
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -52,7 +53,9 @@ func (s *System) standing(n, total int, f func(*check.Standing) bool) engine.Tas
 	}
 	found := s.history.Standings(s.last)
 	found = slices.DeleteFunc(found, func(t check.Standing) bool { return !f(&t) })
-	slices.SortStableFunc(found, func(a, b check.Standing) int { return int(a.Since - b.Since) })
+	slices.SortFunc(found, func(a, b check.Standing) int {
+		return cmp.Or(cmp.Compare(a.Since, b.Since), strings.Compare(a.Task, b.Task))
+	})
 	for i := range found[:min(n, len(found))] {
 		last := eventOf(found[i].Last)
 		t.Tasks = append(t.Tasks, engine.Task{Task: found[i].Task, State: found[i].State, Since: found[i].Since, Last: &last})

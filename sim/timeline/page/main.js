@@ -71,7 +71,11 @@ byID("zoom-in").addEventListener("click", () => zoom(0.5));
 byID("zoom-out").addEventListener("click", () => zoom(2));
 byID("zoom-all").addEventListener("click", () => show(-room(), end + room()));
 byID("zoom-violation")?.addEventListener("click", showViolation);
-for (const button of document.querySelectorAll(".proof button")) {
+for (const button of document.querySelectorAll(".follow")) {
+  button.addEventListener("click", () => setFilter("filter-task", view.task === button.dataset.task ? "" : button.dataset.task));
+}
+for (const time of document.querySelectorAll(".exact")) time.textContent = exact(Number(time.dataset.at));
+for (const button of document.querySelectorAll(".proof button, .moment")) {
   button.textContent = exact(Number(button.dataset.at));
   button.addEventListener("click", () => {
     const at = Number(button.dataset.at), lane = layout.lanes.get(Number(button.dataset.host));
