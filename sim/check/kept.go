@@ -9,9 +9,10 @@ import (
 // By its metrics it then knows of
 //
 //   - no more workers (fray_workers) than may have a session: one that was opened, or asked for, within the last TTL, or whose
-//     heartbeat was answered since, and that its worker has not ended;
+//     heartbeat was answered since, and that its worker has not ended; with Config.Redelivery a call may have opened another, and
+//     that is not compared;
 //   - no lease (fray_leases) if no worker may have a session;
-//   - no more watchers (fray_watchers) than there were jobs;
+//   - no more watchers (fray_watchers) than there were jobs, and Config.Watchers;
 //   - no call that waits (fray_waiting_calls), and nothing ready (fray_ready_tasks) or queued (fray_queued_bytes), if all tasks that
 //     clients know of have ended, and no worker may have a session.
 //
@@ -85,9 +86,11 @@ func (o *nothingKept) Finish(end time.Duration, j *Judge) {
 			alive++
 		}
 	}
-	o.most("fray_workers", alive, j)
-	o.most("fray_watchers", len(o.jobs), j)
-	if alive > 0 {
+	if !o.cfg.Redelivery {
+		o.most("fray_workers", alive, j)
+	}
+	o.most("fray_watchers", len(o.jobs)+o.cfg.Watchers, j)
+	if alive > 0 || o.cfg.Redelivery {
 		return
 	}
 	o.most("fray_leases", 0, j)

@@ -56,6 +56,9 @@ type Config struct {
 	Lossless bool
 	// MayStall: the controller may be unable to commit for a while, and tells workers nothing then.
 	MayStall bool
+	// Watchers is how many more watchers there may be than jobs: clients that come back, and others
+	// than clients.
+	Watchers int
 	// ClientsMiss: a client may not listen when a task of its ends. It leaves and comes back, or the
 	// controller has no room for its watch.
 	ClientsMiss bool

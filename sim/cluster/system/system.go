@@ -147,6 +147,17 @@ func (s *System) promises() check.Config {
 		c.Redelivery = c.Redelivery || s.Faults[i].Action.Duplicate != nil
 		c.MayStall = c.MayStall || s.Faults[i].Action.DiskFull != nil
 	}
+	visitors := 0
+	for i := range s.Workload.Visitors {
+		visitors += s.Workload.Visitors[i].Count
+	}
+	for i := range s.Workload.Clients {
+		g := &s.Workload.Clients[i]
+		c.Watchers += visitors * g.Count * g.Jobs
+		if g.Leaves != nil {
+			c.Watchers += g.Count * g.Jobs
+		}
+	}
 	c.ClientsMiss = s.refusesCalls() || slices.ContainsFunc(s.Workload.Clients, func(g cluster.ClientGroup) bool { return g.Leaves != nil })
 	for i := range s.Workload.Mix {
 		if k := &s.Workload.Mix[i]; k.Children > 0 {
