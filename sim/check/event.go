@@ -70,6 +70,12 @@ const (
 	HeartbeatLost
 	// LeaveOrder: Worker is told to leave, and may finish what it runs for the TTL.
 	LeaveOrder
+	// ListPage: one page of a list of tasks, of Job only or, without one, of all, in those of
+	// Statuses only or, without any, in all. What it shows are ReadReplies of the same Call, after
+	// it. ListEnd: the last page has come, and List is those on all pages; its call is that of the
+	// first.
+	ListPage
+	ListEnd
 	kindCount
 )
 
@@ -77,7 +83,7 @@ var kindNames = [kindCount]string{
 	"none", "submit-call", "submit-reply", "read-reply", "cancel-call", "cancel-reply", "register-call", "register-reply",
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
 	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
-	"heartbeat-call", "heartbeat-lost", "leave-order",
+	"heartbeat-call", "heartbeat-lost", "leave-order", "list-page", "list-end",
 }
 
 // String returns the kind in lower case with dashes.
@@ -95,7 +101,8 @@ func (k *EventKind) UnmarshalText(text []byte) (err error) {
 // Reply says whether events of the kind tell what came of a call.
 func (k EventKind) Reply() bool {
 	switch k {
-	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo:
+	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo, ListPage,
+		ListEnd:
 		return true
 	default:
 		return false
@@ -241,6 +248,9 @@ type Event struct {
 	// Kept are the lease tokens of attempts that go on under a new session.
 	Kept     []uint64 `json:"kept,omitempty"`
 	Draining bool     `json:"draining,omitempty"`
+	// Statuses and List are those of a list.
+	Statuses []frayv1.TaskStatus `json:"statuses,omitempty"`
+	List     []string            `json:"list,omitempty"`
 
 	Spec     *Spec             `json:"spec,omitempty"`
 	View     *View             `json:"view,omitempty"`

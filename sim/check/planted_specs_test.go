@@ -46,8 +46,42 @@ func ranked(s *script, order ...int32) {
 	}
 }
 
+// listed has a client list the tasks of a job, of which some are shown and so many are on it in the
+// end.
+func listed(job string, ids ...string) func(*script) {
+	return func(s *script) {
+		s.submit("a")
+		s.submit("b")
+		c := s.begin()
+		page := c.reply(check.ListPage)
+		page.Job = job
+		s.Add(page)
+		for _, id := range ids {
+			s.viewed(c, id, pending, 0, func(e *check.Event) { e.Job = "j" })
+		}
+		end := c.reply(check.ListEnd)
+		end.Job, end.List = job, ids
+		s.Add(end)
+	}
+}
+
 // specPlants are about what was submitted.
 var specPlants = []plant{
+	{
+		oracle: "lists-kept", name: "left out", want: "was acknowledged before the list was begun",
+		good: listed("j", "a", "b"),
+		bad:  listed("j", "a"),
+	},
+	{
+		oracle: "lists-kept", name: "twice", want: "is twice on one list",
+		good: listed("", "a", "b"),
+		bad:  listed("", "a", "b", "a"),
+	},
+	{
+		oracle: "lists-kept", name: "of another job", want: "is on a list of job other",
+		good: listed("other"),
+		bad:  listed("other", "a"),
+	},
 	{
 		oracle: "spec-kept", name: "input", want: "a specification or an input that was not submitted",
 		good: granted(input("1"), input("1")),

@@ -101,15 +101,6 @@ func (c *call) watchJob(res any, _ error) {
 	c.add(events...)
 }
 
-func (c *call) listTasks(res any, _ error) {
-	m, _ := res.(*frayv1.ListTasksResponse) // Without one there are no tasks.
-	events := make([]Event, 0, len(m.GetTasks()))
-	for _, t := range m.GetTasks() {
-		events = append(events, c.read(t))
-	}
-	c.add(events...)
-}
-
 // read is a task that a client was shown.
 func (c *call) read(t *frayv1.Task) Event {
 	e := c.reply(ReadReply)

@@ -41,6 +41,8 @@ type Recorder struct {
 	// its own token.
 	poll poll
 	held map[attemptID]grant
+	// Lists of which another page may be asked for, by what asks for it.
+	lists map[string]*list
 }
 
 // poll is the last poll of a worker: one that got no answer is sent again under its number.
@@ -158,7 +160,7 @@ func (r *Recorder) record(req any) (over func(res any, err error)) {
 	case *frayv1.WatchJobRequest:
 		return c.watchJob
 	case *frayv1.ListTasksRequest:
-		return c.listTasks
+		return c.listTasks(req)
 	case *frayv1.CancelTasksRequest:
 		return c.cancelTasks(req)
 	case *frayv1.GetClusterInfoRequest:
