@@ -25,6 +25,20 @@ type fixed struct {
 	submit func() (*frayv1.SubmitTasksResponse, error)
 	lease  func() (*frayv1.LeaseTasksResponse, error)
 	report []frayv1.ReportVerdict
+
+	registered *frayv1.RegisterWorkerResponse
+	beat       *frayv1.HeartbeatResponse
+}
+
+func (f *fixed) RegisterWorker(context.Context, *frayv1.RegisterWorkerRequest) (*frayv1.RegisterWorkerResponse, error) {
+	if f.registered == nil {
+		return f.UnimplementedControllerServiceHandler.RegisterWorker(context.Background(), nil)
+	}
+	return f.registered, nil
+}
+
+func (f *fixed) Heartbeat(context.Context, *frayv1.HeartbeatRequest) (*frayv1.HeartbeatResponse, error) {
+	return f.beat, nil
 }
 
 func (f *fixed) SubmitTasks(context.Context, *frayv1.SubmitTasksRequest) (*frayv1.SubmitTasksResponse, error) {
