@@ -70,6 +70,8 @@ const (
 	HeartbeatLost
 	// LeaveOrder: Worker is told to leave, and may finish what it runs for the TTL.
 	LeaveOrder
+	// UnregisterReply: Session is over, at its worker's word.
+	UnregisterReply
 	// ListPage: one page of a list of tasks, of Job only or, without one, of all, in those of
 	// Statuses only or, without any, in all. What it shows are ReadReplies of the same Call, after
 	// it. ListEnd: the last page has come, and List is those on all pages; its call is that of the
@@ -83,7 +85,7 @@ var kindNames = [kindCount]string{
 	"none", "submit-call", "submit-reply", "read-reply", "cancel-call", "cancel-reply", "register-call", "register-reply",
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
 	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
-	"heartbeat-call", "heartbeat-lost", "leave-order", "list-page", "list-end",
+	"heartbeat-call", "heartbeat-lost", "leave-order", "unregister-reply", "list-page", "list-end",
 }
 
 // String returns the kind in lower case with dashes.
@@ -101,8 +103,8 @@ func (k *EventKind) UnmarshalText(text []byte) (err error) {
 // Reply says whether events of the kind tell what came of a call.
 func (k EventKind) Reply() bool {
 	switch k {
-	case SubmitReply, ReadReply, CancelReply, RegisterReply, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportReply, ClusterInfo, ListPage,
-		ListEnd:
+	case SubmitReply, ReadReply, CancelReply, RegisterReply, UnregisterReply, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportReply,
+		ClusterInfo, ListPage, ListEnd:
 		return true
 	default:
 		return false

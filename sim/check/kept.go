@@ -8,16 +8,15 @@ import (
 // nothingKept holds the controller to let go of what is over, at quiescence, when workers have left.
 // By its metrics it then knows of
 //
-//   - no more workers (fray_workers) than may have a session: one that was opened, or asked for, within the last TTL, or whose
-//     heartbeat was answered since, and that its worker has not ended; with Config.Redelivery a call may have opened another, and
-//     that is not compared;
+//   - no more workers (fray_workers) than may have a session: one that was opened, or asked for, that its worker was not told to be
+//     over, and that is not silent for its TTL and keptSlack;
 //   - no lease (fray_leases) if no worker may have a session;
 //   - no more watchers (fray_watchers) than there were jobs, and Config.Watchers;
-//   - no call that waits (fray_waiting_calls), and nothing ready (fray_ready_tasks) or queued (fray_queued_bytes), if all tasks that
-//     clients know of have ended, and no worker may have a session.
+//   - nothing ready (fray_ready_tasks) or queued (fray_queued_bytes), and once faults have ended no call that waits
+//     (fray_waiting_calls), if all tasks that were offered have ended, and no worker may have a session.
 //
-// So what a controller holds after a long run is what is alive, and what is retained. What
-// Oracles.Metrics was not given is not compared.
+// So what a controller holds after a long run is what is alive, and what is retained. Nothing is said of sessions where a call may
+// be delivered twice: a late copy of a registration opens one. What Oracles.Metrics was not given is not compared.
 type nothingKept struct {
 	oracle
 
@@ -25,6 +24,7 @@ type nothingKept struct {
 	scraped  map[string]float64
 	sessions map[string]*keptSession // by worker
 	jobs     map[string]bool
+	healed   bool
 	open     map[string]bool // tasks
 	ended    map[string]bool
 }
@@ -43,21 +43,24 @@ func newNothingKept(cfg *Config) *nothingKept {
 	}
 }
 
-// longestTTL is how long a session may last whose answer nobody got.
-const longestTTL = time.Minute
+// keptSlack is how much longer than its TTL a session may last: for calls whose answers were lost,
+// and a controller that stood still.
+const keptSlack = time.Minute
 
 // Observe implements Oracle.
 func (o *nothingKept) Observe(e *Event, _ *Judge) {
 	switch e.Kind {
 	case RegisterCall:
-		o.sessions[e.Worker] = &keptSession{until: e.At + longestTTL}
+		o.sessions[e.Worker] = &keptSession{until: e.At + keptSlack}
 	case RegisterReply:
-		o.sessions[e.Worker] = &keptSession{until: e.At + e.TTL, ttl: e.TTL}
-	case HeartbeatReply:
-		if s := o.sessions[e.Worker]; s != nil && s.ttl > 0 {
-			s.until = max(s.until, e.At+s.ttl)
+		o.sessions[e.Worker] = &keptSession{until: e.At + e.TTL + keptSlack, ttl: e.TTL}
+	case HeartbeatCall, HeartbeatReply, ReportCall, UnregisterCall, WorkerCrash:
+		if s := o.sessions[e.Worker]; s != nil {
+			s.until = max(s.until, e.At+s.ttl+keptSlack)
 		}
-	case UnregisterCall:
+	case Heal:
+		o.healed = !o.cfg.FaultsGoOn
+	case UnregisterReply:
 		delete(o.sessions, e.Worker)
 	case ControllerCrash:
 		clear(o.sessions)
@@ -86,19 +89,22 @@ func (o *nothingKept) Finish(end time.Duration, j *Judge) {
 			alive++
 		}
 	}
-	if !o.cfg.Redelivery {
-		o.most("fray_workers", alive, j)
-	}
 	o.most("fray_watchers", len(o.jobs)+o.cfg.Watchers, j)
-	if alive > 0 || o.cfg.Redelivery {
+	if o.cfg.Redelivery {
+		return
+	}
+	o.most("fray_workers", alive, j)
+	if alive > 0 {
 		return
 	}
 	o.most("fray_leases", 0, j)
 	if len(o.open) > 0 {
 		return
 	}
-	for _, name := range []string{"fray_waiting_calls", "fray_ready_tasks", "fray_queued_bytes"} {
-		o.most(name, 0, j)
+	o.most("fray_ready_tasks", 0, j)
+	o.most("fray_queued_bytes", 0, j)
+	if o.healed {
+		o.most("fray_waiting_calls", 0, j)
 	}
 }
 

@@ -165,15 +165,13 @@ var stopPlants = []plant{
 		oracle: "stops-obeyed", name: "heartbeats sent before", want: "2 answers to heartbeats",
 		good: func(s *script) {
 			held(s)
-			for range 3 {
-				c := s.begin() // Before it is asked for.
-				defer func() {
-					e := c.reply(check.HeartbeatReply)
-					e.Worker, e.Session = "w", s.tokens["session of w"]
-					s.Add(e)
-				}()
-			}
+			early := [3]sent{s.begin(), s.begin(), s.begin()} // Before it is asked for.
 			ask(s)
+			for _, c := range early {
+				e := c.reply(check.HeartbeatReply)
+				e.Worker, e.Session = "w", s.tokens["session of w"]
+				s.Add(e)
+			}
 			s.beat("w")
 			s.order("w", "a", 1)
 			s.view("a", running, 1, stopping)

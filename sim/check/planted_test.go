@@ -728,15 +728,24 @@ var clusterPlants = []plant{
 		bad:  func(s *script) { done(s); unregister(s); s.Metrics(map[string]float64{"fray_workers": 1}) },
 	},
 	{
+		oracle: "nothing-kept", name: "unheard good-bye", want: "fray_workers is 1 when all is over, and may be 0",
+		good: func(s *script) {
+			done(s)
+			s.Add(check.Event{Kind: check.UnregisterCall, Worker: "w", Session: s.tokens["session of w"]}) // No answer.
+			s.Metrics(map[string]float64{"fray_workers": 1})
+		},
+		bad: func(s *script) { done(s); unregister(s); s.Metrics(map[string]float64{"fray_workers": 1}) },
+	},
+	{
 		oracle: "nothing-kept", name: "silent session", want: "fray_workers is 1 when all is over, and may be 0",
 		good: func(s *script) {
 			done(s)
-			s.wait(10 * time.Second)
+			s.wait(time.Minute)
 			s.beat("w")
-			s.wait(10 * time.Second)
+			s.wait(time.Minute)
 			s.Metrics(map[string]float64{"fray_workers": 1})
 		},
-		bad: func(s *script) { done(s); s.wait(20 * time.Second); s.Metrics(map[string]float64{"fray_workers": 1}) },
+		bad: func(s *script) { done(s); s.wait(2 * time.Minute); s.Metrics(map[string]float64{"fray_workers": 1}) },
 	},
 	{
 		oracle: "nothing-kept", name: "lease", want: "fray_leases is 1 when all is over, and may be 0",
@@ -746,13 +755,19 @@ var clusterPlants = []plant{
 	{
 		oracle: "nothing-kept", name: "call", want: "fray_waiting_calls is 1 when all is over, and may be 0",
 		good: func(s *script) {
+			s.Heal()
 			done(s)
 			s.submit("b") // Its client waits.
 			s.view("b", pending, 0)
 			unregister(s)
 			s.Metrics(map[string]float64{"fray_waiting_calls": 1, "fray_leases": 0})
 		},
-		bad: func(s *script) { done(s); unregister(s); s.Metrics(map[string]float64{"fray_waiting_calls": 1}) },
+		bad: func(s *script) {
+			s.Heal()
+			done(s)
+			unregister(s)
+			s.Metrics(map[string]float64{"fray_waiting_calls": 1})
+		},
 	},
 	{
 		oracle: "nothing-kept", name: "watchers", want: "fray_watchers is 2 when all is over, and may be 1",
@@ -783,7 +798,11 @@ func fit(s *script, between func()) {
 }
 
 func unregister(s *script) {
-	s.Add(check.Event{Kind: check.UnregisterCall, Worker: "w", Session: s.tokens["session of w"]})
+	c := s.begin()
+	s.Add(check.Event{Kind: check.UnregisterCall, Call: c.id, Worker: "w", Session: s.tokens["session of w"]})
+	e := c.reply(check.UnregisterReply)
+	e.Worker, e.Session = "w", s.tokens["session of w"]
+	s.Add(e)
 }
 
 func healed(s *script, after time.Duration) {

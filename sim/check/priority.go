@@ -102,8 +102,10 @@ func (o *priorityKept) granted(t *rankedTask, e *Event, j *Judge) {
 		grants = make(map[int32][]*Event)
 		o.grants[key] = grants
 	}
-	last := append(grants[e.Spec.Priority], e)
-	grants[e.Spec.Priority] = last[max(0, len(last)-keptGrants):]
+	grants[e.Spec.Priority] = append(grants[e.Spec.Priority], e)
+	if last := grants[e.Spec.Priority]; len(last) > keptGrants {
+		grants[e.Spec.Priority] = slices.Delete(last, 0, 1)
+	}
 	o.worker(e).held[e.Token] = e
 }
 

@@ -31,7 +31,13 @@ func (c *call) registerWorker(req *frayv1.RegisterWorkerRequest) func(any, error
 
 func (c *call) unregisterWorker(req *frayv1.UnregisterWorkerRequest) func(any, error) {
 	c.add(Event{Kind: UnregisterCall, Call: c.id, Session: req.GetSessionToken()})
-	return nil
+	return func(_ any, err error) {
+		if err == nil {
+			e := c.reply(UnregisterReply)
+			e.Session = req.GetSessionToken()
+			c.add(e)
+		}
+	}
 }
 
 func (c *call) leaseTasks(req *frayv1.LeaseTasksRequest) func(any, error) {

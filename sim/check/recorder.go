@@ -120,7 +120,7 @@ func (r *Recorder) add(events ...Event) {
 // ofWorker says whether only workers see such events.
 func (k EventKind) ofWorker() bool {
 	switch k {
-	case RegisterReply, UnregisterCall, HeartbeatCall, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportCall, ReportReply,
+	case RegisterReply, UnregisterCall, UnregisterReply, HeartbeatCall, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportCall, ReportReply,
 		LeaveOrder:
 		return true
 	default:

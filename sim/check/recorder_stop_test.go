@@ -82,7 +82,7 @@ func TestOrdersToLeaveAreRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := h.Events()
-	if len(events) != 5 {
+	if len(events) != 6 {
 		t.Fatalf("recorded\n%s", told(h))
 	}
 	if c := events[0].Capacity; c.Labels["zone"] != "a" || !slices.Equal(c.Functions, []string{"f"}) {
@@ -91,10 +91,10 @@ func TestOrdersToLeaveAreRecorded(t *testing.T) {
 	if !slices.Equal(events[1].Kept, []uint64{7}) {
 		t.Errorf("kept: %v", events[1].Kept)
 	}
-	if !events[2].Draining {
-		t.Errorf("heartbeat: %+v", events[2])
+	if !events[3].Draining {
+		t.Errorf("heartbeat: %+v", events[3])
 	}
-	if e := events[4]; e.Kind != check.LeaveOrder || e.TTL != 2*time.Second || e.Worker != "w" {
+	if e := events[5]; e.Kind != check.LeaveOrder || e.TTL != 2*time.Second || e.Worker != "w" {
 		t.Errorf("order to leave: %+v", e)
 	}
 }
