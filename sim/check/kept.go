@@ -8,8 +8,8 @@ import (
 // nothingKept holds the controller to let go of what is over, at quiescence, when workers have left.
 // By its metrics it then knows of
 //
-//   - no more workers (fray_workers) than may have a session: one that was opened, or asked for, that its worker was not told to be
-//     over, and that is not silent for its TTL and keptSlack;
+//   - no more workers (fray_workers) than may have a session: one that was opened, or asked for, that its worker was not told before
+//     Quiescent to be over, and that is not silent for its TTL and keptSlack;
 //   - no lease (fray_leases) if no worker may have a session;
 //   - no more watchers (fray_watchers) than there were jobs, and Config.Watchers;
 //   - nothing ready (fray_ready_tasks) or queued (fray_queued_bytes), and once faults have ended no call that waits
@@ -25,6 +25,7 @@ type nothingKept struct {
 	sessions map[string]*keptSession // by worker
 	jobs     map[string]bool
 	healed   bool
+	quiet    bool
 	open     map[string]bool // tasks
 	ended    map[string]bool
 }
@@ -61,7 +62,11 @@ func (o *nothingKept) Observe(e *Event, _ *Judge) {
 	case Heal:
 		o.healed = !o.cfg.FaultsGoOn
 	case UnregisterReply:
-		delete(o.sessions, e.Worker)
+		if !o.quiet { // Later ones may be later than the metrics.
+			delete(o.sessions, e.Worker)
+		}
+	case Quiescent:
+		o.quiet = true
 	case ControllerCrash:
 		clear(o.sessions)
 		if o.cfg.AllowLossAfterRestart {

@@ -737,6 +737,11 @@ var clusterPlants = []plant{
 		bad: func(s *script) { done(s); unregister(s); s.Metrics(map[string]float64{"fray_workers": 1}) },
 	},
 	{
+		oracle: "nothing-kept", name: "late good-bye", want: "fray_workers is 1 when all is over, and may be 0",
+		good: func(s *script) { done(s); s.Quiesce(); unregister(s); s.Metrics(map[string]float64{"fray_workers": 1}) },
+		bad:  func(s *script) { done(s); unregister(s); s.Quiesce(); s.Metrics(map[string]float64{"fray_workers": 1}) },
+	},
+	{
 		oracle: "nothing-kept", name: "silent session", want: "fray_workers is 1 when all is over, and may be 0",
 		good: func(s *script) {
 			done(s)
