@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -165,7 +166,7 @@ func (r *Recorder) listed(req *frayv1.HeartbeatRequest) *Listed {
 		for _, token := range tokens[:min(len(tokens), maxHolds)] {
 			task, known := tasks[token]
 			if !known {
-				task = fmt.Sprintf("%x", token)
+				task = strconv.FormatUint(token, 16)
 			}
 			names = append(names, task)
 		}

@@ -77,15 +77,15 @@ func (e *Run) tell(r *Result) {
 		r.About = about
 	}
 	if i >= 0 {
-		if at := r.Violations[i].breaks(); at != nil {
+		if at := r.Violations[i].Breaks(); at != nil {
 			r.Around = known.Around(at.Seq, aroundBefore, aroundAfter)
 		}
 	}
 }
 
-// breaks returns the event at which the claim breaks: the last of the proof that is not about
+// Breaks returns the event at which the claim breaks: the last of the proof that is not about
 // everything; nil: there is none.
-func (v *Violation) breaks() *Event {
+func (v *Violation) Breaks() *Event {
 	for i := len(v.Events) - 1; i >= 0; i-- {
 		if !v.Events[i].All {
 			return &v.Events[i]

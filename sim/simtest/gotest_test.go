@@ -22,11 +22,13 @@ func TestShrunkenTestFails(t *testing.T) {
 	}{
 		{
 			"another service", "./examples/counter/simulate", "./examples/counter", "examples/counter/small_test.go",
-			"TestLazyServerSeed1", "host-ended: software of server", []string{"--scenario", "lazy-server", "--seed", "1"},
+			"TestLazyServerSeed1", "host-ended: software of server",
+			[]string{"--scenario", "lazy-server", "--seed", "1"},
 		},
 		{
 			"Fray", "./cmd/fray-sim", "./sim/cluster/system", "sim/cluster/system/small_test.go",
-			"TestImpossibleSeed3", "not true in the end: tasks.completed > 100", []string{"--scenario", "impossible.yaml", "--seed", "3"},
+			"TestImpossibleSeed3", "not true in the end: tasks.completed > 100",
+			[]string{"--scenario", "impossible.yaml", "--seed", "3"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -31,22 +31,27 @@ type pin struct {
 	Match uint64        `json:"match,omitempty"`
 }
 
-// listenForPins has a run write what chance decides, at once: it may break down.
+// listenForPins has a run write what chance decides, at once: it may break down. What cannot be
+// written is left to chance.
 func listenForPins(o *virtual.Options, w io.Writer) {
-	encoder := json.NewEncoder(w)
+	write := func(p pin) {
+		if line, err := json.Marshal(p); err == nil {
+			_, _ = w.Write(append(line, '\n'))
+		}
+	}
 	onFault, onEvent := o.OnFault, o.OnEvent
 	o.OnFault = func(onset engine.Onset) {
 		if onFault != nil {
 			onFault(onset)
 		}
-		_ = encoder.Encode(pin{Onset: &onset}) // Without it, more is left to chance.
+		write(pin{Onset: &onset})
 	}
 	o.OnEvent = func(e sim.Event) {
 		if onEvent != nil {
 			onEvent(e)
 		}
 		if e.Kind == sim.EventFault {
-			_ = encoder.Encode(pin{Rule: e.Fault, Match: e.Match}) // As above.
+			write(pin{Rule: e.Fault, Match: e.Match})
 		}
 	}
 }

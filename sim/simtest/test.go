@@ -79,7 +79,7 @@ func test(t *testing.T, subject *engine.Subject, s *scenario.Scenario, seed uint
 	options := virtual.Options{Bubble: bubble.In(t), Name: t.Name(), Stall: stallOf(t), OnStall: func(r *engine.Result) {
 		fmt.Fprintf(os.Stderr, "--- FAIL: %s\n", t.Name())
 		report.Run(os.Stderr, r, of)
-		os.Exit(1) //nolint:forbidigo // Nothing else ends such a run.
+		os.Exit(1) // Nothing else ends such a run.
 	}}
 	run := func() (*engine.Result, error) { return virtual.Run(t.Context(), subject, s, seed, options) }
 	if s.Run.Verifies(seed) {

@@ -15,11 +15,11 @@ const maxAligned = 1000
 
 // align pairs what happened to a thing in two runs: host by host, because what several hosts do at
 // almost the same time may come in another order without meaning anything. Runs of one seed have the
-// same times until they part.
-func align(thing string, bad, good []engine.Event, sameSeed bool) (rows []Row) {
+// same times until they part. Of a host, whose life is wanted if there is no thing, looks count.
+func align(thing, onlyHost string, bad, good []engine.Event, sameSeed bool) (rows []Row) {
 	of := func(events []engine.Event, host string) (own []*engine.Event, keys []string) {
 		for i := range events {
-			if e := &events[i]; e.Host == host && !e.Aside {
+			if e := &events[i]; e.Host == host && (!e.Aside || onlyHost != "") {
 				own, keys = append(own, e), append(keys, key(e, thing))
 			}
 		}

@@ -45,7 +45,11 @@ func Find(ctx context.Context, s *scenario.Scenario, seed uint64, r *engine.Resu
 	}
 	ctx, cancel := context.WithTimeout(ctx, DefaultLimit)
 	defer cancel()
-	f := &finder{ctx: ctx, seed: seed, failed: r, bad: bad, life: bad.Life(r.Task), run: run}
+	f := &finder{ctx: ctx, seed: seed, failed: r, bad: bad, run: run}
+	if v := f.violation(); r.Task == "" && v != nil && v.Breaks() != nil {
+		f.host = v.Breaks().Host
+	}
+	f.life = f.of(bad)
 	base, err := shrink.Change(s, func(s *scenario.Scenario) bool {
 		s.Expect.Outcome = scenario.Outcome{Verdict: scenario.VerdictPass}
 		if r.Broken != engine.BrokenFinally {
@@ -66,8 +70,10 @@ type finder struct {
 	seed   uint64
 	failed *engine.Result
 	bad    *Recorder
-	life   []engine.Event
-	run    Runner
+	// The host that saw the claim break, if the failure is about no thing; "": none did.
+	host string
+	life []engine.Event
+	run  Runner
 
 	best *neighbour
 	// How many runs there were, and what went wrong with one that nothing came of.
@@ -89,6 +95,24 @@ func (n *neighbour) parts() time.Duration {
 		return 1<<63 - 1
 	}
 	return n.rows[n.first].at()
+}
+
+// of returns what of a run counts: the life of the thing that the failure is about, or of the host
+// that saw it.
+func (f *finder) of(r *Recorder) []engine.Event {
+	if f.host != "" {
+		return r.HostLife(f.host)
+	}
+	return r.Life(f.failed.Task)
+}
+
+// violation returns the one that the failure is, or nil.
+func (f *finder) violation() *engine.Violation {
+	i := slices.IndexFunc(f.failed.Violations, func(v engine.Violation) bool { return v.Oracle == f.failed.Broken })
+	if i < 0 {
+		return nil
+	}
+	return &f.failed.Violations[i]
 }
 
 func (f *finder) search(s *scenario.Scenario) {
@@ -138,7 +162,7 @@ func (f *finder) acts(s *scenario.Scenario, fault string) {
 		f.note(err)
 		return
 	}
-	if rows := align(f.failed.Task, unfaulted(f.life), unfaulted(again.Life(f.failed.Task)), true); firstOf(rows, true) < len(rows) {
+	if rows := align(f.failed.Task, f.host, unfaulted(f.life), unfaulted(f.of(again)), true); firstOf(rows, true) < len(rows) {
 		return
 	}
 	whole := f.best
@@ -184,7 +208,7 @@ func (f *finder) trySeed(s *scenario.Scenario, seed uint64, against, fault strin
 		f.note(err)
 		return
 	}
-	rows := align(f.failed.Task, f.life, good.Life(f.failed.Task), seed == f.seed)
+	rows := align(f.failed.Task, f.host, f.life, f.of(good), seed == f.seed)
 	n := &neighbour{against: against, fault: fault, rows: rows, first: firstOf(rows, seed == f.seed)}
 	if f.best == nil || n.parts() > f.best.parts() {
 		f.best = n
@@ -193,12 +217,12 @@ func (f *finder) trySeed(s *scenario.Scenario, seed uint64, against, fault strin
 
 // why makes the answer.
 func (f *finder) why() *Why {
-	y := &Why{Thing: f.failed.Task}
+	y := &Why{Thing: cmp.Or(f.failed.Task, f.host)}
 	if f.best == nil {
 		y.Note = fmt.Sprintf("Of %d other runs, without its faults and under other seeds, none passes.", f.runs)
 		for i := range f.life {
-			if e := &f.life[i]; !e.Aside {
-				y.Rows = append(y.Rows, Row{Bad: e, any: y.Thing == ""})
+			if e := &f.life[i]; !e.Aside || f.host != "" {
+				y.Rows = append(y.Rows, Row{Bad: e, any: f.failed.Task == ""})
 			}
 		}
 		y.Rows = merge(y.Rows)
@@ -229,13 +253,13 @@ func (f *finder) why() *Why {
 
 // prove marks what proves the violation.
 func (f *finder) prove(y *Why) {
-	i := slices.IndexFunc(f.failed.Violations, func(v engine.Violation) bool { return v.Oracle == f.failed.Broken })
-	if i < 0 {
+	v := f.violation()
+	if v == nil {
 		return
 	}
 	for n := range y.Rows {
 		if e := y.Rows[n].Bad; e != nil && e.Seq > 0 {
-			y.Rows[n].Proves = slices.ContainsFunc(f.failed.Violations[i].Events, func(p engine.Event) bool { return p.Seq == e.Seq })
+			y.Rows[n].Proves = slices.ContainsFunc(v.Events, func(p engine.Event) bool { return p.Seq == e.Seq })
 		}
 	}
 }

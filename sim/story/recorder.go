@@ -81,19 +81,31 @@ func (r *Recorder) onset(o engine.Onset) {
 	}
 }
 
-// act takes in that a fault acted upon a message.
+// act takes in that a fault acted upon a message, or that the network lost one.
 func (r *Recorder) act(e sim.Event) {
-	if e.Kind != sim.EventFault {
+	procedure := e.Procedure[strings.LastIndexByte(e.Procedure, '/')+1:]
+	caller, called, gist, text := e.From, e.To, "", ""
+	switch {
+	case e.Kind == sim.EventFault:
+		r.pins.Acted(e.Fault, e.Match)
+		gist = fmt.Sprintf("%s the %v of %s", e.Code, e.Message, procedure)
+		text = e.Fault + ": " + gist
+	case e.Kind == sim.EventDrop && e.Code == networkLoss:
+		gist = fmt.Sprintf("the network loses the %v of %s", e.Message, procedure)
+		text = gist
+		if e.Message != sim.KindRequest {
+			caller, called = e.To, e.From
+		}
+	default:
 		return
 	}
-	r.pins.Acted(e.Fault, e.Match)
-	procedure := e.Procedure[strings.LastIndexByte(e.Procedure, '/')+1:]
-	gist := fmt.Sprintf("%s the %v of %s", e.Code, e.Message, procedure)
 	r.add(&r.acts, engine.Event{
-		At: e.Time, Host: e.From, Kind: kindFault, Text: e.Fault + ": " + gist, From: e.From, To: e.To, Procedure: procedure,
-		Gist: kindFault + " " + gist,
+		At: e.Time, Host: caller, Kind: kindFault, Text: text, From: caller, To: called, Procedure: procedure, Gist: kindFault + " " + gist,
 	})
 }
+
+// networkLoss is the reason of a message's end that topology.network.loss gives.
+const networkLoss = "loss"
 
 // Events returns the events that are kept, in the order of time, and of one instant by host: which
 // comes first there may differ from run to run.
@@ -157,6 +169,11 @@ func (r *Recorder) Life(thing string) []engine.Event {
 	}
 	acts = slices.DeleteFunc(acts, func(a engine.Event) bool { return a.At < events[0].At || !l.touched(&a) })
 	return ordered(append(events, acts...))
+}
+
+// HostLife returns all that a host saw, and what faults did to it and its calls.
+func (r *Recorder) HostLife(host string) []engine.Event {
+	return slices.DeleteFunc(r.Life(""), func(e engine.Event) bool { return e.Host != host && !e.All })
 }
 
 // lines are the calls about a thing, by their caller.

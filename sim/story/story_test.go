@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 )
 
 func at(ms int, host, kind string) engine.Event {
-	return engine.Event{At: time.Duration(ms) * time.Millisecond, Host: host, Kind: kind, Tasks: []string{"t"}, Seq: uint64(ms + 1)} //nolint:gosec // It is small.
+	return engine.Event{At: time.Duration(ms) * time.Millisecond, Host: host, Kind: kind, Tasks: []string{"t"}, Seq: uint64(ms + 1)}
 }
 
 // told returns rows as a text: the mark, what happened, and in which run.
@@ -40,20 +42,24 @@ func TestAlign(t *testing.T) {
 		sameSeed  bool
 	}{
 		"the same": {
-			[]engine.Event{at(1, "a", "x"), at(2, "b", "y")}, []engine.Event{at(1, "a", "x"), at(2, "b", "y")},
+			[]engine.Event{at(1, "a", "x"), at(2, "b", "y")},
+			[]engine.Event{at(1, "a", "x"), at(2, "b", "y")},
 			"0.00100 0.00100 x\n0.00200 0.00200 y", 2, true,
 		},
 		"hosts in another order": {
-			[]engine.Event{at(1, "a", "x"), at(2, "b", "y")}, []engine.Event{at(2, "b", "y"), at(3, "a", "x")},
+			[]engine.Event{at(1, "a", "x"), at(2, "b", "y")},
+			[]engine.Event{at(2, "b", "y"), at(3, "a", "x")},
 			"0.00100 0.00300 x\n0.00200 0.00200 y", 2, true,
 		},
 		"looks do not count": {[]engine.Event{at(1, "a", "x"), aside}, []engine.Event{at(1, "a", "x")}, "0.00100 0.00100 x", 1, true},
 		"only where it fails": {
-			[]engine.Event{at(1, "a", "x"), at(2, "a", "z"), at(3, "a", "y")}, []engine.Event{at(1, "a", "x"), at(3, "a", "y")},
+			[]engine.Event{at(1, "a", "x"), at(2, "a", "z"), at(3, "a", "y")},
+			[]engine.Event{at(1, "a", "x"), at(3, "a", "y")},
 			"0.00100 0.00100 x\n0.00200 - z\n0.00300 0.00300 y", 1, true,
 		},
 		"again and again": {
-			[]engine.Event{at(1, "a", "x"), at(2, "a", "z"), at(3, "a", "z"), at(4, "a", "z")}, []engine.Event{at(1, "a", "x")},
+			[]engine.Event{at(1, "a", "x"), at(2, "a", "z"), at(3, "a", "z"), at(4, "a", "z")},
+			[]engine.Event{at(1, "a", "x")},
 			"0.00100 0.00100 x\n0.00200 - z, 3 times", 1, true,
 		},
 		"much later":            {[]engine.Event{at(1, "a", "x"), at(400, "a", "y")}, []engine.Event{at(1, "a", "x"), at(2, "a", "y")}, "0.00100 0.00100 x\n0.40000 0.00200 y", 1, true},
@@ -61,7 +67,7 @@ func TestAlign(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rows := align("t", tt.bad, tt.good, tt.sameSeed)
+			rows := align("t", "", tt.bad, tt.good, tt.sameSeed)
 			if got := told(rows); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
@@ -112,6 +118,44 @@ func TestLife(t *testing.T) {
 	}
 	if err := r.WriteLife(new(strings.Builder), "v"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("of what there is not it tells %v", err)
+	}
+}
+
+// What the network loses is told as what faults do, at the host that called.
+func TestLifeHasWhatTheNetworkLoses(t *testing.T) {
+	t.Parallel()
+	r := NewRecorder(&scenario.Scenario{})
+	options := &virtual.Options{}
+	r.Listen(options)
+	call := at(10, "a", "call")
+	call.From, call.To, call.Procedure = "a", "server", "Report"
+	options.History(call)
+	options.OnEvent(sim.Event{Time: 11 * time.Millisecond, Kind: sim.EventDrop, Code: networkLoss, Message: sim.KindResponse, From: "server", To: "a", Procedure: "/x/ReportTasks"})
+	options.OnEvent(sim.Event{Time: 12 * time.Millisecond, Kind: sim.EventDrop, Code: "down", Message: sim.KindRequest, From: "a", To: "server", Procedure: "/x/ReportTasks"})
+	life := r.Life("t")
+	if len(life) != 2 || life[1].Host != "a" || life[1].Text != "the network loses the response of ReportTasks" {
+		t.Errorf("its life is %v", life)
+	}
+}
+
+// Hosts of some subjects tell of events at once.
+func TestRecorderIsForManyGoroutines(t *testing.T) {
+	t.Parallel()
+	r := NewRecorder(&scenario.Scenario{})
+	options := &virtual.Options{}
+	r.Listen(options)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for ms := range 100 {
+				options.History(at(ms, strconv.Itoa(i), "x"))
+			}
+		})
+		all.Go(func() { r.Things() })
+	}
+	all.Wait()
+	if n := len(r.Life("t")); n != 800 {
+		t.Errorf("it has %d events", n)
 	}
 }
 
