@@ -245,7 +245,11 @@ func (f *finder) why() *Why {
 		y.Before = max(0, len(y.Rows)-maxBefore-maxAfter)
 	}
 	y.Rows = y.Rows[y.Before:]
-	y.After = max(0, len(y.Rows)-maxBefore-maxAfter)
+	last := len(y.Rows)
+	for last > 0 && y.Rows[last-1].Bad == nil {
+		last--
+	}
+	y.After = max(0, len(y.Rows)-maxBefore-maxAfter, len(y.Rows)-last-maxBeyond)
 	y.Rows = y.Rows[:len(y.Rows)-y.After]
 	f.prove(y)
 	return y

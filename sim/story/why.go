@@ -41,6 +41,9 @@ type Row struct {
 const (
 	// maxBefore is how many rows before the first difference, and maxAfter after it.
 	maxBefore, maxAfter = 8, 32
+	// maxBeyond is how many of those that only the run that passes comes to, after the end of the
+	// other one.
+	maxBeyond = 12
 )
 
 // at is when it happened, in the run in which that was sooner.
