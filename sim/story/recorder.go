@@ -84,7 +84,8 @@ func (r *Recorder) onset(o engine.Onset) {
 // act takes in that a fault acted upon a message, or that the network lost one.
 func (r *Recorder) act(e sim.Event) {
 	procedure := e.Procedure[strings.LastIndexByte(e.Procedure, '/')+1:]
-	caller, called, gist, text := e.From, e.To, "", ""
+	caller, called := e.From, e.To
+	var gist, text string
 	switch {
 	case e.Kind == sim.EventFault:
 		r.pins.Acted(e.Fault, e.Match)
