@@ -20,6 +20,9 @@ BENCH_PACKAGES ?= $(PACKAGES)
 KILLS ?= 200
 # Which planted bugs to try; by default all.
 PLANTED ?=
+# How many mutants make mutants tries, 0: all; and flags such as -tests, see go doc ./sim/mutants.
+MUTANTS ?= 300
+MUTANTS_FLAGS ?=
 # How make sweep runs each scenario, and its one long one; and where it leaves what came of it.
 SEEDS ?= 1..200
 SOAK_SEEDS ?= 1..10
@@ -36,7 +39,7 @@ PACKAGES = $(shell go list -f '{{if or .GoFiles .TestGoFiles .XTestGoFiles}}{{.I
 COVER_PACKAGES = $(shell go list -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' ./... | sed -n 's|^$(MODULE)/\([^/]*\).*|./\1/...|p' | grep -v '^./gen/' | sort -u)
 # What runs goroutines of its own; the integration suite and what plants bugs start processes instead.
 # The longest come first, so that they are not left to run alone.
-RACE_PACKAGES := ./sim/cluster/system ./fray/store/pebblestore ./fray/... ./faults/... ./sim $(patsubst %/,./%/...,$(filter-out sim/planted/ sim/testdata/,$(wildcard sim/*/)))
+RACE_PACKAGES := ./sim/cluster/system ./fray/store/pebblestore ./fray/... ./faults/... ./sim $(patsubst %/,./%/...,$(filter-out sim/planted/ sim/mutants/ sim/testdata/,$(wildcard sim/*/)))
 
 comma := ,
 empty :=
@@ -164,6 +167,10 @@ power-losses: ## Cut the power before every operation of a store, and of simulat
 .PHONY: planted
 planted: ## Build fray-sim with each known bug and show which scenario finds it; PLANTED chooses by pattern
 	go run ./sim/planted -run '$(PLANTED)'
+
+.PHONY: mutants
+mutants: ## Make MUTANTS small mistakes in fray/, one at a time, and show which the scenarios see; what else goes in MUTANTS_FLAGS
+	go run ./sim/mutants -sample '$(MUTANTS)' $(MUTANTS_FLAGS)
 
 .PHONY: sweep
 sweep: ## Run SEEDS of every scenario, and SOAK_SEEDS of long-soak; a line for each, and the rest in SWEEP_OUT

@@ -141,7 +141,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray/...", "./faults/...", "./sim/..."},
-		except:   []string{"./sim/planted", "./sim/simtest"},
+		except:   []string{"./sim/planted", "./sim/mutants", "./sim/simtest"},
 		direct:   true,
 		banned:   []string{"flag", "os/signal", "github.com/spf13/..."},
 		reason:   "only commands read flags and handle signals; sim/simtest is one, for any subject",
@@ -161,10 +161,10 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./sim/..."},
-		except:   []string{"./sim/cluster/process", "./sim/engine/live", "./sim/simtest", "./sim/planted", "./sim/overlay"},
+		except:   []string{"./sim/cluster/process", "./sim/engine/live", "./sim/simtest", "./sim/planted", "./sim/mutants", "./sim/overlay"},
 		direct:   true,
 		banned:   []string{"os/exec", "./internal/children", "./sim/cluster/process"},
-		reason:   "what runs in virtual time starts no processes; backends in real time do, a command runs seeds in processes of its own, and what plants bugs and what tests an overlay run the go command",
+		reason:   "what runs in virtual time starts no processes; backends in real time do, a command runs seeds in processes of its own, and what plants bugs, what mutates and what tests an overlay run the go command",
 	},
 	{
 		packages: []string{

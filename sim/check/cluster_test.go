@@ -114,6 +114,7 @@ type process struct {
 func (c *cluster) worker(id, host string, client connect.HTTPClient) process {
 	c.t.Helper()
 	recorder := check.NewRecorder(c.history, host)
+	recorder.Causes = causes
 	registry := prometheus.NewRegistry()
 	c.metrics = append(c.metrics, registry)
 	w, err := worker.New(worker.Config{

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray"
-	"github.com/frayrpc/fray/fray/worker"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -46,7 +45,7 @@ func (f recorded) Invoke(ctx context.Context, input fray.Payload) (fray.Payload,
 	e.Token, e.Spec, e.Digest = g.token, g.spec, DigestValue(input.Encoding, input.Data)
 	f.r.add(e)
 	e.Kind, e.Outcome, e.Digest, e.Detail = ExecutionEnd, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED, 0, "panicked or ended its goroutine"
-	stopped := watchStop(ctx)
+	stopped := f.r.watchStop(ctx)
 	defer func() {
 		e.Cause, e.StoppedAfter = stopped()
 		f.r.add(e)
@@ -62,7 +61,7 @@ func (f recorded) Invoke(ctx context.Context, input fray.Payload) (fray.Payload,
 
 // watchStop watches a function's context from its start on. What it returns tells, at the end, why
 // the context was done and how long the function had run by then; 0 if it was not.
-func watchStop(ctx context.Context) func() (Cause, time.Duration) {
+func (r *Recorder) watchStop(ctx context.Context) func() (Cause, time.Duration) {
 	start := time.Now()
 	var after atomic.Int64
 	forget := context.AfterFunc(ctx, func() { after.Store(int64(max(time.Since(start), 1))) })
@@ -73,21 +72,18 @@ func watchStop(ctx context.Context) func() (Cause, time.Duration) {
 			return 0, 0
 		}
 		after.CompareAndSwap(0, int64(max(time.Since(start), 1)))
-		return causeOf(context.Cause(ctx)), time.Duration(after.Load())
+		return r.causeOf(context.Cause(ctx)), time.Duration(after.Load())
 	}
 }
 
-func causeOf(err error) Cause {
-	switch {
-	case errors.Is(err, worker.ErrStopped):
-		return CauseOrdered
-	case errors.Is(err, worker.ErrSessionLost):
-		return CauseSessionLost
-	case errors.Is(err, worker.ErrLeaving):
-		return CauseLeaving
-	case errors.Is(err, context.DeadlineExceeded):
-		return CauseTimedOut
-	default:
-		return CauseUnknown
+func (r *Recorder) causeOf(err error) Cause {
+	for own, cause := range r.Causes { // order-free: an error is one of them at most
+		if errors.Is(err, own) {
+			return cause
+		}
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return CauseTimedOut
+	}
+	return CauseUnknown
 }

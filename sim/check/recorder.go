@@ -30,6 +30,9 @@ type Recorder struct {
 	// MaxPayload is how many bytes of a result the controller takes at most: what reports a larger
 	// one fails its task as UNDECODABLE. 0: results are smaller. It is set before any call is made.
 	MaxPayload int
+	// Causes are the worker's own errors by which it ends the context of a function, and what they
+	// mean. It is set before any function runs.
+	Causes map[error]Cause
 
 	log  Log
 	host string

@@ -13,6 +13,11 @@ import (
 	"github.com/frayrpc/fray/sim/check"
 )
 
+// causes are those of a worker.
+var causes = map[error]check.Cause{
+	worker.ErrStopped: check.CauseOrdered, worker.ErrSessionLost: check.CauseSessionLost, worker.ErrLeaving: check.CauseLeaving,
+}
+
 // The end of an execution tells why its context was done, and when: at once for a function that
 // obeys, and long before the end for one that does not.
 func TestStopsAreRecordedWithTheirCause(t *testing.T) {
@@ -47,7 +52,9 @@ func TestStopsAreRecordedWithTheirCause(t *testing.T) {
 					time.Sleep(time.Minute)
 					return 1, nil
 				})
-				_, _ = check.NewRecorder(h, "host").Function(f).Invoke(ctx, fray.Payload{Encoding: "json", Data: []byte("2")})
+				r := check.NewRecorder(h, "host")
+				r.Causes = causes
+				_, _ = r.Function(f).Invoke(ctx, fray.Payload{Encoding: "json", Data: []byte("2")})
 				events := h.Events()
 				start, end := events[0], events[1]
 				if start.Digest != check.DigestValue("json", []byte("2")) {

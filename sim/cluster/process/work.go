@@ -64,7 +64,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	recorder := check.NewRecorder(p, s.Host)
-	recorder.MaxPayload = int(own.Topology.Controller.MaxPayload)
+	recorder.MaxPayload, recorder.Causes = int(own.Topology.Controller.MaxPayload), system.Causes
 	registry := prometheus.NewRegistry()
 	w, err := worker.New(worker.Config{
 		ControllerURL: system.ControllerURL, ID: s.Host,

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/internal/chance"
 	"github.com/frayrpc/fray/internal/sleep"
+	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/engine"
 )
@@ -19,6 +21,11 @@ var (
 	errBlackHole = errors.New("the scenario says that everything fails on this worker")
 	errNoText    = errors.New("\xff\xfe: the scenario says that this is not UTF-8")
 )
+
+// Causes are the errors by which a worker ends the context of a function.
+var Causes = map[error]check.Cause{
+	worker.ErrStopped: check.CauseOrdered, worker.ErrSessionLost: check.CauseSessionLost, worker.ErrLeaving: check.CauseLeaving,
+}
 
 // Functions returns what a worker of the group executes under a seed. Poisoned is called in an
 // attempt that takes down its worker, and does not return.

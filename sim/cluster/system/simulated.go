@@ -118,7 +118,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 			return nil // The run is over.
 		}
 		recorder := check.NewRecorder(s.history, h.Name())
-		recorder.MaxPayload = int(s.Topology.Controller.MaxPayload)
+		recorder.MaxPayload, recorder.Causes = int(s.Topology.Controller.MaxPayload), Causes
 		s.mu.Lock()
 		s.recorders[h.Name()] = recorder
 		s.mu.Unlock()
