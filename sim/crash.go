@@ -69,6 +69,13 @@ func (s *Sim) Stop(host string) {
 	}
 }
 
+// Supervise says whether a host's software may end with an error, which otherwise ends the run: a
+// supervisor would start it again, which is for Bounce to do. A panic ends the run all the same.
+func (s *Sim) Supervise(host string, on bool) {
+	s.control("supervise")
+	s.mustNode(host).supervised = on
+}
+
 // Running says whether a host's software runs: it has neither crashed nor ended.
 func (s *Sim) Running(host string) bool {
 	i := s.mustNode(host).current

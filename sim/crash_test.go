@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/bubble"
 )
 
 func TestCrashResetsOpenCallsAndRefusesNewOnes(t *testing.T) {
@@ -228,4 +232,115 @@ func TestStopLetsSoftwareFinish(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A server that is asked to end answers whom it serves, and no longer than that.
+func TestStopLetsHandlersGoOn(t *testing.T) {
+	sim.Test(t, sim.Config{}, func(s *sim.Sim) {
+		var cause error
+		s.Host("server", func(ctx context.Context, h *sim.Host) error {
+			h.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/long" {
+					<-r.Context().Done()
+					cause = context.Cause(r.Context())
+					return
+				}
+				time.Sleep(3 * time.Second)
+				if r.Context().Err() == nil {
+					fmt.Fprint(w, "answer")
+				}
+			}))
+			<-ctx.Done()
+			time.Sleep(5 * time.Second)
+			return nil
+		})
+		s.At(time.Second, func() { s.Stop("server") })
+		s.Client("client", func(ctx context.Context, h *sim.Host) error {
+			go func() {
+				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://server/long", http.NoBody)
+				if res, err := h.Client().Do(req); err == nil {
+					_ = res.Body.Close()
+				}
+			}()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://server/", http.NoBody)
+			if err != nil {
+				return err
+			}
+			res, err := h.Client().Do(req)
+			if err != nil {
+				return err
+			}
+			defer res.Body.Close()
+			if text, err := io.ReadAll(res.Body); err != nil || string(text) != "answer" {
+				return fmt.Errorf("got %q, %w", text, err)
+			}
+			time.Sleep(10 * time.Second)
+			return nil
+		})
+		if err := s.Run(); err != nil {
+			t.Error(err)
+		}
+		if !errors.Is(cause, sim.ErrStopped) {
+			t.Errorf("what was served when the software ended: %v", cause)
+		}
+	})
+}
+
+// Software that has ended does not crash, and starts again.
+func TestBounceAfterExit(t *testing.T) {
+	var kinds []sim.EventKind
+	sim.Test(t, sim.Config{OnEvent: func(e sim.Event) {
+		if e.From == "server" {
+			kinds = append(kinds, e.Kind)
+		}
+	}}, func(s *sim.Sim) {
+		s.Host("server", func(ctx context.Context, _ *sim.Host) error {
+			<-ctx.Done()
+			return nil
+		})
+		s.At(time.Second, func() { s.Stop("server") })
+		s.At(2*time.Second, func() { s.Crash("server") })
+		s.At(3*time.Second, func() { s.Bounce("server") })
+		if err := s.RunFor(4 * time.Second); err != nil {
+			t.Error(err)
+		}
+		if want := []sim.EventKind{sim.EventStart, sim.EventStop, sim.EventExit, sim.EventStart}; !slices.Equal(kinds, want) {
+			t.Errorf("the host's events are %v, want %v", kinds, want)
+		}
+	})
+}
+
+// Supervised software may end with an error, and not with a panic.
+func TestSupervise(t *testing.T) {
+	for name, test := range map[string]struct {
+		supervised bool
+		end        func() error
+		fails      bool
+	}{
+		"error": {true, func() error { return errors.New("disk") }, false},
+		"panic": {true, func() error { panic("bug") }, true},
+		"alone": {false, func() error { return errors.New("disk") }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := bubble.In(t)(func() {
+				s, starts := sim.New(sim.Config{}), 0
+				defer s.Close()
+				s.Host("server", func(ctx context.Context, _ *sim.Host) error {
+					if starts++; starts > 1 {
+						<-ctx.Done()
+						return nil
+					}
+					time.Sleep(time.Second)
+					return test.end()
+				})
+				s.Supervise("server", test.supervised)
+				s.At(2*time.Second, func() { s.Bounce("server") })
+				if err := s.RunFor(3 * time.Second); (err != nil) != test.fails || starts != 2 && !test.fails {
+					t.Errorf("after %d starts: %v", starts, err)
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -33,12 +34,14 @@ type node struct {
 	software Software
 	isClient bool
 	done     bool // a client's software has ended
-	current  *incarnation
-	count    int        // incarnations so far
-	disk     any        // under Sim.mu
-	files    *disk.Disk // under Sim.mu; nil: nobody has asked for it
-	ported   uint16     // ports that the machine has chosen, under Sim.mu
-	sockets  []*socket
+	// It may end with an error.
+	supervised bool
+	current    *incarnation
+	count      int        // incarnations so far
+	disk       any        // under Sim.mu
+	files      *disk.Disk // under Sim.mu; nil: nobody has asked for it
+	ported     uint16     // ports that the machine has chosen, under Sim.mu
+	sockets    []*socket
 	// The machine is without power: it does not even refuse.
 	dark   bool
 	paused bool
@@ -184,7 +187,10 @@ func (s *Sim) exited(i *incarnation, err error) {
 	event := &Event{Kind: EventExit, From: i.node.name, Attempt: i.number}
 	if err != nil {
 		event.Code = "error"
-		s.failures = append(s.failures, &SoftwareError{Host: i.node.name, Incarnation: i.number, Err: err})
+		var panicked *PanicError
+		if !i.node.supervised || errors.As(err, &panicked) {
+			s.failures = append(s.failures, &SoftwareError{Host: i.node.name, Incarnation: i.number, Err: err})
+		}
 	}
 	s.emit(event)
 	if i.node.isClient && !i.node.done {

@@ -16,10 +16,12 @@ import (
 )
 
 // Kinds of faults that every machine and network has: what is drawn unless Options say otherwise.
-// Those that are missing here change or repeat what software sends, as proxies and clients may.
+// Those that are missing here change or repeat what software sends, as proxies and clients may; or
+// have it wait for its disk, which without the overlay stalls runs of software that has a mutex locked
+// then.
 func Kinds() []string {
 	return []string{
-		"delay", "drop", "reset", "throttle", "hold", "partition", "pause", "crash", "restart", "stop", "suspend", "clockStep", "diskFull",
+		"delay", "drop", "reset", "throttle", "hold", "partition", "pause", "crash", "restart", "stop", "suspend", "clockStep", "diskFull", "diskError",
 	}
 }
 
@@ -269,6 +271,15 @@ func (d *drawer) strength(a *scenario.Actions) {
 		if d.IntN(2) == 0 {
 			a.ClockStep.By = -a.ClockStep.By
 		}
+	case a.DiskError != nil:
+		e, on := a.DiskError, []string{scenario.DiskReads, scenario.DiskWrites, scenario.DiskSyncs, scenario.DiskAll}
+		e.On = on[d.IntN(len(on))]
+		if e.First = 0; d.IntN(2) == 0 {
+			e.First = 1 + d.IntN(20)
+		}
+		e.For, e.Down = d.between(200*time.Millisecond, 5*time.Second), d.between(200*time.Millisecond, 2*time.Second)
+	case a.SlowDisk != nil:
+		a.SlowDisk.By, a.SlowDisk.For = d.between(least, time.Second), some()
 	case a.DiskFull != nil:
 		a.DiskFull.For = some()
 	}

@@ -55,7 +55,7 @@ func TestDraw(t *testing.T) {
 			t.Errorf("%s: %d scenarios of 300 seeds", base.Metadata.Name, len(texts))
 		}
 		for _, kind := range chaos.Kinds() {
-			disk := base.Hosts()[0].Disk || kind != "diskFull"
+			disk := base.Hosts()[0].Disk || kind != "diskFull" && kind != "diskError"
 			if seen[kind] != disk {
 				t.Errorf("%s: %s is drawn: %v", base.Metadata.Name, kind, seen[kind])
 			}

@@ -69,6 +69,7 @@ type HostFacts struct {
 	Crashed  int `cel:"crashed" json:"crashed" doc:"Crashes."`
 	Restarts int `cel:"restarts" json:"restarts" doc:"Those of them that were the controller's, which starts again after each."`
 	Stopped  int `cel:"stopped" json:"stopped" doc:"Hosts that were told to leave, or drained, and ended by themselves."`
+	Failed   int `cel:"failed" json:"failed" doc:"Hosts that ended with an error while their disk failed."`
 	Paused   int `cel:"paused" json:"paused" doc:"Pauses, and machines that slept."`
 	Backups  int `cel:"backups" json:"backups" doc:"Backups that the controller made."`
 }

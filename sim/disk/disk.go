@@ -40,8 +40,22 @@ type Disk struct {
 	journal [][]change
 	limit   int64 // in bytes; 0: none
 	used    int64
-	failing int // syncs that are to fail
+	failing [ops]int // how many are to fail; below 0: all
+	slow    time.Duration
+	slowed  int64 // syncs that were
 }
+
+// An Op is what of a disk can fail.
+type Op int
+
+// What of a disk can fail. All is everything but to close files, as when it is gone.
+const (
+	Reads Op = iota
+	Writes
+	Syncs
+	All
+	ops
+)
 
 // node is a file or a directory.
 type node struct {
@@ -70,12 +84,46 @@ func (d *Disk) SetLimit(bytes int64) {
 	d.limit = bytes
 }
 
-// FailSyncs has the next n syncs fail with EIO. What they were to sync is as if it had not been
-// written, for later syncs too, as with the page cache of Linux.
-func (d *Disk) FailSyncs(n int) {
+// Fail has the next n operations of a kind fail with EIO; below 0: all, until it is called with 0.
+// What a failed sync was to sync is as if it had not been written, for later syncs too, as with the
+// page cache of Linux.
+func (d *Disk) Fail(op Op, n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.failing = n
+	d.failing[op] = n
+}
+
+// SetSlow has each sync take so much longer. Meanwhile nothing of what it is to sync is.
+func (d *Disk) SetSlow(by time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.slow = by
+}
+
+// broken says whether an operation is to fail. The disk is locked.
+func (d *Disk) broken(op Op) bool {
+	for _, kind := range []Op{op, All} {
+		if n := d.failing[kind]; n != 0 {
+			d.failing[kind] = max(n-1, -1)
+			return true
+		}
+	}
+	return false
+}
+
+// wait is what a sync does first on a slow disk. No two take the same time, so that of those that
+// begin at one instant it is known which ends first.
+func (d *Disk) wait() {
+	d.mu.Lock()
+	by := d.slow
+	if by > 0 {
+		d.slowed++
+		by += time.Duration(2 * d.slowed) // Even: messages arrive then, and in their order.
+	}
+	d.mu.Unlock()
+	if by > 0 {
+		time.Sleep(by)
+	}
 }
 
 func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
@@ -117,6 +165,9 @@ func (d *Disk) set(changes ...change) {
 func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.broken(All) {
+		return nil, fails("open", name, syscall.EIO)
+	}
 	key := clean(name)
 	n := d.names[key]
 	writes := flag&(os.O_WRONLY|os.O_RDWR) != 0
@@ -185,6 +236,9 @@ func (d *Disk) WriteFile(name string, data []byte, perm fs.FileMode) error {
 func (d *Disk) Mkdir(name string, perm fs.FileMode) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.broken(All) {
+		return fails("mkdir", name, syscall.EIO)
+	}
 	key := clean(name)
 	if d.names[key] != nil {
 		return fails("mkdir", name, syscall.EEXIST)
@@ -237,6 +291,9 @@ func (d *Disk) below(key string) []string {
 func (d *Disk) Remove(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.broken(All) {
+		return fails("remove", name, syscall.EIO)
+	}
 	key := clean(name)
 	n := d.names[key]
 	switch {
@@ -256,6 +313,9 @@ func (d *Disk) Remove(name string) error {
 func (d *Disk) RemoveAll(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.broken(All) {
+		return fails("remove", name, syscall.EIO)
+	}
 	key := clean(name)
 	for _, inner := range slices.Backward(d.below(key)) {
 		d.used -= int64(len(d.names[inner].data))
@@ -272,6 +332,9 @@ func (d *Disk) RemoveAll(name string) error {
 func (d *Disk) Rename(from, to string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.broken(All) {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: syscall.EIO}
+	}
 	linkFails := func(err error) error { return &os.LinkError{Op: "rename", Old: from, New: to, Err: err} }
 	a, b := clean(from), clean(to)
 	n, old := d.names[a], d.names[b]
@@ -307,6 +370,9 @@ func (d *Disk) Rename(from, to string) error {
 func (d *Disk) Stat(name string) (fs.FileInfo, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.broken(All) {
+		return nil, fails("stat", name, syscall.EIO)
+	}
 	n := d.names[clean(name)]
 	if n == nil {
 		return nil, fails("stat", name, d.missing(clean(name)))
@@ -318,6 +384,9 @@ func (d *Disk) Stat(name string) (fs.FileInfo, error) {
 func (d *Disk) ReadDir(name string) ([]fs.DirEntry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.broken(All) {
+		return nil, fails("open", name, syscall.EIO)
+	}
 	key := clean(name)
 	switch n := d.names[key]; {
 	case n == nil:
@@ -382,7 +451,7 @@ func (d *Disk) AfterCrash(powerLoss bool, chance *rand.Rand) any {
 		}
 		journal = nil
 	}
-	after := &Disk{names: make(map[string]*node, len(names)), limit: d.limit}
+	after := &Disk{names: make(map[string]*node, len(names)), limit: d.limit, failing: d.failing, slow: d.slow, slowed: d.slowed}
 	copies := make(map[*node]*node)
 	copied := func(n *node) *node {
 		if n == nil {

@@ -9,10 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
+	"time"
 
 	"github.com/frayrpc/fray/sim/disk"
 )
@@ -258,7 +261,7 @@ func TestFailedSync(t *testing.T) {
 	d := disk.New()
 	f, err := d.Create("log")
 	must(t, err, d.SyncDir(""))
-	d.FailSyncs(1)
+	d.Fail(disk.Syncs, 1)
 	_, err = f.Write([]byte("lost"))
 	must(t, err)
 	if err := f.Sync(); !errors.Is(err, syscall.EIO) {
@@ -276,4 +279,106 @@ func TestFailedSync(t *testing.T) {
 		}
 	}
 	t.Error("the second sync has written what the first could not")
+}
+
+// What fails is what was asked for, as often as that, and on a disk that a crash has left, too.
+func TestFailingDisk(t *testing.T) {
+	t.Parallel()
+	fresh := func() (*disk.Disk, *disk.File) {
+		d := disk.New()
+		must(t, d.WriteFile("a", []byte("text"), 0o600))
+		f, err := d.OpenFile("a", os.O_RDWR, 0)
+		must(t, err)
+		return d, f
+	}
+	read := func(_ *disk.Disk, f *disk.File) error {
+		_, err := f.ReadAt(make([]byte, 1), 0)
+		return err
+	}
+	write := func(_ *disk.Disk, f *disk.File) error {
+		_, err := f.WriteAt([]byte("T"), 0)
+		return err
+	}
+	sync := func(_ *disk.Disk, f *disk.File) error { return f.Sync() }
+	open := func(d *disk.Disk, _ *disk.File) error {
+		_, err := d.ReadFile("a")
+		return err
+	}
+	remove := func(d *disk.Disk, _ *disk.File) error { return d.Remove("a") }
+	ops := map[string]func(*disk.Disk, *disk.File) error{"read": read, "write": write, "sync": sync, "open": open, "remove": remove}
+	for _, test := range []struct {
+		op    disk.Op
+		fails []string
+	}{
+		{disk.Reads, []string{"read", "open"}},
+		{disk.Writes, []string{"write"}},
+		{disk.Syncs, []string{"sync"}},
+		{disk.All, []string{"read", "write", "sync", "open", "remove"}},
+	} {
+		for name, op := range ops {
+			want := slices.Contains(test.fails, name)
+			d, f := fresh()
+			d.Fail(test.op, 1)
+			first := op(d, f)
+			if errors.Is(first, syscall.EIO) != want || !want && first != nil {
+				t.Errorf("%d: %s: got %v", test.op, name, first)
+			}
+			if err := op(d, f); err != nil && want {
+				t.Errorf("%d: %s for the second time: got %v", test.op, name, err)
+			}
+		}
+	}
+	d, f := fresh()
+	d.Fail(disk.Writes, -1)
+	for range 3 {
+		if err := write(d, f); !errors.Is(err, syscall.EIO) {
+			t.Errorf("got %v", err)
+		}
+	}
+	d = d.AfterCrash(true, rand.New(rand.NewPCG(1, 1))).(*disk.Disk)
+	if err := d.WriteFile("b", []byte("text"), 0o600); !errors.Is(err, syscall.EIO) {
+		t.Errorf("after a crash: got %v", err)
+	}
+	d.Fail(disk.Writes, 0)
+	must(t, d.WriteFile("b", []byte("text"), 0o600))
+}
+
+// A slow sync takes its time, others go on meanwhile, and what it is to sync is not until it ends.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := disk.New()
+		f, err := d.Create("log")
+		must(t, err, d.SyncDir(""))
+		_, err = f.Write([]byte("text"))
+		must(t, err)
+		d.SetSlow(time.Second)
+		begun := time.Now()
+		took := make(chan time.Duration, 2)
+		for range 2 {
+			go func() {
+				must(t, f.Sync())
+				took <- time.Since(begun)
+			}()
+		}
+		synctest.Wait()
+		if _, err := d.ReadFile("log"); err != nil || time.Since(begun) > 0 {
+			t.Errorf("a reader waits: %v after %v", err, time.Since(begun))
+		}
+		lost := false
+		for seed := range uint64(20) {
+			got, _ := crash(d, seed).ReadFile("log")
+			lost = lost || string(got) != "text"
+		}
+		if !lost {
+			t.Error("it is synced before its sync has ended")
+		}
+		if a, b := <-took, <-took; a < time.Second || a == b || b > time.Second+time.Millisecond {
+			t.Errorf("two syncs took %v and %v", a, b)
+		}
+		for seed := range uint64(20) {
+			if got, _ := crash(d, seed).ReadFile("log"); string(got) != "text" {
+				t.Errorf("it is not synced: %q", got)
+			}
+		}
+	})
 }

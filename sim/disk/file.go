@@ -33,8 +33,14 @@ func (f *File) begin(op string, allowed bool) error {
 	case f.node.mode.IsDir() && (op == "read" || op == "write"):
 		return fails(op, f.name, syscall.EISDIR)
 	}
+	if kind, ok := kinds[op]; ok && f.disk.broken(kind) {
+		return fails(op, f.name, syscall.EIO)
+	}
 	return nil
 }
+
+// kinds are what of a disk an operation is that can fail. That of a sync is looked at later.
+var kinds = map[string]Op{"read": Reads, "readdirent": Reads, "write": Writes, "truncate": Writes, "stat": All}
 
 // Name returns what the file was opened by.
 func (f *File) Name() string { return f.name }
@@ -152,14 +158,14 @@ func (f *File) Truncate(size int64) error {
 // Sync has what was written to the file outlive loss of power; of a directory, the names in it, and all
 // that was done to names before.
 func (f *File) Sync() error {
+	f.disk.wait()
 	err := f.begin("sync", true)
 	defer f.disk.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	d := f.disk
-	if d.failing > 0 {
-		d.failing--
+	if d.broken(Syncs) {
 		f.node.dropped = slices.Clone(f.node.data)
 		return fails("sync", f.name, syscall.EIO)
 	}

@@ -49,6 +49,8 @@ type Backend interface {
 	Stop(host string)
 	Leave(host string, grace time.Duration)
 	Excuse(host string)
+	// Supervise says whether a host may end with an error, of which Run.Failed is told.
+	Supervise(host string, on bool)
 	// RepairAll resumes all hosts, and undoes what else it is that the verbs did to the network.
 	RepairAll()
 

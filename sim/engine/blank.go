@@ -198,8 +198,14 @@ func (b *Blank) mark(host, kind string) {
 // Leaving implements System.
 func (b *Blank) Leaving(host string) { b.Note(host, "leave", "") }
 
-// Stopped implements System.
-func (b *Blank) Stopped(host string) { b.Note(host, "stop", "") }
+// Ended implements System.
+func (b *Blank) Ended(host string, failed bool) {
+	kind := "stop"
+	if failed {
+		kind = "failure"
+	}
+	b.Note(host, kind, "")
+}
 
 // Paused implements System.
 func (b *Blank) Paused(host string) { b.mark(host, "pause") }

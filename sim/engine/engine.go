@@ -96,10 +96,12 @@ type Run struct {
 	turns   map[string]int    // whose turn is next, by target
 	leaving map[string]*leave // by host
 	drained map[string]*leave // those of drains, whether they are over or not
-	status  []faults.RuleStatus
-	healed  bool
-	over    bool // nothing is to start again
-	ended   bool // nothing counts any longer
+	// How long supervised hosts are down, by host.
+	supervised map[string]time.Duration
+	status     []faults.RuleStatus
+	healed     bool
+	over       bool // nothing is to start again
+	ended      bool // nothing counts any longer
 	conditions
 
 	// What came of it.
@@ -128,7 +130,7 @@ func New(ctx context.Context, of *Subject, s *scenario.Scenario, seed uint64, op
 	}
 	e := &Run{
 		Scenario: s, ctx: ctx, seed: seed, options: options, hosts: s.Hosts(),
-		targets: map[string]*rand.Rand{}, chosen: map[string][]string{}, turns: map[string]int{}, leaving: map[string]*leave{}, drained: map[string]*leave{},
+		targets: map[string]*rand.Rand{}, chosen: map[string][]string{}, turns: map[string]int{}, leaving: map[string]*leave{}, drained: map[string]*leave{}, supervised: map[string]time.Duration{},
 		common: scenario.Common{Faults: map[string]int{}},
 	}
 	for i := range s.Faults {

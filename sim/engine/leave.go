@@ -64,8 +64,8 @@ func (e *Run) drain(host string, grace, down time.Duration) {
 	e.system.Drain(host, grace)
 }
 
-// Left tells the run that a host's software has ended by itself, whether it was to or not. Backends
-// say so of no software that crashed.
+// Left tells the run that a host's software has ended by itself and without an error, whether it was
+// to or not. Backends say so of no software that crashed.
 func (e *Run) Left(host string) {
 	l := e.leaving[host]
 	if l == nil {
@@ -77,7 +77,7 @@ func (e *Run) Left(host string) {
 	if !e.over {
 		e.common.Hosts.Stopped++
 		e.changes++
-		e.system.Stopped(host)
+		e.system.Ended(host, false)
 	}
 	e.gone(host, l)
 }

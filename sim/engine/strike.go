@@ -278,6 +278,7 @@ func (e *Run) heal() {
 		e.settleFaults()
 	}
 	e.healed = true
+	e.backend.After(superviseAfter, e.unsupervise)
 	e.common.Times.Healed = e.backend.Elapsed()
 	e.changes++
 	e.system.Healed()
@@ -292,6 +293,10 @@ func (e *Run) settleFaults() {
 	for _, h := range e.hosts {
 		if h.Disk {
 			e.backend.FillDisk(h.Name, false)
+			e.backend.SlowDisk(h.Name, 0)
+			for _, on := range []string{scenario.DiskReads, scenario.DiskWrites, scenario.DiskSyncs, scenario.DiskAll} {
+				e.backend.FailDisk(h.Name, on, 0)
+			}
 		}
 		if h.Role != scenario.RoleClient && !e.backend.Running(h.Name) {
 			e.backend.Bounce(h.Name)

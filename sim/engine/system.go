@@ -64,11 +64,11 @@ type System interface {
 
 	// Leaving tells that a host is told to leave.
 	Leaving(host string)
-	// Crashed, Stopped, Paused, Injected and Healed tell what happens to hosts, how often a fault has
-	// acted since it was told last, and that everything was put right. A host has stopped that was to
-	// leave, and has ended by itself.
+	// Crashed, Ended, Paused, Injected and Healed tell what happens to hosts, how often a fault has
+	// acted since it was told last, and that everything was put right. A host has ended by itself:
+	// because it was to leave, or with an error, as its disk failed.
 	Crashed(host string)
-	Stopped(host string)
+	Ended(host string, failed bool)
 	Paused(host string)
 	Injected(fault string, times int)
 	Healed()
@@ -102,6 +102,9 @@ type Disks interface {
 	Fill(host string, full bool)
 	// Tear says whether the next power loss leaves a part of what was being written.
 	Tear(host string, torn bool)
+	// Fail and Slow are FailDisk and SlowDisk of scenario.Verbs.
+	Fail(host, on string, first int)
+	Slow(host string, by time.Duration)
 }
 
 // An Event is something that hosts saw.

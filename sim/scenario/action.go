@@ -53,6 +53,11 @@ type Verbs interface {
 	StepClock(host string, by time.Duration)
 	// FillDisk leaves the disk of a host no room, or gives it back.
 	FillDisk(host string, full bool)
+	// FailDisk has the next operations of a kind on the disk of a host fail, so many or, below 0, all;
+	// 0: no more. The kind is one of the names of what of a disk fails. SlowDisk has its syncs take so
+	// much longer.
+	FailDisk(host, on string, first int)
+	SlowDisk(host string, by time.Duration)
 }
 
 // A Stage is where actions on hosts are done.
@@ -65,6 +70,8 @@ type Stage interface {
 	// by itself.
 	Leave(host string, grace, down time.Duration)
 	Drain(host string, grace, down time.Duration)
+	// Supervise has a host that ends by itself, with an error or without, start again after so long.
+	Supervise(host string, down time.Duration)
 	// Look has an operator look at a host for so long, if the subject has such. Backup has one make
 	// a backup.
 	Look(host string, lasts time.Duration)
@@ -91,6 +98,8 @@ type Actions struct {
 	Suspend   *Suspend   `yaml:"suspend" doc:"A host's machine sleeps and wakes later: as with pause, but its monotonic clock has stood still, too."`
 	ClockStep *ClockStep `yaml:"clockStep" doc:"A host's wall clock is set, ahead or back."`
 	DiskFull  *DiskFull  `yaml:"diskFull" doc:"A host's disk has no room."`
+	DiskError *DiskError `yaml:"diskError" doc:"A host's disk fails."`
+	SlowDisk  *SlowDisk  `yaml:"slowDisk" doc:"A host's disk takes its time."`
 	Backup    *Backup    `yaml:"backup" doc:"An operator has a host make a backup, which is opened in the end."`
 }
 

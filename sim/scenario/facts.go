@@ -14,6 +14,7 @@ type Common struct {
 type HostFacts struct {
 	Crashed int `cel:"crashed" json:"crashed" doc:"Crashes."`
 	Stopped int `cel:"stopped" json:"stopped" doc:"Hosts that were told to leave, or drained, and ended by themselves."`
+	Failed  int `cel:"failed" json:"failed" doc:"Hosts that ended with an error while their disk failed."`
 	Paused  int `cel:"paused" json:"paused" doc:"Pauses, and machines that slept."`
 }
 

@@ -173,7 +173,8 @@ func (s *Store) checkpoint(dir string) (err error) {
 func (s *Store) checkCopy(dir string, acknowledged uint64) (commits, error) {
 	cfg := s.cfg
 	cfg.Dir = dir
-	db, err := openPebble(cfg, newDisk(cfg, true), newCompactions(), nil, true)
+	reader := newDisk(cfg, true)
+	db, err := openPebble(cfg, reader, newCompactions(reader), nil, true)
 	if err != nil {
 		return commits{}, err
 	}

@@ -7,17 +7,40 @@ import (
 )
 
 // compactions decides when Pebble compacts, as many at once as Pebble allows itself, but none
-// before begin: what opens a database may fail yet, and then has changed no table.
+// before begin: what opens a database may fail yet, and then has changed no table. And none on a dead
+// disk: Pebble does one that has failed again, at once and for ever.
 type compactions struct {
 	pebble.CompactionScheduler
+
+	isDead func() bool
 
 	mu    sync.Mutex
 	begun bool
 	owed  bool // one was asked for before
 }
 
-func newCompactions() *compactions {
-	return &compactions{CompactionScheduler: pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()}
+func newCompactions(d *disk) *compactions {
+	return &compactions{CompactionScheduler: pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest(), isDead: d.isDead}
+}
+
+// Register implements pebble.CompactionScheduler.
+func (c *compactions) Register(goroutines int, db pebble.DBForCompaction) {
+	c.CompactionScheduler.Register(goroutines, waiting{db, c})
+}
+
+// waiting is a database whose compactions wait for permission.
+type waiting struct {
+	pebble.DBForCompaction
+
+	c *compactions
+}
+
+// GetWaitingCompaction implements pebble.DBForCompaction.
+func (w waiting) GetWaitingCompaction() (bool, pebble.WaitingCompaction) {
+	if w.c.isDead() {
+		return false, pebble.WaitingCompaction{}
+	}
+	return w.DBForCompaction.GetWaitingCompaction()
 }
 
 // TrySchedule implements pebble.CompactionScheduler.
@@ -26,7 +49,7 @@ func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
 	begun := c.begun
 	c.owed = c.owed || !begun
 	c.mu.Unlock()
-	if !begun {
+	if !begun || c.isDead() {
 		return false, nil
 	}
 	return c.CompactionScheduler.TrySchedule()

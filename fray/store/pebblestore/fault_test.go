@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/frayrpc/fray/fray/store/pebblestore"
 
@@ -75,6 +77,40 @@ func failingBelow(fs vfs.FS, dir string) (failing vfs.FS, nth *atomic.Int64) {
 		}
 		return nil
 	})), nth
+}
+
+// A compaction that cannot read its tables is done no second time: the store has failed, and nothing
+// becomes of another one.
+func TestFailedCompactionIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 1000 // Then reads work again, so that the test ends.
+		var failing atomic.Bool
+		var reads atomic.Int64
+		fs := errorfs.Wrap(vfs.NewCrashableMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if !failing.Load() || op.Kind.ReadOrWrite() != errorfs.OpIsRead || !strings.HasSuffix(op.Path, ".sst") || reads.Add(1) > most {
+				return nil
+			}
+			return errorfs.ErrInjected
+		}))
+		s := open(t, pebblestore.Config{Dir: "data", FS: fs, MemTableBytes: smallTables})
+		failing.Store(true)
+		var err error
+		for i := uint64(0); i < 100_000 && err == nil; i++ {
+			var b store.Batch
+			b.Set(key(i%100), make([]byte, 1000)) // Tables that are to be compacted.
+			err = s.Commit(&b)
+		}
+		if !errors.Is(err, store.ErrFailed) || !errors.Is(err, errorfs.ErrInjected) {
+			t.Errorf("commit: %v, want ErrFailed and its cause", err)
+		}
+		time.Sleep(time.Minute)
+		if n := reads.Load(); n == 0 || n > 10 {
+			t.Errorf("tables were read %d times in vain", n)
+		}
+		if err := s.Close(); !errors.Is(err, store.ErrFailed) {
+			t.Errorf("close: %v, want ErrFailed", err)
+		}
+	})
 }
 
 // The reason why a store failed is what every later commit returns, and Close.

@@ -88,7 +88,7 @@ func (s *Store) openLocked() error {
 			return err
 		}
 	}
-	later := newCompactions()
+	later := newCompactions(s.disk)
 	if s.db, err = openPebble(s.cfg, s.disk, later, s.lock, exists); err == nil {
 		err = s.start(exists)
 	}
@@ -149,7 +149,7 @@ func idleTimer(f func()) *time.Timer {
 
 // openToRead opens the database without writing.
 func (s *Store) openToRead() error {
-	db, err := openPebble(s.cfg, s.disk, newCompactions(), s.lock, true)
+	db, err := openPebble(s.cfg, s.disk, newCompactions(s.disk), s.lock, true)
 	if err != nil {
 		return s.explain(err, s.disk)
 	}
@@ -161,7 +161,7 @@ func (s *Store) openToRead() error {
 // verify opens the database without writing, checks it, and closes it again.
 func (s *Store) verify() error {
 	reader := newDisk(s.cfg, true)
-	db, err := openPebble(s.cfg, reader, newCompactions(), s.lock, true)
+	db, err := openPebble(s.cfg, reader, newCompactions(reader), s.lock, true)
 	if err != nil {
 		return s.explain(err, reader)
 	}

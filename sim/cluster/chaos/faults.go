@@ -19,7 +19,7 @@ func (c *chaos) drawFaults() {
 		count = 2 + d.IntN(4)
 	}
 	// A controller that finds its disk full when it starts does not, as it should. So in a run the
-	// disk is full, or the controller dies.
+	// disk is full, or the controller dies, as it does of a disk that fails.
 	full := d.chance(0.2)
 	for i := range count {
 		s := &striker{chaos: c, drawer: c.draw("fault", uint64(i)), mortal: !full}
@@ -56,7 +56,7 @@ type striker struct {
 
 // fits says whether an action is one for this cluster.
 func (s *striker) fits(a *scenario.Actions, full bool) bool {
-	if s.real && a.OnlySimulated() != "" || a.DiskFull != nil && !full {
+	if s.real && a.OnlySimulated() != "" || a.DiskFull != nil && !full || a.DiskError != nil && full {
 		return false
 	}
 	return !a.OnDisk() || s.Topology.Controller.Store == cluster.StorePebble
@@ -113,6 +113,15 @@ func (s *striker) strength(a *scenario.Actions) {
 		if s.chance(0.5) {
 			a.ClockStep.By = -a.ClockStep.By
 		}
+	case a.DiskError != nil:
+		e := a.DiskError
+		e.On = oneOf(s.drawer, scenario.DiskReads, scenario.DiskWrites, scenario.DiskSyncs, scenario.DiskAll)
+		if e.First = 0; s.chance(0.5) {
+			e.First = 1 + s.IntN(20)
+		}
+		e.For, e.Down = s.between(200*time.Millisecond, 5*time.Second), s.between(200*time.Millisecond, 2*time.Second)
+	case a.SlowDisk != nil:
+		a.SlowDisk.By, a.SlowDisk.For = s.between(least, time.Second), s.between(time.Second, 20*time.Second)
 	case a.DiskFull != nil:
 		a.DiskFull.For = s.between(500*time.Millisecond, 10*time.Second)
 	}

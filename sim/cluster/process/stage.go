@@ -266,6 +266,15 @@ func (s *stage) backupDir() string { return filepath.Join(s.dir, "backups") }
 // FillDisk implements engine.Backend. No scenario that asks for it is suitable.
 func (*stage) FillDisk(string, bool) {}
 
+// FailDisk implements engine.Backend. No scenario that asks for it is suitable.
+func (*stage) FailDisk(string, string, int) {}
+
+// SlowDisk implements engine.Backend. No scenario that asks for it is suitable.
+func (*stage) SlowDisk(string, time.Duration) {}
+
+// Supervise implements engine.Backend. No scenario that asks for it is suitable.
+func (*stage) Supervise(string, bool) {}
+
 // OpenBackup implements system.Place.
 func (s *stage) OpenBackup(name string) (store.Store, error) {
 	return pebblestore.Open(pebblestore.Config{Dir: filepath.Join(s.backupDir(), name), ReadOnly: true})

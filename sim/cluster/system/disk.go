@@ -1,14 +1,11 @@
 package system
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,10 +13,12 @@ import (
 
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
+	"github.com/frayrpc/fray/internal/chance"
 	"github.com/frayrpc/fray/internal/sleep"
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/scenario"
 )
 
 const (
@@ -34,112 +33,6 @@ const (
 	// many.
 	diskMemory = 1 << 20
 )
-
-// A machine is the disk of a host: a filesystem that knows what was synced, and what a crash
-// therefore leaves.
-type machine struct {
-	fs *vfs.MemFS
-	// What the next power loss leaves is torn.
-	torn bool
-	// It outlives a crash.
-	full *atomic.Bool
-}
-
-func newMachine() *machine {
-	fs := vfs.NewCrashableMem()
-	err := fs.MkdirAll(backupDir, 0o700)
-	if err == nil {
-		err = syncRoot(fs)
-	}
-	if err != nil {
-		panic(fmt.Sprintf("make a directory in memory: %v", err))
-	}
-	return &machine{fs: fs, full: new(atomic.Bool)}
-}
-
-func syncRoot(fs vfs.FS) error {
-	root, err := fs.OpenDir("/")
-	if err != nil {
-		return err
-	}
-	return errors.Join(root.Sync(), root.Close())
-}
-
-// AfterCrash implements sim.Crasher.
-func (m *machine) AfterCrash(powerLoss bool, chance *rand.Rand) any {
-	// All of what is unsynced takes no chance, but it is drawn for each file, whose number is up to
-	// what Pebble does in the background.
-	everything := vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(0, 0))}
-	next := &machine{fs: m.fs.CrashClone(everything), full: m.full}
-	if !powerLoss {
-		return next
-	}
-	synced := m.fs.CrashClone(vfs.CrashCloneCfg{})
-	// Which blocks of a file a power loss leaves is up to chance in earnest. Here the log decides,
-	// whose tail is what is mostly in the air: nothing of it is left, all, or some.
-	left := chance.IntN(3)
-	switch {
-	case m.torn || left == 2:
-		tear(next.fs, synced, dataDir, chance)
-	case left == 1:
-		next.fs = synced
-	}
-	return next
-}
-
-// tear cuts the logs below dir somewhere in what was not synced.
-func tear(fs, synced *vfs.MemFS, dir string, chance *rand.Rand) {
-	names, err := fs.List(dir)
-	if err != nil {
-		return // It was not there yet.
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		path := fs.PathJoin(dir, name)
-		info, err := fs.Stat(path)
-		switch {
-		case err != nil:
-		case info.IsDir():
-			tear(fs, synced, path, chance)
-		case strings.HasSuffix(name, ".log"):
-			least := 0
-			if s, err := synced.Stat(path); err == nil {
-				least = int(s.Size())
-			}
-			if all := int(info.Size()); all > least {
-				cut(fs, path, least+chance.IntN(all-least))
-			}
-		}
-	}
-}
-
-// cut keeps the first bytes of a file.
-func cut(fs *vfs.MemFS, path string, size int) {
-	data := make([]byte, size)
-	read := func() error {
-		f, err := fs.Open(path)
-		if err != nil {
-			return err
-		}
-		_, err = io.ReadFull(f, data)
-		return errors.Join(err, f.Close())
-	}
-	write := func() error {
-		f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(data)
-		return errors.Join(err, f.Sync(), f.Close())
-	}
-	err := read()
-	if err == nil {
-		err = write()
-	}
-	if err != nil {
-		panic(fmt.Sprintf("cut a file in memory: %v", err))
-	}
-}
 
 // store opens what the controller keeps its records in.
 func (s *System) store(ctx context.Context, h *sim.Host) (store.Store, error) {
@@ -161,29 +54,8 @@ func (s *System) store(ctx context.Context, h *sim.Host) (store.Store, error) {
 	})
 }
 
-// disk returns that of the controller as it is now; nil: it has none.
-func (s *System) disk() *machine {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.machine
-}
-
-// Fill implements engine.Disks: the controller alone has one.
-func (s *System) Fill(_ string, full bool) {
-	if m := s.disk(); m != nil {
-		m.full.Store(full)
-	}
-}
-
-// Tear implements engine.Disks.
-func (s *System) Tear(_ string, torn bool) {
-	if m := s.disk(); m != nil {
-		m.torn = torn
-	}
-}
-
 // diskFS is what an incarnation sees of a machine's disk: syncs take their time and are told of,
-// and there may be no room.
+// and there may be no room, or operations that fail.
 type diskFS struct {
 	vfs.FS
 
@@ -194,35 +66,124 @@ type diskFS struct {
 	random  *rand.Rand // of the one goroutine that syncs the log
 }
 
+// fails returns an error if an operation is to fail. What goroutines of a crashed incarnation still do
+// is not counted.
+func (d *diskFS) fails(on string) error {
+	if d.crashed() {
+		return nil
+	}
+	return d.machine.wrong.fails(on)
+}
+
+func (d *diskFS) crashed() bool { return errors.Is(context.Cause(d.ctx), sim.ErrCrashed) }
+
 func (d *diskFS) file(f vfs.File, err error, name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
 	// A backup has a copy of the log, which is no commit, and which another goroutine writes.
-	return &diskFile{File: f, disk: d, log: strings.HasSuffix(name, ".log") && strings.HasPrefix(name, dataDir+"/")}, nil
+	return &diskFile{File: f, disk: d, name: name, log: strings.HasSuffix(name, ".log") && strings.HasPrefix(name, dataDir+"/")}, nil
 }
 
+// Create implements vfs.FS.
 func (d *diskFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if err := d.room(); err != nil {
+	if err := cmp.Or(d.room(), d.fails(scenario.DiskWrites)); err != nil {
 		return nil, err
 	}
 	f, err := d.FS.Create(name, category)
+	if err == nil {
+		d.machine.forget(name)
+	}
 	return d.file(f, err, name)
 }
 
+// Open implements vfs.FS.
+func (d *diskFS) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
+	if err := d.fails(scenario.DiskAll); err != nil {
+		return nil, err
+	}
+	f, err := d.FS.Open(name, options...)
+	return d.file(f, err, name)
+}
+
+// OpenDir implements vfs.FS.
+func (d *diskFS) OpenDir(name string) (vfs.File, error) {
+	if err := d.fails(scenario.DiskAll); err != nil {
+		return nil, err
+	}
+	f, err := d.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &diskFile{File: f, disk: d, name: name, dir: true}, nil
+}
+
+// OpenReadWrite implements vfs.FS.
 func (d *diskFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
+	if err := d.fails(scenario.DiskAll); err != nil {
+		return nil, err
+	}
 	f, err := d.FS.OpenReadWrite(name, category, options...)
 	return d.file(f, err, name)
 }
 
+// ReuseForWrite implements vfs.FS.
 func (d *diskFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := d.fails(scenario.DiskWrites); err != nil {
+		return nil, err
+	}
 	f, err := d.FS.ReuseForWrite(oldname, newname, category)
+	if err == nil {
+		d.machine.forget(oldname)
+		d.machine.forget(newname)
+	}
 	return d.file(f, err, newname)
+}
+
+// Remove implements vfs.FS.
+func (d *diskFS) Remove(name string) error {
+	err := d.fails(scenario.DiskAll)
+	if err == nil {
+		err = d.FS.Remove(name)
+	}
+	if err == nil {
+		d.machine.forget(name)
+	}
+	return err
+}
+
+// Rename implements vfs.FS.
+func (d *diskFS) Rename(oldname, newname string) error {
+	err := d.fails(scenario.DiskAll)
+	if err == nil {
+		err = d.FS.Rename(oldname, newname)
+	}
+	if err == nil {
+		d.machine.forget(oldname)
+		d.machine.forget(newname)
+	}
+	return err
+}
+
+// List implements vfs.FS.
+func (d *diskFS) List(dir string) ([]string, error) {
+	if err := d.fails(scenario.DiskAll); err != nil {
+		return nil, err
+	}
+	return d.FS.List(dir)
+}
+
+// Stat implements vfs.FS.
+func (d *diskFS) Stat(name string) (vfs.FileInfo, error) {
+	if err := d.fails(scenario.DiskAll); err != nil {
+		return nil, err
+	}
+	return d.FS.Stat(name)
 }
 
 // GetDiskUsage implements vfs.FS.
 func (d *diskFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	if d.machine.full.Load() {
+	if d.machine.wrong.full.Load() {
 		return vfs.DiskUsage{TotalBytes: diskBytes, UsedBytes: diskBytes}, nil
 	}
 	return vfs.DiskUsage{AvailBytes: diskBytes, TotalBytes: diskBytes}, nil
@@ -232,58 +193,124 @@ func (d *diskFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
 func (d *diskFS) Unwrap() vfs.FS { return d.FS }
 
 func (d *diskFS) room() error {
-	if d.machine.full.Load() {
+	if d.machine.wrong.full.Load() {
 		return syscall.ENOSPC
 	}
 	return nil
 }
 
-// sync takes the time of a sync of the log, before which what is written is in the air, and after
+// syncLog takes the time of a sync of the log, before which what is written is in the air, and after
 // which it is not.
-func (d *diskFS) sync(op func() error) error {
+func (d *diskFS) syncLog(name string, op func() error) error {
 	d.system.Happen(cluster.EventCommitWritten)
 	if d.latency > 0 {
-		// One that stops is not slowed down: it closes files under locks.
-		_ = sleep.For(d.ctx, d.latency+1+time.Duration(d.random.Int64N(int64(engine.Jitter))))
+		d.wait(d.latency + 1 + time.Duration(d.random.Int64N(int64(engine.Jitter))))
 	}
-	if err := op(); err != nil {
+	if err := d.sync(name, op); err != nil {
 		return err
 	}
 	d.system.Happen(cluster.EventCommitSynced)
 	return nil
 }
 
+// sync takes a file to the disk, unless its pages have been dropped.
+func (d *diskFS) sync(name string, op func() error) error {
+	d.slowDown(name)
+	if err := d.fails(scenario.DiskSyncs); err != nil {
+		d.machine.drop(name)
+		return err
+	}
+	if !d.crashed() && !d.machine.synced(name) {
+		return nil
+	}
+	return op()
+}
+
+// syncDir takes the names in a directory to the disk.
+func (d *diskFS) syncDir(name string, op func() error) error {
+	d.slowDown(name)
+	if err := d.fails(scenario.DiskSyncs); err != nil {
+		return err
+	}
+	return op()
+}
+
+// slowDown takes the time that a slow disk needs for a sync.
+func (d *diskFS) slowDown(name string) {
+	if by := d.machine.wrong.slow.Load(); by > 0 {
+		// Syncs of different kinds that begin at one instant do not end at one.
+		d.wait(time.Duration(by) + time.Duration(chance.Hash(chance.HashBasis, kindOf(name))%uint64(engine.Jitter)))
+	}
+}
+
+// kindOf returns what is like in the names of files of a kind: all but their numbers.
+func kindOf(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, name)
+}
+
+// wait lets time pass. One that stops is not slowed down: it closes files under locks.
+func (d *diskFS) wait(by time.Duration) { _ = sleep.For(d.ctx, by) }
+
 type diskFile struct {
 	vfs.File
 
 	disk *diskFS
-	log  bool
+	name string
+	// It is a log, or a directory.
+	log, dir bool
 }
 
+func (f *diskFile) writes() error { return cmp.Or(f.disk.room(), f.disk.fails(scenario.DiskWrites)) }
+
+// Read implements io.Reader.
+func (f *diskFile) Read(p []byte) (int, error) {
+	if err := f.disk.fails(scenario.DiskReads); err != nil {
+		return 0, err
+	}
+	return f.File.Read(p)
+}
+
+// ReadAt implements io.ReaderAt.
+func (f *diskFile) ReadAt(p []byte, offset int64) (int, error) {
+	if err := f.disk.fails(scenario.DiskReads); err != nil {
+		return 0, err
+	}
+	return f.File.ReadAt(p, offset)
+}
+
+// Write implements io.Writer.
 func (f *diskFile) Write(p []byte) (int, error) {
-	if err := f.disk.room(); err != nil {
+	if err := f.writes(); err != nil {
 		return 0, err
 	}
 	return f.File.Write(p)
 }
 
+// WriteAt implements vfs.File.
 func (f *diskFile) WriteAt(p []byte, offset int64) (int, error) {
-	if err := f.disk.room(); err != nil {
+	if err := f.writes(); err != nil {
 		return 0, err
 	}
 	return f.File.WriteAt(p, offset)
 }
 
-func (f *diskFile) Sync() error {
-	if !f.log {
-		return f.File.Sync()
-	}
-	return f.disk.sync(f.File.Sync)
-}
+// Sync implements vfs.File.
+func (f *diskFile) Sync() error { return f.sync(f.File.Sync) }
 
-func (f *diskFile) SyncData() error {
-	if !f.log {
-		return f.File.SyncData()
+// SyncData implements vfs.File.
+func (f *diskFile) SyncData() error { return f.sync(f.File.SyncData) }
+
+func (f *diskFile) sync(op func() error) error {
+	switch {
+	case f.log:
+		return f.disk.syncLog(f.name, op)
+	case f.dir:
+		return f.disk.syncDir(f.name, op)
 	}
-	return f.disk.sync(f.File.SyncData)
+	return f.disk.sync(f.name, op)
 }

@@ -87,6 +87,12 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
+	closed := false
+	defer func() { // Where the host has crashed while it opened its store, it ends below.
+		if !closed {
+			_ = records.Close()
+		}
+	}()
 	c, err := controller.New(controller.Config{
 		Store: records, BackupDir: backupDir, Clock: clocks(h),
 		Core: core.Config{
@@ -101,14 +107,16 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 		Registerer: s.registry(),
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("make controller: %w", err), records.Close())
+		return fmt.Errorf("make controller: %w", err)
 	}
 	_, handler := c.Handler(connect.WithInterceptors(s.interceptor(h)))
 	if s.options.Controller != nil {
 		handler = s.options.Controller(handler)
 	}
 	h.Serve(handler)
-	return errors.Join(c.Run(ctx), records.Close())
+	err = c.Run(ctx)
+	closed = true
+	return errors.Join(err, records.Close())
 }
 
 // worker is the software of a worker.

@@ -273,10 +273,10 @@ func (s *System) Leaving(host string) {
 	}
 }
 
-// Stopped implements engine.System. What a worker still ran has ended with its process, as in a
-// crash; and a controller that has ended has forgotten what one that crashed forgets.
-func (s *System) Stopped(host string) {
-	running := s.tally.stopped(host)
+// Ended implements engine.System. What a worker still ran has ended with its process, as in a crash;
+// and a controller that has ended has forgotten what one that crashed forgets.
+func (s *System) Ended(host string, failed bool) {
+	running := s.tally.over(host, failed)
 	if host == cluster.ControllerHost {
 		s.history.Crash(host)
 		return

@@ -276,12 +276,17 @@ func (t *tally) struck(host string, crashed bool) {
 	}
 }
 
-// stopped notes that a host has ended as it was told to, and returns how many functions it left.
-func (t *tally) stopped(host string) (left int) {
+// over notes that a host has ended, as it was told to or with an error, and returns how many
+// functions it left.
+func (t *tally) over(host string, failed bool) (left int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.version++
-	t.facts.Hosts.Stopped++
+	if failed {
+		t.facts.Hosts.Failed++
+	} else {
+		t.facts.Hosts.Stopped++
+	}
 	left = t.worker(host).running
 	t.facts.Attempts.Vanished += left
 	delete(t.workers, host)

@@ -264,6 +264,15 @@ func (*stage) StepClock(string, time.Duration) {}
 // FillDisk implements engine.Backend. No scenario that asks for it is suitable.
 func (*stage) FillDisk(string, bool) {}
 
+// FailDisk implements engine.Backend. No scenario that asks for it is suitable.
+func (*stage) FailDisk(string, string, int) {}
+
+// SlowDisk implements engine.Backend. No scenario that asks for it is suitable.
+func (*stage) SlowDisk(string, time.Duration) {}
+
+// Supervise implements engine.Backend. No scenario that asks for it is suitable.
+func (*stage) Supervise(string, bool) {}
+
 // A client is a host of this process.
 type client struct {
 	stage     *stage

@@ -9,6 +9,7 @@ import (
 
 	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/sim"
+	"github.com/frayrpc/fray/sim/disk"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -40,7 +41,11 @@ func (v *virtual) onEvent(event sim.Event) {
 	case sim.EventCrash:
 		v.run.Crashed(event.From)
 	case sim.EventExit:
-		v.run.Left(event.From)
+		if event.Code != "" {
+			v.run.Failed(event.From)
+		} else {
+			v.run.Left(event.From)
+		}
 	case sim.EventPause, sim.EventSuspend:
 		v.run.Paused(event.From)
 	case sim.EventFault:
@@ -122,6 +127,29 @@ func (v *virtual) FillDisk(host string, full bool) {
 		limit = 1
 	}
 	v.Files(host).SetLimit(limit)
+}
+
+// FailDisk implements engine.Backend.
+func (v *virtual) FailDisk(host, on string, first int) {
+	if d := v.disks(); d != nil {
+		d.Fail(host, on, first)
+		return
+	}
+	v.Files(host).Fail(diskOps[on], first)
+}
+
+// diskOps are what of a disk fails, by their names.
+var diskOps = map[string]disk.Op{
+	scenario.DiskReads: disk.Reads, scenario.DiskWrites: disk.Writes, scenario.DiskSyncs: disk.Syncs, scenario.DiskAll: disk.All,
+}
+
+// SlowDisk implements engine.Backend.
+func (v *virtual) SlowDisk(host string, by time.Duration) {
+	if d := v.disks(); d != nil {
+		d.Slow(host, by)
+		return
+	}
+	v.Files(host).SetSlow(by)
 }
 
 // Injector implements engine.Backend.
