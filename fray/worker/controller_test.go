@@ -78,6 +78,7 @@ func (c *controller) seen() history {
 // fault is what the network or the controller does to a call.
 type fault struct {
 	err       error // in place of the call's handling
+	loseCall  bool  // the call never arrives
 	loseReply bool  // the call is handled, and its reply never comes
 	cutReply  bool  // the call is handled, and the connection breaks
 }
@@ -105,6 +106,10 @@ func (c *controller) Do(req *http.Request) (*http.Response, error) {
 	c.mu.Unlock()
 	if f.err != nil {
 		return nil, f.err
+	}
+	if f.loseCall {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
 	}
 	answered := make(chan *http.Response, 1)
 	go func() {

@@ -100,6 +100,39 @@ func TestDrainGraceEnds(t *testing.T) {
 	}
 }
 
+// A report that is lost on the way is not given up with the worker: that it was lost shows only when its
+// call has taken too long, and then there must be time for another.
+func TestLeavingDeliversWhatWasLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newController()
+		w := start(t, c)
+		lease := c.add("nap", `1`)
+		pass(100 * time.Millisecond)
+		c.change(func() { c.fault = failing("ReportTasks", 1, fault{loseCall: true}) })
+		if took := w.stop(t); took < 10*time.Second || took > 15*time.Second {
+			t.Errorf("took %v", took)
+		}
+		c.expect(t, lease, "SUCCEEDED")
+	})
+}
+
+// One that is lost for good is given up.
+func TestLeavingDoesNotWaitForAControllerThatIsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newController()
+		w := start(t, c)
+		lease := c.add("nap", `1`)
+		pass(100 * time.Millisecond)
+		c.change(func() { c.fault = func(string) fault { return fault{loseCall: true} } })
+		if took := w.stop(t); took > 20*time.Second {
+			t.Errorf("took %v", took)
+		}
+		c.expect(t, lease, "NONE")
+	})
+}
+
 func TestLeavingDoesNotWaitForAControllerThatIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

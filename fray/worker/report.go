@@ -154,6 +154,8 @@ func (w *Worker) deliver(ctx context.Context, l lane, reports []*frayv1.TaskRepo
 			return nil
 		}
 		err := w.call(ctx, "ReportTasks", l.rand, policy, func(ctx context.Context) (err error) {
+			w.reporting.Add(1)
+			defer w.reporting.Add(-1)
 			res, err = w.client.ReportTasks(ctx, &frayv1.ReportTasksRequest{SessionToken: s.token, Reports: reports})
 			return asRefused(err)
 		})

@@ -129,19 +129,25 @@ func (w *Worker) awaitDrained(ctx context.Context) {
 	}
 }
 
-// awaitDelivered waits until all reports are acknowledged, for the flush grace at most.
+// awaitDelivered waits until all reports are acknowledged, for the flush grace at most. If a call is
+// under way by then, nobody knows whether it was lost: it may take its time, and one more after it.
 func (w *Worker) awaitDelivered() {
 	timer := time.NewTimer(w.flushTime(flushGrace))
 	defer timer.Stop()
-	closed := w.closed
+	closed, extended := w.closed, false
 	for {
 		select {
 		case <-w.delivered:
 			return
 		case <-closed:
 			timer.Reset(w.flushTime(closeGrace))
-			closed = nil
+			closed, extended = nil, true
 		case <-timer.C:
+			if !extended && w.reporting.Load() > 0 {
+				timer.Reset(dial.DefaultAttemptTimeout)
+				extended = true
+				continue
+			}
 			w.logger.Warn("left reports undelivered", "reports", w.counts().Outbox)
 			return
 		}

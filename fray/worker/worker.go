@@ -31,8 +31,9 @@ const (
 	// stallTolerance how much later it may come to that before it must have stood still.
 	stallTick      = time.Second
 	stallTolerance = time.Second
-	// flushGrace is how long a drained worker tries to deliver its last reports, closeGrace how
-	// long a closed one does, and leaveTimeout how long either tries to say goodbye.
+	// flushGrace is how long a drained worker tries to deliver its last reports, and a call's time
+	// longer if it hears nothing; closeGrace how long a closed one does, and leaveTimeout how long
+	// either tries to say goodbye.
 	flushGrace   = 5 * time.Second
 	closeGrace   = time.Second
 	leaveTimeout = 2 * time.Second
@@ -66,6 +67,7 @@ type Worker struct {
 	state
 
 	ran        atomic.Bool
+	reporting  atomic.Int64 // calls with reports that are under way
 	closeOnce  sync.Once
 	closed     chan struct{}   // Close was called
 	leaving    context.Context //nolint:containedctx // Done when the worker begins to drain.
