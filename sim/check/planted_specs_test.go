@@ -62,6 +62,8 @@ func listed(job string, ids ...string) func(*script) {
 		end := c.reply(check.ListEnd)
 		end.Job, end.List = job, ids
 		s.Add(end)
+		s.view("a", pending, 0)
+		s.view("b", pending, 0)
 	}
 }
 

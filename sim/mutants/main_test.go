@@ -161,8 +161,10 @@ func TestOutcomesAreKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "out.jsonl")
 	s := &settings{out: file}
 	all := []*outcome{
-		{Key: "a", File: "x/a.go", By: byChaos, Reaching: 3, Trials: 1}, {Key: "b", File: "x/a.go", Reaching: 2, Trials: 2},
-		{Key: "c", File: "x/a.go"}, {Key: "d", File: "x/a.go", Equivalent: "why"},
+		{Key: "a", File: "x/a.go", By: byChaos, Reaching: 3, Trials: 1},
+		{Key: "b", File: "x/a.go", Reaching: 2, Trials: 2},
+		{Key: "c", File: "x/a.go"},
+		{Key: "d", File: "x/a.go", Equivalent: "why"},
 	}
 	if err := s.save(all); err != nil {
 		t.Fatal(err)

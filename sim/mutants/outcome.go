@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -196,6 +197,6 @@ func (t *tally) write(w io.Writer, withTests bool) {
 	if withTests {
 		all = share(t.chaos + t.library + t.tests)
 	}
-	n := func(n int) string { return fmt.Sprint(n) }
+	n := strconv.Itoa
 	fmt.Fprintf(w, tableRow, t.pkg, n(t.mutants), n(t.chaos), n(t.library), n(t.tests), n(t.survived), n(t.missed), n(t.equals), share(t.chaos+t.library), all)
 }

@@ -104,7 +104,7 @@ func (t *trial) run(ctx context.Context, n int, reached string) (string, error) 
 	}
 	timed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	cmd := exec.CommandContext(timed, t.program, t.args...) //nolint:gosec // A program that was built for it.
+	cmd := exec.CommandContext(timed, t.program, t.args...)
 	cmd.Dir = t.dir
 	cmd.Env = append(os.Environ(), "FRAY_MUTANT="+strconv.Itoa(n), "FRAY_MUTANT_REACHED="+reached, "GOMAXPROCS=1")
 	cmd.WaitDelay = time.Second
