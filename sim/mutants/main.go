@@ -82,7 +82,7 @@ func parse(args []string) (*settings, error) {
 	flags.StringVar(&s.equivalent, "equivalent", "sim/mutants/equivalent.txt", "the `file` of the mutants that no run can show")
 	flags.StringVar(&s.out, "out", "", "write what became of each mutant to this `file`, a line of JSON each")
 	flags.StringVar(&s.known, "known", "", "what became of mutants by this `file`, which -out wrote: only others are tried")
-	flags.BoolVar(&s.again, "again", false, "try again those that survived by -known")
+	flags.BoolVar(&s.again, "again", false, "try those again that survived by -known, and no others")
 	packages := flags.String("pkg", strings.Join(defaultPackages, ","), "the `packages` to mutate")
 	only := flags.String("run", "", "only mutants whose name matches this `pattern`")
 	flags.IntVar(&s.sample, "sample", 300, "how many mutants; 0: all")
@@ -156,6 +156,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		if known, err = readOutcomes(s.known); err != nil {
 			return err
 		}
+	}
+	if s.again {
+		chosen = sample(slices.DeleteFunc(chosen, func(m *mutant) bool { return known[m.key()] == nil }), 0, s.seed)
 	}
 	dir, err := os.MkdirTemp("", "fray-mutants-")
 	if err != nil {
