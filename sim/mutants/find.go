@@ -153,7 +153,7 @@ func (f *finder) statements(list []ast.Stmt) {
 		default:
 			continue
 		}
-		f.add(removed, s, edit{s.Pos(), s.End(), "if !mutantOn(" + number + ") { ", " }"})
+		f.add(removed, s, f.around(s, "if !mutantOn("+number+") { ", " }"))
 	}
 }
 
@@ -192,9 +192,9 @@ func (f *finder) condition(cond ast.Expr, kinds ...kind) {
 	}
 	for _, k := range kinds {
 		if k == always {
-			f.add(always, cond, edit{cond.Pos(), cond.End(), "(mutantOn(" + number + ") || (", "))"})
+			f.add(always, cond, f.around(cond, "(mutantOn("+number+") || (", "))"))
 		} else {
-			f.add(never, cond, edit{cond.Pos(), cond.End(), "(!mutantOn(" + number + ") && (", "))"})
+			f.add(never, cond, f.around(cond, "(!mutantOn("+number+") && (", "))"))
 		}
 	}
 }
@@ -210,8 +210,8 @@ func (f *finder) binary(e *ast.BinaryExpr) {
 		if e.Op == token.LOR {
 			before = "(!mutantOn(" + number + ") && ("
 		}
-		f.add(rightOnly, e, edit{e.X.Pos(), e.X.End(), before, "))"})
-		f.add(leftOnly, e, edit{e.Y.Pos(), e.Y.End(), before, "))"})
+		f.add(rightOnly, e, f.around(e.X, before, "))"))
+		f.add(leftOnly, e, f.around(e.Y, before, "))"))
 	case token.LSS, token.LEQ, token.GTR, token.GEQ:
 		if f.isBool(e) {
 			f.swap(boundary, e, map[token.Token]string{token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">"}[e.Op])
@@ -233,10 +233,10 @@ func (f *finder) swap(k kind, e *ast.BinaryExpr, op string) {
 		return
 	}
 	if k == boundary {
-		f.add(k, e, edit{e.Pos(), e.End(), "(mutantOn(" + number + ") && (" + other + ") || !mutantOn(" + number + ") && (", "))"})
+		f.add(k, e, f.around(e, "(mutantOn("+number+") && ("+other+") || !mutantOn("+number+") && (", "))"))
 		return
 	}
-	f.add(k, e, edit{e.Pos(), e.End(), "mutantPick(" + number + ", ", ", " + other + ")"})
+	f.add(k, e, f.around(e, "mutantPick("+number+", ", ", "+other+")"))
 }
 
 // extreme finds min and max, each of which may be taken for the other.
@@ -253,7 +253,7 @@ func (f *finder) extreme(call *ast.CallExpr) {
 	if f.calls(call) || strings.Contains(args, "\n") {
 		return
 	}
-	f.add(arithmetic, call, edit{call.Pos(), call.End(), "mutantPick(" + number + ", ", ", " + other + args + ")"})
+	f.add(arithmetic, call, f.around(call, "mutantPick("+number+", ", ", "+other+args+")"))
 }
 
 // result finds how a returned value can be wrong.
@@ -266,7 +266,7 @@ func (f *finder) result(r ast.Expr) {
 	case f.isBool(r):
 		f.condition(r, always, never)
 	case t != nil && types.Identical(t, types.Universe.Lookup("error").Type()):
-		f.add(noError, r, edit{r.Pos(), r.End(), "mutantPick(" + number + ", ", ", nil)"})
+		f.add(noError, r, f.around(r, "mutantPick("+number+", ", ", nil)"))
 	}
 }
 
@@ -318,6 +318,11 @@ func (f *finder) calls(e ast.Node) (found bool) {
 		return !found
 	})
 	return found
+}
+
+// around returns an edit of an expression or a statement.
+func (f *finder) around(n ast.Node, before, after string) edit {
+	return edit{f.offset(n.Pos()), f.offset(n.End()), before, after}
 }
 
 func (f *finder) textOf(from, to token.Pos) string {

@@ -7,6 +7,7 @@
 //	mutants -tests                 what the harness does not see, the tests of the packages may
 //	mutants -known before.jsonl -again    those that survived then
 //	mutants -list                  the mutants, and nothing is run
+//	mutants -bounds                which trial reaches which bound of docs/architecture.md
 //
 // The program has all mutants in it, each behind a question: a variable of the environment says
 // which is awake. So there is one build. A first round without a mutant tells which places each
@@ -37,6 +38,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/tools/go/packages"
 
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -71,7 +73,7 @@ type settings struct {
 	sample, jobs                 int
 	seed                         uint64
 	chaos, library               scenario.Seeds
-	tests, list, again           bool
+	tests, list, again, bounds   bool
 	trials                       int
 }
 
@@ -91,6 +93,7 @@ func parse(args []string) (*settings, error) {
 	chaos := flags.String("chaos", "1..50", "the `seeds` of random scenarios; 0: none")
 	library := flags.String("library", "1", "the `seeds` of each scenario of the library; 0: none")
 	flags.BoolVar(&s.tests, "tests", false, "try the tests of the packages on what the harness does not see")
+	flags.BoolVar(&s.bounds, "bounds", false, "try no mutants, and print what reaches each bound; it is an error if nothing does")
 	flags.BoolVar(&s.list, "list", false, "print the mutants, and run nothing")
 	flags.IntVar(&s.trials, "trials", 0, "how many trials one mutant gets at most, the quickest; 0: all that come to it")
 	if err := flags.Parse(args); err != nil {
@@ -131,6 +134,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if s.bounds {
+		return s.runBounds(ctx, pkgs, out, progress)
+	}
 	all, err := find(s.root, pkgs, skipped.MatchString)
 	if err != nil {
 		return err
@@ -165,25 +171,11 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	files, err := weave(s.root, pkgs, chosen)
-	if err != nil {
-		return err
-	}
-	overlay, err := files.Write(s.root, dir)
-	if err != nil {
-		return err
-	}
 	began := time.Now()
-	tried, err := s.build(ctx, dir, overlay, files.Packages())
+	tried, err := s.measured(ctx, dir, pkgs, chosen, progress)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(progress, "built %d of %d mutants in %s\n", len(chosen), len(all), time.Since(began).Round(time.Second))
-	if err := each(ctx, s.jobs, tried, func(ctx context.Context, t *trial) error { return t.measure(ctx, dir) }); err != nil {
-		return err
-	}
-	fmt.Fprintf(progress, "ran %d trials without a mutant in %s\n", len(tried), time.Since(began).Round(time.Second))
-
 	outcomes := make([]*outcome, len(chosen))
 	var mu sync.Mutex
 	err = each(ctx, s.jobs, shuffled(chosen, s.seed), func(ctx context.Context, m *mutant) error {
@@ -211,6 +203,54 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	writeTable(out, done, s.tests)
 	fmt.Fprintf(out, "%d of %d mutants in %s\n", len(done), len(all), time.Since(began).Round(time.Second))
 	return errors.Join(err, s.save(done))
+}
+
+// measured returns the trials of a program that has these mutants in it, after a round without.
+func (s *settings) measured(ctx context.Context, dir string, pkgs []*packages.Package, mutants []*mutant, progress io.Writer) ([]*trial, error) {
+	files, err := weave(s.root, pkgs, mutants)
+	if err != nil {
+		return nil, err
+	}
+	overlay, err := files.Write(s.root, dir)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	tried, err := s.build(ctx, dir, overlay, files.Packages())
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(progress, "built %d mutants in %s\n", len(mutants), time.Since(began).Round(time.Second))
+	if err := each(ctx, s.jobs, tried, func(ctx context.Context, t *trial) error { return t.measure(ctx, dir) }); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(progress, "ran %d trials without a mutant in %s\n", len(tried), time.Since(began).Round(time.Second))
+	return tried, nil
+}
+
+// runBounds shows what reaches the bounds.
+func (s *settings) runBounds(ctx context.Context, pkgs []*packages.Package, out, progress io.Writer) error {
+	var places []*mutant
+	for i := range bounds {
+		if bounds[i].outside != "" {
+			continue
+		}
+		m, err := bounds[i].mutant(s.root, i+1)
+		if err != nil {
+			return err
+		}
+		places = append(places, m)
+	}
+	dir, err := os.MkdirTemp("", "fray-bounds-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	tried, err := s.measured(ctx, dir, pkgs, places, progress)
+	if err != nil {
+		return err
+	}
+	return writeBounds(out, tried)
 }
 
 // shuffled returns them in another order, so that those of a run that is interrupted are a sample,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"go/format"
 	"os"
 	"path/filepath"
@@ -210,5 +211,64 @@ func TestWrongArguments(t *testing.T) {
 	}
 	if how := testFailure("panic: x"); how != "x" {
 		t.Errorf("a panic is told as %q", how)
+	}
+}
+
+// Each bound of the documented table has its place in the sources, and each place its row.
+func TestBoundsAreThoseOfTheTable(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "\n## Bounds\n")
+	table, _, _ = strings.Cut(table, "\n\nWith the memory store")
+	rows := map[string]bool{}
+	for line := range strings.Lines(table) {
+		if cell, ok := strings.CutPrefix(line, "| "); ok && !strings.HasPrefix(cell, "what |") {
+			row, _, _ := strings.Cut(cell, " |")
+			rows[row] = true
+			if !slices.ContainsFunc(bounds, func(b bound) bool { return b.row == row }) {
+				t.Errorf("the bound %q has no place", row)
+			}
+		}
+	}
+	var woven []*mutant
+	for i, b := range bounds {
+		if !rows[b.row] {
+			t.Errorf("the table has no row %q", b.row)
+		}
+		if b.outside != "" {
+			continue
+		}
+		m, err := b.mutant("../..", i+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		woven = append(woven, m)
+	}
+	pkgs, err := load("../..", []string{"./fray/core", "./fray/core/slots", "./fray/controller", "./fray/store", "./fray/store/pebblestore", "./fray/internal/dial"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := weave("../..", pkgs, woven)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files { // order-free: each is looked at
+		if _, err := format.Source([]byte(text)); err != nil {
+			t.Errorf("%s is no Go: %v", name, err)
+		}
+	}
+	var out strings.Builder
+	if err := writeBounds(&out, nil); !errors.Is(err, errUnreached) || !strings.Contains(out.String(), "NOT REACHED") {
+		t.Errorf("error %v:\n%s", err, &out)
+	}
+	all := map[int]bool{}
+	for i := range bounds {
+		all[i+1] = true
+	}
+	if err := writeBounds(&out, []*trial{{name: "all", reaches: all}}); err != nil {
+		t.Error(err)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"go/token"
 	"hash/fnv"
 	"slices"
 )
@@ -78,9 +77,10 @@ func sample(all []*mutant, n int, seed uint64) []*mutant {
 	return chosen
 }
 
-// An edit puts text around a piece of the source, in which number stands for the mutant's.
+// An edit puts text around a piece of the source, from one byte to another; number in it stands for
+// the mutant's.
 type edit struct {
-	from, to      token.Pos
+	from, to      int
 	before, after string
 }
 

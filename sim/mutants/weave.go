@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"go/token"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +41,13 @@ func mutantOn(n int) bool {
 	return n == mutantActive
 }
 
+func mutantSees(n int, is bool) bool {
+	if is {
+		mutantOn(n)
+	}
+	return is
+}
+
 func mutantPick[T any](n int, usual, other T) T {
 	if mutantOn(n) {
 		return other
@@ -53,15 +59,16 @@ func mutantPick[T any](n int, usual, other T) T {
 // weave returns the sources with all of the mutants in them, each asleep.
 func weave(root string, pkgs []*packages.Package, mutants []*mutant) (patch.Files, error) {
 	files := patch.Files{}
-	byFile := map[string][]*mutant{}
+	byFile, last := map[string][]*mutant{}, 0
 	for _, m := range mutants {
+		last = max(last, m.n)
 		byFile[m.file] = append(byFile[m.file], m)
 	}
-	names, sets := map[string]string{}, map[string]*token.FileSet{}
+	names := map[string]string{}
 	for _, p := range pkgs {
 		for _, path := range p.GoFiles {
 			if file, err := relative(root, path); err == nil {
-				names[file], sets[file] = p.Name, p.Fset
+				names[file] = p.Name
 			}
 		}
 	}
@@ -70,8 +77,8 @@ func weave(root string, pkgs []*packages.Package, mutants []*mutant) (patch.File
 		if err != nil {
 			return nil, err
 		}
-		files[file] = string(interleave(source, sets[file], of))
-		files[filepath.ToSlash(filepath.Join(filepath.Dir(file), "zz_mutants.go"))] = fmt.Sprintf(switchboard, names[file], len(mutants)+1)
+		files[file] = string(interleave(source, of))
+		files[filepath.ToSlash(filepath.Join(filepath.Dir(file), "zz_mutants.go"))] = fmt.Sprintf(switchboard, names[file], last+1)
 	}
 	return files, nil
 }
@@ -91,21 +98,20 @@ func relative(root, path string) (string, error) {
 
 // interleave puts the texts of all edits into a source. What an edit is around may have others in
 // it.
-func interleave(source []byte, set *token.FileSet, mutants []*mutant) []byte {
+func interleave(source []byte, mutants []*mutant) []byte {
 	type insertion struct {
 		at   int
 		rank int // among those at one place
 		text string
 	}
 	type span struct {
-		from, to int
 		edit
 		n int
 	}
 	var spans []span
 	for _, m := range mutants {
 		for _, e := range m.edits {
-			spans = append(spans, span{set.Position(e.from).Offset, set.Position(e.to).Offset, e, m.n})
+			spans = append(spans, span{e, m.n})
 		}
 	}
 	// Outer ones first.
