@@ -3,6 +3,7 @@ package sim_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -118,5 +119,45 @@ func TestLossIsSilentAndSeeded(t *testing.T) {
 	one, again, other := lost(1), lost(1), lost(2)
 	if one != again || one == other {
 		t.Errorf("got\n%s\n%s\n%s", one, again, other)
+	}
+}
+
+// A partition keeps requests from both hosts, and one in one direction those of one host only: the
+// other's arrive, though no answer comes back.
+func TestPartitionsKeepRequests(t *testing.T) {
+	for name, test := range map[string]struct {
+		cut                func(s *sim.Sim)
+		reachesA, reachesB bool
+	}{
+		"both ways": {cut: func(s *sim.Sim) { s.Partition("a", "b") }},
+		"one way":   {cut: func(s *sim.Sim) { s.PartitionOneway("a", "b") }, reachesA: true},
+		"none":      {cut: func(*sim.Sim) {}, reachesA: true, reachesB: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sim.Test(t, sim.Config{}, func(s *sim.Sim) {
+				ran := map[string]int{}
+				for host, other := range map[string]string{"a": "b", "b": "a"} {
+					s.Host(host, func(ctx context.Context, h *sim.Host) error {
+						h.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							h.Do(func() { ran[host]++ })
+							echoService(nil).ServeHTTP(w, r)
+						}))
+						time.Sleep(time.Second)
+						attempt, cancel := context.WithTimeout(ctx, time.Second)
+						defer cancel()
+						_, _ = say(attempt, caller(h, other, echoProcedure), "x") // What is asked is who was reached.
+						<-ctx.Done()
+						return nil
+					})
+				}
+				test.cut(s)
+				if err := s.RunFor(5 * time.Second); err != nil {
+					t.Fatal(err)
+				}
+				if (ran["a"] > 0) != test.reachesA || (ran["b"] > 0) != test.reachesB {
+					t.Errorf("the handlers ran %v, want a: %v, b: %v", ran, test.reachesA, test.reachesB)
+				}
+			})
+		})
 	}
 }
