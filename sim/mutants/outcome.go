@@ -46,7 +46,13 @@ func hunt(ctx context.Context, m *mutant, all []*trial, most int) (*outcome, err
 	}
 	o.Reaching = len(reaching)
 	slices.SortStableFunc(reaching, func(a, b *trial) int {
-		return cmp.Or(cmp.Compare(btoi(a.by == byTests), btoi(b.by == byTests)), cmp.Compare(a.price(), b.price()))
+		if last := b.by == byTests; last != (a.by == byTests) {
+			if last {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.price(), b.price())
 	})
 	began := time.Now()
 	defer func() { o.Seconds = time.Since(began).Seconds() }()
@@ -66,13 +72,6 @@ func hunt(ctx context.Context, m *mutant, all []*trial, most int) (*outcome, err
 		}
 	}
 	return o, nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // readOutcomes reads what an earlier run left, by keys.

@@ -19,66 +19,70 @@ const brokenMistake = "mistakes-refused"
 // must be; an error is what the call failed with besides.
 type mistake struct {
 	what string
-	make func(ctx context.Context, client frayv1connect.ControllerServiceClient, task string) (refused bool, err error)
+	make func(ctx context.Context, client controllerClient, task string) (refused bool, err error)
+	// It needs a task that the controller knows for certain.
+	certain bool
 }
+
+type controllerClient = frayv1connect.ControllerServiceClient
 
 // mistakes are those that visitors make.
 var mistakes = []mistake{
-	{"a task without a function", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "a task without a function", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		return submitWrong(ctx, client, connect.CodeInvalidArgument, &frayv1.TaskSpec{TaskId: "mistake"})
 	}},
-	{"a task with a label that is too long", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "a task with a label that is too long", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		return submitWrong(ctx, client, connect.CodeInvalidArgument, &frayv1.TaskSpec{
 			TaskId: "mistake", Function: "f", RequiredLabels: map[string]string{"zone": strings.Repeat("z", 1000)},
 		})
 	}},
-	{"a task with less than no resources", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "a task with less than no resources", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		return submitWrong(ctx, client, connect.CodeInvalidArgument, &frayv1.TaskSpec{
 			TaskId: "mistake", Function: "f", Resources: map[string]int64{"cpu": -1},
 		})
 	}},
-	{"another specification of a known task", func(ctx context.Context, client frayv1connect.ControllerServiceClient, task string) (bool, error) {
+	{what: "another specification of a known task", certain: true, make: func(ctx context.Context, client controllerClient, task string) (bool, error) {
 		return submitWrong(ctx, client, connect.CodeAlreadyExists, &frayv1.TaskSpec{TaskId: task, Function: "no-such-function"})
 	}},
-	{"a task that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "a task that never was", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: "never-was"})
 		return refusal(err, connect.CodeNotFound)
 	}},
-	{"the result of a task that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "the result of a task that never was", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.GetTaskResult(ctx, &frayv1.GetTaskResultRequest{TaskId: "never-was", MaxWaitMs: 10})
 		return refusal(err, connect.CodeNotFound)
 	}},
-	{"a page that no list has", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "a page that no list has", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.ListTasks(ctx, &frayv1.ListTasksRequest{PageToken: "!"})
 		return refusal(err, connect.CodeInvalidArgument)
 	}},
-	{"a list with a status that there is not", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "a list with a status that there is not", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.ListTasks(ctx, &frayv1.ListTasksRequest{Statuses: []frayv1.TaskStatus{99}})
 		return refusal(err, connect.CodeInvalidArgument)
 	}},
-	{"what comes after all that a job has had", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "what comes after all that a job has had", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.WatchJob(ctx, &frayv1.WatchJobRequest{JobId: "never-was", Cursor: 1 << 40, WatcherId: "mistaken"})
 		return refusal(err, connect.CodeFailedPrecondition)
 	}},
-	{"to cancel a task that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "to cancel a task that never was", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		res, err := client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: []string{"never-was"}})
 		if err != nil {
 			return refusal(err, connect.CodeNotFound)
 		}
 		return len(res.GetVerdicts()) == 1 && res.GetVerdicts()[0] == frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND, nil
 	}},
-	{"to drain a worker that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "to drain a worker that never was", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.DrainWorker(ctx, &frayv1.DrainWorkerRequest{WorkerId: "never-was"})
 		return refusal(err, connect.CodeNotFound)
 	}},
-	{"a heartbeat of a session that never was", func(ctx context.Context, client frayv1connect.ControllerServiceClient, _ string) (bool, error) {
+	{what: "a heartbeat of a session that never was", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.Heartbeat(ctx, &frayv1.HeartbeatRequest{SessionToken: 1, HeartbeatSeq: 1})
 		return refusal(err, connect.CodeNotFound, connect.CodeFailedPrecondition)
 	}},
 }
 
 // submitWrong submits a task that must be refused with a code, by itself or with its call.
-func submitWrong(ctx context.Context, client frayv1connect.ControllerServiceClient, code connect.Code, spec *frayv1.TaskSpec) (bool, error) {
+func submitWrong(ctx context.Context, client controllerClient, code connect.Code, spec *frayv1.TaskSpec) (bool, error) {
 	res, err := client.SubmitTasks(ctx, &frayv1.SubmitTasksRequest{JobId: "mistakes", Tasks: []*frayv1.TaskSpec{spec}})
 	if err != nil {
 		return refusal(err, code)
@@ -107,8 +111,8 @@ func refusal(err error, due ...connect.Code) (refused bool, other error) {
 // mistake makes one. What is accepted, or refused as something else, breaks a promise.
 func (v *visitor) mistake(ctx context.Context, task string) error {
 	m := mistakes[v.random.IntN(len(mistakes))]
-	if m.what == "another specification of a known task" && v.mayForget() {
-		return nil // It would be a task of its own.
+	if m.certain && (v.allowsLoss() || v.forgetsEarly()) {
+		return nil // It may have been forgotten, and would be a task of its own.
 	}
 	refused, err := m.make(ctx, v.client, task)
 	if !refused && err == nil {
@@ -117,10 +121,4 @@ func (v *visitor) mistake(ctx context.Context, task string) error {
 		})
 	}
 	return err
-}
-
-// mayForget says whether the controller may not know a task any longer that it has acknowledged.
-func (s *System) mayForget() bool {
-	p := s.promises()
-	return p.AllowLossAfterRestart || p.ForgetsEarly
 }

@@ -122,7 +122,7 @@ func (s *System) History() *check.History { return s.history }
 // promises returns what the oracles hold the system to in this scenario.
 func (s *System) promises() check.Config {
 	c := check.Config{
-		AllowLossAfterRestart: s.Topology.Controller.Store == cluster.StoreMemory || s.LosesDisk(),
+		AllowLossAfterRestart: s.allowsLoss(),
 		Retention:             time.Duration(s.Topology.Controller.Retention),
 		WatchGrace:            2 * time.Duration(s.Topology.Controller.WatchGrace), // After a stall there are two.
 		ForgetsEarly:          s.forgetsEarly(),
@@ -165,6 +165,11 @@ func (s *System) promises() check.Config {
 		}
 	}
 	return c
+}
+
+// allowsLoss says whether the controller may come back without what it had acknowledged.
+func (s *System) allowsLoss() bool {
+	return s.Topology.Controller.Store == cluster.StoreMemory || s.LosesDisk()
 }
 
 // refusesCalls says whether the bounds on what waits are there to be reached.
