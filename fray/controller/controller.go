@@ -30,7 +30,9 @@ type Controller struct {
 	inbox   inbox
 	commits commits
 	backups backups
-	server  *serve.Server // nil: it does not listen
+	// Those of all calls, whoever serves them.
+	handlers handlers
+	server   *serve.Server // nil: it does not listen
 	// What checks requests.
 	validated connect.HandlerOption
 	ran       atomic.Bool
@@ -97,7 +99,8 @@ var unvalidated = []string{
 // Handler returns the path and handler of ControllerService alone, for those who serve it
 // themselves. It checks requests against the rules of their schema, after all that the options do.
 func (c *Controller) Handler(options ...connect.HandlerOption) (string, http.Handler) {
-	options = slices.Concat([]connect.HandlerOption{serve.Bounded(requestBytes)}, options, []connect.HandlerOption{c.validated})
+	counted := connect.WithInterceptors(connect.UnaryInterceptorFunc(c.handlers.interceptor))
+	options = slices.Concat([]connect.HandlerOption{serve.Bounded(requestBytes)}, options, []connect.HandlerOption{c.validated, counted})
 	return frayv1connect.NewControllerServiceHandler(&service{c}, options...)
 }
 
@@ -117,8 +120,9 @@ func (c *Controller) Ready() <-chan struct{} { return c.ready }
 func (c *Controller) URL() string { return c.server.URL() }
 
 // Run serves and decides until ctx ends, then lets go of all waiting calls with UNAVAILABLE and
-// returns nil. It returns an error when it cannot listen or the store fails. A controller runs
-// once.
+// returns nil. It returns an error when it cannot listen or the store fails. Once it has returned,
+// no call comes to the store any longer, which may be closed then; a call that Handler's user still
+// takes is answered UNAVAILABLE. A controller runs once.
 func (c *Controller) Run(ctx context.Context) error {
 	if c.ran.Swap(true) {
 		return errors.New("controller: Run was called before")
@@ -147,7 +151,8 @@ func (c *Controller) Run(ctx context.Context) error {
 
 // decide is Run without the server.
 func (c *Controller) decide(ctx context.Context) error {
-	defer close(c.stopped)
+	defer c.handlers.close()
+	defer close(c.stopped) // Lets go of the handlers that wait.
 	defer c.backups.stop()
 	defer c.inbox.close()
 	scheduler, err := c.recover()

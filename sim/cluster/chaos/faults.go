@@ -168,7 +168,7 @@ func (s *striker) victim(f *scenario.Fault, one bool) string {
 	role := cluster.RoleWorker
 	lives := !f.Action.EndsHost()
 	switch p := s.Float64(); {
-	case p < 0.3 && (s.mortal || lives) && f.Action.Drain == nil && f.Action.Stop == nil:
+	case p < 0.3 && (s.mortal || lives) && f.Action.Drain == nil:
 		// A controller that is told to leave is for scenarios that say when: a call that it answers at
 		// the very instant has its answer in one piece or two, whichever goroutine is first.
 		return cluster.ControllerHost

@@ -1,0 +1,44 @@
+package controller
+
+import (
+	"context"
+	"sync"
+
+	"connectrpc.com/connect"
+)
+
+// handlers counts the calls that are being handled, so that Run returns after the last of them: what
+// they have been answered may still send them to the store, which whoever has called Run closes then.
+type handlers struct {
+	mu     sync.Mutex
+	closed bool
+	inside sync.WaitGroup
+}
+
+// interceptor refuses calls once the handlers are closed, and counts those before.
+func (h *handlers) interceptor(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		if !h.enter() {
+			return nil, errStopping()
+		}
+		defer h.inside.Done()
+		return next(ctx, req)
+	}
+}
+
+func (h *handlers) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.inside.Add(1)
+	}
+	return !h.closed
+}
+
+// close waits for all calls that are being handled. Nothing may keep these from returning.
+func (h *handlers) close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.inside.Wait()
+}
