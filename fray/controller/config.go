@@ -29,7 +29,8 @@ type Config struct {
 	MaxWait time.Duration
 	// Encoded bytes of a payload or result at most, up to 64 MiB. Default 16 MiB.
 	MaxPayloadBytes int
-	// Calls that may be waiting for a reply at once; beyond, they are refused. Default 100,000.
+	// Calls that may wait at once: as many of clients for ends of tasks, of workers for something to
+	// do, and of all others. Beyond, they are refused. Default 100,000.
 	MaxCalls int
 	// Where CreateBackup puts copies of the store. Empty: nowhere.
 	BackupDir string
@@ -77,6 +78,7 @@ func (c Config) Validate() error {
 		"MaxCalls": int64(c.MaxCalls), "Core.MaxOpenTasks": int64(c.Core.MaxOpenTasks), "Core.MaxQueuedBytes": c.Core.MaxQueuedBytes,
 		"Core.MaxRetained": int64(c.Core.MaxRetained), "Core.MaxRetainedBytes": c.Core.MaxRetainedBytes, "Core.MaxClasses": int64(c.Core.MaxClasses),
 		"Core.MaxJobs": int64(c.Core.MaxJobs), "Core.MaxSessions": int64(c.Core.MaxSessions), "Core.MaxWatchers": int64(c.Core.MaxWatchers),
+		"Core.MaxUnknown": int64(c.Core.MaxUnknown),
 	} { // order-free: all are reported
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %d", name, n))

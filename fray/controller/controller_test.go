@@ -625,7 +625,7 @@ func TestCallsAreBounded(t *testing.T) {
 	go func() {
 		defer close(waiting)
 		for {
-			_, err := c.WatchJob(ctx, &frayv1.WatchJobRequest{JobId: "job", MaxWaitMs: 30_000})
+			_, err := c.WatchJob(ctx, &frayv1.WatchJobRequest{JobId: "elsewhere", MaxWaitMs: 30_000})
 			if connect.CodeOf(err) == connect.CodeResourceExhausted {
 				continue // The other call has the only place.
 			}
@@ -634,12 +634,19 @@ func TestCallsAreBounded(t *testing.T) {
 		}
 	}()
 	for { // Until the watch waits.
-		_, err := c.GetTask(t.Context(), &frayv1.GetTaskRequest{TaskId: "a"})
+		_, err := c.WatchJob(t.Context(), &frayv1.WatchJobRequest{JobId: "elsewhere", MaxWaitMs: 1, WatcherId: "other"})
 		if connect.CodeOf(err) == connect.CodeResourceExhausted {
 			break
 		}
-		wantCode(t, err, connect.CodeNotFound)
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
+	// Neither workers nor what is answered at once has to wait until something happens that only
+	// they can bring about.
+	w := c.worker("w1")
+	c.submit("a")
+	w.report(succeeded(w.lease(1)[0], "42"))
 	cancel()
 	within(t, "the cancelled call", waiting)
 }

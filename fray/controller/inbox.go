@@ -15,8 +15,8 @@ type inbox struct {
 	wake  chan struct{}
 	limit int64
 	now   func() core.Time
-	// Calls that have no answer yet.
-	calls atomic.Int64
+	// Calls that have no answer yet, by what they wait for.
+	calls [kindsOfWaiting]atomic.Int64
 
 	mu     sync.Mutex
 	isOpen bool
@@ -27,11 +27,38 @@ type inbox struct {
 	taken, sifted int
 }
 
+// waiting is what a call waits for. Each kind has its own room, so that calls which stay for as long
+// as nothing happens keep out none of those that make it happen.
+type waiting int
+
+const (
+	forCommit waiting = iota // it is answered as soon as what it leads to is kept
+	forWork                  // a worker's poll or heartbeat
+	forEnds                  // a client's, for ends of tasks
+	kindsOfWaiting
+)
+
+func waitingOf(e core.Event) waiting {
+	switch e.(type) {
+	case *core.Poll, *core.Heartbeat:
+		return forWork
+	case *core.Await, *core.AwaitAny, *core.Watch:
+		return forEnds
+	default:
+		return forCommit
+	}
+}
+
+func (w waiting) String() string {
+	return [...]string{"for what is to be kept", "of workers for something to do", "for ends of tasks"}[w]
+}
+
 // item is an event, and where its reply goes.
 type item struct {
 	call  core.CallID
 	reply chan core.Reply
 	event core.Event
+	waits waiting
 	bytes int         // of what the event has to store
 	at    core.Time   // when it came
 	taken atomic.Bool // The goroutine that sets it has the event.
@@ -94,18 +121,19 @@ func (b *inbox) close() {
 
 // put leaves a call. Each one put must be answered.
 func (b *inbox) put(i *item) error {
-	if b.calls.Add(1) > b.limit {
-		b.calls.Add(-1)
-		return wire.Error(wire.ReasonTooMany, 0, "controller has %d calls waiting already: try again later", b.limit)
+	calls := &b.calls[i.waits]
+	if calls.Add(1) > b.limit {
+		calls.Add(-1)
+		return wire.Error(wire.ReasonTooMany, 0, "controller has %d calls already that wait %v: try again later", b.limit, i.waits)
 	}
 	if !b.add(i) {
-		b.calls.Add(-1)
+		calls.Add(-1)
 		return errStopping()
 	}
 	return nil
 }
 
-func (b *inbox) answered() { b.calls.Add(-1) }
+func (b *inbox) answered(i *item) { b.calls[i.waits].Add(-1) }
 
 // forsake says that nobody waits for a call's reply any longer.
 func (b *inbox) forsake(call core.CallID) { b.add(&item{event: &core.Forsake{Call: call}}) }

@@ -64,6 +64,10 @@ type Config struct {
 	MaxJobs int
 	// Live sessions at most. Default 10,000.
 	MaxSessions int
+	// Lease tokens that one session's worker lists and nobody knows, at most; of one that lists more
+	// the rest is looked at once these are gone. Default 16,384, which has room for all that an honest
+	// worker can hold of before.
+	MaxUnknown int
 	// What a refused submission is told to wait. Default 100 ms.
 	RetryHint time.Duration
 	// A worker that fails this many attempts in a row, each within FastFailure, while another could
@@ -91,6 +95,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxClasses, 4096)
 	setDefault(&c.MaxJobs, 100_000)
 	setDefault(&c.MaxSessions, 10_000)
+	setDefault(&c.MaxUnknown, 16_384)
 	setDefault(&c.RetryHint, 100*time.Millisecond)
 	setDefault(&c.BlackHoleFailures, 8)
 	setDefault(&c.FastFailure, time.Second)

@@ -66,7 +66,7 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 			l := c.leases[token]
 			if l == nil || l.session != s {
 				if i < 2 { // The report of a finished one is under way, and will be judged.
-					s.addUnknown(token)
+					c.addUnknown(s, token)
 				}
 				continue
 			}
@@ -99,14 +99,9 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 	}
 }
 
-// maxUnknown bounds the tokens of one session that are kept because nobody knows them. It has room
-// for all that an honest worker can hold of before; of one that lists more, the rest is looked at
-// once these are gone.
-const maxUnknown = 16_384
-
 // addUnknown notes a token that the worker must stop, once.
-func (s *session) addUnknown(token Token) {
-	if len(s.unknown) >= maxUnknown || s.listed[token] {
+func (c *Scheduler) addUnknown(s *session, token Token) {
+	if len(s.unknown) >= c.cfg.MaxUnknown || s.listed[token] {
 		return
 	}
 	if s.listed == nil {

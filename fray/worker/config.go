@@ -30,6 +30,8 @@ const (
 	DefaultDrainGrace  = 30 * time.Second
 	DefaultStopGrace   = 5 * time.Second
 	DefaultMaxPrefetch = 4096
+	// DefaultMaxUnreported is in bytes.
+	DefaultMaxUnreported = 32 << 20
 )
 
 // maxMaxPrefetch keeps what a heartbeat lists within the wire's bounds.
@@ -60,6 +62,10 @@ type Config struct {
 	// each other without a round trip between. How many do wait depends on how long tasks take. 0:
 	// DefaultMaxPrefetch; negative: none.
 	MaxPrefetch int
+	// MaxUnreported is how many bytes of reports may wait for the controller's verdict, beside those
+	// of what runs: where results are made faster than they travel, nothing more is started until
+	// some are through. 0: DefaultMaxUnreported.
+	MaxUnreported int
 
 	// StopGrace is how long a stopped attempt may take to return before it is abandoned. 0:
 	// DefaultStopGrace.
@@ -123,6 +129,9 @@ func (c *Config) Validate() error {
 	if c.MaxPrefetch > maxMaxPrefetch {
 		errs = append(errs, fmt.Errorf("prefetch of %d is more than %d", c.MaxPrefetch, maxMaxPrefetch))
 	}
+	if c.MaxUnreported < 0 {
+		errs = append(errs, fmt.Errorf("MaxUnreported must not be negative, is %d", c.MaxUnreported))
+	}
 	if c.StopGrace < 0 || c.Linger < 0 {
 		errs = append(errs, errors.New("neither StopGrace nor Linger can be negative"))
 	}
@@ -145,6 +154,7 @@ func (c *Config) withDefaults() Config {
 	d.Token = cmp.Or(d.Token, dial.EnvironmentToken())
 	d.Slots = cmp.Or(d.Slots, runtime.GOMAXPROCS(0))
 	d.MaxPrefetch = cmp.Or(d.MaxPrefetch, DefaultMaxPrefetch)
+	d.MaxUnreported = cmp.Or(d.MaxUnreported, DefaultMaxUnreported)
 	d.StopGrace = cmp.Or(d.StopGrace, DefaultStopGrace)
 	d.DrainGrace = cmp.Or(d.DrainGrace, DefaultDrainGrace)
 	d.Logger = cmp.Or(d.Logger, slog.New(slog.DiscardHandler))

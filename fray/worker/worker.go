@@ -45,10 +45,6 @@ const (
 // asks for no more then.
 const maxOutbox = 65536
 
-// maxOutboxBytes bounds the reports that wait for the controller's verdict, beside those of what
-// runs: where results are made faster than they travel, it starts no more until some are through.
-const maxOutboxBytes = 32 << 20
-
 // Worker executes functions for a controller. Its methods may be called from several goroutines.
 type Worker struct {
 	cfg       Config
@@ -102,7 +98,7 @@ func New(cfg Config) (*Worker, error) {
 	late := func(d time.Duration) time.Duration { return d + root.Duration(d/50) }
 	w.state = newState(slots.Config{
 		Slots: cfg.Slots, Resources: corewire.Resources(cfg.Resources),
-		MaxPrefetch: max(cfg.MaxPrefetch, 0), MaxOutbox: maxOutbox, MaxOutboxBytes: maxOutboxBytes,
+		MaxPrefetch: max(cfg.MaxPrefetch, 0), MaxOutbox: maxOutbox, MaxOutboxBytes: cfg.MaxUnreported,
 		PrefetchFor: prefetchFor, PrefetchBytes: prefetchBytes,
 		QueueWait: late(queueWait), StartedAfter: late(startedAfter), StopGrace: late(cfg.StopGrace),
 		StallTick: late(stallTick), StallTolerance: stallTolerance,

@@ -130,7 +130,9 @@ func (r *Recorder) describe(e *Event, t *frayv1.TaskReport) {
 		}
 		e.Digest = DigestValue(t.GetValue().GetEncoding(), t.GetValue().GetData())
 	case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE:
-		e.Digest = digestError(t.GetError())
+		if most := r.MaxPayload; most == 0 || len(t.GetError().GetDetails().GetData()) <= most { // Else the controller words it.
+			e.Digest = digestError(t.GetError())
+		}
 		e.RetryAfter = millis(t.GetError().GetRetryAfterMs())
 	default:
 	}

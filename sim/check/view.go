@@ -156,7 +156,8 @@ func digestError(e *frayv1.TaskError) uint64 {
 	if e == nil {
 		return digest("no error")
 	}
-	return digest("error", e.GetMessage(), e.GetType(), e.GetSentinel())
+	details := e.GetDetails()
+	return digest("error", e.GetMessage(), e.GetType(), e.GetSentinel(), details.GetEncoding(), string(details.GetData()))
 }
 
 // digestResult stands for how a task ended, if that was shown.

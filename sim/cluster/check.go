@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -52,6 +53,9 @@ func (v *checker) checkTopology() {
 	}
 	for i := range v.topology.Workers {
 		w := &v.topology.Workers[i]
+		if w.MaxUnreported == 0 || w.MaxUnreported > math.MaxInt32 {
+			v.Report(scenario.Complain("maxUnreported %v is none that a worker takes", w.MaxUnreported).Suggest("write a size such as 32MiB"), &w.MaxUnreported)
+		}
 		v.NeedsTime(&w.StopGrace, "stopGrace must be above 0", "5s")
 		v.NeedsTime(&w.DrainGrace, "drainGrace must be above 0", "30s")
 		if w.StartAfter >= v.Run.MaxVirtualTime && w.StartAfter > 0 {

@@ -41,7 +41,8 @@ type Controller struct {
 	MaxJobs          int               `yaml:"maxJobs" default:"100000" min:"1" doc:"Submissions in more jobs with open tasks than that are refused, and made again later."`
 	MaxSessions      int               `yaml:"maxSessions" default:"10000" min:"1" doc:"More workers than that are refused, and ask again."`
 	MaxWatchers      int               `yaml:"maxWatchers" default:"100000" min:"1" doc:"More watchers of jobs than that are refused, and ask again."`
-	MaxCalls         int               `yaml:"maxCalls" default:"100000" min:"1" doc:"More calls that wait than that are refused, and made again."`
+	MaxCalls         int               `yaml:"maxCalls" default:"100000" min:"1" doc:"More calls that wait than that are refused, and made again: those for ends of tasks, those of workers for something to do, and all others, each for itself."`
+	MaxUnknown       int               `yaml:"maxUnknown" default:"16384" min:"1" doc:"Of more attempts of one worker that nobody knows any longer the rest is told to stop once these are gone."`
 	MaxGrant         scenario.Bytes    `yaml:"maxGrant" default:"8MiB" doc:"A poll is granted no further task once those it gets have this size."`
 }
 
@@ -53,6 +54,7 @@ type WorkerGroup struct {
 	Labels             map[string]string    `yaml:"labels" doc:"What tasks can require of the worker that runs them." example:"{zone: a}"`
 	Resources          map[string]int64     `yaml:"resources" doc:"What tasks take a share of. cpu is in milli-units." example:"{cpu: 8000}"`
 	MaxPrefetch        int                  `yaml:"maxPrefetch" default:"4096" min:"-1" max:"32768" doc:"The most tasks that wait at the worker for a slot. -1: none."`
+	MaxUnreported      scenario.Bytes       `yaml:"maxUnreported" default:"32MiB" doc:"While reports of this size wait for the controller, a worker starts nothing more."`
 	StopGrace          scenario.Duration    `yaml:"stopGrace" default:"5s" doc:"How long a stopped task may take to return before it is abandoned."`
 	DrainGrace         scenario.Duration    `yaml:"drainGrace" default:"30s" doc:"How long running tasks may go on once the worker is told to leave."`
 	StartAfter         scenario.Duration    `yaml:"startAfter" default:"0" doc:"When the workers start."`

@@ -89,6 +89,7 @@ type TaskKind struct {
 	FailFirst          int                  `yaml:"failFirst" default:"0" min:"0" max:"10000" doc:"How many attempts of each task fail, the first ones."`
 	FinalFailures      scenario.Probability `yaml:"finalFailures" default:"0" doc:"The chance that an attempt which fails says that no other is to be made." example:"10%"`
 	RetryAfter         *Span                `yaml:"retryAfter" doc:"How long a failed attempt asks to wait before the next. Default: it does not ask."`
+	DetailsSize        scenario.Bytes       `yaml:"detailsSize" default:"0B" doc:"The size of the details that come with the error of a failed attempt. 0B: there are none."`
 	CrashesWorker      bool                 `yaml:"crashesWorker" default:"false" doc:"Whether an attempt takes down its worker, which starts again a second later. Poison."`
 	IgnoresStop        bool                 `yaml:"ignoresStop" default:"false" doc:"Whether an attempt goes on when it is told to stop."`
 	Undecodable        string               `yaml:"undecodable" enum:"input,result,error" doc:"What of the task cannot be decoded or encoded. error: each attempt fails, with a text that is not UTF-8."`

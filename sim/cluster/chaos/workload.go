@@ -108,7 +108,7 @@ func (c *chaos) narrow(d *drawer) {
 		}
 	}
 	for range 1 + d.IntN(3) {
-		switch d.IntN(6) {
+		switch d.IntN(8) {
 		case 0:
 			t.MaxJobs = 1 + d.IntN(clients)
 		case 1:
@@ -121,6 +121,12 @@ func (c *chaos) narrow(d *drawer) {
 			t.MaxCalls = 5 + d.IntN(20) + 3*len(c.Hosts())
 		case 5:
 			t.MaxOpenTasks = 10 + d.IntN(40)
+		case 6:
+			t.MaxUnknown = 1 + d.IntN(4)
+		case 7:
+			for i := range c.Topology.Workers {
+				c.Topology.Workers[i].MaxUnreported = scenario.Bytes(1 + d.IntN(2*chaosPayload))
+			}
 		}
 	}
 }
@@ -192,6 +198,7 @@ func (c *chaos) drawFailures(d *drawer, k *cluster.TaskKind) {
 	case 0, 1, 2:
 		k.FailureProbability, k.Retries = oneOf(d, scenario.Probability(0.05), 0.2, 0.5), d.IntN(5)
 		if k.Retries == 4 {
+			k.DetailsSize = oneOf(d, scenario.Bytes(0), 64, chaosPayload)
 			k.FinalFailures, k.RetryAfter = 0.2, &cluster.Span{Max: d.between(10*time.Millisecond, 3*time.Second)}
 		}
 	case 3, 4:

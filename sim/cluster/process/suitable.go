@@ -38,8 +38,8 @@ func unsuitable(s *scenario.Scenario, maxWall time.Duration) string {
 	}
 	c, usual := cluster.Of(s).Topology.Controller, scenario.Default[cluster.Controller]()
 	if c.MaxClasses != usual.MaxClasses || c.MaxJobs != usual.MaxJobs || c.MaxSessions != usual.MaxSessions ||
-		c.MaxWatchers != usual.MaxWatchers || c.MaxCalls != usual.MaxCalls || c.MaxGrant != usual.MaxGrant {
-		return "maxClasses, maxJobs, maxSessions, maxWatchers, maxCalls and maxGrant are no flags of a controller"
+		c.MaxWatchers != usual.MaxWatchers || c.MaxCalls != usual.MaxCalls || c.MaxUnknown != usual.MaxUnknown || c.MaxGrant != usual.MaxGrant {
+		return "maxClasses, maxJobs, maxSessions, maxWatchers, maxCalls, maxUnknown and maxGrant are no flags of a controller"
 	}
 	for i := range s.Faults {
 		if reason := unsuitableFault(s, &s.Faults[i]); reason != "" {

@@ -72,7 +72,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 			p.ask(request{Poisoned: true})
 			select {} // The end of this process is under way.
 		})...),
-		Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch,
+		Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch, MaxUnreported: int(g.MaxUnreported),
 		StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
 		HTTPClient:    &http.Client{Transport: injector.RoundTripper(transport, s.Host)},
 		ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), injector.Interceptor(s.Host))},

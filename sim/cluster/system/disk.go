@@ -37,7 +37,7 @@ const (
 // store opens what the controller keeps its records in.
 func (s *System) store(ctx context.Context, h *sim.Host) (store.Store, error) {
 	if s.Topology.Controller.Store == cluster.StoreMemory {
-		return store.NewMemory(), nil
+		return store.NewSpilling("") // In unnamed files of the machine that simulates.
 	}
 	m, ok := h.Disk().(*machine)
 	if !ok {

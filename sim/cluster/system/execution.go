@@ -69,10 +69,7 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 	hole := random.Float64() < float64(x.group.FailureProbability)
 	fails := random.Float64() < float64(k.FailureProbability) || info.Attempt <= k.FailFirst
 	work := within(&k.Work, random)
-	result := make([]byte, k.ResultSize)
-	for i := range result {
-		result[i] = byte(random.Uint32()) //nolint:gosec // Any bits will do.
-	}
+	result := randomBytes(int(k.ResultSize), random)
 	switch {
 	case hole:
 		if err := x.pass(ctx, 0, random); err != nil {
@@ -100,9 +97,20 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 	return result, nil
 }
 
+func randomBytes(n int, random *rand.Rand) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(random.Uint32()) //nolint:gosec // Any bits will do.
+	}
+	return b
+}
+
 // failure returns the error of an attempt that fails, with what it asks for.
 func (x *executor) failure(random *rand.Rand) error {
 	err := errFailed
+	if n := x.kind.DetailsSize; n > 0 {
+		err = fray.WithDetails(err, randomBytes(int(n), random))
+	}
 	if p := x.kind.FinalFailures; p > 0 && random.Float64() < float64(p) {
 		return fray.NonRetryable(err)
 	}

@@ -3,12 +3,14 @@ package system
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"connectrpc.com/connect"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -43,6 +45,17 @@ var mistakes = []mistake{
 	}},
 	{what: "another specification of a known task", certain: true, make: func(ctx context.Context, client controllerClient, task string) (bool, error) {
 		return submitWrong(ctx, client, connect.CodeAlreadyExists, &frayv1.TaskSpec{TaskId: task, Function: "no-such-function"})
+	}},
+	{what: "more tasks in one call than there may be", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
+		return submitWrong(ctx, client, connect.CodeInvalidArgument, slices.Repeat([]*frayv1.TaskSpec{{}}, limit.Submit+1)...)
+	}},
+	{what: "to cancel more tasks in one call than there may be", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
+		_, err := client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: slices.Repeat([]string{"a"}, limit.Submit+1)})
+		return refusal(err, connect.CodeInvalidArgument)
+	}},
+	{what: "a task by an id that is larger than a request may be", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
+		_, err := client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: strings.Repeat("x", 64<<10)})
+		return refusal(err, connect.CodeResourceExhausted)
 	}},
 	{what: "a task that never was", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: "never-was"})
@@ -81,13 +94,13 @@ var mistakes = []mistake{
 	}},
 }
 
-// submitWrong submits a task that must be refused with a code, by itself or with its call.
-func submitWrong(ctx context.Context, client controllerClient, code connect.Code, spec *frayv1.TaskSpec) (bool, error) {
-	res, err := client.SubmitTasks(ctx, &frayv1.SubmitTasksRequest{JobId: "mistakes", Tasks: []*frayv1.TaskSpec{spec}})
+// submitWrong submits tasks that must be refused with a code, by itself or with its call.
+func submitWrong(ctx context.Context, client controllerClient, code connect.Code, specs ...*frayv1.TaskSpec) (bool, error) {
+	res, err := client.SubmitTasks(ctx, &frayv1.SubmitTasksRequest{JobId: "mistakes", Tasks: specs})
 	if err != nil {
 		return refusal(err, code)
 	}
-	return len(res.GetFailures()) == 1, nil
+	return len(res.GetFailures()) == len(specs), nil
 }
 
 // refusal says whether an error is the refusal that is due. It is of no use where the call failed
@@ -114,7 +127,7 @@ func (v *visitor) mistake(ctx context.Context, task string) error {
 	if m.certain && (v.allowsLoss() || v.forgetsEarly()) {
 		return nil // It may have been forgotten, and would be a task of its own.
 	}
-	refused, err := m.make(ctx, v.client, task)
+	refused, err := m.make(ctx, v.mistaken, task)
 	if !refused && err == nil {
 		v.do(func() {
 			v.run.Flaw(scenario.VerdictInvariant, brokenMistake, fmt.Sprintf("%s asked for %s, and was not refused as it should be", v.name, m.what))

@@ -101,7 +101,8 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 			SessionTTL:  time.Duration(cfg.SessionTTL), CancelGrace: time.Duration(cfg.CancelGrace), Retention: time.Duration(cfg.Retention),
 			MaxOpenTasks: cfg.MaxOpenTasks, MaxQueuedBytes: int64(cfg.MaxQueuedBytes),
 			MaxRetained: cfg.MaxRetainedTasks, MaxRetainedBytes: int64(cfg.MaxRetainedBytes), WatchGrace: time.Duration(cfg.WatchGrace),
-			MaxClasses: cfg.MaxClasses, MaxJobs: cfg.MaxJobs, MaxSessions: cfg.MaxSessions, MaxWatchers: cfg.MaxWatchers, MaxGrantBytes: int(cfg.MaxGrant),
+			MaxClasses: cfg.MaxClasses, MaxJobs: cfg.MaxJobs, MaxSessions: cfg.MaxSessions, MaxWatchers: cfg.MaxWatchers,
+			MaxUnknown: cfg.MaxUnknown, MaxGrantBytes: int(cfg.MaxGrant),
 		},
 		MaxCalls: cfg.MaxCalls, MaxPayloadBytes: int(cfg.MaxPayload),
 		Registerer: s.registry(),
@@ -136,7 +137,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 		}
 		w, err := worker.New(worker.Config{
 			ControllerURL: ControllerURL, ID: h.Name(), Functions: recorder.Functions(Functions(s.Scenario, g, s.run.Seed(), poisoned)...),
-			Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch,
+			Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch, MaxUnreported: int(g.MaxUnreported),
 			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
 			HTTPClient:    h.Client(),
 			ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), s.interceptor(h))},

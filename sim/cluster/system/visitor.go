@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"connectrpc.com/connect"
+
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/internal/sleep"
@@ -29,7 +31,9 @@ type visitor struct {
 	name   string
 	random *rand.Rand
 	client frayv1connect.ControllerServiceClient
-	do     func(func())
+	// Its mistakes, which it judges by itself, are no part of the history: some have 50,000 items.
+	mistaken frayv1connect.ControllerServiceClient
+	do       func(func())
 
 	// The list that it pages through, and how far it has watched which job.
 	list *frayv1.ListTasksRequest
@@ -41,6 +45,7 @@ type visitor struct {
 func (s *System) visit(ctx context.Context, m engine.Machine, g *cluster.VisitorGroup) error {
 	v := &visitor{System: s, group: g, name: m.Name(), random: m.Rand("visits"), do: m.Do}
 	v.client = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.observed(m))
+	v.mistaken = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, connect.WithInterceptors(m.Interceptor()))
 	pause := time.Duration(g.Start)
 	for sleep.For(ctx, v.about(pause)) == nil {
 		// Its calls do not know when it leaves.
