@@ -18,8 +18,9 @@ BENCH_COUNT ?= 1
 BENCH_PACKAGES ?= $(PACKAGES)
 # How often make kills kills the controller.
 KILLS ?= 200
-# Which planted bugs to try; by default all.
+# Which planted bugs to try, by default all; and flags, see go doc ./sim/planted.
 PLANTED ?=
+PLANTED_FLAGS ?=
 # How many mutants make mutants tries, 0: all; and flags such as -tests, see go doc ./sim/mutants.
 MUTANTS ?= 300
 MUTANTS_FLAGS ?=
@@ -165,8 +166,8 @@ power-losses: ## Cut the power before every operation of a store, and of simulat
 	done
 
 .PHONY: planted
-planted: ## Build fray-sim with each known bug and show which scenario finds it; PLANTED chooses by pattern
-	go run ./sim/planted -run '$(PLANTED)'
+planted: ## Build fray-sim with each known bug and show which scenario finds it, also in docs/planted-bugs.md; PLANTED chooses by pattern
+	go run ./sim/planted -table docs/planted-bugs.md -run '$(PLANTED)' $(PLANTED_FLAGS)
 
 .PHONY: mutants
 mutants: ## Make MUTANTS small mistakes in fray/, one at a time, and show which the scenarios see; what else goes in MUTANTS_FLAGS

@@ -4,15 +4,17 @@ import (
 	"fmt"
 )
 
-// backoffTask holds the controller to a task's retry policy: when a report of a failure was
-// accepted, the next attempt is granted no sooner than the delay that the policy (or the failed
-// function) asks for, counted from when that report was first sent. That an attempt comes late is
-// for Liveness.
+// backoffTask holds the controller, and the worker that reports to it, to a task's retry policy: when
+// a report of a failure was accepted, the next attempt is granted no sooner than the delay that the
+// policy (or the failed function) asks for, counted from when that report was first sent; and never
+// if the function returned that there is to be none. That an attempt comes late is for Liveness.
 type backoffTask struct {
 	granted  *Event // the last
+	asked    *Event // the end of its execution
 	sent     *Event // first report of a failure of the last attempt that reported one
 	accepted *Event // its acceptance
 	failures int    // accepted
+	returned *Event // end of the execution that was granted last
 }
 
 func newBackoff(cfg *Config) Oracle {
@@ -26,9 +28,16 @@ func (t *backoffTask) observe(e *Event, j *Judge) {
 			t.granted = e
 			t.check(j)
 		}
+	case ExecutionEnd:
+		if t.granted != nil && e.Token == t.granted.Token {
+			t.returned = e
+		}
 	case ReportCall:
 		if chargesRetry(e.Outcome) && (t.sent == nil || e.Attempt > t.sent.Attempt) {
-			t.sent, t.accepted = e, nil
+			t.sent, t.accepted, t.asked = e, nil, nil
+			if t.returned != nil && t.returned.Token == e.Token {
+				t.asked = t.returned
+			}
 		}
 	case ReportReply:
 		if chargesRetry(e.Outcome) && (e.Answer == Accepted || e.Answer == Duplicate) && t.sent != nil &&
@@ -49,6 +58,12 @@ func (t *backoffTask) check(j *Judge) {
 	}
 	j.Check()
 	least := t.sent.RetryAfter
+	if t.asked != nil {
+		least = t.asked.RetryAfter
+		if t.asked.Final {
+			j.Violated(t.granted.Task, "was granted again, and its function had returned that there is to be no other attempt", t.asked, t.accepted, t.granted)
+		}
+	}
 	if least == 0 {
 		// The controller may have counted failures that nobody reported; the delay is then longer.
 		least = t.granted.Spec.MinBackoff(t.failures - 1)

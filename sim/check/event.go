@@ -78,6 +78,8 @@ const (
 	// first.
 	ListPage
 	ListEnd
+	// CallExpired: a call of the Procedure got no answer until its deadline.
+	CallExpired
 	kindCount
 )
 
@@ -85,7 +87,7 @@ var kindNames = [kindCount]string{
 	"none", "submit-call", "submit-reply", "read-reply", "cancel-call", "cancel-reply", "register-call", "register-reply",
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
 	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
-	"heartbeat-call", "heartbeat-lost", "leave-order", "unregister-reply", "list-page", "list-end",
+	"heartbeat-call", "heartbeat-lost", "leave-order", "unregister-reply", "list-page", "list-end", "call-expired",
 }
 
 // String returns the kind in lower case with dashes.
@@ -104,7 +106,7 @@ func (k *EventKind) UnmarshalText(text []byte) (err error) {
 func (k EventKind) Reply() bool {
 	switch k {
 	case SubmitReply, ReadReply, CancelReply, RegisterReply, UnregisterReply, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportReply,
-		ClusterInfo, ListPage, ListEnd:
+		ClusterInfo, ListPage, ListEnd, CallExpired:
 		return true
 	default:
 		return false
@@ -219,6 +221,8 @@ type Event struct {
 	// with this Seq had happened by then. Of all others: the event before.
 	Invoked   uint64        `json:"invoked,omitempty"`
 	InvokedAt time.Duration `json:"invoked_at_ns,omitempty"`
+	// MayWait, of a reply, is how long the controller was allowed to hold its call.
+	MayWait time.Duration `json:"may_wait_ns,omitempty"`
 	// Call is the same for all events of one call. 0: it belongs to none.
 	Call uint64 `json:"call,omitempty"`
 	// Host is where it was observed.
@@ -238,9 +242,11 @@ type Event struct {
 	Code connect.Code `json:"code,omitempty"`
 	// Digest stands for a value or an error that was seen in full. 0: it was not.
 	Digest uint64 `json:"digest,omitempty"`
-	// RetryAfter is what a failed function asked for.
+	// RetryAfter is what a failed function asked for, as it returned it or as its worker reported it.
 	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
-	TTL        time.Duration `json:"ttl_ns,omitempty"`
+	// Final: the function returned that no other attempt is to be made.
+	Final bool          `json:"final,omitempty"`
+	TTL   time.Duration `json:"ttl_ns,omitempty"`
 	// Ran is how long an attempt has run, by its worker's word. 0: it has not.
 	Ran time.Duration `json:"ran_ns,omitempty"`
 	// Cause is why a function's context was done when it returned, and StoppedAfter how long it had

@@ -53,6 +53,9 @@ func (f recorded) Invoke(ctx context.Context, input fray.Payload) (fray.Payload,
 	out, err := f.Function.Invoke(ctx, input)
 	if err != nil {
 		e.Detail = "returned an error"
+		if f.r.Asked != nil {
+			e.Final, e.RetryAfter = f.r.Asked(err)
+		}
 		return out, err
 	}
 	e.Outcome, e.Digest, e.Detail = frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED, DigestValue(out.Encoding, out.Data), ""

@@ -220,6 +220,7 @@ func New(cfg Config) *Oracles {
 		newConservation(&cfg),
 		newLinearizable(&cfg),
 		newEndsTold(&cfg, o.calm),
+		newAnswered(&cfg, o.calm),
 		newListsKept(&cfg),
 		newLiveness(&cfg),
 		newFairness(&cfg, o.calm),

@@ -11,6 +11,29 @@ var calmForAnHour = check.Config{FirstFault: time.Hour}
 // promptPlants are about who is granted and told, and how soon.
 var promptPlants = []plant{
 	{
+		oracle: "answered-in-time", name: "late", cfg: calmForAnHour, want: "was answered after 600ms",
+		good: func(s *script) {
+			c := s.begin()
+			s.wait(400 * time.Millisecond)
+			s.Add(c.reply(check.ClusterInfo))
+		},
+		bad: func(s *script) {
+			c := s.begin()
+			s.wait(600 * time.Millisecond)
+			s.Add(c.reply(check.ClusterInfo))
+		},
+	},
+	{
+		oracle: "answered-in-time", name: "held for longer than it may be", cfg: calmForAnHour, want: "was answered after 11s",
+		good: func(s *script) { s.register("w"); waited(s, 10*time.Second) },
+		bad:  func(s *script) { s.register("w"); waited(s, 11*time.Second) },
+	},
+	{
+		oracle: "answered-in-time", name: "never", cfg: calmForAnHour, want: "WatchJob of client had no answer within 20s",
+		good: func(s *script) { s.register("w"); waited(s, time.Second); expired(s, "w") },
+		bad:  func(s *script) { s.register("w"); expired(s, "client") },
+	},
+	{
 		oracle: "grants-heard", name: "stale session", want: "when its session took no more",
 		good: func(s *script) {
 			s.register("w")
@@ -116,4 +139,22 @@ func ranFor(s *script, told time.Duration) {
 	ran(s)
 	s.wait(told)
 	s.view("a", completed, 1, at("c"))
+}
+
+// waited has a heartbeat that may wait for 10 s answered after some time.
+func waited(s *script, after time.Duration) {
+	c := s.begin()
+	s.wait(after)
+	e := c.reply(check.HeartbeatReply)
+	e.Worker, e.MayWait = "w", 10*time.Second
+	s.Add(e)
+}
+
+// expired has a host make a call that is not answered.
+func expired(s *script, host string) {
+	c := s.begin()
+	s.wait(20 * time.Second)
+	e := c.reply(check.CallExpired)
+	e.Host, e.Detail = host, "WatchJob"
+	s.Add(e)
 }

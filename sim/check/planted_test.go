@@ -549,6 +549,30 @@ var attemptPlants = []plant{
 		},
 		bad: func(s *script) { retryAfter(s); s.wait(time.Second); s.grant("w", "a", 2) },
 	},
+	{
+		oracle: "backoff-kept", name: "returned", want: "asks for 2s",
+		good: func(s *script) {
+			returns(s, check.Event{RetryAfter: 2 * time.Second})
+			s.wait(2 * time.Second)
+			s.grant("w", "a", 2)
+			s.view("a", running, 2, charged(0, 1, 0))
+		},
+		bad: func(s *script) {
+			returns(s, check.Event{RetryAfter: 2 * time.Second})
+			s.wait(time.Second)
+			s.grant("w", "a", 2)
+		},
+	},
+	{
+		oracle: "backoff-kept", name: "final", want: "there is to be no other attempt",
+		good: func(s *script) {
+			returns(s, check.Event{})
+			s.wait(time.Minute)
+			s.grant("w", "a", 2)
+			s.view("a", running, 2, charged(0, 1, 0))
+		},
+		bad: func(s *script) { returns(s, check.Event{Final: true}); s.wait(time.Minute); s.grant("w", "a", 2) },
+	},
 }
 
 // twice has both attempts of a task fail.
@@ -560,6 +584,19 @@ func twice(s *script) {
 	s.wait(800 * time.Millisecond)
 	s.grant("w", "a", 2)
 	s.report("w", "a", 2, broke, check.Accepted)
+}
+
+// returns has the first attempt of a task return an error that asks for something, and its worker
+// report nothing of that.
+func returns(s *script, asked check.Event) {
+	s.register("w")
+	s.submit("a")
+	s.grant("w", "a", 1)
+	s.start("w", "a", 1)
+	s.end("w", "a", 1, "", func(e *check.Event) {
+		e.Outcome, e.Digest, e.Final, e.RetryAfter = broke, 0, asked.Final, asked.RetryAfter
+	})
+	s.report("w", "a", 1, broke, check.Accepted)
 }
 
 func retryAfter(s *script) {

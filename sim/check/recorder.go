@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"path"
 	"sync"
 	"time"
 
@@ -33,6 +34,9 @@ type Recorder struct {
 	// Causes are the worker's own errors by which it ends the context of a function, and what they
 	// mean. It is set before any function runs.
 	Causes map[error]Cause
+	// Asked tells what the error of a function asks for: that no other attempt is made, or not before
+	// so long a time. It is set before any function runs. Nil: nothing is known of it.
+	Asked func(error) (final bool, retryAfter time.Duration)
 
 	log  Log
 	host string
@@ -90,8 +94,13 @@ func (r *Recorder) Crash() {
 func (r *Recorder) ClientInterceptor() connect.Interceptor {
 	return connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
 		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-			over := r.record(req.Any())
+			c, over := r.record(req.Any())
 			res, err := next(ctx, req)
+			if ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+				e := c.reply(CallExpired)
+				e.Detail = path.Base(req.Spec().Procedure)
+				c.add(e)
+			}
 			switch {
 			case over == nil:
 			case err != nil:
@@ -137,18 +146,27 @@ type call struct {
 
 	id    uint64
 	begun instant
+	// How long the controller may hold it.
+	waits time.Duration
 }
 
 // reply returns an event of this call's end.
 func (c *call) reply(kind EventKind) Event {
-	return Event{Kind: kind, Call: c.id, Invoked: c.begun.seq, InvokedAt: c.begun.at}
+	return Event{Kind: kind, Call: c.id, Invoked: c.begun.seq, InvokedAt: c.begun.at, MayWait: c.waits}
 }
 
-// record notes that a call is made, and returns what notes its end; nil for calls that no oracle
-// looks at.
-func (r *Recorder) record(req any) (over func(res any, err error)) {
-	c := &call{Recorder: r}
+// record notes that a call is made, and returns what notes its end; nil for calls whose answers no
+// oracle looks at.
+func (r *Recorder) record(req any) (c *call, over func(res any, err error)) {
+	c = &call{Recorder: r}
 	c.begun.seq, c.begun.at, c.id = r.log.Begin()
+	if w, ok := req.(interface{ GetMaxWaitMs() int64 }); ok {
+		c.waits = millis(w.GetMaxWaitMs())
+	}
+	return c, c.record(req)
+}
+
+func (c *call) record(req any) (over func(res any, err error)) {
 	switch req := req.(type) {
 	case *frayv1.SubmitTaskRequest:
 		return c.submitTask(req)

@@ -20,6 +20,7 @@ const command = "./cmd/fray-sim"
 type garden struct {
 	root, dir string
 	seeds     uint64
+	controls  bool // the unedited program is tried as well
 }
 
 // plant builds fray-sim with a bug, and sees whether the scenario finds it; or the test with the
@@ -51,6 +52,9 @@ func (g *garden) plant(ctx context.Context, b *bug) *outcome {
 // it comes.
 func (g *garden) control(ctx context.Context, planted []*outcome) iter.Seq[*outcome] {
 	return func(yield func(*outcome) bool) {
+		if !g.controls {
+			return
+		}
 		var build time.Duration
 		program, err := g.build(ctx, g.dir, "", "", &build)
 		for i, p := range planted {

@@ -29,10 +29,10 @@ func TestPlantAllGoesOn(t *testing.T) {
 		return []patch.Edit{{File: "cmd/fray-sim/main.go", Old: old, New: changed, Times: 1}}
 	}
 	var out strings.Builder
-	err := plantAll(t.Context(), &garden{root: root, dir: t.TempDir(), seeds: 1}, []*bug{
+	err := plantAll(t.Context(), &garden{root: root, dir: t.TempDir(), seeds: 1, controls: true}, []*bug{
 		{name: "gone", scenario: "one", verdict: "invariant-broken", edits: edits("\tprint()\n", "")},
 		{name: "wrong", scenario: "one", verdict: "invariant-broken", edits: edits("\tprintln()\n", "\tprintln(x)\n")},
-	}, &out)
+	}, nil, &out)
 	if err == nil {
 		t.Error("nothing was missed")
 	}

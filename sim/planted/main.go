@@ -48,6 +48,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	root := flags.String("root", ".", "the `directory` of the module")
 	bugs := flags.String("bugs", "sim/planted/bugs", "the `directory` of the bugs' files")
 	seeds := flags.Uint64("seeds", defaultSeeds, "the last of the seeds, which begin at 1")
+	table := flags.String("table", "", "bring the lines of these bugs up to date in this `file`, a table of all; empty: in none")
+	control := flags.Bool("control", true, "have the unedited program pass the same scenarios under all of the seeds")
 	only := flags.String("run", "", "only bugs whose name matches this `pattern`")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -80,12 +82,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	return plantAll(ctx, &garden{root: *root, dir: dir, seeds: *seeds}, chosen, out)
+	var records *records
+	if *table != "" {
+		if records, err = readRecords(*table, all); err != nil {
+			return err
+		}
+	}
+	return plantAll(ctx, &garden{root: *root, dir: dir, seeds: *seeds, controls: *control}, chosen, records, out)
 }
 
 // plantAll tries the bugs one after the other, then the unedited program, and writes a line on each
 // as it comes.
-func plantAll(ctx context.Context, g *garden, bugs []*bug, out io.Writer) error {
+func plantAll(ctx context.Context, g *garden, bugs []*bug, records *records, out io.Writer) error {
 	began, missed, controls := time.Now(), 0, 0
 	writeHeader(out)
 	var planted []*outcome
@@ -96,6 +104,9 @@ func plantAll(ctx context.Context, g *garden, bugs []*bug, out io.Writer) error 
 		}
 		planted = append(planted, o)
 		missed += o.write(out)
+		if err := records.keep(o); err != nil {
+			return err
+		}
 	}
 	for o := range g.control(ctx, planted) {
 		if ctx.Err() != nil {

@@ -65,6 +65,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 	}
 	recorder := check.NewRecorder(p, s.Host)
 	recorder.MaxPayload, recorder.Causes = int(own.Topology.Controller.MaxPayload), system.Causes
+	recorder.Asked = system.Asked
 	registry := prometheus.NewRegistry()
 	w, err := worker.New(worker.Config{
 		ControllerURL: system.ControllerURL, ID: s.Host,

@@ -107,17 +107,44 @@ func randomBytes(n int, random *rand.Rand) []byte {
 
 // failure returns the error of an attempt that fails, with what it asks for.
 func (x *executor) failure(random *rand.Rand) error {
+	f := &failure{error: errFailed}
+	switch p := x.kind.FinalFailures; {
+	case p > 0 && random.Float64() < float64(p):
+		f.final = true
+	case x.kind.RetryAfter != nil:
+		f.retryAfter = within(x.kind.RetryAfter, random)
+	}
 	err := errFailed
+	if f.final || f.retryAfter > 0 {
+		err = f
+	}
 	if n := x.kind.DetailsSize; n > 0 {
 		err = fray.WithDetails(err, randomBytes(int(n), random))
 	}
-	if p := x.kind.FinalFailures; p > 0 && random.Float64() < float64(p) {
+	switch {
+	case f.final:
 		return fray.NonRetryable(err)
+	case f.retryAfter > 0:
+		return fray.RetryAfter(err, f.retryAfter)
+	default:
+		return err
 	}
-	if x.kind.RetryAfter != nil {
-		return fray.RetryAfter(err, within(x.kind.RetryAfter, random))
+}
+
+// A failure is an error that knows what it asks for, however that is told.
+type failure struct {
+	error
+	final      bool
+	retryAfter time.Duration
+}
+
+// Asked tells what an error of a function asks for; see [check.Recorder].
+func Asked(err error) (final bool, retryAfter time.Duration) {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.final, f.retryAfter
 	}
-	return err
+	return false, 0
 }
 
 // pass lets time pass, or returns the context's error once that is done.

@@ -128,6 +128,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 		}
 		recorder := check.NewRecorder(s.history, h.Name())
 		recorder.MaxPayload, recorder.Causes = int(s.Topology.Controller.MaxPayload), Causes
+		recorder.Asked = Asked
 		s.mu.Lock()
 		s.recorders[h.Name()] = recorder
 		s.mu.Unlock()
