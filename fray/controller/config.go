@@ -40,6 +40,9 @@ type Config struct {
 	Version string
 	// Default: nothing is logged.
 	Logger *slog.Logger
+	// Told every so many steps, and before Run ends, what of the scheduler's state does not add up; the
+	// cost is a few times that of the steps. For tests and simulations. Nil: nobody looks.
+	Inspect func(broken error)
 	// Where metrics are registered. Nil: nowhere.
 	Registerer prometheus.Registerer
 
@@ -107,6 +110,10 @@ const (
 	// that has as many of records no further step. So a commit has at most twice that, and a
 	// request.
 	maxCommitBytes = 16 << 20
+	// With Inspect the state is looked at after so many steps, or as many as there are tasks by this
+	// share, if that is more.
+	inspectSteps = 16
+	inspectShare = 4
 	// How often a controller with deadlines looks at its clock, to notice that it was stopped.
 	defaultTick = time.Second
 	// The loop sleeps for so long at least, whatever the scheduler asks for, and for so long at

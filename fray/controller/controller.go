@@ -179,6 +179,7 @@ func (c *Controller) decide(ctx context.Context) error {
 		failed <- m.lost(l.commits, err)
 	}()
 	l.run(ctx)
+	l.inspect(true)
 	close(l.commits)
 	if err := c.awaitCommits(failed); err != nil {
 		return err
@@ -201,6 +202,7 @@ type loop struct {
 	free    []*step
 	commits chan *step
 	freed   chan []*step // by commits
+	unseen  int          // steps since the state was looked at
 }
 
 // step is what one step of the scheduler left to do.
@@ -292,7 +294,20 @@ func (l *loop) step() bool {
 		l.free = l.free[:len(l.free)-1]
 		l.commits <- s // Has room for every step there is.
 	}
+	l.inspect(false)
 	return next != core.Never || l.isNews()
+}
+
+// inspect tells what of the state does not add up, if it is time to look.
+func (l *loop) inspect(now bool) {
+	tell := l.c.cfg.Inspect
+	if l.unseen++; tell == nil || !now && l.unseen < max(inspectSteps, l.scheduler.Known()/inspectShare) {
+		return
+	}
+	l.unseen = 0
+	if err := l.scheduler.Check(); err != nil {
+		tell(err)
+	}
 }
 
 // expect notes who waits for the reply to an event.

@@ -30,7 +30,7 @@ type cluster struct {
 
 func start(t *testing.T, change func(c *controller.Config)) *cluster {
 	t.Helper()
-	cfg := controller.Config{Store: store.NewMemory()}
+	cfg := controller.Config{Store: store.NewMemory(), Inspect: func(broken error) { t.Error(broken) }}
 	if change != nil {
 		change(&cfg)
 	}

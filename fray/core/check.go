@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// Known returns how many tasks there are, ended ones included.
+func (c *Scheduler) Known() int { return len(c.tasks) }
+
 // Check verifies every invariant of the scheduler's state, and returns all that are broken. It
 // looks at everything: for tests and simulations.
 func (c *Scheduler) Check() error {

@@ -34,6 +34,13 @@ const (
 	DefaultMaxUnreported = 32 << 20
 )
 
+// With Inspect the account is looked at after so many changes, or as many as there are attempts by
+// this share, if that is more.
+const (
+	inspectChanges = 16
+	inspectShare   = 4
+)
+
 // maxMaxPrefetch keeps what a heartbeat lists within the wire's bounds.
 const maxMaxPrefetch = 32768
 
@@ -91,6 +98,10 @@ type Config struct {
 	HandlerOptions []connect.HandlerOption
 	Middleware     []func(http.Handler) http.Handler
 
+	// Inspect is told every so often what of the worker's account of its attempts does not add up; the
+	// cost is a few times that of keeping it. It must not call the worker. For tests and simulations.
+	// Nil: nobody looks.
+	Inspect func(broken error)
 	// Registerer takes the worker's metrics. Two workers need two, such as one wrapped with a label
 	// for each. Nil: there are none.
 	Registerer prometheus.Registerer

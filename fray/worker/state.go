@@ -21,6 +21,7 @@ type state struct {
 	armed     core.Time  // what awaitDeadlines waits for
 	reports   outbox     // to be sent, but for those of bulk
 	bulk      outbox     // large ones to be sent
+	unseen    int        // changes since the account was looked at
 	unjudged  int        // bytes of the reports without a verdict
 	abandoned []*attempt // not logged yet
 	session   *session   // nil: there is none
@@ -99,7 +100,21 @@ func (w *Worker) apply(free bool) (next *attempt, effect bool) {
 		}
 	}
 	w.wake()
+	w.inspect()
 	return next, len(effects) > 0
+}
+
+// inspect tells what of the machine's account does not add up, if it is time to look. It runs under
+// the lock.
+func (w *Worker) inspect() {
+	tell := w.cfg.Inspect
+	if w.unseen++; tell == nil || w.unseen < max(inspectChanges, w.slots.Known()/inspectShare) {
+		return
+	}
+	w.unseen = 0
+	if err := w.slots.Check(); err != nil {
+		tell(err)
+	}
 }
 
 // wake tells those who wait for the machine's state that it is there.

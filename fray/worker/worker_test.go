@@ -80,6 +80,7 @@ type running struct {
 func start(t *testing.T, c *controller, edit ...func(*worker.Config)) *running {
 	t.Helper()
 	cfg := worker.Config{
+		Inspect:       func(broken error) { t.Error(broken) },
 		ControllerURL: "http://controller", ID: "w1", Slots: 2, Functions: functions(),
 		HTTPClient: c, Rand: rand.New(rand.NewPCG(1, 2)), Linger: time.Microsecond,
 	}

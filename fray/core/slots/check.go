@@ -7,8 +7,11 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
+// Known returns how many attempts there are.
+func (s *Machine) Known() int { return len(s.attempts) }
+
 // Check recounts everything and returns what does not add up. It costs O(attempts): it is for
-// tests.
+// tests and simulations.
 func (s *Machine) Check() error {
 	var c census
 	var errs []error

@@ -105,7 +105,7 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 			MaxUnknown: cfg.MaxUnknown, MaxGrantBytes: int(cfg.MaxGrant),
 		},
 		MaxCalls: cfg.MaxCalls, MaxPayloadBytes: int(cfg.MaxPayload),
-		Registerer: s.registry(),
+		Registerer: s.registry(), Inspect: s.inspect(h),
 	})
 	if err != nil {
 		return fmt.Errorf("make controller: %w", err)
@@ -142,7 +142,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
 			HTTPClient:    h.Client(),
 			ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), s.interceptor(h))},
-			Registerer:    s.registry(), Rand: h.Rand("worker"), Linger: linger, Clock: clocks(h),
+			Registerer:    s.registry(), Inspect: s.inspect(h), Rand: h.Rand("worker"), Linger: linger, Clock: clocks(h),
 		})
 		if err != nil {
 			return fmt.Errorf("make worker: %w", err)

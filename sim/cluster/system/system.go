@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/engine"
@@ -91,6 +93,7 @@ type System struct {
 	registries []*prometheus.Registry
 	// The disk of the controller's last incarnation; nil: it has none.
 	machine *machine
+	unsound error // what a host's own account of its state said first
 }
 
 func newSystem(r *engine.Run, o Options) *System {
@@ -359,6 +362,20 @@ func (s *System) tellLeaving() {
 	}
 }
 
+// brokenState is what a controller or worker breaks whose own account of its state does not add up.
+const brokenState = "state-sound"
+
+// inspect returns what takes in what of a host's state does not add up.
+func (s *System) inspect(h *sim.Host) func(error) {
+	return func(err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.unsound == nil {
+			s.unsound = fmt.Errorf("%s, at %v: %w", h.Name(), s.run.Elapsed(), err)
+		}
+	}
+}
+
 // auditHost is the host that asks at the end how things stand.
 const auditHost = "auditor"
 
@@ -393,6 +410,11 @@ func (s *System) audit() error {
 // End implements engine.System. What software says while its backend is closed is no part of the
 // run.
 func (s *System) End() {
+	s.mu.Lock()
+	if s.unsound != nil {
+		s.run.Flaw(scenario.VerdictInvariant, brokenState, s.unsound.Error())
+	}
+	s.mu.Unlock()
 	s.last = s.history.Len() // What futures told is known only now, and was told before.
 	s.history.Add(s.tally.toldValues()...)
 	s.history.Still(func() { s.ended = true })
