@@ -37,15 +37,17 @@ func (o *answered) Observe(e *Event, j *Judge) {
 		return
 	}
 	o.last = e.Call
-	if e.Kind == CallExpired {
-		if !o.workers[e.Host] { // Of a task the time may be over in which it calls others.
-			j.Check()
-			j.Violated(e.Task, fmt.Sprintf("%s of %s had no answer within %v", e.Detail, e.Host, e.At-e.InvokedAt), e)
+	took, bound := e.At-e.InvokedAt, e.MayWait+o.calm.slack(answerWithin)
+	switch late := took > bound; {
+	case e.Kind == CallExpired && (!late || o.workers[e.Host]):
+		// Its caller left, or it was of a task whose time is over.
+	case e.Kind == CallExpired:
+		j.Check()
+		j.Violated(e.Task, fmt.Sprintf("%s of %s had no answer within %v", e.Detail, e.Host, took), e)
+	default:
+		j.Check()
+		if late {
+			j.Violated(e.Task, fmt.Sprintf("%s was answered after %v, and %v are enough", e.Host, took, bound), e)
 		}
-		return
-	}
-	j.Check()
-	if took, bound := e.At-e.InvokedAt, e.MayWait+o.calm.slack(answerWithin); took > bound {
-		j.Violated(e.Task, fmt.Sprintf("%s was answered after %v, and %v are enough", e.Host, took, bound), e)
 	}
 }

@@ -30,8 +30,13 @@ var promptPlants = []plant{
 	},
 	{
 		oracle: "answered-in-time", name: "never", cfg: calmForAnHour, want: "WatchJob of client had no answer within 20s",
-		good: func(s *script) { s.register("w"); waited(s, time.Second); expired(s, "w") },
-		bad:  func(s *script) { s.register("w"); expired(s, "client") },
+		good: func(s *script) {
+			s.register("w")
+			waited(s, time.Second)
+			expired(s, "w", 20*time.Second)
+			expired(s, "client", 100*time.Millisecond)
+		},
+		bad: func(s *script) { s.register("w"); expired(s, "client", 20*time.Second) },
 	},
 	{
 		oracle: "grants-heard", name: "stale session", want: "when its session took no more",
@@ -150,10 +155,10 @@ func waited(s *script, after time.Duration) {
 	s.Add(e)
 }
 
-// expired has a host make a call that is not answered.
-func expired(s *script, host string) {
+// expired has a host make a call that is not answered for so long.
+func expired(s *script, host string, after time.Duration) {
 	c := s.begin()
-	s.wait(20 * time.Second)
+	s.wait(after)
 	e := c.reply(check.CallExpired)
 	e.Host, e.Detail = host, "WatchJob"
 	s.Add(e)

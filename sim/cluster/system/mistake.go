@@ -22,7 +22,7 @@ const brokenMistake = "mistakes-refused"
 type mistake struct {
 	what string
 	make func(ctx context.Context, client controllerClient, task string) (refused bool, err error)
-	// It needs a task that the controller knows for certain.
+	// It needs a controller that has lost nothing, and knows the task for certain.
 	certain bool
 }
 
@@ -45,6 +45,30 @@ var mistakes = []mistake{
 	}},
 	{what: "another specification of a known task", certain: true, make: func(ctx context.Context, client controllerClient, task string) (bool, error) {
 		return submitWrong(ctx, client, connect.CodeAlreadyExists, &frayv1.TaskSpec{TaskId: task, Function: "no-such-function"})
+	}},
+	{what: "another specification of a known task of its own job", certain: true, make: func(ctx context.Context, client controllerClient, task string) (bool, error) {
+		known, err := client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: task})
+		if err != nil {
+			return false, err
+		}
+		res, err := client.SubmitTasks(ctx, &frayv1.SubmitTasksRequest{
+			JobId: known.GetTask().GetJobId(), Tasks: []*frayv1.TaskSpec{{TaskId: task, Function: known.GetTask().GetFunction(), Priority: 7}},
+		})
+		return err == nil && len(res.GetFailures()) == 1, err
+	}},
+	{what: "a copy of the store under the name of another", certain: true, make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
+		for _, request := range []string{"first", "second"} {
+			res, err := client.CreateBackup(ctx, &frayv1.CreateBackupRequest{Name: "mistaken", RequestId: request, MaxWaitMs: 1000})
+			switch code := connect.CodeOf(err); {
+			case err != nil && code == connect.CodeAlreadyExists:
+				return true, nil
+			case err != nil:
+				return code == connect.CodeUnimplemented, err // The store is in memory, or has its own troubles.
+			case res.GetUnderWay():
+				return true, nil // It may come to nothing.
+			}
+		}
+		return false, nil
 	}},
 	{what: "more tasks in one call than there may be", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		return submitWrong(ctx, client, connect.CodeInvalidArgument, slices.Repeat([]*frayv1.TaskSpec{{}}, limit.Submit+1)...)
