@@ -141,6 +141,17 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
+	file := s.equivalent
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(s.root, file)
+	}
+	equivalent, err := readEquivalents(file)
+	if err != nil {
+		return err
+	}
+	if err := stale(equivalent, all, s.packages); err != nil {
+		return fmt.Errorf("%s: %w", s.equivalent, err)
+	}
 	all = slices.DeleteFunc(all, func(m *mutant) bool { return !s.only.MatchString(m.String()) })
 	chosen := sample(all, s.sample, s.seed)
 	if len(chosen) == 0 {
@@ -152,10 +163,6 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		}
 		fmt.Fprintf(out, "%d of %d mutants\n", len(chosen), len(all))
 		return nil
-	}
-	equivalent, err := readEquivalents(filepath.Join(s.root, s.equivalent))
-	if err != nil {
-		return err
 	}
 	known := map[string]*outcome{}
 	if s.known != "" {

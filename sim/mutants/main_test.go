@@ -210,6 +210,14 @@ func TestWrongArguments(t *testing.T) {
 			t.Errorf("%q: error %v, want %q", text, err, want)
 		}
 	}
+	file := filepath.Join(t.TempDir(), "stale.txt")
+	if err := os.WriteFile(file, []byte("fray/internal/wire/spec.go CheckSpec gone 1: x\n\treason\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := run(t.Context(), []string{"-root", "../..", "-pkg", "./fray/internal/wire", "-list", "-equivalent", file}, &strings.Builder{}, &strings.Builder{})
+	if err == nil || !strings.Contains(err.Error(), "there is no mutant") {
+		t.Errorf("a reason for a mutant that there is not: %v", err)
+	}
 	if how := simFailure(nil, "boom\nmore"); how != "ends: boom" {
 		t.Errorf("a program that ends is told as %q", how)
 	}

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,6 +126,21 @@ func readEquivalents(file string) (map[string]string, error) {
 		return nil, fmt.Errorf("%s:%d: there is no reason for %q", file, n, key)
 	}
 	return reasons, nil
+}
+
+// stale returns an error if there is a reason for a mutant of these packages that there is not.
+func stale(reasons map[string]string, all []*mutant, packages []string) error {
+	there := make(map[string]bool, len(all))
+	for _, m := range all {
+		there[m.key()] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(reasons)) {
+		dir := "./" + path.Dir(strings.Fields(key)[0])
+		if slices.Contains(packages, dir) && !there[key] {
+			return fmt.Errorf("there is no mutant %q: the line has changed, bring its entry up to date", key)
+		}
+	}
+	return nil
 }
 
 // A tally is what became of the mutants of one package.
