@@ -253,6 +253,20 @@ func kindOf(name string) string {
 	}, name)
 }
 
+// giveUp is how long it takes until a read fails, about.
+const giveUp = 200 * time.Microsecond
+
+// unread returns an error if a read is to fail. That takes a while, and of two reads of one instant
+// each another: what the one of a compaction brings down, and what a commit still does before, is not
+// up to the order in which goroutines run.
+func (d *diskFS) unread(name string, offset int64) error {
+	err := d.fails(scenario.DiskReads)
+	if err != nil {
+		d.wait(giveUp + time.Duration(chance.Mix(chance.Hash(chance.HashBasis, name)^uint64(offset))%uint64(engine.Jitter)) | 1) //nolint:gosec // Any bits will do.
+	}
+	return err
+}
+
 // wait lets time pass. One that stops is not slowed down: it closes files under locks.
 func (d *diskFS) wait(by time.Duration) { _ = sleep.For(d.ctx, by) }
 
@@ -269,7 +283,7 @@ func (f *diskFile) writes() error { return cmp.Or(f.disk.room(), f.disk.fails(sc
 
 // Read implements io.Reader.
 func (f *diskFile) Read(p []byte) (int, error) {
-	if err := f.disk.fails(scenario.DiskReads); err != nil {
+	if err := f.disk.unread(f.name, 0); err != nil {
 		return 0, err
 	}
 	return f.File.Read(p)
@@ -277,7 +291,7 @@ func (f *diskFile) Read(p []byte) (int, error) {
 
 // ReadAt implements io.ReaderAt.
 func (f *diskFile) ReadAt(p []byte, offset int64) (int, error) {
-	if err := f.disk.fails(scenario.DiskReads); err != nil {
+	if err := f.disk.unread(f.name, offset); err != nil {
 		return 0, err
 	}
 	return f.File.ReadAt(p, offset)
