@@ -5,7 +5,8 @@ package check
 // A task has ended once a client was shown a terminal state, or was told that its cancellation was
 // done or too late, or a worker that its value was accepted. A call that is made after that must
 // not show the task open, cancel or stop it, grant it, or accept the end of an attempt; that of a
-// stopped attempt alone is still acknowledged.
+// stopped attempt alone is still acknowledged. It is vacuous where nobody calls about a task after
+// its end.
 type absorbTask struct{ ended *Event }
 
 func newTerminalAbsorbs(cfg *Config) Oracle {

@@ -4,10 +4,11 @@ import (
 	"fmt"
 )
 
-// backoffTask holds the controller, and the worker that reports to it, to a task's retry policy: when
-// a report of a failure was accepted, the next attempt is granted no sooner than the delay that the
-// policy (or the failed function) asks for, counted from when that report was first sent; and never
-// if the function returned that there is to be none. That an attempt comes late is for Liveness.
+// backoffTask holds the controller, and the worker that reports to it, to a task's retry policy:
+// when a report of a failure was accepted, the next attempt is granted no sooner than the delay
+// that the policy (or the failed function) asks for, counted from when that report was first sent;
+// and never if the function returned that there is to be none. That an attempt comes late is for
+// Liveness. It is vacuous where no failed task is tried again.
 type backoffTask struct {
 	granted  *Event // the last
 	asked    *Event // the end of its execution

@@ -15,6 +15,8 @@ import (
 //   - a failure is charged for each report of one that was accepted before the view was asked for, and for none that was not
 //     sent; tasks with an execution timeout are exempt from the latter, because the controller may charge it by itself;
 //   - no loss is charged while no worker can have been taken for dead.
+//
+// It is vacuous where no attempt fails and no worker is lost.
 type budgets struct{ book *leaseBook }
 
 type budgetTask struct {

@@ -14,7 +14,7 @@ import (
 //
 // Attempts that ask for resources are not granted ahead, so that with each grant all those of the
 // session that cannot be over yet, as far as leaseBook can tell, fit the worker's resources
-// together.
+// together. It is vacuous where nothing runs.
 type capacityKept struct {
 	oracle
 

@@ -8,7 +8,8 @@ import (
 // costKept holds the controller to costs that do not grow with what it holds, at quiescence: what
 // its scheduler looked at to find what to do (fray_scheduler_looks_total) is in proportion to what
 // it did (fray_scheduler_work_total). It says most where a scenario has many jobs, workers or
-// functions. What Oracles.Metrics was not given is not compared.
+// functions. What Oracles.Metrics was not given is not compared. It is vacuous where the metrics
+// are not given, or little was done.
 type costKept struct {
 	oracle
 

@@ -15,7 +15,8 @@ import (
 //   - an attempt whose value was judged stale is not the one that the task completed with. A crash of the controller between
 //     its first report and that verdict, or a Retention, excuses that.
 //
-// The word of a stopped attempt counts as the end of nothing: it may be accepted whenever it comes.
+// The word of a stopped attempt counts as the end of nothing: it may be accepted whenever it
+// comes. It is vacuous where no value is reported.
 type currentAttempt struct {
 	oracle
 

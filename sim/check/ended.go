@@ -9,8 +9,9 @@ import (
 // The view of an end names the task's last attempt: no worker is ever granted, or starts, a later
 // one. And a task whose cancellation was answered with CANCELLED was waiting at the controller: no
 // attempt of it was leased then, as far as leaseBook can tell, and none is granted to a poll that
-// was sent later. (An attempt whose lease was over may start all the same, on a worker that has not
-// heard of it; STOPPING promises nothing yet.)
+// was sent later. (An attempt whose lease was over may start all the same, on a worker that has
+// not heard of it; STOPPING promises nothing yet.) It is vacuous where no task has ended or was
+// cancelled by the end of the run.
 type noStartAfterEnd struct{ book *leaseBook }
 
 type endedTask struct {

@@ -6,8 +6,8 @@ import "fmt"
 //
 // No poll brings a grant that was sent when its session was known to be over, when its worker had
 // opened another, or when the controller had answered that worker's word that it drains. And while
-// it is calm, or with Config.Lossless, no attempt goes to nobody: when a worker is granted an attempt, other workers were
-// granted each one before it.
+// it is calm, or with Config.Lossless, no attempt goes to nobody: when a worker is granted an
+// attempt, other workers were granted each one before it. It is vacuous where nothing is granted.
 type grantsHeard struct {
 	oracle
 

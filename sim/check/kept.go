@@ -15,8 +15,10 @@ import (
 //   - nothing ready (fray_ready_tasks) or queued (fray_queued_bytes), and once faults have ended no call that waits
 //     (fray_waiting_calls), if all tasks that were offered have ended, and no worker may have a session.
 //
-// So what a controller holds after a long run is what is alive, and what is retained. Nothing is said of sessions where a call may
-// be delivered twice: a late copy of a registration opens one. What Oracles.Metrics was not given is not compared.
+// So what a controller holds after a long run is what is alive, and what is retained. Nothing is
+// said of sessions where a call may be delivered twice: a late copy of a registration opens one.
+// What Oracles.Metrics was not given is not compared. It is vacuous where tasks stay open, or the
+// metrics are not given.
 type nothingKept struct {
 	oracle
 

@@ -3,7 +3,7 @@ package check
 import "time"
 
 // noLeak holds processes to leave nothing running: it calls the function that Oracles.Leaks was
-// given, once, at the end.
+// given, once, at the end. It is vacuous where no function is given.
 type noLeak struct {
 	oracle
 

@@ -11,7 +11,7 @@ import (
 // reasons, and what of each shows in a history. Two executions of one task may therefore overlap,
 // where the earlier worker's session was lost or its attempt ran past its timeout: it is
 // currentAttempt that then holds the earlier one's report to be stale. Grants whose answers never
-// arrived cannot be seen.
+// arrived cannot be seen. It is vacuous where no task has a second attempt.
 type oneLease struct {
 	oracle
 

@@ -15,7 +15,7 @@ import (
 // its line must be in the ledger, and the value that clients are shown must be that line's.
 // Executions are at least once: lines without a commit are legal.
 //
-// Nothing is checked unless executions are recorded.
+// Nothing is checked unless executions are recorded. It is vacuous where no value is shown.
 type effectLedger struct {
 	oracle
 

@@ -16,7 +16,8 @@ import (
 //
 // The order is searched for with Wing and Gong's algorithm as extended by Lowe (porcupine), for
 // each task alone: when it has been done for a while, or at the end. The search is bounded by
-// steps; one that is given up is Undecided, which is a violation.
+// steps; one that is given up is Undecided, which is a violation. It is vacuous where calls about
+// a task never overlap with others.
 type linearizable struct {
 	oracle
 

@@ -9,7 +9,8 @@ import (
 // end within LivenessBound of Heal, or of its acknowledgement if that came later. Tasks that end
 // before Heal are not measured, nor those that Config.MayStayOpen names. A history that ends
 // earlier proves nothing against tasks that are still within their time. What counts is when a
-// client is shown the end, so one has to watch.
+// client is shown the end, so one has to watch. It is vacuous without Config.LivenessBound, and
+// for tasks that may stay open.
 type liveness struct {
 	oracle
 

@@ -13,6 +13,7 @@ import "time"
 // cut short.
 //
 // With AllowLossAfterRestart, a crash of the controller takes back the acknowledgements of before.
+// It is vacuous where nobody asks for a task after it was acknowledged.
 type neverLost struct {
 	oracle
 

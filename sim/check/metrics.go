@@ -20,7 +20,8 @@ import (
 //
 // The controller's are not compared when it crashed, nor the workers' when one did, because they
 // count from a process's start. With Config.Redelivery there are no upper bounds on reports; after
-// a Retention, none of the bounds on tasks by status.
+// a Retention, none of the bounds on tasks by status. It is vacuous where the metrics are not
+// given.
 type metricsAgree struct {
 	oracle
 

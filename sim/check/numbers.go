@@ -7,7 +7,8 @@ import (
 // attemptNumbers holds the names of attempts to be good: lease tokens are never given twice, an
 // attempt keeps its token when its grant is repeated, and numbers rise: no view or grant that was
 // asked for after an attempt was seen shows an earlier one. It keeps every token, which is the one
-// thing here that grows with attempts and not with tasks.
+// thing here that grows with attempts and not with tasks. It is vacuous where no task has a second
+// attempt.
 type attemptNumbers struct{ tokens map[uint64]struct{} }
 
 type numberTask struct {

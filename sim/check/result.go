@@ -6,7 +6,7 @@ import (
 
 // resultTask holds all that clients and workers are told of a task's end to be the same: status,
 // failure reason, number of the last attempt, budgets charged, and the value or error where it was
-// shown. Order does not matter to it.
+// shown. Order does not matter to it. It is vacuous where the end of a task is told once.
 type resultTask struct {
 	first *Event // that saw the end
 	full  *Event // that saw the value or the error as well

@@ -9,7 +9,8 @@ import (
 
 // specKept holds a task to be what was submitted: what a worker is granted, and what clients are
 // shown of it, is the specification of a submission; a function sees the input of one. And a grant
-// goes to a worker that has what the task asks for: the function, the labels, the resources.
+// goes to a worker that has what the task asks for: the function, the labels, the resources. It is
+// vacuous where nobody is granted or shown a task.
 type specKept struct{ workers map[string]*Event } // their registrations
 
 type specTask struct {
