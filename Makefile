@@ -173,6 +173,10 @@ planted: ## Build fray-sim with each known bug and show which scenario finds it,
 mutants: ## Make MUTANTS small mistakes in fray/, one at a time, and show which the scenarios see; what else goes in MUTANTS_FLAGS
 	go run ./sim/mutants -sample '$(MUTANTS)' $(MUTANTS_FLAGS)
 
+.PHONY: bounds
+bounds: ## Show which scenario reaches each bound of docs/architecture.md; fails if none reaches one
+	go run ./sim/mutants -bounds
+
 .PHONY: sweep
 sweep: ## Run SEEDS of every scenario, and SOAK_SEEDS of long-soak; a line for each, and the rest in SWEEP_OUT
 	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim

@@ -32,6 +32,8 @@ const (
 	// it from ending, which finds it as well.
 	patience = 20 * time.Second
 	slower   = 10
+	// tooLong takes a minute, and comes to nothing that others do not.
+	tooLong = "long-soak"
 	// stall is how long a simulation may stand still.
 	stall = 15 * time.Second
 )
@@ -72,6 +74,9 @@ func trials(ctx context.Context, root, program string, chaos, library scenario.S
 			continue // The rest of a summary.
 		}
 		name := strings.Fields(line)[0]
+		if name == tooLong {
+			continue
+		}
 		all = append(all, &trial{
 			by: byLibrary, name: name, program: program, dir: root,
 			args: []string{"--scenario", name, "--seeds", library.String(), "--fail-fast", "--in-process", "--format", "json", "--stall", stall.String()},
