@@ -1,0 +1,252 @@
+// Package guide decides which random scenarios run next, so that runs come to what none before came to:
+// fresh seeds, and variations of those that came to something new.
+//
+//	g := guide.New(guide.Config{Parts: parts})
+//	for range rounds {
+//		batch := g.Next(guide.Batch)
+//		... // run them, in any order
+//		for _, c := range batch {
+//			g.Take(c, result)
+//		}
+//	}
+//
+// It is modelled on fuzzers that are guided by coverage. As that of AFL (Zalewski, Technical whitepaper
+// for afl-fuzz) and of libFuzzer, its corpus has the inputs that reached something, an input is varied
+// several times at once, and takes parts from another, which they call splicing and crossover. As
+// AFLFast's (Böhme, Pham, Roychoudhury, Coverage-based Greybox Fuzzing as Markov Chain, CCS 2016) power
+// schedule, it turns away from inputs that bring nothing any longer; and as MOpt's (Lyu et al., MOPT:
+// Optimized Mutation Scheduling for Fuzzers, USENIX Security 2019), it does more of what pays. What
+// they have as edges between blocks of a program, it has as points of package reach.
+//
+// It decides by what it was told and by its own chance alone: told the same, in the same batches, it
+// decides the same.
+package guide
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/frayrpc/fray/internal/chance"
+	"github.com/frayrpc/fray/sim/chaos"
+	"github.com/frayrpc/fray/sim/engine"
+)
+
+// Bounds of a guide.
+const (
+	// Batch is how many runs are decided at once: what comes of one says nothing of another of them, so
+	// that they may run at the same time.
+	Batch = 16
+	// MaxKept is how many scenarios are kept at most. The oldest of those that bring least go.
+	MaxKept = 4096
+	// maxChanges is how many parts a variation differs in at most from what it is one of.
+	maxChanges = 4
+	// maxAttempts is how often a variation that has run already is drawn again. Then a fresh seed runs.
+	maxAttempts = 10
+	// maxSeed is below what seeds parts are redrawn from: they are to be good to read.
+	maxSeed = 1_000_000
+)
+
+// Config says what a guide decides about. The zero value has fresh seeds only.
+type Config struct {
+	// First is the first of the fresh seeds, which come one after the other, and what chance is from.
+	First uint64
+	// Parts are those of any scenario that can be drawn from other seeds; besides them a fault can by
+	// itself. None: nothing is varied.
+	Parts []string
+}
+
+// A Guide decides which scenarios run next. It is for one goroutine.
+type Guide struct {
+	cfg    Config
+	random *rand.Rand
+	next   uint64 // fresh seed
+	kept   []*entry
+	known  Known
+	given  map[uint64]bool // hashes of variations that have run
+	fresh  yield
+	varied yield
+	ran    Ran
+}
+
+// Ran is what a guide has been told.
+type Ran struct {
+	// Fresh and Varied are the runs of fresh seeds and of variations, and FreshPoints and VariedPoints
+	// the points to which these came first. Kept are the scenarios that are kept.
+	Fresh, Varied, FreshPoints, VariedPoints, Kept int
+}
+
+// An entry is a scenario that is kept.
+type entry struct {
+	chaos.Variation
+
+	parts []string // that can be redrawn
+	// energy is how likely it is varied next, in proportion to others.
+	energy int
+}
+
+// Bounds of the energy of an entry: to bring something gives it some, to bring nothing takes a quarter.
+const (
+	leastEnergy = 1
+	mostEnergy  = 256
+)
+
+// A Candidate is a scenario that is to run.
+type Candidate struct {
+	chaos.Variation
+
+	of *entry // that it is a variation of; nil: its seed is fresh
+}
+
+// Fresh says whether it is the scenario of a fresh seed.
+func (c *Candidate) Fresh() bool { return c.of == nil }
+
+// New returns a guide that knows nothing yet.
+func New(cfg Config) *Guide {
+	return &Guide{
+		cfg: cfg, random: chance.New(cfg.First, "guide", 0), next: cfg.First, known: Known{}, given: map[uint64]bool{},
+	}
+}
+
+// Next returns what is to run next, as many scenarios as are wanted.
+func (g *Guide) Next(n int) []*Candidate {
+	batch := make([]*Candidate, n)
+	for i := range batch {
+		batch[i] = g.choose()
+	}
+	return batch
+}
+
+// Take takes in what came of a scenario that Next returned, and returns to how many points it came
+// first. All of a batch are to be taken in, in its order. One that failed is not varied: that would
+// find the same again.
+func (g *Guide) Take(c *Candidate, r *engine.Result) int {
+	found := g.known.Take(r.Reached)
+	if c.Fresh() {
+		g.ran.Fresh++
+		g.ran.FreshPoints += found
+		g.fresh.add(found)
+	} else {
+		g.ran.Varied++
+		g.ran.VariedPoints += found
+		g.varied.add(found)
+		c.of.credit(found)
+	}
+	if found > 0 && r.Passed() {
+		g.keep(&entry{
+			Variation: c.Variation, parts: slices.Concat(g.cfg.Parts, chaos.Each("fault", len(r.Faults))), energy: min(leastEnergy+found, mostEnergy),
+		})
+	}
+	return found
+}
+
+// Points returns how many points of each kind the runs have come to.
+func (g *Guide) Points() map[string]int { return g.known.Counts() }
+
+// Ran returns what it has been told.
+func (g *Guide) Ran() Ran {
+	g.ran.Kept = len(g.kept)
+	return g.ran
+}
+
+// credit gives an entry energy for what a variation of it has found, or takes some.
+func (e *entry) credit(found int) {
+	if found > 0 {
+		e.energy = min(e.energy+found, mostEnergy)
+		return
+	}
+	e.energy = max(e.energy-e.energy/4-1, leastEnergy)
+}
+
+// keep adds an entry. If there are too many, one goes that brings least.
+func (g *Guide) keep(e *entry) {
+	if len(g.kept) >= MaxKept {
+		least := 0
+		for i, k := range g.kept {
+			if k.energy < g.kept[least].energy {
+				least = i
+			}
+		}
+		g.kept = slices.Delete(g.kept, least, least+1)
+	}
+	g.kept = append(g.kept, e)
+}
+
+// choose decides what runs next.
+func (g *Guide) choose() *Candidate {
+	if len(g.kept) > 0 && len(g.cfg.Parts) > 0 && g.random.IntN(whole) < share(&g.varied, &g.fresh) {
+		for range maxAttempts {
+			of := g.pick()
+			v := g.vary(of)
+			if id := chance.Hash(chance.HashBasis, v.String()); !g.given[id] {
+				g.given[id] = true
+				return &Candidate{v, of}
+			}
+		}
+	}
+	seed := g.next
+	g.next++
+	return &Candidate{Variation: chaos.Variation{Seed: seed}}
+}
+
+// pick returns one of the entries, each as likely as its energy says.
+func (g *Guide) pick() *entry {
+	all := 0
+	for _, e := range g.kept {
+		all += e.energy
+	}
+	n := g.random.IntN(all)
+	for _, e := range g.kept {
+		if n -= e.energy; n < 0 {
+			return e
+		}
+	}
+	panic("guide: no entry is as likely as its energy says")
+}
+
+// vary returns a scenario that differs from an entry in a few parts, more often in one than in two.
+func (g *Guide) vary(e *entry) chaos.Variation {
+	v := chaos.Variation{Seed: e.Seed, Redraw: maps.Clone(e.Redraw)}
+	if v.Redraw == nil {
+		v.Redraw = chaos.Redraw{}
+	}
+	for n := range maxChanges {
+		if n > 0 && g.random.IntN(2) == 0 {
+			break
+		}
+		g.redraw(e, v.Redraw)
+	}
+	return v
+}
+
+// redraw draws a part of an entry from another seed: any, or that from which another entry has it.
+func (g *Guide) redraw(e *entry, redraw chaos.Redraw) {
+	part := g.part(e)
+	seed := g.random.Uint64N(maxSeed)
+	if g.random.IntN(2) == 0 {
+		if other := g.pick(); other != e {
+			from := []string{part}
+			if isSingle(part) {
+				from = append(from, chaos.PartFaults)
+			}
+			seed = other.Redraw.From(other.Seed, from...)
+		}
+	}
+	if part == chaos.PartFaults { // Of which there may be fewer then.
+		maps.DeleteFunc(redraw, func(other string, _ uint64) bool { return isSingle(other) })
+	}
+	redraw[part] = seed
+}
+
+// isSingle says whether a part is a fault by itself.
+func isSingle(part string) bool { return strings.HasPrefix(part, "fault-") }
+
+// part returns one of the parts of an entry: every other time a single fault.
+func (g *Guide) part(e *entry) string {
+	parts, singles := g.cfg.Parts, e.parts[len(g.cfg.Parts):]
+	if len(singles) > 0 && g.random.IntN(2) == 0 {
+		return singles[g.random.IntN(len(singles))]
+	}
+	return parts[g.random.IntN(len(parts))]
+}
