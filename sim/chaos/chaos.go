@@ -31,8 +31,8 @@ type Options struct {
 	Kinds []string
 	// Span is how long things go wrong. Then everything is put right. 0: DefaultSpan.
 	Span time.Duration
-	// Redraw has the parts of the faults that are drawn from other seeds: faults, which is all of them,
-	// or one by its number, such as fault-3.
+	// Redraw has the parts of the faults that are drawn from other seeds: faults or all, which is all of
+	// them, or one by its number, such as fault-3.
 	Redraw Redraw
 }
 

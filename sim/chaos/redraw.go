@@ -87,10 +87,10 @@ func (r Redraw) list(is, and string) string {
 	return strings.Join(fields, and)
 }
 
-// From returns the seed of the first of some parts that is redrawn, or that of the scenario if none
-// is.
-func (r Redraw) From(seed uint64, parts ...string) uint64 {
-	for _, part := range parts {
+// From returns the seed from which a part is drawn: that of the first of some names for it that is
+// redrawn, or of all parts, or the scenario's own.
+func (r Redraw) From(seed uint64, names ...string) uint64 {
+	for _, part := range append(names, PartAll) {
 		if other, redrawn := r[part]; redrawn {
 			return other
 		}
@@ -113,11 +113,18 @@ func (r Redraw) Check(parts []string) error {
 	return nil
 }
 
-// PartFaults is the part that is all faults.
-const PartFaults = "faults"
+// Parts of any random scenario.
+const (
+	// PartAll is all parts that are not named besides: what is left of the seed is the course of the run.
+	PartAll = "all"
+	// PartFaults is all faults that are not named besides.
+	PartFaults = "faults"
+)
 
 // Parts returns the parts of the faults of a scenario: all of them, and each by its number.
-func Parts(s *scenario.Scenario) []string { return append([]string{PartFaults}, Each("fault", len(s.Faults))...) }
+func Parts(s *scenario.Scenario) []string {
+	return append([]string{PartAll, PartFaults}, Each("fault", len(s.Faults))...)
+}
 
 // Each returns the parts of which there are several: fault-1, fault-2.
 func Each(part string, count int) []string {

@@ -76,7 +76,7 @@ func TestFaultsAreRedrawn(t *testing.T) {
 			}
 		}
 		for part, want := range map[string]string{
-			"fautls": "did you mean faults?", "network": "among faults, fault-1", "fault-9": `there is no part "fault-9"`,
+			"fautls": "did you mean faults?", "network": "among all, faults, fault-1", "fault-9": `there is no part "fault-9"`,
 		} {
 			_, err := chaos.Draw(base, 1, chaos.Options{Redraw: chaos.Redraw{part: 7}})
 			if err == nil || !strings.Contains(err.Error(), want) {

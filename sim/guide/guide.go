@@ -65,8 +65,7 @@ type Guide struct {
 	kept   []*entry
 	known  Known
 	given  map[uint64]bool // hashes of variations that have run
-	fresh  yield
-	varied yield
+	ways   *ways
 	ran    Ran
 }
 
@@ -81,22 +80,21 @@ type Ran struct {
 type entry struct {
 	chaos.Variation
 
-	parts []string // that can be redrawn
+	faults int
 	// energy is how likely it is varied next, in proportion to others.
 	energy int
 }
 
-// Bounds of the energy of an entry: to bring something gives it some, to bring nothing takes a quarter.
-const (
-	leastEnergy = 1
-	mostEnergy  = 256
-)
+// Bounds of the energy of an entry. To bring what runs bring on average gives it a unit, and to bring
+// nothing takes a quarter of what it has.
+const leastEnergy, unitEnergy, mostEnergy = 1, 64, 512
 
 // A Candidate is a scenario that is to run.
 type Candidate struct {
 	chaos.Variation
 
-	of *entry // that it is a variation of; nil: its seed is fresh
+	of   *entry   // that it is a variation of; nil: its seed is fresh
+	ways []string // in which it was chosen
 }
 
 // Fresh says whether it is the scenario of a fresh seed.
@@ -106,6 +104,7 @@ func (c *Candidate) Fresh() bool { return c.of == nil }
 func New(cfg Config) *Guide {
 	return &Guide{
 		cfg: cfg, random: chance.New(cfg.First, "guide", 0), next: cfg.First, known: Known{}, given: map[uint64]bool{},
+		ways: newWays(cfg.Parts),
 	}
 }
 
@@ -123,20 +122,20 @@ func (g *Guide) Next(n int) []*Candidate {
 // find the same again.
 func (g *Guide) Take(c *Candidate, r *engine.Result) int {
 	found := g.known.Take(r.Reached)
+	worth := unitEnergy * hundredths * found / (hundredths + g.ways.mean())
 	if c.Fresh() {
 		g.ran.Fresh++
 		g.ran.FreshPoints += found
-		g.fresh.add(found)
 	} else {
 		g.ran.Varied++
 		g.ran.VariedPoints += found
-		g.varied.add(found)
-		c.of.credit(found)
+		c.of.credit(worth)
 	}
+	g.ways.credit(c.ways, found)
 	if found > 0 && r.Passed() {
-		g.keep(&entry{
-			Variation: c.Variation, parts: slices.Concat(g.cfg.Parts, chaos.Each("fault", len(r.Faults))), energy: min(leastEnergy+found, mostEnergy),
-		})
+		e := &entry{Variation: c.Variation, faults: len(r.Faults), energy: leastEnergy}
+		e.credit(worth)
+		g.keep(e)
 	}
 	return found
 }
@@ -150,10 +149,10 @@ func (g *Guide) Ran() Ran {
 	return g.ran
 }
 
-// credit gives an entry energy for what a variation of it has found, or takes some.
-func (e *entry) credit(found int) {
-	if found > 0 {
-		e.energy = min(e.energy+found, mostEnergy)
+// credit gives an entry energy for what it has brought, or takes some.
+func (e *entry) credit(worth int) {
+	if worth > 0 {
+		e.energy = min(e.energy+worth, mostEnergy)
 		return
 	}
 	e.energy = max(e.energy-e.energy/4-1, leastEnergy)
@@ -175,19 +174,23 @@ func (g *Guide) keep(e *entry) {
 
 // choose decides what runs next.
 func (g *Guide) choose() *Candidate {
-	if len(g.kept) > 0 && len(g.cfg.Parts) > 0 && g.random.IntN(whole) < share(&g.varied, &g.fresh) {
-		for range maxAttempts {
-			of := g.pick()
-			v := g.vary(of)
-			if id := chance.Hash(chance.HashBasis, v.String()); !g.given[id] {
-				g.given[id] = true
-				return &Candidate{v, of}
-			}
+	way := wayFresh
+	if len(g.kept) > 0 {
+		way = g.ways.choose(g.random, true)
+	}
+	for range maxAttempts {
+		if way == wayFresh {
+			break
+		}
+		c := g.vary(g.pick(), way)
+		if id := chance.Hash(chance.HashBasis, c.String()); !g.given[id] {
+			g.given[id] = true
+			return c
 		}
 	}
 	seed := g.next
 	g.next++
-	return &Candidate{Variation: chaos.Variation{Seed: seed}}
+	return &Candidate{Variation: chaos.Variation{Seed: seed}, ways: []string{wayFresh}}
 }
 
 // pick returns one of the entries, each as likely as its energy says.
@@ -205,48 +208,52 @@ func (g *Guide) pick() *entry {
 	panic("guide: no entry is as likely as its energy says")
 }
 
-// vary returns a scenario that differs from an entry in a few parts, more often in one than in two.
-func (g *Guide) vary(e *entry) chaos.Variation {
-	v := chaos.Variation{Seed: e.Seed, Redraw: maps.Clone(e.Redraw)}
-	if v.Redraw == nil {
-		v.Redraw = chaos.Redraw{}
+// vary returns a scenario that differs from an entry in one way, and in more now and then.
+func (g *Guide) vary(e *entry, way string) *Candidate {
+	c := &Candidate{Variation: chaos.Variation{Seed: e.Seed, Redraw: maps.Clone(e.Redraw)}, of: e}
+	if c.Redraw == nil {
+		c.Redraw = chaos.Redraw{}
 	}
-	for n := range maxChanges {
-		if n > 0 && g.random.IntN(2) == 0 {
-			break
+	for {
+		c.change(way, g)
+		c.ways = append(c.ways, way)
+		if len(c.ways) == maxChanges || g.random.IntN(2) == 0 {
+			return c
 		}
-		g.redraw(e, v.Redraw)
+		way = g.ways.choose(g.random, false)
 	}
-	return v
 }
 
-// redraw draws a part of an entry from another seed: any, or that from which another entry has it.
-func (g *Guide) redraw(e *entry, redraw chaos.Redraw) {
-	part := g.part(e)
+// change changes a variation in a way: it draws a part from another seed, which is any or that from
+// which another entry has it, or has the same scenario run under another.
+func (c *Candidate) change(way string, g *Guide) {
 	seed := g.random.Uint64N(maxSeed)
+	part, names := way, []string{way}
+	switch way {
+	case wayCourse:
+		if _, redrawn := c.Redraw[chaos.PartAll]; !redrawn {
+			c.Redraw[chaos.PartAll] = c.Seed
+		}
+		c.Seed = seed
+		return
+	case wayFault:
+		if c.of.faults == 0 || c.chosen(chaos.PartFaults) {
+			part, names = chaos.PartFaults, []string{chaos.PartFaults}
+			break
+		}
+		part = chaos.Each(wayFault, c.of.faults)[g.random.IntN(c.of.faults)]
+		names = []string{part, chaos.PartFaults}
+	}
 	if g.random.IntN(2) == 0 {
-		if other := g.pick(); other != e {
-			from := []string{part}
-			if isSingle(part) {
-				from = append(from, chaos.PartFaults)
-			}
-			seed = other.Redraw.From(other.Seed, from...)
+		if other := g.pick(); other != c.of {
+			seed = other.Redraw.From(other.Seed, names...)
 		}
 	}
 	if part == chaos.PartFaults { // Of which there may be fewer then.
-		maps.DeleteFunc(redraw, func(other string, _ uint64) bool { return isSingle(other) })
+		maps.DeleteFunc(c.Redraw, func(other string, _ uint64) bool { return strings.HasPrefix(other, wayFault+"-") })
 	}
-	redraw[part] = seed
+	c.Redraw[part] = seed
 }
 
-// isSingle says whether a part is a fault by itself.
-func isSingle(part string) bool { return strings.HasPrefix(part, "fault-") }
-
-// part returns one of the parts of an entry: every other time a single fault.
-func (g *Guide) part(e *entry) string {
-	parts, singles := g.cfg.Parts, e.parts[len(g.cfg.Parts):]
-	if len(singles) > 0 && g.random.IntN(2) == 0 {
-		return singles[g.random.IntN(len(singles))]
-	}
-	return parts[g.random.IntN(len(parts))]
-}
+// chosen says whether a candidate was chosen in a way.
+func (c *Candidate) chosen(way string) bool { return slices.Contains(c.ways, way) }

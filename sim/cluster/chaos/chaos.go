@@ -21,12 +21,11 @@ type Options struct {
 	// processes take seconds, and those for virtual time minutes.
 	Backend string
 	// Redraw has the parts that are drawn from other seeds, of those that Parts has: whole ones, such as
-	// faults, or one of several, such as fault-3.
+	// faults, all of them, or one of several, such as fault-3.
 	Redraw chaos.Redraw
 }
 
-// Parts are those of a random scenario that can be drawn from other seeds. Those of severals are the
-// sources of the same name besides, each by its number.
+// Parts are those of a random scenario that can be drawn from other seeds, besides single ones.
 func Parts() []string {
 	return []string{
 		"run", "controller", "workers", "network", "workload", "kinds", "nested", "poison", "clients", "habits", "visitors", "bounds",
@@ -190,7 +189,7 @@ func (c *random) parts() []string {
 	if i := slices.IndexFunc(c.Workload.Mix, func(k cluster.TaskKind) bool { return k.CrashesWorker }); i >= 0 {
 		kinds, clients = kinds-1, clients-1 // Which the part poison has added.
 	}
-	return slices.Concat(Parts(), chaos.Each("kind", kinds), chaos.Each("client", clients), chaos.Each("fault", len(c.Faults)))
+	return slices.Concat([]string{chaos.PartAll}, Parts(), chaos.Each("kind", kinds), chaos.Each("client", clients), chaos.Each("fault", len(c.Faults)))
 }
 
 // chance says yes with a probability.

@@ -26,7 +26,7 @@ func text(t *testing.T, s *scenario.Scenario) []byte {
 // Each part can be drawn from another seed, and then some scenarios differ.
 func TestEachPartIsRedrawn(t *testing.T) {
 	t.Parallel()
-	parts := append(own.Parts(), "kind-1", "client-1", "fault-2")
+	parts := append(own.Parts(), "all", "kind-1", "client-1", "fault-2")
 	for _, part := range parts {
 		same := true
 		for seed := uint64(0); seed < 60 && same; seed++ {
@@ -53,7 +53,7 @@ func TestRedrawnIsValid(t *testing.T) {
 	for range 100 {
 		redraw := chaos.Redraw{}
 		for range 1 + random.IntN(4) {
-			parts := append(own.Parts(), "fault-1", "fault-2", "kind-1", "client-1")
+			parts := append(own.Parts(), "all", "fault-1", "fault-2", "kind-1", "client-1")
 			redraw[parts[random.IntN(len(parts))]] = random.Uint64N(1000)
 		}
 		for _, backend := range []string{scenario.BackendSim, scenario.BackendProcess} {
@@ -65,7 +65,7 @@ func TestRedrawnIsValid(t *testing.T) {
 func TestRedrawRefuses(t *testing.T) {
 	t.Parallel()
 	for part, want := range map[string]string{
-		"netwrok": "did you mean network?", "fault-99": "among run, controller, workers, network,", "kind-9": `there is no part "kind-9"`,
+		"netwrok": "did you mean network?", "fault-99": "among all, run, controller, workers, network,", "kind-9": `there is no part "kind-9"`,
 		"visitors-1": "there is no part", "fault-0": "there is no part",
 	} {
 		if _, err := own.Draw(1, own.Options{Redraw: chaos.Redraw{part: 7}}); err == nil || !strings.Contains(err.Error(), want) {
