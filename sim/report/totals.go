@@ -36,10 +36,10 @@ type Totals struct {
 	subject            Subject
 	failures, verified uint64
 	virtual            time.Duration
-	steps            int
-	backend          string // "": virtual time
-	work             work
-	broken           []*breakage
+	steps              int
+	backend            string // "": virtual time
+	work               work
+	broken             []*breakage
 }
 
 // A breakage is the seeds that broke the same.

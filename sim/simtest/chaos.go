@@ -42,7 +42,7 @@ func (a *App) newChaos() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: chaosCommand + " --scenario FILE|NAME", Short: "Run a scenario under random faults, each seed its own", Args: cobra.NoArgs,
 		Long: `chaos takes the hosts, the work and the expectations of a scenario, and gives each seed faults of its own in place of the
-scenario's. The same seed gives the same faults and the same run. `+longGuided,
+scenario's. The same seed gives the same faults and the same run. ` + longGuided,
 		Example: fmt.Sprintf(`  %[1]s chaos --scenario mine.yaml --seeds 1..1000
   %[1]s chaos --scenario mine.yaml --guided --runs 1000
   %[1]s chaos --scenario mine.yaml --faults restart,partition --seed 7 --html run.html
@@ -83,7 +83,7 @@ scenario's. The same seed gives the same faults and the same run. `+longGuided,
 		cmd.Use, cmd.Short = chaosCommand, "Run random scenarios, each seed its own"
 		cmd.Long = `chaos makes a scenario of each seed: hosts, work, faults of all kinds, and what must be true whatever they were. It
 runs it under that seed, judged by the same oracles as any other. The same seed gives the same scenario and, in virtual time, the same
-run. With --scenario, the hosts, the work and the expectations are that scenario's, and the faults are the seed's. `+longGuided
+run. With --scenario, the hosts, the work and the expectations are that scenario's, and the faults are the seed's. ` + longGuided
 		cmd.Example = fmt.Sprintf(`  %[1]s chaos --seeds 1..1000
   %[1]s chaos --guided --runs 1000
   %[1]s chaos --seed 7 --html run.html

@@ -27,7 +27,7 @@ type sweep struct {
 	out     *output // nil: nowhere
 
 	totals *report.Totals
-	known  guide.Known // points
+	known  guide.Known           // points
 	suite  *report.Suite         // nil: nobody wants one
 	lines  *renameio.PendingFile // of out
 }
