@@ -66,7 +66,9 @@ type Guide struct {
 	known  Known
 	given  map[uint64]bool // hashes of variations that have run
 	ways   *ways
-	ran    Ran
+	// reached is how many points runs come to, known or not.
+	reached yield
+	ran     Ran
 }
 
 // Ran is what a guide has been told.
@@ -81,13 +83,16 @@ type entry struct {
 	chaos.Variation
 
 	faults int
-	// energy is how likely it is varied next, in proportion to others.
+	// energy is what its variations bring lately, in proportion to what runs bring on average, which is
+	// a unit. At first it is to how much it came itself: what comes to much brings much.
 	energy int
 }
 
-// Bounds of the energy of an entry. To bring what runs bring on average gives it a unit, and to bring
-// nothing takes a quarter of what it has.
-const leastEnergy, unitEnergy, mostEnergy = 1, 64, 512
+// Bounds of the energy of an entry. Each variation of it decides one part of inertia.
+const leastEnergy, unitEnergy, mostEnergy, inertia = 1, 64, 512, 4
+
+// corpus is how many fresh seeds run before any is varied.
+const corpus = 2 * Batch
 
 // A Candidate is a scenario that is to run.
 type Candidate struct {
@@ -122,23 +127,28 @@ func (g *Guide) Next(n int) []*Candidate {
 // find the same again.
 func (g *Guide) Take(c *Candidate, r *engine.Result) int {
 	found := g.known.Take(r.Reached)
-	worth := unitEnergy * hundredths * found / (hundredths + g.ways.mean())
+	reached := 0
+	for _, points := range r.Reached { // order-free: a sum
+		reached += len(points)
+	}
+	g.reached.add(reached)
+	g.ways.credit(c.ways, found)
 	if c.Fresh() {
 		g.ran.Fresh++
 		g.ran.FreshPoints += found
 	} else {
 		g.ran.Varied++
 		g.ran.VariedPoints += found
-		c.of.credit(worth)
+		c.of.energy = energy((inertia-1)*c.of.energy+unitEnergy*hundredths*found/max(g.ways.all.mean(), 1), inertia)
 	}
-	g.ways.credit(c.ways, found)
 	if found > 0 && r.Passed() {
-		e := &entry{Variation: c.Variation, faults: len(r.Faults), energy: leastEnergy}
-		e.credit(worth)
-		g.keep(e)
+		g.keep(&entry{Variation: c.Variation, faults: len(r.Faults), energy: energy(unitEnergy*hundredths*reached, g.reached.mean())})
 	}
 	return found
 }
+
+// energy returns a quotient as an energy.
+func energy(x, by int) int { return min(max(x/max(by, 1), leastEnergy), mostEnergy) }
 
 // Points returns how many points of each kind the runs have come to.
 func (g *Guide) Points() map[string]int { return g.known.Counts() }
@@ -147,15 +157,6 @@ func (g *Guide) Points() map[string]int { return g.known.Counts() }
 func (g *Guide) Ran() Ran {
 	g.ran.Kept = len(g.kept)
 	return g.ran
-}
-
-// credit gives an entry energy for what it has brought, or takes some.
-func (e *entry) credit(worth int) {
-	if worth > 0 {
-		e.energy = min(e.energy+worth, mostEnergy)
-		return
-	}
-	e.energy = max(e.energy-e.energy/4-1, leastEnergy)
 }
 
 // keep adds an entry. If there are too many, one goes that brings least.
@@ -175,7 +176,7 @@ func (g *Guide) keep(e *entry) {
 // choose decides what runs next.
 func (g *Guide) choose() *Candidate {
 	way := wayFresh
-	if len(g.kept) > 0 {
+	if len(g.kept) > 0 && g.ran.Fresh >= corpus {
 		way = g.ways.choose(g.random, true)
 	}
 	for range maxAttempts {
@@ -193,15 +194,15 @@ func (g *Guide) choose() *Candidate {
 	return &Candidate{Variation: chaos.Variation{Seed: seed}, ways: []string{wayFresh}}
 }
 
-// pick returns one of the entries, each as likely as its energy says.
+// pick returns one of the entries, each as likely as the square of its energy.
 func (g *Guide) pick() *entry {
 	all := 0
 	for _, e := range g.kept {
-		all += e.energy
+		all += e.energy * e.energy
 	}
 	n := g.random.IntN(all)
 	for _, e := range g.kept {
-		if n -= e.energy; n < 0 {
+		if n -= e.energy * e.energy; n < 0 {
 			return e
 		}
 	}

@@ -62,7 +62,7 @@ func (w *ways) credit(chosen []string, found int) {
 }
 
 // mean is what a run brings lately, in hundredths of a point.
-func (w *ways) mean() int { return hundredths * w.all.found / max(w.all.runs, 1) }
+func (y *yield) mean() int { return hundredths * y.found / max(y.runs, 1) }
 
 // choose returns a way: each is as likely as the square of what it brings, so that what pays is done
 // most, and what does not is not given up.
@@ -74,8 +74,8 @@ func (w *ways) choose(random *rand.Rand, fresh bool) string {
 	weights, sum := make([]int, len(names)), 0
 	for i, name := range names {
 		y := w.yields[name]
-		brings := (hundredths*y.found + prior*w.mean()) / (y.runs + prior)
-		brings = max(brings, w.mean()/leastShare, 1)
+		brings := (hundredths*y.found + prior*w.all.mean()) / (y.runs + prior)
+		brings = max(brings, w.all.mean()/leastShare, 1)
 		weights[i] = brings * brings
 		sum += weights[i]
 	}

@@ -20,6 +20,9 @@ const (
 	KindPair = "pair"
 )
 
+// lossLate is why what comes after the end of its call is lost.
+const lossLate = "late"
+
 // maxCalls bounds the calls whose answer is on its way.
 const maxCalls = 1 << 16
 
@@ -91,7 +94,12 @@ func (t *trace) take(e *sim.Event) {
 		if e.Message == sim.KindResponse {
 			delete(t.codes, e.Call)
 		}
-		t.call(caller, procedure+" loses its "+e.Message.String(), e.Code)
+		what := procedure + " loses its " + e.Message.String()
+		if e.Code == lossLate {
+			t.points.add(KindCall, what+" "+e.Code) // Its caller has given up, and sees nothing of it.
+			return
+		}
+		t.call(caller, what, e.Code)
 	case sim.EventStart, sim.EventStop, sim.EventPause, sim.EventSuspend, sim.EventResume, sim.EventClock, sim.EventPanic:
 		t.happen(e.From, string(e.Kind))
 	case sim.EventCrash:
