@@ -40,8 +40,9 @@ const (
 	Batch = 16
 	// MaxKept is how many scenarios are kept at most. The oldest of those that bring least go.
 	MaxKept = 4096
-	// maxChanges is how many parts a variation differs in at most from what it is one of.
-	maxChanges = 4
+	// maxChanges is how often a variation is changed at most from what it is one of. After each change
+	// but the last, more follow three times of four.
+	maxChanges, more, of = 8, 3, 4
 	// maxAttempts is how often a variation that has run already is drawn again. Then a fresh seed runs.
 	maxAttempts = 10
 	// maxSeed is below what seeds parts are redrawn from: they are to be good to read.
@@ -55,6 +56,9 @@ type Config struct {
 	// Parts are those of any scenario that can be drawn from other seeds; besides them a fault can by
 	// itself. None: nothing is varied.
 	Parts []string
+	// Digest stands for what a scenario is, apart from its name, so that none runs twice: to draw a part
+	// again may change nothing. Nil: the name says.
+	Digest func(v chaos.Variation) uint64
 }
 
 // A Guide decides which scenarios run next. It is for one goroutine.
@@ -64,7 +68,7 @@ type Guide struct {
 	next   uint64 // fresh seed
 	kept   []*entry
 	known  Known
-	given  map[uint64]bool // hashes of variations that have run
+	given  map[uint64]bool // digests of what has run
 	ways   *ways
 	// reached is how many points runs come to, known or not.
 	reached yield
@@ -184,14 +188,29 @@ func (g *Guide) choose() *Candidate {
 			break
 		}
 		c := g.vary(g.pick(), way)
-		if id := chance.Hash(chance.HashBasis, c.String()); !g.given[id] {
-			g.given[id] = true
+		if g.give(c) {
 			return c
 		}
 	}
-	seed := g.next
+	c := &Candidate{Variation: chaos.Variation{Seed: g.next}, ways: []string{wayFresh}}
 	g.next++
-	return &Candidate{Variation: chaos.Variation{Seed: seed}, ways: []string{wayFresh}}
+	g.give(c)
+	return c
+}
+
+// give says whether a scenario has not run yet, which it has from then on.
+func (g *Guide) give(c *Candidate) bool {
+	var id uint64
+	if g.cfg.Digest != nil {
+		id = g.cfg.Digest(c.Variation)
+	} else {
+		id = chance.Hash(chance.HashBasis, c.String())
+	}
+	if g.given[id] {
+		return false
+	}
+	g.given[id] = true
+	return true
 }
 
 // pick returns one of the entries, each as likely as the square of its energy.
@@ -209,7 +228,7 @@ func (g *Guide) pick() *entry {
 	panic("guide: no entry is as likely as its energy says")
 }
 
-// vary returns a scenario that differs from an entry in one way, and in more now and then.
+// vary returns a scenario that differs from an entry in a way, and mostly in more.
 func (g *Guide) vary(e *entry, way string) *Candidate {
 	c := &Candidate{Variation: chaos.Variation{Seed: e.Seed, Redraw: maps.Clone(e.Redraw)}, of: e}
 	if c.Redraw == nil {
@@ -218,7 +237,7 @@ func (g *Guide) vary(e *entry, way string) *Candidate {
 	for {
 		c.change(way, g)
 		c.ways = append(c.ways, way)
-		if len(c.ways) == maxChanges || g.random.IntN(2) == 0 {
+		if len(c.ways) == maxChanges || g.random.IntN(of) >= more {
 			return c
 		}
 		way = g.ways.choose(g.random, false)

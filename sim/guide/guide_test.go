@@ -150,3 +150,26 @@ func TestGuideKeepsSoMany(t *testing.T) {
 		t.Errorf("it keeps %d, want %d", kept, guide.MaxKept)
 	}
 }
+
+// A part that is drawn again may be as it was. Such a scenario does not run.
+func TestGuideRunsNothingTwice(t *testing.T) {
+	t.Parallel()
+	digest := func(v chaos.Variation) uint64 { return v.Redraw.From(v.Seed, "network") % 100 }
+	g := guide.New(guide.Config{First: 1, Parts: parts, Digest: digest})
+	seen, varied := map[uint64]bool{}, 0
+	for range 4 {
+		for _, c := range g.Next(guide.Batch) {
+			g.Take(c, result(true, c.String()))
+			if !c.Fresh() && seen[digest(c.Variation)] {
+				t.Errorf("%v is one that has run", c.Variation)
+			}
+			if !c.Fresh() {
+				varied++
+			}
+			seen[digest(c.Variation)] = true
+		}
+	}
+	if varied == 0 {
+		t.Error("nothing is varied")
+	}
+}

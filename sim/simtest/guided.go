@@ -81,7 +81,7 @@ func (a *App) runGuided(ctx context.Context, o *chaosOptions) error {
 	}
 	g := &guided{
 		App: a, drawing: d, options: o,
-		guide:  guide.New(guide.Config{First: seeds.First, Parts: d.parts}),
+		guide:  guide.New(guide.Config{First: seeds.First, Parts: d.parts, Digest: d.digest}),
 		totals: report.NewGuided(d.Subject),
 	}
 	if !o.here {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/frayrpc/fray/internal/chance"
 	"github.com/frayrpc/fray/sim/chaos"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -97,6 +98,18 @@ func (d *drawing) varied(redraw chaos.Redraw) report.Subject {
 		of.Args = append(slices.Clone(of.Args), "--"+redrawFlag, redraw.String())
 	}
 	return of
+}
+
+// digest stands for a scenario and the seed that it is to run under, whatever it is called.
+func (d *drawing) digest(v chaos.Variation) uint64 {
+	called := v.String()
+	if s, err := d.draw(v); err == nil {
+		s.Metadata.Name = ""
+		if text, err := s.Marshal(); err == nil {
+			called = strconv.FormatUint(v.Seed, 10) + string(text)
+		}
+	}
+	return chance.Hash(chance.HashBasis, called)
 }
 
 // drawn returns the subject whose scenarios are random. The one of the seed that is asked for is told
