@@ -26,9 +26,13 @@ func TestVariationIsReadBack(t *testing.T) {
 		many = append(many, part+"=1")
 	}
 	for text, want := range map[string]string{
-		"faults": `"faults" is not a part and its seed: write them as faults=77`,
-		"=7":     "is not a part and its seed", "faults=x": `the seed of faults is "x": write a number`, "faults=-1": "write a number from 0 to",
-		"faults=1,faults=2": "faults is redrawn twice", ",": "is not a part", strings.Join(many, ","): "more than 32 parts are redrawn",
+		"faults":                `"faults" is not a part and its seed: write them as faults=77`,
+		"=7":                    "is not a part and its seed",
+		"faults=x":              `the seed of faults is "x": write a number`,
+		"faults=-1":             "write a number from 0 to",
+		"faults=1,faults=2":     "faults is redrawn twice",
+		",":                     "is not a part",
+		strings.Join(many, ","): "more than 32 parts are redrawn",
 	} {
 		if _, err := chaos.ParseRedraw(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)

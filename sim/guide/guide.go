@@ -146,7 +146,9 @@ func (g *Guide) Take(c *Candidate, r *engine.Result) int {
 		c.of.energy = energy((inertia-1)*c.of.energy+unitEnergy*hundredths*found/max(g.ways.all.mean(), 1), inertia)
 	}
 	if found > 0 && r.Passed() {
-		g.keep(&entry{Variation: c.Variation, faults: len(r.Faults), energy: energy(unitEnergy*hundredths*reached, g.reached.mean())})
+		g.keep(&entry{
+			Variation: c.Variation, faults: len(r.Faults), energy: energy(unitEnergy*hundredths*reached, g.reached.mean()),
+		})
 	}
 	return found
 }

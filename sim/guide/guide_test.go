@@ -21,7 +21,9 @@ var parts = []string{"network", "faults"}
 
 // result is that of a run that passes or fails, has three faults, and comes to some points.
 func result(passes bool, points ...string) *engine.Result {
-	r := &engine.Result{Verdict: scenario.VerdictPass, Faults: make([]engine.FaultCount, 3), Reached: map[string][]string{"call": points}}
+	r := &engine.Result{
+		Verdict: scenario.VerdictPass, Faults: make([]engine.FaultCount, 3), Reached: map[string][]string{"call": points},
+	}
 	if !passes {
 		r.Verdict = scenario.VerdictInvariant
 	}
@@ -105,7 +107,8 @@ func TestGuideVariesWhatBringsSomething(t *testing.T) {
 		}
 	}
 	ran := g.Ran()
-	if ran.Fresh+ran.Varied != 20*guide.Batch || ran.Varied < 2*ran.Fresh || ran.FreshPoints != 3 || ran.VariedPoints != ran.Varied {
+	few := ran.Fresh+ran.Varied != 20*guide.Batch || ran.Varied < 2*ran.Fresh
+	if few || ran.FreshPoints != 3 || ran.VariedPoints != ran.Varied {
 		t.Errorf("it ran %+v", ran)
 	}
 	if want := (map[string]int{"call": 3 + ran.Varied}); !reflect.DeepEqual(g.Points(), want) {

@@ -68,7 +68,8 @@ func listening(t *testing.T) (*reach.Recorder, *virtual.Options) {
 func TestOrderOfAnInstantDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	events := []engine.Event{
-		{At: 1, Host: "a", Kind: "x"}, {At: 1, Host: "a", Kind: "y"}, {At: 1, Host: "b", Kind: "z"}, {At: 2, Host: "a", Kind: "x"},
+		{At: 1, Host: "a", Kind: "x"}, {At: 1, Host: "a", Kind: "y"}, {At: 1, Host: "b", Kind: "z"},
+		{At: 2, Host: "a", Kind: "x"},
 	}
 	var want []string
 	for _, order := range [][]int{{0, 1, 2, 3}, {2, 1, 0, 3}, {1, 0, 2, 3}} {
@@ -92,7 +93,8 @@ func TestPointsAreBounded(t *testing.T) {
 	recorder, o := listening(t)
 	for i := range 2 * reach.MaxPoints {
 		o.OnEvent(sim.Event{
-			Time: time.Second, Kind: sim.EventDrop, Message: sim.KindRequest, From: "client", Procedure: strconv.Itoa(i) + strings.Repeat("x", 1000), Code: "loss",
+			Time: time.Second, Kind: sim.EventDrop, Message: sim.KindRequest, From: "client", Code: "loss",
+			Procedure: strconv.Itoa(i) + strings.Repeat("x", 1000),
 		})
 	}
 	all := recorder.Points()

@@ -27,7 +27,10 @@ func (*things) Compare(a, b any) int {
 	if !xKnown || !yKnown {
 		return 0
 	}
-	return cmp.Or(cmp.Compare(x.At, y.At), strings.Compare(x.Host, y.Host), strings.Compare(x.Kind, y.Kind), strings.Compare(x.Text, y.Text))
+	return cmp.Or(
+		cmp.Compare(x.At, y.At),
+		strings.Compare(x.Host, y.Host), strings.Compare(x.Kind, y.Kind), strings.Compare(x.Text, y.Text),
+	)
 }
 
 // Take implements engine.Reacher.

@@ -39,7 +39,8 @@ type trace struct {
 
 func newTrace(s *scenario.Scenario) *trace {
 	t := &trace{
-		points: set{}, roles: map[string]string{}, faults: map[string]*scenario.Fault{}, last: map[string]string{}, codes: map[uint64]string{},
+		points: set{}, roles: map[string]string{}, faults: map[string]*scenario.Fault{},
+		last: map[string]string{}, codes: map[uint64]string{},
 	}
 	for _, h := range s.Hosts() {
 		t.roles[h.Name] = h.Role

@@ -56,10 +56,12 @@ func (g *Guided) Add(of Subject, r *engine.Result) {
 
 // Write writes the summary, and the report of the first run that failed.
 func (g *Guided) Write(w io.Writer, interrupted bool) {
-	fmt.Fprintf(w, "%s  %s, guided: %d of %d runs pass\n", g.verdict(interrupted), g.subject.Called, g.Ran-g.failures, g.Ran)
+	fmt.Fprintf(w, "%s  %s, guided: %d of %d runs pass\n",
+		g.verdict(interrupted), g.subject.Called, g.Ran-g.failures, g.Ran)
 	g.body(w)
-	fmt.Fprintf(w, "chosen    %d fresh seeds, which came first to %d points; %d variations, which came first to %d; %d scenarios are kept\n",
-		g.Ways.Fresh, g.Ways.FreshPoints, g.Ways.Varied, g.Ways.VariedPoints, g.Ways.Kept)
+	fmt.Fprintf(w, "chosen    %d fresh seeds, which came first to %d points; ", g.Ways.Fresh, g.Ways.FreshPoints)
+	fmt.Fprintf(w, "%d variations, which came first to %d; ", g.Ways.Varied, g.Ways.VariedPoints)
+	fmt.Fprintf(w, "%d scenarios are kept\n", g.Ways.Kept)
 	if g.failures == 0 {
 		return
 	}
