@@ -130,9 +130,12 @@ var rules = []rule{
 		reason:   "what a scenario says does not depend on what runs it",
 	},
 	{
-		packages: []string{"./sim/scenario", "./sim/engine/...", "./sim/report", "./sim/chaos", "./sim/guide", "./sim/reach", "./sim/shrink", "./sim/story"},
-		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/..."},
-		reason:   "scenarios are run of any service; Fray is a subject like others",
+		packages: []string{
+			"./sim/scenario", "./sim/engine/...", "./sim/report", "./sim/chaos", "./sim/guide", "./sim/reach", "./sim/shrink",
+			"./sim/story",
+		},
+		banned: []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/..."},
+		reason: "scenarios are run of any service; Fray is a subject like others",
 	},
 	{
 		packages: []string{"./sim/engine"},

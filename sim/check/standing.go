@@ -95,10 +95,12 @@ func (s *Standing) take(e *Event) {
 		s.attempt, s.holder = e.Attempt, e.Host
 		s.move(e, "running", "runs on %s as attempt %d", at, e.Attempt)
 	case ExecutionEnd:
-		s.move(e, "run "+outcomeName(e.Outcome), "attempt %d has ended on %s (%s), which has not reported it", e.Attempt, at, outcomeName(e.Outcome))
+		outcome := outcomeName(e.Outcome)
+		s.move(e, "run "+outcome, "attempt %d has ended on %s (%s), which has not reported it", e.Attempt, at, outcome)
 	case ReportCall:
 		if endsAttempt(e.Outcome) {
-			s.move(e, "reported "+outcomeName(e.Outcome), "%s has reported attempt %d (%s), and has no answer", at, e.Attempt, outcomeName(e.Outcome))
+			outcome := outcomeName(e.Outcome)
+			s.move(e, "reported "+outcome, "%s has reported attempt %d (%s), and has no answer", at, e.Attempt, outcome)
 		}
 	case ReportReply:
 		s.judged(e, at)
@@ -114,15 +116,17 @@ func (s *Standing) take(e *Event) {
 
 // judged takes in the answer to a report.
 func (s *Standing) judged(e *Event, at string) {
+	outcome := outcomeName(e.Outcome)
 	switch {
 	case !endsAttempt(e.Outcome):
 	case e.Answer == Unanswered:
-		s.move(e, "unheard "+outcomeName(e.Outcome), "%s has reported attempt %d (%s), and its call failed", at, e.Attempt, outcomeName(e.Outcome))
+		s.move(e, "unheard "+outcome, "%s has reported attempt %d (%s), and its call failed", at, e.Attempt, outcome)
 	case commits(e):
 		s.move(e, "committed", "completed with attempt %d, and no client was shown its end", e.Attempt)
 	default:
 		s.holder = ""
-		s.move(e, "waiting after "+outcomeName(e.Outcome), "waits: attempt %d was reported as %s, and the report was %v", e.Attempt, outcomeName(e.Outcome), e.Answer)
+		s.move(e, "waiting after "+outcome, "waits: attempt %d was reported as %s, and the report was %v",
+			e.Attempt, outcome, e.Answer)
 	}
 }
 

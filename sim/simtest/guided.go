@@ -31,8 +31,9 @@ const (
 )
 
 const longGuided = `With --guided, scenarios whose runs come to something that no run
-before came to are kept and varied: some of their parts are drawn from other seeds. The same seed, which is the first of the fresh ones,
-gives the same runs in the same order. Each of them is a scenario by itself, as --seed and --redraw name it.`
+before came to are kept and varied: some of their parts are drawn from other seeds. The same seed, which
+is the first of the fresh ones, gives the same runs in the same order. Each of them is a scenario by itself,
+as --seed and --redraw name it.`
 
 // checkGuided refuses options that make no sense with --guided, or without it.
 func (o *chaosOptions) checkGuided(flags *pflag.FlagSet, show bool) error {
@@ -44,10 +45,11 @@ func (o *chaosOptions) checkGuided(flags *pflag.FlagSet, show bool) error {
 	case o.place.used():
 		return Invalid("--guided is for runs in virtual time: leave --backend out")
 	case show || o.redraw != "" || o.seeds != "":
-		return Invalid("--guided chooses what runs: leave --print, --%s and --seeds out; --seed says which seed is the first", redrawFlag)
+		return Invalid("--guided chooses what runs: leave --print, --%s and --seeds out; "+
+			"--seed says which seed is the first", redrawFlag)
 	case o.ofOne() || o.out != "" || o.format == formatJUnit:
-		return Invalid("--guided tells of many runs: leave --trace, --html, --task, --why, --out and --format junit out, and look at one with --seed and --%s",
-			redrawFlag)
+		return Invalid("--guided tells of many runs: leave --trace, --html, --task, --why, --out and --format junit out, "+
+			"and look at one with --seed and --%s", redrawFlag)
 	case o.runs < 1 || o.runs > maxRuns:
 		return Invalid("--runs %d is not between 1 and %d", o.runs, maxRuns)
 	}
@@ -197,7 +199,8 @@ func (g *guided) here(ctx context.Context, v chaos.Variation) (*engine.Result, e
 // apart makes a run in a process of its own.
 func (g *guided) apart(ctx context.Context, v chaos.Variation) (*engine.Result, error) {
 	args := append(slices.Clone(g.drawing.varied(v.Redraw).Args), "--seed", strconv.FormatUint(v.Seed, 10),
-		"--format", formatJSON, "--"+hereFlag, "--"+reachFlag, "--stall", g.options.stall.String(), "--verify="+strconv.FormatBool(g.options.verify))
+		"--format", formatJSON, "--"+hereFlag, "--"+reachFlag, "--stall", g.options.stall.String(),
+		"--verify="+strconv.FormatBool(g.options.verify))
 	i := &isolated{executable: g.executable, seed: v.Seed, stall: g.options.stall, limit: g.options.stall + guidedLimit}
 	if g.options.stall == 0 {
 		i.limit = math.MaxInt64 // It may take as long as it likes.

@@ -39,9 +39,9 @@ var severals = map[string]string{"fault": chaos.PartFaults, "kind": "kinds", "cl
 // Draw returns the random scenario of a seed: a cluster, a workload, faults of all kinds, and what
 // is true of any of them once everything has been put right. It is to be run under the same seed.
 //
-// It depends on the seed and the options alone. An error says that a part does not exist. Each part of it is drawn from a source of
-// randomness of its own, so that a change of one leaves the others as they were. What
-// [Scenario.Marshal] writes of it is a file that runs in the same way.
+// It depends on the seed and the options alone. An error says that a part does not exist. Each part of
+// it is drawn from a source of randomness of its own, so that a change of one leaves the others as they
+// were. What [Scenario.Marshal] writes of it is a file that runs in the same way.
 //
 // That a fault never acts is no failure here, because chance put it there.
 func Draw(seed uint64, o Options) (*scenario.Scenario, error) {
@@ -189,7 +189,8 @@ func (c *random) parts() []string {
 	if i := slices.IndexFunc(c.Workload.Mix, func(k cluster.TaskKind) bool { return k.CrashesWorker }); i >= 0 {
 		kinds, clients = kinds-1, clients-1 // Which the part poison has added.
 	}
-	return slices.Concat([]string{chaos.PartAll}, Parts(), chaos.Each("kind", kinds), chaos.Each("client", clients), chaos.Each("fault", len(c.Faults)))
+	singles := slices.Concat(chaos.Each("kind", kinds), chaos.Each("client", clients), chaos.Each("fault", len(c.Faults)))
+	return slices.Concat([]string{chaos.PartAll}, Parts(), singles)
 }
 
 // chance says yes with a probability.
