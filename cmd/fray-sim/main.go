@@ -15,8 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/sim/chaos"
 	"github.com/frayrpc/fray/sim/cluster"
-	"github.com/frayrpc/fray/sim/cluster/chaos"
+	random "github.com/frayrpc/fray/sim/cluster/chaos"
 	"github.com/frayrpc/fray/sim/cluster/system"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -50,9 +51,10 @@ The same seed gives the same run, to the byte.
 		Test: &simtest.TestSubject{
 			Expression: "system.Subject(system.Options{})", Imports: []string{"github.com/frayrpc/fray/sim/cluster/system"},
 		},
-		Draw: func(seed uint64, backend string) *scenario.Scenario {
-			return chaos.Draw(seed, chaos.Options{Backend: backend})
+		Draw: func(v chaos.Variation, backend string) (*scenario.Scenario, error) {
+			return random.Draw(v.Seed, random.Options{Backend: backend, Redraw: v.Redraw})
 		},
+		Parts:    random.Parts(),
 		Backends: func(a *simtest.App) []simtest.Backend { return []simtest.Backend{&processes{app: a}} },
 		Commands: func(a *simtest.App) []*cobra.Command {
 			own := &app{App: a}

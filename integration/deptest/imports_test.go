@@ -130,9 +130,12 @@ var rules = []rule{
 		reason:   "what a scenario says does not depend on what runs it",
 	},
 	{
-		packages: []string{"./sim/scenario", "./sim/engine/...", "./sim/report", "./sim/chaos", "./sim/shrink", "./sim/story"},
-		banned:   []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/..."},
-		reason:   "scenarios are run of any service; Fray is a subject like others",
+		packages: []string{
+			"./sim/scenario", "./sim/engine/...", "./sim/report", "./sim/chaos", "./sim/guide", "./sim/reach", "./sim/shrink",
+			"./sim/story",
+		},
+		banned: []string{"./fray/...", "./gen/fray/...", "./sim/check/...", "./sim/cluster/..."},
+		reason: "scenarios are run of any service; Fray is a subject like others",
 	},
 	{
 		packages: []string{"./sim/engine"},
@@ -190,6 +193,11 @@ var rules = []rule{
 		packages: []string{"./internal/patch", "./sim/overlay"},
 		banned:   []string{"./fray/...", "./faults/...", "./sim", "./sim/scenario/...", "./sim/engine/..."},
 		reason:   "sources are edited for whatever is built of them",
+	},
+	{
+		packages: []string{"./sim/guide"},
+		banned:   []string{"./sim/engine/virtual", "./sim/reach", "./sim/bubble"},
+		reason:   "what runs next is decided by what it is told of runs, wherever they take place",
 	},
 	{
 		packages: []string{"./sim/report"},

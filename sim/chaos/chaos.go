@@ -31,6 +31,9 @@ type Options struct {
 	Kinds []string
 	// Span is how long things go wrong. Then everything is put right. 0: DefaultSpan.
 	Span time.Duration
+	// Redraw has the parts of the faults that are drawn from other seeds: faults or all, which is all of
+	// them, or one by its number, such as fault-3.
+	Redraw Redraw
 }
 
 // DefaultSpan is how long things go wrong unless Options say otherwise.
@@ -44,7 +47,7 @@ const maxFaults = 8
 // seed and the options alone. That a fault never acts is no failure, because chance put it there;
 // what the other expects to happen sometimes, or of its faults and of hosts, is not expected.
 //
-// An error says that a kind does not exist, or that no fault of the kinds can strike.
+// An error says that a kind or a part does not exist, or that no fault of the kinds can strike.
 func Draw(base *scenario.Scenario, seed uint64, o Options) (*scenario.Scenario, error) {
 	text, err := base.Marshal()
 	if err != nil {
@@ -57,7 +60,7 @@ func Draw(base *scenario.Scenario, seed uint64, o Options) (*scenario.Scenario, 
 		return nil, fmt.Errorf("draw faults for %s: %w", base.Metadata.Name, err)
 	}
 	span := cmp.Or(o.Span, DefaultSpan)
-	s.Metadata.Name = fmt.Sprintf("%s-chaos-%d", base.Metadata.Name, seed)
+	s.Metadata.Name = fmt.Sprintf("%s-chaos-%d%s", base.Metadata.Name, seed, o.Redraw.Suffix())
 	s.Run.Seeds = scenario.Seeds{First: seed, Last: seed}
 	s.Run.MaxVirtualTime = max(s.Run.MaxVirtualTime, scenario.Duration(span)+s.Run.MaxVirtualTime)
 	s.Targets, s.Faults = nil, nil
@@ -72,14 +75,19 @@ func Draw(base *scenario.Scenario, seed uint64, o Options) (*scenario.Scenario, 
 	}
 	// What chance makes may be no scenario: a fault that can never act, say. Then it has another go.
 	for attempt := range uint64(maxAttempts) {
-		d.Rand = chance.New(seed, "chaos", attempt)
+		d.Rand = chance.New(o.Redraw.From(seed, PartFaults), "chaos", attempt)
 		s.Faults = nil
 		for n := range 1 + d.IntN(maxFaults) {
-			f := scenario.Default[scenario.Fault]()
-			f.Action = kinds[d.IntN(len(kinds))]
-			f.ID = fmt.Sprintf("%s-%d", f.Action.Key(), n+1)
-			d.fault(f)
-			s.Faults = append(s.Faults, *f)
+			s.Faults = append(s.Faults, d.draw(kinds, n+1))
+		}
+		if err := o.Redraw.Check(Parts(s)); err != nil {
+			return nil, err
+		}
+		for i, part := range Each("fault", len(s.Faults)) {
+			if other, redrawn := o.Redraw[part]; redrawn {
+				d.Rand = chance.New(other, "chaos/"+part, attempt)
+				s.Faults[i] = d.draw(kinds, i+1)
+			}
 		}
 		if text, err = s.Marshal(); err != nil {
 			return nil, err
@@ -175,6 +183,15 @@ func (d *drawer) drainable() []scenario.Host {
 func (d *drawer) between(low, high time.Duration) scenario.Duration {
 	const step = 10 * time.Millisecond
 	return scenario.Duration((low + time.Duration(d.Int64N(int64(high-low)+1))).Truncate(step))
+}
+
+// draw draws the fault of a number, of any kind.
+func (d *drawer) draw(kinds []scenario.Actions, number int) scenario.Fault {
+	f := scenario.Default[scenario.Fault]()
+	f.Action = kinds[d.IntN(len(kinds))].Clone()
+	f.ID = fmt.Sprintf("%s-%d", f.Action.Key(), number)
+	d.fault(f)
+	return *f
 }
 
 // fault draws what a fault of a kind is like, whom it strikes, and when.

@@ -18,6 +18,8 @@ type Standing struct {
 	// Since is when it came there, and Last its last event.
 	Since time.Duration
 	Last  *Event
+	// Place is State without the names and numbers of this run.
+	Place string
 	// Ended: a client was shown its end, and Failed: that it had failed.
 	Ended, Failed bool
 
@@ -39,7 +41,7 @@ func (h *History) Standings(until uint64) []Standing {
 		}
 		s := of[e.Task]
 		if e.Kind == SubmitCall && s == nil {
-			s = &Standing{Task: e.Task, State: "its submission was not answered", Since: e.At}
+			s = newStanding(e)
 			of[e.Task], all = s, append(all, s)
 		}
 		if s != nil {
@@ -58,12 +60,17 @@ func (h *History) Standings(until uint64) []Standing {
 	return standings
 }
 
+// newStanding returns that of a task whose submission an event is.
+func newStanding(e *Event) *Standing {
+	return &Standing{Task: e.Task, Place: "submitted", State: "its submission was not answered", Since: e.At}
+}
+
 // Open says whether the task was accepted and has not ended.
 func (s *Standing) Open() bool { return s.acknowledged && !s.Ended }
 
-// move notes that the task is somewhere else from an event on.
-func (s *Standing) move(e *Event, format string, args ...any) {
-	s.State, s.Since = fmt.Sprintf(format, args...), e.At
+// move notes that the task is at another place from an event on.
+func (s *Standing) move(e *Event, place, format string, args ...any) {
+	s.Place, s.State, s.Since = place, fmt.Sprintf(format, args...), e.At
 }
 
 // take takes in an event of the task.
@@ -78,26 +85,28 @@ func (s *Standing) take(e *Event) {
 		if e.Answer.acknowledges() && !s.acknowledged {
 			s.acknowledged = true
 			if s.attempt == 0 {
-				s.move(e, "waits: no worker was granted it")
+				s.move(e, "waiting", "waits: no worker was granted it")
 			}
 		}
 	case GrantReply:
 		s.attempt, s.holder = e.Attempt, e.Host
-		s.move(e, "was granted to %s as attempt %d, which has not started", at, e.Attempt)
+		s.move(e, "granted", "was granted to %s as attempt %d, which has not started", at, e.Attempt)
 	case ExecutionStart:
 		s.attempt, s.holder = e.Attempt, e.Host
-		s.move(e, "runs on %s as attempt %d", at, e.Attempt)
+		s.move(e, "running", "runs on %s as attempt %d", at, e.Attempt)
 	case ExecutionEnd:
-		s.move(e, "attempt %d has ended on %s (%s), which has not reported it", e.Attempt, at, outcomeName(e.Outcome))
+		outcome := outcomeName(e.Outcome)
+		s.move(e, "run "+outcome, "attempt %d has ended on %s (%s), which has not reported it", e.Attempt, at, outcome)
 	case ReportCall:
 		if endsAttempt(e.Outcome) {
-			s.move(e, "%s has reported attempt %d (%s), and has no answer", at, e.Attempt, outcomeName(e.Outcome))
+			outcome := outcomeName(e.Outcome)
+			s.move(e, "reported "+outcome, "%s has reported attempt %d (%s), and has no answer", at, e.Attempt, outcome)
 		}
 	case ReportReply:
 		s.judged(e, at)
 	case CancelReply:
 		if e.Answer == Cancelled || e.Answer == Stopping {
-			s.move(e, "was cancelled (%v), and no client was shown its end", e.Answer)
+			s.move(e, e.Answer.String(), "was cancelled (%v), and no client was shown its end", e.Answer)
 		}
 	case ReadReply:
 		s.shown(e)
@@ -107,15 +116,17 @@ func (s *Standing) take(e *Event) {
 
 // judged takes in the answer to a report.
 func (s *Standing) judged(e *Event, at string) {
+	outcome := outcomeName(e.Outcome)
 	switch {
 	case !endsAttempt(e.Outcome):
 	case e.Answer == Unanswered:
-		s.move(e, "%s has reported attempt %d (%s), and its call failed", at, e.Attempt, outcomeName(e.Outcome))
+		s.move(e, "unheard "+outcome, "%s has reported attempt %d (%s), and its call failed", at, e.Attempt, outcome)
 	case commits(e):
-		s.move(e, "completed with attempt %d, and no client was shown its end", e.Attempt)
+		s.move(e, "committed", "completed with attempt %d, and no client was shown its end", e.Attempt)
 	default:
 		s.holder = ""
-		s.move(e, "waits: attempt %d was reported as %s, and the report was %v", e.Attempt, outcomeName(e.Outcome), e.Answer)
+		s.move(e, "waiting after "+outcome, "waits: attempt %d was reported as %s, and the report was %v",
+			e.Attempt, outcome, e.Answer)
 	}
 }
 
@@ -123,7 +134,7 @@ func (s *Standing) judged(e *Event, at string) {
 func (s *Standing) shown(e *Event) {
 	switch {
 	case e.Answer == NotFound:
-		s.move(e, "the controller does not know it")
+		s.move(e, "unknown", "the controller does not know it")
 	case e.View != nil && e.View.Terminal():
 		s.Ended = true
 		s.Failed = e.View.Status == frayv1.TaskStatus_TASK_STATUS_FAILED
@@ -131,7 +142,7 @@ func (s *Standing) shown(e *Event) {
 		if e.View.Reason != 0 {
 			state += " (" + reasonName(e.View.Reason) + ")"
 		}
-		s.move(e, "%s after %d attempts", state, e.View.Attempt)
+		s.move(e, state, "%s after %d attempts", state, e.View.Attempt)
 	}
 }
 
@@ -143,13 +154,13 @@ func (s *Standing) lose(e *Event) {
 	switch e.Kind {
 	case WorkerCrash:
 		s.Last, s.holder = e, ""
-		s.move(e, "waits: %s crashed with attempt %d", e.Host, s.attempt)
+		s.move(e, "waiting after crash", "waits: %s crashed with attempt %d", e.Host, s.attempt)
 	case SessionStale:
 		s.Last, s.holder = e, ""
-		s.move(e, "waits: %s lost the session under which it held attempt %d", e.Host, s.attempt)
+		s.move(e, "waiting after lost session", "waits: %s lost the session under which it held attempt %d", e.Host, s.attempt)
 	case StopOrder:
 		s.Last = e
-		s.move(e, "%s was told to stop attempt %d", e.Host, s.attempt)
+		s.move(e, "told to stop", "%s was told to stop attempt %d", e.Host, s.attempt)
 	default:
 	}
 }

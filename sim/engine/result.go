@@ -37,6 +37,9 @@ type Result struct {
 	Hash  uint64    `json:"hash,omitempty"`
 	Stats sim.Stats `json:"stats"`
 
+	// Reached are the points that the run came to, by their kind; nil: nobody asked.
+	Reached map[string][]string `json:"reached,omitempty"`
+
 	Facts      Facts        `json:"facts"`
 	Faults     []FaultCount `json:"faults"`
 	Oracles    []Count      `json:"oracles"`

@@ -24,6 +24,9 @@ type Subject struct {
 	Tell func(facts Facts) []Line
 	// Sum returns what tells of many runs. Nil: only what the engine counts is told.
 	Sum func() Sum
+	// Reach returns what finds in the history of one run which points it came to, besides those that
+	// its trace has. Nil: what followed upon what about one thing.
+	Reach func() Reacher
 	// NotLive says why its scenarios cannot run against a cluster that somebody else has started.
 	// "": they can.
 	NotLive string
@@ -36,6 +39,16 @@ type Line struct{ What, Text string }
 type Sum interface {
 	Add(r *Result)
 	Lines() []Line
+}
+
+// A Reacher finds in the history of a run which points it came to, as package reach has them.
+type Reacher interface {
+	// Compare orders two events, each as [Run.Observed] was given it: by their time, and those of one
+	// instant, which may come in another order when the run is repeated, by what they are.
+	Compare(a, b any) int
+	// Take takes the next event in that order, and tells which points it comes to: the kind of the
+	// point, in a word, and the point, which has no ids, tokens and times.
+	Take(event any, reached func(kind, point string))
 }
 
 // Work is the software of a client. It ends when its work is done, or ctx is.

@@ -31,6 +31,11 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 	}
 	fmt.Fprintf(w, "time      %s\n", duration(r))
 	writeLines(w, Tell(of, r))
+	counts := map[string]int{}
+	for kind, points := range r.Reached { // order-free: each is counted
+		counts[kind] = len(points)
+	}
+	writeReached(w, counts)
 	writeTables(w, r)
 	if r.Backend == "" {
 		fmt.Fprintf(w, "\ntrace     %016x", r.Hash)

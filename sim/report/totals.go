@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,14 +30,16 @@ type Totals struct {
 	Began time.Time
 	// Failures are the results of the first ten seeds that failed.
 	Failures []*engine.Result
+	// Reached is how many points of each kind the runs came to; empty: nobody asked.
+	Reached map[string]int
 
-	subject          Subject
-	failed, verified uint64
-	virtual          time.Duration
-	steps            int
-	backend          string // "": virtual time
-	work             work
-	broken           []*breakage
+	subject            Subject
+	failures, verified uint64
+	virtual            time.Duration
+	steps              int
+	backend            string // "": virtual time
+	work               work
+	broken             []*breakage
 }
 
 // A breakage is the seeds that broke the same.
@@ -68,7 +71,7 @@ func (t *Totals) Add(r *engine.Result) {
 	if r.Passed() {
 		return
 	}
-	t.failed++
+	t.failures++
 	if len(t.Failures) < maxFailures {
 		t.Failures = append(t.Failures, r)
 	}
@@ -86,14 +89,7 @@ func (t *Totals) Add(r *engine.Result) {
 
 // Write writes the summary, and the report of the first seed that failed.
 func (t *Totals) Write(w io.Writer, interrupted bool) {
-	verdict := "PASS"
-	switch {
-	case t.failed > 0:
-		verdict = "FAIL"
-	case interrupted:
-		verdict = "INTERRUPTED"
-	}
-	fmt.Fprintf(w, "%s  %s, seeds %s: %d of %d pass", verdict, t.subject.Called, t.Seeds, t.Ran-t.failed, t.Ran)
+	fmt.Fprintf(w, "%s  %s, seeds %s: %d of %d pass", t.verdict(interrupted), t.subject.Called, t.Seeds, t.Ran-t.failures, t.Ran)
 	if left := t.Seeds.Count() - t.Ran; left > 0 {
 		why := "the sweep ended at the first failure"
 		if interrupted {
@@ -102,6 +98,28 @@ func (t *Totals) Write(w io.Writer, interrupted bool) {
 		fmt.Fprintf(w, ", %d did not run: %s", left, why)
 	}
 	fmt.Fprintln(w)
+	t.body(w)
+	if t.failures == 0 {
+		return
+	}
+	t.writeBroken(w)
+	t.writeFirst(w, t.subject)
+}
+
+// verdict is what the runs came to, in a word.
+func (t *Totals) verdict(interrupted bool) string {
+	switch {
+	case t.failures > 0:
+		return "FAIL"
+	case interrupted:
+		return "INTERRUPTED"
+	default:
+		return "PASS"
+	}
+}
+
+// body writes what the runs did.
+func (t *Totals) body(w io.Writer) {
 	wall := time.Since(t.Began)
 	if t.backend != "" {
 		fmt.Fprintf(w, "      %s %s\n", engine.Short(wall), where(t.backend))
@@ -113,9 +131,25 @@ func (t *Totals) Write(w io.Writer, interrupted bool) {
 		fmt.Fprintf(w, "      %d of them ran twice, with other GOMAXPROCS, and gave the same trace unless listed as determinism\n", t.verified)
 	}
 	t.work.write(w)
-	if t.failed == 0 {
+	writeReached(w, t.Reached)
+}
+
+// writeReached writes how many points there are of each kind, unless nobody asked.
+func writeReached(w io.Writer, counts map[string]int) {
+	if len(counts) == 0 {
 		return
 	}
+	all := 0
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		all += counts[kind]
+		kinds = append(kinds, fmt.Sprintf("%s %d", kind, counts[kind]))
+	}
+	fmt.Fprintf(w, "reached   %d points: %s\n", all, strings.Join(kinds, ", "))
+}
+
+// writeBroken writes what broke, and in which seeds.
+func (t *Totals) writeBroken(w io.Writer) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\nBROKEN\tSEEDS\t")
 	for _, b := range t.broken {
@@ -126,7 +160,11 @@ func (t *Totals) Write(w io.Writer, interrupted bool) {
 		fmt.Fprintf(table, "%s\t%d\t%s\n", b.what, b.count, list)
 	}
 	_ = table.Flush() // what it writes to fails, if at all, for the next line too
+}
+
+// writeFirst writes the report of the first run that failed, which is of a subject.
+func (t *Totals) writeFirst(w io.Writer, of Subject) {
 	fmt.Fprintln(w, "\nThe first of them:")
 	fmt.Fprintln(w)
-	Run(w, t.Failures[0], t.subject)
+	Run(w, t.Failures[0], of)
 }

@@ -80,15 +80,15 @@ func (i *isolated) run(ctx context.Context, s *scenario.Scenario, begun func(eng
 	if begun != nil {
 		args = append(args, "--"+pinsFlag, pins)
 	}
-	result, err := i.process(ctx, s, args)
+	result, err := i.process(ctx, s.Metadata.Name, args)
 	if err == nil && begun != nil {
 		err = readPins(pins, begun, acted)
 	}
 	return result, err
 }
 
-// process makes a run, and returns its result, or that of its breaking down.
-func (i *isolated) process(ctx context.Context, s *scenario.Scenario, args []string) (*engine.Result, error) {
+// process makes a run of the scenario of a name, and returns its result, or that of its breaking down.
+func (i *isolated) process(ctx context.Context, name string, args []string) (*engine.Result, error) {
 	bounded, cancel := context.WithTimeout(ctx, i.limit)
 	defer cancel()
 	cmd := exec.CommandContext(bounded, i.executable, args...) // It is this program.
@@ -111,7 +111,7 @@ func (i *isolated) process(ctx context.Context, s *scenario.Scenario, args []str
 	if errors.As(err, &exit) && exit.ExitCode() == exitInvalid {
 		return nil, fmt.Errorf("run: %s", bytes.TrimSpace(stderr.text()))
 	}
-	return brokenDown(s.Metadata.Name, i.seed, &breakdownError{i.seed, cmp.Or(err, errors.New("it ended too early")), stderr}), nil
+	return brokenDown(name, i.seed, &breakdownError{i.seed, cmp.Or(err, errors.New("it ended too early")), stderr}), nil
 }
 
 // readPins tells of what chance decided in a run, as its process wrote it down. The last line may be

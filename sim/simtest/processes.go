@@ -41,6 +41,7 @@ type crew struct {
 	seeds      scenario.Seeds
 	stall      time.Duration // of --stall
 	verify     bool          // each seed
+	reach      bool          // results tell which points runs came to
 }
 
 // A chunk is the seeds of one process, and what comes of them; results has room for all.
@@ -123,7 +124,7 @@ func (c *crew) run(ctx context.Context, part *chunk) {
 // were. The error says why there are no more of them.
 func (c *crew) process(ctx context.Context, seeds scenario.Seeds, results chan<- *engine.Result) (ran uint64, err error) {
 	args := append(slices.Clone(c.subject.Args), "--seeds", seeds.String(), "--format", formatJSON, "--"+hereFlag, "--stall", c.stall.String(),
-		"--verify="+strconv.FormatBool(c.verify))
+		"--verify="+strconv.FormatBool(c.verify), "--"+reachFlag+"="+strconv.FormatBool(c.reach))
 	cmd := exec.CommandContext(ctx, c.executable, args...) // It is this program.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = endWait

@@ -29,8 +29,12 @@ func fragile(t *testing.T) string {
 	return file
 }
 
-func fragileSubject() *subject {
-	s := chaos.Draw(1, chaos.Options{})
+func fragileSubject(t *testing.T) *subject {
+	t.Helper()
+	s, err := chaos.Draw(1, chaos.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.Metadata.Name = "fragile"
 	return &subject{
 		Subject: report.Subject{Called: "fragile", Args: []string{"--scenario", "fragile"}},
@@ -42,7 +46,7 @@ func fragileSubject() *subject {
 // order.
 func TestProcessBreaksDown(t *testing.T) {
 	t.Parallel()
-	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 5, Last: 49}, 0, false}
+	c := &crew{fragile(t), fragileSubject(t), scenario.Seeds{First: 5, Last: 49}, 0, false, false}
 	next := uint64(5)
 	for r := range c.results(t.Context()) {
 		want := scenario.VerdictPass
@@ -66,7 +70,7 @@ func TestSweepThatNobodyWantsEnds(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := &crew{fragile(t), fragileSubject(), scenario.Seeds{First: 1, Last: 1_000_000}, 0, false}
+	c := &crew{fragile(t), fragileSubject(t), scenario.Seeds{First: 1, Last: 1_000_000}, 0, false, false}
 	for range c.results(ctx) {
 		break
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/frayrpc/fray/sim/chaos"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -29,9 +30,12 @@ type Program struct {
 	Short, Long, Example string
 	// Library has scenarios as NAME.yaml in its root. Nil: there are none.
 	Library fs.FS
-	// Draw returns the random scenario of a seed that is to run on a backend. Nil: chaos draws
-	// faults only, for scenarios that it is given.
-	Draw func(seed uint64, backend string) *scenario.Scenario
+	// Draw returns the random scenario of a seed that is to run on a backend, with those parts drawn
+	// from other seeds that are redrawn. An error says that there is no such part. Nil: chaos draws
+	// faults only, for scenarios that it is given. Parts are those that any of its scenarios has, the
+	// faults among them.
+	Draw  func(v chaos.Variation, backend string) (*scenario.Scenario, error)
+	Parts []string
 	// Test is how a Go test gets the subject, for shrink --test. Nil: by the exported function without
 	// parameters that made the subject's Begin.
 	Test *TestSubject

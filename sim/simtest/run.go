@@ -18,6 +18,7 @@ import (
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/engine/virtual"
+	"github.com/frayrpc/fray/sim/reach"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 	"github.com/frayrpc/fray/sim/story"
@@ -51,6 +52,10 @@ type runOptions struct {
 	here bool
 	// onStall is told of a run that goes no further, and ends the process.
 	onStall func(*engine.Result)
+	// reach has results tell which points the runs came to.
+	reach bool
+	// guided has the points that runs came to decide what runs next.
+	guided bool
 	// lasts is how long a sweep goes on with one seed after the other. 0: to the last of its seeds.
 	lasts time.Duration
 }
@@ -65,6 +70,7 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet, a *App) {
 	flags.BoolVar(&o.why, "why", false, "tell of a run that fails where it goes another way than the nearest run that passes")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end a sweep at the first seed that fails")
 	flags.StringVar(&o.out, "out", "", "save what came of it in this `directory`: report, result, trace and history, of a sweep those of failing seeds")
+	flags.BoolVar(&o.reach, reachFlag, false, "tell which points runs came to: their number, and with --format json the points")
 	flags.StringVar(&o.format, "format", formatText, "how the result is printed: "+strings.Join(formats, ", "))
 	flags.DurationVar(&o.stall, "stall", sim.DefaultStall, "end a run in which nothing has happened for so much real `time`; 0: never")
 	flags.BoolVar(&o.here, hereFlag, false, "run in this process, as a debugger needs it")
@@ -73,6 +79,9 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet, a *App) {
 	_ = flags.MarkHidden(pinsFlag)
 	o.place.addFlags(flags, a)
 }
+
+// reachFlag has runs tell which points they came to.
+const reachFlag = "reach"
 
 // hereFlag keeps runs in the process that is told to make them.
 const hereFlag = "in-process"
@@ -89,8 +98,8 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 		return seeds, false, err
 	}
 	switch {
-	case o.place.used() && (o.verify || o.trace != "" || o.html != "" || o.out != "" || o.task != "" || o.why):
-		return seeds, false, Invalid("--verify, --trace, --html, --out, --task and --why are for runs in virtual time: leave --backend out")
+	case o.place.used() && (o.verify || o.trace != "" || o.html != "" || o.out != "" || o.task != "" || o.why || o.reach):
+		return seeds, false, Invalid("--verify, --trace, --html, --out, --task, --why and --reach are for runs in virtual time: leave --backend out")
 	case !slices.Contains(formats, o.format):
 		return seeds, false, Invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
 	case o.stall < 0 || o.stall > maxStall:
@@ -110,7 +119,7 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 			return seeds, false, Invalid("--seeds: %w", err)
 		}
 		return seeds, false, nil
-	case o.failFast && o.lasts == 0:
+	case o.failFast && o.lasts == 0 && !o.guided:
 		return seeds, false, Invalid("--fail-fast is for a sweep: pass --seeds")
 	}
 	seed := of.first
@@ -283,6 +292,15 @@ func (o *runOptions) runHere(ctx context.Context, s *scenario.Scenario, seed uin
 	}
 	flush := rec.listen(&options)
 	defer func() { err = errors.Join(err, flush()) }()
+	if o.reach {
+		points := reach.NewRecorder(o.program.Subject, s)
+		points.Listen(&options)
+		defer func() {
+			if result != nil {
+				result.Reached = points.Points()
+			}
+		}()
+	}
 	if verify {
 		result, err = virtual.Verify(ctx, o.program.Subject, s, seed, options, 1, max(runtime.NumCPU(), 2))
 	} else {

@@ -52,6 +52,7 @@ seed. It exits with 0 if it found one.`,
 	flags.StringVar(&o.scenario, "scenario", "", "the `file` of a scenario, or the name of one of the library")
 	flags.StringVar(&o.seed, "seed", "", "the `number` of the seed under which it fails (default: the first of the scenario's seeds)")
 	flags.BoolVar(&random, "chaos", false, "shrink what chaos makes of the seed, with --scenario of that scenario")
+	o.addRedraw(flags)
 	flags.DurationVar(&o.limit, "for", shrink.DefaultLimit, "how much real `time` it may take")
 	flags.StringVar(&o.file, "out", "", "write the scenario to this `file` and not to the standard output")
 	flags.StringVar(&o.test, "test", "", "write a Go test that fails to this `file`, such as small_test.go, in the package that it is to be in")
@@ -63,6 +64,9 @@ seed. It exits with 0 if it found one.`,
 		}
 		if o.stall <= 0 || o.stall > maxStall {
 			return Invalid("--stall %v is not between 0 and %v", o.stall, maxStall)
+		}
+		if o.redraw != "" && !random {
+			return Invalid("--%s is for what chaos makes: pass --chaos", redrawFlag)
 		}
 		if err := a.checkTest(o.test); err != nil {
 			return err

@@ -1,9 +1,12 @@
 package simtest
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/frayrpc/fray/internal/chance"
 	"github.com/frayrpc/fray/sim/chaos"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -41,14 +44,22 @@ func (a *App) named(called string) (*subject, error) {
 // nameOf returns the name of the scenario of a seed.
 func (s *subject) nameOf(seed uint64) string { return s.of(seed).Metadata.Name }
 
-// drawn returns the subject whose scenarios are random: the program's own, or a scenario with
-// faults of each seed's own. The first seed is told whether that can be.
-func (a *App) drawn(o *chaosOptions) (*subject, error) {
+// A drawing is how random scenarios are drawn, and the command line that does it.
+type drawing struct {
+	report.Subject
+
+	// parts are those that any of the scenarios has.
+	parts []string
+	draw  func(v chaos.Variation) (*scenario.Scenario, error)
+}
+
+// drawing returns how the program's own random scenarios are drawn, or a scenario with random faults.
+// The scenario of the first seed is told whether that can be.
+func (a *App) drawing(o *chaosOptions) (*drawing, error) {
 	if o.scenario == "" && a.program.Draw != nil {
-		return &subject{
-			Subject: a.called(chaosCommand, chaosCommand, chaosCommand),
-			first:   1,
-			of:      func(seed uint64) *scenario.Scenario { return a.program.Draw(seed, o.place.name) },
+		return &drawing{
+			Subject: a.called(chaosCommand, chaosCommand, chaosCommand), parts: a.program.Parts,
+			draw: func(v chaos.Variation) (*scenario.Scenario, error) { return a.program.Draw(v, o.place.name) },
 		}, nil
 	}
 	if o.span < time.Second || o.span > maxStall {
@@ -65,17 +76,70 @@ func (a *App) drawn(o *chaosOptions) (*subject, error) {
 	if o.span != chaos.DefaultSpan {
 		args = append(args, "--span", o.span.String())
 	}
-	draw := func(seed uint64) (*scenario.Scenario, error) {
-		return chaos.Draw(base, seed, chaos.Options{Kinds: o.kinds, Span: o.span})
+	draw := func(v chaos.Variation) (*scenario.Scenario, error) {
+		return chaos.Draw(base, v.Seed, chaos.Options{Kinds: o.kinds, Span: o.span, Redraw: v.Redraw})
 	}
-	if _, err := draw(1); err != nil {
+	if _, err := draw(chaos.Variation{Seed: firstDrawn}); err != nil {
 		return nil, asInvalid(err)
 	}
-	return &subject{
+	return &drawing{
 		Subject: a.called(chaosCommand+" of "+o.scenario, base.Metadata.Name+"-"+chaosCommand, args...),
-		first:   1,
+		parts:   []string{chaos.PartFaults}, draw: draw,
+	}, nil
+}
+
+// firstDrawn is the first seed of random scenarios.
+const firstDrawn = 1
+
+// varied returns what reports say of scenarios of which parts are redrawn.
+func (d *drawing) varied(redraw chaos.Redraw) report.Subject {
+	of := d.Subject
+	if len(redraw) > 0 {
+		of.Args = append(slices.Clone(of.Args), "--"+redrawFlag, redraw.String())
+	}
+	return of
+}
+
+// digest stands for a scenario and the seed that it is to run under, whatever it is called.
+func (d *drawing) digest(v chaos.Variation) uint64 {
+	called := v.String()
+	if s, err := d.draw(v); err == nil {
+		s.Metadata.Name = ""
+		if text, err := s.Marshal(); err == nil {
+			called = strconv.FormatUint(v.Seed, 10) + string(text)
+		}
+	}
+	return chance.Hash(chance.HashBasis, called)
+}
+
+// drawn returns the subject whose scenarios are random. The one of the seed that is asked for is told
+// whether it has the parts that are redrawn.
+func (a *App) drawn(o *chaosOptions) (*subject, error) {
+	d, err := a.drawing(o)
+	if err != nil {
+		return nil, err
+	}
+	redraw, err := chaos.ParseRedraw(o.redraw)
+	if err != nil {
+		return nil, Invalid("--%s: %w", redrawFlag, err)
+	}
+	if len(redraw) > 0 {
+		if o.seeds != "" || o.lasts > 0 {
+			return nil, Invalid("--%s is for one seed: pass --seed", redrawFlag)
+		}
+		v := chaos.Variation{Seed: firstDrawn, Redraw: redraw}
+		if seed, err := strconv.ParseUint(o.seed, 10, 64); err == nil {
+			v.Seed = seed
+		}
+		if _, err := d.draw(v); err != nil {
+			return nil, Invalid("--%s: seed %d: %w", redrawFlag, v.Seed, err)
+		}
+	}
+	return &subject{
+		Subject: d.varied(redraw),
+		first:   firstDrawn,
 		of: func(seed uint64) *scenario.Scenario {
-			s, err := draw(seed)
+			s, err := d.draw(chaos.Variation{Seed: seed, Redraw: redraw})
 			if err != nil {
 				panic(err) // The first one could be drawn: what differs is chance.
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/guide"
 	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -26,6 +27,7 @@ type sweep struct {
 	out     *output // nil: nowhere
 
 	totals *report.Totals
+	known  guide.Known           // points
 	suite  *report.Suite         // nil: nobody wants one
 	lines  *renameio.PendingFile // of out
 }
@@ -34,7 +36,7 @@ type sweep struct {
 // broke and the first seed that fails. On a terminal it shows how far it is. When ctx ends it, it
 // tells what it has by then.
 func (a *App) sweep(ctx context.Context, of *subject, o *runOptions, seeds scenario.Seeds, out *output) error {
-	w := &sweep{App: a, subject: of, options: o, out: out, totals: report.NewTotals(of.Subject, seeds)}
+	w := &sweep{App: a, subject: of, options: o, out: out, totals: report.NewTotals(of.Subject, seeds), known: guide.Known{}}
 	if o.format == formatJUnit || out != nil {
 		w.suite = report.NewSuite(of.Subject)
 	}
@@ -62,7 +64,7 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		results = (&crew{executable, w.subject, seeds, w.options.stall, w.options.verify}).results(ctx)
+		results = (&crew{executable, w.subject, seeds, w.options.stall, w.options.verify, w.options.reach}).results(ctx)
 	}
 	var bar *progress
 	if w.options.format == formatText {
@@ -113,6 +115,7 @@ func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*engine
 // take takes in a result, the next in the order of the seeds.
 func (w *sweep) take(r *engine.Result) error {
 	w.totals.Add(r)
+	w.known.Take(r.Reached)
 	if w.suite != nil {
 		w.suite.Add(r)
 	}
@@ -130,6 +133,7 @@ func (w *sweep) take(r *engine.Result) error {
 // conclude writes what the seeds came to, and returns it as an exit code.
 func (w *sweep) conclude(ctx context.Context) error {
 	summarize := func(to io.Writer) error {
+		w.totals.Reached = w.known.Counts()
 		w.totals.Write(to, ctx.Err() != nil)
 		return nil
 	}

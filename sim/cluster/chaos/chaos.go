@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/internal/chance"
+	"github.com/frayrpc/fray/sim/chaos"
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -19,49 +20,67 @@ type Options struct {
 	// Backend is what they are to run on, one of the Backend constants. "": BackendSim. Those for
 	// processes take seconds, and those for virtual time minutes.
 	Backend string
+	// Redraw has the parts that are drawn from other seeds, of those that Parts has: whole ones, such as
+	// faults, all of them, or one of several, such as fault-3.
+	Redraw chaos.Redraw
 }
+
+// Parts are those of a random scenario that can be drawn from other seeds, besides single ones.
+func Parts() []string {
+	return []string{
+		"run", "controller", "workers", "network", "workload", "kinds", "nested", "poison", "clients", "habits", "visitors", "bounds",
+		chaos.PartFaults,
+	}
+}
+
+// severals are the parts of which there are several, by what one of them is called.
+var severals = map[string]string{"fault": chaos.PartFaults, "kind": "kinds", "client": "clients"}
 
 // Draw returns the random scenario of a seed: a cluster, a workload, faults of all kinds, and what
 // is true of any of them once everything has been put right. It is to be run under the same seed.
 //
-// It depends on the seed and the options alone. Each part of it is drawn from a source of
-// randomness of its own, so that a change of one leaves the others as they were. What
-// [Scenario.Marshal] writes of it is a file that runs in the same way.
+// It depends on the seed and the options alone. An error says that a part does not exist. Each part of
+// it is drawn from a source of randomness of its own, so that a change of one leaves the others as they
+// were. What [Scenario.Marshal] writes of it is a file that runs in the same way.
 //
 // That a fault never acts is no failure here, because chance put it there.
-func Draw(seed uint64, o Options) *scenario.Scenario {
-	c := &chaos{Scenario: cluster.New(), seed: seed, real: o.Backend == scenario.BackendProcess}
+func Draw(seed uint64, o Options) (*scenario.Scenario, error) {
+	c := &random{Scenario: cluster.New(), seed: seed, redraw: o.Redraw, real: o.Backend == scenario.BackendProcess}
 	c.APIVersion, c.Kind = scenario.APIVersion, scenario.Kind
 	c.Metadata = scenario.Metadata{
-		Name: fmt.Sprintf("chaos-%d", seed), Summary: "Whatever chance makes of a cluster, its work and its faults; every task ends, once.",
+		Name: fmt.Sprintf("chaos-%d%s", seed, o.Redraw.Suffix()), Summary: "Whatever chance makes of a cluster, its work and its faults; every task ends, once.",
 	}
 	c.drawRun()
 	c.drawTopology()
 	c.drawWorkload()
 	c.drawFaults()
+	if err := o.Redraw.Check(c.parts()); err != nil {
+		return nil, err
+	}
 	c.expect()
 	text, err := c.Marshal()
 	if err == nil {
 		var parsed *scenario.Scenario
 		if parsed, err = cluster.Parse(c.Metadata.Name+".yaml", text); err == nil {
-			return parsed
+			return parsed, nil
 		}
 	}
-	panic(fmt.Sprintf("scenario: chaos of seed %d is no scenario: %v\n%s", seed, err, text))
+	panic(fmt.Sprintf("scenario: %s is no scenario: %v\n%s", c.Metadata.Name, err, text))
 }
 
-// A chaos is a random scenario while it is drawn.
-type chaos struct {
+// A random is a random scenario while it is drawn.
+type random struct {
 	*cluster.Scenario
 
-	seed uint64
+	seed   uint64
+	redraw chaos.Redraw
 	// It is to run on processes, in real time.
 	real bool
 	// How long things go wrong; then everything is put right.
 	span time.Duration
 }
 
-func (c *chaos) drawRun() {
+func (c *random) drawRun() {
 	d := c.draw("run", 0)
 	c.Run.Seeds = scenario.Seeds{First: c.seed, Last: c.seed}
 	if c.real {
@@ -83,7 +102,7 @@ const (
 	chaosVisitors = "visitor"
 )
 
-func (c *chaos) drawTopology() {
+func (c *random) drawTopology() {
 	c.drawController(c.draw("controller", 0))
 	most := 6
 	if c.real {
@@ -111,7 +130,7 @@ func (c *chaos) drawTopology() {
 	}
 }
 
-func (c *chaos) drawController(d *drawer) {
+func (c *random) drawController(d *drawer) {
 	t := &c.Topology.Controller
 	if d.chance(0.6) {
 		t.Store = cluster.StorePebble
@@ -127,7 +146,7 @@ func (c *chaos) drawController(d *drawer) {
 	}
 }
 
-func (c *chaos) drawWorkers(d *drawer, name string, count int) cluster.WorkerGroup {
+func (c *random) drawWorkers(d *drawer, name string, count int) cluster.WorkerGroup {
 	g := *scenario.Default[cluster.WorkerGroup]()
 	g.Name, g.Count, g.Slots = name, count, 1+d.IntN(4)
 	g.Labels = map[string]string{"zone": name}
@@ -141,7 +160,7 @@ func (c *chaos) drawWorkers(d *drawer, name string, count int) cluster.WorkerGro
 	return g
 }
 
-func (c *chaos) drawNetwork(d *drawer) {
+func (c *random) drawNetwork(d *drawer) {
 	n := &c.Scenario.Scenario.Topology.Network
 	if d.chance(0.5) {
 		mean := oneOf(d, time.Millisecond, 5*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond)
@@ -156,8 +175,22 @@ func (c *chaos) drawNetwork(d *drawer) {
 type drawer struct{ *rand.Rand }
 
 // draw returns what draws the part of a name and number.
-func (c *chaos) draw(part string, number uint64) *drawer {
-	return &drawer{chance.New(c.seed, "chaos/"+part, number)}
+func (c *random) draw(part string, number uint64) *drawer {
+	parts := []string{part}
+	if all := severals[part]; all != "" {
+		parts = []string{fmt.Sprintf("%s-%d", part, number+1), all}
+	}
+	return &drawer{chance.New(c.redraw.From(c.seed, parts...), "chaos/"+part, number)}
+}
+
+// parts returns the parts of this scenario that can be drawn from other seeds.
+func (c *random) parts() []string {
+	kinds, clients := len(c.Workload.Mix), len(c.Workload.Clients)
+	if i := slices.IndexFunc(c.Workload.Mix, func(k cluster.TaskKind) bool { return k.CrashesWorker }); i >= 0 {
+		kinds, clients = kinds-1, clients-1 // Which the part poison has added.
+	}
+	singles := slices.Concat(chaos.Each("kind", kinds), chaos.Each("client", clients), chaos.Each("fault", len(c.Faults)))
+	return slices.Concat([]string{chaos.PartAll}, Parts(), singles)
 }
 
 // chance says yes with a probability.
@@ -173,7 +206,7 @@ func (d *drawer) between(low, high time.Duration) scenario.Duration {
 func oneOf[T any](d *drawer, values ...T) T { return values[d.IntN(len(values))] }
 
 // expect says what is true of any correct system in the end.
-func (c *chaos) expect() {
+func (c *random) expect() {
 	e := &c.Expect
 	e.FaultsFired = scenario.Names{"none"} // Chance may have put one where nothing comes by.
 	bound := c.bound()
@@ -211,7 +244,7 @@ func (c *chaos) expect() {
 
 // forgets says whether the controller may come to forget tasks: it keeps them in memory, and a
 // fault may end it.
-func (c *chaos) forgets() bool {
+func (c *random) forgets() bool {
 	if c.Topology.Controller.Store == cluster.StorePebble {
 		return false
 	}
@@ -227,7 +260,7 @@ func (c *chaos) forgets() bool {
 
 // mustComplete says whether nothing but the loss of the controller's memory keeps tasks of the kind
 // from a value.
-func (c *chaos) mustComplete(k *cluster.TaskKind) bool {
+func (c *random) mustComplete(k *cluster.TaskKind) bool {
 	switch {
 	case k.FailureProbability > 0, k.FailFirst > k.Retries, k.ExecutionTimeout > 0, k.SchedulingTimeout > 0, k.Cancel != nil,
 		k.Undecodable != "", k.CrashesWorker, k.MaxWorkerLosses < chaosLosses:

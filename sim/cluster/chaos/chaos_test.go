@@ -15,6 +15,16 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
+// drawn is the scenario of a seed, in virtual time.
+func drawn(t *testing.T, seed uint64, o chaos.Options) *scenario.Scenario {
+	t.Helper()
+	s, err := chaos.Draw(seed, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // Every random scenario is valid, and reads back as the same from what it writes.
 func TestChaosIsValid(t *testing.T) {
 	t.Parallel()
@@ -26,7 +36,7 @@ func TestChaosIsValid(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			for seed := range seeds {
-				s := chaos.Draw(seed, chaos.Options{Backend: backend})
+				s := drawn(t, seed, chaos.Options{Backend: backend})
 				text, err := s.Marshal()
 				if err != nil {
 					t.Fatal(err)
@@ -53,7 +63,7 @@ func TestChaosDrawsAllFaults(t *testing.T) {
 	t.Parallel()
 	var all []*scenario.Scenario
 	for seed := range uint64(400) {
-		all = append(all, chaos.Draw(seed, chaos.Options{}))
+		all = append(all, drawn(t, seed, chaos.Options{}))
 	}
 	for _, row := range cluster.Format().Cover(all).Rows {
 		for i, cell := range row.Cells {
@@ -73,7 +83,7 @@ func TestChaosPasses(t *testing.T) {
 	for seed := uint64(1); seed <= last; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			r, err := system.Run(t.Context(), chaos.Draw(seed, chaos.Options{}), seed, system.Options{Options: virtual.Options{Bubble: bubble.In(t)}})
+			r, err := system.Run(t.Context(), drawn(t, seed, chaos.Options{}), seed, system.Options{Options: virtual.Options{Bubble: bubble.In(t)}})
 			if err != nil || r.Verdict != scenario.VerdictPass {
 				t.Fatalf("error %v, result %+v", err, r)
 			}
@@ -90,7 +100,7 @@ func TestChaosReplays(t *testing.T) {
 	for _, seed := range []uint64{3, 7, 11, 19, 23, 305, 396, 601} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			s := chaos.Draw(seed, chaos.Options{})
+			s := drawn(t, seed, chaos.Options{})
 			text, err := s.Marshal()
 			if err != nil {
 				t.Fatal(err)

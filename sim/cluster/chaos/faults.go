@@ -12,7 +12,7 @@ import (
 )
 
 // drawFaults draws some faults, of kinds that are each as likely as the others.
-func (c *chaos) drawFaults() {
+func (c *random) drawFaults() {
 	d := c.draw("faults", 0)
 	count := 2 + d.IntN(7)
 	if c.real {
@@ -22,7 +22,7 @@ func (c *chaos) drawFaults() {
 	// disk is full, or the controller dies, as it does of a disk that fails.
 	full := d.chance(0.2)
 	for i := range count {
-		s := &striker{chaos: c, drawer: c.draw("fault", uint64(i)), mortal: !full}
+		s := &striker{random: c, drawer: c.draw("fault", uint64(i)), mortal: !full}
 		var actions []scenario.Actions
 		for _, a := range scenario.Examples() {
 			if s.fits(&a, full) {
@@ -47,7 +47,7 @@ func (c *chaos) drawFaults() {
 
 // A striker draws one fault.
 type striker struct {
-	*chaos
+	*random
 	*drawer
 
 	// Whether the controller may crash.

@@ -18,7 +18,7 @@ const (
 	chaosPriority = 5
 )
 
-func (c *chaos) drawWorkload() {
+func (c *random) drawWorkload() {
 	d := c.draw("workload", 0)
 	kinds := 1 + d.IntN(4)
 	for i := range kinds {
@@ -61,7 +61,7 @@ func (c *chaos) drawWorkload() {
 
 // drawHabits draws how a client is about its jobs: it may have one after the other, leave and come
 // back, or submit its tasks again.
-func (c *chaos) drawHabits(d *drawer, g *cluster.ClientGroup) {
+func (c *random) drawHabits(d *drawer, g *cluster.ClientGroup) {
 	g.Waits = oneOf(d, cluster.WaitsEach, cluster.WaitsEach, cluster.WaitsCompleted, cluster.WaitsSome)
 	if d.chance(0.2) {
 		g.Jobs = 2 + d.IntN(min(g.Tasks, 8)-1)
@@ -80,7 +80,7 @@ func (c *chaos) drawHabits(d *drawer, g *cluster.ClientGroup) {
 }
 
 // drawVisitors adds some who look at everything.
-func (c *chaos) drawVisitors(d *drawer) {
+func (c *random) drawVisitors(d *drawer) {
 	g := *scenario.Default[cluster.VisitorGroup]()
 	g.Name, g.Count, g.Page = chaosVisitors, 1+d.IntN(2), oneOf(d, 1, 3, 20, 1000)
 	g.Stay = cluster.Span{Max: d.between(100*time.Millisecond, 10*time.Second)}
@@ -96,7 +96,7 @@ func (c *chaos) drawVisitors(d *drawer) {
 }
 
 // narrow leaves little room for some things, so that the run comes past their bounds.
-func (c *chaos) narrow(d *drawer) {
+func (c *random) narrow(d *drawer) {
 	t := &c.Topology.Controller
 	clients, kinds := 0, len(c.Workload.Mix)
 	for _, g := range c.Workload.Clients {
@@ -132,7 +132,7 @@ func (c *chaos) narrow(d *drawer) {
 }
 
 // nest has the last kind of tasks run tasks of the first, and wait for them.
-func (c *chaos) nest(d *drawer) {
+func (c *random) nest(d *drawer) {
 	parent, child := &c.Workload.Mix[len(c.Workload.Mix)-1], &c.Workload.Mix[0]
 	parent.Children, parent.ChildKind = 1+d.IntN(3), child.Name
 	// A task that waits lends its slot, but not what else it occupies; and where there is no room
@@ -143,7 +143,7 @@ func (c *chaos) nest(d *drawer) {
 
 // drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits
 // them. More of them would leave no time for anything else.
-func (c *chaos) drawPoison(d *drawer) {
+func (c *random) drawPoison(d *drawer) {
 	k := *scenario.Default[cluster.TaskKind]()
 	k.Name, k.CrashesWorker, k.MaxWorkerLosses = "poison", true, d.IntN(3)
 	c.Workload.Mix = append(c.Workload.Mix, k)
@@ -153,7 +153,7 @@ func (c *chaos) drawPoison(d *drawer) {
 	c.Workload.Clients = append(c.Workload.Clients, g)
 }
 
-func (c *chaos) drawClients(d *drawer, most int) cluster.ClientGroup {
+func (c *random) drawClients(d *drawer, most int) cluster.ClientGroup {
 	g := *scenario.Default[cluster.ClientGroup]()
 	g.Count, g.Tasks = 1+d.IntN(2), 5+d.IntN(most-4)
 	a := &g.Arrival
@@ -169,7 +169,7 @@ func (c *chaos) drawClients(d *drawer, most int) cluster.ClientGroup {
 	return g
 }
 
-func (c *chaos) drawKind(d *drawer, name string) cluster.TaskKind {
+func (c *random) drawKind(d *drawer, name string) cluster.TaskKind {
 	k := *scenario.Default[cluster.TaskKind]()
 	k.Name, k.Weight, k.MaxWorkerLosses = name, 1+d.IntN(4), chaosLosses
 	longest := []time.Duration{20 * time.Millisecond, 300 * time.Millisecond, time.Second, 2 * time.Second, 8 * time.Second}
@@ -193,7 +193,7 @@ func (c *chaos) drawKind(d *drawer, name string) cluster.TaskKind {
 }
 
 // drawFailures draws how tasks end other than with a value at the first attempt.
-func (c *chaos) drawFailures(d *drawer, k *cluster.TaskKind) {
+func (c *random) drawFailures(d *drawer, k *cluster.TaskKind) {
 	switch d.IntN(12) {
 	case 0, 1, 2:
 		k.FailureProbability, k.Retries = oneOf(d, scenario.Probability(0.05), 0.2, 0.5), d.IntN(5)
@@ -224,7 +224,7 @@ func (c *chaos) drawFailures(d *drawer, k *cluster.TaskKind) {
 }
 
 // drawRequirements draws which workers can run a task: those of one group at least.
-func (c *chaos) drawRequirements(d *drawer, k *cluster.TaskKind) {
+func (c *random) drawRequirements(d *drawer, k *cluster.TaskKind) {
 	g := &c.Topology.Workers[d.IntN(len(c.Topology.Workers))]
 	if g.FailureProbability > 0 {
 		g = &c.Topology.Workers[0] // One that fails all it gets is given less and less, which takes more time than there is.
@@ -244,7 +244,7 @@ func (c *chaos) drawRequirements(d *drawer, k *cluster.TaskKind) {
 // ended. It is what the tasks take that may all still be open, twice; and the longest waits that a
 // fault leaves behind one after the other: a few sessions of dead workers, deadlines of polls,
 // callers that ask less and less often.
-func (c *chaos) bound() time.Duration {
+func (c *random) bound() time.Duration {
 	var work time.Duration
 	for _, g := range c.Workload.Clients {
 		weights := 0
@@ -277,7 +277,7 @@ func (c *chaos) bound() time.Duration {
 }
 
 // cost returns how long a task keeps a lane at most.
-func (c *chaos) cost(k *cluster.TaskKind) time.Duration {
+func (c *random) cost(k *cluster.TaskKind) time.Duration {
 	// An attempt takes a few messages, of which some are lost until their caller's deadline.
 	n := &c.Scenario.Scenario.Topology.Network
 	const deadline = 30 * time.Second
@@ -306,7 +306,7 @@ func (c *chaos) cost(k *cluster.TaskKind) time.Duration {
 }
 
 // lanes returns how many tasks of a kind run at once.
-func (c *chaos) lanes(k *cluster.TaskKind) int {
+func (c *random) lanes(k *cluster.TaskKind) int {
 	lanes := 0
 	for _, g := range c.Topology.Workers {
 		if zone := k.Labels["zone"]; g.FailureProbability > 0 || zone != "" && zone != g.Labels["zone"] {

@@ -16,7 +16,10 @@ func TestChaosIsSuitable(t *testing.T) {
 		t.Skip("only there each host has an address of its own, which many faults on messages need")
 	}
 	for seed := range uint64(500) {
-		s := chaos.Draw(seed, chaos.Options{Backend: scenario.BackendProcess})
+		s, err := chaos.Draw(seed, chaos.Options{Backend: scenario.BackendProcess})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := process.Suitable(s, process.DefaultMaxWall); err != nil {
 			text, _ := s.Marshal()
 			t.Fatalf("%v\n%s", err, text)

@@ -45,6 +45,7 @@ func Subject(o Options) *engine.Subject {
 		Begin:   func(r *engine.Run) (engine.System, error) { return newSystem(r, o), nil },
 		Tell:    tell,
 		Sum:     func() engine.Sum { return new(work) },
+		Reach:   func() engine.Reacher { return check.NewReach() },
 		NotLive: "the oracles of a cluster need what its workers see: run it on processes, or inject faults alone with fray faults",
 	}
 }
