@@ -104,6 +104,9 @@ func (c *Scheduler) goOn(now Time) {
 				t.since = c.now
 			}
 		}
+		for i := range c.ages.again { // They are among these.
+			c.ages.again[i].since = c.now
+		}
 	}
 	for _, t := range c.timers.heap {
 		if t.task.pending == Ready {

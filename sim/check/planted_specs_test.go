@@ -166,6 +166,16 @@ var specPlants = []plant{
 			s.start("w", "c", 1)
 		},
 	},
+	{
+		oracle: "priority-kept", name: "ended without a start", want: "starts with priority 2 while task c waits at its worker with priority 3",
+		good: func(s *script) { ranked(s, 3, 2); s.wait(time.Second); s.holds("c"); s.start("w", "b", 1); over(s, "b") },
+		bad:  func(s *script) { ranked(s, 3, 2); s.wait(time.Second); s.holds("a"); s.start("w", "b", 1); over(s, "b") },
+	},
+}
+
+// holds has worker w say that a task has ended.
+func (s *script) holds(finished string) {
+	s.add(check.Event{Kind: check.HeartbeatCall, Worker: "w", Listed: &check.Listed{Finished: []string{finished}}}, nil)
 }
 
 // over has worker w be done with a task, and a client shown that another waits.

@@ -54,6 +54,10 @@ func (o *priorityKept) Observe(e *Event, j *Judge) {
 		if o.cfg.AllowLossAfterRestart {
 			clear(o.grants)
 		}
+	case HeartbeatCall:
+		if e.Listed != nil { // What has ended without a start may be reported much later.
+			maps.DeleteFunc(o.worker(e).held, func(_ uint64, grant *Event) bool { return slices.Contains(e.Listed.Finished, grant.Task) })
+		}
 	case ReportCall, StopOrder:
 		delete(o.worker(e).held, e.Token)
 	default:

@@ -136,6 +136,9 @@ func refusal(err error, due ...connect.Code) (refused bool, other error) {
 			return true, nil
 		}
 	}
+	if err != nil && !connect.IsWireError(err) {
+		return false, err // The answer was cut off, or never came.
+	}
 	switch code {
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded, connect.CodeCanceled, connect.CodeResourceExhausted, connect.CodeAborted, connect.CodeUnknown:
 		if err != nil {
