@@ -168,8 +168,20 @@ var specPlants = []plant{
 	},
 	{
 		oracle: "priority-kept", name: "ended without a start", want: "starts with priority 2 while task c waits at its worker with priority 3",
-		good: func(s *script) { ranked(s, 3, 2); s.wait(time.Second); s.holds("c"); s.start("w", "b", 1); over(s, "b") },
-		bad:  func(s *script) { ranked(s, 3, 2); s.wait(time.Second); s.holds("a"); s.start("w", "b", 1); over(s, "b") },
+		good: func(s *script) {
+			ranked(s, 3, 2)
+			s.wait(time.Second)
+			s.holds("c")
+			s.start("w", "b", 1)
+			over(s, "b")
+		},
+		bad: func(s *script) {
+			ranked(s, 3, 2)
+			s.wait(time.Second)
+			s.holds("a")
+			s.start("w", "b", 1)
+			over(s, "b")
+		},
 	},
 }
 

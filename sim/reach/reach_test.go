@@ -68,7 +68,9 @@ func listening(t *testing.T) (*reach.Recorder, *virtual.Options) {
 func TestOrderOfAnInstantDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	events := []engine.Event{
-		{At: 1, Host: "a", Kind: "x"}, {At: 1, Host: "a", Kind: "y"}, {At: 1, Host: "b", Kind: "z"},
+		{At: 1, Host: "a", Kind: "x"},
+		{At: 1, Host: "a", Kind: "y"},
+		{At: 1, Host: "b", Kind: "z"},
 		{At: 2, Host: "a", Kind: "x"},
 	}
 	var want []string
