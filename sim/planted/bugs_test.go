@@ -1,13 +1,21 @@
 package main
 
 import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"os"
-	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"golang.org/x/tools/go/packages"
+
+	"github.com/frayrpc/fray/internal/patch"
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/engine"
 )
@@ -19,6 +27,7 @@ func TestBugsApply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sources := load(t, bugs)
 	for _, b := range bugs {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
@@ -36,16 +45,76 @@ func TestBugsApply(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			list, err := files.Write("../..", t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-overlay=" + list}, files.Packages()...)...)
-			cmd.Dir = "../.."
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("it does not compile: %v\n%s", err, out)
-			}
+			sources.compile(t, files)
 		})
+	}
+}
+
+// sources are the packages that bugs edit, and the types of all that these import.
+type sources struct {
+	files map[string][]string // by their packages, such as ./fray/core
+	types map[string]*types.Package
+}
+
+// load reads what the bugs edit. What is imported comes from the build cache: to have the compiler
+// build each bug would take a second for every one.
+func load(t *testing.T, bugs []*bug) *sources {
+	t.Helper()
+	var paths []string
+	for _, b := range bugs {
+		for _, e := range b.edits {
+			paths = append(paths, "./"+path.Dir(e.File))
+		}
+	}
+	slices.Sort(paths)
+	loaded, err := packages.Load(&packages.Config{
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedImports | packages.NeedDeps | packages.NeedTypes | packages.NeedModule,
+		Dir:  "../..",
+	}, slices.Compact(paths)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sources{files: map[string][]string{}, types: map[string]*types.Package{}}
+	packages.Visit(loaded, nil, func(p *packages.Package) {
+		s.types[p.PkgPath] = p.Types
+		if p.Module != nil && p.Module.Main {
+			s.files["./"+strings.TrimPrefix(p.PkgPath, p.Module.Path+"/")] = p.GoFiles
+		}
+	})
+	return s
+}
+
+// Import implements types.Importer.
+func (s *sources) Import(path string) (*types.Package, error) {
+	if p := s.types[path]; p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("%q is imported by none of the packages that bugs edit", path)
+}
+
+// compile fails the test if the packages of some files are wrong with these.
+func (s *sources) compile(t *testing.T, edited patch.Files) {
+	t.Helper()
+	for _, pkg := range edited.Packages() {
+		set := token.NewFileSet()
+		var files []*ast.File
+		for _, file := range s.files[pkg] {
+			var text any // nil: what the file has
+			if changed, ok := edited[strings.TrimPrefix(pkg, "./")+"/"+filepath.Base(file)]; ok {
+				text = changed
+			}
+			f, err := parser.ParseFile(set, file, text, parser.SkipObjectResolution)
+			if err != nil {
+				t.Errorf("it does not compile: %v", err)
+				return
+			}
+			files = append(files, f)
+		}
+		if len(files) == 0 {
+			t.Errorf("there is no package %s", pkg)
+		}
+		config := types.Config{Importer: s, Error: func(err error) { t.Errorf("it does not compile: %v", err) }}
+		_, _ = config.Check(pkg, set, files, nil) // Error is told of each.
 	}
 }
 
