@@ -60,6 +60,9 @@ func TestChaosIsValid(t *testing.T) {
 // hosts. What takes the controller's disk is not, nor what is no fault but a failing of hosts that
 // other draws make up for.
 func TestChaosDrawsAllFaults(t *testing.T) {
+	if race.Enabled {
+		t.Skip("draws, in one goroutine")
+	}
 	t.Parallel()
 	var all []*scenario.Scenario
 	for seed := range uint64(400) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/internal/race"
 	"github.com/frayrpc/fray/sim/chaos"
 	own "github.com/frayrpc/fray/sim/cluster/chaos"
 	"github.com/frayrpc/fray/sim/scenario"
@@ -25,6 +26,9 @@ func text(t *testing.T, s *scenario.Scenario) []byte {
 
 // Each part can be drawn from another seed, and then some scenarios differ.
 func TestEachPartIsRedrawn(t *testing.T) {
+	if race.Enabled {
+		t.Skip("draws, in one goroutine")
+	}
 	t.Parallel()
 	parts := append(own.Parts(), "all", "kind-1", "client-1", "fault-2")
 	for _, part := range parts {
@@ -48,6 +52,9 @@ func TestEachPartIsRedrawn(t *testing.T) {
 
 // Whatever is drawn from another seed, what comes of it is a scenario.
 func TestRedrawnIsValid(t *testing.T) {
+	if race.Enabled {
+		t.Skip("draws, in one goroutine")
+	}
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 100 {

@@ -24,6 +24,8 @@ type mistake struct {
 	make func(ctx context.Context, client controllerClient, task string) (refused bool, err error)
 	// It needs a controller that has lost nothing, and knows the task for certain.
 	certain bool
+	// It has 50,000 items, which cost more than all else that a visitor does.
+	large bool
 }
 
 type controllerClient = frayv1connect.ControllerServiceClient
@@ -70,10 +72,10 @@ var mistakes = []mistake{
 		}
 		return false, nil
 	}},
-	{what: "more tasks in one call than there may be", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
+	{what: "more tasks in one call than there may be", large: true, make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		return submitWrong(ctx, client, connect.CodeInvalidArgument, slices.Repeat([]*frayv1.TaskSpec{{}}, limit.Submit+1)...)
 	}},
-	{what: "to cancel more tasks in one call than there may be", make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
+	{what: "to cancel more tasks in one call than there may be", large: true, make: func(ctx context.Context, client controllerClient, _ string) (bool, error) {
 		_, err := client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: slices.Repeat([]string{"a"}, limit.Submit+1)})
 		return refusal(err, connect.CodeInvalidArgument)
 	}},
@@ -148,9 +150,15 @@ func refusal(err error, due ...connect.Code) (refused bool, other error) {
 	return false, nil
 }
 
+// largeShare is which share of the large mistakes is made.
+const largeShare = 4
+
 // mistake makes one. What is accepted, or refused as something else, breaks a promise.
 func (v *visitor) mistake(ctx context.Context, task string) error {
 	m := mistakes[v.random.IntN(len(mistakes))]
+	if m.large && v.random.IntN(largeShare) > 0 {
+		m = mistakes[0]
+	}
 	if m.certain && (v.allowsLoss() || v.forgetsEarly()) {
 		return nil // It may have been forgotten, and would be a task of its own.
 	}
