@@ -21,8 +21,8 @@ type records struct {
 const recordsHead = `# What finds which planted bug
 
 ` + "`make planted`" + ` writes a line for each bug that it finds: the first seed of the scenario that fails, and as what. How it is
-found, and what is expected of whom, is in [architecture.md](architecture.md#planted-bugs). Where the last column but one is a
-number, that is the first of 200 seeds that fails; a test has none. The command builds the program with the bug and replays it.
+found, and what is expected of whom, is in [architecture.md](architecture.md#planted-bugs). A seed is the
+first of 200 that fails; a test has none. The command builds the program with the bug and replays it.
 
 | bug | what it is | modelled on | found by | seed | as | command | seen |
 |---|---|---|---|---|---|---|---|
