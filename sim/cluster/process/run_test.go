@@ -67,12 +67,15 @@ expect:
   finally: [{that: tasks.completed == 40}, {that: attempts.repeated == 0}]
 `,
 		"crash and heal": `
+workload:
+  clients: [{name: client, tasks: 10}]
+  mix: [{name: work, work: {min: 1s, max: 1s}, maxWorkerLosses: 20}]
 targets: [{name: victim, when: running}]
-faults: [{id: kill, when: {at: 500ms}, action: {crash: {target: victim}}}]
+faults: [{id: kill, when: {on: {event: task-started, nth: 3}}, action: {crash: {target: victim}}}]
 heal: {at: 3s}
 expect:
   sometimes: [{that: attempts.vanished > 0}]
-  finally: [{that: tasks.completed == 40}, {that: hosts.crashed == 1}]
+  finally: [{that: tasks.completed == 10}, {that: hosts.crashed == 1}]
 `,
 		"pause past the session": `
 targets: [{name: victim, when: running}]
