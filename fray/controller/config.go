@@ -2,8 +2,10 @@ package controller
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,6 +36,9 @@ type Config struct {
 	MaxCalls int
 	// Where CreateBackup puts copies of the store. Empty: nowhere.
 	BackupDir string
+	// Where it draws the key of its tokens from, which nobody must be able to guess. Default: package
+	// crypto/rand.
+	Keys io.Reader
 	// Its clocks. Nothing waits by the wall's; see package clock. Default: the system's.
 	Clock clock.Clock
 	// What GetClusterInfo says. Default "dev".
@@ -131,6 +136,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.MaxPayloadBytes = cmp.Or(c.MaxPayloadBytes, 16<<20)
 	c.MaxCalls = cmp.Or(c.MaxCalls, 100_000)
+	c.Keys = cmp.Or(c.Keys, rand.Reader)
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return c

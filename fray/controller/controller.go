@@ -28,6 +28,7 @@ type Controller struct {
 	metrics *metrics
 	lastID  atomic.Uint64
 	inbox   inbox
+	seal    seal // set before the inbox is open
 	commits commits
 	backups backups
 	// Those of all calls, whoever serves them.

@@ -83,9 +83,20 @@ func (c *Controller) task(num core.TaskNum) (*storev1.TaskRecord, error) {
 	}
 	t := &storev1.TaskRecord{}
 	if err := proto.Unmarshal(record, t); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: the record of task %d cannot be decoded: %w", store.ErrCorrupt, num, err)
 	}
 	return t, nil
+}
+
+// unreadable is what a caller is told when a record could not be read. It says nothing of the task
+// unless the record is damaged: a store that cannot be read now may be later, if by another
+// controller.
+func (c *Controller) unreadable(subject string, err error) error {
+	c.cfg.Logger.Error("read record", "of", subject, "error", err)
+	if errors.Is(err, store.ErrCorrupt) {
+		return wire.Error(wire.ReasonBug, 0, "%s: what is stored of it is damaged: the controller's log has the cause", subject)
+	}
+	return wire.Error(wire.ReasonShuttingDown, 0, "%s: the controller cannot read its store now: try again", subject)
 }
 
 // result reads an ended task's encoded TaskResult, which has only its value or error. Every end
@@ -101,8 +112,7 @@ func (c *Controller) result(v *core.View) ([]byte, error) {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, nil
 	default:
-		c.cfg.Logger.Error("read result", "error", err)
-		return nil, wire.Error(wire.ReasonShuttingDown, 0, "the controller cannot read its store now: try again")
+		return nil, c.unreadable(subject(v.ID), err)
 	}
 }
 

@@ -27,6 +27,9 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 	c.cfg.Core.Commits = true
 	if !c.cfg.Core.Durable {
 		c.cfg.Core.Incarnation = cmp.Or(c.cfg.Core.Incarnation, uint64(c.line.Start().UnixMilli())) // After 1970.
+		if err := c.sealWith(nil); err != nil {
+			return nil, err
+		}
 		return core.NewScheduler(c.cfg.Core), nil
 	}
 	began := c.now()
@@ -78,9 +81,29 @@ func (c *Controller) nextIncarnation() (*storev1.ControllerRecord, error) {
 	if record.GetIncarnation() >= maxIncarnation {
 		return nil, fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, record.GetIncarnation(), maxIncarnation)
 	}
+	if err := c.sealWith(&record.TokenKey); err != nil {
+		return nil, err
+	}
 	record.Incarnation++
 	c.cfg.Core.Incarnation = record.GetIncarnation()
 	return record, nil
+}
+
+// sealWith makes the seal of the key at a place, where one is put if there is none.
+func (c *Controller) sealWith(key *[]byte) error {
+	if key == nil {
+		key = new([]byte)
+	}
+	var err error
+	if len(*key) == 0 {
+		if *key, err = newSealKey(c.cfg.Keys); err != nil {
+			return err
+		}
+	}
+	if c.seal, err = newSeal(*key); err != nil {
+		return fmt.Errorf("%w: controller record: %w", store.ErrCorrupt, err)
+	}
+	return nil
 }
 
 func knownGaps(r *storev1.ControllerRecord) []core.Gap {

@@ -44,6 +44,10 @@ func TestRestart(t *testing.T) {
 	leased := w.lease(2)
 	w.report(succeeded(leased[0], "value"))
 	before := c.status("done")
+	info, err := c.GetClusterInfo(t.Context(), &frayv1.GetClusterInfoRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := c.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +82,7 @@ func TestRestart(t *testing.T) {
 	if kept := registered.GetKeptLeaseTokens(); len(kept) != 1 || kept[0] != leased[1].GetAttempt().GetLeaseToken() {
 		t.Errorf("kept %x, want the running attempt's %x", kept, leased[1].GetAttempt().GetLeaseToken())
 	}
-	const sequence = 40 // bits of a token below its incarnation
-	first := leased[0].GetAttempt().GetLeaseToken() >> sequence
+	first := info.GetControllerIncarnation()
 	if got := registered.GetControllerIncarnation(); got != first+1 {
 		t.Errorf("incarnation %d follows %d", got, first)
 	}

@@ -136,7 +136,9 @@ func (s *service) submit(
 	}
 	for k, r := range reply.Results {
 		i := places[k]
-		s.judge(&results[i], r, specs[i], job, reply.RetryAfter)
+		if err := s.judge(&results[i], r, specs[i], job, reply.RetryAfter); err != nil {
+			return nil, reply, err
+		}
 	}
 	return results, reply, nil
 }
@@ -160,8 +162,9 @@ func message(err error) string {
 	return err.Error()
 }
 
-// judge turns the scheduler's verdict on an offered task into the caller's.
-func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSpec, job string, retryAfter time.Duration) {
+// judge turns the scheduler's verdict on an offered task into the caller's. It returns an error where
+// it cannot.
+func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSpec, job string, retryAfter time.Duration) error {
 	id := spec.GetTaskId()
 	switch r.Verdict {
 	case core.SubmitCreated:
@@ -169,8 +172,14 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	case core.SubmitExisting:
 		known, err := s.c.task(r.Task)
 		if err != nil {
-			out.refuse(wire.ReasonBug, 0, "task %q: internal error", id)
-		} else if !proto.Equal(known.GetSpec(), spec) {
+			told := s.c.unreadable(subject(id), err)
+			if errors.Is(err, store.ErrCorrupt) {
+				out.reason, out.err = wire.ReasonBug, told
+				return nil
+			}
+			return told // Also if it was forgotten meanwhile.
+		}
+		if !proto.Equal(known.GetSpec(), spec) {
 			out.refuse(wire.ReasonSpecDiffers, 0, "task %q exists with another specification: choose another task id", id)
 		}
 	case core.SubmitOtherJob:
@@ -182,6 +191,7 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	case core.SubmitTooManyClasses:
 		out.refuse(wire.ReasonTooMany, 0, "task %q: too many different combinations of function, resources and labels are in use", id)
 	}
+	return nil
 }
 
 func subject(taskID string) string { return fmt.Sprintf("task %q", taskID) }
@@ -294,8 +304,7 @@ func (c *Controller) taskResult(v *core.View, limit int) (*frayv1.TaskResult, in
 	}
 	stored := &frayv1.TaskResult{}
 	if err := proto.Unmarshal(record, stored); err != nil {
-		c.cfg.Logger.Error("result cannot be decoded", "task_id", v.ID, "error", err)
-		return nil, 0, wire.Error(wire.ReasonBug, 0, "task %q: its stored result cannot be decoded", v.ID)
+		return nil, 0, c.unreadable(subject(v.ID), fmt.Errorf("%w: its result cannot be decoded: %w", store.ErrCorrupt, err))
 	}
 	result.Value, result.Error = stored.GetValue(), stored.GetError()
 	return result, len(record), nil

@@ -26,10 +26,11 @@ func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorker
 		Call: s.c.call(), WorkerID: req.GetWorkerId(), RegistrationID: req.GetRegistrationId(), URL: req.GetAdvertiseUrl(),
 		Slots: int(req.GetSlots()), Resources: corewire.Resources(req.GetResources()), Labels: req.GetLabels(), Functions: req.GetFunctions(), Fresh: req.GetFresh(),
 	}
+	var b scratch
 	for _, h := range req.GetHeld() {
 		a := h.GetAttempt()
 		event.Held = append(event.Held, core.Held{
-			Task: a.GetTaskId(), Attempt: a.GetNumber(), Token: core.Token(a.GetLeaseToken()), Phase: core.HeldPhase(h.GetState()), //nolint:gosec // The schema bounds it.
+			Task: a.GetTaskId(), Attempt: a.GetNumber(), Token: s.c.seal.read(&b, a.GetLeaseToken()), Phase: core.HeldPhase(h.GetState()), //nolint:gosec // The schema bounds it.
 		})
 	}
 	r, err := ask[core.RegisterReply](ctx, s.c, event.Call, fmt.Sprintf("worker %q", req.GetWorkerId()), event)
@@ -39,8 +40,8 @@ func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorker
 	ttl := s.c.cfg.Core.SessionTTL
 	s.c.cfg.Logger.Info("worker registered", "worker_id", req.GetWorkerId(), "slots", req.GetSlots(), "url", req.GetAdvertiseUrl())
 	return &frayv1.RegisterWorkerResponse{
-		SessionToken: uint64(r.Session), SessionTtlMs: number.Millis(ttl), HeartbeatIntervalMs: number.Millis(ttl / heartbeatsPerTTL),
-		KeptLeaseTokens: corewire.RawTokens(r.Kept), ControllerIncarnation: s.c.cfg.Core.Incarnation,
+		SessionToken: s.c.seal.out(r.Session), SessionTtlMs: number.Millis(ttl), HeartbeatIntervalMs: number.Millis(ttl / heartbeatsPerTTL),
+		KeptLeaseTokens: s.c.seal.outAll(r.Kept), ControllerIncarnation: s.c.cfg.Core.Incarnation,
 	}, nil
 }
 
@@ -57,13 +58,14 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 	}
 	call := s.c.call()
 	r, err := ask[core.PollReply](ctx, s.c, call, session(req.GetSessionToken()), &core.Poll{
-		Call: call, Session: core.Token(req.GetSessionToken()), Seq: req.GetPollSeq(), Received: req.GetReceivedPollSeq(),
+		Call: call, Session: s.c.seal.in(req.GetSessionToken()), Seq: req.GetPollSeq(), Received: req.GetReceivedPollSeq(),
 		Free: int(req.GetFreeSlots()), Max: int(req.GetMaxTasks()), Held: held, Until: s.c.until(ctx, req.GetMaxWaitMs()),
 	})
 	if err != nil {
 		return nil, err
 	}
 	resp := &frayv1.LeaseTasksResponse{Tasks: make([]*frayv1.LeasedTask, 0, len(r.Grants))}
+	var b scratch
 	for _, g := range r.Grants {
 		t, err := s.c.task(g.Task)
 		if err != nil {
@@ -72,7 +74,7 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 			continue
 		}
 		resp.Tasks = append(resp.Tasks, &frayv1.LeasedTask{
-			Attempt: &frayv1.Attempt{TaskId: g.ID, Number: g.Attempt, LeaseToken: uint64(g.Token)}, Spec: t.GetSpec(), JobId: t.GetJobId(),
+			Attempt: &frayv1.Attempt{TaskId: g.ID, Number: g.Attempt, LeaseToken: s.c.seal.show(&b, g.Token)}, Spec: t.GetSpec(), JobId: t.GetJobId(),
 		})
 	}
 	return resp, nil
@@ -83,10 +85,11 @@ func (s *service) ReportTasks(ctx context.Context, req *frayv1.ReportTasksReques
 		return nil, wire.Error(wire.ReasonInvalid, 0, "reports: must have at most %d items, has %d: send several calls", maxReports, n)
 	}
 	event := &core.Report{
-		Call: s.c.call(), Session: core.Token(req.GetSessionToken()), Items: make([]core.ReportItem, len(req.GetReports())),
+		Call: s.c.call(), Session: s.c.seal.in(req.GetSessionToken()), Items: make([]core.ReportItem, len(req.GetReports())),
 	}
+	var b scratch
 	for i, r := range req.GetReports() {
-		if err := s.reportItem(&event.Items[i], r); err != nil {
+		if err := s.reportItem(&event.Items[i], r, &b); err != nil {
 			return nil, wire.Error(wire.ReasonInvalid, 0, "reports[%d]: %w", i, err)
 		}
 	}
@@ -103,7 +106,7 @@ func (s *service) ReportTasks(ctx context.Context, req *frayv1.ReportTasksReques
 
 // reportItem converts one report. A value that is too large becomes the task's failure: refusing
 // the report would have the worker offer it for ever.
-func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport) error {
+func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport, b *scratch) error {
 	a := r.GetAttempt()
 	if a == nil {
 		return fmt.Errorf("attempt: is required")
@@ -112,7 +115,7 @@ func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport) error 
 		return fmt.Errorf("outcome: %d is not known", o)
 	}
 	*item = core.ReportItem{
-		Task: a.GetTaskId(), Attempt: a.GetNumber(), Token: core.Token(a.GetLeaseToken()), Outcome: core.Outcome(r.GetOutcome()), //nolint:gosec // Checked above.
+		Task: a.GetTaskId(), Attempt: a.GetNumber(), Token: s.c.seal.read(b, a.GetLeaseToken()), Outcome: core.Outcome(r.GetOutcome()), //nolint:gosec // Checked above.
 		Ran: number.FromMicros(max(r.GetRunDurationUs(), 0)), NonRetryable: r.GetError().GetNonRetryable(),
 		RetryAfter: min(max(number.FromMillis(r.GetError().GetRetryAfterMs()), 0), limit.RetryGap),
 	}
@@ -143,19 +146,19 @@ func (s *service) Heartbeat(ctx context.Context, req *frayv1.HeartbeatRequest) (
 	ttl := s.c.cfg.Core.SessionTTL
 	until := min(s.c.until(ctx, req.GetMaxWaitMs()), s.c.now().Add(ttl/heartbeatsPerTTL))
 	r, err := ask[core.HeartbeatReply](ctx, s.c, call, session(req.GetSessionToken()), &core.Heartbeat{
-		Call: call, Session: core.Token(req.GetSessionToken()), Seq: req.GetHeartbeatSeq(), Received: req.GetReceivedPollSeq(),
-		Queued: corewire.Tokens(req.GetQueuedLeaseTokens()), Running: corewire.Tokens(req.GetRunningLeaseTokens()),
-		Finished: corewire.Tokens(req.GetFinishedLeaseTokens()), Draining: req.GetDraining(), Until: until,
+		Call: call, Session: s.c.seal.in(req.GetSessionToken()), Seq: req.GetHeartbeatSeq(), Received: req.GetReceivedPollSeq(),
+		Queued: s.c.seal.inAll(req.GetQueuedLeaseTokens()), Running: s.c.seal.inAll(req.GetRunningLeaseTokens()),
+		Finished: s.c.seal.inAll(req.GetFinishedLeaseTokens()), Draining: req.GetDraining(), Until: until,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &frayv1.HeartbeatResponse{StopLeaseTokens: corewire.RawTokens(r.Stop), Drain: r.Drain, DrainGraceMs: number.Millis(r.Grace)}, nil
+	return &frayv1.HeartbeatResponse{StopLeaseTokens: s.c.seal.outAll(r.Stop), Drain: r.Drain, DrainGraceMs: number.Millis(r.Grace)}, nil
 }
 
 func (s *service) UnregisterWorker(ctx context.Context, req *frayv1.UnregisterWorkerRequest) (*frayv1.UnregisterWorkerResponse, error) {
 	call := s.c.call()
-	_, err := ask[core.Done](ctx, s.c, call, session(req.GetSessionToken()), &core.Unregister{Call: call, Session: core.Token(req.GetSessionToken())})
+	_, err := ask[core.Done](ctx, s.c, call, session(req.GetSessionToken()), &core.Unregister{Call: call, Session: s.c.seal.in(req.GetSessionToken())})
 	if err != nil {
 		return nil, err
 	}

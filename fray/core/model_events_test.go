@@ -50,13 +50,15 @@ func (m *model) apply(event core.Event) {
 	case *core.Poll:
 		m.poll(e)
 	case *core.Report:
-		if m.session(e.Session) == nil && !e.Session.SameIncarnation(m.token()) {
+		s := m.session(e.Session)
+		held := func(i core.ReportItem) bool { a := m.attempts[i.Token]; return a != nil && !a.over }
+		if s == nil && (!e.Session.SameIncarnation(m.token()) || slices.ContainsFunc(e.Items, held)) {
 			m.replies[e.Call] = core.ErrSessionStale
 			return
 		}
 		r := core.ReportReply{Verdicts: []core.ReportVerdict{}}
 		for i := range e.Items {
-			v := m.report(&e.Items[i])
+			v := m.report(s, &e.Items[i])
 			switch v {
 			case core.Stale:
 				m.stats.stale++
@@ -229,9 +231,9 @@ func (m *model) poll(e *core.Poll) {
 	})
 }
 
-func (m *model) report(i *core.ReportItem) core.ReportVerdict {
+func (m *model) report(from *modelSession, i *core.ReportItem) core.ReportVerdict {
 	a := m.attempts[i.Token]
-	if a == nil || a.over || a.task.id != i.Task || a.n != i.Attempt {
+	if a == nil || a.over || a.session != from || a.task.id != i.Task || a.n != i.Attempt {
 		if t := m.task(i.Task); t != nil && i.Token != 0 && t.last == i.Token {
 			return core.Duplicate
 		}

@@ -1,16 +1,18 @@
 package core
 
+import "slices"
+
 func (e *Report) apply(c *Scheduler) {
 	s := c.sessions[e.Session]
-	if s == nil && !e.Session.SameIncarnation(firstToken(c.cfg.Incarnation)) {
-		// Leases of an earlier incarnation are honoured only after the worker has registered and
-		// presented them.
+	if s == nil && (!e.Session.SameIncarnation(firstToken(c.cfg.Incarnation)) || c.leased(e.Items)) {
+		// Leases are honoured only after the worker has registered and presented them: those of an
+		// earlier incarnation, and those that were presented in a later session.
 		c.fail(e.Call, ErrSessionStale)
 		return
 	}
 	verdicts := make([]ReportVerdict, len(e.Items))
 	for i := range e.Items {
-		v := c.report(&e.Items[i])
+		v := c.report(s, &e.Items[i])
 		switch v {
 		case Stale:
 			c.stats.StaleReports++
@@ -22,10 +24,15 @@ func (e *Report) apply(c *Scheduler) {
 	c.reply(e.Call, ReportReply{Verdicts: verdicts})
 }
 
-// report judges one item. The lease token is what authorizes it, not the session that carries it.
-func (c *Scheduler) report(i *ReportItem) ReportVerdict {
+// leased says whether somebody holds a lease that items tell of.
+func (c *Scheduler) leased(items []ReportItem) bool {
+	return slices.ContainsFunc(items, func(i ReportItem) bool { return c.leases[i.Token] != nil })
+}
+
+// report judges one item. What authorizes it is the lease's token, from the session that holds it.
+func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 	l := c.leases[i.Token]
-	if l == nil || l.task.id != i.Task || l.attempt != i.Attempt {
+	if l == nil || l.session != from || l.task.id != i.Task || l.attempt != i.Attempt {
 		if t := c.tasks[i.Task]; t != nil && t.run != nil && t.run.lastToken == i.Token && i.Token != 0 {
 			return Duplicate
 		}

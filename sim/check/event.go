@@ -80,6 +80,8 @@ const (
 	ListEnd
 	// CallExpired: a call of the Procedure got no answer until its deadline.
 	CallExpired
+	// BugTold: a call, or a task of it, was answered with an error that is the controller's own fault.
+	BugTold
 	kindCount
 )
 
@@ -88,6 +90,7 @@ var kindNames = [kindCount]string{
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
 	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
 	"heartbeat-call", "heartbeat-lost", "leave-order", "unregister-reply", "list-page", "list-end", "call-expired",
+	"bug-told",
 }
 
 // String returns the kind in lower case with dashes.
@@ -106,7 +109,7 @@ func (k *EventKind) UnmarshalText(text []byte) (err error) {
 func (k EventKind) Reply() bool {
 	switch k {
 	case SubmitReply, ReadReply, CancelReply, RegisterReply, UnregisterReply, HeartbeatReply, HeartbeatLost, StopOrder, SessionStale, GrantReply, ReportReply,
-		ClusterInfo, ListPage, ListEnd, CallExpired:
+		ClusterInfo, ListPage, ListEnd, CallExpired, BugTold:
 		return true
 	default:
 		return false
@@ -235,9 +238,11 @@ type Event struct {
 	Attempt uint32 `json:"attempt,omitempty"`
 	Token   uint64 `json:"token,omitempty"`
 	// Session is a worker's session token.
-	Session uint64                `json:"session,omitempty"`
-	Answer  Answer                `json:"verdict,omitempty"`
-	Outcome frayv1.AttemptOutcome `json:"outcome,omitempty"`
+	Session uint64 `json:"session,omitempty"`
+	// Incarnation is that of the controller which gave Token, or else Session. 0: it is not known.
+	Incarnation uint64                `json:"incarnation,omitempty"`
+	Answer      Answer                `json:"verdict,omitempty"`
+	Outcome     frayv1.AttemptOutcome `json:"outcome,omitempty"`
 	// Code is why a reply is Unanswered or Refused.
 	Code connect.Code `json:"code,omitempty"`
 	// Digest stands for a value or an error that was seen in full. 0: it was not.

@@ -114,7 +114,7 @@ func (b *leaseBook) heartbeat(e *Event) {
 }
 
 func (b *leaseBook) granted(e *Event) {
-	if l := b.last[e.Task]; l != nil && l.grant.Attempt >= e.Attempt && l.grant.Token>>incarnationShift == e.Token>>incarnationShift {
+	if l := b.last[e.Task]; l != nil && l.grant.Attempt >= e.Attempt && l.grant.Incarnation == e.Incarnation {
 		return
 	}
 	l := &lease{grant: e, session: b.sessions[e.Session]}

@@ -58,7 +58,7 @@ func newLinearizable(cfg *Config) *linearizable {
 // Observe implements Oracle.
 func (o *linearizable) Observe(e *Event, j *Judge) {
 	o.settle(e.At, j)
-	o.newest = max(o.newest, incarnationOf(e))
+	o.newest = max(o.newest, incarnation(e.Incarnation))
 	if e.Kind == ControllerCrash {
 		o.crash(e)
 	}
@@ -77,7 +77,7 @@ func (o *linearizable) Observe(e *Event, j *Judge) {
 		o.reply(e)
 	case GrantReply:
 		t := o.task(e)
-		t.add(&op{event: e, kind: opGrant, attempt: e.Attempt, token: e.Token, call: before(e), ret: after(e)})
+		t.add(&op{event: e, kind: opGrant, attempt: e.Attempt, token: e.Token, from: incarnation(e.Incarnation), call: before(e), ret: after(e)})
 	case ReadReply:
 		o.read(e)
 	default:
@@ -103,7 +103,7 @@ func (t *linearTask) add(o *op) {
 }
 
 func (o *linearizable) call(e *Event) {
-	p := &op{event: e, answer: Unanswered, attempt: e.Attempt, token: e.Token, outcome: e.Outcome, digest: e.Digest, id: e.Call}
+	p := &op{event: e, answer: Unanswered, attempt: e.Attempt, token: e.Token, from: incarnation(e.Incarnation), outcome: e.Outcome, digest: e.Digest, id: e.Call}
 	p.call, p.ret = before(e), math.MaxInt64
 	switch e.Kind {
 	case SubmitCall:

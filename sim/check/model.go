@@ -14,6 +14,7 @@ type op struct {
 	// Of grants and reports.
 	attempt uint32
 	token   uint64
+	from    incarnation
 	outcome frayv1.AttemptOutcome
 	digest  uint64
 	view    *View
@@ -88,7 +89,7 @@ type model struct{ lossy, redelivery bool }
 
 // step applies an operation. It reports false where the task does not allow it.
 func (m model) step(s taskState, o *op) (taskState, bool) {
-	past := incarnation(o.token>>incarnationShift) <= s.over && s.over != 0
+	past := o.from <= s.over && o.from != 0
 	switch o.kind {
 	case opSubmit:
 		return s.submit(o, m.redelivery)

@@ -221,6 +221,7 @@ func New(cfg Config) *Oracles {
 		newLinearizable(&cfg),
 		newEndsTold(&cfg, o.calm),
 		newAnswered(&cfg, o.calm),
+		newNoBugTold(),
 		newListsKept(&cfg),
 		newLiveness(&cfg),
 		newFairness(&cfg, o.calm),

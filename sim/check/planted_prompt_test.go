@@ -39,6 +39,15 @@ var promptPlants = []plant{
 		bad: func(s *script) { s.register("w"); expired(s, "client", 20*time.Second) },
 	},
 	{
+		oracle: "no-bug-told", name: "internal", want: "had an error of its own for client: GetTask: internal",
+		good: func(s *script) { s.Add(s.begin().reply(check.ClusterInfo)) },
+		bad: func(s *script) {
+			e := s.begin().reply(check.BugTold)
+			e.Host, e.Detail = "client", "GetTask: internal"
+			s.Add(e)
+		},
+	},
+	{
 		oracle: "grants-heard", name: "stale session", want: "when its session took no more",
 		good: func(s *script) {
 			s.register("w")

@@ -59,6 +59,9 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 			if i := int(f.GetIndex()); i < len(events) {
 				events[i].Answer, events[i].Detail = Refused, f.GetCode()
 			}
+			if f.GetCode() == connect.CodeInternal.String() {
+				c.bug(f.GetMessage())
+			}
 		}
 		c.add(events...)
 	}

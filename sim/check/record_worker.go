@@ -24,7 +24,8 @@ func (c *call) registerWorker(req *frayv1.RegisterWorkerRequest) func(any, error
 			return
 		}
 		e := c.reply(RegisterReply)
-		e.Session, e.TTL, e.Kept = m.GetSessionToken(), millis(m.GetSessionTtlMs()), slices.Clone(m.GetKeptLeaseTokens())
+		e.Session, e.Incarnation = m.GetSessionToken(), m.GetControllerIncarnation()
+		e.TTL, e.Kept = millis(m.GetSessionTtlMs()), slices.Clone(m.GetKeptLeaseTokens())
 		c.add(e)
 	}
 }

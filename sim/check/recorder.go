@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"sync"
 	"time"
@@ -48,6 +49,8 @@ type Recorder struct {
 	// its own token.
 	poll poll
 	held map[attemptID]grant
+	// The incarnations of the controller that gave sessions and leases, by their tokens.
+	given map[uint64]uint64
 	// Lists of which another page may be asked for, by what asks for it.
 	lists map[string]*list
 }
@@ -72,7 +75,7 @@ type grant struct {
 // NewRecorder returns a recorder for a process on a host. A process that starts again needs
 // another.
 func NewRecorder(log Log, host string) *Recorder {
-	return &Recorder{log: log, host: host, held: make(map[attemptID]grant)}
+	return &Recorder{log: log, host: host, held: make(map[attemptID]grant), given: make(map[uint64]uint64)}
 }
 
 // Crash notes that the process died. Whatever its goroutines still do is not recorded.
@@ -101,6 +104,9 @@ func (r *Recorder) ClientInterceptor() connect.Interceptor {
 				e.Detail = path.Base(req.Spec().Procedure)
 				c.add(e)
 			}
+			if reasonOf(err) == reasonBug {
+				c.bug(fmt.Sprintf("%s: %v", path.Base(req.Spec().Procedure), err))
+			}
 			switch {
 			case over == nil:
 			case err != nil:
@@ -125,8 +131,25 @@ func (r *Recorder) add(events ...Event) {
 		if events[i].Worker == "" && events[i].Kind.ofWorker() {
 			events[i].Worker = r.worker
 		}
+		r.date(&events[i])
 	}
 	r.log.Add(events...)
+}
+
+// date says which incarnation gave an event's token, which does not show in it.
+func (r *Recorder) date(e *Event) {
+	switch e.Kind {
+	case RegisterReply:
+		r.given[e.Session] = e.Incarnation
+	case GrantReply:
+		if _, again := r.given[e.Token]; !again {
+			r.given[e.Token] = r.given[e.Session]
+		}
+	default:
+	}
+	if e.Incarnation = r.given[e.Token]; e.Token == 0 {
+		e.Incarnation = r.given[e.Session]
+	}
 }
 
 // ofWorker says whether only workers see such events.
@@ -153,6 +176,13 @@ type call struct {
 // reply returns an event of this call's end.
 func (c *call) reply(kind EventKind) Event {
 	return Event{Kind: kind, Call: c.id, Invoked: c.begun.seq, InvokedAt: c.begun.at, MayWait: c.waits}
+}
+
+// bug notes that the answer was an error of the controller's own making.
+func (c *call) bug(what string) {
+	e := c.reply(BugTold)
+	e.Detail = what
+	c.add(e)
 }
 
 // record notes that a call is made, and returns what notes its end; nil for calls whose answers no

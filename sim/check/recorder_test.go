@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +147,71 @@ func TestGrantCountsFromTheFirstSendOfItsPoll(t *testing.T) {
 	}
 	if want := []uint64{1, 3}; !slices.Equal(asked, want) {
 		t.Errorf("polls were sent after events %v, want %v", asked, want)
+	}
+}
+
+// An error that the controller calls its own fault is noted, of a call and of one task of it.
+func TestBugsAreRecorded(t *testing.T) {
+	t.Parallel()
+	one := func(code string) *frayv1.SubmitTasksResponse {
+		return &frayv1.SubmitTasksResponse{CreatedCount: 1, Failures: []*frayv1.SubmitFailure{{Index: 1, Code: code}}}
+	}
+	for name, answer := range map[string]struct {
+		res *frayv1.SubmitTasksResponse
+		err error
+		bug bool
+	}{
+		"of the call": {err: refusal(connect.CodeInternal, "BUG"), bug: true},
+		"of a task":   {res: one("internal"), bug: true},
+		"of a fault":  {err: refusal(connect.CodeInternal, "")},
+		"refused":     {res: one("already_exists")},
+	} { // order-free
+		f := &fixed{submit: func() (*frayv1.SubmitTasksResponse, error) { return answer.res, answer.err }}
+		h, _, client := f.recorded()
+		_, _ = client.SubmitTasks(t.Context(), &frayv1.SubmitTasksRequest{JobId: "j", Tasks: []*frayv1.TaskSpec{{TaskId: "a"}, {TaskId: "b"}}})
+		bugs := 0
+		for _, e := range h.Events() {
+			if e.Kind == check.BugTold {
+				bugs++
+			}
+		}
+		if answer.bug != (bugs == 1) {
+			t.Errorf("%s: recorded\n%s", name, told(h))
+		}
+	}
+}
+
+// Which incarnation of the controller gave a token does not show in it, so that recorders remember.
+func TestEventsAreDatedByTheirTokens(t *testing.T) {
+	t.Parallel()
+	grant := &frayv1.Attempt{TaskId: "a", Number: 1, LeaseToken: 9}
+	f := &fixed{lease: func() (*frayv1.LeaseTasksResponse, error) {
+		return &frayv1.LeaseTasksResponse{Tasks: []*frayv1.LeasedTask{{Attempt: grant, Spec: &frayv1.TaskSpec{TaskId: "a"}}}}, nil
+	}}
+	h, _, client := f.recorded()
+	register := func(session, incarnation uint64) {
+		f.registered = &frayv1.RegisterWorkerResponse{SessionToken: session, SessionTtlMs: 15000, ControllerIncarnation: incarnation}
+		if _, err := client.RegisterWorker(t.Context(), &frayv1.RegisterWorkerRequest{WorkerId: "w"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	register(1, 70)
+	_, _ = client.LeaseTasks(t.Context(), &frayv1.LeaseTasksRequest{SessionToken: 1, PollSeq: 1, MaxTasks: 1})
+	register(2, 71)
+	// The lease is that of before, whatever session tells of it, and also when it comes again.
+	_, _ = client.ReportTasks(t.Context(), &frayv1.ReportTasksRequest{SessionToken: 2, Reports: []*frayv1.TaskReport{{Attempt: grant}}})
+	_, _ = client.LeaseTasks(t.Context(), &frayv1.LeaseTasksRequest{SessionToken: 2, PollSeq: 1, MaxTasks: 1})
+	want := map[check.EventKind][]uint64{
+		check.RegisterCall: {0, 0}, check.RegisterReply: {70, 71}, check.GrantReply: {70, 70}, check.ReportCall: {70},
+	}
+	got := make(map[check.EventKind][]uint64)
+	for _, e := range h.Events() {
+		if want[e.Kind] != nil {
+			got[e.Kind] = append(got[e.Kind], e.Incarnation)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("events are of incarnations %v, want %v", got, want)
 	}
 }
 

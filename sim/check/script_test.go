@@ -49,6 +49,17 @@ func newScript(cfg check.Config) *script {
 
 func (s *script) finish() []check.Violation { return s.Oracles.Finish(s.now) }
 
+// Add tells of the incarnation, too, which the tokens of a script have above their 40 lower bits.
+func (s *script) Add(events ...check.Event) {
+	for i := range events {
+		e := &events[i]
+		if e.Incarnation = e.Token >> 40; e.Token == 0 {
+			e.Incarnation = e.Session >> 40
+		}
+	}
+	s.History.Add(events...)
+}
+
 func (s *script) wait(d time.Duration) { s.now += d }
 
 // sent is a call that was made.

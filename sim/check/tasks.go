@@ -45,20 +45,9 @@ type tasks[T any] struct {
 	newest, over incarnation
 }
 
-// incarnation counts the starts of a controller. Its tokens carry it in their upper 24 bits.
+// incarnation counts the starts of a controller, as Event.Incarnation does. A worker opens a session
+// before it is granted anything, so that none shows in a lease first.
 type incarnation uint64
-
-const incarnationShift = 40
-
-// incarnationOf returns the incarnation that gave an event's lease or session; 0 if it has none. A
-// worker opens a session before it is granted anything, so that no incarnation shows in a lease
-// first.
-func incarnationOf(e *Event) incarnation {
-	if e.Token != 0 {
-		return incarnation(e.Token >> incarnationShift)
-	}
-	return incarnation(e.Session >> incarnationShift)
-}
 
 func newTasks[T any](cfg *Config) tasks[T] {
 	return tasks[T]{lossy: cfg.AllowLossAfterRestart, roster: cfg.roster}
@@ -71,7 +60,7 @@ func (t *tasks[T]) get(e *Event) *T {
 		clear(t.of)
 		t.floor, t.over = e.Seq, t.newest
 	}
-	from := incarnationOf(e)
+	from := incarnation(e.Incarnation)
 	t.newest = max(t.newest, from)
 	if e.Task == "" || e.Kind.Reply() && e.Invoked < t.floor {
 		return nil

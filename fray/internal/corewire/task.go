@@ -62,7 +62,7 @@ func resourceMap(rs []core.Resource) map[string]int64 {
 	return m
 }
 
-// Tokens converts lease tokens from the wire.
+// Tokens takes lease tokens from the wire as a worker does, which cannot look into them.
 func Tokens(ts []uint64) []core.Token {
 	if len(ts) == 0 {
 		return nil
@@ -74,7 +74,7 @@ func Tokens(ts []uint64) []core.Token {
 	return out
 }
 
-// RawTokens converts lease tokens for the wire.
+// RawTokens puts them on the wire.
 func RawTokens(ts []core.Token) []uint64 {
 	if len(ts) == 0 {
 		return nil

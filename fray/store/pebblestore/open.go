@@ -137,6 +137,7 @@ func (s *Store) start(exists bool) error {
 		s.sealTimer.Reset(sealInterval)
 	}
 	s.disk.patient.Store(true)
+	s.settle()
 	return nil
 }
 

@@ -48,10 +48,30 @@ func (s *System) store(ctx context.Context, h *sim.Host) (store.Store, error) {
 	s.machine = m
 	s.mu.Unlock()
 	latency := s.Topology.Controller.SyncLatency
-	return pebblestore.Open(pebblestore.Config{
-		Dir: dataDir, MemTableBytes: diskMemory, LogBytes: diskLog, CacheBytes: diskMemory,
-		FS: &diskFS{FS: m.fs, ctx: ctx, system: s, machine: m, latency: time.Duration(latency), random: h.Rand("disk")},
+	disk := &diskFS{FS: m.fs, ctx: ctx, system: s, machine: m, latency: time.Duration(latency), random: h.Rand("disk")}
+	records, err := pebblestore.Open(pebblestore.Config{
+		Dir: dataDir, MemTableBytes: diskMemory, LogBytes: diskLog, CacheBytes: diskMemory, FS: disk,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return &apart{records, disk}, nil
+}
+
+// apart is a store of which two calls do not read at one instant while reads fail: which of them
+// comes to the disk first, and finds it failing, would be up to the Go scheduler.
+type apart struct {
+	*pebblestore.Store
+
+	disk *diskFS
+}
+
+// Get implements store.Store.
+func (a *apart) Get(k store.Key) ([]byte, error) {
+	if a.disk.machine.wrong.strikes(scenario.DiskReads) {
+		a.disk.wait(time.Duration(chance.Mix(k.Num<<8|uint64(k.Kind))%uint64(engine.Jitter)) | 1) //nolint:gosec // Any bits will do.
+	}
+	return a.Store.Get(k)
 }
 
 // diskFS is what an incarnation sees of a machine's disk: syncs take their time and are told of,
@@ -87,6 +107,9 @@ func (d *diskFS) file(f vfs.File, err error, name string) (vfs.File, error) {
 
 // Create implements vfs.FS.
 func (d *diskFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, tableSuffix) {
+		d.wait(tableTakes + time.Duration(chance.Hash(chance.HashBasis, name)%uint64(engine.Jitter)) | 1) //nolint:gosec // Any bits will do.
+	}
 	if err := cmp.Or(d.room(), d.fails(scenario.DiskWrites)); err != nil {
 		return nil, err
 	}
@@ -252,6 +275,14 @@ func kindOf(name string) string {
 		return r
 	}, name)
 }
+
+const (
+	// tableSuffix is what names of the store's tables end with.
+	tableSuffix = ".sst"
+	// tableTakes is how long it takes to begin a table, about: who reads at the instant at which the
+	// store begins to rewrite its tables reads the old ones, whichever goroutine runs first.
+	tableTakes = 100 * time.Microsecond
+)
 
 // giveUp is how long it takes until a read fails, about.
 const giveUp = 200 * time.Microsecond

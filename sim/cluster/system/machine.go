@@ -59,6 +59,13 @@ func (w *wrong) fails(on string) error {
 	return nil
 }
 
+// strikes says whether the next operation of a kind is to fail.
+func (w *wrong) strikes(on string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failing[on] != 0 || w.failing[scenario.DiskAll] != 0
+}
+
 // fail has the next operations of a kind fail.
 func (w *wrong) fail(on string, first int) {
 	w.mu.Lock()

@@ -118,6 +118,44 @@ var mistakes = []mistake{
 		_, err := client.Heartbeat(ctx, &frayv1.HeartbeatRequest{SessionToken: 1, HeartbeatSeq: 1})
 		return refusal(err, connect.CodeNotFound, connect.CodeFailedPrecondition)
 	}},
+	{what: "to report for a worker that it is not", make: reportForAnother},
+}
+
+// reportForAnother reports that a task has ended, under the tokens that a controller would give first
+// if it counted.
+func reportForAnother(ctx context.Context, client controllerClient, task string) (bool, error) {
+	const (
+		sessions, leases = 8, 64
+		countBits        = 40 // of a token, below its incarnation
+	)
+	known, err := client.GetTask(ctx, &frayv1.GetTaskRequest{TaskId: task})
+	if err != nil {
+		return refusal(err, connect.CodeNotFound) // It was forgotten.
+	}
+	info, err := client.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
+	if err != nil {
+		return false, err
+	}
+	base := info.GetControllerIncarnation() << countBits
+	var reports []*frayv1.TaskReport
+	for n := range uint64(leases) {
+		reports = append(reports, &frayv1.TaskReport{
+			Attempt: &frayv1.Attempt{TaskId: task, Number: max(known.GetTask().GetAttemptNumber(), 1), LeaseToken: base + n + 1},
+			Outcome: frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED, Value: &frayv1.Payload{Data: []byte("forged")},
+		})
+	}
+	for n := range uint64(sessions) {
+		res, err := client.ReportTasks(ctx, &frayv1.ReportTasksRequest{SessionToken: base + n + 1, Reports: reports})
+		if err != nil {
+			if refused, other := refusal(err, connect.CodeFailedPrecondition, connect.CodeNotFound); !refused {
+				return false, other
+			}
+		}
+		if slices.Contains(res.GetVerdicts(), frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // submitWrong submits tasks that must be refused with a code, by itself or with its call.

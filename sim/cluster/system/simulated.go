@@ -2,8 +2,11 @@ package system
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"time"
 
 	"connectrpc.com/connect"
@@ -94,7 +97,7 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 		}
 	}()
 	c, err := controller.New(controller.Config{
-		Store: records, BackupDir: backupDir, Clock: clocks(h),
+		Store: records, BackupDir: backupDir, Clock: clocks(h), Keys: keys(h),
 		Core: core.Config{
 			Incarnation: firstIncarnation + uint64(h.Incarnation()), //nolint:gosec // It counts from 1.
 			Seed:        h.Rand("core").Uint64(),
@@ -118,6 +121,13 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 	err = c.Run(ctx)
 	closed = true
 	return errors.Join(err, records.Close())
+}
+
+// keys is what a controller draws its secrets from: here they are anything but.
+func keys(h *sim.Host) io.Reader {
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], h.Rand("keys").Uint64())
+	return rand.NewChaCha8(seed)
 }
 
 // worker is the software of a worker.

@@ -336,7 +336,9 @@ type ControllerRecord struct {
 	Incarnation uint64 `protobuf:"varint,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// Spans that count for nobody, in the order of their ends: the controller was away, or the clock was set ahead. At most
 	// 64 of them.
-	Gaps          []*Gap `protobuf:"bytes,2,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	Gaps []*Gap `protobuf:"bytes,2,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	// Turns tokens into what callers see of them, and back: 32 bytes that nobody else knows.
+	TokenKey      []byte `protobuf:"bytes,3,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +383,13 @@ func (x *ControllerRecord) GetIncarnation() uint64 {
 func (x *ControllerRecord) GetGaps() []*Gap {
 	if x != nil {
 		return x.Gaps
+	}
+	return nil
+}
+
+func (x *ControllerRecord) GetTokenKey() []byte {
+	if x != nil {
+		return x.TokenKey
 	}
 	return nil
 }
@@ -473,10 +482,11 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"leaseToken\"K\n" +
 	"\tJobRecord\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12'\n" +
-	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\"\\\n" +
+	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\"y\n" +
 	"\x10ControllerRecord\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12&\n" +
-	"\x04gaps\x18\x02 \x03(\v2\x12.fray.store.v1.GapR\x04gaps\"F\n" +
+	"\x04gaps\x18\x02 \x03(\v2\x12.fray.store.v1.GapR\x04gaps\x12\x1b\n" +
+	"\ttoken_key\x18\x03 \x01(\fR\btokenKey\"F\n" +
 	"\x03Gap\x12\"\n" +
 	"\rended_unix_ns\x18\x01 \x01(\x03R\vendedUnixNs\x12\x1b\n" +
 	"\tlasted_ns\x18\x02 \x01(\x03R\blastedNsB3Z1github.com/frayrpc/fray/gen/fray/store/v1;storev1b\x06proto3"
