@@ -18,6 +18,8 @@ var (
 	ErrUnknownWorker = errors.New("unknown worker")
 	// ErrCursorAhead: the cursor is past all that the job has completed.
 	ErrCursorAhead = errors.New("cursor is ahead of the job")
+	// ErrWorkerLives: another process has the worker's id, and listens.
+	ErrWorkerLives = errors.New("another process with this worker id is alive")
 	// ErrSuperseded: a newer copy of the same call took its place.
 	ErrSuperseded = errors.New("superseded by a newer call")
 	// ErrTooManyWatchers: MaxWatchers watch jobs.

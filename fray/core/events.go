@@ -44,6 +44,9 @@ type Register struct {
 	Held []Held
 	// It is the first of its process: what an earlier one of that id held has died with it.
 	Fresh bool
+	// Its process, by an id that is drawn anew for each. Empty: it is taken for the one that has the
+	// session.
+	Process string
 }
 
 // Poll asks for work. Replied with PollReply once there is some, or at Until.

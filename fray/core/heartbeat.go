@@ -146,6 +146,7 @@ func (c *Scheduler) wakeBeats() {
 func (c *Scheduler) answerBeat(s *session) {
 	w := s.beat
 	c.unpark(w)
+	s.answered = c.now
 	var r HeartbeatReply
 	if !c.idling {
 		r.Stop = slices.Clone(s.unknown)

@@ -153,6 +153,10 @@ func (m *model) register(e *core.Register) {
 		m.replies[e.Call] = core.ErrSuperseded
 		return
 	}
+	if old != nil && old.reg.Process != "" && e.Process != "" && old.reg.Process != e.Process && m.listens(old) {
+		m.replies[e.Call] = core.ErrWorkerLives
+		return
+	}
 	if old == nil && len(m.sessions) >= m.cfg.MaxSessions {
 		m.replies[e.Call] = core.ErrTooManySessions
 		return
@@ -176,6 +180,12 @@ func (m *model) register(e *core.Register) {
 	}
 	m.missed(e)
 	m.replies[e.Call] = s
+}
+
+// listens says whether a worker's heartbeat waits for its answer, or has been answered within a second.
+func (m *model) listens(s *modelSession) bool {
+	waits := m.find(func(c *modelCall) bool { return c.session == s && c.beat }) != nil
+	return waits || s.answered != 0 && m.now.Sub(s.answered) < time.Second
 }
 
 func (m *model) received(s *modelSession, seq uint64) {
@@ -367,6 +377,7 @@ func (s *modelSession) news() bool {
 func (m *model) answerBeat(c *modelCall) {
 	m.unpark(c)
 	s := c.session
+	s.answered = m.now
 	r := core.HeartbeatReply{Stop: slices.Clone(s.unknown)}
 	s.told = s.unknown
 	for _, a := range s.attempts {

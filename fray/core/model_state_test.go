@@ -135,7 +135,7 @@ type modelSession struct {
 	pollSeq, received, granted          uint64
 	beatSeq                             uint64
 	ttl, delivery, penalty              *modelDeadline
-	heard                               core.Time
+	heard, answered                     core.Time
 	penalties, quick                    int
 	unknown, told, kept                 []core.Token
 	drain, ownDrain, drainTold, leaving bool

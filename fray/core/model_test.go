@@ -179,7 +179,7 @@ func (d *modelDriver) register() {
 	if d.chance("cpu", 70) {
 		e.Resources = []core.Resource{{Name: "cpu", Amount: int64(d.int("amount", 0, 12) * 100)}}
 	}
-	e.Held, e.Fresh = d.held(w), d.chance("fresh", 30)
+	e.Held, e.Fresh, e.Process = d.held(w), d.chance("fresh", 30), pick(d, "process", []string{"", "p", "q"})
 	d.registered(w, e)
 }
 

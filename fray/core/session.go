@@ -11,6 +11,7 @@ type session struct {
 	token          Token
 	workerID       string
 	registrationID string
+	process        string
 	// That of the session whose place it took: a late copy of it must not take it back.
 	formerRegistration string
 	// Attempts of an earlier incarnation that it was given back when it registered.
@@ -32,6 +33,7 @@ type session struct {
 	// In the order of their grant.
 	leases     leaseList
 	poll, beat *wait
+	answered   Time // the last heartbeat; 0: none was
 	// The last poll that was granted something, and the last that the worker is known to have got
 	// an answer to.
 	grantSeq, receivedSeq uint64
@@ -113,6 +115,10 @@ func (e *Register) apply(c *Scheduler) {
 		c.fail(e.Call, ErrSuperseded)
 		return
 	}
+	if old != nil && old.process != "" && e.Process != "" && old.process != e.Process && c.listens(old) {
+		c.fail(e.Call, ErrWorkerLives)
+		return
+	}
 	if old == nil && len(c.sessions) >= c.cfg.MaxSessions {
 		c.fail(e.Call, ErrTooManySessions)
 		return
@@ -121,7 +127,7 @@ func (e *Register) apply(c *Scheduler) {
 		c.endSession(old)
 	}
 	s := &session{
-		token: c.token(), workerID: e.WorkerID, registrationID: e.RegistrationID, url: e.URL, slots: e.Slots,
+		token: c.token(), workerID: e.WorkerID, registrationID: e.RegistrationID, process: e.Process, url: e.URL, slots: e.Slots,
 		resources: slices.Clone(e.Resources), inUse: make([]int64, len(e.Resources)), labels: e.Labels,
 		functions: make(map[string]bool, len(e.Functions)), names: slices.Sorted(slices.Values(e.Functions)),
 		registered: c.now, lastSeen: c.now, heard: c.now, changed: c.step,
@@ -150,6 +156,15 @@ func (e *Register) apply(c *Scheduler) {
 	}
 	c.missed(e)
 	c.reply(e.Call, RegisterReply{Session: s.token, Kept: s.kept})
+}
+
+// beatGap is how soon a worker that has been answered sends its next heartbeat, at most.
+const beatGap = time.Second
+
+// listens says whether the worker's process is there now: its heartbeat waits to be answered, or has
+// been a moment ago. That of a process that has died is withdrawn with its connection.
+func (c *Scheduler) listens(s *session) bool {
+	return s.beat != nil || s.answered != 0 && c.now.Sub(s.answered) < beatGap
 }
 
 func (e *Unregister) apply(c *Scheduler) {

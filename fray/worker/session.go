@@ -27,6 +27,10 @@ const (
 	// supersededPause is the longest pause after a call whose copy, made on its way, took its
 	// place.
 	supersededPause = 50 * time.Millisecond
+	// twinPause is how long a worker whose id another process has waits before it asks again, at
+	// least, and twinPatience how long it does so.
+	twinPause    = time.Second
+	twinPatience = time.Minute
 	// manyBriefSessions is how many sessions in a row that end within their TTL are no accident.
 	manyBriefSessions = 5
 	// maxHeldListed bounds the attempts of an earlier session that a registration lists.
@@ -50,7 +54,8 @@ type session struct {
 // keepSession has the worker registered until ctx is done. Two workers that have one id by mistake
 // take it away from each other all the time, so what follows a session that did not last is delayed
 // more and more, unless the controller began anew. It returns an error if the controller refuses
-// the first registration as invalid, which no repetition will mend.
+// the first registration as invalid, which no repetition will mend, or if another process has the
+// worker's id and keeps it.
 func (w *Worker) keepSession(ctx context.Context) error {
 	brief := 0 // sessions in a row with one incarnation that did not last
 	var incarnation uint64
@@ -99,12 +104,16 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 	// With the clock in it, it differs from all ids before even if the source of randomness was
 	// seeded alike.
 	id := fmt.Sprintf("%x-%016x", w.cfg.Clock.Now().UnixNano(), w.rands.register.Uint64())
+	if w.process == "" {
+		w.process = id
+	}
+	asked := w.now()
 	for ctx.Err() == nil {
 		var res *frayv1.RegisterWorkerResponse
 		err := w.call(ctx, "RegisterWorker", w.rands.register, dial.Policy{}, func(ctx context.Context) (err error) {
 			w.linger(ctx, lingerPoll)
 			req := w.cfg.registration()
-			req.RegistrationId = id
+			req.RegistrationId, req.ProcessId = id, w.process
 			req.Held, req.Fresh = w.heldForRegistration(), first
 			res, err = w.client.RegisterWorker(ctx, req)
 			return err
@@ -119,11 +128,24 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 			return s, corewire.Tokens(res.GetKeptLeaseTokens()), nil
 		case first && connect.IsWireError(err) && connect.CodeOf(err) == connect.CodeInvalidArgument:
 			return nil, nil, fmt.Errorf("register worker %q: %w", w.cfg.ID, err)
+		case isTwin(err) && w.now().Sub(asked) >= twinPatience:
+			return nil, nil, fmt.Errorf("register worker: %w: give one of them another id", err)
+		case isTwin(err):
+			w.metrics.failed("RegisterWorker")
+			delay := twinPause + w.rands.register.Duration(twinPause)
+			w.logger.WarnContext(ctx, "another process with this worker's id is alive, will ask again", "error", err, "delay", delay)
+			_ = sleep.For(ctx, delay)
 		case ctx.Err() == nil:
 			w.pauseAfter(ctx, "RegisterWorker", w.rands.register, err)
 		}
 	}
 	return nil, nil, nil
+}
+
+// isTwin says whether a registration was refused because another process has the worker's id.
+func isTwin(err error) bool {
+	reason, _ := wire.Info(err)
+	return reason == wire.ReasonWorkerLives
 }
 
 func positive(d, otherwise time.Duration) time.Duration {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
@@ -175,4 +177,72 @@ type strict struct{ *controller }
 
 func (strict) RegisterWorker(context.Context, *frayv1.RegisterWorkerRequest) (*frayv1.RegisterWorkerResponse, error) {
 	return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("not you"))
+}
+
+// A worker whose id another process has waits for it to go, and ends when it does not.
+func TestAnotherProcessHasTheID(t *testing.T) {
+	t.Parallel()
+	for name, busy := range map[string]time.Duration{"for a while": 20 * time.Second, "for good": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newController()
+				mux := http.NewServeMux()
+				mux.Handle(frayv1connect.NewControllerServiceHandler(&taken{controller: c, until: time.Now().Add(busy)}))
+				c.handler = mux
+				w := start(t, c)
+				pass(2 * time.Minute)
+				switch processes := processesOf(c.seen().registrations); {
+				case busy < time.Minute && len(processes) != 1:
+					t.Errorf("registered as processes %v", processes)
+				case busy < time.Minute:
+					w.stop(t)
+				default:
+					<-w.ended
+					if w.err == nil || !strings.Contains(w.err.Error(), `worker "w1": it lives: give one of them another id`) {
+						t.Errorf("run: %v", w.err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// taken is a controller that knows another process under the worker's id for a while.
+type taken struct {
+	*controller
+
+	until time.Time
+}
+
+func (c *taken) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorkerRequest) (*frayv1.RegisterWorkerResponse, error) {
+	if time.Now().Before(c.until) {
+		return nil, wire.Error(wire.ReasonWorkerLives, 0, "worker %q: it lives", req.GetWorkerId())
+	}
+	return c.controller.RegisterWorker(ctx, req)
+}
+
+// A process says in each of its sessions that it is the same.
+func TestSessionsOfOneProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newController()
+		w := start(t, c)
+		pass(time.Second)
+		c.change(func() { c.expired = true })
+		pass(time.Minute)
+		if processes := processesOf(c.seen().registrations); len(c.seen().registrations) < 2 || len(processes) != 1 || processes[0] == "" {
+			t.Errorf("%d sessions of processes %q", len(c.seen().registrations), processes)
+		}
+		w.stop(t)
+	})
+}
+
+func processesOf(registrations []*frayv1.RegisterWorkerRequest) (ids []string) {
+	for _, r := range registrations {
+		if !slices.Contains(ids, r.GetProcessId()) {
+			ids = append(ids, r.GetProcessId())
+		}
+	}
+	return ids
 }

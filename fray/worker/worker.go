@@ -59,6 +59,7 @@ type Worker struct {
 	// draws.
 	rands    struct{ register, lease, heartbeat, report, bulk *dial.Rand }
 	taskRand *rand.Rand
+	process  string // what tells it from others of its id; of the goroutine that registers
 
 	state
 

@@ -50,6 +50,7 @@ type Controller struct {
 type WorkerGroup struct {
 	Name               string               `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The group's name. Its hosts are NAME-1, NAME-2 and so on." example:"worker"`
 	Count              int                  `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many workers it has."`
+	ID                 string               `yaml:"id" doc:"The id under which each registers, if it is not the host's name: two processes that have one by mistake." example:"worker-1"`
 	Slots              int                  `yaml:"slots" default:"1" min:"1" max:"65536" doc:"How many tasks each runs at once."`
 	Labels             map[string]string    `yaml:"labels" doc:"What tasks can require of the worker that runs them." example:"{zone: a}"`
 	Resources          map[string]int64     `yaml:"resources" doc:"What tasks take a share of. cpu is in milli-units." example:"{cpu: 8000}"`

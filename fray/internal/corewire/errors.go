@@ -21,6 +21,7 @@ var coreReasons = []struct {
 	{core.ErrUnknownTask, wire.ReasonUnknownTask},
 	{core.ErrUnknownWorker, wire.ReasonUnknownWorker},
 	{core.ErrCursorAhead, wire.ReasonCursorAhead},
+	{core.ErrWorkerLives, wire.ReasonWorkerLives},
 	{core.ErrSuperseded, wire.ReasonSuperseded},
 	{core.ErrTooManySessions, wire.ReasonTooMany},
 	{core.ErrTooManyWatchers, wire.ReasonTooMany},

@@ -25,6 +25,7 @@ const (
 	ReasonStoreFull     = "STORE_FULL"
 	ReasonTooMany       = "TOO_MANY"
 	ReasonSuperseded    = "SUPERSEDED"
+	ReasonWorkerLives   = "WORKER_LIVES"
 	ReasonShuttingDown  = "SHUTTING_DOWN"
 	ReasonUnsupported   = "UNSUPPORTED"
 	ReasonExists        = "EXISTS"
@@ -43,6 +44,7 @@ var codes = map[string]connect.Code{
 	ReasonStoreFull:     connect.CodeResourceExhausted,
 	ReasonTooMany:       connect.CodeResourceExhausted,
 	ReasonSuperseded:    connect.CodeAborted,
+	ReasonWorkerLives:   connect.CodeAlreadyExists,
 	ReasonShuttingDown:  connect.CodeUnavailable,
 	ReasonUnsupported:   connect.CodeFailedPrecondition,
 	ReasonExists:        connect.CodeAlreadyExists,

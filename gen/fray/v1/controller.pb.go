@@ -1338,7 +1338,8 @@ func (x *HeldAttempt) GetState() AttemptState {
 
 type RegisterWorkerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Stable over a worker's restarts. A new registration takes the place of an older session of the same id.
+	// Stable over a worker's restarts. A new registration takes the place of an older session of the same id; but where that is of
+	// another process, which listens to the controller at this moment, it is refused with WORKER_LIVES.
 	WorkerId string `protobuf:"bytes,1,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
 	// Chosen anew for each session; repeats of one registration carry the same.
 	RegistrationId string `protobuf:"bytes,2,opt,name=registration_id,json=registrationId,proto3" json:"registration_id,omitempty"`
@@ -1352,7 +1353,9 @@ type RegisterWorkerRequest struct {
 	// What it still holds of an earlier session.
 	Held []*HeldAttempt `protobuf:"bytes,8,rep,name=held,proto3" json:"held,omitempty"`
 	// No registration of this process has succeeded yet: what an earlier process under this id held has died with it.
-	Fresh         bool `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	Fresh bool `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	// Drawn by each process anew, so that another one under the same id is told from it. Empty: it is taken for the same.
+	ProcessId     string `protobuf:"bytes,10,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1448,6 +1451,13 @@ func (x *RegisterWorkerRequest) GetFresh() bool {
 		return x.Fresh
 	}
 	return false
+}
+
+func (x *RegisterWorkerRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
 }
 
 type RegisterWorkerResponse struct {
@@ -2822,7 +2832,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\vHeldAttempt\x122\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptB\x06\xbaH\x03\xc8\x01\x01R\aattempt\x127\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.fray.v1.AttemptStateB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\"\xa9\x05\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\"\xd2\x05\n" +
 	"\x15RegisterWorkerRequest\x12G\n" +
 	"\tworker_id\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\bworkerId\x123\n" +
 	"\x0fregistration_id\x18\x02 \x01(\tB\n" +
@@ -2834,7 +2844,10 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\tfunctions\x18\a \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x90N\"\ar\x05\x10\x01\x18\x80\x02R\tfunctions\x124\n" +
 	"\x04held\x18\b \x03(\v2\x14.fray.v1.HeldAttemptB\n" +
 	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\x04held\x12\x14\n" +
-	"\x05fresh\x18\t \x01(\bR\x05fresh\x1a<\n" +
+	"\x05fresh\x18\t \x01(\bR\x05fresh\x12'\n" +
+	"\n" +
+	"process_id\x18\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tprocessId\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a9\n" +

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 	recorder.Asked = system.Asked
 	registry := prometheus.NewRegistry()
 	w, err := worker.New(worker.Config{
-		ControllerURL: system.ControllerURL, ID: s.Host,
+		ControllerURL: system.ControllerURL, ID: cmp.Or(g.ID, s.Host),
 		Functions: recorder.Functions(system.Functions(own, g, s.Seed, func() {
 			p.ask(request{Poisoned: true})
 			select {} // The end of this process is under way.
