@@ -37,7 +37,7 @@ func NewClient(address string, opts ...Option) (*Client, error) {
 	}
 	repeat := &repeater{rand: dial.NewRand(config.rand), outages: &outages{address: url, logger: config.logger}}
 	options := append([]connect.ClientOption{connect.WithInterceptors(connect.UnaryInterceptorFunc(repeat.wrap))}, config.clientOptions...)
-	client, owned, err := dial.Controller(url, config.token, config.httpClient, options...)
+	client, owned, err := dial.Controller(config.target(url), options...)
 	if err != nil {
 		return nil, err
 	}

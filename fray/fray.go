@@ -43,7 +43,7 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 	if err != nil {
 		return nil, err
 	}
-	client, owned, err := dial.Controller(address, config.token, config.httpClient, config.clientOptions...)
+	client, owned, err := dial.Controller(config.target(address), config.clientOptions...)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/internal/dial"
 )
 
@@ -20,6 +21,7 @@ type jobConfig struct {
 	address       string
 	token         string
 	httpClient    connect.HTTPClient
+	tls           certs.Files
 	clientOptions []connect.ClientOption
 	workers       int
 	jobID         string
@@ -40,6 +42,11 @@ func newJobConfig(opts []Option) jobConfig {
 	return c
 }
 
+// target is a controller as the options have it reached.
+func (c *jobConfig) target(url string) dial.Target {
+	return dial.Target{URL: url, Token: c.token, Via: c.httpClient, TLS: c.tls, Log: c.logger}
+}
+
 type jobOption func(*jobConfig)
 
 func (o jobOption) applyToJob(c *jobConfig) { o(c) }
@@ -54,6 +61,13 @@ func WithControllerAddress(address string) Option {
 // none. The default is the value of FRAY_TOKEN in the environment.
 func WithToken(token string) Option {
 	return jobOption(func(c *jobConfig) { c.token = token })
+}
+
+// WithTLS says whom the fray backend trusts that has an https URL, and which certificate it shows to
+// those who ask. Files that change are read again. It has no effect with [WithHTTPClient]. Without it
+// the authorities of the machine are trusted.
+func WithTLS(files certs.Files) Option {
+	return jobOption(func(c *jobConfig) { c.tls = files })
 }
 
 // WithHTTPClient makes the fray backend use client, which stays its caller's: Close does not close

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +41,7 @@ type cluster struct {
 func newCluster(t testing.TB, args ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), http: newHTTPClient(t, false)}
-	c.args = append([]string{"controller", "--listen", "127.0.0.1:0"}, args...)
+	c.args = append(secured(true, "controller", "--listen", "127.0.0.1:0"), args...)
 	if !slices.Contains(args, "--data-dir") {
 		c.args = append(c.args, "--in-memory")
 	}
@@ -56,7 +55,9 @@ func newHTTPClient(t testing.TB, h2c bool) *http.Client {
 	t.Helper()
 	transport := &http.Transport{Protocols: new(http.Protocols), MaxIdleConnsPerHost: 64}
 	transport.Protocols.SetHTTP1(!h2c)
-	transport.Protocols.SetUnencryptedHTTP2(h2c)
+	transport.Protocols.SetUnencryptedHTTP2(h2c && !*mtls)
+	transport.Protocols.SetHTTP2(h2c && *mtls)
+	transport.TLSClientConfig = secure.config.Clone()
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -66,7 +67,7 @@ func (c *cluster) url() string { return c.controller.url }
 // reborn starts the controller again, after its end, where it was.
 func (c *cluster) reborn() {
 	c.t.Helper()
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(c.url(), "http://"))
+	_, port, err := net.SplitHostPort(host(c.url()))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func (c *cluster) worker(id string, args ...string) *process {
 // its registration.
 func (c *cluster) workerAt(url, id string, args ...string) *process {
 	c.t.Helper()
-	args = append([]string{"--controller", url, "--id", id, "--stop-grace", "500ms", "--drain-grace", "1s"}, args...)
+	args = append(secured(false, "--controller", url, "--id", id, "--stop-grace", "500ms", "--drain-grace", "1s"), args...)
 	return startProcess(c.t, id, programs.path(c.t, "testworker"), args...)
 }
 
@@ -162,7 +163,7 @@ func (c *cluster) client(opts ...fray.Option) context.Context {
 
 func newClient(t testing.TB, url string, opts ...fray.Option) context.Context {
 	t.Helper()
-	jc, err := fray.NewJobContext(context.WithoutCancel(t.Context()), fray.KindFray, append([]fray.Option{fray.WithControllerAddress(url)}, opts...)...)
+	jc, err := fray.NewJobContext(context.WithoutCancel(t.Context()), fray.KindFray, append([]fray.Option{fray.WithControllerAddress(url), fray.WithTLS(secure.files)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

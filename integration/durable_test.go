@@ -298,6 +298,9 @@ func (c *cluster) fray(args ...string) (string, int) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, programs.path(c.t, "fray"), args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
+	if f := secure.files; *mtls {
+		cmd.Env = append(cmd.Env, "FRAY_CA="+f.CA, "FRAY_TLS_CERT="+f.Cert, "FRAY_TLS_KEY="+f.Key)
+	}
 	if dir := os.Getenv(coverVariable); dir != "" {
 		cmd.Env = append(cmd.Env, "GOCOVERDIR="+dir)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -23,7 +24,11 @@ import (
 // dialGRPC connects grpc-go, which knows nothing of Connect, to a process.
 func dialGRPC(t testing.TB, url string) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	shown := insecure.NewCredentials()
+	if *mtls {
+		shown = credentials.NewTLS(secure.config.Clone())
+	}
+	conn, err := grpc.NewClient(host(url), grpc.WithTransportCredentials(shown))
 	if err != nil {
 		t.Fatal(err)
 	}

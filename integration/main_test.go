@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 			_ = flag.Set("test.parallel", fmt.Sprint(parallelTests)) // a flag of the testing package
 		}
 	}
+	if err := makeSecure(); err != nil {
+		fmt.Fprintln(os.Stderr, "make certificates:", err)
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(suite{m})
 }
 
@@ -40,6 +44,10 @@ func (s suite) Run() int {
 	spawn().Close()
 	if left := children.Left(); len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "processes that no test has waited for: %v\n", left)
+		code = max(code, 1)
+	}
+	if err := os.RemoveAll(secure.dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
 	if err := programs.remove(); err != nil {

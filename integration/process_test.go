@@ -104,7 +104,7 @@ func startProcess(t testing.TB, name, program string, args ...string) *process {
 	return p
 }
 
-var addressPattern = regexp.MustCompile(`^.*?(http://[^\s"]+)`)
+var addressPattern = regexp.MustCompile(`^.*?(https?://[^\s"]+)`)
 
 // address returns the URL in the first line of the standard output; empty: it is not there yet.
 func (p *process) address() string {

@@ -2,7 +2,6 @@ package integration_test
 
 import (
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,7 +30,7 @@ func newProxy(t testing.TB, url string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, url: "http://" + l.Addr().String(), to: strings.TrimPrefix(url, "http://"), listener: l, conns: map[net.Conn]bool{}}
+	p := &proxy{t: t, url: scheme() + l.Addr().String(), to: host(url), listener: l, conns: map[net.Conn]bool{}}
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close() // ends accept

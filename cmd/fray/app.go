@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/fray/certs"
 )
 
 // app is one run of the command: what it may touch of the process, and what is common to its
@@ -30,6 +32,8 @@ type app struct {
 	root       *cobra.Command
 	configFile string
 	client     clientOptions
+	tls        certs.Files
+	tlsMin     string
 	output     string
 
 	// Closed by the second signal.

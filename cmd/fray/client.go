@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -23,6 +24,7 @@ type clientOptions struct {
 
 func (a *app) addClientFlags(cmd *cobra.Command) {
 	a.addAddressFlag(cmd)
+	a.addTLSFlags(cmd, asClient)
 	durationFlag(cmd, &a.client.connectTimeout, "connect-timeout", 5*time.Second, "how long to try when the controller does not answer")
 	shared(cmd, "connect-timeout")
 }
@@ -41,7 +43,7 @@ func (a *app) controllerURL() (string, error) {
 	if err != nil {
 		return "", usageError("controller address %q is not like http://host:port", a.client.address)
 	}
-	return address, nil
+	return address, a.checkScheme(address)
 }
 
 // client makes calls to a controller.
@@ -75,7 +77,11 @@ func (a *app) calling(run func(ctx context.Context, c *client, args []string) er
 }
 
 func (a *app) connectTo(address string) (*client, error) {
-	c, err := fray.NewClient(address, a.seams.options()...)
+	secure, err := a.tlsFiles()
+	if err != nil {
+		return nil, err
+	}
+	c, err := fray.NewClient(address, append(a.seams.options(), fray.WithTLS(secure))...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +113,9 @@ func ask[Req, Res any](ctx context.Context, c *client, call func(context.Context
 	return res, err
 }
 
+// badRequest is what a server that speaks TLS says to who does not.
+const badRequest = "400 Bad Request"
+
 // explain says in the user's terms what went wrong with a call.
 func (c *client) explain(err error) error {
 	if err == nil {
@@ -126,6 +135,8 @@ func (c *client) explain(err error) error {
 	case code == connect.CodeUnavailable, code == connect.CodeDeadlineExceeded:
 		return &codedError{exitUnavailable, fmt.Errorf("cannot reach the controller at %s within %s: %s",
 			c.url, number.ShortDuration(c.timeout), rootText(failure))}
+	case strings.HasPrefix(c.url, "http://") && strings.HasPrefix(failure.Message(), badRequest):
+		return &codedError{exitUnavailable, fmt.Errorf("no controller answers at %s: %s: if it speaks TLS, call it by https://", c.url, failure.Message())}
 	default:
 		return &codedError{exitUnavailable, fmt.Errorf("no controller answers at %s: %s", c.url, failure.Message())}
 	}

@@ -68,6 +68,7 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	addStoreFlags(cmd, &o.store, defaultDataDir)
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
+	a.addTLSFlags(cmd, asServer)
 	addLifelineFlag(cmd, &o.lifeline)
 	addWallClockFlag(cmd, &o.wallClockFile)
 	addFaultFlags(cmd, &o.faults)
@@ -128,6 +129,10 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 	if err != nil {
 		return nil, nil, err
 	}
+	secure, err := a.tlsFiles()
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
 	var clocks clock.Clock
 	if o.wallClockFile != "" {
 		clocks.Wall = clock.SetBy(o.wallClockFile)
@@ -141,6 +146,7 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 			MaxRetainedBytes: int64(o.retainedBytes), WatchGrace: o.watchGrace,
 		},
 		MaxPayloadBytes: o.maxPayload,
+		TLS:             secure,
 		ListenAddress:   o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
 		Version: version(), Logger: logger, Registerer: registry, Gatherer: registry,
 	})

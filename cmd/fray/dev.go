@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type devOptions struct {
 	workers   int
 	slots     int
 	allowExec bool
+	tls       bool
 	store     storeOptions
 	log       logOptions
 	token     string // that was chosen for this cluster; empty: the environment has one
@@ -51,6 +53,7 @@ it refuses callers without its token, which it prints: a new one each time, unle
 	between(cmd, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes")
 	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "let other machines have commands executed, too")
+	cmd.Flags().BoolVar(&o.tls, "tls", false, "speak TLS, with a certificate that is made for this cluster")
 	addStoreFlags(cmd, &o.store, "")
 	addLogFlags(cmd, &o.log, "warn")
 	return cmd
@@ -72,7 +75,7 @@ func isLoopback(address string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-func (a *app) dev(ctx context.Context, o devOptions) error {
+func (a *app) dev(ctx context.Context, o devOptions) (err error) {
 	if !isLoopback(o.listen) && !o.allowExec {
 		return usageError("whoever can reach %s could execute commands here: pass --allow-exec if that is what you want", o.listen)
 	}
@@ -80,6 +83,13 @@ func (a *app) dev(ctx context.Context, o devOptions) error {
 		return err
 	}
 	o.token = a.secureOwn()
+	if o.tls {
+		remove, err := a.secureOwnTLS(o.listen)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, remove()) }()
+	}
 	o.slots = slotsFor(o.slots, o.workers)
 	log := screen.Shared(a.stderr)
 	cluster, err := a.startCluster(ctx, clusterOptions{
@@ -138,6 +148,9 @@ func (a *app) introduce(ctx context.Context, url string, o devOptions) error {
 	token := ""
 	if o.token != "" {
 		token = "\n  export " + tokenVariable + "=" + o.token
+	}
+	if o.tls {
+		token += "\n  export FRAY_CA=" + a.tls.CA
 	}
 	fmt.Fprintf(a.stdout, `%s with %s each execute the commands that tasks ask for. Try it:
 
@@ -203,7 +216,7 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 	fleetCtx, c.endFleet = context.WithCancel(ctx)
 	f := &fleet.Fleet{
 		Executable: executable, Environ: a.environ, Size: o.workers, Output: o.output, Tell: o.tell, Hurry: a.hurry,
-		Args:     append([]string{"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots)}, o.args...),
+		Args:     slices.Concat([]string{"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots)}, a.tlsArgs(), o.args),
 		Hopeless: exitUsage,
 	}
 	over := make(chan struct{})

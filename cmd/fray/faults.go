@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -98,7 +99,14 @@ func (a *app) withFaults(ctx context.Context, worker string, fn func(context.Con
 			return err
 		}
 	}
-	transport := outgoing.NewTransport()
+	secure, err := a.tlsFiles()
+	if err != nil {
+		return err
+	}
+	transport, err := outgoing.NewSecureTransport(secure, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
 	defer transport.CloseIdleConnections()
 	service := faultsv1connect.NewFaultServiceClient(&http.Client{Transport: transport}, url, a.seams.clientOptions...)
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)

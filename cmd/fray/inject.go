@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -79,7 +80,14 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 		injector.Handler(nil, host) // As the middleware will have it: the plan is checked against what is mounted.
 	} else {
 		a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(injector.Interceptor(host)))
-		transport := outgoing.NewTransport()
+		secure, err := a.tlsFiles()
+		if err != nil {
+			return nil, err
+		}
+		transport, err := outgoing.NewSecureTransport(secure, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return nil, usageError("%w", err)
+		}
 		a.seams.httpClient = &http.Client{Transport: injector.RoundTripper(transport, host)}
 		closeAll = func() { injector.Close(); transport.CloseIdleConnections() }
 	}

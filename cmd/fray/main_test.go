@@ -16,6 +16,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/frayrpc/fray/fray/certs"
 )
 
 // leakChecked runs the tests and then looks for goroutines that they left behind.
@@ -71,6 +73,7 @@ func TestScripts(t *testing.T) {
 			"address": cmdAddress,
 			"killone": cmdKillOne,
 			"nobody":  cmdNobody,
+			"certs":   cmdCerts,
 		},
 	})
 }
@@ -137,6 +140,24 @@ func cmdAddress(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv("FRAY_CONTROLLER_ADDRESS", address)
 		return nil
 	}))
+}
+
+// cmdCerts makes an authority with certificates for this machine, in files with its name and theirs:
+// certs ca server client writes ca.pem, server.crt, server.key and so on.
+func cmdCerts(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: certs authority [name]...")
+	}
+	write := func(name string, data []byte) { ts.Check(os.WriteFile(ts.MkAbs(name), data, 0o600)) }
+	authority, err := certs.NewAuthority(args[0], time.Hour)
+	ts.Check(err)
+	write(args[0]+".pem", authority.PEM)
+	for _, name := range args[1:] {
+		cert, key, err := authority.Issue(name, "127.0.0.1", "localhost")
+		ts.Check(err)
+		write(name+".crt", cert)
+		write(name+".key", key)
+	}
 }
 
 // cmdKillOne waits for a process of this script whose command line matches, and sends it a signal:

@@ -60,6 +60,7 @@ stops them at once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runWorker(cmd.Context(), o) },
 	}
 	a.addAddressFlag(cmd)
+	a.addTLSFlags(cmd, asClient|asServer)
 	cmd.Flags().StringVar(&o.id, "id", "", "`name` of the worker in the cluster (default: host name and a random suffix)")
 	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many tasks run at once; 0: one for each CPU")
 	resources(cmd, &o.resources, "what tasks can ask for a share of")
@@ -85,6 +86,10 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	if err != nil {
 		return err
 	}
+	secure, err := a.tlsFiles()
+	if err != nil {
+		return err
+	}
 	if !o.allowExec {
 		return usageError("this worker has nothing to execute: it knows no functions but commands, and --allow-exec is not given.\n" +
 			"To execute Go functions, write a program that runs fray/worker with them.")
@@ -107,6 +112,7 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 		ControllerURL: address, ID: o.id, Functions: []fray.Function{o.commands(a.stderr, logger)},
 		Slots: o.slots, Resources: o.resources, Labels: o.labels,
 		ListenAddress: o.listen, AdvertiseURL: o.advertise,
+		TLS:        secure,
 		DrainGrace: orNone(o.drainGrace), StopGrace: max(o.stopGrace, time.Millisecond),
 		HTTPClient: a.seams.httpClient, ClientOptions: a.seams.clientOptions,
 		HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,

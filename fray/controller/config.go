@@ -14,6 +14,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/store"
@@ -56,6 +57,8 @@ type Config struct {
 	ListenAddress string
 	// Where to listen in place of ListenAddress. Run closes it.
 	Listener net.Listener
+	// What it shows and asks for there. Without a certificate it speaks no TLS.
+	TLS certs.Files
 	// Wraps what is served there: see serve.Config.
 	HandlerOptions []connect.HandlerOption
 	Middleware     []func(http.Handler) http.Handler
@@ -91,6 +94,9 @@ func (c Config) Validate() error {
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %d", name, n))
 		}
+	}
+	if err := c.TLS.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("controller: TLS: %w", err))
 	}
 	return errors.Join(errs...)
 }

@@ -61,19 +61,25 @@ func New(cfg Config) (*Controller, error) {
 	if c.cfg.ListenAddress == "" && c.cfg.Listener == nil {
 		return c, nil
 	}
-	if c.server, err = serve.New(c.serveConfig()); err != nil {
+	config, err := c.serveConfig()
+	if err != nil {
+		return nil, err
+	}
+	if c.server, err = serve.New(config); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Controller) serveConfig() serve.Config {
+func (c *Controller) serveConfig() (serve.Config, error) {
+	secure, err := c.cfg.TLS.Listen(c.cfg.Logger)
 	return serve.Config{
+		TLS:     secure,
 		Address: c.cfg.ListenAddress, Listener: c.cfg.Listener, Middleware: c.cfg.Middleware, HandlerOptions: c.cfg.HandlerOptions,
 		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
 		RequestBytes: requestBytes,
 		Registerer:   c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
-	}
+	}, err
 }
 
 // requestBytes are the calls that need more than serve.DefaultRequestBytes: those that carry

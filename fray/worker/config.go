@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/internal/dial"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -81,6 +82,9 @@ type Config struct {
 	// DefaultDrainGrace; negative: none.
 	DrainGrace time.Duration
 
+	// TLS says whom the worker trusts as a client of a controller with an https URL, and which
+	// certificate it shows there and where it listens itself, if it has one.
+	TLS certs.Files
 	// HTTPClient carries the calls to the controller; it stays the caller's. It should have no
 	// timeout of its own, because some calls wait. Nil: a client with connections of its own.
 	HTTPClient connect.HTTPClient

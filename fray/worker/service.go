@@ -23,7 +23,12 @@ func (w *Worker) newServer() (*serve.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	secure, err := w.cfg.TLS.Listen(w.logger)
+	if err != nil {
+		return nil, err
+	}
 	return serve.New(serve.Config{
+		TLS:      secure,
 		Address:  w.cfg.ListenAddress,
 		Listener: w.cfg.Listener,
 		Services: []serve.Service{{

@@ -115,7 +115,9 @@ func New(cfg Config) (*Worker, error) {
 	if w.server, err = w.newServer(); err != nil {
 		return nil, err
 	}
-	w.client, w.transport, err = dial.Controller(cfg.ControllerURL, cfg.Token, cfg.HTTPClient, cfg.ClientOptions...)
+	w.client, w.transport, err = dial.Controller(dial.Target{
+		URL: cfg.ControllerURL, Token: cfg.Token, Via: cfg.HTTPClient, TLS: cfg.TLS, Log: w.logger,
+	}, cfg.ClientOptions...)
 	if err != nil {
 		return nil, fmt.Errorf("worker config: %w", err)
 	}

@@ -40,6 +40,10 @@ func run() error {
 	flag.IntVar(&config.MaxPrefetch, "max-prefetch", 0, "attempts that wait for a slot at most; negative: none")
 	flag.DurationVar(&config.StopGrace, "stop-grace", 0, "how long a stopped attempt may take")
 	flag.DurationVar(&config.DrainGrace, "drain-grace", 0, "how long attempts may go on once the worker leaves")
+	flag.StringVar(&config.TLS.Cert, "tls-cert", "", "as of fray worker")
+	flag.StringVar(&config.TLS.Key, "tls-key", "", "as of fray worker")
+	flag.StringVar(&config.TLS.ClientCA, "tls-client-ca", "", "as of fray worker")
+	flag.StringVar(&config.TLS.CA, "ca", "", "as of fray worker")
 	flag.StringVar(&listen, "listen", "127.0.0.1:0", "where to listen")
 	flag.StringVar(&functions, "functions", "", "`names` of the functions to have, by commas; empty: all")
 	flag.Func("label", "a label, as `name=value`; may be repeated", func(s string) error {
@@ -78,6 +82,10 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("listening on http://%s\n", config.Listener.Addr())
+	scheme := "http"
+	if config.TLS.Cert != "" {
+		scheme = "https"
+	}
+	fmt.Printf("listening on %s://%s\n", scheme, config.Listener.Addr())
 	return w.Run(ctx)
 }

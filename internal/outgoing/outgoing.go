@@ -6,11 +6,14 @@ package outgoing
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/certs"
 )
 
 // TokenVariable is the environment variable with the secret that controller, workers and clients of
@@ -29,7 +32,7 @@ const (
 )
 
 // NewTransport returns connections of their own, which their owner closes with
-// CloseIdleConnections. They speak HTTP/1.1 with keep-alive, the faster protocol for unary calls
+// CloseIdleConnections; those to https URLs trust the machine's authorities. They speak HTTP/1.1 with keep-alive, the faster protocol for unary calls
 // over net/http. They have no timeout: each call's context carries one. They take no proxy from the
 // environment.
 func NewTransport() *http.Transport {
@@ -48,6 +51,18 @@ func NewTransport() *http.Transport {
 	}
 	transport.Protocols.SetHTTP1(true)
 	return transport
+}
+
+// NewSecureTransport is NewTransport with connections to https URLs as files say. What becomes of
+// files that change is logged.
+func NewSecureTransport(f certs.Files, log *slog.Logger) (*http.Transport, error) {
+	transport := NewTransport()
+	dial, err := f.Dialer(log, transport.DialContext)
+	if err != nil {
+		return nil, err
+	}
+	transport.DialTLSContext = dial
+	return transport, nil
 }
 
 // ShowToken is an interceptor of clients that shows a secret with every call. None of Fray's

@@ -6,37 +6,54 @@
 package dial
 
 import (
+	"cmp"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
 
 	"connectrpc.com/connect"
 
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/internal/outgoing"
 )
 
-// Controller returns a client of the controller at a URL, which shows a secret with every call; ""
-// shows nothing. Unless it is given an HTTP client it makes one, whose connections the caller
-// closes.
-func Controller(
-	url, token string, via connect.HTTPClient, opts ...connect.ClientOption,
-) (c frayv1connect.ControllerServiceClient, owned *http.Client, err error) {
-	if err := CheckToken(token); err != nil {
+// Target is a controller, and how to reach it.
+type Target struct {
+	URL string
+	// Token is a secret that every call shows; "" shows nothing.
+	Token string
+	// Via carries the calls. Nil: a client that is made for it, with TLS for https URLs.
+	Via connect.HTTPClient
+	TLS certs.Files
+	// Log is told what becomes of certificates that change. Nil: nobody is.
+	Log *slog.Logger
+}
+
+// Controller returns a client of a controller, and the HTTP client that it has made for it, if it
+// has, whose connections the caller closes.
+func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.ControllerServiceClient, owned *http.Client, err error) {
+	if err := CheckToken(t.Token); err != nil {
 		return nil, nil, err
 	}
+	via := t.Via
 	if via == nil {
-		owned = &http.Client{Transport: outgoing.NewTransport()}
+		transport, err := outgoing.NewSecureTransport(t.TLS, cmp.Or(t.Log, slog.New(slog.DiscardHandler)))
+		if err != nil {
+			return nil, nil, err
+		}
+		owned = &http.Client{Transport: transport}
 		via = owned
 	}
 	// Connect's default asks for gzip, which costs more than it saves for the small messages between
 	// hosts that are near each other.
 	all := []connect.ClientOption{connect.WithAcceptCompression("gzip", nil, nil)}
-	if token != "" {
-		all = append(all, connect.WithInterceptors(outgoing.ShowToken(token)))
+	if t.Token != "" {
+		all = append(all, connect.WithInterceptors(outgoing.ShowToken(t.Token)))
 	}
-	return frayv1connect.NewControllerServiceClient(Paced(via), url, append(all, opts...)...), owned, nil
+	return frayv1connect.NewControllerServiceClient(Paced(via), t.URL, append(all, opts...)...), owned, nil
 }
 
 // CheckToken returns an error if a secret cannot stand in a header.

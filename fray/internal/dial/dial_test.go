@@ -149,7 +149,7 @@ func TestTornRepliesOfARealServer(t *testing.T) {
 	_, handler := frayv1connect.NewControllerServiceHandler(frayv1connect.UnimplementedControllerServiceHandler{})
 	server := httptest.NewServer(torn(3, handler))
 	defer server.Close()
-	client, owned, err := dial.Controller(server.URL, "", nil)
+	client, owned, err := dial.Controller(dial.Target{URL: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,6 +26,9 @@ type Config struct {
 	Address string
 	// Listener is where to listen in place of Address. Run closes it.
 	Listener net.Listener
+	// TLS has the server speak it, and nothing else; HTTP/2 is agreed upon as usual (ALPN). Nil: it
+	// speaks without, and HTTP/2 to those who begin with it.
+	TLS *tls.Config
 	// Services are mounted in this order.
 	Services []Service
 	// Checker answers gRPC health checks until the server shuts down, and NOT_SERVING after that.

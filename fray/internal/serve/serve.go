@@ -135,9 +135,13 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // URL returns the base URL for calls from this machine, after Listen.
 func (s *Server) URL() string {
+	scheme := "http://"
+	if s.cfg.TLS != nil {
+		scheme = "https://"
+	}
 	host, port, err := net.SplitHostPort(s.Addr().String())
 	if err != nil {
-		return "http://" + s.Addr().String()
+		return scheme + s.Addr().String()
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -145,7 +149,7 @@ func (s *Server) URL() string {
 			host = "::1"
 		}
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + net.JoinHostPort(host, port)
 }
 
 // Run serves until ctx is done. Then it takes no more connections, waits for the requests that are
@@ -154,20 +158,29 @@ func (s *Server) URL() string {
 func (s *Server) Run(ctx context.Context) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetUnencryptedHTTP2(s.cfg.TLS == nil)
+	protocols.SetHTTP2(s.cfg.TLS != nil)
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         protocols,
+		TLSConfig:         s.cfg.TLS,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
 	// When there are no descriptors left all the same, Serve says so and tries again, after up to a
 	// second.
-	go func() { served <- server.Serve(netutil.LimitListener(s.listener, s.cfg.MaxConnections)) }()
+	go func() {
+		limited := netutil.LimitListener(s.listener, s.cfg.MaxConnections)
+		if s.cfg.TLS != nil {
+			served <- server.ServeTLS(limited, "", "")
+		} else {
+			served <- server.Serve(limited)
+		}
+	}()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve on %v: %w", s.listener.Addr(), err)

@@ -2,6 +2,8 @@ package serve_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -16,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
@@ -122,6 +125,59 @@ func TestEveryProtocolOnOnePort(t *testing.T) {
 				t.Errorf("spoke %v, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// With TLS, too, each protocol is spoken on the one port, and nothing is spoken without it.
+func TestEveryProtocolOverTLS(t *testing.T) {
+	t.Parallel()
+	authority, err := certs.NewAuthority("test", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := authority.Issue("server", "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority.PEM)
+	var proto atomic.Value
+	url, _ := start(t, serve.Config{
+		TLS: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}},
+		Middleware: []func(http.Handler) http.Handler{func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				proto.Store(r.Proto)
+				next.ServeHTTP(w, r)
+			})
+		}},
+	}, healthy)
+	if !strings.HasPrefix(url, "https://") {
+		t.Errorf("the URL is %s", url)
+	}
+	for want, options := range map[string][][]connect.ClientOption{
+		"HTTP/1.1": {nil, {connect.WithProtoJSON()}, {connect.WithGRPCWeb()}},
+		"HTTP/2.0": {nil, {connect.WithGRPC()}},
+	} {
+		transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots}}
+		transport.Protocols.SetHTTP1(want == "HTTP/1.1")
+		transport.Protocols.SetHTTP2(want == "HTTP/2.0")
+		t.Cleanup(transport.CloseIdleConnections)
+		for _, o := range options {
+			res, err := frayv1connect.NewWorkerServiceClient(&http.Client{Transport: transport}, url, o...).HealthCheck(t.Context(), &frayv1.HealthCheckRequest{})
+			if err != nil || res.GetWorkerId() != "w1" || proto.Load() != want {
+				t.Errorf("%s: %v, %v by %v", want, res, err, proto.Load())
+			}
+		}
+	}
+	for _, h2c := range []bool{false, true} {
+		plain := "http://" + strings.TrimPrefix(url, "https://")
+		if _, err := frayv1connect.NewWorkerServiceClient(httpClient(t, h2c), plain).HealthCheck(t.Context(), &frayv1.HealthCheckRequest{}); err == nil {
+			t.Error("without TLS it is answered as well")
+		}
 	}
 }
 

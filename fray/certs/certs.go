@@ -1,0 +1,272 @@
+// Package certs is where TLS comes from: certificates and authorities in files, which are read again
+// when they change, so that nobody restarts to renew them.
+//
+//	config, err := certs.Files{Cert: "tls.crt", Key: "tls.key", ClientCA: "clients.pem"}.Listen(logger)
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// maxFileBytes bounds each file.
+const maxFileBytes = 1 << 20
+
+// handshakeTimeout is how long a client waits for a handshake.
+const handshakeTimeout = 10 * time.Second
+
+// lookAgain is how often a file is asked whether it has changed, at most.
+const lookAgain = time.Second
+
+// Files name what a process shows and whom it trusts. Each is PEM. The zero value is no TLS for a
+// server, and the machine's authorities for a client.
+type Files struct {
+	// Cert and Key are the process's own certificate, with what leads to its authority, and its
+	// private key: both or neither. A client shows them to servers that ask.
+	Cert, Key string
+	// ClientCA has the authorities whose certificates a server's callers must show. Empty: they need
+	// none.
+	ClientCA string
+	// CA has the authorities that a client trusts. Empty: those of the machine.
+	CA string
+	// MinVersion is the least version of TLS. 0: 1.3.
+	MinVersion uint16
+}
+
+// Validate says what a server or a client lacks.
+func (f Files) Validate() error {
+	switch {
+	case (f.Cert == "") != (f.Key == ""):
+		return errors.New("a certificate and its key belong together: give both or neither")
+	case f.ClientCA != "" && f.Cert == "":
+		return errors.New("callers can show certificates only to a server that has one itself: give the certificate and its key, too")
+	}
+	return nil
+}
+
+// Listen returns what a server listens with; nil, without TLS, if there is no certificate. It reads
+// each file once before it returns. Whether and why a file could not be read again is logged; until it
+// can, what was read before is used.
+func (f Files) Listen(log *slog.Logger) (*tls.Config, error) {
+	if err := f.Validate(); err != nil || f.Cert == "" {
+		return nil, err
+	}
+	base := &tls.Config{MinVersion: f.minVersion(), NextProtos: []string{"h2", "http/1.1"}}
+	s := newKept(log, func() (*tls.Config, error) {
+		pair, err := f.pair()
+		if err != nil {
+			return nil, err
+		}
+		c := base.Clone()
+		c.Certificates = []tls.Certificate{*pair}
+		if f.ClientCA == "" {
+			return c, nil
+		}
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+		c.ClientCAs, err = pool(f.ClientCA)
+		return c, err
+	}, f.Cert, f.Key, f.ClientCA)
+	first, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	// One that was given without asking, for those who look at it.
+	config := first.Clone()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.get(), nil }
+	return config, nil
+}
+
+// Dialer returns what a client opens connections to servers with, as http.Transport.DialTLSContext
+// takes it. It reads each file once before it returns; a file that changes counts for the next
+// connection, as long as it can be read.
+func (f Files) Dialer(log *slog.Logger, dial func(ctx context.Context, network, address string) (net.Conn, error)) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	c := newKept(log, func() (*tls.Config, error) {
+		config := &tls.Config{MinVersion: f.minVersion()}
+		var err error
+		if f.CA != "" {
+			if config.RootCAs, err = pool(f.CA); err != nil {
+				return nil, err
+			}
+		}
+		if f.Cert != "" {
+			pair, err := f.pair()
+			if err != nil {
+				return nil, err
+			}
+			config.Certificates = []tls.Certificate{*pair}
+		}
+		return config, nil
+	}, f.Cert, f.Key, f.CA)
+	if _, err := c.read(); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		plain, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		config := c.get().Clone()
+		config.ServerName, _, err = net.SplitHostPort(address)
+		if err != nil {
+			config.ServerName = address
+		}
+		conn := tls.Client(plain, config)
+		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		defer cancel()
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(explained(err, address), plain.Close())
+		}
+		return conn, nil
+	}, nil
+}
+
+// explained adds to an error of a handshake what to do about it.
+func explained(err error, address string) error {
+	var unknown x509.UnknownAuthorityError
+	var wrongName x509.HostnameError
+	switch {
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w: name the authority that has signed for %s", err, address)
+	case errors.As(err, &wrongName):
+		return fmt.Errorf("%w: call it by a name that its certificate has", err)
+	}
+	return err
+}
+
+func (f Files) minVersion() uint16 {
+	if f.MinVersion == 0 {
+		return tls.VersionTLS13
+	}
+	return f.MinVersion
+}
+
+func (f Files) pair() (*tls.Certificate, error) {
+	cert, err := readFile(f.Cert)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate: %w", err)
+	}
+	key, err := readFile(f.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s with key %s: %w", f.Cert, f.Key, err)
+	}
+	return &pair, nil
+}
+
+func pool(path string) (*x509.CertPool, error) {
+	pem, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read authorities: %s has no certificate in PEM", path)
+	}
+	return pool, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFileBytes {
+		return nil, fmt.Errorf("%s has %d bytes; at most %d are allowed", path, info.Size(), maxFileBytes)
+	}
+	return os.ReadFile(path) //nolint:gosec // The operator names it.
+}
+
+// kept is a value made of files, which is made again when they change.
+type kept struct {
+	log   *slog.Logger
+	make  func() (*tls.Config, error)
+	paths []string
+
+	mu     sync.Mutex
+	value  *tls.Config
+	asOf   []version
+	looked time.Time
+}
+
+// version is what tells one content of a file from the next.
+type version struct {
+	modified time.Time
+	size     int64
+}
+
+func newKept(log *slog.Logger, make func() (*tls.Config, error), paths ...string) *kept {
+	return &kept{log: log, make: make, paths: paths}
+}
+
+// read makes the value.
+func (k *kept) read() (*tls.Config, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.readAs(k.versions())
+}
+
+// readAs is read with the files' versions from before, so that a change meanwhile is seen next time.
+func (k *kept) readAs(versions []version) (*tls.Config, error) {
+	value, err := k.make()
+	k.asOf, k.looked = versions, time.Now()
+	if err == nil {
+		k.value = value
+	}
+	return value, err
+}
+
+// get returns the value as of the files' last content that could be read.
+func (k *kept) get() *tls.Config {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.looked) < lookAgain {
+		return k.value
+	}
+	k.looked = time.Now()
+	now := k.versions()
+	if same(now, k.asOf) {
+		return k.value
+	}
+	if _, err := k.readAs(now); err != nil {
+		k.log.Error("a changed certificate cannot be used; the one of before is", "error", err)
+	} else {
+		k.log.Info("certificates were read again")
+	}
+	return k.value
+}
+
+// versions returns those of the files. One that is not there has none.
+func (k *kept) versions() []version {
+	all := make([]version, 0, len(k.paths))
+	for _, path := range k.paths {
+		var v version
+		if info, err := os.Stat(path); path != "" && err == nil {
+			v = version{info.ModTime(), info.Size()}
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func same(a, b []version) bool {
+	for i := range a {
+		if !a[i].modified.Equal(b[i].modified) || a[i].size != b[i].size {
+			return false
+		}
+	}
+	return true
+}

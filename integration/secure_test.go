@@ -1,0 +1,91 @@
+package integration_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/frayrpc/fray/fray/certs"
+)
+
+// mtls has the whole suite speak TLS, with certificates on either side.
+var mtls = flag.Bool("mtls", false, "have all processes and clients speak TLS, and show certificates")
+
+// secure is what they speak it with. Without the flag it is empty.
+var secure struct {
+	dir    string
+	files  certs.Files
+	config *tls.Config // of clients
+}
+
+// makeSecure makes certificates, if they are asked for.
+func makeSecure() (err error) {
+	if !*mtls {
+		return nil
+	}
+	authority, err := certs.NewAuthority("suite", 24*time.Hour)
+	if err != nil {
+		return err
+	}
+	cert, key, err := authority.Issue("suite", "127.0.0.1", "localhost")
+	if err != nil {
+		return err
+	}
+	if secure.dir, err = os.MkdirTemp("", "fray-suite-"); err != nil {
+		return err
+	}
+	path := func(name string, data []byte) string {
+		file := filepath.Join(secure.dir, name)
+		err = errors.Join(err, os.WriteFile(file, data, 0o600))
+		return file
+	}
+	ca := path("ca.pem", authority.PEM)
+	secure.files = certs.Files{Cert: path("tls.crt", cert), Key: path("tls.key", key), ClientCA: ca, CA: ca}
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(authority.PEM) {
+		return fmt.Errorf("the authority's certificate cannot be read")
+	}
+	secure.config = &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{pair}}
+	return nil
+}
+
+// secured adds what has a process speak TLS to its arguments.
+func secured(server bool, args ...string) []string {
+	if !*mtls {
+		return args
+	}
+	f := secure.files
+	args = append(slices.Clip(args), "--tls-cert", f.Cert, "--tls-key", f.Key, "--tls-client-ca", f.ClientCA)
+	if !server {
+		args = append(args, "--ca", f.CA)
+	}
+	return args
+}
+
+// host returns the host and port of a URL.
+func host(url string) string {
+	_, address, _ := strings.Cut(url, "://")
+	return address
+}
+
+// scheme returns what URLs of the suite's servers begin with.
+func scheme() string {
+	if *mtls {
+		return "https://"
+	}
+	return "http://"
+}
