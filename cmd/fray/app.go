@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray/certs"
 )
 
@@ -84,7 +85,7 @@ func (a *app) watchSignals(over <-chan struct{}, cancel context.CancelCauseFunc)
 func (a *app) explain(cmd *cobra.Command, err error) {
 	name := cmd.CommandPath()
 	text := strings.TrimRight(err.Error(), "\n")
-	fmt.Fprintf(a.stderr, "%s: %s\n", name, text)
+	fmt.Fprintf(a.stderr, "%s: %s\n", name, wording.Visible(text))
 	if exitCode(err) == exitUsage && !strings.Contains(text, "\n") {
 		fmt.Fprintf(a.stderr, "Run '%s --help' for usage.\n", name)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -74,7 +75,7 @@ func (l *listing) end(none string) {
 func tableRow(cells []string) table.Row {
 	row := make(table.Row, len(cells))
 	for i, cell := range cells {
-		row[i] = cell
+		row[i] = wording.VisibleLine(cell)
 	}
 	return row
 }
@@ -89,7 +90,7 @@ func printDetails(w io.Writer, details [][2]string) {
 	}
 	for _, d := range details {
 		if d[1] != "" {
-			fmt.Fprintf(w, "%-*s  %s\n", width, d[0], strings.ReplaceAll(d[1], "\n", "\n"+strings.Repeat(" ", width+2)))
+			fmt.Fprintf(w, "%-*s  %s\n", width, d[0], strings.ReplaceAll(wording.Visible(d[1]), "\n", "\n"+strings.Repeat(" ", width+2)))
 		}
 	}
 }

@@ -57,9 +57,9 @@ func (s *summary) print(w io.Writer, more bool) error {
 	}
 	fmt.Fprintln(w)
 	for _, f := range s.shown {
-		fmt.Fprintf(w, "  %s: %s%s\n", f.input, f.why, f.where)
+		fmt.Fprintf(w, "  %s: %s%s\n", wording.VisibleLine(f.input), wording.VisibleLine(f.why), wording.VisibleLine(f.where))
 		if f.stderr != "" {
-			fmt.Fprintf(w, "    | %s\n", strings.ReplaceAll(f.stderr, "\n", "\n    | "))
+			fmt.Fprintf(w, "    | %s\n", strings.ReplaceAll(wording.Visible(f.stderr), "\n", "\n    | "))
 		}
 	}
 	if rest := s.failed - len(s.shown); rest > 0 {
