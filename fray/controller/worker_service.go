@@ -6,6 +6,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
+	"github.com/frayrpc/fray/fray/internal/failure"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
@@ -124,6 +125,18 @@ func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport, b *scr
 		r = &frayv1.TaskReport{Error: &frayv1.TaskError{
 			Message: fmt.Sprintf("result has %d bytes, this controller takes at most %d", n, s.c.cfg.MaxPayloadBytes), Type: "size limit",
 		}}
+	}
+	if n := len(r.GetValue().GetEncoding()); n > limit.NameLength {
+		item.Outcome = core.UndecodableOutcome
+		r = &frayv1.TaskReport{Error: &frayv1.TaskError{
+			Message: fmt.Sprintf("the name of the result's encoding has %d bytes, and may have %d", n, limit.NameLength), Type: "size limit",
+		}}
+	}
+	if e := r.GetError(); e != nil {
+		failure.Clip(e)
+		if len(e.GetDetails().GetEncoding()) > limit.NameLength {
+			e.Details = nil
+		}
 	}
 	if n := len(r.GetError().GetDetails().GetData()); n > s.c.cfg.MaxPayloadBytes {
 		e := r.GetError()

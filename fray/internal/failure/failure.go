@@ -77,6 +77,15 @@ func Encode(err error) *frayv1.TaskError {
 	return wire
 }
 
+// Clip cuts the texts of an error to the bounds that Encode keeps, for who is told of errors by
+// others. What cannot be compared once it is cut is left out.
+func Clip(e *frayv1.TaskError) {
+	e.Message, e.Stack, e.Type = clip(e.GetMessage(), MaxBytes), clip(e.GetStack(), MaxBytes), clip(e.GetType(), limit.ErrorType)
+	if len(e.GetSentinel()) > limit.Sentinel {
+		e.Sentinel = ""
+	}
+}
+
 // EncodeDetails puts into that form the Details of an error of a function that ran past its
 // timeout, whose text and type tell nothing more. It returns nil if there are none.
 func EncodeDetails(err error) *frayv1.TaskError {
