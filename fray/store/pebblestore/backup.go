@@ -61,6 +61,9 @@ func (s *Store) backup(ctx context.Context, dir string, b store.Backup) error {
 	case s.disk.waiting.Load() > 0:
 		return store.ErrFull
 	}
+	if err := trusted(fsys, fsys.PathDir(dir)); err != nil {
+		return fmt.Errorf("%s: %w", fsys.PathDir(dir), err)
+	}
 	if _, made := s.backups.LoadOrStore(dir, nil); made {
 		return fmt.Errorf("%s: it is being made now: %w", dir, fs.ErrExist)
 	}

@@ -40,6 +40,19 @@ func hold(dir string) int {
 	return 0
 }
 
+// holdOnce has another process open a directory and let go of it at once, and returns how it ended
+// and what it said.
+func holdOnce(t *testing.T, dir string) (code int, said string) {
+	t.Helper()
+	holder := exec.CommandContext(t.Context(), os.Args[0])
+	holder.Env = append(os.Environ(), holdVariable+"="+dir)
+	out, err := holder.CombinedOutput()
+	if holder.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return holder.ProcessState.ExitCode(), string(out)
+}
+
 func wantHeld(t *testing.T, dir, want string) {
 	t.Helper()
 	resolved, err := filepath.EvalSymlinks(dir)

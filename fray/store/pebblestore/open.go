@@ -28,6 +28,9 @@ func Open(cfg Config) (*Store, error) {
 }
 
 func open(cfg Config) (*Store, error) {
+	if err := trusted(cfg.FS, cfg.Dir); err != nil && !cfg.ReadOnly {
+		return nil, err
+	}
 	exists, err := inspect(cfg.FS, cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -54,8 +57,13 @@ func open(cfg Config) (*Store, error) {
 		}
 		return nil, err
 	}
+	if !cfg.ReadOnly {
+		if s.place, err = occupy(cfg.FS, cfg.Dir, s.disk.fail); err != nil {
+			return nil, errors.Join(err, s.lock.Close())
+		}
+	}
 	if err := s.openLocked(); err != nil {
-		return nil, errors.Join(err, s.lock.Close())
+		return nil, errors.Join(err, s.place.Close(), s.lock.Close())
 	}
 	if s.metrics != nil {
 		if err := cfg.Registerer.Register(s.metrics); err != nil {

@@ -19,6 +19,7 @@ type Store struct {
 	cfg    Config
 	disk   *disk
 	lock   *pebble.Lock
+	place  *place // nil: it is only read, or not on the machine's disk
 	db     *pebble.DB
 	damage error // of one opened for reading
 	gate   gate
@@ -147,7 +148,7 @@ func (s *Store) Close() error {
 		s.synced.reach(s.last)
 		s.synced.seal()
 	}
-	err = errors.Join(err, s.synced.close(), s.lock.Close())
+	err = errors.Join(err, s.synced.close(), s.place.Close(), s.lock.Close())
 	if cause := s.disk.failure(); cause != nil {
 		return cause
 	}
