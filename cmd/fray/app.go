@@ -35,6 +35,7 @@ type app struct {
 	client     clientOptions
 	tls        certs.Files
 	tlsMin     string
+	tokenFile  string
 	output     string
 
 	// Closed by the second signal.

@@ -30,6 +30,7 @@ func (a *app) addClientFlags(cmd *cobra.Command) {
 }
 
 func (a *app) addAddressFlag(cmd *cobra.Command) {
+	a.addTokenFlag(cmd)
 	cmd.Flags().StringVar(&a.client.address, "controller", "", "the controller's `URL`, such as http://10.0.0.5:7070")
 	sharedAs(cmd, "controller", "controller-address")
 }

@@ -169,6 +169,9 @@ func (a *app) configure(cmd *cobra.Command) error {
 		}
 	})
 	a.warnOfVariables(env, known)
+	if err == nil && cmd.Flags().Lookup(tokenFileOption) != nil && a.tokenFile != "" {
+		err = a.secureByFile(a.tokenFile)
+	}
 	return err
 }
 
@@ -397,7 +400,7 @@ section with its name, and options that many commands share stand at the top:
     labels: {zone: a, disk: ssd}
 
 $FRAY_TOKEN is a secret that controller, workers and clients share: where it is set for a controller, it refuses callers
-that do not have it. It can be given by the environment only.
+that do not have it. It can be given by the environment, or by a file (token-file).
 
 An option without a value, such as --data-dir "", is a mistake and says so. Only lists can be empty, and $FRAY_CONTROLLER_ADDRESS
 and, for clients, $FRAY_TOKEN, which mean none then.

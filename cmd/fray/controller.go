@@ -69,6 +69,7 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
 	a.addTLSFlags(cmd, asServer)
+	a.addTokenFlag(cmd)
 	addLifelineFlag(cmd, &o.lifeline)
 	addWallClockFlag(cmd, &o.wallClockFile)
 	addFaultFlags(cmd, &o.faults)
@@ -80,7 +81,7 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 const minSessionTTL = 10 * time.Millisecond
 
 func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
-	if err := a.checkToken(); err != nil {
+	if err := errors.Join(a.checkToken(), hideToken()); err != nil {
 		return err
 	}
 	registry := newRegistry()

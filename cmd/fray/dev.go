@@ -54,6 +54,7 @@ it refuses callers without its token, which it prints: a new one each time, unle
 	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "let other machines have commands executed, too")
 	cmd.Flags().BoolVar(&o.tls, "tls", false, "speak TLS, with a certificate that is made for this cluster")
+	a.addTokenFlag(cmd)
 	addStoreFlags(cmd, &o.store, "")
 	addLogFlags(cmd, &o.log, "warn")
 	return cmd
@@ -83,6 +84,9 @@ func (a *app) dev(ctx context.Context, o devOptions) (err error) {
 		return err
 	}
 	o.token = a.secureOwn()
+	if err := hideToken(); err != nil {
+		return err
+	}
 	if o.tls {
 		remove, err := a.secureOwnTLS(o.listen)
 		if err != nil {

@@ -4,26 +4,97 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/internal/outgoing"
+	"github.com/frayrpc/fray/internal/reread"
 )
 
-// tokenVariable has the secret that controller, workers and clients of a cluster share. There is no
-// flag for it, because everybody can read command lines.
-const tokenVariable = outgoing.TokenVariable
+const (
+	// tokenVariable has the secret that controller, workers and clients of a cluster share. There is no
+	// flag for it, because everybody can read command lines.
+	tokenVariable = outgoing.TokenVariable
+
+	tokenFileOption   = "token-file"
+	tokenFileVariable = "FRAY_TOKEN_FILE"
+
+	// maxTokens is how many tokens a file has at most.
+	maxTokens = 64
+)
+
+// addTokenFlag declares the option that names the file with the secret.
+func (a *app) addTokenFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.tokenFile, tokenFileOption, "",
+		"take the secret that the cluster shares from this `file` rather than from "+tokenVariable+"; of several lines the first is shown, and each lets in")
+	shared(cmd, tokenFileOption)
+}
+
+// secureByFile is secure with what a file says, now and when it changes.
+func (a *app) secureByFile(path string) error {
+	if a.secured {
+		return usageError("both %s and --%s say what the token is: use one", tokenVariable, tokenFileOption)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	tokens, err := reread.New(slog.New(slog.NewTextHandler(a.stderr, nil)), "token", func() ([]string, error) { return readTokens(path) }, path)
+	if err != nil {
+		return usageError("--%s: %w", tokenFileOption, err)
+	}
+	a.secureWith(tokens.Get)
+	// Those that it starts.
+	a.environ = append(slices.DeleteFunc(slices.Clone(a.environ), func(entry string) bool {
+		return strings.HasPrefix(entry, tokenFileVariable+"=")
+	}), tokenFileVariable+"="+path)
+	return nil
+}
+
+// readTokens returns the tokens of a file: one a line, without empty lines and comments.
+func readTokens(path string) (tokens []string, err error) {
+	data, err := reread.File(path)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		token := strings.TrimSpace(line)
+		if token == "" || strings.HasPrefix(token, "#") {
+			continue
+		}
+		if err := outgoing.CheckToken(token); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		tokens = append(tokens, token)
+	}
+	switch {
+	case len(tokens) == 0:
+		return nil, fmt.Errorf("%s has no token: write one on a line of its own", path)
+	case len(tokens) > maxTokens:
+		return nil, fmt.Errorf("%s has %d tokens; at most %d are allowed", path, len(tokens), maxTokens)
+	}
+	return tokens, nil
+}
 
 // secure has every server of the command refuse callers without the token, and every client show
 // it.
-func (a *app) secure(token string) {
+func (a *app) secure(token string) { a.secureWith(func() []string { return []string{token} }) }
+
+// secureWith is secure with tokens of which each lets in, and the first is shown.
+func (a *app) secureWith(tokens func() []string) {
 	a.secured = true
-	a.seams.middleware = append(a.seams.middleware, requireToken(token))
-	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(outgoing.ShowToken(token)))
+	a.seams.middleware = append(a.seams.middleware, requireToken(tokens))
+	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(outgoing.ShowToken(func() string { return tokens()[0] })))
 }
 
 // checkToken refuses an empty token for a command that serves: whoever set the variable wants to be
@@ -39,11 +110,7 @@ func (a *app) checkToken() error {
 // unless there is one. Otherwise every user of this machine could have commands executed. It
 // returns the token that it chose; empty: there was one.
 func (a *app) secureOwn() string {
-	given := func(entry string) bool {
-		token, ok := strings.CutPrefix(entry, tokenVariable+"=")
-		return ok && token != ""
-	}
-	if slices.ContainsFunc(a.environ, given) {
+	if a.secured {
 		return ""
 	}
 	token := rand.Text()
@@ -52,18 +119,25 @@ func (a *app) secureOwn() string {
 	return token
 }
 
-// hideToken keeps the token from the commands that a worker executes.
-func hideToken() error { return os.Unsetenv(tokenVariable) }
+// hideToken keeps the token from the commands that a worker executes: out of the environment that they
+// inherit, and of the one in which they can see what this process was started with.
+func hideToken() error { return errors.Join(os.Unsetenv(tokenVariable), blotOut(tokenVariable)) }
 
-func requireToken(token string) func(http.Handler) http.Handler {
+func requireToken(tokens func() []string) func(http.Handler) http.Handler {
 	refusal := connect.NewErrorWriter()
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if ok && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1 {
+			known := 0
+			for _, token := range tokens() {
+				known |= subtle.ConstantTimeCompare([]byte(given), []byte(token))
+			}
+			if ok && known == 1 {
 				next.ServeHTTP(w, r)
 				return
 			}
+			// Whoever is refused keeps no connection that somebody else could use.
+			w.Header().Set("Connection", "close")
 			err := connect.NewError(connect.CodeUnauthenticated, errors.New("this cluster wants a token: set "+tokenVariable+" to what its controller was started with"))
 			if !refusal.IsSupported(r) {
 				http.Error(w, err.Message(), http.StatusUnauthorized)

@@ -12,19 +12,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"sync"
 	"time"
-)
 
-// maxFileBytes bounds each file.
-const maxFileBytes = 1 << 20
+	"github.com/frayrpc/fray/internal/reread"
+)
 
 // handshakeTimeout is how long a client waits for a handshake.
 const handshakeTimeout = 10 * time.Second
-
-// lookAgain is how often a file is asked whether it has changed, at most.
-const lookAgain = time.Second
 
 // Files name what a process shows and whom it trusts. Each is PEM. The zero value is no TLS for a
 // server, and the machine's authorities for a client.
@@ -60,7 +54,7 @@ func (f Files) Listen(log *slog.Logger) (*tls.Config, error) {
 		return nil, err
 	}
 	base := &tls.Config{MinVersion: f.minVersion(), NextProtos: []string{"h2", "http/1.1"}}
-	s := newKept(log, func() (*tls.Config, error) {
+	s, err := reread.New(log, "certificates to listen with", func() (*tls.Config, error) {
 		pair, err := f.pair()
 		if err != nil {
 			return nil, err
@@ -74,13 +68,12 @@ func (f Files) Listen(log *slog.Logger) (*tls.Config, error) {
 		c.ClientCAs, err = pool(f.ClientCA)
 		return c, err
 	}, f.Cert, f.Key, f.ClientCA)
-	first, err := s.read()
 	if err != nil {
 		return nil, err
 	}
 	// One that was given without asking, for those who look at it.
-	config := first.Clone()
-	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.get(), nil }
+	config := s.Get().Clone()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.Get(), nil }
 	return config, nil
 }
 
@@ -91,7 +84,7 @@ func (f Files) Dialer(log *slog.Logger, dial func(ctx context.Context, network, 
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
-	c := newKept(log, func() (*tls.Config, error) {
+	c, err := reread.New(log, "certificates to call with", func() (*tls.Config, error) {
 		config := &tls.Config{MinVersion: f.minVersion()}
 		var err error
 		if f.CA != "" {
@@ -108,7 +101,7 @@ func (f Files) Dialer(log *slog.Logger, dial func(ctx context.Context, network, 
 		}
 		return config, nil
 	}, f.Cert, f.Key, f.CA)
-	if _, err := c.read(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -116,7 +109,7 @@ func (f Files) Dialer(log *slog.Logger, dial func(ctx context.Context, network, 
 		if err != nil {
 			return nil, err
 		}
-		config := c.get().Clone()
+		config := c.Get().Clone()
 		config.ServerName, _, err = net.SplitHostPort(address)
 		if err != nil {
 			config.ServerName = address
@@ -152,11 +145,11 @@ func (f Files) minVersion() uint16 {
 }
 
 func (f Files) pair() (*tls.Certificate, error) {
-	cert, err := readFile(f.Cert)
+	cert, err := reread.File(f.Cert)
 	if err != nil {
 		return nil, fmt.Errorf("read certificate: %w", err)
 	}
-	key, err := readFile(f.Key)
+	key, err := reread.File(f.Key)
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
@@ -168,7 +161,7 @@ func (f Files) pair() (*tls.Certificate, error) {
 }
 
 func pool(path string) (*x509.CertPool, error) {
-	pem, err := readFile(path)
+	pem, err := reread.File(path)
 	if err != nil {
 		return nil, fmt.Errorf("read authorities: %w", err)
 	}
@@ -177,96 +170,4 @@ func pool(path string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("read authorities: %s has no certificate in PEM", path)
 	}
 	return pool, nil
-}
-
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("%s has %d bytes; at most %d are allowed", path, info.Size(), maxFileBytes)
-	}
-	return os.ReadFile(path) //nolint:gosec // The operator names it.
-}
-
-// kept is a value made of files, which is made again when they change.
-type kept struct {
-	log   *slog.Logger
-	make  func() (*tls.Config, error)
-	paths []string
-
-	mu     sync.Mutex
-	value  *tls.Config
-	asOf   []version
-	looked time.Time
-}
-
-// version is what tells one content of a file from the next.
-type version struct {
-	modified time.Time
-	size     int64
-}
-
-func newKept(log *slog.Logger, make func() (*tls.Config, error), paths ...string) *kept {
-	return &kept{log: log, make: make, paths: paths}
-}
-
-// read makes the value.
-func (k *kept) read() (*tls.Config, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.readAs(k.versions())
-}
-
-// readAs is read with the files' versions from before, so that a change meanwhile is seen next time.
-func (k *kept) readAs(versions []version) (*tls.Config, error) {
-	value, err := k.make()
-	k.asOf, k.looked = versions, time.Now()
-	if err == nil {
-		k.value = value
-	}
-	return value, err
-}
-
-// get returns the value as of the files' last content that could be read.
-func (k *kept) get() *tls.Config {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if time.Since(k.looked) < lookAgain {
-		return k.value
-	}
-	k.looked = time.Now()
-	now := k.versions()
-	if same(now, k.asOf) {
-		return k.value
-	}
-	if _, err := k.readAs(now); err != nil {
-		k.log.Error("a changed certificate cannot be used; the one of before is", "error", err)
-	} else {
-		k.log.Info("certificates were read again")
-	}
-	return k.value
-}
-
-// versions returns those of the files. One that is not there has none.
-func (k *kept) versions() []version {
-	all := make([]version, 0, len(k.paths))
-	for _, path := range k.paths {
-		var v version
-		if info, err := os.Stat(path); path != "" && err == nil {
-			v = version{info.ModTime(), info.Size()}
-		}
-		all = append(all, v)
-	}
-	return all
-}
-
-func same(a, b []version) bool {
-	for i := range a {
-		if !a[i].modified.Equal(b[i].modified) || a[i].size != b[i].size {
-			return false
-		}
-	}
-	return true
 }

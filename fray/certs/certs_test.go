@@ -204,7 +204,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 	p.write("ca.pem", append(old.PEM, renewed.PEM...))
 	wait()
 	works(true, "with both trusted")
-	if !strings.Contains(log.String(), "cannot be used") || !strings.Contains(log.String(), "were read again") {
+	if !strings.Contains(log.String(), "cannot be used; what it said before counts") || !strings.Contains(log.String(), "was read again") {
 		t.Errorf("log: %s", log.String())
 	}
 }

@@ -24,6 +24,7 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/endpoint"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/outgoing"
 )
 
 // Defaults of a Config.
@@ -131,7 +132,7 @@ func (c *Config) Validate() error {
 	if _, err := endpoint.Parse(c.ControllerURL); err != nil {
 		errs = append(errs, err)
 	}
-	if err := dial.CheckToken(c.Token); err != nil {
+	if err := outgoing.CheckToken(c.Token); err != nil {
 		errs = append(errs, err)
 	}
 	seen := make(map[string]bool)

@@ -6,9 +6,11 @@ package outgoing
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -65,12 +67,21 @@ func NewSecureTransport(f certs.Files, log *slog.Logger) (*http.Transport, error
 	return transport, nil
 }
 
+// CheckToken returns an error if a secret cannot stand in a header.
+func CheckToken(token string) error {
+	if strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+		return errors.New("token: it must be of printable ASCII without spaces: is there a line break at its end? " +
+			"it is taken from " + TokenVariable + " unless it is given")
+	}
+	return nil
+}
+
 // ShowToken is an interceptor of clients that shows a secret with every call. None of Fray's
 // procedures streams.
-func ShowToken(token string) connect.Interceptor {
+func ShowToken(token func() string) connect.Interceptor {
 	return connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
 		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-			req.Header().Set("Authorization", "Bearer "+token)
+			req.Header().Set("Authorization", "Bearer "+token())
 			return next(ctx, req)
 		}
 	})

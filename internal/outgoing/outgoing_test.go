@@ -41,7 +41,7 @@ func TestTransportSpeaksHTTP1WithoutCompression(t *testing.T) {
 func TestShowToken(t *testing.T) {
 	t.Parallel()
 	req := connect.NewRequest(new(struct{}))
-	call := outgoing.ShowToken("secret").WrapUnary(func(context.Context, connect.AnyRequest) (connect.AnyResponse, error) { return nil, nil })
+	call := outgoing.ShowToken(func() string { return "secret" }).WrapUnary(func(context.Context, connect.AnyRequest) (connect.AnyResponse, error) { return nil, nil })
 	if _, err := call(t.Context(), req); err != nil || req.Header().Get("Authorization") != "Bearer secret" {
 		t.Errorf("%v, headers %v", err, req.Header())
 	}

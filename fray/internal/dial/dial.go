@@ -7,11 +7,9 @@ package dial
 
 import (
 	"cmp"
-	"errors"
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 
 	"connectrpc.com/connect"
 
@@ -35,7 +33,7 @@ type Target struct {
 // Controller returns a client of a controller, and the HTTP client that it has made for it, if it
 // has, whose connections the caller closes.
 func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.ControllerServiceClient, owned *http.Client, err error) {
-	if err := CheckToken(t.Token); err != nil {
+	if err := outgoing.CheckToken(t.Token); err != nil {
 		return nil, nil, err
 	}
 	via := t.Via
@@ -51,18 +49,9 @@ func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.Control
 	// hosts that are near each other.
 	all := []connect.ClientOption{connect.WithAcceptCompression("gzip", nil, nil)}
 	if t.Token != "" {
-		all = append(all, connect.WithInterceptors(outgoing.ShowToken(t.Token)))
+		all = append(all, connect.WithInterceptors(outgoing.ShowToken(func() string { return t.Token })))
 	}
 	return frayv1connect.NewControllerServiceClient(Paced(via), t.URL, append(all, opts...)...), owned, nil
-}
-
-// CheckToken returns an error if a secret cannot stand in a header.
-func CheckToken(token string) error {
-	if strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
-		return errors.New("token: it must be of printable ASCII without spaces: is there a line break at its end? " +
-			"it is taken from " + outgoing.TokenVariable + " unless it is given")
-	}
-	return nil
 }
 
 // EnvironmentToken returns the secret that the environment has; "" if there is none.

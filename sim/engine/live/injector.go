@@ -63,7 +63,7 @@ func newInjector(s *stage) *injector {
 	}
 	var options []connect.ClientOption
 	if s.config.Token != "" {
-		options = append(options, connect.WithInterceptors(outgoing.ShowToken(s.config.Token)))
+		options = append(options, connect.WithInterceptors(outgoing.ShowToken(func() string { return s.config.Token })))
 	}
 	for _, name := range s.names() {
 		i.services[name] = faultsv1connect.NewFaultServiceClient(roundTrips{i.http}, "http://"+name, options...)
