@@ -103,8 +103,8 @@ func (a *app) withFaults(ctx context.Context, worker string, fn func(context.Con
 	if err != nil {
 		return err
 	}
-	transport, err := outgoing.NewSecureTransport(secure, slog.New(slog.DiscardHandler))
-	if err != nil {
+	transport := outgoing.NewTransport()
+	if err := secure.Secure(transport, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	defer transport.CloseIdleConnections()

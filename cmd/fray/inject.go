@@ -84,8 +84,8 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 		if err != nil {
 			return nil, err
 		}
-		transport, err := outgoing.NewSecureTransport(secure, slog.New(slog.DiscardHandler))
-		if err != nil {
+		transport := outgoing.NewTransport()
+		if err := secure.Secure(transport, slog.New(slog.DiscardHandler)); err != nil {
 			return nil, usageError("%w", err)
 		}
 		a.seams.httpClient = &http.Client{Transport: injector.RoundTripper(transport, host)}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/frayrpc/fray/internal/reread"
@@ -75,6 +76,15 @@ func (f Files) Listen(log *slog.Logger) (*tls.Config, error) {
 	config := s.Get().Clone()
 	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.Get(), nil }
 	return config, nil
+}
+
+// Secure has a transport open its connections to https URLs as the files say, see Dialer.
+func (f Files) Secure(transport *http.Transport, log *slog.Logger) error {
+	dial, err := f.Dialer(log, transport.DialContext)
+	if err == nil {
+		transport.DialTLSContext = dial
+	}
+	return err
 }
 
 // Dialer returns what a client opens connections to servers with, as http.Transport.DialTLSContext

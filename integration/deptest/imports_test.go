@@ -107,7 +107,7 @@ var rules = []rule{
 		direct:   true,
 		allowed: []string{
 			std, "connectrpc.com/connect/...", "google.golang.org/protobuf/...", "./faults/...", "./gen/faults/...",
-			"./internal/chance", "./internal/glob", "./internal/number", "./internal/sleep", "./internal/spelling",
+			"./internal/chance", "./internal/glob", "./internal/number", "./internal/sleep", "./internal/spelling", "./internal/reread",
 		},
 		reason: "any Connect service can be faulted",
 	},

@@ -7,15 +7,12 @@ package outgoing
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"connectrpc.com/connect"
-
-	"github.com/frayrpc/fray/fray/certs"
 )
 
 // TokenVariable is the environment variable with the secret that controller, workers and clients of
@@ -53,18 +50,6 @@ func NewTransport() *http.Transport {
 	}
 	transport.Protocols.SetHTTP1(true)
 	return transport
-}
-
-// NewSecureTransport is NewTransport with connections to https URLs as files say. What becomes of
-// files that change is logged.
-func NewSecureTransport(f certs.Files, log *slog.Logger) (*http.Transport, error) {
-	transport := NewTransport()
-	dial, err := f.Dialer(log, transport.DialContext)
-	if err != nil {
-		return nil, err
-	}
-	transport.DialTLSContext = dial
-	return transport, nil
 }
 
 // CheckToken returns an error if a secret cannot stand in a header.

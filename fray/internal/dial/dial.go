@@ -38,8 +38,8 @@ func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.Control
 	}
 	via := t.Via
 	if via == nil {
-		transport, err := outgoing.NewSecureTransport(t.TLS, cmp.Or(t.Log, slog.New(slog.DiscardHandler)))
-		if err != nil {
+		transport := outgoing.NewTransport()
+		if err := t.TLS.Secure(transport, cmp.Or(t.Log, slog.New(slog.DiscardHandler))); err != nil {
 			return nil, nil, err
 		}
 		owned = &http.Client{Transport: transport}
