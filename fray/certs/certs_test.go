@@ -157,7 +157,7 @@ func TestLeastVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dialer := tls.Dialer{Config: &tls.Config{MaxVersion: tls.VersionTLS12, InsecureSkipVerify: true}} //nolint:gosec // An old client.
+		dialer := tls.Dialer{Config: &tls.Config{MaxVersion: tls.VersionTLS12, InsecureSkipVerify: true}}
 		conn, err := dialer.DialContext(t.Context(), "tcp", serve(t, config))
 		if (err == nil) != want {
 			t.Errorf("with a least version of %x: %v", least, err)

@@ -397,11 +397,14 @@ func body[R any](subject string, r core.Reply) (R, error) {
 	return r.Body.(R), nil //nolint:errcheck // Each event names the type of its reply.
 }
 
+// contextError is the answer to a call whose context is done. Where that was cancelled, either the
+// caller has gone, and nobody hears it, or whoever serves the call stops: then it is to be made again,
+// and must not look as if its caller had given it up.
 func contextError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return connect.NewError(connect.CodeDeadlineExceeded, ctx.Err())
 	}
-	return connect.NewError(connect.CodeCanceled, ctx.Err())
+	return errStopping()
 }
 
 func errStopping() error {

@@ -9,15 +9,15 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-func testSeal(t testing.TB) seal {
-	t.Helper()
+func testSeal(tb testing.TB) seal {
+	tb.Helper()
 	key, err := newSealKey(rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s, err := newSeal(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -69,7 +69,7 @@ func TestSealShowsNoOrder(t *testing.T) {
 		d := s.out(1<<40+i+1) ^ s.out(1<<40+i+2)
 		sum += bits.OnesCount64(d)
 		for bit := range flipped {
-			flipped[bit] += int(d >> bit & 1) //nolint:gosec // A bit.
+			flipped[bit] += int(d >> bit & 1)
 		}
 	}
 	if mean := float64(sum) / n; mean < 31.5 || mean > 32.5 {

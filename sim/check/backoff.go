@@ -2,6 +2,8 @@ package check
 
 import (
 	"fmt"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 // backoffTask holds the controller, and the worker that reports to it, to a task's retry policy:
@@ -36,7 +38,9 @@ func (t *backoffTask) observe(e *Event, j *Judge) {
 	case ReportCall:
 		if chargesRetry(e.Outcome) && (t.sent == nil || e.Attempt > t.sent.Attempt) {
 			t.sent, t.accepted, t.asked = e, nil, nil
-			if t.returned != nil && t.returned.Token == e.Token {
+			// One that ran past its timeout has failed by that, whatever its function returned in the end.
+			failed := e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED
+			if failed && t.returned != nil && t.returned.Token == e.Token {
 				t.asked = t.returned
 			}
 		}

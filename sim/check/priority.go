@@ -139,12 +139,19 @@ func (o *priorityKept) started(e *Event, j *Judge) {
 			continue
 		}
 		j.Check()
+		if e.At-w.At >= givenBackAfter {
+			continue // It may be on its way back.
+		}
 		if w.Spec.Priority > grant.Spec.Priority && w.At+startSlack < e.At {
 			j.Violated(e.Task, fmt.Sprintf("starts with priority %d while task %s waits at its worker with priority %d", grant.Spec.Priority, w.Task, w.Spec.Priority),
 				w, grant, e)
 		}
 	}
 }
+
+// givenBackAfter is how long a worker keeps what waits for a slot before it gives it back, which is seen
+// once it reports it.
+const givenBackAfter = time.Second
 
 // startSlack is how long it may take until a start that a worker has decided upon is seen.
 const startSlack = 50 * time.Millisecond

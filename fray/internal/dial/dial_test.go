@@ -29,6 +29,7 @@ func TestDo(t *testing.T) {
 	of := func(c connect.Code) error { return connect.NewError(c, errors.New("no")) }
 	torn := connect.NewError(connect.CodeUnknown, fmt.Errorf("read message: %w", io.ErrUnexpectedEOF))
 	reset := connect.NewError(connect.CodeUnknown, &net.OpError{Op: "read", Err: errors.New("reset")})
+	canceled := connect.NewWireError(connect.CodeCanceled, errors.New("context canceled"))
 	tests := []struct {
 		name     string
 		err      error
@@ -46,6 +47,8 @@ func TestDo(t *testing.T) {
 		{name: "torn", err: torn, failures: 3, attempts: 4, atMost: time.Second},
 		{name: "reset", err: reset, failures: 3, attempts: 4, atMost: time.Second},
 		{name: "torn for ever", err: torn, failures: 100, attempts: 10, atMost: time.Minute},
+		{name: "told that it was cancelled", err: canceled, failures: 3, attempts: 4, atMost: time.Second},
+		{name: "told so for ever", err: canceled, failures: 100, attempts: 10, atMost: time.Minute},
 		{name: "not found", err: of(connect.CodeNotFound), failures: 1, attempts: 1},
 		{name: "stale", err: wire.Error(wire.ReasonSessionStale, 0, "stale"), failures: 1, attempts: 1},
 		{name: "unknown", err: of(connect.CodeUnknown), failures: 1, attempts: 1},

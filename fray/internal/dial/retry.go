@@ -51,7 +51,7 @@ type Policy struct {
 //   - UNAVAILABLE, which is also what an unreachable server is;
 //   - RESOURCE_EXHAUSTED, after the server's hint at least;
 //   - DEADLINE_EXCEEDED, or anything else once the attempt's own deadline has passed;
-//   - a reply that was torn on its way, ten times in a row at most;
+//   - a reply that was torn on its way, or says CANCELED, ten times in a row at most;
 //
 // and nothing else. The delay is chosen evenly between 0 and a bound that doubles ("full jitter",
 // M. Brooker, Exponential Backoff And Jitter, 2015).
@@ -127,10 +127,11 @@ func isTransient(err error) bool {
 }
 
 // isTorn says whether err is what a reply that was cut or reset on its way looks like. Connect has
-// no one code for it, but such errors are its own and never the server's.
+// no one code for it, but such errors are its own and not the server's; but that one which serves, or a
+// proxy before it, may take its own end for that of the caller.
 func isTorn(err error) bool {
 	if connect.IsWireError(err) {
-		return false
+		return connect.CodeOf(err) == connect.CodeCanceled
 	}
 	var network net.Error
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) ||

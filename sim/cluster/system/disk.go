@@ -69,7 +69,7 @@ type apart struct {
 // Get implements store.Store.
 func (a *apart) Get(k store.Key) ([]byte, error) {
 	if a.disk.machine.wrong.strikes(scenario.DiskReads) {
-		a.disk.wait(time.Duration(chance.Mix(k.Num<<8|uint64(k.Kind))%uint64(engine.Jitter)) | 1) //nolint:gosec // Any bits will do.
+		a.disk.wait(time.Duration(chance.Mix(k.Num<<8|uint64(k.Kind))%uint64(engine.Jitter)) | 1)
 	}
 	return a.Store.Get(k)
 }
@@ -108,7 +108,7 @@ func (d *diskFS) file(f vfs.File, err error, name string) (vfs.File, error) {
 // Create implements vfs.FS.
 func (d *diskFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasSuffix(name, tableSuffix) {
-		d.wait(tableTakes + time.Duration(chance.Hash(chance.HashBasis, name)%uint64(engine.Jitter)) | 1) //nolint:gosec // Any bits will do.
+		d.wait(tableTakes + time.Duration(chance.Hash(chance.HashBasis, name)%uint64(engine.Jitter)) | 1)
 	}
 	if err := cmp.Or(d.room(), d.fails(scenario.DiskWrites)); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func visible(text, keep string) string {
 		return text
 	}
 	var b strings.Builder
-	for len(text) > 0 {
+	for text != "" {
 		r, size := utf8.DecodeRuneInString(text)
 		switch {
 		case r == utf8.RuneError && size == 1, r < utf8.RuneSelf && !shown(r):
