@@ -153,31 +153,46 @@ var specPlants = []plant{
 		oracle: "priority-kept", name: "started", want: "starts with priority 2 while task c waits at its worker with priority 3",
 		good: func(s *script) {
 			ranked(s, 3, 2)
-			s.wait(time.Second)
+			s.wait(time.Second / 2)
 			s.start("w", "c", 1)
 			over(s, "c")
 			s.start("w", "b", 1)
 		},
 		bad: func(s *script) {
 			ranked(s, 3, 2)
-			s.wait(time.Second)
+			s.wait(time.Second / 2)
 			s.start("w", "b", 1)
 			over(s, "b")
 			s.start("w", "c", 1)
 		},
 	},
 	{
-		oracle: "priority-kept", name: "ended without a start", want: "starts with priority 2 while task c waits at its worker with priority 3",
+		oracle: "priority-kept", name: "on its way back", want: "starts with priority 2 while task c waits at its worker with priority 3",
 		good: func(s *script) {
 			ranked(s, 3, 2)
 			s.wait(time.Second)
+			s.start("w", "b", 1)
+			over(s, "b")
+		},
+		bad: func(s *script) {
+			ranked(s, 3, 2)
+			s.wait(time.Second - 1)
+			s.start("w", "b", 1)
+			over(s, "b")
+		},
+	},
+	{
+		oracle: "priority-kept", name: "ended without a start", want: "starts with priority 2 while task c waits at its worker with priority 3",
+		good: func(s *script) {
+			ranked(s, 3, 2)
+			s.wait(time.Second / 2)
 			s.holds("c")
 			s.start("w", "b", 1)
 			over(s, "b")
 		},
 		bad: func(s *script) {
 			ranked(s, 3, 2)
-			s.wait(time.Second)
+			s.wait(time.Second / 2)
 			s.holds("a")
 			s.start("w", "b", 1)
 			over(s, "b")

@@ -573,6 +573,20 @@ var attemptPlants = []plant{
 		},
 		bad: func(s *script) { returns(s, check.Event{Final: true}); s.wait(time.Minute); s.grant("w", "a", 2) },
 	},
+	{
+		oracle: "backoff-kept", name: "past its timeout", want: "there is to be no other attempt",
+		good: func(s *script) {
+			returned(s, check.Event{Final: true}, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_TIMED_OUT)
+			s.wait(time.Minute)
+			s.grant("w", "a", 2)
+			s.view("a", running, 2, charged(0, 1, 0))
+		},
+		bad: func(s *script) {
+			returned(s, check.Event{Final: true}, broke)
+			s.wait(time.Minute)
+			s.grant("w", "a", 2)
+		},
+	},
 }
 
 // twice has both attempts of a task fail.
@@ -588,7 +602,10 @@ func twice(s *script) {
 
 // returns has the first attempt of a task return an error that asks for something, and its worker
 // report nothing of that.
-func returns(s *script, asked check.Event) {
+func returns(s *script, asked check.Event) { returned(s, asked, broke) }
+
+// returned is returns with what its worker reports.
+func returned(s *script, asked check.Event, outcome frayv1.AttemptOutcome) {
 	s.register("w")
 	s.submit("a")
 	s.grant("w", "a", 1)
@@ -596,7 +613,7 @@ func returns(s *script, asked check.Event) {
 	s.end("w", "a", 1, "", func(e *check.Event) {
 		e.Outcome, e.Digest, e.Final, e.RetryAfter = broke, 0, asked.Final, asked.RetryAfter
 	})
-	s.report("w", "a", 1, broke, check.Accepted)
+	s.report("w", "a", 1, outcome, check.Accepted)
 }
 
 func retryAfter(s *script) {
