@@ -576,13 +576,13 @@ var attemptPlants = []plant{
 	{
 		oracle: "backoff-kept", name: "past its timeout", want: "there is to be no other attempt",
 		good: func(s *script) {
-			returned(s, check.Event{Final: true}, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_TIMED_OUT)
+			reports(s, check.Event{Final: true}, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_TIMED_OUT)
 			s.wait(time.Minute)
 			s.grant("w", "a", 2)
 			s.view("a", running, 2, charged(0, 1, 0))
 		},
 		bad: func(s *script) {
-			returned(s, check.Event{Final: true}, broke)
+			reports(s, check.Event{Final: true}, broke)
 			s.wait(time.Minute)
 			s.grant("w", "a", 2)
 		},
@@ -602,10 +602,10 @@ func twice(s *script) {
 
 // returns has the first attempt of a task return an error that asks for something, and its worker
 // report nothing of that.
-func returns(s *script, asked check.Event) { returned(s, asked, broke) }
+func returns(s *script, asked check.Event) { reports(s, asked, broke) }
 
-// returned is returns with what its worker reports.
-func returned(s *script, asked check.Event, outcome frayv1.AttemptOutcome) {
+// reports is returns with what its worker reports.
+func reports(s *script, asked check.Event, outcome frayv1.AttemptOutcome) {
 	s.register("w")
 	s.submit("a")
 	s.grant("w", "a", 1)
