@@ -576,13 +576,20 @@ var attemptPlants = []plant{
 	{
 		oracle: "backoff-kept", name: "past its timeout", want: "there is to be no other attempt",
 		good: func(s *script) {
-			reports(s, check.Event{Final: true}, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_TIMED_OUT)
+			limited := with(func(t *frayv1.TaskSpec) { t.ExecutionTimeoutMs = 1000 })
+			s.register("w")
+			s.submit("a", limited)
+			s.grant("w", "a", 1, limited)
+			s.start("w", "a", 1)
+			s.wait(time.Second)
+			s.end("w", "a", 1, "", func(e *check.Event) { e.Outcome, e.Digest, e.Final = broke, 0, true })
+			s.report("w", "a", 1, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_TIMED_OUT, check.Accepted)
 			s.wait(time.Minute)
-			s.grant("w", "a", 2)
+			s.grant("w", "a", 2, limited)
 			s.view("a", running, 2, charged(0, 1, 0))
 		},
 		bad: func(s *script) {
-			reports(s, check.Event{Final: true}, broke)
+			returns(s, check.Event{Final: true})
 			s.wait(time.Minute)
 			s.grant("w", "a", 2)
 		},
@@ -602,10 +609,7 @@ func twice(s *script) {
 
 // returns has the first attempt of a task return an error that asks for something, and its worker
 // report nothing of that.
-func returns(s *script, asked check.Event) { reports(s, asked, broke) }
-
-// reports is returns with what its worker reports.
-func reports(s *script, asked check.Event, outcome frayv1.AttemptOutcome) {
+func returns(s *script, asked check.Event) {
 	s.register("w")
 	s.submit("a")
 	s.grant("w", "a", 1)
@@ -613,7 +617,7 @@ func reports(s *script, asked check.Event, outcome frayv1.AttemptOutcome) {
 	s.end("w", "a", 1, "", func(e *check.Event) {
 		e.Outcome, e.Digest, e.Final, e.RetryAfter = broke, 0, asked.Final, asked.RetryAfter
 	})
-	s.report("w", "a", 1, outcome, check.Accepted)
+	s.report("w", "a", 1, broke, check.Accepted)
 }
 
 func retryAfter(s *script) {
