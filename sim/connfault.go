@@ -62,7 +62,11 @@ func (s *Sim) befall(f faults.Injection) {
 		s.Crash(f.Host)
 	case faults.Restart:
 		s.Crash(f.Host)
-		s.After(f.Rule.Action.Wait, func() { s.Bounce(f.Host) })
+		s.After(f.Rule.Action.Wait, func() {
+			if !s.Running(f.Host) { // Nobody has started it meanwhile, to whom it would be another crash.
+				s.Bounce(f.Host)
+			}
+		})
 	case faults.Pause:
 		s.Pause(f.Host)
 		s.After(f.Rule.Action.Wait, func() { s.Resume(f.Host) })

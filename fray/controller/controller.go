@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -185,14 +187,32 @@ func (c *Controller) decide(ctx context.Context) error {
 		cancel()
 		failed <- m.lost(l.commits, err)
 	}()
+	storeFailure := c.watchStore(ctx, cancel)
 	l.run(ctx)
 	l.inspect(true)
 	close(l.commits)
-	if err := c.awaitCommits(failed); err != nil {
+	if err := cmp.Or(c.awaitCommits(failed), storeFailure()); err != nil {
 		return err
 	}
 	c.cfg.Logger.Info("controller stopped")
 	return nil
+}
+
+// watchStore ends the loop once the store has failed, whether or not there is something to commit. It
+// returns what tells why the store failed, or nil.
+func (c *Controller) watchStore(ctx context.Context, end func()) func() error {
+	s, ok := c.cfg.Store.(store.Failer)
+	if !ok {
+		return func() error { return nil }
+	}
+	go func() {
+		select {
+		case <-s.Failed():
+			end()
+		case <-ctx.Done():
+		}
+	}()
+	return s.Failure
 }
 
 // loop is the goroutine that owns the scheduler.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/frayrpc/fray/fray/core"
 )
@@ -54,7 +55,7 @@ func (s seal) round(b *scratch, round byte, half uint32) uint32 {
 }
 
 func (s seal) permute(b *scratch, x uint64) uint64 {
-	left, right := uint32(x>>32), uint32(x) //nolint:gosec // The halves.
+	left, right := uint32(x>>32), uint32(x&math.MaxUint32) // within: the halves
 	for r := range byte(sealRounds) {
 		left, right = right, left^s.round(b, r, right)
 	}
@@ -62,7 +63,7 @@ func (s seal) permute(b *scratch, x uint64) uint64 {
 }
 
 func (s seal) invert(b *scratch, x uint64) uint64 {
-	left, right := uint32(x>>32), uint32(x) //nolint:gosec // The halves.
+	left, right := uint32(x>>32), uint32(x&math.MaxUint32) // within: the halves
 	for r := range byte(sealRounds) {
 		left, right = right^s.round(b, sealRounds-1-r, left), left
 	}

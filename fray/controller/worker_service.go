@@ -25,7 +25,7 @@ const (
 func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorkerRequest) (*frayv1.RegisterWorkerResponse, error) {
 	event := &core.Register{
 		Call: s.c.call(), WorkerID: req.GetWorkerId(), RegistrationID: req.GetRegistrationId(), URL: req.GetAdvertiseUrl(),
-		Slots: int(req.GetSlots()), Resources: corewire.Resources(req.GetResources()), Labels: req.GetLabels(), Functions: req.GetFunctions(), Fresh: req.GetFresh(), Process: req.GetProcessId(),
+		Slots: int(req.GetSlots()), Resources: corewire.Resources(req.GetResources()), Labels: req.GetLabels(), Functions: req.GetFunctions(), Fresh: req.GetFresh(), Process: req.GetProcessId(), Number: req.GetProcessRegistration(),
 	}
 	var b scratch
 	for _, h := range req.GetHeld() {

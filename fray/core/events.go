@@ -47,6 +47,8 @@ type Register struct {
 	// Its process, by an id that is drawn anew for each. Empty: it is taken for the one that has the
 	// session.
 	Process string
+	// Counts the registrations of its process.
+	Number uint64
 }
 
 // Poll asks for work. Replied with PollReply once there is some, or at Until.

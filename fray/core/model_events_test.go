@@ -149,7 +149,7 @@ func (m *model) register(e *core.Register) {
 		m.replies[e.Call] = core.RegisterReply{Session: old.token, Kept: old.kept}
 		return
 	}
-	if old != nil && old.former == e.RegistrationID {
+	if old != nil && (slices.Contains(old.former, e.RegistrationID) || old.reg.Process == e.Process && e.Number < old.reg.Number) {
 		m.replies[e.Call] = core.ErrSuperseded
 		return
 	}
@@ -166,7 +166,8 @@ func (m *model) register(e *core.Register) {
 	}
 	s := &modelSession{reg: e, heard: m.now} // Its token is taken from the reply.
 	if old != nil {
-		s.former = old.reg.RegistrationID
+		s.former = append(slices.Clone(old.former), old.reg.RegistrationID)
+		s.former = s.former[max(0, len(s.former)-8):]
 	}
 	s.ttl = m.alarm(m.now.Add(m.cfg.SessionTTL), func() {
 		m.stats.expired++

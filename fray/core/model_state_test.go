@@ -127,8 +127,8 @@ type modelAttempt struct {
 }
 
 type modelSession struct {
-	// The registration whose place it took.
-	former                              string
+	// The registrations before it.
+	former                              []string
 	reg                                 *core.Register
 	token                               core.Token
 	attempts                            []*modelAttempt // not over, in the order of their grant

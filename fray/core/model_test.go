@@ -180,13 +180,14 @@ func (d *modelDriver) register() {
 		e.Resources = []core.Resource{{Name: "cpu", Amount: int64(d.int("amount", 0, 12) * 100)}}
 	}
 	e.Held, e.Fresh, e.Process = d.held(w), d.chance("fresh", 30), pick(d, "process", []string{"", "p", "q"})
+	e.Number = uint64(d.int("number", 0, 3)) //nolint:gosec // Not negative.
 	d.registered(w, e)
 }
 
 func (d *modelDriver) registered(w *modelWorker, e *core.Register) {
 	e.Call, e.RegistrationID = d.call(), fmt.Sprintf("r%d", w.registrations)
-	if live := d.m.worker(w.id); live != nil && live.former != "" && d.chance("late copy", 10) {
-		e.RegistrationID = live.former
+	if live := d.m.worker(w.id); live != nil && len(live.former) > 0 && d.chance("late copy", 10) {
+		e.RegistrationID = pick(d, "former", live.former)
 	}
 	for _, r := range d.step(e).Replies {
 		if b, ok := r.Body.(core.RegisterReply); ok && b.Session != w.session {

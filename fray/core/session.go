@@ -12,8 +12,9 @@ type session struct {
 	workerID       string
 	registrationID string
 	process        string
-	// That of the session whose place it took: a late copy of it must not take it back.
-	formerRegistration string
+	number         uint64 // of the registration, among those of its process
+	// Those of the sessions before it, the latest last: a late copy of one must not take its place back.
+	formerRegistrations []string
 	// Attempts of an earlier incarnation that it was given back when it registered.
 	kept      []Token
 	url       string
@@ -111,7 +112,7 @@ func (e *Register) apply(c *Scheduler) {
 		c.reply(e.Call, RegisterReply{Session: old.token, Kept: old.kept})
 		return
 	}
-	if old != nil && old.formerRegistration == e.RegistrationID {
+	if old != nil && (slices.Contains(old.formerRegistrations, e.RegistrationID) || old.process == e.Process && e.Number < old.number) {
 		c.fail(e.Call, ErrSuperseded)
 		return
 	}
@@ -127,7 +128,7 @@ func (e *Register) apply(c *Scheduler) {
 		c.endSession(old)
 	}
 	s := &session{
-		token: c.token(), workerID: e.WorkerID, registrationID: e.RegistrationID, process: e.Process, url: e.URL, slots: e.Slots,
+		token: c.token(), workerID: e.WorkerID, registrationID: e.RegistrationID, process: e.Process, number: e.Number, url: e.URL, slots: e.Slots,
 		resources: slices.Clone(e.Resources), inUse: make([]int64, len(e.Resources)), labels: e.Labels,
 		functions: make(map[string]bool, len(e.Functions)), names: slices.Sorted(slices.Values(e.Functions)),
 		registered: c.now, lastSeen: c.now, heard: c.now, changed: c.step,
@@ -136,7 +137,8 @@ func (e *Register) apply(c *Scheduler) {
 		s.functions[f] = true
 	}
 	if old != nil {
-		s.formerRegistration = old.registrationID
+		former := append(slices.Clone(old.formerRegistrations), old.registrationID)
+		s.formerRegistrations = former[max(0, len(former)-maxFormer):]
 	}
 	s.ttl = c.timers.add(&timer{at: c.now.Add(c.cfg.SessionTTL), kind: timerSession, session: s})
 	for _, name := range slices.Sorted(maps.Keys(s.labels)) {
@@ -157,6 +159,10 @@ func (e *Register) apply(c *Scheduler) {
 	c.missed(e)
 	c.reply(e.Call, RegisterReply{Session: s.token, Kept: s.kept})
 }
+
+// maxFormer is how many former registrations of a worker's id are known, as long as one of them follows
+// upon the other.
+const maxFormer = 8
 
 // beatGap is how soon a worker that has been answered sends its next heartbeat, at most.
 const beatGap = time.Second

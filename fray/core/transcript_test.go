@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite testdata from what the code doe
 //	restart                                                die and go on from the records (power: the machine died, too; back=1h: its clock was wrong)
 //	unsynced                                               what is written from here to the restart is lost, as by a relaxed store
 //	submit a b job=j fn=f prio=2 retries=1 losses=3 res=cpu:500 label=zone:eu exec=10s sched=5s bytes=10
-//	register w1 slots=2 fn=f,g res=cpu:1000 label=zone:eu process=p  (again: the same registration once more; held=a#1:run)
+//	register w1 slots=2 fn=f,g res=cpu:1000 label=zone:eu process=p number=2  (again: the same registration once more; held=a#1:run)
 //	poll w1 free=2 max=4 wait=5s                           (lost: its answer never arrives)
 //	report w1 a#1 ok ran=1s , b#1 fail nonretryable after=2s
 //	beat w1 queued=a#1 run=b#1 done=c#1 wait=5s

@@ -128,6 +128,13 @@ type Abandoner interface {
 	Abandon()
 }
 
+// Failer is a Store that may fail while nobody commits.
+type Failer interface {
+	// Failed is closed once the store is of no more use, for the reason that Failure then returns.
+	Failed() <-chan struct{}
+	Failure() error
+}
+
 // Roomer is a Store whose room is limited.
 type Roomer interface {
 	// Room returns nil while there is room for more records, or an error that wraps ErrFull and

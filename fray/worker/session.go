@@ -107,13 +107,14 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 	if w.process == "" {
 		w.process = id
 	}
+	w.registrations++
 	asked := w.now()
 	for ctx.Err() == nil {
 		var res *frayv1.RegisterWorkerResponse
 		err := w.call(ctx, "RegisterWorker", w.rands.register, dial.Policy{}, func(ctx context.Context) (err error) {
 			w.linger(ctx, lingerPoll)
 			req := w.cfg.registration()
-			req.RegistrationId, req.ProcessId = id, w.process
+			req.RegistrationId, req.ProcessId, req.ProcessRegistration = id, w.process, w.registrations
 			req.Held, req.Fresh = w.heldForRegistration(), first
 			res, err = w.client.RegisterWorker(ctx, req)
 			return err

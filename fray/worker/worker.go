@@ -59,7 +59,10 @@ type Worker struct {
 	// draws.
 	rands    struct{ register, lease, heartbeat, report, bulk *dial.Rand }
 	taskRand *rand.Rand
-	process  string // what tells it from others of its id; of the goroutine that registers
+	// Of the goroutine that registers: what tells this process from others of its id, and how often it
+	// has.
+	process       string
+	registrations uint64
 
 	state
 

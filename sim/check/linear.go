@@ -135,7 +135,8 @@ func (o *linearizable) reply(e *Event) {
 			t.ops = append(t.ops[:i], t.ops[i+1:]...)
 		default:
 			p.answer, p.ret = e.Answer, after(e)
-			if e.Kind == CancelReply && e.Answer == NotFound && o.cfg.Redelivery {
+			// Another copy of the call may have had its effect, and not this one.
+			if e.Kind == CancelReply && (e.Answer == NotFound || e.Answer == AlreadyTerminal) && o.cfg.Redelivery {
 				t.add(&op{event: e, kind: opCancel, answer: Unanswered, call: p.call, ret: math.MaxInt64})
 			}
 		}

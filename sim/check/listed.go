@@ -34,7 +34,7 @@ func newListsKept(cfg *Config) *listsKept {
 func (o *listsKept) Observe(e *Event, j *Judge) {
 	switch e.Kind {
 	case SubmitReply:
-		if e.Answer.acknowledges() {
+		if e.Answer.acknowledges() && e.Invoked >= o.floor {
 			o.known = append(o.known, listedTask{e.Task, e.Job, e.Seq})
 		}
 	case ControllerCrash:

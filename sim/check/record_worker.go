@@ -46,7 +46,10 @@ func (c *call) leaseTasks(req *frayv1.LeaseTasksRequest) func(any, error) {
 	if p := (poll{req.GetSessionToken(), req.GetPollSeq(), c.begun}); p.session != c.poll.session || p.seq != c.poll.seq {
 		c.poll = p
 	}
-	c.begun = c.poll.first // The controller may have granted what it says now to an earlier send.
+	// The controller may have granted what it says now to an earlier send. This one may wait as long as
+	// that was before it, too.
+	c.waits += c.begun.at - c.poll.first.at
+	c.begun = c.poll.first
 	c.mu.Unlock()
 	return func(res any, err error) {
 		m, ok := res.(*frayv1.LeaseTasksResponse)

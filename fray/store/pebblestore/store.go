@@ -50,6 +50,7 @@ type Store struct {
 var (
 	_ store.Roomer    = (*Store)(nil)
 	_ store.Abandoner = (*Store)(nil)
+	_ store.Failer    = (*Store)(nil)
 	_ store.Backuper  = (*Store)(nil)
 )
 
@@ -123,6 +124,12 @@ func (s *Store) Damage() error { return s.damage }
 
 // Durability implements store.Store.
 func (s *Store) Durability() store.Durability { return s.cfg.Durability }
+
+// Failed implements store.Failer.
+func (s *Store) Failed() <-chan struct{} { return s.disk.dead }
+
+// Failure implements store.Failer.
+func (s *Store) Failure() error { return s.disk.failure() }
 
 // Abandon implements store.Abandoner.
 func (s *Store) Abandon() { s.disk.giveUp() }

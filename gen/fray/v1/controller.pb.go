@@ -1355,9 +1355,12 @@ type RegisterWorkerRequest struct {
 	// No registration of this process has succeeded yet: what an earlier process under this id held has died with it.
 	Fresh bool `protobuf:"varint,9,opt,name=fresh,proto3" json:"fresh,omitempty"`
 	// Drawn by each process anew, so that another one under the same id is told from it. Empty: it is taken for the same.
-	ProcessId     string `protobuf:"bytes,10,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ProcessId string `protobuf:"bytes,10,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// Counts the registrations of this process, repeats aside, so that a late copy of an earlier one is told from a new one. 0: it does
+	// not count them.
+	ProcessRegistration uint64 `protobuf:"varint,11,opt,name=process_registration,json=processRegistration,proto3" json:"process_registration,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *RegisterWorkerRequest) Reset() {
@@ -1458,6 +1461,13 @@ func (x *RegisterWorkerRequest) GetProcessId() string {
 		return x.ProcessId
 	}
 	return ""
+}
+
+func (x *RegisterWorkerRequest) GetProcessRegistration() uint64 {
+	if x != nil {
+		return x.ProcessRegistration
+	}
+	return 0
 }
 
 type RegisterWorkerResponse struct {
@@ -2832,7 +2842,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\vHeldAttempt\x122\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptB\x06\xbaH\x03\xc8\x01\x01R\aattempt\x127\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.fray.v1.AttemptStateB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\"\xd2\x05\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\"\x85\x06\n" +
 	"\x15RegisterWorkerRequest\x12G\n" +
 	"\tworker_id\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$R\bworkerId\x123\n" +
 	"\x0fregistration_id\x18\x02 \x01(\tB\n" +
@@ -2847,7 +2857,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x05fresh\x18\t \x01(\bR\x05fresh\x12'\n" +
 	"\n" +
 	"process_id\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tprocessId\x1a<\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tprocessId\x121\n" +
+	"\x14process_registration\x18\v \x01(\x04R\x13processRegistration\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a9\n" +

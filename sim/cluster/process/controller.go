@@ -81,6 +81,6 @@ func (s *stage) controllerGone(c *child) {
 	c.killed = true
 	s.crashed(c.name)
 	if down, restarts := s.faults.suicide(match[1]); restarts {
-		s.After(down, func() { s.Bounce(c.name) })
+		s.After(down, func() { s.startAgain(c.name) })
 	}
 }

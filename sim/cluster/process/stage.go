@@ -413,9 +413,16 @@ func (s *stage) strike(a strike) {
 		s.After(a.Wait, func() { s.Resume(a.Host) })
 	case faults.Restart:
 		s.Crash(a.Host, scenario.DiskKept)
-		s.After(a.Wait, func() { s.Bounce(a.Host) })
+		s.After(a.Wait, func() { s.startAgain(a.Host) })
 	default:
 		s.Crash(a.Host, scenario.DiskKept)
+	}
+}
+
+// startAgain starts a host that was to be down for a while, unless somebody has started it meanwhile.
+func (s *stage) startAgain(host string) {
+	if !s.Running(host) {
+		s.Bounce(host)
 	}
 }
 
