@@ -180,7 +180,7 @@ func (d *modelDriver) register() {
 		e.Resources = []core.Resource{{Name: "cpu", Amount: int64(d.int("amount", 0, 12) * 100)}}
 	}
 	e.Held, e.Fresh, e.Process = d.held(w), d.chance("fresh", 30), pick(d, "process", []string{"", "p", "q"})
-	e.Number = uint64(d.int("number", 0, 3)) //nolint:gosec // Not negative.
+	e.Number = uint64(d.int("number", 0, 3))
 	d.registered(w, e)
 }
 

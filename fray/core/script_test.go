@@ -287,7 +287,7 @@ func (x *script) register(call core.CallID, a *args) (core.Event, error) {
 	e := &core.Register{
 		Call: call, WorkerID: id, RegistrationID: fmt.Sprintf("r%d", registration), URL: a.opt("url"),
 		Slots: a.intOr("slots", 1), Resources: a.resources("res"), Labels: make(map[string]string),
-		Functions: strings.Split(a.optOr("fn", "f"), ","), Fresh: a.flag("fresh"), Process: a.opt("process"), Number: uint64(a.intOr("number", 0)), //nolint:gosec // Not negative.
+		Functions: strings.Split(a.optOr("fn", "f"), ","), Fresh: a.flag("fresh"), Process: a.opt("process"), Number: uint64(a.intOr("number", 0)),
 	}
 	for _, l := range a.list("label") {
 		n, v, _ := strings.Cut(l, ":")
