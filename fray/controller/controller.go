@@ -51,6 +51,7 @@ func New(cfg Config) (*Controller, error) {
 		return nil, err
 	}
 	c := &Controller{cfg: cfg.withDefaults(), line: cfg.Clock.Line(), ready: make(chan struct{}), stopped: make(chan struct{})}
+	c.handlers.ready = c.ready
 	c.inbox.init(c.cfg.MaxCalls, c.now)
 	c.backups.init()
 	var err error

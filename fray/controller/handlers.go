@@ -10,14 +10,22 @@ import (
 // handlers counts the calls that are being handled, so that Run returns after the last of them: what
 // they have been answered may still send them to the store, which whoever has called Run closes then.
 type handlers struct {
+	// Closed once there is what calls need.
+	ready  <-chan struct{}
 	mu     sync.Mutex
 	closed bool
 	inside sync.WaitGroup
 }
 
-// interceptor refuses calls once the handlers are closed, and counts those before.
+// interceptor refuses calls before there is what they need and once the handlers are closed, and counts
+// those between.
 func (h *handlers) interceptor(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		select {
+		case <-h.ready:
+		default:
+			return nil, errStopping()
+		}
 		if !h.enter() {
 			return nil, errStopping()
 		}
