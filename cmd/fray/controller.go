@@ -126,13 +126,13 @@ func announce(w io.Writer, url string) { fmt.Fprintf(w, "fray controller listeni
 // newServer returns a controller on its port, with the store that the options ask for, which is
 // closed after it has ended.
 func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (*controller.Controller, func() error, error) {
-	s, err := o.store.open(logger, registry)
+	secure, err := a.tlsFiles()
 	if err != nil {
 		return nil, nil, err
 	}
-	secure, err := a.tlsFiles()
+	s, err := o.store.open(logger, registry)
 	if err != nil {
-		return nil, nil, errors.Join(err, s.Close())
+		return nil, nil, err
 	}
 	var clocks clock.Clock
 	if o.wallClockFile != "" {

@@ -17,6 +17,7 @@ import (
 	"github.com/frayrpc/fray/cmd/fray/internal/maprun"
 	"github.com/frayrpc/fray/cmd/fray/internal/screen"
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/certs"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
 )
@@ -244,6 +245,7 @@ func (a *app) startMapCluster(ctx context.Context, o *mapOptions, run *maprun.Co
 		}
 	}
 	a.secureOwn()
+	a.tls = certs.Files{} // Which are for a cluster that others have.
 	messages := run.Screen.Err
 	return a.startCluster(ctx, clusterOptions{
 		controller: controllerOptions{listen: "127.0.0.1:0", sessionTTL: mapSessionTTL, retainedBytes: mapMaxRetained, log: o.log},

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +86,13 @@ func (a *app) tlsArgs() (args []string) {
 		}
 	}
 	return args
+}
+
+// withoutTLS is an environment without options of TLS: those who get it are told by tlsArgs.
+func withoutTLS(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		return strings.HasPrefix(entry, "FRAY_TLS_") || strings.HasPrefix(entry, "FRAY_CA=")
+	})
 }
 
 // secureOwnTLS makes an authority and a certificate for a cluster on this machine, in a directory of

@@ -30,7 +30,7 @@ type Controller struct {
 	metrics *metrics
 	lastID  atomic.Uint64
 	inbox   inbox
-	seal    seal // set before the inbox is open
+	seal    seal // set before ready is closed
 	commits commits
 	backups backups
 	// Those of all calls, whoever serves them.
