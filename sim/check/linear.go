@@ -51,7 +51,7 @@ const settleAfter = 5 * time.Minute
 func newLinearizable(cfg *Config) *linearizable {
 	return &linearizable{
 		oracle: oracle{"linearizable", "What clients and workers are told of a task is what one controller could say that does one thing at a time."},
-		cfg:    cfg, model: model{cfg.AllowLossAfterRestart, cfg.Redelivery}, tasks: make(map[string]*linearTask), jobs: make(map[string][]*op),
+		cfg:    cfg, model: model{cfg.Redelivery}, tasks: make(map[string]*linearTask), jobs: make(map[string][]*op),
 	}
 }
 
@@ -59,8 +59,8 @@ func newLinearizable(cfg *Config) *linearizable {
 func (o *linearizable) Observe(e *Event, j *Judge) {
 	o.settle(e.At, j)
 	o.newest = max(o.newest, incarnation(e.Incarnation))
-	if e.Kind == ControllerCrash {
-		o.crash(e)
+	if e.Kind == ControllerCrash && o.cfg.AllowLossAfterRestart {
+		o.crash(e) // One that keeps its records is as if there had been none.
 	}
 	if e.Task == "" {
 		o.cancelJob(e)
@@ -208,17 +208,17 @@ func (o *linearizable) cancelJob(e *Event) {
 	}
 }
 
-// crash puts the controller's death into the history of each task.
+// crash puts the death of a controller that keeps no records into the history of each task.
 func (o *linearizable) crash(e *Event) {
 	for _, t := range o.tasks { // order-free: each gets its own
 		if len(t.ops) > 0 {
 			t.ops = append(t.ops, &op{event: e, kind: opCrash, over: o.newest, call: before(e), ret: after(e)})
-			if o.model.lossy && o.cfg.Redelivery {
+			if o.cfg.Redelivery {
 				t.repeat(opSubmit)
 				t.repeat(opCancel)
 			}
 		}
-		t.done = t.done && !o.model.lossy
+		t.done = false
 	}
 }
 

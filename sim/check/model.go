@@ -59,7 +59,7 @@ type taskState struct {
 	floor uint32
 	// The highest attempt that is known to have been granted.
 	seen uint32
-	// Incarnations that a crash has ended; with lossy, their attempts are nothing to the task.
+	// Incarnations that a crash has ended, and the task with them.
 	over incarnation
 	// The last attempt whose failure was accepted, and the token of the last whose end was.
 	failed   uint32
@@ -82,10 +82,9 @@ const (
 	asked
 )
 
-// model says which operations a task allows. With lossy, a crash of the controller loses it. With
-// redelivery, the effect that an answer says to have been there before may be that of the same
+// model says which operations a task allows. With redelivery, the effect that an answer says to have been there before may be that of the same
 // call, delivered a first time.
-type model struct{ lossy, redelivery bool }
+type model struct{ redelivery bool }
 
 // step applies an operation. It reports false where the task does not allow it.
 func (m model) step(s taskState, o *op) (taskState, bool) {
@@ -107,11 +106,8 @@ func (m model) step(s taskState, o *op) (taskState, bool) {
 		return s.cancelled(o, m.redelivery)
 	case opRead:
 		return s.read(o)
-	default:
-		if m.lossy {
-			return taskState{over: o.over}, true
-		}
-		return s, true
+	default: // Of a controller that keeps no records.
+		return taskState{over: o.over}, true
 	}
 }
 

@@ -163,6 +163,25 @@ var specPlants = []plant{
 			s.wait(time.Second / 2)
 			s.start("w", "b", 1)
 			over(s, "b")
+			s.wait(2 * time.Millisecond)
+			s.start("w", "c", 1)
+		},
+	},
+	{
+		oracle: "priority-kept", name: "started together", want: "starts with priority 2 while task c waits at its worker with priority 3",
+		good: func(s *script) {
+			ranked(s, 3, 2)
+			s.wait(time.Second / 2)
+			s.start("w", "b", 1)
+			over(s, "b")
+			s.start("w", "c", 1)
+		},
+		bad: func(s *script) {
+			ranked(s, 3, 2)
+			s.wait(time.Second / 2)
+			s.start("w", "b", 1)
+			over(s, "b")
+			s.wait(2 * time.Millisecond)
 			s.start("w", "c", 1)
 		},
 	},

@@ -278,6 +278,16 @@ var taskPlants = []plant{
 		bad: func(s *script) { s.submit("a"); s.view("a", cancelled, 0) },
 	},
 	{
+		oracle: "linearizable", name: "offered to many lives", cfg: check.Config{LinearSteps: 1000}, want: "cannot be true",
+		good: func(s *script) {
+			offeredToMany(s)
+			s.submit("a")
+			s.run("w", "a", 1, "1")
+			s.view("a", completed, 1)
+		},
+		bad: func(s *script) { offeredToMany(s); s.view("a", completed, 1) },
+	},
+	{
 		oracle: "linearizable", name: "undecided", cfg: check.Config{LinearSteps: 6}, want: "in 6 steps",
 		good: func(s *script) { s.submit("a"); s.view("a", pending, 0) },
 		bad: func(s *script) {
@@ -293,6 +303,15 @@ var taskPlants = []plant{
 			}
 		},
 	},
+}
+
+// offeredToMany has a submission without an answer in each of many lives of the controller.
+func offeredToMany(s *script) {
+	for range 24 {
+		s.answer(s.offer("a"), "a", check.Unanswered)
+		s.Add(check.Event{Kind: check.ControllerCrash})
+	}
+	s.register("w")
 }
 
 // zombie has attempt 1 outlive its session, and attempt 2 take its place.

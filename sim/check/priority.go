@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -24,6 +25,7 @@ type priorityKept struct {
 	tasks   tasks[rankedTask]
 	grants  map[string]map[int32][]*Event // the last ones, by requirements and priority
 	workers map[string]*rankingWorker
+	passed  []passedBy // in order, of the last instant
 }
 
 type rankedTask struct {
@@ -36,6 +38,9 @@ type rankingWorker struct {
 	held map[uint64]*Event // grants that have not started
 }
 
+// passedBy is a start before that of an attempt of higher priority.
+type passedBy struct{ start, grant, waits *Event }
+
 func newPriorityKept(cfg *Config) *priorityKept {
 	return &priorityKept{
 		oracle: oracle{"priority-kept", "Of the tasks that a worker can run, those of higher priority go first."},
@@ -45,6 +50,7 @@ func newPriorityKept(cfg *Config) *priorityKept {
 
 // Observe implements Oracle.
 func (o *priorityKept) Observe(e *Event, j *Judge) {
+	o.settle(e.At, j)
 	switch e.Kind {
 	case RegisterCall:
 		o.worker(e).has = e
@@ -133,6 +139,7 @@ func (o *priorityKept) started(e *Event, j *Judge) {
 	if grant == nil {
 		return
 	}
+	o.passed = slices.DeleteFunc(o.passed, func(p passedBy) bool { return p.waits == grant })
 	for _, token := range slices.Sorted(maps.Keys(held)) {
 		w := held[token]
 		if w.Spec.Priority == grant.Spec.Priority || !maps.Equal(w.Spec.Resources, grant.Spec.Resources) {
@@ -143,11 +150,27 @@ func (o *priorityKept) started(e *Event, j *Judge) {
 			continue // It may be on its way back.
 		}
 		if w.Spec.Priority > grant.Spec.Priority && w.At+startSlack < e.At {
-			j.Violated(e.Task, fmt.Sprintf("starts with priority %d while task %s waits at its worker with priority %d", grant.Spec.Priority, w.Task, w.Spec.Priority),
-				w, grant, e)
+			o.passed = append(o.passed, passedBy{e, grant, w})
 		}
 	}
 }
+
+// settle judges starts that have been over for an instant. Which of those of one instant is seen first
+// says nothing, as of a worker that goes on after a pause.
+func (o *priorityKept) settle(now time.Duration, j *Judge) {
+	for len(o.passed) > 0 && now-o.passed[0].start.At > oneInstant {
+		p := o.passed[0]
+		o.passed = o.passed[1:]
+		j.Violated(p.start.Task, fmt.Sprintf("starts with priority %d while task %s waits at its worker with priority %d", p.grant.Spec.Priority, p.waits.Task, p.waits.Spec.Priority),
+			p.waits, p.grant, p.start)
+	}
+}
+
+// oneInstant is how long after another an attempt may be seen to start that was started with it.
+const oneInstant = time.Millisecond
+
+// Finish implements Oracle.
+func (o *priorityKept) Finish(_ time.Duration, j *Judge) { o.settle(math.MaxInt64, j) }
 
 // givenBackAfter is how long a worker keeps what waits for a slot before it gives it back, which is seen
 // once it reports it.

@@ -76,6 +76,14 @@ func (p *progress) add(failed bool) {
 	p.bar.SetCurrent(number.Millis(time.Since(p.began)))
 }
 
+// above returns where lines go that are to stand above the bar, which is w where there is none.
+func (p *progress) above(w io.Writer) io.Writer {
+	if p == nil {
+		return w
+	}
+	return p.all
+}
+
 // finish takes the bar away.
 func (p *progress) finish() {
 	if p == nil {

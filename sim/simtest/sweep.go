@@ -28,6 +28,7 @@ type sweep struct {
 
 	totals *report.Totals
 	known  guide.Known           // points
+	told   int                   // failures
 	suite  *report.Suite         // nil: nobody wants one
 	lines  *renameio.PendingFile // of out
 }
@@ -77,11 +78,27 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 		if err := w.take(result); err != nil {
 			return err
 		}
+		if failed && w.options.format == formatText && seeds.Count() > 1 {
+			w.tell(bar, result)
+		}
 		if failed && w.options.failFast || w.options.lasts > 0 && time.Since(w.totals.Began) >= w.options.lasts {
 			break
 		}
 	}
 	return nil
+}
+
+// toldFailures is how many failing seeds are told of as they come.
+const toldFailures = 20
+
+// tell says that a seed has failed, so that a long sweep need not be over to be of use.
+func (w *sweep) tell(bar *progress, r *engine.Result) {
+	switch w.told++; {
+	case w.told <= toldFailures:
+		fmt.Fprintf(bar.above(w.Stderr), "seed %d fails (%v): %s\n", r.Seed, r.Verdict, r.Broken)
+	case w.told == toldFailures+1:
+		fmt.Fprintln(bar.above(w.Stderr), "More seeds fail, which are told of at the end.")
+	}
 }
 
 // here runs seeds in this process.

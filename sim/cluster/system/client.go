@@ -63,9 +63,13 @@ func (c *submitter) runJob(ctx context.Context, last int) error {
 	if leaves := c.group.Leaves; leaves != nil {
 		stays := within(&leaves.After, c.random) + 1 + time.Duration(c.random.Int64N(int64(engine.Jitter)))
 		away := within(&leaves.Away, c.random) + 1 + time.Duration(c.random.Int64N(int64(engine.Jitter)))
-		stay, leave := context.WithTimeout(ctx, stays)
-		err := c.inJob(stay, last)
+		// It stops waiting before its job context is closed: which of the two its goroutines see first
+		// would be up to chance.
+		life, end := context.WithTimeout(ctx, stays+engine.Jitter)
+		stay, leave := context.WithTimeout(life, stays)
+		err := c.inJob(stay, life, last)
 		leave()
+		end()
 		if err != nil {
 			return err
 		}
@@ -73,17 +77,18 @@ func (c *submitter) runJob(ctx context.Context, last int) error {
 			return nil //nolint:nilerr // The run is over.
 		}
 	}
-	return c.inJob(ctx, last)
+	return c.inJob(ctx, ctx, last)
 }
 
-// inJob opens the job, asks for what was submitted in it before, submits the rest, and waits.
-func (c *submitter) inJob(ctx context.Context, last int) (err error) {
-	jc, err := fray.NewJobContext(ctx, fray.KindFray,
+// inJob opens the job for its life, asks for what was submitted in it before, submits the rest, and
+// waits, until ctx is done.
+func (c *submitter) inJob(ctx, life context.Context, last int) (err error) {
+	jc, err := fray.NewJobContext(life, fray.KindFray,
 		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(c.machine.Client()), fray.WithJobID(c.job),
 		fray.WithRand(c.machine.Rand("job")), fray.WithLogger(nil), fray.WithToken(""),
 		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(c.counted)), c.observed(c.machine)))
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && life.Err() != nil:
 		return nil // The client leaves.
 	case err != nil:
 		return fmt.Errorf("open job: %w", err)

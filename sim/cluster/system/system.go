@@ -14,6 +14,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/internal/sleep"
 	"github.com/frayrpc/fray/sim"
 	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/cluster"
@@ -342,8 +343,8 @@ func (s *System) Finish() error {
 	if err := s.audit(); err != nil {
 		return err
 	}
-	scraped := map[string]float64{}
-	if err := s.place.Scrape(scraped); err != nil {
+	scraped, err := s.scrape()
+	if err != nil {
 		return err
 	}
 	s.oracles.Metrics(scraped)
@@ -376,6 +377,32 @@ func (s *System) inspect(h *sim.Host) func(error) {
 		}
 	}
 }
+
+// scrape reads the controller's metrics once what the last workers said as they went has come: the
+// cancellations of their calls may still be on their way.
+func (s *System) scrape() (map[string]float64, error) {
+	scraped := map[string]float64{}
+	if err := s.place.Scrape(scraped); err != nil || scraped["fray_waiting_calls"] == 0 {
+		return scraped, err
+	}
+	over := false
+	s.run.Backend().Client(lastWordsHost, func(ctx context.Context, m engine.Machine) error {
+		defer m.Do(func() { over = true })
+		return sleep.For(ctx, lastWords)
+	})
+	if err := s.run.Backend().RunUntil(func() bool { return over }); err != nil {
+		return nil, err
+	}
+	clear(scraped)
+	return scraped, s.place.Scrape(scraped)
+}
+
+// lastWords is how long what was sent before everybody left may be on its way, and lastWordsHost
+// the host that waits for it.
+const (
+	lastWords     = 2 * time.Second
+	lastWordsHost = "auditor-waits"
+)
 
 // auditHost is the host that asks at the end how things stand.
 const auditHost = "auditor"
