@@ -377,7 +377,7 @@ func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {
 	wait := min(number.FromMillis(maxWaitMs), c.cfg.MaxWait)
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)
-		wait = min(wait, left-min(left/4, 2*time.Second))
+		wait = min(wait, left-min(max(left/4, 2*leastSleep), 2*time.Second)) // The loop may be so late.
 	}
 	return c.now().Add(max(wait, 0))
 }
