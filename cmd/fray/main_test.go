@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/frayrpc/fray/fray/certs"
+	"github.com/frayrpc/fray/fray/worker/execfn"
 )
 
 // leakChecked runs the tests and then looks for goroutines that they left behind.
@@ -35,6 +36,7 @@ func (m leakChecked) Run() int {
 }
 
 func TestMain(m *testing.M) {
+	execfn.Main()
 	testscript.Main(leakChecked{m}, map[string]func(){"fray": main})
 }
 
@@ -54,7 +56,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			mark := "FRAY_SCRIPT=" + filepath.Base(env.WorkDir) + "-" + strconv.Itoa(os.Getpid())
-			env.Vars = append(env.Vars, mark)
+			env.Vars = append(env.Vars, mark, "FRAY_WORKER_EXEC_ENV=FRAY_SCRIPT")
 			env.Values["mark"] = mark
 			env.Defer(func() {
 				if err := await(leftBehind, func() error { return noProcess(mark) }); err != nil {

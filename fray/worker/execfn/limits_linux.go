@@ -1,0 +1,140 @@
+package execfn
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/frayrpc/fray/internal/children"
+)
+
+var resources = map[string]int{
+	limitCPU: unix.RLIMIT_CPU, limitMemory: unix.RLIMIT_AS, limitFiles: unix.RLIMIT_NOFILE,
+	limitProcesses: unix.RLIMIT_NPROC, limitFileSize: unix.RLIMIT_FSIZE, limitCore: unix.RLIMIT_CORE,
+}
+
+// hold returns an error if a limit is more than the hard one of this process.
+func (l Limits) hold() error {
+	for _, name := range LimitNames {
+		value, ok := l[name]
+		if !ok {
+			continue
+		}
+		var now unix.Rlimit
+		if err := unix.Getrlimit(resources[name], &now); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if value > now.Max {
+			return fmt.Errorf("%s: %d is more than this process may have, which is %d: raise its hard limit, or give less", name, value, now.Max)
+		}
+	}
+	return nil
+}
+
+const (
+	// launcherName is what this program is called when it is to become a command with limits. Its
+	// arguments are the limits, the path of the command's program, and the command's arguments.
+	launcherName = "fray-exec-launcher"
+	// launcherArgs is how many arguments there are at least.
+	launcherArgs = 4
+	// launcherPipe is the file on which it tells why it cannot become the command.
+	launcherPipe = 3
+	// launcherExit is how it ends then. Nothing sees it.
+	launcherExit = 126
+)
+
+// start starts cmd with the limits. Go runs nothing of its caller's between fork and exec, so this
+// program is started once more, whose Main sets the limits and then becomes the command.
+func (l Limits) start(cmd *exec.Cmd) (err error) {
+	if len(l) == 0 || cmd.Err != nil {
+		return children.Start(cmd)
+	}
+	pipe, theirs, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer pipe.Close() //nolint:errcheck // It was only read.
+	path := cmd.Path
+	cmd.Args = append([]string{launcherName, l.String(), path}, cmd.Args...)
+	cmd.Path = "/proc/self/exe" // also where the command's user cannot get to the program by its name
+	cmd.ExtraFiles = []*os.File{theirs}
+	err = errors.Join(children.Start(cmd), theirs.Close())
+	cmd.Path, cmd.Args = path, cmd.Args[launcherArgs-1:]
+	var wrong *os.PathError
+	if errors.As(err, &wrong) {
+		return &os.PathError{Op: wrong.Op, Path: path, Err: wrong.Err} // or its directory
+	}
+	if err != nil {
+		return err
+	}
+	// The pipe is closed when the launcher is another program, or has ended.
+	told, err := io.ReadAll(io.LimitReader(pipe, binary.MaxVarintLen64))
+	if err == nil && len(told) == 0 {
+		return nil
+	}
+	_ = cmd.Process.Kill() // it may have ended
+	_ = children.Wait(cmd) // how it ended says nothing more
+	if err != nil {
+		return err
+	}
+	errno, _ := binary.Uvarint(told)
+	return &os.PathError{Op: "fork/exec", Path: path, Err: syscall.Errno(errno)}
+}
+
+// launched is set once Main has been called: without it, this program could not be started to
+// become a command.
+var launched bool
+
+// Main is for programs that have [Limits] for commands. They call it before anything else in main.
+// It returns at once, unless the process is one that is to become a command: then it does.
+func Main() {
+	launched = true
+	if len(os.Args) < launcherArgs || os.Args[0] != launcherName {
+		return
+	}
+	err := become(os.Args[1], os.Args[2], os.Args[3:])
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		errno = syscall.EINVAL
+	}
+	_, _ = os.NewFile(launcherPipe, "pipe").Write(binary.AppendUvarint(nil, uint64(errno))) // its reader may be gone
+	os.Exit(launcherExit)
+}
+
+func become(limits, path string, argv []string) error {
+	unix.CloseOnExec(launcherPipe)
+	l := make(Limits)
+	if err := l.SetAll(limits); err != nil {
+		return err
+	}
+	environ := os.Environ()
+	for _, name := range LimitNames {
+		if value, ok := l[name]; ok {
+			if err := setLimit(resources[name], value); err != nil {
+				return err
+			}
+		}
+	}
+	return syscall.Exec(path, argv, environ)
+}
+
+// setLimit sets a limit of this process for good. One of computing has a second more until
+// SIGKILL, so that SIGXCPU can say why.
+func setLimit(resource int, value uint64) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(resource, &limit); err != nil {
+		return err
+	}
+	most := value
+	if resource == unix.RLIMIT_CPU {
+		most = min(value+1, limit.Max)
+	}
+	limit = unix.Rlimit{Cur: value, Max: most}
+	return unix.Prlimit(0, resource, &limit, nil)
+}
