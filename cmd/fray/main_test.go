@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -69,6 +70,7 @@ func TestScripts(t *testing.T) {
 			})
 			return nil
 		},
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   cmdExits,
 			"waitfor": cmdWaitFor,
@@ -78,6 +80,21 @@ func TestScripts(t *testing.T) {
 			"certs":   cmdCerts,
 		},
 	})
+}
+
+// condition is whether scripts can try what needs root, or control groups.
+func condition(name string) (bool, error) {
+	switch name {
+	case "user:root":
+		return os.Geteuid() == 0, nil
+	case "machine:cgroup":
+		cgroup, err := execfn.NewCgroup(nil, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return false, nil //nolint:nilerr // That is what was asked.
+		}
+		return true, cgroup.Close()
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
 }
 
 // cmdExits runs a command that must exit with a code: exits 3 fray get a.
