@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -43,8 +44,11 @@ const (
 	launcherName = "fray-exec-launcher"
 	// launcherArgs is how many arguments there are at least.
 	launcherArgs = 4
-	// launcherPipe is the file on which it tells why it cannot become the command.
-	launcherPipe = 3
+	// launcherPipe is the file on which it tells why it cannot become the command, and
+	// launcherEnviron the one that has the command's environment, with NUL bytes between entries.
+	// Its own is empty: what a task gives could have the system load other code into it.
+	launcherPipe    = 3
+	launcherEnviron = 4
 	// launcherExit is how it ends then. Nothing sees it.
 	launcherExit = 126
 )
@@ -59,13 +63,25 @@ func (l Limits) start(cmd *exec.Cmd) (err error) {
 	if err != nil {
 		return err
 	}
-	defer pipe.Close() //nolint:errcheck // It was only read.
+	defer closeAll([]*os.File{pipe})
+	theirEnviron, environ, err := os.Pipe()
+	if err != nil {
+		closeAll([]*os.File{theirs})
+		return err
+	}
 	path := cmd.Path
+	entries := strings.Join(cmd.Environ(), "\x00")
 	cmd.Args = append([]string{launcherName, l.String(), path}, cmd.Args...)
 	cmd.Path = "/proc/self/exe" // also where the command's user cannot get to the program by its name
-	cmd.ExtraFiles = []*os.File{theirs}
-	err = errors.Join(children.Start(cmd), theirs.Close())
+	cmd.Env = []string{}
+	cmd.ExtraFiles = []*os.File{theirs, theirEnviron}
+	err = children.Start(cmd)
+	closeAll(cmd.ExtraFiles)
 	cmd.Path, cmd.Args = path, cmd.Args[launcherArgs-1:]
+	if err == nil {
+		_, _ = environ.WriteString(entries) // a launcher that has ended is seen below
+	}
+	closeAll([]*os.File{environ})
 	var wrong *os.PathError
 	if errors.As(err, &wrong) {
 		return &os.PathError{Op: wrong.Op, Path: path, Err: wrong.Err} // or its directory
@@ -113,7 +129,15 @@ func become(limits, path string, argv []string) error {
 	if err := l.SetAll(limits); err != nil {
 		return err
 	}
-	environ := os.Environ()
+	entries, err := io.ReadAll(os.NewFile(launcherEnviron, "environ"))
+	if err != nil {
+		return err
+	}
+	unix.CloseOnExec(launcherEnviron)
+	environ := []string{}
+	if len(entries) > 0 {
+		environ = strings.Split(string(entries), "\x00")
+	}
 	for _, name := range LimitNames {
 		if value, ok := l[name]; ok {
 			if err := setLimit(resources[name], value); err != nil {

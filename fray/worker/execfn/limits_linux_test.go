@@ -29,6 +29,7 @@ func TestCommandsHaveTheirLimits(t *testing.T) {
 	if err := os.WriteFile(script, []byte("echo \"$0\" $(ulimit -n)\n"), executable); err != nil {
 		t.Fatal(err)
 	}
+	long := strings.Repeat("x", 100_000)
 	before, err := invoke(t.Context(), t, execfn.Command{Argv: sh("ulimit -S -n; ulimit -H -n; echo $0")})
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +43,9 @@ func TestCommandsHaveTheirLimits(t *testing.T) {
 	}{
 		"each":                       {"memory=1GiB,files=50,core=0", execfn.Command{Argv: sh("ulimit -v; ulimit -S -n; ulimit -H -n; ulimit -c")}, "1048576\n50\n50\n0\n", 0, ""},
 		"others are as they were":    {"core=0", execfn.Command{Argv: sh("ulimit -S -n; ulimit -H -n; echo $0")}, string(before.Stdout), 0, ""},
-		"nothing is open besides":    {"core=0", execfn.Command{Argv: sh("test -e /proc/$$/fd/3 || echo none")}, "none\n", 0, ""},
+		"nothing is open besides":    {"core=0", execfn.Command{Argv: sh("test -e /proc/$$/fd/3 || test -e /proc/$$/fd/4 || echo none")}, "none\n", 0, ""},
+		"long environment":           {"core=0", execfn.Command{Argv: sh("echo ${#A} ${#B} $C"), Env: []string{"A=" + long, "B=" + long, "C=c\nd"}}, "100000 100000 c d\n", 0, ""},
+		"hostile environment":        {"core=0,files=50", execfn.Command{Argv: sh("echo $GODEBUG; ulimit -n"), Env: []string{"GODEBUG=inittrace=1", "GOMAXPROCS=x"}}, "inittrace=1\n50\n", 0, ""},
 		"arguments and directory":    {"core=0", execfn.Command{Argv: []string{"sh", "-c", `echo "$1" "$PWD"`, "x", "a b"}, Dir: dir}, "a b " + dir + "\n", 0, ""},
 		"script without interpreter": {"files=60", execfn.Command{Argv: []string{script}}, script + " 60\n", 0, ""},
 		"too much address space":     {"memory=64MiB", execfn.Command{Argv: []string{"dd", "if=/dev/zero", "of=/dev/null", "bs=512M", "count=1"}, AllowNonzero: true}, "", 1, ""},
@@ -62,7 +65,7 @@ func TestCommandsHaveTheirLimits(t *testing.T) {
 				return
 			}
 			if err != nil || string(got.Stdout) != tt.want || got.ExitCode != tt.code {
-				t.Errorf("got %q and %q with %d, %v, want %q with %d", got.Stdout, got.Stderr, got.ExitCode, err, tt.want, tt.code)
+				t.Errorf("got %.100q and %.1000q with %d, %v, want %q with %d", got.Stdout, got.Stderr, got.ExitCode, err, tt.want, tt.code)
 			}
 		})
 	}
