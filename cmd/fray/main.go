@@ -16,7 +16,9 @@ import (
 )
 
 func main() {
-	execfn.Main()
+	if execfn.Launch(os.Args) {
+		os.Exit(exitUnavailable)
+	}
 	os.Exit(runProcess())
 }
 

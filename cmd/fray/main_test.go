@@ -37,7 +37,9 @@ func (m leakChecked) Run() int {
 }
 
 func TestMain(m *testing.M) {
-	execfn.Main()
+	if execfn.Launch(os.Args) {
+		os.Exit(1)
+	}
 	testscript.Main(leakChecked{m}, map[string]func(){"fray": main})
 }
 

@@ -99,7 +99,7 @@ func TestLeftoversOfAWorkerAreRemoved(t *testing.T) {
 	t.Parallel()
 	lives := newCgroup(t)
 	file := filepath.Join(t.TempDir(), "pid")
-	worker := exec.Command("/proc/self/exe") //nolint:noctx // The test kills it.
+	worker := exec.Command("/proc/self/exe")
 	worker.Env = append(os.Environ(), askedScript+"="+
 		`setsid sh -c 'sleep 1000 & grep ^0:: /proc/self/cgroup >"`+file+`.place"; echo $! >"`+file+`"' </dev/null >/dev/null 2>&1; exec sleep 1000`)
 	if err := worker.Start(); err != nil {

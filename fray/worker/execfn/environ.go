@@ -1,7 +1,7 @@
 package execfn
 
 import (
-	"os"
+	"os/exec"
 	"slices"
 	"strings"
 
@@ -17,7 +17,7 @@ var passedAlways = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", 
 // user changes of that, then what its task gives. Of entries with one name, the last counts.
 func (cfg *Config) environ(c *Command) []string {
 	passed := []string{} // not nil, which would stand for the whole environment
-	for _, entry := range os.Environ() {
+	for _, entry := range (&exec.Cmd{}).Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		if name != outgoing.TokenVariable && (describe(passedAlways, name) || describe(cfg.PassEnv, name)) {
 			passed = append(passed, entry)

@@ -22,7 +22,8 @@ func TestCommandsSeeOfTheEnvironmentWhatIsPassed(t *testing.T) {
 		not     []string // names that are not
 	}{
 		"the usual": {
-			nil, execfn.Command{},
+			nil,
+			execfn.Command{},
 			[]string{"LC_TIME=LC_TIME of the worker", "TMPDIR=TMPDIR of the worker", "HOME=HOME of the worker"},
 			[]string{"CUDA_HOME", "CUDA", "AWS_SECRET_ACCESS_KEY", "FRAY_TOKEN", "PWD"},
 		},
@@ -30,12 +31,16 @@ func TestCommandsSeeOfTheEnvironmentWhatIsPassed(t *testing.T) {
 			[]string{"CUDA_*"}, execfn.Command{}, []string{"CUDA_HOME=CUDA_HOME of the worker"}, []string{"CUDA", "AWS_SECRET_ACCESS_KEY"},
 		},
 		"all but the secret of the cluster": {
-			[]string{"*", "FRAY_TOKEN"}, execfn.Command{}, []string{"CUDA=CUDA of the worker", "AWS_SECRET_ACCESS_KEY=AWS_SECRET_ACCESS_KEY of the worker"},
+			[]string{"*", "FRAY_TOKEN"},
+			execfn.Command{},
+			[]string{"CUDA=CUDA of the worker", "AWS_SECRET_ACCESS_KEY=AWS_SECRET_ACCESS_KEY of the worker"},
 			[]string{"FRAY_TOKEN"},
 		},
 		"what the task gives": {
-			nil, execfn.Command{Env: []string{"HOME=/given", "CUDA=given", "FRAY_TOKEN=given"}},
-			[]string{"HOME=/given", "CUDA=given", "FRAY_TOKEN=given"}, []string{"CUDA_HOME"},
+			nil,
+			execfn.Command{Env: []string{"HOME=/given", "CUDA=given", "FRAY_TOKEN=given"}},
+			[]string{"HOME=/given", "CUDA=given", "FRAY_TOKEN=given"},
+			[]string{"CUDA_HOME"},
 		},
 		"the directory": {[]string{"*"}, execfn.Command{Dir: dir}, []string{"PWD=" + dir}, nil},
 	} {

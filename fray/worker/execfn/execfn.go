@@ -57,8 +57,8 @@ func New(cfg Config) *fray.Task[Command, Result] {
 }
 
 // Check returns an error if this process cannot start commands as cfg has it: the program lacks
-// [Main], a limit is more than this process may have, or the system does not let it.
-func (cfg Config) Check() error {
+// [Launch], a limit is more than this process may have, or the system does not let it.
+func (cfg *Config) Check() error {
 	if err := cfg.Limits.check(); err != nil {
 		return fmt.Errorf("limits: %w", err)
 	}

@@ -34,7 +34,9 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	execfn.Main()
+	if execfn.Launch(os.Args) {
+		os.Exit(1)
+	}
 	if name := os.Getenv(askedUser); name != "" {
 		_, err := execfn.NewUser(name)
 		fmt.Print(err)

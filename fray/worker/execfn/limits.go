@@ -12,7 +12,7 @@ import (
 
 // Limits are resource limits of each process of a command, by the names of [LimitNames]; see
 // setrlimit(2). A name that is missing has the limit of the worker. Only Linux has them here, and
-// only programs that call [Main].
+// only programs that call [Launch].
 //
 // Its processes inherit them, and each is counted by itself; but processes counts all those of one
 // user, and binds no process of root.
@@ -115,7 +115,7 @@ func (l Limits) check() error {
 		}
 	}
 	if !launched {
-		return errors.New("the program does not call execfn.Main, by which commands get their limits")
+		return errors.New("the program does not call execfn.Launch, by which commands get their limits")
 	}
 	return l.hold()
 }

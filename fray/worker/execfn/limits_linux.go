@@ -49,12 +49,10 @@ const (
 	// Its own is empty: what a task gives could have the system load other code into it.
 	launcherPipe    = 3
 	launcherEnviron = 4
-	// launcherExit is how it ends then. Nothing sees it.
-	launcherExit = 126
 )
 
 // start starts cmd with the limits. Go runs nothing of its caller's between fork and exec, so this
-// program is started once more, whose Main sets the limits and then becomes the command.
+// program is started once more, whose Launch sets the limits and then becomes the command.
 func (l Limits) start(cmd *exec.Cmd) (err error) {
 	if len(l) == 0 || cmd.Err != nil {
 		return children.Start(cmd)
@@ -103,24 +101,25 @@ func (l Limits) start(cmd *exec.Cmd) (err error) {
 	return &os.PathError{Op: "fork/exec", Path: path, Err: syscall.Errno(errno)}
 }
 
-// launched is set once Main has been called: without it, this program could not be started to
+// launched is set once Launch has been called: without it, this program could not be started to
 // become a command.
 var launched bool
 
-// Main is for programs that have [Limits] for commands. They call it before anything else in main.
-// It returns at once, unless the process is one that is to become a command: then it does.
-func Main() {
+// Launch is for programs that have [Limits] for commands. They call it with the arguments of the
+// process before anything else in main. It returns false at once, unless the process is one that is
+// to become a command: then it does, or returns true if it cannot, and the process has to end.
+func Launch(args []string) bool {
 	launched = true
-	if len(os.Args) < launcherArgs || os.Args[0] != launcherName {
-		return
+	if len(args) < launcherArgs || args[0] != launcherName {
+		return false
 	}
-	err := become(os.Args[1], os.Args[2], os.Args[3:])
+	err := become(args[1], args[2], args[3:])
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		errno = syscall.EINVAL
 	}
 	_, _ = os.NewFile(launcherPipe, "pipe").Write(binary.AppendUvarint(nil, uint64(errno))) // its reader may be gone
-	os.Exit(launcherExit)
+	return true
 }
 
 func become(limits, path string, argv []string) error {

@@ -16,7 +16,7 @@ func newLimits(t *testing.T, text string) execfn.Limits {
 	if err := l.SetAll(text); err != nil {
 		t.Fatal(err)
 	}
-	if err := (execfn.Config{Limits: l}).Check(); err != nil {
+	if err := (&execfn.Config{Limits: l}).Check(); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -80,11 +80,11 @@ func TestLimitsThatCannotBe(t *testing.T) {
 		"more than the hard limit": {execfn.Limits{"files": 1 << 40}, "limits: files: 1099511627776 is more than this process may have"},
 		"unknown":                  {execfn.Limits{"heat": 1}, `limits: "heat": there is no such limit`},
 	} {
-		if err := (execfn.Config{Limits: tt.limits}).Check(); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := (&execfn.Config{Limits: tt.limits}).Check(); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want %q", name, err, tt.want)
 		}
 	}
-	if err := (execfn.Config{}).Check(); err != nil {
+	if err := (&execfn.Config{}).Check(); err != nil {
 		t.Error(err)
 	}
 }

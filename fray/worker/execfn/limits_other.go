@@ -9,11 +9,11 @@ import (
 	"github.com/frayrpc/fray/internal/children"
 )
 
-// launched is as if Main had been called: there are no limits.
+// launched is as if Launch had been called: there are no limits.
 const launched = true
 
-// Main does nothing: only Linux has limits.
-func Main() {}
+// Launch returns false: only Linux has limits.
+func Launch([]string) bool { return false }
 
 func (Limits) hold() error { return errors.New("only on Linux can commands have limits of their own") }
 

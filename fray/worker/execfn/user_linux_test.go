@@ -59,7 +59,9 @@ func TestCommandsRunAsTheUser(t *testing.T) {
 			"nobody", "", execfn.Command{Argv: []string{"true"}, Dir: private}, "", "run program: as user nobody: fork/exec ",
 		},
 		"what is not for it, with limits": {
-			"nobody", "files=50", execfn.Command{Argv: []string{filepath.Join(private, "x")}}, "",
+			"nobody", "files=50",
+			execfn.Command{Argv: []string{filepath.Join(private, "x")}},
+			"",
 			"run program: as user nobody: fork/exec " + private + "/x: permission denied",
 		},
 	} {
@@ -112,7 +114,7 @@ func TestUserWithoutPrivilege(t *testing.T) {
 		"root":   "a worker that is not root does not run commands as root",
 		"nobody": "this process may not run commands as another user: start it as root, or with CAP_SETUID, CAP_SETGID and CAP_KILL",
 	} {
-		cmd := exec.Command("/proc/self/exe") //nolint:noctx // It ends by itself.
+		cmd := exec.Command("/proc/self/exe")
 		cmd.Env = append(os.Environ(), askedUser+"="+name)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		out, err := cmd.CombinedOutput()
