@@ -89,6 +89,30 @@ func TestControllersThatCountAlreadyBoundCommands(t *testing.T) {
 	}
 }
 
+// The worker takes back what it has enabled, and nothing that others had before.
+func TestControllersAreEnabledForAsLongAsTheWorkerRuns(t *testing.T) {
+	t.Parallel()
+	c := newFake(t, map[string]string{
+		"cgroup.controllers": "memory pids\n", "cgroup.subtree_control": "memory\n", "fray-exec-1/cgroup.subtree_control": "", "cgroup.procs": "",
+	})
+	if err := c.enable([]string{"memory", "pids"}); err == nil || !strings.Contains(err.Error(), "worker/cgroup.procs: no such file") {
+		t.Fatalf("error %v, want that the fake directory has no such file", err)
+	}
+	if c.moved || read(t, c.parent, subtreeControl) != "memory\n" || read(t, c.parent, "cgroup.procs") != "0" {
+		t.Error("a move that failed has left something behind")
+	}
+	c.moved, c.added = true, []string{"pids"}
+	if err := os.Mkdir(c.workerDir(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.comeBack(); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, c.parent, subtreeControl); got != "-pids" {
+		t.Errorf("%q was written to the group where the worker was", got)
+	}
+}
+
 func TestControllersThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	c := newFake(t, map[string]string{"cgroup.controllers": "cpu pids\n", "cgroup.subtree_control": ""})

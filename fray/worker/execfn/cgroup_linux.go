@@ -42,6 +42,7 @@ type Cgroup struct {
 	dir    string // the group whose children are those of commands
 	lock   *os.File
 	moved  bool              // the worker is in dir by now
+	added  []string          // the controllers that it enabled in parent
 	limits map[string]uint64 // what is written to which file of a command's group
 	next   atomic.Uint64
 }
@@ -206,23 +207,25 @@ func (c *Cgroup) enable(names []string) error {
 	if err != nil {
 		return err
 	}
-	missing := false
+	var missing []string
 	for _, name := range names {
 		if !slices.Contains(strings.Fields(string(there)), name) {
 			return fmt.Errorf("the controller %s is not enabled for %s", name, c.parent)
 		}
-		missing = missing || !slices.Contains(strings.Fields(string(enabled)), name)
+		if !slices.Contains(strings.Fields(string(enabled)), name) {
+			missing = append(missing, name)
+		}
 	}
-	all := "+" + strings.Join(names, " +")
-	if missing {
+	if len(missing) > 0 {
 		if err := c.leave(); err != nil {
 			return err
 		}
-		if err := writeCgroup(c.parent, subtreeControl, all); err != nil {
+		if err := writeCgroup(c.parent, subtreeControl, "+"+strings.Join(missing, " +")); err != nil {
 			return errors.Join(err, c.comeBack())
 		}
+		c.added = missing
 	}
-	if err := writeCgroup(c.dir, subtreeControl, all); err != nil {
+	if err := writeCgroup(c.dir, subtreeControl, "+"+strings.Join(names, " +")); err != nil {
 		return errors.Join(err, c.comeBack())
 	}
 	return nil
@@ -247,9 +250,9 @@ func (c *Cgroup) comeBack() error {
 	if !c.moved {
 		return nil
 	}
-	for _, dir := range []string{c.dir, c.parent} {
-		for _, one := range controllers {
-			_ = writeCgroup(dir, subtreeControl, "-"+one.name) // it may not be there; if it stays, the next call says so
+	for _, name := range c.added {
+		for _, dir := range []string{c.dir, c.parent} {
+			_ = writeCgroup(dir, subtreeControl, "-"+name) // if it stays, the next call says so
 		}
 	}
 	if err := writeCgroup(c.parent, "cgroup.procs", "0"); err != nil {
