@@ -32,6 +32,7 @@ type controllerOptions struct {
 	maxPayload     int
 	store          storeOptions
 	lifeline       bool
+	open           bool
 	wallClockFile  string
 	faults         faultOptions
 	log            logOptions
@@ -46,10 +47,11 @@ func (a *app) newController() *cobra.Command {
 directory, and outlives it: started again, it goes on where it was, and workers keep what they run. With --in-memory nothing outlives it.
 
 Its first line on the standard output says where it listens. It serves Connect, gRPC and gRPC-Web on that port,
-with gRPC health and reflection, and Prometheus metrics under /metrics. Whoever can reach
-the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and clients then need, too.`,
+with gRPC health and reflection, and Prometheus metrics under /metrics. FRAY_TOKEN, or --token-file, has a secret that
+workers and clients then need, too. Without it and without --tls-client-ca, whoever can reach the port can run tasks: such a
+controller listens on this machine only, unless it is told twice.`,
 		Example: `  fray controller
-  fray controller --listen 10.0.0.5:7070 --data-dir /var/lib/fray --retention 24h`,
+  fray controller --listen 10.0.0.5:7070 --token-file /etc/fray/token --data-dir /var/lib/fray --retention 24h`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runController(cmd.Context(), o)
@@ -70,6 +72,7 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
 	a.addTLSFlags(cmd, asServer)
 	a.addTokenFlag(cmd)
+	addOpenFlag(cmd, &o.open, "let in everybody who reaches the port, from other machines or to inject faults")
 	addLifelineFlag(cmd, &o.lifeline)
 	addWallClockFlag(cmd, &o.wallClockFile)
 	addFaultFlags(cmd, &o.faults)
@@ -81,11 +84,12 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 const minSessionTTL = 10 * time.Millisecond
 
 func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
-	if err := errors.Join(a.checkToken(), hideToken()); err != nil {
+	served, err := a.checkFaults(o.faults, o.open, true)
+	if err := errors.Join(a.checkToken(), a.checkDoor(o.listen, o.open), err, hideToken()); err != nil {
 		return err
 	}
 	registry := newRegistry()
-	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, registry)
+	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, served, registry)
 	if err != nil {
 		return err
 	}
@@ -110,9 +114,8 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 	select {
 	case <-server.Ready():
 		announce(a.stdout, server.URL())
-		if !a.secured && !isLoopback(o.listen) {
-			logger.Warn("whoever reaches this port can have the workers execute what they like: set "+tokenVariable+", here and for workers and clients",
-				"listen", o.listen)
+		if !a.knowsCallers() && !isLoopback(o.listen) {
+			logger.Warn("whoever reaches this port can have the workers execute what they like", "listen", o.listen)
 		}
 	case err := <-ended:
 		return err

@@ -25,7 +25,8 @@ func (a *app) newFaults() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "faults",
 		Short: "Make a running controller or worker misbehave",
-		Long: `Apply, show and clear the faults that a running process injects. It must have been started with --enable-fault-injection.
+		Long: `Apply, show and clear the faults that a running process injects. It must have been started with --enable-fault-injection,
+and with a token, --tls-client-ca or --without-authentication.
 
 The process is the controller, or the worker that --worker names; or any Connect service that mounts faults.v1.FaultService
 (examples/faulted does), whose URL is given in place of the controller's. A plan is a file with one rule a line, such as
@@ -118,7 +119,7 @@ func (a *app) withFaults(ctx context.Context, worker string, fn func(context.Con
 	}
 	switch connect.CodeOf(err) {
 	case connect.CodeUnimplemented, connect.CodeNotFound:
-		return &codedError{exitUnavailable, errors.New("the process at " + url + " injects no faults: start it with --enable-fault-injection")}
+		return &codedError{exitUnavailable, errors.New("the process at " + url + " takes no faults: start it with --enable-fault-injection, and with a token")}
 	case connect.CodeInvalidArgument:
 		return usageError("%w", err)
 	}

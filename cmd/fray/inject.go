@@ -41,8 +41,9 @@ const (
 	faultsCalled
 )
 
-// injectFaults puts an injector into the seams of a process with this name. Its owner closes it.
-func (a *app) injectFaults(o faultOptions, host string, side faultSide, registerer prometheus.Registerer) (done func(), err error) {
+// injectFaults puts an injector into the seams of a process with this name, which callers can tell
+// what to inject if it is served. Its owner closes it.
+func (a *app) injectFaults(o faultOptions, host string, side faultSide, served bool, registerer prometheus.Registerer) (done func(), err error) {
 	if !o.enable {
 		if o.plan != "" {
 			return nil, usageError("--faults wants --enable-fault-injection, so that nobody injects faults by mistake")
@@ -68,7 +69,10 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 		Procedures: faults.Procedures(frayv1.File_fray_v1_controller_proto, frayv1.File_fray_v1_worker_proto),
 	})
 	a.seams.handlerOptions = append(a.seams.handlerOptions, connect.WithInterceptors(injector.Interceptor(host)))
-	withService := faults.WithService(injector)
+	withService := func(next http.Handler) http.Handler { return next }
+	if served {
+		withService = faults.WithService(injector)
+	}
 	a.seams.middleware = append(a.seams.middleware, func(next http.Handler) http.Handler {
 		if side == faultsServed {
 			next = injector.Handler(next, host)

@@ -11,9 +11,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/frayrpc/fray/fray/worker/execfn"
 )
 
-func main() { os.Exit(runProcess()) }
+func main() {
+	if execfn.Launch(os.Args) {
+		os.Exit(exitUnavailable)
+	}
+	os.Exit(runProcess())
+}
 
 // runProcess runs the command that the process was started as, and returns its exit code.
 func runProcess() int {

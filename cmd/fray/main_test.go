@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/frayrpc/fray/fray/certs"
+	"github.com/frayrpc/fray/fray/worker/execfn"
 )
 
 // leakChecked runs the tests and then looks for goroutines that they left behind.
@@ -35,6 +37,9 @@ func (m leakChecked) Run() int {
 }
 
 func TestMain(m *testing.M) {
+	if execfn.Launch(os.Args) {
+		os.Exit(1)
+	}
 	testscript.Main(leakChecked{m}, map[string]func(){"fray": main})
 }
 
@@ -54,7 +59,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			mark := "FRAY_SCRIPT=" + filepath.Base(env.WorkDir) + "-" + strconv.Itoa(os.Getpid())
-			env.Vars = append(env.Vars, mark)
+			env.Vars = append(env.Vars, mark, "FRAY_WORKER_EXEC_ENV=FRAY_SCRIPT")
 			env.Values["mark"] = mark
 			env.Defer(func() {
 				if err := await(leftBehind, func() error { return noProcess(mark) }); err != nil {
@@ -67,6 +72,7 @@ func TestScripts(t *testing.T) {
 			})
 			return nil
 		},
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   cmdExits,
 			"waitfor": cmdWaitFor,
@@ -76,6 +82,21 @@ func TestScripts(t *testing.T) {
 			"certs":   cmdCerts,
 		},
 	})
+}
+
+// condition is whether scripts can try what needs root, or control groups.
+func condition(name string) (bool, error) {
+	switch name {
+	case "user:root":
+		return os.Geteuid() == 0, nil
+	case "machine:cgroup":
+		cgroup, err := execfn.NewCgroup(nil, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return false, nil //nolint:nilerr // That is what was asked.
+		}
+		return true, cgroup.Close()
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
 }
 
 // cmdExits runs a command that must exit with a code: exits 3 fray get a.

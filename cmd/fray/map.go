@@ -250,7 +250,7 @@ func (a *app) startMapCluster(ctx context.Context, o *mapOptions, run *maprun.Co
 	return a.startCluster(ctx, clusterOptions{
 		controller: controllerOptions{listen: "127.0.0.1:0", sessionTTL: mapSessionTTL, retainedBytes: mapMaxRetained, log: o.log},
 		workers:    o.workers, slots: slotsFor(o.slots, o.workers),
-		args:   append([]string{"--listen=", "--drain-grace", "0s", "--output-dir", run.Spool.Path()}, o.log.args()...),
+		args:   append([]string{"--listen=", "--drain-grace", "0s", "--output-dir", run.Spool.Path(), "--exec-env", "*", "--exec-cgroup", cgroupOff}, o.log.args()...),
 		output: messages, tell: func(format string, args ...any) { fmt.Fprintf(messages, "fray map: "+format+"\n", args...) },
 	})
 }

@@ -35,6 +35,8 @@ type workerOptions struct {
 	drainGrace time.Duration
 	stopGrace  time.Duration
 	allowExec  bool
+	open       bool
+	sandbox    sandboxOptions
 	lifeline   bool
 	outputDir  string
 	faults     faultOptions
@@ -50,12 +52,15 @@ func (a *app) newWorker() *cobra.Command {
 controller for ever.
 
 This worker executes commands, if --allow-exec lets it: whoever can submit to the controller then runs what they
-like as this user. A program of your own executes Go functions, with the package fray/worker.
+like as this user. So it needs a credential to show to its controller: FRAY_TOKEN, --token-file or --tls-cert. The options
+that begin with --exec say what commands see and may do. A program of your own executes Go functions, with the package
+fray/worker.
 
 SIGTERM and SIGINT make it take no new tasks, end those that it runs within the drain grace, and leave. A second signal
 stops them at once.`,
-		Example: `  fray worker --controller http://10.0.0.5:7070 --allow-exec
-  fray worker --controller http://10.0.0.5:7070 --allow-exec --slots 4 --resources gpu=2 --labels zone=a`,
+		Example: `  fray worker --controller http://10.0.0.5:7070 --token-file /etc/fray/token --allow-exec
+  fray worker --controller http://10.0.0.5:7070 --allow-exec --slots 4 --resources gpu=2 --labels zone=a
+  fray worker --allow-exec --exec-user nobody --exec-allow ffmpeg --exec-limit memory=4GiB`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runWorker(cmd.Context(), o) },
 	}
@@ -70,6 +75,8 @@ stops them at once.`,
 	durationFlag(cmd, &o.drainGrace, "drain-grace", worker.DefaultDrainGrace, "how long running tasks may go on after SIGTERM")
 	durationFlag(cmd, &o.stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "execute the commands that tasks ask for")
+	addOpenFlag(cmd, &o.open, "execute commands, and be made to misbehave, for everybody who reaches the controller or this worker")
+	addSandboxFlags(cmd, &o.sandbox)
 	mayBeEmpty(cmd, "listen")
 	addLifelineFlag(cmd, &o.lifeline)
 	cmd.Flags().StringVar(&o.outputDir, "output-dir", "", "the `directory` of the map that this worker serves, for what commands print")
@@ -81,7 +88,7 @@ stops them at once.`,
 	return cmd
 }
 
-func (a *app) runWorker(ctx context.Context, o workerOptions) error {
+func (a *app) runWorker(ctx context.Context, o workerOptions) (err error) {
 	address, err := a.controllerURL()
 	if err != nil {
 		return err
@@ -94,6 +101,10 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 		return usageError("this worker has nothing to execute: it knows no functions but commands, and --allow-exec is not given.\n" +
 			"To execute Go functions, write a program that runs fray/worker with them.")
 	}
+	served, err := a.checkFaults(o.faults, o.open, o.listen != "")
+	if err := errors.Join(a.checkExec(address, o.open), err); err != nil {
+		return err
+	}
 	if o.id == "" {
 		o.id = workerName()
 	}
@@ -102,14 +113,19 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 		return err
 	}
 	registry := newRegistry()
-	noFaults, err := a.injectFaults(o.faults, o.id, faultsCalled, registry)
+	noFaults, err := a.injectFaults(o.faults, o.id, faultsCalled, served, registry)
 	if err != nil {
 		return err
 	}
 	defer noFaults()
 	logger := o.log.logger(a.stderr)
+	commands, endCommands, err := o.commands(a.stderr, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endCommands()) }()
 	w, err := worker.New(worker.Config{
-		ControllerURL: address, ID: o.id, Functions: []fray.Function{o.commands(a.stderr, logger)},
+		ControllerURL: address, ID: o.id, Functions: []fray.Function{commands},
 		Slots: o.slots, Resources: o.resources, Labels: o.labels,
 		ListenAddress: o.listen, AdvertiseURL: o.advertise,
 		TLS:        secure,
@@ -152,12 +168,18 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	return err
 }
 
-// commands is the function that runs commands.
-func (o *workerOptions) commands(stderr io.Writer, logger *slog.Logger) fray.Function {
+// commands is the function that runs commands. What comes with it is to be called when the worker
+// has ended.
+func (o *workerOptions) commands(stderr io.Writer, logger *slog.Logger) (fray.Function, func() error, error) {
 	if o.outputDir != "" { // Who runs a map sees nothing but errors of its workers, and has to know why it does not go on.
 		logger = (&logOptions{level: "warn", format: o.log.format}).logger(stderr)
 	}
-	return execfn.New(execfn.Config{OutputDir: o.outputDir, Logger: logger})
+	cfg, end, err := o.sandbox.config(logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.OutputDir = o.outputDir
+	return execfn.New(cfg), end, nil
 }
 
 // orNone is a grace as worker.Config has it, where 0 means the default.

@@ -16,7 +16,7 @@ type Command struct { //nolint:recvcheck // A value has to encode itself, too.
 	Argv []string
 	// Stdin is the program's input; empty: none.
 	Stdin []byte
-	// Env is added to the worker's own environment, as "NAME=value".
+	// Env is added to what the command sees of the worker's own environment, as "NAME=value".
 	Env []string
 	// Dir is where it runs. Empty: where the worker does.
 	Dir string

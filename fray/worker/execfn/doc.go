@@ -4,7 +4,9 @@
 //
 //	out, err := execfn.Task.Call(ctx, execfn.Command{Argv: []string{"wc", "-c"}, Stdin: []byte("hello")})
 //
-// A worker that has it lets everybody who can submit tasks run anything as the worker's user.
+// A worker that has it lets everybody who can submit tasks run anything as the worker's user, unless
+// its [Config] says who, what and how much. Of the worker's environment, commands see PATH, HOME,
+// USER, LOGNAME, SHELL, LANG, LC_*, TZ and TMPDIR, and what Config.PassEnv adds.
 //
 // # Bytes
 //
@@ -30,7 +32,7 @@
 // past its timeout, the program's process group and, on Linux, all that descends from it or holds
 // its outputs get SIGTERM, and SIGKILL two seconds later. When the task ends by itself, what is
 // left of the group gets SIGKILL, so that nothing outlives its task but what has left the group as
-// well as the outputs. If the worker itself is killed, so is the program, but on Linux only, and
+// well as the outputs; with [Config].Cgroup, nothing does. If the worker itself is killed, so is the program, but on Linux only, and
 // not what the program started. On systems other than Unix only the program itself is killed.
 //
 // # What is kept
@@ -43,7 +45,8 @@
 //
 // A program that ends with another exit code than 0 fails with an [ExitError]. One that cannot be
 // started for a reason that passes (no memory, too many processes or open files) is tried again for
-// [StartPatience]; then the attempt is handed back, which costs the task nothing, but a few times
+// [StartPatience], as is one that cannot get its control group; then the attempt is handed back, which costs the task nothing, but a few times
 // only. One whose file is being written is tried again for [BusyPatience], and then fails. A script
-// that does not name its interpreter is run by /bin/sh.
+// that does not name its interpreter is run by /bin/sh. One that Config.Programs does not allow fails
+// for good.
 package execfn

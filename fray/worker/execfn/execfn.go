@@ -33,6 +33,18 @@ type Config struct {
 	// then are bounded by its disk only: the result names their files. It is for clients of the
 	// same machine, which have to remove the files. Empty: none.
 	OutputDir string
+	// PassEnv are names of variables of the worker's environment that commands see, besides those
+	// that they always do; * stands for any text. FRAY_TOKEN stays with the worker all the same.
+	PassEnv []string
+	// User is whom commands run as; nil: the user of the worker.
+	User *User
+	// Programs are the only ones that are executed; nil: all are.
+	Programs *Programs
+	// Limits bound what each process of a command may use.
+	Limits Limits
+	// Cgroup is where commands get control groups, which its owner closes when the worker has ended;
+	// nil: they stay in the worker's.
+	Cgroup *Cgroup
 	// Logger is told of programs that have ended while their outputs stay open, and of those that
 	// cannot be started. nil: nothing is.
 	Logger *slog.Logger
@@ -44,7 +56,19 @@ func New(cfg Config) *fray.Task[Command, Result] {
 	return fray.Define(name, cfg.run)
 }
 
-func (cfg Config) run(ctx context.Context, c Command) (Result, error) {
+// Check returns an error if this process cannot start commands as cfg has it: the program lacks
+// [Launch], a limit is more than this process may have, or the system does not let it.
+func (cfg *Config) Check() error {
+	if err := cfg.Limits.check(); err != nil {
+		return fmt.Errorf("limits: %w", err)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_, err := cfg.newProgram(cfg.prepare(&Command{}, []string{noProgram}), nil, &outputs{})
+	return notStarted(err)
+}
+
+func (cfg *Config) run(ctx context.Context, c Command) (Result, error) {
 	if err := c.check(); err != nil {
 		return Result{}, fray.NonRetryable(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,10 +24,44 @@ import (
 	"github.com/frayrpc/fray/fray/worker/execfn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+const (
+	// askedUser is the variable that names a user for a process of the tests, which only says
+	// whether it may run commands as that one.
+	askedUser = "FRAY_TEST_USER"
+	// askedScript is the variable with a script for a process of the tests, which only runs it in a
+	// control group of its own.
+	askedScript = "FRAY_TEST_SCRIPT"
+)
+
+func TestMain(m *testing.M) {
+	if execfn.Launch(os.Args) {
+		os.Exit(1)
+	}
+	if name := os.Getenv(askedUser); name != "" {
+		_, err := execfn.NewUser(name)
+		fmt.Print(err)
+		os.Exit(0)
+	}
+	if script := os.Getenv(askedScript); script != "" {
+		cgroup, err := execfn.NewCgroup(nil, slog.New(slog.DiscardHandler))
+		if err == nil {
+			input, _ := json.Marshal(execfn.Command{Argv: sh(script)}) // which never fails
+			_, err = execfn.New(execfn.Config{Cgroup: cgroup}).Invoke(context.Background(), fray.Payload{Encoding: "json", Data: input})
+		}
+		fmt.Print(err)
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // invoke runs a command as a worker does.
 func invoke(ctx context.Context, t *testing.T, c execfn.Command) (execfn.Result, error) {
+	t.Helper()
+	return invokeWith(ctx, t, execfn.Config{}, c)
+}
+
+// invokeWith runs a command as a worker does that is configured so.
+func invokeWith(ctx context.Context, t *testing.T, cfg execfn.Config, c execfn.Command) (execfn.Result, error) {
 	t.Helper()
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("there is no sh")
@@ -34,7 +70,7 @@ func invoke(ctx context.Context, t *testing.T, c execfn.Command) (execfn.Result,
 	if err != nil {
 		t.Fatal(err)
 	}
-	output, err := execfn.Task.Invoke(ctx, fray.Payload{Encoding: "json", Data: input})
+	output, err := execfn.New(cfg).Invoke(ctx, fray.Payload{Encoding: "json", Data: input})
 	var result execfn.Result
 	if err == nil {
 		if err := json.Unmarshal(output.Data, &result); err != nil {

@@ -28,7 +28,7 @@ func startTicks() uint64 {
 }
 
 // stragglers returns the live processes that belong to p: those of its session, those that hold its
-// outputs, and the descendants of all of these.
+// outputs, those in its control group, and the descendants of all of these.
 func stragglers(p *program) []straggler {
 	// What this process is starting has copies of all its pipes until it is another program.
 	syscall.ForkLock.RLock()
@@ -40,6 +40,7 @@ func stragglers(p *program) []straggler {
 			pipes[name] = true
 		}
 	}
+	grouped := p.group.pids()
 	all := children.Processes()
 	belongs := map[int]bool{leader: true}
 	self := os.Getpid()
@@ -50,7 +51,7 @@ func stragglers(p *program) []straggler {
 			if belongs[one.PID] || one.PID == self || one.Zombie {
 				continue
 			}
-			if belongs[one.Parent] || one.Session == leader || one.Start >= p.begin && holds(one.PID, pipes) {
+			if belongs[one.Parent] || grouped[one.PID] || one.Session == leader || one.Start >= p.begin && holds(one.PID, pipes) {
 				belongs[one.PID] = true
 				found = append(found, one)
 				grown = true

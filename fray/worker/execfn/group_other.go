@@ -30,3 +30,9 @@ func (p *program) kill() { _ = p.cmd.Process.Kill() } // it may have ended
 func killGroup(*exec.Cmd) {}
 
 func exitCode(state *os.ProcessState) int { return state.ExitCode() }
+
+// noProgram is no program.
+const noProgram = `NUL:\none`
+
+// notStarted returns nothing: whatever is wrong with noProgram, nothing else is set for its start.
+func notStarted(error) error { return nil }

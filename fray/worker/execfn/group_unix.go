@@ -3,6 +3,7 @@
 package execfn
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -46,6 +47,7 @@ func (p *program) terminate() {
 // kill kills the program and what belongs to it.
 func (p *program) kill() {
 	killGroup(p.cmd)
+	p.group.kill()
 	for _, s := range append(p.escaped, stragglers(p)...) {
 		s.Signal(syscall.SIGKILL)
 	}
@@ -61,4 +63,26 @@ func exitCode(state *os.ProcessState) int {
 		return 128 + int(status.Signal())
 	}
 	return state.ExitCode()
+}
+
+// noProgram is no program: a file has nothing below it. The system finds that out when it has done
+// everything else for its start.
+const noProgram = "/dev/null/none"
+
+// tryStart returns why no process can be started with attr.
+func tryStart(attr *syscall.SysProcAttr) error {
+	_, err := os.StartProcess(noProgram, []string{noProgram}, &os.ProcAttr{Sys: attr})
+	return notStarted(err)
+}
+
+// notStarted returns the reason but for that noProgram is none.
+func notStarted(err error) error {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }

@@ -26,6 +26,7 @@ type exit struct{ err error }
 // program is one that runs.
 type program struct {
 	cmd     *exec.Cmd
+	group   *cgroup    // nil: it has none
 	stdin   *os.File   // the writing end; nil: it has no input
 	reading []*os.File // the reading ends of its outputs
 	readers sync.WaitGroup
@@ -39,7 +40,7 @@ type program struct {
 }
 
 // newProgram starts cmd with pipes to and from it.
-func newProgram(cmd *exec.Cmd, stdin []byte, o *outputs) (_ *program, err error) {
+func (cfg *Config) newProgram(cmd *exec.Cmd, stdin []byte, o *outputs) (_ *program, err error) {
 	p := &program{cmd: cmd, begin: startTicks(), ended: make(chan exit, 1), failed: make(chan struct{})}
 	var theirs []*os.File
 	defer func() {
@@ -47,6 +48,7 @@ func newProgram(cmd *exec.Cmd, stdin []byte, o *outputs) (_ *program, err error)
 		if err != nil {
 			closeAll(p.reading)
 			closeAll([]*os.File{p.stdin})
+			p.group.remove()
 		}
 	}()
 	for _, end := range []*io.Writer{&cmd.Stdout, &cmd.Stderr} {
@@ -65,7 +67,19 @@ func newProgram(cmd *exec.Cmd, stdin []byte, o *outputs) (_ *program, err error)
 		theirs, p.stdin = append(theirs, r), w
 		cmd.Stdin = r
 	}
-	if err := children.Start(cmd); err != nil {
+	if err := cfg.User.own(theirs); err != nil {
+		return nil, err
+	}
+	if p.group, err = cfg.Cgroup.group(); err != nil {
+		return nil, err
+	}
+	p.group.join(cmd)
+	if err := cfg.Limits.start(cmd); err != nil {
+		return nil, err
+	}
+	if err := p.group.bound(); err != nil {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = children.Wait(cmd) // it was killed
 		return nil, err
 	}
 	for i, into := range []*output{&o.stdout, &o.stderr} {
@@ -121,6 +135,7 @@ func (p *program) fail(err error) {
 // before if ctx is done or they cannot be kept. It returns an error if the program has not ended by
 // itself.
 func (p *program) wait(ctx context.Context, logger *slog.Logger) error {
+	defer p.group.remove()
 	outputs := make(chan struct{})
 	go func() {
 		p.readers.Wait()

@@ -30,16 +30,16 @@ const (
 
 // start starts the program of c. The machine's faults that pass are waited for, and are not charged
 // to the task.
-func (cfg Config) start(ctx context.Context, c *Command, o *outputs, info fray.TaskInfo) (*program, error) {
+func (cfg *Config) start(ctx context.Context, c *Command, o *outputs, info fray.TaskInfo) (*program, error) {
 	begin := time.Now()
 	pause := startPause
 	for {
-		p, err := startOnce(c, o)
+		p, err := cfg.startOnce(c, o)
 		if err == nil {
 			return p, nil
 		}
 		if !passes(err) {
-			return nil, fmt.Errorf("run program: %w", err)
+			return nil, fmt.Errorf("run program: %w", cfg.User.explain(err))
 		}
 		patience, busy := StartPatience, errors.Is(err, errBusy)
 		if busy {
@@ -61,13 +61,17 @@ func (cfg Config) start(ctx context.Context, c *Command, o *outputs, info fray.T
 }
 
 // startOnce starts the program of c, or says why it cannot be.
-func startOnce(c *Command, o *outputs) (*program, error) {
-	p, err := newProgram(c.prepare(c.Argv), c.Stdin, o)
+func (cfg *Config) startOnce(c *Command, o *outputs) (*program, error) {
+	cmd := cfg.prepare(c, c.Argv)
+	err := cfg.Programs.admit(cmd)
+	var p *program
+	if err == nil {
+		p, err = cfg.newProgram(cmd, c.Stdin, o)
+	}
 	if errors.Is(err, errNoFormat) {
 		// As execvp does it, and so every shell and xargs.
-		script := c.prepare(c.Argv)
-		argv := append([]string{"/bin/sh", script.Path}, c.Argv[1:]...)
-		p, err = newProgram(c.prepare(argv), c.Stdin, o)
+		argv := append([]string{"/bin/sh", cmd.Path}, c.Argv[1:]...)
+		p, err = cfg.newProgram(cfg.prepare(c, argv), c.Stdin, o)
 	}
 	if err == nil {
 		return p, nil
@@ -79,16 +83,15 @@ func startOnce(c *Command, o *outputs) (*program, error) {
 }
 
 // prepare makes the process of argv, which is yet to be started.
-func (c *Command) prepare(argv []string) *exec.Cmd {
+func (cfg *Config) prepare(c *Command, argv []string) *exec.Cmd {
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // To run what it is told is its purpose; program ends it.
 	if errors.Is(cmd.Err, exec.ErrDot) {
 		cmd.Err = nil // PATH has ".", and is the user's
 	}
 	cmd.Dir = c.Dir
-	if len(c.Env) > 0 {
-		cmd.Env = append(cmd.Environ(), c.Env...)
-	}
+	cmd.Env = cfg.environ(c)
 	isolate(cmd)
+	cfg.User.become(cmd)
 	return cmd
 }
 
@@ -113,7 +116,15 @@ func dirProblem(dir string) error {
 	return nil
 }
 
+// machineError is what the machine of the worker does not give at the moment: no program is to
+// blame.
+type machineError struct{ error }
+
+// Unwrap returns the reason.
+func (e *machineError) Unwrap() error { return e.error }
+
 // passes reports whether a start that failed may well succeed in a moment.
 func passes(err error) bool {
-	return slices.ContainsFunc(passingErrors, func(passing error) bool { return errors.Is(err, passing) })
+	var machine *machineError
+	return errors.As(err, &machine) || slices.ContainsFunc(passingErrors, func(passing error) bool { return errors.Is(err, passing) })
 }

@@ -17,7 +17,7 @@ import (
 func TestStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	const executable, plain = 0o755, 0o644
+	const plain = 0o644
 	for name, mode := range map[string]os.FileMode{"script": executable, "file": plain} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("echo \"$0\" \"$@\"\n"), mode); err != nil {
 			t.Fatal(err)
@@ -62,7 +62,6 @@ func TestBusyProgramIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	const executable = 0o755
 	file, err := os.OpenFile(program, os.O_CREATE|os.O_WRONLY, executable)
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,8 @@ func (s *stage) startController() error {
 func (s *stage) controllerCommand(listen, plan string) []string {
 	cfg := s.play.Topology.Controller
 	argv := []string{
-		s.config.Fray, "controller", "--listen", listen, "--lifeline", "--enable-fault-injection", "--faults", plan, "--log-level", "warn",
+		s.config.Fray, "controller", "--listen", listen, "--lifeline", "--enable-fault-injection", "--faults", plan,
+		"--without-authentication", "--log-level", "warn",
 		"--wall-clock-file", s.clockFile(cluster.ControllerHost),
 		"--session-ttl", time.Duration(cfg.SessionTTL).String(), "--cancel-grace", time.Duration(cfg.CancelGrace).String(),
 		"--retention", time.Duration(cfg.Retention).String(),
