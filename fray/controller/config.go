@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"connectrpc.com/connect"
@@ -35,6 +36,12 @@ type Config struct {
 	// Calls that may wait at once: as many of clients for ends of tasks, of workers for something to
 	// do, and of all others. Beyond, they are refused. Default 100,000.
 	MaxCalls int
+	// Memory that the process may use, in bytes: near it, submissions are refused until there is room,
+	// instead of growing. It is also what InFlightBytes follows. Negative: without end. Default: the Go runtime's (GOMEMLIMIT).
+	MemoryLimit int64
+	// Bytes of messages that are read, handled and answered at a time, each counted twice, where the
+	// controller listens. Default: a quarter of the memory that there may be, and 1 GiB at most.
+	InFlightBytes int64
 	// Where CreateBackup puts copies of the store. Empty: nowhere.
 	BackupDir string
 	// Where it draws the key of its tokens from, which nobody must be able to guess. Default: package
@@ -89,7 +96,7 @@ func (c Config) Validate() error {
 		"MaxCalls": int64(c.MaxCalls), "Core.MaxOpenTasks": int64(c.Core.MaxOpenTasks), "Core.MaxQueuedBytes": c.Core.MaxQueuedBytes,
 		"Core.MaxRetained": int64(c.Core.MaxRetained), "Core.MaxRetainedBytes": c.Core.MaxRetainedBytes, "Core.MaxClasses": int64(c.Core.MaxClasses),
 		"Core.MaxJobs": int64(c.Core.MaxJobs), "Core.MaxSessions": int64(c.Core.MaxSessions), "Core.MaxWatchers": int64(c.Core.MaxWatchers),
-		"Core.MaxUnknown": int64(c.Core.MaxUnknown),
+		"Core.MaxUnknown": int64(c.Core.MaxUnknown), "Core.MaxFleetBytes": c.Core.MaxFleetBytes,
 	} { // order-free: all are reported
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %d", name, n))
@@ -142,6 +149,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.MaxPayloadBytes = cmp.Or(c.MaxPayloadBytes, 16<<20)
 	c.MaxCalls = cmp.Or(c.MaxCalls, 100_000)
+	c.MemoryLimit = cmp.Or(c.MemoryLimit, debug.SetMemoryLimit(-1))
 	c.Keys = cmp.Or(c.Keys, rand.Reader)
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))

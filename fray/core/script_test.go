@@ -235,7 +235,7 @@ func (x *script) event(a *args) (core.Event, error) {
 		}
 		return e, a.err
 	case "workers":
-		return &core.ListWorkers{Call: call}, nil
+		return &core.ListWorkers{Call: call, After: a.opt("after"), Max: a.intOr("max", 100)}, a.err
 	case "info":
 		return &core.Info{Call: call}, nil
 	case "forsake":
