@@ -75,6 +75,8 @@ type Turn struct {
 	From, To  string
 	// Host is where the point is: From or To.
 	Host string
+	// Context is that of the call.
+	Context context.Context //nolint:containedctx // It is told of with the point.
 	// Message is what passes, if it is the one message of a unary call: a pointer to a struct,
 	// which must not be changed.
 	Message any

@@ -54,7 +54,7 @@ func (i *Injector) meet(ctx context.Context, plan *activePlan, p *point) outcome
 		return o
 	}
 	if i.config.Turn != nil && p.side != Network && plan.expects(p) {
-		turn := Turn{Phase: p.phase, Procedure: p.procedure, From: p.from, To: p.to, Host: p.here, Message: p.content}
+		turn := Turn{Phase: p.phase, Procedure: p.procedure, From: p.from, To: p.to, Host: p.here, Message: p.content, Context: ctx}
 		if !i.config.Turn(turn) {
 			o.ending = crashed
 			return o

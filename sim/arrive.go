@@ -83,7 +83,7 @@ func (s *Sim) arriveRequest(p *packet) {
 	s.arrived(p)
 	k.server = i
 	i.in[k.id] = k
-	k.ctx, k.cancel = context.WithCancelCause(context.WithValue(i.serving, callerKey{}, p.from.name))
+	k.ctx, k.cancel = context.WithCancelCause(context.WithValue(i.serving, callerKey{}, k))
 	k.writer.call = k
 	k.payload.data = p.body
 	if p.cut {

@@ -78,6 +78,9 @@ func (s *Sim) turn(t faults.Turn) bool {
 		kind: kindTurn, from: s.lookup(t.From), to: s.lookup(t.To), call: &call{}, procedure: string(t.Phase) + t.Procedure,
 		done: make(chan struct{}),
 	}
+	if k, ok := t.Context.Value(callerKey{}).(*call); ok {
+		p.call.id = k.id // Calls that are equal in all else have come in some order.
+	}
 	if m, ok := t.Message.(proto.Message); ok {
 		p.body, _ = proto.MarshalOptions{Deterministic: true}.Marshal(m) // What has no encoding does not get far.
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,5 +85,41 @@ func TestInjectedFaultsRepeat(t *testing.T) {
 				t.Errorf("only %v fired", fired)
 			}
 		})
+	}
+}
+
+// Of answers that are equal in all they say, and leave at one instant, a rule always strikes those of the
+// same calls.
+func TestEqualAnswersAreJudgedInOrder(t *testing.T) {
+	const calls = 6
+	plan, err := faults.ParsePlan("a: error(aborted) phase=after-handler every=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := sim.Verify(bubble.In(t), sim.Config{Seed: 3}, func(s *sim.Sim) error {
+		injector := s.Injector()
+		s.Host("server", func(ctx context.Context, h *sim.Host) error {
+			h.Serve(connect.NewUnaryHandler(echoProcedure, func(_ context.Context, req *connect.Request[text]) (*connect.Response[text], error) {
+				time.Sleep(time.Second - s.Elapsed()) // Until all are here.
+				return connect.NewResponse(req.Msg), nil
+			}, connect.WithInterceptors(injector.Interceptor(h.Name()))))
+			<-ctx.Done()
+			return nil
+		})
+		if err := injector.Apply(plan); err != nil {
+			return err
+		}
+		s.Client("client", func(ctx context.Context, h *sim.Host) error {
+			var all sync.WaitGroup
+			for range calls {
+				all.Go(func() { _, _ = say(ctx, caller(h, "server", echoProcedure), "x") })
+			}
+			all.Wait()
+			return nil
+		})
+		return s.Run()
+	}, 1, 4, 2, 4, 1, 4)
+	if err != nil || run.Err != nil {
+		t.Error(err, run.Err)
 	}
 }

@@ -165,6 +165,7 @@ func arrange(batch []*packet) {
 			cmp.Compare(a.digest, b.digest),
 			compareHeaders(a.call.header, b.call.header),
 			bytes.Compare(a.body, b.body),
+			cmp.Compare(a.call.id, b.call.id),
 		)
 	})
 }

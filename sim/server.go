@@ -120,8 +120,10 @@ func (k *call) remoteAddr() string {
 // Caller returns the name of the host that has made the call whose handler has this context; empty:
 // it is no handler's.
 func Caller(ctx context.Context) string {
-	name, _ := ctx.Value(callerKey{}).(string)
-	return name
+	if k, ok := ctx.Value(callerKey{}).(*call); ok {
+		return k.client.node.name
+	}
+	return ""
 }
 
 type callerKey struct{}

@@ -298,8 +298,18 @@ func (d *diskFS) unread(name string, offset int64) error {
 	return err
 }
 
-// wait lets time pass. One that stops is not slowed down: it closes files under locks.
-func (d *diskFS) wait(by time.Duration) { _ = sleep.For(d.ctx, by) }
+// wait lets time pass, unless its host crashes. One that is told to stop is not slowed down any more, for
+// it closes files under locks; but what had begun before takes its time, or all of it would end at the
+// instant of the stop.
+func (d *diskFS) wait(by time.Duration) {
+	if d.ctx.Err() != nil {
+		return
+	}
+	begun := time.Now()
+	if sleep.For(d.ctx, by) != nil && !d.crashed() {
+		time.Sleep(by - time.Since(begun))
+	}
+}
 
 type diskFile struct {
 	vfs.File
