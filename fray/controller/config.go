@@ -18,6 +18,7 @@ import (
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/internal/limit"
 )
@@ -88,6 +89,9 @@ func (c Config) Validate() error {
 		if d < 0 {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %v", name, d))
 		}
+	}
+	if c.InFlightBytes != 0 && c.InFlightBytes < serve.LeastInFlightBytes {
+		errs = append(errs, fmt.Errorf("controller: InFlightBytes must be 0 (for the default) or at least %d, is %d", serve.LeastInFlightBytes, c.InFlightBytes))
 	}
 	if c.MaxPayloadBytes < 0 || c.MaxPayloadBytes > maxPayload {
 		errs = append(errs, fmt.Errorf("controller: MaxPayloadBytes must be from 0 (for the default) to %d, is %d", maxPayload, c.MaxPayloadBytes))

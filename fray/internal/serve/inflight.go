@@ -53,8 +53,9 @@ const (
 	// DefaultInFlightBytes is Config.InFlightBytes where nothing limits the memory of the process.
 	DefaultInFlightBytes = 1 << 30
 	// memoryShare is the part of a limited memory that messages in flight have by default.
-	memoryShare   = 4
-	leastInFlight = 8 << 20
+	memoryShare = 4
+	// LeastInFlightBytes is the least that there may be.
+	LeastInFlightBytes = 8 << 20
 )
 
 // defaultInFlightBytes respects the limit that the Go runtime was given (GOMEMLIMIT).
@@ -63,7 +64,7 @@ func defaultInFlightBytes() int64 {
 	if limit == math.MaxInt64 {
 		return DefaultInFlightBytes
 	}
-	return min(max(limit/memoryShare, leastInFlight), DefaultInFlightBytes)
+	return min(max(limit/memoryShare, LeastInFlightBytes), DefaultInFlightBytes)
 }
 
 // inFlight bounds the bytes of the messages that are read, handled and answered at a time. A message
