@@ -26,6 +26,7 @@ type controllerOptions struct {
 	cancelGrace    time.Duration
 	maxQueuedTasks int
 	maxQueuedBytes int
+	maxInFlight    int
 	maxRetained    int
 	retainedBytes  int
 	watchGrace     time.Duration
@@ -63,6 +64,7 @@ controller listens on this machine only, unless it is told twice.`,
 	durationWithin(cmd, &o.cancelGrace, time.Millisecond, longest, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
 	atLeast(cmd, &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks at most; beyond, clients wait")
+	atLeast(cmd, &o.maxInFlight, 0, "max-in-flight-bytes", 0, "bytes of messages that are read, handled and answered at a time, each counted twice; 0: a quarter of GOMEMLIMIT, and 1 GiB at most")
 	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most that no client waits for, whatever the retention")
 	atLeast(cmd, &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
 	between(cmd, &o.maxPayload, 1, limit.Payload, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
@@ -149,7 +151,7 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 			MaxOpenTasks: o.maxQueuedTasks, MaxQueuedBytes: int64(o.maxQueuedBytes), MaxRetained: o.maxRetained,
 			MaxRetainedBytes: int64(o.retainedBytes), WatchGrace: o.watchGrace,
 		},
-		MaxPayloadBytes: o.maxPayload,
+		MaxPayloadBytes: o.maxPayload, InFlightBytes: int64(o.maxInFlight),
 		TLS:             secure,
 		ListenAddress:   o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
 		Version: version(), Logger: logger, Registerer: registry, Gatherer: registry,

@@ -17,7 +17,6 @@ import (
 	"github.com/frayrpc/fray/cmd/fray/internal/fleet"
 	"github.com/frayrpc/fray/cmd/fray/internal/screen"
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
-	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -136,11 +135,11 @@ func (a *app) introduce(ctx context.Context, url string, o devOptions) error {
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for registered := 0; registered < o.workers; {
-		res, err := ask(ctx, c, c.ListWorkers, &frayv1.ListWorkersRequest{})
+		all, err := workersOf(ctx, c)
 		if err != nil {
 			return err
 		}
-		if registered = len(res.GetWorkers()); registered == o.workers {
+		if registered = len(all); registered == o.workers {
 			break
 		}
 		select {

@@ -16,7 +16,6 @@ import (
 	"github.com/frayrpc/fray/faults"
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
-	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/outgoing"
 )
@@ -127,11 +126,11 @@ func (a *app) withFaults(ctx context.Context, worker string, fn func(context.Con
 }
 
 func workerURL(ctx context.Context, c *client, id string) (string, error) {
-	res, err := ask(ctx, c, c.ListWorkers, &frayv1.ListWorkersRequest{})
+	all, err := workersOf(ctx, c)
 	if err != nil {
 		return "", err
 	}
-	for _, w := range res.GetWorkers() {
+	for _, w := range all {
 		if w.GetWorkerId() != id {
 			continue
 		}

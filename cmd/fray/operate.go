@@ -49,14 +49,28 @@ func (a *app) newWorkers() *cobra.Command {
 	return cmd
 }
 
+// workersOf returns all workers that have a session, page by page.
+func workersOf(ctx context.Context, c *client) (all []*frayv1.Worker, err error) {
+	for token := ""; ; {
+		res, err := ask(ctx, c, c.ListWorkers, &frayv1.ListWorkersRequest{PageToken: token})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, res.GetWorkers()...)
+		if token = res.GetNextPageToken(); token == "" {
+			return all, nil
+		}
+	}
+}
+
 func (a *app) listWorkers(ctx context.Context, c *client, _ []string) error {
-	res, err := ask(ctx, c, c.ListWorkers, &frayv1.ListWorkersRequest{})
+	all, err := workersOf(ctx, c)
 	if err != nil {
 		return err
 	}
 	header := []string{"worker", "state", "slots", "held", "resources in use", "labels", "functions", "url", "registered", "heartbeat"}
 	workers := &listing{app: a, header: header}
-	for _, w := range res.GetWorkers() {
+	for _, w := range all {
 		err := workers.add(workerRow(w), workerJSON{
 			WorkerID: w.GetWorkerId(), URL: w.GetAdvertiseUrl(), Slots: w.GetSlots(), Held: w.GetHeldCount(),
 			Resources: w.GetResources(), ResourcesInUse: w.GetResourcesInUse(), Labels: w.GetLabels(), Functions: w.GetFunctions(),

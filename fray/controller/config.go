@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"connectrpc.com/connect"
@@ -17,6 +18,7 @@ import (
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/internal/limit"
 )
@@ -35,6 +37,12 @@ type Config struct {
 	// Calls that may wait at once: as many of clients for ends of tasks, of workers for something to
 	// do, and of all others. Beyond, they are refused. Default 100,000.
 	MaxCalls int
+	// Memory that the process may use, in bytes: near it, submissions are refused until there is room,
+	// instead of growing. It is also what InFlightBytes follows. Negative: without end. Default: the Go runtime's (GOMEMLIMIT).
+	MemoryLimit int64
+	// Bytes of messages that are read, handled and answered at a time, each counted twice, where the
+	// controller listens. Default: a quarter of the memory that there may be, and 1 GiB at most.
+	InFlightBytes int64
 	// Where CreateBackup puts copies of the store. Empty: nowhere.
 	BackupDir string
 	// Where it draws the key of its tokens from, which nobody must be able to guess. Default: package
@@ -82,6 +90,9 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %v", name, d))
 		}
 	}
+	if c.InFlightBytes != 0 && c.InFlightBytes < serve.LeastInFlightBytes {
+		errs = append(errs, fmt.Errorf("controller: InFlightBytes must be 0 (for the default) or at least %d, is %d", serve.LeastInFlightBytes, c.InFlightBytes))
+	}
 	if c.MaxPayloadBytes < 0 || c.MaxPayloadBytes > maxPayload {
 		errs = append(errs, fmt.Errorf("controller: MaxPayloadBytes must be from 0 (for the default) to %d, is %d", maxPayload, c.MaxPayloadBytes))
 	}
@@ -89,7 +100,7 @@ func (c Config) Validate() error {
 		"MaxCalls": int64(c.MaxCalls), "Core.MaxOpenTasks": int64(c.Core.MaxOpenTasks), "Core.MaxQueuedBytes": c.Core.MaxQueuedBytes,
 		"Core.MaxRetained": int64(c.Core.MaxRetained), "Core.MaxRetainedBytes": c.Core.MaxRetainedBytes, "Core.MaxClasses": int64(c.Core.MaxClasses),
 		"Core.MaxJobs": int64(c.Core.MaxJobs), "Core.MaxSessions": int64(c.Core.MaxSessions), "Core.MaxWatchers": int64(c.Core.MaxWatchers),
-		"Core.MaxUnknown": int64(c.Core.MaxUnknown),
+		"Core.MaxUnknown": int64(c.Core.MaxUnknown), "Core.MaxFleetBytes": c.Core.MaxFleetBytes,
 	} { // order-free: all are reported
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %d", name, n))
@@ -142,6 +153,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.MaxPayloadBytes = cmp.Or(c.MaxPayloadBytes, 16<<20)
 	c.MaxCalls = cmp.Or(c.MaxCalls, 100_000)
+	c.MemoryLimit = cmp.Or(c.MemoryLimit, debug.SetMemoryLimit(-1))
 	c.Keys = cmp.Or(c.Keys, rand.Reader)
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))

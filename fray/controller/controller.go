@@ -30,6 +30,7 @@ type Controller struct {
 	metrics *metrics
 	lastID  atomic.Uint64
 	inbox   inbox
+	memory  memory
 	seal    seal // set before ready is closed
 	commits commits
 	backups backups
@@ -54,6 +55,7 @@ func New(cfg Config) (*Controller, error) {
 	c.handlers.ready = c.ready
 	c.inbox.init(c.cfg.MaxCalls, c.now)
 	c.backups.init()
+	c.memory.limit = c.cfg.MemoryLimit
 	var err error
 	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -80,7 +82,7 @@ func (c *Controller) serveConfig() (serve.Config, error) {
 		TLS:     secure,
 		Address: c.cfg.ListenAddress, Listener: c.cfg.Listener, Middleware: c.cfg.Middleware, HandlerOptions: c.cfg.HandlerOptions,
 		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
-		RequestBytes: requestBytes,
+		RequestBytes: requestBytes, InFlightBytes: c.cfg.InFlightBytes, Lanes: laneOf,
 		Registerer:   c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
 	}, err
 }
@@ -96,6 +98,21 @@ var requestBytes = map[string]int{
 	frayv1connect.ControllerServiceHeartbeatProcedure:      32 << 20,
 	frayv1connect.ControllerServiceCancelTasksProcedure:    8 << 20,
 	frayv1connect.ControllerServiceGetTaskResultsProcedure: 2 << 20,
+}
+
+// laneOf says who shares room for messages with whom: neither what clients send keeps workers from
+// reporting, nor either an operator from looking.
+var laneOf = map[string]serve.Lane{
+	frayv1connect.ControllerServiceRegisterWorkerProcedure:   serve.Workers,
+	frayv1connect.ControllerServiceUnregisterWorkerProcedure: serve.Workers,
+	frayv1connect.ControllerServiceHeartbeatProcedure:        serve.Workers,
+	frayv1connect.ControllerServiceLeaseTasksProcedure:       serve.Workers,
+	frayv1connect.ControllerServiceReportTasksProcedure:      serve.Workers,
+	frayv1connect.ControllerServiceListTasksProcedure:        serve.Operators,
+	frayv1connect.ControllerServiceListWorkersProcedure:      serve.Operators,
+	frayv1connect.ControllerServiceGetClusterInfoProcedure:   serve.Operators,
+	frayv1connect.ControllerServiceDrainWorkerProcedure:      serve.Operators,
+	frayv1connect.ControllerServiceCreateBackupProcedure:     serve.Operators,
 }
 
 // unvalidated are the calls that check their requests by themselves: CheckSpec and its like are 30

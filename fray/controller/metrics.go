@@ -19,7 +19,15 @@ type metrics struct {
 
 	mu        sync.Mutex
 	functions map[functionEnd]functionMetrics
+	named     map[string]bool // functions that have labels of their own
 }
+
+const (
+	// maxNamed is how many functions metrics tell apart, since the controller started. All that come
+	// later are otherFunctions.
+	maxNamed       = 1000
+	otherFunctions = "other"
+)
 
 type functionEnd struct {
 	function string
@@ -90,7 +98,7 @@ func counter(name, help string, value func(s *core.Stats) uint64) scrape {
 func newMetrics(r prometheus.Registerer, stats func() (core.InfoReply, bool)) (*metrics, error) {
 	buckets := prometheus.ExponentialBuckets(0.0001, 4, 12) // 0.1 ms to 7 min.
 	m := &metrics{
-		stats: stats, functions: make(map[functionEnd]functionMetrics),
+		stats: stats, functions: make(map[functionEnd]functionMetrics), named: make(map[string]bool),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fray_attempts_total", Help: "Attempts that ended, by function and how.",
 		}, []string{"function", "outcome"}),
@@ -135,6 +143,15 @@ func (m *metrics) function(k functionEnd) functionMetrics {
 	f, ok := m.functions[k]
 	if ok {
 		return f
+	}
+	if !m.named[k.function] {
+		if len(m.named) >= maxNamed {
+			k.function = otherFunctions
+			if f, ok = m.functions[k]; ok {
+				return f
+			}
+		}
+		m.named[k.function] = true
 	}
 	switch k.end {
 	case core.EndLeased:

@@ -42,7 +42,10 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 	return resp, nil
 }
 
-const pageTokenPrefix = "t"
+const (
+	pageTokenPrefix    = "t"
+	workersTokenPrefix = "w-"
+)
 
 func parsePageToken(token string) (core.TaskNum, error) {
 	if token == "" {
@@ -71,9 +74,15 @@ func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksReques
 	return resp, nil
 }
 
-func (s *service) ListWorkers(ctx context.Context, _ *frayv1.ListWorkersRequest) (*frayv1.ListWorkersResponse, error) {
+func (s *service) ListWorkers(ctx context.Context, req *frayv1.ListWorkersRequest) (*frayv1.ListWorkersResponse, error) {
+	const defaultPage = 1000
+	after, ok := strings.CutPrefix(req.GetPageToken(), workersTokenPrefix)
+	if !ok && req.GetPageToken() != "" {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "page_token %q: not one that this service gave: use next_page_token of the previous page", req.GetPageToken())
+	}
 	call := s.c.call()
-	r, err := ask[core.WorkersReply](ctx, s.c, call, "list workers", &core.ListWorkers{Call: call})
+	r, err := ask[core.WorkersReply](ctx, s.c, call, "list workers",
+		&core.ListWorkers{Call: call, After: after, Max: cmp.Or(int(req.GetPageSize()), defaultPage)})
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +90,9 @@ func (s *service) ListWorkers(ctx context.Context, _ *frayv1.ListWorkersRequest)
 	now := s.c.now()
 	for i := range r.Workers {
 		resp.Workers[i] = corewire.Worker(&r.Workers[i], now)
+	}
+	if r.More {
+		resp.NextPageToken = workersTokenPrefix + r.Workers[len(r.Workers)-1].ID
 	}
 	return resp, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
+	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
@@ -97,6 +98,12 @@ func (s *service) submit(
 		return nil, reply, wire.Error(wire.ReasonInvalid, 0, "watcher_id: must have at most %d bytes, has %d", maxWatcherID, len(watcher))
 	}
 	results = make([]submitted, len(specs))
+	if err := s.c.memory.room(); err != nil {
+		for i := range results {
+			results[i].refuse(wire.ReasonQueueFull, memoryHint, "task %q: %w", specs[i].GetTaskId(), err)
+		}
+		return results, reply, nil
+	}
 	call := s.c.call()
 	now := s.c.now()
 	event := &core.Submit{Call: call, Job: job, Watcher: watcher, At: now, Tasks: make([]core.NewTask, 0, len(specs))}
@@ -214,6 +221,9 @@ func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRe
 		return nil, err
 	}
 	defer s.c.inbox.forsake(call) // It is read.
+	if err := serve.Reserve(ctx, int(r.View.Bytes)); err != nil {
+		return nil, err
+	}
 	result, _, err := s.c.taskResult(&r.View, maxPayload)
 	if err != nil {
 		return nil, err
@@ -230,6 +240,9 @@ func (s *service) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResults
 		return nil, err
 	}
 	defer s.c.inbox.forsake(call) // They are read.
+	if err := reserve(ctx, r.Tasks); err != nil {
+		return nil, err
+	}
 	resp := &frayv1.GetTaskResultsResponse{UnknownTaskIds: r.Unknown}
 	for i, room := 0, maxResultBytes; i < len(r.Tasks); i++ {
 		result, size, err := s.c.taskResult(&r.Tasks[i], maxResultBytes)
@@ -264,6 +277,9 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 		return nil, err
 	}
 	defer s.c.inbox.forsake(call) // They are read.
+	if err := reserve(ctx, r.Tasks); err != nil {
+		return nil, err
+	}
 	resp := &frayv1.WatchJobResponse{
 		NextCursor: r.Next, MissedCount: r.Missed, OpenCount: uint64(r.Open), //nolint:gosec // A count.
 		Results: make([]*frayv1.TaskResult, 0, len(r.Tasks)),
@@ -285,6 +301,20 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 		resp.Results = append(resp.Results, result)
 	}
 	return resp, nil
+}
+
+// reserve makes room for the results of tasks, as many as one answer takes.
+func reserve(ctx context.Context, tasks []core.View) error {
+	bytes := 0
+	for i := range tasks {
+		if n := int(tasks[i].Bytes); n <= maxResultBytes {
+			bytes += n
+		}
+		if bytes > maxResultBytes {
+			break
+		}
+	}
+	return serve.Reserve(ctx, bytes)
 }
 
 // taskResult returns how a task ended, and the size of its record; without the value where that is

@@ -166,6 +166,11 @@ func (k *checker) kinds() {
 			k.want(c.groups[g.key] == g && slices.Contains(g.kinds, kind), "group %q has its kind", g.key)
 		}
 	}
+	fleet := int64(0)
+	for _, s := range c.sessions { // order-free: a sum
+		fleet += s.bytes
+	}
+	k.want(fleet == c.fleetBytes && fleet <= c.cfg.MaxFleetBytes, "registrations of %d bytes, counted %d", fleet, c.fleetBytes)
 	k.want(idle == c.idleKinds && idle <= maxIdleKinds && slots == c.slots, "%d kinds without workers and %d slots, counted %d and %d", idle, slots, c.idleKinds, c.slots)
 	mentions := make(map[Label]int)
 	for _, cl := range c.classByKey { // order-free: a count

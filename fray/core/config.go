@@ -64,6 +64,9 @@ type Config struct {
 	MaxJobs int
 	// Live sessions at most. Default 10,000.
 	MaxSessions int
+	// Bytes of what the workers of all live sessions say of themselves: functions, labels, resources.
+	// Default 64 MiB.
+	MaxFleetBytes int64
 	// Lease tokens that one session's worker lists and nobody knows, at most; of one that lists more
 	// the rest is looked at once these are gone. Default 16,384, which has room for all that an honest
 	// worker can hold of before.
@@ -95,6 +98,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxClasses, 4096)
 	setDefault(&c.MaxJobs, 100_000)
 	setDefault(&c.MaxSessions, 10_000)
+	setDefault(&c.MaxFleetBytes, 64<<20)
 	setDefault(&c.MaxUnknown, 16_384)
 	setDefault(&c.RetryHint, 100*time.Millisecond)
 	setDefault(&c.BlackHoleFailures, 8)

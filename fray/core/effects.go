@@ -26,6 +26,8 @@ var (
 	ErrTooManyWatchers = errors.New("too many watchers")
 	// ErrTooManySessions: MaxSessions are live.
 	ErrTooManySessions = errors.New("too many workers")
+	// ErrFleetTooLarge: what live workers say of themselves takes MaxFleetBytes.
+	ErrFleetTooLarge = errors.New("the functions and labels of all workers take too much room")
 	// ErrBadRecord: what Restore was given cannot have been recorded.
 	ErrBadRecord = errors.New("bad record")
 )
@@ -200,7 +202,11 @@ type ListReply struct {
 }
 
 // WorkersReply answers ListWorkers, sorted by id.
-type WorkersReply struct{ Workers []WorkerView }
+type WorkersReply struct {
+	Workers []WorkerView
+	// There are more.
+	More bool
+}
 
 // WorkerView is a live session. It shares no memory with the scheduler, but for maps that never
 // change.

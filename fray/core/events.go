@@ -172,8 +172,13 @@ type List struct {
 	Max   int
 }
 
-// ListWorkers asks for the live sessions. Replied with WorkersReply.
-type ListWorkers struct{ Call CallID }
+// ListWorkers asks for live sessions whose worker's id comes after After, for Max of them at most, or
+// fewer where they are large. Replied with WorkersReply.
+type ListWorkers struct {
+	Call  CallID
+	After string
+	Max   int
+}
 
 // Info asks for the totals. Replied with InfoReply.
 type Info struct{ Call CallID }

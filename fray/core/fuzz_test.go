@@ -106,7 +106,7 @@ var fuzzOps = []fuzzOp{
 	}},
 	{"get", 1, func(r *fuzzRun, a []byte) { r.event(&core.Get{Call: r.call(), ID: fuzzID(a[0])}) }},
 	{"ask", 0, func(r *fuzzRun, _ []byte) {
-		r.event(&core.ListWorkers{Call: r.call()})
+		r.event(&core.ListWorkers{Call: r.call(), Max: 1000})
 		r.event(&core.Info{Call: r.call()})
 	}},
 	{"forsake", 1, func(r *fuzzRun, a []byte) {

@@ -257,6 +257,9 @@ func (d *modelDriver) state() {
 		if detail := r.Tasks[i].Detail; (detail != "") != (want.Pending == core.NoEligibleWorker) {
 			d.t.Fatalf("task %s is %v with the explanation %q", t.id, want.Pending, detail)
 		}
+		if want.Bytes = uint32(t.size); want.Status.Terminal() { // It has a result besides.
+			want.Bytes = max(want.Bytes, r.Tasks[i].Bytes)
+		}
 		if want.Detail = r.Tasks[i].Detail; r.Tasks[i] != want {
 			d.t.Fatalf("task %s is\n%+v, want\n%+v", t.id, r.Tasks[i], want)
 		}

@@ -217,13 +217,27 @@ func (e *List) apply(c *Scheduler) {
 }
 
 func (e *ListWorkers) apply(c *Scheduler) {
+	var after []*session
+	for id, s := range c.byWorker { // order-free: sorted below
+		if id > e.After {
+			after = append(after, s)
+		}
+	}
+	slices.SortFunc(after, func(a, b *session) int { return cmp.Compare(a.workerID, b.workerID) })
 	var r WorkersReply
-	for _, s := range c.sessions { // order-free: sorted below
+	bytes := int64(0)
+	for i, s := range after {
+		if bytes += s.bytes; i == e.Max || i > 0 && bytes > maxPageBytes {
+			r.More = true
+			break
+		}
 		r.Workers = append(r.Workers, s.view())
 	}
-	slices.SortFunc(r.Workers, func(a, b WorkerView) int { return cmp.Compare(a.ID, b.ID) })
 	c.tell(e.Call, r)
 }
+
+// maxPageBytes is how large the registrations are that one page of workers tells of, about, but for one.
+const maxPageBytes = 4 << 20
 
 func (s *session) view() WorkerView {
 	v := WorkerView{

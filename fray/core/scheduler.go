@@ -49,8 +49,9 @@ type Scheduler struct {
 	byWorker  map[string]*session
 	leases    map[Token]*lease
 	nextToken Token
-	// Slots of all sessions.
-	slots int
+	// Slots of all sessions, and what their registrations take.
+	slots      int
+	fleetBytes int64
 	// What workers have in common, and what classes have that the same workers can run.
 	kindByKey map[string]*kind
 	lastKind  uint64

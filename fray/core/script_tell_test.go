@@ -194,6 +194,9 @@ func (x *script) body(body any) string {
 			say("%s", workerLine(w))
 		}
 		say("(%d workers)", len(r.Workers))
+		if r.More {
+			say("and more")
+		}
 	case core.InfoReply:
 		s := r.Stats
 		for _, status := range core.Statuses() {

@@ -156,7 +156,7 @@ func (x *script) config(a *args) error {
 		TimeoutGrace: a.duration("timeout_grace"), CancelGrace: a.duration("cancel_grace"),
 		Retention: a.duration("retention"), MaxRetained: a.int("retained"), MaxRetainedBytes: int64(a.int("retained_bytes")),
 		MaxOpenTasks: a.int("tasks"), MaxQueuedBytes: int64(a.int("bytes")), MaxClasses: a.int("classes"),
-		MaxGrantBytes: a.int("grant_bytes"), MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
+		MaxGrantBytes: a.int("grant_bytes"), MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), MaxFleetBytes: int64(a.int("fleet_bytes")), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
 		WatchGrace: a.duration("grace"), MaxWatchers: a.int("watchers"),
 	}
 	x.s = core.NewScheduler(x.cfg)
@@ -235,7 +235,7 @@ func (x *script) event(a *args) (core.Event, error) {
 		}
 		return e, a.err
 	case "workers":
-		return &core.ListWorkers{Call: call}, nil
+		return &core.ListWorkers{Call: call, After: a.opt("after"), Max: a.intOr("max", 100)}, a.err
 	case "info":
 		return &core.Info{Call: call}, nil
 	case "forsake":

@@ -25,6 +25,7 @@ type session struct {
 	labels     map[string]string
 	functions  map[string]bool
 	names      []string
+	bytes      int64 // that it takes, about
 	registered Time
 	lastSeen   Time // its last heartbeat
 	ttl        *timer
@@ -124,6 +125,11 @@ func (e *Register) apply(c *Scheduler) {
 		c.fail(e.Call, ErrTooManySessions)
 		return
 	}
+	bytes := e.bytes()
+	if room := c.cfg.MaxFleetBytes - c.fleetBytes; bytes > room && (old == nil || bytes > room+old.bytes) {
+		c.fail(e.Call, ErrFleetTooLarge)
+		return
+	}
 	if old != nil {
 		c.endSession(old)
 	}
@@ -131,7 +137,7 @@ func (e *Register) apply(c *Scheduler) {
 		token: c.token(), workerID: e.WorkerID, registrationID: e.RegistrationID, process: e.Process, number: e.Number, url: e.URL, slots: e.Slots,
 		resources: slices.Clone(e.Resources), inUse: make([]int64, len(e.Resources)), labels: e.Labels,
 		functions: make(map[string]bool, len(e.Functions)), names: slices.Sorted(slices.Values(e.Functions)),
-		registered: c.now, lastSeen: c.now, heard: c.now, changed: c.step,
+		registered: c.now, lastSeen: c.now, heard: c.now, changed: c.step, bytes: bytes,
 	}
 	for _, f := range e.Functions {
 		s.functions[f] = true
@@ -147,6 +153,7 @@ func (e *Register) apply(c *Scheduler) {
 	c.sessions[s.token], c.byWorker[s.workerID] = s, s
 	c.fleet++
 	c.slots += s.slots
+	c.fleetBytes += s.bytes
 	c.carries(s)
 	c.joinKind(s)
 	// Attempts of an ended session of this incarnation are fenced. Those of an earlier one nobody
@@ -159,6 +166,24 @@ func (e *Register) apply(c *Scheduler) {
 	c.missed(e)
 	c.reply(e.Call, RegisterReply{Session: s.token, Kept: s.kept})
 }
+
+// bytes is how much room a registration takes, about.
+func (e *Register) bytes() int64 {
+	n := len(e.URL)
+	for _, r := range e.Resources {
+		n += entryBytes + len(r.Name)
+	}
+	for name, value := range e.Labels { // order-free: a sum
+		n += entryBytes + len(name) + len(value)
+	}
+	for _, f := range e.Functions {
+		n += entryBytes + len(f)
+	}
+	return int64(n)
+}
+
+// entryBytes is what an entry of a registration takes besides its text, about.
+const entryBytes = 64
 
 // maxFormer is how many former registrations of a worker's id are known, as long as one of them follows
 // upon the other.
@@ -186,6 +211,7 @@ func (c *Scheduler) endSession(s *session) {
 	c.leaveKind(s)
 	c.carriesNoMore(s)
 	c.slots -= s.slots
+	c.fleetBytes -= s.bytes
 	delete(c.sessions, s.token)
 	c.fleet++
 	delete(c.byWorker, s.workerID)

@@ -85,13 +85,15 @@ type View struct {
 	LeasedAt        Time
 	Finished        Time
 	CancelRequested bool
+	// Encoded size of its spec; of spec and result once it is terminal.
+	Bytes uint32
 }
 
 func (c *Scheduler) view(t *task) View {
 	v := View{
 		Num: t.num, ID: t.id, Job: t.job.id, Function: t.shape.Function, Status: t.status, Reason: t.reason,
 		MaxAttempts: t.shape.MaxRetries + 1, Priority: t.shape.Priority, Submitted: t.submitted,
-		CancelRequested: t.cancelRequested && !t.status.Terminal(),
+		CancelRequested: t.cancelRequested && !t.status.Terminal(), Bytes: t.size,
 	}
 	if t.status == Pending {
 		v.Pending = t.pending

@@ -24,6 +24,7 @@ var coreReasons = []struct {
 	{core.ErrWorkerLives, wire.ReasonWorkerLives},
 	{core.ErrSuperseded, wire.ReasonSuperseded},
 	{core.ErrTooManySessions, wire.ReasonTooMany},
+	{core.ErrFleetTooLarge, wire.ReasonTooMany},
 	{core.ErrTooManyWatchers, wire.ReasonTooMany},
 }
 

@@ -42,6 +42,13 @@ type Config struct {
 	// RequestBytes bounds a request message, as it is when nothing compresses it, by its procedure.
 	// What it does not name has DefaultRequestBytes.
 	RequestBytes map[string]int
+	// InFlightBytes bounds the messages that are read, handled and answered at a time, in bytes, each
+	// of which counts twice: as it is sent, and decoded. A share of it bounds single requests, too. 0:
+	// a quarter of the memory that the Go runtime may use (GOMEMLIMIT), and DefaultInFlightBytes at
+	// most.
+	InFlightBytes int64
+	// Lanes say who shares room with whom, by procedure. What they do not name is Clients'.
+	Lanes map[string]Lane
 	// MaxConnections bounds the connections that are open at once; others wait in the backlog of
 	// the listener until one is closed. 0: DefaultMaxConnections.
 	MaxConnections int

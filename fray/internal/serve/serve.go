@@ -33,8 +33,8 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Bounds of a server. There is none for reading a body or writing an answer, for a long poll has
-// none.
+// Bounds of a server. Those for reading a body and writing an answer are by their bytes, see inFlight:
+// between the two a long poll may wait.
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
@@ -66,22 +66,29 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxConnections <= 0 {
 		cfg.MaxConnections = DefaultMaxConnections()
 	}
+	if cfg.InFlightBytes <= 0 {
+		cfg.InFlightBytes = defaultInFlightBytes()
+	}
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	s := &Server{cfg: cfg}
 	metrics, err := newMetrics(cfg.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	s.handler = s.mount(metrics)
+	room, err := newInFlight(&s.cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.handler = s.mount(metrics, room)
 	return s, nil
 }
 
-func (s *Server) mount(metrics *metrics) http.Handler {
+func (s *Server) mount(metrics *metrics, room *inFlight) http.Handler {
 	g := &guard{logger: s.cfg.Logger}
 	options := append([]connect.HandlerOption{
-		Bounded(s.cfg.RequestBytes),
+		Bounded(room.most),
 		connect.WithCompressMinBytes(compressMinBytes),
-		connect.WithInterceptors(metrics, g),
+		connect.WithInterceptors(metrics, g, connect.UnaryInterceptorFunc(reserveAnswers)),
 		connect.WithRecover(g.recovered),
 	}, s.cfg.HandlerOptions...)
 	mux := http.NewServeMux()
@@ -102,7 +109,7 @@ func (s *Server) mount(metrics *metrics) http.Handler {
 	if s.cfg.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{}))
 	}
-	var handler http.Handler = mux
+	handler := room.handler(mux)
 	for i := len(s.cfg.Middleware) - 1; i >= 0; i-- {
 		handler = s.cfg.Middleware[i](handler)
 	}
