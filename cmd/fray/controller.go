@@ -152,8 +152,8 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 			MaxRetainedBytes: int64(o.retainedBytes), WatchGrace: o.watchGrace,
 		},
 		MaxPayloadBytes: o.maxPayload, InFlightBytes: int64(o.maxInFlight),
-		TLS:             secure,
-		ListenAddress:   o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
+		TLS:           secure,
+		ListenAddress: o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
 		Version: version(), Logger: logger, Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {

@@ -83,7 +83,7 @@ func (c *Controller) serveConfig() (serve.Config, error) {
 		Address: c.cfg.ListenAddress, Listener: c.cfg.Listener, Middleware: c.cfg.Middleware, HandlerOptions: c.cfg.HandlerOptions,
 		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
 		RequestBytes: requestBytes, InFlightBytes: c.cfg.InFlightBytes, Lanes: laneOf,
-		Registerer:   c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
+		Registerer: c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
 	}, err
 }
 

@@ -44,7 +44,7 @@ func (m *memory) room() error {
 			m.live = sample[0].Value.Uint64()
 		}
 	}
-	if m.live/memoryFull*100 >= uint64(m.limit) { //nolint:gosec // Not negative.
+	if m.live/memoryFull*100 >= uint64(m.limit) {
 		return fmt.Errorf("the controller uses %d MiB of the %d MiB of memory that it may (GOMEMLIMIT): what is known goes on; try again later", m.live>>20, m.limit>>20)
 	}
 	return nil

@@ -76,16 +76,18 @@ func (p *pipes) dial() net.Conn {
 type crowd struct {
 	*pipes
 
+	t *testing.T // of the bubble
+
 	hold     chan struct{}
 	client   frayv1connect.ControllerServiceClient
 	registry *prometheus.Registry
 }
 
 // crowded runs f in a bubble with a server whose answers have so many bytes.
-func crowded(t *testing.T, answers int, f func(*testing.T, *crowd)) {
+func crowded(t *testing.T, answers int, f func(*crowd)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c := &crowd{pipes: newPipes(), hold: make(chan struct{}), registry: prometheus.NewRegistry()}
+		c := &crowd{t: t, pipes: newPipes(), hold: make(chan struct{}), registry: prometheus.NewRegistry()}
 		server, err := serve.New(serve.Config{
 			Listener: c.pipes, InFlightBytes: 16 << 20, Registerer: c.registry,
 			RequestBytes: map[string]int{frayv1connect.ControllerServiceSubmitTaskProcedure: 64 << 20},
@@ -104,7 +106,7 @@ func crowded(t *testing.T, answers int, f func(*testing.T, *crowd)) {
 		go func() { ended <- server.Run(ctx) }()
 		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return c.dial(), nil }}
 		c.client = frayv1connect.NewControllerServiceClient(&http.Client{Transport: transport}, "http://127.0.0.1:1")
-		f(t, c)
+		f(c)
 		transport.CloseIdleConnections()
 		cancel()
 		if err := <-ended; err != nil {
@@ -138,7 +140,8 @@ func submission(size int) *frayv1.SubmitTaskRequest {
 }
 
 func TestNoRoomIsToldAndSmallCallsPass(t *testing.T) {
-	crowded(t, 0, func(t *testing.T, c *crowd) {
+	crowded(t, 0, func(c *crowd) {
+		t := c.t
 		client := c.client
 		ctx := t.Context()
 		// Half of 16 MiB are for clients, and each message counts twice.
@@ -177,7 +180,8 @@ func TestNoRoomIsToldAndSmallCallsPass(t *testing.T) {
 }
 
 func TestCompressedBodiesCountAsWhatTheyMayBe(t *testing.T) {
-	crowded(t, 0, func(t *testing.T, c *crowd) {
+	crowded(t, 0, func(c *crowd) {
+		t := c.t
 		message, err := proto.Marshal(submission(3 << 20))
 		if err != nil {
 			t.Fatal(err)
@@ -205,7 +209,8 @@ func TestCompressedBodiesCountAsWhatTheyMayBe(t *testing.T) {
 }
 
 func TestSendersThatTrickleAreLetGo(t *testing.T) {
-	crowded(t, 0, func(t *testing.T, c *crowd) {
+	crowded(t, 0, func(c *crowd) {
+		t := c.t
 		conn := c.dial()
 		var trickle sync.WaitGroup
 		defer trickle.Wait()
@@ -229,7 +234,8 @@ func TestSendersThatTrickleAreLetGo(t *testing.T) {
 }
 
 func TestReadersThatDoNotReadAreLetGo(t *testing.T) {
-	crowded(t, 2<<20, func(t *testing.T, c *crowd) {
+	crowded(t, 2<<20, func(c *crowd) {
+		t := c.t
 		conn := c.dial()
 		defer conn.Close()
 		go fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"taskId\":\"t\"}",
