@@ -33,6 +33,9 @@ type controllerOptions struct {
 	store          storeOptions
 	lifeline       bool
 	wallClockFile  string
+	accessFile     string
+	auditLog       string
+	metricsListen  string
 	faults         faultOptions
 	log            logOptions
 }
@@ -46,8 +49,9 @@ func (a *app) newController() *cobra.Command {
 directory, and outlives it: started again, it goes on where it was, and workers keep what they run. With --in-memory nothing outlives it.
 
 Its first line on the standard output says where it listens. It serves Connect, gRPC and gRPC-Web on that port,
-with gRPC health and reflection, and Prometheus metrics under /metrics. Whoever can reach
-the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and clients then need, too.`,
+with gRPC health and reflection, probes under /healthz and /readyz, and Prometheus metrics under /metrics. Whoever can reach
+the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and clients then need, too, or --access-file lists who
+may do what.`,
 		Example: `  fray controller
   fray controller --listen 10.0.0.5:7070 --data-dir /var/lib/fray --retention 24h`,
 		Args: noArgs,
@@ -70,6 +74,9 @@ the port can run tasks, unless FRAY_TOKEN is set to a secret that workers and cl
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
 	a.addTLSFlags(cmd, asServer)
 	a.addTokenFlag(cmd)
+	addAccessFlag(cmd, &o.accessFile)
+	addAuditFlag(cmd, &o.auditLog)
+	addMetricsFlag(cmd, &o.metricsListen)
 	addLifelineFlag(cmd, &o.lifeline)
 	addWallClockFlag(cmd, &o.wallClockFile)
 	addFaultFlags(cmd, &o.faults)
@@ -85,12 +92,20 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 		return err
 	}
 	registry := newRegistry()
+	logger := o.log.logger(a.stderr)
+	if o.accessFile != "" && a.secured {
+		return usageError("both --%s and %s or --%s say who is let in: put the token into the file, with a name and roles", accessFileOption, tokenVariable, tokenFileOption)
+	}
+	var closeAudit func() error
+	if a.audit, closeAudit, err = a.openAudit(o.auditLog, logger); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAudit()) }()
 	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, registry)
 	if err != nil {
 		return err
 	}
 	defer noFaults()
-	logger := o.log.logger(a.stderr)
 	server, closeStore, err := a.newServer(o, logger, registry)
 	if err != nil {
 		return err
@@ -110,7 +125,7 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 	select {
 	case <-server.Ready():
 		announce(a.stdout, server.URL())
-		if !a.secured && !isLoopback(o.listen) {
+		if !a.secured && o.accessFile == "" && !isLoopback(o.listen) {
 			logger.Warn("whoever reaches this port can have the workers execute what they like: set "+tokenVariable+", here and for workers and clients",
 				"listen", o.listen)
 		}
@@ -127,6 +142,10 @@ func announce(w io.Writer, url string) { fmt.Fprintf(w, "fray controller listeni
 // closed after it has ended.
 func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (*controller.Controller, func() error, error) {
 	secure, err := a.tlsFiles()
+	if err != nil {
+		return nil, nil, err
+	}
+	policy, err := a.policy(logger, o.accessFile)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,6 +168,7 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 		MaxPayloadBytes: o.maxPayload,
 		TLS:             secure,
 		ListenAddress:   o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
+		Access: policy, Audit: a.audit, MetricsAddress: o.metricsListen,
 		Version: version(), Logger: logger, Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {

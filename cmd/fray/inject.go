@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/access"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/outgoing"
 )
@@ -68,7 +69,11 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, register
 		Procedures: faults.Procedures(frayv1.File_fray_v1_controller_proto, frayv1.File_fray_v1_worker_proto),
 	})
 	a.seams.handlerOptions = append(a.seams.handlerOptions, connect.WithInterceptors(injector.Interceptor(host)))
-	withService := faults.WithService(injector)
+	var audited []connect.HandlerOption
+	if a.audit != nil {
+		audited = append(audited, connect.WithInterceptors(access.Audit(a.audit)))
+	}
+	withService := faults.WithService(injector, audited...)
 	a.seams.middleware = append(a.seams.middleware, func(next http.Handler) http.Handler {
 		if side == faultsServed {
 			next = injector.Handler(next, host)

@@ -37,6 +37,8 @@ type workerOptions struct {
 	allowExec  bool
 	lifeline   bool
 	outputDir  string
+	accessFile string
+	metrics    string // where to listen for these
 	faults     faultOptions
 	log        logOptions
 }
@@ -71,6 +73,8 @@ stops them at once.`,
 	durationFlag(cmd, &o.stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "execute the commands that tasks ask for")
 	mayBeEmpty(cmd, "listen")
+	addAccessFlag(cmd, &o.accessFile)
+	addMetricsFlag(cmd, &o.metrics)
 	addLifelineFlag(cmd, &o.lifeline)
 	cmd.Flags().StringVar(&o.outputDir, "output-dir", "", "the `directory` of the map that this worker serves, for what commands print")
 	if err := cmd.Flags().MarkHidden("output-dir"); err != nil {
@@ -108,10 +112,18 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) error {
 	}
 	defer noFaults()
 	logger := o.log.logger(a.stderr)
+	policy, err := a.policy(logger, o.accessFile)
+	if err != nil {
+		return err
+	}
+	if o.listen == "" && o.accessFile == "" {
+		policy = nil // There is nothing to let anybody in to.
+	}
 	w, err := worker.New(worker.Config{
 		ControllerURL: address, ID: o.id, Functions: []fray.Function{o.commands(a.stderr, logger)},
 		Slots: o.slots, Resources: o.resources, Labels: o.labels,
 		ListenAddress: o.listen, AdvertiseURL: o.advertise,
+		Access: policy, MetricsAddress: o.metrics,
 		TLS:        secure,
 		DrainGrace: orNone(o.drainGrace), StopGrace: max(o.stopGrace, time.Millisecond),
 		HTTPClient: a.seams.httpClient, ClientOptions: a.seams.clientOptions,

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
 )
 
 // handlers counts the calls that are being handled, so that Run returns after the last of them: what
@@ -49,4 +50,17 @@ func (h *handlers) close() {
 	h.closed = true
 	h.mu.Unlock()
 	h.inside.Wait()
+}
+
+// checker is the controller in gRPC's health protocol: it serves once it answers calls.
+type checker struct{ ready <-chan struct{} }
+
+// Check implements grpchealth.Checker.
+func (c checker) Check(context.Context, *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+	select {
+	case <-c.ready:
+		return &grpchealth.CheckResponse{Status: grpchealth.StatusServing}, nil
+	default:
+		return &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}, nil
+	}
 }
