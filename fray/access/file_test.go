@@ -23,11 +23,13 @@ import (
 func write(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "access")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := writeFile(path, text); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
+
+func writeFile(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }
 
 func read(t *testing.T, text string) *access.Policy {
 	t.Helper()
