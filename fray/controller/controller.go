@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
 
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/clock"
@@ -83,7 +84,7 @@ func (c *Controller) serveConfig() (serve.Config, error) {
 		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
 		RequestBytes: requestBytes,
 		Registerer:   c.cfg.Registerer, Gatherer: c.cfg.Gatherer, MetricsAddress: c.cfg.MetricsAddress, Logger: c.cfg.Logger,
-		Access: c.cfg.Access, Audit: c.cfg.Audit, Checker: checker{c.ready},
+		Access: c.cfg.Access, Audit: c.cfg.Audit, Checker: checker{grpchealth.NewStaticChecker(frayv1connect.ControllerServiceName), c.ready},
 	}, err
 }
 

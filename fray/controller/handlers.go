@@ -53,14 +53,22 @@ func (h *handlers) close() {
 }
 
 // checker is the controller in gRPC's health protocol: it serves once it answers calls.
-type checker struct{ ready <-chan struct{} }
+type checker struct {
+	grpchealth.Checker // knows the names of services
+
+	ready <-chan struct{}
+}
 
 // Check implements grpchealth.Checker.
-func (c checker) Check(context.Context, *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+func (c checker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+	res, err := c.Checker.Check(ctx, req)
 	select {
 	case <-c.ready:
-		return &grpchealth.CheckResponse{Status: grpchealth.StatusServing}, nil
+		return res, err
 	default:
-		return &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}, nil
 	}
+	if err == nil {
+		res.Status = grpchealth.StatusNotServing
+	}
+	return res, err
 }
