@@ -152,8 +152,9 @@ func checkName(name string) error {
 		return fmt.Errorf("a caller's name has 1 to %d characters, and this one has %d", MaxNameBytes, len(name))
 	}
 	for i := range len(name) {
-		c := name[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("._:/-@+", c) >= 0) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("._:/-@+", c) >= 0:
+		default:
 			return fmt.Errorf("the caller's name %q may have letters, digits and any of . _ : / - @ +", name)
 		}
 	}

@@ -212,7 +212,7 @@ func TestJobsBelongToWhoSubmitsFirst(t *testing.T) {
 			_, err = c.GetTaskResult(ctx, &frayv1.GetTaskResultRequest{TaskId: id})
 			check("result", reads || job == own, err)
 			res, err := c.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: []string{id, "unknown"}})
-			if err != nil || !slices.Equal(res.GetUnknownTaskIds(), []string{"unknown"}) || slices.Contains(res.GetRefusedTaskIds(), id) != !(reads || job == own) {
+			if err != nil || !slices.Equal(res.GetUnknownTaskIds(), []string{"unknown"}) || slices.Contains(res.GetRefusedTaskIds(), id) == (reads || job == own) {
 				t.Errorf("%s: results of %s: %v, %v", name, id, res, err)
 			}
 			_, err = c.WatchJob(ctx, &frayv1.WatchJobRequest{JobId: job})
@@ -226,7 +226,7 @@ func TestJobsBelongToWhoSubmitsFirst(t *testing.T) {
 			refused := frayv1.CancelVerdict_CANCEL_VERDICT_REFUSED
 			if name == "reader" {
 				wantCode(t, err, connect.CodePermissionDenied)
-			} else if v := verdicts.GetVerdicts(); err != nil || v[0] != frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND || (v[1] == refused) != !(changes || job == own) {
+			} else if v := verdicts.GetVerdicts(); err != nil || v[0] != frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND || (v[1] == refused) == (changes || job == own) {
 				t.Errorf("%s: cancel %s: %v, %v", name, id, v, err)
 			}
 		}

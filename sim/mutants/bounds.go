@@ -26,6 +26,7 @@ type bound struct {
 const (
 	onProcesses = "commands run on processes"
 	byOthers    = "it is kept by what is not simulated"
+	byGuard     = "it is of the guard and the server before a controller, which simulated ones do without"
 	byCore      = "it is about memory, and steps that large are made by tests of package core"
 )
 
@@ -55,6 +56,10 @@ var bounds = []bound{
 	{row: "room kept from one step to the next", outside: byCore},
 	{row: "room on the disk", file: "fray/store/pebblestore/room.go", expr: "usage.AvailBytes < reserve"},
 	{row: "steps that are decided and not committed", file: "fray/controller/controller.go", expr: "len(l.free) == 0", which: 1},
+	{row: "callers of a policy file, bytes of a line", outside: byGuard},
+	{row: "unknown credentials of an address", outside: byGuard},
+	{row: "task ids, bytes of a text in a line of the audit", outside: byGuard},
+	{row: "connections of the metrics' own port", outside: byGuard},
 	{row: "connections", outside: byOthers},
 	{row: "a value of the memory store in the heap", file: "fray/store/memory.go", expr: "len(op.Value) >= SpillBytes"},
 	{row: "a call without payload", file: "fray/internal/dial/pace.go", expr: "left > 0", not: true},
