@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/frayrpc/fray/internal/outgoing"
@@ -25,6 +26,9 @@ const (
 	// length keeps it from being guessed.
 	MinTokenBytes = 16
 )
+
+// othersWrite is the bit of a file's mode that lets all users write it.
+const othersWrite = 0o002
 
 // hashed comes before the hexadecimal SHA-256 of a token, in place of the token.
 const hashed = "sha256:"
@@ -59,6 +63,13 @@ func Follow(log *slog.Logger, path string) (func() *Policy, error) {
 //
 // An error names the file and the line.
 func Read(path string) (*Policy, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&othersWrite != 0 {
+		return nil, fmt.Errorf("%s can be written by all users, who could let in whom they like: chmod o-w it", path)
+	}
 	data, err := reread.File(path)
 	if err != nil {
 		return nil, err
