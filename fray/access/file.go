@@ -74,10 +74,15 @@ func Read(path string) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Parse(path, string(data))
+}
+
+// Parse is Read of a text, under the name that its errors give it.
+func Parse(path, text string) (*Policy, error) {
 	p := newPolicy()
 	lines := make(map[[sha256.Size]byte]int)
 	n, entries := 0, 0
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(text) {
 		n++
 		words := strings.Fields(line)
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
