@@ -185,7 +185,7 @@ func TestBadFilesAreToldWithTheirPlace(t *testing.T) {
 func TestFileThatAllMayWriteIsRefused(t *testing.T) {
 	t.Parallel()
 	path := write(t, "token "+aliceToken+" alice client\n")
-	if err := os.Chmod(path, 0o666); err != nil { //nolint:gosec // That is the point.
+	if err := os.Chmod(path, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := access.Read(path); err == nil || !strings.Contains(err.Error(), "can be written by all users") {

@@ -81,7 +81,8 @@ func (s *System) guarded(handler http.Handler) (http.Handler, error) {
 // trespass asks for tasks of others, or for a job of theirs, in one of the ways there are. What is told
 // or done all the same breaks a promise.
 func (v *visitor) trespass(ctx context.Context, names []string) error {
-	refused, what := false, ""
+	var refused bool
+	var what string
 	var err error
 	switch v.random.IntN(7) {
 	case 0:
