@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/outgoing"
 )
 
@@ -80,8 +80,9 @@ func (g *Guard) stranger(w http.ResponseWriter, r *http.Request, policy *Policy)
 	w.Header().Set("Connection", "close")
 	now := time.Now()
 	if wait := g.failures.note(now, addressOf(r.RemoteAddr)); wait > 0 {
-		wait = time.Duration(math.Ceil(wait.Seconds())) * time.Second
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+		seconds := int64((wait + time.Second - 1) / time.Second)
+		wait = number.FromSeconds(seconds)
+		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
 		g.answer(w, r, wire.Error(wire.ReasonTooManyLogins, wait, "too many calls from this address had an unknown credential: show a good one, or try again in %v", wait))
 		return
 	}

@@ -2,7 +2,6 @@ package access
 
 import (
 	"fmt"
-	"math/bits"
 	"strings"
 
 	"github.com/frayrpc/fray/internal/spelling"
@@ -41,7 +40,7 @@ func (r Roles) String() string {
 	if r&Everything == 0 {
 		return "none"
 	}
-	names := make([]string, 0, bits.OnesCount8(uint8(r)))
+	names := make([]string, 0, len(roleNames))
 	for i, name := range roleNames {
 		if r.Any(1 << i) {
 			names = append(names, name)
