@@ -38,8 +38,8 @@ func NewService(injector *Injector, options ...connect.HandlerOption) (path stri
 
 // WithService returns a middleware that serves faults.v1.FaultService beside a handler; see
 // [NewService].
-func WithService(injector *Injector) func(http.Handler) http.Handler {
-	path, service := NewService(injector)
+func WithService(injector *Injector, options ...connect.HandlerOption) func(http.Handler) http.Handler {
+	path, service := NewService(injector, options...)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasPrefix(r.URL.Path, path) {

@@ -151,6 +151,7 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 			continue
 		}
 		f.lose(res.GetUnknownTaskIds(), upTo)
+		f.lose(res.GetRefusedTaskIds(), upTo) // Another's have these ids by now.
 		settleAll(f.tracker, res.GetResults())
 		f.fetch(omitted(res.GetResults()), nil)
 		ids = rest(ids, res.GetResults())

@@ -111,7 +111,8 @@ func (b *remote) cancel(ctx context.Context, c *call) error {
 	if len(verdicts) != 1 {
 		return fmt.Errorf("controller answered with %d verdicts for one task", len(verdicts))
 	}
-	if verdicts[0] == frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND {
+	switch verdicts[0] {
+	case frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND, frayv1.CancelVerdict_CANCEL_VERDICT_REFUSED: // Another's has its id by now.
 		b.fetcher.ask([]string{c.id}) // the future has to end, too
 		return ErrTaskLost
 	}

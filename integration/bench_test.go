@@ -35,7 +35,7 @@ func benchClient(b *testing.B, c *cluster) context.Context {
 	b.Helper()
 	c.worker("w", "--slots", benchSlots)
 	// Not newClient's: a benchmark has no deadline.
-	jc, err := fray.NewJobContext(context.WithoutCancel(b.Context()), fray.KindFray, fray.WithControllerAddress(c.url()), fray.WithTLS(secure.files))
+	jc, err := fray.NewJobContext(context.WithoutCancel(b.Context()), fray.KindFray, append(asClient(), fray.WithControllerAddress(c.url()))...)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func newHTTPClient(t testing.TB, h2c bool) *http.Client {
 	transport.Protocols.SetHTTP2(h2c && *mtls)
 	transport.TLSClientConfig = secure.config.Clone()
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: leastRoles{transport}}
 }
 
 func (c *cluster) url() string { return c.controller.url }
@@ -163,7 +163,7 @@ func (c *cluster) client(opts ...fray.Option) context.Context {
 
 func newClient(t testing.TB, url string, opts ...fray.Option) context.Context {
 	t.Helper()
-	jc, err := fray.NewJobContext(context.WithoutCancel(t.Context()), fray.KindFray, append([]fray.Option{fray.WithControllerAddress(url), fray.WithTLS(secure.files)}, opts...)...)
+	jc, err := fray.NewJobContext(context.WithoutCancel(t.Context()), fray.KindFray, slices.Concat([]fray.Option{fray.WithControllerAddress(url)}, asClient(), opts)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/access"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/integration/tasks"
 )
@@ -300,6 +301,9 @@ func (c *cluster) fray(args ...string) (string, int) {
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
 	if f := secure.files; *mtls {
 		cmd.Env = append(cmd.Env, "FRAY_CA="+f.CA, "FRAY_TLS_CERT="+f.Cert, "FRAY_TLS_KEY="+f.Key)
+	}
+	if *roles {
+		cmd.Env = append(cmd.Env, "FRAY_TOKEN_FILE="+tokenFile(access.Operator))
 	}
 	if dir := os.Getenv(coverVariable); dir != "" {
 		cmd.Env = append(cmd.Env, "GOCOVERDIR="+dir)

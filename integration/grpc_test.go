@@ -28,7 +28,7 @@ func dialGRPC(t testing.TB, url string) *grpc.ClientConn {
 	if *mtls {
 		shown = credentials.NewTLS(secure.config.Clone())
 	}
-	conn, err := grpc.NewClient(host(url), grpc.WithTransportCredentials(shown))
+	conn, err := grpc.NewClient(host(url), append(grpcRoles(), grpc.WithTransportCredentials(shown))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func (c *cluster) incarnation() uint64 {
 // newLastingClient is newClient without a deadline: how long the kills take is up to their number.
 func newLastingClient(t *testing.T, url string) context.Context {
 	t.Helper()
-	jc, err := fray.NewJobContext(context.WithoutCancel(t.Context()), fray.KindFray, fray.WithControllerAddress(url), fray.WithTLS(secure.files))
+	jc, err := fray.NewJobContext(context.WithoutCancel(t.Context()), fray.KindFray, append(asClient(), fray.WithControllerAddress(url))...)
 	if err != nil {
 		t.Fatal(err)
 	}

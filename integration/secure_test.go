@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/certs"
 )
 
@@ -25,8 +26,16 @@ var secure struct {
 	config *tls.Config // of clients
 }
 
-// makeSecure makes certificates, if they are asked for.
+// makeSecure makes certificates, and callers with roles, if they are asked for.
 func makeSecure() (err error) {
+	if secure.dir, err = os.MkdirTemp("", "fray-suite-"); err != nil {
+		return err
+	}
+	if *roles {
+		if err := makeRoles(); err != nil {
+			return err
+		}
+	}
 	if !*mtls {
 		return nil
 	}
@@ -36,9 +45,6 @@ func makeSecure() (err error) {
 	}
 	cert, key, err := authority.Issue("suite", "127.0.0.1", "localhost")
 	if err != nil {
-		return err
-	}
-	if secure.dir, err = os.MkdirTemp("", "fray-suite-"); err != nil {
 		return err
 	}
 	path := func(name string, data []byte) string {
@@ -63,8 +69,14 @@ func makeSecure() (err error) {
 	return nil
 }
 
-// secured adds what has a process speak TLS to its arguments.
+// secured adds what has a process speak TLS, and ask and show who calls, to its arguments.
 func secured(server bool, args ...string) []string {
+	if *roles {
+		args = append(slices.Clip(args), "--access-file", accessFile())
+		if !server {
+			args = append(args, "--token-file", tokenFile(access.Worker))
+		}
+	}
 	if !*mtls {
 		return args
 	}

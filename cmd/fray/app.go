@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/certs"
 )
 
@@ -27,8 +28,12 @@ type app struct {
 	// executable returns the file that worker processes run.
 	executable func() (string, error)
 	seams      seams
-	// Servers of this command want a token.
+	// Servers of this command want a token; and whom that lets in.
 	secured bool
+	listed  bool // a file lists who may call its servers
+	access  func() *access.Policy
+	// What tells of calls that change something; nil: nothing does.
+	audit *slog.Logger
 
 	root       *cobra.Command
 	configFile string

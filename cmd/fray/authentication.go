@@ -9,9 +9,9 @@ func addOpenFlag(cmd *cobra.Command, open *bool, usage string) {
 	cmd.Flags().BoolVar(open, openFlag, false, usage)
 }
 
-// knowsCallers reports whether the servers of this command know who calls: by a token, or by a
-// certificate.
-func (a *app) knowsCallers() bool { return a.secured || a.tls.ClientCA != "" }
+// knowsCallers reports whether the servers of this command know who calls: by a token, a list of
+// callers, or a certificate.
+func (a *app) knowsCallers() bool { return a.secured || a.listed || a.tls.ClientCA != "" }
 
 // checkDoor refuses a controller that other machines can call without a credential.
 func (a *app) checkDoor(listen string, open bool) error {
@@ -19,8 +19,8 @@ func (a *app) checkDoor(listen string, open bool) error {
 		return nil
 	}
 	return usageError("everybody who reaches %s could have the workers of this controller execute what they like.\n"+
-		"Set %s, or --%s, here and for workers and clients; or ask for certificates with --tls-client-ca; or\n"+
-		"pass --%s if that is what you want.", listen, tokenVariable, tokenFileOption, openFlag)
+		"Set %s, or --%s, here and for workers and clients; or list callers with --%s; or ask for certificates\n"+
+		"with --tls-client-ca; or pass --%s if that is what you want.", listen, tokenVariable, tokenFileOption, accessFileOption, openFlag)
 }
 
 // checkExec refuses a worker that executes commands for a controller which need not ask who calls:

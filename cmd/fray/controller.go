@@ -35,6 +35,9 @@ type controllerOptions struct {
 	lifeline       bool
 	open           bool
 	wallClockFile  string
+	accessFile     string
+	auditLog       string
+	metricsListen  string
 	faults         faultOptions
 	log            logOptions
 }
@@ -48,9 +51,10 @@ func (a *app) newController() *cobra.Command {
 directory, and outlives it: started again, it goes on where it was, and workers keep what they run. With --in-memory nothing outlives it.
 
 Its first line on the standard output says where it listens. It serves Connect, gRPC and gRPC-Web on that port,
-with gRPC health and reflection, and Prometheus metrics under /metrics. FRAY_TOKEN, or --token-file, has a secret that
-workers and clients then need, too. Without it and without --tls-client-ca, whoever can reach the port can run tasks: such a
-controller listens on this machine only, unless it is told twice.`,
+with gRPC health and reflection, probes under /healthz and /readyz, and Prometheus metrics under /metrics. FRAY_TOKEN, or
+--token-file, has a secret that workers and clients then need, too, and --access-file lists who may do what. Without any of them and
+without --tls-client-ca, whoever can reach the port can run tasks: such a controller listens on this machine only, unless it
+is told twice.`,
 		Example: `  fray controller
   fray controller --listen 10.0.0.5:7070 --token-file /etc/fray/token --data-dir /var/lib/fray --retention 24h`,
 		Args: noArgs,
@@ -75,6 +79,9 @@ controller listens on this machine only, unless it is told twice.`,
 	a.addTLSFlags(cmd, asServer)
 	a.addTokenFlag(cmd)
 	addOpenFlag(cmd, &o.open, "let in everybody who reaches the port, from other machines or to inject faults")
+	addAccessFlag(cmd, &o.accessFile)
+	addAuditFlag(cmd, &o.auditLog)
+	addMetricsFlag(cmd, &o.metricsListen)
 	addLifelineFlag(cmd, &o.lifeline)
 	addWallClockFlag(cmd, &o.wallClockFile)
 	addFaultFlags(cmd, &o.faults)
@@ -86,17 +93,26 @@ controller listens on this machine only, unless it is told twice.`,
 const minSessionTTL = 10 * time.Millisecond
 
 func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
+	a.listed = o.accessFile != ""
 	served, err := a.checkFaults(o.faults, o.open, true)
 	if err := errors.Join(a.checkToken(), a.checkDoor(o.listen, o.open), err, hideToken()); err != nil {
 		return err
 	}
 	registry := newRegistry()
+	logger := o.log.logger(a.stderr)
+	if a.listed && a.secured {
+		return usageError("both --%s and %s or --%s say who is let in: put the token into the file, with a name and roles", accessFileOption, tokenVariable, tokenFileOption)
+	}
+	var closeAudit func() error
+	if a.audit, closeAudit, err = a.openAudit(o.auditLog, logger); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAudit()) }()
 	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, served, registry)
 	if err != nil {
 		return err
 	}
 	defer noFaults()
-	logger := o.log.logger(a.stderr)
 	server, closeStore, err := a.newServer(o, logger, registry)
 	if err != nil {
 		return err
@@ -135,6 +151,10 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 	if err != nil {
 		return nil, nil, err
 	}
+	policy, err := a.policy(logger, o.accessFile)
+	if err != nil {
+		return nil, nil, err
+	}
 	s, err := o.store.open(logger, registry)
 	if err != nil {
 		return nil, nil, err
@@ -154,6 +174,7 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 		MaxPayloadBytes: o.maxPayload, InFlightBytes: int64(o.maxInFlight),
 		TLS:           secure,
 		ListenAddress: o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
+		Access: policy, Audit: a.audit, MetricsAddress: o.metricsListen,
 		Version: version(), Logger: logger, Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {

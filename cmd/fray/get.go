@@ -108,6 +108,7 @@ var verdictTexts = map[frayv1.CancelVerdict]string{
 	frayv1.CancelVerdict_CANCEL_VERDICT_STOPPING:         "stopping",
 	frayv1.CancelVerdict_CANCEL_VERDICT_ALREADY_TERMINAL: "already_ended",
 	frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND:        "not_found",
+	frayv1.CancelVerdict_CANCEL_VERDICT_REFUSED:          "refused",
 }
 
 func (a *app) cancel(ctx context.Context, c *client, ids []string, job string) error {
@@ -115,11 +116,14 @@ func (a *app) cancel(ctx context.Context, c *client, ids []string, job string) e
 	if err != nil {
 		return err
 	}
-	missing := 0
+	missing, refused := 0, 0
 	found := &listing{app: a, header: []string{"task", "found"}}
 	for i, verdict := range res.GetVerdicts() {
-		if verdict == frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND {
+		switch verdict {
+		case frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND:
 			missing++
+		case frayv1.CancelVerdict_CANCEL_VERDICT_REFUSED:
+			refused++
 		}
 		err := found.add([]string{ids[i], verdictTexts[verdict]}, struct {
 			TaskID  string `json:"task_id"`
@@ -141,6 +145,9 @@ func (a *app) cancel(ctx context.Context, c *client, ids []string, job string) e
 		}{job, res.GetJobTaskCount()}); err != nil {
 			return err
 		}
+	}
+	if refused > 0 {
+		return &codedError{exitUnavailable, fmt.Errorf("the controller refuses to cancel %s: their jobs belong to other callers", wording.Count(uint64(refused), "task"))} // A count.
 	}
 	if missing > 0 {
 		return &codedError{exitNotFound, fmt.Errorf("%s unknown to the controller", wording.Count(uint64(missing), "task"))} // A count.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/access"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/outgoing"
 )
@@ -71,7 +72,11 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, served b
 	a.seams.handlerOptions = append(a.seams.handlerOptions, connect.WithInterceptors(injector.Interceptor(host)))
 	withService := func(next http.Handler) http.Handler { return next }
 	if served {
-		withService = faults.WithService(injector)
+		var audited []connect.HandlerOption
+		if a.audit != nil {
+			audited = append(audited, connect.WithInterceptors(access.Audit(a.audit)))
+		}
+		withService = faults.WithService(injector, audited...)
 	}
 	a.seams.middleware = append(a.seams.middleware, func(next http.Handler) http.Handler {
 		if side == faultsServed {

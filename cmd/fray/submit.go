@@ -57,7 +57,7 @@ Submitting the same task again under the same --id changes nothing, so that a sc
 	flags.StringVarP(&o.function, "function", "f", "", "run the function of this `name`")
 	flags.StringVar(&o.input, "input", "", "the function's input: `JSON`, @file, or - for the standard input")
 	flags.StringVar(&o.id, "id", "", "the task's `id` (default: a new one)")
-	flags.StringVar(&o.job, "job", "default", "the `job` that the task belongs to")
+	flags.StringVar(&o.job, "job", defaultJob, "the `job` that the task belongs to")
 	between(cmd, &o.priority, -limit.Priority, limit.Priority, "priority", 0, "tasks of a higher one run first, -1000 to 1000")
 	between(cmd, &o.retries, 0, limit.Retries, "retries", 0, "how often the task is tried again after it failed")
 	between(cmd, &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of the task before it fails")
@@ -74,6 +74,9 @@ Submitting the same task again under the same --id changes nothing, so that a sc
 	return cmd
 }
 
+// defaultJob is where tasks go that are submitted without a job.
+const defaultJob = "default"
+
 func (a *app) submit(ctx context.Context, o submitOptions, args []string) error {
 	spec, err := a.taskSpec(o, args)
 	if err != nil {
@@ -84,7 +87,15 @@ func (a *app) submit(ctx context.Context, o submitOptions, args []string) error 
 		return err
 	}
 	defer c.close()
-	res, err := ask(ctx, c, c.SubmitTask, &frayv1.SubmitTaskRequest{JobId: o.job, Task: spec})
+	owned := false // by another
+	res, err := ask(ctx, c, func(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
+		res, err := c.SubmitTask(ctx, req)
+		owned = reasonOf(err) == reasonNotOwner
+		return res, err
+	}, &frayv1.SubmitTaskRequest{JobId: o.job, Task: spec})
+	if owned && o.job == defaultJob {
+		return fmt.Errorf("%w: jobs belong to callers here, so name one by --job", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,9 @@ package main
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/internal/reread"
 )
@@ -47,7 +46,13 @@ func (a *app) secureByFile(path string) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := reread.New(slog.New(slog.NewTextHandler(a.stderr, nil)), "token", func() ([]string, error) { return readTokens(path) }, path)
+	tokens, err := reread.New(slog.New(slog.NewTextHandler(a.stderr, nil)), "token", func() (secrets, error) {
+		tokens, err := readTokens(path)
+		if err != nil {
+			return secrets{}, err
+		}
+		return newSecrets(tokens), nil
+	}, path)
 	if err != nil {
 		return usageError("--%s: %w", tokenFileOption, err)
 	}
@@ -88,14 +93,25 @@ func readTokens(path string) (tokens []string, err error) {
 
 // secure has every server of the command refuse callers without the token, and every client show
 // it.
-func (a *app) secure(token string) { a.secureWith(func() []string { return []string{token} }) }
-
-// secureWith is secure with tokens of which each lets in, and the first is shown.
-func (a *app) secureWith(tokens func() []string) {
-	a.secured = true
-	a.seams.middleware = append(a.seams.middleware, requireToken(tokens))
-	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(outgoing.ShowToken(func() string { return tokens()[0] })))
+func (a *app) secure(token string) {
+	s := newSecrets([]string{token})
+	a.secureWith(func() secrets { return s })
 }
+
+// secureWith is secure with secrets that may change.
+func (a *app) secureWith(now func() secrets) {
+	a.secured = true
+	a.access = func() *access.Policy { return now().policy }
+	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(outgoing.ShowToken(func() string { return now().shown })))
+}
+
+// secrets are tokens of which each lets in, and the first is shown.
+type secrets struct {
+	shown  string
+	policy *access.Policy
+}
+
+func newSecrets(tokens []string) secrets { return secrets{tokens[0], access.Shared(tokens...)} }
 
 // checkToken refuses an empty token for a command that serves: whoever set the variable wants to be
 // protected by it.
@@ -122,28 +138,3 @@ func (a *app) secureOwn() string {
 // hideToken keeps the token from the commands that a worker executes: out of the environment that they
 // inherit, and of the one in which they can see what this process was started with.
 func hideToken() error { return errors.Join(os.Unsetenv(tokenVariable), blotOut(tokenVariable)) }
-
-func requireToken(tokens func() []string) func(http.Handler) http.Handler {
-	refusal := connect.NewErrorWriter()
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			known := 0
-			for _, token := range tokens() {
-				known |= subtle.ConstantTimeCompare([]byte(given), []byte(token))
-			}
-			if ok && known == 1 {
-				next.ServeHTTP(w, r)
-				return
-			}
-			// Whoever is refused keeps no connection that somebody else could use.
-			w.Header().Set("Connection", "close")
-			err := connect.NewError(connect.CodeUnauthenticated, errors.New("this cluster wants a token: set "+tokenVariable+" to what its controller was started with"))
-			if !refusal.IsSupported(r) {
-				http.Error(w, err.Message(), http.StatusUnauthorized)
-				return
-			}
-			_ = refusal.Write(w, r, err) // the caller may be gone
-		})
-	}
-}

@@ -99,6 +99,9 @@ func (c *client) results(ctx context.Context, ids []string, wait time.Duration) 
 	for _, id := range res.GetUnknownTaskIds() {
 		return nil, &codedError{exitNotFound, fmt.Errorf("task %q: unknown task", id)}
 	}
+	for _, id := range res.GetRefusedTaskIds() {
+		return nil, &codedError{exitUnavailable, fmt.Errorf("the controller refuses: task %q: its job belongs to another caller", id)}
+	}
 	results := res.GetResults()
 	for i, r := range results {
 		if !r.GetValueOmitted() {

@@ -39,6 +39,8 @@ type workerOptions struct {
 	sandbox    sandboxOptions
 	lifeline   bool
 	outputDir  string
+	accessFile string
+	metrics    string // where to listen for these
 	faults     faultOptions
 	log        logOptions
 }
@@ -78,6 +80,8 @@ stops them at once.`,
 	addOpenFlag(cmd, &o.open, "execute commands, and be made to misbehave, for everybody who reaches the controller or this worker")
 	addSandboxFlags(cmd, &o.sandbox)
 	mayBeEmpty(cmd, "listen")
+	addAccessFlag(cmd, &o.accessFile)
+	addMetricsFlag(cmd, &o.metrics)
 	addLifelineFlag(cmd, &o.lifeline)
 	cmd.Flags().StringVar(&o.outputDir, "output-dir", "", "the `directory` of the map that this worker serves, for what commands print")
 	if err := cmd.Flags().MarkHidden("output-dir"); err != nil {
@@ -101,6 +105,7 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) (err error) {
 		return usageError("this worker has nothing to execute: it knows no functions but commands, and --allow-exec is not given.\n" +
 			"To execute Go functions, write a program that runs fray/worker with them.")
 	}
+	a.listed = o.accessFile != ""
 	served, err := a.checkFaults(o.faults, o.open, o.listen != "")
 	if err := errors.Join(a.checkExec(address, o.open), err); err != nil {
 		return err
@@ -124,10 +129,18 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, endCommands()) }()
+	policy, err := a.policy(logger, o.accessFile)
+	if err != nil {
+		return err
+	}
+	if o.listen == "" && o.accessFile == "" {
+		policy = nil // There is nothing to let anybody in to.
+	}
 	w, err := worker.New(worker.Config{
 		ControllerURL: address, ID: o.id, Functions: []fray.Function{commands},
 		Slots: o.slots, Resources: o.resources, Labels: o.labels,
 		ListenAddress: o.listen, AdvertiseURL: o.advertise,
+		Access: policy, MetricsAddress: o.metrics,
 		TLS:        secure,
 		DrainGrace: orNone(o.drainGrace), StopGrace: max(o.stopGrace, time.Millisecond),
 		HTTPClient: a.seams.httpClient, ClientOptions: a.seams.clientOptions,

@@ -15,6 +15,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
@@ -72,6 +73,15 @@ type Config struct {
 	Middleware     []func(http.Handler) http.Handler
 	// What /metrics shows. Nil: there is no /metrics.
 	Gatherer prometheus.Gatherer
+	// Where /metrics is, without a credential and without TLS, rather than there; see serve.Config.
+	MetricsAddress string
+	// Who may do what there, asked with each call, so that it may change; see package access. Jobs
+	// belong to callers then. Who serves Handler puts an access.Guard before it. Nil: all may do
+	// everything, and jobs are everybody's.
+	Access func() *access.Policy
+	// Told of every call that changes something, and of every one that is refused to its caller; see
+	// access.Audit. Nil: nobody is.
+	Audit *slog.Logger
 }
 
 // Validate reports all that is wrong with the configuration.
@@ -108,6 +118,14 @@ func (c Config) Validate() error {
 	}
 	if err := c.TLS.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("controller: TLS: %w", err))
+	}
+	if c.ListenAddress == "" && c.Listener == nil {
+		if c.Access != nil {
+			errs = append(errs, errors.New("controller: Access guards where it listens, and it listens nowhere: set ListenAddress, or put an access.Guard before Handler"))
+		}
+		if c.MetricsAddress != "" {
+			errs = append(errs, errors.New("controller: MetricsAddress needs a ListenAddress or a Listener"))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
 
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
@@ -83,7 +85,8 @@ func (c *Controller) serveConfig() (serve.Config, error) {
 		Address: c.cfg.ListenAddress, Listener: c.cfg.Listener, Middleware: c.cfg.Middleware, HandlerOptions: c.cfg.HandlerOptions,
 		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
 		RequestBytes: requestBytes, InFlightBytes: c.cfg.InFlightBytes, Lanes: laneOf,
-		Registerer: c.cfg.Registerer, Gatherer: c.cfg.Gatherer, Logger: c.cfg.Logger,
+		Registerer: c.cfg.Registerer, Gatherer: c.cfg.Gatherer, MetricsAddress: c.cfg.MetricsAddress, Logger: c.cfg.Logger,
+		Access: c.cfg.Access, Audit: c.cfg.Audit, Checker: checker{grpchealth.NewStaticChecker(frayv1connect.ControllerServiceName), c.ready},
 	}, err
 }
 
@@ -127,7 +130,11 @@ var unvalidated = []string{
 // themselves. It checks requests against the rules of their schema, after all that the options do.
 func (c *Controller) Handler(options ...connect.HandlerOption) (string, http.Handler) {
 	counted := connect.WithInterceptors(connect.UnaryInterceptorFunc(c.handlers.interceptor))
-	options = slices.Concat([]connect.HandlerOption{serve.Bounded(requestBytes)}, options, []connect.HandlerOption{c.validated, counted})
+	first := []connect.HandlerOption{serve.Bounded(requestBytes)}
+	if c.cfg.Audit != nil {
+		first = append(first, connect.WithInterceptors(access.Audit(c.cfg.Audit)))
+	}
+	options = slices.Concat(first, options, []connect.HandlerOption{c.validated, counted})
 	return frayv1connect.NewControllerServiceHandler(&service{c}, options...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
 )
 
 // handlers counts the calls that are being handled, so that Run returns after the last of them: what
@@ -49,4 +50,25 @@ func (h *handlers) close() {
 	h.closed = true
 	h.mu.Unlock()
 	h.inside.Wait()
+}
+
+// checker is the controller in gRPC's health protocol: it serves once it answers calls.
+type checker struct {
+	grpchealth.Checker // knows the names of services
+
+	ready <-chan struct{}
+}
+
+// Check implements grpchealth.Checker.
+func (c checker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+	res, err := c.Checker.Check(ctx, req)
+	select {
+	case <-c.ready:
+		return res, err
+	default:
+	}
+	if err == nil {
+		res.Status = grpchealth.StatusNotServing
+	}
+	return res, err
 }

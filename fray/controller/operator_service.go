@@ -8,16 +8,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/internal/number"
 )
 
 func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (*frayv1.ListTasksResponse, error) {
 	const defaultPage = 100
-	event := &core.List{Call: s.c.call(), Job: req.GetJobId(), Max: int(req.GetPageSize())}
+	event := &core.List{
+		Call: s.c.call(), Job: req.GetJobId(), Max: int(req.GetPageSize()), Owner: access.Confined(ctx, frayv1connect.ControllerServiceListTasksProcedure),
+	}
 	event.Max = cmp.Or(event.Max, defaultPage)
 	for _, st := range req.GetStatuses() {
 		if st > 0 && int(st) < len(event.Statuses) {
@@ -28,7 +32,7 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 	if event.After, err = parsePageToken(req.GetPageToken()); err != nil {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
 	}
-	r, err := ask[core.ListReply](ctx, s.c, event.Call, "list", event)
+	r, err := ask[core.ListReply](ctx, s.c, event.Call, fmt.Sprintf("job %q", req.GetJobId()), event)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +65,9 @@ func parsePageToken(token string) (core.TaskNum, error) {
 
 func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksRequest) (*frayv1.CancelTasksResponse, error) {
 	call := s.c.call()
-	r, err := ask[core.CancelReply](ctx, s.c, call, "cancel", &core.Cancel{Call: call, IDs: req.GetTaskIds(), Job: req.GetJobId()})
+	r, err := ask[core.CancelReply](ctx, s.c, call, fmt.Sprintf("job %q", req.GetJobId()), &core.Cancel{
+		Call: call, IDs: req.GetTaskIds(), Job: req.GetJobId(), Owner: access.Confined(ctx, frayv1connect.ControllerServiceCancelTasksProcedure),
+	})
 	if err != nil {
 		return nil, err
 	}

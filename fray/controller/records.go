@@ -37,7 +37,7 @@ func file(b *store.Batch, r *core.Record) error {
 			b.Delete(store.Key{Kind: kind, Num: num})
 		}
 	case core.RecordJob:
-		return set(b, store.Key{Kind: store.Job, Num: r.JobNum}, &storev1.JobRecord{JobId: r.Job, ForgottenCount: r.DoneBase})
+		return set(b, store.Key{Kind: store.Job, Num: r.JobNum}, &storev1.JobRecord{JobId: r.Job, ForgottenCount: r.DoneBase, Owner: r.Owner})
 	case core.RecordForgetJob:
 		b.Delete(store.Key{Kind: store.Job, Num: r.JobNum})
 	}

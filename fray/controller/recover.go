@@ -139,7 +139,7 @@ func (c *Controller) storedJobs() ([]core.RestoredJob, error) {
 		if err := proto.Unmarshal(r.value, &job); err != nil {
 			return nil, fmt.Errorf("%w: record of job %d cannot be decoded: %w", store.ErrCorrupt, r.num, err)
 		}
-		jobs = append(jobs, core.RestoredJob{Num: r.num, ID: job.GetJobId(), DoneBase: job.GetForgottenCount()})
+		jobs = append(jobs, core.RestoredJob{Num: r.num, ID: job.GetJobId(), DoneBase: job.GetForgottenCount(), Owner: job.GetOwner()})
 	}
 	return jobs, nil
 }

@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/serve"
@@ -29,7 +30,7 @@ type service struct{ c *Controller }
 var _ frayv1connect.ControllerServiceHandler = (*service)(nil)
 
 func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
-	r, reply, err := s.submit(ctx, req.GetJobId(), req.GetWatcherId(), []*frayv1.TaskSpec{req.GetTask()})
+	r, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTaskProcedure, req.GetJobId(), req.GetWatcherId(), []*frayv1.TaskSpec{req.GetTask()})
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 	if n := len(req.GetTasks()); n > maxSubmit {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "tasks: must have at most %d items, has %d: send several calls", maxSubmit, n)
 	}
-	results, reply, err := s.submit(ctx, req.GetJobId(), req.GetWatcherId(), req.GetTasks())
+	results, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTasksProcedure, req.GetJobId(), req.GetWatcherId(), req.GetTasks())
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (r *submitted) refuse(reason string, retryAfter time.Duration, format strin
 // submit offers tasks to the scheduler and says what became of each, beside the scheduler's own
 // words.
 func (s *service) submit(
-	ctx context.Context, job, watcher string, specs []*frayv1.TaskSpec,
+	ctx context.Context, procedure, job, watcher string, specs []*frayv1.TaskSpec,
 ) (results []submitted, reply core.SubmitReply, err error) {
 	if err := wire.CheckID("job_id", job); err != nil {
 		return nil, reply, wire.Error(wire.ReasonInvalid, 0, "%w", err)
@@ -106,7 +107,10 @@ func (s *service) submit(
 	}
 	call := s.c.call()
 	now := s.c.now()
-	event := &core.Submit{Call: call, Job: job, Watcher: watcher, At: now, Tasks: make([]core.NewTask, 0, len(specs))}
+	event := &core.Submit{
+		Call: call, Job: job, Watcher: watcher, At: now, Tasks: make([]core.NewTask, 0, len(specs)),
+		Owner: access.Confined(ctx, procedure), By: access.From(ctx).Owns(),
+	}
 	places := make([]int, 0, len(specs))
 	var previous *frayv1.TaskSpec
 	var shape *core.Shape
@@ -137,7 +141,7 @@ func (s *service) submit(
 			return results, reply, nil
 		}
 	}
-	reply, err = ask[core.SubmitReply](ctx, s.c, call, "submit", event)
+	reply, err = ask[core.SubmitReply](ctx, s.c, call, fmt.Sprintf("job %q", job), event)
 	if err != nil {
 		return nil, reply, err
 	}
@@ -205,7 +209,9 @@ func subject(taskID string) string { return fmt.Sprintf("task %q", taskID) }
 
 func (s *service) GetTask(ctx context.Context, req *frayv1.GetTaskRequest) (*frayv1.GetTaskResponse, error) {
 	call := s.c.call()
-	r, err := ask[core.TaskReply](ctx, s.c, call, subject(req.GetTaskId()), &core.Get{Call: call, ID: req.GetTaskId()})
+	r, err := ask[core.TaskReply](ctx, s.c, call, subject(req.GetTaskId()), &core.Get{
+		Call: call, ID: req.GetTaskId(), Owner: access.Confined(ctx, frayv1connect.ControllerServiceGetTaskProcedure),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +222,7 @@ func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRe
 	call := s.c.call()
 	r, err := ask[core.TaskReply](ctx, s.c, call, subject(req.GetTaskId()), &core.Await{
 		Call: call, ID: req.GetTaskId(), Until: s.c.until(ctx, req.GetMaxWaitMs()), Read: true,
+		Owner: access.Confined(ctx, frayv1connect.ControllerServiceGetTaskResultProcedure),
 	})
 	if err != nil {
 		return nil, err
@@ -235,6 +242,7 @@ func (s *service) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResults
 	call := s.c.call()
 	r, err := ask[core.TasksReply](ctx, s.c, call, "tasks", &core.AwaitAny{
 		Call: call, IDs: req.GetTaskIds(), Until: s.c.until(ctx, req.GetMaxWaitMs()), Read: true,
+		Owner: access.Confined(ctx, frayv1connect.ControllerServiceGetTaskResultsProcedure),
 	})
 	if err != nil {
 		return nil, err
@@ -243,7 +251,7 @@ func (s *service) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResults
 	if err := reserve(ctx, r.Tasks); err != nil {
 		return nil, err
 	}
-	resp := &frayv1.GetTaskResultsResponse{UnknownTaskIds: r.Unknown}
+	resp := &frayv1.GetTaskResultsResponse{UnknownTaskIds: r.Unknown, RefusedTaskIds: r.Refused}
 	for i, room := 0, maxResultBytes; i < len(r.Tasks); i++ {
 		result, size, err := s.c.taskResult(&r.Tasks[i], maxResultBytes)
 		if reason, _ := wire.Info(err); reason == wire.ReasonUnknownTask {
@@ -267,7 +275,7 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 	call := s.c.call()
 	event := &core.Watch{
 		Call: call, Job: req.GetJobId(), Cursor: req.GetCursor(), Max: n, Until: s.c.until(ctx, req.GetMaxWaitMs()),
-		Watcher: req.GetWatcherId(), Read: true,
+		Watcher: req.GetWatcherId(), Read: true, Owner: access.Confined(ctx, frayv1connect.ControllerServiceWatchJobProcedure),
 	}
 	if req.NeededCursor != nil {
 		event.Unconfirmed = event.Cursor - min(req.GetNeededCursor(), event.Cursor)

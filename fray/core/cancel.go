@@ -1,10 +1,18 @@
 package core
 
 func (e *Cancel) apply(c *Scheduler) {
+	if e.Job != "" && !c.jobs[e.Job].admits(e.Owner) {
+		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Err: ErrNotOwner})
+		return
+	}
 	r := CancelReply{Verdicts: make([]CancelVerdict, len(e.IDs))}
 	for i, id := range e.IDs {
 		r.Verdicts[i] = CancelNotFound
-		if t := c.tasks[id]; t != nil {
+		switch t := c.tasks[id]; {
+		case t == nil:
+		case !t.job.admits(e.Owner):
+			r.Verdicts[i] = CancelRefused
+		default:
 			r.Verdicts[i] = c.cancel(t)
 		}
 	}

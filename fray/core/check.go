@@ -150,6 +150,7 @@ func (k *checker) jobs() {
 			live++
 		}
 		k.want(len(j.done) == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, len(j.done), j.tasks-j.open)
+		k.want(j.owner == "" || !c.cfg.Durable || j.num != 0, "job %s has a record of its owner", j.id)
 		k.want(j.tasks > 0 || j.watchers.size > 0 || len(j.followers) > 0, "job %s has something left", j.id)
 	}
 	k.want(live == c.liveJobs, "%d jobs have open tasks, counted %d", live, c.liveJobs)

@@ -16,6 +16,8 @@ var (
 	ErrUnknownTask = errors.New("unknown task")
 	// ErrUnknownWorker: no live session of that id.
 	ErrUnknownWorker = errors.New("unknown worker")
+	// ErrNotOwner: it belongs to another caller.
+	ErrNotOwner = errors.New("belongs to another caller")
 	// ErrCursorAhead: the cursor is past all that the job has completed.
 	ErrCursorAhead = errors.New("cursor is ahead of the job")
 	// ErrWorkerLives: another process has the worker's id, and listens.
@@ -64,7 +66,8 @@ const (
 const (
 	// RecordState: write the state, in place of an earlier one.
 	RecordState RecordKind = iota + RecordForget + 1
-	// RecordJob: write how many ended tasks of a job are forgotten, in place of an earlier record.
+	// RecordJob: write whose a job is, and how many ended tasks of it are forgotten, in place of an
+	// earlier record.
 	RecordJob
 	// RecordForgetJob: delete the job's record.
 	RecordForgetJob
@@ -85,6 +88,8 @@ type Record struct {
 	// With RecordJob and RecordForgetJob: the job's own number, and how many ended tasks of it are
 	// forgotten.
 	JobNum, DoneBase uint64
+	// With RecordJob: who the job belongs to; may be empty.
+	Owner string
 	// No reply rests on it: it may be written along with whatever is written next.
 	Lazy bool
 }
@@ -182,6 +187,8 @@ type TasksReply struct {
 	// Those that are terminal, in the order in which they were asked for.
 	Tasks   []View
 	Unknown []string
+	// Those of jobs that are another's.
+	Refused []string
 }
 
 // WatchReply answers Watch.

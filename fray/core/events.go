@@ -14,6 +14,10 @@ type Submit struct {
 	Call  CallID
 	Job   string
 	Tasks []NewTask
+	// As in Get.
+	Owner string
+	// Who the job belongs to if it is new; empty: it is everybody's.
+	By string
 	// When it was offered, as the specs record it. 0: now.
 	At Time
 	// Who will watch the job for their ends; empty: nobody says so.
@@ -104,11 +108,14 @@ type Unregister struct {
 	Session Token
 }
 
-// Cancel ends tasks by id, and all open tasks of Job unless it is empty. Replied with CancelReply.
+// Cancel ends tasks by id, and all open tasks of Job unless it is empty. Replied with CancelReply, or
+// with ErrNotOwner where the Job is another's.
 type Cancel struct {
 	Call CallID
 	IDs  []string
 	Job  string
+	// As in Get.
+	Owner string
 }
 
 // Drain asks a worker to take no new work and to leave. Replied with Done or ErrUnknownWorker.
@@ -118,10 +125,12 @@ type Drain struct {
 	Grace    time.Duration
 }
 
-// Get asks where a task stands. Replied with TaskReply or ErrUnknownTask.
+// Get asks where a task stands. Replied with TaskReply, ErrUnknownTask or ErrNotOwner.
 type Get struct {
 	Call CallID
 	ID   string
+	// Whose jobs the call may be about, besides those that have no owner. Empty: any.
+	Owner string
 }
 
 // Await is Get once the task is terminal, or at Until.
@@ -132,6 +141,8 @@ type Await struct {
 	// What an ended task left in the store is kept until a Forsake of the call: the caller reads
 	// it.
 	Read bool
+	// As in Get.
+	Owner string
 }
 
 // AwaitAny is Await for several tasks: it is answered once one of them is terminal or unknown.
@@ -142,10 +153,12 @@ type AwaitAny struct {
 	Until Time
 	// As in Await.
 	Read bool
+	// As in Get. Tasks of others' jobs are refused one by one.
+	Owner string
 }
 
 // Watch asks for the tasks of a job that ended after Cursor. Replied with WatchReply once there is
-// one, or at Until, or with ErrCursorAhead.
+// one, or at Until, or with ErrCursorAhead or ErrNotOwner.
 type Watch struct {
 	Call   CallID
 	Job    string
@@ -158,6 +171,8 @@ type Watch struct {
 	Unconfirmed uint64
 	// As in Await.
 	Read bool
+	// As in Get.
+	Owner string
 }
 
 // List asks for a page of tasks. Replied with ListReply.
@@ -170,6 +185,8 @@ type List struct {
 	// Tasks with greater numbers only.
 	After TaskNum
 	Max   int
+	// As in Get. Without a Job, tasks of others' jobs are left out.
+	Owner string
 }
 
 // ListWorkers asks for live sessions whose worker's id comes after After, for Max of them at most, or

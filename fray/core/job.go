@@ -59,6 +59,8 @@ func (j *job) openTasks() []*task {
 // job is what tasks of one job share.
 type job struct {
 	id string
+	// Who it belongs to; empty: it is everybody's.
+	owner string
 	// That of its record; 0: it has none.
 	num uint64
 	// Tasks of it that the scheduler knows, and of these the ones that are not terminal.

@@ -52,7 +52,7 @@ func (l *ledger) file(r *core.Record) {
 	case core.RecordForget:
 		delete(l.tasks, r.Task)
 	case core.RecordJob:
-		l.jobs[r.JobNum] = core.RestoredJob{Num: r.JobNum, ID: r.Job, DoneBase: r.DoneBase}
+		l.jobs[r.JobNum] = core.RestoredJob{Num: r.JobNum, ID: r.Job, DoneBase: r.DoneBase, Owner: r.Owner}
 	case core.RecordForgetJob:
 		delete(l.jobs, r.JobNum)
 	}

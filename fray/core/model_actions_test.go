@@ -161,7 +161,7 @@ func (d *modelDriver) pass() {
 }
 
 func (d *modelDriver) cancel() {
-	e := &core.Cancel{Call: d.call()}
+	e := &core.Cancel{Call: d.call(), Owner: d.owner()}
 	for range d.int("ids", 0, 3) {
 		if len(d.ids) > 0 {
 			e.IDs = append(e.IDs, pick(d, "id", d.ids))
@@ -177,18 +177,18 @@ func (d *modelDriver) watch() {
 	d.step(&core.Watch{
 		Call: d.call(), Job: pick(d, "job", []string{"j", "k", "n"}),
 		Cursor: uint64(d.int("cursor", 0, 8)), Max: d.int("max", 0, 4), Until: d.until(),
-		Watcher: pick(d, "watcher", []string{"", "a", "b"}), Unconfirmed: uint64(d.int("unconfirmed", 0, 3)), Read: d.chance("read", 50),
+		Watcher: pick(d, "watcher", []string{"", "a", "b"}), Unconfirmed: uint64(d.int("unconfirmed", 0, 3)), Read: d.chance("read", 50), Owner: d.owner(),
 	})
 }
 
 func (d *modelDriver) await() {
 	if len(d.ids) > 0 {
-		d.step(&core.Await{Call: d.call(), ID: pick(d, "id", d.ids), Until: d.until(), Read: d.chance("read", 50)})
+		d.step(&core.Await{Call: d.call(), ID: pick(d, "id", d.ids), Until: d.until(), Read: d.chance("read", 50), Owner: d.owner()})
 	}
 }
 
 func (d *modelDriver) awaitAny() {
-	e := &core.AwaitAny{Call: d.call(), Until: d.until(), Read: d.chance("read", 50)}
+	e := &core.AwaitAny{Call: d.call(), Until: d.until(), Read: d.chance("read", 50), Owner: d.owner()}
 	for range d.int("ids", 0, 3) {
 		if id := pick(d, "id", append([]string{"nobody's"}, d.ids...)); !slices.Contains(e.IDs, id) {
 			e.IDs = append(e.IDs, id)

@@ -148,7 +148,7 @@ func (d *modelDriver) replies(got []core.Reply) {
 			}
 			have = w
 		case core.TasksReply:
-			a := modelAny{unknown: b.Unknown}
+			a := modelAny{unknown: b.Unknown, refused: b.Refused}
 			for _, v := range b.Tasks {
 				a.tasks = append(a.tasks, modelState{v.ID, v.Status})
 			}

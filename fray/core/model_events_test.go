@@ -25,6 +25,7 @@ type modelSubmit struct {
 type modelAny struct {
 	tasks   []modelState
 	unknown []string
+	refused []string
 }
 
 // modelWatch is what it foretells of an answer to a watch.
@@ -89,6 +90,10 @@ func (m *model) apply(event core.Event) {
 }
 
 func (m *model) submit(e *core.Submit) {
+	if !m.admits(e.Job, e.Owner) {
+		m.replies[e.Call] = core.ErrNotOwner
+		return
+	}
 	r := modelSubmit{}
 	for i := range e.Tasks {
 		n := &e.Tasks[i]
@@ -118,6 +123,7 @@ func (m *model) submit(e *core.Submit) {
 			m.job(e.Job)
 			m.queue(t, false)
 			m.known = append(m.known, t)
+			m.own(m.job(e.Job), e.By)
 			m.specs = append(m.specs, t)
 			t.wrote.submitted = m.now
 			m.durable = true
@@ -394,10 +400,16 @@ func (m *model) answerBeat(c *modelCall) {
 }
 
 func (m *model) cancel(e *core.Cancel) {
+	if e.Job != "" && !m.admits(e.Job, e.Owner) {
+		m.replies[e.Call] = core.ErrNotOwner
+		return
+	}
 	r := core.CancelReply{Verdicts: []core.CancelVerdict{}}
 	for _, id := range e.IDs {
 		v := core.CancelNotFound
-		if t := m.task(id); t != nil {
+		if t := m.task(id); t != nil && !m.admits(t.job, e.Owner) {
+			v = core.CancelRefused
+		} else if t != nil {
 			v = m.cancelOne(t)
 		}
 		r.Verdicts = append(r.Verdicts, v)
@@ -460,6 +472,8 @@ func (m *model) await(e *core.Await) {
 	switch {
 	case t == nil:
 		m.replies[e.Call] = core.ErrUnknownTask
+	case !m.admits(t.job, e.Owner):
+		m.replies[e.Call] = core.ErrNotOwner
 	case t.status.Terminal() || e.Until <= m.now:
 		m.read(&modelCall{id: e.Call, read: e.Read}, t)
 		t.asked = m.now.Add(m.cfg.WatchGrace)
@@ -476,25 +490,28 @@ func (m *model) await(e *core.Await) {
 
 func (m *model) awaitAny(e *core.AwaitAny) {
 	c := &modelCall{id: e.Call, read: e.Read}
-	var unknown []string
+	var r modelAny
 	now := e.Until <= m.now
 	for _, id := range e.IDs {
 		t := m.task(id)
 		if t == nil {
-			unknown = append(unknown, id)
+			r.unknown = append(r.unknown, id)
+			continue
+		}
+		if !m.admits(t.job, e.Owner) {
+			r.refused = append(r.refused, id)
 			continue
 		}
 		c.any = append(c.any, t)
 		now = now || t.status.Terminal()
 	}
-	m.park(c, e.Until, func() { m.answerAny(c, nil) })
-	if now || len(unknown) > 0 {
-		m.answerAny(c, unknown)
+	m.park(c, e.Until, func() { m.answerAny(c, modelAny{}) })
+	if now || len(r.unknown) > 0 || len(r.refused) > 0 {
+		m.answerAny(c, r)
 	}
 }
 
-func (m *model) answerAny(c *modelCall, unknown []string) {
-	r := modelAny{unknown: unknown}
+func (m *model) answerAny(c *modelCall, r modelAny) {
 	for _, t := range c.any {
 		t.asked = m.now.Add(m.cfg.WatchGrace)
 		if t.status.Terminal() {
@@ -507,6 +524,10 @@ func (m *model) answerAny(c *modelCall, unknown []string) {
 }
 
 func (m *model) watch(e *core.Watch) {
+	if !m.admits(e.Job, e.Owner) {
+		m.replies[e.Call] = core.ErrNotOwner
+		return
+	}
 	j := m.jobs[e.Job]
 	if j == nil && e.Cursor > 0 || j != nil && e.Cursor > j.base+uint64(len(j.done)) {
 		m.replies[e.Call] = core.ErrCursorAhead
@@ -573,7 +594,7 @@ func (m *model) settle() {
 	}
 	for c := range m.anys {
 		if slices.Contains(m.parked, c) {
-			m.answerAny(c, nil)
+			m.answerAny(c, modelAny{})
 		}
 	}
 	m.forget()

@@ -11,7 +11,7 @@ import (
 type modelDisk struct {
 	known []modelTask // in the order of submission
 	ended []core.TaskNum
-	jobs  map[string]uint64 // how many of a job's ended tasks are forgotten
+	jobs  map[string]modelJob // how many of a job's ended tasks are forgotten, and whose it is
 }
 
 type modelSpec struct {
@@ -33,7 +33,7 @@ func (m *model) token() core.Token { return core.Token(m.cfg.Incarnation<<40) + 
 
 // save copies what outlives the scheduler.
 func (m *model) save() *modelDisk {
-	disk := &modelDisk{jobs: make(map[string]uint64)}
+	disk := &modelDisk{jobs: make(map[string]modelJob)}
 	for _, t := range m.known {
 		c := *t
 		if a := t.cur; a != nil {
@@ -41,7 +41,7 @@ func (m *model) save() *modelDisk {
 		}
 		c.cur, c.timer = nil, nil
 		disk.known = append(disk.known, c)
-		disk.jobs[t.job] = m.jobs[t.job].base
+		disk.jobs[t.job] = modelJob{base: m.jobs[t.job].base, owner: m.jobs[t.job].owner}
 	}
 	for _, t := range m.ended {
 		disk.ended = append(disk.ended, t.num)
@@ -61,8 +61,8 @@ func (m *model) load(disk *modelDisk) {
 	}
 	m.goOn(disk)
 	byNum := make(map[core.TaskNum]*modelTask)
-	for id, base := range disk.jobs {
-		m.job(id).base = base
+	for id, stored := range disk.jobs {
+		m.job(id).base, m.job(id).owner = stored.base, stored.owner
 	}
 	for i := range disk.known {
 		t := disk.known[i]

@@ -93,6 +93,8 @@ type modelJob struct {
 	base uint64
 	done []*modelTask
 	turn int
+	// Who it belongs to; empty: it is everybody's.
+	owner string
 	// Who follows it, by name; and ends that were waited for.
 	followers map[string]*modelFollower
 	awaited   []modelAwaited
@@ -223,6 +225,33 @@ func (m *model) job(id string) *modelJob {
 		m.jobs[id] = &modelJob{id: id, followers: make(map[string]*modelFollower)}
 	}
 	return m.jobs[id]
+}
+
+// admits says whether a call that is confined to an owner's jobs may be about one.
+func (m *model) admits(job, owner string) bool {
+	j := m.jobs[job]
+	return owner == "" || j == nil || j.owner == "" || j.owner == owner
+}
+
+// own gives a job to who has just submitted its only task, unless it had some before, and sends others
+// away who watch it.
+func (m *model) own(j *modelJob, by string) {
+	n := 0
+	for _, t := range m.known {
+		if t.job == j.id {
+			n++
+		}
+	}
+	if by == "" || n > 1 || j.base+uint64(len(j.done)) > 0 {
+		return
+	}
+	j.owner = by
+	for _, c := range slices.Clone(m.parked) {
+		if c.watch != nil && c.watch.Job == j.id && !m.admits(j.id, c.watch.Owner) {
+			m.unpark(c)
+			m.replies[c.id] = core.ErrNotOwner
+		}
+	}
 }
 
 func (m *model) dropJob(j *modelJob) {

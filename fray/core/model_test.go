@@ -143,10 +143,16 @@ var modelShapes = []core.Shape{
 	{Labels: []core.Label{{Name: "zone", Value: "eu"}}, MaxWorkerLosses: 1, SchedulingTimeout: 30 * time.Second},
 }
 
+// owner is whose jobs a call is confined to.
+func (d *modelDriver) owner() string { return pick(d, "owner", []string{"", "", "", "ann", "ben"}) }
+
 func (d *modelDriver) submit() {
 	sh := modelShapes[d.int("shape", 0, len(modelShapes)-1)]
 	sh.Function = pick(d, "function", []string{"f", "g"})
-	e := &core.Submit{Call: d.call(), Job: pick(d, "job", []string{"j", "k", "l", "m"})}
+	e := &core.Submit{Call: d.call(), Job: pick(d, "job", []string{"j", "k", "l", "m"}), By: d.owner()}
+	if !d.chance("any job", 30) {
+		e.Owner = e.By
+	}
 	if d.chance("watcher", 30) {
 		e.Watcher = pick(d, "name", []string{"a", "b"})
 	}

@@ -13,11 +13,14 @@ const listScan = 20_000
 
 func (e *Get) apply(c *Scheduler) {
 	v, known := c.told(c.tasks[e.ID])
-	if !known {
+	switch {
+	case !known:
 		c.fail(e.Call, ErrUnknownTask)
-		return
+	case !c.tasks[e.ID].job.admits(e.Owner):
+		c.fail(e.Call, ErrNotOwner)
+	default:
+		c.tell(e.Call, TaskReply{View: v})
 	}
-	c.tell(e.Call, TaskReply{View: v})
 }
 
 func (e *Await) apply(c *Scheduler) {
@@ -26,6 +29,8 @@ func (e *Await) apply(c *Scheduler) {
 	switch {
 	case !known:
 		c.fail(e.Call, ErrUnknownTask)
+	case !t.job.admits(e.Owner):
+		c.fail(e.Call, ErrNotOwner)
 	case v.Status.Terminal() || e.Until <= c.now:
 		if e.Read && v.Status.Terminal() {
 			c.read(e.Call, t)
@@ -41,13 +46,17 @@ func (e *Await) apply(c *Scheduler) {
 func (e *AwaitAny) apply(c *Scheduler) {
 	w := &wait{call: e.Call, kind: waitAny, until: e.Until, read: e.Read, tasks: make([]*task, 0, len(e.IDs))}
 	named := make(map[*task]bool, len(e.IDs)) // Some may be there twice.
-	var unknown []string
+	var unknown, refused []string
 	ended := false
 	for _, id := range e.IDs {
 		t := c.tasks[id]
 		v, known := c.told(t)
 		if !known {
 			unknown = append(unknown, id)
+			continue
+		}
+		if !t.job.admits(e.Owner) {
+			refused = append(refused, id)
 			continue
 		}
 		if named[t] {
@@ -62,14 +71,13 @@ func (e *AwaitAny) apply(c *Scheduler) {
 	for _, t := range w.tasks {
 		c.addAwaiter(t, w)
 	}
-	if ended || len(unknown) > 0 || e.Until <= c.now {
-		c.answerAny(w, unknown, true)
+	if ended || len(unknown) > 0 || len(refused) > 0 || e.Until <= c.now {
+		c.answerAny(w, TasksReply{Unknown: unknown, Refused: refused}, true)
 	}
 }
 
-// answerAny tells which tasks have ended; durably, if it is to be settled.
-func (c *Scheduler) answerAny(w *wait, unknown []string, settled bool) {
-	r := TasksReply{Unknown: unknown}
+// answerAny adds to a reply which tasks have ended; durably, if it is to be settled.
+func (c *Scheduler) answerAny(w *wait, r TasksReply, settled bool) {
 	for _, t := range w.tasks {
 		c.askedFor(t)
 		v, _ := c.told(t)
@@ -99,7 +107,7 @@ func (c *Scheduler) markAny(w *wait) {
 func (c *Scheduler) wakeAnys() {
 	for _, w := range c.dirtyAnys {
 		if c.waits[w.call] == w {
-			c.answerAny(w, nil, !w.news)
+			c.answerAny(w, TasksReply{}, !w.news)
 		}
 	}
 	c.dirtyAnys = reuse.Emptied(c.dirtyAnys)
@@ -107,6 +115,10 @@ func (c *Scheduler) wakeAnys() {
 
 func (e *Watch) apply(c *Scheduler) {
 	j := c.jobs[e.Job]
+	if !j.admits(e.Owner) {
+		c.fail(e.Call, ErrNotOwner)
+		return
+	}
 	if j == nil {
 		if e.Cursor > 0 {
 			c.fail(e.Call, ErrCursorAhead)
@@ -126,7 +138,7 @@ func (e *Watch) apply(c *Scheduler) {
 		c.fail(e.Call, ErrTooManyWatchers)
 		return
 	}
-	w := &wait{call: e.Call, kind: waitWatch, job: j, cursor: e.Cursor, max: e.Max, until: e.Until, follower: f, read: e.Read}
+	w := &wait{call: e.Call, kind: waitWatch, job: j, cursor: e.Cursor, max: e.Max, until: e.Until, follower: f, read: e.Read, owner: e.Owner}
 	c.followerWaits(f, needs)
 	w.places = append(w.places, j.watchers.add(c.park(w)))
 	if e.Until <= c.now || c.toldEnds(j) > e.Cursor {
@@ -193,6 +205,10 @@ func (e *List) apply(c *Scheduler) {
 			c.tell(e.Call, r)
 			return
 		}
+		if !job.admits(e.Owner) {
+			c.fail(e.Call, ErrNotOwner)
+			return
+		}
 	}
 	scanned, last := 0, TaskNum(0)
 	tasks := c.log.after(e.After)
@@ -205,7 +221,7 @@ func (e *List) apply(c *Scheduler) {
 			r.Next = last
 			break
 		}
-		if job == nil || t.job == job {
+		if (job == nil || t.job == job) && t.job.admits(e.Owner) {
 			if v, known := c.told(t); known && (all || e.Statuses[v.Status]) {
 				r.Tasks = append(r.Tasks, v)
 			}

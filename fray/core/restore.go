@@ -19,11 +19,13 @@ type Restored struct {
 	State     State
 }
 
-// RestoredJob is a job of which some ended tasks are forgotten: as many as DoneBase.
+// RestoredJob is a job that belongs to an Owner, or of which some ended tasks are forgotten: as many as
+// DoneBase.
 type RestoredJob struct {
 	Num      uint64
 	ID       string
 	DoneBase uint64
+	Owner    string
 }
 
 // Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the
@@ -46,7 +48,7 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		if j.num != 0 {
 			return fmt.Errorf("%w: job %q has two, %d and %d", ErrBadRecord, j.id, j.num, jobs[i].Num)
 		}
-		j.num, j.doneBase = jobs[i].Num, jobs[i].DoneBase
+		j.num, j.doneBase, j.owner = jobs[i].Num, jobs[i].DoneBase, jobs[i].Owner
 		c.lastJob = max(c.lastJob, j.num)
 	}
 	var ended []endedTask

@@ -82,7 +82,11 @@ func (x *script) tellRecord(r core.Record) {
 	case core.RecordState:
 		x.line("%srecord state of %s: %s", lazily(r), id, stateLine(r.State))
 	case core.RecordJob:
-		x.line("%srecord job %d: %s without its first %d", lazily(r), r.JobNum, r.Job, r.DoneBase)
+		of := ""
+		if r.Owner != "" {
+			of = " of " + r.Owner
+		}
+		x.line("%srecord job %d%s: %s without its first %d", lazily(r), r.JobNum, of, r.Job, r.DoneBase)
 	case core.RecordForgetJob:
 		x.line("%srecord forget job %d", lazily(r), r.JobNum)
 	}
@@ -178,6 +182,9 @@ func (x *script) body(body any) string {
 		}
 		for _, id := range r.Unknown {
 			say("%s=unknown", id)
+		}
+		for _, id := range r.Refused {
+			say("%s=refused", id)
 		}
 	case core.WatchReply:
 		for _, v := range r.Tasks {

@@ -203,17 +203,17 @@ func (x *script) event(a *args) (core.Event, error) {
 		}
 		return &core.Unregister{Call: call, Session: s.token}, nil
 	case "cancel":
-		return &core.Cancel{Call: call, Job: a.opt("job"), IDs: a.words()}, nil
+		return &core.Cancel{Call: call, Job: a.opt("job"), Owner: a.opt("owner"), IDs: a.words()}, nil
 	case "drain":
 		return &core.Drain{Call: call, WorkerID: a.word(), Grace: a.duration("grace")}, a.err
 	case "get":
-		return &core.Get{Call: call, ID: a.word()}, nil
+		return &core.Get{Call: call, ID: a.word(), Owner: a.opt("owner")}, nil
 	case "await":
 		id := a.word()
 		x.park(call, "await "+id)
-		return &core.Await{Call: call, ID: id, Until: x.until(a), Read: a.flag("read")}, a.err
+		return &core.Await{Call: call, ID: id, Until: x.until(a), Read: a.flag("read"), Owner: a.opt("owner")}, a.err
 	case "await_any":
-		e := &core.AwaitAny{Call: call, Until: x.until(a), Read: a.flag("read"), IDs: a.words()}
+		e := &core.AwaitAny{Call: call, Until: x.until(a), Read: a.flag("read"), Owner: a.opt("owner"), IDs: a.words()}
 		x.park(call, "await_any "+strings.Join(e.IDs, " "))
 		return e, a.err
 	case "watch":
@@ -222,10 +222,10 @@ func (x *script) event(a *args) (core.Event, error) {
 		x.park(call, "watch "+job+"@"+cursor)
 		return &core.Watch{
 			Call: call, Job: job, Cursor: n, Max: a.intOr("max", 100), Until: x.until(a),
-			Watcher: a.opt("as"), Unconfirmed: uint64(a.int("unconfirmed")), Read: a.flag("read"),
+			Watcher: a.opt("as"), Unconfirmed: uint64(a.int("unconfirmed")), Read: a.flag("read"), Owner: a.opt("owner"),
 		}, err
 	case "list":
-		e := &core.List{Call: call, Job: a.opt("job"), After: core.TaskNum(a.int("after")), Max: a.intOr("max", 100)}
+		e := &core.List{Call: call, Job: a.opt("job"), Owner: a.opt("owner"), After: core.TaskNum(a.int("after")), Max: a.intOr("max", 100)}
 		for _, name := range a.list("status") {
 			for _, s := range core.Statuses() {
 				if s.String() == name {
@@ -256,7 +256,11 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		n, v, _ := strings.Cut(l, ":")
 		sh.Labels = append(sh.Labels, core.Label{Name: n, Value: v})
 	}
-	e := &core.Submit{Call: call, Job: a.optOr("job", "j"), Watcher: a.opt("as")}
+	e := &core.Submit{Call: call, Job: a.optOr("job", "j"), Watcher: a.opt("as"), By: a.opt("by")}
+	e.Owner = a.optOr("owner", e.By)
+	if a.flag("any") {
+		e.Owner = ""
+	}
 	spec := make([]byte, a.int("bytes"))
 	for _, id := range a.words() {
 		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: sh, Spec: spec})

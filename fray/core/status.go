@@ -125,9 +125,11 @@ const (
 	CancelStopping
 	CancelAlreadyTerminal
 	CancelNotFound
+	// CancelRefused: its job belongs to another caller.
+	CancelRefused
 	cancelVerdictCount
 )
 
-var cancelVerdictNames = [cancelVerdictCount]string{"NONE", "CANCELLED", "STOPPING", "ALREADY_TERMINAL", "NOT_FOUND"}
+var cancelVerdictNames = [cancelVerdictCount]string{"NONE", "CANCELLED", "STOPPING", "ALREADY_TERMINAL", "NOT_FOUND", "REFUSED"}
 
 func (v CancelVerdict) String() string { return enum.Name(cancelVerdictNames[:], v) }

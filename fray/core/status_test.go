@@ -71,7 +71,7 @@ func TestNames(t *testing.T) {
 		},
 		{
 			"CancelVerdict", func(i int) fmt.Stringer { return core.CancelVerdict(i) },
-			[]string{"NONE", "CANCELLED", "STOPPING", "ALREADY_TERMINAL", "NOT_FOUND"},
+			[]string{"NONE", "CANCELLED", "STOPPING", "ALREADY_TERMINAL", "NOT_FOUND", "REFUSED"},
 		},
 		{
 			"AttemptEnd", func(i int) fmt.Stringer { return core.AttemptEnd(i) },

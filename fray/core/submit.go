@@ -7,6 +7,11 @@ import (
 )
 
 func (e *Submit) apply(c *Scheduler) {
+	if j := c.jobs[e.Job]; !j.admits(e.Owner) {
+		// Not settled: the job's first submission may not be durable yet.
+		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Err: ErrNotOwner})
+		return
+	}
 	r := SubmitReply{Results: make([]SubmitResult, len(e.Tasks))}
 	var lastShape *Shape
 	var last *shape
@@ -81,6 +86,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
 	c.setStatus(t, Pending)
 	c.tasks[t.id] = t
 	t.job.tasks++
+	c.own(t.job, e.By)
 	c.opened(t)
 	c.queuedBytes += int64(t.size)
 	c.stats.Submitted++
@@ -177,13 +183,25 @@ func (c *Scheduler) rememberJobs() {
 		if i > 0 && c.changedJobs[i-1] == j {
 			continue
 		}
-		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Lazy: true}
+		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner, Lazy: true}
 		if c.jobs[j.id] != j {
 			r = Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
 		}
 		c.out.Records = append(c.out.Records, r)
 	}
 	c.changedJobs = reuse.Emptied(c.changedJobs)
+}
+
+// changedJob has the job's record written at the end of the step.
+func (c *Scheduler) changedJob(j *job) {
+	if !c.cfg.Durable {
+		return
+	}
+	if j.num == 0 {
+		c.lastJob++
+		j.num = c.lastJob
+	}
+	c.changedJobs = append(c.changedJobs, j)
 }
 
 func (c *Scheduler) forget(t *task) {
@@ -199,13 +217,7 @@ func (c *Scheduler) forget(t *task) {
 	j.doneBytes -= int64(t.size)
 	j.tasks--
 	c.place(j)
-	if c.cfg.Durable {
-		if j.num == 0 {
-			c.lastJob++
-			j.num = c.lastJob
-		}
-		c.changedJobs = append(c.changedJobs, j)
-	}
+	c.changedJob(j)
 	c.dropJob(j)
 	c.release(t.shape)
 	c.out.Records = append(c.out.Records, Record{Kind: RecordForget, Task: t.num, Lazy: true})

@@ -26,6 +26,9 @@ var update = flag.Bool("update", false, "rewrite testdata from what the code doe
 //	cancel a b job=j | get a | await a | watch j 0 | list job=j status=PENDING | forsake watch j@0
 //	advance 5s
 //
+// With owner=ann a call is confined to the jobs of ann; submit by=ann has new jobs be ann's, and with
+// the word any is confined to none.
+//
 // The word w1 means that worker's newest session, and w1/1 its first.
 func TestSchedulerTranscripts(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,8 @@ type wait struct {
 	// Who watches; and whether what it is told is kept until it has read it.
 	follower *follower
 	read     bool
+	// Whose jobs it may be about; see Get.
+	owner string
 }
 
 // park files a wait and sets its alarm.
@@ -161,7 +163,7 @@ func (c *Scheduler) expireWait(w *wait) {
 		v, _ := c.told(w.task)
 		c.tell(w.call, TaskReply{View: v})
 	case waitAny:
-		c.answerAny(w, nil, true)
+		c.answerAny(w, TasksReply{}, true)
 	case waitWatch:
 		c.answerWatch(w, true)
 	}

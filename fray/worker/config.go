@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/internal/dial"
@@ -112,6 +113,12 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Gatherer is what /metrics shows. Nil: there is no /metrics.
 	Gatherer prometheus.Gatherer
+	// MetricsAddress is where /metrics is, without a credential and without TLS, rather than there;
+	// see serve.Config.
+	MetricsAddress string
+	// Access is who may do what where the worker listens, asked with each call, so that it may change;
+	// see package access. Nil: all may do everything.
+	Access func() *access.Policy
 	// Logger is told what happens to the worker, not to each task. Nil: nobody is.
 	Logger *slog.Logger
 	// Rand is the source of ids and of jitter, which nothing else may use from then on. Nil: one
@@ -141,6 +148,9 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("two functions are named %q", f.Name()))
 		}
 		seen[f.Name()] = true
+	}
+	if c.ListenAddress == "" && c.Listener == nil && (c.MetricsAddress != "" || c.Access != nil) {
+		errs = append(errs, errors.New("MetricsAddress and Access are about where the worker listens, and it listens nowhere"))
 	}
 	if c.MaxPrefetch > maxMaxPrefetch {
 		errs = append(errs, fmt.Errorf("prefetch of %d is more than %d", c.MaxPrefetch, maxMaxPrefetch))

@@ -42,6 +42,8 @@ func (w *Worker) newServer() (*serve.Server, error) {
 		Middleware:     w.cfg.Middleware,
 		Registerer:     w.cfg.Registerer,
 		Gatherer:       w.cfg.Gatherer,
+		MetricsAddress: w.cfg.MetricsAddress,
+		Access:         w.cfg.Access,
 		Logger:         w.logger,
 	})
 }

@@ -68,6 +68,11 @@ var rules = []rule{
 		reason:   "a worker talks to a controller over the wire only",
 	},
 	{
+		packages: []string{"./fray/access"},
+		banned:   []string{"./fray", "./fray/controller/...", "./fray/worker/...", "./fray/core/...", "./fray/store/...", "./fray/internal/serve"},
+		reason:   "servers are put behind it; it knows procedures and callers, and nothing of what is served",
+	},
+	{
 		packages: []string{"./fray/store/...", "./fray/internal/..."},
 		banned:   []string{"./fray", "./fray/controller/...", "./fray/worker/..."},
 		reason:   "clients, controllers and workers are built upon these",

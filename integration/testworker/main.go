@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/integration/tasks"
 )
@@ -44,6 +45,9 @@ func run() error {
 	flag.StringVar(&config.TLS.Key, "tls-key", "", "as of fray worker")
 	flag.StringVar(&config.TLS.ClientCA, "tls-client-ca", "", "as of fray worker")
 	flag.StringVar(&config.TLS.CA, "ca", "", "as of fray worker")
+	var accessFile, tokenFile string
+	flag.StringVar(&accessFile, "access-file", "", "as of fray worker")
+	flag.StringVar(&tokenFile, "token-file", "", "as of fray worker, with one token")
 	flag.StringVar(&listen, "listen", "127.0.0.1:0", "where to listen")
 	flag.StringVar(&functions, "functions", "", "`names` of the functions to have, by commas; empty: all")
 	flag.Func("label", "a label, as `name=value`; may be repeated", func(s string) error {
@@ -71,6 +75,19 @@ func run() error {
 	config.Registerer, config.Gatherer = registry, registry
 	config.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 
+	if accessFile != "" {
+		var err error
+		if config.Access, err = access.Follow(config.Logger, accessFile); err != nil {
+			return err
+		}
+	}
+	if tokenFile != "" {
+		token, err := os.ReadFile(tokenFile)
+		if err != nil {
+			return err
+		}
+		config.Token = strings.TrimSpace(string(token))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	var lc net.ListenConfig

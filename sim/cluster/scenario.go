@@ -217,7 +217,7 @@ func (s *sections) callers(procedure string) []string {
 	case "CancelTasks":
 		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Cancel != nil }) ||
 			slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.CancelsJobs != nil }) ||
-			slices.ContainsFunc(s.workload.Visitors, func(g VisitorGroup) bool { return g.Cancel > 0 }) {
+			slices.ContainsFunc(s.workload.Visitors, func(g VisitorGroup) bool { return g.Cancel > 0 || g.Stranger }) {
 			return []string{RoleClient}
 		}
 	}

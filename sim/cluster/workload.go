@@ -45,6 +45,8 @@ type VisitorGroup struct {
 	Every  Span                 `yaml:"every" required:"true" doc:"How long it waits between two calls."`
 	Page   int                  `yaml:"page" default:"100" min:"1" max:"1000" doc:"How many tasks it asks for at a time."`
 	Cancel scenario.Probability `yaml:"cancel" default:"0" doc:"The chance that a call cancels a task, whoever submitted it." example:"1%"`
+	// What strangers are told is judged by themselves.
+	Stranger bool `yaml:"stranger" default:"false" doc:"Callers have roles, and jobs belong to the clients that submit to them: whatever this one asks of them must be refused."`
 	// Mistakes are judged by the visitor itself.
 	Mistakes scenario.Probability `yaml:"mistakes" default:"0" doc:"The chance that a call asks for what there cannot be, such as another specification of a known task, which must be refused." example:"10%"`
 }

@@ -26,6 +26,7 @@ type bound struct {
 const (
 	onProcesses = "commands run on processes"
 	byOthers    = "it is kept by what is not simulated"
+	byGuard     = "it is of the guard and the server before a controller, which simulated ones do without"
 	byCore      = "it is about memory, and steps that large are made by tests of package core"
 )
 
@@ -60,6 +61,10 @@ var bounds = []bound{
 	{row: "live memory, where GOMEMLIMIT is set", outside: byOthers},
 	{row: "functions that metrics tell apart", outside: byOthers},
 	{row: "what live workers say of themselves", outside: byOthers},
+	{row: "callers of a policy file, bytes of a line", outside: byGuard},
+	{row: "unknown credentials of an address", outside: byGuard},
+	{row: "task ids, bytes of a text in a line of the audit", outside: byGuard},
+	{row: "connections of the metrics' own port", outside: byGuard},
 	{row: "connections", outside: byOthers},
 	{row: "a value of the memory store in the heap", file: "fray/store/memory.go", expr: "len(op.Value) >= SpillBytes"},
 	{row: "a call without payload", file: "fray/internal/dial/pace.go", expr: "left > 0", not: true},

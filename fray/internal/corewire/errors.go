@@ -16,16 +16,18 @@ import (
 var coreReasons = []struct {
 	err    error
 	reason string
+	advice string // after the error's text
 }{
-	{core.ErrSessionStale, wire.ReasonSessionStale},
-	{core.ErrUnknownTask, wire.ReasonUnknownTask},
-	{core.ErrUnknownWorker, wire.ReasonUnknownWorker},
-	{core.ErrCursorAhead, wire.ReasonCursorAhead},
-	{core.ErrWorkerLives, wire.ReasonWorkerLives},
-	{core.ErrSuperseded, wire.ReasonSuperseded},
-	{core.ErrTooManySessions, wire.ReasonTooMany},
-	{core.ErrFleetTooLarge, wire.ReasonTooMany},
-	{core.ErrTooManyWatchers, wire.ReasonTooMany},
+	{core.ErrSessionStale, wire.ReasonSessionStale, ""},
+	{core.ErrUnknownTask, wire.ReasonUnknownTask, ""},
+	{core.ErrUnknownWorker, wire.ReasonUnknownWorker, ""},
+	{core.ErrNotOwner, wire.ReasonNotOwner, ": take one of your own, or a credential with a role for everybody's"},
+	{core.ErrCursorAhead, wire.ReasonCursorAhead, ""},
+	{core.ErrWorkerLives, wire.ReasonWorkerLives, ""},
+	{core.ErrSuperseded, wire.ReasonSuperseded, ""},
+	{core.ErrTooManySessions, wire.ReasonTooMany, ""},
+	{core.ErrFleetTooLarge, wire.ReasonTooMany, ""},
+	{core.ErrTooManyWatchers, wire.ReasonTooMany, ""},
 }
 
 // FromCore returns the error for one of the core's. What it says of the subject, such as `task
@@ -33,7 +35,7 @@ var coreReasons = []struct {
 func FromCore(subject string, err error) *connect.Error {
 	for _, m := range coreReasons {
 		if errors.Is(err, m.err) {
-			return wire.Error(m.reason, 0, "%s: %w", subject, m.err)
+			return wire.Error(m.reason, 0, "%s: %w%s", subject, m.err, m.advice)
 		}
 	}
 	return wire.Error(wire.ReasonBug, 0, "%s: internal error", subject)

@@ -77,9 +77,13 @@ func isAddress(hostPort string) bool {
 
 // isLoopback says whether only this machine reaches the server.
 func (s *Server) isLoopback() bool {
-	if s.listener == nil {
+	return isLoopback(s.listener)
+}
+
+func isLoopback(l net.Listener) bool {
+	if l == nil {
 		return false
 	}
-	address, ok := s.listener.Addr().(*net.TCPAddr)
+	address, ok := l.Addr().(*net.TCPAddr)
 	return ok && address.IP.IsLoopback()
 }

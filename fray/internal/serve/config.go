@@ -10,6 +10,8 @@ import (
 	"connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray/access"
 )
 
 // Defaults of a Config.
@@ -60,6 +62,14 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Gatherer is what /metrics shows. Nil: there is no /metrics.
 	Gatherer prometheus.Gatherer
+	// MetricsAddress is where /metrics is, for who has no credential and without TLS, rather than
+	// where all else is; the probes are at both. An address without a host is one of this machine.
+	// Empty: nowhere else.
+	MetricsAddress string
+	// Access says with each call who may make it. Nil: all may do everything.
+	Access func() *access.Policy
+	// Audit is told of calls that Access refuses. Nil: nobody is.
+	Audit *slog.Logger
 	// Logger is told of bugs: panics, and errors that are no *connect.Error. Nil: nobody is.
 	Logger *slog.Logger
 }

@@ -1,5 +1,5 @@
 // Package serve puts Connect services on one port: HTTP/1.1 and HTTP/2 without TLS, hence Connect,
-// gRPC and gRPC-Web; gRPC health and reflection; and /metrics.
+// gRPC and gRPC-Web; gRPC health and reflection; /healthz, /readyz and /metrics.
 //
 //	server, err := serve.New(serve.Config{
 //		Address:  "127.0.0.1:0",
@@ -29,8 +29,9 @@ import (
 	"connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
 	"connectrpc.com/grpcreflect"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
+
+	"github.com/frayrpc/fray/fray/access"
 )
 
 // Bounds of a server. Those for reading a body and writing an answer are by their bytes, see inFlight:
@@ -53,6 +54,7 @@ type Server struct {
 	handler  http.Handler
 	listener net.Listener
 	leaving  atomic.Bool
+	metrics  *metricsPort // nil: metrics have no port of their own
 }
 
 // New builds the handlers. It does not listen yet.
@@ -103,15 +105,22 @@ func (s *Server) mount(metrics *metrics, room *inFlight) http.Handler {
 	}
 	reflector := grpcreflect.NewStaticReflector(append(names, grpchealth.HealthV1ServiceName)...)
 	small := connect.WithReadMaxBytes(DefaultRequestBytes)
-	mux.Handle(grpchealth.NewHandler(&leavingChecker{Checker: checker, leaving: &s.leaving}, small))
+	ready := &leavingChecker{Checker: checker, leaving: &s.leaving}
+	mux.Handle(grpchealth.NewHandler(ready, small))
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, small))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, small))
-	if s.cfg.Gatherer != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{}))
+	mountProbes(mux, ready)
+	if s.cfg.MetricsAddress != "" {
+		s.metrics = newMetricsPort(s, ready)
+	} else {
+		mountMetrics(mux, s.cfg.Gatherer)
 	}
 	handler := room.handler(mux)
 	for i := len(s.cfg.Middleware) - 1; i >= 0; i-- {
 		handler = s.cfg.Middleware[i](handler)
+	}
+	if s.cfg.Access != nil {
+		handler = access.NewGuard(access.GuardConfig{Policy: s.cfg.Access, Audit: s.cfg.Audit, Log: s.cfg.Logger}).Wrap(handler)
 	}
 	return keepBrowsersOut(handler, s.isLoopback)
 }
@@ -126,12 +135,20 @@ func (s *Server) Listen(ctx context.Context) error {
 		s.listener = s.cfg.Listener
 	}
 	if s.listener != nil {
+		if s.metrics != nil {
+			return s.metrics.listen(ctx)
+		}
 		return nil
 	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", s.cfg.Address)
 	if err != nil {
 		return fmt.Errorf("listen on %q: %w", s.cfg.Address, err)
+	}
+	if s.metrics != nil {
+		if err := s.metrics.listen(ctx); err != nil {
+			return errors.Join(err, listener.Close())
+		}
 	}
 	s.listener = listener
 	return nil
@@ -163,6 +180,23 @@ func (s *Server) URL() string {
 // under way for the shutdown grace at most, cuts off the others, and returns nil once every
 // connection is closed.
 func (s *Server) Run(ctx context.Context) error {
+	if s.metrics == nil {
+		return s.run(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	beside := make(chan error, 1)
+	go func() {
+		defer cancel()
+		beside <- s.metrics.run(ctx)
+	}()
+	err := s.run(ctx)
+	cancel()
+	return errors.Join(err, <-beside)
+}
+
+// run is Run of what is not the metrics' own port.
+func (s *Server) run(ctx context.Context) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(s.cfg.TLS == nil)

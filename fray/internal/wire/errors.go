@@ -29,6 +29,10 @@ const (
 	ReasonShuttingDown  = "SHUTTING_DOWN"
 	ReasonUnsupported   = "UNSUPPORTED"
 	ReasonExists        = "EXISTS"
+	ReasonNotOwner      = "NOT_OWNER"
+	ReasonUnknownCaller = "UNKNOWN_CALLER"
+	ReasonForbidden     = "FORBIDDEN"
+	ReasonTooManyLogins = "TOO_MANY_LOGINS"
 	ReasonBug           = "BUG"
 )
 
@@ -48,6 +52,10 @@ var codes = map[string]connect.Code{
 	ReasonShuttingDown:  connect.CodeUnavailable,
 	ReasonUnsupported:   connect.CodeFailedPrecondition,
 	ReasonExists:        connect.CodeAlreadyExists,
+	ReasonNotOwner:      connect.CodePermissionDenied,
+	ReasonUnknownCaller: connect.CodeUnauthenticated,
+	ReasonForbidden:     connect.CodePermissionDenied,
+	ReasonTooManyLogins: connect.CodeResourceExhausted,
 	ReasonBug:           connect.CodeInternal,
 }
 

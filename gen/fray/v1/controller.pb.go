@@ -34,6 +34,8 @@ const (
 	// It had ended before.
 	CancelVerdict_CANCEL_VERDICT_ALREADY_TERMINAL CancelVerdict = 3
 	CancelVerdict_CANCEL_VERDICT_NOT_FOUND        CancelVerdict = 4
+	// Its job belongs to another caller.
+	CancelVerdict_CANCEL_VERDICT_REFUSED CancelVerdict = 5
 )
 
 // Enum value maps for CancelVerdict.
@@ -44,6 +46,7 @@ var (
 		2: "CANCEL_VERDICT_STOPPING",
 		3: "CANCEL_VERDICT_ALREADY_TERMINAL",
 		4: "CANCEL_VERDICT_NOT_FOUND",
+		5: "CANCEL_VERDICT_REFUSED",
 	}
 	CancelVerdict_value = map[string]int32{
 		"CANCEL_VERDICT_UNSPECIFIED":      0,
@@ -51,6 +54,7 @@ var (
 		"CANCEL_VERDICT_STOPPING":         2,
 		"CANCEL_VERDICT_ALREADY_TERMINAL": 3,
 		"CANCEL_VERDICT_NOT_FOUND":        4,
+		"CANCEL_VERDICT_REFUSED":          5,
 	}
 )
 
@@ -840,6 +844,8 @@ type GetTaskResultsResponse struct {
 	Results []*TaskResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	// Tasks that are unknown, or past their retention.
 	UnknownTaskIds []string `protobuf:"bytes,2,rep,name=unknown_task_ids,json=unknownTaskIds,proto3" json:"unknown_task_ids,omitempty"`
+	// Tasks of jobs that belong to another caller.
+	RefusedTaskIds []string `protobuf:"bytes,3,rep,name=refused_task_ids,json=refusedTaskIds,proto3" json:"refused_task_ids,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -884,6 +890,13 @@ func (x *GetTaskResultsResponse) GetResults() []*TaskResult {
 func (x *GetTaskResultsResponse) GetUnknownTaskIds() []string {
 	if x != nil {
 		return x.UnknownTaskIds
+	}
+	return nil
+}
+
+func (x *GetTaskResultsResponse) GetRefusedTaskIds() []string {
+	if x != nil {
+		return x.RefusedTaskIds
 	}
 	return nil
 }
@@ -1053,7 +1066,7 @@ func (x *WatchJobResponse) GetOpenCount() uint64 {
 
 type ListTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Empty: all jobs.
+	// Empty: all jobs that the caller may read.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// Empty: every status.
 	Statuses []TaskStatus `protobuf:"varint,2,rep,packed,name=statuses,proto3,enum=fray.v1.TaskStatus" json:"statuses,omitempty"`
@@ -1179,7 +1192,7 @@ func (x *ListTasksResponse) GetNextPageToken() string {
 type CancelTasksRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	TaskIds []string               `protobuf:"bytes,1,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
-	// Also every open task of this job.
+	// Also every open task of this job. PERMISSION_DENIED, and nothing is cancelled: it belongs to another caller.
 	JobId         string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2829,10 +2842,11 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x06result\x18\x01 \x01(\v2\x13.fray.v1.TaskResultR\x06result\"o\n" +
 	"\x15GetTaskResultsRequest\x12-\n" +
 	"\btask_ids\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x90N\"\ar\x05\x10\x01\x18\x80\x01R\ataskIds\x12'\n" +
-	"\vmax_wait_ms\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"q\n" +
+	"\vmax_wait_ms\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"\x9b\x01\n" +
 	"\x16GetTaskResultsResponse\x12-\n" +
 	"\aresults\x18\x01 \x03(\v2\x13.fray.v1.TaskResultR\aresults\x12(\n" +
-	"\x10unknown_task_ids\x18\x02 \x03(\tR\x0eunknownTaskIds\"\x85\x02\n" +
+	"\x10unknown_task_ids\x18\x02 \x03(\tR\x0eunknownTaskIds\x12(\n" +
+	"\x10refused_task_ids\x18\x03 \x03(\tR\x0erefusedTaskIds\"\x85\x02\n" +
 	"\x0fWatchJobRequest\x12!\n" +
 	"\x06job_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05jobId\x12\x16\n" +
@@ -3012,13 +3026,14 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x14CreateBackupResponse\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1b\n" +
 	"\tunder_way\x18\x02 \x01(\bR\bunderWay\x12!\n" +
-	"\fcopied_bytes\x18\x03 \x01(\x04R\vcopiedBytes*\xad\x01\n" +
+	"\fcopied_bytes\x18\x03 \x01(\x04R\vcopiedBytes*\xc9\x01\n" +
 	"\rCancelVerdict\x12\x1e\n" +
 	"\x1aCANCEL_VERDICT_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CANCEL_VERDICT_CANCELLED\x10\x01\x12\x1b\n" +
 	"\x17CANCEL_VERDICT_STOPPING\x10\x02\x12#\n" +
 	"\x1fCANCEL_VERDICT_ALREADY_TERMINAL\x10\x03\x12\x1c\n" +
-	"\x18CANCEL_VERDICT_NOT_FOUND\x10\x04*~\n" +
+	"\x18CANCEL_VERDICT_NOT_FOUND\x10\x04\x12\x1a\n" +
+	"\x16CANCEL_VERDICT_REFUSED\x10\x05*~\n" +
 	"\fAttemptState\x12\x1d\n" +
 	"\x19ATTEMPT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ATTEMPT_STATE_QUEUED\x10\x01\x12\x19\n" +

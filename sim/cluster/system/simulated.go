@@ -118,6 +118,9 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 	if s.options.Controller != nil {
 		handler = s.options.Controller(handler)
 	}
+	if handler, err = s.guarded(handler); err != nil {
+		return fmt.Errorf("guard controller: %w", err)
+	}
 	h.Serve(handler)
 	err = c.Run(ctx)
 	closed = true
@@ -151,7 +154,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 			ControllerURL: ControllerURL, ID: cmp.Or(g.ID, h.Name()), Functions: recorder.Functions(Functions(s.Scenario, g, s.run.Seed(), poisoned)...),
 			Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch, MaxUnreported: int(g.MaxUnreported),
 			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
-			HTTPClient:    h.Client(),
+			HTTPClient: h.Client(), Token: s.tokenOf(h.Name()),
 			ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), s.interceptor(h))},
 			Registerer:    s.registry(), Inspect: s.inspect(h), Rand: h.Rand("worker"), Linger: linger, Clock: clocks(h),
 		})

@@ -44,8 +44,12 @@ type visitor struct {
 // visit is the software of a visitor: it comes and goes until the run is over.
 func (s *System) visit(ctx context.Context, m engine.Machine, g *cluster.VisitorGroup) error {
 	v := &visitor{System: s, group: g, name: m.Name(), random: m.Rand("visits"), do: m.Do}
-	v.client = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.observed(m))
-	v.mistaken = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, connect.WithInterceptors(m.Interceptor()))
+	caller := operators
+	if g.Stranger {
+		caller = m.Name()
+	}
+	v.client = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(caller), s.observed(m))
+	v.mistaken = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(caller), connect.WithInterceptors(m.Interceptor()))
 	pause := time.Duration(g.Start)
 	for sleep.For(ctx, v.about(pause)) == nil {
 		// Its calls do not know when it leaves.
@@ -101,6 +105,9 @@ func (v *visitor) some(n int) (names []string) {
 
 func (v *visitor) ask(ctx context.Context) error {
 	names := v.some(1 + v.random.IntN(visitNames))
+	if v.group.Stranger && len(names) > 0 {
+		return v.trespass(ctx, names)
+	}
 	if len(names) == 0 {
 		_, err := v.client.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
 		return err

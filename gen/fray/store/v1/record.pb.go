@@ -275,14 +275,16 @@ func (x *TaskStateRecord) GetLeaseToken() uint64 {
 	return 0
 }
 
-// JobRecord is there once ended tasks of a job are forgotten while the job goes on.
+// JobRecord is there once a job has an owner, or ended tasks of it are forgotten while it goes on.
 type JobRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// How many: cursors count them, too.
 	ForgottenCount uint64 `protobuf:"varint,2,opt,name=forgotten_count,json=forgottenCount,proto3" json:"forgotten_count,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The name of the caller to whom the job belongs. Empty: it is everybody's.
+	Owner         string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JobRecord) Reset() {
@@ -327,6 +329,13 @@ func (x *JobRecord) GetForgottenCount() uint64 {
 		return x.ForgottenCount
 	}
 	return 0
+}
+
+func (x *JobRecord) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 // ControllerRecord is the controller's own, under number 1.
@@ -479,10 +488,11 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"end_number\x18\x10 \x01(\x04R\tendNumber\x12!\n" +
 	"\fresult_bytes\x18\x11 \x01(\rR\vresultBytes\x12\x1f\n" +
 	"\vlease_token\x18\x12 \x01(\x06R\n" +
-	"leaseToken\"K\n" +
+	"leaseToken\"a\n" +
 	"\tJobRecord\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12'\n" +
-	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\"y\n" +
+	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\"y\n" +
 	"\x10ControllerRecord\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12&\n" +
 	"\x04gaps\x18\x02 \x03(\v2\x12.fray.store.v1.GapR\x04gaps\x12\x1b\n" +
