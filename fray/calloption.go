@@ -162,7 +162,8 @@ func WithBackoff(base time.Duration, factor float64, longest time.Duration) Call
 }
 
 // WithMaxWorkerLosses sets how many workers may die while they run the task before it fails, 0 to
-// 1,000. The default is 3.
+// 1,000. The default is 3. If others ran beside it at one that died, the last attempt that this
+// allows runs alone on its worker, so that what fails does so by itself; with 0 there is none.
 func WithMaxWorkerLosses(n int) CallOption {
 	return callOption(func(c *callConfig) error {
 		losses, err := number.Within[uint32]("max worker losses", n, 0, limit.WorkerLosses)

@@ -32,6 +32,7 @@ type workerJSON struct {
 	Functions      []string          `json:"functions"`
 	Draining       bool              `json:"draining"`
 	BackedOffMs    int64             `json:"backed_off_ms"`
+	SetAside       bool              `json:"set_aside"`
 	RegisteredAt   *string           `json:"registered_at"`
 	HeartbeatAt    *string           `json:"last_heartbeat_at"`
 }
@@ -74,7 +75,7 @@ func (a *app) listWorkers(ctx context.Context, c *client, _ []string) error {
 		err := workers.add(workerRow(w), workerJSON{
 			WorkerID: w.GetWorkerId(), URL: w.GetAdvertiseUrl(), Slots: w.GetSlots(), Held: w.GetHeldCount(),
 			Resources: w.GetResources(), ResourcesInUse: w.GetResourcesInUse(), Labels: w.GetLabels(), Functions: w.GetFunctions(),
-			Draining: w.GetDraining(), BackedOffMs: w.GetBackedOffMs(),
+			Draining: w.GetDraining(), BackedOffMs: w.GetBackedOffMs(), SetAside: w.GetSetAside(),
 			RegisteredAt: timestamp(w.GetRegisteredUnixMs()), HeartbeatAt: timestamp(w.GetLastHeartbeatUnixMs()),
 		})
 		if err != nil {
@@ -92,6 +93,8 @@ func workerRow(w *frayv1.Worker) []string {
 		state = "draining"
 	case w.GetBackedOffMs() > 0:
 		state = "backed off for " + roughly(number.FromMillis(w.GetBackedOffMs()))
+	case w.GetSetAside():
+		state = "set aside"
 	}
 	var inUse []string
 	for _, name := range slices.Sorted(maps.Keys(w.GetResources())) {

@@ -59,7 +59,8 @@ func stateRecord(s *core.State) *storev1.TaskStateRecord {
 		Status: frayv1.TaskStatus(s.Status), FailureReason: frayv1.FailureReason(s.Reason),
 		Leased: s.Leased, Ahead: s.Ahead, Started: s.Started, CancelRequested: s.CancelRequested,
 		AttemptCount: s.Attempts, FailureCount: s.Failures, WorkerLossCount: s.Losses, DeliveryFailureCount: s.Deliveries,
-		WorkerId: s.WorkerID, LeasedUnixNs: int64(s.LeasedAt), LeaseToken: uint64(s.Token), LastLeaseToken: uint64(s.LastToken),
+		LossInCompanyCount: s.InCompany,
+		WorkerId:           s.WorkerID, LeasedUnixNs: int64(s.LeasedAt), LeaseToken: uint64(s.Token), LastLeaseToken: uint64(s.LastToken),
 		BackoffUntilUnixNs: int64(s.BackoffUntil), EndedUnixNs: int64(s.Ended), EndNumber: s.EndSeq, ResultBytes: s.ResultBytes,
 	}
 }
@@ -69,7 +70,8 @@ func state(r *storev1.TaskStateRecord) core.State {
 		Status: core.Status(r.GetStatus()), Reason: core.FailureReason(r.GetFailureReason()), //nolint:gosec // Known ones.
 		Leased: r.GetLeased(), Ahead: r.GetAhead(), Started: r.GetStarted(), CancelRequested: r.GetCancelRequested(),
 		Attempts: r.GetAttemptCount(), Failures: r.GetFailureCount(), Losses: r.GetWorkerLossCount(), Deliveries: r.GetDeliveryFailureCount(),
-		WorkerID: r.GetWorkerId(), LeasedAt: core.Time(r.GetLeasedUnixNs()), Token: core.Token(r.GetLeaseToken()), LastToken: core.Token(r.GetLastLeaseToken()),
+		InCompany: r.GetLossInCompanyCount(),
+		WorkerID:  r.GetWorkerId(), LeasedAt: core.Time(r.GetLeasedUnixNs()), Token: core.Token(r.GetLeaseToken()), LastToken: core.Token(r.GetLastLeaseToken()),
 		BackoffUntil: core.Time(r.GetBackoffUntilUnixNs()), Ended: core.Time(r.GetEndedUnixNs()), EndSeq: r.GetEndNumber(),
 		ResultBytes: r.GetResultBytes(),
 	}

@@ -175,6 +175,9 @@ func TestRecordsThatMakeNoSense(t *testing.T) {
 		"charges beyond the budget": {
 			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{Status: 1, FailureCount: 2, AttemptCount: 2})}, "2 failures and 0 losses in 2 attempts",
 		},
+		"more losses in company than losses": {
+			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{Status: 1, WorkerLossCount: 1, LossInCompanyCount: 2, AttemptCount: 2})}, "2 of its 1 losses were in company",
+		},
 		"a lease without an attempt": {
 			map[store.Key][]byte{{Kind: store.Spec, Num: 3}: task("a"), {Kind: store.State, Num: 3}: encode(&storev1.TaskStateRecord{Status: 1, Leased: true})}, "leased without an attempt",
 		},

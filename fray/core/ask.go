@@ -46,7 +46,7 @@ func (l *sessionList) remove(s *session) {
 // is new, or the worker may take more than before.
 func (c *Scheduler) offer(s *session) {
 	k := s.kind
-	if s.poll == nil || s.poll.max <= 0 || k == nil {
+	if s.poll == nil || s.poll.max <= 0 || k == nil || s.keepsClear() {
 		return
 	}
 	if !s.asking {
@@ -120,8 +120,7 @@ func (c *Scheduler) roomOf(s *session, g *group) []int64 {
 		c.asks[0] = -1
 	}
 	for _, name := range g.names {
-		i := s.resource(name)
-		c.asks = append(c.asks, s.inUse[i]-s.resources[i].Amount)
+		c.asks = append(c.asks, -s.freeNow(name))
 	}
 	return c.asks
 }
@@ -161,8 +160,19 @@ func (c *Scheduler) leastOf(g *group) []int64 {
 func (c *Scheduler) freeOf(s *session, g *group) []int64 {
 	c.spare = c.spare[:0]
 	for _, name := range g.names {
-		i := s.resource(name)
-		c.spare = append(c.spare, s.resources[i].Amount-s.inUse[i])
+		c.spare = append(c.spare, s.freeNow(name))
 	}
 	return c.spare
+}
+
+// freeNow returns how much of a resource the worker, which asks for work, has free.
+func (s *session) freeNow(name string) int64 {
+	if name == wholeWorker {
+		if s.whole() {
+			return 1
+		}
+		return 0
+	}
+	i := s.resource(name)
+	return s.resources[i].Amount - s.inUse[i]
 }

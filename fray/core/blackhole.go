@@ -14,6 +14,7 @@ func (c *Scheduler) penalize(s *session, cl *class) {
 	if s.kind != nil {
 		s.kind.penalized++
 	}
+	c.releaseAside(s)
 }
 
 // endPenalty lets a worker have work again.

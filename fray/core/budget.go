@@ -26,18 +26,23 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 	c.remember(t, false)
 }
 
-// workerLost charges the death of a worker to the task that it ran.
-func (c *Scheduler) workerLost(t *task, ran time.Duration) {
+// workerLost charges the death of a worker to the task that it ran; in company, if other attempts
+// may have run there, too.
+func (c *Scheduler) workerLost(t *task, ran time.Duration, company bool) {
 	c.note(t, EndWorkerLost, ran)
 	c.touch(t)
 	t.run.losses++
 	t.started = true
+	if company {
+		t.run.inCompany++
+	}
 	switch {
 	case t.cancelRequested:
 		c.finish(t, Cancelled, 0, nil)
 	case t.run.losses > t.shape.MaxWorkerLosses:
 		c.finish(t, Failed, WorkerLost, nil)
 	default:
+		c.setApart(t)
 		c.requeue(t)
 	}
 }

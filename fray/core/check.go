@@ -62,6 +62,8 @@ func (k *checker) tasks() {
 		if r := t.run; r != nil {
 			k.want(uint64(r.failures) <= uint64(t.shape.MaxRetries)+1, "task %s failed %d times with %d retries", t.id, r.failures, t.shape.MaxRetries)
 			k.want(uint64(r.losses) <= uint64(t.shape.MaxWorkerLosses)+1, "task %s lost %d workers of %d", t.id, r.losses, t.shape.MaxWorkerLosses)
+			k.want(r.inCompany <= r.losses, "task %s lost %d workers, %d in company", t.id, r.losses, r.inCompany)
+			k.want(t.status.Terminal() || t.shape.alone == t.lastAlone(), "task %s is of those that run alone", t.id)
 			k.want(r.failures+r.losses <= r.attempts, "task %s was charged for more than its %d attempts", t.id, r.attempts)
 			k.want(t.status != Failed || t.reason != Application && t.reason != Timeout || r.failures > 0, "task %s failed for nothing", t.id)
 		}
@@ -79,9 +81,18 @@ func (k *checker) leases() {
 	n := 0
 	for _, s := range c.sessions { // order-free: each is checked for itself
 		inUse := make([]int64, len(s.resources))
+		begun, alone := 0, 0
 		for l := s.leases.head; l != nil; l = l.next {
 			n++
 			k.want(c.leases[l.token] == l && l.session == s, "lease %x is known", l.token)
+			if l.mayHaveStarted() {
+				begun++
+			}
+			if l.alone {
+				alone++
+			}
+			k.want(!l.alone || !l.ahead, "task %s runs alone and is not granted ahead", l.task.id)
+			k.want(!l.current() || l.alone == l.task.shape.alone, "task %s is known to run alone", l.task.id)
 			for _, r := range l.task.shape.class.resources {
 				inUse[s.resource(r.Name)] += r.Amount
 			}
@@ -91,6 +102,8 @@ func (k *checker) leases() {
 			k.want(!l.stopping || l.stopTold || s.beat == nil, "the stop of task %s is told to a waiting heartbeat", l.task.id)
 			k.want(!l.ahead || len(l.task.shape.class.resources) == 0, "task %s with resources is not granted ahead", l.task.id)
 		}
+		k.want(begun == s.begun && alone == s.alone, "worker %s has %d attempts that may have started and %d that run alone, counted %d and %d",
+			s.workerID, begun, alone, s.begun, s.alone)
 		untold := 0
 		for l := s.leases.head; l != nil; l = l.next {
 			if l.stopping && !l.stopTold {

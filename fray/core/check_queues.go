@@ -50,6 +50,10 @@ func (k *checker) queues() {
 			k.want(length == q.tasks.size, "job %s queues %d tasks, counted %d", key.job.id, length, q.tasks.size)
 			n += length
 		}
+		k.want(len(cl.asides) <= cl.ready && (cl.alone || len(cl.asides) == 0), "%d workers are set aside for the %d ready tasks of class %q", len(cl.asides), cl.ready, cl.key)
+		for i, s := range cl.asides {
+			k.want(s.aside == cl && s.asideAt == i && s.kind != nil && s.kind.canRun(cl), "worker %s is set aside for class %q", s.workerID, cl.key)
+		}
 		k.want(n == cl.ready, "class %q has %d ready tasks, counted %d", cl.key, n, cl.ready)
 		total += n
 	}
@@ -90,18 +94,20 @@ func (k *checker) groups() {
 	c := k.c
 	for key, g := range c.groups { // order-free: each is checked for itself
 		k.want(key == g.key && key == groupKey(g.kinds, g.names) && len(g.classes) > 0, "group %q is known by its key", key)
-		ready, queues, workers := 0, 0, 0
+		ready, queues, workers, aside := 0, 0, 0, 0
 		for _, cl := range g.classes {
-			k.want(cl.group == g && c.classByKey[cl.key] == cl && slices.Equal(c.kindsFor(cl), g.kinds) && len(cl.need) == len(g.names), "class %q is in the group that it belongs to", cl.key)
+			k.want(cl.alone == g.alone() && cl.group == g && c.classByKey[cl.key] == cl && slices.Equal(c.kindsFor(cl), g.kinds) && len(cl.need) == len(g.names), "class %q is in the group that it belongs to", cl.key)
 			ready += cl.ready
 			queues += len(cl.queues)
 		}
 		for _, kind := range g.kinds {
 			workers += kind.workers
+			aside += kind.aside
 			k.want(slices.Contains(kind.groups, g), "a kind knows its group %q", key)
 		}
 		k.want(ready == g.ready && workers == g.workers, "group %q has %d ready tasks and %d workers, counted %d and %d", key, ready, workers, g.ready, g.workers)
 		k.want(!g.stirred || c.restored || c.clogged(), "group %q has been looked at", key)
+		k.want(aside == g.aside, "group %q has %d workers set aside, counted %d", key, aside, g.aside)
 		filed := 0
 		for n := range g.turns.all {
 			t := n.item
@@ -133,13 +139,13 @@ func (k *checker) groups() {
 // kinds: each worker that does not drain is of one, and asks in all of its groups.
 func (k *checker) kinds() {
 	c := k.c
-	workers, penalized, asking := make(map[*kind]int), make(map[*kind]int), make(map[*kind]int)
+	workers, penalized, asking, aside := make(map[*kind]int), make(map[*kind]int), make(map[*kind]int), make(map[*kind]int)
 	slots := 0
 	for _, s := range c.sessions { // order-free: each is checked for itself
 		slots += s.slots
 		k.want((s.kind == nil) == (s.drain != nil), "worker %s is of a kind unless it drains", s.workerID)
 		if s.kind == nil {
-			k.want(!s.asking, "worker %s drains and asks for nothing", s.workerID)
+			k.want(!s.asking && s.aside == nil, "worker %s drains, asks for nothing and is not set aside", s.workerID)
 			continue
 		}
 		workers[s.kind]++
@@ -147,8 +153,14 @@ func (k *checker) kinds() {
 		if s.penalty != nil {
 			penalized[s.kind]++
 		}
+		if s.aside != nil {
+			aside[s.kind]++
+			k.want(s.asideAt < len(s.aside.asides) && s.aside.asides[s.asideAt] == s, "worker %s is set aside in its place", s.workerID)
+			k.want(s.penalty == nil, "worker %s is backed off and not set aside", s.workerID)
+		}
 		if s.asking {
 			asking[s.kind]++
+			k.want(!s.keepsClear(), "worker %s keeps clear and asks for nothing", s.workerID)
 			k.want(s.poll != nil && len(s.places) == len(s.kind.groups), "worker %s asks in each group", s.workerID)
 			for _, p := range s.places {
 				k.want(p.place.in && slices.Contains(s.kind.groups, p.group), "worker %s asks in its groups", s.workerID)
@@ -157,7 +169,7 @@ func (k *checker) kinds() {
 	}
 	idle := 0
 	for key, kind := range c.kindByKey { // order-free: each is checked for itself
-		k.want(kind.key == key && kind.workers == workers[kind] && kind.penalized == penalized[kind] && kind.asking.size == asking[kind],
+		k.want(kind.key == key && kind.workers == workers[kind] && kind.penalized == penalized[kind] && kind.asking.size == asking[kind] && kind.aside == aside[kind],
 			"a kind has %d workers, %d backed off and %d asking, counted %d, %d and %d", workers[kind], penalized[kind], asking[kind], kind.workers, kind.penalized, kind.asking.size)
 		if kind.workers == 0 {
 			idle++

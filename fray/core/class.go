@@ -26,6 +26,9 @@ type class struct {
 	at    int
 	// What it needs of each of the group's resources.
 	need []int64
+	// Its tasks run alone; and the workers that are set aside for them.
+	alone  bool
+	asides []*session
 	// Neighbours in Scheduler.idle while it has no open task.
 	next, prev *class
 }
@@ -51,7 +54,7 @@ func (q *jobQueue) before(other *jobQueue) bool { return q.first < other.first }
 func (c *Scheduler) classFor(sh *shape, most int) *class {
 	cl := sh.class
 	if cl == nil || cl.group == nil {
-		c.keyBuf = sh.classKey(c.keyBuf[:0])
+		c.keyBuf = sh.appendClassKey(c.keyBuf[:0])
 		cl = c.classByKey[string(c.keyBuf)]
 	}
 	if (cl == nil || cl.open == 0) && c.liveClasses >= most {
@@ -65,8 +68,11 @@ func (c *Scheduler) classFor(sh *shape, most int) *class {
 }
 
 func (c *Scheduler) addClass(key string, sh *shape) *class {
-	cl := &class{key: key, function: sh.Function, resources: sh.Resources, labels: sh.Labels, queues: make(map[queueKey]*jobQueue)}
+	cl := &class{key: key, function: sh.Function, resources: sh.Resources, labels: sh.Labels, alone: sh.alone, queues: make(map[queueKey]*jobQueue)}
 	var names []string
+	if cl.alone {
+		names, cl.need = append(names, wholeWorker), append(cl.need, 1)
+	}
 	for _, r := range cl.resources {
 		names, cl.need = append(names, r.Name), append(cl.need, r.Amount)
 	}
@@ -205,6 +211,7 @@ func (c *Scheduler) removeReady(t *task) {
 	c.readyCount--
 	c.ages.gone(c, t)
 	t.job.away(t)
+	c.spareAsides(cl)
 }
 
 // queueOf returns the queue of a task, or nil while there is none.

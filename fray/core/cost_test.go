@@ -59,6 +59,19 @@ var costs = map[string]func(c *crowd, n int) func(){
 			}
 		}
 	},
+	"grant beside tasks that are to run alone": func(c *crowd, n int) func() {
+		s := c.alone(n)
+		return func() { c.granted(s, 1) }
+	},
+	"death of a worker beside tasks that are to run alone": func(c *crowd, n int) func() {
+		s := c.alone(n)
+		c.poll(s, 1, 1)
+		return func() { c.step(&core.Unregister{Call: c.id(), Session: s}) }
+	},
+	"cancellation of a task that is to run alone": func(c *crowd, n int) func() {
+		c.alone(n)
+		return func() { c.step(&core.Cancel{Call: c.id(), Job: "lost0"}) }
+	},
 	"info beside jobs": func(c *crowd, n int) func() {
 		c.twoPriorities(n)
 		return func() { c.step(&core.Info{Call: c.id()}) }
@@ -144,7 +157,7 @@ func TestStepCostsWhatItDoes(t *testing.T) {
 		c := newCrowd(t, core.Config{MaxRetained: 100})
 		upTo := func(name string, most int) int { return rapid.IntRange(0, most).Draw(rt, name) }
 		shape := func(i int) *core.Shape {
-			sh := &core.Shape{Function: []string{"f", "g", "nobody"}[i%3], Priority: int32(i % 2)}
+			sh := &core.Shape{Function: []string{"f", "g", "nobody"}[i%3], Priority: int32(i % 2), MaxWorkerLosses: 1}
 			switch upTo("needs", 3) {
 			case 0:
 				sh.Resources = []core.Resource{{Name: "mem", Amount: int64(i%97 + 1)}}
@@ -182,7 +195,7 @@ func TestStepCostsWhatItDoes(t *testing.T) {
 		for n := range upTo("steps", 60) {
 			var e core.Event
 			job := fmt.Sprint("j", upTo("job", many))
-			switch upTo("event", 8) {
+			switch upTo("event", 9) {
 			case 0:
 				e = &core.Submit{Call: c.id(), Job: job, Tasks: []core.NewTask{{ID: id(), Shape: shape(n)}}}
 			case 1:
@@ -197,6 +210,8 @@ func TestStepCostsWhatItDoes(t *testing.T) {
 				e = &core.Info{Call: c.id()}
 			case 6:
 				e = &core.List{Call: c.id(), Job: job, Max: 5}
+			case 7:
+				e = &core.Unregister{Call: c.id(), Session: sessions[upTo("session", len(sessions)-1)]}
 			default:
 				s := sessions[upTo("session", len(sessions)-1)]
 				if gs := held[s]; len(gs) > 0 {

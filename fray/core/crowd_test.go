@@ -153,3 +153,28 @@ func (c *crowd) tooBig(n int) core.Token {
 	c.granted(s, 1)
 	return s
 }
+
+// alone has n jobs each with a task that is to run alone, and as many with other tasks. Of two workers
+// that have something to do one is set aside; it returns the other.
+func (c *crowd) alone(n int) core.Token {
+	w := c.register(&core.Register{WorkerID: "dead", Slots: n, Functions: []string{"f"}})
+	for i := range n {
+		c.submit(fmt.Sprint("lost", i), &core.Shape{Function: "f", MaxWorkerLosses: 1}, fmt.Sprint("l", i))
+	}
+	c.poll(w, n, n)
+	c.step(&core.Unregister{Call: c.id(), Session: w})
+	c.submit("urgent", &core.Shape{Function: "f", Priority: 1}, "u1", "u2")
+	var sessions []core.Token
+	for _, id := range []string{"w1", "w2"} {
+		s := c.register(&core.Register{WorkerID: id, Slots: 2, Functions: []string{"f"}})
+		c.granted(s, 1)
+		sessions = append(sessions, s)
+	}
+	for i := range n {
+		c.submit(fmt.Sprint("j", i), &core.Shape{Function: "f"}, fmt.Sprint("t", i))
+	}
+	if got := c.poll(sessions[0], 1, 1); len(got) > 0 {
+		c.tb.Fatalf("a worker is granted %v, and should be set aside", got)
+	}
+	return sessions[1]
+}

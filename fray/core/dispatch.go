@@ -11,8 +11,11 @@ import (
 // stir has a group looked at when this step hands out work.
 func (c *Scheduler) stir(g *group) {
 	if !g.stirred {
-		g.stirred = true
+		g.stirred, g.longest = true, 0
 		c.stirred = append(c.stirred, g)
+		if c.dispatching { // It is looked at next, and takes its place.
+			heap.Fix(&c.stirred, len(c.stirred)-1)
+		}
 	}
 }
 
@@ -36,6 +39,7 @@ func (c *Scheduler) dispatch() {
 	clear(c.stirred[len(waiting):])
 	c.stirred = waiting
 	heap.Init(&c.stirred)
+	c.dispatching = true
 	for len(c.stirred) > 0 {
 		g := c.stirred[0]
 		s := c.candidate(g)
@@ -50,7 +54,8 @@ func (c *Scheduler) dispatch() {
 			c.serve(s)
 		}
 	}
-	c.stirred, c.offered = reuse.Emptied(c.stirred), reuse.Emptied(c.offered)
+	c.dispatching = false
+	c.stirred, c.offered, c.loners = reuse.Emptied(c.stirred), reuse.Emptied(c.offered), reuse.Emptied(c.loners)
 }
 
 // groupsByWait is a heap of groups by the poll that waits longest for each.
@@ -85,7 +90,8 @@ func (w *wait) freeSlots() int {
 	return max(w.free, min(w.free+w.held-held, w.session.slots-held))
 }
 
-// serve grants a waiting poll its share of the tasks that its worker can run, and answers it.
+// serve grants a waiting poll its share of the tasks that its worker can run, and answers it, unless
+// its worker is set aside before it is granted any.
 func (c *Scheduler) serve(s *session) {
 	w := s.poll
 	free := w.freeSlots()
@@ -95,7 +101,7 @@ func (c *Scheduler) serve(s *session) {
 	for len(gs) < w.max && bytes < c.cfg.MaxGrantBytes {
 		ahead := len(gs) >= free
 		q := c.pick(s, ahead)
-		if q == nil {
+		if q == nil || c.setAside(s, q) {
 			break
 		}
 		g := q.class.group
@@ -103,9 +109,16 @@ func (c *Scheduler) serve(s *session) {
 			break
 		}
 		g.share--
+		c.releaseAside(s)
 		t := c.takeReady(q)
 		bytes += int(t.size)
 		gs = append(gs, c.lease(t, s, w.seq, ahead).grant())
+		if t.shape.alone {
+			break
+		}
+	}
+	if len(gs) == 0 {
+		return // Its worker is set aside.
 	}
 	s.grantSeq = w.seq
 	s.deliveryTime = c.cfg.DeliveryTimeout + time.Duration(bytes/FloorRate)*time.Second
@@ -120,16 +133,25 @@ func (c *Scheduler) serve(s *session) {
 // for one, and of a group for which workers of other kinds compete, too, no more than an equal part
 // of that. It returns the most that it may be.
 func (c *Scheduler) share(s *session, free int) int {
-	c.offered = c.offered[:0]
+	c.offered, c.loners = c.offered[:0], c.loners[:0]
 	total, most := 0, 0
 	for _, g := range s.kind.groups {
 		c.looks++
+		if g.ready > 0 && g.alone() {
+			c.loners = append(c.loners, g)
+		}
 		if g.ready > 0 && (len(g.names) == 0 || free > 0 && within(g.turns.root.need.least, c.freeOf(s, g))) {
 			c.offered = append(c.offered, g)
-			total += g.ready
+			if !g.alone() {
+				total += g.ready
+			}
 		}
 	}
 	for _, g := range c.offered {
+		if g.alone() { // One of it is all that a worker is granted.
+			g.limit, g.share, most = 1, 1, max(most, 1)
+			continue
+		}
 		n := c.rivals(g)
 		g.limit, g.share = ceilDiv(total, n), math.MaxInt
 		if n > s.kind.asking.size {
@@ -137,7 +159,7 @@ func (c *Scheduler) share(s *session, free int) int {
 		}
 		most = max(most, g.limit)
 	}
-	return min(most, total)
+	return min(most, max(total, 1))
 }
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
@@ -163,7 +185,7 @@ func (c *Scheduler) pick(s *session, ahead bool) *jobQueue {
 		if g.ready == 0 || len(g.names) > 0 && ahead {
 			continue
 		}
-		if q := c.best(g, c.freeOf(s, g)); q != nil && (best == nil || q.goesBefore(best)) {
+		if q := c.best(g, c.freeOf(s, g)); q != nil && (best == nil || s.prefers(q, best)) {
 			best = q
 		}
 	}

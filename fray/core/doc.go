@@ -26,5 +26,6 @@
 // MaxWorkerLosses. A failure or timeout of the function costs one of MaxRetries. An attempt granted
 // to a free slot is taken to have started, because a task that kills its worker at once would else
 // be handed out for ever; one that was granted ahead of a free slot is not, until its worker says
-// so.
+// so. If other attempts may have run at a worker that died, the last attempt that MaxWorkerLosses
+// allows runs alone: see alone.go.
 package core

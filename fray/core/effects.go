@@ -230,6 +230,8 @@ type WorkerView struct {
 	LastSeen   Time
 	// The end of its back-off; 0: none.
 	BackedOff Time
+	// It is granted nothing until it has nothing left to run, for a task that is to run alone.
+	SetAside bool
 }
 
 // InfoReply answers Info.

@@ -106,3 +106,8 @@ func (c *Scheduler) neverStarted(t *task) {
 	}
 	c.finish(t, Failed, SchedulingTimeout, result)
 }
+
+// explainAlone says why a task waits for a worker that has nothing else to do.
+func (t *task) explainAlone() string {
+	return fmt.Sprintf("it waits for a worker of its own, as %d of the %d workers that it lost ran others beside it", t.run.inCompany, t.run.losses)
+}

@@ -14,9 +14,9 @@ type group struct {
 	kinds   []*kind
 	names   []string
 	classes []*class
-	// Live workers that do not drain, of all of its kinds.
-	workers int
-	ready   int
+	// Live workers that do not drain, of all of its kinds, and of these the ones that are set aside.
+	workers, aside int
+	ready          int
 	// What is ready: the turns of its jobs, highest priority first, there the job that was served
 	// longest ago first.
 	turns tree[*turn]
@@ -205,6 +205,7 @@ func (c *Scheduler) groupFor(kinds []*kind, names []string) *group {
 		for _, k := range kinds {
 			k.has(g)
 			g.workers += k.workers
+			g.aside += k.aside
 			for s := k.asking.head; s != nil; s = s.nextAsking {
 				c.ask(s, g)
 			}

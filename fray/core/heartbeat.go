@@ -79,6 +79,7 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 			}
 		}
 	}
+	company := s.begun > 1
 	for l := s.leases.tail; l != nil; {
 		prev := l.prev
 		// What was granted in an answer that the worker did not have when it wrote this is not
@@ -90,7 +91,7 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 			switch {
 			case !current:
 			case ran != 0:
-				c.workerLost(t, c.now.Sub(ran))
+				c.workerLost(t, c.now.Sub(ran), company)
 			default:
 				c.undelivered(t)
 			}

@@ -14,9 +14,9 @@ type kind struct {
 	functions map[string]bool
 	labels    map[Label]bool
 	resources []Resource
-	// Its workers, and of these the ones that are backed off. A kind without workers is kept for a
-	// while.
-	workers, penalized int
+	// Its workers, and of these the ones that are backed off, and the ones that are set aside. A kind
+	// without workers is kept for a while.
+	workers, penalized, aside int
 	// The groups of which it can run all classes, and how often that changed.
 	groups  []*group
 	changes int
@@ -108,6 +108,7 @@ func (c *Scheduler) leaveKind(s *session) {
 		return
 	}
 	c.withdraw(s)
+	c.releaseAside(s)
 	s.kind = nil
 	if s.penalty != nil {
 		k.penalized--

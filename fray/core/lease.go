@@ -23,6 +23,8 @@ type lease struct {
 	overdue, overdueStill Time
 	// Granted ahead of a free slot, and not known to run.
 	ahead bool
+	// Its task runs alone.
+	alone bool
 	// The worker is asked to stop it; told once that was said.
 	stopping, stopTold bool
 }
@@ -54,14 +56,38 @@ func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *leas
 	r.attempts++
 	l := &lease{
 		token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,
+		alone: t.shape.alone,
 	}
 	r.lease, r.token, r.workerID, r.leasedAt = l, l.token, s.workerID, c.now
 	t.pending = 0
 	c.leases[l.token] = l
-	s.leases.push(l)
-	s.occupy(t.shape.class, 1)
+	s.hold(l)
 	c.remember(t, false)
 	return l
+}
+
+// hold takes a lease in.
+func (s *session) hold(l *lease) {
+	s.leases.push(l)
+	s.occupy(l.task.shape.class, 1)
+	if l.mayHaveStarted() {
+		s.begun++
+	}
+	if l.alone {
+		s.alone++
+	}
+}
+
+// letGo frees what a lease occupied.
+func (s *session) letGo(l *lease) {
+	s.leases.remove(l)
+	s.occupy(l.task.shape.class, -1)
+	if l.mayHaveStarted() {
+		s.begun--
+	}
+	if l.alone {
+		s.alone--
+	}
 }
 
 func (l *lease) grant() Grant {
@@ -76,8 +102,7 @@ func (c *Scheduler) endLease(l *lease) {
 	if l.stopping && !l.stopTold {
 		l.session.untold--
 	}
-	l.session.leases.remove(l)
-	l.session.occupy(l.task.shape.class, -1)
+	l.session.letGo(l)
 	l.session.changed = c.step
 	if l.current() {
 		l.task.run.lease = nil
@@ -90,6 +115,9 @@ func (c *Scheduler) endLease(l *lease) {
 func (c *Scheduler) running(l *lease) {
 	if l.runningAt != 0 {
 		return
+	}
+	if !l.mayHaveStarted() {
+		l.session.begun++
 	}
 	l.runningAt = c.now
 	t := l.task

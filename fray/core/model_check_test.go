@@ -26,6 +26,7 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 	m.fireDue()
 	var out core.Effects
 	d.s.Step(m.now, &out, events...)
+	d.stillAlone(out.Replies)
 	for _, r := range out.Replies {
 		if p, ok := r.Body.(core.PollReply); ok {
 			d.grants(r.Call, p)
@@ -65,6 +66,9 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 	if len(r.Grants) > max(c.poll.Max, c.poll.Free) {
 		d.t.Fatalf("poll of %d is granted %d", c.poll.Max, len(r.Grants))
 	}
+	if len(d.alone) > 0 && s.aside && !m.whole(s) {
+		d.t.Fatalf("worker %s is set aside and is granted %d", s.reg.WorkerID, len(r.Grants))
+	}
 	free := c.free()
 	for i, g := range r.Grants {
 		ahead := i >= free
@@ -85,17 +89,21 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 			switch {
 			case o.shape.Priority > t.shape.Priority:
 				d.t.Fatalf("%s is granted before %s, which has a higher priority", t.id, o.id)
+			case s.aside && t.alone() && !o.alone(): // It had its turn when the worker was set aside.
 			case m.jobs[o.job].turn < m.jobs[t.job].turn:
 				d.t.Fatalf("%s is granted though it is the turn of the job of %s", t.id, o.id)
-			case o.job == t.job && modelClass(o.shape) == modelClass(t.shape) && o.place < t.place:
+			case o.job == t.job && o.class() == t.class() && o.place < t.place:
 				d.t.Fatalf("%s is granted before %s, which stands before it", t.id, o.id)
 			}
+		}
+		if t.alone() && i != len(r.Grants)-1 {
+			d.t.Fatalf("%s is granted to run alone, and %d more with it", t.id, len(r.Grants)-1-i)
 		}
 		m.turn++
 		m.jobs[t.job].turn = m.turn
 		m.disarm(t.timer)
 		t.attempts++
-		a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now}
+		a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now, alone: t.alone()}
 		t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
 		t.newest, t.leased, t.wrote.leased, t.wrote.until = g.Token, m.now, m.now, 0
 		m.durable = true
@@ -222,8 +230,9 @@ func (d *modelDriver) notes(got []core.AttemptNote) {
 // what it could have.
 func (d *modelDriver) state() {
 	m := d.m
+	d.setAside()
 	for _, c := range m.parked {
-		if c.poll == nil || c.poll.Max <= 0 && c.poll.Free <= 0 {
+		if c.poll == nil || c.poll.Max <= 0 && c.poll.Free <= 0 || c.session.aside && !m.whole(c.session) {
 			continue
 		}
 		for _, t := range m.known {
@@ -254,7 +263,7 @@ func (d *modelDriver) state() {
 	}
 	for i, t := range m.known {
 		want := d.view(t)
-		if detail := r.Tasks[i].Detail; (detail != "") != (want.Pending == core.NoEligibleWorker) {
+		if detail := r.Tasks[i].Detail; (detail != "") != (want.Pending == core.NoEligibleWorker || want.Pending == core.Ready && t.alone()) {
 			d.t.Fatalf("task %s is %v with the explanation %q", t.id, want.Pending, detail)
 		}
 		if want.Bytes = uint32(t.size); want.Status.Terminal() { // It has a result besides.
@@ -263,6 +272,54 @@ func (d *modelDriver) state() {
 		if want.Detail = r.Tasks[i].Detail; r.Tasks[i] != want {
 			d.t.Fatalf("task %s is\n%+v, want\n%+v", t.id, r.Tasks[i], want)
 		}
+	}
+}
+
+// stillAlone forgets what waited to run alone once anything may have released a worker that was set
+// aside: one of these tasks is gone, or workers are of other kinds for what is asked of them.
+func (d *modelDriver) stillAlone(replies []core.Reply) {
+	gone := len(d.m.specs) > 0
+	for _, t := range d.alone {
+		gone = gone || t.pending != core.Ready
+		for _, r := range replies {
+			p, ok := r.Body.(core.PollReply)
+			gone = gone || ok && slices.ContainsFunc(p.Grants, func(g core.Grant) bool { return g.ID == t.id })
+		}
+	}
+	if gone {
+		d.alone = nil
+	}
+}
+
+// setAside takes down which workers are set aside, which is for the scheduler to choose. Each is for a
+// task that is to run alone there.
+func (d *modelDriver) setAside() {
+	m := d.m
+	var out core.Effects
+	d.s.Idle(m.now, &out, &core.ListWorkers{})
+	r, ok := out.Replies[0].Body.(core.WorkersReply)
+	if !ok {
+		d.t.Fatalf("workers are told as %T", out.Replies[0].Body)
+	}
+	d.alone = nil
+	for _, t := range m.known {
+		if t.pending == core.Ready && t.alone() {
+			d.alone = append(d.alone, t)
+		}
+	}
+	asides := 0
+	for _, w := range r.Workers {
+		s := m.worker(w.ID)
+		if s.aside = w.SetAside; !s.aside {
+			continue
+		}
+		asides++
+		if s.drain || s.penalty != nil || !slices.ContainsFunc(d.alone, func(t *modelTask) bool { return s.can(t.shape) }) {
+			d.t.Fatalf("worker %s is set aside for nothing", w.ID)
+		}
+	}
+	if asides > len(d.alone) {
+		d.t.Fatalf("%d workers are set aside for %d tasks", asides, len(d.alone))
 	}
 }
 

@@ -359,6 +359,7 @@ func (m *model) reconcile(s *modelSession, e *core.Heartbeat) {
 			a.overdue, a.stillAfter = 0, 0
 		}
 	}
+	company := s.company()
 	for _, a := range slices.Backward(slices.Clone(s.attempts)) {
 		if held[a] || a.pollSeq > e.Received {
 			continue
@@ -368,7 +369,7 @@ func (m *model) reconcile(s *modelSession, e *core.Heartbeat) {
 		switch {
 		case !current:
 		case a.running != 0:
-			m.lost(a.task)
+			m.lost(a.task, company)
 		default:
 			m.undelivered(a.task)
 		}

@@ -83,6 +83,11 @@ func (m *model) load(disk *modelDisk) {
 		}
 		m.known = append(m.known, &t)
 	}
+	for _, t := range m.known {
+		t.beside = slices.ContainsFunc(m.known, func(o *modelTask) bool {
+			return o != t && o.pending == core.Recovering && !o.ahead && o.worker == t.worker
+		})
+	}
 	last := core.Time(0)
 	for _, num := range disk.ended {
 		t := byNum[num]
@@ -143,7 +148,7 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 			return false
 		}
 	}
-	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now}
+	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now, alone: t.alone()}
 	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0)
 	m.disarm(t.timer)
 	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
@@ -182,7 +187,7 @@ func (m *model) unclaimed(t *modelTask, died bool) {
 	if t.ahead || !died {
 		m.undelivered(t)
 	} else {
-		m.lost(t)
+		m.lost(t, t.beside)
 	}
 }
 

@@ -65,12 +65,39 @@ func (m *model) takes(s *modelSession, t *modelTask, ahead bool) bool {
 	if s.drain || s.penalty != nil || t.status != core.Pending || t.pending != core.Ready || !s.can(t.shape) {
 		return false
 	}
+	if t.alone() && (ahead || !m.whole(s)) {
+		return false
+	}
+	if slices.ContainsFunc(s.attempts, func(a *modelAttempt) bool { return a.alone }) && m.pollOf(s).poll.Free < s.reg.Slots {
+		return false
+	}
 	for _, r := range t.shape.Resources {
 		if ahead || s.uses(r.Name)+r.Amount > s.has(r.Name) {
 			return false
 		}
 	}
 	return true
+}
+
+func (m *model) pollOf(s *modelSession) *modelCall {
+	return m.find(func(c *modelCall) bool { return c.session == s && c.poll != nil })
+}
+
+// whole says whether a worker that asks for work has nothing that occupies a slot.
+func (m *model) whole(s *modelSession) bool {
+	c := m.pollOf(s)
+	return len(s.attempts) == 0 || c.poll.Free >= s.reg.Slots && len(s.attempts) <= c.held
+}
+
+// company says whether two attempts or more may have started at a worker.
+func (s *modelSession) company() bool {
+	n := 0
+	for _, a := range s.attempts {
+		if !a.ahead || a.running != 0 {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // over ends a lease; what becomes of its task is up to the caller.
@@ -172,6 +199,7 @@ func (m *model) endSession(s *modelSession) {
 			m.replies[c.id] = core.ErrSessionStale
 		}
 	}
+	company := s.company()
 	for _, a := range slices.Backward(slices.Clone(s.attempts)) {
 		current := a.current()
 		m.over(a)
@@ -180,7 +208,7 @@ func (m *model) endSession(s *modelSession) {
 		}
 		m.stats.leasesExpired++
 		if !a.ahead || a.running != 0 {
-			m.lost(a.task)
+			m.lost(a.task, company)
 		} else {
 			m.undelivered(a.task)
 		}

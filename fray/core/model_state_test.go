@@ -77,7 +77,8 @@ type modelTask struct {
 	worker          string
 	attempts        uint32
 	failures        uint32
-	losses          uint32
+	losses, company uint32 // and how many of them beside others
+	beside          bool   // while it recovers: others that may have started were at its worker
 	deliveries      uint32
 	started, cancel bool
 	submitted, end  core.Time
@@ -117,7 +118,7 @@ type modelAttempt struct {
 	task             *modelTask
 	session          *modelSession
 	pollSeq          uint64
-	ahead            bool
+	ahead, alone     bool
 	granted, running core.Time
 	timer            *modelDeadline
 	stopping, told   bool
@@ -141,6 +142,7 @@ type modelSession struct {
 	penalties, quick                    int
 	unknown, told, kept                 []core.Token
 	drain, ownDrain, drainTold, leaving bool
+	aside                               bool // as the scheduler said after the step before
 	grace                               time.Duration
 }
 
@@ -292,12 +294,22 @@ func modelClass(s *core.Shape) string {
 	return b.String()
 }
 
+// alone says whether the last attempt that the task's losses allow has to have a worker of its own.
+func (t *modelTask) alone() bool { return t.company > 0 && t.losses >= t.shape.MaxWorkerLosses }
+
+func (t *modelTask) class() string {
+	if t.alone() {
+		return modelClass(t.shape) + " alone"
+	}
+	return modelClass(t.shape)
+}
+
 // classes are those of open tasks.
 func (m *model) classes() map[string]bool {
 	cs := make(map[string]bool)
 	for _, t := range m.known {
 		if !t.status.Terminal() {
-			cs[modelClass(t.shape)] = true
+			cs[t.class()] = true
 		}
 	}
 	return cs
@@ -447,9 +459,12 @@ func (m *model) undelivered(t *modelTask) {
 	m.putBack(t)
 }
 
-func (m *model) lost(t *modelTask) {
+func (m *model) lost(t *modelTask, company bool) {
 	m.notes = append(m.notes, core.EndWorkerLost)
 	t.losses++
+	if company {
+		t.company++
+	}
 	t.started = true
 	if !t.cancel && t.losses > t.shape.MaxWorkerLosses {
 		m.finish(t, core.Failed, core.WorkerLost)

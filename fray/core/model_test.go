@@ -42,6 +42,8 @@ type modelDriver struct {
 	disk     *modelDisk // What is durable.
 	doomed   string     // The next step's effects are lost in this way, and the scheduler with them.
 	unsynced bool       // What is written is lost.
+	// Those that waited to run alone when the step began, while none of them has been granted or has ended.
+	alone []*modelTask
 }
 
 // modelWorker is a worker's own idea of its session.

@@ -35,7 +35,7 @@ func (e *Poll) apply(c *Scheduler) {
 		c.tell(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
 		return
 	}
-	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: e.Held, until: e.Until}
+	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: e.Held, leases: s.leases.size, until: e.Until}
 	if e.Held < 0 {
 		w.held = s.leases.size
 	}

@@ -263,6 +263,7 @@ func (s *session) view() WorkerView {
 	for i, r := range s.resources {
 		v.InUse = append(v.InUse, Resource{Name: r.Name, Amount: s.inUse[i]})
 	}
+	v.SetAside = s.aside != nil
 	if s.penalty != nil {
 		v.BackedOff = s.penalty.at
 	}

@@ -74,8 +74,15 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 	c.resume(newest)
 	c.goOn(now)
 	// Last first, because each that nobody presents goes to the front of its queue.
+	begun := make(map[string]int) // Attempts that may have started, by worker.
 	for _, t := range recovering {
 		c.recovering[t.run.workerID] = append(c.recovering[t.run.workerID], t)
+		if !t.ahead {
+			begun[t.run.workerID]++
+		}
+	}
+	for _, t := range recovering {
+		t.beside = begun[t.run.workerID] > 1
 	}
 	for _, t := range slices.Backward(recovering) {
 		t.timer = c.timers.add(&timer{at: c.now.Add(c.cfg.SessionTTL), kind: timerTask, task: t})
@@ -144,6 +151,8 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	case uint64(s.Failures)+uint64(s.Losses) > uint64(s.Attempts),
 		uint64(s.Failures) > uint64(r.Shape.MaxRetries)+1, uint64(s.Losses) > uint64(r.Shape.MaxWorkerLosses)+1:
 		return nil, fmt.Errorf("it has %d failures and %d losses in %d attempts", s.Failures, s.Losses, s.Attempts)
+	case s.InCompany > s.Losses:
+		return nil, fmt.Errorf("%d of its %d losses were in company", s.InCompany, s.Losses)
 	}
 	t := c.log.addAt(r.Num)
 	t.id, t.shape, t.job = r.ID, c.intern(r.Shape), c.job(r.Job)
@@ -153,7 +162,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	t.started, t.cancelRequested, t.ahead, t.reason = s.Started, s.CancelRequested, s.Ahead, s.Reason
 	if s.Attempts > 0 {
 		t.run = &run{
-			attempts: s.Attempts, failures: s.Failures, losses: s.Losses, deliveries: s.Deliveries,
+			attempts: s.Attempts, failures: s.Failures, losses: s.Losses, inCompany: s.InCompany, deliveries: s.Deliveries,
 			token: s.Token, lastToken: s.LastToken, workerID: s.WorkerID, leasedAt: s.LeasedAt,
 		}
 	}
@@ -168,6 +177,9 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		t.size += clampSize(int(s.ResultBytes))
 		c.retainedBytes += int64(t.size)
 		return t, nil
+	}
+	if t.lastAlone() {
+		c.shapeAlone(t)
 	}
 	c.classFor(t.shape, math.MaxInt)
 	c.opened(t)
@@ -233,15 +245,14 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	if t.run == nil {
 		t.run = &run{}
 	}
-	l := &lease{token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now}
+	l := &lease{token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now, alone: t.shape.alone}
 	if l.ahead = h.Phase == HeldQueued && t.ahead; unknown {
 		l.ahead = h.Phase == HeldQueued && len(cl.resources) == 0
 	}
 	t.run.attempts, t.run.token, t.run.lease = h.Attempt, h.Token, l
 	t.run.workerID, t.run.leasedAt = s.workerID, c.now
 	c.leases[l.token] = l
-	s.leases.push(l)
-	s.occupy(cl, 1)
+	s.hold(l)
 	c.stats.Adopted++
 	if h.Phase == HeldRunning {
 		t.started = true // Here, so that it is remembered only once.
@@ -280,6 +291,6 @@ func (c *Scheduler) unclaimed(t *task, died bool) {
 	if t.ahead || !died {
 		c.undelivered(t)
 	} else {
-		c.workerLost(t, 0)
+		c.workerLost(t, 0, t.beside)
 	}
 }

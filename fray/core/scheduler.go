@@ -92,6 +92,10 @@ type Scheduler struct {
 	steps       uint64
 	offered     []*group
 	asks, spare []int64
+	// Of those that a poll's worker can run, the groups of tasks that run alone.
+	loners []*group
+	// Work is being handed out.
+	dispatching bool
 	// See InfoReply.
 	looks, work uint64
 	// How often workers came, went, or were told to leave; and of how many classes this step has

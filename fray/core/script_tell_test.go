@@ -113,7 +113,7 @@ func stateLine(s *core.State) string {
 	for _, f := range []struct {
 		name string
 		n    uint32
-	}{{"failures", s.Failures}, {"losses", s.Losses}, {"deliveries", s.Deliveries}} {
+	}{{"failures", s.Failures}, {"losses", s.Losses}, {"in_company", s.InCompany}, {"deliveries", s.Deliveries}} {
 		if f.n > 0 {
 			fmt.Fprintf(&b, " %s=%d", f.name, f.n)
 		}
@@ -234,6 +234,9 @@ func workerLine(w core.WorkerView) string {
 	}
 	if w.Draining {
 		line += " draining"
+	}
+	if w.SetAside {
+		line += " set_aside"
 	}
 	if w.BackedOff != 0 {
 		line += fmt.Sprintf(" backed_off_until=%v", w.BackedOff.Sub(epoch))

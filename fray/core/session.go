@@ -66,6 +66,11 @@ type session struct {
 	placesAsOf             int
 	// Leases whose stop the worker was not told of.
 	untold int
+	// How many of its leases may have started; and how many are of tasks that run alone.
+	begun, alone int
+	// It is set aside for a task of this class, and its place among those.
+	aside   *class
+	asideAt int
 	// Quick failures in a row, how often that led to a back-off, and its end.
 	quickFailures int
 	penalties     int
@@ -224,6 +229,7 @@ func (c *Scheduler) endSession(s *session) {
 			c.fail(w.call, ErrSessionStale)
 		}
 	}
+	company := s.begun > 1
 	// Last granted first, because each goes to the front of its queue.
 	for l := s.leases.tail; l != nil; l = s.leases.tail {
 		t, current := l.task, l.current()
@@ -233,7 +239,7 @@ func (c *Scheduler) endSession(s *session) {
 		}
 		c.stats.LeasesExpired++
 		if l.mayHaveStarted() {
-			c.workerLost(t, c.now.Sub(l.grantedAt))
+			c.workerLost(t, c.now.Sub(l.grantedAt), company)
 		} else {
 			c.undelivered(t)
 		}

@@ -119,6 +119,8 @@ func unit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 type shape struct {
 	Shape
 	key string
+	// Its tasks run alone: see alone.go.
+	alone bool
 	// Of its open tasks; it may have been dropped once there were none.
 	class *class
 	refs  int

@@ -12,8 +12,10 @@ type State struct {
 	// As in View; and whether any attempt of it has started.
 	Started, CancelRequested               bool
 	Attempts, Failures, Losses, Deliveries uint32
-	WorkerID                               string
-	LeasedAt                               Time
+	// How many of the losses were of workers at which other attempts had started, too.
+	InCompany uint32
+	WorkerID  string
+	LeasedAt  Time
 	// Of the last attempt that was granted. Tokens rise.
 	Token Token
 	// Of the last attempt whose end was accepted from a report; 0: none was.
@@ -31,6 +33,7 @@ func (c *Scheduler) state(t *task) *State {
 	s := &State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested}
 	if r := t.run; r != nil {
 		s.Attempts, s.Failures, s.Losses, s.Deliveries = r.attempts, r.failures, r.losses, r.deliveries
+		s.InCompany = r.inCompany
 		s.WorkerID, s.LeasedAt, s.Token, s.LastToken = r.workerID, r.leasedAt, r.token, r.lastToken
 		switch {
 		case r.lease != nil:

@@ -31,6 +31,8 @@ type task struct {
 	// While it is Recovering: its attempt was granted ahead of a free slot, and is not known to
 	// have run.
 	ahead bool
+	// While it is Recovering: other attempts that may have started were at its worker, too.
+	beside bool
 	// It is of an earlier incarnation, and so may its attempts be.
 	restored bool
 	// The scheduler knows it no longer; a lease that outlived it may.
@@ -46,13 +48,15 @@ type run struct {
 	// The current attempt's.
 	lease *lease
 	// Of the last attempt that was granted, and of the last whose end was accepted from a report.
-	token      Token
-	lastToken  Token
-	workerID   string
-	leasedAt   Time
-	attempts   uint32
-	failures   uint32
-	losses     uint32
+	token     Token
+	lastToken Token
+	workerID  string
+	leasedAt  Time
+	attempts  uint32
+	failures  uint32
+	losses    uint32
+	// Losses of workers at which other attempts had started, too.
+	inCompany  uint32
 	deliveries uint32
 }
 
@@ -72,7 +76,7 @@ type View struct {
 	Function        string
 	Status          Status
 	Pending         PendingReason
-	Detail          string // of NoEligibleWorker: what no worker has
+	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own
 	Reason          FailureReason
 	Attempts        uint32
 	MaxAttempts     uint32
@@ -97,8 +101,12 @@ func (c *Scheduler) view(t *task) View {
 	}
 	if t.status == Pending {
 		v.Pending = t.pending
-		if t.pending == Ready && t.shape.class.group.workers == 0 {
+		switch {
+		case t.pending != Ready:
+		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)
+		case t.shape.alone:
+			v.Detail = t.explainAlone()
 		}
 	}
 	if t.status.Terminal() {

@@ -21,9 +21,11 @@ type wait struct {
 	seq       uint64
 	free, max int
 	// How many attempts the worker held when it asked.
-	held  int
-	until Time
-	task  *task
+	held int
+	// How many leases its session had then.
+	leases int
+	until  Time
+	task   *task
 	// Those of a waitAny, and whether it stands in Scheduler.dirtyAnys.
 	tasks []*task
 	dirty bool

@@ -206,6 +206,7 @@ func New(cfg Config) *Oracles {
 		newSessionKept(o.book),
 		newAttemptNumbers(&cfg),
 		newBudgets(&cfg, o.book),
+		newFailsByItself(&cfg, o.book),
 		newBackoff(&cfg),
 		newTimeoutsTrue(&cfg),
 		newNoStartAfterEnd(&cfg, o.book),

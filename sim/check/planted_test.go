@@ -369,6 +369,63 @@ var attemptPlants = []plant{
 		},
 	},
 	{
+		oracle: "fails-by-itself", name: "in company again", want: "attempt 2 was lost with its worker, beside another; so was attempt 1",
+		good: func(s *script) { s.lost("a", "b"); s.lost("a"); s.view("a", failed, 2, charged(workerLost, 0, 2)) },
+		bad:  func(s *script) { s.lost("a", "b"); s.lost("a", "b"); s.view("a", failed, 2, charged(workerLost, 0, 2)) },
+	},
+	{
+		oracle: "fails-by-itself", name: "alone before", want: "so was attempt 1",
+		good: func(s *script) {
+			s.lost("a")
+			s.lost("a", "b")
+			s.view("a", failed, 2, charged(workerLost, 0, 2))
+			s.register("w")
+			s.begins("b")
+			s.end("w", "b", 2, "1")
+			s.report("w", "b", 2, succeeded, check.Accepted, digest("1"))
+			s.view("b", completed, 2, digest("1"))
+		},
+		bad: func(s *script) { s.lost("b", "a"); s.lost("c", "a"); s.view("a", failed, 2, charged(workerLost, 0, 2)) },
+	},
+	{
+		oracle: "fails-by-itself", name: "ended or of another session", want: "so was attempt 1",
+		good: func(s *script) {
+			s.lost("a", "b")
+			s.register("w")
+			s.begins("b")
+			s.tell("w", "b", 2, succeeded)
+			s.begins("c")
+			s.slots = 3
+			s.register("w")
+			s.lostToo("a")
+			s.view("a", failed, 2, charged(workerLost, 0, 2))
+		},
+		bad: func(s *script) {
+			s.lost("a", "b")
+			s.register("w")
+			s.begins("b")
+			s.tell("w", "b", 2, succeeded)
+			s.begins("c")
+			s.lostToo("a")
+			s.view("a", failed, 2, charged(workerLost, 0, 2))
+		},
+	},
+	{
+		oracle: "fails-by-itself", name: "of before a crash", want: "so was attempt 1",
+		good: func(s *script) {
+			s.lost("a", "b")
+			s.Crash("c")
+			s.lost("a", "b")
+			s.view("a", failed, 2, charged(workerLost, 0, 2))
+		},
+		bad: func(s *script) {
+			s.Crash("c")
+			s.lost("a", "b")
+			s.lost("a", "b")
+			s.view("a", failed, 2, charged(workerLost, 0, 2))
+		},
+	},
+	{
 		oracle: "current-attempt-commits", name: "value thrown away", want: "did not complete with the attempt",
 		good: done,
 		bad: func(s *script) {

@@ -37,10 +37,13 @@ type script struct {
 	// number only.
 	tokens map[string]uint64
 	last   uint64
+	// The last attempt of each task that lost and its like have granted.
+	attempts map[string]uint32
+	slots    int // of workers
 }
 
 func newScript(cfg check.Config) *script {
-	s := &script{Oracles: check.New(cfg), tokens: make(map[string]uint64)}
+	s := &script{Oracles: check.New(cfg), tokens: make(map[string]uint64), attempts: make(map[string]uint32), slots: 1}
 	s.History = check.NewHistory(check.HistoryConfig{
 		Clock: func() time.Duration { return s.now }, Observe: s.Observe,
 	})
@@ -130,7 +133,7 @@ func (s *script) register(worker string, kept ...uint64) {
 	s.Add(check.Event{
 		Kind: check.RegisterCall, Call: c.id, Worker: worker, Host: worker,
 		Capacity: &check.Capacity{
-			Slots: 1, Resources: map[string]int64{"cpu": 1000}, Labels: map[string]string{"zone": "a"}, Functions: []string{"f"},
+			Slots: s.slots, Resources: map[string]int64{"cpu": 1000}, Labels: map[string]string{"zone": "a"}, Functions: []string{"f"},
 		},
 	})
 	e := c.reply(check.RegisterReply)
@@ -221,6 +224,31 @@ func (s *script) run(worker, task string, attempt uint32, value string) {
 	s.start(worker, task, attempt)
 	s.end(worker, task, attempt, value)
 	s.report(worker, task, attempt, succeeded, check.Accepted, digest(value))
+}
+
+// lost has the next attempts of tasks run beside each other on a new worker, which crashes.
+func (s *script) lost(tasks ...string) {
+	s.slots = 2
+	s.register("w")
+	s.lostToo(tasks...)
+}
+
+// lostToo is lost on the worker that is there.
+func (s *script) lostToo(tasks ...string) {
+	s.begins(tasks...)
+	s.Add(check.Event{Kind: check.WorkerCrash, Worker: "w"})
+}
+
+// begins has the next attempts of tasks run on w.
+func (s *script) begins(tasks ...string) {
+	losses := with(func(t *frayv1.TaskSpec) { t.MaxWorkerLosses = new(uint32(1)) })
+	for _, task := range tasks {
+		if s.attempts[task]++; s.attempts[task] == 1 {
+			s.offer(task, losses)
+		}
+		s.grant("w", task, s.attempts[task], losses)
+		s.start("w", task, s.attempts[task])
+	}
 }
 
 func (s *script) view(task string, status frayv1.TaskStatus, attempt uint32, edits ...edit) {

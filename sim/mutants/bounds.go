@@ -47,6 +47,7 @@ var bounds = []bound{
 	{row: "classes and jobs with open tasks, sessions", file: "fray/core/submit.go", expr: "c.classFor(sh, c.cfg.MaxClasses) == nil"},
 	{row: "classes and jobs with open tasks, sessions", file: "fray/core/submit.go", expr: "c.liveJobs >= c.cfg.MaxJobs && (j == nil || j.open == 0)"},
 	{row: "classes and jobs with open tasks, sessions", file: "fray/core/session.go", expr: "len(c.sessions) >= c.cfg.MaxSessions"},
+	{row: "workers set aside for tasks that are to run alone", file: "fray/core/alone.go", expr: "g.aside >= max(1, g.workers/asideShare)"},
 	{row: "calls waiting at the controller", file: "fray/controller/inbox.go", expr: "calls.Add(1) > b.limit"},
 	{row: "tasks in one SubmitTasks", file: "fray/controller/service.go", expr: "n > maxSubmit"},
 	{row: "bytes of a request", outside: byOthers},

@@ -42,6 +42,7 @@ func Worker(v *core.WorkerView, now core.Time) *frayv1.Worker {
 		Labels:              v.Labels,
 		Functions:           v.Functions,
 		Draining:            v.Draining,
+		SetAside:            v.SetAside,
 		RegisteredUnixMs:    v.Registered.UnixMilli(),
 		LastHeartbeatUnixMs: v.LastSeen.UnixMilli(),
 	}

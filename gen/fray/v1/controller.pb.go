@@ -2207,7 +2207,9 @@ type Worker struct {
 	RegisteredUnixMs    int64             `protobuf:"varint,10,opt,name=registered_unix_ms,json=registeredUnixMs,proto3" json:"registered_unix_ms,omitempty"`
 	LastHeartbeatUnixMs int64             `protobuf:"varint,11,opt,name=last_heartbeat_unix_ms,json=lastHeartbeatUnixMs,proto3" json:"last_heartbeat_unix_ms,omitempty"`
 	// It failed everything quickly, and gets work again after this long. 0: it is in good standing.
-	BackedOffMs   int64 `protobuf:"varint,12,opt,name=backed_off_ms,json=backedOffMs,proto3" json:"backed_off_ms,omitempty"`
+	BackedOffMs int64 `protobuf:"varint,12,opt,name=backed_off_ms,json=backedOffMs,proto3" json:"backed_off_ms,omitempty"`
+	// It gets no work until nothing occupies a slot there, because a task is to run alone.
+	SetAside      bool `protobuf:"varint,13,opt,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2324,6 +2326,13 @@ func (x *Worker) GetBackedOffMs() int64 {
 		return x.BackedOffMs
 	}
 	return 0
+}
+
+func (x *Worker) GetSetAside() bool {
+	if x != nil {
+		return x.SetAside
+	}
+	return false
 }
 
 type ListWorkersRequest struct {
@@ -2962,7 +2971,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x0edrain_grace_ms\x18\x03 \x01(\x03R\fdrainGraceMs\">\n" +
 	"\x17UnregisterWorkerRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\"\x1a\n" +
-	"\x18UnregisterWorkerResponse\"\xbe\x05\n" +
+	"\x18UnregisterWorkerResponse\"\xdb\x05\n" +
 	"\x06Worker\x12\x1b\n" +
 	"\tworker_id\x18\x01 \x01(\tR\bworkerId\x12#\n" +
 	"\radvertise_url\x18\x02 \x01(\tR\fadvertiseUrl\x12\x14\n" +
@@ -2977,7 +2986,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x12registered_unix_ms\x18\n" +
 	" \x01(\x03R\x10registeredUnixMs\x123\n" +
 	"\x16last_heartbeat_unix_ms\x18\v \x01(\x03R\x13lastHeartbeatUnixMs\x12\"\n" +
-	"\rbacked_off_ms\x18\f \x01(\x03R\vbackedOffMs\x1a<\n" +
+	"\rbacked_off_ms\x18\f \x01(\x03R\vbackedOffMs\x12\x1b\n" +
+	"\tset_aside\x18\r \x01(\bR\bsetAside\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +

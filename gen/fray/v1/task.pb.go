@@ -380,7 +380,9 @@ type TaskSpec struct {
 	RequiredLabels map[string]string `protobuf:"bytes,6,rep,name=required_labels,json=requiredLabels,proto3" json:"required_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Unset: no retries.
 	RetryPolicy *RetryPolicy `protobuf:"bytes,7,opt,name=retry_policy,json=retryPolicy,proto3" json:"retry_policy,omitempty"`
-	// How many workers may die while running it before it fails. Unset means 3.
+	// How many workers may die while running it before it fails. Unset means 3. If others ran beside it at one that died, the
+	// last attempt that this allows runs alone on its worker, so that the task fails for what it does by itself. With 0 the
+	// first loss fails it, whatever ran beside it.
 	MaxWorkerLosses *uint32 `protobuf:"varint,8,opt,name=max_worker_losses,json=maxWorkerLosses,proto3,oneof" json:"max_worker_losses,omitempty"`
 	// The longest that one attempt may run. 0: no bound.
 	ExecutionTimeoutMs int64 `protobuf:"varint,9,opt,name=execution_timeout_ms,json=executionTimeoutMs,proto3" json:"execution_timeout_ms,omitempty"`
@@ -686,6 +688,7 @@ type Task struct {
 	// The most attempts that the retry policy allows: max_retries + 1.
 	MaxAttempts uint32 `protobuf:"varint,17,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
 	// Set while PENDING with NO_ELIGIBLE_WORKER: what no worker has, such as "no worker has registered the function \"resize\"".
+	// And with READY where it waits for a worker that has nothing else to do: why it runs alone.
 	PendingDetail string `protobuf:"bytes,18,opt,name=pending_detail,json=pendingDetail,proto3" json:"pending_detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -114,9 +114,11 @@ type TaskStateRecord struct {
 	EndNumber   uint64 `protobuf:"varint,16,opt,name=end_number,json=endNumber,proto3" json:"end_number,omitempty"`
 	ResultBytes uint32 `protobuf:"varint,17,opt,name=result_bytes,json=resultBytes,proto3" json:"result_bytes,omitempty"`
 	// Of the last attempt that was granted. Tokens rise.
-	LeaseToken    uint64 `protobuf:"fixed64,18,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LeaseToken uint64 `protobuf:"fixed64,18,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
+	// How many of the lost workers were lost while other attempts had started there, too.
+	LossInCompanyCount uint32 `protobuf:"varint,19,opt,name=loss_in_company_count,json=lossInCompanyCount,proto3" json:"loss_in_company_count,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *TaskStateRecord) Reset() {
@@ -271,6 +273,13 @@ func (x *TaskStateRecord) GetResultBytes() uint32 {
 func (x *TaskStateRecord) GetLeaseToken() uint64 {
 	if x != nil {
 		return x.LeaseToken
+	}
+	return 0
+}
+
+func (x *TaskStateRecord) GetLossInCompanyCount() uint32 {
+	if x != nil {
+		return x.LossInCompanyCount
 	}
 	return 0
 }
@@ -466,7 +475,7 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"TaskRecord\x12%\n" +
 	"\x04spec\x18\x01 \x01(\v2\x11.fray.v1.TaskSpecR\x04spec\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12*\n" +
-	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"\xc3\x05\n" +
+	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"\xf6\x05\n" +
 	"\x0fTaskStateRecord\x12+\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x13.fray.v1.TaskStatusR\x06status\x12=\n" +
 	"\x0efailure_reason\x18\x02 \x01(\x0e2\x16.fray.v1.FailureReasonR\rfailureReason\x12\x16\n" +
@@ -488,7 +497,8 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"end_number\x18\x10 \x01(\x04R\tendNumber\x12!\n" +
 	"\fresult_bytes\x18\x11 \x01(\rR\vresultBytes\x12\x1f\n" +
 	"\vlease_token\x18\x12 \x01(\x06R\n" +
-	"leaseToken\"a\n" +
+	"leaseToken\x121\n" +
+	"\x15loss_in_company_count\x18\x13 \x01(\rR\x12lossInCompanyCount\"a\n" +
 	"\tJobRecord\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12'\n" +
 	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\x12\x14\n" +
