@@ -296,7 +296,7 @@ func (d *modelDriver) stillAlone(replies []core.Reply) {
 func (d *modelDriver) setAside() {
 	m := d.m
 	var out core.Effects
-	d.s.Idle(m.now, &out, &core.ListWorkers{})
+	d.s.Idle(m.now, &out, &core.ListWorkers{Max: 1000})
 	r, ok := out.Replies[0].Body.(core.WorkersReply)
 	if !ok {
 		d.t.Fatalf("workers are told as %T", out.Replies[0].Body)

@@ -41,7 +41,8 @@ func (e *Poll) apply(c *Scheduler) {
 	}
 	c.lastPoll++
 	w.order = c.lastPoll
-	s.poll, s.heard = w, c.now
+	c.hear(s, c.now)
+	s.poll = w
 	c.park(w)
 	c.offer(s)
 }
