@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -137,14 +139,49 @@ func become(limits, path string, argv []string) error {
 	if len(entries) > 0 {
 		environ = strings.Split(string(entries), "\x00")
 	}
+	if err := makeRoom(path, argv, environ); err != nil {
+		return err
+	}
 	for _, name := range LimitNames {
-		if value, ok := l[name]; ok {
+		if value, ok := l[name]; ok && name != limitMemory {
 			if err := setLimit(resources[name], value); err != nil {
 				return err
 			}
 		}
 	}
+	if value, ok := l[limitMemory]; ok { // Last: from here on there may be no more memory.
+		if err := setLimit(resources[limitMemory], value); err != nil {
+			return err
+		}
+	}
 	return syscall.Exec(path, argv, environ)
+}
+
+// makeRoom sees to it that the runtime has the memory that syscall.Exec needs: this process uses more
+// address space than a command may, so that it gets none once the limit is set. Nothing is collected
+// any more after that.
+func makeRoom(path string, argv, environ []string) error {
+	const rounds = 8
+	convert := func() error {
+		for range rounds {
+			_, err := syscall.BytePtrFromString(path)
+			_, argvErr := syscall.SlicePtrFromStrings(argv)
+			_, environErr := syscall.SlicePtrFromStrings(environ)
+			limit := new(unix.Rlimit)
+			if err := errors.Join(err, argvErr, environErr, unix.Getrlimit(unix.RLIMIT_AS, limit)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := convert(); err != nil {
+		return err
+	}
+	for range 3 { // What the first two let go of is there for use after the third.
+		runtime.GC()
+	}
+	debug.SetGCPercent(-1)
+	return convert()
 }
 
 // setLimit sets a limit of this process for good. One of computing has a second more until
