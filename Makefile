@@ -22,6 +22,7 @@ KILLS ?= 200
 PLANTED ?=
 PLANTED_FLAGS ?=
 # How many mutants make mutants tries, 0: all; and flags such as -tests, see go doc ./sim/mutants.
+ATTACK ?= 2m
 MUTANTS ?= 300
 MUTANTS_FLAGS ?=
 # How make sweep runs each scenario, and its one long one; and where it leaves what came of it.
@@ -164,6 +165,19 @@ power-losses: ## Cut the power before every operation of a store, and of simulat
 	@for scenario in controller-power-loss crash-before-sync crash-after-sync torn-tail; do \
 		bin/fray-sim --scenario $$scenario --seeds 1..50 || exit 1; \
 	done
+
+.PHONY: attacks
+attacks: ## Run what docs/attacks.md lists, and attack a small controller for ATTACK with a bystander
+	go test -count=1 ./fray/controller -run '^(FuzzRequests|TestCallsAreBounded|TestConnectionsLeaveTheStoreItsDescriptors|TestEveryCellOfTheTable|TestJobsBelongToWhoSubmitsFirst|TestLargeErrorsAreCut|TestMetricsNameSoManyFunctions|TestNothingIsOpenWithoutACredential|TestOwnersOutliveTheController|TestSealShowsNoOrder|TestSmallRequestsCostLittle|TestSubmissionsAreRefusedWhereMemoryIsShort|TestWorkersAreListedInPages)$$'
+	go test -count=1 ./fray/internal/serve -run '^(TestBugsDoNotLeak|TestCompressedBodiesCountAsWhatTheyMayBe|TestInvalidRequestIsRefused|TestNoRoomIsToldAndSmallCallsPass|TestReadersThatDoNotReadAreLetGo|TestSendersThatTrickleAreLetGo|TestTooLargeRequestIsRefused|TestWebPagesAreKeptOut)$$'
+	go test -count=1 ./fray/core -run '^(TestLongListsCostTheirLength|TestNamingATaskManyTimesIsWaitingOnce|TestUnknownTokensCostNoMoreThanTheirNumber)$$'
+	go test -count=1 ./sim/cluster/system -run '^TestLibraryPassesAndRepeats$$/^(late-registrations|mistaken-clients|poison-beside-others|twins|worker-crash-loop)$$'
+	go test -count=1 ./cmd/fray -run '^TestScripts$$/^(authentication|doors|mapchildren|sandbox|terminal|tls|token)$$'
+	go test -count=1 ./fray/access -run '^(TestFileThatAllMayWriteIsRefused|TestGuessesAreBoundedAndGoodCallersAreNot|TestNamesThatCertificatesCannotGive)$$'
+	go test -count=1 ./fray/certs -run '^(TestLeastVersion|TestWhoIsLetIn)$$'
+	go test -count=1 ./fray/worker/execfn -run '^(TestCommandsHaveTheirLimits|TestCommandsSeeOfTheEnvironmentWhatIsPassed|TestProgramsAreComparedByTheirPathsWithoutLinks|TestRefusedProgramIsNotTriedAgain|TestWhatACommandStartedEndsWithIt)$$'
+	go test -count=1 ./fray/store/pebblestore -run '^(TestDeletedLock|TestDirectoryGoesAway|TestOthersDirectories)$$'
+	go test -count=1 -timeout 20m ./integration -run '^TestBystanderUnderAttack$$' -attack $(ATTACK) -v
 
 .PHONY: planted
 planted: ## Build fray-sim with each known bug and show which scenario finds it, also in docs/planted-bugs.md; PLANTED chooses by pattern

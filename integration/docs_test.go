@@ -91,3 +91,60 @@ func TestGuaranteesAreShown(t *testing.T) {
 		t.Errorf("the page names %d tests and scenarios: does this test still read it?", named)
 	}
 }
+
+// docs/attacks.md names only tests, scripts and scenarios that exist, and make attacks runs them all.
+func TestAttacksAreShown(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/attacks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenarios := make(map[string]bool)
+	for _, name := range library.List() {
+		scenarios[name] = true
+	}
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || !strings.Contains(cells[3], "`") {
+			continue
+		}
+		rows++
+		where, inside, _ := strings.Cut(cells[3], "(")
+		names := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(where, -1)
+		pkg := names[0][1]
+		var source strings.Builder
+		files, err := filepath.Glob(filepath.Join("..", pkg, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Write(data)
+		}
+		for _, m := range names[1:] {
+			if !strings.Contains(source.String(), "func "+m[1]+"(") {
+				t.Errorf("%s has no %s", pkg, m[1])
+			}
+			if !strings.Contains(string(makefile), m[1]) {
+				t.Errorf("make attacks does not run %s", m[1])
+			}
+		}
+		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(inside, -1) {
+			script := filepath.Join("../cmd/fray/testdata/script", m[1]+".txtar")
+			if _, err := os.Stat(script); err != nil && !scenarios[m[1]] {
+				t.Errorf("%s is neither a script nor a scenario", m[1])
+			}
+		}
+	}
+	if rows < 40 {
+		t.Errorf("the page has %d attacks: does this test still read it?", rows)
+	}
+}

@@ -146,3 +146,33 @@ func TestBugsCoverPitfalls(t *testing.T) {
 		}
 	}
 }
+
+// Each bug has a line in the table of what finds it, which make planted writes, and each line its bug.
+func TestEveryBugIsOnRecord(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/planted-bugs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := make(map[string]bool)
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "| `"); ok {
+			name, _, _ = strings.Cut(name, "`")
+			lines[name] = true
+		}
+	}
+	files, err := filepath.Glob("bugs/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		if !lines[name] {
+			t.Errorf("docs/planted-bugs.md has no line for %s: make planted PLANTED='^%s$'", name, name)
+		}
+		delete(lines, name)
+	}
+	for name := range lines { // order-free: each is told of
+		t.Errorf("docs/planted-bugs.md has a line for %s, which there is not", name)
+	}
+}
