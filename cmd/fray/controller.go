@@ -69,7 +69,7 @@ is told twice.`,
 	atLeast(cmd, &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks at most; beyond, clients wait")
 	atLeast(cmd, &o.maxInFlight, 0, "max-in-flight-bytes", 0, "bytes of messages that are read, handled and answered at a time, each counted twice; 0: a quarter of GOMEMLIMIT, and 1 GiB at most")
-	atLeast(cmd, &o.maxRetained, 1, "max-retained-tasks", 1_000_000, "ended tasks kept at most that no client waits for, whatever the retention")
+	atLeast(cmd, &o.maxRetained, 0, "max-retained-tasks", 0, "ended tasks kept at most that no client waits for, whatever the retention; 0: 1,000,000, and one for 8 KiB of GOMEMLIMIT at most")
 	atLeast(cmd, &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
 	between(cmd, &o.maxPayload, 1, limit.Payload, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
 	durationFlag(cmd, &o.watchGrace, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")

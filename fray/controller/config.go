@@ -154,6 +154,15 @@ const (
 	// share, if that is more.
 	inspectSteps = 16
 	inspectShare = 4
+	// Ended tasks that are kept by default. Of memory that is bounded each has so many bytes of it, for
+	// tasks and functions with long names: what is kept must not keep new ones out.
+	maxRetained   = 1_000_000
+	minRetained   = 1000
+	retainedShare = 8 << 10
+	// Likewise what workers say of themselves, in bytes, which take about twice as many.
+	maxFleet   = 64 << 20
+	minFleet   = 1 << 20
+	fleetShare = 16
 	// How often a controller with deadlines looks at its clock, to notice that it was stopped.
 	defaultTick = time.Second
 	// The loop sleeps for so long at least, whatever the scheduler asks for, and for so long at
@@ -172,6 +181,10 @@ func (c Config) withDefaults() Config {
 	c.MaxPayloadBytes = cmp.Or(c.MaxPayloadBytes, 16<<20)
 	c.MaxCalls = cmp.Or(c.MaxCalls, 100_000)
 	c.MemoryLimit = cmp.Or(c.MemoryLimit, debug.SetMemoryLimit(-1))
+	if c.MemoryLimit > 0 {
+		c.Core.MaxRetained = cmp.Or(c.Core.MaxRetained, int(min(maxRetained, max(c.MemoryLimit/retainedShare, minRetained))))
+		c.Core.MaxFleetBytes = cmp.Or(c.Core.MaxFleetBytes, min(maxFleet, max(c.MemoryLimit/fleetShare, minFleet)))
+	}
 	c.Keys = cmp.Or(c.Keys, rand.Reader)
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))

@@ -24,7 +24,7 @@ const (
 	// memoryGlance is how long what was seen holds.
 	memoryGlance = 20 * time.Millisecond
 	// memoryHint is when a submission that there is no memory for may be made again.
-	memoryHint = time.Second
+	memoryHint = 250 * time.Millisecond
 
 	liveHeap = "/gc/heap/live:bytes"
 )
