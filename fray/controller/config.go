@@ -39,7 +39,8 @@ type Config struct {
 	// do, and of all others. Beyond, they are refused. Default 100,000.
 	MaxCalls int
 	// Memory that the process may use, in bytes: near it, submissions are refused until there is room,
-	// instead of growing. It is also what InFlightBytes follows. Negative: without end. Default: the Go runtime's (GOMEMLIMIT).
+	// and Core.MaxRetained and Core.MaxFleetBytes follow it by default. Negative: without end. Default:
+	// the Go runtime's limit (GOMEMLIMIT).
 	MemoryLimit int64
 	// Bytes of messages that are read, handled and answered at a time, each counted twice, where the
 	// controller listens. Default: a quarter of the memory that there may be, and 1 GiB at most.
@@ -156,11 +157,9 @@ const (
 	inspectShare = 4
 	// Ended tasks that are kept by default. Of memory that is bounded each has so many bytes of it, for
 	// tasks and functions with long names: what is kept must not keep new ones out.
-	maxRetained   = 1_000_000
 	minRetained   = 1000
 	retainedShare = 8 << 10
 	// Likewise what workers say of themselves, in bytes, which take about twice as many.
-	maxFleet   = 64 << 20
 	minFleet   = 1 << 20
 	fleetShare = 16
 	// How often a controller with deadlines looks at its clock, to notice that it was stopped.
@@ -182,8 +181,8 @@ func (c Config) withDefaults() Config {
 	c.MaxCalls = cmp.Or(c.MaxCalls, 100_000)
 	c.MemoryLimit = cmp.Or(c.MemoryLimit, debug.SetMemoryLimit(-1))
 	if c.MemoryLimit > 0 {
-		c.Core.MaxRetained = cmp.Or(c.Core.MaxRetained, int(min(maxRetained, max(c.MemoryLimit/retainedShare, minRetained))))
-		c.Core.MaxFleetBytes = cmp.Or(c.Core.MaxFleetBytes, min(maxFleet, max(c.MemoryLimit/fleetShare, minFleet)))
+		c.Core.MaxRetained = cmp.Or(c.Core.MaxRetained, int(min(core.DefaultMaxRetained, max(c.MemoryLimit/retainedShare, minRetained))))
+		c.Core.MaxFleetBytes = cmp.Or(c.Core.MaxFleetBytes, min(core.DefaultMaxFleetBytes, max(c.MemoryLimit/fleetShare, minFleet)))
 	}
 	c.Keys = cmp.Or(c.Keys, rand.Reader)
 	c.Version = cmp.Or(c.Version, "dev")

@@ -5,6 +5,12 @@ import "time"
 // FloorRate is the slowest line, in bytes per second, that limits of time allow for.
 const FloorRate = 128 << 10
 
+// Defaults of a Config that those who have less memory go below.
+const (
+	DefaultMaxRetained   = 1_000_000
+	DefaultMaxFleetBytes = 64 << 20
+)
+
 // Config bounds and times a Scheduler. A zero field means its default.
 type Config struct {
 	// Counts the controller's starts; it must rise, so that tokens of an earlier one are told
@@ -90,7 +96,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Retention, time.Hour)
 	setDefault(&c.WatchGrace, 30*time.Second)
 	setDefault(&c.MaxWatchers, 100_000)
-	setDefault(&c.MaxRetained, 1_000_000)
+	setDefault(&c.MaxRetained, DefaultMaxRetained)
 	setDefault(&c.MaxRetainedBytes, 1<<30)
 	setDefault(&c.MaxOpenTasks, 2_000_000)
 	setDefault(&c.MaxQueuedBytes, 2<<30)
@@ -98,7 +104,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxClasses, 4096)
 	setDefault(&c.MaxJobs, 100_000)
 	setDefault(&c.MaxSessions, 10_000)
-	setDefault(&c.MaxFleetBytes, 64<<20)
+	setDefault(&c.MaxFleetBytes, DefaultMaxFleetBytes)
 	setDefault(&c.MaxUnknown, 16_384)
 	setDefault(&c.RetryHint, 100*time.Millisecond)
 	setDefault(&c.BlackHoleFailures, 8)

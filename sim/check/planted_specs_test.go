@@ -174,6 +174,7 @@ var specPlants = []plant{
 			s.wait(time.Second / 2)
 			s.start("w", "b", 1)
 			over(s, "b")
+			s.wait(time.Millisecond)
 			s.start("w", "c", 1)
 		},
 		bad: func(s *script) {
@@ -181,7 +182,7 @@ var specPlants = []plant{
 			s.wait(time.Second / 2)
 			s.start("w", "b", 1)
 			over(s, "b")
-			s.wait(2 * time.Millisecond)
+			s.wait(time.Millisecond + 1)
 			s.start("w", "c", 1)
 		},
 	},
