@@ -110,7 +110,7 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 		},
 		MaxCalls: cfg.MaxCalls, MaxPayloadBytes: int(cfg.MaxPayload),
 		MemoryLimit: -1, // That of the machine that simulates is none of the cluster's.
-		Registerer: s.registry(), Inspect: s.inspect(h),
+		Registerer:  s.registry(), Inspect: s.inspect(h),
 	})
 	if err != nil {
 		return fmt.Errorf("make controller: %w", err)
