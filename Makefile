@@ -168,7 +168,7 @@ power-losses: ## Cut the power before every operation of a store, and of simulat
 
 .PHONY: attacks
 attacks: ## Run what docs/attacks.md lists, and attack a small controller for ATTACK with a bystander
-	go test -count=1 ./fray/controller -run '^(FuzzRequests|TestCallsAreBounded|TestConnectionsLeaveTheStoreItsDescriptors|TestEveryCellOfTheTable|TestJobsBelongToWhoSubmitsFirst|TestLargeErrorsAreCut|TestMetricsNameSoManyFunctions|TestNothingIsOpenWithoutACredential|TestOwnersOutliveTheController|TestSealShowsNoOrder|TestSmallRequestsCostLittle|TestSubmissionsAreRefusedWhereMemoryIsShort|TestWorkersAreListedInPages)$$'
+	go test -count=1 ./fray/controller -run '^(FuzzRequests|TestCallsAreBounded|TestConnectionsLeaveTheStoreItsDescriptors|TestEveryCellOfTheTable|TestJobsBelongToWhoSubmitsFirst|TestLargeErrorsAreCut|TestMetricsNameSoManyFunctions|TestNothingIsOpenWithoutACredential|TestOneCallerLeavesRoomForOthers|TestOneCallersCallsLeaveRoomForOthers|TestOwnersOutliveTheController|TestSealShowsNoOrder|TestSmallRequestsCostLittle|TestSubmissionsAreRefusedWhereMemoryIsShort|TestWorkersAreListedInPages)$$'
 	go test -count=1 ./fray/internal/serve -run '^(TestBugsDoNotLeak|TestCompressedBodiesCountAsWhatTheyMayBe|TestInvalidRequestIsRefused|TestNoRoomIsToldAndSmallCallsPass|TestReadersThatDoNotReadAreLetGo|TestSendersThatTrickleAreLetGo|TestTooLargeRequestIsRefused|TestWebPagesAreKeptOut)$$'
 	go test -count=1 ./fray/core -run '^(TestLongListsCostTheirLength|TestNamingATaskManyTimesIsWaitingOnce|TestUnknownTokensCostNoMoreThanTheirNumber)$$'
 	go test -count=1 ./sim/cluster/system -run '^TestLibraryPassesAndRepeats$$/^(late-registrations|mistaken-clients|poison-beside-others|twins|worker-crash-loop)$$'

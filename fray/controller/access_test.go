@@ -54,7 +54,7 @@ type guarded struct {
 	stop  func()
 }
 
-func startGuarded(t *testing.T, s store.Store) *guarded {
+func startGuarded(t *testing.T, s store.Store, edits ...func(*controller.Config)) *guarded {
 	t.Helper()
 	var text strings.Builder
 	for name, roles := range callers {
@@ -69,10 +69,14 @@ func startGuarded(t *testing.T, s store.Store) *guarded {
 		t.Fatal(err)
 	}
 	g := &guarded{t: t, audit: &lines{}}
-	c, err := controller.New(controller.Config{
+	cfg := controller.Config{
 		Store: s, ListenAddress: "127.0.0.1:0", Access: func() *access.Policy { return policy },
 		Audit: slog.New(slog.NewJSONHandler(g.audit, nil)), Inspect: func(broken error) { t.Error(broken) },
-	})
+	}
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	c, err := controller.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ type Config struct {
 	// Encoded bytes of a payload or result at most, up to 64 MiB. Default 16 MiB.
 	MaxPayloadBytes int
 	// Calls that may wait at once: as many of clients for ends of tasks, of workers for something to
-	// do, and of all others. Beyond, they are refused. Default 100,000.
+	// do, and of all others; of one caller, and of all an eighth more. Beyond, they are refused. Default 100,000.
 	MaxCalls int
 	// Memory that the process may use, in bytes: near it, submissions are refused until there is room,
 	// and Core.MaxRetained and Core.MaxFleetBytes follow it by default. Negative: without end. Default:

@@ -411,7 +411,7 @@ func (c *Controller) until(ctx context.Context, maxWaitMs int64) core.Time {
 func ask[R any](ctx context.Context, c *Controller, call core.CallID, subject string, event core.Event) (R, error) {
 	var zero R
 	reply := make(chan core.Reply, 1)
-	i := &item{call: call, reply: reply, event: event, waits: waitingOf(event), bytes: sizeOf(event)}
+	i := &item{call: call, reply: reply, event: event, waits: waitingOf(event), of: c.inbox.callsOf(access.From(ctx).Name), bytes: sizeOf(event)}
 	if err := c.inbox.put(i); err != nil {
 		return zero, err
 	}

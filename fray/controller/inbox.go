@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/core/share"
 	"github.com/frayrpc/fray/fray/internal/wire"
 )
 
@@ -15,8 +16,10 @@ type inbox struct {
 	wake  chan struct{}
 	limit int64
 	now   func() core.Time
-	// Calls that have no answer yet, by what they wait for.
-	calls [kindsOfWaiting]atomic.Int64
+	// Calls that have no answer yet; and those of each caller, by name. Of these there are no more than
+	// a policy has.
+	calls   calls
+	callers sync.Map // of *calls
 
 	mu     sync.Mutex
 	isOpen bool
@@ -37,6 +40,9 @@ const (
 	forEnds                  // a client's, for ends of tasks
 	kindsOfWaiting
 )
+
+// calls counts them by what they wait for.
+type calls [kindsOfWaiting]atomic.Int64
 
 func waitingOf(e core.Event) waiting {
 	switch e.(type) {
@@ -59,6 +65,7 @@ type item struct {
 	reply chan core.Reply
 	event core.Event
 	waits waiting
+	of    *calls      // its caller's
 	bytes int         // of what the event has to store
 	at    core.Time   // when it came
 	taken atomic.Bool // The goroutine that sets it has the event.
@@ -119,21 +126,33 @@ func (b *inbox) close() {
 	b.items, b.older, b.taken, b.sifted = nil, nil, 0, 0
 }
 
+// callsOf returns the count of a caller's calls.
+func (b *inbox) callsOf(caller string) *calls {
+	if of, ok := b.callers.Load(caller); ok {
+		return of.(*calls) //nolint:errcheck // Only these are stored.
+	}
+	of, _ := b.callers.LoadOrStore(caller, new(calls))
+	return of.(*calls) //nolint:errcheck // Only these are stored.
+}
+
 // put leaves a call. Each one put must be answered.
 func (b *inbox) put(i *item) error {
-	calls := &b.calls[i.waits]
-	if calls.Add(1) > b.limit {
-		calls.Add(-1)
-		return wire.Error(wire.ReasonTooMany, 0, "controller has %d calls already that wait %v: try again later", b.limit, i.waits)
+	own, all := i.of[i.waits].Add(1), b.calls[i.waits].Add(1)
+	if !share.Fits(b.limit, all-1, own-1, 1) {
+		b.answered(i)
+		return wire.Error(wire.ReasonTooMany, 0, "controller has %d calls already that wait %v, %d of them of this caller: try again later", all-1, i.waits, own-1)
 	}
 	if !b.add(i) {
-		calls.Add(-1)
+		b.answered(i)
 		return errStopping()
 	}
 	return nil
 }
 
-func (b *inbox) answered(i *item) { b.calls[i.waits].Add(-1) }
+func (b *inbox) answered(i *item) {
+	i.of[i.waits].Add(-1)
+	b.calls[i.waits].Add(-1)
+}
 
 // forsake says that nobody waits for a call's reply any longer.
 func (b *inbox) forsake(call core.CallID) { b.add(&item{event: &core.Forsake{Call: call}}) }

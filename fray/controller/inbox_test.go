@@ -16,7 +16,7 @@ func TestInboxInPortions(t *testing.T) {
 	b.open()
 	put := func(n int) {
 		for range n {
-			if err := b.put(&item{call: core.CallID(b.calls[forCommit].Load() + 1), bytes: 1}); err != nil {
+			if err := b.put(&item{call: core.CallID(b.calls[forCommit].Load() + 1), of: b.callsOf(""), bytes: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -197,6 +197,9 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 		out.refuse(wire.ReasonSpecDiffers, 0, "task %q exists in another job than %q: choose another task id", id, job)
 	case core.SubmitFull:
 		out.refuse(wire.ReasonQueueFull, retryAfter, "task %q: the queue is full: try again later", id)
+	case core.SubmitShare:
+		out.refuse(wire.ReasonQueueFull, retryAfter,
+			"task %q: job %q, or the caller whom it belongs to, has its share of the queue: try again as tasks of it end", id, job)
 	case core.SubmitBehind:
 		out.refuse(wire.ReasonQueueFull, retryAfter, "task %q: results of job %q fill the controller, and its watchers have yet to take them: try again later", id, job)
 	case core.SubmitTooManyClasses:

@@ -1,7 +1,5 @@
 package core
 
-import "math"
-
 // A task that kills its worker takes along what runs beside it, and each of these is charged with
 // the loss. So the last attempt that a task's losses allow runs alone, if the task lost any of the
 // workers before in company: a task fails for what it does by itself.
@@ -49,7 +47,7 @@ func (c *Scheduler) setApart(t *task) {
 	}
 	c.closed(t)
 	c.shapeAlone(t)
-	c.classFor(t.shape, math.MaxInt)
+	c.classFor(t.shape, nil)
 	c.opened(t)
 }
 

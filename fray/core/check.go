@@ -3,6 +3,8 @@ package core
 import (
 	"errors"
 	"fmt"
+
+	"github.com/frayrpc/fray/fray/core/share"
 )
 
 // Known returns how many tasks there are, ended ones included.
@@ -70,7 +72,7 @@ func (k *checker) tasks() {
 	}
 	k.want(known == len(c.tasks), "%d tasks in the log, %d by id", known, len(c.tasks))
 	k.want(counts == c.counts, "counts by status are %v, should be %v", c.counts, counts)
-	k.want(bytes == c.queuedBytes, "open tasks have %d bytes, counted %d", bytes, c.queuedBytes)
+	k.want(bytes == c.all.bytes, "open tasks have %d bytes, counted %d", bytes, c.all.bytes)
 	k.want(c.stats.Submitted+c.stats.Restored == uint64(known)+c.stats.Forgotten,
 		"%d submitted, %d restored, %d known and %d forgotten", c.stats.Submitted, c.stats.Restored, known, c.stats.Forgotten)
 }
@@ -142,7 +144,7 @@ func (k *checker) sessions() {
 
 func (k *checker) jobs() {
 	c := k.c
-	tasks, open, ready, live := make(map[*job]int), make(map[*job]int), make(map[*job]int), 0
+	tasks, open, ready := make(map[*job]int), make(map[*job]int), make(map[*job]int)
 	for t := range c.log.all() {
 		tasks[t.job]++
 		if !t.status.Terminal() {
@@ -159,14 +161,43 @@ func (k *checker) jobs() {
 		for i, t := range j.elsewhere {
 			k.want(t.job == j && !t.status.Terminal() && t.pending != Ready && int(t.elsewhere) == i+1, "task %s is listed as open and not ready", t.id)
 		}
-		if j.open > 0 {
-			live++
-		}
 		k.want(len(j.done) == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, len(j.done), j.tasks-j.open)
-		k.want(j.owner == "" || !c.cfg.Durable || j.num != 0, "job %s has a record of its owner", j.id)
+		k.want(j.owner.name == "" || !c.cfg.Durable || j.num != 0, "job %s has a record of its owner", j.id)
 		k.want(j.tasks > 0 || j.watchers.size > 0 || len(j.followers) > 0, "job %s has something left", j.id)
 	}
-	k.want(live == c.liveJobs, "%d jobs have open tasks, counted %d", live, c.liveJobs)
+	k.owners()
+}
+
+// owners: what each has, and all together.
+func (k *checker) owners() {
+	c := k.c
+	has, known, bytes := make(map[*owner]usage), make(map[*owner]int), make(map[*job]int64)
+	add := func(o *owner, d usage) {
+		has[o] = has[o].plus(d)
+	}
+	for t := range c.log.all() {
+		if !t.status.Terminal() {
+			bytes[t.job] += int64(t.size)
+		}
+	}
+	for _, j := range c.jobs { // order-free: sums, and each for itself
+		k.want(bytes[j] == j.openBytes, "open tasks of job %s have %d bytes, counted %d", j.id, bytes[j], j.openBytes)
+		known[j.owner]++
+		add(j.owner, j.usage())
+	}
+	for _, cl := range c.classByKey { // order-free: sums, and each for itself
+		k.want((cl.open > 0) == (cl.payer != nil), "class %q has %d open tasks and an owner: %v", cl.key, cl.open, cl.payer != nil)
+		if cl.payer != nil {
+			add(cl.payer, usage{classes: 1})
+		}
+	}
+	var all usage
+	for o, u := range has { // order-free: sums, and each for itself
+		all = all.plus(u)
+		k.want(c.owners[o.name] == o && o.usage == u && o.known == known[o], "owner %q has %d jobs, %v, counted %d, %v", o.name, known[o], u, o.known, o.usage)
+	}
+	k.want(len(c.owners) == len(has), "%d owners have something, %d are known", len(has), len(c.owners))
+	k.want(all == c.all, "all owners have %v, counted %v", all, c.all)
 }
 
 func (k *checker) retention() {
@@ -214,7 +245,7 @@ func (k *checker) retention() {
 		k.want(c.tasks[t.id] == t && !t.status.Terminal(), "task %s that was asked for is open", t.id)
 	}
 	k.want(free == len(c.free), "%d jobs are free to forget, %d known", free, len(c.free))
-	k.want(followers == c.followers && followers <= c.cfg.MaxWatchers, "%d watchers, counted %d", followers, c.followers)
+	k.want(int64(followers) == c.all.watchers && c.all.watchers <= share.All(int64(c.cfg.MaxWatchers)), "%d watchers, counted %d", followers, c.all.watchers)
 	k.want(n == c.retained(), "%d tasks have ended", n)
 	k.want(bytes == c.retainedBytes, "ended tasks have %d bytes, counted %d", bytes, c.retainedBytes)
 	k.want(c.restored || c.now < c.quietUntil || len(c.images) > 0 || free == 0 || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes,

@@ -62,7 +62,7 @@ func (k *checker) queues() {
 		k.want(c.classByKey[cl.key] == cl, "class %q has open tasks and is known", cl.key)
 	}
 	k.want(total == c.readyCount && total == ready, "%d tasks queue, %d are ready, counted %d", total, ready, c.readyCount)
-	k.want(live == c.liveClasses && idle == c.idle.size && idle <= maxIdleClasses, "%d classes have open tasks and %d none, counted %d and %d", live, idle, c.liveClasses, c.idle.size)
+	k.want(int64(live) == c.all.classes && idle == c.idle.size && idle <= maxIdleClasses, "%d classes have open tasks and %d none, counted %d and %d", live, idle, c.all.classes, c.idle.size)
 	for _, sh := range c.shapes { // order-free: each is checked for itself
 		k.want(refs[sh] == sh.refs, "shape of %s has %d tasks, counted %d", sh.Function, refs[sh], sh.refs)
 	}

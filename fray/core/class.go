@@ -12,8 +12,9 @@ type class struct {
 	// no use unless that is today's.
 	lacks   string
 	lacksAt uint64
-	// Open tasks.
-	open int
+	// Open tasks, and who had the first of them: the class counts as one of theirs.
+	open  int
+	payer *owner
 	// The ready ones, by job and priority, and how many they are.
 	queues map[queueKey]*jobQueue
 	ready  int
@@ -50,14 +51,15 @@ type jobQueue struct {
 
 func (q *jobQueue) before(other *jobQueue) bool { return q.first < other.first }
 
-// classFor returns the class of a shape's tasks, or nil where it would be one too many.
-func (c *Scheduler) classFor(sh *shape, most int) *class {
+// classFor returns the class of a shape's tasks, or nil where it would be one too many for who submits
+// them. Without a submission there is no bound.
+func (c *Scheduler) classFor(sh *shape, e *Submit) *class {
 	cl := sh.class
 	if cl == nil || cl.group == nil {
 		c.keyBuf = sh.appendClassKey(c.keyBuf[:0])
 		cl = c.classByKey[string(c.keyBuf)]
 	}
-	if (cl == nil || cl.open == 0) && c.liveClasses >= most {
+	if e != nil && (cl == nil || cl.open == 0) && !c.mayOpenClass(e) {
 		return nil
 	}
 	if cl == nil {
@@ -87,26 +89,32 @@ func (c *Scheduler) addClass(key string, sh *shape) *class {
 
 // opened counts a task that its class has got.
 func (c *Scheduler) opened(t *task) {
-	cl := t.shape.class
+	cl, d := t.shape.class, usage{tasks: 1, bytes: int64(t.size)}
 	if cl.open++; cl.open == 1 {
 		c.idle.remove(cl)
-		c.liveClasses++
+		cl.payer = t.job.owner
+		c.charge(cl.payer, usage{classes: 1})
 	}
+	t.job.openBytes += d.bytes
 	if t.job.open++; t.job.open == 1 {
-		c.liveJobs++
+		d.jobs = 1
 	}
+	c.charge(t.job.owner, d)
 }
 
 // closed counts a task off that has ended.
 func (c *Scheduler) closed(t *task) {
-	cl := t.shape.class
+	cl, d := t.shape.class, usage{tasks: 1, bytes: int64(t.size)}
+	t.job.openBytes -= d.bytes
+	if t.job.open--; t.job.open == 0 {
+		d.jobs = 1
+	}
+	c.charge(t.job.owner, d.negative())
 	if cl.open--; cl.open == 0 {
-		c.liveClasses--
+		c.charge(cl.payer, usage{classes: -1})
+		cl.payer = nil
 		c.idle.push(cl)
 		c.dropIdle()
-	}
-	if t.job.open--; t.job.open == 0 {
-		c.liveJobs--
 	}
 }
 

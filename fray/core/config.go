@@ -55,18 +55,20 @@ type Config struct {
 	// How long a watcher that is not heard of is taken to be there, and a caller to ask again.
 	// Default 30 s.
 	WatchGrace time.Duration
-	// Watchers of jobs known at once at most. Default 100,000.
+	// Watchers of jobs that belong to one owner, known at once at most; those of all an eighth more: see package share. Default 100,000.
 	MaxWatchers int
-	// Open tasks at most, and the bytes of their specs; beyond, submissions are refused. Default
+	// Open tasks of one job at most, and the bytes of their specs; of one owner an eighth more, of all an eighth more than
+	// that: see package share. Beyond, submissions are refused. Default
 	// 2,000,000 and 2 GiB.
 	MaxOpenTasks   int
 	MaxQueuedBytes int64
 	// A grant takes no further task once the specs of its tasks have this many bytes, so that its
 	// answer stays a message of a sensible size. Default 8 MiB.
 	MaxGrantBytes int
-	// Distinct combinations of function, resources and labels of open tasks at most. Default 4,096.
+	// Distinct combinations of function, resources and labels of the open tasks of one owner at most; of all an eighth more.
+	// Default 4,096.
 	MaxClasses int
-	// Jobs with open tasks at most. Default 100,000.
+	// Jobs of one owner with open tasks at most; of all an eighth more. Default 100,000.
 	MaxJobs int
 	// Live sessions at most. Default 10,000.
 	MaxSessions int

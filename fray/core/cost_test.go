@@ -335,7 +335,7 @@ func TestBoundsCountTheLiving(t *testing.T) {
 		t.Errorf("a fifth class of open tasks: verdict %d", r[0].Verdict)
 	}
 	for _, job := range []string{"j599", "nowhere1", "new"} { // Ended tasks, a watcher, nothing.
-		if r := c.submit(job, &core.Shape{Function: "f1"}, "v"); r[0].Verdict != core.SubmitFull {
+		if r := c.submit(job, &core.Shape{Function: "f1"}, "v"); r[0].Verdict != core.SubmitShare {
 			t.Errorf("%s as the fourth job with open tasks: verdict %d", job, r[0].Verdict)
 		}
 	}

@@ -121,6 +121,9 @@ const (
 	SubmitFull
 	// SubmitTooManyClasses: MaxClasses is reached.
 	SubmitTooManyClasses
+	// SubmitShare: the job, or who it belongs to, has as much of what is bounded as others leave it; try again
+	// later.
+	SubmitShare
 	// SubmitBehind: the job's watchers have yet to take results of it, which fill MaxRetainedBytes;
 	// try again later.
 	SubmitBehind

@@ -27,6 +27,15 @@ func (j *job) here(t *task) {
 	t.elsewhere = 0
 }
 
+// usage is what the job has of what is bounded. Classes are counted for owners alone.
+func (j *job) usage() usage {
+	u := usage{tasks: int64(j.open), bytes: j.openBytes, watchers: int64(len(j.followers))}
+	if j.open > 0 {
+		u.jobs = 1
+	}
+	return u
+}
+
 // after yields the job's known tasks whose number is greater than n, in the order of their numbers.
 func (j *job) after(n TaskNum) iter.Seq[*task] {
 	return func(yield func(*task) bool) {
@@ -58,13 +67,14 @@ func (j *job) openTasks() []*task {
 
 // job is what tasks of one job share.
 type job struct {
-	id string
-	// Who it belongs to; empty: it is everybody's.
-	owner string
+	id    string
+	owner *owner
 	// That of its record; 0: it has none.
 	num uint64
 	// Tasks of it that the scheduler knows, and of these the ones that are not terminal.
 	tasks, open int
+	// Of the specs of its open tasks.
+	openBytes int64
 	// Those that are ready, and its place in the round of jobs that take turns.
 	ready int
 	round uint64

@@ -97,22 +97,21 @@ func (m *model) submit(e *core.Submit) {
 	r := modelSubmit{}
 	for i := range e.Tasks {
 		n := &e.Tasks[i]
-		open, bytes := m.open()
 		t := m.task(n.ID)
-		verdict := core.SubmitCreated
+		var verdict core.SubmitVerdict
 		switch {
 		case t != nil && t.job == e.Job:
 			verdict = core.SubmitExisting
 		case t != nil:
 			verdict = core.SubmitOtherJob
-		case open >= m.cfg.MaxOpenTasks || bytes+int64(len(n.Spec)) > m.cfg.MaxQueuedBytes ||
-			!m.liveJobs()[e.Job] && len(m.liveJobs()) >= m.cfg.MaxJobs:
-			verdict = core.SubmitFull
+		default:
+			verdict = m.room(e, n)
+		}
+		if verdict > core.SubmitOtherJob {
+			m.stats.refused++
+		}
+		if verdict == core.SubmitFull || verdict == core.SubmitShare {
 			r.retryAfter = m.cfg.RetryHint
-			m.stats.refused++
-		case !m.classes()[modelClass(n.Shape)] && len(m.classes()) >= m.cfg.MaxClasses:
-			verdict = core.SubmitTooManyClasses
-			m.stats.refused++
 		}
 		if verdict == core.SubmitCreated {
 			m.stats.submitted++
@@ -124,6 +123,7 @@ func (m *model) submit(e *core.Submit) {
 			m.queue(t, false)
 			m.known = append(m.known, t)
 			m.own(m.job(e.Job), e.By)
+			m.pay(t)
 			m.specs = append(m.specs, t)
 			t.wrote.submitted = m.now
 			m.durable = true

@@ -56,7 +56,7 @@ func (m *model) load(disk *modelDisk) {
 		a.over = true
 	}
 	*m = model{
-		cfg: m.cfg, now: m.now, gaps: slices.Clone(m.kept), attempts: m.attempts, jobs: make(map[string]*modelJob), met: make(map[string]bool),
+		cfg: m.cfg, now: m.now, gaps: slices.Clone(m.kept), attempts: m.attempts, jobs: make(map[string]*modelJob), payers: make(map[string]string), met: make(map[string]bool),
 		reading: make(map[core.CallID][]*modelTask),
 	}
 	m.goOn(disk)
@@ -82,6 +82,9 @@ func (m *model) load(disk *modelDisk) {
 			m.queue(&t, false)
 		}
 		m.known = append(m.known, &t)
+		if !t.status.Terminal() {
+			m.pay(&t)
+		}
 	}
 	for _, t := range m.known {
 		t.beside = slices.ContainsFunc(m.known, func(o *modelTask) bool {
@@ -149,7 +152,7 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 		}
 	}
 	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now, alone: t.alone()}
-	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0)
+	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0 && !t.alone())
 	m.disarm(t.timer)
 	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
 	t.newest, t.attempts, t.leased, t.wrote.leased, t.wrote.until = h.Token, h.Attempt, m.now, m.now, 0

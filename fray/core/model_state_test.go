@@ -24,7 +24,8 @@ type model struct {
 	known    []*modelTask // in the order of submission
 	ended    []*modelTask // of these, in the order of their end
 	jobs     map[string]*modelJob
-	sessions []*modelSession // live, in the order of registration
+	payers   map[string]string // the owners that classes of open tasks count for
+	sessions []*modelSession   // live, in the order of registration
 	attempts map[core.Token]*modelAttempt
 	// Workers that have registered since the last restart.
 	met    map[string]bool
@@ -315,17 +316,6 @@ func (m *model) classes() map[string]bool {
 	return cs
 }
 
-// liveJobs are those with open tasks.
-func (m *model) liveJobs() map[string]bool {
-	js := make(map[string]bool)
-	for _, t := range m.known {
-		if !t.status.Terminal() {
-			js[t.job] = true
-		}
-	}
-	return js
-}
-
 func (m *model) ready(t *modelTask, front bool) {
 	idle := !slices.ContainsFunc(m.known, func(o *modelTask) bool { return o.job == t.job && o.pending == core.Ready })
 	if j := m.job(t.job); idle {
@@ -416,11 +406,14 @@ func (m *model) read(c *modelCall, tasks ...*modelTask) {
 func (m *model) follow(j *modelJob, id string, needs uint64) *modelFollower {
 	f := j.followers[id]
 	if f == nil {
-		n := 0
+		n, own := 0, 0
 		for _, o := range m.jobs {
 			n += len(o.followers)
+			if o.owner == j.owner {
+				own += len(o.followers)
+			}
 		}
-		if n >= m.cfg.MaxWatchers {
+		if !modelFits(m.cfg.MaxWatchers, n, own, 1) {
 			return nil
 		}
 		f = &modelFollower{needs: needs}
@@ -469,6 +462,9 @@ func (m *model) lost(t *modelTask, company bool) {
 	if !t.cancel && t.losses > t.shape.MaxWorkerLosses {
 		m.finish(t, core.Failed, core.WorkerLost)
 		return
+	}
+	if !t.cancel && t.alone() {
+		m.pay(t)
 	}
 	m.putBack(t)
 }

@@ -75,7 +75,7 @@ func newModelDriver(t *rapid.T) *modelDriver {
 	}
 	d.s = core.NewScheduler(cfg)
 	d.m = &model{
-		cfg: cfg, now: epoch, jobs: make(map[string]*modelJob), attempts: make(map[core.Token]*modelAttempt), met: make(map[string]bool),
+		cfg: cfg, now: epoch, jobs: make(map[string]*modelJob), payers: make(map[string]string), attempts: make(map[core.Token]*modelAttempt), met: make(map[string]bool),
 		reading: make(map[core.CallID][]*modelTask),
 	}
 	for _, id := range []string{"w1", "w2", "w3", "w4"} {

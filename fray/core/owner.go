@@ -3,16 +3,19 @@ package core
 // admits says whether a call that is confined to an owner's jobs may be about this one, which may be
 // nil: it is not known.
 func (j *job) admits(owner string) bool {
-	return owner == "" || j == nil || j.owner == "" || j.owner == owner
+	return owner == "" || j == nil || j.owner.name == "" || j.owner.name == owner
 }
+
+// ownable says whether a job belongs to who submits its first task: it has had none yet.
+func (j *job) ownable(by string) bool { return by != "" && j.tasks == 0 && j.ends() == 0 }
 
 // own gives a job to who has submitted the first task of it, if that one is. Its record is part of the step that
 // creates the task, so both become durable, or neither. Others who watch it already are sent away.
 func (c *Scheduler) own(j *job, owner string) {
-	if owner == "" || j.tasks > 1 || j.ends() > 0 {
+	if !j.ownable(owner) {
 		return
 	}
-	j.owner = owner
+	c.give(j, owner)
 	c.changedJob(j)
 	for p := j.watchers.head; p != nil; {
 		w, next := p.wait, p.next
@@ -22,4 +25,14 @@ func (c *Scheduler) own(j *job, owner string) {
 		}
 		p = next
 	}
+}
+
+// give has a job belong to an owner from now on.
+func (c *Scheduler) give(j *job, name string) {
+	old := j.owner
+	old.known--
+	j.owner = c.ownerOf(name)
+	j.owner.known++
+	c.charge(j.owner, j.usage())
+	c.charge(old, j.usage().negative())
 }

@@ -274,7 +274,7 @@ func (e *Info) apply(c *Scheduler) {
 	stats := c.Stats()
 	stats.Tasks = c.toldCounts()
 	c.tell(e.Call, InfoReply{
-		Stats: stats, OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: c.followers,
+		Stats: stats, OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: int(c.all.watchers),
 		Leases: len(c.leases), Waiting: len(c.waits),
 		Looks: c.looks, Work: c.work,
 	})

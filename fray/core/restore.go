@@ -48,7 +48,8 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		if j.num != 0 {
 			return fmt.Errorf("%w: job %q has two, %d and %d", ErrBadRecord, j.id, j.num, jobs[i].Num)
 		}
-		j.num, j.doneBase, j.owner = jobs[i].Num, jobs[i].DoneBase, jobs[i].Owner
+		j.num, j.doneBase = jobs[i].Num, jobs[i].DoneBase
+		c.give(j, jobs[i].Owner)
 		c.lastJob = max(c.lastJob, j.num)
 	}
 	var ended []endedTask
@@ -181,10 +182,9 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	if t.lastAlone() {
 		c.shapeAlone(t)
 	}
-	c.classFor(t.shape, math.MaxInt)
+	c.classFor(t.shape, nil)
 	c.opened(t)
 	t.job.away(t)
-	c.queuedBytes += int64(t.size)
 	switch {
 	case s.Leased:
 		t.pending = Recovering // Restore sets its timer.
@@ -247,7 +247,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	}
 	l := &lease{token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now, alone: t.shape.alone}
 	if l.ahead = h.Phase == HeldQueued && t.ahead; unknown {
-		l.ahead = h.Phase == HeldQueued && len(cl.resources) == 0
+		l.ahead = h.Phase == HeldQueued && len(cl.resources) == 0 && !l.alone
 	}
 	t.run.attempts, t.run.token, t.run.lease = h.Attempt, h.Token, l
 	t.run.workerID, t.run.leasedAt = s.workerID, c.now

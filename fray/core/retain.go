@@ -45,7 +45,7 @@ type awaitedEnd struct {
 func (c *Scheduler) follow(j *job, id string, needs uint64) *follower {
 	f := j.followers[id]
 	if f == nil {
-		if c.followers >= c.cfg.MaxWatchers {
+		if !c.mayWatch(j) {
 			return nil
 		}
 		f = &follower{id: id, job: j, needs: needs}
@@ -53,7 +53,7 @@ func (c *Scheduler) follow(j *job, id string, needs uint64) *follower {
 			j.followers = make(map[string]*follower)
 		}
 		j.followers[id] = f
-		c.followers++
+		c.charge(j.owner, usage{watchers: 1})
 		c.lowerFloor(j, needs)
 	}
 	c.hearFollower(f)
@@ -97,7 +97,7 @@ func (c *Scheduler) followerAnswered(f *follower) {
 // loseFollower takes a watcher for gone.
 func (c *Scheduler) loseFollower(f *follower) {
 	delete(f.job.followers, f.id)
-	c.followers--
+	c.charge(f.job.owner, usage{watchers: -1})
 	c.raiseFloor(f.job, f.needs)
 	c.dropJob(f.job)
 }

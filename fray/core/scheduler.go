@@ -19,24 +19,24 @@ type Scheduler struct {
 	log    taskLog
 	counts [statusCount]int
 	jobs   map[string]*job
+	// By name, and what all have together.
+	owners map[string]*owner
+	all    usage
 	// Of all ended tasks; and the jobs that may forget one, see retain.go.
 	retainedBytes int64
 	free          freeJobs
-	followers     int
 	awaitedJobs   map[*job]bool
 	reading       map[CallID][]*task
 	// Until when it is likely that a client asks for these open tasks again.
 	asked map[*task]Time
 	// Until then nothing is forgotten.
-	quietUntil  Time
-	queuedBytes int64
+	quietUntil Time
 
 	shapes     map[string]*shape
 	classByKey map[string]*class
 	keyBuf     []byte
-	// Classes without open tasks; how many have some, and how many jobs do.
-	idle                  classList
-	liveClasses, liveJobs int
+	// Classes without open tasks.
+	idle classList
 	// All that are ready.
 	readyCount int
 	ages       ages
@@ -113,6 +113,7 @@ func NewScheduler(cfg Config) *Scheduler {
 		waking:     timers{seq: set},
 		tasks:      make(map[string]*task),
 		jobs:       make(map[string]*job),
+		owners:     make(map[string]*owner),
 		shapes:     make(map[string]*shape),
 		classByKey: make(map[string]*class),
 		sessions:   make(map[Token]*session),
@@ -188,7 +189,7 @@ func (c *Scheduler) Stats() Stats {
 	s := c.stats
 	s.Tasks = c.counts
 	s.Workers = len(c.sessions)
-	s.QueuedBytes, s.Ready = c.queuedBytes, c.readyCount
+	s.QueuedBytes, s.Ready = c.all.bytes, c.readyCount
 	s.Slots = c.slots
 	return s
 }

@@ -124,7 +124,7 @@ func stateLine(s *core.State) string {
 	return b.String()
 }
 
-var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "BEHIND"}
+var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND"}
 
 func (x *script) body(body any) string {
 	var b strings.Builder

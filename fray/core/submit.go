@@ -25,7 +25,7 @@ func (e *Submit) apply(c *Scheduler) {
 			r.tell(c, t)
 			continue
 		}
-		if v := c.room(e.Job, len(n.Spec)); v != SubmitCreated {
+		if v := c.room(e, len(n.Spec)); v != SubmitCreated {
 			r.Results[i].Verdict = v
 			r.RetryAfter = c.cfg.RetryHint
 			c.stats.Refused++
@@ -34,7 +34,7 @@ func (e *Submit) apply(c *Scheduler) {
 		sh := last
 		if n.Shape == lastShape && last != nil {
 			last.refs++
-		} else if sh = c.intern(n.Shape); c.classFor(sh, c.cfg.MaxClasses) == nil {
+		} else if sh = c.intern(n.Shape); c.classFor(sh, e) == nil {
 			c.release(sh)
 			r.Results[i].Verdict = SubmitTooManyClasses
 			c.stats.Refused++
@@ -61,20 +61,6 @@ func (r *SubmitReply) tell(c *Scheduler, t *task) {
 	}
 }
 
-// room returns SubmitCreated if there is room for one more task, and else why there is none.
-func (c *Scheduler) room(jobID string, size int) SubmitVerdict {
-	open := c.counts[Pending] + c.counts[Leased] + c.counts[Running]
-	j := c.jobs[jobID]
-	switch {
-	case open >= c.cfg.MaxOpenTasks, c.queuedBytes+int64(size) > c.cfg.MaxQueuedBytes, c.liveJobs >= c.cfg.MaxJobs && (j == nil || j.open == 0):
-		return SubmitFull
-	case c.behind(j):
-		return SubmitBehind
-	default:
-		return SubmitCreated
-	}
-}
-
 func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
 	t := c.log.add()
 	t.id, t.shape, t.job, t.submitted = n.ID, sh, c.job(e.Job), c.now
@@ -85,10 +71,9 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
 	c.touch(t)
 	c.setStatus(t, Pending)
 	c.tasks[t.id] = t
-	t.job.tasks++
 	c.own(t.job, e.By)
+	t.job.tasks++
 	c.opened(t)
-	c.queuedBytes += int64(t.size)
 	c.stats.Submitted++
 	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: e.Job, Data: n.Spec})
 	c.queue(t, false)
@@ -121,7 +106,8 @@ func (c *Scheduler) expiry(t *task) Time {
 func (c *Scheduler) job(id string) *job {
 	j := c.jobs[id]
 	if j == nil {
-		j = &job{id: id, floor: noFloor}
+		j = &job{id: id, floor: noFloor, owner: c.ownerOf("")}
+		j.owner.known++
 		c.jobs[id] = j
 	}
 	return j
@@ -133,6 +119,8 @@ func (c *Scheduler) dropJob(j *job) {
 		return
 	}
 	delete(c.jobs, j.id)
+	j.owner.known--
+	c.dropOwner(j.owner)
 	if j.num != 0 {
 		c.changedJobs = append(c.changedJobs, j)
 	}
@@ -152,10 +140,9 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	}
 	c.setStatus(t, status)
 	t.pending, t.reason, t.since = 0, reason, c.now
-	c.queuedBytes -= int64(t.size)
+	c.closed(t)
 	t.size += clampSize(len(result))
 	c.retainedBytes += int64(t.size)
-	c.closed(t)
 	t.job.done = append(t.job.done, t)
 	t.job.doneBytes += int64(t.size)
 	if c.awaiters[t] != nil || c.asked[t] > c.now {
@@ -183,7 +170,7 @@ func (c *Scheduler) rememberJobs() {
 		if i > 0 && c.changedJobs[i-1] == j {
 			continue
 		}
-		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner, Lazy: true}
+		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name, Lazy: true}
 		if c.jobs[j.id] != j {
 			r = Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
 		}

@@ -31,8 +31,8 @@ const (
 )
 
 var bounds = []bound{
-	{row: "open tasks, bytes of their specs", file: "fray/core/submit.go", expr: "open >= c.cfg.MaxOpenTasks"},
-	{row: "open tasks, bytes of their specs", file: "fray/core/submit.go", expr: "c.queuedBytes+int64(size) > c.cfg.MaxQueuedBytes"},
+	{row: "open tasks, bytes of their specs", file: "fray/core/share.go", expr: "!share.Fits(tasks, of.tasks, own.tasks, 1)"},
+	{row: "open tasks, bytes of their specs", file: "fray/core/share.go", expr: "!share.Fits(bytes, of.bytes, own.bytes, n)"},
 	{row: "one payload or result", file: "fray/controller/service.go", expr: "n > s.c.cfg.MaxPayloadBytes"},
 	{row: "one payload or result", file: "fray/controller/worker_service.go", expr: "n > s.c.cfg.MaxPayloadBytes", which: 1},
 	{row: "one payload or result", file: "fray/controller/worker_service.go", expr: "n > s.c.cfg.MaxPayloadBytes", which: 2},
@@ -43,12 +43,12 @@ var bounds = []bound{
 	{row: "ended tasks kept", file: "fray/core/retain.go", expr: "c.retained() > c.cfg.MaxRetained"},
 	{row: "ended tasks kept", file: "fray/core/retain.go", expr: "c.retainedBytes > c.cfg.MaxRetainedBytes", which: 1},
 	{row: "ended tasks kept", file: "fray/core/retain.go", expr: "c.retainedBytes > c.cfg.MaxRetainedBytes", which: 2},
-	{row: "watchers of jobs", file: "fray/core/retain.go", expr: "c.followers >= c.cfg.MaxWatchers"},
-	{row: "classes and jobs with open tasks, sessions", file: "fray/core/submit.go", expr: "c.classFor(sh, c.cfg.MaxClasses) == nil"},
-	{row: "classes and jobs with open tasks, sessions", file: "fray/core/submit.go", expr: "c.liveJobs >= c.cfg.MaxJobs && (j == nil || j.open == 0)"},
+	{row: "watchers of jobs", file: "fray/core/retain.go", expr: "!c.mayWatch(j)"},
+	{row: "classes and jobs with open tasks, sessions", file: "fray/core/submit.go", expr: "c.classFor(sh, e) == nil"},
+	{row: "classes and jobs with open tasks, sessions", file: "fray/core/share.go", expr: "newJob && !share.Fits(jobs, c.all.jobs, of.jobs, 1)"},
 	{row: "classes and jobs with open tasks, sessions", file: "fray/core/session.go", expr: "len(c.sessions) >= c.cfg.MaxSessions"},
 	{row: "workers set aside for tasks that are to run alone", file: "fray/core/alone.go", expr: "g.aside >= max(1, g.workers/asideShare)"},
-	{row: "calls waiting at the controller", file: "fray/controller/inbox.go", expr: "calls.Add(1) > b.limit"},
+	{row: "calls waiting at the controller", file: "fray/controller/inbox.go", expr: "!share.Fits(b.limit, all-1, own-1, 1)"},
 	{row: "tasks in one SubmitTasks", file: "fray/controller/service.go", expr: "n > maxSubmit"},
 	{row: "bytes of a request", outside: byOthers},
 	{row: "tokens of a session that nobody knows", file: "fray/core/heartbeat.go", expr: "len(s.unknown) >= c.cfg.MaxUnknown"},

@@ -1,0 +1,98 @@
+package core
+
+import "github.com/frayrpc/fray/fray/core/share"
+
+// usage is what is bounded, and counted for those who share it: open tasks and their bytes for each job
+// among those of its owner, and for each owner among all; jobs, classes and watchers for each owner.
+// Jobs that are everybody's have one owner.
+type usage struct {
+	// Open tasks, and the bytes of their specs.
+	tasks, bytes int64
+	// Jobs with open tasks, classes with open tasks, and watchers.
+	jobs, classes, watchers int64
+}
+
+func (u usage) plus(d usage) usage {
+	return usage{u.tasks + d.tasks, u.bytes + d.bytes, u.jobs + d.jobs, u.classes + d.classes, u.watchers + d.watchers}
+}
+
+func (u usage) negative() usage {
+	return usage{-u.tasks, -u.bytes, -u.jobs, -u.classes, -u.watchers}
+}
+
+// owner is who jobs belong to.
+type owner struct {
+	name  string // Empty: everybody.
+	known int    // jobs
+	usage
+}
+
+// ownerOf returns the owner of a name.
+func (c *Scheduler) ownerOf(name string) *owner {
+	o := c.owners[name]
+	if o == nil {
+		o = &owner{name: name}
+		c.owners[name] = o
+	}
+	return o
+}
+
+// charge counts what an owner has.
+func (c *Scheduler) charge(o *owner, d usage) {
+	o.usage, c.all = o.plus(d), c.all.plus(d)
+	c.dropOwner(o)
+}
+
+// dropOwner forgets an owner that has nothing.
+func (c *Scheduler) dropOwner(o *owner) {
+	if o.known == 0 && o.usage == (usage{}) {
+		delete(c.owners, o.name)
+	}
+}
+
+// room returns SubmitCreated if there is room for one more task of a submission, and else why there is
+// none.
+func (c *Scheduler) room(e *Submit, size int) SubmitVerdict {
+	j := c.jobs[e.Job]
+	var own usage
+	if j != nil {
+		own = j.usage()
+	}
+	n, of := int64(size), c.usageOf(j, e.By)
+	tasks, bytes, jobs := int64(c.cfg.MaxOpenTasks), c.cfg.MaxQueuedBytes, int64(c.cfg.MaxJobs)
+	allTasks, allBytes, newJob := share.All(tasks), share.All(bytes), own.tasks == 0
+	switch {
+	case c.all.tasks >= share.All(allTasks), c.all.bytes+n > share.All(allBytes), newJob && c.all.jobs >= share.All(jobs):
+		return SubmitFull
+	case !share.Fits(tasks, of.tasks, own.tasks, 1), !share.Fits(allTasks, c.all.tasks, of.tasks, 1),
+		!share.Fits(bytes, of.bytes, own.bytes, n), !share.Fits(allBytes, c.all.bytes, of.bytes, n),
+		newJob && !share.Fits(jobs, c.all.jobs, of.jobs, 1):
+		return SubmitShare
+	case c.behind(j):
+		return SubmitBehind
+	default:
+		return SubmitCreated
+	}
+}
+
+// mayOpenClass says whether a submission may have tasks of one more class than there are.
+func (c *Scheduler) mayOpenClass(e *Submit) bool {
+	return share.Fits(int64(c.cfg.MaxClasses), c.all.classes, c.usageOf(c.jobs[e.Job], e.By).classes, 1)
+}
+
+// usageOf returns what the owner has that a job will have once by has submitted a task to it.
+func (c *Scheduler) usageOf(j *job, by string) usage {
+	o := c.owners[by]
+	if j != nil && !j.ownable(by) {
+		o = j.owner
+	}
+	if o == nil {
+		return usage{}
+	}
+	return o.usage
+}
+
+// mayWatch says whether a job may have one more watcher.
+func (c *Scheduler) mayWatch(j *job) bool {
+	return share.Fits(int64(c.cfg.MaxWatchers), c.all.watchers, j.owner.watchers, 1)
+}
