@@ -80,6 +80,8 @@ release: $(BIN)/cyclonedx-gomod ## Build every command for RELEASE_PLATFORMS int
 			echo "dist/$$command-$$os-$$arch$$suffix"; \
 			GOFLAGS= CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -buildvcs=true -ldflags='-s -w' \
 				-o "dist/$$command-$$os-$$arch$$suffix" ./cmd/$$command; \
+			go version -m "dist/$$command-$$os-$$arch$$suffix" | grep -q vcs.revision= || \
+				{ echo "make release: go build stamped no commit: run it in a clone; Go does not see those of git worktrees"; exit 1; }; \
 			$(call sbom,dist/$$command-$$os-$$arch$$suffix); \
 		done; \
 	done

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func TestLines(t *testing.T) {
 		{Key: "vcs.revision", Value: "75c310d3a1b2c3d4e5f60718293a4b5c6d7e8f90"},
 		{Key: "vcs.time", Value: "2026-11-29T17:57:03Z"},
 	}
-	modified := append(vcs[:2:2], debug.BuildSetting{Key: "vcs.modified", Value: "true"})
+	modified := slices.Concat(vcs, []debug.BuildSetting{{Key: "vcs.modified", Value: "true"}})
 	for _, test := range []struct {
 		name, version string
 		settings      []debug.BuildSetting
@@ -35,7 +36,7 @@ func TestLines(t *testing.T) {
 			"v0.0.0-20261129175703-75c310d3a1b2\ncommit 75c310d3a1b2 of 2026-11-29T17:57:03Z\n",
 		},
 		{
-			"built in a clone", "v1.2.3", append(vcs[:2:2], debug.BuildSetting{Key: "vcs.modified", Value: "false"}),
+			"built in a clone", "v1.2.3", slices.Concat(vcs, []debug.BuildSetting{{Key: "vcs.modified", Value: "false"}}),
 			"v1.2.3\ncommit 75c310d3a1b2c3d4e5f60718293a4b5c6d7e8f90 of 2026-11-29T17:57:03Z\n",
 		},
 		{
