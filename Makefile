@@ -32,6 +32,10 @@ SWEEP_OUT ?= .sweep
 # Which random scenarios make chaos runs, and for how long make soak runs others on processes.
 CHAOS_SEEDS ?= 1..1000
 MINUTES ?= 10
+# What make release builds for.
+RELEASE_PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+# Where make vuln looks vulnerabilities up.
+GOVULNDB ?= https://vuln.go.dev
 # The commit that schemas must stay compatible with; by default the last one that differs from the work tree.
 BREAKING_AGAINST ?=
 
@@ -42,6 +46,10 @@ COVER_PACKAGES = $(shell go list -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' ./..
 # What runs goroutines of its own; the integration suite and what plants bugs start processes instead.
 # The longest come first, so that they are not left to run alone.
 RACE_PACKAGES := ./sim/cluster/system ./fray/store/pebblestore ./fray/... ./faults/... ./sim $(patsubst %/,./%/...,$(filter-out sim/planted/ sim/mutants/ sim/testdata/,$(wildcard sim/*/)))
+
+COMMANDS := $(notdir $(patsubst %/,%,$(wildcard cmd/*/)))
+# Every directory with a go.mod, the tools last.
+VULN_MODULES := $(shell git ls-files go.mod '*/go.mod' | sed 's|/*go.mod$$||; s|^$$|.|' | sort -r)
 
 comma := ,
 empty :=
@@ -58,7 +66,55 @@ help: ## Print what each target does
 .PHONY: build
 build: ## Build every command into bin/
 	@mkdir -p bin
-	go build -o bin/ ./cmd/...
+	go build -buildvcs=auto -o bin/ ./cmd/...
+
+# Run from a commit without changes, with its tags, so that a binary says which one it is. Neither cgo nor paths of
+# this machine get in: whoever builds a commit with the same Go gets the same bytes.
+.PHONY: release
+release: $(BIN)/cyclonedx-gomod ## Build every command for RELEASE_PLATFORMS into dist/, with SBOMs and SHA256SUMS; publishes nothing
+	@test -z "$$(git status --porcelain)" || { echo "make release: there are changes that are not committed: commit or stash them"; exit 1; }
+	@rm -rf dist && mkdir -p dist
+	@set -e; for platform in $(RELEASE_PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/}; suffix=; if [ "$$os" = windows ]; then suffix=.exe; fi; \
+		for command in $(COMMANDS); do \
+			echo "dist/$$command-$$os-$$arch$$suffix"; \
+			GOFLAGS= CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -buildvcs=true -ldflags='-s -w' \
+				-o "dist/$$command-$$os-$$arch$$suffix" ./cmd/$$command; \
+			go version -m "dist/$$command-$$os-$$arch$$suffix" | grep -q vcs.revision= || \
+				{ echo "make release: go build stamped no commit: run it in a clone; Go does not see those of git worktrees"; exit 1; }; \
+			$(call sbom,dist/$$command-$$os-$$arch$$suffix); \
+		done; \
+	done
+	@cd dist && if command -v sha256sum >/dev/null; then sha256sum *; else shasum -a 256 *; fi >../SHA256SUMS.tmp && mv ../SHA256SUMS.tmp SHA256SUMS
+	@cat dist/SHA256SUMS
+
+.PHONY: sbom
+sbom: build $(BIN)/cyclonedx-gomod ## Write what each command in bin/ was built from into bin/COMMAND.cdx.json, as CycloneDX
+	@set -e; for command in $(COMMANDS); do $(call sbom,bin/$$command); echo "bin/$$command.cdx.json"; done
+
+# sbom writes PROGRAM.cdx.json without time and serial number, so that the same program gives the same bytes, and fails
+# unless it has every module that go version -m has. Their + is %2B in it.
+define sbom
+$(BIN)/cyclonedx-gomod bin -json -std -noserial -notimestamp -output "$(1).cdx.json" "$(1)" 2>$(BIN)/sbom.log || { cat $(BIN)/sbom.log; exit 1; }; \
+go version -m "$(1)" | awk '$$1 == "dep" { gsub("[+]", "%2B", $$3); print $$2 "@" $$3; n++ } END { exit !n }' >$(BIN)/sbom.modules || \
+	{ echo "make: go version -m $(1) names no modules"; exit 1; }; \
+while read -r module; do grep -qF "\"pkg:golang/$$module?" "$(1).cdx.json" || { echo "make: $(1).cdx.json lacks $$module"; exit 1; }; done <$(BIN)/sbom.modules
+endef
+
+# Exit code 3 of govulncheck: it found something; any other but 0: it could not look, which is a failure too.
+.PHONY: vuln
+vuln: $(BIN)/govulncheck conformance-schemas ## Look up what every module of the repository calls in GOVULNDB, the database of known vulnerabilities
+	@failed=; for module in $(VULN_MODULES); do \
+		if [ $$module = .tools ]; then packages=tool; else packages='-test ./...'; fi; \
+		echo "make vuln: $$module"; \
+		code=0; $(BIN)/govulncheck -db '$(GOVULNDB)' -C $$module $$packages || code=$$?; \
+		case $$code in \
+			0) ;; \
+			3) failed="$$failed $$module (vulnerable)";; \
+			*) failed="$$failed $$module (not checked: can $(GOVULNDB) be reached? else set GOVULNDB to a mirror, or to file:///DIRECTORY)";; \
+		esac; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make vuln:$$failed"; exit 1; fi
 
 .PHONY: test
 test: check-race check-generate lint cover race ## Run all that CI runs; ends with the race detector's go test summary
@@ -144,11 +200,14 @@ integration: ## Run the end-to-end suite over real TCP and real processes
 
 # A module of its own, so that what the suite needs stays out of go.mod. gen/ in it is made from the suite's schemas.
 .PHONY: conformance
-conformance: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go ## Run Connect's conformance suite through faults and in simulations
+conformance: conformance-schemas ## Run Connect's conformance suite through faults and in simulations
+	go -C integration/conformance test -count=1 -timeout=$(TEST_TIMEOUT) -v .
+
+.PHONY: conformance-schemas
+conformance-schemas: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go
 	go -C integration/conformance mod download connectrpc.com/conformance
 	$(BIN)/buf generate --template integration/conformance/buf.gen.yaml -o integration/conformance \
 		"$$(go -C integration/conformance list -m -f '{{.Dir}}' connectrpc.com/conformance)/proto"
-	go -C integration/conformance test -count=1 -timeout=$(TEST_TIMEOUT) -v .
 
 .PHONY: sim
 sim: ## Run the simulator's tests
@@ -230,11 +289,11 @@ fuzz: ## Run each fuzz target for FUZZTIME
 	done
 
 .PHONY: tools
-tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/benchstat ## Build the pinned tools into .bin/
+tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/benchstat $(BIN)/govulncheck $(BIN)/cyclonedx-gomod ## Build the pinned tools into .bin/
 
 .PHONY: clean
 clean: ## Remove what make built, the tools included
-	rm -rf bin $(BIN) $(COVER) $(SWEEP_OUT) integration/conformance/gen
+	rm -rf bin dist $(BIN) $(COVER) $(SWEEP_OUT) integration/conformance/gen
 
 TOOL_buf := github.com/bufbuild/buf/cmd/buf
 TOOL_protoc-gen-go := google.golang.org/protobuf/cmd/protoc-gen-go
@@ -242,6 +301,8 @@ TOOL_protoc-gen-connect-go := connectrpc.com/connect/cmd/protoc-gen-connect-go
 TOOL_golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 TOOL_gofumpt := mvdan.cc/gofumpt
 TOOL_benchstat := golang.org/x/perf/cmd/benchstat
+TOOL_govulncheck := golang.org/x/vuln/cmd/govulncheck
+TOOL_cyclonedx-gomod := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 # touch, because go build leaves a file alone that is already what it would write.
 $(BIN)/%: .tools/go.mod .tools/go.sum

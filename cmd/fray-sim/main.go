@@ -58,7 +58,7 @@ The same seed gives the same run, to the byte.
 		Backends: func(a *simtest.App) []simtest.Backend { return []simtest.Backend{&processes{app: a}} },
 		Commands: func(a *simtest.App) []*cobra.Command {
 			own := &app{App: a}
-			return []*cobra.Command{own.newWorker(), own.newTest(), own.newOverlay(), own.newBench()}
+			return []*cobra.Command{own.newWorker(), own.newTest(), own.newOverlay(), own.newBench(), own.newVersion()}
 		},
 	}
 	program.Main()

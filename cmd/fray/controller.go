@@ -16,6 +16,7 @@ import (
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/stamp"
 )
 
 // controllerOptions are those of the controller command, and what dev and map start theirs with.
@@ -175,7 +176,7 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 		TLS:           secure,
 		ListenAddress: o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
 		Access: policy, Audit: a.audit, MetricsAddress: o.metricsListen,
-		Version: version(), Logger: logger, Registerer: registry, Gatherer: registry,
+		Version: stamp.Read().Version, Logger: logger, Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(usageError("%w", err), s.Close())

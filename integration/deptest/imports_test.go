@@ -184,6 +184,12 @@ var rules = []rule{
 		reason:  "whatever reads what a user wrote may use them",
 	},
 	{
+		packages: []string{"./internal/stamp"},
+		direct:   true,
+		allowed:  []string{std, "golang.org/x/mod/..."},
+		reason:   "any command says with it what it was built from",
+	},
+	{
 		packages: []string{"./internal/outgoing", "./internal/yamltree"},
 		direct:   true,
 		allowed:  []string{std, "connectrpc.com/connect/...", "github.com/goccy/go-yaml/..."},
