@@ -24,8 +24,8 @@ const (
 	idleCaller = 12 * time.Second
 	// idleServer is for callers that have no bound of their own.
 	idleServer = 30 * time.Second
-	// handshakeTimeout is how long either end waits for a packet of a handshake, which may take twice
-	// as long.
+	// handshakeTimeout is how long a caller waits for a packet of a handshake, which may take twice as
+	// long.
 	handshakeTimeout = 5 * time.Second
 )
 

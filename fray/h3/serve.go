@@ -37,8 +37,9 @@ func Serve(ctx context.Context, door serve.Door) (serve.Beside, error) {
 	}
 	// Not ListenEarly, which hands out connections before the caller's certificate was checked.
 	s.listener, err = s.quic.Listen(http3.ConfigureTLSConfig(door.TLS), &quic.Config{
-		HandshakeIdleTimeout: handshakeTimeout, MaxIdleTimeout: idleServer,
-		MaxIncomingStreams: maxStreams, MaxIncomingUniStreams: maxControlStreams,
+		HandshakeIdleTimeout: door.HeaderTimeout / 2, // All of a handshake may take twice as long.
+		MaxIdleTimeout:       idleServer,
+		MaxIncomingStreams:   maxStreams, MaxIncomingUniStreams: maxControlStreams,
 		InitialStreamReceiveWindow: firstStreamWindow, MaxStreamReceiveWindow: mostStreamWindow,
 		InitialConnectionReceiveWindow: firstWindow, MaxConnectionReceiveWindow: mostWindow,
 		AllowConnectionWindowIncrease: s.admission.grow,

@@ -2,6 +2,7 @@ package h3
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -105,6 +106,9 @@ func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.closes {
 		v.leave()
 	}
+	if a.failed { // Or else http3 might end the answer as if it were whole.
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // reply is an answer whose handler may ask for the end of the connection as one does in HTTP/1.1,
@@ -115,6 +119,7 @@ type reply struct {
 	control *http.ResponseController
 	begun   bool
 	closes  bool
+	failed  bool // to be written
 }
 
 // Unwrap is for http.ResponseController.
@@ -140,7 +145,9 @@ func (a *reply) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (a *reply) Write(p []byte) (int, error) {
 	a.begin()
-	return a.ResponseWriter.Write(p)
+	n, err := a.ResponseWriter.Write(p)
+	a.failed = a.failed || err != nil && !errors.Is(err, http.ErrBodyNotAllowed)
+	return n, err
 }
 
 // Flush implements http.Flusher.
@@ -149,5 +156,7 @@ func (a *reply) Flush() { _ = a.FlushError() }
 // FlushError is for http.ResponseController.
 func (a *reply) FlushError() error {
 	a.begin()
-	return a.control.Flush()
+	err := a.control.Flush()
+	a.failed = a.failed || err != nil
+	return err
 }

@@ -27,7 +27,7 @@ type Door struct {
 	Handler http.Handler
 	// MaxConnections bounds the connections through the door.
 	MaxConnections int
-	// HeaderTimeout is how long the head of a request may take, IdleTimeout how long a connection may
+	// HeaderTimeout is how long a handshake, and the head of a request, may take, IdleTimeout how long a connection may
 	// have no request, and AnswerTimeout how long what a handler left to send may.
 	HeaderTimeout, IdleTimeout, AnswerTimeout time.Duration
 	MaxHeaderBytes                            int
