@@ -59,8 +59,8 @@ const (
 	maxGrowth = 256 << 20
 
 	connectionIDLength = 8
-	// lastWords is how long a connection whose requests have ended stays for what was sent last to be
-	// received, beside two round trips; maxLastWords bounds both.
-	lastWords    = 50 * time.Millisecond
-	maxLastWords = time.Second
+	// lastWords is for how long, beside two round trips, nothing comes or goes on a connection whose
+	// requests have ended before it is closed; maxLastWords bounds all of that.
+	lastWords    = 100 * time.Millisecond
+	maxLastWords = 3 * time.Second
 )

@@ -82,15 +82,24 @@ func (v *visit) refuse() {
 	}
 }
 
-// lastWords waits until what was sent last should have been received. What has not been sent, or is
-// lost, goes with the connection; over TCP the kernel would see to it.
+// lastWords waits until nothing has come or gone for a while, so that what was sent last should have
+// been received: what is still on its way goes with the connection. Over TCP the kernel would see to
+// it.
 func (v *visit) lastWords(cut context.Context) {
-	timer := time.NewTimer(min(lastWords+2*v.conn.ConnectionStats().SmoothedRTT, maxLastWords))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-cut.Done():
-	case <-v.conn.Context().Done():
+	until := time.Now().Add(maxLastWords)
+	for before, now := (quic.ConnectionStats{}), v.conn.ConnectionStats(); time.Now().Before(until); before, now = now, v.conn.ConnectionStats() {
+		if now.BytesSent == before.BytesSent && now.BytesReceived == before.BytesReceived {
+			return
+		}
+		timer := time.NewTimer(lastWords + 2*now.SmoothedRTT)
+		select {
+		case <-timer.C:
+			continue
+		case <-cut.Done():
+		case <-v.conn.Context().Done():
+		}
+		timer.Stop()
+		return
 	}
 }
 
