@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // errFull is what connections past the bounds are refused for.
@@ -35,7 +37,7 @@ func newAdmission(most int, refused func()) *admission {
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		share := limit / memoryShare
 		a.most = min(a.most, max(int(min(share/connectionBytes, maxConnections)), leastConnections)) // within: maxConnections
-		a.limit = min(a.limit, uint64(share/memoryShare))                                            // within: a limit of memory is positive
+		a.limit = min(a.limit, number.Clamp[uint64](share/memoryShare))
 	}
 	return a
 }

@@ -55,7 +55,7 @@ func (m *mute) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // flood begins so many handshakes from one socket, whose answers nobody sees, and gives them up when
 // ctx is done.
-func flood(t *testing.T, ctx context.Context, f certs.Files, to *net.TCPAddr, handshakes int) (m *mute, wait func()) {
+func flood(ctx context.Context, t *testing.T, f certs.Files, to *net.TCPAddr, handshakes int) (m *mute, wait func()) {
 	t.Helper()
 	m = newMute(t)
 	transport := &quic.Transport{Conn: plain{m}}
@@ -81,7 +81,7 @@ func TestFirstPacketsWithoutAHandshake(t *testing.T) {
 	server, url, _ := open(t, d)
 	ctx, over := context.WithCancel(t.Context())
 	defer over()
-	m, wait := flood(t, ctx, f, d.Addr, 4*h3.TrustedHandshakes)
+	m, wait := flood(ctx, t, f, d.Addr, 4*h3.TrustedHandshakes)
 	unfinished := func() int { _, n := h3.Standing(server); return n }
 	eventually(t, "there are as many unfinished handshakes as are trusted", func() bool { return unfinished() >= h3.TrustedHandshakes })
 	for range 5 {
@@ -114,7 +114,7 @@ func TestHandshakesThatStall(t *testing.T) {
 	}
 	ctx, over := context.WithCancel(t.Context())
 	defer over()
-	_, wait := flood(t, ctx, f, d.Addr, 2*d.MaxConnections)
+	_, wait := flood(ctx, t, f, d.Addr, 2*d.MaxConnections)
 	eventually(t, "handshakes are unfinished", func() bool { _, n := h3.Standing(server); return n > 0 })
 	if n, handshaking := h3.Standing(server); handshaking > d.MaxConnections/2 || n-handshaking != 1 {
 		t.Errorf("of %d connections %d have unfinished handshakes", n, handshaking)
@@ -224,7 +224,7 @@ func TestSendersAheadOfTheirReader(t *testing.T) {
 	t.Parallel()
 	f := files(t)
 	read := make(chan struct{})
-	d := door(t, f, func(w http.ResponseWriter, r *http.Request) {
+	d := door(t, f, func(_ http.ResponseWriter, r *http.Request) {
 		<-read
 		_, _ = io.Copy(io.Discard, r.Body)
 	})

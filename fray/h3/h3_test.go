@@ -317,7 +317,7 @@ func TestRestartEndsCallsThatWait(t *testing.T) {
 	t.Parallel()
 	f := files(t)
 	waiting := make(chan struct{}, 1)
-	d := door(t, f, func(w http.ResponseWriter, r *http.Request) {
+	d := door(t, f, func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wait" {
 			waiting <- struct{}{}
 			<-r.Context().Done()
@@ -357,7 +357,7 @@ func TestLeavingServerAnswersWhatItWasAsked(t *testing.T) {
 	t.Parallel()
 	f := files(t)
 	asked, answer := make(chan struct{}), make(chan struct{})
-	d := door(t, f, func(w http.ResponseWriter, r *http.Request) {
+	d := door(t, f, func(w http.ResponseWriter, _ *http.Request) {
 		close(asked)
 		<-answer
 		_, _ = io.WriteString(w, strings.Repeat("answered", 10_000))
@@ -397,7 +397,7 @@ func TestLeavingServerCutsOffWhatOutlastsItsGrace(t *testing.T) {
 	t.Parallel()
 	f := files(t)
 	asked := make(chan struct{})
-	d := door(t, f, func(w http.ResponseWriter, r *http.Request) {
+	d := door(t, f, func(_ http.ResponseWriter, r *http.Request) {
 		close(asked)
 		<-r.Context().Done()
 	})
@@ -471,7 +471,7 @@ func TestClosingIdleConnectionsSparesAnswersThatAreRead(t *testing.T) {
 	t.Parallel()
 	f := files(t)
 	more := make(chan struct{})
-	server, url, _ := open(t, door(t, f, func(w http.ResponseWriter, r *http.Request) {
+	server, url, _ := open(t, door(t, f, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "first ")
 		w.(http.Flusher).Flush()
 		<-more
@@ -536,7 +536,7 @@ func (s *sessions) Put(key string, state *tls.ClientSessionState) {
 func TestAnswerThatCouldNotBeWrittenIsNotEmpty(t *testing.T) {
 	t.Parallel()
 	f := files(t)
-	_, url, _ := open(t, door(t, f, func(w http.ResponseWriter, r *http.Request) {
+	_, url, _ := open(t, door(t, f, func(w http.ResponseWriter, _ *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.SetWriteDeadline(time.Unix(1, 0))
 		if _, err := w.Write(make([]byte, 64<<10)); err == nil {

@@ -20,7 +20,7 @@ import (
 // Serve opens the UDP port that HTTP/3 is served on, for controller.Config.HTTP3. It counts its
 // connections apart from those of TCP: as many at most as there may be of these, 8192, and one for
 // each MiB of GOMEMLIMIT. Past that they are refused.
-func Serve(ctx context.Context, door serve.Door) (serve.Beside, error) {
+func Serve(_ context.Context, door serve.Door) (serve.Beside, error) {
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: door.Addr.IP, Port: door.Addr.Port, Zone: door.Addr.Zone})
 	if err != nil {
 		return nil, err
