@@ -229,9 +229,10 @@ power-losses: ## Cut the power before every operation of a store, and of simulat
 attacks: ## Run what docs/attacks.md lists, and attack a small controller for ATTACK with a bystander
 	go test -count=1 ./fray/controller -run '^(FuzzRequests|TestCallsAreBounded|TestConnectionsLeaveTheStoreItsDescriptors|TestEveryCellOfTheTable|TestJobsBelongToWhoSubmitsFirst|TestLargeErrorsAreCut|TestMetricsNameSoManyFunctions|TestNothingIsOpenWithoutACredential|TestOneCallerLeavesRoomForOthers|TestOneCallersCallsLeaveRoomForOthers|TestOwnersOutliveTheController|TestSealShowsNoOrder|TestSmallRequestsCostLittle|TestSubmissionsAreRefusedWhereMemoryIsShort|TestWorkersAreListedInPages)$$'
 	go test -count=1 ./fray/internal/serve -run '^(TestBugsDoNotLeak|TestCompressedBodiesCountAsWhatTheyMayBe|TestInvalidRequestIsRefused|TestNoRoomIsToldAndSmallCallsPass|TestReadersThatDoNotReadAreLetGo|TestSendersThatTrickleAreLetGo|TestTooLargeRequestIsRefused|TestWebPagesAreKeptOut)$$'
+	go test -count=1 ./fray/h3 -run '^(TestAnswersThatNobodyReads|TestFirstPacketsWithoutAHandshake|TestHandshakesThatStall|TestHeadsThatDoNotCome|TestMoreConnectionsThanTheBound|TestNothingIsTakenBeforeTheHandshake|TestRefusedCallerLosesItsConnectionOfHTTP3|TestSendersAheadOfTheirReader|TestWhoIsLetInByHTTP3)$$'
 	go test -count=1 ./fray/core -run '^(TestLongListsCostTheirLength|TestNamingATaskManyTimesIsWaitingOnce|TestUnknownTokensCostNoMoreThanTheirNumber)$$'
 	go test -count=1 ./sim/cluster/system -run '^TestLibraryPassesAndRepeats$$/^(late-registrations|mistaken-clients|poison-beside-others|twins|worker-crash-loop)$$'
-	go test -count=1 ./cmd/fray -run '^TestScripts$$/^(authentication|doors|mapchildren|sandbox|terminal|tls|token)$$'
+	go test -count=1 ./cmd/fray -run '^TestScripts$$/^(authentication|doors|http3|mapchildren|sandbox|terminal|tls|token)$$'
 	go test -count=1 ./fray/access -run '^(TestFileThatAllMayWriteIsRefused|TestGuessesAreBoundedAndGoodCallersAreNot|TestNamesThatCertificatesCannotGive)$$'
 	go test -count=1 ./fray/certs -run '^(TestLeastVersion|TestWhoIsLetIn)$$'
 	go test -count=1 ./fray/worker/execfn -run '^(TestCommandsHaveTheirLimits|TestCommandsSeeOfTheEnvironmentWhatIsPassed|TestProgramsAreComparedByTheirPathsWithoutLinks|TestRefusedProgramIsNotTriedAgain|TestWhatACommandStartedEndsWithIt)$$'

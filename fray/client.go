@@ -27,8 +27,8 @@ type Client struct {
 }
 
 // NewClient returns a client of the controller at an address such as "http://10.0.0.5:7070" or
-// "host:port". Of the options it heeds [WithToken], [WithHTTPClient], [WithClientOptions],
-// [WithRand] and [WithLogger].
+// "host:port". Of the options it heeds [WithToken], [WithTLS], [WithHTTP3], [WithHTTPClient],
+// [WithClientOptions], [WithRand] and [WithLogger].
 func NewClient(address string, opts ...Option) (*Client, error) {
 	config := newJobConfig(opts)
 	url, err := endpoint.Parse(address)

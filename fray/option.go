@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"runtime"
 
 	"connectrpc.com/connect"
@@ -22,6 +23,7 @@ type jobConfig struct {
 	token         string
 	httpClient    connect.HTTPClient
 	tls           certs.Files
+	http3         func(certs.Files, *slog.Logger) (http.RoundTripper, error)
 	clientOptions []connect.ClientOption
 	workers       int
 	jobID         string
@@ -44,7 +46,7 @@ func newJobConfig(opts []Option) jobConfig {
 
 // target is a controller as the options have it reached.
 func (c *jobConfig) target(url string) dial.Target {
-	return dial.Target{URL: url, Token: c.token, Via: c.httpClient, TLS: c.tls, Log: c.logger}
+	return dial.Target{URL: url, Token: c.token, Via: c.httpClient, TLS: c.tls, HTTP3: c.http3, Log: c.logger}
 }
 
 type jobOption func(*jobConfig)
@@ -68,6 +70,13 @@ func WithToken(token string) Option {
 // the authorities of the machine are trusted.
 func WithTLS(files certs.Files) Option {
 	return jobOption(func(c *jobConfig) { c.tls = files })
+}
+
+// WithHTTP3 has the fray backend call by HTTP/3: dial is h3.Dial of package fray/h3, and makes its
+// connections of what [WithTLS] says. The controller must serve it, and have an https URL; there is
+// no falling back to TCP. It excludes [WithHTTPClient]. Nil: calls go over TCP, as by default.
+func WithHTTP3(dial func(certs.Files, *slog.Logger) (http.RoundTripper, error)) Option {
+	return jobOption(func(c *jobConfig) { c.http3 = dial })
 }
 
 // WithHTTPClient makes the fray backend use client, which stays its caller's: Close does not close

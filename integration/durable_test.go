@@ -300,7 +300,7 @@ func (c *cluster) fray(args ...string) (string, int) {
 	cmd := exec.CommandContext(ctx, programs.path(c.t, "fray"), args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
 	if f := secure.files; *mtls {
-		cmd.Env = append(cmd.Env, "FRAY_CA="+f.CA, "FRAY_TLS_CERT="+f.Cert, "FRAY_TLS_KEY="+f.Key)
+		cmd.Env = append(cmd.Env, "FRAY_CA="+f.CA, "FRAY_TLS_CERT="+f.Cert, "FRAY_TLS_KEY="+f.Key, fmt.Sprintf("FRAY_HTTP3=%t", *http3))
 	}
 	if *roles {
 		cmd.Env = append(cmd.Env, "FRAY_TOKEN_FILE="+tokenFile(access.Operator))

@@ -71,7 +71,7 @@ func TestClientProtocols(t *testing.T) {
 			client := newHTTPClient(t, test.h2c)
 			seen := &versions{RoundTripper: client.Transport, seen: map[string]bool{}}
 			client.Transport = seen
-			ctx := newClient(t, c.url(), fray.WithHTTPClient(client), fray.WithClientOptions(test.options...))
+			ctx := newClient(t, c.url(), fray.WithHTTP3(nil), fray.WithHTTPClient(client), fray.WithClientOptions(test.options...))
 			futures, err := tasks.Square.RunAll(ctx, []int{1, 2, 3, 4, 5})
 			if err != nil {
 				t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/access"
+	"github.com/frayrpc/fray/fray/h3"
 )
 
 // roles has every process and client of the suite show a credential, which lets it do what it needs
@@ -74,7 +75,11 @@ func (l leastRoles) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // asClient is how clients of package fray reach the suite's clusters.
 func asClient() []fray.Option {
-	return []fray.Option{fray.WithTLS(secure.files), fray.WithToken(tokenOf(access.Client))}
+	options := []fray.Option{fray.WithTLS(secure.files), fray.WithToken(tokenOf(access.Client))}
+	if *http3 {
+		options = append(options, fray.WithHTTP3(h3.Dial))
+	}
+	return options
 }
 
 // grpcRoles are leastRoles for grpc-go.

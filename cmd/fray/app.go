@@ -40,6 +40,7 @@ type app struct {
 	client     clientOptions
 	tls        certs.Files
 	tlsMin     string
+	http3      bool // calls, or is served, by HTTP/3
 	tokenFile  string
 	output     string
 

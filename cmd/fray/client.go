@@ -79,11 +79,11 @@ func (a *app) calling(run func(ctx context.Context, c *client, args []string) er
 }
 
 func (a *app) connectTo(address string) (*client, error) {
-	secure, err := a.tlsFiles()
+	options, err := a.clientOptions()
 	if err != nil {
 		return nil, err
 	}
-	c, err := fray.NewClient(address, append(a.seams.options(), fray.WithTLS(secure))...)
+	c, err := fray.NewClient(address, options...)
 	if err != nil {
 		return nil, err
 	}

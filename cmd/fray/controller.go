@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/h3"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/stamp"
 )
@@ -52,7 +53,7 @@ func (a *app) newController() *cobra.Command {
 directory, and outlives it: started again, it goes on where it was, and workers keep what they run. With --in-memory nothing outlives it.
 
 Its first line on the standard output says where it listens. It serves Connect, gRPC and gRPC-Web on that port,
-with gRPC health and reflection, probes under /healthz and /readyz, and Prometheus metrics under /metrics. FRAY_TOKEN, or
+with gRPC health and reflection, probes under /healthz and /readyz, and Prometheus metrics under /metrics; over TCP, and with --http3 over QUIC. FRAY_TOKEN, or
 --token-file, has a secret that workers and clients then need, too, and --access-file lists who may do what. Without any of them and
 without --tls-client-ca, whoever can reach the port can run tasks: such a controller listens on this machine only, unless it
 is told twice.`,
@@ -156,6 +157,9 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 	if err != nil {
 		return nil, nil, err
 	}
+	if a.http3 && secure.Cert == "" {
+		return nil, nil, usageError("--%s is spoken over TLS only: give --tls-cert and --tls-key, too", http3Option)
+	}
 	s, err := o.store.open(logger, registry)
 	if err != nil {
 		return nil, nil, err
@@ -164,7 +168,7 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 	if o.wallClockFile != "" {
 		clocks.Wall = clock.SetBy(o.wallClockFile)
 	}
-	c, err := controller.New(controller.Config{
+	config := controller.Config{
 		Clock: clocks,
 		Store: s, BackupDir: o.store.backups(),
 		Core: core.Config{
@@ -177,7 +181,11 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 		ListenAddress: o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
 		Access: policy, Audit: a.audit, MetricsAddress: o.metricsListen,
 		Version: stamp.Read().Version, Logger: logger, Registerer: registry, Gatherer: registry,
-	})
+	}
+	if a.http3 {
+		config.HTTP3 = h3.Serve
+	}
+	c, err := controller.New(config)
 	if err != nil {
 		return nil, nil, errors.Join(usageError("%w", err), s.Close())
 	}

@@ -201,6 +201,7 @@ type cluster struct {
 
 // startCluster starts a cluster, whose owner stops it. It begins to end when ctx does.
 func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, error) {
+	a.http3 = false // Which is for networks.
 	executable, err := a.executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,7 +16,6 @@ import (
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
 	"github.com/frayrpc/fray/internal/number"
-	"github.com/frayrpc/fray/internal/outgoing"
 )
 
 func (a *app) newFaults() *cobra.Command {
@@ -99,15 +97,11 @@ func (a *app) withFaults(ctx context.Context, worker string, fn func(context.Con
 			return err
 		}
 	}
-	secure, err := a.tlsFiles()
+	transport, closeTransport, err := a.connections(worker != "")
 	if err != nil {
 		return err
 	}
-	transport := outgoing.NewTransport()
-	if err := secure.Secure(transport, slog.New(slog.DiscardHandler)); err != nil {
-		return err
-	}
-	defer transport.CloseIdleConnections()
+	defer closeTransport()
 	service := faultsv1connect.NewFaultServiceClient(&http.Client{Transport: transport}, url, a.seams.clientOptions...)
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

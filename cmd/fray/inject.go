@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,7 +17,6 @@ import (
 	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/fray/access"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
-	"github.com/frayrpc/fray/internal/outgoing"
 )
 
 // faultOptions say whether a process can be made to misbehave, and how it does from its start.
@@ -89,16 +87,12 @@ func (a *app) injectFaults(o faultOptions, host string, side faultSide, served b
 		injector.Handler(nil, host) // As the middleware will have it: the plan is checked against what is mounted.
 	} else {
 		a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(injector.Interceptor(host)))
-		secure, err := a.tlsFiles()
+		transport, closeTransport, err := a.connections(false)
 		if err != nil {
 			return nil, err
 		}
-		transport := outgoing.NewTransport()
-		if err := secure.Secure(transport, slog.New(slog.DiscardHandler)); err != nil {
-			return nil, usageError("%w", err)
-		}
 		a.seams.httpClient = &http.Client{Transport: injector.RoundTripper(transport, host)}
-		closeAll = func() { injector.Close(); transport.CloseIdleConnections() }
+		closeAll = func() { injector.Close(); closeTransport() }
 	}
 	if o.plan != "" {
 		if err := applyPlanFile(injector, o.plan); err != nil {

@@ -213,9 +213,11 @@ func (a *app) mapInputs(ctx context.Context, o *mapOptions, run maprun.Config) (
 		run.Slots = max(run.Slots, int(info.GetSlotCount()))
 	}
 	run.Locate = c.locate
-	options := append([]fray.Option{
-		fray.WithControllerAddress(address), fray.WithLogger(o.log.logger(run.Screen.Err)),
-	}, a.seams.options()...)
+	options, err := a.clientOptions()
+	if err != nil {
+		return err
+	}
+	options = append([]fray.Option{fray.WithControllerAddress(address), fray.WithLogger(o.log.logger(run.Screen.Err))}, options...)
 	// The job is cancelled before it is closed, which needs a context that an interrupt does not
 	// end.
 	run.Job, err = fray.NewJobContext(context.WithoutCancel(ctx), fray.KindFray, options...)

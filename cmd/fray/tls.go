@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/certs"
+	"github.com/frayrpc/fray/fray/h3"
+	"github.com/frayrpc/fray/internal/outgoing"
 )
 
 // Who a command is in TLS.
@@ -25,7 +30,7 @@ const (
 // addTLSFlags declares the options of TLS for a command that calls, serves, or both.
 func (a *app) addTLSFlags(cmd *cobra.Command, as int) {
 	flags := cmd.Flags()
-	names := []string{"tls-cert", "tls-key", "tls-min-version"}
+	names := []string{"tls-cert", "tls-key", "tls-min-version", http3Option}
 	to := "servers that ask for one"
 	if as&asServer != 0 {
 		to = "whoever connects, over TLS"
@@ -37,12 +42,17 @@ func (a *app) addTLSFlags(cmd *cobra.Command, as int) {
 		names = append(names, "tls-client-ca")
 	}
 	if as&asClient != 0 {
+		flags.BoolVar(&a.http3, http3Option, false, "call the controller by HTTP/3, over QUIC, and by nothing else; it has to serve it, with --"+http3Option)
 		flags.StringVar(&a.tls.CA, "ca", "", "trust servers with certificates by the authorities in this PEM `file` (default: those of the machine)")
 		names = append(names, "ca")
+	} else {
+		flags.BoolVar(&a.http3, http3Option, false, "serve HTTP/3, too, at the UDP port of the same number; needs --tls-cert")
 	}
 	oneOf(cmd, &a.tlsMin, "tls-min-version", "", "1.3", "the least `version` of TLS", "1.3", "1.2")
 	shared(cmd, names...)
 }
+
+const http3Option = "http3"
 
 // tlsFiles returns what the options of TLS say.
 func (a *app) tlsFiles() (certs.Files, error) {
@@ -56,11 +66,54 @@ func (a *app) tlsFiles() (certs.Files, error) {
 	return f, nil
 }
 
+// dialer is what makes connections to a controller by HTTP/3; nil: they go over TCP.
+func (a *app) dialer() func(certs.Files, *slog.Logger) (http.RoundTripper, error) {
+	if !a.http3 {
+		return nil
+	}
+	return h3.Dial
+}
+
+// clientOptions are those of a client of package fray that calls as the options say.
+func (a *app) clientOptions() ([]fray.Option, error) {
+	secure, err := a.tlsFiles()
+	options := append(a.seams.options(), fray.WithTLS(secure))
+	if a.seams.httpClient == nil {
+		options = append(options, fray.WithHTTP3(a.dialer()))
+	}
+	return options, err
+}
+
+// connections returns connections of this process's own, to a controller or to a worker, and what
+// closes them. Workers serve no HTTP/3.
+func (a *app) connections(toWorker bool) (http.RoundTripper, func(), error) {
+	secure, err := a.tlsFiles()
+	if err != nil {
+		return nil, nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	if dial := a.dialer(); dial != nil && !toWorker {
+		transport, err := dial(secure, log)
+		if err != nil {
+			return nil, nil, usageError("%w", err)
+		}
+		return transport, (&http.Client{Transport: transport}).CloseIdleConnections, nil
+	}
+	transport := outgoing.NewTransport()
+	if err := secure.Secure(transport, log); err != nil {
+		return nil, nil, usageError("%w", err)
+	}
+	return transport, transport.CloseIdleConnections, nil
+}
+
 // checkScheme refuses options of TLS for a controller that is called without it: they would protect
 // nothing.
 func (a *app) checkScheme(address string) error {
 	if !strings.HasPrefix(address, "http://") {
 		return nil
+	}
+	if a.http3 {
+		return usageError("--%s is spoken over TLS only: call %s by https://", http3Option, address)
 	}
 	for name, value := range map[string]string{"ca": a.tls.CA, "tls-cert": a.tls.Cert} {
 		if value != "" && (name == "ca" || a.tls.CA == "") {
@@ -77,7 +130,8 @@ const (
 )
 
 // tlsArgs are the options that have another command of this program speak TLS in the same way.
-func (a *app) tlsArgs() (args []string) {
+func (a *app) tlsArgs() []string {
+	args := []string{fmt.Sprintf("--%s=%t", http3Option, a.http3)}
 	for _, o := range []struct{ name, value string }{
 		{"ca", a.tls.CA}, {"tls-cert", a.tls.Cert}, {"tls-key", a.tls.Key}, {"tls-client-ca", a.tls.ClientCA},
 	} {
@@ -91,7 +145,7 @@ func (a *app) tlsArgs() (args []string) {
 // withoutTLS is an environment without options of TLS: those who get it are told by tlsArgs.
 func withoutTLS(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
-		return strings.HasPrefix(entry, "FRAY_TLS_") || strings.HasPrefix(entry, "FRAY_CA=")
+		return strings.HasPrefix(entry, "FRAY_TLS_") || strings.HasPrefix(entry, "FRAY_CA=") || strings.HasPrefix(entry, "FRAY_HTTP3=")
 	})
 }
 

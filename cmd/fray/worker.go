@@ -136,6 +136,10 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) (err error) {
 	if o.listen == "" && o.accessFile == "" {
 		policy = nil // There is nothing to let anybody in to.
 	}
+	http3 := a.dialer()
+	if a.seams.httpClient != nil {
+		http3 = nil // That client speaks it.
+	}
 	w, err := worker.New(worker.Config{
 		ControllerURL: address, ID: o.id, Functions: []fray.Function{commands},
 		Slots: o.slots, Resources: o.resources, Labels: o.labels,
@@ -143,7 +147,7 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) (err error) {
 		Access: policy, MetricsAddress: o.metrics,
 		TLS:        secure,
 		DrainGrace: orNone(o.drainGrace), StopGrace: max(o.stopGrace, time.Millisecond),
-		HTTPClient: a.seams.httpClient, ClientOptions: a.seams.clientOptions,
+		HTTP3: http3, HTTPClient: a.seams.httpClient, ClientOptions: a.seams.clientOptions,
 		HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
 		Registerer: registry, Gatherer: registry, Logger: logger,
 	})

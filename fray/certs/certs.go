@@ -91,6 +91,30 @@ func (f Files) Secure(transport *http.Transport, log *slog.Logger) error {
 // takes it. It reads each file once before it returns; a file that changes counts for the next
 // connection, as long as it can be read.
 func (f Files) Dialer(log *slog.Logger, dial func(ctx context.Context, network, address string) (net.Conn, error)) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	calls, err := f.Calls(log)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		plain, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(plain, calls(address))
+		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		defer cancel()
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(Explained(err, address), plain.Close())
+		}
+		return conn, nil
+	}, nil
+}
+
+// Calls returns what says how a client shakes hands with the server at an address (host:port), for
+// those who do not dial with Dialer. It reads each file once before it returns; what it returns may
+// be called by several goroutines, and its result is the caller's. A file that changes counts for
+// the next call, as long as it can be read.
+func (f Files) Calls(log *slog.Logger) (func(address string) *tls.Config, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
@@ -114,28 +138,18 @@ func (f Files) Dialer(log *slog.Logger, dial func(ctx context.Context, network, 
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		plain, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
+	return func(address string) *tls.Config {
 		config := c.Get().Clone()
-		config.ServerName, _, err = net.SplitHostPort(address)
-		if err != nil {
+		var err error
+		if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
 			config.ServerName = address
 		}
-		conn := tls.Client(plain, config)
-		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-		defer cancel()
-		if err := conn.HandshakeContext(ctx); err != nil {
-			return nil, errors.Join(explained(err, address), plain.Close())
-		}
-		return conn, nil
+		return config
 	}, nil
 }
 
-// explained adds to an error of a handshake what to do about it.
-func explained(err error, address string) error {
+// Explained adds to an error of a client's handshake with address what to do about it.
+func Explained(err error, address string) error {
 	var unknown x509.UnknownAuthorityError
 	var wrongName x509.HostnameError
 	switch {

@@ -69,6 +69,9 @@ type Config struct {
 	Listener net.Listener
 	// What it shows and asks for there. Without a certificate it speaks no TLS.
 	TLS certs.Files
+	// Serves HTTP/3 there, too, at the UDP port of the same number, if it is h3.Serve of package
+	// fray/h3; needs TLS. Nil: it is not served.
+	HTTP3 serve.HTTP3
 	// Wraps what is served there: see serve.Config.
 	HandlerOptions []connect.HandlerOption
 	Middleware     []func(http.Handler) http.Handler
@@ -119,6 +122,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.TLS.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("controller: TLS: %w", err))
+	}
+	if c.HTTP3 != nil && c.TLS.Cert == "" {
+		errs = append(errs, errors.New("controller: HTTP3 is spoken over TLS only: set TLS.Cert and TLS.Key"))
 	}
 	if c.ListenAddress == "" && c.Listener == nil {
 		if c.Access != nil {

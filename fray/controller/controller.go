@@ -81,7 +81,7 @@ func New(cfg Config) (*Controller, error) {
 func (c *Controller) serveConfig() (serve.Config, error) {
 	secure, err := c.cfg.TLS.Listen(c.cfg.Logger)
 	return serve.Config{
-		TLS:     secure,
+		TLS: secure, HTTP3: c.cfg.HTTP3,
 		Address: c.cfg.ListenAddress, Listener: c.cfg.Listener, Middleware: c.cfg.Middleware, HandlerOptions: c.cfg.HandlerOptions,
 		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
 		RequestBytes: requestBytes, InFlightBytes: c.cfg.InFlightBytes, Lanes: laneOf,

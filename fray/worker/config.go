@@ -87,6 +87,10 @@ type Config struct {
 	// TLS says whom the worker trusts as a client of a controller with an https URL, and which
 	// certificate it shows there and where it listens itself, if it has one.
 	TLS certs.Files
+	// HTTP3 has the worker, and the tasks that it runs, call the controller by HTTP/3, if it is h3.Dial
+	// of package fray/h3; the controller must serve it, and have an https URL. Where the worker listens
+	// itself is not concerned. It excludes HTTPClient. Nil: calls go over TCP.
+	HTTP3 func(certs.Files, *slog.Logger) (http.RoundTripper, error)
 	// HTTPClient carries the calls to the controller; it stays the caller's. It should have no
 	// timeout of its own, because some calls wait. Nil: a client with connections of its own.
 	HTTPClient connect.HTTPClient

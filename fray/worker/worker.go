@@ -119,7 +119,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, err
 	}
 	w.client, w.transport, err = dial.Controller(dial.Target{
-		URL: cfg.ControllerURL, Token: cfg.Token, Via: cfg.HTTPClient, TLS: cfg.TLS, Log: w.logger,
+		URL: cfg.ControllerURL, Token: cfg.Token, Via: cfg.HTTPClient, TLS: cfg.TLS, HTTP3: cfg.HTTP3, Log: w.logger,
 	}, cfg.ClientOptions...)
 	if err != nil {
 		return nil, fmt.Errorf("worker config: %w", err)

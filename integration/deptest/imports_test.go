@@ -103,6 +103,24 @@ var rules = []rule{
 		reason:   "test code stays out of what ships",
 	},
 	{
+		packages: []string{"./fray/...", "./faults/...", "./sim", "./sim/check", "./gen/..."},
+		except:   []string{"./fray/h3"},
+		banned:   []string{"./fray/h3", "github.com/quic-go/..."},
+		reason:   "programs that do not ask for HTTP/3 do not link QUIC, see docs/decisions/0012-http3-is-given.md",
+	},
+	{
+		packages: []string{"./..."},
+		except:   []string{"./fray/h3"},
+		direct:   true,
+		banned:   []string{"github.com/quic-go/..."},
+		reason:   "fray/h3 is the one place that knows QUIC",
+	},
+	{
+		packages: []string{"./fray/h3"},
+		banned:   []string{"./fray", "./fray/controller/...", "./fray/worker/...", "./fray/core/...", "./fray/store/..."},
+		reason:   "it is given to clients, workers and controllers, and knows none of them",
+	},
+	{
 		packages: []string{"./fray/..."},
 		banned:   []string{"./faults/...", "./gen/faults/..."},
 		reason:   "faults enter the runtime through ordinary seams; cmd/fray wires them in",

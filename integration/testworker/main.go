@@ -21,6 +21,7 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/access"
+	"github.com/frayrpc/fray/fray/h3"
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/integration/tasks"
 )
@@ -45,6 +46,10 @@ func run() error {
 	flag.StringVar(&config.TLS.Key, "tls-key", "", "as of fray worker")
 	flag.StringVar(&config.TLS.ClientCA, "tls-client-ca", "", "as of fray worker")
 	flag.StringVar(&config.TLS.CA, "ca", "", "as of fray worker")
+	flag.BoolFunc("http3", "as of fray worker", func(string) error {
+		config.HTTP3 = h3.Dial
+		return nil
+	})
 	var accessFile, tokenFile string
 	flag.StringVar(&accessFile, "access-file", "", "as of fray worker")
 	flag.StringVar(&tokenFile, "token-file", "", "as of fray worker, with one token")

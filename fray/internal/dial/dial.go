@@ -7,9 +7,12 @@ package dial
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 
 	"connectrpc.com/connect"
 
@@ -26,6 +29,10 @@ type Target struct {
 	// Via carries the calls. Nil: a client that is made for it, with TLS for https URLs.
 	Via connect.HTTPClient
 	TLS certs.Files
+	// HTTP3 makes the connections in place of those over TCP: h3.Dial of package fray/h3, which is
+	// given, and not imported, so that a program which does not use it does not link QUIC. Nil: calls
+	// go over TCP.
+	HTTP3 func(certs.Files, *slog.Logger) (http.RoundTripper, error)
 	// Log is told what becomes of certificates that change. Nil: nobody is.
 	Log *slog.Logger
 }
@@ -38,12 +45,12 @@ func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.Control
 	}
 	via := t.Via
 	if via == nil {
-		transport := outgoing.NewTransport()
-		if err := t.TLS.Secure(transport, cmp.Or(t.Log, slog.New(slog.DiscardHandler))); err != nil {
+		if owned, err = t.connections(); err != nil {
 			return nil, nil, err
 		}
-		owned = &http.Client{Transport: transport}
 		via = owned
+	} else if t.HTTP3 != nil {
+		return nil, nil, errors.New("HTTP/3: calls go by the HTTP client that is given: have that one speak it, or give none")
 	}
 	// Connect's default asks for gzip, which costs more than it saves for the small messages between
 	// hosts that are near each other.
@@ -52,6 +59,20 @@ func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.Control
 		all = append(all, connect.WithInterceptors(outgoing.ShowToken(func() string { return t.Token })))
 	}
 	return frayv1connect.NewControllerServiceClient(Paced(via), t.URL, append(all, opts...)...), owned, nil
+}
+
+// connections returns an HTTP client of the target's own.
+func (t *Target) connections() (*http.Client, error) {
+	log := cmp.Or(t.Log, slog.New(slog.DiscardHandler))
+	if t.HTTP3 == nil {
+		transport := outgoing.NewTransport()
+		return &http.Client{Transport: transport}, t.TLS.Secure(transport, log)
+	}
+	if !strings.HasPrefix(t.URL, "https://") {
+		return nil, fmt.Errorf("HTTP/3 is spoken over TLS only: call %s by https://", t.URL)
+	}
+	transport, err := t.HTTP3(t.TLS, log)
+	return &http.Client{Transport: transport}, err
 }
 
 // EnvironmentToken returns the secret that the environment has; "" if there is none.

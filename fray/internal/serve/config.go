@@ -31,6 +31,9 @@ type Config struct {
 	// TLS has the server speak it, and nothing else; HTTP/2 is agreed upon as usual (ALPN). Nil: it
 	// speaks without, and HTTP/2 to those who begin with it.
 	TLS *tls.Config
+	// HTTP3 serves HTTP/3 beside, at the UDP port of the same number, and has answers over TCP
+	// announce it (Alt-Svc). It needs TLS. Nil: it is not served.
+	HTTP3 HTTP3
 	// Services are mounted in this order.
 	Services []Service
 	// Checker answers gRPC health checks until the server shuts down, and NOT_SERVING after that.
@@ -52,7 +55,7 @@ type Config struct {
 	// Lanes say who shares room with whom, by procedure. What they do not name is Clients'.
 	Lanes map[string]Lane
 	// MaxConnections bounds the connections that are open at once; others wait in the backlog of
-	// the listener until one is closed. 0: DefaultMaxConnections.
+	// the listener until one is closed. 0: DefaultMaxConnections. Those of HTTP/3 are counted apart.
 	MaxConnections int
 	// ShutdownGrace is how long requests may take to end once the server shuts down. 0:
 	// DefaultShutdownGrace.

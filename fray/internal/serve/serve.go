@@ -1,5 +1,6 @@
-// Package serve puts Connect services on one port: HTTP/1.1 and HTTP/2 without TLS, hence Connect,
-// gRPC and gRPC-Web; gRPC health and reflection; /healthz, /readyz and /metrics.
+// Package serve puts Connect services on one port: HTTP/1.1 and HTTP/2, with TLS or without, and
+// HTTP/3 for those who ask for it, hence Connect, gRPC and gRPC-Web; gRPC health and reflection;
+// /healthz, /readyz and /metrics.
 //
 //	server, err := serve.New(serve.Config{
 //		Address:  "127.0.0.1:0",
@@ -55,12 +56,16 @@ type Server struct {
 	listener net.Listener
 	leaving  atomic.Bool
 	metrics  *metricsPort // nil: metrics have no port of their own
+	door     Beside       // of HTTP/3, once it listens; nil: there is none
 }
 
 // New builds the handlers. It does not listen yet.
 func New(cfg Config) (*Server, error) {
 	if len(cfg.Services) == 0 {
 		return nil, errors.New("no service to serve: set Services")
+	}
+	if cfg.HTTP3 != nil && cfg.TLS == nil {
+		return nil, errHTTP3WithoutTLS
 	}
 	if cfg.ShutdownGrace <= 0 {
 		cfg.ShutdownGrace = DefaultShutdownGrace
@@ -131,26 +136,19 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Listen opens the listener, unless it is open, after which Addr and URL are known and calls wait
 // for Run.
 func (s *Server) Listen(ctx context.Context) error {
-	if s.listener == nil {
-		s.listener = s.cfg.Listener
-	}
-	if s.listener != nil {
-		if s.metrics != nil {
-			return s.metrics.listen(ctx)
+	listener, door, opened := s.listener, s.door, func() error { return nil }
+	if listener == nil {
+		var err error
+		if listener, door, opened, err = s.open(ctx); err != nil {
+			return err
 		}
-		return nil
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", s.cfg.Address)
-	if err != nil {
-		return fmt.Errorf("listen on %q: %w", s.cfg.Address, err)
 	}
 	if s.metrics != nil {
 		if err := s.metrics.listen(ctx); err != nil {
-			return errors.Join(err, listener.Close())
+			return errors.Join(err, opened())
 		}
 	}
-	s.listener = listener
+	s.listener, s.door = listener, door
 	return nil
 }
 
@@ -180,29 +178,44 @@ func (s *Server) URL() string {
 // under way for the shutdown grace at most, cuts off the others, and returns nil once every
 // connection is closed.
 func (s *Server) Run(ctx context.Context) error {
-	if s.metrics == nil {
-		return s.run(ctx)
+	var beside []func(context.Context) error
+	if s.metrics != nil {
+		beside = append(beside, s.metrics.run)
+	}
+	if s.door != nil {
+		beside = append(beside, func(ctx context.Context) error { return s.door.Run(ctx, s.cfg.ShutdownGrace) })
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	beside := make(chan error, 1)
-	go func() {
-		defer cancel()
-		beside <- s.metrics.run(ctx)
-	}()
+	ended := make(chan error, len(beside))
+	for _, run := range beside {
+		go func() {
+			defer cancel()
+			ended <- run(ctx)
+		}()
+	}
 	err := s.run(ctx)
 	cancel()
-	return errors.Join(err, <-beside)
+	for range beside {
+		err = errors.Join(err, <-ended)
+	}
+	return err
 }
 
-// run is Run of what is not the metrics' own port.
+// run is Run of the listener.
 func (s *Server) run(ctx context.Context) error {
+	handler := s.handler
+	if s.door != nil {
+		if addr, ok := s.listener.Addr().(*net.TCPAddr); ok {
+			handler = announced(handler, addr.Port)
+		}
+	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(s.cfg.TLS == nil)
 	protocols.SetHTTP2(s.cfg.TLS != nil)
 	server := &http.Server{
-		Handler:           s.handler,
+		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
