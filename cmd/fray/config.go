@@ -126,6 +126,7 @@ func documentSources(root *cobra.Command) {
 // environment and the configuration file. The file is checked as a whole, so that a mistake shows
 // whatever the command.
 func (a *app) configure(cmd *cobra.Command) error {
+	onlyArgs(cmd)
 	env := make(map[string]string)
 	for _, entry := range a.environ {
 		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, "FRAY_") {

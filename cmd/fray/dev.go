@@ -219,7 +219,7 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 	serverCtx, c.endServer = context.WithCancel(context.WithoutCancel(ctx))
 	fleetCtx, c.endFleet = context.WithCancel(ctx)
 	f := &fleet.Fleet{
-		Executable: executable, Environ: withoutTLS(a.environ), Size: o.workers, Output: o.output, Tell: o.tell, Hurry: a.hurry,
+		Executable: executable, Environ: a.environ, Size: o.workers, Output: o.output, Tell: o.tell, Hurry: a.hurry,
 		Args:     slices.Concat([]string{"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots)}, a.tlsArgs(), o.args),
 		Hopeless: exitUsage,
 	}

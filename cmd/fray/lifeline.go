@@ -7,11 +7,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
+const lifelineOption = "lifeline"
+
 // addLifelineFlag adds the flag of a process that must not outlive the one that started it: it
 // holds the other end of the pipe that is the standard input.
 func addLifelineFlag(cmd *cobra.Command, lifeline *bool) {
-	cmd.Flags().BoolVar(lifeline, "lifeline", false, "stop at once when the standard input ends")
-	if err := cmd.Flags().MarkHidden("lifeline"); err != nil {
+	cmd.Flags().BoolVar(lifeline, lifelineOption, false, "stop at once when the standard input ends")
+	if err := cmd.Flags().MarkHidden(lifelineOption); err != nil {
 		panic(err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -129,11 +128,14 @@ const (
 	ownAuthority    = "ca.pem"
 )
 
-// tlsArgs are the options that have another command of this program speak TLS in the same way.
-func (a *app) tlsArgs() []string {
-	args := []string{fmt.Sprintf("--%s=%t", http3Option, a.http3)}
+// tlsArgs are the options that have another command of this program speak TLS in the same way, of
+// which onlyArgs holds it to them.
+func (a *app) tlsArgs() (args []string) {
+	if a.http3 {
+		args = append(args, "--"+http3Option)
+	}
 	for _, o := range []struct{ name, value string }{
-		{"ca", a.tls.CA}, {"tls-cert", a.tls.Cert}, {"tls-key", a.tls.Key}, {"tls-client-ca", a.tls.ClientCA},
+		{"ca", a.tls.CA}, {"tls-cert", a.tls.Cert}, {"tls-key", a.tls.Key}, {"tls-client-ca", a.tls.ClientCA}, {"tls-min-version", a.tlsMin},
 	} {
 		if o.value != "" {
 			args = append(args, "--"+o.name, o.value)
@@ -142,11 +144,18 @@ func (a *app) tlsArgs() []string {
 	return args
 }
 
-// withoutTLS is an environment without options of TLS: those who get it are told by tlsArgs.
-func withoutTLS(environ []string) []string {
-	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
-		return strings.HasPrefix(entry, "FRAY_TLS_") || strings.HasPrefix(entry, "FRAY_CA=") || strings.HasPrefix(entry, "FRAY_HTTP3=")
-	})
+// onlyArgs has a command that another one has started, and holds by its lifeline, be told how to speak
+// TLS by its arguments alone: what the environment and a configuration file say is about clusters of
+// others.
+func onlyArgs(cmd *cobra.Command) {
+	if held := cmd.Flags().Lookup(lifelineOption); held == nil || !held.Changed {
+		return
+	}
+	for _, name := range []string{"ca", "tls-cert", "tls-key", "tls-client-ca", "tls-min-version", http3Option} {
+		if flag := cmd.Flags().Lookup(name); flag != nil {
+			flag.Changed = true
+		}
+	}
 }
 
 // secureOwnTLS makes an authority and a certificate for a cluster on this machine, in a directory of
