@@ -232,6 +232,7 @@ attacks: ## Run what docs/attacks.md lists, and attack a small controller for AT
 	go test -count=1 ./fray/internal/serve -run '^(TestBodiesThatCannotBeReadAreInvalid|TestBrokenChunksAreInvalid|TestBrokenQueriesAreInvalid|TestBugsDoNotLeak|TestCompressedBodiesCountAsWhatTheyMayBe|TestInvalidRequestIsRefused|TestNoRoomIsToldAndSmallCallsPass|TestReadersThatDoNotReadAreLetGo|TestSendersThatTrickleAreLetGo|TestTooLargeRequestIsRefused|TestWebPagesAreKeptOut)$$'
 	go test -count=1 ./fray/core -run '^(TestLongListsCostTheirLength|TestNamingATaskManyTimesIsWaitingOnce|TestUnknownTokensCostNoMoreThanTheirNumber)$$'
 	go test -count=1 ./sim/cluster/system -run '^TestLibraryPassesAndRepeats$$/^(late-registrations|mistaken-clients|poison-beside-others|twins|worker-crash-loop)$$'
+	go test -count=1 ./cmd/fray -run '^(FuzzConfiguration|FuzzOptions)$$'
 	go test -count=1 ./cmd/fray -run '^TestScripts$$/^(authentication|doors|mapchildren|sandbox|terminal|tls|token)$$'
 	go test -count=1 ./fray/access -run '^(FuzzParse|TestFileThatAllMayWriteIsRefused|TestGuessesAreBoundedAndGoodCallersAreNot|TestNamesThatCertificatesCannotGive)$$'
 	go test -count=1 ./fray/certs -run '^(TestLeastVersion|TestWhoIsLetIn)$$'
