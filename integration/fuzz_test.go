@@ -49,6 +49,8 @@ const (
 	fuzzBound = 5 * time.Second
 	// sweepEvery is how often what the requests leave is cleared away.
 	sweepEvery = time.Second
+	// partial is how the names of backups end that are being made.
+	partial = ".partial"
 )
 
 // rare are procedures that are asked for less often: each call of the one copies something, and each of the other
@@ -273,7 +275,9 @@ func (f *liveFuzz) sweep(ctx context.Context, tg *target, backups string) {
 		f.cancelAll(tg)
 		entries, _ := os.ReadDir(backups) // There may be none yet.
 		for _, e := range entries {
-			_ = os.RemoveAll(filepath.Join(backups, e.Name())) // One may be in the making.
+			if filepath.Ext(e.Name()) != partial {
+				_ = os.RemoveAll(filepath.Join(backups, e.Name())) // What is left is removed with the test.
+			}
 		}
 		if !goes {
 			return
