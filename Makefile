@@ -10,8 +10,9 @@ COVER := .cover
 COVER_MIN ?= 80
 # How long one test binary may take.
 TEST_TIMEOUT ?= 10m
-# How long each fuzz target runs.
-FUZZTIME ?= 30s
+# How long make fuzz runs altogether, and make fuzz-live, which is a minute of make test with what it builds.
+FUZZ_TOTAL ?= 10m
+FUZZ_LIVE ?= 40s
 # Which benchmarks run, how often, and in which packages.
 BENCH ?= .
 BENCH_COUNT ?= 1
@@ -117,7 +118,7 @@ vuln: $(BIN)/govulncheck conformance-schemas ## Look up what every module of the
 	if [ -n "$$failed" ]; then echo "make vuln:$$failed"; exit 1; fi
 
 .PHONY: test
-test: check-race check-generate lint cover race ## Run all that CI runs; ends with the race detector's go test summary
+test: check-race check-generate lint fuzz-live cover race ## Run all that CI runs; ends with the race detector's go test summary
 
 .PHONY: generate
 generate: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go ## Generate gen/ from proto/
@@ -228,16 +229,17 @@ power-losses: ## Cut the power before every operation of a store, and of simulat
 .PHONY: attacks
 attacks: ## Run what docs/attacks.md lists, and attack a small controller for ATTACK with a bystander
 	go test -count=1 ./fray/controller -run '^(FuzzRequests|TestCallsAreBounded|TestConnectionsLeaveTheStoreItsDescriptors|TestEveryCellOfTheTable|TestJobsBelongToWhoSubmitsFirst|TestLargeErrorsAreCut|TestMetricsNameSoManyFunctions|TestNothingIsOpenWithoutACredential|TestOneCallerLeavesRoomForOthers|TestOneCallersCallsLeaveRoomForOthers|TestOwnersOutliveTheController|TestSealShowsNoOrder|TestSmallRequestsCostLittle|TestSubmissionsAreRefusedWhereMemoryIsShort|TestWorkersAreListedInPages)$$'
-	go test -count=1 ./fray/internal/serve -run '^(TestBugsDoNotLeak|TestCompressedBodiesCountAsWhatTheyMayBe|TestInvalidRequestIsRefused|TestNoRoomIsToldAndSmallCallsPass|TestReadersThatDoNotReadAreLetGo|TestSendersThatTrickleAreLetGo|TestTooLargeRequestIsRefused|TestWebPagesAreKeptOut)$$'
+	go test -count=1 ./fray/internal/serve -run '^(TestBodiesThatCannotBeReadAreInvalid|TestBrokenChunksAreInvalid|TestBrokenQueriesAreInvalid|TestBugsDoNotLeak|TestCompressedBodiesCountAsWhatTheyMayBe|TestInvalidRequestIsRefused|TestNoRoomIsToldAndSmallCallsPass|TestReadersThatDoNotReadAreLetGo|TestSendersThatTrickleAreLetGo|TestTooLargeRequestIsRefused|TestWebPagesAreKeptOut)$$'
 	go test -count=1 ./fray/h3 -run '^(TestAnswersThatNobodyReads|TestFirstPacketsWithoutAHandshake|TestHandshakesThatStall|TestHeadsThatDoNotCome|TestMoreConnectionsThanTheBound|TestNothingIsTakenBeforeTheHandshake|TestRefusedCallerLosesItsConnectionOfHTTP3|TestSendersAheadOfTheirReader|TestWhoIsLetInByHTTP3)$$'
 	go test -count=1 ./fray/core -run '^(TestLongListsCostTheirLength|TestNamingATaskManyTimesIsWaitingOnce|TestUnknownTokensCostNoMoreThanTheirNumber)$$'
 	go test -count=1 ./sim/cluster/system -run '^TestLibraryPassesAndRepeats$$/^(late-registrations|mistaken-clients|poison-beside-others|twins|worker-crash-loop)$$'
+	go test -count=1 ./cmd/fray -run '^(FuzzConfiguration|FuzzOptions)$$'
 	go test -count=1 ./cmd/fray -run '^TestScripts$$/^(authentication|doors|http3|mapchildren|sandbox|terminal|tls|token)$$'
-	go test -count=1 ./fray/access -run '^(TestFileThatAllMayWriteIsRefused|TestGuessesAreBoundedAndGoodCallersAreNot|TestNamesThatCertificatesCannotGive)$$'
+	go test -count=1 ./fray/access -run '^(FuzzParse|TestFileThatAllMayWriteIsRefused|TestGuessesAreBoundedAndGoodCallersAreNot|TestNamesThatCertificatesCannotGive)$$'
 	go test -count=1 ./fray/certs -run '^(TestLeastVersion|TestWhoIsLetIn)$$'
 	go test -count=1 ./fray/worker/execfn -run '^(TestCommandsHaveTheirLimits|TestCommandsSeeOfTheEnvironmentWhatIsPassed|TestProgramsAreComparedByTheirPathsWithoutLinks|TestRefusedProgramIsNotTriedAgain|TestWhatACommandStartedEndsWithIt)$$'
 	go test -count=1 ./fray/store/pebblestore -run '^(TestDeletedLock|TestDirectoryGoesAway|TestOthersDirectories)$$'
-	go test -count=1 -timeout 20m ./integration -run '^TestBystanderUnderAttack$$' -attack $(ATTACK) -v
+	go test -count=1 -timeout 20m ./integration -run '^(TestBystanderUnderAttack|TestLiveFuzz)$$' -attack $(ATTACK) -fuzz-live $(ATTACK) -v
 
 .PHONY: planted
 planted: ## Build fray-sim with each known bug and show which scenario finds it, also in docs/planted-bugs.md; PLANTED chooses by pattern
@@ -279,15 +281,29 @@ bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two output
 sim-bench: ## Print how fast this machine simulates: messages, seeds and virtual time a second, up to 1,000 workers
 	go run ./cmd/fray-sim bench
 
+# Each target of its package, and the live one, for an equal part. What go test finds it keeps in testdata/fuzz
+# beside the target, from where it is a seed of every later go test; what the live one finds it keeps where it says.
 .PHONY: fuzz
-fuzz: ## Run each fuzz target for FUZZTIME
+fuzz: ## Fuzz every parser, and every RPC of live processes, for FUZZ_TOTAL altogether; end with the first finding
 	@set -e; \
-	for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
-		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
-			echo "fuzz $$file $$target"; \
-			go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x "$$(dirname "$$file")"; \
-		done; \
+	targets=$$(grep -r --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sed 's|^\(.*\)/[^/]*:func \(.*\)|\1 \2|' | sort); \
+	each=$$(echo '$(FUZZ_TOTAL)' | awk -v n=$$(($$(echo "$$targets" | wc -l) + 1)) \
+		'/^[0-9]+[hms]$$/ { print int($$0 * (/h/ ? 3600 : /m/ ? 60 : 1) / n) + 1 "s" }'); \
+	if [ -z "$$each" ]; then echo "make fuzz: FUZZ_TOTAL=$(FUZZ_TOTAL) is not like 1h, 10m or 60s"; exit 1; fi; \
+	found() { echo "make fuzz: $$1 has found something: the input is kept where it says above"; exit 1; }; \
+	$(MAKE) fuzz-live FUZZ_LIVE=$$each || found TestLiveFuzz; \
+	echo "$$targets" | while read -r dir target; do \
+		echo "fuzz $$dir $$target for $$each"; \
+		go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$$each -fuzzminimizetime=1x $$dir || found $$target; \
 	done
+
+.PHONY: fuzz-hour
+fuzz-hour: ## Fuzz for an hour
+	$(MAKE) fuzz FUZZ_TOTAL=1h
+
+.PHONY: fuzz-live
+fuzz-live: ## Send requests that no good client sends to every RPC of live processes for FUZZ_LIVE
+	go test -count=1 -timeout=0 -v -run='^TestLiveFuzz$$' ./integration -fuzz-live=$(FUZZ_LIVE)
 
 .PHONY: tools
 tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/benchstat $(BIN)/govulncheck $(BIN)/cyclonedx-gomod ## Build the pinned tools into .bin/

@@ -197,6 +197,11 @@ func (a *app) readFile(path string) error {
 	if err != nil {
 		return usageError("read configuration: %w", err)
 	}
+	return a.applyFile(path, data)
+}
+
+// applyFile is readFile of a file that has been read.
+func (a *app) applyFile(path string, data []byte) error {
 	f := &configReader{path: path, flags: make(map[source][]*pflag.Flag), anchors: make(map[string]ast.Node)}
 	eachOption(a.root, func(_ *cobra.Command, flag *pflag.Flag, s source) {
 		s.variable = ""

@@ -115,8 +115,8 @@ func (s *service) CreateBackup(ctx context.Context, req *frayv1.CreateBackupRequ
 		return nil, errStopping()
 	case errors.Is(err, store.ErrFull):
 		return nil, wire.Error(wire.ReasonStoreFull, storeFullHint, "backup %q: %w", name, err)
-	default:
-		return nil, wire.Error(wire.ReasonBug, 0, "backup %q: %w", name, err)
+	default: // The machine did not let it be made; that is nothing of ours, nor will it pass by itself.
+		return nil, wire.Error(wire.ReasonBackupFailed, 0, "backup %q: %w", name, err)
 	}
 }
 

@@ -4,26 +4,21 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/frayrpc/fray/faults"
 	"github.com/frayrpc/fray/fray/controller"
@@ -32,6 +27,7 @@ import (
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/hostile"
 	"github.com/frayrpc/fray/internal/race"
 )
 
@@ -55,19 +51,16 @@ func newTarget(tb testing.TB) *target {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	injector := faults.New(faults.Config{})
 	worker, err := serve.New(serve.Config{Address: "127.0.0.1:0", Services: []serve.Service{{
 		Name: frayv1connect.WorkerServiceName, New: unimplementedWorker,
-	}}})
+	}}, Middleware: []func(http.Handler) http.Handler{faults.WithService(injector)}})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	if err := worker.Listen(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	injector := faults.New(faults.Config{})
-	mux := http.NewServeMux()
-	mux.Handle(faults.NewService(injector))
-	faulty := httptest.NewServer(mux)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	var errs [2]error
@@ -78,7 +71,6 @@ func newTarget(tb testing.TB) *target {
 		transport.CloseIdleConnections()
 		cancel()
 		running.Wait()
-		faulty.Close()
 		injector.Close()
 		for _, err := range errs {
 			if err != nil {
@@ -91,7 +83,7 @@ func newTarget(tb testing.TB) *target {
 	for _, of := range []struct {
 		file protoreflect.FileDescriptor
 		url  string
-	}{{frayv1.File_fray_v1_controller_proto, c.URL()}, {frayv1.File_fray_v1_worker_proto, worker.URL()}, {faultsv1.File_faults_v1_faults_proto, faulty.URL}} {
+	}{{frayv1.File_fray_v1_controller_proto, c.URL()}, {frayv1.File_fray_v1_worker_proto, worker.URL()}, {faultsv1.File_faults_v1_faults_proto, worker.URL()}} {
 		for i := range of.file.Services().Len() {
 			s := of.file.Services().Get(i)
 			tg.url[s.FullName()] = of.url
@@ -237,141 +229,55 @@ func TestSmallRequestsCostLittle(t *testing.T) {
 	}
 }
 
-// Whatever a request is, it is answered, and those of others go on. The seeds are requests of all
-// kinds of all RPCs.
+// Whatever a request is, in whatever encoding, it is answered, at a bounded cost, and those of others go on. The seeds
+// are requests of all kinds of all RPCs.
 func FuzzRequests(f *testing.F) {
-	for seed := range uint64(24) {
+	for seed := range uint64(64) {
 		f.Add(seed)
 	}
 	tg := newTarget(f)
+	procedures := make([]string, 0, len(tg.methods))
+	for _, m := range tg.methods {
+		procedures = append(procedures, fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()))
+	}
+	methods, err := hostile.Methods(procedures...)
+	if err != nil {
+		f.Fatal(err)
+	}
+	info := slices.Index(procedures, frayv1connect.ControllerServiceGetClusterInfoProcedure)
+	h2c := &http.Transport{DisableCompression: true, Protocols: new(http.Protocols)}
+	h2c.Protocols.SetUnencryptedHTTP2(true)
+	f.Cleanup(h2c.CloseIdleConnections)
 	f.Fuzz(func(t *testing.T, seed uint64) {
-		r := rand.New(rand.NewPCG(seed, 0))
-		m := tg.methods[int(seed%uint64(len(tg.methods)))]
-		message := dynamicpb.NewMessage(m.Input())
-		fill(r, message, 3)
-		contentType := "application/proto"
-		body, err := proto.Marshal(message)
-		if r.IntN(3) == 0 {
-			contentType = "application/json"
-			body, err = protojson.Marshal(message)
-		}
+		q := hostile.Draw(rand.New(rand.NewPCG(seed, 0)), methods[int(seed%uint64(len(methods)))], nil)
+		ctx, cancel := context.WithTimeout(t.Context(), hostileTime)
+		defer cancel()
+		req, err := q.HTTP(ctx, tg.url[protoreflect.FullName(q.Method.Service())], "")
 		if err != nil {
 			t.Skip(err)
 		}
-		for range r.IntN(3) {
-			if i := r.IntN(len(body) + 1); i < len(body) {
-				body[i] ^= byte(1 << r.IntN(8))
+		client := tg.client
+		if q.HTTP2 {
+			client = &http.Client{Transport: h2c}
+		}
+		var answer hostile.Answer
+		allocated, took := cost(func() { answer, err = hostile.Send(client, req) })
+		size := 0
+		if q.Message != nil {
+			size = proto.Size(q.Message.Interface())
+		}
+		if most := uint64(hostileBytes + 40*size); allocated > most || took >= hostileTime && !q.Patient() {
+			t.Errorf("%v\n%d bytes, a message of %d, cost %d MiB and %v: %d", q, len(q.Body), size, allocated>>20, took, answer.Status)
+		}
+		if err == nil {
+			if _, _, err := answer.Judge(q); err != nil {
+				t.Errorf("%v\n%v\nbody: %.200x", err, q, q.Body)
 			}
 		}
-		sent, zipped := body, r.IntN(2) == 0
-		if zipped {
-			sent = zip(body)
-		}
-		var status int
-		var text string
-		allocated, took := cost(func() { status, text = tg.send(t, m, contentType, sent, zipped) })
-		if most := uint64(hostileBytes + 40*len(body)); allocated > most || took > hostileTime {
-			t.Errorf("%s: %d bytes, %d as sent, cost %d MiB and %v: %d %s", m.FullName(), len(body), len(sent), allocated>>20, took, status, text)
-		}
-		if status == http.StatusInternalServerError || status == 0 {
-			t.Errorf("%s: %d %s", m.FullName(), status, text)
-		}
-		if status, text := tg.send(t, tg.methods[infoMethod(tg)], "application/json", []byte("{}"), false); status != http.StatusOK {
-			t.Errorf("%s: afterwards the controller says %d %s", m.FullName(), status, text)
+		if status, text := tg.send(t, tg.methods[info], "application/json", []byte("{}"), false); status != http.StatusOK {
+			t.Errorf("%v\nafterwards the controller says %d %s", q, status, text)
 		}
 	})
-}
-
-func infoMethod(tg *target) int {
-	for i, m := range tg.methods {
-		if m.Name() == "GetClusterInfo" {
-			return i
-		}
-	}
-	panic("no GetClusterInfo")
-}
-
-// length is a number of items: mostly few, now and then many.
-func length(r *rand.Rand) int {
-	switch r.IntN(12) {
-	case 0:
-		return r.IntN(200_000)
-	case 1:
-		return r.IntN(2_000)
-	}
-	return r.IntN(4)
-}
-
-// fill sets fields of a message at random.
-func fill(r *rand.Rand, m protoreflect.Message, depth int) {
-	fields := m.Descriptor().Fields()
-	for i := range fields.Len() {
-		f := fields.Get(i)
-		if r.IntN(4) == 0 {
-			continue
-		}
-		switch {
-		case f.IsMap():
-			entries := m.Mutable(f).Map()
-			for range min(length(r), 20_000) {
-				entries.Set(value(r, f.MapKey()).MapKey(), value(r, f.MapValue()))
-			}
-		case f.IsList():
-			items, n := m.Mutable(f).List(), length(r)
-			empty := r.IntN(2) == 0
-			first := protoreflect.Value{}
-			for k := range n {
-				switch {
-				case f.Message() != nil:
-					item := items.NewElement()
-					if !empty && depth > 0 && k < 100 {
-						fill(r, item.Message(), depth-1)
-					}
-					items.Append(item)
-				case empty && k > 0:
-					items.Append(first) // The same again and again.
-				default:
-					first = value(r, f)
-					items.Append(first)
-				}
-			}
-		case f.Message() != nil:
-			if depth > 0 {
-				fill(r, m.Mutable(f).Message(), depth-1)
-			}
-		default:
-			m.Set(f, value(r, f))
-		}
-	}
-}
-
-var edges = []uint64{0, 1, 2, 1000, math.MaxInt32, math.MaxUint32, 1 << 32, 1<<32 + 5, math.MaxInt64 / 1_000_000, math.MaxInt64, 1 << 63, math.MaxUint64}
-
-// value is a value of a field's kind, often at the edge.
-func value(r *rand.Rand, f protoreflect.FieldDescriptor) protoreflect.Value {
-	edge := edges[r.IntN(len(edges))]
-	switch f.Kind() {
-	case protoreflect.BoolKind:
-		return protoreflect.ValueOfBool(r.IntN(2) == 0)
-	case protoreflect.EnumKind:
-		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(r.IntN(12) - 2))
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		return protoreflect.ValueOfInt32(int32(edge))
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		return protoreflect.ValueOfUint32(uint32(edge))
-	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		return protoreflect.ValueOfInt64(int64(edge))
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return protoreflect.ValueOfUint64(edge)
-	case protoreflect.FloatKind:
-		return protoreflect.ValueOfFloat32(math.Float32frombits(uint32(edge)))
-	case protoreflect.DoubleKind:
-		return protoreflect.ValueOfFloat64([]float64{0, 1, -1, math.NaN(), math.Inf(1), 1e300, 0.5}[r.IntN(7)])
-	case protoreflect.BytesKind:
-		return protoreflect.ValueOfBytes(binary.LittleEndian.AppendUint64(nil, edge))
-	}
-	texts := []string{"", "a", "job", "w", "default", strings.Repeat("a", 128), strings.Repeat("a/", 400), "\u0000", "ä", "t1", strconv.FormatUint(edge, 36), fmt.Sprint("x", r.IntN(1<<20))}
-	return protoreflect.ValueOfString(texts[r.IntN(len(texts))])
 }
 
 // unimplementedWorker has the requests of WorkerService decoded, and answers none.

@@ -34,8 +34,8 @@ type rule struct {
 // planned are the packages that rules name and that do not exist yet.
 var planned []string
 
-// testSupport are packages of the runtime that only tests import.
-var testSupport = []string{"./fray/store/storetest"}
+// testSupport are packages that only tests import.
+var testSupport = []string{"./fray/store/storetest", "./internal/hostile"}
 
 var rules = []rule{
 	{

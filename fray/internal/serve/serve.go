@@ -11,9 +11,9 @@
 //	logger.Info("listening", "url", server.URL())
 //	return server.Run(ctx)
 //
-// What a web page has a browser send is refused. Every other request is validated against the rules
-// in its schema, counted and timed; a panic becomes INTERNAL. A program that has no use for a
-// listener takes [Server.Handler] alone.
+// What a web page has a browser send is refused, and what cannot be read is INVALID_ARGUMENT. Every other request
+// is validated against the rules in its schema, counted and timed; a panic becomes INTERNAL. A program
+// that has no use for a listener takes [Server.Handler] alone.
 package serve
 
 import (
@@ -124,6 +124,7 @@ func (s *Server) mount(metrics *metrics, room *inFlight) http.Handler {
 	for i := len(s.cfg.Middleware) - 1; i >= 0; i-- {
 		handler = s.cfg.Middleware[i](handler)
 	}
+	handler = readable(handler)
 	if s.cfg.Access != nil {
 		handler = access.NewGuard(access.GuardConfig{Policy: s.cfg.Access, Audit: s.cfg.Audit, Log: s.cfg.Logger}).Wrap(handler)
 	}

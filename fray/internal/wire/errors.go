@@ -33,6 +33,7 @@ const (
 	ReasonUnknownCaller = "UNKNOWN_CALLER"
 	ReasonForbidden     = "FORBIDDEN"
 	ReasonTooManyLogins = "TOO_MANY_LOGINS"
+	ReasonBackupFailed  = "BACKUP_FAILED"
 	ReasonBug           = "BUG"
 )
 
@@ -56,6 +57,7 @@ var codes = map[string]connect.Code{
 	ReasonUnknownCaller: connect.CodeUnauthenticated,
 	ReasonForbidden:     connect.CodePermissionDenied,
 	ReasonTooManyLogins: connect.CodeResourceExhausted,
+	ReasonBackupFailed:  connect.CodeFailedPrecondition,
 	ReasonBug:           connect.CodeInternal,
 }
 
