@@ -226,20 +226,27 @@ power-losses: ## Cut the power before every operation of a store, and of simulat
 		bin/fray-sim --scenario $$scenario --seeds 1..50 || exit 1; \
 	done
 
+# What to run stands in the page's last column: a package, its tests, and in parentheses subtests of the last one.
 .PHONY: attacks
 attacks: ## Run what docs/attacks.md lists, and attack a small controller for ATTACK with a bystander
-	go test -count=1 ./fray/controller -run '^(FuzzRequests|TestCallsAreBounded|TestConnectionsLeaveTheStoreItsDescriptors|TestEveryCellOfTheTable|TestJobsBelongToWhoSubmitsFirst|TestLargeErrorsAreCut|TestMetricsNameSoManyFunctions|TestNothingIsOpenWithoutACredential|TestOneCallerLeavesRoomForOthers|TestOneCallersCallsLeaveRoomForOthers|TestOwnersOutliveTheController|TestSealShowsNoOrder|TestSmallRequestsCostLittle|TestSubmissionsAreRefusedWhereMemoryIsShort|TestWorkersAreListedInPages)$$'
-	go test -count=1 ./fray/internal/serve -run '^(TestBodiesThatCannotBeReadAreInvalid|TestBrokenChunksAreInvalid|TestBrokenQueriesAreInvalid|TestBugsDoNotLeak|TestCompressedBodiesCountAsWhatTheyMayBe|TestInvalidRequestIsRefused|TestNoRoomIsToldAndSmallCallsPass|TestReadersThatDoNotReadAreLetGo|TestSendersThatTrickleAreLetGo|TestTooLargeRequestIsRefused|TestWebPagesAreKeptOut)$$'
-	go test -count=1 ./fray/h3 -run '^(TestAnswersThatNobodyReads|TestFirstPacketsWithoutAHandshake|TestHandshakesThatStall|TestHeadsThatDoNotCome|TestMoreConnectionsThanTheBound|TestNothingIsTakenBeforeTheHandshake|TestRefusedCallerLosesItsConnectionOfHTTP3|TestSendersAheadOfTheirReader|TestWhoIsLetInByHTTP3)$$'
-	go test -count=1 ./fray/core -run '^(TestLongListsCostTheirLength|TestNamingATaskManyTimesIsWaitingOnce|TestUnknownTokensCostNoMoreThanTheirNumber)$$'
-	go test -count=1 ./sim/cluster/system -run '^TestLibraryPassesAndRepeats$$/^(late-registrations|mistaken-clients|poison-beside-others|twins|worker-crash-loop)$$'
-	go test -count=1 ./cmd/fray -run '^(FuzzConfiguration|FuzzOptions)$$'
-	go test -count=1 ./cmd/fray -run '^TestScripts$$/^(authentication|doors|http3|mapchildren|sandbox|terminal|tls|token)$$'
-	go test -count=1 ./fray/access -run '^(FuzzParse|TestFileThatAllMayWriteIsRefused|TestGuessesAreBoundedAndGoodCallersAreNot|TestNamesThatCertificatesCannotGive)$$'
-	go test -count=1 ./fray/certs -run '^(TestLeastVersion|TestWhoIsLetIn)$$'
-	go test -count=1 ./fray/worker/execfn -run '^(TestCommandsHaveTheirLimits|TestCommandsSeeOfTheEnvironmentWhatIsPassed|TestProgramsAreComparedByTheirPathsWithoutLinks|TestRefusedProgramIsNotTriedAgain|TestWhatACommandStartedEndsWithIt)$$'
-	go test -count=1 ./fray/store/pebblestore -run '^(TestDeletedLock|TestDirectoryGoesAway|TestOthersDirectories)$$'
-	go test -count=1 -timeout 20m ./integration -run '^(TestBystanderUnderAttack|TestLiveFuzz)$$' -attack $(ATTACK) -fuzz-live $(ATTACK) -v
+	@awk -F'|' '$$4 ~ /`\.\// { \
+			n = split($$4, word, "`"); pkg = word[2]; inside = 0; \
+			for (i = 4; i <= n; i += 2) { \
+				inside = inside || word[i-1] ~ /\(/; \
+				if (!inside) { test = pkg " " word[i]; if (!(test in subtests)) { order[++count] = test; subtests[test] = "" } } \
+				else if (!seen[test, word[i]]++) subtests[test] = subtests[test] "|" word[i] \
+			} } \
+		END { for (i = 1; i <= count; i++) { \
+				split(order[i], at, " "); more = subtests[order[i]]; \
+				if (more) print at[1], "^" at[2] "$$/^(" substr(more, 2) ")$$"; \
+				else if (plain[at[1]]++) tests[at[1]] = tests[at[1]] "|" at[2]; else { packages[++number] = at[1]; tests[at[1]] = at[2] } \
+			} \
+			for (i = 1; i <= number; i++) print packages[i], "^(" tests[packages[i]] ")$$" }' docs/attacks.md | \
+	while read -r package tests; do \
+		flags=; [ "$$package" != ./integration ] || flags='-v -timeout=20m -attack=$(ATTACK) -fuzz-live=$(ATTACK)'; \
+		echo "go test $$package -run $$tests"; \
+		go test -count=1 "$$package" -run "$$tests" $$flags </dev/null || exit 1; \
+	done
 
 .PHONY: planted
 planted: ## Build fray-sim with each known bug and show which scenario finds it, also in docs/planted-bugs.md; PLANTED chooses by pattern

@@ -99,10 +99,6 @@ func TestAttacksAreShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	makefile, err := os.ReadFile("../Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
 	scenarios := make(map[string]bool)
 	for _, name := range library.List() {
 		scenarios[name] = true
@@ -132,9 +128,6 @@ func TestAttacksAreShown(t *testing.T) {
 		for _, m := range names[1:] {
 			if !strings.Contains(source.String(), "func "+m[1]+"(") {
 				t.Errorf("%s has no %s", pkg, m[1])
-			}
-			if !strings.Contains(string(makefile), m[1]) {
-				t.Errorf("make attacks does not run %s", m[1])
 			}
 		}
 		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(inside, -1) {
