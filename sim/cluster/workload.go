@@ -158,6 +158,11 @@ func (s *Scenario) VisitorGroup(name string) *VisitorGroup {
 	return nil
 }
 
+// AsksWho says whether callers have roles.
+func (s *Scenario) AsksWho() bool {
+	return s.Topology.Controller.Roles || slices.ContainsFunc(s.Workload.Visitors, func(g VisitorGroup) bool { return g.Stranger })
+}
+
 // Submits says whether clients of the group submit tasks of a kind.
 func (g *ClientGroup) Submits(k *TaskKind) bool {
 	return len(g.Kinds) == 0 || slices.Contains(g.Kinds, k.Name)

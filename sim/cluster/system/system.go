@@ -417,7 +417,7 @@ func (s *System) audit() error {
 		ctx, cancel := context.WithTimeout(ctx, engine.MaxAudit)
 		defer cancel()
 		client, err := fray.NewClient(ControllerURL, fray.WithHTTPClient(m.Client()), fray.WithRand(m.Rand("client")),
-			fray.WithLogger(nil), fray.WithToken(s.tokenOf(operators)),
+			fray.WithLogger(nil), fray.WithToken(s.TokenOf(ReaderName)),
 			fray.WithClientOptions(s.observed(m)))
 		if err == nil {
 			err = errors.Join(check.Audit(ctx, client, unsettled), client.Close())
