@@ -233,7 +233,7 @@ attacks: ## Run what docs/attacks.md lists, and attack a small controller for AT
 	go test -count=1 ./fray/internal/serve -run '^(TestBugsDoNotLeak|TestCompressedBodiesCountAsWhatTheyMayBe|TestInvalidRequestIsRefused|TestNoRoomIsToldAndSmallCallsPass|TestReadersThatDoNotReadAreLetGo|TestSendersThatTrickleAreLetGo|TestTooLargeRequestIsRefused|TestWebPagesAreKeptOut)$$'
 	go test -count=1 ./fray/h3 -run '^(TestAnswersThatNobodyReads|TestFirstPacketsWithoutAHandshake|TestHandshakesThatStall|TestHeadsThatDoNotCome|TestMoreConnectionsThanTheBound|TestNothingIsTakenBeforeTheHandshake|TestRefusedCallerLosesItsConnectionOfHTTP3|TestSendersAheadOfTheirReader|TestWhoIsLetInByHTTP3)$$'
 	go test -count=1 ./fray/core -run '^(TestLongListsCostTheirLength|TestNamingATaskManyTimesIsWaitingOnce|TestUnknownTokensCostNoMoreThanTheirNumber)$$'
-	go test -count=1 ./sim/cluster/system -run '^TestLibraryPassesAndRepeats$$/^(late-registrations|mistaken-clients|poison-beside-others|twins|worker-crash-loop)$$'
+	go test -count=1 ./sim/cluster/system -run '^TestLibraryPassesAndRepeats$$/^(flood-beside-bystander|forged-reports|late-registrations|mistaken-clients|poison-beside-others|slow-readers|twins|worker-crash-loop)$$'
 	go test -count=1 ./cmd/fray -run '^TestScripts$$/^(authentication|doors|http3|mapchildren|sandbox|terminal|tls|token)$$'
 	go test -count=1 ./fray/access -run '^(TestFileThatAllMayWriteIsRefused|TestGuessesAreBoundedAndGoodCallersAreNot|TestNamesThatCertificatesCannotGive)$$'
 	go test -count=1 ./fray/certs -run '^(TestLeastVersion|TestWhoIsLetIn)$$'

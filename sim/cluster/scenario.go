@@ -219,6 +219,9 @@ func procedures() (names []string, streams bool) {
 func (s *sections) callers(procedure string) []string {
 	switch path.Base(procedure) {
 	case "RegisterWorker", "LeaseTasks", "ReportTasks", "Heartbeat", "UnregisterWorker":
+		if slices.ContainsFunc(s.workload.Visitors, func(g VisitorGroup) bool { return g.Forger }) {
+			return []string{RoleWorker, RoleClient}
+		}
 		return []string{RoleWorker}
 	case "GetTask", "GetTaskResults", "ListTasks", "ListWorkers", "GetClusterInfo":
 		if len(s.workload.Visitors) > 0 {

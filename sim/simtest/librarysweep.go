@@ -78,12 +78,14 @@ func (a *App) sweepAll(ctx context.Context, names []string, common *runOptions, 
 	var (
 		failed []string
 		first  *ExitError
-		passed int
+		// How many pass, and how many cannot run there.
+		passed, left int
 	)
 	for i, of := range subjects {
 		var unsuitable *scenario.UnsuitableError
 		if options[i].place.used() && errors.As(options[i].place.prepare(of, of.first), &unsuitable) {
 			fmt.Fprintf(a.Stdout, "%s: %v\n", of.Called, unsuitable)
+			left++
 			continue
 		}
 		var text bytes.Buffer
@@ -112,12 +114,20 @@ func (a *App) sweepAll(ctx context.Context, names []string, common *runOptions, 
 		}
 	}
 	if first == nil {
-		fmt.Fprintf(a.Stdout, "all %d scenarios pass\n", passed)
+		fmt.Fprintf(a.Stdout, "all %d scenarios pass%s\n", passed, besides(left))
 		return nil
 	}
-	fmt.Fprintf(a.Stdout, "%d of %d scenarios fail: %s\n", len(failed), len(failed)+passed, strings.Join(failed, ", "))
+	fmt.Fprintf(a.Stdout, "%d of %d scenarios fail: %s%s\n", len(failed), len(failed)+passed, strings.Join(failed, ", "), besides(left))
 	if common.out != "" {
 		fmt.Fprintf(a.Stdout, "see %s\n", filepath.Join(common.out, "NAME", fileSummary))
 	}
 	return first
+}
+
+// besides tells of scenarios that did not run, if there are any.
+func besides(left int) string {
+	if left == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d more cannot run there", left)
 }

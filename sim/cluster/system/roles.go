@@ -75,8 +75,10 @@ func (s *System) AccessFile() string {
 // they are must be one who may make the call.
 func roleOf(g *cluster.VisitorGroup) access.Roles {
 	switch {
-	case g.Stranger:
+	case g.Stranger, g.Floods != nil:
 		return access.Client
+	case g.Forger:
+		return access.Worker
 	case g.Mistakes > 0:
 		return access.Operator | access.Worker
 	case g.Cancel > 0:
