@@ -47,7 +47,6 @@ func (l *leakedLeases) observe(e *check.Event) {
 type forgedSession struct {
 	token uint64
 	beats uint64
-	polls uint64
 }
 
 // forge makes a call under tokens that are not the forger's, in one of the ways there are. What is

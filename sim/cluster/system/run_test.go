@@ -172,6 +172,7 @@ func reports(change func(*frayv1.ReportTasksResponse)) func(http.Handler) http.H
 				next.ServeHTTP(w, r)
 				return
 			}
+			r.Header.Del("Accept-Encoding") // So that it can be read here.
 			answer := &buffered{header: http.Header{}, status: http.StatusOK}
 			next.ServeHTTP(answer, r)
 			var m frayv1.ReportTasksResponse
@@ -235,6 +236,12 @@ func TestPlantedViolationIsCaught(t *testing.T) {
 	if r.Verdict != scenario.VerdictInvariant {
 		t.Errorf("verdict %s, want an invariant broken", r.Verdict)
 	}
+}
+
+// A forger that is told to be believed tells of it.
+func TestForgeriesAreTold(t *testing.T) {
+	r := run(t, load(t, "forged-reports"), 1, system.Options{Controller: reports(acceptStale)})
+	want(t, r, scenario.VerdictInvariant, "forgeries-refused", "and was not refused")
 }
 
 // small is a scenario that is over soon.
