@@ -30,6 +30,8 @@ MUTANTS_FLAGS ?=
 SEEDS ?= 1..200
 SOAK_SEEDS ?= 1..10
 SWEEP_OUT ?= .sweep
+# The seeds of each scenario that make secure runs with roles.
+SECURE_SEEDS ?= 1..3
 # Which random scenarios make chaos runs, and for how long make soak runs others on processes.
 CHAOS_SEEDS ?= 1..1000
 MINUTES ?= 10
@@ -247,6 +249,13 @@ attacks: ## Run what docs/attacks.md lists, and attack a small controller for AT
 		echo "go test $$package -run $$tests"; \
 		go test -count=1 "$$package" -run "$$tests" $$flags </dev/null || exit 1; \
 	done
+
+# The suite runs the library on processes, too.
+.PHONY: secure
+secure: ## Run the end-to-end suite with TLS, certificates and roles, and SECURE_SEEDS of every scenario with roles
+	go test -count=1 -timeout=20m ./integration -mtls -roles
+	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim
+	bin/fray-sim sweep --roles --seeds '$(SECURE_SEEDS)' --seeds-of 'long-soak=1..1'
 
 .PHONY: planted
 planted: ## Build fray-sim with each known bug and show which scenario finds it, also in docs/planted-bugs.md; PLANTED chooses by pattern

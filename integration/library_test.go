@@ -148,7 +148,7 @@ type outcome struct {
 // runOnProcesses runs what the arguments say with the fray-sim command.
 func runOnProcesses(t *testing.T, args ...string) (*outcome, error) {
 	t.Helper()
-	args = append(args, "--backend", "process", "--format", "json")
+	args = append(args, "--backend", "process", "--format", "json", "--mtls="+strconv.FormatBool(*mtls), "--roles="+strconv.FormatBool(*roles))
 	cmd := exec.CommandContext(t.Context(), programs.path(t, "fray-sim"), args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Env = processEnvironment()

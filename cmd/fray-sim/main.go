@@ -55,6 +55,7 @@ The same seed gives the same run, to the byte.
 			return random.Draw(v.Seed, random.Options{Backend: backend, Redraw: v.Redraw})
 		},
 		Parts:    random.Parts(),
+		Variant:  new(roles),
 		Backends: func(a *simtest.App) []simtest.Backend { return []simtest.Backend{&processes{app: a}} },
 		Commands: func(a *simtest.App) []*cobra.Command {
 			own := &app{App: a}

@@ -27,6 +27,7 @@ type processes struct {
 	app     *simtest.App
 	fray    string
 	maxWall time.Duration
+	mtls    bool
 	config  process.Config // set before runs
 }
 
@@ -39,6 +40,7 @@ func (*processes) Help() string { return "on real processes" }
 // AddFlags implements simtest.Backend.
 func (p *processes) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&p.fray, "fray-binary", "", "process: the fray command to run as controller (default: the one beside fray-sim)")
+	flags.BoolVar(&p.mtls, "mtls", false, "process: have all processes speak TLS, and show certificates")
 	flags.DurationVar(&p.maxWall, "max-wall", process.DefaultMaxWall, "process: the longest that a run may take")
 }
 
@@ -47,6 +49,8 @@ func (p *processes) Check(used bool) error {
 	switch {
 	case p.fray != "" && !used:
 		return simtest.Invalid("--fray-binary is for --backend %s", scenario.BackendProcess)
+	case p.mtls && !used:
+		return simtest.Invalid("--mtls is for --backend %s", scenario.BackendProcess)
 	case p.maxWall <= 0:
 		return simtest.Invalid("--max-wall %v must be above 0", p.maxWall)
 	}
@@ -69,7 +73,7 @@ func (p *processes) Prepare(s *scenario.Scenario) error {
 		return simtest.Invalid("there is no fray command at %s to run as the controller: %s", fray, hint)
 	}
 	environ := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") }) // Which would configure the controller.
-	p.config = process.Config{Fray: fray, Worker: []string{self, workerCommand}, Environ: environ, MaxWall: p.maxWall}
+	p.config = process.Config{Fray: fray, Worker: []string{self, workerCommand}, Environ: environ, MTLS: p.mtls, MaxWall: p.maxWall}
 	return nil
 }
 

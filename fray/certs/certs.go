@@ -80,7 +80,11 @@ func (f Files) Listen(log *slog.Logger) (*tls.Config, error) {
 
 // Secure has a transport open its connections to https URLs as the files say, see Dialer.
 func (f Files) Secure(transport *http.Transport, log *slog.Logger) error {
-	dial, err := f.Dialer(log, transport.DialContext)
+	plain := transport.DialContext
+	if plain == nil { // As net/http would.
+		plain = (&net.Dialer{}).DialContext
+	}
+	dial, err := f.Dialer(log, plain)
 	if err == nil {
 		transport.DialTLSContext = dial
 	}

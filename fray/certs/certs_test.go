@@ -146,6 +146,25 @@ func TestWhoIsLetIn(t *testing.T) {
 	}
 }
 
+// A transport that says nothing of how it opens connections is secured like any other.
+func TestSecureTakesAnyTransport(t *testing.T) {
+	t.Parallel()
+	p := place{t, t.TempDir()}
+	ours := authority(t, "ours")
+	cert, key := p.issue(ours, "server", "127.0.0.1")
+	config, err := certs.Files{Cert: cert, Key: key}.Listen(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	if err := (certs.Files{CA: p.write("ca.pem", ours.PEM)}).Secure(transport, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := fetch(t, transport.DialTLSContext, serve(t, config)); got != "nobody" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // A client of before 1.3 is refused unless it is asked for.
 func TestLeastVersion(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,8 @@ const tellWithin = 5 * time.Second
 
 // endsTold holds the controller to tell the client that submitted a task of its end, while it is
 // calm: within tellWithin of the acceptance of its value, or of the answer that it is cancelled. It
-// is vacuous where no task ends while it is calm, and with Config.ClientsMiss.
+// is vacuous where no task ends while it is calm, and with Config.ClientsMiss. Nothing is owed to the
+// hosts that are Config.Deaf.
 type endsTold struct {
 	oracle
 
@@ -18,6 +19,7 @@ type endsTold struct {
 	calm    *calm
 	tasks   tasks[toldTask]
 	workers map[string]bool // hosts
+	deaf    map[string]bool // hosts
 	// Ends that are to be told, in their order.
 	awaited []*toldTask
 }
@@ -31,7 +33,7 @@ type toldTask struct {
 func newEndsTold(cfg *Config, c *calm) *endsTold {
 	return &endsTold{
 		oracle: oracle{"ends-told", "Without faults, the client of a task is told of its end within a bound."},
-		off:    cfg.ClientsMiss, calm: c, tasks: newTasks[toldTask](cfg), workers: make(map[string]bool),
+		off:    cfg.ClientsMiss, calm: c, tasks: newTasks[toldTask](cfg), workers: make(map[string]bool), deaf: cfg.Deaf,
 	}
 }
 
@@ -53,7 +55,7 @@ func (o *endsTold) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	switch {
 	case t == nil:
-	case e.Kind == SubmitCall && t.owner == "":
+	case e.Kind == SubmitCall && t.owner == "" && !o.deaf[e.Host]:
 		t.owner = e.Host
 	case e.Kind == ReadReply && showsEnd(e) && e.Host == t.owner:
 		if t.ended != nil && !t.told && o.calm.between(t.ended.At, e.At) {

@@ -19,7 +19,7 @@ import (
 //	fray_worker_reports_total{verdict=}  verdicts that workers got, exactly
 //
 // The controller's are not compared when it crashed, nor the workers' when one did, because they
-// count from a process's start. With Config.Redelivery there are no upper bounds on reports; after
+// count from a process's start. With Config.Redelivery or Config.Forgeries there are no upper bounds on reports; after
 // a Retention, none of the bounds on tasks by status. It is vacuous where the metrics are not
 // given.
 type metricsAgree struct {
@@ -125,7 +125,7 @@ func (o *metricsAgree) controllers(end time.Duration, j *Judge) {
 	}
 	o.compare("fray_leases_granted_total", leases, most, j)
 	slack := float64(o.unanswered)
-	if o.cfg.Redelivery {
+	if o.cfg.Redelivery || o.cfg.Forgeries {
 		slack = math.Inf(1)
 	}
 	o.compare("fray_stale_reports_total", float64(o.verdicts[Stale]), float64(o.verdicts[Stale])+slack, j)

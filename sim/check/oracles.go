@@ -62,6 +62,13 @@ type Config struct {
 	// ClientsMiss: a client may not listen when a task of its ends. It leaves and comes back, or the
 	// controller has no room for its watch.
 	ClientsMiss bool
+	// Within is how long a task of a host may take at most from its first submission until the host is
+	// told that it has completed, by host. Nil: nobody is promised that.
+	Within map[string]time.Duration
+	// Deaf are hosts that submit tasks and never ask how they end.
+	Deaf map[string]bool
+	// Forgeries: others than workers report, and are told that it is stale.
+	Forgeries bool
 	// Extra oracles look at every event after Fray's own.
 	Extra []Oracle
 
@@ -222,6 +229,7 @@ func New(cfg Config) *Oracles {
 		newLinearizable(&cfg),
 		newEndsTold(&cfg, o.calm),
 		newAnswered(&cfg, o.calm),
+		newServedWithin(&cfg),
 		newNoBugTold(),
 		newListsKept(&cfg),
 		newLiveness(&cfg),

@@ -6,7 +6,10 @@ import (
 	"github.com/frayrpc/fray/sim/check"
 )
 
-var calmForAnHour = check.Config{FirstFault: time.Hour}
+var (
+	calmForAnHour = check.Config{FirstFault: time.Hour}
+	servedSoon    = check.Config{Within: map[string]time.Duration{"c": 5 * time.Second}}
+)
 
 // promptPlants are about who is granted and told, and how soon.
 var promptPlants = []plant{
@@ -37,6 +40,38 @@ var promptPlants = []plant{
 			expired(s, "client", 100*time.Millisecond)
 		},
 		bad: func(s *script) { s.register("w"); expired(s, "client", 20*time.Second) },
+	},
+	{
+		oracle: "served-within", name: "late", cfg: servedSoon, want: "was told to c as completed after 6s",
+		good: func(s *script) { ranFor(s, 5*time.Second) },
+		bad:  func(s *script) { ranFor(s, 6*time.Second) },
+	},
+	{
+		oracle: "served-within", name: "from when it was submitted first", cfg: servedSoon, want: "after 6s",
+		good: func(s *script) { s.offer("a", at("c")); s.wait(time.Second); ranFor(s, 4*time.Second) },
+		bad:  func(s *script) { s.offer("a", at("c")); s.wait(2 * time.Second); ranFor(s, 4*time.Second) },
+	},
+	{
+		oracle: "served-within", name: "never", cfg: servedSoon, want: "was not told to c as completed within 5s",
+		good: func(s *script) {
+			ranFor(s, time.Second)
+			s.offer("b", at("another"))
+			s.wait(5 * time.Second)
+			s.offer("d", at("c")) // Its time is not over.
+		},
+		bad: func(s *script) {
+			s.submit("a", at("c"))
+			s.view("a", completed, 1, at("another"))
+			s.wait(6 * time.Second)
+		},
+	},
+	{
+		oracle: "served-within", name: "failed", cfg: servedSoon, want: "was to complete for c within 5s, and ended as FAILED",
+		good: func(s *script) { ranFor(s, time.Second) },
+		bad: func(s *script) {
+			s.submit("a", at("c"))
+			s.view("a", failed, 1, at("c"), charged(application, 1, 0))
+		},
 	},
 	{
 		oracle: "no-bug-told", name: "internal", want: "had an error of its own for client: GetTask: internal",

@@ -34,14 +34,27 @@ func (v *checker) checkWorkload() {
 			}
 		}
 	}
-	if tasks > MaxTasks {
-		v.Report(scenario.Complain("the clients submit more than %d tasks", MaxTasks).Suggest("lower tasks or count"), &v.workload.Clients)
-	}
 	for i := range v.workload.Visitors {
 		g := &v.workload.Visitors[i]
 		v.checkSpan(&g.Stay)
 		v.checkSpan(&g.Away)
 		v.checkSpan(&g.Every)
+		if f := g.Floods; f != nil {
+			if name := f.Kind; !slices.Contains(v.kindNames(), name) {
+				v.Report(scenario.Complain("there is no kind of task %q", name).SuggestName(name, v.kindNames()), &f.Kind)
+			}
+			used[f.Kind] = true
+			tasks += min(g.Count*f.Tasks, MaxTasks+1)
+			if g.Stranger || g.Forger || g.Cancel > 0 || g.Mistakes > 0 {
+				v.Report(scenario.Complain("visitors that flood do nothing else").Suggest("make another group for what else there is to do"), &g.Floods)
+			}
+		}
+		if g.Forger && (g.Stranger || g.Cancel > 0 || g.Mistakes > 0) {
+			v.Report(scenario.Complain("visitors that forge do nothing else").Suggest("make another group for what else there is to do"), &g.Forger)
+		}
+	}
+	if tasks > MaxTasks {
+		v.Report(scenario.Complain("clients and visitors submit more than %d tasks", MaxTasks).Suggest("lower tasks or count"), &v.workload.Clients)
 	}
 	for i := range v.workload.Mix {
 		used[v.workload.Mix[i].ChildKind] = true
@@ -70,6 +83,9 @@ func (v *checker) checkArrival(g *ClientGroup) {
 	if g.Leaves != nil {
 		v.checkSpan(&g.Leaves.After)
 		v.checkSpan(&g.Leaves.Away)
+		if g.Within > 0 {
+			v.Report(scenario.Complain("a client that leaves is not told of its tasks while it is away").Suggest("remove within, or leaves"), &g.Within)
+		}
 		if g.Submissions > 1 {
 			v.Report(scenario.Complain("a client that leaves submits its tasks again by itself").Suggest("remove submissions"), &g.Submissions)
 		}

@@ -85,6 +85,8 @@ type VisitFacts struct {
 	Answered int `cel:"answered" json:"answered" doc:"Calls that were answered."`
 	Failed   int `cel:"failed" json:"failed" doc:"Calls that were refused or failed."`
 	Left     int `cel:"left" json:"left" doc:"Calls that were open when the visitor left."`
+	Flooded  int `cel:"flooded" json:"flooded" doc:"Tasks that visitors have submitted."`
+	Forged   int `cel:"forged" json:"forged" doc:"Calls with lease tokens that were given to others."`
 }
 
 // TimeFacts is when things happened.

@@ -31,6 +31,21 @@ func Of(s *scenario.Scenario) *Scenario {
 	return &Scenario{s, &own.topology, &own.workload, &own.always}
 }
 
+// WithRoles returns a scenario about a cluster with callers that have roles, and with all else as it is.
+func WithRoles(s *scenario.Scenario) (*scenario.Scenario, error) {
+	file, text := s.Source()
+	with, err := Parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	Of(with).Topology.Controller.Roles = true
+	// What processes are given is its source.
+	if text, err = with.Marshal(); err != nil {
+		return nil, err
+	}
+	return Parse(file, text)
+}
+
 // New returns a scenario of which a file says nothing.
 func New() *Scenario { return Of(Format().Default()) }
 
@@ -204,6 +219,9 @@ func procedures() (names []string, streams bool) {
 func (s *sections) callers(procedure string) []string {
 	switch path.Base(procedure) {
 	case "RegisterWorker", "LeaseTasks", "ReportTasks", "Heartbeat", "UnregisterWorker":
+		if slices.ContainsFunc(s.workload.Visitors, func(g VisitorGroup) bool { return g.Forger }) {
+			return []string{RoleWorker, RoleClient}
+		}
 		return []string{RoleWorker}
 	case "GetTask", "GetTaskResults", "ListTasks", "ListWorkers", "GetClusterInfo":
 		if len(s.workload.Visitors) > 0 {

@@ -43,6 +43,7 @@ type Controller struct {
 	MaxWatchers      int               `yaml:"maxWatchers" default:"100000" min:"1" doc:"More watchers of jobs than that are refused, and ask again."`
 	MaxCalls         int               `yaml:"maxCalls" default:"100000" min:"1" doc:"More calls that wait than that are refused, and made again: those for ends of tasks, those of workers for something to do, and all others, each for itself."`
 	MaxUnknown       int               `yaml:"maxUnknown" default:"16384" min:"1" doc:"Of more attempts of one worker that nobody knows any longer the rest is told to stop once these are gone."`
+	Roles            bool              `yaml:"roles" default:"false" doc:"Whether callers have roles: each host shows who it is, with the least role that it needs, and jobs belong to the clients that submit to them. So it is anyway where there are visitors that need it."`
 	MaxGrant         scenario.Bytes    `yaml:"maxGrant" default:"8MiB" doc:"A poll is granted no further task once those it gets have this size."`
 }
 

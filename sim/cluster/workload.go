@@ -26,7 +26,9 @@ type ClientGroup struct {
 	Jobs        int      `yaml:"jobs" default:"1" min:"1" max:"10000" doc:"How many jobs it has, one after the other: each has an equal part of its tasks, and begins when those of the one before have ended."`
 	Waits       string   `yaml:"waits" enum:"each,completed,some" default:"each" doc:"How it waits for the ends of its tasks: for each by itself from the start, or once all are submitted, for one after the other as they end (completed), or for a few at a time (some)."`
 	CancelsJobs *Span    `yaml:"cancelsJobs" doc:"How long after its beginning it cancels a job as a whole. Default: never."`
-	Leaves      *Leave   `yaml:"leaves" doc:"Whether each job of it leaves while its tasks run and comes back: it submits them again under their ids and learns how they ended. Default: it stays."`
+	// What the clients are told is judged by the invariant served-within.
+	Within scenario.Duration `yaml:"within" default:"0" doc:"Each of its tasks is told to have completed within this time from its first submission, whatever others do. Choose kinds that complete, and no faults that keep these clients from being served. 0: no bound." example:"5s"`
+	Leaves *Leave            `yaml:"leaves" doc:"Whether each job of it leaves while its tasks run and comes back: it submits them again under their ids and learns how they ended. Default: it stays."`
 }
 
 // Leave is whether and when a client leaves, and for how long.
@@ -47,8 +49,19 @@ type VisitorGroup struct {
 	Cancel scenario.Probability `yaml:"cancel" default:"0" doc:"The chance that a call cancels a task, whoever submitted it." example:"1%"`
 	// What strangers are told is judged by themselves.
 	Stranger bool `yaml:"stranger" default:"false" doc:"Callers have roles, and jobs belong to the clients that submit to them: whatever this one asks of them must be refused."`
+	// Forgers judge what they are told themselves.
+	Forger bool   `yaml:"forger" default:"false" doc:"It has the role of a worker and a session of its own, and reports, beats and polls with tokens that it has guessed, and with lease tokens that were given to others, which must count for nothing."`
+	Floods *Flood `yaml:"floods" doc:"It submits tasks to jobs of its own, as fast as it is answered but for every, and never asks how they end. Default: it does not."`
 	// Mistakes are judged by the visitor itself.
 	Mistakes scenario.Probability `yaml:"mistakes" default:"0" doc:"The chance that a call asks for what there cannot be, such as another specification of a known task, which must be refused." example:"10%"`
+}
+
+// A Flood is what a visitor submits.
+type Flood struct {
+	Kind  string `yaml:"kind" required:"true" doc:"The kind of the tasks, by name." example:"junk"`
+	Tasks int    `yaml:"tasks" required:"true" min:"1" max:"1000000" doc:"How many tasks each visitor submits in all." example:"2000"`
+	Batch int    `yaml:"batch" default:"100" min:"1" max:"50000" doc:"How many of them in one call."`
+	Jobs  int    `yaml:"jobs" default:"1" min:"1" max:"10000" doc:"How many jobs it has, one for each call in turn."`
 }
 
 // Hosts returns the hosts of the group.
@@ -156,6 +169,11 @@ func (s *Scenario) VisitorGroup(name string) *VisitorGroup {
 		}
 	}
 	return nil
+}
+
+// AsksWho says whether callers have roles.
+func (s *Scenario) AsksWho() bool {
+	return s.Topology.Controller.Roles || slices.ContainsFunc(s.Workload.Visitors, func(g VisitorGroup) bool { return g.Stranger })
 }
 
 // Submits says whether clients of the group submit tasks of a kind.

@@ -121,14 +121,29 @@ func (a *App) load(name string) (*scenario.Scenario, error) {
 		return nil, Invalid("which scenario? pass --scenario FILE or NAME; %s list has the names", a.name())
 	}
 	if _, err := os.Stat(name); err == nil {
-		s, err := a.subjects().ParseFile(name)
+		s, err := a.vary(a.subjects().ParseFile(name))
 		return s, asInvalid(err)
 	}
-	s, err := a.library().Load(name)
+	s, err := a.vary(a.library().Load(name))
 	if errors.Is(err, scenario.ErrUnknown) {
 		return nil, Invalid("%w; and there is no such file", err)
 	}
 	return s, asInvalid(err)
+}
+
+// vary returns a scenario as the program's variant has it.
+func (a *App) vary(s *scenario.Scenario, err error) (*scenario.Scenario, error) {
+	if err != nil || a.program.Variant == nil {
+		return s, err
+	}
+	return a.program.Variant.Apply(s)
+}
+
+// addVariant adds the flags of the program's variant to a command that runs scenarios.
+func (a *App) addVariant(flags *pflag.FlagSet) {
+	if a.program.Variant != nil {
+		a.program.Variant.AddFlags(flags)
+	}
 }
 
 func asInvalid(err error) error {

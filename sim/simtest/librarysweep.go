@@ -27,7 +27,8 @@ func (a *App) newSweep() *cobra.Command {
 		Use: "sweep [NAME...]", Short: "Run many seeds of each scenario of the library, or of those that are named",
 		Args: cobra.ArbitraryArgs,
 		Long: `sweep runs the same seeds of one scenario after the other, prints a line for each, and names in the end those that fail. A
-scenario that fails keeps no other from running. It exits with the code of the first that fails.`,
+scenario that fails keeps no other from running. It exits with the code of the first that fails. With --backend, scenarios that cannot
+run there are told with the reason, and are no failures.`,
 		Example: fmt.Sprintf(`  %[1]s sweep --out results
   %[1]s sweep --seeds 1..1000 --seeds-of long-soak=1..10
   %[1]s sweep worker-crash controller-power-loss --seeds 1..50`, a.name()),
@@ -40,6 +41,8 @@ scenario that fails keeps no other from running. It exits with the code of the f
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end each scenario at its first seed that fails")
 	flags.StringVar(&o.out, "out", "", "save what came of each scenario in a directory of its name in this `directory`")
 	flags.DurationVar(&o.stall, "stall", sim.DefaultStall, "end a run in which nothing has happened for so much real `time`; 0: never")
+	o.place.addFlags(flags, a)
+	a.addVariant(flags)
 	return cmd
 }
 
@@ -60,7 +63,7 @@ func (a *App) sweepAll(ctx context.Context, names []string, common *runOptions, 
 			return err
 		}
 		o := *common
-		o.format, o.place.name = formatText, scenario.BackendSim
+		o.format = formatText
 		if seeds, ok := seedsOf[name]; ok {
 			o.seeds = seeds
 		}
@@ -75,8 +78,16 @@ func (a *App) sweepAll(ctx context.Context, names []string, common *runOptions, 
 	var (
 		failed []string
 		first  *ExitError
+		// How many pass, and how many cannot run there.
+		passed, left int
 	)
 	for i, of := range subjects {
+		var unsuitable *scenario.UnsuitableError
+		if options[i].place.used() && errors.As(options[i].place.prepare(of, of.first), &unsuitable) {
+			fmt.Fprintf(a.Stdout, "%s: %v\n", of.Called, unsuitable)
+			left++
+			continue
+		}
 		var text bytes.Buffer
 		each := *a
 		each.Stdout = &text
@@ -91,6 +102,7 @@ func (a *App) sweepAll(ctx context.Context, names []string, common *runOptions, 
 		line, rest, _ := strings.Cut(text.String(), "\n")
 		fmt.Fprintln(a.Stdout, line)
 		if err == nil {
+			passed++
 			continue
 		}
 		failed = append(failed, names[i])
@@ -102,12 +114,20 @@ func (a *App) sweepAll(ctx context.Context, names []string, common *runOptions, 
 		}
 	}
 	if first == nil {
-		fmt.Fprintf(a.Stdout, "all %d scenarios pass\n", len(subjects))
+		fmt.Fprintf(a.Stdout, "all %d scenarios pass%s\n", passed, besides(left))
 		return nil
 	}
-	fmt.Fprintf(a.Stdout, "%d of %d scenarios fail: %s\n", len(failed), len(subjects), strings.Join(failed, ", "))
+	fmt.Fprintf(a.Stdout, "%d of %d scenarios fail: %s%s\n", len(failed), len(failed)+passed, strings.Join(failed, ", "), besides(left))
 	if common.out != "" {
 		fmt.Fprintf(a.Stdout, "see %s\n", filepath.Join(common.out, "NAME", fileSummary))
 	}
 	return first
+}
+
+// besides tells of scenarios that did not run, if there are any.
+func besides(left int) string {
+	if left == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d more cannot run there", left)
 }

@@ -36,6 +36,8 @@ type Program struct {
 	// faults among them.
 	Draw  func(v chaos.Variation, backend string) (*scenario.Scenario, error)
 	Parts []string
+	// Variant is how its command line has scenarios changed before they run. Nil: it cannot.
+	Variant Variant
 	// Test is how a Go test gets the subject, for shrink --test. Nil: by the exported function without
 	// parameters that made the subject's Begin.
 	Test *TestSubject
@@ -44,6 +46,16 @@ type Program struct {
 	Backends func(*App) []Backend
 	// Commands returns commands of its own. Nil: there are none.
 	Commands func(*App) []*cobra.Command
+}
+
+// A Variant changes every scenario before it runs, as flags of the command line say.
+type Variant interface {
+	// AddFlags adds the flags to a command that runs scenarios.
+	AddFlags(flags *pflag.FlagSet)
+	// Args are those flags that were given, for a command line that runs the same.
+	Args() []string
+	// Apply returns the scenario as it is to run.
+	Apply(s *scenario.Scenario) (*scenario.Scenario, error)
 }
 
 // A Backend is where scenarios run that is not virtual time.

@@ -78,6 +78,7 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet, a *App) {
 	_ = flags.MarkHidden(hereFlag) // They were defined just now.
 	_ = flags.MarkHidden(pinsFlag)
 	o.place.addFlags(flags, a)
+	a.addVariant(flags)
 }
 
 // reachFlag has runs tell which points they came to.

@@ -53,6 +53,7 @@ seed. It exits with 0 if it found one.`,
 	flags.StringVar(&o.seed, "seed", "", "the `number` of the seed under which it fails (default: the first of the scenario's seeds)")
 	flags.BoolVar(&random, "chaos", false, "shrink what chaos makes of the seed, with --scenario of that scenario")
 	o.addRedraw(flags)
+	a.addVariant(flags)
 	flags.DurationVar(&o.limit, "for", shrink.DefaultLimit, "how much real `time` it may take")
 	flags.StringVar(&o.file, "out", "", "write the scenario to this `file` and not to the standard output")
 	flags.StringVar(&o.test, "test", "", "write a Go test that fails to this `file`, such as small_test.go, in the package that it is to be in")

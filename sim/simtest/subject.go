@@ -25,6 +25,9 @@ type subject struct {
 // called returns what reports say of a subject.
 func (a *App) called(called, name string, args ...string) report.Subject {
 	of := a.program.Subject
+	if v := a.program.Variant; v != nil {
+		args = append(args, v.Args()...)
+	}
 	return report.Subject{Called: called, Name: name, Args: args, Program: a.name(), Tell: of.Tell, Sum: of.Sum}
 }
 
@@ -59,7 +62,7 @@ func (a *App) drawing(o *chaosOptions) (*drawing, error) {
 	if o.scenario == "" && a.program.Draw != nil {
 		return &drawing{
 			Subject: a.called(chaosCommand, chaosCommand, chaosCommand), parts: a.program.Parts,
-			draw: func(v chaos.Variation) (*scenario.Scenario, error) { return a.program.Draw(v, o.place.name) },
+			draw: func(v chaos.Variation) (*scenario.Scenario, error) { return a.vary(a.program.Draw(v, o.place.name)) },
 		}, nil
 	}
 	if o.span < time.Second || o.span > maxStall {

@@ -29,7 +29,7 @@ type Options struct {
 func Parts() []string {
 	return []string{
 		"run", "controller", "workers", "network", "workload", "kinds", "nested", "poison", "clients", "habits", "visitors", "bounds",
-		chaos.PartFaults,
+		chaos.PartFaults, "roles",
 	}
 }
 
@@ -54,6 +54,7 @@ func Draw(seed uint64, o Options) (*scenario.Scenario, error) {
 	c.drawTopology()
 	c.drawWorkload()
 	c.drawFaults()
+	c.drawRoles(c.draw("roles", 0))
 	if err := o.Redraw.Check(c.parts()); err != nil {
 		return nil, err
 	}
@@ -95,11 +96,12 @@ func (c *random) drawRun() {
 
 // Names of the groups of hosts.
 const (
-	chaosWorkers  = "worker"
-	chaosOthers   = "other"
-	chaosClients  = "client"
-	chaosVillain  = "villain"
-	chaosVisitors = "visitor"
+	chaosWorkers   = "worker"
+	chaosOthers    = "other"
+	chaosClients   = "client"
+	chaosVillain   = "villain"
+	chaosVisitors  = "visitor"
+	chaosStrangers = "stranger"
 )
 
 func (c *random) drawTopology() {

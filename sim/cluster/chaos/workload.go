@@ -95,6 +95,23 @@ func (c *random) drawVisitors(d *drawer) {
 	c.Workload.Visitors = append(c.Workload.Visitors, g)
 }
 
+// drawRoles draws whether callers have roles, and whether some are strangers to all jobs. It is the last
+// to be drawn, for what is drawn before looks at who is there.
+func (c *random) drawRoles(d *drawer) {
+	if !d.chance(0.2) {
+		return
+	}
+	c.Topology.Controller.Roles = true
+	if d.chance(0.5) {
+		g := *scenario.Default[cluster.VisitorGroup]()
+		g.Name, g.Count, g.Stranger = chaosStrangers, 1+d.IntN(2), true
+		g.Stay = cluster.Span{Max: d.between(100*time.Millisecond, 10*time.Second)}
+		g.Away = cluster.Span{Max: d.between(0, 5*time.Second)}
+		g.Every = cluster.Span{Min: scenario.Duration(10 * time.Millisecond), Max: d.between(20*time.Millisecond, time.Second)}
+		c.Workload.Visitors = append(c.Workload.Visitors, g)
+	}
+}
+
 // narrow leaves little room for some things, so that the run comes past their bounds.
 func (c *random) narrow(d *drawer) {
 	t := &c.Topology.Controller

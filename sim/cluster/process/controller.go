@@ -13,7 +13,7 @@ import (
 )
 
 // announcement is the first line of a controller's standard output.
-var announcement = regexp.MustCompile(`^fray controller listening on http://(\S+)$`)
+var announcement = regexp.MustCompile(`^fray controller listening on https?://(\S+)$`)
 
 // suicide is what a controller writes when a fault ends it.
 var suicide = regexp.MustCompile(`(?m)^fault (\S+) ends this process$`)
@@ -27,7 +27,15 @@ func (s *stage) startController() error {
 	}
 	listen := cmp.Or(s.address, s.net.of(0)+":0")
 	out := newFirstLine()
-	c, err := s.spawn(cluster.ControllerHost, out, nil, s.controllerCommand(listen, plan)...)
+	argv := s.controllerCommand(listen, plan)
+	files, err := s.certify(cluster.ControllerHost)
+	if err != nil {
+		return err
+	}
+	if files.Cert != "" {
+		argv = append(argv, "--tls-cert", files.Cert, "--tls-key", files.Key, "--tls-client-ca", files.ClientCA)
+	}
+	c, err := s.spawn(cluster.ControllerHost, out, nil, argv...)
 	if err != nil {
 		return err
 	}
@@ -41,7 +49,7 @@ func (s *stage) startController() error {
 		return fmt.Errorf("start controller: its first line %q does not say where it listens", line)
 	}
 	s.address = match[1]
-	s.faults.started(cluster.ControllerHost, "http://"+s.address)
+	s.faults.started(cluster.ControllerHost, s.scheme()+s.address)
 	s.tasks.Go(func() {
 		<-c.Gone()
 		s.Post(func() { s.controllerGone(c) })
@@ -54,13 +62,18 @@ func (s *stage) controllerCommand(listen, plan string) []string {
 	cfg := s.play.Topology.Controller
 	argv := []string{
 		s.config.Fray, "controller", "--listen", listen, "--lifeline", "--enable-fault-injection", "--faults", plan,
-		"--without-authentication", "--log-level", "warn",
+		"--log-level", "warn",
 		"--wall-clock-file", s.clockFile(cluster.ControllerHost),
 		"--session-ttl", time.Duration(cfg.SessionTTL).String(), "--cancel-grace", time.Duration(cfg.CancelGrace).String(),
 		"--retention", time.Duration(cfg.Retention).String(),
 		"--max-queued-tasks", strconv.Itoa(cfg.MaxOpenTasks), "--max-queued-bytes", strconv.FormatInt(int64(cfg.MaxQueuedBytes), 10),
 		"--max-retained-tasks", strconv.Itoa(cfg.MaxRetainedTasks), "--max-retained-bytes", strconv.FormatInt(int64(cfg.MaxRetainedBytes), 10),
 		"--max-payload-bytes", strconv.FormatInt(int64(cfg.MaxPayload), 10), "--watch-grace", time.Duration(cfg.WatchGrace).String(),
+	}
+	if s.play.AsksWho() {
+		argv = append(argv, "--access-file", s.accessFile())
+	} else {
+		argv = append(argv, "--without-authentication")
 	}
 	if cfg.Store == cluster.StoreMemory {
 		return append(argv, "--in-memory")

@@ -199,7 +199,7 @@ func (i *injector) atController(r faults.Rule) faults.Rule {
 func (i *injector) started(host, url string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.services[host] = faultsv1connect.NewFaultServiceClient(i.stage.http, url)
+	i.services[host] = faultsv1connect.NewFaultServiceClient(i.stage.http, url, i.stage.shows())
 	for _, p := range i.rules {
 		delete(p.seen, host)
 	}

@@ -3,12 +3,14 @@ package process
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
 
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/sim/cluster"
 )
@@ -38,8 +40,9 @@ func (a addresses) of(host int) string {
 
 const dialTimeout = 5 * time.Second
 
-// newTransport returns connections from an address. What is called is the controller, at another.
-func newTransport(from, controller string) *transport {
+// newTransport returns connections from an address. What is called is the controller, at another; by
+// TLS, if there are files with a certificate to show.
+func newTransport(from, controller string, files certs.Files) (*transport, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if ownAddresses {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
@@ -51,15 +54,29 @@ func newTransport(from, controller string) *transport {
 		}
 		return dialer.DialContext(ctx, network, address)
 	}
-	return &transport{t}
+	secure := files.Cert != ""
+	if secure {
+		if err := files.Secure(t, slog.New(slog.DiscardHandler)); err != nil {
+			return nil, err
+		}
+	}
+	return &transport{t, secure}, nil
 }
 
 // transport calls the controller by a name that it answers to. In URLs it goes by its host's.
-type transport struct{ *http.Transport }
+type transport struct {
+	*http.Transport
+
+	secure bool
+}
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	local := *req
 	local.Host = "localhost"
+	if t.secure {
+		url := *req.URL
+		url.Scheme, local.URL = "https", &url
+	}
 	return t.Transport.RoundTrip(&local)
 }

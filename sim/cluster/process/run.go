@@ -26,6 +26,8 @@ type Config struct {
 	Worker []string
 	// Environ is the environment of all processes.
 	Environ []string
+	// MTLS has all of them speak TLS, and show certificates of an authority of the run.
+	MTLS bool
 	// MaxWall is how long a run may take. 0: DefaultMaxWall.
 	MaxWall time.Duration
 }

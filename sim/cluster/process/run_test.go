@@ -214,6 +214,44 @@ expect:
 	}
 }
 
+// Processes that speak TLS with certificates on either side, and show who they are, do the same: faults
+// act in them, and strangers are told nothing.
+func TestSecureProcesses(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := parse(t, strings.Replace(strings.Replace(durable, "sessionTTL", "roles: true, sessionTTL", 1), "\n  mix:", `
+  visitors:
+    - {name: stranger, stay: {min: 3s}, away: {min: 1s}, every: {min: 20ms}, stranger: true}
+    - {name: operator, stay: {min: 3s}, away: {min: 1s}, every: {min: 20ms}, mistakes: 30%}
+  mix:`, 1)+`
+faults:
+  - {id: unsent, match: {procedure: Heartbeat, phase: request-before-send, from: worker-2}, when: {first: 1}, action: {delay: {for: 100ms}}}
+  - {id: lost, match: {procedure: ReportTasks, phase: response-in-flight, from: worker-1}, when: {nth: 4}, action: {drop: {}}}
+  - {id: drain, when: {at: 500ms}, action: {drain: {target: worker-2, grace: 5s, down: 100ms}}}
+  - {id: bounce, when: {at: 1200ms}, action: {restart: {target: controller, down: 100ms}}}
+  - {id: copy, when: {at: 1800ms}, action: {backup: {}}}
+expect:
+  finally: [{that: tasks.completed == 40}, {that: hosts.crashed == 1 && hosts.backups == 1 && faults.unsent > 0}, {that: visits.answered > 20}]
+`)
+	for name, mtls := range map[string]bool{"tokens": false, "tokens and certificates": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := process.Run(t.Context(), s, 1, system.Options{}, process.Config{
+				Fray: frayCommand(t), Worker: []string{self, asWorker}, Environ: environ(), MaxWall: time.Minute, MTLS: mtls,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Verdict != scenario.VerdictPass {
+				t.Errorf("%s %s: %s\n%+v", r.Verdict, r.Broken, r.Text, system.FactsOf(r))
+			}
+		})
+	}
+}
+
 // without returns a scenario without one of its sections.
 func without(text, section string) string {
 	before, rest, _ := strings.Cut(text, section)

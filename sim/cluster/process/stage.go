@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
 	"github.com/frayrpc/fray/internal/children"
@@ -55,7 +56,9 @@ type stage struct {
 	starter *children.Starter
 	faults  *injector
 	http    *http.Client // for operators' calls
-	address string       // of the controller
+	// Of certificates; nil: nobody speaks TLS.
+	authority *certs.Authority
+	address   string // of the controller
 
 	controller *child
 	workers    map[string]*workerHost
@@ -93,8 +96,10 @@ func open(ctx context.Context, run *engine.Run, config Config) (*stage, error) {
 	for i, h := range run.Hosts() {
 		s.numbers[h.Name] = i
 	}
-	s.http = &http.Client{Transport: &http.Transport{}}
 	s.faults = newInjector(s)
+	if err := s.secureRun(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
 	return s, nil
 }
 
@@ -435,9 +440,12 @@ func (s *stage) Scrape(into map[string]float64) error {
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(s.ctx, callTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/metrics", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.scheme()+s.address+"/metrics", http.NoBody)
 	if err != nil {
 		return fmt.Errorf("read metrics of the controller: %w", err)
+	}
+	if token := s.play.TokenOf(system.ReaderName); token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := s.http.Do(req)
 	if err != nil {
@@ -467,9 +475,16 @@ type client struct {
 }
 
 func (s *stage) startClient(name string, software engine.Work) {
-	c := &client{
-		stage: s, name: name, transport: newTransport(s.net.of(s.numbers[name]), s.address), done: make(chan struct{}),
+	files, err := s.certify(name)
+	var transport *transport
+	if err == nil {
+		transport, err = newTransport(s.net.of(s.numbers[name]), s.address, files)
 	}
+	if err != nil {
+		s.FailIf(err)
+		return
+	}
+	c := &client{stage: s, name: name, transport: transport, done: make(chan struct{})}
 	s.clients[name] = c
 	ctx, stop := context.WithCancel(s.over)
 	c.stop = stop

@@ -3,7 +3,6 @@ package process
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/frayrpc/fray/faults"
@@ -41,9 +40,6 @@ func unsuitable(s *scenario.Scenario, maxWall time.Duration) string {
 	if c.MaxClasses != usual.MaxClasses || c.MaxJobs != usual.MaxJobs || c.MaxSessions != usual.MaxSessions ||
 		c.MaxWatchers != usual.MaxWatchers || c.MaxCalls != usual.MaxCalls || c.MaxUnknown != usual.MaxUnknown || c.MaxGrant != usual.MaxGrant {
 		return "maxClasses, maxJobs, maxSessions, maxWatchers, maxCalls, maxUnknown and maxGrant are no flags of a controller"
-	}
-	if slices.ContainsFunc(cluster.Of(s).Workload.Visitors, func(g cluster.VisitorGroup) bool { return g.Stranger }) {
-		return "callers on processes have no roles, and no visitor is a stranger to them"
 	}
 	for i := range s.Faults {
 		if reason := unsuitableFault(s, &s.Faults[i]); reason != "" {

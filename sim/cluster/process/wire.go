@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/sim/check"
 )
 
@@ -66,6 +67,10 @@ type setup struct {
 	Start int
 	// Address is the worker's own, without a port, and Controller that of the controller.
 	Address, Controller string
+	// Token is what it shows, and Access who may call it; empty: nobody is asked. TLS is what it
+	// shows and trusts besides.
+	Token, Access string
+	TLS           certs.Files
 	// ClockFile is what sets its wall clock.
 	ClockFile string
 }

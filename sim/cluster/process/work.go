@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/faults"
+	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/worker"
 	"github.com/frayrpc/fray/internal/chance"
@@ -58,7 +59,14 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 	}
 	injector := faults.New(p.faults())
 	defer injector.Close()
-	transport := newTransport(s.Address, s.Controller)
+	transport, err := newTransport(s.Address, s.Controller, s.TLS)
+	if err != nil {
+		return err
+	}
+	policy, err := s.policy()
+	if err != nil {
+		return err
+	}
 	defer transport.CloseIdleConnections()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Address+":0")
 	if err != nil {
@@ -79,14 +87,19 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 		HTTPClient:    &http.Client{Transport: injector.RoundTripper(transport, s.Host)},
 		ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), injector.Interceptor(s.Host))},
 		Clock:         clock.Clock{Wall: clock.SetBy(s.ClockFile)},
-		Listener:      listener, Middleware: []func(http.Handler) http.Handler{faults.WithService(injector)},
+		Token:         s.Token, TLS: s.TLS, Access: policy,
+		Listener: listener, Middleware: []func(http.Handler) http.Handler{faults.WithService(injector)},
 		Registerer: registry, Rand: random(s.Seed, fmt.Sprint("worker/", s.Host, "/", s.Start)),
 		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("make worker: %w", err), listener.Close())
 	}
-	plan, err := faults.ParsePlan(p.ask(request{Ready: "http://" + listener.Addr().String()}).Faults)
+	scheme := "http://"
+	if s.TLS.Cert != "" {
+		scheme = "https://"
+	}
+	plan, err := faults.ParsePlan(p.ask(request{Ready: scheme + listener.Addr().String()}).Faults)
 	if err == nil {
 		err = injector.Apply(plan)
 	}
@@ -102,6 +115,18 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 	}
 	p.ask(request{Metrics: metrics})
 	return nil
+}
+
+// policy returns who may call the worker; nil: everybody.
+func (s *setup) policy() (func() *access.Policy, error) {
+	if s.Access == "" {
+		return nil, nil //nolint:nilnil // Nobody is asked, which is nothing wrong.
+	}
+	policy, err := access.Parse("callers", s.Access)
+	if err != nil {
+		return nil, err
+	}
+	return func() *access.Policy { return policy }, nil
 }
 
 // faults returns an injector's configuration that leaves to the parent what a host cannot do to

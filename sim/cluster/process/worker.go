@@ -9,6 +9,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/sim/check"
 	"github.com/frayrpc/fray/sim/cluster"
 )
@@ -33,6 +34,10 @@ type workerHost struct {
 
 // start starts the worker's process.
 func (w *workerHost) start() error {
+	files, err := w.stage.certify(w.name)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", w.name, err)
+	}
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return fmt.Errorf("start %s: %w", w.name, err)
@@ -45,7 +50,7 @@ func (w *workerHost) start() error {
 	w.child, w.conn, w.registered = c, ours, false
 	ready, heard := make(chan struct{}), make(chan struct{})
 	w.ready, w.heard = ready, heard
-	setup := w.setup()
+	setup := w.setup(files)
 	w.stage.tasks.Go(func() { w.listen(ours, setup, ready, heard) })
 	w.stage.tasks.Go(func() {
 		<-c.Gone()
@@ -69,11 +74,12 @@ func (w *workerHost) startLate() {
 	w.stage.FailIf(w.start())
 }
 
-func (w *workerHost) setup() *setup {
+func (w *workerHost) setup(files certs.Files) *setup {
 	file, text := w.stage.run.Source()
 	return &setup{
 		File: file, Text: text, Group: w.group.Name, Host: w.name, Seed: w.stage.run.Seed(), Start: w.starts,
 		Address: w.stage.net.of(w.stage.numbers[w.name]), Controller: w.stage.address,
+		Token: w.stage.play.TokenOf(w.name), Access: w.stage.play.AccessFile(), TLS: files,
 		ClockFile: w.stage.clockFile(w.name),
 	}
 }

@@ -85,7 +85,7 @@ func (c *submitter) runJob(ctx context.Context, last int) error {
 func (c *submitter) inJob(ctx, life context.Context, last int) (err error) {
 	jc, err := fray.NewJobContext(life, fray.KindFray,
 		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(c.machine.Client()), fray.WithJobID(c.job),
-		fray.WithRand(c.machine.Rand("job")), fray.WithLogger(nil), fray.WithToken(c.tokenOf(c.machine.Name())),
+		fray.WithRand(c.machine.Rand("job")), fray.WithLogger(nil), fray.WithToken(c.TokenOf(c.machine.Name())),
 		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(c.counted)), c.observed(c.machine)))
 	switch {
 	case err != nil && life.Err() != nil:

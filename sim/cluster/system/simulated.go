@@ -155,7 +155,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 			ControllerURL: ControllerURL, ID: cmp.Or(g.ID, h.Name()), Functions: recorder.Functions(Functions(s.Scenario, g, s.run.Seed(), poisoned)...),
 			Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch, MaxUnreported: int(g.MaxUnreported),
 			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
-			HTTPClient: h.Client(), Token: s.tokenOf(h.Name()),
+			HTTPClient: h.Client(), Token: s.TokenOf(h.Name()),
 			ClientOptions: []connect.ClientOption{connect.WithInterceptors(recorder.ClientInterceptor(), s.interceptor(h))},
 			Registerer:    s.registry(), Inspect: s.inspect(h), Rand: h.Rand("worker"), Linger: linger, Clock: clocks(h),
 		})

@@ -3,80 +3,16 @@ package system
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
 
 	"connectrpc.com/connect"
 
-	"github.com/frayrpc/fray/fray/access"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
-	"github.com/frayrpc/fray/internal/outgoing"
-	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
 // brokenOwners is what a controller breaks that lets a stranger at the jobs of others.
 const brokenOwners = "owners-kept"
-
-// asksWho says whether callers have roles: there are strangers.
-func (s *System) asksWho() bool {
-	return slices.ContainsFunc(s.Workload.Visitors, func(g cluster.VisitorGroup) bool { return g.Stranger })
-}
-
-// operators are all who are neither clients nor workers: they have one name.
-const operators = "operator"
-
-// tokenOf returns what a caller shows; empty: nobody is asked.
-func (s *System) tokenOf(caller string) string {
-	if !s.asksWho() {
-		return ""
-	}
-	return "the-secret-token-of-" + caller
-}
-
-// shows is the option of clients that show a caller's token.
-func (s *System) shows(caller string) connect.ClientOption {
-	token := s.tokenOf(caller)
-	if token == "" {
-		return connect.WithClientOptions()
-	}
-	return connect.WithInterceptors(outgoing.ShowToken(func() string { return token }))
-}
-
-// guarded puts a guard before a controller, if callers have roles.
-func (s *System) guarded(handler http.Handler) (http.Handler, error) {
-	if !s.asksWho() {
-		return handler, nil
-	}
-	var text strings.Builder
-	line := func(caller string, roles access.Roles) {
-		fmt.Fprintf(&text, "token %s %s %v\n", s.tokenOf(caller), caller, roles)
-	}
-	line(operators, access.Operator)
-	for i := range s.Topology.Workers {
-		for _, host := range s.Topology.Workers[i].Hosts() {
-			line(host, access.Worker)
-		}
-	}
-	for i := range s.Workload.Clients {
-		for _, host := range s.Workload.Clients[i].Hosts() {
-			line(host, access.Client)
-		}
-	}
-	for i := range s.Workload.Visitors {
-		for _, host := range s.Workload.Visitors[i].Hosts() {
-			if s.Workload.Visitors[i].Stranger {
-				line(host, access.Client)
-			}
-		}
-	}
-	policy, err := access.Parse("callers", text.String())
-	if err != nil {
-		return nil, err
-	}
-	return access.NewGuard(access.GuardConfig{Policy: func() *access.Policy { return policy }}).Wrap(handler), nil
-}
 
 // trespass asks for tasks of others, or for a job of theirs, in one of the ways there are. What is told
 // or done all the same breaks a promise.

@@ -88,6 +88,7 @@ type System struct {
 	backups []*backup
 	readers int
 	drains  int
+	leaked  leakedLeases
 
 	// Of a simulated cluster.
 	mu         sync.Mutex
@@ -109,6 +110,7 @@ func newSystem(r *engine.Run, o Options) *System {
 		if !s.ended {
 			s.oracles.Observe(event)
 			s.tally.observe(event)
+			s.leaked.observe(event)
 			r.Observed(event)
 		}
 	}})
@@ -154,10 +156,18 @@ func (s *System) promises() check.Config {
 	}
 	visitors := 0
 	for i := range s.Workload.Visitors {
-		visitors += s.Workload.Visitors[i].Count
+		g := &s.Workload.Visitors[i]
+		visitors += g.Count
+		c.Forgeries = c.Forgeries || g.Forger
+		if g.Floods != nil {
+			addAll(&c.Deaf, g.Hosts(), true)
+		}
 	}
 	for i := range s.Workload.Clients {
 		g := &s.Workload.Clients[i]
+		if g.Within > 0 {
+			addAll(&c.Within, g.Hosts(), time.Duration(g.Within)+s.options.Busy)
+		}
 		c.Watchers += visitors * g.Count * g.Jobs
 		if g.Leaves != nil {
 			c.Watchers += g.Count * g.Jobs
@@ -170,6 +180,16 @@ func (s *System) promises() check.Config {
 		}
 	}
 	return c
+}
+
+// addAll puts a value for hosts into a map.
+func addAll[T any](into *map[string]T, hosts []string, value T) {
+	if *into == nil {
+		*into = map[string]T{}
+	}
+	for _, host := range hosts {
+		(*into)[host] = value
+	}
 }
 
 // allowsLoss says whether the controller may come back without what it had acknowledged.
@@ -417,7 +437,7 @@ func (s *System) audit() error {
 		ctx, cancel := context.WithTimeout(ctx, engine.MaxAudit)
 		defer cancel()
 		client, err := fray.NewClient(ControllerURL, fray.WithHTTPClient(m.Client()), fray.WithRand(m.Rand("client")),
-			fray.WithLogger(nil), fray.WithToken(s.tokenOf(operators)),
+			fray.WithLogger(nil), fray.WithToken(s.TokenOf(ReaderName)),
 			fray.WithClientOptions(s.observed(m)))
 		if err == nil {
 			err = errors.Join(check.Audit(ctx, client, unsettled), client.Close())

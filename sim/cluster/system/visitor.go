@@ -39,17 +39,16 @@ type visitor struct {
 	list *frayv1.ListTasksRequest
 	job  string
 	seen uint64
+	// What it has submitted as one who floods, and its session as one who forges.
+	flooded int
+	session forgedSession
 }
 
 // visit is the software of a visitor: it comes and goes until the run is over.
 func (s *System) visit(ctx context.Context, m engine.Machine, g *cluster.VisitorGroup) error {
 	v := &visitor{System: s, group: g, name: m.Name(), random: m.Rand("visits"), do: m.Do}
-	caller := operators
-	if g.Stranger {
-		caller = m.Name()
-	}
-	v.client = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(caller), s.observed(m))
-	v.mistaken = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(caller), connect.WithInterceptors(m.Interceptor()))
+	v.client = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(m.Name()), s.observed(m))
+	v.mistaken = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(m.Name()), connect.WithInterceptors(m.Interceptor()))
 	pause := time.Duration(g.Start)
 	for sleep.For(ctx, v.about(pause)) == nil {
 		// Its calls do not know when it leaves.
@@ -58,6 +57,7 @@ func (s *System) visit(ctx context.Context, m engine.Machine, g *cluster.Visitor
 		v.stay(stay)
 		goes.Stop()
 		leave()
+		v.goHome(ctx)
 		pause = within(&g.Away, v.random)
 	}
 	return nil
@@ -104,6 +104,12 @@ func (v *visitor) some(n int) (names []string) {
 }
 
 func (v *visitor) ask(ctx context.Context) error {
+	switch {
+	case v.group.Floods != nil:
+		return v.flood(ctx)
+	case v.group.Forger:
+		return v.forge(ctx)
+	}
 	names := v.some(1 + v.random.IntN(visitNames))
 	if v.group.Stranger && len(names) > 0 {
 		return v.trespass(ctx, names)
