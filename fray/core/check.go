@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/frayrpc/fray/fray/core/share"
 )
@@ -244,6 +245,18 @@ func (k *checker) retention() {
 	for t := range c.asked { // order-free: each is checked for itself
 		k.want(c.tasks[t.id] == t && !t.status.Terminal(), "task %s that was asked for is open", t.id)
 	}
+	kept, held := make(map[*owner]int64), 0
+	for _, j := range c.jobs { // order-free: sums
+		kept[j.owner] += j.doneBytes
+		if j.held {
+			held++
+			k.want(slices.Contains(c.held, j), "job %s is listed as held", j.id)
+		}
+	}
+	for _, o := range c.owners { // order-free: each is checked for itself
+		k.want(o.kept == kept[o], "of jobs of owner %q %d bytes are kept, counted %d", o.name, kept[o], o.kept)
+	}
+	k.want(c.heldToSee <= len(c.held) && held <= len(c.held), "%d jobs are held, %d listed", held, len(c.held))
 	k.want(free == len(c.free), "%d jobs are free to forget, %d known", free, len(c.free))
 	k.want(int64(followers) == c.all.watchers && c.all.watchers <= share.All(int64(c.cfg.MaxWatchers)), "%d watchers, counted %d", followers, c.all.watchers)
 	k.want(n == c.retained(), "%d tasks have ended", n)

@@ -15,7 +15,7 @@ type class struct {
 	// Open tasks, and who had the first of them: the class counts as one of theirs.
 	open  int
 	payer *owner
-	// The ready ones, by job and priority, and how many they are.
+	// The ready ones, by job and priority, and how many may be granted: those of held jobs may not.
 	queues map[queueKey]*jobQueue
 	ready  int
 	// The queue that was asked for last, which is mostly the one that is asked for next; may be
@@ -192,11 +192,13 @@ func (c *Scheduler) pushReady(t *task, front bool) {
 	case front:
 		c.refirst(q)
 	}
-	cl.ready++
-	cl.group.ready++
 	c.readyCount++
 	c.ages.ready(c, t)
-	c.stir(cl.group)
+	if !t.job.held {
+		cl.ready++
+		cl.group.ready++
+		c.stir(cl.group)
+	}
 }
 
 // removeReady takes a ready task out of its queue.
@@ -214,8 +216,10 @@ func (c *Scheduler) removeReady(t *task) {
 		c.refirst(q)
 	}
 	t.job.ready--
-	cl.ready--
-	cl.group.ready--
+	if !t.job.held {
+		cl.ready--
+		cl.group.ready--
+	}
 	c.readyCount--
 	c.ages.gone(c, t)
 	t.job.away(t)

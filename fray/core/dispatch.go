@@ -23,8 +23,8 @@ func (c *Scheduler) stir(g *group) {
 // which tasks became ready, or whose tasks a poll may take that could not before. The poll that has
 // waited longest comes first.
 func (c *Scheduler) dispatch() {
-	if len(c.stirred) == 0 || c.clogged() {
-		return // What was stirred is looked at once watchers have taken some of what is kept for them.
+	if len(c.stirred) == 0 {
+		return
 	}
 	c.steps++
 	waiting := c.stirred[:0]
@@ -91,7 +91,7 @@ func (w *wait) freeSlots() int {
 }
 
 // serve grants a waiting poll its share of the tasks that its worker can run, and answers it, unless
-// its worker is set aside before it is granted any.
+// its worker is set aside before it is granted any, or the jobs are held whose turn it is.
 func (c *Scheduler) serve(s *session) {
 	w := s.poll
 	free := w.freeSlots()
@@ -101,6 +101,10 @@ func (c *Scheduler) serve(s *session) {
 	for len(gs) < w.max && bytes < c.cfg.MaxGrantBytes {
 		ahead := len(gs) >= free
 		q := c.pick(s, ahead)
+		if q != nil && c.holdsUp(q.turn.job) {
+			c.hold(q.turn.job)
+			continue
+		}
 		if q == nil || c.setAside(s, q) {
 			break
 		}
@@ -118,7 +122,7 @@ func (c *Scheduler) serve(s *session) {
 		}
 	}
 	if len(gs) == 0 {
-		return // Its worker is set aside.
+		return
 	}
 	s.grantSeq = w.seq
 	s.deliveryTime = c.cfg.DeliveryTimeout + time.Duration(bytes/FloorRate)*time.Second

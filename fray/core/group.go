@@ -98,7 +98,9 @@ func (c *Scheduler) unfile(q *jobQueue) {
 		return
 	}
 	j := t.job
-	t.group.turns.remove(&t.place, &c.looks)
+	if t.place.in {
+		t.group.turns.remove(&t.place, &c.looks)
+	}
 	delete(t.group.byKey, queueKey{j, t.priority})
 	last := len(j.turns) - 1
 	j.turns[t.at] = j.turns[last]
@@ -124,6 +126,7 @@ func (c *Scheduler) settle(t *turn) {
 		}
 	}
 	switch {
+	case t.job.held:
 	case !t.place.in:
 		t.round = t.job.round
 		turns.insert(&t.place, &c.looks)

@@ -93,6 +93,9 @@ type job struct {
 	floor        uint64
 	awaited      []awaitedEnd
 	awaitedTimer *timer
+	// Nothing of it is granted, see hold.go: its turns are in no group's, and its tasks are not counted
+	// among those that are ready there.
+	held bool
 	// Its place in Scheduler.free, from 1; 0: it is not there.
 	freeAt   int
 	watchers waitList

@@ -27,6 +27,12 @@ func (c *Scheduler) own(j *job, owner string) {
 	}
 }
 
+// keep counts bytes of ended tasks.
+func (c *Scheduler) keep(o *owner, bytes int64) {
+	o.kept += bytes
+	c.retainedBytes += bytes
+}
+
 // give has a job belong to an owner from now on.
 func (c *Scheduler) give(j *job, name string) {
 	old := j.owner

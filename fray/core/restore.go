@@ -176,7 +176,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		c.counts[s.Status]++
 		t.status, t.since = s.Status, s.Ended
 		t.size += clampSize(int(s.ResultBytes))
-		c.retainedBytes += int64(t.size)
+		c.keep(t.job.owner, int64(t.size))
 		return t, nil
 	}
 	if t.lastAlone() {

@@ -17,7 +17,7 @@ import (
 //
 // What nobody needs is forgotten past Config.Retention, or before that to keep within MaxRetained
 // and MaxRetainedBytes. What watchers need is kept past all of these; then it is submissions and
-// grants of its job that wait, see [Scheduler.behind].
+// grants of its job that wait, see [Scheduler.behind] and [Scheduler.hold].
 
 // noFloor is the floor of a job that nobody watches.
 const noFloor = uint64(math.MaxUint64)
@@ -293,15 +293,14 @@ func (h *freeJobs) Pop() any {
 	return j
 }
 
-// behind says whether submissions of a job must wait until its watchers have taken what it has left
-// for them: all that is kept past the bound on bytes is needed, and much of it is the job's. Where
-// all is clogged every job waits.
-func (c *Scheduler) behind(j *job) bool {
+// behind says whether a submission must wait until watchers have taken what ended: all that is kept
+// past the bound on bytes is needed, and much of it is its job's. More is, see keepsMuch, until
+// nothing of the job is granted.
+func (c *Scheduler) behind(e *Submit) bool {
 	const share = 8
-	bound := c.cfg.MaxRetainedBytes
-	return c.clogged() || c.retainedBytes > bound && j != nil && j.doneBytes > bound/share
+	j, bound, own := c.jobs[e.Job], c.cfg.MaxRetainedBytes, int64(0)
+	if j != nil {
+		own = j.doneBytes
+	}
+	return c.keepsMuch(c.ownerToBe(j, e.By), own, 0) || c.retainedBytes > bound && own > bound/share
 }
-
-// clogged says whether so much is kept for watchers, twice the bound on bytes, that nothing is
-// granted which would leave more.
-func (c *Scheduler) clogged() bool { return c.retainedBytes/2 > c.cfg.MaxRetainedBytes }

@@ -26,7 +26,10 @@ type Scheduler struct {
 	retainedBytes int64
 	free          freeJobs
 	awaitedJobs   map[*job]bool
-	reading       map[CallID][]*task
+	// Jobs of which nothing is granted, see hold.go, and how many of these, from the first, are to be looked at.
+	held      []*job
+	heldToSee int
+	reading   map[CallID][]*task
 	// Until when it is likely that a client asks for these open tasks again.
 	asked map[*task]Time
 	// Until then nothing is forgotten.
@@ -161,8 +164,9 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.wakeBeats()
 	c.wakeWatchers()
 	c.wakeAnys()
-	if c.forgetOld(); len(c.stirred) > 0 {
-		c.dispatch() // That was clogged before.
+	c.forgetOld()
+	if c.letGo(); len(c.stirred) > 0 {
+		c.dispatch()
 	}
 	c.rememberJobs()
 	c.work += uint64(len(events) + len(out.Records) + len(out.Replies) - done) //nolint:gosec // Not negative.
@@ -171,7 +175,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 
 // Next returns when Step must be called at the latest, or Never.
 func (c *Scheduler) Next() Time {
-	if c.restored {
+	if c.restored || c.heldToSee > 0 {
 		return c.now
 	}
 	next := c.nextForget()

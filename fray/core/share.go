@@ -24,6 +24,7 @@ func (u usage) negative() usage {
 type owner struct {
 	name  string // Empty: everybody.
 	known int    // jobs
+	kept  int64  // Bytes of what is kept of its ended tasks.
 	usage
 }
 
@@ -58,7 +59,7 @@ func (c *Scheduler) room(e *Submit, size int) SubmitVerdict {
 	if j != nil {
 		own = j.usage()
 	}
-	n, of := int64(size), c.usageOf(j, e.By)
+	n, of := int64(size), c.ownerToBe(j, e.By).usage
 	tasks, bytes, jobs := int64(c.cfg.MaxOpenTasks), c.cfg.MaxQueuedBytes, int64(c.cfg.MaxJobs)
 	allTasks, allBytes, newJob := share.All(tasks), share.All(bytes), own.tasks == 0
 	switch {
@@ -68,7 +69,7 @@ func (c *Scheduler) room(e *Submit, size int) SubmitVerdict {
 		!share.Fits(bytes, of.bytes, own.bytes, n), !share.Fits(allBytes, c.all.bytes, of.bytes, n),
 		newJob && !share.Fits(jobs, c.all.jobs, of.jobs, 1):
 		return SubmitShare
-	case c.behind(j):
+	case c.behind(e):
 		return SubmitBehind
 	default:
 		return SubmitCreated
@@ -77,19 +78,19 @@ func (c *Scheduler) room(e *Submit, size int) SubmitVerdict {
 
 // mayOpenClass says whether a submission may have tasks of one more class than there are.
 func (c *Scheduler) mayOpenClass(e *Submit) bool {
-	return share.Fits(int64(c.cfg.MaxClasses), c.all.classes, c.usageOf(c.jobs[e.Job], e.By).classes, 1)
+	return share.Fits(int64(c.cfg.MaxClasses), c.all.classes, c.ownerToBe(c.jobs[e.Job], e.By).classes, 1)
 }
 
-// usageOf returns what the owner has that a job will have once by has submitted a task to it.
-func (c *Scheduler) usageOf(j *job, by string) usage {
-	o := c.owners[by]
+// ownerToBe returns the owner that a job will have once by has submitted a task to it. It is to look
+// at.
+func (c *Scheduler) ownerToBe(j *job, by string) *owner {
 	if j != nil && !j.ownable(by) {
-		o = j.owner
+		return j.owner
 	}
-	if o == nil {
-		return usage{}
+	if o := c.owners[by]; o != nil {
+		return o
 	}
-	return o.usage
+	return &owner{name: by}
 }
 
 // mayWatch says whether a job may have one more watcher.

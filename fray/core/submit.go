@@ -142,7 +142,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	t.pending, t.reason, t.since = 0, reason, c.now
 	c.closed(t)
 	t.size += clampSize(len(result))
-	c.retainedBytes += int64(t.size)
+	c.keep(t.job.owner, int64(t.size))
 	t.job.done = append(t.job.done, t)
 	t.job.doneBytes += int64(t.size)
 	if c.awaiters[t] != nil || c.asked[t] > c.now {
@@ -192,7 +192,8 @@ func (c *Scheduler) changedJob(j *job) {
 }
 
 func (c *Scheduler) forget(t *task) {
-	c.retainedBytes -= int64(t.size)
+	c.keep(t.job.owner, -int64(t.size))
+	c.heldToSee = len(c.held)
 	c.counts[t.status]--
 	delete(c.tasks, t.id)
 	c.log.remove(t)

@@ -105,6 +105,8 @@ func (c *Scheduler) view(t *task) View {
 		case t.pending != Ready:
 		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)
+		case t.job.held:
+			v.Detail = "results of its job, or of other jobs of its owner, fill the controller, and their watchers have yet to take them"
 		case t.shape.alone:
 			v.Detail = t.explainAlone()
 		}
