@@ -28,7 +28,7 @@ import (
 
 // attackTime is for how long TestBystanderUnderAttack attacks; from attackTimed on it also looks at how
 // fast the bystander is served.
-var attackTime = flag.Duration("attack", 5*time.Second, "for how long to attack the controller of a bystander")
+var attackTime = flag.Duration("attack", 2*time.Second, "for how long to attack the controller of a bystander")
 
 const (
 	attackTimed = 30 * time.Second

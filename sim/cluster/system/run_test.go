@@ -71,7 +71,7 @@ var withRoles = flag.Bool("roles", false, "run the library with callers that hav
 
 // raceShare is which share of the library runs under the race detector, where a run takes ten times as
 // long.
-const raceShare = 3
+const raceShare = 5
 
 // Every scenario passes, and its trace is the same with one processor and with more, and as it was;
 // that of every third is so with the race detector, too.
