@@ -38,6 +38,13 @@ type Options struct {
 	Controller func(http.Handler) http.Handler
 }
 
+// On a real machine a client is served within so many times its bound, and so many messages that are
+// late because the machine is busy.
+const (
+	busyServed   = 5
+	busyMessages = 15
+)
+
 // Subject returns Fray as what scenarios are run of. Each Subject is for scenarios that package
 // cluster has read, and may be used for many runs.
 func Subject(o Options) *engine.Subject {
@@ -166,7 +173,11 @@ func (s *System) promises() check.Config {
 	for i := range s.Workload.Clients {
 		g := &s.Workload.Clients[i]
 		if g.Within > 0 {
-			addAll(&c.Within, g.Hosts(), time.Duration(g.Within)+s.options.Busy)
+			within := time.Duration(g.Within)
+			if s.options.Busy > 0 { // A call is some messages, and on a busy machine work takes longer, too.
+				within = busyServed*within + busyMessages*s.options.Busy
+			}
+			addAll(&c.Within, g.Hosts(), within)
 		}
 		c.Watchers += visitors * g.Count * g.Jobs
 		if g.Leaves != nil {
