@@ -30,8 +30,8 @@ func BenchmarkRoundTripSecured(b *testing.B) {
 	if err := os.WriteFile(policy, []byte("token "+token+" somebody client,reader\n"), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	roles := []string{"--access-file", policy}
-	audited := append(roles, "--audit-log", filepath.Join(dir, "audit"))
+	known := []string{"--access-file", policy}
+	audited := append([]string{"--audit-log", filepath.Join(dir, "audit")}, known...)
 	for _, how := range []struct {
 		name  string
 		token string
@@ -39,7 +39,7 @@ func BenchmarkRoundTripSecured(b *testing.B) {
 		args  []string
 	}{
 		{name: "open"},
-		{name: "roles", token: token, args: roles},
+		{name: "roles", token: token, args: known},
 		{name: "roles and audit", token: token, args: audited},
 		{name: "TLS", tls: shown, args: tlsArgs(files, true)[:4]}, // Without --tls-client-ca.
 		{name: "mTLS", tls: shown, args: tlsArgs(files, true)},
