@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -52,6 +53,7 @@ type benchStage struct {
 	executable string
 	environ    []string // of the processes
 	dir        string   // for records; empty: they are in memory
+	made       bool     // and the one that it is in has been made for it
 	starter    *children.Starter
 	facts      map[string]string
 
@@ -85,7 +87,9 @@ func (a *app) newBenchStage(o *benchOptions, run string, out *screen.Screen) (*b
 		}
 	})
 	if o.dataDir != "" {
-		err := os.MkdirAll(o.dataDir, 0o700)
+		_, err := os.Stat(o.dataDir)
+		s.made = errors.Is(err, fs.ErrNotExist)
+		err = os.MkdirAll(o.dataDir, 0o700)
 		if err == nil {
 			s.dir, err = os.MkdirTemp(o.dataDir, "fray-bench-")
 		}
@@ -106,6 +110,9 @@ func (s *benchStage) close() (err error) {
 	s.starter.Close()
 	if s.dir != "" {
 		err = errors.Join(err, os.RemoveAll(s.dir))
+		if s.made {
+			_ = os.Remove(s.options.dataDir) // Others may have put something there.
+		}
 	}
 	return err
 }

@@ -45,8 +45,9 @@ func startController(t *testing.T) string {
 	if err := c.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	url := c.URL()
 	t.Cleanup(inBackground(t, c.Run))
-	return c.URL()
+	return url
 }
 
 // startWorker runs a worker with functions until the test ends.

@@ -284,6 +284,7 @@ func TestDrive(t *testing.T) {
 		_, err = m.drive(t.Context(), 3, func(caller int) func(context.Context) error {
 			return func(ctx context.Context) error {
 				if caller == 1 {
+					time.Sleep(time.Millisecond) // until the others wait
 					return broken
 				}
 				<-ctx.Done()
