@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/bench"
@@ -208,7 +207,7 @@ func (a *app) printBench(report *bench.Report, o *benchOptions) error {
 	}
 	for name, write := range map[string]func(io.Writer) error{"bench.txt": text, "bench.benchmarks": benchmarks, "bench.json": object} {
 		var data bytes.Buffer
-		err = errors.Join(err, write(&data), renameio.WriteFile(filepath.Join(o.saveDir, name), data.Bytes(), 0o644))
+		err = errors.Join(err, write(&data), os.WriteFile(filepath.Join(o.saveDir, name), data.Bytes(), 0o644))
 	}
 	return err
 }
