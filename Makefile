@@ -17,6 +17,12 @@ FUZZ_LIVE ?= 40s
 BENCH ?= .
 BENCH_COUNT ?= 1
 BENCH_PACKAGES ?= $(PACKAGES)
+# Where make bench-report leaves its results, on which disk it keeps records, and further options of fray bench.
+BENCH_OUT ?= .bench
+BENCH_DISK ?= $(BENCH_OUT)/data
+BENCH_FLAGS ?=
+# 1: make bench-report measures NATS JetStream, too.
+NATS ?=
 # How often make kills kills the controller.
 KILLS ?= 200
 # Which planted bugs to try, by default all; and flags, see go doc ./sim/planted.
@@ -293,6 +299,17 @@ soak: ## Run random scenarios on real processes for MINUTES, and print what they
 bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two outputs with .bin/benchstat
 	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(BENCH_COUNT) -timeout=0 $(BENCH_PACKAGES)
 
+# A cluster of its own, whatever the environment says.
+.PHONY: bench-report
+bench-report: ## Measure tasks beside the limits of this machine, in memory and on BENCH_DISK, as fray bench does; text, JSON and benchstat's format in BENCH_OUT
+	@mkdir -p bin && go build -buildvcs=auto -o bin/ ./cmd/fray
+	FRAY_CONTROLLER_ADDRESS= bin/fray bench --limits --costs $(BENCH_FLAGS) --save '$(BENCH_OUT)/memory'
+	FRAY_CONTROLLER_ADDRESS= bin/fray bench --limits --costs $(BENCH_FLAGS) --data-dir '$(BENCH_DISK)' --save '$(BENCH_OUT)/disk'
+	@test -z '$(NATS)' || { set -e; mkdir -p '$(BENCH_DISK)'; \
+		go -C examples/abroad build -o $(abspath bin)/natsbench ./natsbench; \
+		bin/natsbench | tee '$(BENCH_OUT)/memory/jetstream.benchmarks'; \
+		bin/natsbench -dir '$(BENCH_DISK)' | tee '$(BENCH_OUT)/disk/jetstream.benchmarks'; }
+
 .PHONY: sim-bench
 sim-bench: ## Print how fast this machine simulates: messages, seeds and virtual time a second, up to 1,000 workers
 	go run ./cmd/fray-sim bench
@@ -326,7 +343,7 @@ tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go $(BIN)/golan
 
 .PHONY: clean
 clean: ## Remove what make built, the tools included
-	rm -rf bin dist $(BIN) $(COVER) $(SWEEP_OUT) integration/conformance/gen
+	rm -rf bin dist $(BIN) $(COVER) $(SWEEP_OUT) $(BENCH_OUT) integration/conformance/gen
 
 TOOL_buf := github.com/bufbuild/buf/cmd/buf
 TOOL_protoc-gen-go := google.golang.org/protobuf/cmd/protoc-gen-go

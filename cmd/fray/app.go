@@ -32,6 +32,7 @@ type app struct {
 	secured bool
 	listed  bool // a file lists who may call its servers
 	access  func() *access.Policy
+	shown   func() string // the token; nil: there is none
 	// What tells of calls that change something; nil: nothing does.
 	audit *slog.Logger
 
@@ -141,7 +142,7 @@ else it has its default. See "fray help configuration" and "fray help exit-codes
 	}
 	add("run", a.newMap(), a.newDev(), a.newController(), a.newWorker())
 	add("tasks", a.newSubmit(), a.newWait(), a.newGet(), a.newList(), a.newCancel())
-	add("operate", a.newWorkers(), a.newDrain(), a.newCluster(), a.newBackup(), a.newDebug(), a.newFaults())
+	add("operate", a.newWorkers(), a.newDrain(), a.newCluster(), a.newBackup(), a.newDebug(), a.newFaults(), a.newBench())
 	root.AddCommand(a.newVersion(), newTopic("exit-codes", "What the exit codes mean", exitCodesHelp), newConfigurationTopic(root))
 	documentSources(root)
 	return root

@@ -115,6 +115,12 @@ func eachOption(root *cobra.Command, fn func(cmd *cobra.Command, flag *pflag.Fla
 	}
 }
 
+// optionVariables are those of all options of all commands.
+func optionVariables(root *cobra.Command) (names []string) {
+	eachOption(root, func(_ *cobra.Command, _ *pflag.Flag, s source) { names = append(names, s.variable) })
+	return names
+}
+
 // documentSources adds the variable of each option to its usage.
 func documentSources(root *cobra.Command) {
 	eachOption(root, func(_ *cobra.Command, flag *pflag.Flag, s source) {

@@ -40,6 +40,7 @@ type controllerOptions struct {
 	accessFile     string
 	auditLog       string
 	metricsListen  string
+	profileListen  string
 	faults         faultOptions
 	log            logOptions
 }
@@ -84,6 +85,7 @@ is told twice.`,
 	addAccessFlag(cmd, &o.accessFile)
 	addAuditFlag(cmd, &o.auditLog)
 	addMetricsFlag(cmd, &o.metricsListen)
+	addProfileFlag(cmd, &o.profileListen)
 	addLifelineFlag(cmd, &o.lifeline)
 	addWallClockFlag(cmd, &o.wallClockFile)
 	addFaultFlags(cmd, &o.faults)
@@ -115,6 +117,11 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 		return err
 	}
 	defer noFaults()
+	endProfiles, err := serveProfiles(ctx, o.profileListen, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endProfiles()) }()
 	server, closeStore, err := a.newServer(o, logger, registry)
 	if err != nil {
 		return err
@@ -144,7 +151,9 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 }
 
 // announce says where a controller listens. Programs parse this line.
-func announce(w io.Writer, url string) { fmt.Fprintf(w, "fray controller listening on %s\n", url) }
+func announce(w io.Writer, url string) { fmt.Fprintln(w, announcement+url) }
+
+const announcement = "fray controller listening on "
 
 // newServer returns a controller on its port, with the store that the options ask for, which is
 // closed after it has ended.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,12 +76,13 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   cmdExits,
-			"waitfor": cmdWaitFor,
-			"address": cmdAddress,
-			"killone": cmdKillOne,
-			"nobody":  cmdNobody,
-			"certs":   cmdCerts,
+			"exits":    cmdExits,
+			"waitfor":  cmdWaitFor,
+			"address":  cmdAddress,
+			"killone":  cmdKillOne,
+			"nobody":   cmdNobody,
+			"certs":    cmdCerts,
+			"profiles": cmdProfiles,
 		},
 	})
 }
@@ -178,6 +181,36 @@ func cmdCerts(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		write(name+".crt", cert)
 		write(name+".key", key)
+	}
+}
+
+// cmdProfiles asks for a profile where a file of messages says that they are served, by a name of that
+// server if one is given, and expects an HTTP status, or that the server is gone: profiles ctl.err 200
+// heap [name].
+func cmdProfiles(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: profiles file status profile [name]")
+	}
+	url := regexp.MustCompile(`http://\S+/debug/pprof/`).FindString(ts.ReadFile(args[0]))
+	if url == "" {
+		ts.Fatalf("%s does not say where profiles are served", args[0])
+	}
+	req, err := http.NewRequest(http.MethodGet, url+args[2], http.NoBody)
+	ts.Check(err)
+	if len(args) > 3 {
+		req.Host = args[3]
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if args[1] == "gone" && err != nil {
+		return
+	}
+	ts.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	if strconv.Itoa(res.StatusCode) != args[1] || len(body) == 0 {
+		ts.Fatalf("%s is answered by %s and %d bytes", url, res.Status, len(body))
 	}
 }
 

@@ -102,6 +102,7 @@ func (a *app) secure(token string) {
 func (a *app) secureWith(now func() secrets) {
 	a.secured = true
 	a.access = func() *access.Policy { return now().policy }
+	a.shown = func() string { return now().shown }
 	a.seams.clientOptions = append(a.seams.clientOptions, connect.WithInterceptors(outgoing.ShowToken(func() string { return now().shown })))
 }
 

@@ -41,6 +41,7 @@ type workerOptions struct {
 	outputDir  string
 	accessFile string
 	metrics    string // where to listen for these
+	profiles   string // as well
 	faults     faultOptions
 	log        logOptions
 }
@@ -82,6 +83,7 @@ stops them at once.`,
 	mayBeEmpty(cmd, "listen")
 	addAccessFlag(cmd, &o.accessFile)
 	addMetricsFlag(cmd, &o.metrics)
+	addProfileFlag(cmd, &o.profiles)
 	addLifelineFlag(cmd, &o.lifeline)
 	cmd.Flags().StringVar(&o.outputDir, "output-dir", "", "the `directory` of the map that this worker serves, for what commands print")
 	if err := cmd.Flags().MarkHidden("output-dir"); err != nil {
@@ -124,6 +126,11 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) (err error) {
 	}
 	defer noFaults()
 	logger := o.log.logger(a.stderr)
+	endProfiles, err := serveProfiles(ctx, o.profiles, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endProfiles()) }()
 	commands, endCommands, err := o.commands(a.stderr, logger)
 	if err != nil {
 		return err

@@ -181,6 +181,11 @@ var rules = []rule{
 		reason: "commands read flags, handle signals and start controllers; what they are made of is tested without",
 	},
 	{
+		packages: []string{"./fray/...", "./faults/...", "./sim"},
+		banned:   []string{"net/http/pprof", "github.com/HdrHistogram/..."},
+		reason:   "programs that link the runtime get no profiles on their default mux, and nothing that only measures: cmd/fray serves and measures",
+	},
+	{
 		packages: []string{"./..."},
 		banned:   []string{"github.com/chromedp/..."},
 		reason:   "only tests look at pages in a browser",
@@ -208,7 +213,7 @@ var rules = []rule{
 		reason:   "any command says with it what it was built from",
 	},
 	{
-		packages: []string{"./internal/outgoing", "./internal/yamltree"},
+		packages: []string{"./internal/browsers", "./internal/outgoing", "./internal/yamltree"},
 		direct:   true,
 		allowed:  []string{std, "connectrpc.com/connect/...", "github.com/goccy/go-yaml/..."},
 		reason:   "runtime, commands and simulator stand upon them",

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/frayrpc/fray/fray/access"
+	"github.com/frayrpc/fray/internal/browsers"
 )
 
 // mountProbes answers who asks whether the process is alive, and whether it serves.
@@ -57,7 +58,7 @@ func newMetricsPort(s *Server, ready grpchealth.Checker) *metricsPort {
 	if strings.HasPrefix(p.address, ":") {
 		p.address = "127.0.0.1" + p.address
 	}
-	p.handler = keepBrowsersOut(mux, func() bool { return isLoopback(p.listener) })
+	p.handler = browsers.KeepOut(mux, func() bool { return browsers.OnLoopback(p.listener) })
 	return p
 }
 

@@ -33,6 +33,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/frayrpc/fray/fray/access"
+	"github.com/frayrpc/fray/internal/browsers"
 )
 
 // Bounds of a server. Those for reading a body and writing an answer are by their bytes, see inFlight:
@@ -128,7 +129,7 @@ func (s *Server) mount(metrics *metrics, room *inFlight) http.Handler {
 	if s.cfg.Access != nil {
 		handler = access.NewGuard(access.GuardConfig{Policy: s.cfg.Access, Audit: s.cfg.Audit, Log: s.cfg.Logger}).Wrap(handler)
 	}
-	return keepBrowsersOut(handler, s.isLoopback)
+	return browsers.KeepOut(handler, func() bool { return browsers.OnLoopback(s.listener) })
 }
 
 // Handler returns all that the server serves.

@@ -1,5 +1,5 @@
 // Package fleet keeps worker processes running on this machine, for the commands that bring their
-// own: dev and map.
+// own: dev, map and bench.
 //
 //	f := fleet.Fleet{Executable: program, Args: []string{"--controller", url}, Size: 4, ...}
 //	err := f.Run(ctx) // until ctx is done; then the workers leave
@@ -13,11 +13,13 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -48,8 +50,12 @@ type Fleet struct {
 	// Executable is the fray program, and Environ the environment that it gets.
 	Executable string
 	Environ    []string
+	// Command has the words of the command that is a worker. Nil: worker.
+	Command []string
 	// Args are options of each worker, besides those that make it one of the fleet.
 	Args []string
+	// Name begins the ids of workers, as in worker-1. Empty: worker.
+	Name string
 	// Size is the number of workers.
 	Size int
 	// Output gets what the workers write to their standard error, in whole lines. Several
@@ -57,6 +63,9 @@ type Fleet struct {
 	Output io.Writer
 	// Tell is called with what happens to workers.
 	Tell func(format string, args ...any)
+	// Started is called with the id and the process id of each worker that was started, by several
+	// goroutines. Nil: nothing is.
+	Started func(id string, pid int)
 	// Hurry is closed to have workers killed, which otherwise are asked to leave.
 	Hurry <-chan struct{}
 	// Hopeless is the exit code of a worker that would only end the same way again.
@@ -76,7 +85,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 	var places sync.WaitGroup
 	for i := range f.Size {
-		places.Go(func() { f.keep(ctx, "worker-"+strconv.Itoa(i+1)) })
+		places.Go(func() { f.keep(ctx, cmp.Or(f.Name, "worker")+"-"+strconv.Itoa(i+1)) })
 	}
 	places.Wait()
 	if ctx.Err() == nil {
@@ -118,13 +127,20 @@ func (f *Fleet) keep(ctx context.Context, id string) {
 // runOnce runs a worker process until it ends. When ctx is done it is asked to, and killed if it
 // takes too long.
 func (f *Fleet) runOnce(ctx context.Context, id string) error {
-	args := append([]string{"worker", "--id", id, "--lifeline", "--stop-grace", stopGrace.String()}, f.Args...)
+	command := f.Command
+	if command == nil {
+		command = []string{"worker"}
+	}
+	args := slices.Concat(command, []string{"--id", id, "--lifeline", "--stop-grace", stopGrace.String()}, f.Args)
 	cmd := exec.Command(f.Executable, args...) //nolint:noctx // It is this program; it is asked to leave before it is killed.
 	cmd.Env = f.Environ
 	cmd.Stderr = &prefixWriter{w: f.Output, prefix: id + ": "}
 	worker, err := f.starter.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("start worker process: %w", err)
+	}
+	if f.Started != nil {
+		f.Started(id, cmd.Process.Pid)
 	}
 	select {
 	case <-worker.Gone():

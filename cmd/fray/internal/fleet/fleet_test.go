@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "worker" {
 		os.Exit(beWorker(os.Args[2:]))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "other" && os.Args[2] == "worker" {
+		os.Exit(beWorker(os.Args[3:]))
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -118,6 +121,28 @@ func TestFleetEndsWithItsWorkers(t *testing.T) { // As above.
 		if text := <-told; text != want {
 			t.Errorf("%s: told %q, want %q", does, text, want)
 		}
+	}
+}
+
+// The processes of a fleet can be of another command, with names of their own.
+func TestFleetOfAnotherCommand(t *testing.T) { // As above.
+	f, output, _ := newFleet(1)
+	type start struct {
+		id  string
+		pid int
+	}
+	started := make(chan start, 1)
+	f.Command, f.Name, f.Started = []string{"other", "worker"}, "bench-x", func(id string, pid int) { started <- start{id, pid} }
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	id, pid := output.pid(t)
+	if got := <-started; got != (start{id, pid}) || id != "bench-x-1" {
+		t.Errorf("started %+v, and %s, process %d, is there", got, id, pid)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

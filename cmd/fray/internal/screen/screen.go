@@ -32,6 +32,7 @@ type Screen struct {
 	bar      *mpb.Bar
 	total    atomic.Int64
 	failed   atomic.Int64
+	doing    atomic.Pointer[string]
 }
 
 // New returns a screen over the two outputs of a command. It has a bar if that is wanted and stderr
@@ -43,7 +44,15 @@ func New(stdout, stderr io.Writer, progress bool) *Screen {
 	}
 	s.progress = mpb.New(mpb.WithOutput(stderr), mpb.WithWidth(40))
 	s.bar = s.progress.AddBar(0,
-		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d ", decor.WCSyncSpace)),
+		mpb.PrependDecorators(
+			decor.Any(func(decor.Statistics) string {
+				if what := s.doing.Load(); what != nil {
+					return *what + " "
+				}
+				return ""
+			}),
+			decor.CountersNoUnit("%d of %d ", decor.WCSyncSpace),
+		),
 		mpb.AppendDecorators(
 			decor.Any(func(decor.Statistics) string {
 				if n := s.failed.Load(); n > 0 {
@@ -68,6 +77,15 @@ func (s *Screen) Added(n int) {
 	total := s.total.Add(int64(n))
 	if s.bar != nil {
 		s.bar.SetTotal(total, false)
+	}
+}
+
+// Doing says what is being done, when so many things of all are done.
+func (s *Screen) Doing(what string, done, all int) {
+	s.doing.Store(&what)
+	if s.bar != nil {
+		s.bar.SetTotal(int64(all), false)
+		s.bar.SetCurrent(int64(done))
 	}
 }
 

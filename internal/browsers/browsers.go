@@ -1,4 +1,7 @@
-package serve
+// Package browsers keeps web pages from calling servers that are for programs.
+//
+//	server := &http.Server{Handler: browsers.KeepOut(mux, func() bool { return browsers.OnLoopback(listener) })}
+package browsers
 
 import (
 	"errors"
@@ -11,22 +14,24 @@ import (
 	"connectrpc.com/connect"
 )
 
-// browsers keeps out what a web page has its visitor's browser send: pages of others, and those
+// guard keeps out what a web page has its visitor's browser send: pages of others, and those
 // that take a name for this server's that is not (DNS rebinding). Programs send no Origin, and call
 // a server by an address or a name that they were given.
-type browsers struct {
+type guard struct {
 	next http.Handler
 	// What only this machine reaches goes by no name but localhost, so that any other is a trick.
 	loopback func() bool
 	refusal  *connect.ErrorWriter
 }
 
-func keepBrowsersOut(next http.Handler, loopback func() bool) http.Handler {
-	return &browsers{next: next, loopback: loopback, refusal: connect.NewErrorWriter()}
+// KeepOut returns a handler that passes on to next what no web page had its visitor's browser send. It
+// asks with each request whether only this machine reaches the server.
+func KeepOut(next http.Handler, loopback func() bool) http.Handler {
+	return &guard{next: next, loopback: loopback, refusal: connect.NewErrorWriter()}
 }
 
 // ServeHTTP implements http.Handler.
-func (b *browsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (b *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	problem := b.problem(r)
 	if problem == "" {
 		b.next.ServeHTTP(w, r)
@@ -41,7 +46,7 @@ func (b *browsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // problem says why a request is refused; empty: it is not.
-func (b *browsers) problem(r *http.Request) string {
+func (b *guard) problem(r *http.Request) string {
 	switch site := r.Header.Get("Sec-Fetch-Site"); site {
 	case "", "none", "same-origin":
 	default:
@@ -75,12 +80,8 @@ func isAddress(hostPort string) bool {
 	return err == nil
 }
 
-// isLoopback says whether only this machine reaches the server.
-func (s *Server) isLoopback() bool {
-	return isLoopback(s.listener)
-}
-
-func isLoopback(l net.Listener) bool {
+// OnLoopback says whether only this machine reaches a listener; nil is none.
+func OnLoopback(l net.Listener) bool {
 	if l == nil {
 		return false
 	}
