@@ -42,7 +42,7 @@ SECURE_SEEDS ?= 1..3
 CHAOS_SEEDS ?= 1..1000
 MINUTES ?= 10
 # What make release builds for.
-RELEASE_PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+RELEASE_PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 # Where make vuln looks vulnerabilities up.
 GOVULNDB ?= https://vuln.go.dev
 # The commit that schemas must stay compatible with; by default the last one that differs from the work tree.
@@ -84,14 +84,14 @@ release: $(BIN)/cyclonedx-gomod ## Build every command for RELEASE_PLATFORMS int
 	@test -z "$$(git status --porcelain)" || { echo "make release: there are changes that are not committed: commit or stash them"; exit 1; }
 	@rm -rf dist && mkdir -p dist
 	@set -e; for platform in $(RELEASE_PLATFORMS); do \
-		os=$${platform%/*} arch=$${platform#*/}; suffix=; if [ "$$os" = windows ]; then suffix=.exe; fi; \
+		os=$${platform%/*} arch=$${platform#*/}; \
 		for command in $(COMMANDS); do \
-			echo "dist/$$command-$$os-$$arch$$suffix"; \
+			echo "dist/$$command-$$os-$$arch"; \
 			GOFLAGS= CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -buildvcs=true -ldflags='-s -w' \
-				-o "dist/$$command-$$os-$$arch$$suffix" ./cmd/$$command; \
-			go version -m "dist/$$command-$$os-$$arch$$suffix" | grep -q vcs.revision= || \
+				-o "dist/$$command-$$os-$$arch" ./cmd/$$command; \
+			go version -m "dist/$$command-$$os-$$arch" | grep -q vcs.revision= || \
 				{ echo "make release: go build stamped no commit: run it in a clone; Go does not see those of git worktrees"; exit 1; }; \
-			$(call sbom,dist/$$command-$$os-$$arch$$suffix); \
+			$(call sbom,dist/$$command-$$os-$$arch); \
 		done; \
 	done
 	@cd dist && if command -v sha256sum >/dev/null; then sha256sum *; else shasum -a 256 *; fi >../SHA256SUMS.tmp && mv ../SHA256SUMS.tmp SHA256SUMS
