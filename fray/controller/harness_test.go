@@ -34,6 +34,9 @@ func start(t *testing.T, change func(c *controller.Config)) *cluster {
 	if change != nil {
 		change(&cfg)
 	}
+	if cfg.Core.SessionTTL == 0 { // Workers of tests send no heartbeats, and the machine may be busy.
+		cfg.Core.SessionTTL = 2 * time.Minute
+	}
 	c, err := controller.New(cfg)
 	if err != nil {
 		t.Fatal(err)
