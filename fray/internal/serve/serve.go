@@ -150,7 +150,9 @@ func (s *Server) Listen(ctx context.Context) error {
 			return errors.Join(err, opened())
 		}
 	}
-	s.listener, s.door = listener, door
+	if s.listener == nil { // Else it is known already, and others may look at it.
+		s.listener, s.door = listener, door
+	}
 	return nil
 }
 
