@@ -55,7 +55,8 @@ type Config struct {
 	// How long a watcher that is not heard of is taken to be there, and a caller to ask again.
 	// Default 30 s.
 	WatchGrace time.Duration
-	// Watchers of jobs that belong to one owner, known at once at most; those of all an eighth more: see package share. Default 100,000.
+	// Watchers of the jobs of one owner known at once at most; of all an eighth more: see package share.
+	// Default 100,000.
 	MaxWatchers int
 	// Open tasks of one job at most, and the bytes of their specs; of one owner an eighth more, of all an eighth more than
 	// that: see package share. Beyond, submissions are refused. Default

@@ -32,14 +32,17 @@ func (c *Scheduler) keepsMuch(o *owner, much, spare int64) bool {
 		much = max(much, o.kept)
 	}
 	much += spare
-	left := 2*bound - all
+	if all <= bound {
+		return false
+	}
+	left := bound - (all - bound) // Twice the bound may be more than there are numbers for.
 	switch {
 	case o.name != "" && left < bound/keptAlways:
 		return much > bound/keptAlways
 	case left < 0:
 		return true
 	default:
-		return all > bound && len(c.free) == 0 && much > left // What nobody needs goes first.
+		return len(c.free) == 0 && much > left // What nobody needs goes first.
 	}
 }
 

@@ -294,13 +294,13 @@ func (h *freeJobs) Pop() any {
 }
 
 // behind says whether a submission must wait until watchers have taken what ended: all that is kept
-// past the bound on bytes is needed, and much of it is its job's. More is, see keepsMuch, until
-// nothing of the job is granted.
-func (c *Scheduler) behind(e *Submit) bool {
+// past the bound on bytes is needed, and much of it is its job's. More of it is kept, see keepsMuch,
+// until nothing of the job is granted. The job is nil if it is not known, and o owns it or will.
+func (c *Scheduler) behind(j *job, o *owner) bool {
 	const share = 8
-	j, bound, own := c.jobs[e.Job], c.cfg.MaxRetainedBytes, int64(0)
+	bound, own := c.cfg.MaxRetainedBytes, int64(0)
 	if j != nil {
 		own = j.doneBytes
 	}
-	return c.keepsMuch(c.ownerToBe(j, e.By), own, 0) || c.retainedBytes > bound && own > bound/share
+	return c.keepsMuch(o, own, 0) || c.retainedBytes > bound && own > bound/share
 }

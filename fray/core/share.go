@@ -59,7 +59,7 @@ func (c *Scheduler) room(e *Submit, size int) SubmitVerdict {
 	if j != nil {
 		own = j.usage()
 	}
-	n, of := int64(size), c.ownerToBe(j, e.By).usage
+	n, of := int64(size), c.ownerToBe(j, e.By)
 	tasks, bytes, jobs := int64(c.cfg.MaxOpenTasks), c.cfg.MaxQueuedBytes, int64(c.cfg.MaxJobs)
 	allTasks, allBytes, newJob := share.All(tasks), share.All(bytes), own.tasks == 0
 	switch {
@@ -69,7 +69,7 @@ func (c *Scheduler) room(e *Submit, size int) SubmitVerdict {
 		!share.Fits(bytes, of.bytes, own.bytes, n), !share.Fits(allBytes, c.all.bytes, of.bytes, n),
 		newJob && !share.Fits(jobs, c.all.jobs, of.jobs, 1):
 		return SubmitShare
-	case c.behind(e):
+	case c.behind(j, of):
 		return SubmitBehind
 	default:
 		return SubmitCreated
