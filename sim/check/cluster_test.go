@@ -77,20 +77,22 @@ func (c *cluster) controller() {
 			c.crash()
 		}
 	})
-	c.crash = c.run("controller", ctl.Run)
+	c.crash, _ = c.run("controller", ctl.Run)
 }
 
-// run starts a process, and returns what ends it.
-func (c *cluster) run(name string, f func(context.Context) error) context.CancelFunc {
+// run starts a process, and returns what ends it, and what is closed once it has ended.
+func (c *cluster) run(name string, f func(context.Context) error) (stop context.CancelFunc, ended <-chan struct{}) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
 	c.ended.Go(func() {
+		defer close(over)
 		if err := f(ctx); err != nil {
 			c.t.Errorf("%s: %v", name, err)
 		}
 	})
 	c.stop = append(c.stop, cancel)
-	return cancel
+	return cancel, over
 }
 
 // close ends all processes.
@@ -106,7 +108,8 @@ func (c *cluster) close() {
 type process struct {
 	*check.Recorder
 
-	stop context.CancelFunc
+	stop  context.CancelFunc
+	ended <-chan struct{}
 }
 
 // worker starts a worker. Lives of one worker are hosts of their own, so that a dead one can be cut
@@ -126,7 +129,8 @@ func (c *cluster) worker(id, host string, client connect.HTTPClient) process {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return process{recorder, c.run(host, w.Run)}
+	stop, ended := c.run(host, w.Run)
+	return process{recorder, stop, ended}
 }
 
 func (c *cluster) client(host string, client connect.HTTPClient) *fray.Client {
@@ -214,8 +218,10 @@ func TestHealthyClusterOverTCP(t *testing.T) {
 	if err := jc.Close(); err != nil {
 		t.Error(err)
 	}
-	w1.stop()
-	w2.stop()
+	for _, w := range []process{w1, w2} { // What they say last is part of the history.
+		w.stop()
+		<-w.ended
+	}
 	c.verdict(ctx, c.client("auditor", server.Client()))
 	for _, name := range []string{"never-lost", "one-effect", "linearizable", "metrics-agree", "capacity-kept", "backoff-kept", "fairness", "liveness"} {
 		if checks(t, c.oracles, name) == 0 {
