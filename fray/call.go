@@ -25,6 +25,9 @@ type call struct {
 	// receipt is told when the backend has accepted or refused the call. The backend's, like input.
 	receipt *receipt
 
+	// awaited says that the caller waits for the end, and has no other use for the call.
+	awaited bool
+
 	// Of the remote backend, guarded by its tracker.
 	tracked    bool
 	acked      uint64             // its place among the acknowledged; 0: it is not

@@ -2,13 +2,16 @@ package fray_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -36,13 +39,16 @@ type fakeController struct {
 	omit bool
 	// echo completes each task at once with its input.
 	echo bool
+	// earlier is a controller that does not wait in SubmitTask, as those of before did not.
+	earlier bool
 
 	mu       sync.Mutex
 	tasks    map[string]*frayv1.TaskResult
 	specs    map[string]*frayv1.TaskSpec
 	log      []string
 	changed  chan struct{}
-	submits  []int // tasks of each SubmitTasks
+	alone    []*frayv1.SubmitTaskRequest
+	submits  []int // tasks of each SubmitTasks, and of each SubmitTask
 	watches  int
 	results  int // WatchJob's, in all
 	missing  int // the first entries of the log that are past their retention
@@ -121,6 +127,58 @@ func (f *fakeController) SubmitTasks(_ context.Context, req *frayv1.SubmitTasksR
 		}
 	}
 	return res, nil
+}
+
+// SubmitTask is SubmitTasks of one task, unless it waits for its end.
+func (f *fakeController) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
+	f.mu.Lock()
+	f.alone = append(f.alone, req)
+	f.mu.Unlock()
+	many, err := f.SubmitTasks(ctx, &frayv1.SubmitTasksRequest{
+		JobId: req.GetJobId(), WatcherId: req.GetWatcherId(), Tasks: []*frayv1.TaskSpec{req.GetTask()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, failure := range many.GetFailures() {
+		var code connect.Code
+		if err := code.UnmarshalText([]byte(failure.GetCode())); err != nil {
+			return nil, err
+		}
+		return nil, connect.NewError(code, errors.New(failure.GetMessage()))
+	}
+	res := &frayv1.SubmitTaskResponse{Created: many.GetCreatedCount() > 0, WatchCursor: many.GetWatchCursor()}
+	if f.earlier {
+		return res, nil
+	}
+	deadline := time.NewTimer(time.Duration(req.GetMaxWaitMs()) * time.Millisecond)
+	defer deadline.Stop()
+	for {
+		f.mu.Lock()
+		r := f.tasks[req.GetTask().GetTaskId()]
+		res.Task = proto.CloneOf(r.GetTask())
+		at := slices.Index(f.log, req.GetTask().GetTaskId())
+		if f.changed == nil {
+			f.changed = make(chan struct{})
+		}
+		changed := f.changed
+		f.mu.Unlock()
+		if at >= 0 {
+			res.EndCursor = uint64(at + 1)
+			res.Result = &frayv1.TaskResult{Value: r.GetValue(), Error: r.GetError()}
+			if f.omit && r.GetValue() != nil {
+				res.Result = &frayv1.TaskResult{ValueOmitted: true}
+			}
+			return res, nil
+		}
+		select {
+		case <-changed:
+		case <-deadline.C:
+			return res, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 func (f *fakeController) admit(req *frayv1.SubmitTasksRequest) *frayv1.SubmitTasksResponse {

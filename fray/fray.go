@@ -36,6 +36,9 @@ type link struct {
 	client  frayv1connect.ControllerServiceClient
 	outages *outages
 	spawn   func(func(context.Context)) // has the backend run and end a goroutine
+	// bind has a context end with the backend, too, which waits for its end. It must not be called
+	// once the backend is shut down.
+	bind func(context.Context) (bound context.Context, end func())
 }
 
 func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, error) {
@@ -54,6 +57,16 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 		client:  client,
 		outages: &outages{address: address, logger: jc.logger.With("job_id", jc.jobID)},
 		spawn:   func(f func(context.Context)) { b.running.Go(func() { f(ctx) }) },
+		bind: func(caller context.Context) (context.Context, func()) {
+			b.running.Add(1)
+			bound, cancel := context.WithCancel(caller)
+			stop := context.AfterFunc(ctx, cancel)
+			return bound, func() {
+				stop()
+				cancel()
+				b.running.Done()
+			}
+		},
 	}
 	b.fetcher = newFetcher(b.link, b.tracker)
 	w := newWatcher(b.link, b.tracker, b.fetcher)
@@ -63,9 +76,14 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 
 // do calls the controller, again and again while that may help. The call transfers so many bytes.
 func (l link) do(ctx context.Context, procedure string, bytes int64, call func(context.Context) error) error {
-	transfer := dial.Allow(0, int(bytes)) // within: a batch fits
-	policy := dial.Policy{AttemptTimeout: dial.DefaultAttemptTimeout + transfer, Rand: l.jc.rand}
-	return l.outages.do(ctx, procedure, policy, transfer, call)
+	return l.doFor(ctx, procedure, bytes, 0, call)
+}
+
+// doFor is do for a call that the controller may take a while to answer.
+func (l link) doFor(ctx context.Context, procedure string, bytes int64, wait time.Duration, call func(context.Context) error) error {
+	answer := wait + dial.Allow(0, int(bytes)) // within: a batch fits
+	policy := dial.Policy{AttemptTimeout: dial.DefaultAttemptTimeout + answer, Rand: l.jc.rand}
+	return l.outages.do(ctx, procedure, policy, answer, call)
 }
 
 // ask calls the controller, again and again while that may help, for an answer that may have been

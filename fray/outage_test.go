@@ -134,7 +134,10 @@ func TestOutageIsToldOnceAndNowAndThen(t *testing.T) {
 				start := time.Now()
 				futures := make(chan error)
 				go func() {
-					_, err := echo.Call(t.ctx, "x")
+					f, err := echo.Run(t.ctx, "x")
+					if err == nil {
+						_, err = f.Get(t.ctx)
+					}
 					futures <- err
 				}()
 				time.Sleep(1100 * time.Millisecond)

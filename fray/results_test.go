@@ -130,8 +130,11 @@ func TestRestingClientConfirmsOnce(t *testing.T) {
 		return nil
 	}
 	withFake(t, fake, func(t *trial) {
-		got(t, echo, "x", "x")
-		got(t, echo, "y", "y")
+		for _, in := range []string{"x", "y"} {
+			if v, err := run(t, echo, in).Get(t.ctx); err != nil || v != in {
+				t.Errorf("got %q, %v", v, err)
+			}
+		}
 		synctest.Wait()
 		_, before, _ := fake.counts()
 		time.Sleep(time.Hour)

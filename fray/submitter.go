@@ -48,14 +48,19 @@ type submitter struct {
 	queue  []*call
 	weight int64 // of queue
 	lanes  int   // goroutines that send
+	alone  bool  // a call goes alone
 }
 
 func newSubmitter(l link, t *tracker, w *watcher) *submitter {
 	return &submitter{link: l, tracker: t, watcher: w, room: semaphore.NewWeighted(maxQueueWeight)}
 }
 
-// submit queues calls, as far as there is room, in groups that fit a batch.
+// submit queues calls, as far as there is room, in groups that fit a batch. One whose end its caller
+// waits for may go alone.
 func (s *submitter) submit(ctx context.Context, calls []*call) {
+	if len(calls) == 1 && calls[0].awaited && s.callAlone(ctx, calls[0]) {
+		return
+	}
 	for len(calls) > 0 {
 		n, weight := prefix(calls)
 		group := calls[:n]

@@ -19,6 +19,7 @@ type tracker struct {
 	acks   uint64           // acknowledgements so far
 	closed bool
 	opened chan struct{} // has a token after an acknowledged call came
+	alone  alone
 
 	groups map[string]*group
 	formed chan struct{} // has a token after a group came that is to be looked at before the next that was planned

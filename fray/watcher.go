@@ -108,8 +108,15 @@ func (w *watcher) submitted(cursor uint64, calls int) {
 	if open, acked := w.tracker.counts(); open <= calls && acked == 0 {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.jump = cursor
+		w.jump = max(w.jump, cursor)
 	}
+}
+
+// skip says that the watcher need not be told of what ended before a cursor.
+func (w *watcher) skip(cursor uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.jump = max(w.jump, cursor)
 }
 
 func (w *watcher) run(ctx context.Context) {
@@ -263,6 +270,9 @@ func (w *watcher) trouble(ctx context.Context, err error) {
 	if reason, _ := wire.Info(err); reason == wire.ReasonCursorAhead && w.cursor > 0 {
 		w.jc.logger.WarnContext(ctx, "controller has a shorter history than before", "job_id", w.jc.jobID, "cursor", w.cursor)
 		w.cursor, w.confirmed, w.untold = 0, 0, nil
+		w.mu.Lock()
+		w.jump = 0
+		w.mu.Unlock()
 		w.lost()
 		return
 	}

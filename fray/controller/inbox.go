@@ -45,14 +45,17 @@ const (
 type calls [kindsOfWaiting]atomic.Int64
 
 func waitingOf(e core.Event) waiting {
-	switch e.(type) {
+	switch e := e.(type) {
 	case *core.Poll, *core.Heartbeat:
 		return forWork
 	case *core.Await, *core.AwaitAny, *core.Watch:
 		return forEnds
-	default:
-		return forCommit
+	case *core.Submit:
+		if e.Until > 0 {
+			return forEnds
+		}
 	}
+	return forCommit
 }
 
 func (w waiting) String() string {

@@ -30,21 +30,43 @@ type service struct{ c *Controller }
 var _ frayv1connect.ControllerServiceHandler = (*service)(nil)
 
 func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
-	r, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTaskProcedure, req.GetJobId(), req.GetWatcherId(), []*frayv1.TaskSpec{req.GetTask()})
+	if req.GetMaxWaitMs() < 0 {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "max_wait_ms: must not be negative, is %d", req.GetMaxWaitMs())
+	}
+	event := &core.Submit{Call: s.c.call(), Job: req.GetJobId(), Watcher: req.GetWatcherId(), Confirmed: req.GetConfirmedCursor()}
+	waits := req.GetMaxWaitMs() > 0
+	if waits {
+		event.Until, event.Read = s.c.until(ctx, req.GetMaxWaitMs()), true
+		defer s.c.inbox.forsake(event.Call) // It is read.
+	}
+	r, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTaskProcedure, event, []*frayv1.TaskSpec{req.GetTask()})
 	if err != nil {
 		return nil, err
 	}
 	if r[0].err != nil {
 		return nil, r[0].err
 	}
-	return &frayv1.SubmitTaskResponse{Task: corewire.Task(&reply.View), Created: r[0].created, WatchCursor: reply.Cursor}, nil
+	resp := &frayv1.SubmitTaskResponse{Created: r[0].created, WatchCursor: reply.Cursor, EndCursor: reply.End}
+	if !waits || !reply.View.Status.Terminal() {
+		resp.Task = corewire.Task(&reply.View)
+		return resp, nil
+	}
+	if err := reserve(ctx, []core.View{reply.View}); err != nil {
+		return nil, err
+	}
+	if resp.Result, _, err = s.c.taskResult(&reply.View, maxResultBytes); err != nil {
+		return nil, err
+	}
+	resp.Task, resp.Result.Task = resp.Result.GetTask(), nil
+	return resp, nil
 }
 
 func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksRequest) (*frayv1.SubmitTasksResponse, error) {
 	if n := len(req.GetTasks()); n > maxSubmit {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "tasks: must have at most %d items, has %d: send several calls", maxSubmit, n)
 	}
-	results, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTasksProcedure, req.GetJobId(), req.GetWatcherId(), req.GetTasks())
+	results, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTasksProcedure,
+		&core.Submit{Call: s.c.call(), Job: req.GetJobId(), Watcher: req.GetWatcherId()}, req.GetTasks())
 	if err != nil {
 		return nil, err
 	}
@@ -87,16 +109,17 @@ func (r *submitted) refuse(reason string, retryAfter time.Duration, format strin
 	r.err = wire.Error(reason, retryAfter, format, args...)
 }
 
-// submit offers tasks to the scheduler and says what became of each, beside the scheduler's own
-// words.
+// submit offers tasks to the scheduler by an event, which it completes, and says what became of each,
+// beside the scheduler's own words.
 func (s *service) submit(
-	ctx context.Context, procedure, job, watcher string, specs []*frayv1.TaskSpec,
+	ctx context.Context, procedure string, event *core.Submit, specs []*frayv1.TaskSpec,
 ) (results []submitted, reply core.SubmitReply, err error) {
+	job := event.Job
 	if err := wire.CheckID("job_id", job); err != nil {
 		return nil, reply, wire.Error(wire.ReasonInvalid, 0, "%w", err)
 	}
-	if len(watcher) > maxWatcherID {
-		return nil, reply, wire.Error(wire.ReasonInvalid, 0, "watcher_id: must have at most %d bytes, has %d", maxWatcherID, len(watcher))
+	if n := len(event.Watcher); n > maxWatcherID {
+		return nil, reply, wire.Error(wire.ReasonInvalid, 0, "watcher_id: must have at most %d bytes, has %d", maxWatcherID, n)
 	}
 	results = make([]submitted, len(specs))
 	if err := s.c.memory.room(); err != nil {
@@ -105,12 +128,8 @@ func (s *service) submit(
 		}
 		return results, reply, nil
 	}
-	call := s.c.call()
-	now := s.c.now()
-	event := &core.Submit{
-		Call: call, Job: job, Watcher: watcher, At: now, Tasks: make([]core.NewTask, 0, len(specs)),
-		Owner: access.Confined(ctx, procedure), By: access.From(ctx).Owns(),
-	}
+	event.At, event.Tasks = s.c.now(), make([]core.NewTask, 0, len(specs))
+	event.Owner, event.By = access.Confined(ctx, procedure), access.From(ctx).Owns()
 	places := make([]int, 0, len(specs))
 	var previous *frayv1.TaskSpec
 	var shape *core.Shape
@@ -119,7 +138,7 @@ func (s *service) submit(
 			results[i].refuse(wire.ReasonInvalid, 0, "%w", err)
 			continue
 		}
-		record, err := proto.Marshal(&storev1.TaskRecord{Spec: spec, JobId: job, SubmittedUnixNs: int64(now)})
+		record, err := proto.Marshal(&storev1.TaskRecord{Spec: spec, JobId: job, SubmittedUnixNs: int64(event.At)})
 		if err != nil {
 			results[i].refuse(wire.ReasonInvalid, 0, "task %q: %w", spec.GetTaskId(), err)
 			continue
@@ -141,7 +160,7 @@ func (s *service) submit(
 			return results, reply, nil
 		}
 	}
-	reply, err = ask[core.SubmitReply](ctx, s.c, call, fmt.Sprintf("job %q", job), event)
+	reply, err = ask[core.SubmitReply](ctx, s.c, event.Call, fmt.Sprintf("job %q", job), event)
 	if err != nil {
 		return nil, reply, err
 	}

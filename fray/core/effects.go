@@ -137,6 +137,8 @@ type SubmitReply struct {
 	View View
 	// Where the event's Watcher begins to watch.
 	Cursor uint64
+	// The cursor after the task's end, if the call has waited for that; 0: it has not.
+	End uint64
 }
 
 // SubmitResult is what became of one offered task.

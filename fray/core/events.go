@@ -22,6 +22,13 @@ type Submit struct {
 	At Time
 	// Who will watch the job for their ends; empty: nobody says so.
 	Watcher string
+	// The Watcher has all that ended before; 0: it does not say.
+	Confirmed uint64
+	// If a task is offered alone and taken, it is answered once that is terminal, or at Until. 0: at
+	// once.
+	Until Time
+	// As in Await.
+	Read bool
 }
 
 // NewTask is one offered task.

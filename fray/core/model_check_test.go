@@ -146,7 +146,7 @@ func (d *modelDriver) replies(got []core.Reply) {
 				want = core.RegisterReply{Session: b.Session, Kept: s.kept}
 			}
 		case core.SubmitReply:
-			have = modelSubmit{b.Results, b.RetryAfter, modelState{b.View.ID, b.View.Status}, b.Cursor}
+			have = modelSubmit{b.Results, b.RetryAfter, modelState{b.View.ID, b.View.Status}, b.Cursor, b.End}
 		case core.TaskReply:
 			have = modelState{b.View.ID, b.View.Status}
 		case core.WatchReply:

@@ -19,6 +19,7 @@ type modelSubmit struct {
 	retryAfter time.Duration
 	alone      modelState
 	cursor     uint64
+	end        uint64
 }
 
 // modelAny is what it foretells of an answer to an await of several.
@@ -95,6 +96,7 @@ func (m *model) submit(e *core.Submit) {
 		return
 	}
 	r := modelSubmit{}
+	var f *modelFollower
 	for i := range e.Tasks {
 		n := &e.Tasks[i]
 		t := m.task(n.ID)
@@ -139,11 +141,50 @@ func (m *model) submit(e *core.Submit) {
 	}
 	if j := m.jobs[e.Job]; j != nil && e.Watcher != "" {
 		r.cursor = j.base + uint64(len(j.done))
-		if f := m.follow(j, e.Watcher, r.cursor); f != nil {
+		if f = m.follow(j, e.Watcher, r.cursor); f != nil {
+			if e.Confirmed <= r.cursor {
+				f.needs = max(f.needs, e.Confirmed)
+			}
 			r.cursor = f.needs
 		}
 	}
-	m.replies[e.Call] = r
+	if e.Until <= m.now || len(e.Tasks) != 1 || r.results[0].Verdict > core.SubmitExisting {
+		m.replies[e.Call] = r
+		return
+	}
+	t := m.task(e.Tasks[0].ID)
+	if t.status.Terminal() {
+		m.read(&modelCall{id: e.Call, read: e.Read}, t)
+		m.replies[e.Call] = r
+		return
+	}
+	c := &modelCall{id: e.Call, await: t, read: e.Read, submit: &r}
+	if f != nil {
+		c.job, c.watcher = m.jobs[e.Job], e.Watcher
+		f.waiting++
+		m.disarm(f.gone)
+		f.gone = nil
+	}
+	m.park(c, e.Until, func() {
+		m.unpark(c)
+		m.answerAwait(c, 0)
+	})
+}
+
+// answerAwait tells how a task stands that was waited for, and what cursor is after its end; 0: it has
+// none.
+func (m *model) answerAwait(c *modelCall, end uint64) {
+	state := modelState{c.await.id, c.await.status}
+	if c.submit == nil {
+		m.replies[c.id] = state
+		return
+	}
+	r := *c.submit
+	r.alone, r.end = state, end
+	if c.job != nil {
+		r.cursor = c.job.followers[c.watcher].needs
+	}
+	m.replies[c.id] = r
 }
 
 func (m *model) register(e *core.Register) {

@@ -155,6 +155,9 @@ type modelCall struct {
 	beat    bool
 	await   *modelTask
 	watch   *core.Watch
+	submit  *modelSubmit // of an await that is a submission, too
+	job     *modelJob    // whose watcher has submitted
+	watcher string
 	any     []*modelTask
 	read    bool
 	timer   *modelDeadline
@@ -368,10 +371,10 @@ func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReas
 	awaited := false
 	for _, c := range slices.Clone(m.parked) {
 		if c.await == t {
-			awaited = true
+			awaited = awaited || c.job == nil
 			m.unpark(c)
 			m.read(c, t)
-			m.replies[c.id] = modelState{t.id, status}
+			m.answerAwait(c, j.base+uint64(len(j.done)))
 		}
 		if slices.Contains(c.any, t) {
 			awaited = true
@@ -502,6 +505,10 @@ func (m *model) unpark(c *modelCall) {
 		j.followers[c.watch.Watcher].waiting--
 		m.hear(j, c.watch.Watcher)
 		m.dropJob(j)
+	}
+	if c.job != nil {
+		c.job.followers[c.watcher].waiting--
+		m.hear(c.job, c.watcher)
 	}
 }
 

@@ -157,6 +157,10 @@ func (d *modelDriver) submit() {
 	}
 	if d.chance("watcher", 30) {
 		e.Watcher = pick(d, "name", []string{"a", "b"})
+		e.Confirmed = uint64(d.int("confirmed", 0, 8))
+	}
+	if d.chance("waits", 40) {
+		e.Until, e.Read = d.until(), d.chance("read", 50)
 	}
 	for range d.int("tasks", 1, 5) {
 		id := fmt.Sprintf("t%d", d.tasks)

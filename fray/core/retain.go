@@ -87,6 +87,15 @@ func (c *Scheduler) followerWaits(f *follower, needs uint64) {
 	}
 }
 
+// confirmed notes that a watcher has all that ended before a place, besides what it has confirmed by
+// its calls. A place that is past all ends is of another history, and says nothing.
+func (c *Scheduler) confirmed(f *follower, before uint64) {
+	if old := f.needs; before > old && before <= f.job.ends() {
+		f.needs = before
+		c.raiseFloor(f.job, old)
+	}
+}
+
 // followerAnswered notes that a call of a watcher waits no longer.
 func (c *Scheduler) followerAnswered(f *follower) {
 	if f.waiting--; f.waiting == 0 {

@@ -100,6 +100,8 @@ func (a *args) flag(name string) bool {
 	return true
 }
 
+func (a *args) has(key string) bool { return a.opts[key] != "" }
+
 func (a *args) opt(key string) string { return a.optOr(key, "") }
 
 func (a *args) optOr(key, otherwise string) string {

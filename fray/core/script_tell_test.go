@@ -15,6 +15,9 @@ func (x *script) tell(out *core.Effects) {
 		x.learn(r)
 	}
 	for _, r := range out.Records {
+		if r.Kind == core.RecordSpec && x.ids[r.Task] == "" { // Its submission is not answered yet.
+			x.ids[r.Task], x.submitted[r.Task] = x.alone, x.now
+		}
 		x.tellRecord(r)
 	}
 	for _, r := range out.Replies {
@@ -141,6 +144,12 @@ func (x *script) body(body any) string {
 		}
 		if r.Cursor > 0 {
 			say("watch from %d", r.Cursor)
+		}
+		if r.View.Status.Terminal() {
+			say("%v", r.View.Status)
+		}
+		if r.End > 0 {
+			say("ended before %d", r.End)
 		}
 	case core.RegisterReply:
 		if say("registered"); len(r.Kept) > 0 {

@@ -27,6 +27,7 @@ type script struct {
 	calls     map[core.CallID]string
 	lost      map[core.CallID]bool
 	parked    map[string]core.CallID
+	alone     string // the task of the last submission that waits for its end
 	shapes    map[string]*core.Shape
 	ids       map[core.TaskNum]string
 	tokens    map[string]core.Token
@@ -256,7 +257,13 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		n, v, _ := strings.Cut(l, ":")
 		sh.Labels = append(sh.Labels, core.Label{Name: n, Value: v})
 	}
-	e := &core.Submit{Call: call, Job: a.optOr("job", "j"), Watcher: a.opt("as"), By: a.opt("by")}
+	e := &core.Submit{
+		Call: call, Job: a.optOr("job", "j"), Watcher: a.opt("as"), By: a.opt("by"), Confirmed: uint64(a.int("confirmed")), Read: a.flag("read"),
+	}
+	waits := a.has("wait")
+	if waits {
+		e.Until = x.until(a)
+	}
 	e.Owner = a.optOr("owner", e.By)
 	if a.flag("any") {
 		e.Owner = ""
@@ -268,6 +275,9 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		if x.shapes[id] == nil {
 			x.shapes[id] = sh
 		}
+	}
+	if waits {
+		x.parked[x.calls[call]], x.alone = call, e.Tasks[0].ID
 	}
 	return e
 }

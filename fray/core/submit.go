@@ -45,13 +45,49 @@ func (e *Submit) apply(c *Scheduler) {
 		r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitCreated}
 		r.tell(c, t)
 	}
+	var f *follower
 	if j := c.jobs[e.Job]; j != nil && e.Watcher != "" {
 		r.Cursor = j.ends()
-		if f := c.follow(j, e.Watcher, r.Cursor); f != nil { // Else it goes without being waited for.
+		if f = c.follow(j, e.Watcher, r.Cursor); f != nil { // Else it goes without being waited for.
+			c.confirmed(f, e.Confirmed)
 			r.Cursor = f.needs
 		}
 	}
-	c.reply(e.Call, r)
+	if !c.awaitSubmitted(e, f, &r) {
+		c.reply(e.Call, r)
+	}
+}
+
+// awaitSubmitted has a submission wait for the end of the one task that it offers, and reports false
+// if that is not to be, or has been.
+func (c *Scheduler) awaitSubmitted(e *Submit, f *follower, r *SubmitReply) bool {
+	if e.Until <= c.now || len(e.Tasks) != 1 || r.Results[0].Verdict > SubmitExisting {
+		return false
+	}
+	t := c.tasks[e.Tasks[0].ID]
+	if t.status.Terminal() {
+		if e.Read {
+			c.read(e.Call, t)
+		}
+		return false
+	}
+	w := c.park(&wait{call: e.Call, kind: waitAwait, task: t, until: e.Until, read: e.Read, follower: f, submitted: r})
+	if f != nil {
+		c.followerWaits(f, f.needs)
+	}
+	c.addAwaiter(t, w)
+	return true
+}
+
+// answerSubmitted tells how the task stands that a submission has waited for. end is the cursor after
+// its end, or 0.
+func (c *Scheduler) answerSubmitted(w *wait, v View, end uint64, settled bool) {
+	r := *w.submitted
+	r.View, r.End = v, end
+	if w.follower != nil {
+		r.Cursor = w.follower.needs
+	}
+	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: settled})
 }
 
 // tell has the reply show a task that was offered alone.
@@ -145,7 +181,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.keep(t.job.owner, int64(t.size))
 	t.job.done = append(t.job.done, t)
 	t.job.doneBytes += int64(t.size)
-	if c.awaiters[t] != nil || c.asked[t] > c.now {
+	if c.awaiters[t].mayAskAgain() || c.asked[t] > c.now {
 		c.awaited(t.job)
 	}
 	delete(c.asked, t)

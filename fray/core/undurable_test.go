@@ -140,3 +140,32 @@ func picture(s *core.Scheduler, now core.Time) string {
 	}
 	return text
 }
+
+// A submission that waits in vain for its task's end is not answered while its task is not durable.
+func TestSubmissionIsNotAnsweredBeforeItIsDurable(t *testing.T) {
+	t.Parallel()
+	s := core.NewScheduler(twinConfig(true))
+	var out core.Effects
+	s.Step(epoch, &out, &core.Submit{
+		Call: 1, Job: "j", Watcher: "c", Until: epoch.Add(time.Second),
+		Tasks: []core.NewTask{{ID: "a", Shape: &core.Shape{Function: "f"}}},
+	})
+	late := epoch.Add(10 * time.Second)
+	s.Idle(late, &out, nil)
+	if len(out.Replies) > 0 {
+		t.Fatalf("answered with %+v before the task is durable", out.Replies)
+	}
+	s.Idle(late, &out, &core.Committed{Step: out.Step})
+	late = late.Add(10 * time.Second)
+	s.Idle(late, &out, nil)
+	if len(out.Replies) != 1 {
+		t.Fatalf("%d replies once the task is durable, want 1", len(out.Replies))
+	}
+	r := out.Replies[0]
+	if b, ok := r.Body.(core.SubmitReply); !ok || b.View.Status != core.Pending || !r.Settled {
+		t.Errorf("answered with %+v, want a settled reply that tells of a pending task", r)
+	}
+	if err := s.Check(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,5 +1,10 @@
 package core
 
+import "time"
+
+// undurableRetry is when an answer is due again that rests on what is not durable yet.
+const undurableRetry = time.Second
+
 type waitKind uint8
 
 const (
@@ -39,6 +44,8 @@ type wait struct {
 	// Who watches; and whether what it is told is kept until it has read it.
 	follower *follower
 	read     bool
+	// What an await that is a submission, too, is answered with; nil: it is none.
+	submitted *SubmitReply
 	// Whose jobs it may be about; see Get.
 	owner string
 }
@@ -63,6 +70,9 @@ func (c *Scheduler) unpark(w *wait) {
 		w.session.beat = nil
 	case waitAwait:
 		c.dropAwaiter(w.task, w.places[0])
+		if w.follower != nil {
+			c.followerAnswered(w.follower)
+		}
 	case waitAny:
 		for i, t := range w.tasks {
 			c.dropAwaiter(t, w.places[i])
@@ -104,7 +114,14 @@ func (c *Scheduler) wakeAwaiters(t *task, v View, settled bool) {
 			if w.read {
 				c.read(w.call, t)
 			}
-			c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: TaskReply{View: v}, Settled: settled})
+			switch {
+			case w.submitted == nil:
+				c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: TaskReply{View: v}, Settled: settled})
+			case settled: // It had ended before; its number is not known any longer.
+				c.answerSubmitted(w, v, 0, settled)
+			default:
+				c.answerSubmitted(w, v, t.job.ends(), settled)
+			}
 		} else {
 			c.markAny(w)
 			w.news = w.news || !settled
@@ -151,6 +168,20 @@ func (l *waitList) remove(p *waitPlace) {
 	l.size--
 }
 
+// mayAskAgain says whether what these wait for must be kept in case that an answer is lost. For watchers
+// it is kept anyway.
+func (l *waitList) mayAskAgain() bool {
+	if l == nil {
+		return false
+	}
+	for p := l.head; p != nil; p = p.next {
+		if p.wait.follower == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // expireWait answers a wait that was in vain.
 func (c *Scheduler) expireWait(w *wait) {
 	switch w.kind {
@@ -160,14 +191,29 @@ func (c *Scheduler) expireWait(w *wait) {
 	case waitBeat:
 		c.answerBeat(w.session)
 	case waitAwait:
-		c.unpark(w)
-		c.askedFor(w.task)
-		v, _ := c.told(w.task)
-		c.tell(w.call, TaskReply{View: v})
+		c.expireAwait(w)
 	case waitAny:
 		c.answerAny(w, TasksReply{}, true)
 	case waitWatch:
 		c.answerWatch(w, true)
+	}
+}
+
+func (c *Scheduler) expireAwait(w *wait) {
+	v, known := c.told(w.task)
+	switch {
+	case w.submitted == nil:
+		c.unpark(w)
+		c.askedFor(w.task)
+		c.tell(w.call, TaskReply{View: v})
+	case !known && c.idling: // The task is not durable, and cannot be by what is done now.
+		w.timer = c.waking.add(&timer{at: c.now.Add(undurableRetry), kind: timerWait, wait: w})
+	default:
+		c.unpark(w)
+		if !known {
+			v = c.view(w.task)
+		}
+		c.answerSubmitted(w, v, 0, known)
 	}
 }
 

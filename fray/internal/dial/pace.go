@@ -1,7 +1,10 @@
 package dial
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -24,6 +27,9 @@ const (
 	maxTransfer = time.Hour
 	// smallBody is what passes, in bytes, before it is worth looking whether it moves.
 	smallBody = 4 << 10
+	// wholeBody is up to how many bytes of a body go out together with the head. For longer ones a
+	// second write costs less than their copy.
+	wholeBody = 32 << 10
 )
 
 // Allow returns how long a call may take to be answered that carries so many bytes, and that has
@@ -111,6 +117,10 @@ type paced struct{ connect.HTTPClient }
 
 // Do implements connect.HTTPClient.
 func (p *paced) Do(req *http.Request) (*http.Response, error) {
+	req, err := whole(req)
+	if err != nil {
+		return nil, err
+	}
 	a, _ := req.Context().Value(attemptKey{}).(*attempt)
 	if a == nil {
 		return p.HTTPClient.Do(req)
@@ -131,6 +141,23 @@ func (p *paced) Do(req *http.Request) (*http.Response, error) {
 		res.Body = &movingBody{res.Body, a, stallTimeout}
 	}
 	return res, err
+}
+
+// whole has a small body sent in one write with its head: net/http does so with one that it knows to
+// be in memory, and writes the head first where reading the body might take its time.
+func whole(req *http.Request) (*http.Request, error) {
+	if req.Body == nil || req.ContentLength <= 0 || req.ContentLength > wholeBody {
+		return req, nil
+	}
+	data := make([]byte, req.ContentLength)
+	_, err := io.ReadFull(req.Body, data)
+	if err = errors.Join(err, req.Body.Close()); err != nil {
+		return nil, fmt.Errorf("read the body of a request: %w", err)
+	}
+	like := *req
+	like.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+	like.Body = io.NopCloser(bytes.NewReader(data))
+	return &like, nil
 }
 
 // CloseIdleConnections makes that of http.Client reach the transport.

@@ -272,9 +272,14 @@ type SubmitTaskRequest struct {
 	JobId string    `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	Task  *TaskSpec `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
 	// As in SubmitTasksRequest.
-	WatcherId     string `protobuf:"bytes,3,opt,name=watcher_id,json=watcherId,proto3" json:"watcher_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WatcherId string `protobuf:"bytes,3,opt,name=watcher_id,json=watcherId,proto3" json:"watcher_id,omitempty"`
+	// How long to wait for the end of the task once it is queued; the controller may answer sooner. 0: do not wait.
+	MaxWaitMs int64 `protobuf:"varint,4,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
+	// The watcher has what ended before this cursor, besides what it confirms in WatchJobRequest. One that is past all that the job
+	// has completed says nothing.
+	ConfirmedCursor uint64 `protobuf:"varint,5,opt,name=confirmed_cursor,json=confirmedCursor,proto3" json:"confirmed_cursor,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SubmitTaskRequest) Reset() {
@@ -328,13 +333,31 @@ func (x *SubmitTaskRequest) GetWatcherId() string {
 	return ""
 }
 
+func (x *SubmitTaskRequest) GetMaxWaitMs() int64 {
+	if x != nil {
+		return x.MaxWaitMs
+	}
+	return 0
+}
+
+func (x *SubmitTaskRequest) GetConfirmedCursor() uint64 {
+	if x != nil {
+		return x.ConfirmedCursor
+	}
+	return 0
+}
+
 type SubmitTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Task  *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	// False: the task was there already.
 	Created bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
 	// As in SubmitTasksResponse.
-	WatchCursor   uint64 `protobuf:"varint,3,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
+	WatchCursor uint64 `protobuf:"varint,3,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
+	// How the task ended, without its task, which is above. Only if the call waits for that, and was answered for it.
+	Result *TaskResult `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"`
+	// The cursor after the task's end. 0: it is not known, or the task has not ended.
+	EndCursor     uint64 `protobuf:"varint,5,opt,name=end_cursor,json=endCursor,proto3" json:"end_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -386,6 +409,20 @@ func (x *SubmitTaskResponse) GetCreated() bool {
 func (x *SubmitTaskResponse) GetWatchCursor() uint64 {
 	if x != nil {
 		return x.WatchCursor
+	}
+	return 0
+}
+
+func (x *SubmitTaskResponse) GetResult() *TaskResult {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SubmitTaskResponse) GetEndCursor() uint64 {
+	if x != nil {
+		return x.EndCursor
 	}
 	return 0
 }
@@ -2812,16 +2849,21 @@ var File_fray_v1_controller_proto protoreflect.FileDescriptor
 
 const file_fray_v1_controller_proto_rawDesc = "" +
 	"\n" +
-	"\x18fray/v1/controller.proto\x12\afray.v1\x1a\x1bbuf/validate/validate.proto\x1a\x12fray/v1/task.proto\"\xaf\x01\n" +
+	"\x18fray/v1/controller.proto\x12\afray.v1\x1a\x1bbuf/validate/validate.proto\x1a\x12fray/v1/task.proto\"\x83\x02\n" +
 	"\x11SubmitTaskRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12-\n" +
 	"\x04task\x18\x02 \x01(\v2\x11.fray.v1.TaskSpecB\x06\xbaH\x03\xc8\x01\x01R\x04task\x12'\n" +
 	"\n" +
-	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\"t\n" +
+	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\x12'\n" +
+	"\vmax_wait_ms\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x12)\n" +
+	"\x10confirmed_cursor\x18\x05 \x01(\x04R\x0fconfirmedCursor\"\xc0\x01\n" +
 	"\x12SubmitTaskResponse\x12!\n" +
 	"\x04task\x18\x01 \x01(\v2\r.fray.v1.TaskR\x04task\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12!\n" +
-	"\fwatch_cursor\x18\x03 \x01(\x04R\vwatchCursor\"\xb6\x01\n" +
+	"\fwatch_cursor\x18\x03 \x01(\x04R\vwatchCursor\x12+\n" +
+	"\x06result\x18\x04 \x01(\v2\x13.fray.v1.TaskResultR\x06result\x12\x1d\n" +
+	"\n" +
+	"end_cursor\x18\x05 \x01(\x04R\tendCursor\"\xb6\x01\n" +
 	"\x12SubmitTasksRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x123\n" +
 	"\x05tasks\x18\x02 \x03(\v2\x11.fray.v1.TaskSpecB\n" +
@@ -3160,73 +3202,74 @@ var file_fray_v1_controller_proto_goTypes = []any{
 var file_fray_v1_controller_proto_depIdxs = []int32{
 	49, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
 	50, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	49, // 2: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
-	8,  // 3: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
-	50, // 4: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	51, // 5: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	51, // 6: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	51, // 7: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	52, // 8: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	50, // 9: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
-	0,  // 10: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	53, // 11: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
-	1,  // 12: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	43, // 13: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	44, // 14: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
-	21, // 15: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	53, // 16: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	49, // 17: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	25, // 18: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	53, // 19: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 20: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	54, // 21: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	55, // 22: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	27, // 23: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 24: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	45, // 25: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	46, // 26: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	47, // 27: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	34, // 28: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	48, // 29: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	4,  // 30: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	6,  // 31: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	9,  // 32: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	11, // 33: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	13, // 34: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	15, // 35: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	17, // 36: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	19, // 37: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	22, // 38: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	24, // 39: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	28, // 40: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	30, // 41: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	32, // 42: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	35, // 43: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	37, // 44: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	39, // 45: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	41, // 46: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	5,  // 47: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	7,  // 48: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	10, // 49: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	12, // 50: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	14, // 51: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	16, // 52: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	18, // 53: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	20, // 54: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	23, // 55: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	26, // 56: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	29, // 57: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	31, // 58: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	33, // 59: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	36, // 60: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	38, // 61: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	40, // 62: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	42, // 63: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	47, // [47:64] is the sub-list for method output_type
-	30, // [30:47] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	51, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	49, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	8,  // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
+	50, // 5: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	51, // 6: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	51, // 7: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	51, // 8: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	52, // 9: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	50, // 10: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	0,  // 11: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
+	53, // 12: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	1,  // 13: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
+	43, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	44, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	21, // 16: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
+	53, // 17: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	49, // 18: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	25, // 19: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	53, // 20: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 21: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	54, // 22: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	55, // 23: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	27, // 24: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 25: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	45, // 26: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	46, // 27: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	47, // 28: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	34, // 29: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	48, // 30: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	4,  // 31: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	6,  // 32: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	9,  // 33: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	11, // 34: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	13, // 35: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	15, // 36: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	17, // 37: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	19, // 38: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	22, // 39: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	24, // 40: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	28, // 41: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	30, // 42: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	32, // 43: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	35, // 44: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	37, // 45: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	39, // 46: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	41, // 47: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	5,  // 48: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	7,  // 49: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	10, // 50: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	12, // 51: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	14, // 52: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	16, // 53: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	18, // 54: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	20, // 55: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	23, // 56: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	26, // 57: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	29, // 58: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	31, // 59: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	33, // 60: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	36, // 61: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	38, // 62: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	40, // 63: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	42, // 64: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	48, // [48:65] is the sub-list for method output_type
+	31, // [31:48] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }

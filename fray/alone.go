@@ -1,0 +1,171 @@
+package fray
+
+import (
+	"context"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/internal/attempt"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
+)
+
+// Bounds of the calls that go alone.
+const (
+	// maxAloneWeight is what each weighs at most: a large input is better sent by a lane, which
+	// splits what the controller has no room for.
+	maxAloneWeight = 64 << 10
+	// aloneWait is how long the controller waits for the end of a task before it answers that it
+	// has it. The watcher is told of an end that takes longer.
+	aloneWait = time.Second
+)
+
+// callAlone submits a call whose caller waits for its end by a request of its own, made by the
+// caller's goroutine and answered with that end, if it comes soon. It reports false, and has done
+// nothing, where another call is on its way: what comes close together costs less if it goes
+// together.
+func (s *submitter) callAlone(ctx context.Context, c *call) bool {
+	weight := c.weight()
+	if ctx.Err() != nil || weight > maxAloneWeight || !s.room.TryAcquire(weight) {
+		return false
+	}
+	defer s.room.Release(weight)
+	bound, done, ok := s.beginAlone(ctx, c)
+	if !ok {
+		return false
+	}
+	defer done()
+	loan := attempt.Lend(ctx)
+	defer loan.TakeBack()
+	if loan != nil {
+		l := &listener{ended: loan.End}
+		c.listen(l)
+		defer c.unlisten(l)
+	}
+	c.spec = c.newSpec()
+	c.input = Payload{}
+	var (
+		gap submission
+		res *frayv1.SubmitTaskResponse
+	)
+	err := s.doFor(bound, "SubmitTask", weight, aloneWait, func(ctx context.Context) (err error) {
+		gap = s.watcher.mark()
+		res, err = s.client.SubmitTask(ctx, &frayv1.SubmitTaskRequest{
+			JobId: s.jc.jobID, WatcherId: s.watcher.id, Task: c.spec,
+			MaxWaitMs: number.Millis(aloneWait), ConfirmedCursor: s.tracker.confirmed(),
+		})
+		return err
+	})
+	ended := err == nil && res.GetResult() != nil && !res.GetResult().GetValueOmitted()
+	s.tracker.endAlone(ended, res.GetEndCursor())
+	switch {
+	case ended:
+		s.watcher.skip(s.tracker.confirmed())
+		res.Result.Task = res.GetTask()
+		c.spec = nil
+		c.settle(c.outcome(res.GetResult()))
+		c.accept()
+	case err == nil:
+		s.acceptAlone(c, res, gap)
+	case bound.Err() != nil && ctx.Err() == nil:
+		c.refuse(c.closed())
+	default:
+		s.refuse(c, asRefusal(err))
+	}
+	return true
+}
+
+// beginAlone takes a call on that is to go alone. The context ends with the backend, too; done must be
+// called once it is not needed any longer.
+func (s *submitter) beginAlone(ctx context.Context, c *call) (bound context.Context, done func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.alone || s.lanes > 0 || !s.tracker.addAlone(c) {
+		return nil, nil, false
+	}
+	s.alone = true
+	bound, end := s.bind(ctx)
+	return bound, func() {
+		end()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.alone = false
+	}, true
+}
+
+// acceptAlone takes the answer to a call that went alone and whose end is to come.
+func (s *submitter) acceptAlone(c *call, res *frayv1.SubmitTaskResponse, gap submission) {
+	s.watcher.submitted(res.GetWatchCursor(), 1)
+	early := s.tracker.ack(c)
+	c.spec = nil
+	c.accept()
+	if early != nil {
+		c.settle(c.outcome(early))
+	}
+	if !res.GetCreated() || res.GetResult() != nil || s.watcher.passed(gap) {
+		s.watcher.fetcher.ask([]string{c.id}) // As with those that are submitted together.
+	}
+}
+
+// asRefusal is what an error of SubmitTask is where a submission of several tells it of one.
+func asRefusal(err error) error {
+	if connect.IsWireError(err) && connect.CodeOf(err) == connect.CodeAlreadyExists {
+		return refusal(connect.CodeAlreadyExists, rootCause(err))
+	}
+	return err
+}
+
+// alone is what the tracker knows of the calls that go alone, one after the other, whose ends the
+// watcher need not be told of: what of the log the client has without that.
+//
+// An end that was told with an answer stands before the end of every task that is submitted later. So
+// where no other call is open, all ends are known that stand before it.
+type alone struct {
+	call *call  // the one that is under way; nil: none is
+	end  uint64 // the greatest cursor after an end that was told with an answer
+}
+
+// addAlone is add for a call that goes alone, which no repeat of an open one does.
+func (t *tracker) addAlone(c *call) bool {
+	if t.open(c.id) || !t.add([]*call{c}) {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.alone.call = c
+	return true
+}
+
+// endAlone says that the call which goes alone has its answer. If that told the end of its task, the
+// call is forgotten. end is the cursor after that; 0: it is not known.
+func (t *tracker) endAlone(ended bool, end uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.alone.call
+	t.alone.call = nil
+	if !ended {
+		return
+	}
+	if c.tracked {
+		t.unlink(c)
+	}
+	if end > 0 { // It is less than before if the controller has a shorter history than before.
+		t.alone.end = end
+	}
+}
+
+// confirmed returns the cursor before which the client knows all ends of its tasks; 0: that is for the
+// watcher to say.
+func (t *tracker) confirmed() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	others := len(t.calls)
+	if c := t.alone.call; c != nil && c.tracked {
+		others--
+	}
+	if others > 0 {
+		return 0
+	}
+	return t.alone.end
+}

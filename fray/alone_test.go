@@ -1,0 +1,175 @@
+package fray_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// confirmed returns what the submissions that waited for the ends of their tasks have confirmed.
+func (f *fakeController) confirmed() []uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []uint64
+	for _, r := range f.alone {
+		all = append(all, r.GetConfirmedCursor())
+	}
+	return all
+}
+
+// A call on its own takes one request, which confirms what the last one brought.
+func TestCallTakesOneRequest(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	fake.echo = true
+	withFake(t, fake, func(t *trial) {
+		for range 3 {
+			got(t, echo, "x", "x")
+		}
+		synctest.Wait()
+		if submits, watches, lookups := fake.counts(); len(submits) != 3 || watches > 0 || lookups > 0 {
+			t.Errorf("%d submissions, %d watches and %d lookups for 3 calls", len(submits), watches, lookups)
+		}
+		if have, want := fake.confirmed(), []uint64{0, 1, 2}; !slices.Equal(have, want) {
+			t.Errorf("they confirm %v, want %v", have, want)
+		}
+	})
+}
+
+// As long as another task is open, whose end may be among those that the call would confirm, it
+// confirms nothing.
+func TestCallConfirmsNothingBesideOthers(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	withFake(t, fake, func(t *trial) {
+		f := run(t, echo, "open", fray.WithTaskID("open"))
+		fake.echo = true
+		got(t, echo, "x", "x")
+		got(t, echo, "x", "x")
+		fake.complete("open")
+		if v, err := f.Get(t.ctx); err != nil || v != "open" {
+			t.Errorf("got %q, %v", v, err)
+		}
+		got(t, echo, "x", "x")
+		if have, want := fake.confirmed(), []uint64{0, 0, 2}; !slices.Equal(have, want) {
+			t.Errorf("they confirm %v, want %v", have, want)
+		}
+	})
+}
+
+func TestCallIsToldOfItsEndInTheEnd(t *testing.T) {
+	t.Parallel()
+	lost := connect.NewError(connect.CodeUnavailable, errors.New("the answer is lost"))
+	tests := []struct {
+		name    string
+		set     func(*fakeController)
+		submits int
+	}{
+		{"after a lost answer", func(f *fakeController) {
+			f.echo = true
+			f.afterSubmit = func(n int, _ *frayv1.SubmitTasksRequest) error {
+				if n == 1 {
+					return lost
+				}
+				return nil
+			}
+		}, 2},
+		{"after a restart that forgot it", func(f *fakeController) {
+			f.afterSubmit = func(n int, _ *frayv1.SubmitTasksRequest) error {
+				if n == 1 {
+					f.forget()
+					f.echo = true
+					return lost
+				}
+				return nil
+			}
+		}, 2},
+		{"a large value", func(f *fakeController) { f.echo, f.omit = true, true }, 1},
+		{"of an earlier controller", func(f *fakeController) { f.echo, f.earlier = true, true }, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fake := newFake()
+			tt.set(fake)
+			withFake(t, fake, func(t *trial) {
+				got(t, echo, "x", "x")
+				if submits, _, _ := fake.counts(); len(submits) != tt.submits {
+					t.Errorf("%d submissions, want %d", len(submits), tt.submits)
+				}
+			})
+		})
+	}
+}
+
+func TestCallThatTakesLong(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	withFake(t, fake, func(t *trial) {
+		start := time.Now()
+		time.AfterFunc(time.Minute, func() { fake.complete("slow") })
+		got(t, echo, "x", "x", fray.WithTaskID("slow"))
+		if d := time.Since(start); d != time.Minute {
+			t.Errorf("took %v, the task a minute", d)
+		}
+		if submits, watches, _ := fake.counts(); len(submits) != 1 || watches > 6 {
+			t.Errorf("%d submissions and %d watches in a minute", len(submits), watches)
+		}
+	})
+}
+
+func TestCallIsRefused(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	fake.refuse = func(*frayv1.TaskSpec) connect.Code { return connect.CodeAlreadyExists }
+	withFake(t, fake, func(t *trial) {
+		_, err := echo.Call(t.ctx, "x", fray.WithTaskID("taken"))
+		if !errors.Is(err, fray.ErrAlreadyExists) || connect.CodeOf(err) != connect.CodeAlreadyExists {
+			t.Errorf("got %v", err)
+		}
+		fake.refuse, fake.echo = nil, true
+		got(t, echo, "y", "y") // It is in nobody's way.
+	})
+}
+
+// Whoever gives up a call has its error at once, and the next call is none the worse for it.
+func TestCallIsGivenUp(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	withFake(t, fake, func(t *trial) {
+		ctx, cancel := context.WithTimeout(t.ctx, 300*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		if _, err := echo.Call(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 300*time.Millisecond {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+		fake.echo = true
+		got(t, echo, "y", "y")
+	})
+}
+
+func TestCallEndsWithItsJobContext(t *testing.T) {
+	t.Parallel()
+	withFake(t, newFake(), func(t *trial) {
+		ended := make(chan error)
+		go func() {
+			_, err := echo.Call(t.ctx, "x")
+			ended <- err
+		}()
+		synctest.Wait()
+		if err := t.jc.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, fray.ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
