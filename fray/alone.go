@@ -61,7 +61,9 @@ func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 	s.tracker.endAlone(ended, res.GetEndCursor())
 	switch {
 	case ended:
-		s.watcher.skip(s.tracker.confirmed())
+		if !s.watcher.skip(s.tracker.confirmed(), res.GetEndCursor()) {
+			s.watcher.submitted(res.GetWatchCursor(), 1)
+		}
 		res.Result.Task = res.GetTask()
 		c.spec = nil
 		c.settle(c.outcome(res.GetResult()))
@@ -124,6 +126,7 @@ func asRefusal(err error) error {
 type alone struct {
 	call *call  // the one that is under way; nil: none is
 	end  uint64 // the greatest cursor after an end that was told with an answer
+	sure uint64 // the cursor before which all ends are known; 0: the watcher knows better
 }
 
 // addAlone is add for a call that goes alone, which no repeat of an open one does.
@@ -150,13 +153,19 @@ func (t *tracker) endAlone(ended bool, end uint64) {
 	if c.tracked {
 		t.unlink(c)
 	}
-	if end > 0 { // It is less than before if the controller has a shorter history than before.
-		t.alone.end = end
+	if end == 0 {
+		return
+	}
+	if end <= t.alone.end { // The controller has a shorter history than before.
+		t.alone.sure = 0
+	}
+	if t.alone.end = end; len(t.calls) > 0 {
+		signal(t.opened) // See behind.
 	}
 }
 
-// confirmed returns the cursor before which the client knows all ends of its tasks; 0: that is for the
-// watcher to say.
+// confirmed returns the cursor before which the client knows all ends of its tasks by itself; 0: by
+// the watcher alone.
 func (t *tracker) confirmed() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -164,8 +173,16 @@ func (t *tracker) confirmed() uint64 {
 	if c := t.alone.call; c != nil && c.tracked {
 		others--
 	}
-	if others > 0 {
-		return 0
+	if others == 0 {
+		t.alone.sure = t.alone.end
 	}
-	return t.alone.end
+	return t.alone.sure
+}
+
+// behind says whether ends were told with answers that nobody confirms: others may stand before them,
+// and the watcher, which has come to a cursor, is at rest.
+func (t *tracker) behind(cursor uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.calls) > 0 && t.alone.end > max(cursor, t.alone.sure)
 }

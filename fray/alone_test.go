@@ -173,3 +173,43 @@ func TestCallEndsWithItsJobContext(t *testing.T) {
 		}
 	})
 }
+
+// What a watcher at rest was told of a task that was still being submitted, the controller keeps until
+// it is; then the watcher says so, and need not be told anything new for that.
+func TestEndsOfSubmittedTasksAreConfirmedAtRest(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	lost := connect.NewError(connect.CodeUnavailable, errors.New("the answer is lost"))
+	fake.afterSubmit = func(_ int, req *frayv1.SubmitTasksRequest) error {
+		if req.GetTasks()[0].GetTaskId() != "late" || fake.echo {
+			return nil
+		}
+		fake.complete("late", "first") // It is told while its submission is not known to have arrived.
+		time.Sleep(5 * time.Second)
+		fake.echo = true
+		return lost
+	}
+	var needed []uint64
+	fake.beforeWatch = func(_ int, req *frayv1.WatchJobRequest) error {
+		from := req.GetCursor()
+		if req.NeededCursor != nil {
+			from = req.GetNeededCursor()
+		}
+		needed = append(needed, from)
+		return nil
+	}
+	withFake(t, fake, func(t *trial) {
+		f := run(t, echo, "first", fray.WithTaskID("first"))
+		got(t, echo, "late", "late", fray.WithTaskID("late"))
+		if _, err := f.Get(t.ctx); err != nil {
+			t.Error(err)
+		}
+		if last := needed[len(needed)-1]; last != 0 {
+			t.Errorf("the end of the task that was still being submitted was confirmed: from %v on it was needed", needed)
+		}
+		time.Sleep(time.Minute)
+		if last := needed[len(needed)-1]; last != 2 {
+			t.Errorf("in the end, what is told is needed from %d on, want 2", last)
+		}
+	})
+}

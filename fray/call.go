@@ -34,6 +34,7 @@ type call struct {
 	twin, back *call              // neighbours among the calls with the same id
 	ackedTwins int                // those of them that are acknowledged; of the first one only
 	early      *frayv1.TaskResult // the end of a task with its id, told before it is known to be its own
+	page       *page              // that told it; nil: none did
 	// spec is input on the wire, until the controller has accepted it. The submitter's.
 	spec *frayv1.TaskSpec
 }

@@ -152,7 +152,7 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 		}
 		f.lose(res.GetUnknownTaskIds(), upTo)
 		f.lose(res.GetRefusedTaskIds(), upTo) // Another's have these ids by now.
-		settleAll(f.tracker, res.GetResults())
+		settleAll(f.tracker, res.GetResults(), nil)
 		f.fetch(omitted(res.GetResults()), nil)
 		ids = rest(ids, res.GetResults())
 	}
@@ -230,7 +230,9 @@ func (f *fetcher) runLarge(ctx context.Context) {
 		f.mu.Lock()
 		delete(f.fetched, v.id)
 		if v.page != nil {
-			v.page.left--
+			if v.page.left--; v.page.left == 0 {
+				signal(f.tracker.opened) // It can be confirmed, also by a watcher at rest.
+			}
 		}
 		f.mu.Unlock()
 	}
@@ -261,7 +263,7 @@ func (f *fetcher) get(ctx context.Context, v *largeValue) {
 			_ = sleep.For(ctx, dial.DefaultBase+f.rand.Duration(dial.DefaultCap))
 			continue
 		default:
-			settleAll(f.tracker, []*frayv1.TaskResult{res.GetResult()})
+			settleAll(f.tracker, []*frayv1.TaskResult{res.GetResult()}, v.page)
 		}
 		return
 	}

@@ -5,14 +5,15 @@ import (
 )
 
 // settleAll ends the open calls that results tell the end of, as far as their values are with them.
-func settleAll(t *tracker, results []*frayv1.TaskResult) {
+// The results are of a page of the log; nil: they are not.
+func settleAll(t *tracker, results []*frayv1.TaskResult, p *page) {
 	told := make([]*frayv1.TaskResult, 0, len(results))
 	for _, r := range results {
 		if isTerminal(r.GetTask().GetStatus()) && !r.GetValueOmitted() {
 			told = append(told, r)
 		}
 	}
-	all := t.end(told)
+	all := t.end(told, p)
 	endings := make([]ending, len(all))
 	for i, e := range all {
 		endings[i] = e.end(e.outcome(e.result))

@@ -18,7 +18,7 @@ type tracker struct {
 	acked  int              // ids with an acknowledged call
 	acks   uint64           // acknowledgements so far
 	closed bool
-	opened chan struct{} // has a token after an acknowledged call came
+	opened chan struct{} // has a token after an acknowledged call came, or the watcher may have something to confirm
 	alone  alone
 
 	groups map[string]*group
@@ -116,8 +116,9 @@ func (t *tracker) unlink(c *call) {
 
 // end forgets the acknowledged calls that these results are of, and returns them with their
 // results. Of one that is not acknowledged it is not known whether it is the controller's task of
-// that id: it may be refused yet.
-func (t *tracker) end(results []*frayv1.TaskResult) []ended {
+// that id: it may be refused yet. And it may be offered again, so that the controller is to know the
+// task until it is known: the page is told of it.
+func (t *tracker) end(results []*frayv1.TaskResult, p *page) []ended {
 	all := make([]ended, 0, len(results))
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,6 +130,10 @@ func (t *tracker) end(results []*frayv1.TaskResult) []ended {
 				all = append(all, ended{c, r})
 			} else {
 				c.early = r
+				if p != nil && c.page == nil {
+					c.page = p
+					p.early++
+				}
 			}
 			c = next
 		}
@@ -166,7 +171,12 @@ func (t *tracker) forget(c *call) {
 	if c.acked > 0 {
 		t.part(c)
 	}
-	c.tracked, c.acked, c.twin, c.back, c.ackedTwins, c.early = false, 0, nil, nil, 0, nil
+	if c.page != nil {
+		if c.page.early--; c.page.early == 0 {
+			signal(t.opened) // It can be confirmed, also by a watcher at rest.
+		}
+	}
+	c.tracked, c.acked, c.twin, c.back, c.ackedTwins, c.early, c.page = false, 0, nil, nil, 0, nil, nil
 }
 
 // counts returns how many tasks are open, and how many of them the controller has acknowledged.
@@ -205,6 +215,13 @@ func (t *tracker) close() []*call {
 		}
 	}
 	return all
+}
+
+// early returns how many ends of a page are of calls that are not acknowledged yet.
+func (t *tracker) early(p *page) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return p.early
 }
 
 // open says whether a call with this id is open.

@@ -45,15 +45,16 @@ type watcher struct {
 
 	// Of the watcher's goroutine.
 	cursor    uint64
-	confirmed uint64 // the cursor of the last poll that was answered
+	confirmed uint64 // what the last poll confirmed that was answered, or needs no answer
+	stated    uint64 // what the last one confirms
 	// doubt is set by trouble: the controller may have restarted and forgotten. As long as it is,
 	// polls do not wait, so that the end of the log is soon reached, and it is known whether all
 	// open calls are accounted for.
 	doubt bool
 	// failures counts polls in a row that failed for a reason that dial does not repeat.
 	failures int
-	// untold are the pages, oldest first, with values that are not here yet: they still need the
-	// controller.
+	// untold are the pages, oldest first, with values that are not here yet, or with ends of calls
+	// that are still being submitted: they still need the controller.
 	untold []*page
 
 	mu   sync.Mutex
@@ -61,10 +62,11 @@ type watcher struct {
 	gaps int    // how often part of the log was lost to the watcher
 }
 
-// page is a part of the log of which values are fetched one by one.
+// page is a part of the log that is to be kept for a while after it was told.
 type page struct {
-	from uint64 // the cursor before it
-	left int    // values; guarded by the fetcher
+	from  uint64 // the cursor before it
+	left  int    // values that are fetched one by one; guarded by the fetcher
+	early int    // ends of calls that are not acknowledged; guarded by the tracker
 }
 
 func newWatcher(l link, t *tracker, f *fetcher) *watcher {
@@ -112,11 +114,13 @@ func (w *watcher) submitted(cursor uint64, calls int) {
 	}
 }
 
-// skip says that the watcher need not be told of what ended before a cursor.
-func (w *watcher) skip(cursor uint64) {
+// skip says that the watcher need not be told of what ended before a cursor, and whether that is all up
+// to an end.
+func (w *watcher) skip(cursor, end uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.jump = max(w.jump, cursor)
+	return cursor >= end
 }
 
 func (w *watcher) run(ctx context.Context) {
@@ -150,13 +154,14 @@ func (w *watcher) rest(ctx context.Context) bool {
 			return ctx.Err() == nil
 		}
 		wait := time.Duration(0) // none
-		if w.confirmed != w.cursor {
+		behind := w.tracker.behind(w.cursor)
+		if behind || w.confirmed != w.needed() {
 			wait = confirmAfter + dial.Jitter(w.seed, w.cursor, confirmAfter/4)
 		}
 		switch w.awaitOpened(ctx, wait) {
 		case opened:
 		case waited:
-			w.confirm(ctx)
+			w.confirm(ctx, behind)
 		case over:
 			return false
 		}
@@ -190,15 +195,21 @@ func (w *watcher) awaitOpened(ctx context.Context, wait time.Duration) restEnd {
 }
 
 // confirm tells the controller that the watcher has all that it was told. It is a courtesy, and not
-// repeated: the controller does not wait for ever.
-func (w *watcher) confirm(ctx context.Context) {
-	w.confirmed = w.cursor
+// repeated: the controller does not wait for ever. A watcher that is behind takes in what there is.
+func (w *watcher) confirm(ctx context.Context, behind bool) {
 	ctx, cancel := context.WithTimeout(ctx, dial.DefaultAttemptTimeout)
 	defer cancel()
 	req := w.request(0)
-	req.MaxResults = 1 // What others have ended is of no interest.
-	if _, err := w.client.WatchJob(ctx, req); err != nil {
+	w.confirmed = w.stated
+	if !behind {
+		req.MaxResults = 1 // What others have ended is of no interest.
+	}
+	res, err := w.client.WatchJob(ctx, req)
+	switch {
+	case err != nil:
 		w.jc.logger.DebugContext(ctx, "confirm results", "job_id", w.jc.jobID, "error", err)
+	case behind:
+		w.advance(res, 0)
 	}
 }
 
@@ -206,13 +217,21 @@ func (w *watcher) request(wait time.Duration) *frayv1.WatchJobRequest {
 	req := &frayv1.WatchJobRequest{
 		JobId: w.jc.jobID, WatcherId: w.id, Cursor: w.cursor, MaxWaitMs: number.Millis(wait), MaxResults: maxWatchPage,
 	}
-	for len(w.untold) > 0 && w.fetcher.left(w.untold[0]) == 0 {
-		w.untold = w.untold[1:]
-	}
-	if len(w.untold) > 0 {
+	if w.stated = w.needed(); w.stated != w.cursor {
 		req.NeededCursor = &w.untold[0].from
 	}
 	return req
+}
+
+// needed returns the cursor from which on the controller is to keep what it has told.
+func (w *watcher) needed() uint64 {
+	for len(w.untold) > 0 && !w.needs(w.untold[0]) {
+		w.untold = w.untold[1:]
+	}
+	if len(w.untold) > 0 {
+		return w.untold[0].from
+	}
+	return w.cursor
 }
 
 func (w *watcher) poll(ctx context.Context) (*frayv1.WatchJobResponse, error) {
@@ -235,7 +254,7 @@ func (w *watcher) poll(ctx context.Context) (*frayv1.WatchJobResponse, error) {
 // the poll.
 func (w *watcher) advance(res *frayv1.WatchJobResponse, acked int) {
 	from := w.cursor
-	w.confirmed, w.cursor = from, res.GetNextCursor()
+	w.confirmed, w.cursor = w.stated, res.GetNextCursor()
 	w.settle(from, res.GetResults())
 	if res.GetMissedCount() > 0 {
 		w.lost()
@@ -292,10 +311,13 @@ func (w *watcher) trouble(ctx context.Context, err error) {
 // settle ends the calls that results tell of, and has values fetched that were left out. Other
 // results of the job are none of ours, or known already.
 func (w *watcher) settle(from uint64, results []*frayv1.TaskResult) {
-	settleAll(w.tracker, results)
 	p := &page{from: from}
+	settleAll(w.tracker, results, p)
 	w.fetcher.fetch(omitted(results), p)
-	if w.fetcher.left(p) > 0 {
+	if w.needs(p) {
 		w.untold = append(w.untold, p)
 	}
 }
+
+// needs says whether the controller is to keep the ends of a page.
+func (w *watcher) needs(p *page) bool { return w.fetcher.left(p) > 0 || w.tracker.early(p) > 0 }

@@ -97,6 +97,10 @@ func (m *model) submit(e *core.Submit) {
 	}
 	r := modelSubmit{}
 	var f *modelFollower
+	if j := m.jobs[e.Job]; j != nil && j.followers[e.Watcher] != nil && e.Confirmed <= j.base+uint64(len(j.done)) {
+		f := j.followers[e.Watcher]
+		f.needs = max(f.needs, e.Confirmed)
+	}
 	for i := range e.Tasks {
 		n := &e.Tasks[i]
 		t := m.task(n.ID)
@@ -142,9 +146,6 @@ func (m *model) submit(e *core.Submit) {
 	if j := m.jobs[e.Job]; j != nil && e.Watcher != "" {
 		r.cursor = j.base + uint64(len(j.done))
 		if f = m.follow(j, e.Watcher, r.cursor); f != nil {
-			if e.Confirmed <= r.cursor {
-				f.needs = max(f.needs, e.Confirmed)
-			}
 			r.cursor = f.needs
 		}
 	}

@@ -13,6 +13,9 @@ func (e *Submit) apply(c *Scheduler) {
 		return
 	}
 	r := SubmitReply{Results: make([]SubmitResult, len(e.Tasks))}
+	if j := c.jobs[e.Job]; j != nil && j.followers[e.Watcher] != nil {
+		c.confirmed(j.followers[e.Watcher], e.Confirmed) // Before its job is asked to wait for that.
+	}
 	var lastShape *Shape
 	var last *shape
 	for i := range e.Tasks {
@@ -49,7 +52,6 @@ func (e *Submit) apply(c *Scheduler) {
 	if j := c.jobs[e.Job]; j != nil && e.Watcher != "" {
 		r.Cursor = j.ends()
 		if f = c.follow(j, e.Watcher, r.Cursor); f != nil { // Else it goes without being waited for.
-			c.confirmed(f, e.Confirmed)
 			r.Cursor = f.needs
 		}
 	}

@@ -25,6 +25,12 @@ func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
 		default:
 			e.Answer = Existing
 		}
+		if r := m.GetResult(); r != nil {
+			c.add(e, c.result(&frayv1.TaskResult{
+				Task: m.GetTask(), Value: r.GetValue(), Error: r.GetError(), ValueOmitted: r.GetValueOmitted(), ValueBytes: r.GetValueBytes(),
+			}))
+			return
+		}
 		c.add(e, c.read(m.GetTask()))
 	}
 }

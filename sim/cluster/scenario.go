@@ -232,6 +232,10 @@ func (s *sections) callers(procedure string) []string {
 			return []string{RoleClient, RoleWorker}
 		}
 		return []string{RoleClient}
+	case "SubmitTask":
+		if slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.Waits == WaitsCall }) {
+			return []string{RoleClient}
+		}
 	case "CancelTasks":
 		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Cancel != nil }) ||
 			slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.CancelsJobs != nil }) ||

@@ -24,7 +24,7 @@ type ClientGroup struct {
 	Arrival     Arrival  `yaml:"arrival" doc:"When it submits them."`
 	Kinds       []string `yaml:"kinds" doc:"The kinds of tasks that it submits, by name. Default: all." example:"[slow]"`
 	Jobs        int      `yaml:"jobs" default:"1" min:"1" max:"10000" doc:"How many jobs it has, one after the other: each has an equal part of its tasks, and begins when those of the one before have ended."`
-	Waits       string   `yaml:"waits" enum:"each,completed,some" default:"each" doc:"How it waits for the ends of its tasks: for each by itself from the start, or once all are submitted, for one after the other as they end (completed), or for a few at a time (some)."`
+	Waits       string   `yaml:"waits" enum:"each,completed,some,call" default:"each" doc:"How it waits for the ends of its tasks: for each by itself from the start, or once all are submitted, for one after the other as they end (completed), or for a few at a time (some); or each is submitted by the call that waits for its end, unless it may be cancelled (call)."`
 	CancelsJobs *Span    `yaml:"cancelsJobs" doc:"How long after its beginning it cancels a job as a whole. Default: never."`
 	// What the clients are told is judged by the invariant served-within.
 	Within scenario.Duration `yaml:"within" default:"0" doc:"Each of its tasks is told to have completed within this time from its first submission, whatever others do. Choose kinds that complete, and no faults that keep these clients from being served. 0: no bound." example:"5s"`
@@ -84,6 +84,7 @@ const (
 	WaitsEach      = "each"
 	WaitsCompleted = "completed"
 	WaitsSome      = "some"
+	WaitsCall      = "call"
 )
 
 // MaxTasks is the most tasks of a workload, children included.

@@ -299,6 +299,9 @@ func (s *striker) calls(role string) []string {
 		return []string{"RegisterWorker", "LeaseTasks", "ReportTasks", "Heartbeat"}
 	}
 	procedures := []string{"SubmitTasks", "WatchJob", "GetTaskResult"}
+	if slices.ContainsFunc(s.Workload.Clients, func(g cluster.ClientGroup) bool { return g.Waits == cluster.WaitsCall }) {
+		procedures = append(procedures, "SubmitTask")
+	}
 	for i := range s.Workload.Mix {
 		if s.Workload.Mix[i].Cancel != nil {
 			return append(procedures, "CancelTasks")

@@ -62,7 +62,7 @@ func (c *random) drawWorkload() {
 // drawHabits draws how a client is about its jobs: it may have one after the other, leave and come
 // back, or submit its tasks again.
 func (c *random) drawHabits(d *drawer, g *cluster.ClientGroup) {
-	g.Waits = oneOf(d, cluster.WaitsEach, cluster.WaitsEach, cluster.WaitsCompleted, cluster.WaitsSome)
+	g.Waits = oneOf(d, cluster.WaitsEach, cluster.WaitsEach, cluster.WaitsCompleted, cluster.WaitsSome, cluster.WaitsCall)
 	if d.chance(0.2) {
 		g.Jobs = 2 + d.IntN(min(g.Tasks, 8)-1)
 	}

@@ -168,6 +168,7 @@ type awaited struct {
 
 // An offer is some tasks of one kind that are submitted in one call.
 type offer struct {
+	number  int // of the first
 	kind    *cluster.TaskKind
 	inputs  [][]byte
 	options []fray.CallOption
@@ -262,9 +263,15 @@ func (c *submitter) next() *cluster.TaskKind {
 
 // submit submits some tasks of one kind in one call, and has their ends noted.
 func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
+	if c.group.Waits == cluster.WaitsCall && n > 1 {
+		for range n {
+			c.submit(ctx, k, 1)
+		}
+		return
+	}
 	begun := c.run.Elapsed()
 	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, c.number)))
-	o := &offer{kind: k, inputs: inputsOf(k, n, c.random), options: options, begun: begun, known: make([]offered, n)}
+	o := &offer{number: c.number, kind: k, inputs: inputsOf(k, n, c.random), options: options, begun: begun, known: make([]offered, n)}
 	c.offers = append(c.offers, o)
 	c.number += n
 	c.offer(ctx, o)
@@ -275,6 +282,11 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 
 // offer submits what is known to be open of an offer, and has the ends noted.
 func (c *submitter) offer(ctx context.Context, o *offer) {
+	if c.group.Waits == cluster.WaitsCall && o.kind.Cancel == nil {
+		c.ends.Go(func() { c.callOne(ctx, o) })
+		_ = sleep.For(ctx, 1+time.Duration(c.random.Int64N(int64(engine.Jitter)))) // Which goes first is not up to chance.
+		return
+	}
 	futures, err := call(ctx, o)
 	if err != nil && ctx.Err() != nil {
 		return
@@ -320,6 +332,26 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 			})
 		}
 	}
+}
+
+// callOne submits the one task of an offer and waits for its end in one.
+func (c *submitter) callOne(ctx context.Context, o *offer) {
+	id := fmt.Sprintf("%s.%d", c.name, o.number)
+	value, err := taskOf(o.kind).Call(ctx, o.inputs[0], o.options...)
+	var failure *fray.TaskError
+	switch {
+	case err == nil:
+		c.tally.tell(c.name, id, value)
+	case errors.As(err, &failure):
+	case ctx.Err() == nil:
+		c.refused(o, 0)
+		return
+	default:
+		return // The run is over, or the client leaves.
+	}
+	o.becomes(0, over)
+	c.tally.submitted(o.kind.Name, true)
+	c.tally.ended(o.kind.Name, id, c.run.Elapsed()-o.begun, failure)
 }
 
 // refused notes that a task was refused for good.
