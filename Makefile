@@ -301,10 +301,11 @@ bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two output
 
 # A cluster of its own, whatever the environment says.
 .PHONY: bench-report
-bench-report: ## Measure tasks beside the limits of this machine, in memory and on BENCH_DISK, as fray bench does; text, JSON and benchstat's format in BENCH_OUT
+bench-report: ## Measure tasks beside the limits of this machine, in memory and on BENCH_DISK, and fleets of workers, as fray bench does; text, JSON and benchstat's format in BENCH_OUT
 	@mkdir -p bin && go build -buildvcs=auto -o bin/ ./cmd/fray
 	FRAY_CONTROLLER_ADDRESS= bin/fray bench --limits --costs $(BENCH_FLAGS) --save '$(BENCH_OUT)/memory'
 	FRAY_CONTROLLER_ADDRESS= bin/fray bench --limits --costs $(BENCH_FLAGS) --data-dir '$(BENCH_DISK)' --save '$(BENCH_OUT)/disk'
+	FRAY_CONTROLLER_ADDRESS= bin/fray bench fleet idle --costs $(BENCH_FLAGS) --save '$(BENCH_OUT)/fleet'
 	@test -z '$(NATS)' || { set -e; mkdir -p '$(BENCH_DISK)'; \
 		go -C examples/abroad build -o $(abspath bin)/natsbench ./natsbench; \
 		bin/natsbench | tee '$(BENCH_OUT)/memory/jetstream.benchmarks'; \
