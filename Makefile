@@ -311,6 +311,11 @@ bench-report: ## Measure tasks beside the limits of this machine, in memory and 
 		bin/natsbench | tee '$(BENCH_OUT)/memory/jetstream.benchmarks'; \
 		bin/natsbench -dir '$(BENCH_DISK)' | tee '$(BENCH_OUT)/disk/jetstream.benchmarks'; }
 
+# Linux tells what processes and all that they waited for have taken.
+.PHONY: bench-map
+bench-map: ## Run 2,000 commands that do nothing by xargs and by fray map, in turn, and print their CPU and wall time
+	go test -run='^$$' -bench='^BenchmarkMapBesideXargs$$' -benchtime=5x -count=$(BENCH_COUNT) -timeout=0 ./cmd/fray
+
 .PHONY: sim-bench
 sim-bench: ## Print how fast this machine simulates: messages, seeds and virtual time a second, up to 1,000 workers
 	go run ./cmd/fray-sim bench

@@ -175,6 +175,8 @@ func (a *app) measure(ctx context.Context, o *benchOptions, run string, workload
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	ctx, cancel := s.watch(ctx)
+	defer cancel()
 	config := bench.Config{
 		Plan: o.plan, Workloads: workloads, Functions: s.functions, Run: run, Costs: o.costs, SyncDir: s.dir,
 		Progress: out.Doing,
@@ -187,6 +189,9 @@ func (a *app) measure(ctx context.Context, o *benchOptions, run string, workload
 	tasks := slices.ContainsFunc(workloads, func(w bench.Workload) bool { return !w.Limit && !w.Own })
 	if tasks {
 		if config.Target, err = s.cluster(ctx); err != nil {
+			if ctx.Err() != nil { // which says why, where a part of it has died
+				err = context.Cause(ctx)
+			}
 			return nil, err
 		}
 	}
@@ -195,8 +200,6 @@ func (a *app) measure(ctx context.Context, o *benchOptions, run string, workload
 			return nil, err
 		}
 	}
-	ctx, cancel := s.watch(ctx)
-	defer cancel()
 	report, err = bench.Run(ctx, config)
 	if report != nil && tasks {
 		maps.Copy(report.Cluster, s.facts)
