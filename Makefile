@@ -23,6 +23,8 @@ BENCH_DISK ?= $(BENCH_OUT)/data
 BENCH_FLAGS ?=
 # 1: make bench-report measures NATS JetStream, too.
 NATS ?=
+# 1: it measures a call of Fray behind grpc-go and connect-go, too.
+GRPC ?=
 # How often make kills kills the controller.
 KILLS ?= 200
 # Which planted bugs to try, by default all; and flags, see go doc ./sim/planted.
@@ -310,6 +312,9 @@ bench-report: ## Measure tasks beside the limits of this machine, in memory and 
 		go -C examples/abroad build -o $(abspath bin)/natsbench ./natsbench; \
 		bin/natsbench | tee '$(BENCH_OUT)/memory/jetstream.benchmarks'; \
 		bin/natsbench -dir '$(BENCH_DISK)' | tee '$(BENCH_OUT)/disk/jetstream.benchmarks'; }
+	@test -z '$(GRPC)' || { set -e; \
+		go -C examples/abroad build -o $(abspath bin)/grpcbench ./grpcbench; \
+		bin/grpcbench | tee '$(BENCH_OUT)/grpc.benchmarks'; }
 
 # Linux tells what processes and all that they waited for have taken.
 .PHONY: bench-map
