@@ -59,6 +59,7 @@ func BenchmarkIdle(b *testing.B) {
 // echoOver returns a unary call over TCP to a service of its own, with an injector all the way, or
 // without one.
 func echoOver(b *testing.B, injector *faults.Injector) func() {
+	b.Helper()
 	var handling []connect.HandlerOption
 	var calling []connect.ClientOption
 	transport := http.RoundTripper(new(http.Transport))
