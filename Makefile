@@ -23,6 +23,8 @@ BENCH_DISK ?= $(BENCH_OUT)/data
 BENCH_FLAGS ?=
 # 1: make bench-report measures NATS JetStream, too.
 NATS ?=
+# 1: it measures a call of Fray behind grpc-go and connect-go, too.
+GRPC ?=
 # How often make kills kills the controller.
 KILLS ?= 200
 # Which planted bugs to try, by default all; and flags, see go doc ./sim/planted.
@@ -301,14 +303,23 @@ bench: ## Run benchmarks: BENCH, BENCH_COUNT, BENCH_PACKAGES; compare two output
 
 # A cluster of its own, whatever the environment says.
 .PHONY: bench-report
-bench-report: ## Measure tasks beside the limits of this machine, in memory and on BENCH_DISK, as fray bench does; text, JSON and benchstat's format in BENCH_OUT
+bench-report: ## Measure tasks beside the limits of this machine, in memory and on BENCH_DISK, and fleets of workers, as fray bench does; text, JSON and benchstat's format in BENCH_OUT
 	@mkdir -p bin && go build -buildvcs=auto -o bin/ ./cmd/fray
 	FRAY_CONTROLLER_ADDRESS= bin/fray bench --limits --costs $(BENCH_FLAGS) --save '$(BENCH_OUT)/memory'
 	FRAY_CONTROLLER_ADDRESS= bin/fray bench --limits --costs $(BENCH_FLAGS) --data-dir '$(BENCH_DISK)' --save '$(BENCH_OUT)/disk'
+	FRAY_CONTROLLER_ADDRESS= bin/fray bench fleet idle --costs $(BENCH_FLAGS) --save '$(BENCH_OUT)/fleet'
 	@test -z '$(NATS)' || { set -e; mkdir -p '$(BENCH_DISK)'; \
 		go -C examples/abroad build -o $(abspath bin)/natsbench ./natsbench; \
 		bin/natsbench | tee '$(BENCH_OUT)/memory/jetstream.benchmarks'; \
 		bin/natsbench -dir '$(BENCH_DISK)' | tee '$(BENCH_OUT)/disk/jetstream.benchmarks'; }
+	@test -z '$(GRPC)' || { set -e; \
+		go -C examples/abroad build -o $(abspath bin)/grpcbench ./grpcbench; \
+		bin/grpcbench | tee '$(BENCH_OUT)/grpc.benchmarks'; }
+
+# Linux tells what processes and all that they waited for have taken.
+.PHONY: bench-map
+bench-map: ## Run 2,000 commands that do nothing by xargs and by fray map, in turn, and print their CPU and wall time
+	go test -run='^$$' -bench='^BenchmarkMapBesideXargs$$' -benchtime=5x -count=$(BENCH_COUNT) -timeout=0 ./cmd/fray
 
 .PHONY: sim-bench
 sim-bench: ## Print how fast this machine simulates: messages, seeds and virtual time a second, up to 1,000 workers

@@ -26,6 +26,7 @@ import (
 type benchOptions struct {
 	plan           bench.Plan
 	callers        string
+	fleets         string
 	workers, slots int
 	limits         bool
 	costs          bool
@@ -49,13 +50,15 @@ machine, which end with it; records are in memory, or with --data-dir on a disk.
 same: they have no function but its own, and nothing else gets these. Tasks that have ended are kept there for as long as the controller
 keeps ended tasks; of all else nothing is left.
 
-Without the names of workloads, all run that run tasks, for about half a minute. All run once before any runs again. A row of the
-result is the median of its repetitions. Rows are compared with limits that were measured in the same run, of which the least counts:
+Without the names of workloads, all run that run tasks on these workers, for about half a minute; fleet and idle have controllers and
+workers of their own, and run where they are named. All run once before any runs again. A row of the result is the median of its
+repetitions. Rows are compared with limits that were measured in the same run, of which the least counts:
 
 ` + workloadHelp() + `
 Ctrl-C ends it with what was measured so far. A task that fails, or whose value comes back changed, ends it with exit code 1.`,
 		Example: `  fray bench
   fray bench call --callers 1,16 --duration 5s --histogram
+  fray bench fleet idle --costs
   fray bench batch call fsync --data-dir /var/tmp --limits -o benchmarks > new; benchstat old new
   fray bench --controller https://10.0.0.5:7070 --workers 8 payload`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,6 +66,11 @@ Ctrl-C ends it with what was measured so far. A task that fails, or whose value 
 				for _, name := range []string{"data-dir", "durability"} {
 					if cmd.Flags().Changed(name) {
 						return usageError("--%s is for a controller that bench starts, but --controller names another", name)
+					}
+				}
+				for _, w := range bench.All {
+					if w.Own && slices.Contains(args, w.Name) {
+						return usageError("%s starts controllers of its own, but --controller names another: leave it out, or measure fanout with --workers", w.Name)
 					}
 				}
 			} else if o.dataDir == "" && cmd.Flags().Changed("durability") {
@@ -75,7 +83,9 @@ Ctrl-C ends it with what was measured so far. A task that fails, or whose value 
 	between(cmd, &o.plan.Tasks, 1, bench.MaxTasks, "tasks", o.plan.Tasks, "how many tasks batch runs, and run at most")
 	between(cmd, &o.plan.Queued, 1, bench.MaxTasks, "queued", o.plan.Queued, "how many tasks queue submits")
 	flags.StringVar(&o.callers, "callers", "1,8,64", "how many goroutines run and call have: `numbers` with commas, one after the other")
-	durationWithin(cmd, &o.plan.Duration, time.Millisecond, bench.MaxDuration, "duration", o.plan.Duration, "how long all but batch and queue go on, each time; run at most")
+	flags.StringVar(&o.fleets, "fleets", "1,4,16,64", "how many worker processes fleet has: `numbers` with commas, one after the other")
+	between(cmd, &o.plan.Idle, 1, bench.MaxIdle, "idle", o.plan.Idle, "how many workers idle has")
+	durationWithin(cmd, &o.plan.Duration, time.Millisecond, bench.MaxDuration, "duration", o.plan.Duration, "how long all but batch and queue go on, each time; run at most, idle ten times, up to a minute")
 	between(cmd, &o.plan.PayloadBytes, 8, limit.Payload, "payload-bytes", o.plan.PayloadBytes, "the size of payload's inputs")
 	between(cmd, &o.plan.Repeat, 1, bench.MaxRepeat, "repeat", o.plan.Repeat, "how often each workload runs")
 	between(cmd, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
@@ -109,13 +119,11 @@ func workloadHelp() string {
 }
 
 func (a *app) bench(ctx context.Context, o benchOptions, names []string) (err error) {
-	o.plan.Callers = nil
-	for text := range strings.SplitSeq(o.callers, ",") {
-		n, err := number.Parse(text, 1, bench.MaxCallers)
-		if err != nil {
-			return usageError("--callers %q: %w", o.callers, err)
-		}
-		o.plan.Callers = append(o.plan.Callers, n)
+	if o.plan.Callers, err = numbers("callers", o.callers, bench.MaxCallers); err != nil {
+		return err
+	}
+	if o.plan.Fleets, err = numbers("fleets", o.fleets, bench.MaxFleet); err != nil {
+		return err
 	}
 	workloads, err := bench.Choose(names, o.limits)
 	if err != nil {
@@ -141,6 +149,18 @@ func (a *app) bench(ctx context.Context, o benchOptions, names []string) (err er
 	return err
 }
 
+// numbers reads those of an option, from 1 to a bound, with commas between.
+func numbers(option, list string, most int) (all []int, err error) {
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := number.Parse(text, 1, most)
+		if err != nil {
+			return nil, usageError("--%s %q: %w", option, list, err)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
 func workloadNames() (names []string) {
 	for _, w := range bench.All {
 		names = append(names, w.Name)
@@ -155,17 +175,24 @@ func (a *app) measure(ctx context.Context, o *benchOptions, run string, workload
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	ctx, cancel := s.watch(ctx)
+	defer cancel()
 	config := bench.Config{
 		Plan: o.plan, Workloads: workloads, Functions: s.functions, Run: run, Costs: o.costs, SyncDir: s.dir,
 		Progress: out.Doing,
 	}
-	tasks := slices.ContainsFunc(workloads, func(w bench.Workload) bool { return !w.Limit })
+	if a.client.address == "" {
+		s.alone()
+		config.Fresh = s.fresh
+	}
+	s.environ = s.cleanEnviron()
+	tasks := slices.ContainsFunc(workloads, func(w bench.Workload) bool { return !w.Limit && !w.Own })
 	if tasks {
 		if config.Target, err = s.cluster(ctx); err != nil {
+			if ctx.Err() != nil { // which says why, where a part of it has died
+				err = context.Cause(ctx)
+			}
 			return nil, err
-		}
-		if a.client.address == "" {
-			config.Fresh = s.fresh
 		}
 	}
 	if slices.ContainsFunc(workloads, func(w bench.Workload) bool { return w.Limit }) {
@@ -173,8 +200,6 @@ func (a *app) measure(ctx context.Context, o *benchOptions, run string, workload
 			return nil, err
 		}
 	}
-	ctx, cancel := s.watch(ctx)
-	defer cancel()
 	report, err = bench.Run(ctx, config)
 	if report != nil && tasks {
 		maps.Copy(report.Cluster, s.facts)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/bench"
 	"github.com/frayrpc/fray/fray/worker"
@@ -15,6 +17,7 @@ import (
 func (a *app) newBenchWorker() *cobra.Command {
 	var (
 		id, run   string
+		number    int
 		slots     int
 		stopGrace time.Duration
 		lifeline  bool
@@ -33,27 +36,52 @@ func (a *app) newBenchWorker() *cobra.Command {
 				return err
 			}
 			functions := bench.NewFunctions(run)
-			w, err := worker.New(worker.Config{
-				ControllerURL: address, ID: id, Functions: functions.OfWorkers(), Labels: functions.Labels(), Slots: slots,
-				TLS: secure, HTTP3: a.dialer(), ClientOptions: a.seams.clientOptions, Logger: log.logger(a.stderr),
-				DrainGrace: orNone(0), StopGrace: stopGrace,
-			})
-			if err != nil {
-				return usageError("%w", err)
+			all := make([]*worker.Worker, number)
+			for i := range all {
+				all[i], err = worker.New(worker.Config{
+					ControllerURL: address, ID: nameOfOne(id, i, number), Functions: functions.OfWorkers(), Labels: functions.Labels(), Slots: slots,
+					TLS: secure, HTTP3: a.dialer(), ClientOptions: a.seams.clientOptions, Logger: log.logger(a.stderr),
+					DrainGrace: orNone(0), StopGrace: stopGrace,
+				})
+				if err != nil {
+					return usageError("%w", err)
+				}
 			}
-			return a.heldBy(cmd.Context(), lifeline, w.Close, w.Run)
+			return a.heldBy(cmd.Context(), lifeline, func() {
+				for _, w := range all {
+					w.Close()
+				}
+			}, func(ctx context.Context) error { return runAll(ctx, all) })
 		},
 	}
 	cmd.Flags().StringVar(&id, "id", "", "name of the worker in the cluster")
 	cmd.Flags().StringVar(&run, "run", "", "name of the run whose tasks it executes")
+	between(cmd, &number, 1, bench.MaxIdle, "number", 1, "how many workers to be")
 	between(cmd, &slots, 1, limit.Slots, "slots", 1, "how many tasks run at once")
 	durationFlag(cmd, &stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
-	momentary(cmd, "id", "run", "slots", "stop-grace")
+	momentary(cmd, "id", "run", "number", "slots", "stop-grace")
 	addLifelineFlag(cmd, &lifeline)
 	a.addAddressFlag(cmd)
 	a.addTLSFlags(cmd, asClient)
 	addLogFlags(cmd, &log, "warn")
 	return cmd
+}
+
+// nameOfOne is the id of one of several workers of a process.
+func nameOfOne(id string, i, number int) string {
+	if number == 1 {
+		return id
+	}
+	return fmt.Sprintf("%s-%d", id, i+1)
+}
+
+// runAll runs workers until all have ended, which they do when one of them fails.
+func runAll(ctx context.Context, all []*worker.Worker) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, w := range all {
+		group.Go(func() error { return w.Run(ctx) })
+	}
+	return group.Wait()
 }
 
 // newBenchPeer is the other process of bench's limits.

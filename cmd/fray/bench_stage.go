@@ -57,11 +57,8 @@ type benchStage struct {
 	starter    *children.Starter
 	facts      map[string]string
 
-	mu         sync.Mutex
-	workerPIDs map[string]int
-	pid        int // of the controller; 0: it is another's
-	stops      []func() error
-	watching   sync.WaitGroup
+	stops    []func() error
+	watching sync.WaitGroup
 	// kill is closed when processes are to end at once: the user is in a hurry, or a part has failed.
 	kill     chan struct{}
 	killOnce sync.Once
@@ -76,8 +73,8 @@ func (a *app) newBenchStage(o *benchOptions, run string, out *screen.Screen) (*b
 	}
 	s := &benchStage{
 		app: a, options: o, run: run, functions: bench.NewFunctions(run), out: out, executable: executable,
-		starter: children.NewStarter(syscall.SIGKILL), workerPIDs: make(map[string]int),
-		kill: make(chan struct{}), over: make(chan struct{}), failed: make(chan error, 1),
+		starter: children.NewStarter(syscall.SIGKILL),
+		kill:    make(chan struct{}), over: make(chan struct{}), failed: make(chan error, 1),
 	}
 	s.watching.Go(func() {
 		select {
@@ -150,24 +147,29 @@ func (s *benchStage) tell(format string, args ...any) {
 	fmt.Fprintf(s.out.Err, "fray bench: "+format+"\n", args...)
 }
 
+// alone prepares for controllers that nobody else has.
+func (s *benchStage) alone() {
+	s.secureOwn()
+	s.tls, s.http3 = certs.Files{}, false // Which are for a cluster that others have.
+}
+
 // cluster starts workers at the controller that the options name, or at one of its own.
 func (s *benchStage) cluster(ctx context.Context) (bench.Target, error) {
-	var address string
+	var (
+		address string
+		pid     int // of the controller; 0: it is another's
+	)
 	if s.client.address != "" {
 		var err error
 		if address, err = s.controllerURL(); err != nil {
 			return bench.Target{}, err
 		}
-		s.environ = s.cleanEnviron()
 	} else {
-		s.secureOwn()
-		s.tls, s.http3 = certs.Files{}, false // Which are for a cluster that others have.
-		s.environ = s.cleanEnviron()
 		c, err := s.controller(ctx)
 		if err != nil {
 			return bench.Target{}, err
 		}
-		address, s.pid = c.url, c.pid
+		address, pid = c.url, c.pid
 	}
 	target, c, err := s.target(address)
 	if err != nil {
@@ -186,13 +188,20 @@ func (s *benchStage) cluster(ctx context.Context) (bench.Target, error) {
 		controller = fmt.Sprintf("a process of its own, durability %s, below %s", s.options.durability, s.options.dataDir)
 	}
 	s.facts = clusterFacts(s.options, controller)
-	s.startWorkers(ctx, address)
-	if err := s.awaitWorkers(ctx, c); err != nil {
-		return bench.Target{}, err
+	_, err = s.man(ctx, &target, c, address, pid, bench.Crew{Processes: s.options.workers, Workers: 1, Slots: s.options.slots})
+	return target, err
+}
+
+// man gives a controller its workers, and returns what ends them; the stage does, if not before. The
+// target knows them then.
+func (s *benchStage) man(ctx context.Context, target *bench.Target, c *client, address string, pid int, size bench.Crew) (stop func() error, err error) {
+	crew := s.startWorkers(ctx, address, size)
+	if err := s.awaitWorkers(ctx, c, size.Processes*size.Workers); err != nil {
+		return crew.stop, err
 	}
-	target.Slots = s.options.workers * s.options.slots
-	target.Usage = s.usage
-	return target, nil
+	target.Slots = size.Processes * size.Workers * size.Slots
+	target.Usage = func() map[string]bench.Usage { return crew.usage(pid) }
+	return crew.stop, nil
 }
 
 // target is a controller as workloads know it, with a client that is closed at the end.
@@ -354,14 +363,18 @@ func (s *benchStage) start(ctx context.Context, what string, args ...string) (p 
 	return p, err
 }
 
-// fresh starts a controller without workers, and returns what ends it.
-func (s *benchStage) fresh(ctx context.Context) (bench.Target, func() error, error) {
+// fresh starts a controller with workers, and returns what ends them.
+func (s *benchStage) fresh(ctx context.Context, size bench.Crew) (bench.Target, func() error, error) {
 	c, err := s.controller(ctx)
 	if err != nil {
 		return bench.Target{}, nil, err
 	}
-	target, _, err := s.target(c.url)
-	return target, c.stop, err
+	target, connected, err := s.target(c.url)
+	if err != nil || size == (bench.Crew{}) {
+		return target, c.stop, err
+	}
+	leave, err := s.man(ctx, &target, connected, c.url, c.pid, size)
+	return target, func() error { return errors.Join(leave(), c.stop()) }, err
 }
 
 // peer starts the other process of limits.
@@ -377,17 +390,26 @@ func (s *benchStage) peer(ctx context.Context) (*bench.Peer, error) {
 	return &peer, nil
 }
 
-// startWorkers starts the workers, which leave when the stage is closed.
-func (s *benchStage) startWorkers(ctx context.Context, address string) {
+// benchCrew are the worker processes of one controller.
+type benchCrew struct {
+	stop func() error // may be called again
+
+	mu   sync.Mutex
+	pids map[string]int
+}
+
+// startWorkers starts workers, which leave with the stage if not before.
+func (s *benchStage) startWorkers(ctx context.Context, address string, size bench.Crew) *benchCrew {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	crew := &benchCrew{pids: make(map[string]int)}
+	own := []string{"--controller", address, "--number", strconv.Itoa(size.Workers), "--slots", strconv.Itoa(size.Slots), "--run", s.run}
 	f := &fleet.Fleet{
-		Executable: s.executable, Environ: s.environ, Size: s.options.workers, Output: s.out.Err, Tell: s.tell, Hurry: s.kill,
-		Command: []string{"bench", "worker"}, Name: s.workerNames(),
-		Args: slices.Concat([]string{"--controller", address, "--slots", strconv.Itoa(s.options.slots), "--run", s.run}, s.tlsArgs(), s.options.log.args()),
+		Executable: s.executable, Environ: s.environ, Size: size.Processes, Output: s.out.Err, Tell: s.tell, Hurry: s.kill,
+		Command: []string{"bench", "worker"}, Name: s.workerNames(), Args: slices.Concat(own, s.tlsArgs(), s.options.log.args()),
 		Started: func(id string, pid int) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.workerPIDs[id] = pid
+			crew.mu.Lock()
+			defer crew.mu.Unlock()
+			crew.pids[id] = pid
 		},
 		Hopeless: exitUsage,
 	}
@@ -397,18 +419,20 @@ func (s *benchStage) startWorkers(ctx context.Context, address string) {
 			s.fail(err)
 		}
 	})
-	s.stops = append(s.stops, func() error {
+	crew.stop = func() error {
 		cancel()
 		running.Wait()
 		return nil
-	})
+	}
+	s.stops = append(s.stops, crew.stop)
+	return crew
 }
 
 // workerNames begins the ids of the workers.
 func (s *benchStage) workerNames() string { return "bench-" + s.run }
 
-// awaitWorkers waits until all workers are there.
-func (s *benchStage) awaitWorkers(ctx context.Context, c *client) error {
+// awaitWorkers waits until so many workers are there.
+func (s *benchStage) awaitWorkers(ctx context.Context, c *client, want int) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	deadline := time.NewTimer(benchPatience)
@@ -424,7 +448,7 @@ func (s *benchStage) awaitWorkers(ctx context.Context, c *client) error {
 				n++
 			}
 		}
-		if n == s.options.workers {
+		if n == want {
 			return nil
 		}
 		select {
@@ -434,21 +458,22 @@ func (s *benchStage) awaitWorkers(ctx context.Context, c *client) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-deadline.C:
-			return fmt.Errorf("%d of %d workers are there after %s", n, s.options.workers, benchPatience)
+			return fmt.Errorf("%d of %d workers are there after %s", n, want, benchPatience)
 		}
 	}
 }
 
-// usage returns what the processes have taken so far.
-func (s *benchStage) usage() map[string]bench.Usage {
-	s.mu.Lock()
+// usage returns what this process, the workers and the controller have taken so far; 0: it is
+// another's.
+func (c *benchCrew) usage(controller int) map[string]bench.Usage {
+	c.mu.Lock()
 	parts := map[string][]int{"client": {os.Getpid()}}
-	for _, pid := range s.workerPIDs {
+	for _, pid := range c.pids {
 		parts["workers"] = append(parts["workers"], pid)
 	}
-	s.mu.Unlock()
-	if s.pid != 0 {
-		parts["controller"] = []int{s.pid}
+	c.mu.Unlock()
+	if controller != 0 {
+		parts["controller"] = []int{controller}
 	}
 	all := make(map[string]bench.Usage)
 	for part, pids := range parts {

@@ -44,6 +44,11 @@ type mapOptions struct {
 // dies, it learns at once.
 const mapSessionTTL = 3 * time.Second
 
+// mapLinger has the reports of a map's worker wait for others for a few milliseconds. A map waits for all
+// of them, not for one after the other; and where commands are short, reports that go alone cost more
+// than the commands.
+const mapLinger = time.Millisecond
+
 // mapMaxRetained is how many bytes of ended commands the controller of a map keeps that nobody
 // waits for any more.
 const mapMaxRetained = 16 << 20

@@ -147,6 +147,10 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) (err error) {
 	if a.seams.httpClient != nil {
 		http3 = nil // That client speaks it.
 	}
+	var linger time.Duration
+	if o.outputDir != "" {
+		linger = mapLinger
+	}
 	w, err := worker.New(worker.Config{
 		ControllerURL: address, ID: o.id, Functions: []fray.Function{commands},
 		Slots: o.slots, Resources: o.resources, Labels: o.labels,
@@ -155,7 +159,7 @@ func (a *app) runWorker(ctx context.Context, o workerOptions) (err error) {
 		TLS:        secure,
 		DrainGrace: orNone(o.drainGrace), StopGrace: max(o.stopGrace, time.Millisecond),
 		HTTP3: http3, HTTPClient: a.seams.httpClient, ClientOptions: a.seams.clientOptions,
-		HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
+		HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware, Linger: linger,
 		Registerer: registry, Gatherer: registry, Logger: logger,
 	})
 	if err != nil {

@@ -70,6 +70,10 @@ type sightings map[int]uint64
 func (f *family) collectOrphans(seen sightings) (undecided bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !anyEnded() { // Most that end are waited for by those who started them.
+		clear(seen)
+		return false
+	}
 	oldest := f.oldestStart()
 	present := make(map[int]bool)
 	for _, pid := range Pids() {
@@ -92,6 +96,13 @@ func (f *family) collectOrphans(seen sightings) (undecided bool) {
 		}
 	}
 	return undecided
+}
+
+// anyEnded says whether a child waits to be collected, and collects none.
+func anyEnded() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0
 }
 
 func (f *family) killOrphans() {

@@ -23,23 +23,39 @@ type Process struct {
 // Pids returns the ids of this process's children, zombies among them. When the family changes
 // meanwhile, some may be missing.
 func Pids() []int {
-	lists, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil || len(lists) == 0 { // the kernel keeps no such lists
+	const dir = "/proc/self/task"
+	threads, err := names(dir)
+	if err != nil {
 		return pidsOfAll()
 	}
 	var pids []int
-	for _, list := range lists {
-		data, err := os.ReadFile(list) // A file of the kernel.
+	lists := 0
+	for _, thread := range threads {
+		data, err := os.ReadFile(filepath.Join(dir, thread, "children")) // A file of the kernel.
 		if err != nil {
 			continue // the thread has ended
 		}
+		lists++
 		for field := range bytes.FieldsSeq(data) {
 			if pid, err := strconv.Atoi(string(field)); err == nil {
 				pids = append(pids, pid)
 			}
 		}
 	}
+	if lists == 0 { // the kernel keeps no such lists
+		return pidsOfAll()
+	}
 	return pids
+}
+
+// names returns those in a directory of the kernel, in any order.
+func names(path string) ([]string, error) {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() //nolint:errcheck // It was only read.
+	return dir.Readdirnames(-1)
 }
 
 // pidsOfAll finds the children among all processes.
@@ -56,17 +72,12 @@ func pidsOfAll() []int {
 
 // Processes returns all processes that this one can see.
 func Processes() []Process {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer dir.Close() //nolint:errcheck // It was only read.
-	names, err := dir.Readdirnames(-1)
+	all, err := names("/proc")
 	if err != nil {
 		return nil
 	}
 	var found []Process
-	for _, name := range names {
+	for _, name := range all {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
@@ -26,15 +27,21 @@ type validator struct {
 	except []string
 }
 
+// strict is one for all servers of a process: it compiles the rules of a message when it first sees one,
+// which takes as long as hundreds of calls.
+var strict = sync.OnceValues(func() (protovalidate.Validator, error) {
+	return protovalidate.New(protovalidate.WithFailFast())
+})
+
 // Validated has a handler check requests against the rules of their schemas, but those of the
 // procedures that are named. It fails at the first rule that is broken: a message can break as many
 // as it has items, and telling of each takes a thousand times the room.
 func Validated(except ...string) (connect.HandlerOption, error) {
-	strict, err := protovalidate.New(protovalidate.WithFailFast())
+	rules, err := strict()
 	if err != nil {
 		return nil, fmt.Errorf("prepare validation: %w", err)
 	}
-	return connect.WithInterceptors(&validator{Interceptor: validate.NewInterceptor(validate.WithValidator(strict)), except: except}), nil
+	return connect.WithInterceptors(&validator{Interceptor: validate.NewInterceptor(validate.WithValidator(rules)), except: except}), nil
 }
 
 // WrapUnary implements connect.Interceptor.

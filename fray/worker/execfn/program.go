@@ -103,10 +103,15 @@ func closeAll(files []*os.File) {
 	}
 }
 
+// buffers are those of read that nothing uses: each is as large as what a pipe holds, and most commands
+// print next to nothing.
+var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
 // read keeps what comes from a pipe until everything has let go of it.
 func (p *program) read(into *output, from *os.File) {
-	const size = 64 << 10 // as a pipe holds
-	buffer := make([]byte, size)
+	room := buffers.Get().(*[64 << 10]byte) //nolint:errcheck,forcetypeassert // It has nothing else.
+	defer buffers.Put(room)
+	buffer := room[:]
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {

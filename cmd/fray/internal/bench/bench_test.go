@@ -115,7 +115,7 @@ func newConfig(t *testing.T, names ...string) config {
 		t.Fatal(err)
 	}
 	c := config{Config: bench.Config{
-		Plan:      bench.Plan{Tasks: 40, Queued: 30, Callers: []int{1, 3}, Duration: 20 * time.Millisecond, PayloadBytes: 1000, Repeat: 2},
+		Plan:      bench.Plan{Tasks: 40, Queued: 30, Callers: []int{1, 3}, Fleets: []int{1, 2}, Idle: 3, Duration: 20 * time.Millisecond, PayloadBytes: 1000, Repeat: 2},
 		Workloads: chosen, Functions: bench.NewFunctions(runName), Run: runName,
 	}, url: startController(t)}
 	url := c.url
@@ -146,10 +146,20 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 	}
 	c := newConfig(t, names...)
 	c.Peer, c.SyncDir, c.Costs = startPeer(t), t.TempDir(), true
-	fresh := 0
-	c.Fresh = func(context.Context) (bench.Target, func() error, error) {
-		fresh++
-		return newTarget(t, startController(t)), func() error { return nil }, nil
+	var crews []bench.Crew
+	ended := 0
+	c.Fresh = func(_ context.Context, crew bench.Crew) (bench.Target, func() error, error) {
+		crews = append(crews, crew)
+		url := startController(t)
+		target := newTarget(t, url)
+		target.Slots = crew.Processes * crew.Workers * testSlots
+		for i := range crew.Processes * crew.Workers {
+			startWorker(t, url, fmt.Sprintf("w%d", i), c.Functions.Labels(), c.Functions.OfWorkers())
+		}
+		return target, func() error {
+			ended++
+			return nil
+		}, nil
 	}
 	var told []string
 	c.Progress = func(what string, ended, all int) { told = append(told, fmt.Sprintf("%s %d/%d", what, ended, all)) }
@@ -164,7 +174,7 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 			t.Errorf("%s has %d repetitions, want %d", row.Name, len(row.Runs), c.Repeat)
 		}
 		for _, f := range row.Runs {
-			if f.Count <= 0 || f.Seconds <= 0 || (f.Value <= 0 && row.Workload != "queue") {
+			if f.Count <= 0 || f.Seconds <= 0 || (f.Value <= 0 && row.Workload != "queue" && row.Workload != "idle") || f.Value < 0 && row.Workload == "idle" {
 				t.Errorf("%s: %+v", row.Name, f)
 			}
 			if row.Unit == "tasks/s" && f.Value != float64(f.Count)/f.Seconds {
@@ -176,20 +186,21 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 		}
 	}
 	want := []string{
-		"batch", "batch/submit", "run/1", "run/3", "call/1", "call/3", "fanout", "payload", "queue", "queue/heap",
+		"batch", "batch/submit", "run/1", "run/3", "call/1", "call/3", "fanout", "payload", "queue", "queue/heap", "fleet/1", "fleet/2", "idle",
 		"tcp", "http/1", "http/16", "copy", "fsync",
 	}
 	if !slices.Equal(rows, want) {
 		t.Errorf("rows %v, want %v", rows, want)
 	}
-	if fresh != c.Repeat {
-		t.Errorf("queue had %d controllers of its own, want %d", fresh, c.Repeat)
+	once := []bench.Crew{{}, {Processes: 1, Workers: 1, Slots: 4}, {Processes: 2, Workers: 1, Slots: 4}, {Processes: 1, Workers: 3, Slots: 1}}
+	if !slices.Equal(crews, slices.Repeat(once, c.Repeat)) || ended != len(crews) {
+		t.Errorf("controllers of their own had workers %+v, and %d have ended", crews, ended)
 	}
-	if len(told) != c.Repeat*len(bench.All) || told[0] != "batch 0/20" || told[19] != "fsync 19/20" {
+	if len(told) != c.Repeat*len(bench.All) || told[0] != "batch 0/24" || told[23] != "fsync 23/24" {
 		t.Errorf("told %v", told)
 	}
 	limits := map[string]string{
-		"batch": "http/16", "batch/submit": "http/16", "run/1": "http/1", "run/3": "http/16", "call/3": "http/16", "fanout": "ideal",
+		"batch": "http/16", "batch/submit": "http/16", "run/1": "http/1", "run/3": "http/16", "call/3": "http/16", "fanout": "ideal", "fleet/1": "ideal", "fleet/2": "ideal",
 		"payload": "copy", "http/1": "tcp", "http/16": "tcp",
 	}
 	for _, row := range report.Rows {
@@ -200,7 +211,7 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 			t.Errorf("%s is compared with %+v, want %q", row.Name, row.Limit, limits[row.Name])
 		}
 	}
-	for _, name := range []string{"batch", "run/1", "call/1", "fanout", "payload"} {
+	for _, name := range []string{"batch", "run/1", "call/1", "fanout", "payload", "fleet/2"} {
 		row := report.Rows[slices.Index(rows, name)]
 		// The client is in the same process, whose allocations are known.
 		if row.Cost["controller calls"] <= 0 || row.Cost["controller allocs"] <= 0 || row.Cost["client allocs"] <= 0 {
@@ -277,7 +288,7 @@ func TestErrorsNameRowAndTask(t *testing.T) {
 					fray.Define("fray.bench.echo", func(_ context.Context, in []byte) ([]byte, error) { return tt.echo(in) }),
 				})
 				report, err := bench.Run(t.Context(), bench.Config{
-					Plan:      bench.Plan{Tasks: 3, Queued: 1, Callers: []int{2}, Duration: time.Minute, PayloadBytes: 100, Repeat: 1},
+					Plan:      bench.Plan{Tasks: 3, Queued: 1, Callers: []int{2}, Fleets: []int{1}, Idle: 1, Duration: time.Minute, PayloadBytes: 100, Repeat: 1},
 					Workloads: chosen, Functions: functions, Run: runName, Target: newTarget(t, url),
 				})
 				var failed *bench.TaskError
@@ -332,14 +343,15 @@ func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
 
 func TestWhatCannotBeMeasuredIsNoted(t *testing.T) {
 	t.Parallel()
-	c := newConfig(t, "queue", "tcp", "http", "copy", "fsync")
+	c := newConfig(t, "queue", "fleet", "idle", "tcp", "http", "copy", "fsync")
 	c.Target.Metrics = func(context.Context) (bench.Metrics, error) { return nil, errors.New("metrics are not for you") }
 	report, err := bench.Run(t.Context(), c.Config)
 	if err != nil || len(report.Rows) != 0 {
 		t.Fatalf("%v: %+v", err, report)
 	}
 	want := []string{
-		"queue is left out: metrics are not for you", "tcp is left out: there is no other process", "http is left out: there is no other process",
+		"queue is left out: metrics are not for you", "fleet is left out: the controller is not its own",
+		"idle is left out: the controller is not its own", "tcp is left out: there is no other process", "http is left out: there is no other process",
 		"copy is left out: there is no other process", "fsync is left out: there is no data directory",
 	}
 	if !slices.Equal(report.Notes, want) {

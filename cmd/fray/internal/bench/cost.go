@@ -19,6 +19,7 @@ import (
 const (
 	metricResident   = "process_resident_memory_bytes"
 	metricHeap       = "go_memstats_heap_alloc_bytes"
+	metricCPU        = "process_cpu_seconds_total"
 	metricCalls      = "fray_rpc_requests_total"
 	metricAllocs     = "go_memstats_mallocs_total"
 	metricAllocBytes = "go_memstats_alloc_bytes_total"

@@ -16,6 +16,10 @@ const (
 	MaxRepeat = 1000
 	// MaxDuration is how long each goes on.
 	MaxDuration = time.Hour
+	// MaxFleet is how many worker processes fleet starts.
+	MaxFleet = 1024
+	// MaxIdle is how many workers idle has, which is as many as a controller takes.
+	MaxIdle = 10_000
 	// MaxPayload is the greatest input, in bytes, as far as this process goes; a controller may take
 	// less.
 	MaxPayload = 64 << 20
@@ -29,7 +33,12 @@ type Plan struct {
 	Queued int `json:"queued"`
 	// Callers are the numbers of goroutines that run and call have, one after the other.
 	Callers []int `json:"callers"`
-	// Duration is how long each of call, fanout, payload and the limits goes on, and run at most.
+	// Fleets are the numbers of worker processes that fleet has, one after the other.
+	Fleets []int `json:"fleets"`
+	// Idle are the workers of idle.
+	Idle int `json:"idle"`
+	// Duration is how long each of call, fanout, fleet, payload and the limits goes on, run at most, and a
+	// tenth of idle.
 	Duration time.Duration `json:"duration_ns"`
 	// PayloadBytes is the size of the inputs of payload.
 	PayloadBytes int `json:"payload_bytes"`
@@ -39,7 +48,7 @@ type Plan struct {
 
 // DefaultPlan takes about half a minute.
 func DefaultPlan() Plan {
-	return Plan{Tasks: 20_000, Queued: 100_000, Callers: []int{1, 8, 64}, Duration: time.Second, PayloadBytes: 1 << 20, Repeat: 3}
+	return Plan{Tasks: 20_000, Queued: 100_000, Callers: []int{1, 8, 64}, Fleets: []int{1, 4, 16, 64}, Idle: 1000, Duration: time.Second, PayloadBytes: 1 << 20, Repeat: 3}
 }
 
 // Validate returns what is wrong with p, all of it.
@@ -54,12 +63,17 @@ func (p *Plan) Validate() error {
 	within("queued tasks", p.Queued, MaxTasks)
 	within("payload bytes", p.PayloadBytes, MaxPayload)
 	within("repetitions", p.Repeat, MaxRepeat)
-	if len(p.Callers) == 0 {
-		errs = append(errs, errors.New("callers: there is no number of them"))
+	within("idle workers", p.Idle, MaxIdle)
+	each := func(what string, numbers []int, most int) {
+		if len(numbers) == 0 {
+			errs = append(errs, fmt.Errorf("%s: there is no number of them", what))
+		}
+		for _, n := range numbers {
+			within(what, n, most)
+		}
 	}
-	for _, n := range p.Callers {
-		within("callers", n, MaxCallers)
-	}
+	each("callers", p.Callers, MaxCallers)
+	each("worker processes of fleet", p.Fleets, MaxFleet)
 	if p.Duration <= 0 || p.Duration > MaxDuration {
 		errs = append(errs, fmt.Errorf("duration: %s is not from 1ns to %s", p.Duration, MaxDuration))
 	}

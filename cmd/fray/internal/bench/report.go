@@ -97,7 +97,7 @@ func (r *Report) add(w *Workload, name string, s sample) {
 	}
 	row := r.Rows[i]
 	f := Figure{Count: s.count, Seconds: s.took.Seconds(), Value: s.value}
-	if f.Value == 0 && row.Unit != unitQueued {
+	if f.Value == 0 && row.Unit != unitQueued && row.Unit != unitShare {
 		f.Value = float64(s.count) / s.took.Seconds()
 	}
 	if s.latency != nil {

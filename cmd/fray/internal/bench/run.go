@@ -26,6 +26,10 @@ type Target struct {
 	Slots int
 }
 
+// A Crew are the workers of one controller: so many processes, in each of them so many workers, which
+// have so many slots each. The zero Crew is of nobody.
+type Crew struct{ Processes, Workers, Slots int }
+
 // Config says what to measure, and with what.
 type Config struct {
 	Plan
@@ -34,9 +38,9 @@ type Config struct {
 	// Run names the jobs, and nothing else has it.
 	Run    string
 	Target Target
-	// Fresh starts a controller of its own without a worker, and returns what ends it; nil: Target's
-	// has to do.
-	Fresh func(ctx context.Context) (Target, func() error, error)
+	// Fresh starts a controller of its own with workers of its own, and returns what ends them; nil:
+	// Target's has to do.
+	Fresh func(ctx context.Context, crew Crew) (Target, func() error, error)
 	// Peer is the other process of limits; nil: those that need one are left out, with a note.
 	Peer *Peer
 	// SyncDir is where fsync puts its file; empty: it is left out, with a note.

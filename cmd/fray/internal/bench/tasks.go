@@ -194,16 +194,19 @@ func shares(ins [][]byte, parts int) [][][]byte {
 	return cut
 }
 
-func fanout(ctx context.Context, m *meter) error {
-	ideal := float64(m.Target.Slots) / sleepTime.Seconds()
-	n := min(max(int(ideal*m.Duration.Seconds()), m.Target.Slots), MaxTasks)
+func fanout(ctx context.Context, m *meter) error { return m.sleeps(ctx, "fanout", &m.Target) }
+
+// sleeps notes what tasks come to that sleep, as many as all slots of a target can run in the duration.
+func (m *meter) sleeps(ctx context.Context, row string, target *Target) error {
+	ideal := float64(target.Slots) / sleepTime.Seconds()
+	n := min(max(int(ideal*m.Duration.Seconds()), target.Slots), MaxTasks)
 	ins := slices.Repeat([]time.Duration{sleepTime}, n)
-	return m.job(ctx, &m.Target, func(ctx context.Context) error {
-		cost := m.cost(ctx, &m.Target)
+	return m.job(ctx, target, func(ctx context.Context) error {
+		cost := m.cost(ctx, target)
 		begun := time.Now()
 		futures, err := m.Functions.sleep.RunAll(ctx, ins)
 		if err != nil {
-			return &TaskError{Row: "fanout", Err: err}
+			return &TaskError{Row: row, Err: err}
 		}
 		for _, f := range futures {
 			slept, err := f.Get(ctx)
@@ -211,11 +214,11 @@ func fanout(ctx context.Context, m *meter) error {
 				err = fmt.Errorf("%v has come back as %v", sleepTime, slept)
 			}
 			if err != nil {
-				return &TaskError{"fanout", f.ID(), err}
+				return &TaskError{row, f.ID(), err}
 			}
 			m.came.Add(1)
 		}
-		m.note("fanout", sample{count: n, took: time.Since(begun), ideal: ideal, cost: cost(n)})
+		m.note(row, sample{count: n, took: time.Since(begun), ideal: ideal, cost: cost(n)})
 		return nil
 	})
 }
@@ -226,7 +229,7 @@ func queue(ctx context.Context, m *meter) (err error) {
 	target := m.Target
 	if m.Fresh != nil {
 		var end func() error
-		if target, end, err = m.Fresh(ctx); err != nil {
+		if target, end, err = m.Fresh(ctx, Crew{}); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, end()) }()

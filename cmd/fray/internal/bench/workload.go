@@ -17,6 +17,9 @@ type Workload struct {
 	Unit string
 	// Limit is whether it runs no tasks, but measures what those of others are compared with.
 	Limit bool
+	// Own is whether it has controllers and workers of its own, many of them, and so runs only where it
+	// is named.
+	Own bool
 
 	run func(ctx context.Context, m *meter) error
 }
@@ -29,6 +32,8 @@ var All = []Workload{
 	{Name: "fanout", Unit: unitTasks, Does: "tasks that take 10 ms, as many as all slots can run; compared with their ideal rate", run: fanout},
 	{Name: "payload", Unit: unitBytes, Does: "Call of 4 goroutines with large inputs that come back; counted once", run: payload},
 	{Name: "queue", Unit: unitQueued, Does: "tasks that no worker has: how much the controller grows; queue/heap is its Go heap alone", run: queue},
+	{Name: "fleet", Unit: unitTasks, Own: true, Does: "fanout's tasks on W worker processes with 4 slots each, at a controller of their own", run: fleets},
+	{Name: "idle", Unit: unitShare, Own: true, Does: "the CPU time of a controller whose I workers have nothing to do, in percent of one core", run: idle},
 	{Name: "tcp", Unit: unitTrips, Limit: true, Does: "64 bytes over one TCP connection to another process and back", run: tcpTrips},
 	{Name: "http", Unit: unitTrips, Limit: true, Does: "Connect's unary call with 64 bytes over HTTP/1.1 to another process, of 1 and 16 goroutines", run: httpTrips},
 	{Name: "copy", Unit: unitBytes, Limit: true, Does: "as much as payload's inputs over 4 TCP connections to another process and back; counted once", run: copies},
@@ -42,10 +47,11 @@ const (
 	unitTrips  = "trips/s"
 	unitSyncs  = "syncs/s"
 	unitQueued = "B/task"
+	unitShare  = "%core"
 )
 
 // Choose returns the workloads with these names, in the order of All. Without names they are those
-// that run tasks; limits has those that measure limits as well.
+// that run tasks on the run's workers; limits has those that measure limits as well.
 func Choose(names []string, limits bool) ([]Workload, error) {
 	known := make([]string, len(All))
 	for i, w := range All {
@@ -63,7 +69,7 @@ func Choose(names []string, limits bool) ([]Workload, error) {
 	}
 	var chosen []Workload
 	for _, w := range All {
-		if slices.Contains(names, w.Name) || (w.Limit && limits) || (!w.Limit && len(names) == 0) {
+		if slices.Contains(names, w.Name) || (w.Limit && limits) || (!w.Limit && !w.Own && len(names) == 0) {
 			chosen = append(chosen, w)
 		}
 	}
