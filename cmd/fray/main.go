@@ -31,6 +31,7 @@ func runProcess() int {
 		}
 	}
 	defer signal.Stop(signals)
+	spareCollections(os.Environ())
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		environ: os.Environ(), signals: signals, executable: os.Executable,

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"slices"
+	"strings"
+)
+
+const (
+	// leastGarbage is how much garbage there is, in bytes, before a process collects it, however
+	// little else it holds: what a busy controller or worker holds is so little that Go, by whose
+	// default there is as much garbage as all the rest, would collect it twenty times a second.
+	leastGarbage = 48 << 20
+	// defaultPercent is Go's default: so much garbage in percent of what is held.
+	defaultPercent = 100
+	mostPercent    = 2000
+)
+
+// spareCollections has the process collect garbage only where there is leastGarbage of it, unless
+// GOGC says how much. GOMEMLIMIT holds as ever.
+func spareCollections(environ []string) {
+	if !slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "GOGC=") }) {
+		afterCollection(defaultPercent)
+	}
+}
+
+// afterCollection sets how much garbage there may be until the next collection, by what the last one
+// found to be held, and has itself called after that.
+func afterCollection(percent int) {
+	held := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(held)
+	if want := percentFor(held[0].Value.Uint64()); want > percent*6/5 || want < percent*5/6 { // To set it stops all for a moment.
+		percent = want
+		debug.SetGCPercent(percent)
+	}
+	mark := &struct{ next *int }{} // Goes with the next collection.
+	runtime.AddCleanup(mark, afterCollection, percent)
+}
+
+// percentFor returns the percentage of held bytes that leastGarbage is, between Go's default and a
+// bound.
+func percentFor(held uint64) int {
+	return int(min(max(leastGarbage*100/max(held, 1), defaultPercent), mostPercent)) // within: mostPercent
+}
