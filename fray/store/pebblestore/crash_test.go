@@ -11,10 +11,19 @@ import (
 
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
+	"github.com/frayrpc/fray/internal/race"
 )
 
 // stride is how many filesystem operations lie between two that are crashed or failed at.
 var stride = flag.Int("stride", 23, "operations between two crashes or failures; 1 is all of them")
+
+// apart is stride, and more under the race detector, where each of them takes ten times as long.
+func apart() int {
+	if race.Enabled {
+		return 5 * *stride
+	}
+	return *stride
+}
 
 // A power cut before each operation on the filesystem leaves a prefix of the batches, with all that
 // were acknowledged.
@@ -34,7 +43,7 @@ func TestCrash(t *testing.T) {
 				defer mu.Unlock()
 				ops++
 				syncsNames := op.Kind == errorfs.OpFileSync && op.Path == "data/db" // The worst moments: some names are there.
-				if ops%*stride != 0 && !syncsNames {
+				if ops%apart() != 0 && !syncsNames {
 					return nil
 				}
 				crashes := 1

@@ -108,7 +108,7 @@ func TestDamage(t *testing.T) {
 			t.Run(name+"/"+path, func(t *testing.T) {
 				t.Parallel()
 				original, step := files[path], 1
-				if *stride > 1 {
+				if apart() > 1 {
 					step += len(files[path]) / 20
 				}
 				try := func(what, damaged string) (opened bool) {

@@ -26,7 +26,7 @@ func TestFailedOperation(t *testing.T) {
 		t.Run(fmt.Sprint(kind), func(t *testing.T) {
 			t.Parallel()
 			failed := 0
-			for at := int64(1); ; at += int64(*stride) {
+			for at := int64(1); ; at += int64(apart()) {
 				sc, mem := &script{sessions: 4, perSession: 80}, vfs.NewCrashableMem()
 				var ops atomic.Int64
 				var failing atomic.Pointer[errorfs.Op]

@@ -71,10 +71,10 @@ var withRoles = flag.Bool("roles", false, "run the library with callers that hav
 
 // raceShare is which share of the library runs under the race detector, where a run takes ten times as
 // long.
-const raceShare = 5
+const raceShare = 10
 
 // Every scenario passes, and its trace is the same with one processor and with more, and as it was;
-// that of every third is so with the race detector, too.
+// that of every tenth is so with the race detector, too.
 func TestLibraryPassesAndRepeats(t *testing.T) {
 	pinned := readHashes(t)
 	hashes := map[traceOf]string{}
@@ -91,7 +91,7 @@ func TestLibraryPassesAndRepeats(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r := runOrVerify(t, s)
+			r := runOrVerify(t, s, i)
 			want(t, r, scenario.VerdictPass, "", "")
 			hash := fmt.Sprintf("%016x", r.Hash)
 			if r.Hash == 0 || slices.Contains(slices.Collect(maps.Values(hashes)), hash) {
@@ -139,14 +139,19 @@ func checkJudged(t *testing.T, judged map[string][]string) {
 	}
 }
 
-// runOrVerify runs a scenario with one processor and with more, or once under the race detector,
-// which breaks when processors come and go, and shuffles goroutines by itself.
-func runOrVerify(t *testing.T, s *scenario.Scenario) *engine.Result {
+// runOrVerify runs the i-th scenario with one processor and with more, every third also with as many as
+// small machines have; or once under the race detector, which breaks when processors come and go, and
+// shuffles goroutines by itself.
+func runOrVerify(t *testing.T, s *scenario.Scenario, i int) *engine.Result {
 	t.Helper()
 	if race.Enabled {
 		return run(t, s, 1, system.Options{})
 	}
-	r, err := system.Verify(t.Context(), s, 1, system.Options{Options: virtual.Options{Bubble: bubble.In(t)}}, 1, 2, 8)
+	processors := []int{1, 8}
+	if i%3 == 0 {
+		processors = []int{1, 2, 8}
+	}
+	r, err := system.Verify(t.Context(), s, 1, system.Options{Options: virtual.Options{Bubble: bubble.In(t)}}, processors...)
 	if err != nil {
 		t.Fatal(err)
 	}
