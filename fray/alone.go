@@ -83,7 +83,7 @@ func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 func (s *submitter) beginAlone(ctx context.Context, c *call) (bound context.Context, done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.alone || s.lanes > 0 || !s.tracker.addAlone(c) {
+	if s.closed || s.alone || s.open > 0 || !s.tracker.addAlone(c) {
 		return nil, nil, false
 	}
 	s.alone = true

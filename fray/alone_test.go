@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,13 @@ func (f *fakeController) confirmed() []uint64 {
 		all = append(all, r.GetConfirmedCursor())
 	}
 	return all
+}
+
+// echoes has tasks complete at once from now on.
+func (f *fakeController) echoes() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.echo = true
 }
 
 // A call on its own takes one request, which confirms what the last one brought.
@@ -51,7 +59,7 @@ func TestCallConfirmsNothingBesideOthers(t *testing.T) {
 	fake := newFake()
 	withFake(t, fake, func(t *trial) {
 		f := run(t, echo, "open", fray.WithTaskID("open"))
-		fake.echo = true
+		fake.echoes()
 		got(t, echo, "x", "x")
 		got(t, echo, "x", "x")
 		fake.complete("open")
@@ -86,7 +94,7 @@ func TestCallIsToldOfItsEndInTheEnd(t *testing.T) {
 			f.afterSubmit = func(n int, _ *frayv1.SubmitTasksRequest) error {
 				if n == 1 {
 					f.forget()
-					f.echo = true
+					f.echoes()
 					return lost
 				}
 				return nil
@@ -135,7 +143,8 @@ func TestCallIsRefused(t *testing.T) {
 		if !errors.Is(err, fray.ErrAlreadyExists) || connect.CodeOf(err) != connect.CodeAlreadyExists {
 			t.Errorf("got %v", err)
 		}
-		fake.refuse, fake.echo = nil, true
+		fake.refuse = nil
+		fake.echoes()
 		got(t, echo, "y", "y") // It is in nobody's way.
 	})
 }
@@ -151,7 +160,7 @@ func TestCallIsGivenUp(t *testing.T) {
 		if _, err := echo.Call(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 300*time.Millisecond {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}
-		fake.echo = true
+		fake.echoes()
 		got(t, echo, "y", "y")
 	})
 }
@@ -180,22 +189,21 @@ func TestEndsOfSubmittedTasksAreConfirmedAtRest(t *testing.T) {
 	t.Parallel()
 	fake := newFake()
 	lost := connect.NewError(connect.CodeUnavailable, errors.New("the answer is lost"))
-	fake.afterSubmit = func(_ int, req *frayv1.SubmitTasksRequest) error {
-		if req.GetTasks()[0].GetTaskId() != "late" || fake.echo {
+	fake.afterSubmit = func(n int, req *frayv1.SubmitTasksRequest) error {
+		if req.GetTasks()[0].GetTaskId() != "late" || n > 2 {
 			return nil
 		}
 		fake.complete("late", "first") // It is told while its submission is not known to have arrived.
 		time.Sleep(5 * time.Second)
-		fake.echo = true
+		fake.echoes()
 		return lost
 	}
-	var needed []uint64
+	var needed atomic.Uint64
 	fake.beforeWatch = func(_ int, req *frayv1.WatchJobRequest) error {
-		from := req.GetCursor()
+		needed.Store(req.GetCursor())
 		if req.NeededCursor != nil {
-			from = req.GetNeededCursor()
+			needed.Store(req.GetNeededCursor())
 		}
-		needed = append(needed, from)
 		return nil
 	}
 	withFake(t, fake, func(t *trial) {
@@ -204,11 +212,13 @@ func TestEndsOfSubmittedTasksAreConfirmedAtRest(t *testing.T) {
 		if _, err := f.Get(t.ctx); err != nil {
 			t.Error(err)
 		}
-		if last := needed[len(needed)-1]; last != 0 {
-			t.Errorf("the end of the task that was still being submitted was confirmed: from %v on it was needed", needed)
+		synctest.Wait()
+		if last := needed.Load(); last != 0 {
+			t.Errorf("the end of the task that was still being submitted was confirmed: what is needed begins at %d", last)
 		}
 		time.Sleep(time.Minute)
-		if last := needed[len(needed)-1]; last != 2 {
+		synctest.Wait()
+		if last := needed.Load(); last != 2 {
 			t.Errorf("in the end, what is told is needed from %d on, want 2", last)
 		}
 	})

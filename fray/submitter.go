@@ -48,6 +48,7 @@ type submitter struct {
 	queue  []*call
 	weight int64 // of queue
 	lanes  int   // goroutines that send
+	open   int   // calls that these have, or will have, and that are not answered
 	alone  bool  // a call goes alone
 }
 
@@ -106,6 +107,7 @@ func (s *submitter) enqueue(calls []*call, weight int64) bool {
 		return false
 	}
 	s.queue = append(s.queue, calls...)
+	s.open += len(calls)
 	s.weight += weight
 	full := len(s.queue) >= maxBatchCalls || s.weight >= maxBatchWeight
 	if s.lanes == 0 || (full && s.lanes < maxLanes) {
@@ -179,6 +181,7 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 			s.send(ctx, o.batch[:half])
 			o.batch = o.batch[half:]
 		default:
+			s.answered(len(o.batch))
 			for _, c := range o.batch {
 				s.refuse(c, err)
 			}
@@ -192,6 +195,14 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 func isSplittable(err error) bool {
 	code := connect.CodeOf(err)
 	return code == connect.CodeInvalidArgument || code == connect.CodeOutOfRange
+}
+
+// answered notes that so many of the lanes' calls are about to hear what became of them. It comes before
+// any does, so that it is not up to chance what a caller finds that goes on at once.
+func (s *submitter) answered(calls int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open -= calls
 }
 
 func (s *submitter) refuse(c *call, err error) {
@@ -261,6 +272,7 @@ func (o *offer) dropAbandoned() {
 	kept := o.batch[:0]
 	for _, c := range o.batch {
 		if err := c.receipt.abandoned(); err != nil {
+			o.answered(1)
 			o.refuse(c, err)
 		} else {
 			kept = append(kept, c)
@@ -273,13 +285,26 @@ func (o *offer) dropAbandoned() {
 // that were taken, and the calls that there was no room for.
 func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []*call) {
 	taken = make([]string, 0, len(o.batch))
-	failures := make(map[uint32]*frayv1.SubmitFailure, len(res.GetFailures()))
+	refused := make(map[int]error, len(res.GetFailures()))
+	full := make(map[int]bool)
 	for _, f := range res.GetFailures() {
-		failures[f.GetIndex()] = f
+		if i := int(f.GetIndex()); i < len(o.batch) { // within: an int has 32 bits at least
+			err := submitError(f)
+			refused[i], full[i] = err, connect.CodeOf(err) == connect.CodeResourceExhausted
+		}
 	}
 	for i, c := range o.batch {
-		f, failed := failures[number.Clamp[uint32](i)] // There are at most maxBatchCalls.
-		if !failed {
+		if full[i] {
+			rest = append(rest, c)
+		}
+	}
+	o.answered(len(o.batch) - len(rest))
+	for i, c := range o.batch {
+		switch err := refused[i]; {
+		case full[i]:
+		case err != nil:
+			o.submitter.refuse(c, err)
+		default:
 			// Before the receipt is told: a task that asked for it can end at once.
 			taken = append(taken, c.id)
 			early := o.tracker.ack(c)
@@ -288,12 +313,6 @@ func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []
 			if early != nil {
 				c.settle(c.outcome(early))
 			}
-			continue
-		}
-		if err := submitError(f); connect.CodeOf(err) == connect.CodeResourceExhausted {
-			rest = append(rest, c)
-		} else {
-			o.submitter.refuse(c, err)
 		}
 	}
 	return taken, rest
