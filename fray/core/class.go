@@ -206,7 +206,7 @@ func (c *Scheduler) removeReady(t *task) {
 	cl := t.shape.class
 	q := cl.queueOf(t)
 	head := q.tasks.head == t
-	q.tasks.remove(t)
+	q.tasks.remove(&c.log, t)
 	switch {
 	case q.tasks.size == 0:
 		delete(cl.queues, queueKey{t.job, t.shape.Priority})

@@ -170,8 +170,8 @@ func (c *Scheduler) askedFor(t *task) {
 func (c *Scheduler) read(call CallID, tasks ...*task) {
 	kept := make([]*task, 0, len(tasks))
 	for _, t := range tasks {
-		if t.status.Terminal() && t.readers < math.MaxUint16 {
-			t.readers++
+		if t.status.Terminal() && t.next < math.MaxUint16 {
+			t.next++
 			kept = append(kept, t)
 			if t.job.done[0] == t {
 				c.place(t.job)
@@ -185,7 +185,7 @@ func (c *Scheduler) read(call CallID, tasks ...*task) {
 
 func (c *Scheduler) haveRead(call CallID) {
 	for _, t := range c.reading[call] {
-		t.readers--
+		t.next--
 		if t.job.done[0] == t {
 			c.place(t.job)
 		}
@@ -196,7 +196,7 @@ func (c *Scheduler) haveRead(call CallID) {
 // place puts a job among those whose oldest end nobody needs, or takes it out.
 func (c *Scheduler) place(j *job) {
 	free := len(j.done) > 0 && j.doneBase < j.floor &&
-		(len(j.awaited) == 0 || j.doneBase < j.awaited[0].number) && j.done[0].readers == 0 && j.done[0].image == 0
+		(len(j.awaited) == 0 || j.doneBase < j.awaited[0].number) && j.done[0].next == 0 && j.done[0].image == 0
 	switch in := j.freeAt > 0; {
 	case free && in:
 		heap.Fix(&c.free, j.freeAt-1)

@@ -30,7 +30,7 @@ type State struct {
 }
 
 func (c *Scheduler) state(t *task) *State {
-	s := &State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested}
+	s := &State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested()}
 	if r := t.run; r != nil {
 		s.Attempts, s.Failures, s.Losses, s.Deliveries = r.attempts, r.failures, r.losses, r.deliveries
 		s.InCompany = r.inCompany
@@ -39,14 +39,14 @@ func (c *Scheduler) state(t *task) *State {
 		case r.lease != nil:
 			s.Leased, s.Ahead = true, !r.lease.mayHaveStarted()
 		case t.pending == Recovering:
-			s.Leased, s.Ahead = true, t.ahead
+			s.Leased, s.Ahead = true, r.ahead
 		}
 	}
 	switch {
 	case t.status.Terminal():
 		s.Ended = t.since
 	case t.pending == Backoff:
-		s.BackoffUntil, s.Ended = t.timer.at, t.since
+		s.BackoffUntil, s.Ended = t.run.timer.at, t.since
 	}
 	if s.Leased {
 		s.Status = Pending

@@ -20,7 +20,8 @@ func (e *Submit) apply(c *Scheduler) {
 	var last *shape
 	for i := range e.Tasks {
 		n := &e.Tasks[i]
-		if t := c.tasks[n.ID]; t != nil {
+		t, free := c.byID.find(&c.log, n.ID)
+		if t != nil {
 			r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitExisting}
 			if t.job.id != e.Job {
 				r.Results[i].Verdict = SubmitOtherJob
@@ -44,7 +45,7 @@ func (e *Submit) apply(c *Scheduler) {
 			continue
 		}
 		lastShape, last = n.Shape, sh
-		t := c.admit(e, n, sh)
+		t = c.admit(e, n, sh, free)
 		r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitCreated}
 		r.tell(c, t)
 	}
@@ -99,16 +100,17 @@ func (r *SubmitReply) tell(c *Scheduler, t *task) {
 	}
 }
 
-func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
-	t := c.log.add()
-	t.id, t.shape, t.job, t.submitted = n.ID, sh, c.job(e.Job), c.now
+// admit takes a task in; free is its place in the index.
+func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free uint32) *task {
+	t := c.log.add(n.ID)
+	t.kin, t.submitted = c.kinOf(c.job(e.Job), sh), c.now
 	if e.At > 0 {
 		t.submitted = min(e.At, c.now)
 	}
 	t.size = clampSize(len(n.Spec))
 	c.touch(t)
 	c.setStatus(t, Pending)
-	c.tasks[t.id] = t
+	c.byID.add(free, t)
 	c.own(t.job, e.By)
 	t.job.tasks++
 	c.opened(t)
@@ -126,7 +128,7 @@ func clampSize(n int) uint32 { return uint32(min(n, math.MaxUint32/2)) } //nolin
 func (c *Scheduler) queue(t *task, front bool) {
 	c.pushReady(t, front)
 	if d := t.shape.SchedulingTimeout; d > 0 && !t.started {
-		t.timer = c.timers.add(&timer{at: c.startBy(t), kind: timerTask, task: t})
+		c.arm(t, c.startBy(t))
 	}
 }
 
@@ -171,8 +173,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 		c.removeReady(t)
 	}
 	t.job.here(t)
-	c.timers.cancel(t.timer)
-	t.timer = nil
+	c.disarm(t)
 	if t.run != nil {
 		t.run.lease = nil
 	}
@@ -233,8 +234,9 @@ func (c *Scheduler) forget(t *task) {
 	c.keep(t.job.owner, -int64(t.size))
 	c.heldToSee = len(c.held)
 	c.counts[t.status]--
-	delete(c.tasks, t.id)
+	c.byID.remove(&c.log, t)
 	c.log.remove(t)
+	t.run = nil
 	// Tasks of a job are forgotten in the order in which they ended.
 	j := t.job
 	j.done[0] = nil
@@ -245,6 +247,6 @@ func (c *Scheduler) forget(t *task) {
 	c.place(j)
 	c.changedJob(j)
 	c.dropJob(j)
-	c.release(t.shape)
+	c.part(t.kin)
 	c.out.Records = append(c.out.Records, Record{Kind: RecordForget, Task: t.num, Lazy: true})
 }
