@@ -276,7 +276,7 @@ func (k *checker) retention() {
 	k.want(int64(followers) == c.all.watchers && c.all.watchers <= share.All(int64(c.cfg.MaxWatchers)), "%d watchers, counted %d", followers, c.all.watchers)
 	k.want(n == c.retained(), "%d tasks have ended", n)
 	k.want(bytes == c.retainedBytes, "ended tasks have %d bytes, counted %d", bytes, c.retainedBytes)
-	k.want(c.restored || c.now < c.quietUntil || len(c.images) > 0 || free == 0 || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes,
+	k.want(c.restored || c.now < c.quietUntil || c.images.Len() > 0 || free == 0 || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes,
 		"%d tasks and %d bytes are retained", n, bytes)
 }
 

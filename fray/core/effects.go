@@ -81,8 +81,8 @@ type Record struct {
 	Data []byte
 	// With RecordSpec, RecordEnd and RecordJob.
 	Job string
-	// With RecordEnd.
-	View View
+	// With RecordEnd: the task as it ended. Others have none.
+	View *View
 	// With RecordState, and with RecordEnd where the scheduler is durable.
 	State *State
 	// With RecordJob and RecordForgetJob: the job's own number, and how many ended tasks of it are

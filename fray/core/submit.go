@@ -2,6 +2,7 @@ package core
 
 import (
 	"math"
+	"slices"
 
 	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
@@ -16,6 +17,7 @@ func (e *Submit) apply(c *Scheduler) {
 	if j := c.jobs[e.Job]; j != nil && j.followers[e.Watcher] != nil {
 		c.confirmed(j.followers[e.Watcher], e.Confirmed) // Before its job is asked to wait for that.
 	}
+	c.out.Records = slices.Grow(c.out.Records, len(e.Tasks))
 	var lastShape *Shape
 	var last *shape
 	for i := range e.Tasks {
@@ -67,7 +69,7 @@ func (c *Scheduler) awaitSubmitted(e *Submit, f *follower, r *SubmitReply) bool 
 	if e.Until <= c.now || len(e.Tasks) != 1 || r.Results[0].Verdict > SubmitExisting {
 		return false
 	}
-	t := c.tasks[e.Tasks[0].ID]
+	t := c.find(e.Tasks[0].ID)
 	if t.status.Terminal() {
 		if e.Read {
 			c.read(e.Call, t)
@@ -192,7 +194,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.markJob(t.job)
 	t.job.news = true
 	v := c.view(t)
-	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: v}
+	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: &v}
 	c.endSeq++
 	if c.cfg.Durable {
 		record.State = c.state(t)
