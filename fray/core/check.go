@@ -251,7 +251,7 @@ func (k *checker) retention() {
 		k.want((len(j.awaited) > 0) == c.awaitedJobs[j] && (j.awaitedTimer != nil) == c.awaitedJobs[j], "job %s keeps what was awaited", j.id)
 		if j.freeAt > 0 {
 			free++
-			k.want(c.free[j.freeAt-1] == j, "job %s is in its place", j.id)
+			k.want(c.free[j.freeAt-1] == oldestEnd(j), "job %s is in its place", j.id)
 		}
 	}
 	for i := range c.free {

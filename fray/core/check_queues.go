@@ -35,7 +35,6 @@ func (k *checker) queues() {
 		} else {
 			idle++
 		}
-		k.want(cl.recent == nil || cl.queues[queueKey{cl.recent.turn.job, cl.recent.turn.priority}] == cl.recent, "class %q knows its recent queue", cl.key)
 		n := 0
 		for key, q := range cl.queues { // order-free: each is checked for itself
 			k.want(q.class == cl && q.tasks.size > 0 && q.first == q.tasks.head.num, "job %s queues in class %q", key.job.id, cl.key)
@@ -68,6 +67,9 @@ func (k *checker) queues() {
 	for key, kin := range c.kins { // order-free: a count, and each for itself
 		refs[kin.shape]++
 		k.want(key == kinKey{kin.job, kin.shape} && tasks[kin] == kin.refs, "job %s has %d tasks of a shape, counted %d", kin.job.id, tasks[kin], kin.refs)
+	}
+	for _, kin := range c.kins { // order-free: each is checked for itself
+		k.want(kin.queue == nil || kin.queue.turn == nil || kin.shape.class.queues[queueKey{kin.job, kin.shape.Priority}] == kin.queue, "tasks of job %s know their queue", kin.job.id)
 	}
 	for kin := range tasks { // order-free: each is checked for itself
 		k.want(c.kins[kinKey{kin.job, kin.shape}] == kin, "tasks of job %s know their kin", kin.job.id)

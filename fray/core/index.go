@@ -26,9 +26,13 @@ func (x *index) hash(l *taskLog, s spot) uint32 {
 
 func half(hash uint64) uint32 { return uint32(hash >> 32) }
 
-// find returns the task with this id, or nil if none is known; then free is where it is to be added.
-func (x *index) find(l *taskLog, id string) (t *task, free uint32) {
-	r, free, ok := x.table.Find(half(maphash.String(x.seed, id)), func(r refs.Ref) bool {
+// vacancy is where a task is to be added that is not known.
+type vacancy struct{ hash, free uint32 }
+
+// find returns the task with this id, or nil if none is known, and where it is to be added then.
+func (x *index) find(l *taskLog, id string) (*task, vacancy) {
+	hash := half(maphash.String(x.seed, id))
+	r, free, ok := x.table.Find(hash, func(r refs.Ref) bool {
 		var b unpacked
 		packed, named := l.nameAt(spot(r), &b)
 		if packed != nil {
@@ -37,12 +41,12 @@ func (x *index) find(l *taskLog, id string) (t *task, free uint32) {
 		return named == id
 	})
 	if !ok {
-		return nil, free
+		return nil, vacancy{hash, free}
 	}
-	return l.at(spot(r)), 0
+	return l.at(spot(r)), vacancy{}
 }
 
-func (x *index) add(free uint32, t *task) { x.table.Add(free, refs.Ref(t.spot)) }
+func (x *index) add(v vacancy, t *task) { x.table.Add(v.hash, v.free, refs.Ref(t.spot)) }
 
 func (x *index) remove(l *taskLog, t *task) {
 	x.table.Remove(x.hash(l, t.spot), refs.Ref(t.spot), func(r refs.Ref) uint32 { return x.hash(l, spot(r)) })

@@ -6,6 +6,8 @@ type kin struct {
 	shape *shape
 	// How many known tasks there are.
 	refs int
+	// Their queue, or one that they had, or none: see queueOf.
+	queue *jobQueue
 }
 
 type kinKey struct {

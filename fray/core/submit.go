@@ -102,8 +102,8 @@ func (r *SubmitReply) tell(c *Scheduler, t *task) {
 	}
 }
 
-// admit takes a task in; free is its place in the index.
-func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free uint32) *task {
+// admit takes a task in, whose id is not known.
+func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free vacancy) *task {
 	t := c.log.add(n.ID)
 	t.kin, t.submitted = c.kinOf(c.job(e.Job), sh), c.now
 	if e.At > 0 {

@@ -58,6 +58,9 @@ func (l *taskLog) at(s spot) *task {
 	return &l.seats[s>>chunkBits].tasks[s%chunkTasks]
 }
 
+// chunkOf returns the chunk of a known task.
+func (l *taskLog) chunkOf(t *task) *taskChunk { return l.seats[t.spot>>chunkBits] }
+
 // spareChunks is how many entries without a chunk the log keeps, besides as many as have one.
 const spareChunks = 1024
 

@@ -2,8 +2,12 @@
 // of its key and a reference to it, where a map of strings and pointers holds 24.
 package refs
 
-// Ref is the caller's name for a thing.
+// Ref is the caller's name for a thing, below 1<<31.
 type Ref uint32
+
+// passed marks what took the number of another, which took a later one: only behind such a one need
+// anything be looked for when it goes.
+const passed = Ref(1 << 31)
 
 // Table finds things by the hashes of their keys, which should be spread evenly over all numbers.
 // What has the hash of another takes the next number that is free: a table is one of open
@@ -26,16 +30,19 @@ func (t *Table) Len() int { return len(t.refs) }
 func (t *Table) Find(hash uint32, is func(Ref) bool) (r Ref, free uint32, ok bool) {
 	for ; ; hash++ {
 		r, ok := t.refs[hash]
-		if !ok || is(r) {
+		if r &^= passed; !ok || is(r) {
 			return r, hash, ok
 		}
 	}
 }
 
-// Add takes in a thing that Find has not found, at the number that it has returned.
-func (t *Table) Add(free uint32, r Ref) {
+// Add takes in a thing that Find has not found by its hash, at the number that it has returned.
+func (t *Table) Add(hash, free uint32, r Ref) {
 	if t.refs == nil {
 		t.refs = make(map[uint32]Ref)
+	}
+	for ; hash != free; hash++ {
+		t.refs[hash] |= passed
 	}
 	t.refs[free] = r
 	t.most = max(t.most, len(t.refs))
@@ -43,18 +50,18 @@ func (t *Table) Add(free uint32, r Ref) {
 
 // Remove takes out a thing that is there. hashOf returns the hash of another.
 func (t *Table) Remove(hash uint32, r Ref, hashOf func(Ref) uint32) {
-	for t.refs[hash] != r {
+	for t.refs[hash]&^passed != r {
 		hash++
 	}
 	// What could not have its place because of others takes the one that gets free, if it lies
 	// between its hash and where it is.
-	for at := hash + 1; ; at++ {
+	for at := hash + 1; t.refs[hash]&passed != 0; at++ {
 		other, ok := t.refs[at]
 		if !ok {
 			break
 		}
-		if at-hashOf(other) >= at-hash {
-			t.refs[hash], hash = other, at
+		if at-hashOf(other&^passed) >= at-hash {
+			t.refs[hash], hash = other|passed, at
 		}
 	}
 	delete(t.refs, hash)

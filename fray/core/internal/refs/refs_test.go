@@ -32,7 +32,7 @@ func TestTableFindsWhatIsThere(t *testing.T) {
 					table.Remove(hash(ref), ref, hash)
 					delete(known, ref)
 				default:
-					table.Add(free, ref)
+					table.Add(hash(ref), free, ref)
 					known[ref] = true
 				}
 				if table.Len() != len(known) {
@@ -51,7 +51,7 @@ func TestTableShrinks(t *testing.T) { // Not parallel: it looks at the heap.
 	var table refs.Table
 	for r := range refs.Ref(most) {
 		_, free, _ := table.Find(hash(r), func(refs.Ref) bool { return false })
-		table.Add(free, r)
+		table.Add(hash(r), free, r)
 	}
 	if grown := heap() - before; grown < 8*most {
 		t.Errorf("%d things take %d bytes: what is measured?", most, grown)
