@@ -11,7 +11,7 @@ const (
 	// restLook is how often it is looked whether the process is at rest.
 	restLook = time.Second
 	// restBytes is how much a process allocates from one look to the next at most that is at rest.
-	restBytes = 1 << 20
+	restBytes = 4 << 20
 	// restWorth is how much it must have allocated since it gave memory back, or restShare, 1 in so
 	// many, of what it uses if that is more: else there is little to give.
 	restWorth = 8 << 20

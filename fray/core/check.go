@@ -171,6 +171,7 @@ func (k *checker) jobs() {
 		}
 	}
 	for _, j := range c.jobs { // order-free: each is checked for itself
+		k.want(!j.dropped, "job %s is known", j.id)
 		k.want(tasks[j] == j.tasks && open[j] == j.open, "job %s has %d tasks, %d open; counted %d, %d", j.id, tasks[j], open[j], j.tasks, j.open)
 		k.want(ready[j] == j.ready, "job %s has %d ready tasks, counted %d", j.id, ready[j], j.ready)
 		k.want(len(j.elsewhere) == j.open-j.ready, "job %s has %d open tasks that are not ready, %d listed", j.id, j.open-j.ready, len(j.elsewhere))

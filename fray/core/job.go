@@ -101,6 +101,8 @@ type job struct {
 	watchers waitList
 	// It is in Scheduler.dirtyJobs; and a task of it has ended in this step.
 	dirty, news bool
+	// The scheduler knows it no longer.
+	dropped bool
 	// Of its tasks, those whose creation and whose end are not durable.
 	created, ended int
 }

@@ -161,6 +161,7 @@ func (c *Scheduler) dropJob(j *job) {
 		return
 	}
 	delete(c.jobs, j.id)
+	j.dropped = true
 	j.owner.known--
 	c.dropOwner(j.owner)
 	if j.num != 0 {
@@ -194,11 +195,12 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.markJob(t.job)
 	t.job.news = true
 	v := c.view(t)
-	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: &v}
+	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: c.out.keepView(&v)}
 	c.endSeq++
 	if c.cfg.Durable {
-		record.State = c.state(t)
-		record.State.EndSeq, record.State.ResultBytes = c.endSeq, clampSize(len(result))
+		s := c.state(t)
+		s.EndSeq, s.ResultBytes = c.endSeq, clampSize(len(result))
+		record.State = c.out.keepState(&s)
 	}
 	c.out.Records = append(c.out.Records, record)
 	c.wakeAwaiters(t, v, false)
@@ -212,7 +214,7 @@ func (c *Scheduler) rememberJobs() {
 			continue
 		}
 		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name, Lazy: true}
-		if c.jobs[j.id] != j {
+		if j.dropped {
 			r = Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
 		}
 		c.out.Records = append(c.out.Records, r)
