@@ -19,9 +19,9 @@ const (
 )
 
 // rest has the process give memory back to the system once it has come to rest after some work, until
-// ctx is done. Go lets a heap grow to twice of what is in use before it collects it, and collects
-// nothing while nothing is allocated: a controller that was given many tasks and waits for workers would
-// hold as much again as they take for two minutes, and most of that for longer.
+// ctx is done. A heap grows to twice of what is in use before it is collected, or by leastGarbage, and
+// nothing is collected while nothing is allocated: a controller that was given many tasks and waits
+// for workers would hold as much again as they take for two minutes, and most of that for longer.
 func rest(ctx context.Context, look time.Duration) {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
