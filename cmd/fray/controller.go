@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -138,6 +139,11 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx) }()
+	resting, stop := context.WithCancel(ctx)
+	var rests sync.WaitGroup
+	rests.Go(func() { rest(resting, restLook) })
+	defer rests.Wait()
+	defer stop()
 	select {
 	case <-server.Ready():
 		announce(a.stdout, server.URL())

@@ -35,8 +35,9 @@ func (c *Scheduler) shapeAlone(t *task) {
 		c.shapes[key] = sh
 	}
 	sh.refs++
-	t.shape = sh
-	c.release(old)
+	from := t.kin
+	t.kin = c.kinOf(t.job, sh)
+	c.part(from)
 }
 
 // setApart moves a task, which is in no queue, to those that run alone, if it has to. Bounds on

@@ -8,7 +8,7 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 	r := t.run
 	r.failures++
 	t.started = true
-	if t.cancelRequested {
+	if t.cancelRequested() {
 		c.finish(t, Cancelled, 0, nil)
 		return
 	}
@@ -22,7 +22,7 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 	}
 	c.setStatus(t, Pending)
 	t.pending, t.since = Backoff, c.now
-	t.timer = c.timers.add(&timer{at: c.now.Add(d), kind: timerTask, task: t})
+	c.arm(t, c.now.Add(d))
 	c.remember(t, false)
 }
 
@@ -37,7 +37,7 @@ func (c *Scheduler) workerLost(t *task, ran time.Duration, company bool) {
 		t.run.inCompany++
 	}
 	switch {
-	case t.cancelRequested:
+	case t.cancelRequested():
 		c.finish(t, Cancelled, 0, nil)
 	case t.run.losses > t.shape.MaxWorkerLosses:
 		c.finish(t, Failed, WorkerLost, nil)
@@ -59,7 +59,7 @@ func (c *Scheduler) undelivered(t *task) {
 // putBack returns a task whose attempt is over to the front of its queue, unless it was cancelled
 // meanwhile.
 func (c *Scheduler) putBack(t *task) {
-	if t.cancelRequested {
+	if t.cancelRequested() {
 		c.finish(t, Cancelled, 0, nil)
 		return
 	}

@@ -8,7 +8,7 @@ func (e *Cancel) apply(c *Scheduler) {
 	r := CancelReply{Verdicts: make([]CancelVerdict, len(e.IDs))}
 	for i, id := range e.IDs {
 		r.Verdicts[i] = CancelNotFound
-		switch t := c.tasks[id]; {
+		switch t := c.find(id); {
 		case t == nil:
 		case !t.job.admits(e.Owner):
 			r.Verdicts[i] = CancelRefused
@@ -17,7 +17,7 @@ func (e *Cancel) apply(c *Scheduler) {
 		}
 	}
 	if j := c.jobs[e.Job]; j != nil && e.Job != "" && j.open > 0 {
-		for _, t := range j.openTasks() {
+		for _, t := range j.openTasks(&c.log) {
 			c.cancel(t)
 			r.JobTasks++
 		}
@@ -33,9 +33,9 @@ func (c *Scheduler) cancel(t *task) CancelVerdict {
 		c.finish(t, Cancelled, 0, nil)
 		return CancelDone
 	}
-	if !t.cancelRequested {
+	if !t.cancelRequested() {
 		c.touch(t)
-		t.cancelRequested = true
+		t.run.cancelRequested = true
 		if l := t.run.lease; l != nil { // Else the worker that may hold it has to come first.
 			c.stopCancelled(l)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // Known returns how many tasks there are, ended ones included.
-func (c *Scheduler) Known() int { return len(c.tasks) }
+func (c *Scheduler) Known() int { return c.byID.table.Len() }
 
 // Check verifies every invariant of the scheduler's state, and returns all that are broken. It
 // looks at everything: for tests and simulations.
@@ -32,6 +32,21 @@ type checker struct {
 	errs []error
 }
 
+// id returns what prints as the id of a task. Most are not printed.
+func (k *checker) id(t *task) fmt.Stringer { return taskID{k.c, t} }
+
+type taskID struct {
+	c *Scheduler
+	t *task
+}
+
+func (i taskID) String() string {
+	if i.t.spot == 0 {
+		return fmt.Sprintf("number %d", i.t.num) // It is forgotten.
+	}
+	return i.c.id(i.t)
+}
+
 func (k *checker) want(ok bool, format string, args ...any) {
 	if !ok {
 		k.errs = append(k.errs, fmt.Errorf("core: invariant broken: "+format, args...))
@@ -50,28 +65,28 @@ func (k *checker) tasks() {
 		last = t.num
 		known++
 		counts[t.status]++
-		k.want(c.tasks[t.id] == t, "task %s is found by its id", t.id)
-		k.want(c.jobs[t.job.id] == t.job, "task %s is in a known job", t.id)
-		k.want(c.shapes[t.shape.key] == t.shape, "task %s has a known shape", t.id)
+		k.want(c.find(c.id(t)) == t, "task %s is found by its id", k.id(t))
+		k.want(c.jobs[t.job.id] == t.job, "task %s is in a known job", k.id(t))
+		k.want(c.shapes[t.shape.key] == t.shape, "task %s has a known shape", k.id(t))
 		if !t.status.Terminal() {
 			bytes += int64(t.size)
 		}
 		held := t.run != nil && t.run.lease != nil
-		k.want(held == (t.status == Leased || t.status == Running), "task %s is %v and its lease is there: %v", t.id, t.status, held)
-		k.want((t.pending != 0) == (t.status == Pending), "task %s is %v with pending reason %v", t.id, t.status, t.pending)
-		k.want((t.reason != 0) == (t.status == Failed), "task %s is %v with failure reason %v", t.id, t.status, t.reason)
-		k.want(t.timer == nil || t.status == Pending && t.timer.index >= 0, "task %s is %v and has a timer", t.id, t.status)
-		k.want(t.pending != Backoff && t.pending != Recovering || t.timer != nil, "task %s waits and has a timer", t.id)
+		k.want(held == (t.status == Leased || t.status == Running), "task %s is %v and its lease is there: %v", k.id(t), t.status, held)
+		k.want((t.pending != 0) == (t.status == Pending), "task %s is %v with pending reason %v", k.id(t), t.status, t.pending)
+		k.want((t.reason != 0) == (t.status == Failed), "task %s is %v with failure reason %v", k.id(t), t.status, t.reason)
+		k.want(t.timer() == nil || t.status == Pending && t.timer().index >= 0, "task %s is %v and has a timer", k.id(t), t.status)
+		k.want(t.pending != Backoff && t.pending != Recovering || t.timer() != nil, "task %s waits and has a timer", k.id(t))
 		if r := t.run; r != nil {
-			k.want(uint64(r.failures) <= uint64(t.shape.MaxRetries)+1, "task %s failed %d times with %d retries", t.id, r.failures, t.shape.MaxRetries)
-			k.want(uint64(r.losses) <= uint64(t.shape.MaxWorkerLosses)+1, "task %s lost %d workers of %d", t.id, r.losses, t.shape.MaxWorkerLosses)
-			k.want(r.inCompany <= r.losses, "task %s lost %d workers, %d in company", t.id, r.losses, r.inCompany)
-			k.want(t.status.Terminal() || t.shape.alone == t.lastAlone(), "task %s is of those that run alone", t.id)
-			k.want(r.failures+r.losses <= r.attempts, "task %s was charged for more than its %d attempts", t.id, r.attempts)
-			k.want(t.status != Failed || t.reason != Application && t.reason != Timeout || r.failures > 0, "task %s failed for nothing", t.id)
+			k.want(uint64(r.failures) <= uint64(t.shape.MaxRetries)+1, "task %s failed %d times with %d retries", k.id(t), r.failures, t.shape.MaxRetries)
+			k.want(uint64(r.losses) <= uint64(t.shape.MaxWorkerLosses)+1, "task %s lost %d workers of %d", k.id(t), r.losses, t.shape.MaxWorkerLosses)
+			k.want(r.inCompany <= r.losses, "task %s lost %d workers, %d in company", k.id(t), r.losses, r.inCompany)
+			k.want(t.status.Terminal() || t.shape.alone == t.lastAlone(), "task %s is of those that run alone", k.id(t))
+			k.want(r.failures+r.losses <= r.attempts, "task %s was charged for more than its %d attempts", k.id(t), r.attempts)
+			k.want(t.status != Failed || t.reason != Application && t.reason != Timeout || r.failures > 0, "task %s failed for nothing", k.id(t))
 		}
 	}
-	k.want(known == len(c.tasks), "%d tasks in the log, %d by id", known, len(c.tasks))
+	k.want(known == c.byID.table.Len(), "%d tasks in the log, %d by id", known, c.byID.table.Len())
 	k.want(counts == c.counts, "counts by status are %v, should be %v", c.counts, counts)
 	k.want(bytes == c.all.bytes, "open tasks have %d bytes, counted %d", bytes, c.all.bytes)
 	k.want(c.stats.Submitted+c.stats.Restored == uint64(known)+c.stats.Forgotten,
@@ -94,16 +109,16 @@ func (k *checker) leases() {
 			if l.alone {
 				alone++
 			}
-			k.want(!l.alone || !l.ahead, "task %s runs alone and is not granted ahead", l.task.id)
-			k.want(!l.current() || l.alone == l.task.shape.alone, "task %s is known to run alone", l.task.id)
+			k.want(!l.alone || !l.ahead, "task %s runs alone and is not granted ahead", k.id(l.task))
+			k.want(!l.current() || l.alone == l.task.shape.alone, "task %s is known to run alone", k.id(l.task))
 			for _, r := range l.task.shape.class.resources {
 				inUse[s.resource(r.Name)] += r.Amount
 			}
-			k.want(l.current() || l.stopping, "a lease of task %s that does not count is being stopped", l.task.id)
-			k.want(!l.current() || l.attempt == l.task.run.attempts, "task %s has its newest attempt leased", l.task.id)
-			k.want(!l.current() || (l.task.status == Running) == (l.runningAt != 0), "task %s is %v", l.task.id, l.task.status)
-			k.want(!l.stopping || l.stopTold || s.beat == nil, "the stop of task %s is told to a waiting heartbeat", l.task.id)
-			k.want(!l.ahead || len(l.task.shape.class.resources) == 0, "task %s with resources is not granted ahead", l.task.id)
+			k.want(l.current() || l.stopping, "a lease of task %s that does not count is being stopped", k.id(l.task))
+			k.want(!l.current() || l.attempt == l.task.run.attempts, "task %s has its newest attempt leased", k.id(l.task))
+			k.want(!l.current() || (l.task.status == Running) == (l.runningAt != 0), "task %s is %v", k.id(l.task), l.task.status)
+			k.want(!l.stopping || l.stopTold || s.beat == nil, "the stop of task %s is told to a waiting heartbeat", k.id(l.task))
+			k.want(!l.ahead || len(l.task.shape.class.resources) == 0, "task %s with resources is not granted ahead", k.id(l.task))
 		}
 		k.want(begun == s.begun && alone == s.alone, "worker %s has %d attempts that may have started and %d that run alone, counted %d and %d",
 			s.workerID, begun, alone, s.begun, s.alone)
@@ -123,8 +138,8 @@ func (k *checker) leases() {
 	for t := range c.log.all() {
 		if t.run != nil && t.run.lease != nil {
 			l := t.run.lease
-			k.want(l.task == t && c.leases[l.token] == l, "task %s has a known lease", t.id)
-			k.want(c.sessions[l.session.token] == l.session, "task %s is leased to a live session", t.id)
+			k.want(l.task == t && c.leases[l.token] == l, "task %s has a known lease", k.id(t))
+			k.want(c.sessions[l.session.token] == l.session, "task %s is leased to a live session", k.id(t))
 		}
 	}
 }
@@ -138,7 +153,7 @@ func (k *checker) sessions() {
 		k.want(s.receivedSeq <= s.pollSeq && s.grantSeq <= s.pollSeq, "poll numbers of worker %s", s.workerID)
 		for l := s.leases.head; l != nil; l = l.next {
 			k.want(l.pollSeq <= s.receivedSeq || s.delivery != nil || l.runningAt != 0 || !l.current(),
-				"somebody waits for the delivery of task %s", l.task.id)
+				"somebody waits for the delivery of task %s", k.id(l.task))
 		}
 	}
 }
@@ -156,11 +171,12 @@ func (k *checker) jobs() {
 		}
 	}
 	for _, j := range c.jobs { // order-free: each is checked for itself
+		k.want(!j.dropped, "job %s is known", j.id)
 		k.want(tasks[j] == j.tasks && open[j] == j.open, "job %s has %d tasks, %d open; counted %d, %d", j.id, tasks[j], open[j], j.tasks, j.open)
 		k.want(ready[j] == j.ready, "job %s has %d ready tasks, counted %d", j.id, ready[j], j.ready)
 		k.want(len(j.elsewhere) == j.open-j.ready, "job %s has %d open tasks that are not ready, %d listed", j.id, j.open-j.ready, len(j.elsewhere))
 		for i, t := range j.elsewhere {
-			k.want(t.job == j && !t.status.Terminal() && t.pending != Ready && int(t.elsewhere) == i+1, "task %s is listed as open and not ready", t.id)
+			k.want(t.job == j && !t.status.Terminal() && t.pending != Ready && int(t.next) == i+1, "task %s is listed as open and not ready", k.id(t))
 		}
 		k.want(len(j.done) == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, len(j.done), j.tasks-j.open)
 		k.want(j.owner.name == "" || !c.cfg.Durable || j.num != 0, "job %s has a record of its owner", j.id)
@@ -216,8 +232,8 @@ func (k *checker) retention() {
 		for _, t := range j.done {
 			n++
 			jobBytes += int64(t.size)
-			k.want(t.status.Terminal() && t.since >= last, "task %s has ended in its turn", t.id)
-			k.want(int(t.readers) == reading[t], "the result of task %s is read by %d calls, counted %d", t.id, reading[t], t.readers)
+			k.want(t.status.Terminal() && t.since >= last, "task %s has ended in its turn", k.id(t))
+			k.want(int(t.next) == reading[t], "the result of task %s is read by %d calls, counted %d", k.id(t), reading[t], t.next)
 			last = t.since
 		}
 		bytes += jobBytes
@@ -231,19 +247,19 @@ func (k *checker) retention() {
 		}
 		k.want(floor == j.floor, "the watchers of job %s need %d, known %d", j.id, floor, j.floor)
 		needed := len(j.done) == 0 || j.doneBase >= j.floor || len(j.awaited) > 0 && j.doneBase >= j.awaited[0].number ||
-			j.done[0].readers > 0 || j.done[0].image != 0
+			j.done[0].next > 0 || j.done[0].image != 0
 		k.want(needed == (j.freeAt == 0), "job %s is free to forget, or needed", j.id)
 		k.want((len(j.awaited) > 0) == c.awaitedJobs[j] && (j.awaitedTimer != nil) == c.awaitedJobs[j], "job %s keeps what was awaited", j.id)
 		if j.freeAt > 0 {
 			free++
-			k.want(c.free[j.freeAt-1] == j, "job %s is in its place", j.id)
+			k.want(c.free[j.freeAt-1] == oldestEnd(j), "job %s is in its place", j.id)
 		}
 	}
 	for i := range c.free {
 		k.want(i == 0 || !c.free.Less(i, (i-1)/2), "free jobs are a heap")
 	}
 	for t := range c.asked { // order-free: each is checked for itself
-		k.want(c.tasks[t.id] == t && !t.status.Terminal(), "task %s that was asked for is open", t.id)
+		k.want(c.find(c.id(t)) == t && !t.status.Terminal(), "task %s that was asked for is open", k.id(t))
 	}
 	kept, held := make(map[*owner]int64), 0
 	for _, j := range c.jobs { // order-free: sums
@@ -261,7 +277,7 @@ func (k *checker) retention() {
 	k.want(int64(followers) == c.all.watchers && c.all.watchers <= share.All(int64(c.cfg.MaxWatchers)), "%d watchers, counted %d", followers, c.all.watchers)
 	k.want(n == c.retained(), "%d tasks have ended", n)
 	k.want(bytes == c.retainedBytes, "ended tasks have %d bytes, counted %d", bytes, c.retainedBytes)
-	k.want(c.restored || c.now < c.quietUntil || len(c.images) > 0 || free == 0 || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes,
+	k.want(c.restored || c.now < c.quietUntil || c.images.Len() > 0 || free == 0 || n <= c.cfg.MaxRetained && bytes <= c.cfg.MaxRetainedBytes,
 		"%d tasks and %d bytes are retained", n, bytes)
 }
 
@@ -295,7 +311,7 @@ func (k *checker) waits() {
 	}
 	awaiting := 0
 	for t, l := range c.awaiters { // order-free: each is checked for itself
-		k.want(c.tasks[t.id] == t, "awaited task %s is known", t.id)
+		k.want(c.find(c.id(t)) == t, "awaited task %s is known", k.id(t))
 		awaiting += k.waitList(l)
 	}
 	k.want(awaiting == awaited, "tasks are awaited %d times, calls wait for %d", awaiting, awaited)

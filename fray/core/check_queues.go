@@ -11,12 +11,12 @@ import (
 func (k *checker) queues() {
 	c := k.c
 	total, live, idle := 0, 0, 0
-	refs := make(map[*shape]int)
+	refs, tasks := make(map[*shape]int), make(map[*kin]int)
 	open := make(map[*class]int)
 	ready := 0
 	waiting := make(map[*taskChunk]int)
 	for t := range c.log.all() {
-		refs[t.shape]++
+		tasks[t.kin]++
 		if !t.status.Terminal() {
 			open[t.shape.class]++
 		}
@@ -35,17 +35,16 @@ func (k *checker) queues() {
 		} else {
 			idle++
 		}
-		k.want(cl.recent == nil || cl.queues[queueKey{cl.recent.turn.job, cl.recent.turn.priority}] == cl.recent, "class %q knows its recent queue", cl.key)
 		n := 0
 		for key, q := range cl.queues { // order-free: each is checked for itself
 			k.want(q.class == cl && q.tasks.size > 0 && q.first == q.tasks.head.num, "job %s queues in class %q", key.job.id, cl.key)
 			k.want(q.turn.job == key.job && q.turn.priority == key.priority && q.turn.group == cl.group && q.place.in,
 				"the queue of job %s in class %q has its turn", key.job.id, cl.key)
 			length := 0
-			for t := q.tasks.head; t != nil; t = t.next {
+			for t := range q.tasks.all(&c.log) {
 				length++
 				k.want(t.status == Pending && t.pending == Ready && t.job == key.job && t.shape.class == cl && t.shape.Priority == key.priority,
-					"task %s is in the queue where it belongs", t.id)
+					"task %s is in the queue where it belongs", k.id(t))
 			}
 			k.want(length == q.tasks.size, "job %s queues %d tasks, counted %d", key.job.id, length, q.tasks.size)
 			total += length
@@ -65,8 +64,18 @@ func (k *checker) queues() {
 	}
 	k.want(total == c.readyCount && total == ready, "%d tasks queue, %d are ready, counted %d", total, ready, c.readyCount)
 	k.want(int64(live) == c.all.classes && idle == c.idle.size && idle <= maxIdleClasses, "%d classes have open tasks and %d none, counted %d and %d", live, idle, c.all.classes, c.idle.size)
+	for key, kin := range c.kins { // order-free: a count, and each for itself
+		refs[kin.shape]++
+		k.want(key == kinKey{kin.job, kin.shape} && tasks[kin] == kin.refs, "job %s has %d tasks of a shape, counted %d", kin.job.id, tasks[kin], kin.refs)
+	}
+	for _, kin := range c.kins { // order-free: each is checked for itself
+		k.want(kin.queue == nil || kin.queue.turn == nil || kin.shape.class.queues[queueKey{kin.job, kin.shape.Priority}] == kin.queue, "tasks of job %s know their queue", kin.job.id)
+	}
+	for kin := range tasks { // order-free: each is checked for itself
+		k.want(c.kins[kinKey{kin.job, kin.shape}] == kin, "tasks of job %s know their kin", kin.job.id)
+	}
 	for _, sh := range c.shapes { // order-free: each is checked for itself
-		k.want(refs[sh] == sh.refs, "shape of %s has %d tasks, counted %d", sh.Function, refs[sh], sh.refs)
+		k.want(refs[sh] == sh.refs, "a shape of %s is that of the tasks of %d jobs, counted %d", sh.Function, refs[sh], sh.refs)
 	}
 	used := 0
 	for _, numbered := range c.log.chunks {
@@ -76,7 +85,7 @@ func (k *checker) queues() {
 		}
 		used++
 		k.want(c.log.chunk(numbered.number) == chunk, "chunk %d is found", numbered.number)
-		k.want(waiting[chunk] == chunk.waiting, "%d tasks wait in a chunk, counted %d", waiting[chunk], chunk.waiting)
+		k.want(waiting[chunk] == int(chunk.waiting), "%d tasks wait in a chunk, counted %d", waiting[chunk], chunk.waiting)
 		k.want(chunk.waiting == 0 || chunk.listed, "a chunk with tasks that wait is listed")
 		k.want(!chunk.listed || slices.Contains(c.ages.chunks, numbered.number), "chunk %d is listed", numbered.number)
 	}

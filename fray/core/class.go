@@ -18,9 +18,6 @@ type class struct {
 	// The ready ones, by job and priority, and how many may be granted: those of held jobs may not.
 	queues map[queueKey]*jobQueue
 	ready  int
-	// The queue that was asked for last, which is mostly the one that is asked for next; may be
-	// nil.
-	recent *jobQueue
 	// The classes that the same workers can run, and its place among them; nil once the class is
 	// dropped.
 	group *group
@@ -172,13 +169,13 @@ func (c *Scheduler) pushReady(t *task, front bool) {
 	t.job.here(t)
 	c.enterRound(t.job)
 	cl := t.shape.class
-	q := cl.queueOf(t)
+	q := t.queueOf()
 	fresh := q == nil
 	if fresh {
 		q = &jobQueue{class: cl}
 		q.place.item = q
 		q.place.setNeed(cl.need)
-		cl.queues[queueKey{t.job, t.shape.Priority}] = q
+		cl.queues[queueKey{t.job, t.shape.Priority}], t.queue = q, q
 	}
 	if front {
 		q.tasks.pushFront(t)
@@ -204,13 +201,13 @@ func (c *Scheduler) pushReady(t *task, front bool) {
 // removeReady takes a ready task out of its queue.
 func (c *Scheduler) removeReady(t *task) {
 	cl := t.shape.class
-	q := cl.queueOf(t)
+	q := t.queueOf()
 	head := q.tasks.head == t
-	q.tasks.remove(t)
+	q.tasks.remove(&c.log, t)
 	switch {
 	case q.tasks.size == 0:
 		delete(cl.queues, queueKey{t.job, t.shape.Priority})
-		cl.recent = nil
+		t.queue = nil
 		c.unfile(q)
 	case head:
 		c.refirst(q)
@@ -226,13 +223,12 @@ func (c *Scheduler) removeReady(t *task) {
 	c.spareAsides(cl)
 }
 
-// queueOf returns the queue of a task, or nil while there is none.
-func (cl *class) queueOf(t *task) *jobQueue {
-	if q := cl.recent; q != nil && q.turn.job == t.job && q.turn.priority == t.shape.Priority {
-		return q
+// queueOf returns the queue of tasks, or nil while there is none.
+func (k *kin) queueOf() *jobQueue {
+	if k.queue == nil || k.queue.turn == nil { // That one is gone. There may be another.
+		k.queue = k.shape.class.queues[queueKey{k.job, k.shape.Priority}]
 	}
-	cl.recent = cl.queues[queueKey{t.job, t.shape.Priority}]
-	return cl.recent
+	return k.queue
 }
 
 // takeReady takes the first task of a queue, and moves its job to the end of the round.

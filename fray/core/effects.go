@@ -35,18 +35,36 @@ var (
 )
 
 // Effects is what must be done, in order: first the records are written, then the replies are sent.
-// Step appends; Reset empties it and keeps its memory, but for that of a very large step.
+// Step appends; Reset empties it and keeps its memory, but for that of a very large step. What records
+// point to is theirs until then.
 type Effects struct {
 	Records  []Record
 	Replies  []Reply
 	Attempts []AttemptNote
 	// The number of the step. They rise.
 	Step uint64
+
+	// What Records point to. Where it moves as it grows, those before keep what they point to.
+	views  []View
+	states []State
+}
+
+// keepView returns a view for a record.
+func (e *Effects) keepView(v *View) *View {
+	e.views = append(e.views, *v)
+	return &e.views[len(e.views)-1]
+}
+
+// keepState is keepView for a state.
+func (e *Effects) keepState(s *State) *State {
+	e.states = append(e.states, *s)
+	return &e.states[len(e.states)-1]
 }
 
 // Reset empties e for the next Step.
 func (e *Effects) Reset() {
 	e.Records, e.Replies, e.Attempts = reuse.Emptied(e.Records), reuse.Emptied(e.Replies), reuse.Emptied(e.Attempts)
+	e.views, e.states = reuse.Emptied(e.views), reuse.Emptied(e.states)
 }
 
 // RecordKind says what a Record does.
@@ -81,8 +99,8 @@ type Record struct {
 	Data []byte
 	// With RecordSpec, RecordEnd and RecordJob.
 	Job string
-	// With RecordEnd.
-	View View
+	// With RecordEnd: the task as it ended. Others have none.
+	View *View
 	// With RecordState, and with RecordEnd where the scheduler is durable.
 	State *State
 	// With RecordJob and RecordForgetJob: the job's own number, and how many ended tasks of it are

@@ -186,6 +186,10 @@ func (r *fuzzRun) step(events ...core.Event) {
 		r.ledger.commit(out.Records)
 	}
 	for _, rec := range out.Records {
+		if rec.View != nil {
+			fmt.Fprintf(&r.told, "%+v\n", *rec.View)
+			rec.View = nil
+		}
 		if rec.State != nil {
 			fmt.Fprintf(&r.told, "%+v\n", *rec.State)
 		}

@@ -107,7 +107,7 @@ func (c *Scheduler) forgive(now Time) {
 			t.at = now.Add(t.session.deliveryTime)
 		case timerLease:
 			grace := c.cfg.TimeoutGrace
-			if t.lease.task.cancelRequested {
+			if t.lease.task.cancelRequested() {
 				grace = c.cfg.CancelGrace
 			}
 			t.at = max(t.at, now.Add(grace))

@@ -11,20 +11,20 @@ import (
 // away notes that an open task of the job is not ready.
 func (j *job) away(t *task) {
 	j.elsewhere = append(j.elsewhere, t)
-	t.elsewhere = uint32(len(j.elsewhere)) //nolint:gosec // Bounded by MaxOpenTasks.
+	t.next = spot(len(j.elsewhere)) //nolint:gosec // Bounded by MaxOpenTasks.
 }
 
 // here notes that it is ready, or has ended.
 func (j *job) here(t *task) {
-	if t.elsewhere == 0 {
+	if t.next == 0 {
 		return
 	}
 	last := len(j.elsewhere) - 1
 	other := j.elsewhere[last]
-	j.elsewhere[t.elsewhere-1], other.elsewhere = other, t.elsewhere
+	j.elsewhere[t.next-1], other.next = other, t.next
 	j.elsewhere[last] = nil
 	j.elsewhere = reuse.Trimmed(j.elsewhere[:last])
-	t.elsewhere = 0
+	t.next = 0
 }
 
 // usage is what the job has of what is bounded. Classes are counted for owners alone.
@@ -37,9 +37,9 @@ func (j *job) usage() usage {
 }
 
 // after yields the job's known tasks whose number is greater than n, in the order of their numbers.
-func (j *job) after(n TaskNum) iter.Seq[*task] {
+func (j *job) after(log *taskLog, n TaskNum) iter.Seq[*task] {
 	return func(yield func(*task) bool) {
-		all := append(j.openTasks(), j.done...)
+		all := append(j.openTasks(log), j.done...)
 		slices.SortFunc(all, func(a, b *task) int { return cmp.Compare(a.num, b.num) })
 		from, _ := slices.BinarySearchFunc(all, n+1, func(t *task, n TaskNum) int { return cmp.Compare(t.num, n) })
 		for _, t := range all[from:] {
@@ -51,12 +51,12 @@ func (j *job) after(n TaskNum) iter.Seq[*task] {
 }
 
 // openTasks returns the job's tasks that have not ended, in the order of their numbers.
-func (j *job) openTasks() []*task {
+func (j *job) openTasks(log *taskLog) []*task {
 	open := make([]*task, 0, j.open)
 	open = append(open, j.elsewhere...)
 	for _, turn := range j.turns {
 		for n := range turn.queues.all {
-			for t := n.item.tasks.head; t != nil; t = t.next {
+			for t := range n.item.tasks.all(log) {
 				open = append(open, t)
 			}
 		}
@@ -101,6 +101,8 @@ type job struct {
 	watchers waitList
 	// It is in Scheduler.dirtyJobs; and a task of it has ended in this step.
 	dirty, news bool
+	// The scheduler knows it no longer.
+	dropped bool
 	// Of its tasks, those whose creation and whose end are not durable.
 	created, ended int
 }

@@ -5,6 +5,7 @@ import "time"
 // lease is an attempt at a worker. It outlives its hold on the task when the task moves on without
 // it: capacity is freed only when the worker confirms that the attempt is over.
 type lease struct {
+	id      string
 	token   Token
 	attempt uint32
 	task    *task
@@ -29,7 +30,7 @@ type lease struct {
 	stopping, stopTold bool
 }
 
-func (l *lease) current() bool { return l.task.run.lease == l }
+func (l *lease) current() bool { return l.task.run != nil && l.task.run.lease == l }
 
 // ran is how long the attempt has run by now, as far as the worker has said.
 func (l *lease) ran(now Time) time.Duration {
@@ -43,19 +44,18 @@ func (l *lease) ran(now Time) time.Duration {
 func (l *lease) mayHaveStarted() bool { return !l.ahead || l.runningAt != 0 }
 
 func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *lease {
+	r := t.ran()
+	if r.id == "" {
+		r.id = c.log.idOf(t)
+	}
 	c.touch(t)
-	c.timers.cancel(t.timer)
-	t.timer = nil
+	c.disarm(t)
 	c.setStatus(t, Leased)
 	c.note(t, EndLeased, c.now.Sub(t.since))
 	c.stats.LeasesGranted++
-	if t.run == nil {
-		t.run = &run{}
-	}
-	r := t.run
 	r.attempts++
 	l := &lease{
-		token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,
+		id: r.id, token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,
 		alone: t.shape.alone,
 	}
 	r.lease, r.token, r.workerID, r.leasedAt = l, l.token, s.workerID, c.now
@@ -91,7 +91,7 @@ func (s *session) letGo(l *lease) {
 }
 
 func (l *lease) grant() Grant {
-	return Grant{Task: l.task.num, ID: l.task.id, Job: l.task.job.id, Attempt: l.attempt, Token: l.token}
+	return Grant{Task: l.task.num, ID: l.id, Job: l.task.job.id, Attempt: l.attempt, Token: l.token}
 }
 
 // endLease frees what a lease occupied, and fences its token.
@@ -138,7 +138,7 @@ func (c *Scheduler) running(l *lease) {
 func (c *Scheduler) leaseTimer(l *lease) {
 	l.timer = nil
 	t := l.task
-	if !t.cancelRequested {
+	if !t.cancelRequested() {
 		c.secondLine(l)
 		return
 	}

@@ -44,8 +44,7 @@ func (a *ages) ready(c *Scheduler, t *task) {
 		a.again = append(a.again, readyAgain{t, t.since, t.attempts()})
 		return
 	}
-	number := chunkNumber(t.num)
-	chunk := c.log.chunk(number)
+	chunk := c.log.chunkOf(t)
 	chunk.waiting++
 	if chunk.listed {
 		return
@@ -55,7 +54,7 @@ func (a *ages) ready(c *Scheduler, t *task) {
 		a.chunks = keep(a.chunks, c.log.waits)
 		heap.Init(&a.chunks)
 	}
-	heap.Push(&a.chunks, number)
+	heap.Push(&a.chunks, chunkNumber(t.num))
 }
 
 // gone notes that a task is ready no longer.
@@ -64,7 +63,7 @@ func (a *ages) gone(c *Scheduler, t *task) {
 		a.still--
 		return
 	}
-	c.log.chunk(chunkNumber(t.num)).waiting--
+	c.log.chunkOf(t).waiting--
 }
 
 // waits says whether the chunk with this number has ready tasks that never started. If not, it is

@@ -12,11 +12,12 @@ import (
 const listScan = 20_000
 
 func (e *Get) apply(c *Scheduler) {
-	v, known := c.told(c.tasks[e.ID])
+	t := c.find(e.ID)
+	v, known := c.told(t)
 	switch {
 	case !known:
 		c.fail(e.Call, ErrUnknownTask)
-	case !c.tasks[e.ID].job.admits(e.Owner):
+	case !t.job.admits(e.Owner):
 		c.fail(e.Call, ErrNotOwner)
 	default:
 		c.tell(e.Call, TaskReply{View: v})
@@ -24,7 +25,7 @@ func (e *Get) apply(c *Scheduler) {
 }
 
 func (e *Await) apply(c *Scheduler) {
-	t := c.tasks[e.ID]
+	t := c.find(e.ID)
 	v, known := c.told(t)
 	switch {
 	case !known:
@@ -49,7 +50,7 @@ func (e *AwaitAny) apply(c *Scheduler) {
 	var unknown, refused []string
 	ended := false
 	for _, id := range e.IDs {
-		t := c.tasks[id]
+		t := c.find(id)
 		v, known := c.told(t)
 		if !known {
 			unknown = append(unknown, id)
@@ -213,7 +214,7 @@ func (e *List) apply(c *Scheduler) {
 	scanned, last := 0, TaskNum(0)
 	tasks := c.log.after(e.After)
 	if job != nil && job.tasks <= listScan { // Fewer looks, and not for every task of others.
-		tasks = job.after(e.After)
+		tasks = job.after(&c.log, e.After)
 	}
 	for t := range tasks {
 		c.looks++

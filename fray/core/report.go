@@ -32,8 +32,8 @@ func (c *Scheduler) leased(items []ReportItem) bool {
 // report judges one item. What authorizes it is the lease's token, from the session that holds it.
 func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 	l := c.leases[i.Token]
-	if l == nil || l.session != from || l.task.id != i.Task || l.attempt != i.Attempt {
-		if t := c.tasks[i.Task]; t != nil && t.run != nil && t.run.lastToken == i.Token && i.Token != 0 {
+	if l == nil || l.session != from || l.id != i.Task || l.attempt != i.Attempt {
+		if t := c.find(i.Task); t != nil && t.run != nil && t.run.lastToken == i.Token && i.Token != 0 {
 			return Duplicate
 		}
 		return Stale

@@ -78,15 +78,15 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 	begun := make(map[string]int) // Attempts that may have started, by worker.
 	for _, t := range recovering {
 		c.recovering[t.run.workerID] = append(c.recovering[t.run.workerID], t)
-		if !t.ahead {
+		if !t.run.ahead {
 			begun[t.run.workerID]++
 		}
 	}
 	for _, t := range recovering {
-		t.beside = begun[t.run.workerID] > 1
+		t.run.beside = begun[t.run.workerID] > 1
 	}
 	for _, t := range slices.Backward(recovering) {
-		t.timer = c.timers.add(&timer{at: c.now.Add(c.cfg.SessionTTL), kind: timerTask, task: t})
+		c.arm(t, c.now.Add(c.cfg.SessionTTL))
 	}
 	slices.SortFunc(ended, func(a, b endedTask) int { return cmp.Compare(a.seq, b.seq) })
 	last := Time(0)
@@ -137,11 +137,12 @@ type endedTask struct {
 
 func (c *Scheduler) restore(r *Restored) (*task, error) {
 	s := &r.State
+	other, free := c.byID.find(&c.log, r.ID)
 	switch {
 	case r.Num <= c.log.last:
 		return nil, fmt.Errorf("it follows number %d", c.log.last)
-	case c.tasks[r.ID] != nil:
-		return nil, fmt.Errorf("its id is that of number %d, too", c.tasks[r.ID].num)
+	case other != nil:
+		return nil, fmt.Errorf("its id is that of number %d, too", other.num)
 	case s.Status != 0 && s.Status != Pending && !s.Status.Terminal():
 		return nil, fmt.Errorf("its status is %v", s.Status)
 	case (s.Status == Failed) != (s.Reason != 0) || s.Reason >= failureReasonCount,
@@ -155,19 +156,22 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	case s.InCompany > s.Losses:
 		return nil, fmt.Errorf("%d of its %d losses were in company", s.InCompany, s.Losses)
 	}
-	t := c.log.addAt(r.Num)
-	t.id, t.shape, t.job = r.ID, c.intern(r.Shape), c.job(r.Job)
+	t := c.log.addAt(r.Num, r.ID)
+	t.kin = c.kinOf(c.job(r.Job), c.intern(r.Shape))
 	t.submitted = r.Submitted
 	t.size = clampSize(r.SpecBytes)
-	t.restored = true
-	t.started, t.cancelRequested, t.ahead, t.reason = s.Started, s.CancelRequested, s.Ahead, s.Reason
+	c.lastRestored = t.num
+	t.started, t.reason = s.Started, s.Reason
 	if s.Attempts > 0 {
 		t.run = &run{
-			attempts: s.Attempts, failures: s.Failures, losses: s.Losses, inCompany: s.InCompany, deliveries: s.Deliveries,
+			id: r.ID, attempts: s.Attempts, failures: s.Failures, losses: s.Losses, inCompany: s.InCompany, deliveries: s.Deliveries,
 			token: s.Token, lastToken: s.LastToken, workerID: s.WorkerID, leasedAt: s.LeasedAt,
 		}
 	}
-	c.tasks[t.id] = t
+	if s.CancelRequested || s.Ahead {
+		t.ran().cancelRequested, t.run.ahead = s.CancelRequested, s.Ahead
+	}
+	c.byID.add(free, t)
 	t.job.tasks++
 	c.stats.Restored++
 	c.setStatus(t, Pending)
@@ -190,7 +194,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		t.pending = Recovering // Restore sets its timer.
 	case s.BackoffUntil > 0:
 		t.pending, t.since = Backoff, max(s.Ended, s.LeasedAt)
-		t.timer = c.timers.add(&timer{at: s.BackoffUntil, kind: timerTask, task: t}) // See goOn.
+		c.arm(t, s.BackoffUntil) // See goOn.
 	default:
 		c.queue(t, false)
 	}
@@ -218,9 +222,9 @@ const (
 // adopt gives a worker back an attempt of an earlier incarnation, unless something newer holds its
 // task.
 func (c *Scheduler) adopt(s *session, h *Held) bool {
-	t := c.tasks[h.Task]
+	t := c.find(h.Task)
 	earlier := h.Token < firstToken(c.cfg.Incarnation)
-	if t == nil || !t.restored || t.status != Pending || !earlier || c.leases[h.Token] != nil {
+	if t == nil || t.num > c.lastRestored || t.status != Pending || !earlier || c.leases[h.Token] != nil {
 		return false
 	}
 	var newest run
@@ -239,18 +243,17 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	if t.pending == Ready {
 		c.removeReady(t)
 	}
-	c.timers.cancel(t.timer)
-	t.timer, t.pending = nil, 0
+	c.disarm(t)
+	t.pending = 0
 	c.setStatus(t, Leased)
-	if t.run == nil {
-		t.run = &run{}
-	}
-	l := &lease{token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now, alone: t.shape.alone}
-	if l.ahead = h.Phase == HeldQueued && t.ahead; unknown {
+	r := t.ran()
+	r.id = h.Task
+	l := &lease{id: r.id, token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now, alone: t.shape.alone}
+	if l.ahead = h.Phase == HeldQueued && r.ahead; unknown {
 		l.ahead = h.Phase == HeldQueued && len(cl.resources) == 0 && !l.alone
 	}
-	t.run.attempts, t.run.token, t.run.lease = h.Attempt, h.Token, l
-	t.run.workerID, t.run.leasedAt = s.workerID, c.now
+	r.attempts, r.token, r.lease = h.Attempt, h.Token, l
+	r.workerID, r.leasedAt = s.workerID, c.now
 	c.leases[l.token] = l
 	s.hold(l)
 	c.stats.Adopted++
@@ -258,7 +261,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 		t.started = true // Here, so that it is remembered only once.
 		c.running(l)
 	}
-	if t.cancelRequested {
+	if t.cancelRequested() {
 		c.stopCancelled(l)
 	}
 	c.remember(t, true)
@@ -275,11 +278,10 @@ func (c *Scheduler) missed(e *Register) {
 	}
 	// Last first, because each goes to the front of its queue.
 	for _, t := range slices.Backward(tasks) {
-		if t.pending != Recovering || presented[t.id] {
+		if t.pending != Recovering || presented[c.id(t)] {
 			continue
 		}
-		c.timers.cancel(t.timer)
-		t.timer = nil
+		c.disarm(t)
 		c.unclaimed(t, e.Fresh)
 	}
 }
@@ -288,9 +290,9 @@ func (c *Scheduler) missed(e *Register) {
 // worker that was granted it is no more, and may have run it; else it never got it.
 func (c *Scheduler) unclaimed(t *task, died bool) {
 	c.stats.LeasesExpired++
-	if t.ahead || !died {
+	if t.run.ahead || !died {
 		c.undelivered(t)
 	} else {
-		c.workerLost(t, 0, t.beside)
+		c.workerLost(t, 0, t.run.beside)
 	}
 }

@@ -170,8 +170,8 @@ func (c *Scheduler) askedFor(t *task) {
 func (c *Scheduler) read(call CallID, tasks ...*task) {
 	kept := make([]*task, 0, len(tasks))
 	for _, t := range tasks {
-		if t.status.Terminal() && t.readers < math.MaxUint16 {
-			t.readers++
+		if t.status.Terminal() && t.next < math.MaxUint16 {
+			t.next++
 			kept = append(kept, t)
 			if t.job.done[0] == t {
 				c.place(t.job)
@@ -185,7 +185,7 @@ func (c *Scheduler) read(call CallID, tasks ...*task) {
 
 func (c *Scheduler) haveRead(call CallID) {
 	for _, t := range c.reading[call] {
-		t.readers--
+		t.next--
 		if t.job.done[0] == t {
 			c.place(t.job)
 		}
@@ -196,10 +196,13 @@ func (c *Scheduler) haveRead(call CallID) {
 // place puts a job among those whose oldest end nobody needs, or takes it out.
 func (c *Scheduler) place(j *job) {
 	free := len(j.done) > 0 && j.doneBase < j.floor &&
-		(len(j.awaited) == 0 || j.doneBase < j.awaited[0].number) && j.done[0].readers == 0 && j.done[0].image == 0
+		(len(j.awaited) == 0 || j.doneBase < j.awaited[0].number) && j.done[0].next == 0 && j.done[0].image == 0
 	switch in := j.freeAt > 0; {
 	case free && in:
-		heap.Fix(&c.free, j.freeAt-1)
+		if f := &c.free[j.freeAt-1]; f.num != j.done[0].num {
+			*f = oldestEnd(j)
+			heap.Fix(&c.free, j.freeAt-1)
+		}
 	case free:
 		heap.Push(&c.free, j)
 	case in:
@@ -221,7 +224,7 @@ func (c *Scheduler) forgetOld() {
 			}
 			return
 		}
-		t := c.free[0].done[0]
+		t := c.free[0].job.done[0]
 		expired := c.expiry(t) <= c.now
 		if !expired && !many {
 			return
@@ -265,38 +268,47 @@ func (c *Scheduler) nextForget() Time {
 	case c.now < c.quietUntil && c.tooMany():
 		return c.quietUntil
 	default:
-		return max(c.expiry(c.free[0].done[0]), c.quietUntil)
+		return max(c.expiry(c.free[0].job.done[0]), c.quietUntil)
 	}
 }
 
 // freeJobs is a heap of the jobs whose oldest end nobody needs, by when that was.
-type freeJobs []*job
+type freeJobs []freeJob
+
+// freeJob is a job with its oldest end: when, and of which task.
+type freeJob struct {
+	job   *job
+	since Time
+	num   TaskNum
+}
+
+func oldestEnd(j *job) freeJob { return freeJob{j, j.done[0].since, j.done[0].num} }
 
 func (h *freeJobs) Len() int { return len(*h) }
 
 func (h *freeJobs) Less(i, k int) bool {
-	a, b := (*h)[i].done[0], (*h)[k].done[0]
+	a, b := &(*h)[i], &(*h)[k]
 	return a.since < b.since || a.since == b.since && a.num < b.num
 }
 
 func (h *freeJobs) Swap(i, k int) {
 	js := *h
 	js[i], js[k] = js[k], js[i]
-	js[i].freeAt, js[k].freeAt = i+1, k+1
+	js[i].job.freeAt, js[k].job.freeAt = i+1, k+1
 }
 
 // Push is for container/heap.
 func (h *freeJobs) Push(x any) {
 	j := x.(*job) //nolint:errcheck // Only jobs are pushed.
-	*h = append(*h, j)
+	*h = append(*h, oldestEnd(j))
 	j.freeAt = len(*h)
 }
 
 // Pop is for container/heap.
 func (h *freeJobs) Pop() any {
 	last := len(*h) - 1
-	j := (*h)[last]
-	(*h)[last] = nil
+	j := (*h)[last].job
+	(*h)[last] = freeJob{}
 	*h = (*h)[:last]
 	j.freeAt = 0
 	return j

@@ -15,10 +15,12 @@ type Scheduler struct {
 	stats Stats
 	undurable
 
-	tasks  map[string]*task
-	log    taskLog
-	counts [statusCount]int
-	jobs   map[string]*job
+	log  taskLog
+	byID index
+	// The number of the last task that is of an earlier incarnation, and so may its attempts be.
+	lastRestored TaskNum
+	counts       [statusCount]int
+	jobs         map[string]*job
 	// By name, and what all have together.
 	owners map[string]*owner
 	all    usage
@@ -36,6 +38,7 @@ type Scheduler struct {
 	quietUntil Time
 
 	shapes     map[string]*shape
+	kins       map[kinKey]*kin
 	classByKey map[string]*class
 	keyBuf     []byte
 	// Classes without open tasks.
@@ -114,10 +117,11 @@ func NewScheduler(cfg Config) *Scheduler {
 		cfg:        cfg.withDefaults(),
 		timers:     timers{seq: set},
 		waking:     timers{seq: set},
-		tasks:      make(map[string]*task),
+		byID:       newIndex(),
 		jobs:       make(map[string]*job),
 		owners:     make(map[string]*owner),
 		shapes:     make(map[string]*shape),
+		kins:       make(map[kinKey]*kin),
 		classByKey: make(map[string]*class),
 		sessions:   make(map[Token]*session),
 		byWorker:   make(map[string]*session),
@@ -262,7 +266,7 @@ func (c *Scheduler) fireTimers() {
 func (c *Scheduler) fireLate() {
 	for _, t := range c.late {
 		switch {
-		case t.kind == timerTask && t.task.timer == t:
+		case t.kind == timerTask && t.task.timer() == t:
 			c.taskTimer(t.task)
 		case t.kind == timerWait && c.waits[t.wait.call] == t.wait:
 			c.expireWait(t.wait)
@@ -273,7 +277,7 @@ func (c *Scheduler) fireLate() {
 
 // taskTimer ends a backoff, or fails a task that nobody started in time.
 func (c *Scheduler) taskTimer(t *task) {
-	t.timer = nil
+	t.run.timer = nil
 	switch t.pending {
 	case Backoff:
 		c.pushReady(t, false)

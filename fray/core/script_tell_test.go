@@ -79,7 +79,7 @@ func (x *script) tellRecord(r core.Record) {
 		if r.View.Reason == core.SchedulingTimeout {
 			because = ": " + string(r.Data)
 		}
-		x.line("record end of %s: %d bytes, %s%s", id, len(r.Data), viewLine(r.View), because)
+		x.line("record end of %s: %d bytes, %s%s", id, len(r.Data), viewLine(*r.View), because)
 	case core.RecordForget:
 		x.line("record forget %s", id)
 	case core.RecordState:

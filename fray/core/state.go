@@ -29,8 +29,8 @@ type State struct {
 	ResultBytes uint32
 }
 
-func (c *Scheduler) state(t *task) *State {
-	s := &State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested}
+func (c *Scheduler) state(t *task) State {
+	s := State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested()}
 	if r := t.run; r != nil {
 		s.Attempts, s.Failures, s.Losses, s.Deliveries = r.attempts, r.failures, r.losses, r.deliveries
 		s.InCompany = r.inCompany
@@ -39,14 +39,14 @@ func (c *Scheduler) state(t *task) *State {
 		case r.lease != nil:
 			s.Leased, s.Ahead = true, !r.lease.mayHaveStarted()
 		case t.pending == Recovering:
-			s.Leased, s.Ahead = true, t.ahead
+			s.Leased, s.Ahead = true, r.ahead
 		}
 	}
 	switch {
 	case t.status.Terminal():
 		s.Ended = t.since
 	case t.pending == Backoff:
-		s.BackoffUntil, s.Ended = t.timer.at, t.since
+		s.BackoffUntil, s.Ended = t.run.timer.at, t.since
 	}
 	if s.Leased {
 		s.Status = Pending
@@ -57,6 +57,7 @@ func (c *Scheduler) state(t *task) *State {
 // remember has a task's state written; lazily, where nobody is told anything that rests on it.
 func (c *Scheduler) remember(t *task, lazily bool) {
 	if c.cfg.Durable {
-		c.out.Records = append(c.out.Records, Record{Kind: RecordState, Task: t.num, State: c.state(t), Lazy: lazily})
+		s := c.state(t)
+		c.out.Records = append(c.out.Records, Record{Kind: RecordState, Task: t.num, State: c.out.keepState(&s), Lazy: lazily})
 	}
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"math"
+	"slices"
 
 	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
@@ -16,11 +17,13 @@ func (e *Submit) apply(c *Scheduler) {
 	if j := c.jobs[e.Job]; j != nil && j.followers[e.Watcher] != nil {
 		c.confirmed(j.followers[e.Watcher], e.Confirmed) // Before its job is asked to wait for that.
 	}
+	c.out.Records = slices.Grow(c.out.Records, len(e.Tasks))
 	var lastShape *Shape
 	var last *shape
 	for i := range e.Tasks {
 		n := &e.Tasks[i]
-		if t := c.tasks[n.ID]; t != nil {
+		t, free := c.byID.find(&c.log, n.ID)
+		if t != nil {
 			r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitExisting}
 			if t.job.id != e.Job {
 				r.Results[i].Verdict = SubmitOtherJob
@@ -44,7 +47,7 @@ func (e *Submit) apply(c *Scheduler) {
 			continue
 		}
 		lastShape, last = n.Shape, sh
-		t := c.admit(e, n, sh)
+		t = c.admit(e, n, sh, free)
 		r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitCreated}
 		r.tell(c, t)
 	}
@@ -66,7 +69,7 @@ func (c *Scheduler) awaitSubmitted(e *Submit, f *follower, r *SubmitReply) bool 
 	if e.Until <= c.now || len(e.Tasks) != 1 || r.Results[0].Verdict > SubmitExisting {
 		return false
 	}
-	t := c.tasks[e.Tasks[0].ID]
+	t := c.find(e.Tasks[0].ID)
 	if t.status.Terminal() {
 		if e.Read {
 			c.read(e.Call, t)
@@ -99,16 +102,17 @@ func (r *SubmitReply) tell(c *Scheduler, t *task) {
 	}
 }
 
-func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape) *task {
-	t := c.log.add()
-	t.id, t.shape, t.job, t.submitted = n.ID, sh, c.job(e.Job), c.now
+// admit takes a task in, whose id is not known.
+func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free vacancy) *task {
+	t := c.log.add(n.ID)
+	t.kin, t.submitted = c.kinOf(c.job(e.Job), sh), c.now
 	if e.At > 0 {
 		t.submitted = min(e.At, c.now)
 	}
 	t.size = clampSize(len(n.Spec))
 	c.touch(t)
 	c.setStatus(t, Pending)
-	c.tasks[t.id] = t
+	c.byID.add(free, t)
 	c.own(t.job, e.By)
 	t.job.tasks++
 	c.opened(t)
@@ -126,7 +130,7 @@ func clampSize(n int) uint32 { return uint32(min(n, math.MaxUint32/2)) } //nolin
 func (c *Scheduler) queue(t *task, front bool) {
 	c.pushReady(t, front)
 	if d := t.shape.SchedulingTimeout; d > 0 && !t.started {
-		t.timer = c.timers.add(&timer{at: c.startBy(t), kind: timerTask, task: t})
+		c.arm(t, c.startBy(t))
 	}
 }
 
@@ -157,6 +161,7 @@ func (c *Scheduler) dropJob(j *job) {
 		return
 	}
 	delete(c.jobs, j.id)
+	j.dropped = true
 	j.owner.known--
 	c.dropOwner(j.owner)
 	if j.num != 0 {
@@ -171,8 +176,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 		c.removeReady(t)
 	}
 	t.job.here(t)
-	c.timers.cancel(t.timer)
-	t.timer = nil
+	c.disarm(t)
 	if t.run != nil {
 		t.run.lease = nil
 	}
@@ -191,11 +195,12 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.markJob(t.job)
 	t.job.news = true
 	v := c.view(t)
-	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: v}
+	record := Record{Kind: RecordEnd, Task: t.num, Job: t.job.id, Data: result, View: c.out.keepView(&v)}
 	c.endSeq++
 	if c.cfg.Durable {
-		record.State = c.state(t)
-		record.State.EndSeq, record.State.ResultBytes = c.endSeq, clampSize(len(result))
+		s := c.state(t)
+		s.EndSeq, s.ResultBytes = c.endSeq, clampSize(len(result))
+		record.State = c.out.keepState(&s)
 	}
 	c.out.Records = append(c.out.Records, record)
 	c.wakeAwaiters(t, v, false)
@@ -209,7 +214,7 @@ func (c *Scheduler) rememberJobs() {
 			continue
 		}
 		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name, Lazy: true}
-		if c.jobs[j.id] != j {
+		if j.dropped {
 			r = Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
 		}
 		c.out.Records = append(c.out.Records, r)
@@ -233,8 +238,9 @@ func (c *Scheduler) forget(t *task) {
 	c.keep(t.job.owner, -int64(t.size))
 	c.heldToSee = len(c.held)
 	c.counts[t.status]--
-	delete(c.tasks, t.id)
+	c.byID.remove(&c.log, t)
 	c.log.remove(t)
+	t.run = nil
 	// Tasks of a job are forgotten in the order in which they ended.
 	j := t.job
 	j.done[0] = nil
@@ -245,6 +251,6 @@ func (c *Scheduler) forget(t *task) {
 	c.place(j)
 	c.changedJob(j)
 	c.dropJob(j)
-	c.release(t.shape)
+	c.part(t.kin)
 	c.out.Records = append(c.out.Records, Record{Kind: RecordForget, Task: t.num, Lazy: true})
 }

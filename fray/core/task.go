@@ -4,49 +4,40 @@ import (
 	"fmt"
 )
 
-// task is kept small: a million may be queued. What only a leased task needs hangs off run.
+// task is kept small, for a million may be queued: 64 bytes, and as many again for its id and for
+// finding it. What only a task needs that has a timer, or was leased, hangs off run.
 type task struct {
-	num   TaskNum
-	id    string
-	shape *shape
-	job   *job
-	// Neighbours in a ready queue while it is ready.
-	next, prev *task
-	run        *run
-	// The end of a backoff, or the scheduling timeout.
-	timer     *timer
+	*kin
+	run       *run
+	num       TaskNum
 	submitted Time
 	// Since when it is ready, or in backoff; when it ended.
 	since Time
+	// Neighbours in a ready queue while it is ready. While it is open and not ready, next is one more
+	// than its place in job.elsewhere, if it is there; once it has ended, how many calls read its
+	// result now.
+	next, prev spot
+	// Where it lies in the log; 0: the scheduler knows it no longer. A lease that outlived it may.
+	spot spot
 	// Encoded size of its spec; of spec and result once it is terminal. Bytes.
 	size uint32
-	// One more than its place in job.elsewhere while it is there.
-	elsewhere uint32
-	status    Status
-	pending   PendingReason
-	reason    FailureReason
-	// An attempt of it has started, or is charged for.
-	started         bool
-	cancelRequested bool
-	// While it is Recovering: its attempt was granted ahead of a free slot, and is not known to
-	// have run.
-	ahead bool
-	// While it is Recovering: other attempts that may have started were at its worker, too.
-	beside bool
-	// It is of an earlier incarnation, and so may its attempts be.
-	restored bool
-	// The scheduler knows it no longer; a lease that outlived it may.
-	forgotten bool
-	// Calls that read its result now.
-	readers uint16
 	// The number of its first image in undurable; 0: all of it is durable.
-	image uint32
+	image   uint32
+	status  Status
+	pending PendingReason
+	reason  FailureReason
+	// An attempt of it has started, or is charged for.
+	started bool
 }
 
-// run is what a task has been through at workers.
+// run is what a task has been through at workers, and its timer.
 type run struct {
+	// Kept from its first lease on, and empty before.
+	id string
 	// The current attempt's.
 	lease *lease
+	// The end of a backoff, the scheduling timeout, or of the wait while it is Recovering.
+	timer *timer
 	// Of the last attempt that was granted, and of the last whose end was accepted from a report.
 	token     Token
 	lastToken Token
@@ -58,6 +49,52 @@ type run struct {
 	// Losses of workers at which other attempts had started, too.
 	inCompany  uint32
 	deliveries uint32
+
+	cancelRequested bool
+	// While it is Recovering: its attempt was granted ahead of a free slot, and is not known to
+	// have run.
+	ahead bool
+	// While it is Recovering: other attempts that may have started were at its worker, too.
+	beside bool
+}
+
+// ran returns what the task has been through, to be added to.
+func (t *task) ran() *run {
+	if t.run == nil {
+		t.run = &run{}
+	}
+	return t.run
+}
+
+func (t *task) cancelRequested() bool { return t.run != nil && t.run.cancelRequested }
+
+// timer returns the one that it has, or nil.
+func (t *task) timer() *timer {
+	if t.run == nil {
+		return nil
+	}
+	return t.run.timer
+}
+
+// arm has the task's timer, of which it has none, strike at an instant.
+func (c *Scheduler) arm(t *task, at Time) {
+	t.ran().timer = c.timers.add(&timer{at: at, kind: timerTask, task: t})
+}
+
+// disarm ends the task's timer, if it has one.
+func (c *Scheduler) disarm(t *task) {
+	if r := t.run; r != nil {
+		c.timers.cancel(r.timer)
+		r.timer = nil
+	}
+}
+
+// id returns the id of a task that is known, or was leased.
+func (c *Scheduler) id(t *task) string {
+	if t.run != nil && t.run.id != "" {
+		return t.run.id
+	}
+	return c.log.idOf(t)
 }
 
 // attempts returns how many the task has been granted.
@@ -95,9 +132,9 @@ type View struct {
 
 func (c *Scheduler) view(t *task) View {
 	v := View{
-		Num: t.num, ID: t.id, Job: t.job.id, Function: t.shape.Function, Status: t.status, Reason: t.reason,
+		Num: t.num, ID: c.id(t), Job: t.job.id, Function: t.shape.Function, Status: t.status, Reason: t.reason,
 		MaxAttempts: t.shape.MaxRetries + 1, Priority: t.shape.Priority, Submitted: t.submitted,
-		CancelRequested: t.cancelRequested && !t.status.Terminal(), Bytes: t.size,
+		CancelRequested: t.cancelRequested() && !t.status.Terminal(), Bytes: t.size,
 	}
 	if t.status == Pending {
 		v.Pending = t.pending
@@ -124,7 +161,7 @@ func (c *Scheduler) view(t *task) View {
 // setStatus makes a legal move; any other is a bug of ours.
 func (c *Scheduler) setStatus(t *task, to Status) {
 	if !Legal(t.status, to) {
-		panic(fmt.Sprintf("core: task %s may not go from %v to %v", t.id, t.status, to))
+		panic(fmt.Sprintf("core: task %s may not go from %v to %v", c.id(t), t.status, to))
 	}
 	if t.status != 0 {
 		c.counts[t.status]--

@@ -7,7 +7,10 @@ import (
 )
 
 // chunkTasks is how many tasks with consecutive numbers lie side by side in memory.
-const chunkTasks = 64
+const (
+	chunkTasks = 1 << chunkBits
+	chunkBits  = 6
+)
 
 // taskLog holds every known task, in the order of their numbers. Tasks live in chunks, which costs
 // less than an allocation for each and keeps neighbours in the queue neighbours in memory. A chunk
@@ -18,6 +21,9 @@ type taskLog struct {
 	// How many there are with a chunk.
 	used int
 	last TaskNum
+	// The chunks by their seats, which go to others when they are vacant. No chunk has the first.
+	seats  []*taskChunk
+	vacant []uint32
 }
 
 // numberedChunk is the chunk whose first task has the number number*chunkTasks+1.
@@ -26,13 +32,34 @@ type numberedChunk struct {
 	*taskChunk
 }
 
+// taskChunk fills a size class of Go's allocator, but for a few bytes a task.
 type taskChunk struct {
 	tasks [chunkTasks]task
-	known int
+	// The ids: those that can be packed, with their bits set in isPacked, and the others, if any.
+	packed   [chunkTasks]packedID
+	isPacked uint64
+	named    []string
+	seat     uint32
+	known    uint8
 	// Ready tasks that never started; and whether it stands in ages.chunks.
-	waiting int
+	waiting uint8
 	listed  bool
 }
+
+// spot says where a known task lies in the log: its chunk's seat, and which of its tasks it is. 0 is
+// none.
+type spot uint32
+
+// at returns the task that lies there; nil at none.
+func (l *taskLog) at(s spot) *task {
+	if s == 0 {
+		return nil
+	}
+	return &l.seats[s>>chunkBits].tasks[s%chunkTasks]
+}
+
+// chunkOf returns the chunk of a known task.
+func (l *taskLog) chunkOf(t *task) *taskChunk { return l.seats[t.spot>>chunkBits] }
 
 // spareChunks is how many entries without a chunk the log keeps, besides as many as have one.
 const spareChunks = 1024
@@ -40,33 +67,87 @@ const spareChunks = 1024
 func chunkNumber(n TaskNum) int { return int((n - 1) / chunkTasks) } //nolint:gosec // Numbers rise from 1.
 
 // add returns a new task, with its number.
-func (l *taskLog) add() *task { return l.addAt(l.last + 1) }
+func (l *taskLog) add(id string) *task { return l.addAt(l.last+1, id) }
 
 // addAt returns a new task with a number that is greater than all before.
-func (l *taskLog) addAt(n TaskNum) *task {
+func (l *taskLog) addAt(n TaskNum, id string) *task {
 	number := chunkNumber(n)
 	if i := len(l.chunks) - 1; i < 0 || l.chunks[i].number != number {
-		l.chunks = append(l.chunks, numberedChunk{number, &taskChunk{}})
+		chunk := &taskChunk{}
+		l.seat(chunk)
+		l.chunks = append(l.chunks, numberedChunk{number, chunk})
 		l.used++
 	}
 	l.last = n
-	chunk := l.chunks[len(l.chunks)-1]
+	chunk := l.chunks[len(l.chunks)-1].taskChunk
 	chunk.known++
-	t := &chunk.tasks[(n-1)%chunkTasks]
-	t.num = n
+	i := (n - 1) % chunkTasks
+	t := &chunk.tasks[i]
+	t.num, t.spot = n, spot(chunk.seat)<<chunkBits|spot(i)
+	if p, ok := packID(id); ok {
+		chunk.packed[i] = p
+		chunk.isPacked |= 1 << i
+		return t
+	}
+	if chunk.named == nil {
+		chunk.named = make([]string, chunkTasks)
+	}
+	chunk.named[i] = id
 	return t
+}
+
+// seat gives a chunk a seat.
+func (l *taskLog) seat(chunk *taskChunk) {
+	if last := len(l.vacant) - 1; last >= 0 {
+		chunk.seat = l.vacant[last]
+		l.vacant = l.vacant[:last]
+		l.seats[chunk.seat] = chunk
+		return
+	}
+	if len(l.seats) == 0 {
+		l.seats = append(l.seats, nil)
+	}
+	chunk.seat = uint32(len(l.seats)) //nolint:gosec // Bounded by the known tasks.
+	l.seats = append(l.seats, chunk)
+}
+
+// unpacked is room for an id that is compared and not kept.
+type unpacked [ulidBytes]byte
+
+// nameAt returns the id of the task that lies there, in b if it is packed.
+func (l *taskLog) nameAt(s spot, b *unpacked) (packed []byte, named string) {
+	chunk, i := l.seats[s>>chunkBits], s%chunkTasks
+	if chunk.isPacked>>i&1 == 0 {
+		return nil, chunk.named[i]
+	}
+	return chunk.packed[i].unpack(b[:0]), ""
+}
+
+// idOf returns the id of a known task. The memory of most is the caller's.
+func (l *taskLog) idOf(t *task) string {
+	var b unpacked
+	packed, named := l.nameAt(t.spot, &b)
+	if packed != nil {
+		return string(packed)
+	}
+	return named
 }
 
 // remove forgets a task.
 func (l *taskLog) remove(t *task) {
-	t.forgotten = true
 	i := l.find(chunkNumber(t.num))
 	chunk := l.chunks[i]
+	if chunk.named != nil {
+		chunk.named[t.spot%chunkTasks] = ""
+	}
+	t.spot = 0
 	chunk.known--
 	filling := i == len(l.chunks)-1 && l.last%chunkTasks != 0
 	if chunk.known > 0 || filling {
 		return
 	}
+	l.seats[chunk.seat] = nil
+	l.vacant = append(l.vacant, chunk.seat)
 	l.chunks[i].taskChunk = nil
 	l.used--
 	for len(l.chunks) > 0 && l.chunks[0].taskChunk == nil {
@@ -111,7 +192,7 @@ func (l *taskLog) after(n TaskNum) iter.Seq[*task] {
 			}
 			for k := range l.chunks[i].tasks {
 				t := &l.chunks[i].tasks[k]
-				if t.num > n && !t.forgotten && !yield(t) {
+				if t.num > n && t.spot != 0 && !yield(t) {
 					return
 				}
 			}

@@ -1,5 +1,7 @@
 package core
 
+import "github.com/frayrpc/fray/fray/core/internal/reuse"
+
 // maxImageNumbers is how many images there are numbers for. Far fewer are kept at once.
 const maxImageNumbers = 1 << 31
 
@@ -10,8 +12,10 @@ type undurable struct {
 	step    uint64 // the step that is being made, or was last
 	durable uint64 // the last one that is known to be durable
 	// In the order of their steps. The first is the dropped-th of all.
-	images  []image
+	images  reuse.Queue[image]
 	dropped uint64
+	// Of images that are gone, for others.
+	views []*View
 	// Some call waits for an image to go.
 	awaitsCommit bool
 }
@@ -20,8 +24,8 @@ type undurable struct {
 type image struct {
 	task *task
 	step uint64
+	view *View  // nil where the task was not known
 	next uint32 // the number of the task's next image; 0: what comes next is the task itself
-	view View   // its Status is 0 where the task was not known
 	ends bool   // the step ended the task
 }
 
@@ -29,7 +33,7 @@ func imageNumber(n uint64) uint32 { return uint32(n%maxImageNumbers) + 1 } // Bo
 
 // image returns the one of a number.
 func (u *undurable) image(number uint32) *image {
-	return &u.images[(uint64(number-1)+maxImageNumbers-u.dropped%maxImageNumbers)%maxImageNumbers]
+	return u.images.At(int((uint64(number-1) + maxImageNumbers - u.dropped%maxImageNumbers) % maxImageNumbers)) // within: fewer are kept
 }
 
 // touch keeps a task as it is, before this step changes it for the first time.
@@ -44,7 +48,7 @@ func (c *Scheduler) touch(t *task) {
 	if last != nil && last.step == c.step {
 		return
 	}
-	number := imageNumber(c.dropped + uint64(len(c.images)))
+	number := imageNumber(c.dropped + uint64(c.images.Len())) //nolint:gosec // Not negative.
 	if last == nil {
 		t.image = number
 	} else {
@@ -52,11 +56,34 @@ func (c *Scheduler) touch(t *task) {
 	}
 	i := image{task: t, step: c.step}
 	if t.status != 0 {
-		i.view = c.view(t)
+		i.view = c.newView()
+		*i.view = c.view(t)
 	} else {
 		t.job.created++
 	}
-	c.images = append(c.images, i)
+	c.images.Push(i)
+}
+
+// maxSpareViews is how many views are kept for other images.
+const maxSpareViews = 4096
+
+func (u *undurable) newView() *View {
+	last := len(u.views) - 1
+	if last < 0 {
+		return &View{}
+	}
+	v := u.views[last]
+	u.views[last] = nil
+	u.views = u.views[:last]
+	return v
+}
+
+// keepView keeps the view of an image that is gone.
+func (u *undurable) keepView(v *View) {
+	if len(u.views) < maxSpareViews {
+		*v = View{}
+		u.views = append(u.views, v)
+	}
 }
 
 // touchEnd is touch where the step ends the task.
@@ -82,7 +109,10 @@ func (c *Scheduler) told(t *task) (View, bool) {
 		return c.view(t), true
 	}
 	v := c.image(t.image).view
-	return v, v.Status != 0
+	if v == nil {
+		return View{}, false
+	}
+	return *v, true
 }
 
 // Committed says that the records of all steps up to Step are durable. Without Config.Commits it
@@ -92,12 +122,14 @@ type Committed struct{ Step uint64 }
 func (e *Committed) apply(c *Scheduler) {
 	c.durable = max(c.durable, e.Step)
 	n := 0
-	for ; n < len(c.images) && c.images[n].step <= c.durable; n++ {
-		i := &c.images[n]
+	for ; n < c.images.Len() && c.images.At(n).step <= c.durable; n++ {
+		i := c.images.At(n)
 		t, j := i.task, i.task.job
 		t.image = i.next
-		if i.view.Status == 0 {
+		if i.view == nil {
 			j.created--
+		} else {
+			c.keepView(i.view)
 		}
 		if !i.ends {
 			continue
@@ -112,10 +144,9 @@ func (e *Committed) apply(c *Scheduler) {
 		v, _ := c.told(t)
 		c.wakeAwaiters(t, v, true)
 	}
-	clear(c.images[:n])
-	c.images = c.images[n:]
+	c.images.Drop(n)
 	c.dropped += uint64(n) // Not negative.
-	c.awaitsCommit = c.awaitsCommit && len(c.images) > 0
+	c.awaitsCommit = c.awaitsCommit && c.images.Len() > 0
 }
 
 // AwaitsCommit says whether a call waits for a Committed event, and not only for the clock or for
@@ -130,13 +161,13 @@ func (c *Scheduler) toldEnds(j *job) uint64 {
 // toldCounts is how many known tasks have which status durably.
 func (c *Scheduler) toldCounts() [statusCount]int {
 	counts := c.counts
-	for k := range c.images {
-		i := &c.images[k]
+	for k := range c.images.Len() {
+		i := c.images.At(k)
 		if i.task.image != imageNumber(c.dropped+uint64(k)) { // Not negative.
 			continue // A later one of the same task.
 		}
 		counts[i.task.status]--
-		if i.view.Status != 0 {
+		if i.view != nil {
 			counts[i.view.Status]++
 		}
 	}
