@@ -99,7 +99,7 @@ func (s *submitter) beginAlone(ctx context.Context, c *call) (bound context.Cont
 // acceptAlone takes the answer to a call that went alone and whose end is to come.
 func (s *submitter) acceptAlone(c *call, res *frayv1.SubmitTaskResponse, gap submission) {
 	s.watcher.submitted(res.GetWatchCursor(), 1)
-	early := s.tracker.ack(c)
+	early := s.tracker.ack(c)[0]
 	c.spec = nil
 	c.accept()
 	if early != nil {

@@ -140,12 +140,12 @@ func (f *fakeController) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskR
 	if err != nil {
 		return nil, err
 	}
-	for _, failure := range many.GetFailures() {
+	if failures := many.GetFailures(); len(failures) > 0 {
 		var code connect.Code
-		if err := code.UnmarshalText([]byte(failure.GetCode())); err != nil {
+		if err := code.UnmarshalText([]byte(failures[0].GetCode())); err != nil {
 			return nil, err
 		}
-		return nil, connect.NewError(code, errors.New(failure.GetMessage()))
+		return nil, connect.NewError(code, errors.New(failures[0].GetMessage()))
 	}
 	res := &frayv1.SubmitTaskResponse{Created: many.GetCreatedCount() > 0, WatchCursor: many.GetWatchCursor()}
 	if f.earlier {

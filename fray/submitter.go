@@ -293,26 +293,28 @@ func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []
 			refused[i], full[i] = err, connect.CodeOf(err) == connect.CodeResourceExhausted
 		}
 	}
+	accepted := make([]*call, 0, len(o.batch))
 	for i, c := range o.batch {
-		if full[i] {
+		switch {
+		case full[i]:
 			rest = append(rest, c)
+		case refused[i] == nil:
+			taken = append(taken, c.id)
+			accepted = append(accepted, c)
 		}
 	}
 	o.answered(len(o.batch) - len(rest))
+	early := o.tracker.ack(accepted...) // Before the receipts are told: a task that asked for it can end at once.
 	for i, c := range o.batch {
-		switch err := refused[i]; {
-		case full[i]:
-		case err != nil:
-			o.submitter.refuse(c, err)
-		default:
-			// Before the receipt is told: a task that asked for it can end at once.
-			taken = append(taken, c.id)
-			early := o.tracker.ack(c)
-			c.spec = nil
-			c.accept()
-			if early != nil {
-				c.settle(c.outcome(early))
-			}
+		if refused[i] != nil && !full[i] {
+			o.submitter.refuse(c, refused[i])
+		}
+	}
+	for i, c := range accepted {
+		c.spec = nil
+		c.accept()
+		if early[i] != nil {
+			c.settle(c.outcome(early[i]))
 		}
 	}
 	return taken, rest

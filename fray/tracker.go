@@ -52,11 +52,21 @@ func (t *tracker) add(calls []*call) bool {
 	return true
 }
 
-// ack notes that the controller has c. If the end of its task was told before, c is forgotten, and
-// its end returned.
-func (t *tracker) ack(c *call) (early *frayv1.TaskResult) {
+// ack notes that the controller has these calls, all at once: whoever looks meanwhile sees none of them
+// acknowledged, or all. Those whose ends were told before are forgotten; their ends are returned, each
+// in its call's place.
+func (t *tracker) ack(calls ...*call) (early []*frayv1.TaskResult) {
+	early = make([]*frayv1.TaskResult, len(calls))
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for i, c := range calls {
+		early[i] = t.ackOne(c)
+	}
+	return early
+}
+
+// ackOne is ack for one call, with t.mu held.
+func (t *tracker) ackOne(c *call) (early *frayv1.TaskResult) {
 	if !c.tracked || c.acked > 0 {
 		return nil
 	}
