@@ -319,7 +319,7 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 			o.becomes(i, accepted)
 			c.tally.submitted(o.kind.Name, true)
 		}
-		if c.group.Waits == cluster.WaitsEach {
+		if w := c.group.Waits; w == cluster.WaitsEach || w == cluster.WaitsCall { // What is called, and may be cancelled, too.
 			c.ends.Go(func() { c.await(ctx, o, i, f) })
 		} else {
 			c.awaited = append(c.awaited, &awaited{f, o, i})
