@@ -115,14 +115,19 @@ func (m *meter) echoes(ctx context.Context, row string, callers, size int) error
 		cost := m.cost(ctx, &m.Target)
 		d, err := m.drive(ctx, callers, func(caller int) func(context.Context) error {
 			in, n := input(size, 0), number.Clamp[uint64](caller)<<32
+			begun := time.Now().UnixMicro()
 			return func(ctx context.Context) error {
 				n++
 				setNumber(in, n)
-				f, err := m.Functions.echo.Run(ctx, in)
-				if err != nil {
-					return &TaskError{Row: row, Err: err}
+				id := fmt.Sprintf("%016d%03d%07d", begun, caller, n&(1<<32-1)) // As long as one that is drawn.
+				out, err := m.Functions.echo.Call(ctx, in, fray.WithTaskID(id))
+				if err == nil {
+					err = same(in, out)
 				}
-				return get(ctx, row, f, in)
+				if err != nil {
+					return &TaskError{row, id, err}
+				}
+				return nil
 			}
 		})
 		if err != nil {
