@@ -2,6 +2,7 @@ package fray
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"connectrpc.com/connect"
@@ -23,8 +24,7 @@ const (
 
 // callAlone submits a call whose caller waits for its end by a request of its own, made by the
 // caller's goroutine and answered with that end, if it comes soon. It reports false, and has done
-// nothing, where another call is on its way: what comes close together costs less if it goes
-// together.
+// nothing, where another call is open: what comes close together costs less if it goes together.
 func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 	weight := c.weight()
 	if ctx.Err() != nil || weight > maxAloneWeight || !s.room.TryAcquire(weight) {
@@ -72,6 +72,8 @@ func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 		s.acceptAlone(c, res, gap)
 	case bound.Err() != nil && ctx.Err() == nil:
 		c.refuse(c.closed())
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()): // The controller was the first to say so.
+		s.refuse(c, ctx.Err())
 	default:
 		s.refuse(c, asRefusal(err))
 	}
@@ -83,17 +85,11 @@ func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 func (s *submitter) beginAlone(ctx context.Context, c *call) (bound context.Context, done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.alone || s.open > 0 || !s.tracker.addAlone(c) {
+	if s.closed || !s.tracker.addAlone(c) {
 		return nil, nil, false
 	}
-	s.alone = true
-	bound, end := s.bind(ctx)
-	return bound, func() {
-		end()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.alone = false
-	}, true
+	bound, done = s.bind(ctx)
+	return bound, done, true
 }
 
 // acceptAlone takes the answer to a call that went alone and whose end is to come.
@@ -121,22 +117,23 @@ func asRefusal(err error) error {
 // alone is what the tracker knows of the calls that go alone, one after the other, whose ends the
 // watcher need not be told of: what of the log the client has without that.
 //
-// An end that was told with an answer stands before the end of every task that is submitted later. So
-// where no other call is open, all ends are known that stand before it.
+// A call goes alone while no other is open, so that as it is made the client knows all ends of its
+// tasks. They stand before the ends of all that is submitted from then on.
 type alone struct {
 	call *call  // the one that is under way; nil: none is
 	end  uint64 // the greatest cursor after an end that was told with an answer
-	sure uint64 // the cursor before which all ends are known; 0: the watcher knows better
+	sure uint64 // the same as of when the last one was made: the cursor before which all ends are known
 }
 
-// addAlone is add for a call that goes alone, which no repeat of an open one does.
+// addAlone is add for a call that is to go alone. It reports false if others are open, too.
 func (t *tracker) addAlone(c *call) bool {
-	if t.open(c.id) || !t.add([]*call{c}) {
-		return false
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.alone.call = c
+	if len(t.calls) > 0 || t.closed {
+		return false
+	}
+	t.addLocked(c)
+	t.alone.call, t.alone.sure = c, t.alone.end
 	return true
 }
 
@@ -156,11 +153,10 @@ func (t *tracker) endAlone(ended bool, end uint64) {
 	if end == 0 {
 		return
 	}
-	if end <= t.alone.end { // The controller has a shorter history than before.
-		t.alone.sure = 0
-	}
-	if t.alone.end = end; len(t.calls) > 0 {
+	if t.alone.end = end; len(t.calls) > 0 { // It is less than before if the controller has a shorter history.
 		signal(t.opened) // See behind.
+	} else {
+		t.alone.sure = end
 	}
 }
 
@@ -169,13 +165,6 @@ func (t *tracker) endAlone(ended bool, end uint64) {
 func (t *tracker) confirmed() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	others := len(t.calls)
-	if c := t.alone.call; c != nil && c.tracked {
-		others--
-	}
-	if others == 0 {
-		t.alone.sure = t.alone.end
-	}
 	return t.alone.sure
 }
 

@@ -52,9 +52,9 @@ func TestCallTakesOneRequest(t *testing.T) {
 	})
 }
 
-// As long as another task is open, whose end may be among those that the call would confirm, it
-// confirms nothing.
-func TestCallConfirmsNothingBesideOthers(t *testing.T) {
+// As long as another task is open, a call goes as any other, and its end is the watcher's to tell and to
+// confirm.
+func TestCallBesideOthersGoesWithThem(t *testing.T) {
 	t.Parallel()
 	fake := newFake()
 	withFake(t, fake, func(t *trial) {
@@ -62,12 +62,54 @@ func TestCallConfirmsNothingBesideOthers(t *testing.T) {
 		fake.echoes()
 		got(t, echo, "x", "x")
 		got(t, echo, "x", "x")
+		if alone := fake.confirmed(); len(alone) > 0 {
+			t.Errorf("%d calls went alone beside another", len(alone))
+		}
 		fake.complete("open")
 		if v, err := f.Get(t.ctx); err != nil || v != "open" {
 			t.Errorf("got %q, %v", v, err)
 		}
 		got(t, echo, "x", "x")
-		if have, want := fake.confirmed(), []uint64{0, 0, 2}; !slices.Equal(have, want) {
+		got(t, echo, "x", "x")
+		if have, want := fake.confirmed(), []uint64{0, 4}; !slices.Equal(have, want) {
+			t.Errorf("they confirm %v, want %v", have, want)
+		}
+	})
+}
+
+// Others that join a call which goes alone have ends of their own, before its end or after, which it does
+// not confirm.
+func TestCallDoesNotConfirmForOthers(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	var slow atomic.Bool
+	fake.beforeWatch = func(int, *frayv1.WatchJobRequest) error {
+		if slow.Load() { // So long it is not told.
+			time.Sleep(time.Second / 2)
+		}
+		return nil
+	}
+	withFake(t, fake, func(t *trial) {
+		alone := make(chan error)
+		go func() {
+			_, err := echo.Call(t.ctx, "x", fray.WithTaskID("alone"))
+			alone <- err
+		}()
+		synctest.Wait()
+		f := run(t, echo, "y", fray.WithTaskID("joins"))
+		synctest.Wait()
+		slow.Store(true)
+		fake.complete("joins", "alone")
+		if err := <-alone; err != nil {
+			t.Error(err)
+		}
+		if v, err := f.Get(t.ctx); err != nil || v != "y" {
+			t.Errorf("got %q, %v", v, err)
+		}
+		slow.Store(false)
+		fake.echoes()
+		got(t, echo, "z", "z")
+		if have, want := fake.confirmed(), []uint64{0, 2}; !slices.Equal(have, want) {
 			t.Errorf("they confirm %v, want %v", have, want)
 		}
 	})

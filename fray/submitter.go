@@ -48,8 +48,6 @@ type submitter struct {
 	queue  []*call
 	weight int64 // of queue
 	lanes  int   // goroutines that send
-	open   int   // calls that these have, or will have, and that are not answered
-	alone  bool  // a call goes alone
 }
 
 func newSubmitter(l link, t *tracker, w *watcher) *submitter {
@@ -107,7 +105,6 @@ func (s *submitter) enqueue(calls []*call, weight int64) bool {
 		return false
 	}
 	s.queue = append(s.queue, calls...)
-	s.open += len(calls)
 	s.weight += weight
 	full := len(s.queue) >= maxBatchCalls || s.weight >= maxBatchWeight
 	if s.lanes == 0 || (full && s.lanes < maxLanes) {
@@ -181,7 +178,6 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 			s.send(ctx, o.batch[:half])
 			o.batch = o.batch[half:]
 		default:
-			s.answered(len(o.batch))
 			for _, c := range o.batch {
 				s.refuse(c, err)
 			}
@@ -195,14 +191,6 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 func isSplittable(err error) bool {
 	code := connect.CodeOf(err)
 	return code == connect.CodeInvalidArgument || code == connect.CodeOutOfRange
-}
-
-// answered notes that so many of the lanes' calls are about to hear what became of them. It comes before
-// any does, so that it is not up to chance what a caller finds that goes on at once.
-func (s *submitter) answered(calls int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open -= calls
 }
 
 func (s *submitter) refuse(c *call, err error) {
@@ -272,7 +260,6 @@ func (o *offer) dropAbandoned() {
 	kept := o.batch[:0]
 	for _, c := range o.batch {
 		if err := c.receipt.abandoned(); err != nil {
-			o.answered(1)
 			o.refuse(c, err)
 		} else {
 			kept = append(kept, c)
@@ -303,7 +290,6 @@ func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []
 			accepted = append(accepted, c)
 		}
 	}
-	o.answered(len(o.batch) - len(rest))
 	early := o.tracker.ack(accepted...) // Before the receipts are told: a task that asked for it can end at once.
 	for i, c := range o.batch {
 		if refused[i] != nil && !full[i] {

@@ -42,14 +42,19 @@ func (t *tracker) add(calls []*call) bool {
 		return false
 	}
 	for _, c := range calls {
-		c.tracked = true
-		if first := t.calls[c.id]; first != nil {
-			c.twin, first.back = first, c
-			c.ackedTwins, first.ackedTwins = first.ackedTwins, 0
-		}
-		t.calls[c.id] = c
+		t.addLocked(c)
 	}
 	return true
+}
+
+// addLocked is add for one call, with t.mu held.
+func (t *tracker) addLocked(c *call) {
+	c.tracked = true
+	if first := t.calls[c.id]; first != nil {
+		c.twin, first.back = first, c
+		c.ackedTwins, first.ackedTwins = first.ackedTwins, 0
+	}
+	t.calls[c.id] = c
 }
 
 // ack notes that the controller has these calls, all at once: whoever looks meanwhile sees none of them
