@@ -11,9 +11,9 @@ import (
 
 // lockFile makes a file if it is not there, and holds a lock on it until it is closed. It returns
 // an error if another process does.
-func lockFile(path string) (io.Closer, error) {
+func lockFile(path string, create int) (io.Closer, error) {
 	const ownerOnly = 0o600
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, ownerOnly) // In the folder of a map.
+	file, err := os.OpenFile(path, os.O_RDWR|create|unix.O_NOFOLLOW, ownerOnly) // In the folder of a map.
 	if err != nil {
 		return nil, err
 	}

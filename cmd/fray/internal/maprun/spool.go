@@ -46,7 +46,7 @@ func NewSpool(parent string) (*Spool, error) {
 		return nil, &ArgumentError{fmt.Errorf("make a folder for output that waits for its turn, see --buffer-dir: %w", err)}
 	}
 	s := &Spool{path: path}
-	if s.lock, err = lockFile(filepath.Join(path, spoolLock)); err == nil {
+	if s.lock, err = lockFile(filepath.Join(path, spoolLock), os.O_CREATE); err == nil {
 		s.root, err = os.OpenRoot(path)
 	}
 	if err != nil {
@@ -63,7 +63,7 @@ func sweepSpools(parent string) {
 		if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
 			continue // its map is just making it, or it is none
 		}
-		lock, err := lockFile(name)
+		lock, err := lockFile(name, 0) // Its map may just be removing it, and would find a new one in its way.
 		if err != nil {
 			continue // its map lives, or it is another user's
 		}
