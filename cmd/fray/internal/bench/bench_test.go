@@ -218,8 +218,9 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 			t.Errorf("a task of %s costs %v", name, row.Cost)
 		}
 	}
-	// What belongs to a call by itself is four messages and their answers.
-	if calls := report.Rows[slices.Index(rows, "call/1")].Cost["controller calls"]; calls < 3 || calls > 8 {
+	// What belongs to a call by itself is three messages and their answers; that of the worker that
+	// asks for more may come later.
+	if calls := report.Rows[slices.Index(rows, "call/1")].Cost["controller calls"]; calls < 2 || calls > 8 {
 		t.Errorf("a lone call takes %v calls of the controller", calls)
 	}
 }
