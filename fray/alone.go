@@ -58,9 +58,9 @@ func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 		return err
 	})
 	ended := err == nil && res.GetResult() != nil && !res.GetResult().GetValueOmitted()
-	s.tracker.endAlone(ended, res.GetEndCursor())
 	switch {
 	case ended:
+		s.tracker.endAlone(c, res.GetEndCursor())
 		if !s.watcher.skip(s.tracker.confirmed(), res.GetEndCursor()) {
 			s.watcher.submitted(res.GetWatchCursor(), 1)
 		}
@@ -120,7 +120,6 @@ func asRefusal(err error) error {
 // A call goes alone while no other is open, so that as it is made the client knows all ends of its
 // tasks. They stand before the ends of all that is submitted from then on.
 type alone struct {
-	call *call  // the one that is under way; nil: none is
 	end  uint64 // the greatest cursor after an end that was told with an answer
 	sure uint64 // the same as of when the last one was made: the cursor before which all ends are known
 }
@@ -133,20 +132,15 @@ func (t *tracker) addAlone(c *call) bool {
 		return false
 	}
 	t.addLocked(c)
-	t.alone.call, t.alone.sure = c, t.alone.end
+	t.alone.sure = t.alone.end
 	return true
 }
 
-// endAlone says that the call which goes alone has its answer. If that told the end of its task, the
-// call is forgotten. end is the cursor after that; 0: it is not known.
-func (t *tracker) endAlone(ended bool, end uint64) {
+// endAlone forgets the call that went alone, whose answer has told the end of its task. end is the
+// cursor after that; 0: it is not known.
+func (t *tracker) endAlone(c *call, end uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.alone.call
-	t.alone.call = nil
-	if !ended {
-		return
-	}
 	if c.tracked {
 		t.unlink(c)
 	}

@@ -272,28 +272,27 @@ func (o *offer) dropAbandoned() {
 // that were taken, and the calls that there was no room for.
 func (o *offer) settle(res *frayv1.SubmitTasksResponse) (taken []string, rest []*call) {
 	taken = make([]string, 0, len(o.batch))
-	refused := make(map[int]error, len(res.GetFailures()))
-	full := make(map[int]bool)
+	failures := make(map[uint32]error, len(res.GetFailures()))
 	for _, f := range res.GetFailures() {
-		if i := int(f.GetIndex()); i < len(o.batch) { // within: an int has 32 bits at least
-			err := submitError(f)
-			refused[i], full[i] = err, connect.CodeOf(err) == connect.CodeResourceExhausted
-		}
+		failures[f.GetIndex()] = submitError(f)
 	}
 	accepted := make([]*call, 0, len(o.batch))
+	refused := make(map[*call]error)
 	for i, c := range o.batch {
-		switch {
-		case full[i]:
-			rest = append(rest, c)
-		case refused[i] == nil:
+		switch err := failures[number.Clamp[uint32](i)]; { // There are at most maxBatchCalls.
+		case err == nil:
 			taken = append(taken, c.id)
 			accepted = append(accepted, c)
+		case connect.CodeOf(err) == connect.CodeResourceExhausted:
+			rest = append(rest, c)
+		default:
+			refused[c] = err
 		}
 	}
 	early := o.tracker.ack(accepted...) // Before the receipts are told: a task that asked for it can end at once.
-	for i, c := range o.batch {
-		if refused[i] != nil && !full[i] {
-			o.submitter.refuse(c, refused[i])
+	for _, c := range o.batch {
+		if err := refused[c]; err != nil {
+			o.submitter.refuse(c, err)
 		}
 	}
 	for i, c := range accepted {

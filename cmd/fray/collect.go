@@ -11,7 +11,7 @@ import (
 const (
 	// leastGarbage is how much garbage there is, in bytes, before a process collects it, however
 	// little else it holds: what a busy controller or worker holds is so little that Go, by whose
-	// default there is as much garbage as all the rest, would collect it twenty times a second.
+	// default there is as much garbage as all the rest, would collect it many times a second.
 	leastGarbage = 48 << 20
 	// defaultPercent is Go's default: so much garbage in percent of what is held.
 	defaultPercent = 100

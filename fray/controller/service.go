@@ -37,9 +37,12 @@ func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest)
 	waits := req.GetMaxWaitMs() > 0
 	if waits {
 		event.Until, event.Read = s.c.until(ctx, req.GetMaxWaitMs()), true
-		defer s.c.inbox.forsake(event.Call) // It is read.
 	}
 	r, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTaskProcedure, event, []*frayv1.TaskSpec{req.GetTask()})
+	ended := waits && reply.View.Status.Terminal()
+	if ended {
+		defer s.c.inbox.forsake(event.Call) // It is read.
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +50,7 @@ func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest)
 		return nil, r[0].err
 	}
 	resp := &frayv1.SubmitTaskResponse{Created: r[0].created, WatchCursor: reply.Cursor, EndCursor: reply.End}
-	if !waits || !reply.View.Status.Terminal() {
+	if !ended {
 		resp.Task = corewire.Task(&reply.View)
 		return resp, nil
 	}

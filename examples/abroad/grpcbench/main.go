@@ -15,16 +15,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -32,10 +29,12 @@ import (
 
 	ggrpc "google.golang.org/grpc"
 
+	"github.com/frayrpc/fray/examples/abroad/bench"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 const (
+	unit      = "calls/s"
 	smallSize = 64
 	// warmUp is how many calls of each caller are not counted.
 	warmUp   = 20
@@ -65,33 +64,6 @@ func main() {
 	}
 }
 
-// start starts this program in a role, and returns where it listens.
-func start(role string) (address string, stop func() error, err error) {
-	executable, err := os.Executable()
-	if err != nil {
-		return "", nil, err
-	}
-	cmd := exec.Command(executable, "-role", role)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() error { return errors.Join(stdin.Close(), cmd.Wait()) }
-	lines := bufio.NewScanner(stdout)
-	if !lines.Scan() {
-		return "", nil, errors.Join(fmt.Errorf("the server %s says nothing", role), stop())
-	}
-	return lines.Text(), stop, nil
-}
-
 // row is one way to call one server.
 type row struct {
 	name, role string
@@ -112,15 +84,14 @@ var rows = []row{
 func measure(ctx context.Context) (err error) {
 	servers := make(map[string]string)
 	for _, role := range []string{roleGRPC, roleConnect, roleController} {
-		address, stop, err := start(role)
+		address, stop, err := bench.Start("-role", role)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 		servers[role] = address
 	}
-	fmt.Printf("goos: %s\ngoarch: %s\npkg: github.com/frayrpc/fray/examples/abroad/grpcbench, google.golang.org/grpc %s\nUnit calls/s better=higher\n",
-		runtime.GOOS, runtime.GOARCH, ggrpc.Version)
+	bench.Head("github.com/frayrpc/fray/examples/abroad/grpcbench, google.golang.org/grpc "+ggrpc.Version, unit)
 	for repetition := range *repeat {
 		for _, callers := range callerCounts {
 			for _, r := range rows {
@@ -205,9 +176,6 @@ func drive(ctx context.Context, name, run string, callers int, submit call, echo
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	slices.Sort(all)
-	at := func(percent int) int64 { return all[(len(all)-1)*percent/100].Nanoseconds() }
-	fmt.Printf("Benchmark%s-%d\t%d\t%d ns/op\t%.0f calls/s\t%d p50-ns\t%d p90-ns\t%d p99-ns\t%d max-ns\n", name, runtime.GOMAXPROCS(0),
-		len(all), elapsed.Nanoseconds()/int64(len(all)), float64(len(all))/elapsed.Seconds(), at(50), at(90), at(99), at(100))
+	bench.Row(name, unit, len(all), elapsed, all)
 	return nil
 }

@@ -10,7 +10,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -18,9 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -29,12 +26,15 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/frayrpc/fray/examples/abroad/bench"
 )
 
 const (
 	taskStream, taskSubject     = "TASKS", "tasks"
 	resultStream, resultSubject = "RESULTS", "results"
 
+	unit      = "tasks/s"
 	idHeader  = "Task"
 	workers   = 2 // as fray bench has
 	tasks     = 20_000
@@ -136,33 +136,6 @@ func work(ctx context.Context) error {
 	return err
 }
 
-// start starts this program in a role, and returns the first line that it prints.
-func start(args ...string) (line string, stop func() error, err error) {
-	executable, err := os.Executable()
-	if err != nil {
-		return "", nil, err
-	}
-	cmd := exec.Command(executable, args...)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() error { return errors.Join(stdin.Close(), cmd.Wait()) }
-	lines := bufio.NewScanner(stdout)
-	if !lines.Scan() {
-		return "", nil, errors.Join(fmt.Errorf("%v says nothing", args), stop())
-	}
-	return lines.Text(), stop, nil
-}
-
 func measure(ctx context.Context) (err error) {
 	// Streams in memory have files, too.
 	own, err := os.MkdirTemp(*dir, "natsbench-")
@@ -170,7 +143,7 @@ func measure(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(own)) }()
-	address, stop, err := start("-role", "server", "-dir", own, fmt.Sprintf("-sync=%v", *dir != ""))
+	address, stop, err := bench.Start("-role", "server", "-dir", own, fmt.Sprintf("-sync=%v", *dir != ""))
 	if err != nil {
 		return err
 	}
@@ -197,7 +170,7 @@ func measure(ctx context.Context) (err error) {
 		return err
 	}
 	for range workers {
-		_, stop, err := start("-role", "worker", "-url", address)
+		_, stop, err := bench.Start("-role", "worker", "-url", address)
 		if err != nil {
 			return err
 		}
@@ -214,7 +187,7 @@ func measure(ctx context.Context) (err error) {
 		return err
 	}
 	defer consuming.Stop()
-	fmt.Printf("goos: %s\ngoarch: %s\npkg: github.com/nats-io/nats-server/v2 %s\nUnit tasks/s better=higher\n", runtime.GOOS, runtime.GOARCH, server.VERSION)
+	bench.Head("github.com/nats-io/nats-server/v2 "+server.VERSION, unit)
 	for range *repeat {
 		if err := c.batch(ctx); err != nil {
 			return fmt.Errorf("batch: %w", err)
@@ -300,7 +273,7 @@ func (c *client) batch(ctx context.Context) error {
 			return err
 		}
 	}
-	report("Batch", tasks, time.Since(begun), nil)
+	bench.Row("Batch", unit, tasks, time.Since(begun), nil) // The names are those of fray bench.
 	return nil
 }
 
@@ -335,18 +308,6 @@ func (c *client) calls(ctx context.Context, callers int) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	slices.Sort(all)
-	report(fmt.Sprintf("Call/%d", callers), len(all), elapsed, all)
+	bench.Row(fmt.Sprintf("Call/%d", callers), unit, len(all), elapsed, all)
 	return nil
-}
-
-// report prints a row: how many tasks took some time, and how long each did, in order, if that is
-// known. The names are those of fray bench.
-func report(row string, n int, took time.Duration, each []time.Duration) {
-	fmt.Printf("Benchmark%s-%d\t%d\t%d ns/op\t%.0f tasks/s", row, runtime.GOMAXPROCS(0), n, took.Nanoseconds()/int64(n), float64(n)/took.Seconds())
-	if len(each) > 0 {
-		at := func(percent int) int64 { return each[(len(each)-1)*percent/100].Nanoseconds() }
-		fmt.Printf("\t%d p50-ns\t%d p90-ns\t%d p99-ns\t%d max-ns", at(50), at(90), at(99), at(100))
-	}
-	fmt.Println()
 }

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// lockFile makes a file. One that is there counts as locked, for it cannot be told.
+// lockFile makes a file, with os.O_CREATE. One that is there counts as locked, for it cannot be told.
 func lockFile(path string, create int) (io.Closer, error) {
 	const ownerOnly = 0o600
 	if create == 0 {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile makes a file if it is not there, and holds a lock on it until it is closed. It returns
-// an error if another process does.
+// lockFile opens a file, or with os.O_CREATE makes it if it is not there, and holds a lock on it until
+// it is closed. It returns an error if another process does.
 func lockFile(path string, create int) (io.Closer, error) {
 	const ownerOnly = 0o600
 	file, err := os.OpenFile(path, os.O_RDWR|create|unix.O_NOFOLLOW, ownerOnly) // In the folder of a map.
