@@ -104,9 +104,17 @@ func sizeOf(event core.Event) int {
 			n += len(e.Tasks[i].Spec)
 		}
 	case *core.Report:
-		for i := range e.Items {
-			n += len(e.Items[i].Result)
-		}
+		n += resultBytes(e.Items)
+	case *core.Poll:
+		n += resultBytes(e.Items)
+	}
+	return n
+}
+
+func resultBytes(items []core.ReportItem) int {
+	n := 0
+	for i := range items {
+		n += len(items[i].Result)
 	}
 	return n
 }

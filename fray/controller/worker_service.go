@@ -42,7 +42,7 @@ func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorker
 	s.c.cfg.Logger.Info("worker registered", "worker_id", req.GetWorkerId(), "slots", req.GetSlots(), "url", req.GetAdvertiseUrl())
 	return &frayv1.RegisterWorkerResponse{
 		SessionToken: s.c.seal.out(r.Session), SessionTtlMs: number.Millis(ttl), HeartbeatIntervalMs: number.Millis(ttl / heartbeatsPerTTL),
-		KeptLeaseTokens: s.c.seal.outAll(r.Kept), ControllerIncarnation: s.c.cfg.Core.Incarnation,
+		KeptLeaseTokens: s.c.seal.outAll(r.Kept), ControllerIncarnation: s.c.cfg.Core.Incarnation, PollsTakeReports: true,
 	}, nil
 }
 
@@ -57,15 +57,19 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 		}
 		held = int(req.GetHeldAttempts())
 	}
+	items, err := s.reportItems(req.GetReports())
+	if err != nil {
+		return nil, err
+	}
 	call := s.c.call()
 	r, err := ask[core.PollReply](ctx, s.c, call, session(req.GetSessionToken()), &core.Poll{
-		Call: call, Session: s.c.seal.in(req.GetSessionToken()), Seq: req.GetPollSeq(), Received: req.GetReceivedPollSeq(),
+		Call: call, Items: items, Session: s.c.seal.in(req.GetSessionToken()), Seq: req.GetPollSeq(), Received: req.GetReceivedPollSeq(),
 		Free: int(req.GetFreeSlots()), Max: int(req.GetMaxTasks()), Held: held, Until: s.c.until(ctx, req.GetMaxWaitMs()),
 	})
 	if err != nil {
 		return nil, err
 	}
-	resp := &frayv1.LeaseTasksResponse{Tasks: make([]*frayv1.LeasedTask, 0, len(r.Grants))}
+	resp := &frayv1.LeaseTasksResponse{Tasks: make([]*frayv1.LeasedTask, 0, len(r.Grants)), Verdicts: verdicts(r.Verdicts)}
 	var b scratch
 	for _, g := range r.Grants {
 		t, err := s.c.task(g.Task)
@@ -82,27 +86,42 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 }
 
 func (s *service) ReportTasks(ctx context.Context, req *frayv1.ReportTasksRequest) (*frayv1.ReportTasksResponse, error) {
-	if n := len(req.GetReports()); n > maxReports {
-		return nil, wire.Error(wire.ReasonInvalid, 0, "reports: must have at most %d items, has %d: send several calls", maxReports, n)
+	items, err := s.reportItems(req.GetReports())
+	if err != nil {
+		return nil, err
 	}
-	event := &core.Report{
-		Call: s.c.call(), Session: s.c.seal.in(req.GetSessionToken()), Items: make([]core.ReportItem, len(req.GetReports())),
-	}
-	var b scratch
-	for i, r := range req.GetReports() {
-		if err := s.reportItem(&event.Items[i], r, &b); err != nil {
-			return nil, wire.Error(wire.ReasonInvalid, 0, "reports[%d]: %w", i, err)
-		}
-	}
+	event := &core.Report{Call: s.c.call(), Session: s.c.seal.in(req.GetSessionToken()), Items: items}
 	r, err := ask[core.ReportReply](ctx, s.c, event.Call, session(req.GetSessionToken()), event)
 	if err != nil {
 		return nil, err
 	}
-	resp := &frayv1.ReportTasksResponse{Verdicts: make([]frayv1.ReportVerdict, len(r.Verdicts))}
-	for i, v := range r.Verdicts {
-		resp.Verdicts[i] = frayv1.ReportVerdict(v)
+	return &frayv1.ReportTasksResponse{Verdicts: verdicts(r.Verdicts)}, nil
+}
+
+func verdicts(of []core.ReportVerdict) []frayv1.ReportVerdict {
+	vs := make([]frayv1.ReportVerdict, len(of))
+	for i, v := range of {
+		vs[i] = frayv1.ReportVerdict(v)
 	}
-	return resp, nil
+	return vs
+}
+
+// reportItems converts reports.
+func (s *service) reportItems(reports []*frayv1.TaskReport) ([]core.ReportItem, error) {
+	if n := len(reports); n > maxReports {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "reports: must have at most %d items, has %d: send several calls", maxReports, n)
+	}
+	if len(reports) == 0 {
+		return nil, nil
+	}
+	items := make([]core.ReportItem, len(reports))
+	var b scratch
+	for i, r := range reports {
+		if err := s.reportItem(&items[i], r, &b); err != nil {
+			return nil, wire.Error(wire.ReasonInvalid, 0, "reports[%d]: %w", i, err)
+		}
+	}
+	return items, nil
 }
 
 // reportItem converts one report. A value that is too large becomes the task's failure: refusing

@@ -129,7 +129,7 @@ func (c *Scheduler) serve(s *session) {
 	c.timers.cancel(s.delivery)
 	s.delivery = c.timers.add(&timer{at: c.now.Add(s.deliveryTime), kind: timerDelivery, session: s})
 	c.unpark(w)
-	c.reply(w.call, PollReply{Grants: gs})
+	c.reply(w.call, PollReply{Grants: gs, Verdicts: w.verdicts})
 }
 
 // share decides how much of what its worker can run a poll may be granted, so that all who could

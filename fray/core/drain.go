@@ -33,6 +33,6 @@ func (c *Scheduler) drain(s *session, order *drainOrder) {
 func (c *Scheduler) dismissPoll(s *session) {
 	if w := s.poll; w != nil {
 		c.unpark(w)
-		c.tell(w.call, PollReply{})
+		c.answerPoll(w)
 	}
 }

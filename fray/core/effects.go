@@ -22,7 +22,8 @@ var (
 	ErrCursorAhead = errors.New("cursor is ahead of the job")
 	// ErrWorkerLives: another process has the worker's id, and listens.
 	ErrWorkerLives = errors.New("another process with this worker id is alive")
-	// ErrSuperseded: a newer copy of the same call took its place.
+	// ErrSuperseded: a newer copy of the same call took its place, or is to: what it would be answered
+	// with is not durable yet, and nobody knows when it will be.
 	ErrSuperseded = errors.New("superseded by a newer call")
 	// ErrTooManyWatchers: MaxWatchers watch jobs.
 	ErrTooManyWatchers = errors.New("too many watchers")
@@ -181,8 +182,12 @@ type Grant struct {
 	Token   Token
 }
 
-// PollReply answers Poll; without grants where the wait was in vain.
-type PollReply struct{ Grants []Grant }
+// PollReply answers Poll; without grants where the wait was in vain. There is one verdict for each of its
+// items.
+type PollReply struct {
+	Grants   []Grant
+	Verdicts []ReportVerdict
+}
 
 // ReportReply answers Report, with one verdict for each item.
 type ReportReply struct{ Verdicts []ReportVerdict }

@@ -72,6 +72,8 @@ type Poll struct {
 	// How many attempts the worker holds that have not ended; negative: it does not say.
 	Held  int
 	Until Time
+	// What it tells as it asks, judged as in Report before it is looked at what the poll is granted.
+	Items []ReportItem
 }
 
 // Report says what became of attempts. Replied with ReportReply.

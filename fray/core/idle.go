@@ -26,8 +26,8 @@ func (c *Scheduler) Idle(now Time, out *Effects, event Event) bool {
 	case *Heartbeat:
 		e.idle(c)
 	case *Poll:
-		if s := c.sessions[e.Session]; s != nil && s.delivery != nil && e.Received < s.grantSeq {
-			return false // It may ask for what it was granted, or have that taken back.
+		if s := c.sessions[e.Session]; s != nil && (len(e.Items) > 0 || s.delivery != nil && e.Received < s.grantSeq) {
+			return false // It tells something, or may ask for what it was granted, or have that taken back.
 		}
 		e.apply(c)
 	default:

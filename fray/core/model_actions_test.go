@@ -108,20 +108,26 @@ func (d *modelDriver) item(a *modelAttempt) core.ReportItem {
 	return i
 }
 
-// report ends some of what a worker holds. It may be sent twice.
-func (d *modelDriver) report() {
-	w := d.worker()
-	e := &core.Report{Call: d.call(), Session: w.session}
-	var ended []*modelAttempt
+// items tells of some of what a worker holds, and returns which of it ends.
+func (d *modelDriver) items(w *modelWorker) (items []core.ReportItem, ended []*modelAttempt) {
 	for _, a := range w.held {
 		if d.chance("report", 60) {
 			i := d.item(a)
-			e.Items = append(e.Items, i)
+			items = append(items, i)
 			if i.Outcome != core.Started {
 				ended = append(ended, a)
 			}
 		}
 	}
+	return items, ended
+}
+
+// report ends some of what a worker holds. It may be sent twice.
+func (d *modelDriver) report() {
+	w := d.worker()
+	e := &core.Report{Call: d.call(), Session: w.session}
+	var ended []*modelAttempt
+	e.Items, ended = d.items(w)
 	if len(e.Items) == 0 || w.session == 0 {
 		return
 	}

@@ -121,7 +121,7 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 		}
 	})
 	m.unpark(c)
-	m.replies[call] = r
+	m.replies[call] = core.PollReply{Grants: r.Grants, Verdicts: c.verdicts}
 }
 
 // replies: every call is answered once, with what was foretold.

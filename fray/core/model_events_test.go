@@ -58,18 +58,7 @@ func (m *model) apply(event core.Event) {
 			m.replies[e.Call] = core.ErrSessionStale
 			return
 		}
-		r := core.ReportReply{Verdicts: []core.ReportVerdict{}}
-		for i := range e.Items {
-			v := m.report(s, &e.Items[i])
-			switch v {
-			case core.Stale:
-				m.stats.stale++
-			case core.Duplicate:
-				m.stats.duplicate++
-			}
-			r.Verdicts = append(r.Verdicts, v)
-		}
-		m.replies[e.Call] = r
+		m.replies[e.Call] = core.ReportReply{Verdicts: m.judge(s, e.Items)}
 	case *core.Heartbeat:
 		m.heartbeat(e)
 	case *core.Cancel:
@@ -251,8 +240,9 @@ func (m *model) poll(e *core.Poll) {
 		m.replies[e.Call] = core.ErrSessionStale
 		return
 	}
+	r := core.PollReply{Verdicts: m.judge(s, e.Items)}
 	if e.Seq < s.pollSeq || e.Seq <= s.received {
-		m.replies[e.Call] = core.PollReply{}
+		m.replies[e.Call] = r
 		return
 	}
 	if c := m.find(func(c *modelCall) bool { return c.session == s && c.poll != nil }); c != nil {
@@ -262,7 +252,6 @@ func (m *model) poll(e *core.Poll) {
 	m.received(s, e.Received)
 	s.pollSeq = e.Seq
 	if e.Seq == s.granted && e.Seq > s.received {
-		r := core.PollReply{}
 		for _, a := range s.attempts {
 			if a.pollSeq == e.Seq && a.current() && a.running == 0 && !a.stopping {
 				r.Grants = append(r.Grants, core.Grant{Task: a.task.num, ID: a.task.id, Job: a.task.job, Attempt: a.n, Token: a.token})
@@ -275,19 +264,33 @@ func (m *model) poll(e *core.Poll) {
 		m.takeBack(s)
 	}
 	if s.leaving {
-		m.replies[e.Call] = core.PollReply{}
+		m.replies[e.Call] = r
 		return
 	}
 	m.heardOf(s)
-	c := &modelCall{id: e.Call, session: s, poll: e, held: len(s.attempts)}
+	c := &modelCall{id: e.Call, session: s, poll: e, held: len(s.attempts), verdicts: r.Verdicts}
 	m.park(c, e.Until, func() {
 		m.late = append(m.late, func() {
 			if slices.Contains(m.parked, c) {
 				m.unpark(c)
-				m.replies[c.id] = core.PollReply{}
+				m.replies[c.id] = r
 			}
 		})
 	})
+}
+
+func (m *model) judge(from *modelSession, items []core.ReportItem) (verdicts []core.ReportVerdict) {
+	for i := range items {
+		v := m.report(from, &items[i])
+		switch v {
+		case core.Stale:
+			m.stats.stale++
+		case core.Duplicate:
+			m.stats.duplicate++
+		}
+		verdicts = append(verdicts, v)
+	}
+	return verdicts
 }
 
 func (m *model) report(from *modelSession, i *core.ReportItem) core.ReportVerdict {
@@ -506,7 +509,7 @@ func (m *model) startDrain(s *modelSession) {
 	s.drain = true
 	if c := m.find(func(c *modelCall) bool { return c.session == s && c.poll != nil }); c != nil {
 		m.unpark(c)
-		m.replies[c.id] = core.PollReply{}
+		m.replies[c.id] = core.PollReply{Verdicts: c.verdicts}
 	}
 }
 

@@ -148,19 +148,20 @@ type modelSession struct {
 }
 
 type modelCall struct {
-	id      core.CallID
-	session *modelSession // of a poll or a heartbeat
-	poll    *core.Poll
-	held    int // attempts that the session of a poll had when it came
-	beat    bool
-	await   *modelTask
-	watch   *core.Watch
-	submit  *modelSubmit // of an await that is a submission, too
-	job     *modelJob    // whose watcher has submitted
-	watcher string
-	any     []*modelTask
-	read    bool
-	timer   *modelDeadline
+	id       core.CallID
+	session  *modelSession // of a poll or a heartbeat
+	poll     *core.Poll
+	held     int                  // attempts that the session of a poll had when it came
+	verdicts []core.ReportVerdict // on what a poll told
+	beat     bool
+	await    *modelTask
+	watch    *core.Watch
+	submit   *modelSubmit // of an await that is a submission, too
+	job      *modelJob    // whose watcher has submitted
+	watcher  string
+	any      []*modelTask
+	read     bool
+	timer    *modelDeadline
 }
 
 func (m *model) alarm(at core.Time, fire func()) *modelDeadline {

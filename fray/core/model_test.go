@@ -223,15 +223,26 @@ func (d *modelDriver) pollFor(w *modelWorker, free, most int) {
 	if w.seq == w.received {
 		w.seq++
 	}
+	var items []core.ReportItem
+	if d.chance("carries", 40) {
+		var ended []*modelAttempt
+		items, ended = d.items(w)
+		for _, a := range ended {
+			w.drop(a)
+		}
+		if len(items) > 0 && d.chance("put back", 25) {
+			d.late = append(d.late, &core.Report{Session: w.session, Items: items})
+		}
+	}
 	held := len(w.held)
 	if d.chance("no word", 20) {
 		held = -1
 	}
 	e := &core.Poll{
-		Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: free, Max: most, Held: held, Until: d.until(),
+		Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: free, Max: most, Held: held, Until: d.until(), Items: items,
 	}
 	w.awaited, w.awaitedSeq = e.Call, e.Seq
-	d.late = append(d.late, &core.Poll{Session: e.Session, Seq: e.Seq, Received: e.Received, Free: free, Max: most, Held: held})
+	d.late = append(d.late, &core.Poll{Session: e.Session, Seq: e.Seq, Received: e.Received, Free: free, Max: most, Held: held, Items: items})
 	d.step(e)
 }
 

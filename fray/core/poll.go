@@ -10,8 +10,9 @@ func (e *Poll) apply(c *Scheduler) {
 		c.fail(e.Call, ErrSessionStale)
 		return
 	}
+	w := &wait{call: e.Call, kind: waitPoll, session: s, verdicts: c.judge(s, e.Items), judged: c.step}
 	if e.Seq < s.pollSeq || e.Seq <= s.receivedSeq {
-		c.tell(e.Call, PollReply{}) // A late copy of a poll that the worker no longer waits for.
+		c.answerPoll(w) // A late copy of a poll that the worker no longer waits for.
 		return
 	}
 	if s.poll != nil {
@@ -24,7 +25,7 @@ func (e *Poll) apply(c *Scheduler) {
 	c.received(s, e.Received)
 	s.pollSeq = e.Seq
 	if e.Seq == s.grantSeq && e.Seq > s.receivedSeq {
-		c.reply(e.Call, PollReply{Grants: s.granted(e.Seq)})
+		c.reply(e.Call, PollReply{Grants: s.granted(e.Seq), Verdicts: w.verdicts})
 		return
 	}
 	if s.delivery != nil && e.Seq > s.grantSeq {
@@ -32,10 +33,10 @@ func (e *Poll) apply(c *Scheduler) {
 		c.takeBackUndelivered(s)
 	}
 	if s.leaving {
-		c.tell(e.Call, PollReply{}) // A heartbeat that was sent later has overtaken it.
+		c.answerPoll(w) // A heartbeat that was sent later has overtaken it.
 		return
 	}
-	w := &wait{call: e.Call, kind: waitPoll, session: s, seq: e.Seq, free: e.Free, max: max(e.Max, e.Free), held: e.Held, leases: s.leases.size, until: e.Until}
+	w.seq, w.free, w.max, w.held, w.leases, w.until = e.Seq, e.Free, max(e.Max, e.Free), e.Held, s.leases.size, e.Until
 	if e.Held < 0 {
 		w.held = s.leases.size
 	}
@@ -45,6 +46,20 @@ func (e *Poll) apply(c *Scheduler) {
 	s.poll = w
 	c.park(w)
 	c.offer(s)
+}
+
+// answerPoll answers a poll that was granted nothing. Between two steps it is not said that a report
+// was taken which is not durable yet: the worker is to ask again.
+func (c *Scheduler) answerPoll(w *wait) {
+	r := PollReply{Verdicts: w.verdicts}
+	switch {
+	case len(w.verdicts) == 0 || c.cfg.Commits && w.judged <= c.durable:
+		c.tell(w.call, r)
+	case c.idling:
+		c.fail(w.call, ErrSuperseded)
+	default:
+		c.reply(w.call, r)
+	}
 }
 
 // granted lists what is left of what a poll was granted, for a worker that asks again.

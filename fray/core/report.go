@@ -10,9 +10,18 @@ func (e *Report) apply(c *Scheduler) {
 		c.fail(e.Call, ErrSessionStale)
 		return
 	}
-	verdicts := make([]ReportVerdict, len(e.Items))
-	for i := range e.Items {
-		v := c.report(s, &e.Items[i])
+	c.reply(e.Call, ReportReply{Verdicts: c.judge(s, e.Items)})
+}
+
+// judge returns the verdicts on items, which come from the session that is given; nil: one that has
+// ended.
+func (c *Scheduler) judge(from *session, items []ReportItem) []ReportVerdict {
+	if len(items) == 0 {
+		return nil
+	}
+	verdicts := make([]ReportVerdict, len(items))
+	for i := range items {
+		v := c.report(from, &items[i])
 		switch v {
 		case Stale:
 			c.stats.StaleReports++
@@ -21,7 +30,7 @@ func (e *Report) apply(c *Scheduler) {
 		}
 		verdicts[i] = v
 	}
-	c.reply(e.Call, ReportReply{Verdicts: verdicts})
+	return verdicts
 }
 
 // leased says whether somebody holds a lease that items tell of.

@@ -19,6 +19,7 @@ type args struct {
 	verb string
 	rest []string
 	opts map[string]string
+	told []string // what follows the word tells
 	err  error
 }
 
@@ -27,6 +28,9 @@ func parseArgs(line string) (*args, error) {
 	fields := strings.Fields(line)
 	if len(fields) == 0 {
 		return nil, errors.New("a command is empty")
+	}
+	if i := slices.Index(fields, "tells"); i > 0 {
+		fields, a.told = fields[:i], fields[i+1:]
 	}
 	a.verb = fields[0]
 	for i, f := range fields[1:] {

@@ -162,6 +162,9 @@ func (x *script) body(body any) string {
 		if len(r.Grants) == 0 {
 			say("nothing")
 		}
+		for _, v := range r.Verdicts {
+			say("%v", v)
+		}
 	case core.ReportReply:
 		for _, v := range r.Verdicts {
 			say("%v", v)

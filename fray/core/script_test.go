@@ -344,11 +344,16 @@ func (x *script) poll(call core.CallID, a *args) (core.Event, error) {
 		Call: call, Session: s.token, Seq: uint64(a.intOr("seq", int(seq))), Received: uint64(a.intOr("received", int(s.received))),
 		Free: free, Max: a.intOr("max", free), Held: a.intOr("held", -1), Until: x.until(a),
 	}
+	x.park(call, fmt.Sprintf("poll %s/%d", s.name, e.Seq))
+	if len(a.told) > 0 {
+		if e.Items, err = x.items(call, &args{rest: a.told}); err != nil {
+			return nil, err
+		}
+	}
 	s.pollSeq = max(s.pollSeq, e.Seq)
 	s.inFlight[call] = e.Seq
 	x.polls[call] = s
 	x.lost[call] = a.flag("lost")
-	x.park(call, fmt.Sprintf("poll %s/%d", s.name, e.Seq))
 	return e, a.err
 }
 
@@ -360,15 +365,22 @@ func (x *script) report(call core.CallID, a *args) (core.Event, error) {
 	}
 	e := &core.Report{Call: call, Session: s.token}
 	x.calls[call] = "report " + s.name
-	items, err := a.split()
+	e.Items, err = x.items(call, a)
+	return e, err
+}
+
+// items takes what report tells, and a poll after the word tells.
+func (x *script) items(call core.CallID, a *args) ([]core.ReportItem, error) {
+	told, err := a.split()
 	if err != nil {
 		return nil, err
 	}
+	var items []core.ReportItem
 	outcomes := map[string]core.Outcome{
 		"started": core.Started, "ok": core.Succeeded, "fail": core.FailedOutcome, "timeout": core.TimedOut,
 		"stopped": core.Stopped, "returned": core.Returned, "undecodable": core.UndecodableOutcome,
 	}
-	for _, i := range items {
+	for _, i := range told {
 		name, outcome := i.verb, i.word()
 		id, attempt, _ := strings.Cut(name, "#")
 		n, err := strconv.ParseUint(attempt, 10, 32)
@@ -379,7 +391,7 @@ func (x *script) report(call core.CallID, a *args) (core.Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.Items = append(e.Items, core.ReportItem{
+		items = append(items, core.ReportItem{
 			Task: id, Attempt: uint32(n), Token: token, Outcome: outcomes[outcome], Ran: i.durationOr("ran", 10*time.Millisecond),
 			Result: make([]byte, i.int("bytes")), NonRetryable: i.flag("nonretryable"), RetryAfter: i.duration("after"),
 		})
@@ -388,7 +400,7 @@ func (x *script) report(call core.CallID, a *args) (core.Event, error) {
 			return nil, err
 		}
 	}
-	return e, nil
+	return items, nil
 }
 
 func (x *script) beat(call core.CallID, a *args) (core.Event, error) {

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -76,16 +77,15 @@ func (w *twins) both(e core.Event) []core.Reply {
 
 func (w *twins) act() {
 	w.now = w.now.Add(time.Duration(w.int("wait", 3)) * time.Second)
-	switch w.int("act", 6) {
+	switch act := w.int("act", 7); act {
 	case 0, 1:
 		w.ids++
 		w.both(&core.Submit{Call: w.call(), Job: "j", Tasks: []core.NewTask{{
 			ID: fmt.Sprintf("t%d", w.ids), Shape: &core.Shape{Function: "f", MaxRetries: 1, MaxWorkerLosses: 1},
 		}}})
 	case 2:
-		w.poll++
-		w.both(&core.Poll{Call: w.call(), Session: w.session, Seq: w.poll, Received: w.received, Free: 2, Max: 2, Until: w.now})
-	case 3:
+		w.ask(nil)
+	case 3, 6:
 		if len(w.held) == 0 {
 			return
 		}
@@ -93,9 +93,14 @@ func (w *twins) act() {
 		g := w.held[k]
 		w.held = append(w.held[:k], w.held[k+1:]...)
 		outcomes := []core.Outcome{core.Succeeded, core.FailedOutcome, core.Returned}
-		w.both(&core.Report{Call: w.call(), Session: w.session, Items: []core.ReportItem{{
+		items := []core.ReportItem{{
 			Task: g.ID, Attempt: g.Attempt, Token: g.Token, Outcome: outcomes[w.int("outcome", len(outcomes))], Ran: time.Second,
-		}}})
+		}}
+		if act == 3 {
+			w.both(&core.Report{Call: w.call(), Session: w.session, Items: items})
+		} else {
+			w.ask(items)
+		}
 	case 4:
 		w.both(&core.Cancel{Call: w.call(), IDs: []string{fmt.Sprintf("t%d", w.int("task", w.ids+1))}})
 	case 5:
@@ -107,6 +112,12 @@ func (w *twins) act() {
 			w.t.Fatalf("a commit left records: %v", out.Records)
 		}
 	}
+}
+
+// ask polls for work, and tells items with that.
+func (w *twins) ask(items []core.ReportItem) {
+	w.poll++
+	w.both(&core.Poll{Call: w.call(), Session: w.session, Seq: w.poll, Received: w.received, Free: 2, Max: 2, Until: w.now, Items: items})
 }
 
 func (w *twins) compare() {
@@ -167,5 +178,56 @@ func TestSubmissionIsNotAnsweredBeforeItIsDurable(t *testing.T) {
 	}
 	if err := s.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A poll that told something is not answered as if that were durable before it is.
+func TestPollIsNotAnsweredBeforeWhatItToldIsDurable(t *testing.T) {
+	t.Parallel()
+	var out core.Effects
+	const told, asked, superseded = 3, 4, 5
+	last := func(call core.CallID) core.Reply {
+		t.Helper()
+		if n := len(out.Replies); n == 0 || out.Replies[n-1].Call != call {
+			t.Fatalf("the last reply is not to call %d: %+v", call, out.Replies)
+		}
+		return out.Replies[len(out.Replies)-1]
+	}
+	for _, durable := range []bool{false, true} {
+		s := core.NewScheduler(twinConfig(true))
+		s.Step(epoch, &out, &core.Submit{Call: 1, Job: "j", Tasks: []core.NewTask{{ID: "a", Shape: &core.Shape{Function: "f"}}}})
+		s.Step(epoch, &out, &core.Register{Call: 2, WorkerID: "w", RegistrationID: "r", Slots: 2, Functions: []string{"f"}})
+		session := last(2).Body.(core.RegisterReply).Session
+		s.Step(epoch, &out, &core.Poll{Call: told, Session: session, Seq: 1, Free: 1, Max: 1, Until: epoch.Add(time.Second)})
+		g := last(told).Body.(core.PollReply).Grants[0]
+		poll := &core.Poll{
+			Call: asked, Session: session, Seq: 2, Received: 1, Free: 1, Max: 1, Until: epoch.Add(time.Second),
+			Items: []core.ReportItem{{Task: g.ID, Attempt: g.Attempt, Token: g.Token, Outcome: core.Succeeded}},
+		}
+		if s.Idle(epoch, &out, poll) {
+			t.Fatal("what a poll tells was judged without a step")
+		}
+		s.Step(epoch, &out, poll)
+		if durable {
+			s.Idle(epoch, &out, &core.Committed{Step: out.Step})
+		}
+		s.Idle(epoch.Add(2*time.Second), &out, nil)
+		r := last(asked)
+		if b, ok := r.Body.(core.PollReply); durable && (!ok || len(b.Verdicts) != 1 || b.Verdicts[0] != core.Accepted) {
+			t.Errorf("answered %+v, want that the report is accepted", r)
+		}
+		if !durable && !errors.Is(r.Err, core.ErrSuperseded) {
+			t.Errorf("answered %+v before the report was durable", r)
+		}
+		if !r.Settled {
+			t.Errorf("the reply %+v is not settled, and there is no step that could settle it", r)
+		}
+		poll.Call, poll.Until = superseded, epoch.Add(2*time.Second)
+		s.Step(epoch.Add(2*time.Second), &out, poll)
+		if r := last(superseded); r.Settled && !durable {
+			t.Errorf("answered %+v at once, though it tells of what is not durable", r)
+		} else if b, ok := r.Body.(core.PollReply); !ok || len(b.Verdicts) != 1 || b.Verdicts[0] != core.Duplicate {
+			t.Errorf("asked again, it is answered %+v, want that the report is a duplicate", r)
+		}
 	}
 }

@@ -29,8 +29,11 @@ type wait struct {
 	held int
 	// How many leases its session had then.
 	leases int
-	until  Time
-	task   *task
+	// On what it told, and in which step.
+	verdicts []ReportVerdict
+	judged   uint64
+	until    Time
+	task     *task
 	// Those of a waitAny, and whether it stands in Scheduler.dirtyAnys.
 	tasks []*task
 	dirty bool
@@ -187,7 +190,7 @@ func (c *Scheduler) expireWait(w *wait) {
 	switch w.kind {
 	case waitPoll:
 		c.unpark(w)
-		c.tell(w.call, PollReply{})
+		c.answerPoll(w)
 	case waitBeat:
 		c.answerBeat(w.session)
 	case waitAwait:

@@ -49,6 +49,8 @@ type controller struct {
 	order    *frayv1.HeartbeatResponse             // to drain
 	ended    map[uint64]*frayv1.TaskReport         // by lease
 	keep     func(held []*frayv1.HeldAttempt) []uint64
+	carries  bool // polls take reports
+	mute     bool // and their answers have no verdicts
 
 	told history
 
@@ -62,6 +64,7 @@ type history struct {
 	polls         []*frayv1.LeaseTasksRequest
 	beats         []*frayv1.HeartbeatRequest
 	reports       []*frayv1.TaskReport
+	carried       int // of these by polls
 	left          bool
 }
 
@@ -85,6 +88,7 @@ type fault struct {
 
 func newController() *controller {
 	c := &controller{
+		carries: true,
 		changed: make(chan struct{}),
 		answers: make(map[uint64]*frayv1.LeaseTasksResponse),
 		ended:   make(map[uint64]*frayv1.TaskReport),
@@ -191,7 +195,9 @@ func (c *controller) stale(token uint64) error {
 }
 
 func (c *controller) RegisterWorker(_ context.Context, req *frayv1.RegisterWorkerRequest) (*frayv1.RegisterWorkerResponse, error) {
-	res := &frayv1.RegisterWorkerResponse{SessionTtlMs: sessionTTL.Milliseconds(), HeartbeatIntervalMs: interval.Milliseconds()}
+	res := &frayv1.RegisterWorkerResponse{
+		SessionTtlMs: sessionTTL.Milliseconds(), HeartbeatIntervalMs: interval.Milliseconds(), PollsTakeReports: c.carries,
+	}
 	c.change(func() {
 		c.told.registrations = append(c.told.registrations, req)
 		c.sessions++
@@ -206,7 +212,14 @@ func (c *controller) RegisterWorker(_ context.Context, req *frayv1.RegisterWorke
 }
 
 func (c *controller) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest) (res *frayv1.LeaseTasksResponse, err error) {
-	c.change(func() { c.told.polls = append(c.told.polls, req) })
+	var verdicts []frayv1.ReportVerdict
+	c.change(func() {
+		c.told.polls = append(c.told.polls, req)
+		if c.carries && c.stale(req.GetSessionToken()) == nil {
+			c.told.carried += len(req.GetReports())
+			verdicts = c.judge(req.GetReports())
+		}
+	})
 	c.await(ctx, req.GetMaxWaitMs(), func() bool {
 		if err = c.stale(req.GetSessionToken()); err != nil {
 			return true
@@ -227,7 +240,10 @@ func (c *controller) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksReque
 	if res == nil {
 		res = &frayv1.LeaseTasksResponse{}
 	}
-	return res, err
+	if c.mute {
+		verdicts = nil
+	}
+	return &frayv1.LeaseTasksResponse{Tasks: res.GetTasks(), Verdicts: verdicts}, err
 }
 
 func (c *controller) ReportTasks(_ context.Context, req *frayv1.ReportTasksRequest) (*frayv1.ReportTasksResponse, error) {
@@ -237,22 +253,28 @@ func (c *controller) ReportTasks(_ context.Context, req *frayv1.ReportTasksReque
 		if err = c.stale(req.GetSessionToken()); err != nil {
 			return
 		}
-		for _, r := range req.GetReports() {
-			c.told.reports = append(c.told.reports, r)
-			verdict := frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED
-			if r.GetOutcome() != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
-				lease := r.GetAttempt().GetLeaseToken()
-				if c.ended[lease] != nil {
-					verdict = frayv1.ReportVerdict_REPORT_VERDICT_DUPLICATE
-				} else {
-					c.ended[lease] = r
-				}
-				c.stop = slices.DeleteFunc(c.stop, func(s uint64) bool { return s == lease })
-			}
-			res.Verdicts = append(res.Verdicts, verdict)
-		}
+		res.Verdicts = c.judge(req.GetReports())
 	})
 	return res, err
+}
+
+// judge takes reports in, under the lock.
+func (c *controller) judge(reports []*frayv1.TaskReport) (verdicts []frayv1.ReportVerdict) {
+	for _, r := range reports {
+		c.told.reports = append(c.told.reports, r)
+		verdict := frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED
+		if r.GetOutcome() != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
+			lease := r.GetAttempt().GetLeaseToken()
+			if c.ended[lease] != nil {
+				verdict = frayv1.ReportVerdict_REPORT_VERDICT_DUPLICATE
+			} else {
+				c.ended[lease] = r
+			}
+			c.stop = slices.DeleteFunc(c.stop, func(s uint64) bool { return s == lease })
+		}
+		verdicts = append(verdicts, verdict)
+	}
+	return verdicts
 }
 
 func (c *controller) Heartbeat(ctx context.Context, req *frayv1.HeartbeatRequest) (res *frayv1.HeartbeatResponse, err error) {

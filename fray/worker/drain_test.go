@@ -137,6 +137,7 @@ func TestLeavingDoesNotWaitForAControllerThatIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newController()
+		c.carries = false
 		w := start(t, c)
 		lease := c.add("echo", `""`)
 		c.change(func() { c.fault = failing("ReportTasks", 1000, fault{err: errUnreachable}) })

@@ -111,7 +111,7 @@ func TestHealth(t *testing.T) {
 		{
 			name: "reports are not taken",
 			before: func(c *controller, _ *running) {
-				c.change(func() { c.fault = failing("ReportTasks", 1000, fault{err: errUnreachable}) })
+				c.change(func() { c.carries, c.fault = false, failing("ReportTasks", 1000, fault{err: errUnreachable}) })
 				c.add("echo", `""`)
 				c.add("fail", `""`)
 				c.add("nap", `10`)

@@ -23,6 +23,9 @@ const (
 	maxBatchBytes   = 4 << 20
 	// reportOverhead is about what a report takes besides its value and error.
 	reportOverhead = 64
+	// Bounds of the reports that a poll carries.
+	maxCarried      = 1024
+	maxCarriedBytes = 64 << 10
 	// largeReport is from how many bytes on a report goes in calls of its own kind, so that on a
 	// thin line the others need not wait for it.
 	largeReport = 256 << 10
@@ -86,7 +89,7 @@ func (w *Worker) sendReports(ctx context.Context, l lane) {
 		select {
 		case <-l.pending:
 		case <-again.C:
-			w.putBack(l, refused)
+			w.putBack(l.outbox, refused)
 			refused = nil
 		case <-ctx.Done():
 			return
@@ -107,16 +110,22 @@ func (w *Worker) sendReports(ctx context.Context, l lane) {
 	}
 }
 
-func (w *Worker) putBack(l lane, reports []*frayv1.TaskReport) {
+func (w *Worker) putBack(o *outbox, reports []*frayv1.TaskReport) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l.reports = append(l.reports, reports...)
+	o.reports = append(o.reports, reports...)
+	w.wake()
 }
 
 // takeReports returns the next batch.
 func (w *Worker) takeReports(l lane) []*frayv1.TaskReport {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return l.take(maxBatchReports, maxBatchBytes)
+}
+
+// take returns the next batch. It runs under the lock.
+func (l *outbox) take(most, mostBytes int) []*frayv1.TaskReport {
 	unsignal(l.pending)
 	// Attempts that end at the same instant do so in any order; that of their leases is always the
 	// same.
@@ -124,9 +133,9 @@ func (w *Worker) takeReports(l lane) []*frayv1.TaskReport {
 		return cmp.Compare(a.GetAttempt().GetLeaseToken(), b.GetAttempt().GetLeaseToken())
 	})
 	n, size := 0, 0
-	for n < len(l.reports) && n < maxBatchReports {
+	for n < len(l.reports) && n < most {
 		size += reportSize(l.reports[n])
-		if n > 0 && size > maxBatchBytes {
+		if n > 0 && size > mostBytes {
 			break
 		}
 		n++

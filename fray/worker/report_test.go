@@ -33,6 +33,7 @@ func TestReportIsSentUntilItIsJudged(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c := newController()
+				c.carries = false
 				c.fault = failing("ReportTasks", 3, f)
 				w := start(t, c)
 				lease := c.add("echo", `"v"`)
@@ -101,12 +102,20 @@ type refusing struct {
 	appeased atomic.Bool
 }
 
-func (r *refusing) ReportTasks(ctx context.Context, req *frayv1.ReportTasksRequest) (*frayv1.ReportTasksResponse, error) {
-	for _, report := range req.GetReports() {
+// bitter refuses reports among which is that one.
+func (r *refusing) bitter(reports []*frayv1.TaskReport) error {
+	for _, report := range reports {
 		if string(report.GetValue().GetData()) == r.value && !r.appeased.Load() {
 			r.refused.Add(1)
-			return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("too bitter"))
+			return connect.NewError(connect.CodeInvalidArgument, errors.New("too bitter"))
 		}
+	}
+	return nil
+}
+
+func (r *refusing) ReportTasks(ctx context.Context, req *frayv1.ReportTasksRequest) (*frayv1.ReportTasksResponse, error) {
+	if err := r.bitter(req.GetReports()); err != nil {
+		return nil, err
 	}
 	return r.controller.ReportTasks(ctx, req)
 }

@@ -47,6 +47,7 @@ type session struct {
 	incarnation uint64
 	interval    time.Duration // between heartbeats
 	ttl         time.Duration // how long it lasts without one
+	carries     bool          // polls take reports along; of the goroutine that polls
 	end         context.CancelFunc
 	renewed     core.Time // when the last heartbeat that was answered was sent; guarded by state.mu
 }
@@ -124,7 +125,7 @@ func (w *Worker) register(ctx context.Context, first bool) (s *session, kept []c
 			ttl := positive(number.FromMillis(res.GetSessionTtlMs()), defaultTTL)
 			s = &session{
 				token: res.GetSessionToken(), incarnation: res.GetControllerIncarnation(),
-				ttl: ttl, interval: positive(number.FromMillis(res.GetHeartbeatIntervalMs()), ttl/3),
+				carries: res.GetPollsTakeReports(), ttl: ttl, interval: positive(number.FromMillis(res.GetHeartbeatIntervalMs()), ttl/3),
 			}
 			return s, corewire.Tokens(res.GetKeptLeaseTokens()), nil
 		case first && connect.IsWireError(err) && connect.CodeOf(err) == connect.CodeInvalidArgument:

@@ -25,6 +25,7 @@ type state struct {
 	unjudged  int        // bytes of the reports without a verdict
 	abandoned []*attempt // not logged yet
 	session   *session   // nil: there is none
+	carries   bool       // the next poll carries the reports, which are not sent otherwise until then
 	polling   bool       // a poll is on its way, and may bring attempts
 	repoll    func()     // has the poll that waits for its answer sent again; nil: none waits
 
@@ -129,10 +130,11 @@ func (w *Worker) wake() {
 		w.repoll()
 		w.repoll = nil
 	}
-	for _, o := range []*outbox{&w.reports, &w.bulk} {
-		if len(o.reports) > 0 {
-			signal(o.pending)
-		}
+	if len(w.reports.reports) > 0 && !w.carries {
+		signal(w.reports.pending)
+	}
+	if len(w.bulk.reports) > 0 {
+		signal(w.bulk.pending)
 	}
 	if w.slots.Drained() && !w.polling {
 		closeOnce(w.drained)

@@ -152,6 +152,8 @@ const (
 	lingerHeartbeat = 3
 	lingerReport    = 9
 	lingerBulk      = 27
+	// After lingerPoll.
+	lingerBrief = 81 - lingerPoll
 )
 
 // linger lets what happens at this instant happen.

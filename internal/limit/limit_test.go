@@ -58,6 +58,7 @@ func TestSchemaHasTheseLimits(t *testing.T) {
 		{"running", int64(rules(t, &frayv1.HeartbeatRequest{}, "running_lease_tokens").GetRepeated().GetMaxItems()), limit.Held},
 		{"finished", int64(rules(t, &frayv1.HeartbeatRequest{}, "finished_lease_tokens").GetRepeated().GetMaxItems()), limit.Outbox},
 		{"reports", int64(rules(t, &frayv1.ReportTasksRequest{}, "reports").GetRepeated().GetMaxItems()), limit.Reports},
+		{"reports of a poll", int64(rules(t, &frayv1.LeaseTasksRequest{}, "reports").GetRepeated().GetMaxItems()), limit.Reports},
 		{"drain grace", rules(t, &frayv1.DrainWorkerRequest{}, "grace_ms").GetInt64().GetLte(), int64(limit.Drain / time.Millisecond)},
 		{"retry after", rules(t, &frayv1.TaskError{}, "retry_after_ms").GetInt64().GetLte(), int64(limit.RetryGap / time.Millisecond)},
 		{"type of an error", int64(rules(t, &frayv1.TaskError{}, "type").GetString().GetMaxLen()), limit.ErrorType},

@@ -254,6 +254,8 @@ type Event struct {
 	TTL   time.Duration `json:"ttl_ns,omitempty"`
 	// Ran is how long an attempt has run, by its worker's word. 0: it has not.
 	Ran time.Duration `json:"ran_ns,omitempty"`
+	// Carried, of a report, says that it went along with a poll.
+	Carried bool `json:"carried,omitempty"`
 	// Cause is why a function's context was done when it returned, and StoppedAfter how long it had
 	// run by then.
 	Cause        Cause         `json:"cause,omitempty"`
@@ -324,6 +326,9 @@ func (e *Event) details(gist bool) (fields []string) {
 	}
 	if e.Outcome != 0 {
 		add("outcome=%s", outcomeName(e.Outcome))
+	}
+	if e.Carried && !gist {
+		add("by=poll")
 	}
 	if e.Answer != 0 {
 		add("verdict=%v", e.Answer)

@@ -42,6 +42,7 @@ func (c *call) unregisterWorker(req *frayv1.UnregisterWorkerRequest) func(any, e
 }
 
 func (c *call) leaseTasks(req *frayv1.LeaseTasksRequest) func(any, error) {
+	judged := c.reports(req.GetSessionToken(), req.GetReports(), true)
 	c.mu.Lock()
 	if p := (poll{req.GetSessionToken(), req.GetPollSeq(), c.begun}); p.session != c.poll.session || p.seq != c.poll.seq {
 		c.poll = p
@@ -53,11 +54,12 @@ func (c *call) leaseTasks(req *frayv1.LeaseTasksRequest) func(any, error) {
 	c.mu.Unlock()
 	return func(res any, err error) {
 		m, ok := res.(*frayv1.LeaseTasksResponse)
+		events := judged(m.GetVerdicts(), err)
 		if err != nil || !ok {
+			c.add(events...)
 			c.stale(req.GetSessionToken(), err)
 			return
 		}
-		events := make([]Event, 0, len(m.GetTasks()))
 		for _, t := range m.GetTasks() {
 			spec := NewSpec(t.GetSpec())
 			e := c.reply(GrantReply)
@@ -92,23 +94,34 @@ func (r *Recorder) release(a *frayv1.Attempt) {
 }
 
 func (c *call) reportTasks(req *frayv1.ReportTasksRequest) func(any, error) {
-	events := make([]Event, 0, len(req.GetReports()))
-	for _, t := range req.GetReports() {
-		e := Event{Kind: ReportCall, Call: c.id, Session: req.GetSessionToken()}
+	judged := c.reports(req.GetSessionToken(), req.GetReports(), false)
+	return func(res any, err error) {
+		m, _ := res.(*frayv1.ReportTasksResponse) // Without one there are no verdicts.
+		c.add(judged(m.GetVerdicts(), err)...)
+		c.stale(req.GetSessionToken(), err)
+	}
+}
+
+// reports notes that a call, which is a poll or that of reports alone, tells what became of attempts,
+// and returns what makes the events of its answer.
+func (c *call) reports(session uint64, reports []*frayv1.TaskReport, poll bool) func([]frayv1.ReportVerdict, error) []Event {
+	events := make([]Event, 0, len(reports))
+	for _, t := range reports {
+		e := Event{Kind: ReportCall, Call: c.id, Session: session, Carried: poll}
 		c.describe(&e, t)
 		events = append(events, e)
 	}
 	c.add(events...)
-	return func(res any, err error) {
-		m, _ := res.(*frayv1.ReportTasksResponse) // Without one there are no verdicts.
-		answered := err == nil && len(m.GetVerdicts()) == len(req.GetReports())
-		events := make([]Event, 0, len(req.GetReports()))
-		for i, t := range req.GetReports() {
-			e := c.reply(ReportReply)
-			e.Session, e.Answer = req.GetSessionToken(), Unanswered
+	of := c.reply(ReportReply)
+	return func(verdicts []frayv1.ReportVerdict, err error) []Event {
+		answered := err == nil && len(verdicts) == len(reports)
+		events := make([]Event, 0, len(reports))
+		for i, t := range reports {
+			e := of
+			e.Session, e.Answer, e.Carried = session, Unanswered, poll
 			c.describe(&e, t)
 			if answered {
-				e.Answer = reportVerdict(m.GetVerdicts()[i])
+				e.Answer = reportVerdict(verdicts[i])
 				if endsAttempt(t.GetOutcome()) {
 					c.release(t.GetAttempt())
 				}
@@ -118,8 +131,7 @@ func (c *call) reportTasks(req *frayv1.ReportTasksRequest) func(any, error) {
 			}
 			events = append(events, e)
 		}
-		c.add(events...)
-		c.stale(req.GetSessionToken(), err)
+		return events
 	}
 }
 

@@ -308,6 +308,39 @@ func TestMissingVerdictsAreNoAnswer(t *testing.T) {
 	}
 }
 
+// What a poll tells of attempts is told by this send of it, whichever its grants may be of; and its
+// verdicts come before its grants.
+func TestReportsOfPollsAreThoseOfTheirSends(t *testing.T) {
+	t.Parallel()
+	ended := &frayv1.TaskReport{Attempt: &frayv1.Attempt{TaskId: "a", Number: 1, LeaseToken: 1}, Outcome: succeeded}
+	sends := 0
+	f := &fixed{lease: func() (*frayv1.LeaseTasksResponse, error) {
+		if sends++; sends == 1 {
+			return nil, refusal(connect.CodeUnavailable, "")
+		}
+		return &frayv1.LeaseTasksResponse{
+			Tasks: []*frayv1.LeasedTask{{
+				Attempt: &frayv1.Attempt{TaskId: "a", Number: 2, LeaseToken: 2}, Spec: &frayv1.TaskSpec{TaskId: "a"},
+			}},
+			Verdicts: []frayv1.ReportVerdict{frayv1.ReportVerdict_REPORT_VERDICT_DUPLICATE},
+		}, nil
+	}}
+	h, _, client := f.recorded()
+	for range 2 {
+		_, _ = client.LeaseTasks(t.Context(), &frayv1.LeaseTasksRequest{
+			SessionToken: 1, PollSeq: 4, MaxTasks: 1, MaxWaitMs: 1000, Reports: []*frayv1.TaskReport{ended},
+		})
+	}
+	want := "report-call a none\nreport-reply a unanswered\nreport-call a none\nreport-reply a duplicate\ngrant-reply a none\n"
+	if got := told(h); got != want {
+		t.Fatalf("recorded\n%swant\n%s", got, want)
+	}
+	events := h.Events()
+	if reply, grant := events[3], events[4]; reply.Invoked != 2 || grant.Invoked != 0 || !reply.Carried || reply.MayWait != time.Second {
+		t.Errorf("the report is of a call after event %d and the grant of one after event %d, want 2 and 0: %v", reply.Invoked, grant.Invoked, reply.String())
+	}
+}
+
 func TestHistoryKeepsTheLastEvents(t *testing.T) {
 	t.Parallel()
 	observed := 0

@@ -12,7 +12,7 @@ import (
 // Marshal writes the scenario as YAML that [Subjects.Parse] reads back as the same scenario. Keys
 // whose default is nothing are left out.
 func (s *Scenario) Marshal() ([]byte, error) {
-	return s.marshal(&encoder{})
+	return s.marshal(&encoder{decoder: decoder{newSource("", nil, s.about)}})
 }
 
 // MarshalShort is Marshal without the keys that say what a scenario without them says.
@@ -50,6 +50,11 @@ func (d *decoder) initial(t reflect.Type, f field) reflect.Value {
 	return v
 }
 
+// isInitial says whether a value is what its key means when it is absent.
+func (d *decoder) isInitial(f field, v reflect.Value) bool {
+	return reflect.DeepEqual(v.Interface(), d.initial(v.Type(), f).Interface())
+}
+
 // A native is a scalar that YAML has a type of its own for.
 type native interface{ native() any }
 
@@ -84,10 +89,11 @@ func (e *encoder) encode(v reflect.Value) any {
 		section := yaml.MapSlice{}
 		for _, f := range keysOf(v) {
 			value := f.value
-			if f.initial == "" && !f.required && value.IsZero() {
+			// A section without a key has the defaults of its own keys, which need not be nothing.
+			if f.initial == "" && !f.required && value.IsZero() && (value.Kind() != reflect.Struct || e.isInitial(f.field, value)) {
 				continue
 			}
-			if e.short && !f.required && value.Kind() != reflect.Pointer && reflect.DeepEqual(value.Interface(), e.initial(value.Type(), f.field).Interface()) {
+			if e.short && !f.required && value.Kind() != reflect.Pointer && e.isInitial(f.field, value) {
 				continue
 			}
 			encoded := e.encode(value)

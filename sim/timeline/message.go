@@ -121,6 +121,9 @@ func (m *messages) mention(e *check.Event, task string) {
 		n.calling, n.calls = true, "Cancel"
 	case check.ReportCall:
 		n.calling, n.calls = true, "Report"
+		if e.Carried {
+			n.calls = "Lease"
+		}
 	case check.ExecutionStart, check.ExecutionEnd:
 		return // No call.
 	default:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,6 +97,33 @@ func TestDoGivesEachAttemptADeadline(t *testing.T) {
 		if err != nil || attempts != 3 {
 			t.Errorf("%v after %d attempts", err, attempts)
 		}
+	})
+}
+
+// An attempt may be given less time, or more, once it is known what it is for.
+func TestAttemptIsGivenAnotherDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var ends []time.Duration
+		_ = dial.Do(t.Context(), dial.Policy{AttemptTimeout: 10 * time.Second, Attempts: 3, Base: 1, Cap: 1}, func(ctx context.Context) error {
+			start := time.Now()
+			of, cancel := context.WithCancel(ctx)
+			defer cancel()
+			switch len(ends) {
+			case 0:
+				dial.Within(of, time.Second)
+			case 1:
+				dial.Within(of, time.Minute)
+			}
+			<-of.Done()
+			ends = append(ends, time.Since(start))
+			return of.Err()
+		})
+		if want := []time.Duration{time.Second, time.Minute, 10 * time.Second}; !slices.Equal(ends, want) {
+			t.Errorf("attempts took %v, want %v (%v in all)", ends, want, time.Since(begin))
+		}
+		dial.Within(t.Context(), 0) // Is of no attempt.
 	})
 }
 

@@ -63,6 +63,15 @@ func begin(ctx context.Context, timeout time.Duration) *attempt {
 	return a
 }
 
+// Within has the attempt of [Do] that ctx is of end after d from now, if nothing of it moves then. Of
+// another context it does nothing.
+func Within(ctx context.Context, d time.Duration) {
+	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok {
+		a.until.Store(time.Now().Add(d).UnixNano())
+		a.timer.Reset(d)
+	}
+}
+
 func (a *attempt) end() {
 	a.timer.Stop()
 	a.cancel(context.Canceled)

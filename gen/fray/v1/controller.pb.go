@@ -1531,8 +1531,10 @@ type RegisterWorkerResponse struct {
 	KeptLeaseTokens []uint64 `protobuf:"fixed64,4,rep,packed,name=kept_lease_tokens,json=keptLeaseTokens,proto3" json:"kept_lease_tokens,omitempty"`
 	// Counts the controller's starts.
 	ControllerIncarnation uint64 `protobuf:"varint,5,opt,name=controller_incarnation,json=controllerIncarnation,proto3" json:"controller_incarnation,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// The controller takes reports with polls. One that does not would leave them unread.
+	PollsTakeReports bool `protobuf:"varint,6,opt,name=polls_take_reports,json=pollsTakeReports,proto3" json:"polls_take_reports,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *RegisterWorkerResponse) Reset() {
@@ -1600,6 +1602,13 @@ func (x *RegisterWorkerResponse) GetControllerIncarnation() uint64 {
 	return 0
 }
 
+func (x *RegisterWorkerResponse) GetPollsTakeReports() bool {
+	if x != nil {
+		return x.PollsTakeReports
+	}
+	return false
+}
+
 type LeaseTasksRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	SessionToken uint64                 `protobuf:"fixed64,1,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
@@ -1615,7 +1624,12 @@ type LeaseTasksRequest struct {
 	// Attempts that the worker has and that have not ended, be they reported as running or not. By the reports of ends that
 	// arrive before and after the poll the controller tells how many slots are free by now. Without it, it counts those
 	// that arrive after.
-	HeldAttempts  *uint32 `protobuf:"varint,7,opt,name=held_attempts,json=heldAttempts,proto3,oneof" json:"held_attempts,omitempty"`
+	HeldAttempts *uint32 `protobuf:"varint,7,opt,name=held_attempts,json=heldAttempts,proto3,oneof" json:"held_attempts,omitempty"`
+	// What became of attempts, as in ReportTasks: a worker that has something to tell as it asks for work needs no second
+	// call. They are judged as the poll comes, whatever becomes of it, and held_attempts leaves out those that end with
+	// them. The verdicts come with the poll's answer, so a poll with reports should not wait long. Only for controllers
+	// that have said polls_take_reports.
+	Reports       []*TaskReport `protobuf:"bytes,8,rep,name=reports,proto3" json:"reports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1699,6 +1713,13 @@ func (x *LeaseTasksRequest) GetHeldAttempts() uint32 {
 	return 0
 }
 
+func (x *LeaseTasksRequest) GetReports() []*TaskReport {
+	if x != nil {
+		return x.Reports
+	}
+	return nil
+}
+
 // LeasedTask is one granted attempt.
 type LeasedTask struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1763,7 +1784,9 @@ func (x *LeasedTask) GetJobId() string {
 type LeaseTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty when the wait ended with nothing.
-	Tasks         []*LeasedTask `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	Tasks []*LeasedTask `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// One for each report, in their order.
+	Verdicts      []ReportVerdict `protobuf:"varint,2,rep,packed,name=verdicts,proto3,enum=fray.v1.ReportVerdict" json:"verdicts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1801,6 +1824,13 @@ func (*LeaseTasksResponse) Descriptor() ([]byte, []int) {
 func (x *LeaseTasksResponse) GetTasks() []*LeasedTask {
 	if x != nil {
 		return x.Tasks
+	}
+	return nil
+}
+
+func (x *LeaseTasksResponse) GetVerdicts() []ReportVerdict {
+	if x != nil {
+		return x.Verdicts
 	}
 	return nil
 }
@@ -2957,13 +2987,14 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfa\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x02\n" +
 	"\x16RegisterWorkerResponse\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x12$\n" +
 	"\x0esession_ttl_ms\x18\x02 \x01(\x03R\fsessionTtlMs\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x03 \x01(\x03R\x13heartbeatIntervalMs\x12*\n" +
 	"\x11kept_lease_tokens\x18\x04 \x03(\x06R\x0fkeptLeaseTokens\x125\n" +
-	"\x16controller_incarnation\x18\x05 \x01(\x04R\x15controllerIncarnation\"\xcc\x02\n" +
+	"\x16controller_incarnation\x18\x05 \x01(\x04R\x15controllerIncarnation\x12,\n" +
+	"\x12polls_take_reports\x18\x06 \x01(\bR\x10pollsTakeReports\"\x87\x03\n" +
 	"\x11LeaseTasksRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x12\"\n" +
 	"\bpoll_seq\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\apollSeq\x12*\n" +
@@ -2972,15 +3003,18 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"free_slots\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80\x04R\tfreeSlots\x12(\n" +
 	"\tmax_tasks\x18\x05 \x01(\rB\v\xbaH\b*\x06\x18\x80\x80\x04(\x01R\bmaxTasks\x12'\n" +
 	"\vmax_wait_ms\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x123\n" +
-	"\rheld_attempts\x18\a \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x00R\fheldAttempts\x88\x01\x01B\x10\n" +
+	"\rheld_attempts\x18\a \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x00R\fheldAttempts\x88\x01\x01\x129\n" +
+	"\areports\x18\b \x03(\v2\x13.fray.v1.TaskReportB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areportsB\x10\n" +
 	"\x0e_held_attempts\"v\n" +
 	"\n" +
 	"LeasedTask\x12*\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptR\aattempt\x12%\n" +
 	"\x04spec\x18\x02 \x01(\v2\x11.fray.v1.TaskSpecR\x04spec\x12\x15\n" +
-	"\x06job_id\x18\x03 \x01(\tR\x05jobId\"?\n" +
+	"\x06job_id\x18\x03 \x01(\tR\x05jobId\"s\n" +
 	"\x12LeaseTasksResponse\x12)\n" +
-	"\x05tasks\x18\x01 \x03(\v2\x13.fray.v1.LeasedTaskR\x05tasks\"\x82\x02\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x13.fray.v1.LeasedTaskR\x05tasks\x122\n" +
+	"\bverdicts\x18\x02 \x03(\x0e2\x16.fray.v1.ReportVerdictR\bverdicts\"\x82\x02\n" +
 	"\n" +
 	"TaskReport\x122\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptB\x06\xbaH\x03\xc8\x01\x01R\aattempt\x12=\n" +
@@ -3217,59 +3251,61 @@ var file_fray_v1_controller_proto_depIdxs = []int32{
 	43, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
 	44, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	21, // 16: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	53, // 17: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	49, // 18: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	25, // 19: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	53, // 20: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 21: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	54, // 22: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	55, // 23: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	27, // 24: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 25: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	45, // 26: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	46, // 27: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	47, // 28: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	34, // 29: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	48, // 30: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	4,  // 31: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	6,  // 32: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	9,  // 33: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	11, // 34: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	13, // 35: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	15, // 36: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	17, // 37: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	19, // 38: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	22, // 39: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	24, // 40: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	28, // 41: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	30, // 42: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	32, // 43: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	35, // 44: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	37, // 45: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	39, // 46: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	41, // 47: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	5,  // 48: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	7,  // 49: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	10, // 50: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	12, // 51: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	14, // 52: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	16, // 53: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	18, // 54: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	20, // 55: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	23, // 56: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	26, // 57: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	29, // 58: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	31, // 59: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	33, // 60: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	36, // 61: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	38, // 62: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	40, // 63: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	42, // 64: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	48, // [48:65] is the sub-list for method output_type
-	31, // [31:48] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	27, // 17: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
+	53, // 18: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	49, // 19: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	25, // 20: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	3,  // 21: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	53, // 22: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 23: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	54, // 24: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	55, // 25: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	27, // 26: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 27: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	45, // 28: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	46, // 29: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	47, // 30: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	34, // 31: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	48, // 32: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	4,  // 33: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	6,  // 34: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	9,  // 35: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	11, // 36: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	13, // 37: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	15, // 38: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	17, // 39: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	19, // 40: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	22, // 41: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	24, // 42: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	28, // 43: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	30, // 44: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	32, // 45: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	35, // 46: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	37, // 47: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	39, // 48: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	41, // 49: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	5,  // 50: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	7,  // 51: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	10, // 52: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	12, // 53: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	14, // 54: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	16, // 55: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	18, // 56: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	20, // 57: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	23, // 58: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	26, // 59: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	29, // 60: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	31, // 61: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	33, // 62: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	36, // 63: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	38, // 64: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	40, // 65: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	42, // 66: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	50, // [50:67] is the sub-list for method output_type
+	33, // [33:50] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }

@@ -189,9 +189,9 @@ func (c *random) drawClients(d *drawer, most int) cluster.ClientGroup {
 func (c *random) drawKind(d *drawer, name string) cluster.TaskKind {
 	k := *scenario.Default[cluster.TaskKind]()
 	k.Name, k.Weight, k.MaxWorkerLosses = name, 1+d.IntN(4), chaosLosses
-	longest := []time.Duration{20 * time.Millisecond, 300 * time.Millisecond, time.Second, 2 * time.Second, 8 * time.Second}
+	longest := []time.Duration{0, 20 * time.Millisecond, 300 * time.Millisecond, time.Second, 2 * time.Second, 8 * time.Second}
 	if c.real {
-		longest = longest[:3]
+		longest = longest[:4]
 	}
 	k.Work.Max = scenario.Duration(oneOf(d, longest...))
 	k.Work.Min = k.Work.Max / 10

@@ -81,6 +81,9 @@ func eventOf(e *check.Event) engine.Event {
 		Seq: e.Seq, At: e.At, Host: e.Host, Kind: e.Kind.String(), Text: e.Details(), Procedure: procedures[e.Kind],
 		Tasks: e.Tasks(), Missing: e.Unlisted(), All: e.OfAll(), Aside: e.Aside(), Gist: e.Gist(), Record: record,
 	}
+	if e.Carried {
+		all.Procedure = procedures[check.GrantReply]
+	}
 	switch {
 	case e.Kind.Reply():
 		all.From, all.To = cluster.ControllerHost, e.Host
