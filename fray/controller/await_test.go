@@ -89,7 +89,8 @@ func TestPollsTakeReports(t *testing.T) {
 	}
 	_, err = poll(1, succeeded(leased[0], "value of a"), &frayv1.TaskReport{})
 	wantCode(t, err, connect.CodeInvalidArgument)
-	got, err := poll(1, succeeded(leased[0], "value of a"), succeeded(leased[1], "value of b"), succeeded(leased[0], "another"))
+	large := strings.Repeat("x", 300<<10)
+	got, err := poll(1, succeeded(leased[0], "value of a"), succeeded(leased[1], large), succeeded(leased[0], "another"))
 	want := []frayv1.ReportVerdict{
 		frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED, frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED, frayv1.ReportVerdict_REPORT_VERDICT_DUPLICATE,
 	}
@@ -105,10 +106,10 @@ func TestPollsTakeReports(t *testing.T) {
 	}()
 	c.submit("c")
 	<-done
-	for _, id := range []string{"a", "b"} {
+	for id, want := range map[string]string{"a": "value of a", "b": large} {
 		r, err := c.GetTaskResult(t.Context(), &frayv1.GetTaskResultRequest{TaskId: id})
-		if v := string(r.GetResult().GetValue().GetData()); err != nil || v != "value of "+id {
-			t.Errorf("%s ended with %q, %v", id, v, err)
+		if v := string(r.GetResult().GetValue().GetData()); err != nil || v != want {
+			t.Errorf("%s ended with %d bytes, %v", id, len(v), err)
 		}
 	}
 }

@@ -1627,8 +1627,8 @@ type LeaseTasksRequest struct {
 	HeldAttempts *uint32 `protobuf:"varint,7,opt,name=held_attempts,json=heldAttempts,proto3,oneof" json:"held_attempts,omitempty"`
 	// What became of attempts, as in ReportTasks: a worker that has something to tell as it asks for work needs no second
 	// call. They are judged as the poll comes, whatever becomes of it, and held_attempts leaves out those that end with
-	// them. The verdicts come with the poll's answer, so a poll with reports should not wait long. Only for controllers
-	// that have said polls_take_reports.
+	// them. The verdicts come with the poll's answer, so a poll with reports should not wait long. A poll has 1 MiB at most.
+	// Only for controllers that have said polls_take_reports.
 	Reports       []*TaskReport `protobuf:"bytes,8,rep,name=reports,proto3" json:"reports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
