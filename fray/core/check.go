@@ -24,6 +24,7 @@ func (c *Scheduler) Check() error {
 	k.jobs()
 	k.retention()
 	k.waits()
+	k.objects()
 	return errors.Join(k.errs...)
 }
 
@@ -180,7 +181,7 @@ func (k *checker) jobs() {
 		}
 		k.want(len(j.done) == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, len(j.done), j.tasks-j.open)
 		k.want(j.owner.name == "" || !c.cfg.Durable || j.num != 0, "job %s has a record of its owner", j.id)
-		k.want(j.tasks > 0 || j.watchers.size > 0 || len(j.followers) > 0, "job %s has something left", j.id)
+		k.want(j.tasks > 0 || j.watchers.size > 0 || len(j.followers) > 0 || j.objects.size() > 0 || j.uploads > 0, "job %s has something left", j.id)
 	}
 	k.owners()
 }

@@ -80,6 +80,12 @@ type Config struct {
 	// the rest is looked at once these are gone. Default 16,384, which has room for all that an honest
 	// worker can hold of before.
 	MaxUnknown int
+	// Bytes of the objects of one job at most; of one owner an eighth more, of all an eighth more than that. Default
+	// 16 GiB.
+	MaxObjectBytes int64
+	// How long a job that is known for nothing else holds its objects without a call about one of them, and
+	// how long an upload lasts without its next piece. Default 10 min and 1 min.
+	ObjectGrace, UploadGrace time.Duration
 	// What a refused submission is told to wait. Default 100 ms.
 	RetryHint time.Duration
 	// A worker that fails this many attempts in a row, each within FastFailure, while another could
@@ -109,6 +115,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxSessions, 10_000)
 	setDefault(&c.MaxFleetBytes, DefaultMaxFleetBytes)
 	setDefault(&c.MaxUnknown, 16_384)
+	setDefault(&c.MaxObjectBytes, 16<<30)
+	setDefault(&c.ObjectGrace, 10*time.Minute)
+	setDefault(&c.UploadGrace, time.Minute)
 	setDefault(&c.RetryHint, 100*time.Millisecond)
 	setDefault(&c.BlackHoleFailures, 8)
 	setDefault(&c.FastFailure, time.Second)

@@ -92,6 +92,18 @@ const (
 	RecordForgetJob
 )
 
+// Of objects there are these.
+const (
+	// RecordObject: write what is known of an object, in place of an earlier record.
+	RecordObject RecordKind = iota + RecordForgetJob + 1
+	// RecordPiece: write a piece of it.
+	RecordPiece
+	// RecordForgetPieces: delete pieces.
+	RecordForgetPieces
+	// RecordForgetObject: delete the object's record.
+	RecordForgetObject
+)
+
 // Record is a change to a task's durable records.
 type Record struct {
 	Kind RecordKind
@@ -109,6 +121,8 @@ type Record struct {
 	JobNum, DoneBase uint64
 	// With RecordJob: who the job belongs to; may be empty.
 	Owner string
+	// With records of objects.
+	Object *ObjectRecord
 	// No reply rests on it: it may be written along with whatever is written next.
 	Lazy bool
 }

@@ -19,7 +19,7 @@ func (c *Scheduler) Idle(now Time, out *Effects, event Event) bool {
 	case *Committed, *Get, *List, *ListWorkers, *Info, *Await, *AwaitAny, *Watch, *Drain:
 		event.apply(c)
 	case *Forsake:
-		if c.waits[e.Call] == nil && c.reading[e.Call] == nil {
+		if c.waits[e.Call] == nil && c.reading[e.Call] == nil && c.objects.reading[e.Call] == nil {
 			return false // Its call may be waiting for a step.
 		}
 		e.apply(c)

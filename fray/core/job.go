@@ -105,4 +105,16 @@ type job struct {
 	dropped bool
 	// Of its tasks, those whose creation and whose end are not durable.
 	created, ended int
+	// What it holds, the uploads for it, and the bytes of both.
+	objects     heldObjects
+	uploads     int
+	objectBytes int64
+	// The end of the grace of what it holds, and the alarm for that, if it is known for nothing else.
+	objectsUntil Time
+	objectsTimer *timer
+}
+
+// knownOtherwise says whether a job is known for something besides objects.
+func (j *job) knownOtherwise() bool {
+	return j.tasks > 0 || j.watchers.size > 0 || len(j.done) > 0 || len(j.followers) > 0
 }

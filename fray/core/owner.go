@@ -6,8 +6,10 @@ func (j *job) admits(owner string) bool {
 	return owner == "" || j == nil || j.owner.name == "" || j.owner.name == owner
 }
 
-// ownable says whether a job belongs to who submits its first task: it has had none yet.
-func (j *job) ownable(by string) bool { return by != "" && j.tasks == 0 && j.ends() == 0 }
+// ownable says whether a job belongs to who submits its first task: it has had none yet, and no object.
+func (j *job) ownable(by string) bool {
+	return by != "" && j.tasks == 0 && j.ends() == 0 && j.objects.size() == 0 && j.uploads == 0
+}
 
 // own gives a job to who has submitted the first task of it, if that one is. Its record is part of the step that
 // creates the task, so both become durable, or neither. Others who watch it already are sent away.

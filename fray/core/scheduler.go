@@ -15,8 +15,9 @@ type Scheduler struct {
 	stats Stats
 	undurable
 
-	log  taskLog
-	byID index
+	log     taskLog
+	byID    index
+	objects objects
 	// The number of the last task that is of an earlier incarnation, and so may its attempts be.
 	lastRestored TaskNum
 	counts       [statusCount]int
@@ -118,6 +119,7 @@ func NewScheduler(cfg Config) *Scheduler {
 		timers:     timers{seq: set},
 		waking:     timers{seq: set},
 		byID:       newIndex(),
+		objects:    newObjects(),
 		jobs:       make(map[string]*job),
 		owners:     make(map[string]*owner),
 		shapes:     make(map[string]*shape),
@@ -172,6 +174,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	if c.letGo(); len(c.stirred) > 0 {
 		c.dispatch()
 	}
+	c.deletePieces()
 	c.rememberJobs()
 	c.work += uint64(len(events) + len(out.Records) + len(out.Replies) - done) //nolint:gosec // Not negative.
 	c.out = nil
@@ -179,7 +182,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 
 // Next returns when Step must be called at the latest, or Never.
 func (c *Scheduler) Next() Time {
-	if c.restored || c.heldToSee > 0 {
+	if c.restored || c.heldToSee > 0 || c.mayDelete() {
 		return c.now
 	}
 	next := c.nextForget()
@@ -251,6 +254,10 @@ func (c *Scheduler) fireTimers() {
 			c.loseFollower(t.follower)
 		case timerAwaited:
 			c.awaitedPast(t.job)
+		case timerObjects:
+			c.objectsPast(t.job)
+		case timerUpload:
+			c.uploadPast(t.object)
 		case timerWait:
 			if t.wait.kind == waitPoll {
 				c.late = append(c.late, t)

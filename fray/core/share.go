@@ -25,6 +25,8 @@ type owner struct {
 	name  string // Empty: everybody.
 	known int    // jobs
 	kept  int64  // Bytes of what is kept of its ended tasks.
+	// Of its objects.
+	objectBytes int64
 	usage
 }
 
@@ -46,7 +48,7 @@ func (c *Scheduler) charge(o *owner, d usage) {
 
 // dropOwner forgets an owner that has nothing.
 func (c *Scheduler) dropOwner(o *owner) {
-	if o.known == 0 && o.usage == (usage{}) {
+	if o.known == 0 && o.usage == (usage{}) && o.objectBytes == 0 && c.owners[o.name] == o {
 		delete(c.owners, o.name)
 	}
 }

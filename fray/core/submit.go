@@ -157,7 +157,7 @@ func (c *Scheduler) job(id string) *job {
 
 // dropJob forgets a job that has nothing left.
 func (c *Scheduler) dropJob(j *job) {
-	if j.tasks > 0 || j.watchers.size > 0 || len(j.done) > 0 || len(j.followers) > 0 {
+	if j.dropped || j.knownOtherwise() || c.keepsObjects(j) {
 		return
 	}
 	delete(c.jobs, j.id)

@@ -17,6 +17,8 @@ const (
 	timerWait                          // a parked call has waited long enough; in Scheduler.waking
 	timerFollower                      // a watcher that was not heard of is taken for gone
 	timerAwaited                       // who waited for an end has had the time to ask for it again
+	timerObjects                       // nobody has asked about a job's objects
+	timerUpload                        // nothing was heard of an upload
 )
 
 // timer is an alarm for one of its owners. Timers of one instant fire in the order in which they
@@ -33,6 +35,7 @@ type timer struct {
 
 	follower *follower
 	job      *job
+	object   *object
 }
 
 // timers is a heap by time.

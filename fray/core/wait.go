@@ -222,6 +222,7 @@ func (c *Scheduler) expireAwait(w *wait) {
 
 func (e *Forsake) apply(c *Scheduler) {
 	c.haveRead(e.Call)
+	c.haveReadObject(e.Call)
 	if w := c.waits[e.Call]; w != nil {
 		c.unpark(w)
 	}

@@ -1,0 +1,350 @@
+package core_test
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/frayrpc/fray/fray/core"
+)
+
+// TestObjectsModel puts, holds, reads and releases objects at random, on a store that may lose what was lazy.
+// Whatever happens, a job reads what it holds, byte for byte, and nothing is left of what nobody holds.
+func TestObjectsModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &objectModel{t: rt, now: epoch, held: make(map[string]map[core.ObjectID]bool), puts: make(map[string]*objectPut)}
+		m.restart(0)
+		for range rapid.IntRange(1, 120).Draw(rt, "steps") {
+			m.act()
+			if err := m.s.Check(); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		m.end()
+	})
+}
+
+func objectConfig() core.Config {
+	return core.Config{
+		Incarnation: 1, Durable: true, MaxObjectBytes: 40, ObjectGrace: time.Minute, UploadGrace: 10 * time.Second,
+		WatchGrace: time.Second, Retention: time.Second,
+	}
+}
+
+type objectModel struct {
+	t     *rapid.T
+	s     *core.Scheduler
+	now   core.Time
+	calls core.CallID
+	// What was written, in its order; of a prefix it is known to be durable.
+	log     []core.Record
+	durable int
+	// What jobs certainly hold, because they said so within the grace; and uploads.
+	held    map[string]map[core.ObjectID]bool
+	puts    map[string]*objectPut
+	uploads int
+	values  []objectValue
+}
+
+type objectValue struct {
+	id     core.ObjectID
+	pieces [][]byte
+}
+
+type objectPut struct {
+	job    string
+	upload string
+	value  objectValue
+	next   uint32
+}
+
+func (m *objectModel) int(name string, n int) int { return rapid.IntRange(0, n-1).Draw(m.t, name) }
+
+func (m *objectModel) job() string { return []string{"j1", "j2", "j3"}[m.int("job", 3)] }
+
+// value draws one of few values, in pieces of four bytes at most.
+func (m *objectModel) value() objectValue {
+	n := m.int("value", 6)
+	var v objectValue
+	var chain core.Chain
+	size := int64(0)
+	for i := range 1 + n%3 {
+		p := []byte(fmt.Sprintf("%d/%d", n, i))
+		v.pieces = append(v.pieces, p)
+		chain = chain.Add(sha256.Sum256(p))
+		size += int64(len(p))
+	}
+	v.id = core.NameObject("raw", size, chain)
+	return v
+}
+
+func (m *objectModel) step(e core.Event) core.Reply {
+	var out core.Effects
+	if e == nil {
+		m.s.Step(m.now, &out)
+	} else {
+		m.s.Step(m.now, &out, e)
+	}
+	for _, r := range out.Records {
+		c := r
+		if r.Object != nil {
+			o := *r.Object
+			c.Object = &o
+		}
+		m.log = append(m.log, c)
+		if !r.Lazy {
+			m.durable = len(m.log)
+		}
+	}
+	for _, r := range out.Replies {
+		return r
+	}
+	if e != nil {
+		m.t.Fatalf("%T has no reply", e)
+	}
+	return core.Reply{}
+}
+
+func (m *objectModel) call() core.CallID {
+	m.calls++
+	return m.calls
+}
+
+func (m *objectModel) hold(job string, id core.ObjectID) {
+	if m.held[job] == nil {
+		m.held[job] = make(map[core.ObjectID]bool)
+	}
+	m.held[job][id] = true
+}
+
+func (m *objectModel) act() {
+	switch m.int("act", 10) {
+	case 0, 1, 2:
+		m.begin()
+	case 3, 4:
+		m.goOn()
+	case 5:
+		m.askToHold()
+	case 6:
+		m.release()
+	case 7:
+		m.read(m.job(), m.value())
+	case 8:
+		m.pass([]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute}[m.int("pass", 4)])
+	case 9:
+		if m.int("crash", 3) == 0 {
+			m.restart(m.int("lost", 1+len(m.log)-m.durable))
+		}
+	}
+}
+
+func (m *objectModel) begin() {
+	m.uploads++
+	p := &objectPut{job: m.job(), upload: fmt.Sprint("u", m.uploads), value: m.value()}
+	m.puts[p.upload] = p
+	m.piece(p, 0)
+}
+
+func (m *objectModel) goOn() {
+	if len(m.puts) == 0 {
+		return
+	}
+	var all []string
+	for id := range m.puts {
+		all = append(all, id)
+	}
+	slices.Sort(all)
+	p := m.puts[all[m.int("put", len(all))]]
+	at := p.next
+	if m.int("again", 4) == 0 { // The answer to the one before was lost.
+		at -= min(at, 1)
+	}
+	m.piece(p, at)
+}
+
+func (m *objectModel) piece(p *objectPut, n uint32) {
+	data := p.value.pieces[n]
+	last := int(n) == len(p.value.pieces)-1
+	e := &core.PutPiece{
+		Call: m.call(), Job: p.job, Upload: p.upload, Piece: n, Data: data, Sum: sha256.Sum256(data), Last: last, Encoding: "raw", ID: p.value.id,
+	}
+	wrong := last && m.int("wrong", 8) == 0
+	if wrong {
+		e.ID[0]++
+	}
+	r := m.step(e)
+	b, _ := r.Body.(core.PieceReply)
+	switch {
+	case errors.Is(r.Err, core.ErrObjectsFull):
+		return
+	case wrong && errors.Is(r.Err, core.ErrOtherObject):
+		delete(m.puts, p.upload)
+	case r.Err != nil:
+		m.t.Fatalf("piece %d: %v", n, r.Err)
+	case b.Done:
+		if !last || b.Object.ID != p.value.id || wrong {
+			m.t.Fatalf("piece %d of %d is the end of %+v", n, len(p.value.pieces), b.Object)
+		}
+		m.hold(p.job, p.value.id)
+		delete(m.puts, p.upload)
+	default:
+		if p.next = b.Pieces; int(p.next) >= len(p.value.pieces) {
+			m.t.Fatalf("%d pieces have come of %d, and it is not there", b.Pieces, len(p.value.pieces))
+		}
+	}
+}
+
+func (m *objectModel) askToHold() {
+	job, v := m.job(), m.value()
+	held := m.step(&core.HoldObjects{Call: m.call(), Job: job, IDs: []core.ObjectID{v.id}}).Body.(core.HoldReply).Held[0]
+	known := false
+	for _, of := range m.held {
+		known = known || of[v.id]
+	}
+	if known && !held {
+		m.t.Fatalf("job %s cannot hold what others do", job)
+	}
+	if held {
+		m.hold(job, v.id)
+	}
+}
+
+func (m *objectModel) release() {
+	job, v := m.job(), m.value()
+	m.step(&core.ReleaseObjects{Call: m.call(), Job: job, IDs: []core.ObjectID{v.id}})
+	delete(m.held[job], v.id)
+}
+
+// read reads a value in the name of a job, which it can if the job certainly holds it.
+func (m *objectModel) read(job string, v objectValue) {
+	call := m.call()
+	r := m.step(&core.ReadObject{Call: call, Job: job, ID: v.id})
+	if r.Err != nil {
+		if !errors.Is(r.Err, core.ErrUnknownObject) || m.held[job][v.id] {
+			m.t.Fatalf("job %s reads %x: %v", job, v.id, r.Err)
+		}
+		return
+	}
+	m.hold(job, v.id)
+	o := r.Body.(core.ObjectView)
+	if m.int("let go meanwhile", 4) == 0 {
+		m.step(&core.ReleaseObjects{Call: m.call(), Job: job, IDs: []core.ObjectID{v.id}})
+		delete(m.held[job], v.id)
+		m.step(nil)
+	}
+	pieces, _ := stored(m.log)
+	if int(o.Pieces) != len(v.pieces) || o.ID != v.id {
+		m.t.Fatalf("job %s reads %+v, want %d pieces", job, o, len(v.pieces))
+	}
+	for i, p := range v.pieces {
+		if got := pieces[pieceKey{o.Num, uint32(i)}]; !bytes.Equal(got, p) {
+			m.t.Fatalf("piece %d of object %d is %q, want %q", i, o.Num, got, p)
+		}
+	}
+	m.calls++
+	var out core.Effects
+	m.s.Step(m.now, &out, &core.Forsake{Call: call})
+	for _, r := range out.Records {
+		m.log = append(m.log, r)
+	}
+}
+
+// pass lets time pass, in which nobody is heard of.
+func (m *objectModel) pass(d time.Duration) {
+	for end := m.now.Add(d); m.now < end; {
+		m.now = min(max(m.s.Next(), m.now.Add(1)), end)
+		m.step(nil)
+	}
+	if d >= time.Minute {
+		clear(m.held)
+	}
+	m.renew(d)
+}
+
+// renew forgets of what it is not sure that it is held still.
+func (m *objectModel) renew(d time.Duration) {
+	if d < 30*time.Second {
+		return
+	}
+	clear(m.held) // Twice of that is more than the grace.
+}
+
+type pieceKey struct {
+	num   core.ObjectNum
+	piece uint32
+}
+
+// stored is what a store has after records were applied.
+func stored(log []core.Record) (map[pieceKey][]byte, map[core.ObjectNum]*core.ObjectRecord) {
+	pieces, objects := make(map[pieceKey][]byte), make(map[core.ObjectNum]*core.ObjectRecord)
+	for _, r := range log {
+		switch r.Kind {
+		case core.RecordPiece:
+			pieces[pieceKey{r.Object.Num, r.Object.From}] = r.Data
+		case core.RecordForgetPieces:
+			for i := r.Object.From; i < r.Object.To; i++ {
+				delete(pieces, pieceKey{r.Object.Num, i})
+			}
+		case core.RecordObject:
+			objects[r.Object.Num] = r.Object
+		case core.RecordForgetObject:
+			delete(objects, r.Object.Num)
+		}
+	}
+	return pieces, objects
+}
+
+// restart loses the last of what was written and was lazy, and goes on with the rest.
+func (m *objectModel) restart(lost int) {
+	m.log = m.log[:len(m.log)-lost]
+	m.durable = len(m.log)
+	_, objects := stored(m.log)
+	var records []*core.ObjectRecord
+	for _, r := range objects {
+		records = append(records, r)
+	}
+	slices.SortFunc(records, func(a, b *core.ObjectRecord) int { return cmp.Compare(a.Num, b.Num) })
+	cfg := objectConfig()
+	m.s = core.NewScheduler(cfg)
+	if err := m.s.Restore(m.now, nil, func(func(*core.Restored, error) bool) {}); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := m.s.RestoreObjects(seqOf(records)); err != nil {
+		m.t.Fatal(err)
+	}
+	m.step(nil)
+	for _, p := range m.puts {
+		p.next = 0
+	}
+}
+
+func seqOf(records []*core.ObjectRecord) iter.Seq2[*core.ObjectRecord, error] {
+	return func(yield func(*core.ObjectRecord, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// end sees that nothing is left once nobody needs anything.
+func (m *objectModel) end() {
+	m.pass(5 * time.Minute)
+	pieces, objects := stored(m.log)
+	if len(pieces) > 0 || len(objects) > 0 {
+		m.t.Fatalf("%d pieces and %d records of objects are left", len(pieces), len(objects))
+	}
+	if err := m.s.Check(); err != nil {
+		m.t.Fatal(err)
+	}
+}
