@@ -107,6 +107,8 @@ func sizeOf(event core.Event) int {
 		n += resultBytes(e.Items)
 	case *core.Poll:
 		n += resultBytes(e.Items)
+	case *core.PutPiece:
+		n += len(e.Data)
 	}
 	return n
 }

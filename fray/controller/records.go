@@ -40,8 +40,37 @@ func file(b *store.Batch, r *core.Record) error {
 		return set(b, store.Key{Kind: store.Job, Num: r.JobNum}, &storev1.JobRecord{JobId: r.Job, ForgottenCount: r.DoneBase, Owner: r.Owner})
 	case core.RecordForgetJob:
 		b.Delete(store.Key{Kind: store.Job, Num: r.JobNum})
+	case core.RecordObject:
+		return set(b, store.Key{Kind: store.Object, Num: uint64(r.Object.Num)}, objectRecord(r.Object))
+	case core.RecordPiece:
+		b.Set(pieceKey(r.Object.Num, r.Object.From), r.Data)
+	case core.RecordForgetPieces:
+		for i := r.Object.From; i < r.Object.To; i++ {
+			b.Delete(pieceKey(r.Object.Num, i))
+		}
+	case core.RecordForgetObject:
+		b.Delete(store.Key{Kind: store.Object, Num: uint64(r.Object.Num)})
 	}
 	return nil
+}
+
+// pieceKey is where a piece of an object is filed.
+func pieceKey(num core.ObjectNum, piece uint32) store.Key {
+	return store.Key{Kind: store.Piece, Num: uint64(num)*core.MaxPieces + uint64(piece)}
+}
+
+func objectRecord(o *core.ObjectRecord) *storev1.ObjectRecord {
+	r := &storev1.ObjectRecord{
+		Encoding: o.View.Encoding, SizeBytes: o.View.Size, PieceCount: o.View.Pieces, JobIds: o.Jobs, Owner: o.Owner,
+		UploadId: o.Upload,
+	}
+	if o.Upload != "" {
+		r.Chain = o.Chain[:]
+	}
+	if o.View.ID != (core.ObjectID{}) {
+		r.ObjectId = o.View.ID[:]
+	}
+	return r
 }
 
 func set(b *store.Batch, k store.Key, m proto.Message) error {

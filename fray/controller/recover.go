@@ -50,6 +50,13 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 	case err != nil:
 		return nil, fmt.Errorf("restore tasks: %w", err)
 	}
+	err = s.RestoreObjects(c.storedObjects)
+	switch {
+	case errors.Is(err, core.ErrBadRecord):
+		return nil, fmt.Errorf("%w: restore objects: %w", store.ErrCorrupt, err)
+	case err != nil:
+		return nil, fmt.Errorf("restore objects: %w", err)
+	}
 	c.line.Advance(int64(s.Now()))
 	record.Gaps = gapRecords(s.Gaps())
 	var b store.Batch
@@ -142,6 +149,27 @@ func (c *Controller) storedJobs() ([]core.RestoredJob, error) {
 		jobs = append(jobs, core.RestoredJob{Num: r.num, ID: job.GetJobId(), DoneBase: job.GetForgottenCount(), Owner: job.GetOwner()})
 	}
 	return jobs, nil
+}
+
+// storedObjects yields what is known of all objects.
+func (c *Controller) storedObjects(yield func(*core.ObjectRecord, error) bool) {
+	for r, err := range scan(c.cfg.Store, store.Object) {
+		var record storev1.ObjectRecord
+		if err == nil {
+			if err = proto.Unmarshal(r.value, &record); err != nil {
+				err = fmt.Errorf("%w: record of object %d cannot be decoded: %w", store.ErrCorrupt, r.num, err)
+			}
+		}
+		o := &core.ObjectRecord{
+			Num: core.ObjectNum(r.num), Jobs: record.GetJobIds(), Owner: record.GetOwner(), Upload: record.GetUploadId(),
+			View: core.ObjectView{Encoding: record.GetEncoding(), Size: record.GetSizeBytes(), Pieces: record.GetPieceCount()},
+		}
+		copy(o.View.ID[:], record.GetObjectId())
+		copy(o.Chain[:], record.GetChain())
+		if !yield(o, err) {
+			return
+		}
+	}
 }
 
 // storedTasks yields all tasks, each with its state.

@@ -10,7 +10,7 @@ func (k *checker) objects() {
 	going := 0
 	for num, o := range c.objects.byNum { // order-free: sums, and each for itself
 		k.want(o.num == num && num <= c.objects.last, "object %d is known by its number", num)
-		k.want(o.pieces <= o.reserved && o.deleted <= o.reserved, "object %d has %d pieces, %d deleted, and a record of %d", num, o.pieces, o.deleted, o.reserved)
+		k.want(o.deleted <= o.pieces && (o.goes || o.deleted == 0), "object %d has %d pieces, %d deleted", num, o.pieces, o.deleted)
 		bytes += o.size
 		of[o.owner] += o.size
 		k.want((o.upload != nil) == (o.timer != nil), "upload %d has an alarm", num)

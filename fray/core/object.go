@@ -26,8 +26,6 @@ const (
 	MaxPieces = 1 << 20
 	// maxHolders is how many jobs hold one copy of an object; for others it is another object.
 	maxHolders = 64
-	// reservedPieces is for how many pieces at once an upload's record provides.
-	reservedPieces = 64
 	// maxDeletes is how many pieces one step deletes at most, and of how many objects it ends holds.
 	maxDeletes = 1024
 )
@@ -72,8 +70,6 @@ type object struct {
 	encoding string
 	size     int64
 	pieces   uint32
-	// Its record says that there may be so many.
-	reserved uint32
 	// Who holds it; nobody while it comes, or goes.
 	holders []*job
 	// Calls that read a piece of it.
@@ -233,6 +229,8 @@ func (e *PutPiece) apply(c *Scheduler) {
 	if e.Last {
 		c.complete(o, id, e.Encoding)
 		r.Object, r.Done = o.view(), true
+	} else {
+		c.recordObject(o, false) // Its sender need not begin anew after a crash.
 	}
 	c.reply(e.Call, r)
 }
@@ -285,21 +283,23 @@ func (c *Scheduler) roomForPiece(j *job, e *PutPiece) bool {
 
 func (c *Scheduler) beginObject(j *job, upload string) *object {
 	c.objects.last++
-	o := &object{num: c.objects.last, owner: j.owner, upload: j, uploadID: upload}
+	o := &object{num: c.objects.last, owner: j.owner}
 	c.objects.byNum[o.num] = o
+	c.comes(o, j, upload)
+	return o
+}
+
+// comes notes that an object is being put for a job.
+func (c *Scheduler) comes(o *object, j *job, upload string) {
+	o.upload, o.uploadID = j, upload
 	c.objects.uploads[uploadKey{j, upload}] = o
 	j.uploads++
 	o.timer = c.timers.add(&timer{at: c.now.Add(c.cfg.UploadGrace), kind: timerUpload, object: o})
-	return o
 }
 
 // addPiece takes a piece in.
 func (c *Scheduler) addPiece(o *object, e *PutPiece) {
-	if o.pieces == o.reserved { // First, so that after a crash it is known where pieces may be.
-		o.reserved += reservedPieces
-		c.recordObject(o, true)
-	}
-	c.out.Records = append(c.out.Records, Record{Kind: RecordPiece, Object: &ObjectRecord{Num: o.num, From: o.pieces}, Data: e.Data, Lazy: true})
+	c.out.Records = append(c.out.Records, Record{Kind: RecordPiece, Object: &ObjectRecord{Num: o.num, From: o.pieces}, Data: e.Data})
 	o.pieces++
 	o.chain = o.chain.Add(e.Sum)
 	n := int64(len(e.Data))
@@ -483,7 +483,7 @@ func (c *Scheduler) deletePieces() {
 	left := uint32(maxDeletes)
 	for left > 0 && c.mayDelete() {
 		o := c.objects.going[0]
-		n := min(left, o.reserved-o.deleted)
+		n := min(left, o.pieces-o.deleted)
 		if n > 0 {
 			c.out.Records = append(c.out.Records, Record{
 				Kind: RecordForgetPieces, Object: &ObjectRecord{Num: o.num, From: o.deleted, To: o.deleted + n}, Lazy: true,
@@ -491,7 +491,7 @@ func (c *Scheduler) deletePieces() {
 			o.deleted += n
 			left -= n
 		}
-		if o.deleted < o.reserved {
+		if o.deleted < o.pieces {
 			return
 		}
 		c.objects.going[0] = nil
@@ -511,17 +511,21 @@ type ObjectRecord struct {
 	Num ObjectNum
 	// With RecordPiece: which piece. With RecordForgetPieces: the first, and that after the last.
 	From, To uint32
-	// With RecordObject. Jobs are those that hold it; nobody where it is not there yet, or goes.
+	// With RecordObject. Jobs are those that hold it; nobody where it goes.
 	View  ObjectView
 	Jobs  []string
 	Owner string
-	// It has this many pieces at most.
-	Reserved uint32
+	// Of one that comes, for the first of Jobs: the upload's id, and what stands for its pieces.
+	Upload string
+	Chain  Chain
 }
 
 // recordObject has an object's record written.
 func (c *Scheduler) recordObject(o *object, lazy bool) {
-	r := ObjectRecord{Num: o.num, View: o.view(), Owner: o.owner.name, Reserved: o.reserved}
+	r := ObjectRecord{Num: o.num, View: o.view(), Owner: o.owner.name}
+	if o.upload != nil {
+		r.Jobs, r.Upload, r.Chain = []string{o.upload.id}, o.uploadID, o.chain
+	}
 	for _, j := range o.holders {
 		r.Jobs = append(r.Jobs, j.id)
 	}
@@ -593,8 +597,8 @@ func (e *ReleaseObjects) apply(c *Scheduler) {
 }
 
 // RestoreObjects takes in the objects that an earlier scheduler had recorded, after Restore and before the
-// first Step, in the order of their numbers. Those that had not come whole, or were going, go. Jobs hold
-// the others for Config.ObjectGrace at least.
+// first Step, in the order of their numbers. Uploads go on, and those that were going go. Jobs hold the
+// others for Config.ObjectGrace at least.
 func (c *Scheduler) RestoreObjects(records iter.Seq2[*ObjectRecord, error]) error {
 	for r, err := range records {
 		if err == nil {
@@ -613,12 +617,12 @@ func (c *Scheduler) restoreObject(r *ObjectRecord) error {
 	switch {
 	case r.Num <= c.objects.last:
 		return badObject(r, "it follows number %d", c.objects.last)
-	case v.Size < 0, v.Pieces > r.Reserved, r.Reserved > MaxPieces, v.Size > int64(v.Pieces)*PieceBytes:
-		return badObject(r, "it has %d bytes in %d of %d pieces", v.Size, v.Pieces, r.Reserved)
-	case len(r.Jobs) > maxHolders:
-		return badObject(r, "%d jobs hold it", len(r.Jobs))
+	case v.Size < 0 || v.Pieces > MaxPieces || v.Size > int64(v.Pieces)*PieceBytes:
+		return badObject(r, "it has %d bytes in %d pieces", v.Size, v.Pieces)
+	case len(r.Jobs) > maxHolders || r.Upload != "" && len(r.Jobs) != 1:
+		return badObject(r, "%d jobs have it", len(r.Jobs))
 	}
-	x := &object{num: r.Num, id: v.ID, owner: o, encoding: v.Encoding, size: v.Size, pieces: v.Pieces, reserved: r.Reserved}
+	x := &object{num: r.Num, id: v.ID, owner: o, encoding: v.Encoding, size: v.Size, pieces: v.Pieces}
 	c.objects.last = x.num
 	c.objects.byNum[x.num] = x
 	c.countObject(x, x.size)
@@ -626,23 +630,42 @@ func (c *Scheduler) restoreObject(r *ObjectRecord) error {
 		c.letGoObject(x)
 		return nil
 	}
-	c.objects.byID[objectKey{o.name, x.id}] = x
 	for _, id := range r.Jobs {
 		j := c.job(id)
 		if j.owner != o && j.ownable(o.name) {
 			c.give(j, o.name)
 			c.changedJob(j)
 		}
-		switch {
-		case j.owner != o:
+		if j.owner != o {
 			return badObject(r, "job %q is another's", id)
-		case j.objects.of(x.id) != nil:
-			return badObject(r, "job %q holds two of the same", id)
 		}
-		c.holds(x, j)
-		c.touchObjects(j)
-		c.dropJob(j) // Which begins the grace of one that is known for nothing else.
+		if err := c.restoreHold(x, j, r); err != nil {
+			return err
+		}
 	}
+	if r.Upload == "" {
+		c.objects.byID[objectKey{o.name, x.id}] = x
+	}
+	return nil
+}
+
+// restoreHold gives a job what it held, or an upload of it.
+func (c *Scheduler) restoreHold(x *object, j *job, r *ObjectRecord) error {
+	if r.Upload != "" {
+		if c.objects.uploads[uploadKey{j, r.Upload}] != nil {
+			return badObject(r, "upload %q of job %q is there twice", r.Upload, j.id)
+		}
+		x.chain = r.Chain
+		j.objectBytes += x.size
+		c.comes(x, j, r.Upload)
+		return nil
+	}
+	if j.objects.of(x.id) != nil {
+		return badObject(r, "job %q holds two of the same", j.id)
+	}
+	c.holds(x, j)
+	c.touchObjects(j)
+	c.dropJob(j) // Which begins the grace of one that is known for nothing else.
 	return nil
 }
 

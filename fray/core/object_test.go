@@ -65,6 +65,7 @@ type objectPut struct {
 	upload string
 	value  objectValue
 	next   uint32
+	at     core.Time // of the last piece that came
 }
 
 func (m *objectModel) int(name string, n int) int { return rapid.IntRange(0, n-1).Draw(m.t, name) }
@@ -197,7 +198,10 @@ func (m *objectModel) piece(p *objectPut, n uint32) {
 		m.hold(p.job, p.value.id)
 		delete(m.puts, p.upload)
 	default:
-		if p.next = b.Pieces; int(p.next) >= len(p.value.pieces) {
+		if b.Pieces != p.next && b.Pieces != n+1 && m.now.Sub(p.at) < 10*time.Second {
+			m.t.Fatalf("%d pieces have come, and then %d", p.next, b.Pieces)
+		}
+		if p.next, p.at = b.Pieces, m.now; int(p.next) >= len(p.value.pieces) {
 			m.t.Fatalf("%d pieces have come of %d, and it is not there", b.Pieces, len(p.value.pieces))
 		}
 	}
@@ -322,9 +326,6 @@ func (m *objectModel) restart(lost int) {
 		m.t.Fatal(err)
 	}
 	m.step(nil)
-	for _, p := range m.puts {
-		p.next = 0
-	}
 }
 
 func seqOf(records []*core.ObjectRecord) iter.Seq2[*core.ObjectRecord, error] {

@@ -50,6 +50,10 @@ const (
 	Job RecordKind = 4
 	// Controller is the controller's own.
 	Controller RecordKind = 5
+	// Object is what is known of an object besides its pieces.
+	Object RecordKind = 6
+	// Piece is a part of an object's value.
+	Piece RecordKind = 7
 )
 
 // Key is where a record is filed.

@@ -20,6 +20,9 @@ var coreReasons = []struct {
 }{
 	{core.ErrSessionStale, wire.ReasonSessionStale, ""},
 	{core.ErrUnknownTask, wire.ReasonUnknownTask, ""},
+	{core.ErrUnknownObject, wire.ReasonUnknownObject, ": the job does not hold it, or no longer: put it again"},
+	{core.ErrObjectsFull, wire.ReasonQueueFull, ": release some, or try again later"},
+	{core.ErrOtherObject, wire.ReasonObjectDiffers, ": put it again, as another upload"},
 	{core.ErrUnknownWorker, wire.ReasonUnknownWorker, ""},
 	{core.ErrNotOwner, wire.ReasonNotOwner, ": take one of your own, or a credential with a role for everybody's"},
 	{core.ErrCursorAhead, wire.ReasonCursorAhead, ""},

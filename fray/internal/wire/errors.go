@@ -17,6 +17,8 @@ import (
 const (
 	ReasonInvalid       = "INVALID"
 	ReasonUnknownTask   = "UNKNOWN_TASK"
+	ReasonUnknownObject = "UNKNOWN_OBJECT"
+	ReasonObjectDiffers = "OBJECT_DIFFERS"
 	ReasonUnknownWorker = "UNKNOWN_WORKER"
 	ReasonSpecDiffers   = "SPEC_DIFFERS"
 	ReasonSessionStale  = "SESSION_STALE"
@@ -41,6 +43,8 @@ const (
 var codes = map[string]connect.Code{
 	ReasonInvalid:       connect.CodeInvalidArgument,
 	ReasonUnknownTask:   connect.CodeNotFound,
+	ReasonUnknownObject: connect.CodeNotFound,
+	ReasonObjectDiffers: connect.CodeInvalidArgument,
 	ReasonUnknownWorker: connect.CodeNotFound,
 	ReasonSpecDiffers:   connect.CodeAlreadyExists,
 	ReasonSessionStale:  connect.CodeFailedPrecondition,

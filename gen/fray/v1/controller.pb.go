@@ -2875,6 +2875,528 @@ func (x *CreateBackupResponse) GetCopiedBytes() uint64 {
 	return 0
 }
 
+type PutObjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job that is to hold the object.
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The upload's own, in its job: another for each value.
+	UploadId string `protobuf:"bytes,2,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"`
+	// Which piece this is, from 0. Pieces come one after the other.
+	Piece uint32 `protobuf:"varint,3,opt,name=piece,proto3" json:"piece,omitempty"`
+	Data  []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	// It is the last; then what follows says what has come.
+	Last     bool   `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
+	Encoding string `protobuf:"bytes,6,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	// See ObjectInfo. Empty: it is not compared.
+	ObjectId      string `protobuf:"bytes,7,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutObjectRequest) Reset() {
+	*x = PutObjectRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutObjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutObjectRequest) ProtoMessage() {}
+
+func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
+func (*PutObjectRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *PutObjectRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *PutObjectRequest) GetUploadId() string {
+	if x != nil {
+		return x.UploadId
+	}
+	return ""
+}
+
+func (x *PutObjectRequest) GetPiece() uint32 {
+	if x != nil {
+		return x.Piece
+	}
+	return 0
+}
+
+func (x *PutObjectRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *PutObjectRequest) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+func (x *PutObjectRequest) GetEncoding() string {
+	if x != nil {
+		return x.Encoding
+	}
+	return ""
+}
+
+func (x *PutObjectRequest) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+type PutObjectResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many pieces have come: which is to come next. 0 also where an upload is to begin anew.
+	PieceCount uint32 `protobuf:"varint,1,opt,name=piece_count,json=pieceCount,proto3" json:"piece_count,omitempty"`
+	// Once all have come.
+	Object        *ObjectInfo `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutObjectResponse) Reset() {
+	*x = PutObjectResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutObjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutObjectResponse) ProtoMessage() {}
+
+func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
+func (*PutObjectResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PutObjectResponse) GetPieceCount() uint32 {
+	if x != nil {
+		return x.PieceCount
+	}
+	return 0
+}
+
+func (x *PutObjectResponse) GetObject() *ObjectInfo {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+// ObjectInfo is an object as all see it.
+type ObjectInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is, in hex: SHA-256 of "fray object", a zero byte, the encoding, a zero byte, the size as 8 bytes (big endian), and the
+	// chain of its pieces. The chain begins with 32 zero bytes; each piece makes it the SHA-256 of what it was and the SHA-256
+	// of the piece.
+	ObjectId      string `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	SizeBytes     int64  `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	Encoding      string `protobuf:"bytes,3,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	PieceCount    uint32 `protobuf:"varint,4,opt,name=piece_count,json=pieceCount,proto3" json:"piece_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObjectInfo) Reset() {
+	*x = ObjectInfo{}
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectInfo) ProtoMessage() {}
+
+func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
+func (*ObjectInfo) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ObjectInfo) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+func (x *ObjectInfo) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *ObjectInfo) GetEncoding() string {
+	if x != nil {
+		return x.Encoding
+	}
+	return ""
+}
+
+func (x *ObjectInfo) GetPieceCount() uint32 {
+	if x != nil {
+		return x.PieceCount
+	}
+	return 0
+}
+
+type GetObjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A job that holds it.
+	JobId         string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	ObjectId      string `protobuf:"bytes,2,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	Piece         uint32 `protobuf:"varint,3,opt,name=piece,proto3" json:"piece,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetObjectRequest) Reset() {
+	*x = GetObjectRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetObjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetObjectRequest) ProtoMessage() {}
+
+func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
+func (*GetObjectRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *GetObjectRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *GetObjectRequest) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+func (x *GetObjectRequest) GetPiece() uint32 {
+	if x != nil {
+		return x.Piece
+	}
+	return 0
+}
+
+type GetObjectResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Object *ObjectInfo            `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// The piece.
+	Data          []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetObjectResponse) Reset() {
+	*x = GetObjectResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetObjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetObjectResponse) ProtoMessage() {}
+
+func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
+func (*GetObjectResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GetObjectResponse) GetObject() *ObjectInfo {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *GetObjectResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type HoldObjectsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	ObjectIds     []string               `protobuf:"bytes,2,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldObjectsRequest) Reset() {
+	*x = HoldObjectsRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldObjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldObjectsRequest) ProtoMessage() {}
+
+func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
+func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *HoldObjectsRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *HoldObjectsRequest) GetObjectIds() []string {
+	if x != nil {
+		return x.ObjectIds
+	}
+	return nil
+}
+
+type HoldObjectsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each object, in their order: it is held. Others are to be put.
+	Held          []bool `protobuf:"varint,1,rep,packed,name=held,proto3" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldObjectsResponse) Reset() {
+	*x = HoldObjectsResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldObjectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldObjectsResponse) ProtoMessage() {}
+
+func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
+func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *HoldObjectsResponse) GetHeld() []bool {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+type ReleaseObjectsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	ObjectIds     []string               `protobuf:"bytes,2,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseObjectsRequest) Reset() {
+	*x = ReleaseObjectsRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseObjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseObjectsRequest) ProtoMessage() {}
+
+func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ReleaseObjectsRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *ReleaseObjectsRequest) GetObjectIds() []string {
+	if x != nil {
+		return x.ObjectIds
+	}
+	return nil
+}
+
+type ReleaseObjectsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseObjectsResponse) Reset() {
+	*x = ReleaseObjectsResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseObjectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseObjectsResponse) ProtoMessage() {}
+
+func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+}
+
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
 
 const file_fray_v1_controller_proto_rawDesc = "" +
@@ -3112,7 +3634,46 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x14CreateBackupResponse\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1b\n" +
 	"\tunder_way\x18\x02 \x01(\bR\bunderWay\x12!\n" +
-	"\fcopied_bytes\x18\x03 \x01(\x04R\vcopiedBytes*\xc9\x01\n" +
+	"\fcopied_bytes\x18\x03 \x01(\x04R\vcopiedBytes\"\xb0\x02\n" +
+	"\x10PutObjectRequest\x12B\n" +
+	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12'\n" +
+	"\tupload_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\buploadId\x12\x1f\n" +
+	"\x05piece\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x10\x80\x80@R\x05piece\x12\x1d\n" +
+	"\x04data\x18\x04 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80 R\x04data\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\bR\x04last\x12$\n" +
+	"\bencoding\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\bencoding\x125\n" +
+	"\tobject_id\x18\a \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{64})?$R\bobjectId\"a\n" +
+	"\x11PutObjectResponse\x12\x1f\n" +
+	"\vpiece_count\x18\x01 \x01(\rR\n" +
+	"pieceCount\x12+\n" +
+	"\x06object\x18\x02 \x01(\v2\x13.fray.v1.ObjectInfoR\x06object\"\x85\x01\n" +
+	"\n" +
+	"ObjectInfo\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\tR\bobjectId\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x1a\n" +
+	"\bencoding\x18\x03 \x01(\tR\bencoding\x12\x1f\n" +
+	"\vpiece_count\x18\x04 \x01(\rR\n" +
+	"pieceCount\"\xab\x01\n" +
+	"\x10GetObjectRequest\x12B\n" +
+	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x122\n" +
+	"\tobject_id\x18\x02 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\bobjectId\x12\x1f\n" +
+	"\x05piece\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x10\x80\x80@R\x05piece\"T\n" +
+	"\x11GetObjectResponse\x12+\n" +
+	"\x06object\x18\x01 \x01(\v2\x13.fray.v1.ObjectInfoR\x06object\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x96\x01\n" +
+	"\x12HoldObjectsRequest\x12B\n" +
+	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12<\n" +
+	"\n" +
+	"object_ids\x18\x02 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x80\b\"\x12r\x102\x0e^[0-9a-f]{64}$R\tobjectIds\")\n" +
+	"\x13HoldObjectsResponse\x12\x12\n" +
+	"\x04held\x18\x01 \x03(\bR\x04held\"\x99\x01\n" +
+	"\x15ReleaseObjectsRequest\x12B\n" +
+	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12<\n" +
+	"\n" +
+	"object_ids\x18\x02 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x80\b\"\x12r\x102\x0e^[0-9a-f]{64}$R\tobjectIds\"\x18\n" +
+	"\x16ReleaseObjectsResponse*\xc9\x01\n" +
 	"\rCancelVerdict\x12\x1e\n" +
 	"\x1aCANCEL_VERDICT_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CANCEL_VERDICT_CANCELLED\x10\x01\x12\x1b\n" +
@@ -3138,8 +3699,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x1aREPORT_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REPORT_VERDICT_ACCEPTED\x10\x01\x12\x1c\n" +
 	"\x18REPORT_VERDICT_DUPLICATE\x10\x02\x12\x18\n" +
-	"\x14REPORT_VERDICT_STALE\x10\x032\xd9\n" +
-	"\n" +
+	"\x14REPORT_VERDICT_STALE\x10\x032\x92\r\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -3149,7 +3709,11 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x0eGetTaskResults\x12\x1e.fray.v1.GetTaskResultsRequest\x1a\x1f.fray.v1.GetTaskResultsResponse\"\x03\x90\x02\x01\x12D\n" +
 	"\bWatchJob\x12\x18.fray.v1.WatchJobRequest\x1a\x19.fray.v1.WatchJobResponse\"\x03\x90\x02\x01\x12G\n" +
 	"\tListTasks\x12\x19.fray.v1.ListTasksRequest\x1a\x1a.fray.v1.ListTasksResponse\"\x03\x90\x02\x01\x12M\n" +
-	"\vCancelTasks\x12\x1b.fray.v1.CancelTasksRequest\x1a\x1c.fray.v1.CancelTasksResponse\"\x03\x90\x02\x02\x12V\n" +
+	"\vCancelTasks\x12\x1b.fray.v1.CancelTasksRequest\x1a\x1c.fray.v1.CancelTasksResponse\"\x03\x90\x02\x02\x12G\n" +
+	"\tPutObject\x12\x19.fray.v1.PutObjectRequest\x1a\x1a.fray.v1.PutObjectResponse\"\x03\x90\x02\x02\x12G\n" +
+	"\tGetObject\x12\x19.fray.v1.GetObjectRequest\x1a\x1a.fray.v1.GetObjectResponse\"\x03\x90\x02\x01\x12M\n" +
+	"\vHoldObjects\x12\x1b.fray.v1.HoldObjectsRequest\x1a\x1c.fray.v1.HoldObjectsResponse\"\x03\x90\x02\x02\x12V\n" +
+	"\x0eReleaseObjects\x12\x1e.fray.v1.ReleaseObjectsRequest\x1a\x1f.fray.v1.ReleaseObjectsResponse\"\x03\x90\x02\x02\x12V\n" +
 	"\x0eRegisterWorker\x12\x1e.fray.v1.RegisterWorkerRequest\x1a\x1f.fray.v1.RegisterWorkerResponse\"\x03\x90\x02\x02\x12J\n" +
 	"\n" +
 	"LeaseTasks\x12\x1a.fray.v1.LeaseTasksRequest\x1a\x1b.fray.v1.LeaseTasksResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -3174,7 +3738,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -3219,93 +3783,112 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*GetClusterInfoResponse)(nil),   // 40: fray.v1.GetClusterInfoResponse
 	(*CreateBackupRequest)(nil),      // 41: fray.v1.CreateBackupRequest
 	(*CreateBackupResponse)(nil),     // 42: fray.v1.CreateBackupResponse
-	nil,                              // 43: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 44: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 45: fray.v1.Worker.ResourcesEntry
-	nil,                              // 46: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 47: fray.v1.Worker.LabelsEntry
-	nil,                              // 48: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 49: fray.v1.TaskSpec
-	(*Task)(nil),                     // 50: fray.v1.Task
-	(*TaskResult)(nil),               // 51: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 52: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 53: fray.v1.Attempt
-	(*Payload)(nil),                  // 54: fray.v1.Payload
-	(*TaskError)(nil),                // 55: fray.v1.TaskError
+	(*PutObjectRequest)(nil),         // 43: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 44: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 45: fray.v1.ObjectInfo
+	(*GetObjectRequest)(nil),         // 46: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 47: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 48: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 49: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 50: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 51: fray.v1.ReleaseObjectsResponse
+	nil,                              // 52: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 53: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 54: fray.v1.Worker.ResourcesEntry
+	nil,                              // 55: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 56: fray.v1.Worker.LabelsEntry
+	nil,                              // 57: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 58: fray.v1.TaskSpec
+	(*Task)(nil),                     // 59: fray.v1.Task
+	(*TaskResult)(nil),               // 60: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 61: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 62: fray.v1.Attempt
+	(*Payload)(nil),                  // 63: fray.v1.Payload
+	(*TaskError)(nil),                // 64: fray.v1.TaskError
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	49, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	50, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	51, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	49, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	58, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	59, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	60, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	58, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
 	8,  // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
-	50, // 5: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	51, // 6: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	51, // 7: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	51, // 8: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	52, // 9: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	50, // 10: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	59, // 5: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	60, // 6: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	60, // 7: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	60, // 8: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	61, // 9: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	59, // 10: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	0,  // 11: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	53, // 12: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	62, // 12: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 13: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	43, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	44, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	52, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	53, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	21, // 16: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
 	27, // 17: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	53, // 18: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	49, // 19: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	62, // 18: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	58, // 19: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
 	25, // 20: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
 	3,  // 21: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	53, // 22: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	62, // 22: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
 	2,  // 23: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	54, // 24: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	55, // 25: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	63, // 24: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	64, // 25: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
 	27, // 26: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
 	3,  // 27: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	45, // 28: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	46, // 29: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	47, // 30: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	54, // 28: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	55, // 29: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	56, // 30: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
 	34, // 31: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	48, // 32: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	4,  // 33: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	6,  // 34: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	9,  // 35: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	11, // 36: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	13, // 37: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	15, // 38: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	17, // 39: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	19, // 40: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	22, // 41: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	24, // 42: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	28, // 43: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	30, // 44: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	32, // 45: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	35, // 46: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	37, // 47: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	39, // 48: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	41, // 49: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	5,  // 50: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	7,  // 51: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	10, // 52: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	12, // 53: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	14, // 54: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	16, // 55: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	18, // 56: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	20, // 57: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	23, // 58: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	26, // 59: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	29, // 60: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	31, // 61: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	33, // 62: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	36, // 63: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	38, // 64: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	40, // 65: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	42, // 66: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	50, // [50:67] is the sub-list for method output_type
-	33, // [33:50] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	57, // 32: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	45, // 33: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	45, // 34: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	4,  // 35: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	6,  // 36: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	9,  // 37: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	11, // 38: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	13, // 39: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	15, // 40: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	17, // 41: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	19, // 42: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	43, // 43: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	46, // 44: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	48, // 45: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	50, // 46: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	22, // 47: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	24, // 48: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	28, // 49: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	30, // 50: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	32, // 51: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	35, // 52: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	37, // 53: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	39, // 54: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	41, // 55: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	5,  // 56: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	7,  // 57: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	10, // 58: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	12, // 59: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	14, // 60: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	16, // 61: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	18, // 62: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	20, // 63: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	44, // 64: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	47, // 65: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	49, // 66: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	51, // 67: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	23, // 68: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	26, // 69: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	29, // 70: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	31, // 71: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	33, // 72: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	36, // 73: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	38, // 74: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	40, // 75: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	42, // 76: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	56, // [56:77] is the sub-list for method output_type
+	35, // [35:56] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -3323,7 +3906,7 @@ func file_fray_v1_controller_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   45,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -466,6 +466,111 @@ func (x *Gap) GetLastedNs() int64 {
 	return 0
 }
 
+// ObjectRecord is an object, under its number. Its pieces are beside it, as they are.
+type ObjectRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: it has not come whole.
+	ObjectId   []byte `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	Encoding   string `protobuf:"bytes,2,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	SizeBytes  int64  `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	PieceCount uint32 `protobuf:"varint,4,opt,name=piece_count,json=pieceCount,proto3" json:"piece_count,omitempty"`
+	// Those that hold it. None: it is to be deleted.
+	JobIds []string `protobuf:"bytes,5,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	// The owner of these. Empty: it is everybody's.
+	Owner string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Of one that is being put for its job: the upload's id, and the chain of its pieces, 32 bytes.
+	UploadId      string `protobuf:"bytes,7,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"`
+	Chain         []byte `protobuf:"bytes,8,opt,name=chain,proto3" json:"chain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObjectRecord) Reset() {
+	*x = ObjectRecord{}
+	mi := &file_fray_store_v1_record_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectRecord) ProtoMessage() {}
+
+func (x *ObjectRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_store_v1_record_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectRecord.ProtoReflect.Descriptor instead.
+func (*ObjectRecord) Descriptor() ([]byte, []int) {
+	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ObjectRecord) GetObjectId() []byte {
+	if x != nil {
+		return x.ObjectId
+	}
+	return nil
+}
+
+func (x *ObjectRecord) GetEncoding() string {
+	if x != nil {
+		return x.Encoding
+	}
+	return ""
+}
+
+func (x *ObjectRecord) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *ObjectRecord) GetPieceCount() uint32 {
+	if x != nil {
+		return x.PieceCount
+	}
+	return 0
+}
+
+func (x *ObjectRecord) GetJobIds() []string {
+	if x != nil {
+		return x.JobIds
+	}
+	return nil
+}
+
+func (x *ObjectRecord) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ObjectRecord) GetUploadId() string {
+	if x != nil {
+		return x.UploadId
+	}
+	return ""
+}
+
+func (x *ObjectRecord) GetChain() []byte {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
 var File_fray_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_fray_store_v1_record_proto_rawDesc = "" +
@@ -509,7 +614,18 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\ttoken_key\x18\x03 \x01(\fR\btokenKey\"F\n" +
 	"\x03Gap\x12\"\n" +
 	"\rended_unix_ns\x18\x01 \x01(\x03R\vendedUnixNs\x12\x1b\n" +
-	"\tlasted_ns\x18\x02 \x01(\x03R\blastedNsB3Z1github.com/frayrpc/fray/gen/fray/store/v1;storev1b\x06proto3"
+	"\tlasted_ns\x18\x02 \x01(\x03R\blastedNs\"\xe9\x01\n" +
+	"\fObjectRecord\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x1a\n" +
+	"\bencoding\x18\x02 \x01(\tR\bencoding\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12\x1f\n" +
+	"\vpiece_count\x18\x04 \x01(\rR\n" +
+	"pieceCount\x12\x17\n" +
+	"\ajob_ids\x18\x05 \x03(\tR\x06jobIds\x12\x14\n" +
+	"\x05owner\x18\x06 \x01(\tR\x05owner\x12\x1b\n" +
+	"\tupload_id\x18\a \x01(\tR\buploadId\x12\x14\n" +
+	"\x05chain\x18\b \x01(\fR\x05chainB3Z1github.com/frayrpc/fray/gen/fray/store/v1;storev1b\x06proto3"
 
 var (
 	file_fray_store_v1_record_proto_rawDescOnce sync.Once
@@ -523,21 +639,22 @@ func file_fray_store_v1_record_proto_rawDescGZIP() []byte {
 	return file_fray_store_v1_record_proto_rawDescData
 }
 
-var file_fray_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_fray_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_fray_store_v1_record_proto_goTypes = []any{
 	(*TaskRecord)(nil),       // 0: fray.store.v1.TaskRecord
 	(*TaskStateRecord)(nil),  // 1: fray.store.v1.TaskStateRecord
 	(*JobRecord)(nil),        // 2: fray.store.v1.JobRecord
 	(*ControllerRecord)(nil), // 3: fray.store.v1.ControllerRecord
 	(*Gap)(nil),              // 4: fray.store.v1.Gap
-	(*v1.TaskSpec)(nil),      // 5: fray.v1.TaskSpec
-	(v1.TaskStatus)(0),       // 6: fray.v1.TaskStatus
-	(v1.FailureReason)(0),    // 7: fray.v1.FailureReason
+	(*ObjectRecord)(nil),     // 5: fray.store.v1.ObjectRecord
+	(*v1.TaskSpec)(nil),      // 6: fray.v1.TaskSpec
+	(v1.TaskStatus)(0),       // 7: fray.v1.TaskStatus
+	(v1.FailureReason)(0),    // 8: fray.v1.FailureReason
 }
 var file_fray_store_v1_record_proto_depIdxs = []int32{
-	5, // 0: fray.store.v1.TaskRecord.spec:type_name -> fray.v1.TaskSpec
-	6, // 1: fray.store.v1.TaskStateRecord.status:type_name -> fray.v1.TaskStatus
-	7, // 2: fray.store.v1.TaskStateRecord.failure_reason:type_name -> fray.v1.FailureReason
+	6, // 0: fray.store.v1.TaskRecord.spec:type_name -> fray.v1.TaskSpec
+	7, // 1: fray.store.v1.TaskStateRecord.status:type_name -> fray.v1.TaskStatus
+	8, // 2: fray.store.v1.TaskStateRecord.failure_reason:type_name -> fray.v1.FailureReason
 	4, // 3: fray.store.v1.ControllerRecord.gaps:type_name -> fray.store.v1.Gap
 	4, // [4:4] is the sub-list for method output_type
 	4, // [4:4] is the sub-list for method input_type
@@ -557,7 +674,7 @@ func file_fray_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_store_v1_record_proto_rawDesc), len(file_fray_store_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

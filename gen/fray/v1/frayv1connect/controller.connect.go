@@ -57,6 +57,18 @@ const (
 	// ControllerServiceCancelTasksProcedure is the fully-qualified name of the ControllerService's
 	// CancelTasks RPC.
 	ControllerServiceCancelTasksProcedure = "/fray.v1.ControllerService/CancelTasks"
+	// ControllerServicePutObjectProcedure is the fully-qualified name of the ControllerService's
+	// PutObject RPC.
+	ControllerServicePutObjectProcedure = "/fray.v1.ControllerService/PutObject"
+	// ControllerServiceGetObjectProcedure is the fully-qualified name of the ControllerService's
+	// GetObject RPC.
+	ControllerServiceGetObjectProcedure = "/fray.v1.ControllerService/GetObject"
+	// ControllerServiceHoldObjectsProcedure is the fully-qualified name of the ControllerService's
+	// HoldObjects RPC.
+	ControllerServiceHoldObjectsProcedure = "/fray.v1.ControllerService/HoldObjects"
+	// ControllerServiceReleaseObjectsProcedure is the fully-qualified name of the ControllerService's
+	// ReleaseObjects RPC.
+	ControllerServiceReleaseObjectsProcedure = "/fray.v1.ControllerService/ReleaseObjects"
 	// ControllerServiceRegisterWorkerProcedure is the fully-qualified name of the ControllerService's
 	// RegisterWorker RPC.
 	ControllerServiceRegisterWorkerProcedure = "/fray.v1.ControllerService/RegisterWorker"
@@ -105,6 +117,15 @@ type ControllerServiceClient interface {
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
 	// CancelTasks ends PENDING tasks at once and asks the workers of others to stop.
 	CancelTasks(context.Context, *v1.CancelTasksRequest) (*v1.CancelTasksResponse, error)
+	// PutObject brings one piece of an object. All have 524,288 bytes, but for the last, which may have fewer; with that
+	// the job holds the object. RESOURCE_EXHAUSTED: there is no room.
+	PutObject(context.Context, *v1.PutObjectRequest) (*v1.PutObjectResponse, error)
+	// GetObject returns one piece of an object that a job holds. NOT_FOUND: it does not.
+	GetObject(context.Context, *v1.GetObjectRequest) (*v1.GetObjectResponse, error)
+	// HoldObjects has a job hold objects that its owner has, and go on holding all that it does.
+	HoldObjects(context.Context, *v1.HoldObjectsRequest) (*v1.HoldObjectsResponse, error)
+	// ReleaseObjects ends a job's holds. What no job holds is deleted.
+	ReleaseObjects(context.Context, *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error)
 	// RegisterWorker opens a worker session. Registering again under the same registration_id returns the same session.
 	RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error)
 	// LeaseTasks waits for work. A repeated poll_seq returns what that poll was granted.
@@ -193,6 +214,34 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		putObject: connect.NewClient[v1.PutObjectRequest, v1.PutObjectResponse](
+			httpClient,
+			baseURL+ControllerServicePutObjectProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("PutObject")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		getObject: connect.NewClient[v1.GetObjectRequest, v1.GetObjectResponse](
+			httpClient,
+			baseURL+ControllerServiceGetObjectProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("GetObject")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		holdObjects: connect.NewClient[v1.HoldObjectsRequest, v1.HoldObjectsResponse](
+			httpClient,
+			baseURL+ControllerServiceHoldObjectsProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("HoldObjects")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		releaseObjects: connect.NewClient[v1.ReleaseObjectsRequest, v1.ReleaseObjectsResponse](
+			httpClient,
+			baseURL+ControllerServiceReleaseObjectsProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("ReleaseObjects")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
 		registerWorker: connect.NewClient[v1.RegisterWorkerRequest, v1.RegisterWorkerResponse](
 			httpClient,
 			baseURL+ControllerServiceRegisterWorkerProcedure,
@@ -268,6 +317,10 @@ type controllerServiceClient struct {
 	watchJob         *connect.Client[v1.WatchJobRequest, v1.WatchJobResponse]
 	listTasks        *connect.Client[v1.ListTasksRequest, v1.ListTasksResponse]
 	cancelTasks      *connect.Client[v1.CancelTasksRequest, v1.CancelTasksResponse]
+	putObject        *connect.Client[v1.PutObjectRequest, v1.PutObjectResponse]
+	getObject        *connect.Client[v1.GetObjectRequest, v1.GetObjectResponse]
+	holdObjects      *connect.Client[v1.HoldObjectsRequest, v1.HoldObjectsResponse]
+	releaseObjects   *connect.Client[v1.ReleaseObjectsRequest, v1.ReleaseObjectsResponse]
 	registerWorker   *connect.Client[v1.RegisterWorkerRequest, v1.RegisterWorkerResponse]
 	leaseTasks       *connect.Client[v1.LeaseTasksRequest, v1.LeaseTasksResponse]
 	reportTasks      *connect.Client[v1.ReportTasksRequest, v1.ReportTasksResponse]
@@ -345,6 +398,42 @@ func (c *controllerServiceClient) ListTasks(ctx context.Context, req *v1.ListTas
 // CancelTasks calls fray.v1.ControllerService.CancelTasks.
 func (c *controllerServiceClient) CancelTasks(ctx context.Context, req *v1.CancelTasksRequest) (*v1.CancelTasksResponse, error) {
 	response, err := c.cancelTasks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PutObject calls fray.v1.ControllerService.PutObject.
+func (c *controllerServiceClient) PutObject(ctx context.Context, req *v1.PutObjectRequest) (*v1.PutObjectResponse, error) {
+	response, err := c.putObject.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetObject calls fray.v1.ControllerService.GetObject.
+func (c *controllerServiceClient) GetObject(ctx context.Context, req *v1.GetObjectRequest) (*v1.GetObjectResponse, error) {
+	response, err := c.getObject.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// HoldObjects calls fray.v1.ControllerService.HoldObjects.
+func (c *controllerServiceClient) HoldObjects(ctx context.Context, req *v1.HoldObjectsRequest) (*v1.HoldObjectsResponse, error) {
+	response, err := c.holdObjects.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ReleaseObjects calls fray.v1.ControllerService.ReleaseObjects.
+func (c *controllerServiceClient) ReleaseObjects(ctx context.Context, req *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error) {
+	response, err := c.releaseObjects.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -451,6 +540,15 @@ type ControllerServiceHandler interface {
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
 	// CancelTasks ends PENDING tasks at once and asks the workers of others to stop.
 	CancelTasks(context.Context, *v1.CancelTasksRequest) (*v1.CancelTasksResponse, error)
+	// PutObject brings one piece of an object. All have 524,288 bytes, but for the last, which may have fewer; with that
+	// the job holds the object. RESOURCE_EXHAUSTED: there is no room.
+	PutObject(context.Context, *v1.PutObjectRequest) (*v1.PutObjectResponse, error)
+	// GetObject returns one piece of an object that a job holds. NOT_FOUND: it does not.
+	GetObject(context.Context, *v1.GetObjectRequest) (*v1.GetObjectResponse, error)
+	// HoldObjects has a job hold objects that its owner has, and go on holding all that it does.
+	HoldObjects(context.Context, *v1.HoldObjectsRequest) (*v1.HoldObjectsResponse, error)
+	// ReleaseObjects ends a job's holds. What no job holds is deleted.
+	ReleaseObjects(context.Context, *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error)
 	// RegisterWorker opens a worker session. Registering again under the same registration_id returns the same session.
 	RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error)
 	// LeaseTasks waits for work. A repeated poll_seq returns what that poll was granted.
@@ -535,6 +633,34 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
+	controllerServicePutObjectHandler := connect.NewUnaryHandlerSimple(
+		ControllerServicePutObjectProcedure,
+		svc.PutObject,
+		connect.WithSchema(controllerServiceMethods.ByName("PutObject")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	controllerServiceGetObjectHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceGetObjectProcedure,
+		svc.GetObject,
+		connect.WithSchema(controllerServiceMethods.ByName("GetObject")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	controllerServiceHoldObjectsHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceHoldObjectsProcedure,
+		svc.HoldObjects,
+		connect.WithSchema(controllerServiceMethods.ByName("HoldObjects")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	controllerServiceReleaseObjectsHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceReleaseObjectsProcedure,
+		svc.ReleaseObjects,
+		connect.WithSchema(controllerServiceMethods.ByName("ReleaseObjects")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
 	controllerServiceRegisterWorkerHandler := connect.NewUnaryHandlerSimple(
 		ControllerServiceRegisterWorkerProcedure,
 		svc.RegisterWorker,
@@ -615,6 +741,14 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceListTasksHandler.ServeHTTP(w, r)
 		case ControllerServiceCancelTasksProcedure:
 			controllerServiceCancelTasksHandler.ServeHTTP(w, r)
+		case ControllerServicePutObjectProcedure:
+			controllerServicePutObjectHandler.ServeHTTP(w, r)
+		case ControllerServiceGetObjectProcedure:
+			controllerServiceGetObjectHandler.ServeHTTP(w, r)
+		case ControllerServiceHoldObjectsProcedure:
+			controllerServiceHoldObjectsHandler.ServeHTTP(w, r)
+		case ControllerServiceReleaseObjectsProcedure:
+			controllerServiceReleaseObjectsHandler.ServeHTTP(w, r)
 		case ControllerServiceRegisterWorkerProcedure:
 			controllerServiceRegisterWorkerHandler.ServeHTTP(w, r)
 		case ControllerServiceLeaseTasksProcedure:
@@ -672,6 +806,22 @@ func (UnimplementedControllerServiceHandler) ListTasks(context.Context, *v1.List
 
 func (UnimplementedControllerServiceHandler) CancelTasks(context.Context, *v1.CancelTasksRequest) (*v1.CancelTasksResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.CancelTasks is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) PutObject(context.Context, *v1.PutObjectRequest) (*v1.PutObjectResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.PutObject is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) GetObject(context.Context, *v1.GetObjectRequest) (*v1.GetObjectResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.GetObject is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) HoldObjects(context.Context, *v1.HoldObjectsRequest) (*v1.HoldObjectsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.HoldObjects is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) ReleaseObjects(context.Context, *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ReleaseObjects is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error) {
