@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,14 +53,17 @@ func TestThreadPoolConforms(t *testing.T) {
 	}
 }
 
+// conformanceTest is one behaviour that all backends have.
+type conformanceTest struct {
+	name     string
+	detached bool // needs Run to return before the task ends
+	run      func(*trial)
+}
+
 // conformance holds a backend to what all of them promise.
 func conformance(t *testing.T, b backendUnderTest) {
 	t.Helper()
-	tests := []struct {
-		name     string
-		detached bool // needs Run to return before the task ends
-		run      func(*trial)
-	}{
+	tests := []conformanceTest{
 		{name: "a value comes back", run: func(t *trial) {
 			got(t, echo, "hello", "hello")
 			got(t, echo, "", "")
@@ -332,7 +336,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 	}
-	for _, tt := range tests {
+	for _, tt := range slices.Concat(tests, objectTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if tt.detached && b.inline {

@@ -36,6 +36,9 @@ var (
 	// ErrTaskLost is what a task ends with that the controller no longer knows: it restarted
 	// without a durable store, or the result is past its retention.
 	ErrTaskLost = errors.New("controller does not know the task")
+	// ErrObjectLost is what reading a [Ref] ends with whose job does not hold the value: it was released, or
+	// the job's time is over, or the controller is another one.
+	ErrObjectLost = errors.New("controller does not have the object")
 	// ErrAlreadyExists is what Run returns, and the future of RunAll ends with, when the id of
 	// [WithTaskID] is that of a task with another function, input or options.
 	ErrAlreadyExists = errors.New("another task has this id")

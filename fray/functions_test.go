@@ -194,6 +194,7 @@ func init() {
 func functions() []fray.Function {
 	return []fray.Function{
 		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain,
+		lengthOf, digest, joined,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 
 	"github.com/frayrpc/fray/fray/internal/dial"
@@ -37,9 +38,11 @@ type JobContext struct {
 	rand    *dial.Rand
 	logger  *slog.Logger
 	backend backend
+	objects objects
 	// maxPayload is the largest input or result of the local backends.
 	maxPayload int
 
+	shutdown  func()
 	detach    func() bool // from the context that it was made with
 	closeOnce sync.Once
 	closeErr  error
@@ -85,6 +88,10 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 	if _, err := number.Within("max payload bytes", config.maxPayload, 1, maxPayloadBytes); err != nil {
 		return nil, err
 	}
+	if _, err := number.Within("max object bytes", config.maxObjects, 1, math.MaxInt64); err != nil {
+		return nil, err
+	}
+	jc.objects = newLocalObjects(config.maxObjects)
 	switch kind {
 	case KindSync:
 		jc.backend = newInline()
@@ -101,14 +108,18 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 		if err != nil {
 			return nil, err
 		}
-		jc.backend = b
+		jc.backend, jc.objects = b, newRemoteObjects(b.link, config.objectCache)
 	case KindRay:
 		return nil, ErrRayUnavailable
 	default:
 		return nil, fmt.Errorf("unknown kind of job context %q: must be %s, %s, %s, %s or %s",
 			kind, KindSync, KindThreadPool, KindFray, KindRay, KindAuto)
 	}
-	jc.detach = context.AfterFunc(ctx, jc.backend.shutdown)
+	jc.shutdown = func() {
+		jc.objects.close()
+		jc.backend.shutdown()
+	}
+	jc.detach = context.AfterFunc(ctx, jc.shutdown)
 	return jc, nil
 }
 
@@ -149,7 +160,7 @@ func (jc *JobContext) Cancel(ctx context.Context) error {
 func (jc *JobContext) Close() error {
 	jc.closeOnce.Do(func() {
 		jc.detach()
-		jc.backend.shutdown()
+		jc.shutdown()
 		jc.closeErr = jc.backend.wait()
 	})
 	return jc.closeErr

@@ -30,12 +30,15 @@ type jobConfig struct {
 	rand          *rand.Rand
 	logger        *slog.Logger
 	maxPayload    int
+	maxObjects    int64
+	objectCache   int64
 }
 
 // newJobConfig returns the config that options make of the defaults.
 func newJobConfig(opts []Option) jobConfig {
 	c := jobConfig{
 		workers: runtime.GOMAXPROCS(0), logger: slog.Default(), token: dial.EnvironmentToken(), maxPayload: DefaultMaxPayloadBytes,
+		maxObjects: DefaultMaxObjectBytes,
 	}
 	for _, opt := range opts {
 		opt.applyToJob(&c)
@@ -119,6 +122,22 @@ const DefaultMaxPayloadBytes = 16 << 20
 // default is DefaultMaxPayloadBytes.
 func WithMaxPayloadBytes(n int) Option {
 	return jobOption(func(c *jobConfig) { c.maxPayload = n })
+}
+
+// DefaultMaxObjectBytes is how many bytes of objects the sync and threadpool backends keep.
+const DefaultMaxObjectBytes = 1 << 30
+
+// WithMaxObjectBytes sets how many bytes of objects, which [Put] makes, the sync and threadpool backends
+// keep in memory, from 1 byte. At a controller its own --max-object-bytes decides. The default is
+// DefaultMaxObjectBytes.
+func WithMaxObjectBytes(n int64) Option {
+	return jobOption(func(c *jobConfig) { c.maxObjects = n })
+}
+
+// WithObjectCache has the fray backend keep so many bytes of the objects that it has read, so that they
+// need not be fetched again. The default is 0, and a worker's 64 MiB.
+func WithObjectCache(bytes int64) Option {
+	return jobOption(func(c *jobConfig) { c.objectCache = bytes })
 }
 
 // WithLogger sets where the job context tells of trouble that it rides out by itself, such as a

@@ -98,6 +98,7 @@ var requestBytes = map[string]int{
 	frayv1connect.ControllerServiceSubmitTasksProcedure:    maxRequest,
 	frayv1connect.ControllerServiceReportTasksProcedure:    maxRequest,
 	frayv1connect.ControllerServiceLeaseTasksProcedure:     1 << 20,
+	frayv1connect.ControllerServicePutObjectProcedure:      2 * core.PieceBytes,
 	frayv1connect.ControllerServiceRegisterWorkerProcedure: 32 << 20,
 	frayv1connect.ControllerServiceHeartbeatProcedure:      32 << 20,
 	frayv1connect.ControllerServiceCancelTasksProcedure:    8 << 20,

@@ -14,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 func (s *service) PutObject(ctx context.Context, req *frayv1.PutObjectRequest) (*frayv1.PutObjectResponse, error) {
@@ -87,7 +88,7 @@ func (s *service) HoldObjects(ctx context.Context, req *frayv1.HoldObjectsReques
 	if err != nil {
 		return nil, err
 	}
-	return &frayv1.HoldObjectsResponse{Held: r.Held}, nil
+	return &frayv1.HoldObjectsResponse{Held: r.Held, GraceMs: number.Millis(r.Grace)}, nil
 }
 
 func (s *service) ReleaseObjects(ctx context.Context, req *frayv1.ReleaseObjectsRequest) (*frayv1.ReleaseObjectsResponse, error) {

@@ -84,7 +84,7 @@ type Config struct {
 	// 16 GiB.
 	MaxObjectBytes int64
 	// How long a job that is known for nothing else holds its objects without a call about one of them, and
-	// how long an upload lasts without its next piece. Default 10 min and 1 min.
+	// how long an upload lasts without its next piece. Default 10 min each.
 	ObjectGrace, UploadGrace time.Duration
 	// What a refused submission is told to wait. Default 100 ms.
 	RetryHint time.Duration
@@ -117,7 +117,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxUnknown, 16_384)
 	setDefault(&c.MaxObjectBytes, 16<<30)
 	setDefault(&c.ObjectGrace, 10*time.Minute)
-	setDefault(&c.UploadGrace, time.Minute)
+	setDefault(&c.UploadGrace, 10*time.Minute)
 	setDefault(&c.RetryHint, 100*time.Millisecond)
 	setDefault(&c.BlackHoleFailures, 8)
 	setDefault(&c.FastFailure, time.Second)

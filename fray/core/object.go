@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/frayrpc/fray/fray/core/share"
 )
@@ -172,8 +173,11 @@ type HoldObjects struct {
 	IDs       []ObjectID
 }
 
-// HoldReply answers HoldObjects: which of the objects there are, in their order.
-type HoldReply struct{ Held []bool }
+// HoldReply answers HoldObjects: which of the objects there are, in their order; and Config.ObjectGrace.
+type HoldReply struct {
+	Held  []bool
+	Grace time.Duration
+}
 
 // ReleaseObjects ends a job's holds. Replied with Done or ErrNotOwner.
 type ReleaseObjects struct {
@@ -568,7 +572,7 @@ func (e *HoldObjects) apply(c *Scheduler) {
 	j := c.job(e.Job)
 	defer c.dropJob(j)
 	c.touchObjects(j)
-	r := HoldReply{Held: make([]bool, len(e.IDs))}
+	r := HoldReply{Held: make([]bool, len(e.IDs)), Grace: c.cfg.ObjectGrace}
 	for i, id := range e.IDs {
 		if o := c.known(j, e.By, id); o != nil {
 			c.own(j, e.By)

@@ -35,6 +35,8 @@ const (
 	DefaultMaxPrefetch = 4096
 	// DefaultMaxUnreported is in bytes.
 	DefaultMaxUnreported = 32 << 20
+	// DefaultObjectCache is in bytes.
+	DefaultObjectCache = 64 << 20
 )
 
 // With Inspect the account is looked at after so many changes, or as many as there are attempts by
@@ -76,6 +78,9 @@ type Config struct {
 	// of what runs: where results are made faster than they travel, nothing more is started until
 	// some are through. 0: DefaultMaxUnreported.
 	MaxUnreported int
+	// ObjectCache is how many bytes of the objects that its tasks have read the worker keeps, so that
+	// they need not be fetched again. 0: DefaultObjectCache; negative: none.
+	ObjectCache int64
 
 	// StopGrace is how long a stopped attempt may take to return before it is abandoned. 0:
 	// DefaultStopGrace.
@@ -186,6 +191,7 @@ func (c *Config) withDefaults() Config {
 	d.Slots = cmp.Or(d.Slots, runtime.GOMAXPROCS(0))
 	d.MaxPrefetch = cmp.Or(d.MaxPrefetch, DefaultMaxPrefetch)
 	d.MaxUnreported = cmp.Or(d.MaxUnreported, DefaultMaxUnreported)
+	d.ObjectCache = cmp.Or(d.ObjectCache, DefaultObjectCache)
 	d.StopGrace = cmp.Or(d.StopGrace, DefaultStopGrace)
 	d.DrainGrace = cmp.Or(d.DrainGrace, DefaultDrainGrace)
 	d.Logger = cmp.Or(d.Logger, slog.New(slog.DiscardHandler))

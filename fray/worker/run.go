@@ -84,6 +84,7 @@ func (w *Worker) openTasks(ctx context.Context) (closeTasks func(), err error) {
 	options := []fray.Option{
 		fray.WithControllerAddress(w.cfg.ControllerURL), fray.WithClientOptions(w.cfg.ClientOptions...), fray.WithToken(w.cfg.Token),
 		fray.WithLogger(w.logger), fray.WithRand(w.taskRand), fray.WithHTTPClient(w.cfg.HTTPClient),
+		fray.WithObjectCache(w.cfg.ObjectCache),
 	}
 	if w.transport != nil {
 		options = append(options, fray.WithHTTPClient(w.transport))

@@ -3267,7 +3267,9 @@ func (x *HoldObjectsRequest) GetObjectIds() []string {
 type HoldObjectsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One for each object, in their order: it is held. Others are to be put.
-	Held          []bool `protobuf:"varint,1,rep,packed,name=held,proto3" json:"held,omitempty"`
+	Held []bool `protobuf:"varint,1,rep,packed,name=held,proto3" json:"held,omitempty"`
+	// How long the job holds its objects without a call about one of them, if it has neither tasks nor watchers.
+	GraceMs       int64 `protobuf:"varint,2,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3307,6 +3309,13 @@ func (x *HoldObjectsResponse) GetHeld() []bool {
 		return x.Held
 	}
 	return nil
+}
+
+func (x *HoldObjectsResponse) GetGraceMs() int64 {
+	if x != nil {
+		return x.GraceMs
+	}
+	return 0
 }
 
 type ReleaseObjectsRequest struct {
@@ -3666,9 +3675,10 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x12HoldObjectsRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12<\n" +
 	"\n" +
-	"object_ids\x18\x02 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x80\b\"\x12r\x102\x0e^[0-9a-f]{64}$R\tobjectIds\")\n" +
+	"object_ids\x18\x02 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x80\b\"\x12r\x102\x0e^[0-9a-f]{64}$R\tobjectIds\"D\n" +
 	"\x13HoldObjectsResponse\x12\x12\n" +
-	"\x04held\x18\x01 \x03(\bR\x04held\"\x99\x01\n" +
+	"\x04held\x18\x01 \x03(\bR\x04held\x12\x19\n" +
+	"\bgrace_ms\x18\x02 \x01(\x03R\agraceMs\"\x99\x01\n" +
 	"\x15ReleaseObjectsRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12<\n" +
 	"\n" +
