@@ -29,6 +29,8 @@ type controllerOptions struct {
 	cancelGrace    time.Duration
 	maxQueuedTasks int
 	maxQueuedBytes int
+	maxObjectBytes int
+	objectGrace    time.Duration
 	maxInFlight    int
 	maxRetained    int
 	retainedBytes  int
@@ -72,6 +74,8 @@ is told twice.`,
 	durationWithin(cmd, &o.cancelGrace, time.Millisecond, longest, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
 	atLeast(cmd, &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks of one job at most, a little more of all; beyond, clients wait")
 	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks of one job at most, a little more of all; beyond, clients wait")
+	atLeast(cmd, &o.maxObjectBytes, 1, "max-object-bytes", 16<<30, "bytes of the objects of one job at most, a little more of all; beyond, who puts one waits")
+	durationWithin(cmd, &o.objectGrace, time.Second, longest, "object-grace", 10*time.Minute, "how long the objects of a job are kept that has nothing else and that nobody asks about")
 	atLeast(cmd, &o.maxInFlight, 0, "max-in-flight-bytes", 0, "bytes of messages that are read, handled and answered at a time, each counted twice; 0: a quarter of GOMEMLIMIT, and 1 GiB at most")
 	atLeast(cmd, &o.maxRetained, 0, "max-retained-tasks", 0, "ended tasks kept at most that no client waits for, whatever the retention; 0: 1,000,000, and one for 8 KiB of GOMEMLIMIT at most")
 	atLeast(cmd, &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
@@ -188,7 +192,7 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 		Store: s, BackupDir: o.store.backups(),
 		Core: core.Config{
 			SessionTTL: o.sessionTTL, Retention: o.retention, CancelGrace: o.cancelGrace,
-			MaxOpenTasks: o.maxQueuedTasks, MaxQueuedBytes: int64(o.maxQueuedBytes), MaxRetained: o.maxRetained,
+			MaxOpenTasks: o.maxQueuedTasks, MaxQueuedBytes: int64(o.maxQueuedBytes), MaxObjectBytes: int64(o.maxObjectBytes), ObjectGrace: o.objectGrace, MaxRetained: o.maxRetained,
 			MaxRetainedBytes: int64(o.retainedBytes), WatchGrace: o.watchGrace,
 		},
 		MaxPayloadBytes: o.maxPayload, InFlightBytes: int64(o.maxInFlight),

@@ -98,6 +98,7 @@ func (c Config) Validate() error {
 		"MaxWait": c.MaxWait, "Core.SessionTTL": c.Core.SessionTTL, "Core.DeliveryTimeout": c.Core.DeliveryTimeout,
 		"Core.StallTolerance": c.Core.StallTolerance, "Core.Tick": c.Core.Tick, "Core.WatchGrace": c.Core.WatchGrace,
 		"Core.TimeoutGrace": c.Core.TimeoutGrace, "Core.CancelGrace": c.Core.CancelGrace, "Core.Retention": c.Core.Retention,
+		"Core.ObjectGrace": c.Core.ObjectGrace, "Core.UploadGrace": c.Core.UploadGrace,
 		"Core.RetryHint": c.Core.RetryHint, "Core.BlackHoleBackoff": c.Core.BlackHoleBackoff, "Core.BlackHoleCap": c.Core.BlackHoleCap,
 	} { // order-free: all are reported
 		if d < 0 {
@@ -114,7 +115,8 @@ func (c Config) Validate() error {
 		"MaxCalls": int64(c.MaxCalls), "Core.MaxOpenTasks": int64(c.Core.MaxOpenTasks), "Core.MaxQueuedBytes": c.Core.MaxQueuedBytes,
 		"Core.MaxRetained": int64(c.Core.MaxRetained), "Core.MaxRetainedBytes": c.Core.MaxRetainedBytes, "Core.MaxClasses": int64(c.Core.MaxClasses),
 		"Core.MaxJobs": int64(c.Core.MaxJobs), "Core.MaxSessions": int64(c.Core.MaxSessions), "Core.MaxWatchers": int64(c.Core.MaxWatchers),
-		"Core.MaxUnknown": int64(c.Core.MaxUnknown), "Core.MaxFleetBytes": c.Core.MaxFleetBytes,
+		"Core.MaxObjectBytes": c.Core.MaxObjectBytes,
+		"Core.MaxUnknown":     int64(c.Core.MaxUnknown), "Core.MaxFleetBytes": c.Core.MaxFleetBytes,
 	} { // order-free: all are reported
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %d", name, n))

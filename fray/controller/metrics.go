@@ -45,6 +45,8 @@ var scraped = []scrape{
 	gauge("ready_tasks", "Tasks that wait for nothing but a slot: the queue's depth.", func(i *core.InfoReply) float64 { return float64(i.Stats.Ready) }),
 	gauge("queued_bytes", "Encoded size of the specs of all open tasks.", func(i *core.InfoReply) float64 { return float64(i.Stats.QueuedBytes) }),
 	gauge("retained_bytes", "Size of the records of all ended tasks.", func(i *core.InfoReply) float64 { return float64(i.RetainedBytes) }),
+	gauge("objects", "Objects that are kept, put or deleted.", func(i *core.InfoReply) float64 { return float64(i.Objects) }),
+	gauge("object_bytes", "Size of these.", func(i *core.InfoReply) float64 { return float64(i.ObjectBytes) }),
 	gauge("watchers", "Clients that follow the ends of a job, and were heard of lately.", func(i *core.InfoReply) float64 { return float64(i.Watchers) }),
 	gauge("leases", "Attempts that workers hold, as far as the controller knows.", func(i *core.InfoReply) float64 { return float64(i.Leases) }),
 	gauge("waiting_calls", "Calls that wait at the controller for something to happen: polls, heartbeats, those of clients that wait for ends.", func(i *core.InfoReply) float64 { return float64(i.Waiting) }),

@@ -286,6 +286,9 @@ type InfoReply struct {
 	Watchers int
 	// Attempts that workers hold, and calls that wait for something to happen.
 	Leases, Waiting int
+	// Objects that there are, or that come or go; and their bytes.
+	Objects     int
+	ObjectBytes int64
 	// See Scheduler.Looks; and how many events it took, records it had written and replies it gave,
 	// for which it looked.
 	Looks, Work uint64
