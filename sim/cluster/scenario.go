@@ -236,6 +236,10 @@ func (s *sections) callers(procedure string) []string {
 		if slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.Waits == WaitsCall }) {
 			return []string{RoleClient}
 		}
+	case "PutObject", "HoldObjects", "ReleaseObjects", "GetObject":
+		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.ObjectSize > 0 }) {
+			return []string{RoleClient, RoleWorker} // Clients read them, and hold none of their own.
+		}
 	case "CancelTasks":
 		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Cancel != nil }) ||
 			slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.CancelsJobs != nil }) ||

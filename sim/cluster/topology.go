@@ -37,6 +37,8 @@ type Controller struct {
 	MaxRetainedTasks int               `yaml:"maxRetainedTasks" default:"1000000" min:"1" doc:"Beyond this many ended tasks the oldest that nobody needs are forgotten early."`
 	MaxRetainedBytes scenario.Bytes    `yaml:"maxRetainedBytes" default:"1GiB" doc:"Beyond this size of all ended tasks the oldest that nobody needs are forgotten early, and jobs whose clients are behind wait."`
 	MaxPayload       scenario.Bytes    `yaml:"maxPayload" default:"16MiB" doc:"Larger inputs are refused, and larger results fail their tasks."`
+	MaxObjectBytes   scenario.Bytes    `yaml:"maxObjectBytes" default:"16GiB" doc:"Objects of a job beyond this size are refused, and put again later."`
+	ObjectGrace      scenario.Duration `yaml:"objectGrace" default:"10m" doc:"How long a job that has nothing else holds its objects when nobody asks about them, and how long an upload lasts without its next piece."`
 	MaxClasses       int               `yaml:"maxClasses" default:"4096" min:"1" doc:"Submissions of more combinations of function, resources and labels than that are refused, and made again later."`
 	MaxJobs          int               `yaml:"maxJobs" default:"100000" min:"1" doc:"Submissions in more jobs with open tasks than that are refused, and made again later."`
 	MaxSessions      int               `yaml:"maxSessions" default:"10000" min:"1" doc:"More workers than that are refused, and ask again."`

@@ -114,6 +114,8 @@ type TaskKind struct {
 	PayloadSize        scenario.Bytes       `yaml:"payloadSize" default:"64B" doc:"The size of the input."`
 	ResultSize         scenario.Bytes       `yaml:"resultSize" default:"64B" doc:"The size of the result."`
 
+	ObjectSize scenario.Bytes `yaml:"objectSize" default:"0B" doc:"The size of objects: each attempt puts one of its own and one that others put, too, reads both, and has a ref for a result, which the client reads. 0B: there are none." example:"600KiB"`
+
 	Retries           int               `yaml:"retries" default:"0" min:"0" max:"10000" doc:"How often a task is tried again after it failed or timed out."`
 	Backoff           *Backoff          `yaml:"backoff" doc:"The delay before a retry. Default: that of the runtime."`
 	MaxWorkerLosses   int               `yaml:"maxWorkerLosses" default:"3" min:"0" max:"1000" doc:"How many workers may die while they run the task before it fails."`

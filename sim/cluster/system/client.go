@@ -341,8 +341,9 @@ func (c *submitter) callOne(ctx context.Context, o *offer) {
 	var failure *fray.TaskError
 	switch {
 	case err == nil:
-		c.tally.tell(c.name, id, value)
+		c.told(ctx, o.kind, id, value)
 	case errors.As(err, &failure):
+		c.failed(failure)
 	case ctx.Err() == nil:
 		c.refused(o, 0)
 		return
@@ -381,7 +382,7 @@ func (c *submitter) again(ctx context.Context, o *offer) {
 	for _, f := range futures {
 		c.ends.Go(func() {
 			if value, err := f.Get(ctx); err == nil {
-				c.tally.tell(c.name, f.ID(), value)
+				c.told(ctx, o.kind, f.ID(), value)
 			}
 		})
 	}
@@ -393,10 +394,11 @@ func (c *submitter) await(ctx context.Context, o *offer, i int, f *fray.Future[[
 	var failure *fray.TaskError
 	switch {
 	case err == nil:
-		c.tally.tell(c.name, f.ID(), value)
+		c.told(ctx, o.kind, f.ID(), value)
 	case !errors.As(err, &failure):
 		return // The run is over, or the client leaves.
 	}
+	c.failed(failure)
 	o.becomes(i, over)
 	c.tally.ended(o.kind.Name, f.ID(), c.run.Elapsed()-o.begun, failure)
 }

@@ -85,6 +85,13 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 	if err := x.children(ctx, info, random); err != nil {
 		return nil, err
 	}
+	if k.ObjectSize > 0 {
+		ref, err := x.object(ctx, info, random)
+		if err != nil {
+			return nil, err
+		}
+		result = ref
+	}
 	if err := x.pass(ctx, work, random); err != nil {
 		return nil, err
 	}

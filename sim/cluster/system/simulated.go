@@ -106,6 +106,7 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 			MaxOpenTasks: cfg.MaxOpenTasks, MaxQueuedBytes: int64(cfg.MaxQueuedBytes),
 			MaxRetained: cfg.MaxRetainedTasks, MaxRetainedBytes: int64(cfg.MaxRetainedBytes), WatchGrace: time.Duration(cfg.WatchGrace),
 			MaxClasses: cfg.MaxClasses, MaxJobs: cfg.MaxJobs, MaxSessions: cfg.MaxSessions, MaxWatchers: cfg.MaxWatchers,
+			MaxObjectBytes: int64(cfg.MaxObjectBytes), ObjectGrace: time.Duration(cfg.ObjectGrace), UploadGrace: time.Duration(cfg.ObjectGrace),
 			MaxUnknown: cfg.MaxUnknown, MaxGrantBytes: int(cfg.MaxGrant),
 		},
 		MaxCalls: cfg.MaxCalls, MaxPayloadBytes: int(cfg.MaxPayload),
