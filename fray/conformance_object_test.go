@@ -159,7 +159,7 @@ var objectTests = []conformanceTest{
 		if _, err := other.Get(t.ctx); err == nil || !strings.Contains(err.Error(), "another value") {
 			t.Errorf("of another size: %v", err)
 		}
-		wrong := fray.Ref[string]{Job: r.Job, ID: r.ID, Size: r.Size, Encoding: r.Encoding}
+		wrong := fray.Ref[string](r)
 		if _, err := wrong.Get(t.ctx); !errors.Is(err, fray.ErrUndecodable) {
 			t.Errorf("of another type: %v", err)
 		}

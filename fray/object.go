@@ -93,7 +93,7 @@ func (r Ref[T]) Get(ctx context.Context) (T, error) {
 		return none, err
 	}
 	data, err := io.ReadAll(body)
-	if err = errors.Join(err, body.Close()); err != nil {
+	if err := errors.Join(err, body.Close()); err != nil {
 		return none, err
 	}
 	v, err := c.decodeResult(Payload{Encoding: r.Encoding, Data: data})

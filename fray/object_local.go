@@ -24,7 +24,7 @@ func newLocalObjects(most int64) *localObjects {
 	return &localObjects{most: most, byID: make(map[string][][]byte)}
 }
 
-func (o *localObjects) put(ctx context.Context, job, encoding string, src *objectSource) (id string, size int64, err error) {
+func (o *localObjects) put(ctx context.Context, _, encoding string, src *objectSource) (id string, size int64, err error) {
 	var namer object.Namer
 	var pieces [][]byte
 	for last := false; !last; src.advance() {

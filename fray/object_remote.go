@@ -170,7 +170,7 @@ func (o *remoteObjects) piece(ctx context.Context, job, id string, n uint32) ([]
 	if err != nil {
 		return nil, err
 	}
-	o.cache.add(id, n, res.GetData())
+	o.cache.add(id, n, res.GetObject().GetSizeBytes(), res.GetData())
 	return res.GetData(), nil
 }
 
@@ -225,8 +225,10 @@ func (c *objectCache) get(id string, n uint32) ([]byte, bool) {
 	return e.Value.(*cached).data, true //nolint:errcheck // There is nothing else in it.
 }
 
-func (c *objectCache) add(id string, n uint32, data []byte) {
-	if c == nil || int64(len(data)) > c.most {
+// add takes a piece in, unless it is of an object that is much of what there is room for: such a one is
+// likely to be read from one end to the other, and would leave nothing else.
+func (c *objectCache) add(id string, n uint32, size int64, data []byte) {
+	if c == nil || size > c.most/2 {
 		return
 	}
 	c.mu.Lock()

@@ -53,10 +53,9 @@ var rows = []Row{
 	{Procedure: frayv1connect.ControllerServiceWatchJobProcedure, Roles: readsOwn, AnyJob: readsAny},
 	{Procedure: frayv1connect.ControllerServiceListTasksProcedure, Roles: Client | readsAll, AnyJob: readsAll},
 	{Procedure: frayv1connect.ControllerServiceCancelTasksProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
-	// What comes piece by piece is not told of piece by piece.
-	{Procedure: frayv1connect.ControllerServicePutObjectProcedure, Roles: changes, AnyJob: changeAny},
+	{Procedure: frayv1connect.ControllerServicePutObjectProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
 	{Procedure: frayv1connect.ControllerServiceGetObjectProcedure, Roles: readsOwn, AnyJob: readsAny},
-	{Procedure: frayv1connect.ControllerServiceHoldObjectsProcedure, Roles: changes, AnyJob: changeAny},
+	{Procedure: frayv1connect.ControllerServiceHoldObjectsProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
 	{Procedure: frayv1connect.ControllerServiceReleaseObjectsProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
 
 	{Procedure: frayv1connect.ControllerServiceRegisterWorkerProcedure, Roles: Worker, Changes: true},

@@ -52,7 +52,6 @@ type objectModel struct {
 	held    map[string]map[core.ObjectID]bool
 	puts    map[string]*objectPut
 	uploads int
-	values  []objectValue
 }
 
 type objectValue struct {
@@ -257,9 +256,7 @@ func (m *objectModel) read(job string, v objectValue) {
 	m.calls++
 	var out core.Effects
 	m.s.Step(m.now, &out, &core.Forsake{Call: call})
-	for _, r := range out.Records {
-		m.log = append(m.log, r)
-	}
+	m.log = append(m.log, out.Records...)
 }
 
 // pass lets time pass, in which nobody is heard of.
