@@ -346,3 +346,101 @@ func (m *objectModel) end() {
 		m.t.Fatal(err)
 	}
 }
+
+// objectBench is a scheduler whose events are made by hand.
+type objectBench struct {
+	*testing.T
+	s    *core.Scheduler
+	now  core.Time
+	call core.CallID
+	log  []core.Record
+}
+
+func (b *objectBench) step(e core.Event) core.Reply {
+	b.Helper()
+	var out core.Effects
+	b.s.Step(b.now, &out, e)
+	b.log = append(b.log, out.Records...)
+	if b.call%100 == 0 {
+		if err := b.s.Check(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if len(out.Replies) != 1 {
+		b.Fatalf("%T has %d replies", e, len(out.Replies))
+	}
+	return out.Replies[0]
+}
+
+func (b *objectBench) put(job, upload, value string) core.PieceReply {
+	b.Helper()
+	b.call++
+	r := b.step(&core.PutPiece{Call: b.call, Job: job, Upload: upload, Data: []byte(value), Sum: sha256.Sum256([]byte(value)), Last: true, Encoding: "raw"})
+	return r.Body.(core.PieceReply)
+}
+
+// An object's record does not grow with the jobs that hold equal ones.
+func TestObjectsOfManyJobsHaveSeveralCopies(t *testing.T) {
+	t.Parallel()
+	b := &objectBench{T: t, s: core.NewScheduler(core.Config{Incarnation: 1, Durable: true}), now: epoch}
+	for n := range 200 {
+		b.put(fmt.Sprint("j", n), "u", "the same")
+	}
+	pieces, objects := stored(b.log)
+	if len(pieces) != 4 || len(objects) != 4 {
+		t.Errorf("%d copies of what 200 jobs hold, with %d pieces; want 4", len(objects), len(pieces))
+	}
+	for _, o := range objects {
+		if len(o.Jobs) > 64 {
+			t.Errorf("%d jobs hold one copy", len(o.Jobs))
+		}
+	}
+	for n := range 200 {
+		b.call++
+		job := fmt.Sprint("j", n)
+		id := core.NameObject("raw", 8, core.Chain{}.Add(sha256.Sum256([]byte("the same"))))
+		if r := b.step(&core.ReadObject{Call: b.call, Job: job, ID: id}); r.Err != nil {
+			t.Errorf("job %s: %v", job, r.Err)
+		}
+	}
+}
+
+// However many objects and pieces go at once, they go in portions, and all of them.
+func TestObjectsGoInPortions(t *testing.T) {
+	t.Parallel()
+	b := &objectBench{
+		T: t, s: core.NewScheduler(core.Config{Incarnation: 1, Durable: true, ObjectGrace: time.Second, UploadGrace: time.Minute}), now: epoch,
+	}
+	for n := range 3000 {
+		b.put("j", fmt.Sprint("u", n), fmt.Sprint("value ", n))
+	}
+	large := &core.PutPiece{Job: "k", Upload: "u"}
+	for n := range uint32(2500) {
+		b.call++
+		large.Call, large.Piece, large.Data, large.Last = b.call, n, []byte(fmt.Sprint(n)), n == 2499
+		large.Sum = sha256.Sum256(large.Data)
+		b.step(large)
+	}
+	b.now = b.now.Add(time.Second)
+	for steps := 0; ; steps++ {
+		var out core.Effects
+		b.s.Step(b.now, &out)
+		if len(out.Records) > 5*1024 {
+			t.Fatalf("%d records in one step", len(out.Records))
+		}
+		b.log = append(b.log, out.Records...)
+		pieces, objects := stored(b.log)
+		if len(pieces) == 0 && len(objects) == 0 {
+			if steps < 4 {
+				t.Errorf("%d steps", steps)
+			}
+			break
+		}
+		if b.now = max(b.s.Next(), b.now); b.now == core.Never {
+			t.Fatalf("%d pieces and %d objects are left, and nothing is due", len(pieces), len(objects))
+		}
+	}
+	if err := b.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
