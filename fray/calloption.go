@@ -26,9 +26,11 @@ type TaskOption interface {
 	applyToTask(*taskConfig) error
 }
 
-// CallOption configures one call of a task.
+// CallOption configures one call of a task. Every one is a [MapOption], too: there it configures each
+// of the calls.
 type CallOption interface {
 	TaskOption
+	MapOption
 	applyToCall(*callConfig) error
 }
 
@@ -135,6 +137,10 @@ type callOption func(*callConfig) error
 
 func (o callOption) applyToTask(c *taskConfig) error { return o(&c.call) }
 func (o callOption) applyToCall(c *callConfig) error { return o(c) }
+func (o callOption) applyToMap(c *mapConfig) error {
+	c.calls = append(c.calls, o)
+	return nil
+}
 
 // WithRetries sets how often a task is tried again after its function failed or timed out, 0 to
 // 10,000. The default is 0.
@@ -231,7 +237,7 @@ func WithLabels(labels map[string]string) CallOption {
 // WithTaskID chooses the id of the task in place of a new ULID. It makes a submission safe to
 // repeat: the same id with the same input and options is the same task, and with others an error.
 // It must be unique in the cluster: up to 128 letters, digits and ._:/-, the first a letter or a
-// digit. With RunAll, the ids are id/0, id/1 and so on. Define does not take it.
+// digit. With RunAll and Map, the ids are id/0, id/1 and so on. Define does not take it.
 func WithTaskID(id string) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.taskID = id

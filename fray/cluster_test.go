@@ -88,6 +88,15 @@ func BenchmarkClusterRunAll(b *testing.B) {
 	b.ReportMetric(float64(b.N)*float64(len(ins))/b.Elapsed().Seconds(), "tasks/s")
 }
 
+func BenchmarkClusterMap(b *testing.B) {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindFray, fray.WithControllerAddress(startCluster(b, 8)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer jc.Close()
+	benchmarkMap(fray.NewContext(b.Context(), jc), b, inputs(50_000))
+}
+
 func BenchmarkClusterCall(b *testing.B) {
 	jc, err := fray.NewJobContext(context.Background(), fray.KindFray, fray.WithControllerAddress(startCluster(b, 8)))
 	if err != nil {

@@ -284,6 +284,25 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 		{name: "AsCompleted yields each as it is done", detached: true, run: testAsCompleted},
+		{name: "Map yields in the order of the inputs", run: testMapOrder},
+		{name: "Map yields as tasks end", detached: true, run: testMapAsCompleted},
+		{name: "Map yields an error in its place", run: testMapErrors},
+		{name: "Map takes no more than its bound", detached: true, run: testMapBound},
+		{name: "Map tells its progress", run: testMapProgress},
+		{name: "Map names its tasks as RunAll does", run: testMapIDs},
+		{name: "Map of nothing is nothing", run: func(t *trial) {
+			for v, err := range fray.Map(t.ctx, echo, slices.Values([]string(nil))) {
+				t.Errorf("got %q, %v", v, err)
+			}
+		}},
+		{name: "Map rejects what cannot be", run: testMapRejects},
+		{name: "Map ends with its context", run: testMapContext},
+		{name: "Map that is left takes no more", run: testMapLeft},
+		{name: "Map that is left cancels what is open", detached: true, run: testMapCancels},
+		{name: "Map lets a panic of its inputs through", run: testMapPanic},
+		{name: "tasks map tasks", run: func(t *trial) {
+			got(t, leaves, 4, 81)
+		}},
 		{name: "Close fails open futures", detached: true, run: testClose},
 		{name: "a closed job context refuses tasks", run: func(t *trial) {
 			ctx := t.ctx

@@ -23,6 +23,8 @@
 //		...
 //	}
 //
+// [Map] does both for inputs from an iterator, however many there are.
+//
 // # Backends
 //
 // [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks
@@ -39,8 +41,8 @@
 //   - A task may be executed more than once: after a failure if it has retries, and after its worker was lost. Exactly
 //     one end is told, and it never changes.
 //   - [JobContext.Close] ends what runs in this process, and nothing at a controller.
-//   - A task may run further tasks with the context that it is given. While it waits for them in [Future.Get], [Wait]
-//     or [AsCompleted], it lends its slot, so that tasks may wait for tasks to any depth.
+//   - A task may run further tasks with the context that it is given. While it waits for them in [Future.Get], [Wait],
+//     [AsCompleted] or [Map], it lends its slot, so that tasks may wait for tasks to any depth.
 //
 // # Errors
 //

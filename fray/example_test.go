@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/frayrpc/fray/fray"
@@ -102,6 +103,25 @@ func ExampleAsCompleted() {
 	}
 	fmt.Println(total)
 	// Output: 6
+}
+
+func ExampleMap() {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindThreadPool)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(context.Background(), jc)
+
+	texts := slices.Values([]string{"one", "", "these are three"})
+	for words, err := range fray.Map(ctx, countWords, texts, fray.MapInFlight(100), fray.WithTaskID("texts")) {
+		fmt.Println(words, err)
+	}
+	// Output:
+	// 1 <nil>
+	// 0 task texts/1 (count-words): attempt 1 of 3 on worker threadpool: application error: text is empty
+	// 3 <nil>
 }
 
 func ExampleWait() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,22 +117,34 @@ func (l link) fork() *dial.Rand {
 
 func (b *remote) submit(ctx context.Context, calls []*call) { b.submitter.submit(ctx, calls) }
 
-func (b *remote) cancel(ctx context.Context, c *call) error {
-	var res *frayv1.CancelTasksResponse
-	err := b.do(ctx, "CancelTasks", 0, func(ctx context.Context) (err error) {
-		res, err = b.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: []string{c.id}})
-		return err
-	})
-	if err != nil {
-		return err
+func (b *remote) cancel(ctx context.Context, calls []*call) error {
+	var lost []string
+	for some := range slices.Chunk(calls, maxAsked) {
+		ids := make([]string, len(some))
+		for i, c := range some {
+			ids[i] = c.id
+		}
+		var res *frayv1.CancelTasksResponse
+		err := b.do(ctx, "CancelTasks", 0, func(ctx context.Context) (err error) {
+			res, err = b.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: ids})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		verdicts := res.GetVerdicts()
+		if len(verdicts) != len(ids) {
+			return fmt.Errorf("controller answered with %d verdicts for %d tasks", len(verdicts), len(ids))
+		}
+		for i, id := range ids {
+			switch verdicts[i] {
+			case frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND, frayv1.CancelVerdict_CANCEL_VERDICT_REFUSED: // Another's has its id by now.
+				lost = append(lost, id)
+			}
+		}
 	}
-	verdicts := res.GetVerdicts()
-	if len(verdicts) != 1 {
-		return fmt.Errorf("controller answered with %d verdicts for one task", len(verdicts))
-	}
-	switch verdicts[0] {
-	case frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND, frayv1.CancelVerdict_CANCEL_VERDICT_REFUSED: // Another's has its id by now.
-		b.fetcher.ask([]string{c.id}) // the future has to end, too
+	if len(lost) > 0 {
+		b.fetcher.ask(lost) // the futures have to end, too
 		return ErrTaskLost
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,6 +149,9 @@ var (
 
 	// chain waits for the one below it in each of the ways.
 	chain *fray.Task[int, int]
+
+	// leaves counts those of a tree, of which it maps itself to the branches.
+	leaves *fray.Task[int, int]
 )
 
 func init() {
@@ -188,12 +192,29 @@ func init() {
 		v, err := f.Get(ctx)
 		return v + 1, err
 	})
+	leaves = fray.Define("leaves", func(ctx context.Context, depth int) (int, error) {
+		if depth == 0 {
+			return 1, nil
+		}
+		opts := []fray.MapOption{fray.MapInFlight(2)}
+		if depth%2 == 0 {
+			opts = append(opts, fray.MapAsCompleted())
+		}
+		sum := 0
+		for n, err := range fray.Map(ctx, leaves, slices.Values([]int{depth - 1, depth - 1, depth - 1}), opts...) {
+			if err != nil {
+				return 0, err
+			}
+			sum += n
+		}
+		return sum, nil
+	})
 }
 
 // functions are all that a worker has to know.
 func functions() []fray.Function {
 	return []fray.Function{
-		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain,
+		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain, leaves,
 		lengthOf, digest, joined,
 	}
 }

@@ -17,7 +17,7 @@ type Future[Out any] struct {
 func (f *Future[Out]) ID() string { return f.id }
 
 // Done returns a channel that is closed when the task has ended. To receive from it inside of a
-// task does not lend the task's slot; Get, Wait and AsCompleted do.
+// task does not lend the task's slot; Get, Wait, AsCompleted and Map do.
 func (f *Future[Out]) Done() <-chan struct{} { return f.promise.Done() }
 
 // Get waits for the task to end and returns its value, which it decodes anew each time. A task that
@@ -55,7 +55,7 @@ func (f *Future[Out]) Cancel(ctx context.Context) error {
 	if f.isSettled() {
 		return nil
 	}
-	if err := f.jc.backend.cancel(ctx, &f.call); err != nil {
+	if err := f.jc.backend.cancel(ctx, []*call{&f.call}); err != nil {
 		return fmt.Errorf("cancel task %s (%s): %w", f.id, f.function.Name(), err)
 	}
 	return nil

@@ -53,8 +53,8 @@ type backend interface {
 	// submit takes calls over, and answers for each of them with accept or refuse. It blocks while
 	// there is no room for them, and refuses what has found none when ctx is done.
 	submit(ctx context.Context, calls []*call)
-	// cancel asks for c to end.
-	cancel(ctx context.Context, c *call) error
+	// cancel asks for calls to end. An error may be about some of them only.
+	cancel(ctx context.Context, calls []*call) error
 	// cancelAll asks for all open calls of the job to end.
 	cancelAll(ctx context.Context) error
 	// shutdown settles all open calls and refuses further ones, without waiting. It may be

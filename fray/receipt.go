@@ -18,7 +18,7 @@ const maxReceiptErrors = 8
 // the queue waits for.
 const lendAfter = 100 * time.Millisecond
 
-// receipt gathers the answers to the calls of one Run or RunAll.
+// receipt gathers the answers to the calls of one Run, RunAll or Map.
 type receipt struct {
 	done chan struct{} // closed with the last answer
 
@@ -32,6 +32,23 @@ type receipt struct {
 
 func newReceipt(calls int) *receipt {
 	return &receipt{open: calls, done: make(chan struct{})}
+}
+
+// add expects an answer more. One must still be to come.
+func (r *receipt) add() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open++
+}
+
+// abandon has those calls refused that the backend has not passed on yet, unless nobody waits for it
+// anyway.
+func (r *receipt) abandon(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gone == nil {
+		r.gone = cause
+	}
 }
 
 // answer counts one call: nil if it was accepted, or why it was refused.

@@ -98,8 +98,10 @@ func (b *inline) leave(c *call) {
 
 func (*inline) why(*call) error { return nil }
 
-func (b *inline) cancel(_ context.Context, c *call) error {
-	b.stop(c.origin(), ErrCancelled)
+func (b *inline) cancel(_ context.Context, calls []*call) error {
+	for _, c := range calls {
+		b.stop(c.origin(), ErrCancelled)
+	}
 	return nil
 }
 

@@ -225,34 +225,36 @@ func (p *threadPool) end(t *poolTask) {
 
 func (*threadPool) why(*call) error { return nil }
 
-func (p *threadPool) cancel(_ context.Context, c *call) error {
-	c = c.origin()
+func (p *threadPool) cancel(_ context.Context, calls []*call) error {
+	for _, c := range calls {
+		p.cancelOne(c.origin())
+	}
+	return nil
+}
+
+func (p *threadPool) cancelOne(c *call) {
 	p.mu.Lock()
 	t, ok := p.open[c]
 	if !ok {
 		p.mu.Unlock()
-		return nil
+		return
 	}
 	if t.cancel != nil {
 		t.cancel(ErrCancelled)
 		p.mu.Unlock()
-		return nil
+		return
 	}
 	p.end(t)
 	info := t.call.info("", t.attempts)
 	p.mu.Unlock()
 	c.settle(Payload{}, t.stopped(info, ErrCancelled))
-	return nil
 }
 
 func (p *threadPool) cancelAll(ctx context.Context) error {
 	p.mu.Lock()
 	open := byID(maps.Keys(p.open))
 	p.mu.Unlock()
-	for _, c := range open {
-		_ = p.cancel(ctx, c) // cannot fail
-	}
-	return nil
+	return p.cancel(ctx, open)
 }
 
 func (p *threadPool) shutdown() {

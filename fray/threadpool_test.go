@@ -294,3 +294,34 @@ func BenchmarkRunAll(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkMap(b *testing.B) {
+	for _, kind := range localKinds {
+		b.Run(string(kind), func(b *testing.B) {
+			jc, err := fray.NewJobContext(b.Context(), kind)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer jc.Close()
+			benchmarkMap(fray.NewContext(b.Context(), jc), b, make([]string, 10_000))
+		})
+	}
+}
+
+// benchmarkMap maps the inputs in each of the orders.
+func benchmarkMap(ctx context.Context, b *testing.B, ins []string) {
+	b.Helper()
+	for name, opts := range map[string][]fray.MapOption{"in order": nil, "as completed": {fray.MapAsCompleted()}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, err := range fray.Map(ctx, echo, slices.Values(ins), opts...) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.N)*float64(len(ins))/b.Elapsed().Seconds(), "tasks/s")
+		})
+	}
+}

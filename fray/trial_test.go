@@ -15,13 +15,14 @@ import (
 type trial struct {
 	*testing.T
 
-	ctx context.Context
-	jc  *fray.JobContext
+	ctx    context.Context
+	jc     *fray.JobContext
+	inline bool // Run returns when the task has ended
 }
 
 func newTrial(t *testing.T, jc *fray.JobContext) *trial {
 	t.Helper()
-	return &trial{T: t, ctx: fray.NewContext(t.Context(), jc), jc: jc}
+	return &trial{T: t, ctx: fray.NewContext(t.Context(), jc), jc: jc, inline: jc.Kind() == fray.KindSync}
 }
 
 // newJobContext returns a job context that is closed when the test ends.

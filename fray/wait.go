@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -137,34 +138,46 @@ type completions struct {
 
 	mu    sync.Mutex
 	ready []int // indices that are done and not yet told
-	// The loan that ends when so many more are done; nil: none does.
+	// The loan that ends when so many more are done, or the one with this index is; nil: none does.
 	loan   *attempt.Loan
 	awaits int
+	only   int // -1: whichever are done
 }
 
 func newCompletions[F Awaitable](futures []F) *completions {
-	c := &completions{
-		promises:  make([]*promise, len(futures)),
-		listeners: make([]*listener, len(futures)),
-		wake:      make(chan struct{}, 1),
-	}
+	c := makeCompletions(len(futures))
 	for i, f := range futures {
-		c.promises[i] = f.pending()
-		l := &listener{ended: func() { c.add(i) }, wake: func() { signal(c.wake) }}
-		if c.promises[i].listen(l) {
-			c.listeners[i] = l
-		} else {
-			c.add(i)
-		}
+		c.watch(i, f.pending())
 	}
 	return c
+}
+
+// makeCompletions returns completions with room for n futures, of which none is watched yet.
+func makeCompletions(n int) *completions {
+	return &completions{
+		promises: make([]*promise, n), listeners: make([]*listener, n), wake: make(chan struct{}, 1), only: -1,
+	}
+}
+
+// watch has p told of by an index: one of those that there is room for, or the next one, and not that
+// of another that is not done.
+func (c *completions) watch(i int, p *promise) {
+	if i == len(c.promises) {
+		c.promises, c.listeners = append(c.promises, nil), append(c.listeners, nil)
+	}
+	l := &listener{ended: func() { c.add(i) }, wake: func() { signal(c.wake) }}
+	c.promises[i], c.listeners[i] = p, l
+	if !p.listen(l) {
+		c.listeners[i] = nil
+		c.add(i)
+	}
 }
 
 func (c *completions) add(i int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ready = append(c.ready, i)
-	if c.awaits--; c.awaits == 0 {
+	if c.awaits--; (c.awaits == 0 && c.only < 0) || (i == c.only) {
 		c.loan.End()
 	}
 }
@@ -173,8 +186,18 @@ func (c *completions) add(i int) {
 func (c *completions) expect(n int, l *attempt.Loan) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.loan, c.awaits = l, n-len(c.ready)
+	c.loan, c.awaits, c.only = l, n-len(c.ready), -1
 	if c.awaits <= 0 {
+		l.End()
+	}
+}
+
+// expectOnly ends the loan when the future with this index is done, which has not been taken.
+func (c *completions) expectOnly(i int, l *attempt.Loan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loan, c.only = l, i
+	if slices.Contains(c.ready, i) {
 		l.End()
 	}
 }

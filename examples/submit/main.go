@@ -41,23 +41,23 @@ func run(controller string) error {
 	ctx = fray.NewContext(ctx, jc)
 
 	const end, step = 1_000_000, 20_000
-	var parts []tasks.Interval
-	for i := 0; i < end; i += step {
-		parts = append(parts, tasks.Interval{From: i, To: i + step})
+	// Inputs are taken as results come, so that there could be more of them than memory has room for.
+	parts := func(yield func(tasks.Interval) bool) {
+		for i := 0; i < end; i += step {
+			if !yield(tasks.Interval{From: i, To: i + step}) {
+				return
+			}
+		}
 	}
-	futures, err := tasks.Primes.RunAll(ctx, parts, fray.WithRetries(2))
-	if err != nil {
-		return err
-	}
-	sum := 0
-	for _, f := range futures {
-		n, err := f.Get(ctx)
+	sum, count := 0, 0
+	for n, err := range fray.Map(ctx, tasks.Primes, parts, fray.WithRetries(2)) {
 		if err != nil {
 			return err
 		}
 		sum += n
+		count++
 	}
-	fmt.Printf("%d primes below %d, counted by %d tasks on %s\n", sum, end, len(futures), jc.Kind())
+	fmt.Printf("%d primes below %d, counted by %d tasks on %s\n", sum, end, count, jc.Kind())
 
 	// An error arrives typed, wherever the task ran.
 	_, err = tasks.Primes.Call(ctx, tasks.Interval{To: 1 << 50})
