@@ -50,7 +50,7 @@ func TestPrograms(t *testing.T) {
 	if !ok {
 		t.Fatalf("the controller says %q", lines.Text())
 	}
-	worker, _ := start(ctx, t, filepath.Join(bin, "worker"), "-controller", url)
+	worker, _ := start(ctx, t, filepath.Join(bin, "worker"), "--controller", url)
 	run("fray", "-controller", url)
 	for _, p := range []*exec.Cmd{worker, controller} {
 		if err := p.Process.Signal(syscall.SIGTERM); err != nil {

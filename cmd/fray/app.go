@@ -2,104 +2,44 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"log/slog"
-	"os"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/frayrpc/fray/cmd/fray/internal/wording"
-	"github.com/frayrpc/fray/fray/access"
-	"github.com/frayrpc/fray/fray/certs"
+	"github.com/frayrpc/fray/fray/h3"
+	"github.com/frayrpc/fray/internal/command"
 )
 
 // app is one run of the command: what it may touch of the process, and what is common to its
 // subcommands.
 type app struct {
-	stdin   io.Reader
-	stdout  io.Writer
-	stderr  io.Writer
-	environ []string
-	// The first one ends the command in good order, the second at once.
-	signals <-chan os.Signal
+	command.Process
+
 	// executable returns the file that worker processes run.
 	executable func() (string, error)
-	seams      seams
-	// Servers of this command want a token; and whom that lets in.
-	secured bool
-	listed  bool // a file lists who may call its servers
-	access  func() *access.Policy
-	shown   func() string // the token; nil: there is none
-	// What tells of calls that change something; nil: nothing does.
-	audit *slog.Logger
 
-	root       *cobra.Command
-	configFile string
-	client     clientOptions
-	tls        certs.Files
-	tlsMin     string
-	http3      bool // calls, or is served, by HTTP/3
-	tokenFile  string
-	output     string
-
-	// Closed by the second signal.
-	hurry chan struct{}
+	root           *cobra.Command
+	configFile     string
+	connectTimeout time.Duration
+	output         string
 }
 
 // run executes the command line args, and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	ctx, cancel := context.WithCancelCause(ctx)
-	a.hurry = make(chan struct{})
-	over := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() { a.watchSignals(over, cancel) })
-	defer watching.Wait()
-	defer cancel(nil)
-	defer close(over)
-
+	ctx, over := a.HeedSignals(ctx)
+	defer over()
 	a.root = a.newRoot()
 	a.root.SetArgs(args)
-	a.root.SetIn(a.stdin)
-	a.root.SetOut(a.stdout)
-	a.root.SetErr(a.stderr)
+	a.root.SetIn(a.Stdin)
+	a.root.SetOut(a.Stdout)
+	a.root.SetErr(a.Stderr)
 	cmd, err := a.root.ExecuteContextC(ctx)
-	if err != nil && !said(err) {
-		a.explain(cmd, err)
-	}
-	return exitCode(err)
-}
-
-// watchSignals tells the command of signals until it is over.
-func (a *app) watchSignals(over <-chan struct{}, cancel context.CancelCauseFunc) {
-	for n := 1; ; n++ {
-		select {
-		case sig := <-a.signals:
-			switch n {
-			case 1:
-				cancel(&signalError{sig})
-			case 2:
-				close(a.hurry)
-			}
-		case <-over:
-			return
-		}
-	}
-}
-
-// explain prints err, and where to read on if the command line was wrong.
-func (a *app) explain(cmd *cobra.Command, err error) {
-	name := cmd.CommandPath()
-	text := strings.TrimRight(err.Error(), "\n")
-	fmt.Fprintf(a.stderr, "%s: %s\n", name, wording.Visible(text))
-	if exitCode(err) == exitUsage && !strings.Contains(text, "\n") {
-		fmt.Fprintf(a.stderr, "Run '%s --help' for usage.\n", name)
-	}
+	return a.Exit(cmd.CommandPath(), err, exitCode(err))
 }
 
 func (a *app) newRoot() *cobra.Command {
+	a.DialHTTP3 = h3.Dial
 	root := &cobra.Command{
 		Use:   "fray",
 		Short: "Distributed tasks over Connect RPC",
@@ -121,13 +61,13 @@ else it has its default. See "fray help configuration" and "fray help exit-codes
 				return nil
 			}
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return usageError("unknown command %q: did you mean %q?", args[0], near[0])
+				return command.UsageError("unknown command %q: did you mean %q?", args[0], near[0])
 			}
-			return usageError("unknown command %q", args[0])
+			return command.UsageError("unknown command %q", args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return command.UsageError("%w", err) })
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "read options from this YAML `file`")
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run:"},
@@ -156,7 +96,7 @@ func newTopic(name, short, text string) *cobra.Command {
 // noArgs refuses arguments that the command does not have.
 func noArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError("unexpected argument %q", args[0])
+		return command.UsageError("unexpected argument %q", args[0])
 	}
 	return nil
 }
@@ -165,7 +105,7 @@ func noArgs(_ *cobra.Command, args []string) error {
 func someArgs(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usageError("which %s? give at least one", what)
+			return command.UsageError("which %s? give at least one", what)
 		}
 		return nil
 	}
@@ -175,38 +115,8 @@ func someArgs(what string) cobra.PositionalArgs {
 func oneArg(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return usageError("give one %s, not %d", what, len(args))
+			return command.UsageError("give one %s, not %d", what, len(args))
 		}
 		return nil
 	}
-}
-
-// logOptions say how a long-running command tells what it does.
-type logOptions struct {
-	level  string
-	format string
-}
-
-func addLogFlags(cmd *cobra.Command, o *logOptions, level string) {
-	oneOf(cmd, &o.level, "log-level", "", level, "log what is at least this `level`", "debug", "info", "warn", "error")
-	oneOf(cmd, &o.format, "log-format", "", "text", "the log's `format`", "text", "json")
-	shared(cmd, "log-level", "log-format")
-}
-
-// logger returns a logger that writes to w.
-func (o *logOptions) logger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(o.level)); err != nil {
-		panic("log level was not checked: " + err.Error())
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if o.format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// args are the options that have another command of this program log in the same way.
-func (o *logOptions) args() []string {
-	return []string{"--log-level", o.level, "--log-format", o.format}
 }

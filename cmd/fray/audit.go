@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/frayrpc/fray/internal/command"
 )
 
 const (
@@ -34,11 +36,11 @@ func (a *app) openAudit(file string, log *slog.Logger) (audit *slog.Logger, clos
 	case "":
 		return nil, nothing, nil
 	case "-":
-		return newAudit(a.stderr), nothing, nil
+		return newAudit(a.Stderr), nothing, nil
 	}
 	f := &auditFile{path: file, log: log}
 	if err := f.open(); err != nil {
-		return nil, nil, usageError("--%s: %w", auditLogOption, err)
+		return nil, nil, command.UsageError("--%s: %w", auditLogOption, err)
 	}
 	return newAudit(f), f.close, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -28,7 +29,7 @@ func (a *app) backup(ctx context.Context, c *client, name string) (*frayv1.Creat
 		if err != nil || !res.GetUnderWay() {
 			return res, err
 		}
-		fmt.Fprintf(a.stderr, "fray: backup %s is being made: %d MiB copied in %s\n", name, res.GetCopiedBytes()>>20, number.ShortDuration(time.Since(began).Round(time.Second)))
+		fmt.Fprintf(a.Stderr, "fray: backup %s is being made: %d MiB copied in %s\n", name, res.GetCopiedBytes()>>20, number.ShortDuration(time.Since(began).Round(time.Second)))
 	}
 }
 
@@ -41,7 +42,7 @@ directory. Without a name, the time is one. The copy shares files with the origi
 elsewhere. To go back to it, stop the controller and start one with the copy as its --data-dir.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError("give one name, not %d", len(args))
+				return command.UsageError("give one name, not %d", len(args))
 			}
 			return nil
 		},
@@ -55,12 +56,12 @@ elsewhere. To go back to it, stop the controller and start one with the copy as 
 				return err
 			}
 			if a.output == formatJSON {
-				return printJSON(a.stdout, struct {
+				return printJSON(a.Stdout, struct {
 					Name string `json:"name"`
 					Path string `json:"path"`
 				}{name, res.GetPath()})
 			}
-			fmt.Fprintln(a.stdout, res.GetPath())
+			fmt.Fprintln(a.Stdout, res.GetPath())
 			return nil
 		}),
 	}

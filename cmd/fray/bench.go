@@ -18,6 +18,7 @@ import (
 
 	"github.com/frayrpc/fray/cmd/fray/internal/bench"
 	"github.com/frayrpc/fray/cmd/fray/internal/screen"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -34,7 +35,7 @@ type benchOptions struct {
 	saveDir        string
 	dataDir        string
 	durability     string
-	log            logOptions
+	log            command.Log
 }
 
 // formatBenchmarks is that of Go's benchmarks.
@@ -62,45 +63,45 @@ Ctrl-C ends it with what was measured so far. A task that fails, or whose value 
   fray bench batch call fsync --data-dir /var/tmp --limits -o benchmarks > new; benchstat old new
   fray bench --controller https://10.0.0.5:7070 --workers 8 payload`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if a.client.address != "" {
+			if a.Address != "" {
 				for _, name := range []string{"data-dir", "durability"} {
 					if cmd.Flags().Changed(name) {
-						return usageError("--%s is for a controller that bench starts, but --controller names another", name)
+						return command.UsageError("--%s is for a controller that bench starts, but --controller names another", name)
 					}
 				}
 				for _, w := range bench.All {
 					if w.Own && slices.Contains(args, w.Name) {
-						return usageError("%s starts controllers of its own, but --controller names another: leave it out, or measure fanout with --workers", w.Name)
+						return command.UsageError("%s starts controllers of its own, but --controller names another: leave it out, or measure fanout with --workers", w.Name)
 					}
 				}
 			} else if o.dataDir == "" && cmd.Flags().Changed("durability") {
-				return usageError("--durability is about a data directory: pass --data-dir, too")
+				return command.UsageError("--durability is about a data directory: pass --data-dir, too")
 			}
 			return a.bench(cmd.Context(), o, args)
 		},
 	}
 	flags := cmd.Flags()
-	between(cmd, &o.plan.Tasks, 1, bench.MaxTasks, "tasks", o.plan.Tasks, "how many tasks batch runs, and run at most")
-	between(cmd, &o.plan.Queued, 1, bench.MaxTasks, "queued", o.plan.Queued, "how many tasks queue submits")
+	command.Between(cmd.Flags(), &o.plan.Tasks, 1, bench.MaxTasks, "tasks", o.plan.Tasks, "how many tasks batch runs, and run at most")
+	command.Between(cmd.Flags(), &o.plan.Queued, 1, bench.MaxTasks, "queued", o.plan.Queued, "how many tasks queue submits")
 	flags.StringVar(&o.callers, "callers", "1,8,64", "how many goroutines run and call have: `numbers` with commas, one after the other")
 	flags.StringVar(&o.fleets, "fleets", "1,4,16,64", "how many worker processes fleet has: `numbers` with commas, one after the other")
-	between(cmd, &o.plan.Idle, 1, bench.MaxIdle, "idle", o.plan.Idle, "how many workers idle has")
-	durationWithin(cmd, &o.plan.Duration, time.Millisecond, bench.MaxDuration, "duration", o.plan.Duration, "how long all but batch and queue go on, each time; run at most, idle ten times, up to a minute")
-	between(cmd, &o.plan.PayloadBytes, 8, limit.Payload, "payload-bytes", o.plan.PayloadBytes, "the size of payload's inputs")
-	between(cmd, &o.plan.Repeat, 1, bench.MaxRepeat, "repeat", o.plan.Repeat, "how often each workload runs")
-	between(cmd, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
-	between(cmd, &o.slots, 1, limit.Slots, "slots", 32, "how many tasks each runs at once")
+	command.Between(cmd.Flags(), &o.plan.Idle, 1, bench.MaxIdle, "idle", o.plan.Idle, "how many workers idle has")
+	command.DurationWithin(cmd.Flags(), &o.plan.Duration, time.Millisecond, bench.MaxDuration, "duration", o.plan.Duration, "how long all but batch and queue go on, each time; run at most, idle ten times, up to a minute")
+	command.Between(cmd.Flags(), &o.plan.PayloadBytes, 8, limit.Payload, "payload-bytes", o.plan.PayloadBytes, "the size of payload's inputs")
+	command.Between(cmd.Flags(), &o.plan.Repeat, 1, bench.MaxRepeat, "repeat", o.plan.Repeat, "how often each workload runs")
+	command.Between(cmd.Flags(), &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
+	command.Between(cmd.Flags(), &o.slots, 1, limit.Slots, "slots", 32, "how many tasks each runs at once")
 	flags.BoolVar(&o.limits, "limits", false, "measure the limits, too")
 	flags.BoolVar(&o.costs, "costs", false, "show what a task costs: calls, system calls, bytes, allocations, CPU time, as far as the processes tell")
 	flags.BoolVar(&o.histogram, "histogram", false, "draw how long calls took")
 	flags.StringVar(&o.saveDir, "save", "", "write the result in all formats into this `directory`, too: bench.txt, bench.json, bench.benchmarks")
 	flags.StringVar(&o.dataDir, "data-dir", "", "keep records in this `directory`, in one of its own there that is removed at the end (default: in memory)")
-	oneOf(cmd, &o.durability, "durability", "", durabilitySync, "what is safe there before it is acknowledged", durabilitySync, durabilityRelaxed)
-	oneOf(cmd, &a.output, "output", "o", formatTable, "the `format` of results; benchmarks is for benchstat", formatTable, formatJSON, formatBenchmarks)
-	momentary(cmd, "limits", "costs", "histogram", "save", "data-dir", "durability")
-	shared(cmd, "output")
+	command.OneOf(cmd.Flags(), &o.durability, "durability", "", durabilitySync, "what is safe there before it is acknowledged", durabilitySync, durabilityRelaxed)
+	command.OneOf(cmd.Flags(), &a.output, "output", "o", formatTable, "the `format` of results; benchmarks is for benchstat", formatTable, formatJSON, formatBenchmarks)
+	command.Momentary(cmd.Flags(), "limits", "costs", "histogram", "save", "data-dir", "durability")
+	command.Shared(cmd.Flags(), "output")
 	a.addClientFlags(cmd)
-	addLogFlags(cmd, &o.log, "warn")
+	o.log.AddFlags(cmd.Flags(), "warn")
 	cmd.AddCommand(a.newBenchWorker(), a.newBenchPeer())
 	return cmd
 }
@@ -127,16 +128,16 @@ func (a *app) bench(ctx context.Context, o benchOptions, names []string) (err er
 	}
 	workloads, err := bench.Choose(names, o.limits)
 	if err != nil {
-		return usageError("%w\nThere are %s", err, strings.Join(workloadNames(), ", "))
+		return command.UsageError("%w\nThere are %s", err, strings.Join(workloadNames(), ", "))
 	}
 	if o.saveDir != "" {
 		if err := os.MkdirAll(o.saveDir, 0o755); err != nil {
-			return usageError("--save: %w", err)
+			return command.UsageError("--save: %w", err)
 		}
 	}
 	// A name of its own for what the run leaves at a controller, and for its workers.
 	run := strings.ToLower(rand.Text()[:10])
-	out := screen.New(a.stdout, a.stderr, screen.IsTerminal(a.stdout))
+	out := screen.New(a.Stdout, a.Stderr, screen.IsTerminal(a.Stdout))
 	report, err := a.measure(ctx, &o, run, workloads, out)
 	err = errors.Join(err, out.Finish())
 	if report != nil && len(report.Rows) > 0 {
@@ -144,7 +145,7 @@ func (a *app) bench(ctx context.Context, o benchOptions, names []string) (err er
 	}
 	var failed *bench.TaskError
 	if errors.As(err, &failed) && ctx.Err() == nil {
-		return &codedError{exitTaskFailed, err}
+		return &command.CodedError{Code: command.ExitTaskFailed, Err: err}
 	}
 	return err
 }
@@ -154,7 +155,7 @@ func numbers(option, list string, most int) (all []int, err error) {
 	for text := range strings.SplitSeq(list, ",") {
 		n, err := number.Parse(text, 1, most)
 		if err != nil {
-			return nil, usageError("--%s %q: %w", option, list, err)
+			return nil, command.UsageError("--%s %q: %w", option, list, err)
 		}
 		all = append(all, n)
 	}
@@ -181,7 +182,7 @@ func (a *app) measure(ctx context.Context, o *benchOptions, run string, workload
 		Plan: o.plan, Workloads: workloads, Functions: s.functions, Run: run, Costs: o.costs, SyncDir: s.dir,
 		Progress: out.Doing,
 	}
-	if a.client.address == "" {
+	if a.Address == "" {
 		s.alone()
 		config.Fresh = s.fresh
 	}
@@ -226,7 +227,7 @@ func (a *app) printBench(report *bench.Report, o *benchOptions) error {
 		return nil
 	}, func(w io.Writer) error { return printJSON(w, report) }
 	formats := map[string]func(io.Writer) error{formatTable: text, formatBenchmarks: benchmarks, formatJSON: object}
-	err := formats[a.output](a.stdout)
+	err := formats[a.output](a.Stdout)
 	if o.saveDir == "" {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/frayrpc/fray/cmd/fray/internal/bench"
 	"github.com/frayrpc/fray/fray/worker"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 )
 
@@ -21,17 +22,17 @@ func (a *app) newBenchWorker() *cobra.Command {
 		slots     int
 		stopGrace time.Duration
 		lifeline  bool
-		log       logOptions
+		log       command.Log
 	)
 	cmd := &cobra.Command{
 		Use: "worker", Hidden: true, Args: noArgs,
 		Short: "Be a worker of a bench",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			address, err := a.controllerURL()
+			address, err := a.ControllerURL()
 			if err != nil {
 				return err
 			}
-			secure, err := a.tlsFiles()
+			secure, err := a.TLSFiles()
 			if err != nil {
 				return err
 			}
@@ -40,11 +41,11 @@ func (a *app) newBenchWorker() *cobra.Command {
 			for i := range all {
 				all[i], err = worker.New(worker.Config{
 					ControllerURL: address, ID: nameOfOne(id, i, number), Functions: functions.OfWorkers(), Labels: functions.Labels(), Slots: slots,
-					TLS: secure, HTTP3: a.dialer(), ClientOptions: a.seams.clientOptions, Logger: log.logger(a.stderr),
-					DrainGrace: orNone(0), StopGrace: stopGrace,
+					TLS: secure, HTTP3: a.Dialer(), ClientOptions: a.Seams.ClientOptions, Logger: log.Logger(a.Stderr),
+					DrainGrace: command.OrNone(0), StopGrace: stopGrace,
 				})
 				if err != nil {
-					return usageError("%w", err)
+					return command.UsageError("%w", err)
 				}
 			}
 			return a.heldBy(cmd.Context(), lifeline, func() {
@@ -56,14 +57,14 @@ func (a *app) newBenchWorker() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&id, "id", "", "name of the worker in the cluster")
 	cmd.Flags().StringVar(&run, "run", "", "name of the run whose tasks it executes")
-	between(cmd, &number, 1, bench.MaxIdle, "number", 1, "how many workers to be")
-	between(cmd, &slots, 1, limit.Slots, "slots", 1, "how many tasks run at once")
-	durationFlag(cmd, &stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
-	momentary(cmd, "id", "run", "number", "slots", "stop-grace")
+	command.Between(cmd.Flags(), &number, 1, bench.MaxIdle, "number", 1, "how many workers to be")
+	command.Between(cmd.Flags(), &slots, 1, limit.Slots, "slots", 1, "how many tasks run at once")
+	command.Duration(cmd.Flags(), &stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
+	command.Momentary(cmd.Flags(), "id", "run", "number", "slots", "stop-grace")
 	addLifelineFlag(cmd, &lifeline)
-	a.addAddressFlag(cmd)
-	a.addTLSFlags(cmd, asClient)
-	addLogFlags(cmd, &log, "warn")
+	a.AddAddressFlag(cmd.Flags())
+	a.AddTLSFlags(cmd.Flags(), command.AsClient)
+	log.AddFlags(cmd.Flags(), "warn")
 	return cmd
 }
 
@@ -92,7 +93,7 @@ func (a *app) newBenchPeer() *cobra.Command {
 		Short: "Send back what a bench sends",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.heldBy(cmd.Context(), lifeline, func() {}, func(ctx context.Context) error {
-				return bench.ServePeer(ctx, func(p bench.Peer) error { return printJSON(a.stdout, p) })
+				return bench.ServePeer(ctx, func(p bench.Peer) error { return printJSON(a.Stdout, p) })
 			})
 		},
 	}

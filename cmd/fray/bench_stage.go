@@ -29,6 +29,7 @@ import (
 	"github.com/frayrpc/fray/fray/certs"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/children"
+	"github.com/frayrpc/fray/internal/command"
 )
 
 // Bounds of what bench starts.
@@ -78,7 +79,7 @@ func (a *app) newBenchStage(o *benchOptions, run string, out *screen.Screen) (*b
 	}
 	s.watching.Go(func() {
 		select {
-		case <-a.hurry:
+		case <-a.Hurry:
 			s.killAll()
 		case <-s.over:
 		}
@@ -91,7 +92,7 @@ func (a *app) newBenchStage(o *benchOptions, run string, out *screen.Screen) (*b
 			s.dir, err = os.MkdirTemp(o.dataDir, "fray-bench-")
 		}
 		if err != nil {
-			return nil, errors.Join(usageError("--data-dir: %w", err), s.close())
+			return nil, errors.Join(command.UsageError("--data-dir: %w", err), s.close())
 		}
 	}
 	return s, nil
@@ -150,7 +151,7 @@ func (s *benchStage) tell(format string, args ...any) {
 // alone prepares for controllers that nobody else has.
 func (s *benchStage) alone() {
 	s.secureOwn()
-	s.tls, s.http3 = certs.Files{}, false // Which are for a cluster that others have.
+	s.TLS.Files, s.TLS.HTTP3 = certs.Files{}, false // Which are for a cluster that others have.
 }
 
 // cluster starts workers at the controller that the options name, or at one of its own.
@@ -159,9 +160,9 @@ func (s *benchStage) cluster(ctx context.Context) (bench.Target, error) {
 		address string
 		pid     int // of the controller; 0: it is another's
 	)
-	if s.client.address != "" {
+	if s.Address != "" {
 		var err error
-		if address, err = s.controllerURL(); err != nil {
+		if address, err = s.ControllerURL(); err != nil {
 			return bench.Target{}, err
 		}
 	} else {
@@ -181,7 +182,7 @@ func (s *benchStage) cluster(ctx context.Context) (bench.Target, error) {
 	}
 	controller := fmt.Sprintf("%s at %s", info.GetVersion(), address)
 	switch {
-	case s.client.address != "":
+	case s.Address != "":
 	case s.dir == "":
 		controller = "a process of its own, in memory"
 	default:
@@ -214,7 +215,7 @@ func (s *benchStage) target(address string) (bench.Target, *client, error) {
 	if err != nil {
 		return bench.Target{}, nil, err
 	}
-	transport, closeTransport, err := s.connections(false)
+	transport, closeTransport, err := s.Connections(false)
 	if err != nil {
 		c.close()
 		return bench.Target{}, nil, err
@@ -224,7 +225,7 @@ func (s *benchStage) target(address string) (bench.Target, *client, error) {
 		closeTransport()
 		return nil
 	})
-	options = append([]fray.Option{fray.WithControllerAddress(address), fray.WithLogger(s.options.log.logger(s.out.Err))}, options...)
+	options = append([]fray.Option{fray.WithControllerAddress(address), fray.WithLogger(s.options.log.Logger(s.out.Err))}, options...)
 	return bench.Target{
 		// The context of a job context ends its calls: a job is cancelled after an interrupt, too.
 		NewJob: func(id string) (*fray.JobContext, error) {
@@ -236,14 +237,14 @@ func (s *benchStage) target(address string) (bench.Target, *client, error) {
 
 // metrics asks a controller for its metrics.
 func (s *benchStage) metrics(ctx context.Context, transport http.RoundTripper, address string) (bench.Metrics, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.client.connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.connectTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address+access.MetricsPath, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	if s.shown != nil {
-		req.Header.Set("Authorization", "Bearer "+s.shown())
+	if s.Shown != nil {
+		req.Header.Set("Authorization", "Bearer "+s.Shown())
 	}
 	res, err := transport.RoundTrip(req)
 	if err != nil {
@@ -261,9 +262,9 @@ func (s *benchStage) metrics(ctx context.Context, transport http.RoundTripper, a
 func (s *benchStage) cleanEnviron() []string {
 	options := map[string]bool{"FRAY_CONFIG": true}
 	for _, o := range optionVariables(s.root) {
-		options[o] = o != tokenFileVariable
+		options[o] = o != command.TokenFileVariable
 	}
-	return slices.DeleteFunc(slices.Clone(s.app.environ), func(entry string) bool {
+	return slices.DeleteFunc(slices.Clone(s.app.Environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return options[name]
 	})
@@ -294,7 +295,7 @@ func (s *benchStage) controller(ctx context.Context) (*benchController, error) {
 		}
 		args = append(args, "--data-dir", filepath.Join(dir, "data"), "--durability", s.options.durability)
 	}
-	p, err := s.start(ctx, "controller", slices.Concat(args, s.options.log.args())...)
+	p, err := s.start(ctx, "controller", slices.Concat(args, s.options.log.Args())...)
 	if err != nil {
 		return nil, err
 	}
@@ -405,13 +406,13 @@ func (s *benchStage) startWorkers(ctx context.Context, address string, size benc
 	own := []string{"--controller", address, "--number", strconv.Itoa(size.Workers), "--slots", strconv.Itoa(size.Slots), "--run", s.run}
 	f := &fleet.Fleet{
 		Executable: s.executable, Environ: s.environ, Size: size.Processes, Output: s.out.Err, Tell: s.tell, Hurry: s.kill,
-		Command: []string{"bench", "worker"}, Name: s.workerNames(), Args: slices.Concat(own, s.tlsArgs(), s.options.log.args()),
+		Command: []string{"bench", "worker"}, Name: s.workerNames(), Args: slices.Concat(own, s.tlsArgs(), s.options.log.Args()),
 		Started: func(id string, pid int) {
 			crew.mu.Lock()
 			defer crew.mu.Unlock()
 			crew.pids[id] = pid
 		},
-		Hopeless: exitUsage,
+		Hopeless: command.ExitUsage,
 	}
 	var running sync.WaitGroup
 	running.Go(func() {

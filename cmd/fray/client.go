@@ -13,39 +13,26 @@ import (
 
 	"github.com/frayrpc/fray/fray"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
-	"github.com/frayrpc/fray/internal/endpoint"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/number"
 )
 
-// clientOptions say how to reach a controller.
-type clientOptions struct {
-	address        string
-	connectTimeout time.Duration
-}
-
 func (a *app) addClientFlags(cmd *cobra.Command) {
-	a.addAddressFlag(cmd)
-	a.addTLSFlags(cmd, asClient)
-	durationFlag(cmd, &a.client.connectTimeout, "connect-timeout", 5*time.Second, "how long to try when the controller does not answer")
-	shared(cmd, "connect-timeout")
+	flags := cmd.Flags()
+	a.AddAddressFlag(flags)
+	a.AddTLSFlags(flags, command.AsClient)
+	command.Duration(flags, &a.connectTimeout, "connect-timeout", 5*time.Second, "how long to try when the controller does not answer")
+	command.Shared(flags, "connect-timeout")
 }
 
-func (a *app) addAddressFlag(cmd *cobra.Command) {
-	a.addTokenFlag(cmd)
-	cmd.Flags().StringVar(&a.client.address, "controller", "", "the controller's `URL`, such as http://10.0.0.5:7070")
-	sharedAs(cmd, "controller", "controller-address")
-}
-
-// controllerURL returns the URL of the controller that the options name.
-func (a *app) controllerURL() (string, error) {
-	if a.client.address == "" {
-		return "", usageError("which controller? pass --controller URL, or set FRAY_CONTROLLER_ADDRESS")
+// seamOptions returns what the seams are for a client of package fray.
+func (a *app) seamOptions() []fray.Option {
+	// The command says by itself what goes wrong, and shows its own token.
+	options := []fray.Option{fray.WithClientOptions(a.Seams.ClientOptions...), fray.WithLogger(nil), fray.WithToken("")}
+	if a.Seams.HTTPClient != nil {
+		options = append(options, fray.WithHTTPClient(a.Seams.HTTPClient))
 	}
-	address, err := endpoint.Parse(a.client.address)
-	if err != nil {
-		return "", usageError("controller address %q is not like http://host:port", a.client.address)
-	}
-	return address, a.checkScheme(address)
+	return options
 }
 
 // client makes calls to a controller.
@@ -59,7 +46,7 @@ type client struct {
 // connect returns a client of the controller that the options name, which the caller closes.
 // Nothing is called yet.
 func (a *app) connect() (*client, error) {
-	address, err := a.controllerURL()
+	address, err := a.ControllerURL()
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +74,7 @@ func (a *app) connectTo(address string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{Client: c, url: address, timeout: a.client.connectTimeout}, nil
+	return &client{Client: c, url: address, timeout: a.connectTimeout}, nil
 }
 
 // close lets go of the connections.
@@ -125,22 +112,22 @@ func (c *client) explain(err error) error {
 	}
 	var failure *connect.Error
 	if !errors.As(err, &failure) {
-		return &codedError{exitUnavailable, fmt.Errorf("call the controller at %s: %w", c.url, err)}
+		return &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("call the controller at %s: %w", c.url, err)}
 	}
 	switch code := failure.Code(); {
 	case code == connect.CodeNotFound && connect.IsWireError(err):
-		return &codedError{exitNotFound, errors.New(failure.Message())}
+		return &command.CodedError{Code: command.ExitNotFound, Err: errors.New(failure.Message())}
 	case code == connect.CodeInvalidArgument && connect.IsWireError(err):
-		return &codedError{exitUsage, errors.New(failure.Message())}
+		return &command.CodedError{Code: command.ExitUsage, Err: errors.New(failure.Message())}
 	case connect.IsWireError(err) && code != connect.CodeUnavailable:
-		return &codedError{exitUnavailable, fmt.Errorf("the controller refuses: %s (%s)", failure.Message(), code)}
+		return &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("the controller refuses: %s (%s)", failure.Message(), code)}
 	case code == connect.CodeUnavailable, code == connect.CodeDeadlineExceeded:
-		return &codedError{exitUnavailable, fmt.Errorf("cannot reach the controller at %s within %s: %s",
+		return &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("cannot reach the controller at %s within %s: %s",
 			c.url, number.ShortDuration(c.timeout), rootText(failure))}
 	case strings.HasPrefix(c.url, "http://") && strings.HasPrefix(failure.Message(), badRequest):
-		return &codedError{exitUnavailable, fmt.Errorf("no controller answers at %s: %s: if it speaks TLS, call it by https://", c.url, failure.Message())}
+		return &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("no controller answers at %s: %s: if it speaks TLS, call it by https://", c.url, failure.Message())}
 	default:
-		return &codedError{exitUnavailable, fmt.Errorf("no controller answers at %s: %s", c.url, failure.Message())}
+		return &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("no controller answers at %s: %s", c.url, failure.Message())}
 	}
 }
 

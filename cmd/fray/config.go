@@ -16,116 +16,41 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/yamltree"
 )
-
-// sharedKey marks a flag that several commands have. Its value is the option's key at the top of
-// the file.
-const sharedKey = "fray_shared_key"
 
 // maxConfigBytes bounds a configuration file.
 const maxConfigBytes = 1 << 20
 
-// shared marks flags of cmd as options that are the same for every command that has them.
-func shared(cmd *cobra.Command, names ...string) {
-	for _, name := range names {
-		sharedAs(cmd, name, name)
-	}
-}
-
-func sharedAs(cmd *cobra.Command, name, key string) {
-	if err := cmd.Flags().SetAnnotation(name, sharedKey, []string{key}); err != nil {
-		panic(err)
-	}
-}
-
-const momentaryKey = "fray_momentary"
-
-// momentary marks flags that belong to one use of their command: no variable and no file sets them.
-func momentary(cmd *cobra.Command, names ...string) {
-	for _, name := range names {
-		if err := cmd.Flags().SetAnnotation(name, momentaryKey, nil); err != nil {
-			panic(err)
-		}
-	}
-}
-
-const emptyKey = "fray_may_be_empty"
-
-// mayBeEmpty marks flags that mean something without a value. Of all others an empty one is a
-// mistake, such as a variable of a script that is not set.
-func mayBeEmpty(cmd *cobra.Command, names ...string) {
-	for _, name := range names {
-		if err := cmd.Flags().SetAnnotation(name, emptyKey, nil); err != nil {
-			panic(err)
-		}
-	}
-}
-
-// checkEmpty says what to do about an option that is given without a value.
-func checkEmpty(flag *pflag.Flag, value string) error {
-	_, ok := flag.Annotations[emptyKey]
-	if _, list := flag.Value.(resetter); ok || list || value != "" {
-		return nil // A list can have nothing in it.
-	}
-	return errors.New("the value is empty: give one, or leave the option out")
-}
-
-// emptyIsNone are variables that mean none when they are empty, because what starts commands sets
-// them so.
-var emptyIsNone = []string{"FRAY_CONTROLLER_ADDRESS"}
-
-// source says where an option can come from besides the command line.
-type source struct {
-	section  string // of the file: the name of the command; empty: the top
-	key      string
-	variable string
-}
-
-// sourceOf returns the source of a flag; false: it has none.
-func sourceOf(cmd *cobra.Command, flag *pflag.Flag) (source, bool) {
-	_, once := flag.Annotations[momentaryKey]
-	if once || flag.Hidden || flag.Name == "help" || flag.Name == "config" {
-		return source{}, false
-	}
-	s := source{section: cmd.Name(), key: flag.Name}
-	if key, ok := flag.Annotations[sharedKey]; ok {
-		s.section, s.key = "", key[0]
-	}
-	name := s.key
-	if s.section != "" {
-		name = s.section + "-" + s.key
-	}
-	s.variable = "FRAY_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-	return s, true
-}
-
 // eachOption calls fn for the options of all commands below root.
-func eachOption(root *cobra.Command, fn func(cmd *cobra.Command, flag *pflag.Flag, s source)) {
+func eachOption(root *cobra.Command, fn func(flag *pflag.Flag, s command.Source)) {
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" || cmd.Name() == "help" {
 			continue
 		}
-		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-			if s, ok := sourceOf(cmd, flag); ok {
-				fn(cmd, flag, s)
-			}
-		})
+		for flag, s := range command.Sources(cmd.Name(), cmd.Flags()) {
+			fn(flag, s)
+		}
 		eachOption(cmd, fn)
 	}
 }
 
 // optionVariables are those of all options of all commands.
 func optionVariables(root *cobra.Command) (names []string) {
-	eachOption(root, func(_ *cobra.Command, _ *pflag.Flag, s source) { names = append(names, s.variable) })
+	eachOption(root, func(_ *pflag.Flag, s command.Source) { names = append(names, s.Variable) })
 	return names
 }
 
 // documentSources adds the variable of each option to its usage.
 func documentSources(root *cobra.Command) {
-	eachOption(root, func(_ *cobra.Command, flag *pflag.Flag, s source) {
-		flag.Usage += " [$" + s.variable + "]"
-	})
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" || cmd.Name() == "help" {
+			continue
+		}
+		command.DocumentSources(cmd.Name(), cmd.Flags())
+		documentSources(cmd)
+	}
 }
 
 // configure gives the options of cmd that the command line does not have their values from the
@@ -133,89 +58,37 @@ func documentSources(root *cobra.Command) {
 // whatever the command.
 func (a *app) configure(cmd *cobra.Command) error {
 	onlyArgs(cmd)
-	env := make(map[string]string)
-	for _, entry := range a.environ {
-		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, "FRAY_") {
-			env[name] = value
-		}
-	}
-	var err error
-	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		if e := checkEmpty(flag, flag.Value.String()); e != nil && err == nil {
-			err = usageError("--%s: %w", flag.Name, e)
-		}
-	})
-	if err != nil {
+	if err := command.CheckGiven(cmd.Flags()); err != nil {
 		return err
 	}
-	path := cmp.Or(a.configFile, env["FRAY_CONFIG"])
-	if path != "" {
+	env := a.Variables()
+	if path := cmp.Or(a.configFile, env[command.ConfigVariable]); path != "" {
 		if err := a.readFile(path); err != nil {
 			return err
 		}
 	}
-	if token := env[tokenVariable]; token != "" {
-		a.secure(token)
-	}
-	known := []string{"FRAY_CONFIG", tokenVariable}
-	eachOption(a.root, func(owner *cobra.Command, flag *pflag.Flag, s source) {
-		known = append(known, s.variable)
-		value, ok := env[s.variable]
-		if !ok || owner != cmd || flag.Changed || err != nil {
-			return
-		}
-		var e error
-		if !slices.Contains(emptyIsNone, s.variable) {
-			e = checkEmpty(flag, value)
-		}
-		if e == nil {
-			e = setFlag(flag, value)
-		}
-		if e != nil {
-			err = usageError("environment variable %s: %w", s.variable, e)
-		}
-	})
-	a.warnOfVariables(env, known)
-	if err == nil && cmd.Flags().Lookup(tokenFileOption) != nil && a.tokenFile != "" {
-		err = a.secureByFile(a.tokenFile)
-	}
-	return err
-}
-
-// warnOfVariables tells of variables that look like a misspelt option. Others may belong to
-// somebody else.
-func (a *app) warnOfVariables(env map[string]string, known []string) {
-	var unknown []string
-	for name := range env {
-		if !slices.Contains(known, name) && didYouMean(name, known) != "" {
-			unknown = append(unknown, name)
-		}
-	}
-	slices.Sort(unknown)
-	for _, name := range unknown {
-		fmt.Fprintf(a.stderr, "fray: warning: environment variable %s is unknown%s\n", name, didYouMean(name, known))
-	}
+	return a.Configure(cmd.Name(), cmd.Flags(), env, optionVariables(a.root))
 }
 
 // readFile takes what the configuration file says, for all commands: only one of them runs.
 func (a *app) readFile(path string) error {
 	data, err := readBounded(path, maxConfigBytes)
 	if err != nil {
-		return usageError("read configuration: %w", err)
+		return command.UsageError("read configuration: %w", err)
 	}
 	return a.applyFile(path, data)
 }
 
 // applyFile is readFile of a file that has been read.
 func (a *app) applyFile(path string, data []byte) error {
-	f := &configReader{path: path, flags: make(map[source][]*pflag.Flag), anchors: make(map[string]ast.Node)}
-	eachOption(a.root, func(_ *cobra.Command, flag *pflag.Flag, s source) {
-		s.variable = ""
+	f := &configReader{path: path, flags: make(map[command.Source][]*pflag.Flag), anchors: make(map[string]ast.Node)}
+	eachOption(a.root, func(flag *pflag.Flag, s command.Source) {
+		s.Variable = ""
 		f.flags[s] = append(f.flags[s], flag)
 	})
 	bodies, problem := yamltree.Parse(bytes.TrimPrefix(data, []byte("\uFEFF")), parser.AllowDuplicateMapKey())
 	if problem != nil {
-		return usageError("%s:%d:%d: %s", path, max(problem.Line, 1), max(problem.Column, 1), problem.Text)
+		return command.UsageError("%s:%d:%d: %s", path, max(problem.Line, 1), max(problem.Column, 1), problem.Text)
 	}
 	if len(bodies) == 0 {
 		return nil
@@ -226,7 +99,7 @@ func (a *app) applyFile(path string, data []byte) error {
 		f.fail(bodies[0], "must be a list of key: value")
 	}
 	if len(f.errs) > 0 {
-		return &codedError{code: exitUsage, err: errors.Join(f.errs...)}
+		return &command.CodedError{Code: command.ExitUsage, Err: errors.Join(f.errs...)}
 	}
 	return nil
 }
@@ -234,8 +107,8 @@ func (a *app) applyFile(path string, data []byte) error {
 // configReader applies a file, and gathers what is wrong with it.
 type configReader struct {
 	path    string
-	flags   map[source][]*pflag.Flag // by source, without its variable
-	anchors map[string]ast.Node      // so far
+	flags   map[command.Source][]*pflag.Flag // by source, without its variable
+	anchors map[string]ast.Node              // so far
 	errs    []error
 }
 
@@ -272,7 +145,7 @@ func (f *configReader) read(section string, mapping ast.MapNode) {
 			continue
 		}
 		seen[key] = true
-		flags, isOption := f.flags[source{section: section, key: key}]
+		flags, isOption := f.flags[command.Source{Section: section, Key: key}]
 		switch {
 		case isOption:
 			f.set(key, value, flags)
@@ -287,9 +160,9 @@ func (f *configReader) read(section string, mapping ast.MapNode) {
 			}
 			f.fail(value, "%s is a section: its options go below it, indented%s", key, hint)
 		case section == "":
-			f.fail(at, "unknown key %q%s", key, didYouMean(key, f.keys("")))
+			f.fail(at, "unknown key %q%s", key, command.DidYouMean(key, f.keys("")))
 		default:
-			f.fail(at, "unknown key %q of %s%s", key, section, didYouMean(key, f.keys(section)))
+			f.fail(at, "unknown key %q of %s%s", key, section, command.DidYouMean(key, f.keys(section)))
 		}
 	}
 }
@@ -300,10 +173,10 @@ func (f *configReader) isSection(name string) bool { return len(f.keys(name)) > 
 func (f *configReader) keys(section string) []string {
 	var keys []string
 	for s := range f.flags {
-		if s.section == section {
-			keys = append(keys, s.key)
+		if s.Section == section {
+			keys = append(keys, s.Key)
 		} else if section == "" {
-			keys = append(keys, s.section)
+			keys = append(keys, s.Section)
 		}
 	}
 	slices.Sort(keys)
@@ -317,7 +190,7 @@ func (f *configReader) set(key string, value ast.Node, flags []*pflag.Flag) {
 		f.fail(value, "%s has no such structure", key)
 		return
 	}
-	if err := checkEmpty(flags[0], text); err != nil {
+	if err := command.CheckEmpty(flags[0], text); err != nil {
 		f.fail(value, "%s: %w", key, err)
 		return
 	}
@@ -327,7 +200,7 @@ func (f *configReader) set(key string, value ast.Node, flags []*pflag.Flag) {
 		return
 	}
 	for _, flag := range flags {
-		if err := setFlag(flag, text); err != nil {
+		if err := command.SetFlag(flag, text); err != nil {
 			f.fail(value, "%s: %w", key, err)
 			return
 		}
@@ -424,8 +297,8 @@ nor variable.
 	type line struct{ key, variable, name string }
 	var lines []line
 	width := 0
-	eachOption(root, func(_ *cobra.Command, flag *pflag.Flag, s source) {
-		l := line{strings.TrimPrefix(s.section+"."+s.key, "."), s.variable, "--" + flag.Name}
+	eachOption(root, func(flag *pflag.Flag, s command.Source) {
+		l := line{strings.TrimPrefix(s.Section+"."+s.Key, "."), s.Variable, "--" + flag.Name}
 		if !slices.Contains(lines, l) {
 			lines = append(lines, l)
 			width = max(width, len(l.key))

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/h3"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/stamp"
 )
@@ -44,8 +44,8 @@ type controllerOptions struct {
 	auditLog       string
 	metricsListen  string
 	profileListen  string
-	faults         faultOptions
-	log            logOptions
+	faults         command.Faults
+	log            command.Log
 }
 
 func (a *app) newController() *cobra.Command {
@@ -69,32 +69,32 @@ is told twice.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:7070", "`address` to listen on; port 0 picks a free one")
-	durationWithin(cmd, &o.sessionTTL, minSessionTTL, longest, "session-ttl", 15*time.Second, "a worker that is not heard of for this long is taken for dead")
-	durationWithin(cmd, &o.retention, time.Millisecond, longest, "retention", time.Hour, "how long ended tasks and their results are kept")
-	durationWithin(cmd, &o.cancelGrace, time.Millisecond, longest, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
-	atLeast(cmd, &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks of one job at most, a little more of all; beyond, clients wait")
-	atLeast(cmd, &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks of one job at most, a little more of all; beyond, clients wait")
-	atLeast(cmd, &o.maxObjectBytes, 1, "max-object-bytes", 16<<30, "bytes of the objects of one job at most, a little more of all; beyond, who puts one waits")
-	durationWithin(cmd, &o.objectGrace, time.Second, longest, "object-grace", 10*time.Minute, "how long the objects of a job are kept that has nothing else and that nobody asks about")
-	atLeast(cmd, &o.maxInFlight, 0, "max-in-flight-bytes", 0, "bytes of messages that are read, handled and answered at a time, each counted twice; 0: a quarter of GOMEMLIMIT, and 1 GiB at most")
-	atLeast(cmd, &o.maxRetained, 0, "max-retained-tasks", 0, "ended tasks kept at most that no client waits for, whatever the retention; 0: 1,000,000, and one for 8 KiB of GOMEMLIMIT at most")
-	atLeast(cmd, &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
-	between(cmd, &o.maxPayload, 1, limit.Payload, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
-	durationFlag(cmd, &o.watchGrace, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
+	command.DurationWithin(cmd.Flags(), &o.sessionTTL, minSessionTTL, command.Longest, "session-ttl", 15*time.Second, "a worker that is not heard of for this long is taken for dead")
+	command.DurationWithin(cmd.Flags(), &o.retention, time.Millisecond, command.Longest, "retention", time.Hour, "how long ended tasks and their results are kept")
+	command.DurationWithin(cmd.Flags(), &o.cancelGrace, time.Millisecond, command.Longest, "cancel-grace", 10*time.Second, "how long a cancelled task may take to stop")
+	command.AtLeast(cmd.Flags(), &o.maxQueuedTasks, 1, "max-queued-tasks", 2_000_000, "open tasks of one job at most, a little more of all; beyond, clients wait")
+	command.AtLeast(cmd.Flags(), &o.maxQueuedBytes, 1, "max-queued-bytes", 2<<30, "bytes of open tasks of one job at most, a little more of all; beyond, clients wait")
+	command.AtLeast(cmd.Flags(), &o.maxObjectBytes, 1, "max-object-bytes", 16<<30, "bytes of the objects of one job at most, a little more of all; beyond, who puts one waits")
+	command.DurationWithin(cmd.Flags(), &o.objectGrace, time.Second, command.Longest, "object-grace", 10*time.Minute, "how long the objects of a job are kept that has nothing else and that nobody asks about")
+	command.AtLeast(cmd.Flags(), &o.maxInFlight, 0, "max-in-flight-bytes", 0, "bytes of messages that are read, handled and answered at a time, each counted twice; 0: a quarter of GOMEMLIMIT, and 1 GiB at most")
+	command.AtLeast(cmd.Flags(), &o.maxRetained, 0, "max-retained-tasks", 0, "ended tasks kept at most that no client waits for, whatever the retention; 0: 1,000,000, and one for 8 KiB of GOMEMLIMIT at most")
+	command.AtLeast(cmd.Flags(), &o.retainedBytes, 1, "max-retained-bytes", 1<<30, "bytes of ended tasks; beyond, the oldest go early that no client waits for, and jobs whose clients are behind wait")
+	command.Between(cmd.Flags(), &o.maxPayload, 1, limit.Payload, "max-payload-bytes", 16<<20, "bytes of one input or result at most, up to 64 MiB")
+	command.Duration(cmd.Flags(), &o.watchGrace, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
 	addStoreFlags(cmd, &o.store, defaultDataDir)
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
 	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
-	a.addTLSFlags(cmd, asServer)
-	a.addTokenFlag(cmd)
-	addOpenFlag(cmd, &o.open, "let in everybody who reaches the port, from other machines or to inject faults")
-	addAccessFlag(cmd, &o.accessFile)
+	a.AddTLSFlags(cmd.Flags(), command.AsServer)
+	a.AddTokenFlag(cmd.Flags())
+	command.AddOpenFlag(cmd.Flags(), &o.open, "let in everybody who reaches the port, from other machines or to inject faults")
+	command.AddAccessFlag(cmd.Flags(), &o.accessFile)
 	addAuditFlag(cmd, &o.auditLog)
-	addMetricsFlag(cmd, &o.metricsListen)
-	addProfileFlag(cmd, &o.profileListen)
+	command.AddMetricsFlag(cmd.Flags(), &o.metricsListen)
+	command.AddProfileFlag(cmd.Flags(), &o.profileListen)
 	addLifelineFlag(cmd, &o.lifeline)
 	addWallClockFlag(cmd, &o.wallClockFile)
-	addFaultFlags(cmd, &o.faults)
-	addLogFlags(cmd, &o.log, "info")
+	o.faults.AddFlags(cmd.Flags())
+	o.log.AddFlags(cmd.Flags(), "info")
 	return cmd
 }
 
@@ -102,27 +102,27 @@ is told twice.`,
 const minSessionTTL = 10 * time.Millisecond
 
 func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
-	a.listed = o.accessFile != ""
-	served, err := a.checkFaults(o.faults, o.open, true)
-	if err := errors.Join(a.checkToken(), a.checkDoor(o.listen, o.open), err, hideToken()); err != nil {
+	a.Listed = o.accessFile != ""
+	served, err := a.CheckFaults(o.faults, o.open, true)
+	if err := errors.Join(a.CheckToken(), a.checkDoor(o.listen, o.open), err, command.HideToken()); err != nil {
 		return err
 	}
-	registry := newRegistry()
-	logger := o.log.logger(a.stderr)
-	if a.listed && a.secured {
-		return usageError("both --%s and %s or --%s say who is let in: put the token into the file, with a name and roles", accessFileOption, tokenVariable, tokenFileOption)
+	registry := command.NewRegistry()
+	logger := o.log.Logger(a.Stderr)
+	if a.Listed && a.Secured {
+		return command.UsageError("both --%s and %s or --%s say who is let in: put the token into the file, with a name and roles", command.AccessFileOption, command.TokenVariable, command.TokenFileOption)
 	}
 	var closeAudit func() error
-	if a.audit, closeAudit, err = a.openAudit(o.auditLog, logger); err != nil {
+	if a.Audit, closeAudit, err = a.openAudit(o.auditLog, logger); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAudit()) }()
-	noFaults, err := a.injectFaults(o.faults, "controller", faultsServed, served, registry)
+	noFaults, err := a.InjectFaults(o.faults, "controller", command.FaultsServed, served, registry)
 	if err != nil {
 		return err
 	}
 	defer noFaults()
-	endProfiles, err := serveProfiles(ctx, o.profileListen, logger)
+	endProfiles, err := command.ServeProfiles(ctx, o.profileListen, logger)
 	if err != nil {
 		return err
 	}
@@ -150,8 +150,8 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 	defer stop()
 	select {
 	case <-server.Ready():
-		announce(a.stdout, server.URL())
-		if !a.knowsCallers() && !isLoopback(o.listen) {
+		announce(a.Stdout, server.URL())
+		if !a.KnowsCallers() && !command.IsLoopback(o.listen) {
 			logger.Warn("whoever reaches this port can have the workers execute what they like", "listen", o.listen)
 		}
 	case err := <-ended:
@@ -168,16 +168,16 @@ const announcement = "fray controller listening on "
 // newServer returns a controller on its port, with the store that the options ask for, which is
 // closed after it has ended.
 func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (*controller.Controller, func() error, error) {
-	secure, err := a.tlsFiles()
+	secure, err := a.TLSFiles()
 	if err != nil {
 		return nil, nil, err
 	}
-	policy, err := a.policy(logger, o.accessFile)
+	policy, err := a.Policy(logger, o.accessFile)
 	if err != nil {
 		return nil, nil, err
 	}
-	if a.http3 && secure.Cert == "" {
-		return nil, nil, usageError("--%s is spoken over TLS only: give --tls-cert and --tls-key, too", http3Option)
+	if a.TLS.HTTP3 && secure.Cert == "" {
+		return nil, nil, command.UsageError("--%s is spoken over TLS only: give --tls-cert and --tls-key, too", command.HTTP3Option)
 	}
 	s, err := o.store.open(logger, registry)
 	if err != nil {
@@ -197,23 +197,16 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 		},
 		MaxPayloadBytes: o.maxPayload, InFlightBytes: int64(o.maxInFlight),
 		TLS:           secure,
-		ListenAddress: o.listen, HandlerOptions: a.seams.handlerOptions, Middleware: a.seams.middleware,
-		Access: policy, Audit: a.audit, MetricsAddress: o.metricsListen,
+		ListenAddress: o.listen, HandlerOptions: a.Seams.HandlerOptions, Middleware: a.Seams.Middleware,
+		Access: policy, Audit: a.Audit, MetricsAddress: o.metricsListen,
 		Version: stamp.Read().Version, Logger: logger, Registerer: registry, Gatherer: registry,
 	}
-	if a.http3 {
+	if a.TLS.HTTP3 {
 		config.HTTP3 = h3.Serve
 	}
 	c, err := controller.New(config)
 	if err != nil {
-		return nil, nil, errors.Join(usageError("%w", err), s.Close())
+		return nil, nil, errors.Join(command.UsageError("%w", err), s.Close())
 	}
 	return c, s.Close, nil
-}
-
-// newRegistry returns a registry of metrics that has those of the process.
-func newRegistry() *prometheus.Registry {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return registry
 }

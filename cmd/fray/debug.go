@@ -8,6 +8,7 @@ import (
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
+	"github.com/frayrpc/fray/internal/command"
 )
 
 func (a *app) newDebug() *cobra.Command {
@@ -38,7 +39,7 @@ with its result. A task that cannot be read is named on the standard error, the 
 
 func (a *app) dump(dir string) error {
 	if dir == "" {
-		return usageError("which data directory? pass --data-dir")
+		return command.UsageError("which data directory? pass --data-dir")
 	}
 	s, err := pebblestore.Open(pebblestore.Config{Dir: dir, ReadOnly: true})
 	if err != nil {
@@ -46,7 +47,7 @@ func (a *app) dump(dir string) error {
 	}
 	defer s.Close()
 	if err := s.Damage(); err != nil {
-		fmt.Fprintf(a.stderr, "fray debug dump: what follows is not all: %v\n", err)
+		fmt.Fprintf(a.Stderr, "fray debug dump: what follows is not all: %v\n", err)
 	}
 	broken := 0
 	tasks := &listing{app: a, header: taskHeader}
@@ -56,7 +57,7 @@ func (a *app) dump(dir string) error {
 			return err
 		case err != nil:
 			broken++
-			fmt.Fprintf(a.stderr, "fray debug dump: %v\n", err)
+			fmt.Fprintf(a.Stderr, "fray debug dump: %v\n", err)
 		default:
 			if err := tasks.add(taskRow(d.Result.GetTask()), newResultJSON(d.Result)); err != nil {
 				return err

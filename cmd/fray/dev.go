@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"runtime"
 	"slices"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"github.com/frayrpc/fray/cmd/fray/internal/fleet"
 	"github.com/frayrpc/fray/cmd/fray/internal/screen"
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -29,7 +29,7 @@ type devOptions struct {
 	allowExec bool
 	tls       bool
 	store     storeOptions
-	log       logOptions
+	log       command.Log
 	token     string // that was chosen for this cluster; empty: the environment has one
 }
 
@@ -49,13 +49,13 @@ it refuses callers without its token, which it prints: a new one each time, unle
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), o) },
 	}
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:7070", "`address` of the controller; port 0 picks a free one")
-	between(cmd, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes")
-	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
+	command.Between(cmd.Flags(), &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes")
+	command.Between(cmd.Flags(), &o.slots, 0, limit.Slots, "slots", 0, "how many tasks each runs at once; 0: the CPUs divided among them")
 	cmd.Flags().BoolVar(&o.allowExec, "allow-exec", false, "let other machines have commands executed, too")
 	cmd.Flags().BoolVar(&o.tls, "tls", false, "speak TLS, with a certificate that is made for this cluster")
-	a.addTokenFlag(cmd)
+	a.AddTokenFlag(cmd.Flags())
 	addStoreFlags(cmd, &o.store, "")
-	addLogFlags(cmd, &o.log, "warn")
+	o.log.AddFlags(cmd.Flags(), "warn")
 	return cmd
 }
 
@@ -65,25 +65,15 @@ const maxLocalWorkers = 10_000
 // devSessionTTL is short, for who kills a worker here wants to see what happens.
 const devSessionTTL = 5 * time.Second
 
-// isLoopback reports whether an address to listen on can only be reached from this machine.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
-}
-
 func (a *app) dev(ctx context.Context, o devOptions) (err error) {
-	if !isLoopback(o.listen) && !o.allowExec {
-		return usageError("whoever can reach %s could execute commands here: pass --allow-exec if that is what you want", o.listen)
+	if !command.IsLoopback(o.listen) && !o.allowExec {
+		return command.UsageError("whoever can reach %s could execute commands here: pass --allow-exec if that is what you want", o.listen)
 	}
-	if err := a.checkToken(); err != nil {
+	if err := a.CheckToken(); err != nil {
 		return err
 	}
 	o.token = a.secureOwn()
-	if err := hideToken(); err != nil {
+	if err := command.HideToken(); err != nil {
 		return err
 	}
 	if o.tls {
@@ -94,27 +84,27 @@ func (a *app) dev(ctx context.Context, o devOptions) (err error) {
 		defer func() { err = errors.Join(err, remove()) }()
 	}
 	o.slots = slotsFor(o.slots, o.workers)
-	log := screen.Shared(a.stderr)
+	log := screen.Shared(a.Stderr)
 	cluster, err := a.startCluster(ctx, clusterOptions{
 		controller: controllerOptions{listen: o.listen, sessionTTL: devSessionTTL, store: o.store, log: o.log},
 		workers:    o.workers, slots: o.slots,
-		args:   append([]string{"--drain-grace", "2s"}, o.log.args()...),
+		args:   append([]string{"--drain-grace", "2s"}, o.log.Args()...),
 		output: log, tell: func(format string, args ...any) { fmt.Fprintf(log, "fray dev: "+format+"\n", args...) },
 	})
 	if err != nil {
 		return err
 	}
-	announce(a.stdout, cluster.url)
+	announce(a.Stdout, cluster.url)
 	if err := a.introduce(ctx, cluster.url, o); err != nil && ctx.Err() == nil {
 		fmt.Fprintf(log, "fray dev: %v\n", err)
 	}
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(a.stderr, "\nfray dev: stopping; once more to kill")
+		fmt.Fprintln(a.Stderr, "\nfray dev: stopping; once more to kill")
 	case <-cluster.failed:
 	}
 	err = cluster.stop()
-	var interrupt *signalError
+	var interrupt *command.SignalError
 	if errors.As(err, &interrupt) {
 		return nil
 	}
@@ -150,12 +140,12 @@ func (a *app) introduce(ctx context.Context, url string, o devOptions) error {
 	}
 	token := ""
 	if o.token != "" {
-		token = "\n  export " + tokenVariable + "=" + o.token
+		token = "\n  export " + command.TokenVariable + "=" + o.token
 	}
 	if o.tls {
-		token += "\n  export FRAY_CA=" + a.tls.CA
+		token += "\n  export FRAY_CA=" + a.TLS.CA
 	}
-	fmt.Fprintf(a.stdout, `%s with %s each execute the commands that tasks ask for. Try it:
+	fmt.Fprintf(a.Stdout, `%s with %s each execute the commands that tasks ask for. Try it:
 
   export FRAY_CONTROLLER_ADDRESS=%s%s
   fray submit --wait -- echo hello
@@ -201,12 +191,12 @@ type cluster struct {
 
 // startCluster starts a cluster, whose owner stops it. It begins to end when ctx does.
 func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, error) {
-	a.http3 = false // Which is for networks.
+	a.TLS.HTTP3 = false // Which is for networks.
 	executable, err := a.executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	server, closeStore, err := a.newServer(o.controller, o.controller.log.logger(o.output), newRegistry())
+	server, closeStore, err := a.newServer(o.controller, o.controller.log.Logger(o.output), command.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
@@ -219,9 +209,9 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 	serverCtx, c.endServer = context.WithCancel(context.WithoutCancel(ctx))
 	fleetCtx, c.endFleet = context.WithCancel(ctx)
 	f := &fleet.Fleet{
-		Executable: executable, Environ: a.environ, Size: o.workers, Output: o.output, Tell: o.tell, Hurry: a.hurry,
+		Executable: executable, Environ: a.Environ, Size: o.workers, Output: o.output, Tell: o.tell, Hurry: a.Hurry,
 		Args:     slices.Concat([]string{"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots)}, a.tlsArgs(), o.args),
-		Hopeless: exitUsage,
+		Hopeless: command.ExitUsage,
 	}
 	over := make(chan struct{})
 	c.server.Go(func() {

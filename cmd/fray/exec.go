@@ -26,10 +26,10 @@ func failedOutput(r *frayv1.TaskResult) (execfn.Result, bool) {
 
 // writeOutput writes what a command printed, as if it had run here.
 func (a *app) writeOutput(r execfn.Result) error {
-	if _, err := a.stderr.Write(r.Stderr); err != nil {
+	if _, err := a.Stderr.Write(r.Stderr); err != nil {
 		return err
 	}
-	_, err := a.stdout.Write(r.Stdout)
+	_, err := a.Stdout.Write(r.Stdout)
 	return err
 }
 

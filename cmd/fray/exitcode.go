@@ -2,24 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"syscall"
-
-	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/maprun"
-)
-
-// Exit codes. They are part of the command's interface: see exitCodesHelp.
-const (
-	exitOK          = 0
-	exitTaskFailed  = 1
-	exitUsage       = 2
-	exitUnavailable = 3
-	exitNotFound    = 4
-	exitTimedOut    = 5
-	exitSignal      = 128 // and the signal's number
+	"github.com/frayrpc/fray/internal/command"
 )
 
 const exitCodesHelp = `  0    all went well
@@ -34,67 +19,15 @@ const exitCodesHelp = `  0    all went well
 controller, worker and dev exit with 0 when a signal ends them in good order.
 `
 
-// codedError is an error that knows what the command exits with.
-type codedError struct {
-	code int
-	err  error // nil: everything has been said
-}
-
-func (e *codedError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
+// exitCode is what this command exits with after err.
+func exitCode(err error) int {
+	code := command.ExitCode(err)
+	var argument *maprun.ArgumentError
+	if code == command.ExitUnavailable && errors.As(err, &argument) {
+		return command.ExitUsage
 	}
-	return e.err.Error()
-}
-
-func (e *codedError) Unwrap() error { return e.err }
-
-// usageError is about what the user wrote.
-func usageError(format string, args ...any) error {
-	return &codedError{code: exitUsage, err: fmt.Errorf(format, args...)}
+	return code
 }
 
 // silent exits with code after the command has said itself what there was to say.
-func silent(code int) error { return &codedError{code: code} }
-
-// signalError is the cause of the end of a context that a signal ended.
-type signalError struct{ signal os.Signal }
-
-func (e *signalError) Error() string {
-	if e.signal == os.Interrupt {
-		return "interrupted"
-	}
-	return "ended by signal: " + e.signal.String()
-}
-
-// exitCode is what the command exits with after err.
-func exitCode(err error) int {
-	var coded *codedError
-	var argument *maprun.ArgumentError
-	var interrupt *signalError
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &interrupt):
-		if number, ok := interrupt.signal.(syscall.Signal); ok {
-			return exitSignal + int(number)
-		}
-		return exitSignal + int(syscall.SIGINT)
-	case errors.As(err, &coded):
-		return coded.code
-	case errors.As(err, &argument):
-		return exitUsage
-	case connect.CodeOf(err) == connect.CodeNotFound:
-		return exitNotFound
-	case connect.CodeOf(err) == connect.CodeInvalidArgument:
-		return exitUsage
-	default:
-		return exitUnavailable
-	}
-}
-
-// said reports whether err has nothing left to print.
-func said(err error) bool {
-	var coded *codedError
-	return errors.As(err, &coded) && coded.err == nil
-}
+func silent(code int) error { return &command.CodedError{Code: code} }

@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/faults"
 	faultsv1 "github.com/frayrpc/fray/gen/faults/v1"
 	"github.com/frayrpc/fray/gen/faults/v1/faultsv1connect"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -52,8 +53,8 @@ The documentation of the Go package faults has all of it.`,
 			})
 		},
 	}
-	durationWithin(apply, &ttl, time.Millisecond, faults.MaxWait, "ttl", 10*time.Minute, "after this long the plan is at its end")
-	momentary(apply, "ttl")
+	command.DurationWithin(apply.Flags(), &ttl, time.Millisecond, faults.MaxWait, "ttl", 10*time.Minute, "after this long the plan is at its end")
+	command.Momentary(apply.Flags(), "ttl")
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Show the plan in force, and what it did",
@@ -78,7 +79,7 @@ The documentation of the Go package faults has all of it.`,
 	for _, sub := range []*cobra.Command{apply, show, end} {
 		a.addClientFlags(sub)
 		sub.Flags().StringVar(&worker, "worker", "", "the `name` of the worker that is meant (default: the controller)")
-		momentary(sub, "worker")
+		command.Momentary(sub.Flags(), "worker")
 		cmd.AddCommand(sub)
 	}
 	return cmd
@@ -97,24 +98,24 @@ func (a *app) withFaults(ctx context.Context, worker string, fn func(context.Con
 			return err
 		}
 	}
-	transport, closeTransport, err := a.connections(worker != "")
+	transport, closeTransport, err := a.Connections(worker != "")
 	if err != nil {
 		return err
 	}
 	defer closeTransport()
-	service := faultsv1connect.NewFaultServiceClient(&http.Client{Transport: transport}, url, a.seams.clientOptions...)
+	service := faultsv1connect.NewFaultServiceClient(&http.Client{Transport: transport}, url, a.Seams.ClientOptions...)
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	err = fn(ctx, service)
-	var coded *codedError
+	var coded *command.CodedError
 	if errors.As(err, &coded) {
 		return err
 	}
 	switch connect.CodeOf(err) {
 	case connect.CodeUnimplemented, connect.CodeNotFound:
-		return &codedError{exitUnavailable, errors.New("the process at " + url + " takes no faults: start it with --enable-fault-injection, and with a token")}
+		return &command.CodedError{Code: command.ExitUnavailable, Err: errors.New("the process at " + url + " takes no faults: start it with --enable-fault-injection, and with a token")}
 	case connect.CodeInvalidArgument:
-		return usageError("%w", err)
+		return command.UsageError("%w", err)
 	}
 	return c.explain(err)
 }
@@ -129,15 +130,15 @@ func workerURL(ctx context.Context, c *client, id string) (string, error) {
 			continue
 		}
 		if w.GetAdvertiseUrl() == "" {
-			return "", usageError("worker %q listens nowhere: start it with --listen", id)
+			return "", command.UsageError("worker %q listens nowhere: start it with --listen", id)
 		}
 		return w.GetAdvertiseUrl(), nil
 	}
-	return "", &codedError{exitNotFound, fmt.Errorf("no worker %q is connected", id)}
+	return "", &command.CodedError{Code: command.ExitNotFound, Err: fmt.Errorf("no worker %q is connected", id)}
 }
 
 func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceClient, file string, ttl time.Duration) error {
-	plan, err := readPlan(file)
+	plan, err := command.ReadPlan(file)
 	if err != nil {
 		return err
 	}
@@ -149,10 +150,10 @@ func (a *app) applyFaults(ctx context.Context, c faultsv1connect.FaultServiceCli
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s in force for %s\n", wording.Count(uint64(len(res.GetRules())), "rule"), number.ShortDuration(number.FromMillis(res.GetTtlMs())))
+	fmt.Fprintf(a.Stdout, "%s in force for %s\n", wording.Count(uint64(len(res.GetRules())), "rule"), number.ShortDuration(number.FromMillis(res.GetTtlMs())))
 	for i, why := range res.GetIdle() {
 		if why != "" && i < len(plan.Rules) {
-			fmt.Fprintf(a.stderr, "fray: rule %s can never act in this process: %s\n", plan.Rules[i].ID, why)
+			fmt.Fprintf(a.Stderr, "fray: rule %s can never act in this process: %s\n", plan.Rules[i].ID, why)
 		}
 	}
 	return nil
@@ -164,7 +165,7 @@ func (a *app) showFaults(ctx context.Context, c faultsv1connect.FaultServiceClie
 		return err
 	}
 	if len(res.GetRules()) == 0 {
-		fmt.Fprintln(a.stderr, "no faults")
+		fmt.Fprintln(a.Stderr, "no faults")
 		return nil
 	}
 	rows := make([][]string, 0, len(res.GetRules()))
@@ -175,6 +176,6 @@ func (a *app) showFaults(ctx context.Context, c faultsv1connect.FaultServiceClie
 		}
 		rows = append(rows, []string{r.GetRule(), strconv.FormatUint(r.GetMatchedCount(), 10), acted})
 	}
-	printTable(a.stdout, []string{"RULE", "MATCHED", "ACTED"}, rows)
+	printTable(a.Stdout, []string{"RULE", "MATCHED", "ACTED"}, rows)
 	return nil
 }

@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/frayrpc/fray/internal/command"
 )
 
 // A configuration file is taken, or each mistake in it has its place.
@@ -50,20 +51,20 @@ func FuzzOptions(f *testing.F) {
 		a := &app{}
 		a.root = a.newRoot()
 		var flags []*pflag.Flag
-		eachOption(a.root, func(_ *cobra.Command, flag *pflag.Flag, _ source) {
+		eachOption(a.root, func(flag *pflag.Flag, _ command.Source) {
 			if !slices.Contains(flags, flag) {
 				flags = append(flags, flag)
 			}
 		})
 		flag := flags[int(which)%len(flags)]
-		if setFlag(flag, text) != nil {
+		if command.SetFlag(flag, text) != nil {
 			return
 		}
 		printed := flag.Value.String()
 		if flag.Value.Type() == "stringArray" || flag.Value.Type() == "stringSlice" {
 			return // They print what is meant for people.
 		}
-		if err := setFlag(flag, printed); err != nil {
+		if err := command.SetFlag(flag, printed); err != nil {
 			t.Errorf("--%s %q prints %q, which it refuses: %v", flag.Name, text, printed, err)
 		} else if again := flag.Value.String(); again != printed {
 			t.Errorf("--%s %q prints %q, and then %q", flag.Name, text, printed, again)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/command"
 )
 
 func (a *app) newGet() *cobra.Command {
@@ -30,9 +31,9 @@ func (a *app) get(ctx context.Context, c *client, ids []string) error {
 		return err
 	}
 	if a.output == formatJSON {
-		return printJSON(a.stdout, newResultJSON(res.GetResult()))
+		return printJSON(a.Stdout, newResultJSON(res.GetResult()))
 	}
-	printDetails(a.stdout, resultDetails(res.GetResult()))
+	printDetails(a.Stdout, resultDetails(res.GetResult()))
 	return nil
 }
 
@@ -88,7 +89,7 @@ func (a *app) newCancel() *cobra.Command {
 One that has ended stays as it is, which is no error.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 && job == "" {
-				return usageError("which tasks? give their ids, or --job")
+				return command.UsageError("which tasks? give their ids, or --job")
 			}
 			return nil
 		},
@@ -96,7 +97,7 @@ One that has ended stays as it is, which is no error.`,
 	}
 	a.addClientFlags(cmd)
 	cmd.Flags().StringVar(&job, "job", "", "cancel every open task of this `job`")
-	momentary(cmd, "job")
+	command.Momentary(cmd.Flags(), "job")
 	a.addOutputFlag(cmd)
 	return cmd
 }
@@ -138,8 +139,8 @@ func (a *app) cancel(ctx context.Context, c *client, ids []string, job string) e
 	}
 	if job != "" {
 		if a.output != formatJSON {
-			fmt.Fprintf(a.stdout, "job %s: %s cancelled or stopping\n", job, wording.Count(res.GetJobTaskCount(), "task"))
-		} else if err := printJSON(a.stdout, struct {
+			fmt.Fprintf(a.Stdout, "job %s: %s cancelled or stopping\n", job, wording.Count(res.GetJobTaskCount(), "task"))
+		} else if err := printJSON(a.Stdout, struct {
 			JobID string `json:"job_id"`
 			Tasks uint64 `json:"tasks"`
 		}{job, res.GetJobTaskCount()}); err != nil {
@@ -147,10 +148,10 @@ func (a *app) cancel(ctx context.Context, c *client, ids []string, job string) e
 		}
 	}
 	if refused > 0 {
-		return &codedError{exitUnavailable, fmt.Errorf("the controller refuses to cancel %s: their jobs belong to other callers", wording.Count(uint64(refused), "task"))} // A count.
+		return &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("the controller refuses to cancel %s: their jobs belong to other callers", wording.Count(uint64(refused), "task"))} // A count.
 	}
 	if missing > 0 {
-		return &codedError{exitNotFound, fmt.Errorf("%s unknown to the controller", wording.Count(uint64(missing), "task"))} // A count.
+		return &command.CodedError{Code: command.ExitNotFound, Err: fmt.Errorf("%s unknown to the controller", wording.Count(uint64(missing), "task"))} // A count.
 	}
 	return nil
 }

@@ -21,6 +21,6 @@ func addLifelineFlag(cmd *cobra.Command, lifeline *bool) {
 // watchLifeline calls cut when the standard input ends. It ends with the process: a read of the
 // standard input cannot be called off.
 func (a *app) watchLifeline(cut func(cause error)) {
-	_, _ = io.Copy(io.Discard, a.stdin)
+	_, _ = io.Copy(io.Discard, a.Stdin)
 	cut(errors.New("the parent process is gone"))
 }

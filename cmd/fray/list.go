@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -36,7 +37,7 @@ func (a *app) newList() *cobra.Command {
 	a.addClientFlags(cmd)
 	cmd.Flags().StringVar(&o.job, "job", "", "only tasks of this `job`")
 	cmd.Flags().Var(&statusesValue{&o.statuses}, "status", "only tasks with one of these: "+strings.Join(statusChoices, ", "))
-	atLeast(cmd, &o.limit, 0, "limit", 0, "list this many at most; 0: all")
+	command.AtLeast(cmd.Flags(), &o.limit, 0, "limit", 0, "list this many at most; 0: all")
 	a.addOutputFlag(cmd)
 	return cmd
 }
@@ -51,12 +52,12 @@ func (v *statusesValue) String() string {
 	return strings.Join(*v.list, ",")
 }
 func (*statusesValue) Type() string { return "list" }
-func (v *statusesValue) reset()     { *v.list = nil }
+func (v *statusesValue) Reset()     { *v.list = nil }
 
 func (v *statusesValue) Set(text string) error {
 	for name := range strings.SplitSeq(text, ",") {
-		var choice string
-		if err := (&choiceValue{&choice, statusChoices}).Set(strings.ToLower(name)); err != nil {
+		choice := strings.ToLower(name)
+		if err := command.CheckChoice(choice, statusChoices); err != nil {
 			return err
 		}
 		*v.list = append(*v.list, choice)

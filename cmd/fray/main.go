@@ -9,32 +9,29 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/frayrpc/fray/fray/worker/execfn"
+	"github.com/frayrpc/fray/internal/command"
 )
 
 func main() {
 	if execfn.Launch(os.Args) {
-		os.Exit(exitUnavailable)
+		os.Exit(command.ExitUnavailable)
 	}
 	os.Exit(runProcess())
 }
 
 // runProcess runs the command that the process was started as, and returns its exit code.
 func runProcess() int {
-	signals := make(chan os.Signal, 4)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) { // as under nohup, or in the background of a shell script
-			signal.Notify(signals, sig)
-		}
-	}
-	defer signal.Stop(signals)
+	signals, release := command.CatchSignals()
+	defer release()
 	spareCollections(os.Environ())
 	a := &app{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		environ: os.Environ(), signals: signals, executable: os.Executable,
+		Process: command.Process{
+			Name:  "fray",
+			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Signals: signals,
+		},
+		executable: os.Executable,
 	}
 	return a.run(context.Background(), os.Args[1:])
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/certs"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 )
 
@@ -37,7 +38,7 @@ type mapOptions struct {
 	noProgress     bool
 	bufferDir      string
 	maxBuffered    int
-	log            logOptions
+	log            command.Log
 }
 
 // mapSessionTTL is when the controller of a map takes a worker for dead that hangs. Of one that
@@ -79,10 +80,10 @@ summed up at the end, on the standard error.`,
   find . -name '*.wav' -print0 | fray map --null --keep-going -- sh -c 'flac -s "$1"' sh {}
   fray map --workers 4 --retries 2 --timeout 1m --inputs urls.txt -- curl -fsSO {}`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if a.client.address != "" {
+			if a.Address != "" {
 				for _, name := range []string{"workers", "slots"} {
 					if cmd.Flags().Changed(name) {
-						return usageError("--%s is for workers that map starts, but --controller names a cluster that has its own", name)
+						return command.UsageError("--%s is for workers that map starts, but --controller names a cluster that has its own", name)
 					}
 				}
 			}
@@ -94,25 +95,25 @@ summed up at the end, on the standard error.`,
 	flags.StringVarP(&o.inputs, "inputs", "i", "", "read inputs from this `file`; -: the standard input")
 	flags.BoolVarP(&o.null, "null", "0", false, "NUL bytes separate the inputs that are read, not line ends")
 	flags.BoolVarP(&o.keepGoing, "keep-going", "k", false, "run the other commands when one fails")
-	between(cmd, &o.retries, 0, limit.Retries, "retries", 0, "how often a command that failed is tried again")
-	durationWithin(cmd, &o.timeout, 0, limit.Timeout, "timeout", 0, "how long a command may run, each time, in whole milliseconds; 0: for ever")
-	between(cmd, &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of a command before it counts as failed")
+	command.Between(cmd.Flags(), &o.retries, 0, limit.Retries, "retries", 0, "how often a command that failed is tried again")
+	command.DurationWithin(cmd.Flags(), &o.timeout, 0, limit.Timeout, "timeout", 0, "how long a command may run, each time, in whole milliseconds; 0: for ever")
+	command.Between(cmd.Flags(), &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of a command before it counts as failed")
 	flags.BoolVarP(&o.tag, "tag", "t", false, "begin each line of output with the input and a tab")
-	between(cmd, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
-	between(cmd, &o.slots, 0, limit.Slots, "slots", 0, "how many commands each runs at once; 0: the CPUs divided among them")
+	command.Between(cmd.Flags(), &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
+	command.Between(cmd.Flags(), &o.slots, 0, limit.Slots, "slots", 0, "how many commands each runs at once; 0: the CPUs divided among them")
 	flags.StringVar(&o.dir, "dir", "", "run the commands in this `directory` (default: the current one; with --controller, the worker's)")
 	flags.BoolVarP(&o.dryRun, "dry-run", "n", false, "print the commands and run none")
 	flags.BoolVar(&o.noProgress, "no-progress", false, "show no progress on a terminal")
 	flags.StringVar(&o.bufferDir, "buffer-dir", "", "the `directory` for output that waits for its turn (default: $TMPDIR, or /tmp)")
-	atLeast(cmd, &o.maxBuffered, 1, "max-buffered-bytes", 1<<30, "bytes of output that wait for their turn; beyond, no commands are started")
-	momentary(cmd, "inputs", "dry-run")
+	command.AtLeast(cmd.Flags(), &o.maxBuffered, 1, "max-buffered-bytes", 1<<30, "bytes of output that wait for their turn; beyond, no commands are started")
+	command.Momentary(cmd.Flags(), "inputs", "dry-run")
 	a.addClientFlags(cmd)
-	addLogFlags(cmd, &o.log, "error")
+	o.log.AddFlags(cmd.Flags(), "error")
 	return cmd
 }
 
 func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
-	command, list, err := splitInputs(args)
+	program, list, err := splitInputs(args)
 	if err != nil {
 		return err
 	}
@@ -122,15 +123,15 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
 	}
 	defer file.Close()
 	if o.dryRun {
-		return a.printCommands(command, inputs)
+		return a.printCommands(program, inputs)
 	}
 	// Else a write to a reader that is gone would end this process on the spot.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
-	out := screen.New(a.stdout, a.stderr, !o.noProgress)
+	out := screen.New(a.Stdout, a.Stderr, !o.noProgress)
 	err = a.mapInputs(ctx, &o, maprun.Config{
-		Command: command, Inputs: inputs, Dir: o.dir,
+		Command: program, Inputs: inputs, Dir: o.dir,
 		Retries: o.retries, WorkerLosses: o.workerLosses, Timeout: o.timeout, KeepGoing: o.keepGoing, Tag: o.tag,
 		Slots: o.workers * slotsFor(o.slots, o.workers), MaxBuffered: int64(o.maxBuffered), Screen: out,
 	})
@@ -141,23 +142,23 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
 const separator = ":::"
 
 // splitInputs cuts the arguments of map at the separator. Without one, inputs is nil.
-func splitInputs(args []string) (command maprun.Command, inputs []string, err error) {
+func splitInputs(args []string) (program maprun.Command, inputs []string, err error) {
 	i := slices.Index(args, separator)
 	if i < 0 {
-		command = args
+		program = args
 	} else {
-		command, inputs = args[:i], args[i+1:]
+		program, inputs = args[:i], args[i+1:]
 		if inputs == nil {
 			inputs = []string{}
 		}
 		if slices.Contains(inputs, separator) {
-			return nil, nil, usageError("%s is there more than once: there is one list of inputs", separator)
+			return nil, nil, command.UsageError("%s is there more than once: there is one list of inputs", separator)
 		}
 	}
-	if len(command) == 0 {
-		return nil, nil, usageError("which command? give it after --, such as: fray map -- gzip -9 {} ::: *.log")
+	if len(program) == 0 {
+		return nil, nil, command.UsageError("which command? give it after --, such as: fray map -- gzip -9 {} ::: *.log")
 	}
-	return command, inputs, nil
+	return program, inputs, nil
 }
 
 // openInputs returns the inputs, and the file that they are read from; nil: they are in none.
@@ -168,20 +169,20 @@ func (a *app) openInputs(list []string, path string, null bool) (maprun.Inputs, 
 	}
 	switch {
 	case list != nil && path != "":
-		return maprun.Inputs{}, nil, usageError("inputs both after %s and from --inputs: give one of them", separator)
+		return maprun.Inputs{}, nil, command.UsageError("inputs both after %s and from --inputs: give one of them", separator)
 	case list != nil && null:
-		return maprun.Inputs{}, nil, usageError("--null is about inputs that are read, and these stand after %s", separator)
+		return maprun.Inputs{}, nil, command.UsageError("--null is about inputs that are read, and these stand after %s", separator)
 	case list != nil:
 		return maprun.List(list), nil, nil
 	case path == "" || path == "-":
-		if screen.IsTerminal(a.stdin) {
-			fmt.Fprintln(a.stderr, "fray map: reading inputs from the terminal, one a line; Ctrl-D ends them")
+		if screen.IsTerminal(a.Stdin) {
+			fmt.Fprintln(a.Stderr, "fray map: reading inputs from the terminal, one a line; Ctrl-D ends them")
 		}
-		return maprun.Inputs{All: maprun.Read(a.stdin, "standard input", delimiter)}, nil, nil
+		return maprun.Inputs{All: maprun.Read(a.Stdin, "standard input", delimiter)}, nil, nil
 	}
 	file, err := os.Open(path) // The user names it.
 	if err != nil {
-		return maprun.Inputs{}, nil, usageError("open inputs: %w", err)
+		return maprun.Inputs{}, nil, command.UsageError("open inputs: %w", err)
 	}
 	return maprun.Inputs{All: maprun.Read(file, path, delimiter), Bounded: true}, file, nil
 }
@@ -193,8 +194,8 @@ func (a *app) mapInputs(ctx context.Context, o *mapOptions, run maprun.Config) (
 	}
 	defer func() { err = errors.Join(err, run.Spool.Close()) }()
 	var address string
-	if a.client.address != "" {
-		if address, err = a.controllerURL(); err != nil {
+	if a.Address != "" {
+		if address, err = a.ControllerURL(); err != nil {
 			return err
 		}
 	} else {
@@ -222,7 +223,7 @@ func (a *app) mapInputs(ctx context.Context, o *mapOptions, run maprun.Config) (
 	if err != nil {
 		return err
 	}
-	options = append([]fray.Option{fray.WithControllerAddress(address), fray.WithLogger(o.log.logger(run.Screen.Err))}, options...)
+	options = append([]fray.Option{fray.WithControllerAddress(address), fray.WithLogger(o.log.Logger(run.Screen.Err))}, options...)
 	// The job is cancelled before it is closed, which needs a context that an interrupt does not
 	// end.
 	run.Job, err = fray.NewJobContext(context.WithoutCancel(ctx), fray.KindFray, options...)
@@ -231,9 +232,9 @@ func (a *app) mapInputs(ctx context.Context, o *mapOptions, run maprun.Config) (
 	}
 	err = maprun.Run(ctx, run)
 	if errors.Is(err, maprun.ErrFailed) {
-		err = silent(exitTaskFailed)
+		err = silent(command.ExitTaskFailed)
 	} else if errors.Is(err, maprun.ErrUnread) {
-		err = silent(exitSignal + int(syscall.SIGPIPE)) // whoever reads has seen enough
+		err = silent(command.ExitSignal + int(syscall.SIGPIPE)) // whoever reads has seen enough
 	}
 	return errors.Join(err, run.Job.Close())
 }
@@ -252,26 +253,26 @@ func (a *app) startMapCluster(ctx context.Context, o *mapOptions, run *maprun.Co
 		}
 	}
 	a.secureOwn()
-	a.tls = certs.Files{} // Which are for a cluster that others have.
+	a.TLS.Files = certs.Files{} // Which are for a cluster that others have.
 	messages := run.Screen.Err
 	return a.startCluster(ctx, clusterOptions{
 		controller: controllerOptions{listen: "127.0.0.1:0", sessionTTL: mapSessionTTL, retainedBytes: mapMaxRetained, log: o.log},
 		workers:    o.workers, slots: slotsFor(o.slots, o.workers),
-		args:   append([]string{"--listen=", "--drain-grace", "0s", "--output-dir", run.Spool.Path(), "--exec-env", "*", "--exec-cgroup", cgroupOff}, o.log.args()...),
+		args:   append([]string{"--listen=", "--drain-grace", "0s", "--output-dir", run.Spool.Path(), "--exec-env", "*", "--exec-cgroup", cgroupOff}, o.log.Args()...),
 		output: messages, tell: func(format string, args ...any) { fmt.Fprintf(messages, "fray map: "+format+"\n", args...) },
 	})
 }
 
-func (a *app) printCommands(command maprun.Command, inputs maprun.Inputs) error {
+func (a *app) printCommands(program maprun.Command, inputs maprun.Inputs) error {
 	for input, err := range inputs.All {
 		if err != nil {
 			return err
 		}
-		argv := command.With(input)
+		argv := program.With(input)
 		for i := range argv {
 			argv[i] = shellQuote(argv[i])
 		}
-		if _, err := fmt.Fprintln(a.stdout, strings.Join(argv, " ")); err != nil {
+		if _, err := fmt.Fprintln(a.Stdout, strings.Join(argv, " ")); err != nil {
 			return err
 		}
 	}

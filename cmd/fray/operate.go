@@ -16,6 +16,7 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -101,7 +102,7 @@ func workerRow(w *frayv1.Worker) []string {
 		inUse = append(inUse, fmt.Sprintf("%s %d/%d", name, w.GetResourcesInUse()[name], w.GetResources()[name]))
 	}
 	row := []string{
-		w.GetWorkerId(), state, strconv.Itoa(int(w.GetSlots())), strconv.Itoa(int(w.GetHeldCount())), strings.Join(inUse, ","), pairList(w.GetLabels()),
+		w.GetWorkerId(), state, strconv.Itoa(int(w.GetSlots())), strconv.Itoa(int(w.GetHeldCount())), strings.Join(inUse, ","), command.PairList(w.GetLabels()),
 		shortList(w.GetFunctions()), w.GetAdvertiseUrl(), ago(w.GetRegisteredUnixMs()), ago(w.GetLastHeartbeatUnixMs()),
 	}
 	for i := range row {
@@ -133,17 +134,17 @@ after the grace is stopped, and other workers start it again.`,
 				return err
 			}
 			if a.output == formatJSON {
-				return printJSON(a.stdout, struct {
+				return printJSON(a.Stdout, struct {
 					WorkerID string `json:"worker_id"`
 					GraceMs  int64  `json:"grace_ms"`
 				}{args[0], ms})
 			}
-			fmt.Fprintf(a.stdout, "%s drains, within %s\n", args[0], number.ShortDuration(grace))
+			fmt.Fprintf(a.Stdout, "%s drains, within %s\n", args[0], number.ShortDuration(grace))
 			return nil
 		}),
 	}
 	a.addClientFlags(cmd)
-	durationWithin(cmd, &grace, 0, limit.Drain, "grace", 30*time.Second, "how long running tasks may go on")
+	command.DurationWithin(cmd.Flags(), &grace, 0, limit.Drain, "grace", 30*time.Second, "how long running tasks may go on")
 	a.addOutputFlag(cmd)
 	return cmd
 }
@@ -166,7 +167,7 @@ func (a *app) cluster(ctx context.Context, c *client, _ []string) error {
 		return err
 	}
 	if a.output == formatJSON {
-		return printJSON(a.stdout, struct {
+		return printJSON(a.Stdout, struct {
 			Version          string            `json:"version"`
 			Incarnation      uint64            `json:"controller_incarnation"`
 			StartedAt        *string           `json:"started_at"`
@@ -185,7 +186,7 @@ func (a *app) cluster(ctx context.Context, c *client, _ []string) error {
 	for _, status := range statusChoices {
 		tasks = append(tasks, fmt.Sprintf("%d %s", info.GetTaskCounts()[strings.ToUpper(status)], status))
 	}
-	printDetails(a.stdout, [][2]string{
+	printDetails(a.Stdout, [][2]string{
 		{"Controller", fmt.Sprintf("%s, version %s, started %s", c.url, info.GetVersion(), ago(info.GetStartedUnixMs()))},
 		{"Durability", describeDurability(info.GetDurability())},
 		{"Workers", fmt.Sprintf("%d with %s", info.GetWorkerCount(), wording.Count(uint64(info.GetSlotCount()), "slot"))},

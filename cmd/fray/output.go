@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +11,9 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"github.com/frayrpc/fray/cmd/fray/internal/wording"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/visible"
 )
 
 // Formats of --output.
@@ -24,8 +23,8 @@ const (
 )
 
 func (a *app) addOutputFlag(cmd *cobra.Command) {
-	oneOf(cmd, &a.output, "output", "o", formatTable, "the `format` of results", formatTable, formatJSON)
-	shared(cmd, "output")
+	command.OneOf(cmd.Flags(), &a.output, "output", "o", formatTable, "the `format` of results", formatTable, formatJSON)
+	command.Shared(cmd.Flags(), "output")
 }
 
 // printTable writes rows below a header, in columns that two spaces separate.
@@ -55,7 +54,7 @@ type listing struct {
 
 func (l *listing) add(row []string, object any) error {
 	if l.output == formatJSON {
-		return printJSON(l.stdout, object)
+		return printJSON(l.Stdout, object)
 	}
 	l.rows = append(l.rows, row)
 	return nil
@@ -66,16 +65,16 @@ func (l *listing) end(none string) {
 	switch {
 	case l.output == formatJSON:
 	case len(l.rows) == 0:
-		fmt.Fprintln(l.stderr, none)
+		fmt.Fprintln(l.Stderr, none)
 	default:
-		printTable(l.stdout, l.header, l.rows)
+		printTable(l.Stdout, l.header, l.rows)
 	}
 }
 
 func tableRow(cells []string) table.Row {
 	row := make(table.Row, len(cells))
 	for i, cell := range cells {
-		row[i] = wording.VisibleLine(cell)
+		row[i] = visible.Line(cell)
 	}
 	return row
 }
@@ -90,7 +89,7 @@ func printDetails(w io.Writer, details [][2]string) {
 	}
 	for _, d := range details {
 		if d[1] != "" {
-			fmt.Fprintf(w, "%-*s  %s\n", width, d[0], strings.ReplaceAll(wording.Visible(d[1]), "\n", "\n"+strings.Repeat(" ", width+2)))
+			fmt.Fprintf(w, "%-*s  %s\n", width, d[0], strings.ReplaceAll(visible.Text(d[1]), "\n", "\n"+strings.Repeat(" ", width+2)))
 		}
 	}
 }
@@ -133,15 +132,6 @@ func roughly(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}
-}
-
-// pairList is a mapping as it is written on the command line.
-func pairList[V any](m map[string]V) string {
-	list := make([]string, 0, len(m))
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		list = append(list, fmt.Sprintf("%s=%v", name, m[name]))
-	}
-	return strings.Join(list, ",")
 }
 
 // byteSize is a number of bytes, for people.

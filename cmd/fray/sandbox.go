@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/fray/worker/execfn"
+	"github.com/frayrpc/fray/internal/command"
 )
 
 // sandboxOptions say what the commands that a worker executes see, and what they may do.
@@ -33,7 +34,7 @@ func addSandboxFlags(cmd *cobra.Command, o *sandboxOptions) {
 	flags.StringVar(&o.user, "exec-user", "", "run commands as this `user`, or USER:GROUP; that takes root")
 	flags.Var(&wordsValue{&o.allow, nil}, "exec-allow", "execute these `programs` only: names in PATH, or absolute paths, in which * stands for any name")
 	flags.Var(&limitsValue{&o.limits}, "exec-limit", "bound each process of a command: "+strings.Join(execfn.LimitNames, ", ")+", such as memory=2GiB,cpu=10m")
-	oneOf(cmd, &o.cgroup, "exec-cgroup", "", cgroupAuto, "give each command a control group, in which all that it starts ends with it", cgroupAuto, cgroupOff, cgroupRequire)
+	command.OneOf(cmd.Flags(), &o.cgroup, "exec-cgroup", "", cgroupAuto, "give each command a control group, in which all that it starts ends with it", cgroupAuto, cgroupOff, cgroupRequire)
 }
 
 // config returns what a worker runs commands with; and what its owner calls when it has ended.
@@ -43,16 +44,16 @@ func (o *sandboxOptions) config(logger *slog.Logger) (execfn.Config, func() erro
 	var err error
 	if len(o.allow) > 0 {
 		if cfg.Programs, err = execfn.NewPrograms(o.allow); err != nil {
-			return cfg, nil, usageError("--exec-allow: %w", err)
+			return cfg, nil, command.UsageError("--exec-allow: %w", err)
 		}
 	}
 	if o.user != "" {
 		if cfg.User, err = execfn.NewUser(o.user); err != nil {
-			return cfg, nil, usageError("--exec-user: %w", err)
+			return cfg, nil, command.UsageError("--exec-user: %w", err)
 		}
 	}
 	if err := cfg.Check(); err != nil {
-		return cfg, nil, usageError("--exec-limit: %w", err)
+		return cfg, nil, command.UsageError("--exec-limit: %w", err)
 	}
 	if o.cgroup == cgroupOff {
 		return cfg, done, nil
@@ -62,7 +63,7 @@ func (o *sandboxOptions) config(logger *slog.Logger) (execfn.Config, func() erro
 	case err == nil:
 		done = cfg.Cgroup.Close
 	case o.cgroup == cgroupRequire:
-		return cfg, nil, usageError("--exec-cgroup require: commands cannot have control groups: %w", err)
+		return cfg, nil, command.UsageError("--exec-cgroup require: commands cannot have control groups: %w", err)
 	default:
 		cfg.Cgroup = nil
 		logger.Debug("commands have no control groups", "reason", err)
@@ -85,7 +86,7 @@ func (v *wordsValue) String() string {
 
 func (*wordsValue) Type() string { return "list" }
 
-func (v *wordsValue) reset() { *v.words = nil }
+func (v *wordsValue) Reset() { *v.words = nil }
 
 // maxWords bounds a list.
 const maxWords = 4096
@@ -118,8 +119,8 @@ func checkVariable(name string) error {
 	if strings.ContainsAny(name, "=\x00") {
 		return fmt.Errorf("%q is not the name of a variable: its value is that of the worker", name)
 	}
-	if name == tokenVariable {
-		return fmt.Errorf("%s is the secret of the cluster, which no command gets", tokenVariable)
+	if name == command.TokenVariable {
+		return fmt.Errorf("%s is the secret of the cluster, which no command gets", command.TokenVariable)
 	}
 	return nil
 }
@@ -136,7 +137,7 @@ func (v *limitsValue) String() string {
 
 func (*limitsValue) Type() string { return "list" }
 
-func (v *limitsValue) reset() { *v.limits = nil }
+func (v *limitsValue) Reset() { *v.limits = nil }
 
 func (v *limitsValue) Set(text string) error {
 	if text == "" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/pebblestore"
+	"github.com/frayrpc/fray/internal/command"
 )
 
 // storeOptions say where a controller keeps its records. Without a directory it keeps them in
@@ -31,7 +32,7 @@ const (
 
 func addStoreFlags(cmd *cobra.Command, o *storeOptions, dataDir string) {
 	cmd.Flags().StringVar(&o.dataDir, "data-dir", dataDir, "keep tasks and results in this `directory`; made if it is not there")
-	oneOf(cmd, &o.durability, "durability", "", durabilitySync,
+	command.OneOf(cmd.Flags(), &o.durability, "durability", "", durabilitySync,
 		"what is safe before it is acknowledged: sync to the disk, or relaxed, where a crash takes the last moments", durabilitySync, durabilityRelaxed)
 	cmd.Flags().StringVar(&o.spillDir, "spill-dir", "", "without a data directory, keep large inputs and results in unnamed files in this `directory` (default: the one for temporary files)")
 	cmd.Flags().StringVar(&o.backupDir, "backup-dir", "", "where fray backup puts copies (default: the data directory's name with -backups)")

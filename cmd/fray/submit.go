@@ -14,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray/worker/execfn"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -58,17 +59,17 @@ Submitting the same task again under the same --id changes nothing, so that a sc
 	flags.StringVar(&o.input, "input", "", "the function's input: `JSON`, @file, or - for the standard input")
 	flags.StringVar(&o.id, "id", "", "the task's `id` (default: a new one)")
 	flags.StringVar(&o.job, "job", defaultJob, "the `job` that the task belongs to")
-	between(cmd, &o.priority, -limit.Priority, limit.Priority, "priority", 0, "tasks of a higher one run first, -1000 to 1000")
-	between(cmd, &o.retries, 0, limit.Retries, "retries", 0, "how often the task is tried again after it failed")
-	between(cmd, &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of the task before it fails")
-	durationWithin(cmd, &o.timeout, 0, limit.Timeout, "timeout", 0, "how long the task may run, each time, in whole milliseconds; 0: for ever")
-	durationWithin(cmd, &o.schedulingTimeout, 0, limit.Timeout, "scheduling-timeout", 0, "how long the task may wait for its first start, in whole milliseconds; 0: for ever")
-	resources(cmd, &o.resources, "what the task takes of its worker")
-	labels(cmd, &o.labels, "what its worker must have")
+	command.Between(cmd.Flags(), &o.priority, -limit.Priority, limit.Priority, "priority", 0, "tasks of a higher one run first, -1000 to 1000")
+	command.Between(cmd.Flags(), &o.retries, 0, limit.Retries, "retries", 0, "how often the task is tried again after it failed")
+	command.Between(cmd.Flags(), &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of the task before it fails")
+	command.DurationWithin(cmd.Flags(), &o.timeout, 0, limit.Timeout, "timeout", 0, "how long the task may run, each time, in whole milliseconds; 0: for ever")
+	command.DurationWithin(cmd.Flags(), &o.schedulingTimeout, 0, limit.Timeout, "scheduling-timeout", 0, "how long the task may wait for its first start, in whole milliseconds; 0: for ever")
+	command.Resources(cmd.Flags(), &o.resources, "what the task takes of its worker")
+	command.Labels(cmd.Flags(), &o.labels, "what its worker must have")
 	flags.StringVar(&o.dir, "dir", "", "the worker's `directory` to run a command in (default: the worker's own)")
 	flags.BoolVarP(&o.wait, "wait", "w", false, "wait for the task to end")
-	durationFlag(cmd, &o.waitTimeout, "wait-timeout", 0, "with --wait, wait this long at most; 0: for ever")
-	momentary(cmd, "function", "input", "id")
+	command.Duration(cmd.Flags(), &o.waitTimeout, "wait-timeout", 0, "with --wait, wait this long at most; 0: for ever")
+	command.Momentary(cmd.Flags(), "function", "input", "id")
 	a.addClientFlags(cmd)
 	a.addOutputFlag(cmd)
 	return cmd
@@ -101,9 +102,9 @@ func (a *app) submit(ctx context.Context, o submitOptions, args []string) error 
 	}
 	if !o.wait {
 		if a.output == formatJSON {
-			return printJSON(a.stdout, newTaskJSON(res.GetTask()))
+			return printJSON(a.Stdout, newTaskJSON(res.GetTask()))
 		}
-		fmt.Fprintln(a.stdout, spec.GetTaskId())
+		fmt.Fprintln(a.Stdout, spec.GetTaskId())
 		return nil
 	}
 	results, err := c.await(ctx, []string{spec.GetTaskId()}, o.waitTimeout)
@@ -117,15 +118,15 @@ func (a *app) submit(ctx context.Context, o submitOptions, args []string) error 
 func (a *app) taskSpec(o submitOptions, args []string) (*frayv1.TaskSpec, error) {
 	priority, err := number.Within[int32]("priority", o.priority, -limit.Priority, limit.Priority)
 	if err != nil {
-		return nil, usageError("%w", err)
+		return nil, command.UsageError("%w", err)
 	}
 	losses, err := number.Within[uint32]("max worker losses", o.workerLosses, 0, limit.WorkerLosses)
 	if err != nil {
-		return nil, usageError("%w", err)
+		return nil, command.UsageError("%w", err)
 	}
 	retries, err := number.Within[uint32]("retries", o.retries, 0, limit.Retries)
 	if err != nil {
-		return nil, usageError("%w", err)
+		return nil, command.UsageError("%w", err)
 	}
 	spec := &frayv1.TaskSpec{
 		TaskId: o.id, Function: o.function, Priority: priority, Resources: o.resources, RequiredLabels: o.labels,
@@ -141,16 +142,16 @@ func (a *app) taskSpec(o submitOptions, args []string) (*frayv1.TaskSpec, error)
 	var data []byte
 	switch {
 	case len(args) > 0 && o.function != "":
-		return nil, usageError("both a command and --function: a task is one of them")
+		return nil, command.UsageError("both a command and --function: a task is one of them")
 	case len(args) > 0 && o.input != "":
-		return nil, usageError("--input is for --function: a command has its arguments")
+		return nil, command.UsageError("--input is for --function: a command has its arguments")
 	case len(args) > 0:
 		spec.Function = execfn.Task.Name()
 		data, err = json.Marshal(execfn.Command{Argv: args, Dir: o.dir})
 	case o.function == "":
-		return nil, usageError("which task? give a command after --, or --function NAME")
+		return nil, command.UsageError("which task? give a command after --, or --function NAME")
 	case o.dir != "":
-		return nil, usageError("--dir is for commands, not for --function")
+		return nil, command.UsageError("--dir is for commands, not for --function")
 	default:
 		data, err = a.readInput(o.input)
 	}
@@ -170,20 +171,20 @@ func (a *app) readInput(input string) ([]byte, error) {
 		return []byte("null"), nil
 	case input == "-":
 		what = "standard input"
-		data, err = io.ReadAll(io.LimitReader(a.stdin, maxInput+1))
+		data, err = io.ReadAll(io.LimitReader(a.Stdin, maxInput+1))
 	case isFile:
 		what = path
 		data, err = readBounded(path, maxInput)
 	}
 	if err != nil {
-		return nil, usageError("read input: %w", err)
+		return nil, command.UsageError("read input: %w", err)
 	}
 	if len(data) > maxInput {
-		return nil, usageError("%s: input has more than %d bytes", what, maxInput)
+		return nil, command.UsageError("%s: input has more than %d bytes", what, maxInput)
 	}
 	var value json.RawMessage
 	if err := json.Unmarshal(data, &value); err != nil {
-		return nil, usageError("%s is not JSON: %w", what, err)
+		return nil, command.UsageError("%s is not JSON: %w", what, err)
 	}
 	return value, nil
 }
@@ -195,23 +196,23 @@ func (a *app) printEnd(r *frayv1.TaskResult) error {
 	completed := t.GetStatus() == frayv1.TaskStatus_TASK_STATUS_COMPLETED
 	switch result, isCommand := commandOutput(r.GetValue(), t.GetFunction()); {
 	case a.output == formatJSON:
-		if err := printJSON(a.stdout, newResultJSON(r)); err != nil {
+		if err := printJSON(a.Stdout, newResultJSON(r)); err != nil {
 			return err
 		}
 		if !completed {
-			return silent(exitTaskFailed)
+			return silent(command.ExitTaskFailed)
 		}
 	case completed && isCommand:
 		if err := a.writeOutput(result); err != nil {
 			return err
 		}
 		if problem := wording.Result(result); problem != "" {
-			return &codedError{exitTaskFailed, fmt.Errorf("task %s: %s", t.GetTaskId(), problem)}
+			return &command.CodedError{Code: command.ExitTaskFailed, Err: fmt.Errorf("task %s: %s", t.GetTaskId(), problem)}
 		}
 	case completed:
 		if isJSON(r.GetValue()) {
-			fmt.Fprintf(a.stdout, "%s\n", r.GetValue().GetData())
-		} else if _, err := a.stdout.Write(r.GetValue().GetData()); err != nil {
+			fmt.Fprintf(a.Stdout, "%s\n", r.GetValue().GetData())
+		} else if _, err := a.Stdout.Write(r.GetValue().GetData()); err != nil {
 			return err
 		}
 	}
@@ -230,5 +231,5 @@ func (a *app) printEnd(r *frayv1.TaskResult) error {
 	if message := r.GetError().GetMessage(); message != "" {
 		text += ": " + message
 	}
-	return &codedError{exitTaskFailed, fmt.Errorf("%s", text)}
+	return &command.CodedError{Code: command.ExitTaskFailed, Err: fmt.Errorf("%s", text)}
 }

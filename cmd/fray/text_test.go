@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/command"
 )
 
 func TestRoughly(t *testing.T) {
@@ -50,14 +51,14 @@ func TestExitCode(t *testing.T) {
 		want int
 	}{
 		{"success", nil, 0},
-		{"usage", usageError("x"), 2},
-		{"wrapped", fmt.Errorf("a: %w", usageError("x")), 2},
+		{"usage", command.UsageError("x"), 2},
+		{"wrapped", fmt.Errorf("a: %w", command.UsageError("x")), 2},
 		{"unknown error", errors.New("x"), 3},
 		{"not found", connect.NewError(connect.CodeNotFound, nil), 4},
 		{"invalid", connect.NewError(connect.CodeInvalidArgument, nil), 2},
-		{"interrupt", &signalError{os.Interrupt}, 130},
-		{"terminate", &signalError{syscall.SIGTERM}, 143},
-		{"interrupt before failure", errors.Join(usageError("x"), &signalError{os.Interrupt}), 130},
+		{"interrupt", &command.SignalError{Signal: os.Interrupt}, 130},
+		{"terminate", &command.SignalError{Signal: syscall.SIGTERM}, 143},
+		{"interrupt before failure", errors.Join(command.UsageError("x"), &command.SignalError{Signal: os.Interrupt}), 130},
 		{"said", silent(1), 1},
 	} {
 		if got := exitCode(tt.err); got != tt.want {
@@ -82,13 +83,5 @@ func TestValueText(t *testing.T) {
 	}
 	if got := newResultJSON(&frayv1.TaskResult{Value: &frayv1.Payload{Encoding: "raw", Data: []byte("abc")}}); got.ValueBase64 != "YWJj" {
 		t.Errorf("base64 of abc is %q", got.ValueBase64)
-	}
-}
-
-func TestWorkerNamesAreValidAndDiffer(t *testing.T) {
-	t.Parallel()
-	a, b := workerName(), workerName()
-	if a == b || a == "" || notInName.MatchString(a) {
-		t.Errorf("names %q and %q", a, b)
 	}
 }

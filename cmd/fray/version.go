@@ -15,9 +15,9 @@ func (a *app) newVersion() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.output == formatJSON {
-				return printJSON(a.stdout, stamp.Read())
+				return printJSON(a.Stdout, stamp.Read())
 			}
-			fmt.Fprint(a.stdout, stamp.Read().Lines("fray"))
+			fmt.Fprint(a.Stdout, stamp.Read().Lines("fray"))
 			return nil
 		},
 	}

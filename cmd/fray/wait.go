@@ -10,6 +10,7 @@ import (
 
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -38,7 +39,7 @@ failed or was cancelled, and with 5 if the timeout came first.`,
 		}),
 	}
 	a.addClientFlags(cmd)
-	durationFlag(cmd, &timeout, "timeout", 0, "wait this long at most; 0: for ever")
+	command.Duration(cmd.Flags(), &timeout, "timeout", 0, "wait this long at most; 0: for ever")
 	a.addOutputFlag(cmd)
 	return cmd
 }
@@ -49,7 +50,7 @@ failed or was cancelled, and with 5 if the timeout came first.`,
 func (c *client) await(ctx context.Context, ids []string, timeout time.Duration) ([]*frayv1.TaskResult, error) {
 	bounded := ctx
 	if timeout > 0 {
-		late := &codedError{exitTimedOut, fmt.Errorf("not all tasks have ended within %s", number.ShortDuration(timeout))}
+		late := &command.CodedError{Code: command.ExitTimedOut, Err: fmt.Errorf("not all tasks have ended within %s", number.ShortDuration(timeout))}
 		var cancel context.CancelFunc
 		bounded, cancel = context.WithTimeoutCause(ctx, timeout, late)
 		defer cancel()
@@ -97,10 +98,10 @@ func (c *client) results(ctx context.Context, ids []string, wait time.Duration) 
 		return nil, err
 	}
 	for _, id := range res.GetUnknownTaskIds() {
-		return nil, &codedError{exitNotFound, fmt.Errorf("task %q: unknown task", id)}
+		return nil, &command.CodedError{Code: command.ExitNotFound, Err: fmt.Errorf("task %q: unknown task", id)}
 	}
 	for _, id := range res.GetRefusedTaskIds() {
-		return nil, &codedError{exitUnavailable, fmt.Errorf("the controller refuses: task %q: its job belongs to another caller", id)}
+		return nil, &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("the controller refuses: task %q: its job belongs to another caller", id)}
 	}
 	results := res.GetResults()
 	for i, r := range results {
@@ -137,7 +138,7 @@ func (a *app) printResults(results []*frayv1.TaskResult) error {
 	}
 	tasks.end("no tasks")
 	if failed > 0 {
-		return &codedError{exitTaskFailed, fmt.Errorf("%d of %s did not complete", failed, wording.Count(uint64(len(results)), "task"))}
+		return &command.CodedError{Code: command.ExitTaskFailed, Err: fmt.Errorf("%d of %s did not complete", failed, wording.Count(uint64(len(results)), "task"))}
 	}
 	return nil
 }

@@ -10,6 +10,9 @@
 //	if err != nil { ... }
 //	return w.Run(ctx) // until ctx is done, or an operator drains it
 //
+// A program that is a worker and nothing else is made by package workermain, in one line, with flags,
+// signals and metrics.
+//
 // # What holds
 //
 // Every attempt that arrives is reported exactly once, however it ends: with a value, with an error

@@ -122,8 +122,9 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray/..."},
+		except:   []string{"./fray/worker/workermain"},
 		banned:   []string{"./faults/...", "./gen/faults/..."},
-		reason:   "faults enter the runtime through ordinary seams; cmd/fray wires them in",
+		reason:   "faults enter the runtime through ordinary seams; programs wire them in",
 	},
 	{
 		packages: []string{"./faults/..."},
@@ -167,10 +168,21 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray/...", "./faults/...", "./sim/..."},
-		except:   []string{"./sim/planted", "./sim/mutants", "./sim/simtest"},
+		except:   []string{"./sim/planted", "./sim/mutants", "./sim/simtest", "./fray/worker/workermain"},
 		direct:   true,
 		banned:   []string{"flag", "os/signal", "github.com/spf13/..."},
-		reason:   "only commands read flags and handle signals; sim/simtest is one, for any subject",
+		reason:   "only commands read flags and handle signals; sim/simtest is one, for any subject, and workermain, for any functions",
+	},
+	{
+		packages: []string{"./fray/...", "./faults/...", "./sim/..."},
+		except:   []string{"./fray/worker/workermain"},
+		banned:   []string{"./internal/command"},
+		reason:   "options, signals and exit codes are of programs; a worker that is part of another program brings none along",
+	},
+	{
+		packages: []string{"./internal/command", "./fray/worker/workermain"},
+		banned:   []string{"github.com/spf13/cobra", "github.com/goccy/go-yaml/...", "./fray/controller/...", "./fray/store/...", "./cmd/..."},
+		reason:   "workers of all users link it: what controllers, subcommands and configuration files need is of cmd/fray",
 	},
 	{
 		packages: []string{"./cmd/fray/internal/..."},
@@ -182,6 +194,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray/...", "./faults/...", "./sim"},
+		except:   []string{"./fray/worker/workermain"},
 		banned:   []string{"net/http/pprof", "github.com/HdrHistogram/..."},
 		reason:   "programs that link the runtime get no profiles on their default mux, and nothing that only measures: cmd/fray serves and measures",
 	},

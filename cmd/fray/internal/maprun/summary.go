@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
+	"github.com/frayrpc/fray/internal/visible"
 )
 
 const (
@@ -57,9 +58,9 @@ func (s *summary) print(w io.Writer, more bool) error {
 	}
 	fmt.Fprintln(w)
 	for _, f := range s.shown {
-		fmt.Fprintf(w, "  %s: %s%s\n", wording.VisibleLine(f.input), wording.VisibleLine(f.why), wording.VisibleLine(f.where))
+		fmt.Fprintf(w, "  %s: %s%s\n", visible.Line(f.input), visible.Line(f.why), visible.Line(f.where))
 		if f.stderr != "" {
-			fmt.Fprintf(w, "    | %s\n", strings.ReplaceAll(wording.Visible(f.stderr), "\n", "\n    | "))
+			fmt.Fprintf(w, "    | %s\n", strings.ReplaceAll(visible.Text(f.stderr), "\n", "\n    | "))
 		}
 	}
 	if rest := s.failed - len(s.shown); rest > 0 {

@@ -1,4 +1,7 @@
-package wording
+// Package visible shows texts that others may have written as they can stand on a terminal.
+//
+//	fmt.Fprintln(os.Stderr, visible.Text(err.Error()))
+package visible
 
 import (
 	"fmt"
@@ -7,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// Visible returns a text that others may have written as it can be shown on a terminal: what would
+// Text returns a text that others may have written as it can be shown on a terminal: what would
 // move the cursor, change colours, turn the direction of writing round or not be seen at all is
 // written as in a Go string, \x1b for the escape character. Line breaks and tabs stay. So do texts
 // that have none of it.
-func Visible(text string) string { return visible(text, "\n\t") }
+func Text(text string) string { return visible(text, "\n\t") }
 
-// VisibleLine is Visible for what must stay on one line.
-func VisibleLine(text string) string { return visible(text, "") }
+// Line is Text for what must stay on one line.
+func Line(text string) string { return visible(text, "") }
 
 func visible(text, keep string) string {
 	shown := func(r rune) bool { return unicode.IsPrint(r) || strings.ContainsRune(keep, r) }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package command
 
 // blotOut has nothing to do on this system, or knows no way.
 func blotOut(string) error { return nil }

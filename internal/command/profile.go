@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/net/netutil"
 
 	"github.com/frayrpc/fray/internal/browsers"
@@ -26,21 +26,22 @@ const (
 
 const profileOption = "pprof-listen"
 
-func addProfileFlag(cmd *cobra.Command, address *string) {
-	cmd.Flags().StringVar(address, profileOption, "", "serve Go's profiles under /debug/pprof/ on this `address` without a credential; of this machine only, for they show what is in memory")
+// AddProfileFlag declares the option that names a port for profiles.
+func AddProfileFlag(flags *pflag.FlagSet, address *string) {
+	flags.StringVar(address, profileOption, "", "serve Go's profiles under /debug/pprof/ on this `address` without a credential; of this machine only, for they show what is in memory")
 }
 
-// serveProfiles serves profiles of this process until done is called, which waits for that. Without an
+// ServeProfiles serves profiles of this process until done is called, which waits for that. Without an
 // address it does nothing.
-func serveProfiles(ctx context.Context, address string, logger *slog.Logger) (done func() error, err error) {
+func ServeProfiles(ctx context.Context, address string, logger *slog.Logger) (done func() error, err error) {
 	if address == "" {
 		return func() error { return nil }, nil
 	}
 	if strings.HasPrefix(address, ":") {
 		address = "127.0.0.1" + address
 	}
-	if !isLoopback(address) {
-		return nil, usageError("--%s %s: profiles show what is in memory, secrets and tasks included, and ask for no credential:\n"+
+	if !IsLoopback(address) {
+		return nil, UsageError("--%s %s: profiles show what is in memory, secrets and tasks included, and ask for no credential:\n"+
 			"give an address of this machine alone, such as 127.0.0.1:6060, and reach it from elsewhere by ssh -L", profileOption, address)
 	}
 	var config net.ListenConfig
@@ -66,4 +67,14 @@ func serveProfiles(ctx context.Context, address string, logger *slog.Logger) (do
 		}
 		return err
 	}, nil
+}
+
+// IsLoopback reports whether an address to listen on can only be reached from this machine.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

@@ -1,15 +1,15 @@
-package main
+package command
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/internal/limit"
@@ -18,25 +18,25 @@ import (
 )
 
 // Options are declared once, as flags of their command. Their variables and keys in the
-// configuration file follow from the name of the command and of the flag; see sourceOf.
+// configuration file follow from the name of the command and of the flag; see SourceOf.
 
-// resetter is a flag's value that several uses add to. It is reset before a source of higher
+// A Resetter is a flag's value that several uses add to. It is reset before a source of higher
 // precedence sets it.
-type resetter interface{ reset() }
+type Resetter interface{ Reset() }
 
-// longest is the most that an option for a length of time takes, so that sums of a few of them are
+// Longest is the most that an option for a length of time takes, so that sums of a few of them are
 // within range.
-const longest = 10 * 365 * 24 * time.Hour
+const Longest = 10 * 365 * 24 * time.Hour
 
-// durationFlag declares an option that is a length of time, which is not negative.
-func durationFlag(cmd *cobra.Command, d *time.Duration, name string, value time.Duration, usage string) {
-	durationWithin(cmd, d, 0, longest, name, value, usage)
+// Duration declares an option that is a length of time, which is not negative.
+func Duration(flags *pflag.FlagSet, d *time.Duration, name string, value time.Duration, usage string) {
+	DurationWithin(flags, d, 0, Longest, name, value, usage)
 }
 
-// durationWithin declares an option that is a length of time with bounds.
-func durationWithin(cmd *cobra.Command, d *time.Duration, low, high time.Duration, name string, value time.Duration, usage string) {
+// DurationWithin declares an option that is a length of time with bounds.
+func DurationWithin(flags *pflag.FlagSet, d *time.Duration, low, high time.Duration, name string, value time.Duration, usage string) {
 	*d = value
-	flag := cmd.Flags().VarPF(&durationValue{d, low, high}, name, "", usage)
+	flag := flags.VarPF(&durationValue{d, low, high}, name, "", usage)
 	if value == 0 {
 		flag.DefValue = "" // the usage says what it means
 	}
@@ -64,10 +64,10 @@ func (v *durationValue) Set(text string) error {
 	return nil
 }
 
-// oneOf declares an option that has one of a few values, and perhaps a short name.
-func oneOf(cmd *cobra.Command, s *string, name, short, value, usage string, choices ...string) {
+// OneOf declares an option that has one of a few values, and perhaps a short name.
+func OneOf(flags *pflag.FlagSet, s *string, name, short, value, usage string, choices ...string) {
 	*s = value
-	cmd.Flags().VarP(&choiceValue{s, choices}, name, short, usage+": "+strings.Join(choices, ", "))
+	flags.VarP(&choiceValue{s, choices}, name, short, usage+": "+strings.Join(choices, ", "))
 }
 
 type choiceValue struct {
@@ -79,22 +79,30 @@ func (v *choiceValue) String() string { return *v.value }
 func (*choiceValue) Type() string     { return "string" }
 
 func (v *choiceValue) Set(text string) error {
-	if !slices.Contains(v.choices, text) {
-		return fmt.Errorf("%q is not one of %s%s", text, strings.Join(v.choices, ", "), didYouMean(text, v.choices))
+	if err := CheckChoice(text, v.choices); err != nil {
+		return err
 	}
 	*v.value = text
 	return nil
 }
 
-// atLeast declares an option that is a number with a lower bound.
-func atLeast(cmd *cobra.Command, n *int, low int, name string, value int, usage string) {
-	between(cmd, n, low, math.MaxInt, name, value, usage)
+// CheckChoice refuses what is not among a few values.
+func CheckChoice(text string, choices []string) error {
+	if slices.Contains(choices, text) {
+		return nil
+	}
+	return fmt.Errorf("%q is not one of %s%s", text, strings.Join(choices, ", "), DidYouMean(text, choices))
 }
 
-// between declares an option that is a number with bounds.
-func between(cmd *cobra.Command, n *int, low, high int, name string, value int, usage string) {
+// AtLeast declares an option that is a number with a lower bound.
+func AtLeast(flags *pflag.FlagSet, n *int, low int, name string, value int, usage string) {
+	Between(flags, n, low, math.MaxInt, name, value, usage)
+}
+
+// Between declares an option that is a number with bounds.
+func Between(flags *pflag.FlagSet, n *int, low, high int, name string, value int, usage string) {
 	*n = value
-	cmd.Flags().Var(&numberValue{n, low, high}, name, usage)
+	flags.Var(&numberValue{n, low, high}, name, usage)
 }
 
 type numberValue struct {
@@ -118,16 +126,16 @@ func (v *numberValue) Set(text string) error {
 	return nil
 }
 
-// resources declares an option that is amounts of resources.
-func resources(cmd *cobra.Command, m *map[string]int64, usage string) {
-	cmd.Flags().Var(&pairsValue[int64]{m, "cpu=2000,gpu=1", func(text string) (int64, error) {
+// Resources declares an option that is amounts of resources.
+func Resources(flags *pflag.FlagSet, m *map[string]int64, usage string) {
+	flags.Var(&pairsValue[int64]{m, "cpu=2000,gpu=1", func(text string) (int64, error) {
 		return number.Parse(text, 0, int64(limit.Resource))
 	}}, "resources", usage+", such as cpu=2000,gpu=1; cpu is in thousandths")
 }
 
-// labels declares an option that is labels and their values.
-func labels(cmd *cobra.Command, m *map[string]string, usage string) {
-	cmd.Flags().Var(&pairsValue[string]{m, "zone=a", func(text string) (string, error) {
+// Labels declares an option that is labels and their values.
+func Labels(flags *pflag.FlagSet, m *map[string]string, usage string) {
+	flags.Var(&pairsValue[string]{m, "zone=a", func(text string) (string, error) {
 		return text, nil
 	}}, "labels", usage+", such as zone=a,disk=ssd")
 }
@@ -143,12 +151,12 @@ func (v *pairsValue[V]) String() string {
 	if v.pairs == nil {
 		return ""
 	}
-	return pairList(*v.pairs)
+	return PairList(*v.pairs)
 }
 
 func (*pairsValue[V]) Type() string { return "list" }
 
-func (v *pairsValue[V]) reset() { *v.pairs = nil }
+func (v *pairsValue[V]) Reset() { *v.pairs = nil }
 
 func (v *pairsValue[V]) Set(text string) error {
 	if text == "" {
@@ -172,19 +180,28 @@ func (v *pairsValue[V]) Set(text string) error {
 	return nil
 }
 
-// setFlag sets a flag from a source other than the command line.
-func setFlag(flag *pflag.Flag, text string) error {
-	if r, ok := flag.Value.(resetter); ok {
-		r.reset()
+// SetFlag sets a flag from a source other than the command line.
+func SetFlag(flag *pflag.Flag, text string) error {
+	if r, ok := flag.Value.(Resetter); ok {
+		r.Reset()
 	}
 	return flag.Value.Set(text)
 }
 
-// didYouMean returns a suggestion for what is not among the known names, or nothing.
-func didYouMean(name string, known []string) string {
+// DidYouMean returns a suggestion for what is not among the known names, or nothing.
+func DidYouMean(name string, known []string) string {
 	near := spelling.Nearest(name, known)
 	if near == "" {
 		return ""
 	}
 	return fmt.Sprintf(": did you mean %q?", near)
+}
+
+// PairList is a mapping as it is written on the command line.
+func PairList[V any](m map[string]V) string {
+	list := make([]string, 0, len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%s=%v", name, m[name]))
+	}
+	return strings.Join(list, ",")
 }

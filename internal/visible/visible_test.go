@@ -1,12 +1,12 @@
-package wording_test
+package visible_test
 
 import (
 	"testing"
 
-	"github.com/frayrpc/fray/cmd/fray/internal/wording"
+	"github.com/frayrpc/fray/internal/visible"
 )
 
-func TestVisible(t *testing.T) {
+func TestText(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]struct{ block, line string }{
 		"":                          {"", ""},
@@ -20,11 +20,11 @@ func TestVisible(t *testing.T) {
 		"bytes \xff\xfe":            {`bytes \xff\xfe`, `bytes \xff\xfe`},
 		"a real \ufffd":             {"a real \ufffd", "a real \ufffd"},
 	} {
-		if got := wording.Visible(text); got != want.block {
-			t.Errorf("Visible(%q) = %q, want %q", text, got, want.block)
+		if got := visible.Text(text); got != want.block {
+			t.Errorf("Text(%q) = %q, want %q", text, got, want.block)
 		}
-		if got := wording.VisibleLine(text); got != want.line {
-			t.Errorf("VisibleLine(%q) = %q, want %q", text, got, want.line)
+		if got := visible.Line(text); got != want.line {
+			t.Errorf("Line(%q) = %q, want %q", text, got, want.line)
 		}
 	}
 }
