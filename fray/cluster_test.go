@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/frayrpc/fray/fray"
-	"github.com/frayrpc/fray/fray/controller"
-	"github.com/frayrpc/fray/fray/store"
-	"github.com/frayrpc/fray/fray/worker"
+	"github.com/frayrpc/fray/fray/fraytest"
 )
 
 func TestFrayConforms(t *testing.T) {
@@ -30,41 +27,8 @@ func TestFrayConforms(t *testing.T) {
 // returns the controller's address.
 func startCluster(tb testing.TB, slots int) string {
 	tb.Helper()
-	c, err := controller.New(controller.Config{Store: store.NewMemory(), ListenAddress: "127.0.0.1:0"})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := c.Listen(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
-	w, err := worker.New(worker.Config{
-		ControllerURL: c.URL(), ID: "w1", Functions: functions(), Slots: slots, DrainGrace: -1, StopGrace: time.Second,
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	// The worker leaves first.
-	stopController := runInBackground(tb, "controller", c.Run)
-	stopWorker := runInBackground(tb, "worker", w.Run)
-	tb.Cleanup(func() {
-		stopWorker()
-		stopController()
-	})
+	c := fraytest.StartCluster(tb, fraytest.Functions(functions()...), fraytest.Slots(slots))
 	return strings.TrimPrefix(c.URL(), "http://")
-}
-
-// runInBackground returns what ends run and waits for it.
-func runInBackground(tb testing.TB, what string, run func(context.Context) error) (stop func()) {
-	tb.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx) }()
-	return func() {
-		cancel()
-		if err := <-ended; err != nil {
-			tb.Errorf("%s: %v", what, err)
-		}
-	}
 }
 
 func BenchmarkClusterRunAll(b *testing.B) {

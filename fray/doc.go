@@ -34,6 +34,9 @@
 // retries, timeouts and cancellation do the same, so that what passes on sync passes on fray. Only
 // resources, labels and the uniqueness of task ids across job contexts need a controller.
 //
+// Tests of tasks run on any of them; package fraytest starts a controller and workers in the process of
+// a test.
+//
 // # What holds
 //
 //   - Once Run has returned a future, the task will be run, and its end told, through the loss of workers, of

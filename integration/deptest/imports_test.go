@@ -35,7 +35,7 @@ type rule struct {
 var planned []string
 
 // testSupport are packages that only tests import.
-var testSupport = []string{"./fray/store/storetest", "./internal/hostile"}
+var testSupport = []string{"./fray/store/storetest", "./fray/fraytest", "./internal/hostile"}
 
 var rules = []rule{
 	{
@@ -122,7 +122,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./fray/..."},
-		except:   []string{"./fray/worker/workermain"},
+		except:   []string{"./fray/worker/workermain", "./fray/fraytest"},
 		banned:   []string{"./faults/...", "./gen/faults/..."},
 		reason:   "faults enter the runtime through ordinary seams; programs wire them in",
 	},

@@ -20,7 +20,7 @@ import (
 	"github.com/frayrpc/fray/cmd/fray/internal/bench"
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/controller"
-	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/fray/fraytest"
 	"github.com/frayrpc/fray/fray/worker"
 )
 
@@ -31,35 +31,21 @@ const runName = "r1"
 
 const testSlots = 8
 
-// startController runs a controller until the test ends, and returns its URL.
-func startController(t *testing.T) string {
+// startController runs a controller that shows its metrics until the test ends.
+func startController(t *testing.T) *fraytest.Cluster {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	c, err := controller.New(controller.Config{
-		Store: store.NewMemory(), ListenAddress: "127.0.0.1:0", Registerer: registry, Gatherer: registry,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Listen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	url := c.URL()
-	t.Cleanup(inBackground(t, c.Run))
-	return url
+	return fraytest.StartCluster(t, fraytest.Workers(0), fraytest.Controller(func(c *controller.Config) {
+		c.Registerer, c.Gatherer = registry, registry
+	}))
 }
 
 // startWorker runs a worker with functions until the test ends.
-func startWorker(t *testing.T, url, id string, labels map[string]string, functions []fray.Function) {
+func startWorker(t *testing.T, cluster *fraytest.Cluster, id string, labels map[string]string, functions []fray.Function) {
 	t.Helper()
-	w, err := worker.New(worker.Config{
-		ControllerURL: url, ID: id, Functions: functions, Labels: labels, Slots: testSlots, DrainGrace: -1, StopGrace: time.Second,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(inBackground(t, w.Run))
+	cluster.StartWorker(id, fraytest.Functions(functions...), fraytest.Slots(testSlots),
+		fraytest.Worker(func(c *worker.Config) { c.Labels = labels }))
 }
 
 // inBackground returns what ends run and waits for it.
@@ -100,11 +86,11 @@ func newTarget(t *testing.T, url string) bench.Target {
 	}
 }
 
-// config is a run on the controller at url.
+// config is a run on a cluster.
 type config struct {
 	bench.Config
 
-	url string
+	cluster *fraytest.Cluster
 }
 
 // newConfig is a run of workloads that does little, on a cluster in this process.
@@ -117,10 +103,9 @@ func newConfig(t *testing.T, names ...string) config {
 	c := config{Config: bench.Config{
 		Plan:      bench.Plan{Tasks: 40, Queued: 30, Callers: []int{1, 3}, Fleets: []int{1, 2}, Idle: 3, Duration: 20 * time.Millisecond, PayloadBytes: 1000, Repeat: 2},
 		Workloads: chosen, Functions: bench.NewFunctions(runName), Run: runName,
-	}, url: startController(t)}
-	url := c.url
-	startWorker(t, url, "w", c.Functions.Labels(), c.Functions.OfWorkers())
-	c.Target = newTarget(t, url)
+	}, cluster: startController(t)}
+	startWorker(t, c.cluster, "w", c.Functions.Labels(), c.Functions.OfWorkers())
+	c.Target = newTarget(t, c.cluster.URL())
 	return c
 }
 
@@ -150,11 +135,11 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 	ended := 0
 	c.Fresh = func(_ context.Context, crew bench.Crew) (bench.Target, func() error, error) {
 		crews = append(crews, crew)
-		url := startController(t)
-		target := newTarget(t, url)
+		cluster := startController(t)
+		target := newTarget(t, cluster.URL())
 		target.Slots = crew.Processes * crew.Workers * testSlots
 		for i := range crew.Processes * crew.Workers {
-			startWorker(t, url, fmt.Sprintf("w%d", i), c.Functions.Labels(), c.Functions.OfWorkers())
+			startWorker(t, cluster, fmt.Sprintf("w%d", i), c.Functions.Labels(), c.Functions.OfWorkers())
 		}
 		return target, func() error {
 			ended++
@@ -254,7 +239,7 @@ var mangled = fray.Define("fray.bench.echo", func(_ context.Context, in []byte) 
 func TestRunsOfOthersGetNothing(t *testing.T) {
 	t.Parallel()
 	c := newConfig(t, "batch")
-	startWorker(t, c.url, "other", bench.NewFunctions("r2").Labels(), []fray.Function{mangled})
+	startWorker(t, c.cluster, "other", bench.NewFunctions("r2").Labels(), []fray.Function{mangled})
 	c.Repeat = 5
 	if _, err := bench.Run(t.Context(), c.Config); err != nil {
 		t.Error(err)
@@ -284,13 +269,13 @@ func TestErrorsNameRowAndTask(t *testing.T) {
 					t.Fatal(err)
 				}
 				functions := bench.NewFunctions(runName)
-				url := startController(t)
-				startWorker(t, url, "w", functions.Labels(), []fray.Function{
+				cluster := startController(t)
+				startWorker(t, cluster, "w", functions.Labels(), []fray.Function{
 					fray.Define("fray.bench.echo", func(_ context.Context, in []byte) ([]byte, error) { return tt.echo(in) }),
 				})
 				report, err := bench.Run(t.Context(), bench.Config{
 					Plan:      bench.Plan{Tasks: 3, Queued: 1, Callers: []int{2}, Fleets: []int{1}, Idle: 1, Duration: time.Minute, PayloadBytes: 100, Repeat: 1},
-					Workloads: chosen, Functions: functions, Run: runName, Target: newTarget(t, url),
+					Workloads: chosen, Functions: functions, Run: runName, Target: newTarget(t, cluster.URL()),
 				})
 				var failed *bench.TaskError
 				if !errors.As(err, &failed) {
