@@ -21,17 +21,17 @@ import (
 )
 
 func testMapOrder(t *trial) {
-	ins := inputs(3000)
-	for _, n := range []int{1, 7, 5000} {
+	for _, tt := range []struct{ inputs, inFlight int }{{50, 1}, {200, 7}, {3000, 500}, {3000, 5000}} {
+		ins := inputs(tt.inputs)
 		at := 0
-		for v, err := range fray.Map(t.ctx, echo, slices.Values(ins), fray.MapInFlight(n)) {
+		for v, err := range fray.Map(t.ctx, echo, slices.Values(ins), fray.MapInFlight(tt.inFlight)) {
 			if err != nil || v != ins[at] {
-				t.Fatalf("%d in flight: result %d is %q, %v", n, at, v, err)
+				t.Fatalf("%d in flight: result %d is %q, %v", tt.inFlight, at, v, err)
 			}
 			at++
 		}
 		if at != len(ins) {
-			t.Fatalf("%d in flight: %d results of %d", n, at, len(ins))
+			t.Fatalf("%d in flight: %d results of %d", tt.inFlight, at, len(ins))
 		}
 	}
 }
