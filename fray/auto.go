@@ -1,18 +1,33 @@
 package fray
 
-import "os"
+import (
+	"os"
 
-// controllerAddressVariable chooses the backend of KindAuto.
-const controllerAddressVariable = "FRAY_CONTROLLER_ADDRESS"
+	"github.com/frayrpc/fray/fray/internal/dial"
+)
 
-// resolveAuto makes the kind of c concrete: fray if there is a controller address, in an option or
-// in the environment, threadpool otherwise.
+// rayAddressVariable has the address of a Ray cluster.
+const rayAddressVariable = "RAY_ADDRESS"
+
+// environment returns a variable's value.
+func environment(name string) string {
+	return os.Getenv(name) //nolint:forbidigo // Each use says in its documentation that it follows the environment.
+}
+
+// resolveAuto makes the kind of c concrete: fray if there is a controller's address, in an option or
+// in the environment; else ray if there is a Ray cluster's; threadpool otherwise.
 func resolveAuto(c *jobConfig) Kind {
 	if c.address == "" {
-		c.address = os.Getenv(controllerAddressVariable) //nolint:forbidigo // to follow the environment is what auto is for
+		c.address = environment(dial.ControllerVariable)
 	}
-	if c.address == "" {
-		return KindThreadPool
+	if c.address != "" {
+		return KindFray
 	}
-	return KindFray
+	if c.ray.address == "" {
+		c.ray.address = environment(rayAddressVariable)
+	}
+	if c.ray.address != "" {
+		return KindRay
+	}
+	return KindThreadPool
 }

@@ -29,7 +29,8 @@
 //
 // [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks
 // on goroutines; [KindFray] has a controller lease them to workers, which link the same tasks.
-// [KindAuto] is fray where a controller is configured and threadpool elsewhere. On all of them
+// [KindRay] is KindFray with workers that it runs on a Ray cluster.
+// [KindAuto] is fray where a controller is configured and threadpool elsewhere, see there. On all of them
 // values are encoded and decoded, errors keep what their wire form keeps and nothing else, and
 // retries, timeouts and cancellation do the same, so that what passes on sync passes on fray. Only
 // resources, labels and the uniqueness of task ids across job contexts need a controller.

@@ -15,8 +15,6 @@ import (
 var (
 	// ErrNoJobContext is returned when a context carries no job context.
 	ErrNoJobContext = errors.New("no job context: pass a context made by fray.NewContext")
-	// ErrRayUnavailable is returned for KindRay.
-	ErrRayUnavailable = errors.New("ray backend is not available in this build: use fray, threadpool or sync")
 )
 
 // Errors that a task, or a wait for it, ends with.

@@ -27,6 +27,7 @@ type remote struct {
 	tracker   *tracker
 	submitter *submitter
 	fetcher   *fetcher
+	watcher   *watcher
 	end       context.CancelFunc // ends the goroutines of the parts
 	running   *sync.WaitGroup    // those goroutines
 }
@@ -70,8 +71,8 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 		},
 	}
 	b.fetcher = newFetcher(b.link, b.tracker)
-	w := newWatcher(b.link, b.tracker, b.fetcher)
-	b.submitter = newSubmitter(b.link, b.tracker, w)
+	b.watcher = newWatcher(b.link, b.tracker, b.fetcher)
+	b.submitter = newSubmitter(b.link, b.tracker, b.watcher)
 	return b, nil
 }
 

@@ -23,10 +23,12 @@ const (
 	KindThreadPool Kind = "threadpool"
 	// KindFray submits tasks to a controller, whose workers run them.
 	KindFray Kind = "fray"
-	// KindRay is not available in this build.
+	// KindRay submits tasks to a controller, as KindFray does, and runs workers for it on a Ray
+	// cluster for as long as the job context lasts. See [RayWorkers].
 	KindRay Kind = "ray"
-	// KindAuto is fray if a controller's address is given or FRAY_CONTROLLER_ADDRESS has one, and
-	// threadpool otherwise.
+	// KindAuto is fray if a controller's address is given or FRAY_CONTROLLER_ADDRESS has one; else
+	// ray if a Ray cluster's address is given or RAY_ADDRESS has one, which then fails for want of a
+	// controller; and threadpool otherwise.
 	KindAuto Kind = "auto"
 )
 
@@ -72,7 +74,8 @@ type backend interface {
 // the same.
 //
 // No backend needs to be reachable yet: the fray backend connects with the first task, and rides
-// out a controller that is away for a while.
+// out a controller that is away for a while. The exception is the ray backend, which returns once its
+// workers are registered, or says why they are not, see [RayWorkers].
 func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext, error) {
 	config := newJobConfig(opts)
 	if kind == KindAuto {
@@ -110,7 +113,11 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 		}
 		jc.backend, jc.objects = b, newRemoteObjects(b.link, config.objectCache)
 	case KindRay:
-		return nil, ErrRayUnavailable
+		b, err := newRay(ctx, jc, config)
+		if err != nil {
+			return nil, err
+		}
+		jc.backend = b
 	default:
 		return nil, fmt.Errorf("unknown kind of job context %q: must be %s, %s, %s, %s or %s",
 			kind, KindSync, KindThreadPool, KindFray, KindRay, KindAuto)
@@ -156,7 +163,8 @@ func (jc *JobContext) Cancel(ctx context.Context) error {
 // Tasks at a controller go on, and keep their results for others to ask for; call
 // [JobContext.Cancel] first to end them, too. Tasks that run in this process are stopped, and
 // waited for for five seconds: Close returns an error if some of them ignore their context for
-// longer.
+// longer. Of the ray backend Close stops the workers, waits for that for a while, and returns an
+// error that names those which did not stop in time.
 func (jc *JobContext) Close() error {
 	jc.closeOnce.Do(func() {
 		jc.detach()

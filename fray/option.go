@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -32,6 +33,7 @@ type jobConfig struct {
 	maxPayload    int
 	maxObjects    int64
 	objectCache   int64
+	ray           rayConfig
 }
 
 // newJobConfig returns the config that options make of the defaults.
@@ -39,6 +41,7 @@ func newJobConfig(opts []Option) jobConfig {
 	c := jobConfig{
 		workers: runtime.GOMAXPROCS(0), logger: slog.Default(), token: dial.EnvironmentToken(), maxPayload: DefaultMaxPayloadBytes,
 		maxObjects: DefaultMaxObjectBytes,
+		ray:        rayConfig{token: environment(rayTokenVariable)},
 	}
 	for _, opt := range opts {
 		opt.applyToJob(&c)
@@ -52,11 +55,20 @@ func (c *jobConfig) target(url string) dial.Target {
 	return dial.Target{URL: url, Token: c.token, Via: c.httpClient, TLS: c.tls, HTTP3: c.http3, Log: c.logger}
 }
 
+type rayConfig struct {
+	address string
+	token   string
+	workers RayWorkers
+	// poll is how often a job is looked at that runs, pause the first one before a job is submitted anew. 0:
+	// rayPoll, rayPause.
+	poll, pause time.Duration
+}
+
 type jobOption func(*jobConfig)
 
 func (o jobOption) applyToJob(c *jobConfig) { o(c) }
 
-// WithControllerAddress names the controller that the fray backend submits to: a URL such as
+// WithControllerAddress names the controller that the fray and ray backends submit to: a URL such as
 // "http://10.0.0.5:7070", or "host:port", which means http.
 func WithControllerAddress(address string) Option {
 	return jobOption(func(c *jobConfig) { c.address = address })
@@ -93,6 +105,24 @@ func WithHTTPClient(client connect.HTTPClient) Option {
 // or connect.WithGRPC. Repeated use adds to the list.
 func WithClientOptions(opts ...connect.ClientOption) Option {
 	return jobOption(func(c *jobConfig) { c.clientOptions = append(c.clientOptions, opts...) })
+}
+
+// WithRayAddress names the Ray cluster that the ray backend runs workers on, by the URL of its
+// dashboard, such as "http://head:8265". Those with https are trusted by the machine's authorities.
+func WithRayAddress(url string) Option {
+	return jobOption(func(c *jobConfig) { c.ray.address = url })
+}
+
+// WithRayWorkers says which workers the ray backend runs.
+func WithRayWorkers(w RayWorkers) Option {
+	return jobOption(func(c *jobConfig) { c.ray.workers = w })
+}
+
+// WithRayToken has the ray backend show a secret to a Ray cluster that was started with
+// RAY_AUTH_MODE=token; "" shows none. The default is the value of RAY_AUTH_TOKEN in the environment.
+// It is not that of the controller, which is [WithToken].
+func WithRayToken(token string) Option {
+	return jobOption(func(c *jobConfig) { c.ray.token = token })
 }
 
 // WithWorkers sets how many tasks the threadpool backend runs at once. The default is GOMAXPROCS.

@@ -28,7 +28,6 @@ func TestNewJobContextErrors(t *testing.T) {
 		{name: "address without a host", kind: fray.KindFray, opts: []fray.Option{fray.WithControllerAddress("http://")}, want: `"http://"`},
 		{name: "address of another scheme", kind: fray.KindFray, opts: []fray.Option{fray.WithControllerAddress("ftp://h:1")}, want: "host:port"},
 		{name: "address that does not parse", kind: fray.KindFray, opts: []fray.Option{fray.WithControllerAddress("h:port")}, want: "parse controller address"},
-		{name: "ray", kind: fray.KindRay, want: "ray backend is not available in this build"},
 		{name: "unknown", kind: "spark", want: `"spark": must be sync, threadpool, fray, ray or auto`},
 		{name: "no workers", kind: fray.KindThreadPool, opts: []fray.Option{fray.WithWorkers(0)}, want: "0 workers"},
 		{name: "bad job id", kind: fray.KindSync, opts: []fray.Option{fray.WithJobID("a b")}, want: `job id "a b"`},
@@ -45,12 +44,10 @@ func TestNewJobContextErrors(t *testing.T) {
 	if _, err := fray.NewJobContext(t.Context(), fray.KindFray); err == nil || err.Error() != "controller address required for fray context" {
 		t.Errorf("got %v", err)
 	}
-	if _, err := fray.NewJobContext(t.Context(), fray.KindRay); !errors.Is(err, fray.ErrRayUnavailable) {
-		t.Errorf("got %v", err)
-	}
 }
 
 func TestAutoFollowsTheEnvironment(t *testing.T) {
+	t.Setenv("RAY_ADDRESS", "")
 	for address, want := range map[string]fray.Kind{"": fray.KindThreadPool, "10.0.0.1:7070": fray.KindFray, "https://c.example/fray/": fray.KindFray} {
 		t.Setenv("FRAY_CONTROLLER_ADDRESS", address)
 		if jc := newJobContext(t, fray.KindAuto); jc.Kind() != want {
@@ -60,6 +57,17 @@ func TestAutoFollowsTheEnvironment(t *testing.T) {
 	t.Setenv("FRAY_CONTROLLER_ADDRESS", "")
 	if jc := newJobContext(t, fray.KindAuto, fray.WithControllerAddress("c:1")); jc.Kind() != fray.KindFray {
 		t.Errorf("kind %s with an address", jc.Kind())
+	}
+	t.Setenv("RAY_ADDRESS", "http://head:8265")
+	if jc := newJobContext(t, fray.KindAuto, fray.WithControllerAddress("c:1")); jc.Kind() != fray.KindFray {
+		t.Errorf("kind %s with both addresses", jc.Kind())
+	}
+	for _, opts := range [][]fray.Option{nil, {fray.WithRayAddress("http://head:8265")}} {
+		jc, err := fray.NewJobContext(t.Context(), fray.KindAuto, opts...)
+		if jc != nil || err == nil || !strings.Contains(err.Error(), "controller address required for ray context") {
+			t.Errorf("got %v, %v", jc, err)
+		}
+		t.Setenv("RAY_ADDRESS", "")
 	}
 }
 

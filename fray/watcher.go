@@ -33,7 +33,7 @@ const (
 
 // watcher learns of the ends of a job's tasks by following its log with a cursor. It begins where
 // the first submission that is answered says; from then on the controller keeps for it what it has
-// not been told. While no acknowledged call is open, it rests.
+// not been told. While no acknowledged call is open, it rests, unless it attends.
 type watcher struct {
 	link
 	id      string // by which the controller knows it
@@ -42,6 +42,9 @@ type watcher struct {
 	rand    *dial.Rand
 	seed    uint64 // of when exactly it confirms at rest
 	begin   sync.Once
+	// attends is set where the controller is to know at all times that the job is watched: then the
+	// watcher never rests.
+	attends bool
 
 	// Of the watcher's goroutine.
 	cursor    uint64
@@ -114,6 +117,16 @@ func (w *watcher) submitted(cursor uint64, calls int) {
 	}
 }
 
+// attend has the watcher watch from now on, without a rest and before anything is submitted, from a
+// cursor that no task of this client has ended before.
+func (w *watcher) attend(cursor uint64) {
+	w.begin.Do(func() {
+		w.cursor, w.confirmed, w.attends = cursor, cursor, true
+		w.spawn(w.run)
+	})
+	w.spawn(newMonitor(w.link, w.tracker).run)
+}
+
 // skip says that the watcher need not be told of what ended before a cursor, and whether that is all up
 // to an end.
 func (w *watcher) skip(cursor, end uint64) bool {
@@ -146,7 +159,7 @@ func (w *watcher) run(ctx context.Context) {
 // rest waits until an acknowledged call is open, and reports false once ctx is done.
 func (w *watcher) rest(ctx context.Context) bool {
 	for {
-		if _, acked := w.tracker.counts(); acked > 0 {
+		if _, acked := w.tracker.counts(); acked > 0 || w.attends {
 			w.mu.Lock()
 			w.cursor = max(w.cursor, w.jump)
 			w.jump = 0

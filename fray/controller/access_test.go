@@ -221,6 +221,8 @@ func TestJobsBelongToWhoSubmitsFirst(t *testing.T) {
 			}
 			_, err = c.WatchJob(ctx, &frayv1.WatchJobRequest{JobId: job})
 			check("watch", reads || job == own, err)
+			_, err = c.GetJob(ctx, &frayv1.GetJobRequest{JobId: job})
+			check("get job", reads || job == own, err)
 			_, err = c.ListTasks(ctx, &frayv1.ListTasksRequest{JobId: job})
 			check("list", name != "worker" && (reads || job == own), err)
 			check("submit", changes || job == own, g.submitAs(name, job, job+"-of-"+name))

@@ -70,6 +70,13 @@ func TestTaskRunsToItsResult(t *testing.T) {
 		!proto.Equal(watched.GetResults()[0], result) {
 		t.Errorf("watch: %v, %v", watched, err)
 	}
+	want := &frayv1.GetJobResponse{Known: true, EndedCount: 1, NextCursor: 1, WatcherCount: 1}
+	if got, err := c.GetJob(ctx, &frayv1.GetJobRequest{JobId: "job"}); err != nil || !proto.Equal(got, want) {
+		t.Errorf("job: %v, %v; want %v", got, err, want)
+	}
+	if got, err := c.GetJob(ctx, &frayv1.GetJobRequest{JobId: "other"}); err != nil || !proto.Equal(got, &frayv1.GetJobResponse{}) {
+		t.Errorf("unknown job: %v, %v", got, err)
+	}
 	if _, err := c.UnregisterWorker(ctx, &frayv1.UnregisterWorkerRequest{SessionToken: w.session}); err != nil {
 		t.Error(err)
 	}

@@ -336,6 +336,20 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 	return resp, nil
 }
 
+func (s *service) GetJob(ctx context.Context, req *frayv1.GetJobRequest) (*frayv1.GetJobResponse, error) {
+	call := s.c.call()
+	r, err := ask[core.JobReply](ctx, s.c, call, fmt.Sprintf("job %q", req.GetJobId()), &core.GetJob{
+		Call: call, Job: req.GetJobId(), Owner: access.Confined(ctx, frayv1connect.ControllerServiceGetJobProcedure),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &frayv1.GetJobResponse{
+		Known: r.Known, Owner: r.Owner, NextCursor: r.Next, WatcherCount: number.Clamp[uint32](r.Watchers),
+		OpenCount: number.Clamp[uint64](r.Open), EndedCount: number.Clamp[uint64](r.Ended),
+	}, nil
+}
+
 // reserve makes room for the results of tasks, as many as one answer takes.
 func reserve(ctx context.Context, tasks []core.View) error {
 	bytes := 0

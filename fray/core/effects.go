@@ -244,6 +244,20 @@ type WatchReply struct {
 	Open int
 }
 
+// JobReply answers GetJob.
+type JobReply struct {
+	// False: no task of the job is known, nor anyone who watches it.
+	Known bool
+	// Whose it is; empty: everybody's.
+	Owner string
+	// Its tasks that are open, and those that have ended and are kept.
+	Open, Ended int
+	// The cursor after all that have ended.
+	Next uint64
+	// Those that watch it and were heard of lately.
+	Watchers int
+}
+
 // ListReply answers List. Next is 0 after the last page.
 type ListReply struct {
 	Tasks []View

@@ -184,6 +184,14 @@ type Watch struct {
 	Owner string
 }
 
+// GetJob asks how a job stands. Replied with JobReply or ErrNotOwner.
+type GetJob struct {
+	Call CallID
+	Job  string
+	// As in Get.
+	Owner string
+}
+
 // List asks for a page of tasks. Replied with ListReply.
 type List struct {
 	Call CallID

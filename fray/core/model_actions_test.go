@@ -187,6 +187,10 @@ func (d *modelDriver) watch() {
 	})
 }
 
+func (d *modelDriver) getJob() {
+	d.step(&core.GetJob{Call: d.call(), Job: pick(d, "job", []string{"j", "k", "n"}), Owner: d.owner()})
+}
+
 func (d *modelDriver) await() {
 	if len(d.ids) > 0 {
 		d.step(&core.Await{Call: d.call(), ID: pick(d, "id", d.ids), Until: d.until(), Read: d.chance("read", 50), Owner: d.owner()})

@@ -71,6 +71,8 @@ func (m *model) apply(event core.Event) {
 		m.awaitAny(e)
 	case *core.Watch:
 		m.watch(e)
+	case *core.GetJob:
+		m.getJob(e)
 	case *core.Forsake:
 		delete(m.reading, e.Call)
 		if c := m.find(func(c *modelCall) bool { return c.id == e.Call }); c != nil {
@@ -596,6 +598,25 @@ func (m *model) watch(e *core.Watch) {
 	if e.Until <= m.now || j.base+uint64(len(j.done)) > e.Cursor {
 		m.answerWatch(c)
 	}
+}
+
+func (m *model) getJob(e *core.GetJob) {
+	if !m.admits(e.Job, e.Owner) {
+		m.replies[e.Call] = core.ErrNotOwner
+		return
+	}
+	r := core.JobReply{}
+	if j := m.jobs[e.Job]; j != nil {
+		r = core.JobReply{
+			Known: true, Owner: j.owner, Ended: len(j.done), Next: j.base + uint64(len(j.done)), Watchers: len(j.followers),
+		}
+		for _, t := range m.known {
+			if t.job == j.id && !t.status.Terminal() {
+				r.Open++
+			}
+		}
+	}
+	m.replies[e.Call] = r
 }
 
 func (m *model) answerWatch(c *modelCall) {

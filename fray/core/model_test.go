@@ -88,7 +88,7 @@ var modelActions = map[string]func(d *modelDriver){
 	"submit": (*modelDriver).submit, "poll": (*modelDriver).poll, "report": (*modelDriver).report,
 	"beat": (*modelDriver).beat, "register": (*modelDriver).register, "advance": (*modelDriver).pass,
 	"odd report": (*modelDriver).oddReport, "odd poll": (*modelDriver).oddPoll, "late": (*modelDriver).deliverLate,
-	"cancel": (*modelDriver).cancel, "watch": (*modelDriver).watch, "await": (*modelDriver).await, "await any": (*modelDriver).awaitAny,
+	"cancel": (*modelDriver).cancel, "watch": (*modelDriver).watch, "get job": (*modelDriver).getJob, "await": (*modelDriver).await, "await any": (*modelDriver).awaitAny,
 	"forsake": (*modelDriver).forsake, "drain": (*modelDriver).drain, "unregister": (*modelDriver).unregister,
 	"restart": func(d *modelDriver) { d.restart(modelKill) }, "power": func(d *modelDriver) { d.restart(modelPower) },
 	"doom": (*modelDriver).doom,
@@ -98,7 +98,7 @@ var modelActions = map[string]func(d *modelDriver){
 var modelOften = slices.Concat(
 	slices.Repeat([]string{"submit", "poll", "report"}, 4),
 	slices.Repeat([]string{"beat", "register", "advance"}, 3),
-	[]string{"odd report", "odd poll", "late", "cancel", "watch", "await", "await any", "forsake", "drain", "unregister"},
+	[]string{"odd report", "odd poll", "late", "cancel", "watch", "get job", "await", "await any", "forsake", "drain", "unregister"},
 	[]string{"restart", "power", "doom"},
 )
 

@@ -149,6 +149,28 @@ func (e *Watch) apply(c *Scheduler) {
 	c.awaitsCommit = c.awaitsCommit || j.ended > 0
 }
 
+// apply tells nothing that a crash would take back, and so the owner only once a task of the job is durable.
+func (e *GetJob) apply(c *Scheduler) {
+	j := c.jobs[e.Job]
+	if !j.admits(e.Owner) {
+		c.fail(e.Call, ErrNotOwner)
+		return
+	}
+	if j == nil {
+		c.tell(e.Call, JobReply{})
+		return
+	}
+	next := c.toldEnds(j)
+	r := JobReply{
+		Open: j.open + j.ended - j.created, Ended: len(j.done) - j.ended, Next: next, Watchers: len(j.followers),
+	}
+	if j.tasks > j.created || next > 0 {
+		r.Owner = j.owner.name
+	}
+	r.Known = r.Open > 0 || r.Watchers > 0 || next > 0
+	c.tell(e.Call, r)
+}
+
 // answerWatch tells which tasks have ended; durably, if it is to be settled.
 func (c *Scheduler) answerWatch(w *wait, settled bool) {
 	j := w.job

@@ -203,6 +203,15 @@ func (x *script) body(body any) string {
 			say("%s=%v", v.ID, v.Status)
 		}
 		say("next=%d missed=%d open=%d", r.Next, r.Missed, r.Open)
+	case core.JobReply:
+		if !r.Known {
+			say("unknown")
+			break
+		}
+		say("open=%d ended=%d next=%d watchers=%d", r.Open, r.Ended, r.Next, r.Watchers)
+		if r.Owner != "" {
+			say("owner=%s", r.Owner)
+		}
 	case core.ListReply:
 		for _, v := range r.Tasks {
 			say("%s=%v", v.ID, v.Status)

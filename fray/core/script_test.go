@@ -225,6 +225,8 @@ func (x *script) event(a *args) (core.Event, error) {
 			Call: call, Job: job, Cursor: n, Max: a.intOr("max", 100), Until: x.until(a),
 			Watcher: a.opt("as"), Unconfirmed: uint64(a.int("unconfirmed")), Read: a.flag("read"), Owner: a.opt("owner"),
 		}, err
+	case "job":
+		return &core.GetJob{Call: call, Job: a.word(), Owner: a.opt("owner")}, a.err
 	case "list":
 		e := &core.List{Call: call, Job: a.opt("job"), Owner: a.opt("owner"), After: core.TaskNum(a.int("after")), Max: a.intOr("max", 100)}
 		for _, name := range a.list("status") {

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite testdata from what the code doe
 //	report w1 a#1 ok ran=1s , b#1 fail nonretryable after=2s
 //	beat w1 queued=a#1 run=b#1 done=c#1 wait=5s
 //	unregister w1 | drain w1 grace=30s | workers | info
-//	cancel a b job=j | get a | await a | watch j 0 | list job=j status=PENDING | forsake watch j@0
+//	cancel a b job=j | get a | await a | watch j 0 | job j | list job=j status=PENDING | forsake watch j@0
 //	advance 5s
 //
 // With owner=ann a call is confined to the jobs of ann; submit by=ann has new jobs be ann's, and with

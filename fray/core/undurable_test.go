@@ -132,6 +132,7 @@ func picture(s *core.Scheduler, now core.Time) string {
 	var out core.Effects
 	s.Idle(now, &out, &core.List{Call: 1, Max: 1000})
 	s.Idle(now, &out, &core.Watch{Call: 2, Job: "j", Max: 1000, Until: now})
+	s.Idle(now, &out, &core.GetJob{Call: 3, Job: "j"})
 	text := ""
 	for _, r := range out.Replies {
 		if !r.Settled {
@@ -147,6 +148,8 @@ func picture(s *core.Scheduler, now core.Time) string {
 			}
 		case core.WatchReply:
 			text += fmt.Sprintf("open %d, next %d", b.Open, b.Next)
+		case core.JobReply:
+			text += fmt.Sprintf("; of the job %d open, next %d", b.Open, b.Next)
 		}
 	}
 	return text

@@ -22,6 +22,7 @@ import (
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/internal/dial"
+	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/endpoint"
 	"github.com/frayrpc/fray/internal/number"
@@ -37,7 +38,11 @@ const (
 	DefaultMaxUnreported = 32 << 20
 	// DefaultObjectCache is in bytes.
 	DefaultObjectCache = 64 << 20
+	DefaultJobLeaseTTL = time.Minute
 )
+
+// minJobLeaseTTL bounds how often a worker asks whether its job is watched.
+const minJobLeaseTTL = 100 * time.Millisecond
 
 // With Inspect the account is looked at after so many changes, or as many as there are attempts by
 // this share, if that is more.
@@ -88,6 +93,16 @@ type Config struct {
 	// DrainGrace is how long running attempts may go on once Run's context is done. 0:
 	// DefaultDrainGrace; negative: none.
 	DrainGrace time.Duration
+
+	// JobLease is the job that the worker is there for: once no client watches it any longer, the
+	// worker drains and leaves, and Run returns [ErrJobUnwatched]. The worker is granted tasks of
+	// other jobs as well. Empty: it is there for all.
+	JobLease string
+	// JobLeaseTTL is for how long the controller must have said so, being asked three times in it. A
+	// controller that cannot be reached says nothing: the worker waits for it ten times as long. It
+	// must leave clients the time to come back to a controller that restarts, which takes them up to
+	// half a minute; 100 ms at least. 0: DefaultJobLeaseTTL.
+	JobLeaseTTL time.Duration
 
 	// TLS says whom the worker trusts as a client of a controller with an https URL, and which
 	// certificate it shows there and where it listens itself, if it has one.
@@ -168,6 +183,17 @@ func (c *Config) Validate() error {
 	if c.MaxUnreported < 0 {
 		errs = append(errs, fmt.Errorf("MaxUnreported must not be negative, is %d", c.MaxUnreported))
 	}
+	switch {
+	case c.JobLease == "" && c.JobLeaseTTL != 0:
+		errs = append(errs, errors.New("JobLeaseTTL is given, and no JobLease that it is of"))
+	case c.JobLease != "":
+		if err := wire.CheckID("JobLease", c.JobLease); err != nil {
+			errs = append(errs, err)
+		}
+		if c.JobLeaseTTL != 0 && c.JobLeaseTTL < minJobLeaseTTL {
+			errs = append(errs, fmt.Errorf("JobLeaseTTL must be %v at least, is %v", minJobLeaseTTL, c.JobLeaseTTL))
+		}
+	}
 	if c.StopGrace < 0 || c.Linger < 0 {
 		errs = append(errs, errors.New("neither StopGrace nor Linger can be negative"))
 	}
@@ -194,6 +220,9 @@ func (c *Config) withDefaults() Config {
 	d.ObjectCache = cmp.Or(d.ObjectCache, DefaultObjectCache)
 	d.StopGrace = cmp.Or(d.StopGrace, DefaultStopGrace)
 	d.DrainGrace = cmp.Or(d.DrainGrace, DefaultDrainGrace)
+	if d.JobLease != "" {
+		d.JobLeaseTTL = cmp.Or(d.JobLeaseTTL, DefaultJobLeaseTTL)
+	}
 	d.Logger = cmp.Or(d.Logger, slog.New(slog.DiscardHandler))
 	d.Functions = slices.Clone(d.Functions)
 	d.Resources = maps.Clone(d.Resources)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/worker"
@@ -29,6 +30,10 @@ func TestConfigIsValidated(t *testing.T) {
 		{name: "negative slots", edit: func(c *worker.Config) { c.Slots = -1 }, want: "slots"},
 		{name: "negative resource", edit: func(c *worker.Config) { c.Resources = map[string]int64{"cpu": -1} }, want: "resources"},
 		{name: "too much ahead", edit: func(c *worker.Config) { c.MaxPrefetch = 1 << 20 }, want: "prefetch"},
+		{name: "lease of a job", edit: func(c *worker.Config) { c.JobLease, c.JobLeaseTTL = "a/job", time.Second }},
+		{name: "lease of no job", edit: func(c *worker.Config) { c.JobLease = "a job" }, want: `JobLease "a job"`},
+		{name: "lease of what", edit: func(c *worker.Config) { c.JobLeaseTTL = time.Minute }, want: "JobLeaseTTL is given, and no JobLease"},
+		{name: "hasty lease", edit: func(c *worker.Config) { c.JobLease, c.JobLeaseTTL = "j", time.Millisecond }, want: "must be 100ms at least, is 1ms"},
 		{name: "negative grace", edit: func(c *worker.Config) { c.StopGrace = -1 }, want: "StopGrace"},
 	}
 	for _, tt := range tests {
@@ -74,6 +79,22 @@ func TestTokenAndAddressAreThoseOfClients(t *testing.T) {
 	}
 	if _, err := worker.New(worker.Config{ControllerURL: "h:port", ID: "w", Token: "a b"}); err == nil ||
 		!strings.Contains(err.Error(), "parse controller address") || !strings.Contains(err.Error(), "printable ASCII") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestConfigComesFromTheEnvironment(t *testing.T) {
+	for name, value := range map[string]string{
+		worker.ControllerVariable: "10.0.0.5:7070", worker.IDVariable: "w7", worker.JobLeaseVariable: "job", worker.JobLeaseTTLVariable: "90s",
+	} {
+		t.Setenv(name, value)
+	}
+	c, err := worker.FromEnvironment()
+	if err != nil || c.ControllerURL != "10.0.0.5:7070" || c.ID != "w7" || c.JobLease != "job" || c.JobLeaseTTL != 90*time.Second {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	t.Setenv(worker.JobLeaseTTLVariable, "soon")
+	if _, err := worker.FromEnvironment(); err == nil || !strings.Contains(err.Error(), `FRAY_JOB_LEASE_TTL: "soon" is not a time such as 1m`) {
 		t.Errorf("got %v", err)
 	}
 }

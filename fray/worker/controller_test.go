@@ -51,6 +51,7 @@ type controller struct {
 	keep     func(held []*frayv1.HeldAttempt) []uint64
 	carries  bool // polls take reports
 	mute     bool // and their answers have no verdicts
+	watchers uint32
 
 	told history
 
@@ -64,7 +65,8 @@ type history struct {
 	polls         []*frayv1.LeaseTasksRequest
 	beats         []*frayv1.HeartbeatRequest
 	reports       []*frayv1.TaskReport
-	carried       int // of these by polls
+	carried       int      // of these by polls
+	asked         []string // jobs
 	left          bool
 }
 
@@ -291,6 +293,15 @@ func (c *controller) Heartbeat(ctx context.Context, req *frayv1.HeartbeatRequest
 		return len(res.GetStopLeaseTokens()) > 0 || res.GetDrain()
 	})
 	return res, err
+}
+
+func (c *controller) GetJob(_ context.Context, req *frayv1.GetJobRequest) (*frayv1.GetJobResponse, error) {
+	res := &frayv1.GetJobResponse{}
+	c.change(func() {
+		c.told.asked = append(c.told.asked, req.GetJobId())
+		res.WatcherCount = c.watchers
+	})
+	return res, nil
 }
 
 func (c *controller) UnregisterWorker(_ context.Context, req *frayv1.UnregisterWorkerRequest) (*frayv1.UnregisterWorkerResponse, error) {

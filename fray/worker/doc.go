@@ -22,7 +22,8 @@
 //
 // A worker has a session, which heartbeats renew however busy it is. When the controller says that
 // the session is gone, the worker registers again, and stops what the new session does not let it
-// keep. It tries to reach its controller for ever.
+// keep. It tries to reach its controller for ever; but one that is there for a job (Config.JobLease)
+// leaves once no client watches that any longer.
 //
 // A function that is stopped has its context cancelled, with one of this package's errors as the
 // cause. One that does not return within the grace is abandoned: it is reported, and keeps its slot

@@ -20,6 +20,10 @@ var (
 	errReturned = errors.New("attempt has returned")
 )
 
+// ErrJobUnwatched is what Run returns once the worker has left because no client watches the job of
+// its Config.JobLease.
+var ErrJobUnwatched = errors.New("no client watches the job that the worker is there for")
+
 // ErrRunTwice is returned by the second call of Run.
 var ErrRunTwice = errors.New("worker has been run before: make a new one")
 

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/frayrpc/fray/fray"
@@ -15,7 +16,8 @@ import (
 
 // Run executes attempts until ctx is done, Close is called or the controller has the worker drain.
 // Then it asks for no more, gives back what waits, lets what runs go on for the grace, delivers the
-// last reports, closes the session, and returns nil.
+// last reports, closes the session, and returns nil. It does the same, and returns [ErrJobUnwatched],
+// once no client watches the job of Config.JobLease.
 //
 // It returns an error when the worker cannot listen, or when the controller refuses what it says of
 // itself. A controller that is away is no error. When Run returns, all that it started has ended,
@@ -51,6 +53,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	if w.server != nil {
 		running.Go(func() { failed <- w.server.Run(life) })
 	}
+	var unwatched atomic.Bool
+	if w.cfg.JobLease != "" {
+		running.Go(func() {
+			if w.awaitUnwatched(life) {
+				unwatched.Store(true)
+				w.leave(w.cfg.DrainGrace)
+			}
+		})
+	}
 	session, disconnect := context.WithCancel(life)
 	defer disconnect()
 	connected.Go(func() { failed <- w.keepSession(session) })
@@ -58,7 +69,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case <-w.closed:
-	case <-w.leaving.Done(): // by order of the controller
+	case <-w.leaving.Done(): // by order of the controller, or because nobody watches its job
 	case err = <-failed:
 		w.leave(0)
 	}
@@ -73,6 +84,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	running.Wait()
 	if n := w.counts().Abandoned; n > 0 {
 		w.logger.WarnContext(ctx, "left functions behind that ignore their contexts", "abandoned", n)
+	}
+	if err == nil && unwatched.Load() {
+		return ErrJobUnwatched
 	}
 	return err
 }

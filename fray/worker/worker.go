@@ -57,7 +57,7 @@ type Worker struct {
 	line      *clock.Line
 	// Each loop has a source of jitter of its own, so that one does not depend on when another
 	// draws.
-	rands    struct{ register, lease, heartbeat, report, bulk *dial.Rand }
+	rands    struct{ register, lease, heartbeat, report, bulk, job *dial.Rand }
 	taskRand *rand.Rand
 	// Of the goroutine that registers: what tells this process from others of its id, and how often it
 	// has.
@@ -107,6 +107,9 @@ func New(cfg Config) (*Worker, error) {
 		QueueWait: late(queueWait), StartedAfter: late(startedAfter), StopGrace: late(cfg.StopGrace),
 		StallTick: late(stallTick), StallTolerance: stallTolerance,
 	})
+	if cfg.JobLease != "" { // Last: workers without one draw as ever.
+		w.rands.job = dial.NewRand(rand.New(rand.NewPCG(root.Uint64(), root.Uint64())))
+	}
 	var err error
 	if w.metrics, err = newMetrics(cfg.Registerer, w); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ type rule struct {
 var planned []string
 
 // testSupport are packages that only tests import.
-var testSupport = []string{"./fray/store/storetest", "./fray/fraytest", "./internal/hostile"}
+var testSupport = []string{"./fray/store/storetest", "./fray/fraytest", "./internal/hostile", "./fray/internal/rayjobs/raytest"}
 
 var rules = []rule{
 	{
@@ -255,6 +255,12 @@ var rules = []rule{
 		packages: []string{"./fray/internal/attempt"},
 		allowed:  []string{std},
 		reason:   "an attempt is run the same way on every backend and every worker: it knows none of them",
+	},
+	{
+		packages: []string{"./fray/internal/rayjobs"},
+		direct:   true,
+		allowed:  []string{std, "./internal/outgoing", "./internal/sleep"},
+		reason:   "a client of Ray's API knows nothing of Fray",
 	},
 	{
 		packages: []string{"./gen/..."},

@@ -33,6 +33,8 @@ type Worker struct {
 	advertise  string
 	drainGrace time.Duration
 	stopGrace  time.Duration
+	jobLease   string
+	leaseTTL   time.Duration
 	accessFile string
 	metrics    string // where to listen for these
 	profiles   string // as well
@@ -52,6 +54,9 @@ func (p *Process) AddWorkerFlags(flags *pflag.FlagSet, o *Worker, open string) {
 	flags.StringVar(&o.advertise, "advertise-url", "", "where others reach that `URL` (default: where it listens)")
 	Duration(flags, &o.drainGrace, "drain-grace", worker.DefaultDrainGrace, "how long running tasks may go on after SIGTERM")
 	Duration(flags, &o.stopGrace, "stop-grace", worker.DefaultStopGrace, "how long a stopped task may take to end")
+	flags.StringVar(&o.jobLease, "job-lease", "", "leave once no client watches this `job`")
+	Duration(flags, &o.leaseTTL, "job-lease-ttl", worker.DefaultJobLeaseTTL, "how long none must have watched it")
+	Shared(flags, "job-lease", "job-lease-ttl")
 	AddOpenFlag(flags, &o.Open, open)
 	AddAccessFlag(flags, &o.accessFile)
 	AddMetricsFlag(flags, &o.metrics)
@@ -122,11 +127,15 @@ func (p *Process) NewWorker(ctx context.Context, o *Worker, functions []fray.Fun
 	if p.Seams.HTTPClient != nil {
 		http3 = nil // That client speaks it.
 	}
+	if o.jobLease == "" {
+		o.leaseTTL = 0
+	}
 	w, err := worker.New(worker.Config{
 		ControllerURL: address, ID: id, Functions: functions,
 		Slots: cmp.Or(o.slots, runtime.NumCPU()), Resources: o.resources, Labels: o.labels,
 		ListenAddress: o.listen, AdvertiseURL: o.advertise,
 		Access: policy, MetricsAddress: o.metrics,
+		JobLease: o.jobLease, JobLeaseTTL: o.leaseTTL,
 		TLS:        secure,
 		DrainGrace: OrNone(o.drainGrace), StopGrace: max(o.stopGrace, time.Millisecond),
 		HTTP3: http3, HTTPClient: p.Seams.HTTPClient, ClientOptions: p.Seams.ClientOptions,

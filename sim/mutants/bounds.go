@@ -60,6 +60,7 @@ var bounds = []bound{
 	{row: "room on the disk", file: "fray/store/pebblestore/room.go", expr: "usage.AvailBytes < reserve"},
 	{row: "steps that are decided and not committed", file: "fray/controller/controller.go", expr: "len(l.free) == 0", which: 1},
 	{row: "bytes of messages in flight, each counted twice", outside: byOthers},
+	{row: "workers of a ray backend, what is uploaded for them", outside: "simulations have no Ray cluster"},
 	{row: "time for the body of a request or an answer", outside: byOthers},
 	{row: "live memory, where GOMEMLIMIT is set", outside: byOthers},
 	{row: "functions that metrics tell apart", outside: byOthers},

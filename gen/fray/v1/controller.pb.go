@@ -1101,6 +1101,140 @@ func (x *WatchJobResponse) GetOpenCount() uint64 {
 	return 0
 }
 
+type GetJobRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetJobRequest) Reset() {
+	*x = GetJobRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetJobRequest) ProtoMessage() {}
+
+func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
+func (*GetJobRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetJobRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+type GetJobResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// False: the controller has no task of the job, and nobody watches it. All else is 0 then.
+	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	// Who it belongs to. Empty: everybody.
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Tasks that are not terminal.
+	OpenCount uint64 `protobuf:"varint,3,opt,name=open_count,json=openCount,proto3" json:"open_count,omitempty"`
+	// Ended tasks that are kept.
+	EndedCount uint64 `protobuf:"varint,4,opt,name=ended_count,json=endedCount,proto3" json:"ended_count,omitempty"`
+	// Watchers by WatchJob or by submission that were heard of lately.
+	WatcherCount uint32 `protobuf:"varint,5,opt,name=watcher_count,json=watcherCount,proto3" json:"watcher_count,omitempty"`
+	// The cursor of a watcher that is to be told of what ends from now on.
+	NextCursor    uint64 `protobuf:"varint,6,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetJobResponse) Reset() {
+	*x = GetJobResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetJobResponse) ProtoMessage() {}
+
+func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
+func (*GetJobResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetJobResponse) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *GetJobResponse) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *GetJobResponse) GetOpenCount() uint64 {
+	if x != nil {
+		return x.OpenCount
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetEndedCount() uint64 {
+	if x != nil {
+		return x.EndedCount
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetWatcherCount() uint32 {
+	if x != nil {
+		return x.WatcherCount
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetNextCursor() uint64 {
+	if x != nil {
+		return x.NextCursor
+	}
+	return 0
+}
+
 type ListTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: all jobs that the caller may read.
@@ -1117,7 +1251,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[13]
+	mi := &file_fray_v1_controller_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1263,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[13]
+	mi := &file_fray_v1_controller_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1276,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{13}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListTasksRequest) GetJobId() string {
@@ -1184,7 +1318,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[14]
+	mi := &file_fray_v1_controller_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1330,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[14]
+	mi := &file_fray_v1_controller_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1343,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{14}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -1237,7 +1371,7 @@ type CancelTasksRequest struct {
 
 func (x *CancelTasksRequest) Reset() {
 	*x = CancelTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[15]
+	mi := &file_fray_v1_controller_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1383,7 @@ func (x *CancelTasksRequest) String() string {
 func (*CancelTasksRequest) ProtoMessage() {}
 
 func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[15]
+	mi := &file_fray_v1_controller_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1396,7 @@ func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksRequest.ProtoReflect.Descriptor instead.
 func (*CancelTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{15}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CancelTasksRequest) GetTaskIds() []string {
@@ -1291,7 +1425,7 @@ type CancelTasksResponse struct {
 
 func (x *CancelTasksResponse) Reset() {
 	*x = CancelTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[16]
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1437,7 @@ func (x *CancelTasksResponse) String() string {
 func (*CancelTasksResponse) ProtoMessage() {}
 
 func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[16]
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1450,7 @@ func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksResponse.ProtoReflect.Descriptor instead.
 func (*CancelTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{16}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CancelTasksResponse) GetVerdicts() []CancelVerdict {
@@ -1344,7 +1478,7 @@ type HeldAttempt struct {
 
 func (x *HeldAttempt) Reset() {
 	*x = HeldAttempt{}
-	mi := &file_fray_v1_controller_proto_msgTypes[17]
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1490,7 @@ func (x *HeldAttempt) String() string {
 func (*HeldAttempt) ProtoMessage() {}
 
 func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[17]
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1503,7 @@ func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldAttempt.ProtoReflect.Descriptor instead.
 func (*HeldAttempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{17}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HeldAttempt) GetAttempt() *Attempt {
@@ -1415,7 +1549,7 @@ type RegisterWorkerRequest struct {
 
 func (x *RegisterWorkerRequest) Reset() {
 	*x = RegisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1561,7 @@ func (x *RegisterWorkerRequest) String() string {
 func (*RegisterWorkerRequest) ProtoMessage() {}
 
 func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1574,7 @@ func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RegisterWorkerRequest) GetWorkerId() string {
@@ -1539,7 +1673,7 @@ type RegisterWorkerResponse struct {
 
 func (x *RegisterWorkerResponse) Reset() {
 	*x = RegisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1685,7 @@ func (x *RegisterWorkerResponse) String() string {
 func (*RegisterWorkerResponse) ProtoMessage() {}
 
 func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1698,7 @@ func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RegisterWorkerResponse) GetSessionToken() uint64 {
@@ -1636,7 +1770,7 @@ type LeaseTasksRequest struct {
 
 func (x *LeaseTasksRequest) Reset() {
 	*x = LeaseTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1782,7 @@ func (x *LeaseTasksRequest) String() string {
 func (*LeaseTasksRequest) ProtoMessage() {}
 
 func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1795,7 @@ func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksRequest.ProtoReflect.Descriptor instead.
 func (*LeaseTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LeaseTasksRequest) GetSessionToken() uint64 {
@@ -1732,7 +1866,7 @@ type LeasedTask struct {
 
 func (x *LeasedTask) Reset() {
 	*x = LeasedTask{}
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1878,7 @@ func (x *LeasedTask) String() string {
 func (*LeasedTask) ProtoMessage() {}
 
 func (x *LeasedTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1891,7 @@ func (x *LeasedTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasedTask.ProtoReflect.Descriptor instead.
 func (*LeasedTask) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LeasedTask) GetAttempt() *Attempt {
@@ -1793,7 +1927,7 @@ type LeaseTasksResponse struct {
 
 func (x *LeaseTasksResponse) Reset() {
 	*x = LeaseTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +1939,7 @@ func (x *LeaseTasksResponse) String() string {
 func (*LeaseTasksResponse) ProtoMessage() {}
 
 func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +1952,7 @@ func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksResponse.ProtoReflect.Descriptor instead.
 func (*LeaseTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LeaseTasksResponse) GetTasks() []*LeasedTask {
@@ -1851,7 +1985,7 @@ type TaskReport struct {
 
 func (x *TaskReport) Reset() {
 	*x = TaskReport{}
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +1997,7 @@ func (x *TaskReport) String() string {
 func (*TaskReport) ProtoMessage() {}
 
 func (x *TaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2010,7 @@ func (x *TaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReport.ProtoReflect.Descriptor instead.
 func (*TaskReport) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TaskReport) GetAttempt() *Attempt {
@@ -1924,7 +2058,7 @@ type ReportTasksRequest struct {
 
 func (x *ReportTasksRequest) Reset() {
 	*x = ReportTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2070,7 @@ func (x *ReportTasksRequest) String() string {
 func (*ReportTasksRequest) ProtoMessage() {}
 
 func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2083,7 @@ func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksRequest.ProtoReflect.Descriptor instead.
 func (*ReportTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReportTasksRequest) GetSessionToken() uint64 {
@@ -1976,7 +2110,7 @@ type ReportTasksResponse struct {
 
 func (x *ReportTasksResponse) Reset() {
 	*x = ReportTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2122,7 @@ func (x *ReportTasksResponse) String() string {
 func (*ReportTasksResponse) ProtoMessage() {}
 
 func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2135,7 @@ func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksResponse.ProtoReflect.Descriptor instead.
 func (*ReportTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReportTasksResponse) GetVerdicts() []ReportVerdict {
@@ -2031,7 +2165,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2177,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2190,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HeartbeatRequest) GetSessionToken() uint64 {
@@ -2129,7 +2263,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2141,7 +2275,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2154,7 +2288,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *HeartbeatResponse) GetStopLeaseTokens() []uint64 {
@@ -2187,7 +2321,7 @@ type UnregisterWorkerRequest struct {
 
 func (x *UnregisterWorkerRequest) Reset() {
 	*x = UnregisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2199,7 +2333,7 @@ func (x *UnregisterWorkerRequest) String() string {
 func (*UnregisterWorkerRequest) ProtoMessage() {}
 
 func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2212,7 +2346,7 @@ func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UnregisterWorkerRequest) GetSessionToken() uint64 {
@@ -2230,7 +2364,7 @@ type UnregisterWorkerResponse struct {
 
 func (x *UnregisterWorkerResponse) Reset() {
 	*x = UnregisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2376,7 @@ func (x *UnregisterWorkerResponse) String() string {
 func (*UnregisterWorkerResponse) ProtoMessage() {}
 
 func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2389,7 @@ func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
 }
 
 // Worker is a worker with a live session.
@@ -2283,7 +2417,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2429,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2442,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Worker) GetWorkerId() string {
@@ -2414,7 +2548,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2426,7 +2560,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2439,7 +2573,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListWorkersRequest) GetPageSize() uint32 {
@@ -2468,7 +2602,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2614,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2627,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -2521,7 +2655,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2667,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2680,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -2571,7 +2705,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2583,7 +2717,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2596,7 +2730,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
 }
 
 type GetClusterInfoRequest struct {
@@ -2607,7 +2741,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2619,7 +2753,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2632,7 +2766,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
 }
 
 type GetClusterInfoResponse struct {
@@ -2656,7 +2790,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2668,7 +2802,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2681,7 +2815,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -2763,7 +2897,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2775,7 +2909,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2788,7 +2922,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -2826,7 +2960,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2838,7 +2972,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2851,7 +2985,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -2895,7 +3029,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2907,7 +3041,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2920,7 +3054,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -2984,7 +3118,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2996,7 +3130,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3009,7 +3143,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -3042,7 +3176,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3054,7 +3188,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3067,7 +3201,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -3110,7 +3244,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3256,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3269,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -3170,7 +3304,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3182,7 +3316,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3195,7 +3329,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -3222,7 +3356,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3234,7 +3368,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3247,7 +3381,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -3276,7 +3410,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3288,7 +3422,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3301,7 +3435,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -3328,7 +3462,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3340,7 +3474,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3353,7 +3487,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -3378,7 +3512,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +3524,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +3537,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -3476,7 +3610,20 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"nextCursor\x12!\n" +
 	"\fmissed_count\x18\x03 \x01(\x04R\vmissedCount\x12\x1d\n" +
 	"\n" +
-	"open_count\x18\x04 \x01(\x04R\topenCount\"\xc2\x01\n" +
+	"open_count\x18\x04 \x01(\x04R\topenCount\"2\n" +
+	"\rGetJobRequest\x12!\n" +
+	"\x06job_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05jobId\"\xc2\x01\n" +
+	"\x0eGetJobResponse\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x1d\n" +
+	"\n" +
+	"open_count\x18\x03 \x01(\x04R\topenCount\x12\x1f\n" +
+	"\vended_count\x18\x04 \x01(\x04R\n" +
+	"endedCount\x12#\n" +
+	"\rwatcher_count\x18\x05 \x01(\rR\fwatcherCount\x12\x1f\n" +
+	"\vnext_cursor\x18\x06 \x01(\x04R\n" +
+	"nextCursor\"\xc2\x01\n" +
 	"\x10ListTasksRequest\x12\x1f\n" +
 	"\x06job_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05jobId\x12>\n" +
 	"\bstatuses\x18\x02 \x03(\x0e2\x13.fray.v1.TaskStatusB\r\xbaH\n" +
@@ -3709,7 +3856,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x1aREPORT_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REPORT_VERDICT_ACCEPTED\x10\x01\x12\x1c\n" +
 	"\x18REPORT_VERDICT_DUPLICATE\x10\x02\x12\x18\n" +
-	"\x14REPORT_VERDICT_STALE\x10\x032\x92\r\n" +
+	"\x14REPORT_VERDICT_STALE\x10\x032\xd2\r\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -3717,7 +3864,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\aGetTask\x12\x17.fray.v1.GetTaskRequest\x1a\x18.fray.v1.GetTaskResponse\"\x03\x90\x02\x01\x12S\n" +
 	"\rGetTaskResult\x12\x1d.fray.v1.GetTaskResultRequest\x1a\x1e.fray.v1.GetTaskResultResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\x0eGetTaskResults\x12\x1e.fray.v1.GetTaskResultsRequest\x1a\x1f.fray.v1.GetTaskResultsResponse\"\x03\x90\x02\x01\x12D\n" +
-	"\bWatchJob\x12\x18.fray.v1.WatchJobRequest\x1a\x19.fray.v1.WatchJobResponse\"\x03\x90\x02\x01\x12G\n" +
+	"\bWatchJob\x12\x18.fray.v1.WatchJobRequest\x1a\x19.fray.v1.WatchJobResponse\"\x03\x90\x02\x01\x12>\n" +
+	"\x06GetJob\x12\x16.fray.v1.GetJobRequest\x1a\x17.fray.v1.GetJobResponse\"\x03\x90\x02\x01\x12G\n" +
 	"\tListTasks\x12\x19.fray.v1.ListTasksRequest\x1a\x1a.fray.v1.ListTasksResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\vCancelTasks\x12\x1b.fray.v1.CancelTasksRequest\x1a\x1c.fray.v1.CancelTasksResponse\"\x03\x90\x02\x02\x12G\n" +
 	"\tPutObject\x12\x19.fray.v1.PutObjectRequest\x1a\x1a.fray.v1.PutObjectResponse\"\x03\x90\x02\x02\x12G\n" +
@@ -3748,7 +3896,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -3767,135 +3915,139 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*GetTaskResultsResponse)(nil),   // 14: fray.v1.GetTaskResultsResponse
 	(*WatchJobRequest)(nil),          // 15: fray.v1.WatchJobRequest
 	(*WatchJobResponse)(nil),         // 16: fray.v1.WatchJobResponse
-	(*ListTasksRequest)(nil),         // 17: fray.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),        // 18: fray.v1.ListTasksResponse
-	(*CancelTasksRequest)(nil),       // 19: fray.v1.CancelTasksRequest
-	(*CancelTasksResponse)(nil),      // 20: fray.v1.CancelTasksResponse
-	(*HeldAttempt)(nil),              // 21: fray.v1.HeldAttempt
-	(*RegisterWorkerRequest)(nil),    // 22: fray.v1.RegisterWorkerRequest
-	(*RegisterWorkerResponse)(nil),   // 23: fray.v1.RegisterWorkerResponse
-	(*LeaseTasksRequest)(nil),        // 24: fray.v1.LeaseTasksRequest
-	(*LeasedTask)(nil),               // 25: fray.v1.LeasedTask
-	(*LeaseTasksResponse)(nil),       // 26: fray.v1.LeaseTasksResponse
-	(*TaskReport)(nil),               // 27: fray.v1.TaskReport
-	(*ReportTasksRequest)(nil),       // 28: fray.v1.ReportTasksRequest
-	(*ReportTasksResponse)(nil),      // 29: fray.v1.ReportTasksResponse
-	(*HeartbeatRequest)(nil),         // 30: fray.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),        // 31: fray.v1.HeartbeatResponse
-	(*UnregisterWorkerRequest)(nil),  // 32: fray.v1.UnregisterWorkerRequest
-	(*UnregisterWorkerResponse)(nil), // 33: fray.v1.UnregisterWorkerResponse
-	(*Worker)(nil),                   // 34: fray.v1.Worker
-	(*ListWorkersRequest)(nil),       // 35: fray.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),      // 36: fray.v1.ListWorkersResponse
-	(*DrainWorkerRequest)(nil),       // 37: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 38: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 39: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 40: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 41: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 42: fray.v1.CreateBackupResponse
-	(*PutObjectRequest)(nil),         // 43: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 44: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 45: fray.v1.ObjectInfo
-	(*GetObjectRequest)(nil),         // 46: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 47: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 48: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 49: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 50: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 51: fray.v1.ReleaseObjectsResponse
-	nil,                              // 52: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 53: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 54: fray.v1.Worker.ResourcesEntry
-	nil,                              // 55: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 56: fray.v1.Worker.LabelsEntry
-	nil,                              // 57: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 58: fray.v1.TaskSpec
-	(*Task)(nil),                     // 59: fray.v1.Task
-	(*TaskResult)(nil),               // 60: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 61: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 62: fray.v1.Attempt
-	(*Payload)(nil),                  // 63: fray.v1.Payload
-	(*TaskError)(nil),                // 64: fray.v1.TaskError
+	(*GetJobRequest)(nil),            // 17: fray.v1.GetJobRequest
+	(*GetJobResponse)(nil),           // 18: fray.v1.GetJobResponse
+	(*ListTasksRequest)(nil),         // 19: fray.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),        // 20: fray.v1.ListTasksResponse
+	(*CancelTasksRequest)(nil),       // 21: fray.v1.CancelTasksRequest
+	(*CancelTasksResponse)(nil),      // 22: fray.v1.CancelTasksResponse
+	(*HeldAttempt)(nil),              // 23: fray.v1.HeldAttempt
+	(*RegisterWorkerRequest)(nil),    // 24: fray.v1.RegisterWorkerRequest
+	(*RegisterWorkerResponse)(nil),   // 25: fray.v1.RegisterWorkerResponse
+	(*LeaseTasksRequest)(nil),        // 26: fray.v1.LeaseTasksRequest
+	(*LeasedTask)(nil),               // 27: fray.v1.LeasedTask
+	(*LeaseTasksResponse)(nil),       // 28: fray.v1.LeaseTasksResponse
+	(*TaskReport)(nil),               // 29: fray.v1.TaskReport
+	(*ReportTasksRequest)(nil),       // 30: fray.v1.ReportTasksRequest
+	(*ReportTasksResponse)(nil),      // 31: fray.v1.ReportTasksResponse
+	(*HeartbeatRequest)(nil),         // 32: fray.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),        // 33: fray.v1.HeartbeatResponse
+	(*UnregisterWorkerRequest)(nil),  // 34: fray.v1.UnregisterWorkerRequest
+	(*UnregisterWorkerResponse)(nil), // 35: fray.v1.UnregisterWorkerResponse
+	(*Worker)(nil),                   // 36: fray.v1.Worker
+	(*ListWorkersRequest)(nil),       // 37: fray.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 38: fray.v1.ListWorkersResponse
+	(*DrainWorkerRequest)(nil),       // 39: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 40: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 41: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 42: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 43: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 44: fray.v1.CreateBackupResponse
+	(*PutObjectRequest)(nil),         // 45: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 46: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 47: fray.v1.ObjectInfo
+	(*GetObjectRequest)(nil),         // 48: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 49: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 50: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 51: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 52: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 53: fray.v1.ReleaseObjectsResponse
+	nil,                              // 54: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 55: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 56: fray.v1.Worker.ResourcesEntry
+	nil,                              // 57: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 58: fray.v1.Worker.LabelsEntry
+	nil,                              // 59: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 60: fray.v1.TaskSpec
+	(*Task)(nil),                     // 61: fray.v1.Task
+	(*TaskResult)(nil),               // 62: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 63: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 64: fray.v1.Attempt
+	(*Payload)(nil),                  // 65: fray.v1.Payload
+	(*TaskError)(nil),                // 66: fray.v1.TaskError
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	58, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	59, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	60, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	58, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	60, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	61, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	62, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	60, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
 	8,  // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
-	59, // 5: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	60, // 6: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	60, // 7: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	60, // 8: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	61, // 9: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	59, // 10: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	61, // 5: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	62, // 6: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	62, // 7: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	62, // 8: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	63, // 9: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	61, // 10: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	0,  // 11: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	62, // 12: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	64, // 12: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 13: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	52, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	53, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
-	21, // 16: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	27, // 17: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	62, // 18: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	58, // 19: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	25, // 20: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	54, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	55, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	23, // 16: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
+	29, // 17: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
+	64, // 18: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	60, // 19: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	27, // 20: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
 	3,  // 21: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	62, // 22: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	64, // 22: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
 	2,  // 23: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	63, // 24: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	64, // 25: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	27, // 26: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	65, // 24: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	66, // 25: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	29, // 26: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
 	3,  // 27: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	54, // 28: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	55, // 29: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	56, // 30: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	34, // 31: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	57, // 32: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	45, // 33: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	45, // 34: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	56, // 28: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	57, // 29: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	58, // 30: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	36, // 31: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	59, // 32: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	47, // 33: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	47, // 34: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
 	4,  // 35: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
 	6,  // 36: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
 	9,  // 37: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
 	11, // 38: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
 	13, // 39: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
 	15, // 40: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	17, // 41: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	19, // 42: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	43, // 43: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	46, // 44: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	48, // 45: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	50, // 46: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	22, // 47: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	24, // 48: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	28, // 49: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	30, // 50: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	32, // 51: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	35, // 52: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	37, // 53: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	39, // 54: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	41, // 55: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	5,  // 56: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	7,  // 57: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	10, // 58: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	12, // 59: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	14, // 60: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	16, // 61: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	18, // 62: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	20, // 63: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	44, // 64: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	47, // 65: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	49, // 66: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	51, // 67: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	23, // 68: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	26, // 69: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	29, // 70: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	31, // 71: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	33, // 72: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	36, // 73: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	38, // 74: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	40, // 75: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	42, // 76: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	56, // [56:77] is the sub-list for method output_type
-	35, // [35:56] is the sub-list for method input_type
+	17, // 41: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	19, // 42: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	21, // 43: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	45, // 44: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	48, // 45: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	50, // 46: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	52, // 47: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	24, // 48: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	26, // 49: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	30, // 50: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	32, // 51: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	34, // 52: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	37, // 53: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	39, // 54: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	41, // 55: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	43, // 56: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	5,  // 57: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	7,  // 58: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	10, // 59: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	12, // 60: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	14, // 61: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	16, // 62: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	18, // 63: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	20, // 64: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	22, // 65: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	46, // 66: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	49, // 67: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	51, // 68: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	53, // 69: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	25, // 70: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	28, // 71: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	31, // 72: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	33, // 73: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	35, // 74: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	38, // 75: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	40, // 76: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	42, // 77: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	44, // 78: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	57, // [57:79] is the sub-list for method output_type
+	35, // [35:57] is the sub-list for method input_type
 	35, // [35:35] is the sub-list for extension type_name
 	35, // [35:35] is the sub-list for extension extendee
 	0,  // [0:35] is the sub-list for field type_name
@@ -3908,15 +4060,15 @@ func file_fray_v1_controller_proto_init() {
 	}
 	file_fray_v1_task_proto_init()
 	file_fray_v1_controller_proto_msgTypes[11].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[20].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[33].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[22].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[35].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   54,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

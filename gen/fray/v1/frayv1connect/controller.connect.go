@@ -51,6 +51,9 @@ const (
 	// ControllerServiceWatchJobProcedure is the fully-qualified name of the ControllerService's
 	// WatchJob RPC.
 	ControllerServiceWatchJobProcedure = "/fray.v1.ControllerService/WatchJob"
+	// ControllerServiceGetJobProcedure is the fully-qualified name of the ControllerService's GetJob
+	// RPC.
+	ControllerServiceGetJobProcedure = "/fray.v1.ControllerService/GetJob"
 	// ControllerServiceListTasksProcedure is the fully-qualified name of the ControllerService's
 	// ListTasks RPC.
 	ControllerServiceListTasksProcedure = "/fray.v1.ControllerService/ListTasks"
@@ -113,6 +116,8 @@ type ControllerServiceClient interface {
 	GetTaskResults(context.Context, *v1.GetTaskResultsRequest) (*v1.GetTaskResultsResponse, error)
 	// WatchJob returns the tasks of a job that ended after a cursor, in the order in which they did, waiting until there is one.
 	WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error)
+	// GetJob tells how a job stands as a whole: what is open, and whether a client watches it.
+	GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error)
 	// ListTasks pages through the tasks, oldest first.
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
 	// CancelTasks ends PENDING tasks at once and asks the workers of others to stop.
@@ -197,6 +202,13 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			httpClient,
 			baseURL+ControllerServiceWatchJobProcedure,
 			connect.WithSchema(controllerServiceMethods.ByName("WatchJob")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getJob: connect.NewClient[v1.GetJobRequest, v1.GetJobResponse](
+			httpClient,
+			baseURL+ControllerServiceGetJobProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("GetJob")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -315,6 +327,7 @@ type controllerServiceClient struct {
 	getTaskResult    *connect.Client[v1.GetTaskResultRequest, v1.GetTaskResultResponse]
 	getTaskResults   *connect.Client[v1.GetTaskResultsRequest, v1.GetTaskResultsResponse]
 	watchJob         *connect.Client[v1.WatchJobRequest, v1.WatchJobResponse]
+	getJob           *connect.Client[v1.GetJobRequest, v1.GetJobResponse]
 	listTasks        *connect.Client[v1.ListTasksRequest, v1.ListTasksResponse]
 	cancelTasks      *connect.Client[v1.CancelTasksRequest, v1.CancelTasksResponse]
 	putObject        *connect.Client[v1.PutObjectRequest, v1.PutObjectResponse]
@@ -380,6 +393,15 @@ func (c *controllerServiceClient) GetTaskResults(ctx context.Context, req *v1.Ge
 // WatchJob calls fray.v1.ControllerService.WatchJob.
 func (c *controllerServiceClient) WatchJob(ctx context.Context, req *v1.WatchJobRequest) (*v1.WatchJobResponse, error) {
 	response, err := c.watchJob.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetJob calls fray.v1.ControllerService.GetJob.
+func (c *controllerServiceClient) GetJob(ctx context.Context, req *v1.GetJobRequest) (*v1.GetJobResponse, error) {
+	response, err := c.getJob.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -536,6 +558,8 @@ type ControllerServiceHandler interface {
 	GetTaskResults(context.Context, *v1.GetTaskResultsRequest) (*v1.GetTaskResultsResponse, error)
 	// WatchJob returns the tasks of a job that ended after a cursor, in the order in which they did, waiting until there is one.
 	WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error)
+	// GetJob tells how a job stands as a whole: what is open, and whether a client watches it.
+	GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error)
 	// ListTasks pages through the tasks, oldest first.
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
 	// CancelTasks ends PENDING tasks at once and asks the workers of others to stop.
@@ -616,6 +640,13 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		ControllerServiceWatchJobProcedure,
 		svc.WatchJob,
 		connect.WithSchema(controllerServiceMethods.ByName("WatchJob")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	controllerServiceGetJobHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceGetJobProcedure,
+		svc.GetJob,
+		connect.WithSchema(controllerServiceMethods.ByName("GetJob")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -737,6 +768,8 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceGetTaskResultsHandler.ServeHTTP(w, r)
 		case ControllerServiceWatchJobProcedure:
 			controllerServiceWatchJobHandler.ServeHTTP(w, r)
+		case ControllerServiceGetJobProcedure:
+			controllerServiceGetJobHandler.ServeHTTP(w, r)
 		case ControllerServiceListTasksProcedure:
 			controllerServiceListTasksHandler.ServeHTTP(w, r)
 		case ControllerServiceCancelTasksProcedure:
@@ -798,6 +831,10 @@ func (UnimplementedControllerServiceHandler) GetTaskResults(context.Context, *v1
 
 func (UnimplementedControllerServiceHandler) WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.WatchJob is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.GetJob is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error) {
