@@ -13,6 +13,7 @@ import (
 
 	"connectrpc.com/connect"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/rayjobs"
@@ -58,6 +59,7 @@ type rayFleet struct {
 	name    string // which the names of workers and jobs begin with
 	vars    map[string]string
 	packed  *rayjobs.Package // of the working dir; nil: there is none to upload
+	upload  *semaphore.Weighted
 	rand    *dial.Rand
 
 	mu      sync.Mutex
@@ -76,7 +78,7 @@ type rayMember struct {
 
 func newRayFleet(l link, config jobConfig, workers RayWorkers) (*rayFleet, error) {
 	f := &rayFleet{link: l, config: workers, vars: rayVariables(l.jc, config, workers), poll: cmp.Or(config.ray.poll, rayPoll), pause: cmp.Or(config.ray.pause, rayPause)}
-	f.rand = l.fork()
+	f.rand, f.upload = l.fork(), semaphore.NewWeighted(1)
 	f.name = "fray-" + strings.ToLower(newID(f.rand))
 	for n := range workers.Count {
 		f.members = append(f.members, &rayMember{worker: fmt.Sprintf("%s-%d", f.name, n)})
@@ -152,16 +154,26 @@ func (f *rayFleet) submit(ctx context.Context, m *rayMember, anew bool) error {
 	}
 	s := f.submission(m)
 	f.mu.Unlock()
-	if f.packed != nil {
-		if err := f.cluster.Ensure(ctx, f.packed); err != nil {
-			return err
-		}
+	if err := f.ensure(ctx); err != nil {
+		return err
 	}
 	if err := f.cluster.Submit(ctx, s, !anew); err != nil {
 		return err
 	}
 	f.jc.logger.InfoContext(ctx, "submitted a worker to Ray", "job_id", f.jc.jobID, "worker_id", m.worker, "ray_job", s.ID)
 	return nil
+}
+
+// ensure has the cluster have what the workers need, one at a time so that it is uploaded once.
+func (f *rayFleet) ensure(ctx context.Context) error {
+	if f.packed == nil {
+		return nil
+	}
+	if err := f.upload.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer f.upload.Release(1)
+	return f.cluster.Ensure(ctx, f.packed)
 }
 
 // submission is the newest job of a worker, with f.mu held.
@@ -272,6 +284,7 @@ func (f *rayFleet) describe(ctx context.Context, m *rayMember) string {
 		return fmt.Sprintf("%s: %v", subject, err)
 	}
 	first, _, _ := strings.Cut(job.Message, "\n")
+	first, _, _ = strings.Cut(first, ", last available logs") // Which are in the log.
 	text := fmt.Sprintf("%s is %s (%s)", subject, job.Status, rayjobs.Cut(first, rayLogBytes))
 	logs, err := f.cluster.Logs(ctx, m.job)
 	switch {

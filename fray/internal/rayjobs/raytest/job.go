@@ -321,6 +321,10 @@ func extract(f *zip.File, name string) error {
 		return err
 	}
 	defer from.Close()
+	// A process that is started meanwhile would have the file open until it becomes its program, and
+	// what is open for writing cannot be run.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	to, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err

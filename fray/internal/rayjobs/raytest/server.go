@@ -223,6 +223,9 @@ func (s *Server) putPackage(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.packages[name] {
+		return // It is named after what is in it.
+	}
 	if err := unpack(data, s.packageDir(name)); err != nil {
 		text(w, http.StatusInternalServerError, "Traceback (most recent call last):\n  File \"x.py\"\nzipfile.BadZipFile: %v", err)
 		return
