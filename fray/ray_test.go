@@ -307,9 +307,9 @@ func TestRayWorkersLeaveWhenTheirClientIsGone(t *testing.T) {
 	w := s.workers(2)
 	jc := s.mustOpen(ctx, w)
 	s.meet(jc, 2)
-	s.awaitAsked(12) // The job context rests, and is there.
-	if running := s.ids(rayjobs.Running); len(running) != 2 {
-		t.Fatalf("running: %v", running)
+	s.awaitAsked(24) // The job context rests, and is there.
+	if running := s.ids(rayjobs.Running); len(running) != 2 || len(s.Jobs()) != 2 {
+		t.Fatalf("running: %v of %+v", running, s.Jobs())
 	}
 	crash()
 	s.endsWith(rayjobs.Failed, rayjobs.Failed)
@@ -398,13 +398,13 @@ func TestRayContextErrors(t *testing.T) {
 		},
 		{
 			name: "worker that does not register", edit: func(w *fray.RayWorkers) {
-				w.Env[rayWorkerVariable], w.Wait = rayWorkerMute, 3*time.Second
+				w.Env[rayWorkerVariable], w.Wait = rayWorkerMute, 5*time.Second
 			},
-			want: []string{"2 of 2 workers have not registered with the controller (waited for 3s at most)", "is RUNNING", "no model to load", "context deadline exceeded"},
+			want: []string{"2 of 2 workers have not registered with the controller (waited for 5s at most)", "is RUNNING", "no model to load", "context deadline exceeded"},
 			jobs: []rayjobs.Status{rayjobs.Stopped, rayjobs.Stopped},
 		},
 		{
-			name: "no room", edit: func(w *fray.RayWorkers) { w.Wait = 500 * time.Millisecond }, before: func(s *rayStage) { s.Hold() },
+			name: "no room", edit: func(w *fray.RayWorkers) { w.Wait = 4 * time.Second }, before: func(s *rayStage) { s.Hold() },
 			want: []string{"have not registered", "is PENDING (Job has not started yet.)", "its log is empty"},
 			jobs: []rayjobs.Status{rayjobs.Stopped, rayjobs.Stopped},
 		},

@@ -193,20 +193,24 @@ func (f *rayFleet) submission(m *rayMember) *rayjobs.Submission {
 // awaitRegistered waits until the controller knows all workers. It returns an error as soon as one of
 // them cannot come, and once ctx is done.
 func (f *rayFleet) awaitRegistered(ctx context.Context) error {
+	missing := slices.Clone(f.members)
+	late := func() error {
+		return fmt.Errorf("%d of %d workers have not registered with the controller (waited for %v at most): %w: %w",
+			len(missing), len(f.members), f.config.Wait, f.tell(ctx, missing), ctx.Err())
+	}
 	for look := firstRayLook; ; look = min(2*look, lastRayLook) {
 		known, err := f.registered(ctx)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", late(), err)
+		case err != nil:
 			return err
 		}
-		var missing, failed []*rayMember
-		for _, m := range f.members {
-			if !known[m.worker] {
-				missing = append(missing, m)
-			}
-		}
+		missing = slices.DeleteFunc(missing, func(m *rayMember) bool { return known[m.worker] })
 		if len(missing) == 0 {
 			return nil
 		}
+		var failed []*rayMember
 		_ = f.each(missing, func(m *rayMember) error {
 			job, err := f.cluster.Job(ctx, m.job)
 			if errors.Is(err, rayjobs.ErrUnknown) || err == nil && job.Status.Ended() {
@@ -220,8 +224,7 @@ func (f *rayFleet) awaitRegistered(ctx context.Context) error {
 			return fmt.Errorf("%d of %d workers did not start: %w", len(failed), len(f.members), f.tell(ctx, failed))
 		}
 		if sleep.For(ctx, look) != nil {
-			return fmt.Errorf("%d of %d workers have not registered with the controller (waited for %v at most): %w: %w",
-				len(missing), len(f.members), f.config.Wait, f.tell(ctx, missing), ctx.Err())
+			return late()
 		}
 	}
 }
