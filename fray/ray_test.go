@@ -54,7 +54,9 @@ type rayStage struct {
 	stop func() // the controller
 	// asked is how often a controller was asked how the job stands.
 	asked atomic.Int64
-	log   lockedBuffer
+	// refused are what it refuses: codes by procedures.
+	refused sync.Map
+	log     lockedBuffer
 }
 
 // control starts a controller.
@@ -62,6 +64,9 @@ func (s *rayStage) control(address string) {
 	s.t.Helper()
 	counts := connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
 		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+			if code, ok := s.refused.Load(req.Spec().Procedure); ok {
+				return nil, connect.NewError(code.(connect.Code), errors.New("no"))
+			}
 			res, err := next(ctx, req)
 			if req.Spec().Procedure == frayv1connect.ControllerServiceGetJobProcedure {
 				s.asked.Add(1)
@@ -423,6 +428,19 @@ func TestRayContextErrors(t *testing.T) {
 			},
 			want: []string{"submit worker fray-", "it refuses", "ValueError: no such resource"},
 			jobs: []rayjobs.Status{rayjobs.Stopped},
+		},
+		{
+			name: "no right to see workers", before: func(s *rayStage) {
+				s.refused.Store(frayv1connect.ControllerServiceListWorkersProcedure, connect.CodePermissionDenied)
+			},
+			want: []string{"look for the workers at the controller", "the credential needs the role reader, too"},
+			jobs: []rayjobs.Status{rayjobs.Stopped, rayjobs.Stopped},
+		},
+		{
+			name: "earlier controller", before: func(s *rayStage) {
+				s.refused.Store(frayv1connect.ControllerServiceGetJobProcedure, connect.CodeUnimplemented)
+			},
+			want: []string{"its release is earlier than the ray backend needs"},
 		},
 		{name: "no working dir", edit: func(w *fray.RayWorkers) { w.WorkingDir += "/none" }, want: []string{"working dir", "no such file"}},
 		{name: "no count", edit: func(w *fray.RayWorkers) { w.Count = 0 }, want: []string{"ray workers"}},
