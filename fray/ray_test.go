@@ -81,9 +81,10 @@ func (s *rayStage) control(address string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := c.Listen(s.t.Context()); err != nil {
-		s.t.Fatal(err)
-	}
+	eventually(s.t, "the controller listens at "+address, func() bool { // Another program may have its port for a moment.
+		err = c.Listen(s.t.Context())
+		return err == nil
+	})
 	s.url = c.URL()
 	s.stop = sync.OnceFunc(runInBackground(s.t, "controller", c.Run))
 	s.t.Cleanup(s.stop)
