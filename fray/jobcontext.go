@@ -117,7 +117,7 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 		if err != nil {
 			return nil, err
 		}
-		jc.backend = b
+		jc.backend, jc.objects = b, newRemoteObjects(b.link, config.objectCache)
 	default:
 		return nil, fmt.Errorf("unknown kind of job context %q: must be %s, %s, %s, %s or %s",
 			kind, KindSync, KindThreadPool, KindFray, KindRay, KindAuto)

@@ -32,6 +32,9 @@ import (
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
+// shortGrace has clients that are gone be noticed soon.
+const shortGrace = 500 * time.Millisecond
+
 // rayPatience is how long the tests of the ray backend wait for what should happen soon.
 const rayPatience = 30 * time.Second
 
@@ -49,9 +52,10 @@ func eventually(t *testing.T, what string, ok func() bool) {
 type rayStage struct {
 	*raytest.Server
 
-	t    *testing.T
-	url  string
-	stop func() // the controller
+	t     *testing.T
+	url   string
+	grace time.Duration // for which the controller takes a client to be there that it does not hear
+	stop  func()        // the controller
 	// asked is how often a controller was asked how the job stands.
 	asked atomic.Int64
 	// refused are what it refuses: codes by procedures.
@@ -76,7 +80,7 @@ func (s *rayStage) control(address string) {
 	})
 	c, err := controller.New(controller.Config{
 		Store: store.NewMemory(), ListenAddress: address, HandlerOptions: []connect.HandlerOption{connect.WithInterceptors(counts)},
-		Core: core.Config{WatchGrace: 500 * time.Millisecond},
+		Core: core.Config{WatchGrace: s.grace},
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -116,13 +120,13 @@ func (b *lockedBuffer) String() string {
 
 func newRayStage(t *testing.T, config raytest.Config) *rayStage {
 	t.Helper()
-	return newRayStageAt(t, "127.0.0.1:0", config)
+	return newRayStageAt(t, "127.0.0.1:0", shortGrace, config)
 }
 
 // newRayStageAt is newRayStage with a controller at an address.
-func newRayStageAt(t *testing.T, address string, config raytest.Config) *rayStage {
+func newRayStageAt(t *testing.T, address string, grace time.Duration, config raytest.Config) *rayStage {
 	t.Helper()
-	s := &rayStage{t: t}
+	s := &rayStage{t: t, grace: grace}
 	s.control(address)
 	config.Dir = t.TempDir()
 	var err error
@@ -271,7 +275,7 @@ func TestRayConforms(t *testing.T) {
 	t.Parallel()
 	conformance(t, backendUnderTest{remote: true, start: func(t *testing.T) *fray.JobContext {
 		t.Helper()
-		s := newRayStage(t, raytest.Config{})
+		s := newRayStageAt(t, "127.0.0.1:0", 0, raytest.Config{})
 		opened := make(chan *fray.JobContext, 1)
 		go func() {
 			defer close(opened)
@@ -350,7 +354,7 @@ func lastingPort(t *testing.T) string {
 // A controller that restarts with nothing in its memory keeps the workers.
 func TestRayWorkersOutliveTheController(t *testing.T) {
 	t.Parallel()
-	s := newRayStageAt(t, "127.0.0.1:"+lastingPort(t), raytest.Config{})
+	s := newRayStageAt(t, "127.0.0.1:"+lastingPort(t), shortGrace, raytest.Config{})
 	w := s.workers(1)
 	w.Lease = 3 * time.Second
 	jc := s.mustOpen(t.Context(), w)
