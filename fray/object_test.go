@@ -49,15 +49,7 @@ func (r *restartable) start() {
 	if err != nil {
 		r.tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	stop := func() {
-		cancel()
-		if err := <-ended; err != nil {
-			r.tb.Errorf("controller: %v", err)
-		}
-	}
+	stop := runInBackground(r.tb, "controller", c.Run)
 	<-c.Ready()
 	_, handler := c.Handler()
 	r.mu.Lock()

@@ -99,3 +99,17 @@ func values(t *trial, futures []*fray.Future[string]) {
 		}
 	}
 }
+
+// runInBackground returns what ends run and waits for it.
+func runInBackground(tb testing.TB, what string, run func(context.Context) error) (stop func()) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			tb.Errorf("%s: %v", what, err)
+		}
+	}
+}
