@@ -234,7 +234,7 @@ func TestWhatIsThereIsNotSent(t *testing.T) {
 func TestPutWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	cfg := controller.Config{Store: store.NewMemory()}
-	cfg.Core.MaxObjectBytes = 1 << 20
+	cfg.Core.MaxObjectBytes = 1<<20 + 16<<10
 	c := newRestartable(t, cfg)
 	tr := c.trial(t)
 	first := putting(tr, noise(1<<20))

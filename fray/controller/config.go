@@ -115,8 +115,8 @@ func (c Config) Validate() error {
 		"MaxCalls": int64(c.MaxCalls), "Core.MaxOpenTasks": int64(c.Core.MaxOpenTasks), "Core.MaxQueuedBytes": c.Core.MaxQueuedBytes,
 		"Core.MaxRetained": int64(c.Core.MaxRetained), "Core.MaxRetainedBytes": c.Core.MaxRetainedBytes, "Core.MaxClasses": int64(c.Core.MaxClasses),
 		"Core.MaxJobs": int64(c.Core.MaxJobs), "Core.MaxSessions": int64(c.Core.MaxSessions), "Core.MaxWatchers": int64(c.Core.MaxWatchers),
-		"Core.MaxObjectBytes": c.Core.MaxObjectBytes,
-		"Core.MaxUnknown":     int64(c.Core.MaxUnknown), "Core.MaxFleetBytes": c.Core.MaxFleetBytes,
+		"Core.MaxObjectBytes": c.Core.MaxObjectBytes, "Core.ObjectOverhead": c.Core.ObjectOverhead,
+		"Core.MaxUnknown": int64(c.Core.MaxUnknown), "Core.MaxFleetBytes": c.Core.MaxFleetBytes,
 	} { // order-free: all are reported
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("controller: %s must not be negative, is %d", name, n))

@@ -11,8 +11,8 @@ func (k *checker) objects() {
 	for num, o := range c.objects.byNum { // order-free: sums, and each for itself
 		k.want(o.num == num && num <= c.objects.last, "object %d is known by its number", num)
 		k.want(o.deleted <= o.pieces && (o.goes || o.deleted == 0), "object %d has %d pieces, %d deleted", num, o.pieces, o.deleted)
-		bytes += o.size
-		of[o.owner] += o.size
+		bytes += c.cost(o)
+		of[o.owner] += c.cost(o)
 		k.want((o.upload != nil) == (o.timer != nil), "upload %d has an alarm", num)
 		switch {
 		case o.goes:
@@ -20,7 +20,7 @@ func (k *checker) objects() {
 			k.want(o.upload == nil && len(o.holders) == 0, "object %d goes, and nobody has it", num)
 		case o.upload != nil:
 			uploads[o.upload]++
-			heldBytes[o.upload] += o.size
+			heldBytes[o.upload] += c.cost(o)
 			k.want(len(o.holders) == 0, "nobody holds object %d before it is there", num)
 			k.want(c.objects.uploads[uploadKey{o.upload, o.uploadID}] == o, "upload %d is known by its id", num)
 			k.want(o.upload.owner == o.owner, "upload %d is its job's owner's", num)
@@ -29,7 +29,7 @@ func (k *checker) objects() {
 		}
 		for _, j := range o.holders {
 			held[j]++
-			heldBytes[j] += o.size
+			heldBytes[j] += c.cost(o)
 			k.want(j.objects.of(o.id) == o, "job %s holds object %d", j.id, num)
 			k.want(j.owner == o.owner, "job %s and object %d have one owner", j.id, num)
 			k.want(!j.dropped, "job %s holds object %d, and is known", j.id, num)

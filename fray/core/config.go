@@ -83,6 +83,8 @@ type Config struct {
 	// Bytes of the objects of one job at most; of one owner an eighth more, of all an eighth more than that. Default
 	// 16 GiB.
 	MaxObjectBytes int64
+	// What each object counts besides its bytes, so that there are not too many that have none. Default 16 KiB.
+	ObjectOverhead int64
 	// How long a job that is known for nothing else holds its objects without a call about one of them, and
 	// how long an upload lasts without its next piece. Default 10 min each.
 	ObjectGrace, UploadGrace time.Duration
@@ -116,6 +118,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxFleetBytes, DefaultMaxFleetBytes)
 	setDefault(&c.MaxUnknown, 16_384)
 	setDefault(&c.MaxObjectBytes, 16<<30)
+	setDefault(&c.ObjectOverhead, 16<<10)
 	setDefault(&c.ObjectGrace, 10*time.Minute)
 	setDefault(&c.UploadGrace, 10*time.Minute)
 	setDefault(&c.RetryHint, 100*time.Millisecond)

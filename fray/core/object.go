@@ -220,7 +220,7 @@ func (e *PutPiece) apply(c *Scheduler) {
 			return
 		}
 	}
-	if !c.roomForPiece(j, e) {
+	if !c.roomForPiece(j, o, e) {
 		c.fail(e.Call, ErrObjectsFull)
 		return
 	}
@@ -277,9 +277,13 @@ func (c *Scheduler) notOwner(call CallID) {
 	c.out.Replies = append(c.out.Replies, Reply{Call: call, Err: ErrNotOwner})
 }
 
-// roomForPiece says whether a piece fits into what its job and its owner may have.
-func (c *Scheduler) roomForPiece(j *job, e *PutPiece) bool {
+// roomForPiece says whether a piece fits into what its job and its owner may have. The first one begins an
+// object.
+func (c *Scheduler) roomForPiece(j *job, o *object, e *PutPiece) bool {
 	n, most := int64(len(e.Data)), c.cfg.MaxObjectBytes
+	if o == nil {
+		n += c.cfg.ObjectOverhead
+	}
 	all, of := share.All(most), c.ownerToBe(j, e.By)
 	return e.Piece < MaxPieces && c.objects.bytes+n <= share.All(all) &&
 		share.Fits(most, of.objectBytes, j.objectBytes, n) && share.Fits(all, c.objects.bytes, of.objectBytes, n)
@@ -289,9 +293,14 @@ func (c *Scheduler) beginObject(j *job, upload string) *object {
 	c.objects.last++
 	o := &object{num: c.objects.last, owner: j.owner}
 	c.objects.byNum[o.num] = o
+	j.objectBytes += c.cost(o)
+	c.countObject(o, c.cost(o))
 	c.comes(o, j, upload)
 	return o
 }
+
+// cost is what an object counts: its bytes, and what is known of it besides.
+func (c *Scheduler) cost(o *object) int64 { return o.size + c.cfg.ObjectOverhead }
 
 // comes notes that an object is being put for a job.
 func (c *Scheduler) comes(o *object, j *job, upload string) {
@@ -339,7 +348,7 @@ func (c *Scheduler) endUpload(o *object) {
 	delete(c.objects.uploads, uploadKey{j, o.uploadID})
 	c.timers.cancel(o.timer)
 	j.uploads--
-	j.objectBytes -= o.size
+	j.objectBytes -= c.cost(o)
 	o.timer, o.upload, o.uploadID = nil, nil, ""
 }
 
@@ -354,14 +363,14 @@ func (c *Scheduler) holdObject(o *object, j *job) {
 
 func (c *Scheduler) holds(o *object, j *job) {
 	j.objects.add(o)
-	j.objectBytes += o.size
+	j.objectBytes += c.cost(o)
 	o.holders = append(o.holders, j)
 }
 
 // releaseObject ends a job's hold.
 func (c *Scheduler) releaseObject(o *object, j *job) {
 	j.objects.remove(o)
-	j.objectBytes -= o.size
+	j.objectBytes -= c.cost(o)
 	o.holders = slices.DeleteFunc(o.holders, func(h *job) bool { return h == j })
 	if len(o.holders) == 0 {
 		c.deleteObject(o)
@@ -501,7 +510,7 @@ func (c *Scheduler) deletePieces() {
 		c.objects.going[0] = nil
 		c.objects.going = c.objects.going[1:]
 		delete(c.objects.byNum, o.num)
-		c.countObject(o, -o.size)
+		c.countObject(o, -c.cost(o))
 		c.out.Records = append(c.out.Records, Record{Kind: RecordForgetObject, Object: &ObjectRecord{Num: o.num}, Lazy: true})
 	}
 }
@@ -629,7 +638,7 @@ func (c *Scheduler) restoreObject(r *ObjectRecord) error {
 	x := &object{num: r.Num, id: v.ID, owner: o, encoding: v.Encoding, size: v.Size, pieces: v.Pieces}
 	c.objects.last = x.num
 	c.objects.byNum[x.num] = x
-	c.countObject(x, x.size)
+	c.countObject(x, c.cost(x))
 	if len(r.Jobs) == 0 {
 		c.letGoObject(x)
 		return nil
@@ -660,7 +669,7 @@ func (c *Scheduler) restoreHold(x *object, j *job, r *ObjectRecord) error {
 			return badObject(r, "upload %q of job %q is there twice", r.Upload, j.id)
 		}
 		x.chain = r.Chain
-		j.objectBytes += x.size
+		j.objectBytes += c.cost(x)
 		c.comes(x, j, r.Upload)
 		return nil
 	}

@@ -35,7 +35,7 @@ func TestObjectsModel(t *testing.T) {
 
 func objectConfig() core.Config {
 	return core.Config{
-		Incarnation: 1, Durable: true, MaxObjectBytes: 40, ObjectGrace: time.Minute, UploadGrace: 10 * time.Second,
+		Incarnation: 1, Durable: true, MaxObjectBytes: 60, ObjectOverhead: 4, ObjectGrace: time.Minute, UploadGrace: 10 * time.Second,
 		WatchGrace: time.Second, Retention: time.Second,
 	}
 }
@@ -442,5 +442,19 @@ func TestObjectsGoInPortions(t *testing.T) {
 	}
 	if err := b.s.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Objects without bytes are bounded, too.
+func TestObjectsWithoutBytesTakeRoom(t *testing.T) {
+	t.Parallel()
+	b := &objectBench{T: t, s: core.NewScheduler(core.Config{Incarnation: 1, MaxObjectBytes: 1 << 20}), now: epoch}
+	for n := range 100 {
+		b.call++
+		value := fmt.Sprint(n)
+		r := b.step(&core.PutPiece{Call: b.call, Job: "j", Upload: value, Data: []byte(value), Sum: sha256.Sum256([]byte(value)), Last: n%2 == 0})
+		if full := errors.Is(r.Err, core.ErrObjectsFull); full != (n >= 63) {
+			t.Fatalf("object %d of 16 KiB each in a MiB: %v", n, r.Err)
+		}
 	}
 }

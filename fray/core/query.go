@@ -299,7 +299,7 @@ func (e *Info) apply(c *Scheduler) {
 	c.tell(e.Call, InfoReply{
 		Stats: stats, OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: int(c.all.watchers),
 		Leases: len(c.leases), Waiting: len(c.waits),
-		Objects: len(c.objects.byNum), ObjectBytes: c.objects.bytes,
+		Objects: len(c.objects.byNum), ObjectBytes: c.objects.bytes - int64(len(c.objects.byNum))*c.cfg.ObjectOverhead,
 		Looks: c.looks, Work: c.work,
 	})
 }
