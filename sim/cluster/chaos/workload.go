@@ -207,7 +207,7 @@ func (c *random) drawKind(d *drawer, name string) cluster.TaskKind {
 	c.drawFailures(d, &k)
 	c.drawRequirements(d, &k)
 	if !c.real && d.chance(0.15) {
-		k.ObjectSize = oneOf(d, scenario.Bytes(1000), 1000, 530<<10)
+		k.ObjectSize = oneOf(d, scenario.Bytes(1000), 40<<10)
 	}
 	return k
 }
