@@ -236,6 +236,13 @@ func TestPutWaitsForRoom(t *testing.T) {
 	cfg := controller.Config{Store: store.NewMemory()}
 	cfg.Core.MaxObjectBytes = 1<<20 + 16<<10
 	c := newRestartable(t, cfg)
+	refused := make(chan struct{})
+	c.lose = func(procedure string, n int) bool {
+		if procedure == "PutObject" && n == 5 { // Two pieces of the first, and more than there is room for.
+			close(refused)
+		}
+		return false
+	}
 	tr := c.trial(t)
 	first := putting(tr, noise(1<<20))
 	ctx, cancel := context.WithCancel(tr.ctx)
@@ -244,12 +251,10 @@ func TestPutWaitsForRoom(t *testing.T) {
 		_, err := fray.Put(ctx, noise(1<<20-1))
 		waits <- err
 	}()
-	for c.count("PutObject") < 5 {
-		select {
-		case err := <-waits:
-			t.Fatalf("did not wait: %v", err)
-		default:
-		}
+	select {
+	case err := <-waits:
+		t.Fatalf("did not wait: %v", err)
+	case <-refused:
 	}
 	cancel()
 	if err := <-waits; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "no room for more objects") {

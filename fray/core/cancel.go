@@ -2,7 +2,7 @@ package core
 
 func (e *Cancel) apply(c *Scheduler) {
 	if e.Job != "" && !c.jobs[e.Job].admits(e.Owner) {
-		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Err: ErrNotOwner})
+		c.notOwner(e.Call)
 		return
 	}
 	r := CancelReply{Verdicts: make([]CancelVerdict, len(e.IDs))}

@@ -1,5 +1,7 @@
 package core
 
+import "slices"
+
 // objects: each is held by the jobs that say so, comes, or goes; and its bytes are counted.
 func (k *checker) objects() {
 	c := k.c
@@ -10,14 +12,14 @@ func (k *checker) objects() {
 	going := 0
 	for num, o := range c.objects.byNum { // order-free: sums, and each for itself
 		k.want(o.num == num && num <= c.objects.last, "object %d is known by its number", num)
-		k.want(o.deleted <= o.pieces && (o.goes || o.deleted == 0), "object %d has %d pieces, %d deleted", num, o.pieces, o.deleted)
+		k.want(o.deleted <= o.pieces && (o.goes() || o.deleted == 0), "object %d has %d pieces, %d deleted", num, o.pieces, o.deleted)
 		bytes += c.cost(o)
 		of[o.owner] += c.cost(o)
 		k.want((o.upload != nil) == (o.timer != nil), "upload %d has an alarm", num)
 		switch {
-		case o.goes:
+		case o.goes():
 			going++
-			k.want(o.upload == nil && len(o.holders) == 0, "object %d goes, and nobody has it", num)
+			k.want(slices.Contains(c.objects.going, o), "object %d, which nobody has, goes", num)
 		case o.upload != nil:
 			uploads[o.upload]++
 			heldBytes[o.upload] += c.cost(o)
@@ -25,7 +27,7 @@ func (k *checker) objects() {
 			k.want(c.objects.uploads[uploadKey{o.upload, o.uploadID}] == o, "upload %d is known by its id", num)
 			k.want(o.upload.owner == o.owner, "upload %d is its job's owner's", num)
 		default:
-			k.want(len(o.holders) > 0 && len(o.holders) <= maxHolders, "object %d has %d holders", num, len(o.holders))
+			k.want(len(o.holders) <= maxHolders, "object %d has %d holders", num, len(o.holders))
 		}
 		for _, j := range o.holders {
 			held[j]++
@@ -47,7 +49,7 @@ func (k *checker) objects() {
 		k.want(j.objects.size() == 0 || j.knownOtherwise() || j.objectsTimer != nil, "what job %s holds has an end", j.id)
 	}
 	for key, o := range c.objects.byID { // order-free: each is checked for itself
-		k.want(o.id == key.id && o.owner.name == key.owner && !o.goes && o.upload == nil, "object %d is known by its name", o.num)
+		k.want(o.id == key.id && o.owner.name == key.owner && !o.goes() && o.upload == nil, "object %d is known by its name", o.num)
 	}
 }
 

@@ -127,6 +127,20 @@ type Record struct {
 	Lazy bool
 }
 
+// ObjectRecord is what Records of objects are about.
+type ObjectRecord struct {
+	Num ObjectNum
+	// With RecordPiece: which piece. With RecordForgetPieces: the first, and that after the last.
+	From, To uint32
+	// With RecordObject. Jobs are those that hold it; nobody where it goes.
+	View  ObjectView
+	Jobs  []string
+	Owner string
+	// Of one that comes, for the first of Jobs: the upload's id, and what stands for its pieces.
+	Upload string
+	Chain  Chain
+}
+
 // Reply answers a call: with Err, or with a Body of the type that its event names.
 type Reply struct {
 	Call CallID
@@ -256,6 +270,30 @@ type JobReply struct {
 	Next uint64
 	// Those that watch it and were heard of lately.
 	Watchers int
+}
+
+// PieceReply answers PutPiece.
+type PieceReply struct {
+	// How many pieces have come.
+	Pieces uint32
+	// Once all have.
+	Object ObjectView
+	Done   bool
+}
+
+// ObjectView is an object as callers see it.
+type ObjectView struct {
+	Num      ObjectNum
+	ID       ObjectID
+	Encoding string
+	Size     int64
+	Pieces   uint32
+}
+
+// HoldReply answers HoldObjects: which of the objects there are, in their order; and Config.ObjectGrace.
+type HoldReply struct {
+	Held  []bool
+	Grace time.Duration
 }
 
 // ListReply answers List. Next is 0 after the last page.

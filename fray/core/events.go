@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // CallID is the caller's name for a call, given back with its reply. Unique among calls that have
 // none yet.
@@ -216,6 +219,53 @@ type ListWorkers struct {
 
 // Info asks for the totals. Replied with InfoReply.
 type Info struct{ Call CallID }
+
+// PutPiece brings a piece of an object. Replied with PieceReply, ErrNotOwner, ErrObjectsFull or
+// ErrOtherObject, after which the upload begins anew.
+type PutPiece struct {
+	Call CallID
+	Job  string
+	// As in Submit.
+	Owner, By string
+	// The upload's own id in its job. The first piece begins it.
+	Upload string
+	// Which piece it is, from 0. One that has come is told to have come.
+	Piece uint32
+	// The piece, not looked at, and its SHA-256.
+	Data []byte
+	Sum  [sha256.Size]byte
+	// It is the last; then the object has this encoding, and this name unless it is zero.
+	Last     bool
+	Encoding string
+	ID       ObjectID
+}
+
+// ReadObject asks where an object is, of which a piece is read until a Forsake of the call. Replied with
+// ObjectView, ErrUnknownObject or ErrNotOwner.
+type ReadObject struct {
+	Call  CallID
+	Job   string
+	Owner string
+	ID    ObjectID
+}
+
+// HoldObjects has a job hold objects that its owner has, and those that it holds already for
+// Config.ObjectGrace from now on. Replied with HoldReply or ErrNotOwner.
+type HoldObjects struct {
+	Call CallID
+	Job  string
+	// As in Submit.
+	Owner, By string
+	IDs       []ObjectID
+}
+
+// ReleaseObjects ends a job's holds. Replied with Done or ErrNotOwner.
+type ReleaseObjects struct {
+	Call  CallID
+	Job   string
+	Owner string
+	IDs   []ObjectID
+}
 
 // Forsake says that nobody waits for a call's reply any longer, or that what it told of is read.
 // What it was granted in the meantime is not undone.

@@ -265,18 +265,9 @@ func (m *objectModel) pass(d time.Duration) {
 		m.now = min(max(m.s.Next(), m.now.Add(1)), end)
 		m.step(nil)
 	}
-	if d >= time.Minute {
+	if d >= 30*time.Second { // Twice of that is more than the grace: nothing is sure to be held any longer.
 		clear(m.held)
 	}
-	m.renew(d)
-}
-
-// renew forgets of what it is not sure that it is held still.
-func (m *objectModel) renew(d time.Duration) {
-	if d < 30*time.Second {
-		return
-	}
-	clear(m.held) // Twice of that is more than the grace.
 }
 
 type pieceKey struct {

@@ -23,10 +23,16 @@ func (c *Scheduler) own(j *job, owner string) {
 		w, next := p.wait, p.next
 		if !j.admits(w.owner) {
 			c.unpark(w)
-			c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Err: ErrNotOwner})
+			c.notOwner(w.call)
 		}
 		p = next
 	}
+}
+
+// notOwner answers a call about a job that is another's.
+func (c *Scheduler) notOwner(call CallID) {
+	// Not settled: what made it the other's may not be durable yet.
+	c.out.Replies = append(c.out.Replies, Reply{Call: call, Err: ErrNotOwner})
 }
 
 // keep counts bytes of ended tasks.

@@ -9,8 +9,7 @@ import (
 
 func (e *Submit) apply(c *Scheduler) {
 	if j := c.jobs[e.Job]; !j.admits(e.Owner) {
-		// Not settled: the job's first submission may not be durable yet.
-		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Err: ErrNotOwner})
+		c.notOwner(e.Call)
 		return
 	}
 	r := SubmitReply{Results: make([]SubmitResult, len(e.Tasks))}

@@ -33,8 +33,8 @@ const (
 var bounds = []bound{
 	{row: "open tasks, bytes of their specs", file: "fray/core/share.go", expr: "!share.Fits(tasks, of.tasks, own.tasks, 1)"},
 	{row: "open tasks, bytes of their specs", file: "fray/core/share.go", expr: "!share.Fits(bytes, of.bytes, own.bytes, n)"},
-	{row: "objects", file: "fray/core/object.go", expr: "!c.roomForPiece(j, o, e)"},
-	{row: "what a job holds that is known for nothing else", file: "fray/core/object.go", expr: "again <= c.now"},
+	{row: "objects", file: "fray/core/object_put.go", expr: "!c.roomForPiece(j, o, e)"},
+	{row: "what a job holds that is known for nothing else", file: "fray/core/object_hold.go", expr: "again <= c.now"},
 	{row: "one payload or result", file: "fray/controller/service.go", expr: "n > s.c.cfg.MaxPayloadBytes"},
 	{row: "one payload or result", file: "fray/controller/worker_service.go", expr: "n > s.c.cfg.MaxPayloadBytes", which: 1},
 	{row: "one payload or result", file: "fray/controller/worker_service.go", expr: "n > s.c.cfg.MaxPayloadBytes", which: 2},
