@@ -28,7 +28,8 @@ type exchange struct {
 	handler func(n *notes, w http.ResponseWriter, r *http.Request)
 	method  string // "": GET
 	path    string // "": /
-	body    io.Reader
+	// A reader for each time that it is done: a transport may read on after its request has ended.
+	body    func() io.Reader
 	length  int64 // of the body, if it is not what it seems to be
 	header  http.Header
 	trailer http.Header
@@ -59,8 +60,14 @@ func (n *notes) read(r io.Reader) {
 	n.add("read %.20q %d, %v", b, len(b), err)
 }
 
-// unsized is a reader of whose length nothing is known.
-type unsized struct{ io.Reader }
+func sized(text string) func() io.Reader {
+	return func() io.Reader { return strings.NewReader(text) }
+}
+
+// unsized makes readers of whose length nothing is known.
+func unsized(text string) func() io.Reader {
+	return func() io.Reader { return struct{ io.Reader }{strings.NewReader(text)} }
+}
 
 var exchanges = []exchange{
 	{name: "hello", handler: func(n *notes, w http.ResponseWriter, _ *http.Request) { n.write(w, "hello") }},
@@ -207,20 +214,20 @@ var exchanges = []exchange{
 		if n.add("%s %s", r.Method, r.URL); r.URL.Path == "/" {
 			http.Redirect(w, r, "/elsewhere?a=b", http.StatusFound)
 		}
-	}, method: "POST", body: strings.NewReader("x")},
+	}, method: "POST", body: sized("x")},
 	{name: "redirect with the body", handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
 		n.add("%s %s", r.Method, r.URL)
 		if n.read(r.Body); r.URL.Path == "/" {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}
-	}, method: "POST", body: strings.NewReader("again")},
+	}, method: "POST", body: sized("again")},
 	{name: "error", handler: func(_ *notes, w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }},
 	{name: "time out", handler: func(_ *notes, w http.ResponseWriter, r *http.Request) {
 		http.TimeoutHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 		}), 20*time.Millisecond, "too slow").ServeHTTP(w, r)
 	}},
-	{name: "too large", method: "POST", body: strings.NewReader("123456"), handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
+	{name: "too large", method: "POST", body: sized("123456"), handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
 		n.read(http.MaxBytesReader(w, r.Body, 4))
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 	}},
@@ -237,7 +244,7 @@ var exchanges = []exchange{
 		n.write(w, "x")
 		n.add("flush %v", c.Flush())
 	}, h1Differs: true},
-	{name: "deadline of reading", method: "POST", body: unsized{&endless{}}, handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
+	{name: "deadline of reading", method: "POST", body: func() io.Reader { return &endless{} }, handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		_, err := io.Copy(io.Discard, r.Body)
 		n.add("deadline exceeded: %v", isTimeout(err))
@@ -268,35 +275,35 @@ var exchanges = []exchange{
 		n.add("remote %v %v %v, host %v", host != "", port != "", err, r.Host != "")
 		n.read(r.Body)
 	}, h1Differs: true},
-	{name: "form", method: "POST", path: "/?a=1", header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, body: strings.NewReader("b=2"), handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
+	{name: "form", method: "POST", path: "/?a=1", header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, body: sized("b=2"), handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
 		n.add("%s %s %s %d", r.FormValue("a"), r.FormValue("b"), headers(r.Header), r.ContentLength)
 	}, h1Differs: true},
 	{name: "empty post", method: "POST", handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
 		n.add("length %d %q", r.ContentLength, r.Header["Content-Length"])
 		n.read(r.Body)
 	}},
-	{name: "body of unknown length", method: "POST", body: unsized{strings.NewReader("abc")}, handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
+	{name: "body of unknown length", method: "POST", body: unsized("abc"), handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
 		n.add("length %d", r.ContentLength)
 		n.read(r.Body)
 	}},
-	{name: "body shorter than declared", method: "POST", body: unsized{strings.NewReader("abc")}, length: 10, handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
+	{name: "body shorter than declared", method: "POST", body: unsized("abc"), length: 10, handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
 		n.read(r.Body)
 	}, h1Differs: true},
-	{name: "body longer than declared", method: "POST", body: unsized{strings.NewReader("abcdef")}, length: 3, handler: func(_ *notes, _ http.ResponseWriter, r *http.Request) {
+	{name: "body longer than declared", method: "POST", body: unsized("abcdef"), length: 3, handler: func(_ *notes, _ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}, h1Differs: true},
-	{name: "body read twice", method: "POST", body: strings.NewReader("abc"), handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
+	{name: "body read twice", method: "POST", body: sized("abc"), handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
 		n.read(r.Body)
 		n.read(r.Body)
 	}},
-	{name: "body that was closed", method: "POST", body: strings.NewReader("abc"), handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
+	{name: "body that was closed", method: "POST", body: sized("abc"), handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
 		n.add("close %v", r.Body.Close())
 		n.read(r.Body)
 	}, h1Differs: true},
-	{name: "body that is not read", method: "POST", body: strings.NewReader(strings.Repeat("x", 100_000)), handler: func(n *notes, w http.ResponseWriter, _ *http.Request) {
+	{name: "body that is not read", method: "POST", body: sized(strings.Repeat("x", 100_000)), handler: func(n *notes, w http.ResponseWriter, _ *http.Request) {
 		n.write(w, "never mind")
 	}},
-	{name: "request trailers", method: "POST", body: unsized{strings.NewReader("abc")}, trailer: http.Header{"One": {"1"}}, handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
+	{name: "request trailers", method: "POST", body: unsized("abc"), trailer: http.Header{"One": {"1"}}, handler: func(n *notes, _ http.ResponseWriter, r *http.Request) {
 		n.add("announced %v", r.Trailer)
 		n.read(r.Body)
 		n.add("trailers %v", r.Trailer)
@@ -383,17 +390,9 @@ var (
 
 // probe makes the request and returns what came of it on both sides.
 func (x *exchange) probe(ctx context.Context, client *http.Client, base string, n *notes) string {
-	body := x.body
-	switch b := body.(type) {
-	case *strings.Reader:
-		_, _ = b.Seek(0, io.SeekStart)
-	case unsized:
-		switch b := b.Reader.(type) {
-		case *strings.Reader:
-			_, _ = b.Seek(0, io.SeekStart)
-		case *endless:
-			body = &endless{}
-		}
+	var body io.Reader
+	if x.body != nil {
+		body = x.body()
 	}
 	if e, ok := body.(*endless); ok {
 		defer func() { _ = e.Close() }() // For a client that does not.
