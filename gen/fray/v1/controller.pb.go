@@ -1364,9 +1364,11 @@ type CancelTasksRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	TaskIds []string               `protobuf:"bytes,1,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
 	// Also every open task of this job. PERMISSION_DENIED, and nothing is cancelled: it belongs to another caller.
-	JobId         string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Also all that depends on what is cancelled, and so on, as far as the caller may cancel it; else that fails with DEPENDENCY_FAILED.
+	WithDependants bool `protobuf:"varint,3,opt,name=with_dependants,json=withDependants,proto3" json:"with_dependants,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CancelTasksRequest) Reset() {
@@ -1411,6 +1413,13 @@ func (x *CancelTasksRequest) GetJobId() string {
 		return x.JobId
 	}
 	return ""
+}
+
+func (x *CancelTasksRequest) GetWithDependants() bool {
+	if x != nil {
+		return x.WithDependants
+	}
+	return false
 }
 
 type CancelTasksResponse struct {
@@ -1856,10 +1865,12 @@ func (x *LeaseTasksRequest) GetReports() []*TaskReport {
 
 // LeasedTask is one granted attempt.
 type LeasedTask struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Attempt       *Attempt               `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Spec          *TaskSpec              `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
-	JobId         string                 `protobuf:"bytes,3,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Attempt *Attempt               `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Spec    *TaskSpec              `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	JobId   string                 `protobuf:"bytes,3,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Values of the tasks that it needs, as far as they are small: ask GetTaskResult for those that are not here.
+	NeededValues  []*NeededValue `protobuf:"bytes,4,rep,name=needed_values,json=neededValues,proto3" json:"needed_values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1915,6 +1926,66 @@ func (x *LeasedTask) GetJobId() string {
 	return ""
 }
 
+func (x *LeasedTask) GetNeededValues() []*NeededValue {
+	if x != nil {
+		return x.NeededValues
+	}
+	return nil
+}
+
+// NeededValue is what a task has ended with that another one needs.
+type NeededValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TaskId        string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	Value         *Payload               `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NeededValue) Reset() {
+	*x = NeededValue{}
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NeededValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NeededValue) ProtoMessage() {}
+
+func (x *NeededValue) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NeededValue.ProtoReflect.Descriptor instead.
+func (*NeededValue) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *NeededValue) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *NeededValue) GetValue() *Payload {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 type LeaseTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty when the wait ended with nothing.
@@ -1927,7 +1998,7 @@ type LeaseTasksResponse struct {
 
 func (x *LeaseTasksResponse) Reset() {
 	*x = LeaseTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2010,7 @@ func (x *LeaseTasksResponse) String() string {
 func (*LeaseTasksResponse) ProtoMessage() {}
 
 func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2023,7 @@ func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksResponse.ProtoReflect.Descriptor instead.
 func (*LeaseTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LeaseTasksResponse) GetTasks() []*LeasedTask {
@@ -1985,7 +2056,7 @@ type TaskReport struct {
 
 func (x *TaskReport) Reset() {
 	*x = TaskReport{}
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1997,7 +2068,7 @@ func (x *TaskReport) String() string {
 func (*TaskReport) ProtoMessage() {}
 
 func (x *TaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2010,7 +2081,7 @@ func (x *TaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReport.ProtoReflect.Descriptor instead.
 func (*TaskReport) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TaskReport) GetAttempt() *Attempt {
@@ -2058,7 +2129,7 @@ type ReportTasksRequest struct {
 
 func (x *ReportTasksRequest) Reset() {
 	*x = ReportTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2070,7 +2141,7 @@ func (x *ReportTasksRequest) String() string {
 func (*ReportTasksRequest) ProtoMessage() {}
 
 func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2083,7 +2154,7 @@ func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksRequest.ProtoReflect.Descriptor instead.
 func (*ReportTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReportTasksRequest) GetSessionToken() uint64 {
@@ -2110,7 +2181,7 @@ type ReportTasksResponse struct {
 
 func (x *ReportTasksResponse) Reset() {
 	*x = ReportTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2122,7 +2193,7 @@ func (x *ReportTasksResponse) String() string {
 func (*ReportTasksResponse) ProtoMessage() {}
 
 func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2135,7 +2206,7 @@ func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksResponse.ProtoReflect.Descriptor instead.
 func (*ReportTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReportTasksResponse) GetVerdicts() []ReportVerdict {
@@ -2165,7 +2236,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2248,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2261,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *HeartbeatRequest) GetSessionToken() uint64 {
@@ -2263,7 +2334,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2275,7 +2346,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2288,7 +2359,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HeartbeatResponse) GetStopLeaseTokens() []uint64 {
@@ -2321,7 +2392,7 @@ type UnregisterWorkerRequest struct {
 
 func (x *UnregisterWorkerRequest) Reset() {
 	*x = UnregisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2404,7 @@ func (x *UnregisterWorkerRequest) String() string {
 func (*UnregisterWorkerRequest) ProtoMessage() {}
 
 func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2417,7 @@ func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UnregisterWorkerRequest) GetSessionToken() uint64 {
@@ -2364,7 +2435,7 @@ type UnregisterWorkerResponse struct {
 
 func (x *UnregisterWorkerResponse) Reset() {
 	*x = UnregisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2447,7 @@ func (x *UnregisterWorkerResponse) String() string {
 func (*UnregisterWorkerResponse) ProtoMessage() {}
 
 func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2460,7 @@ func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
 }
 
 // Worker is a worker with a live session.
@@ -2417,7 +2488,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2429,7 +2500,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2442,7 +2513,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Worker) GetWorkerId() string {
@@ -2548,7 +2619,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2560,7 +2631,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2573,7 +2644,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListWorkersRequest) GetPageSize() uint32 {
@@ -2602,7 +2673,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +2685,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +2698,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -2655,7 +2726,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +2738,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +2751,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -2705,7 +2776,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2717,7 +2788,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2730,7 +2801,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
 }
 
 type GetClusterInfoRequest struct {
@@ -2741,7 +2812,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +2824,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,7 +2837,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
 }
 
 type GetClusterInfoResponse struct {
@@ -2790,7 +2861,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2802,7 +2873,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2815,7 +2886,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -2897,7 +2968,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +2980,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +2993,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -2960,7 +3031,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3043,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3056,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -3029,7 +3100,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3041,7 +3112,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3054,7 +3125,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -3118,7 +3189,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3201,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3214,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -3176,7 +3247,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3188,7 +3259,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3201,7 +3272,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -3244,7 +3315,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3256,7 +3327,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3269,7 +3340,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -3304,7 +3375,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3316,7 +3387,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3329,7 +3400,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -3356,7 +3427,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3368,7 +3439,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3381,7 +3452,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -3410,7 +3481,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3422,7 +3493,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3435,7 +3506,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -3462,7 +3533,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3474,7 +3545,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3487,7 +3558,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -3512,7 +3583,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3524,7 +3595,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3537,7 +3608,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -3633,10 +3704,11 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpageToken\"`\n" +
 	"\x11ListTasksResponse\x12#\n" +
 	"\x05tasks\x18\x01 \x03(\v2\r.fray.v1.TaskR\x05tasks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"e\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n" +
 	"\x12CancelTasksRequest\x12.\n" +
 	"\btask_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10І\x03\"\ar\x05\x10\x01\x18\x80\x01R\ataskIds\x12\x1f\n" +
-	"\x06job_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05jobId\"o\n" +
+	"\x06job_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05jobId\x12'\n" +
+	"\x0fwith_dependants\x18\x03 \x01(\bR\x0ewithDependants\"o\n" +
 	"\x13CancelTasksResponse\x122\n" +
 	"\bverdicts\x18\x01 \x03(\x0e2\x16.fray.v1.CancelVerdictR\bverdicts\x12$\n" +
 	"\x0ejob_task_count\x18\x02 \x01(\x04R\fjobTaskCount\"z\n" +
@@ -3684,12 +3756,16 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\rheld_attempts\x18\a \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x00R\fheldAttempts\x88\x01\x01\x129\n" +
 	"\areports\x18\b \x03(\v2\x13.fray.v1.TaskReportB\n" +
 	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areportsB\x10\n" +
-	"\x0e_held_attempts\"v\n" +
+	"\x0e_held_attempts\"\xb1\x01\n" +
 	"\n" +
 	"LeasedTask\x12*\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptR\aattempt\x12%\n" +
 	"\x04spec\x18\x02 \x01(\v2\x11.fray.v1.TaskSpecR\x04spec\x12\x15\n" +
-	"\x06job_id\x18\x03 \x01(\tR\x05jobId\"s\n" +
+	"\x06job_id\x18\x03 \x01(\tR\x05jobId\x129\n" +
+	"\rneeded_values\x18\x04 \x03(\v2\x14.fray.v1.NeededValueR\fneededValues\"N\n" +
+	"\vNeededValue\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12&\n" +
+	"\x05value\x18\x02 \x01(\v2\x10.fray.v1.PayloadR\x05value\"s\n" +
 	"\x12LeaseTasksResponse\x12)\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x13.fray.v1.LeasedTaskR\x05tasks\x122\n" +
 	"\bverdicts\x18\x02 \x03(\x0e2\x16.fray.v1.ReportVerdictR\bverdicts\"\x82\x02\n" +
@@ -3896,7 +3972,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -3926,131 +4002,134 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*RegisterWorkerResponse)(nil),   // 25: fray.v1.RegisterWorkerResponse
 	(*LeaseTasksRequest)(nil),        // 26: fray.v1.LeaseTasksRequest
 	(*LeasedTask)(nil),               // 27: fray.v1.LeasedTask
-	(*LeaseTasksResponse)(nil),       // 28: fray.v1.LeaseTasksResponse
-	(*TaskReport)(nil),               // 29: fray.v1.TaskReport
-	(*ReportTasksRequest)(nil),       // 30: fray.v1.ReportTasksRequest
-	(*ReportTasksResponse)(nil),      // 31: fray.v1.ReportTasksResponse
-	(*HeartbeatRequest)(nil),         // 32: fray.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),        // 33: fray.v1.HeartbeatResponse
-	(*UnregisterWorkerRequest)(nil),  // 34: fray.v1.UnregisterWorkerRequest
-	(*UnregisterWorkerResponse)(nil), // 35: fray.v1.UnregisterWorkerResponse
-	(*Worker)(nil),                   // 36: fray.v1.Worker
-	(*ListWorkersRequest)(nil),       // 37: fray.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),      // 38: fray.v1.ListWorkersResponse
-	(*DrainWorkerRequest)(nil),       // 39: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 40: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 41: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 42: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 43: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 44: fray.v1.CreateBackupResponse
-	(*PutObjectRequest)(nil),         // 45: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 46: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 47: fray.v1.ObjectInfo
-	(*GetObjectRequest)(nil),         // 48: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 49: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 50: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 51: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 52: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 53: fray.v1.ReleaseObjectsResponse
-	nil,                              // 54: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 55: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 56: fray.v1.Worker.ResourcesEntry
-	nil,                              // 57: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 58: fray.v1.Worker.LabelsEntry
-	nil,                              // 59: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 60: fray.v1.TaskSpec
-	(*Task)(nil),                     // 61: fray.v1.Task
-	(*TaskResult)(nil),               // 62: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 63: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 64: fray.v1.Attempt
-	(*Payload)(nil),                  // 65: fray.v1.Payload
-	(*TaskError)(nil),                // 66: fray.v1.TaskError
+	(*NeededValue)(nil),              // 28: fray.v1.NeededValue
+	(*LeaseTasksResponse)(nil),       // 29: fray.v1.LeaseTasksResponse
+	(*TaskReport)(nil),               // 30: fray.v1.TaskReport
+	(*ReportTasksRequest)(nil),       // 31: fray.v1.ReportTasksRequest
+	(*ReportTasksResponse)(nil),      // 32: fray.v1.ReportTasksResponse
+	(*HeartbeatRequest)(nil),         // 33: fray.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),        // 34: fray.v1.HeartbeatResponse
+	(*UnregisterWorkerRequest)(nil),  // 35: fray.v1.UnregisterWorkerRequest
+	(*UnregisterWorkerResponse)(nil), // 36: fray.v1.UnregisterWorkerResponse
+	(*Worker)(nil),                   // 37: fray.v1.Worker
+	(*ListWorkersRequest)(nil),       // 38: fray.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 39: fray.v1.ListWorkersResponse
+	(*DrainWorkerRequest)(nil),       // 40: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 41: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 42: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 43: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 44: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 45: fray.v1.CreateBackupResponse
+	(*PutObjectRequest)(nil),         // 46: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 47: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 48: fray.v1.ObjectInfo
+	(*GetObjectRequest)(nil),         // 49: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 50: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 51: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 52: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 53: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 54: fray.v1.ReleaseObjectsResponse
+	nil,                              // 55: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 56: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 57: fray.v1.Worker.ResourcesEntry
+	nil,                              // 58: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 59: fray.v1.Worker.LabelsEntry
+	nil,                              // 60: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 61: fray.v1.TaskSpec
+	(*Task)(nil),                     // 62: fray.v1.Task
+	(*TaskResult)(nil),               // 63: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 64: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 65: fray.v1.Attempt
+	(*Payload)(nil),                  // 66: fray.v1.Payload
+	(*TaskError)(nil),                // 67: fray.v1.TaskError
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	60, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	61, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	62, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	60, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	61, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	62, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	63, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	61, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
 	8,  // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
-	61, // 5: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	62, // 6: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	62, // 7: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	62, // 8: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	63, // 9: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	61, // 10: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	62, // 5: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	63, // 6: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	63, // 7: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	63, // 8: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	64, // 9: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	62, // 10: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	0,  // 11: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	64, // 12: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	65, // 12: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 13: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	54, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	55, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	55, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	56, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	23, // 16: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	29, // 17: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	64, // 18: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	60, // 19: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	27, // 20: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	3,  // 21: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	64, // 22: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 23: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	65, // 24: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	66, // 25: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	29, // 26: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 27: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	56, // 28: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	57, // 29: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	58, // 30: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	36, // 31: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	59, // 32: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	47, // 33: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	47, // 34: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	4,  // 35: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	6,  // 36: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	9,  // 37: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	11, // 38: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	13, // 39: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	15, // 40: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	17, // 41: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	19, // 42: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	21, // 43: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	45, // 44: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	48, // 45: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	50, // 46: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	52, // 47: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	24, // 48: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	26, // 49: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	30, // 50: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	32, // 51: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	34, // 52: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	37, // 53: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	39, // 54: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	41, // 55: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	43, // 56: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	5,  // 57: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	7,  // 58: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	10, // 59: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	12, // 60: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	14, // 61: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	16, // 62: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	18, // 63: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	20, // 64: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	22, // 65: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	46, // 66: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	49, // 67: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	51, // 68: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	53, // 69: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	25, // 70: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	28, // 71: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	31, // 72: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	33, // 73: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	35, // 74: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	38, // 75: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	40, // 76: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	42, // 77: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	44, // 78: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	57, // [57:79] is the sub-list for method output_type
-	35, // [35:57] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	30, // 17: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
+	65, // 18: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	61, // 19: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	28, // 20: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
+	66, // 21: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	27, // 22: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	3,  // 23: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	65, // 24: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 25: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	66, // 26: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	67, // 27: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	30, // 28: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 29: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	57, // 30: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	58, // 31: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	59, // 32: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	37, // 33: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	60, // 34: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	48, // 35: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	48, // 36: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	4,  // 37: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	6,  // 38: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	9,  // 39: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	11, // 40: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	13, // 41: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	15, // 42: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	17, // 43: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	19, // 44: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	21, // 45: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	46, // 46: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	49, // 47: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	51, // 48: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	53, // 49: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	24, // 50: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	26, // 51: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	31, // 52: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	33, // 53: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	35, // 54: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	38, // 55: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	40, // 56: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	42, // 57: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	44, // 58: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	5,  // 59: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	7,  // 60: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	10, // 61: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	12, // 62: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	14, // 63: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	16, // 64: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	18, // 65: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	20, // 66: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	22, // 67: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	47, // 68: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	50, // 69: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	52, // 70: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	54, // 71: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	25, // 72: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	29, // 73: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	32, // 74: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	34, // 75: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	36, // 76: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	39, // 77: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	41, // 78: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	43, // 79: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	45, // 80: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	59, // [59:81] is the sub-list for method output_type
+	37, // [37:59] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -4061,14 +4140,14 @@ func file_fray_v1_controller_proto_init() {
 	file_fray_v1_task_proto_init()
 	file_fray_v1_controller_proto_msgTypes[11].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[22].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[35].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[36].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   56,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

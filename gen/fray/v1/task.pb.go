@@ -388,8 +388,14 @@ type TaskSpec struct {
 	ExecutionTimeoutMs int64 `protobuf:"varint,9,opt,name=execution_timeout_ms,json=executionTimeoutMs,proto3" json:"execution_timeout_ms,omitempty"`
 	// The longest that the task may wait, from its submission, for its first start. 0: no bound.
 	SchedulingTimeoutMs int64 `protobuf:"varint,10,opt,name=scheduling_timeout_ms,json=schedulingTimeoutMs,proto3" json:"scheduling_timeout_ms,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Tasks that it depends on, each named once. It is BLOCKED until all of them have ended, and fails with DEPENDENCY_FAILED if one
+	// did not complete. The controller knows them, and the caller may read them, when it is submitted; they are kept as long as it is open.
+	NeededTaskIds []string `protobuf:"bytes,11,rep,name=needed_task_ids,json=neededTaskIds,proto3" json:"needed_task_ids,omitempty"`
+	// Objects that it reads, each named once. Its job, or another of the same owner, holds them when it is submitted; its job holds
+	// them from then on, at least as long as it is open.
+	NeededObjectIds []string `protobuf:"bytes,12,rep,name=needed_object_ids,json=neededObjectIds,proto3" json:"needed_object_ids,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *TaskSpec) Reset() {
@@ -490,6 +496,20 @@ func (x *TaskSpec) GetSchedulingTimeoutMs() int64 {
 		return x.SchedulingTimeoutMs
 	}
 	return 0
+}
+
+func (x *TaskSpec) GetNeededTaskIds() []string {
+	if x != nil {
+		return x.NeededTaskIds
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetNeededObjectIds() []string {
+	if x != nil {
+		return x.NeededObjectIds
+	}
+	return nil
 }
 
 // Attempt names one lease of one task. A report counts only while its attempt is the task's current one.
@@ -689,7 +709,10 @@ type Task struct {
 	MaxAttempts uint32 `protobuf:"varint,17,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
 	// Set while PENDING with NO_ELIGIBLE_WORKER: what no worker has, such as "no worker has registered the function \"resize\"".
 	// And with READY where it waits for a worker that has nothing else to do: why it runs alone.
+	// And with BLOCKED: how many tasks it waits for, and one of them.
 	PendingDetail string `protobuf:"bytes,18,opt,name=pending_detail,json=pendingDetail,proto3" json:"pending_detail,omitempty"`
+	// Set when FAILED with DEPENDENCY_FAILED: the task that was the first not to complete, of those that it depends on, also by others.
+	CauseTaskId   string `protobuf:"bytes,19,opt,name=cause_task_id,json=causeTaskId,proto3" json:"cause_task_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -850,6 +873,13 @@ func (x *Task) GetPendingDetail() string {
 	return ""
 }
 
+func (x *Task) GetCauseTaskId() string {
+	if x != nil {
+		return x.CauseTaskId
+	}
+	return ""
+}
+
 // TaskResult is how a task ended.
 type TaskResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1003,7 +1033,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1bretry_policy.backoff_factor\x121must be 0 (for the default of 2) or from 1 to 100\x1a-this == 0.0 || (this >= 1.0 && this <= 100.0)R\rbackoffFactor\x122\n" +
 	"\x0ebackoff_cap_ms\x18\x04 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fbackoffCapMs\x12C\n" +
 	"\x0ebackoff_jitter\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rbackoffJitter\x88\x01\x01B\x11\n" +
-	"\x0f_backoff_jitter\"\xb2\x06\n" +
+	"\x0f_backoff_jitter\"\xde\a\n" +
 	"\bTaskSpec\x12D\n" +
 	"\atask_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06taskId\x12&\n" +
 	"\bfunction\x18\x02 \x01(\tB\n" +
@@ -1018,14 +1048,16 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\"\b\x18\x80\x90\xfb\xd3\t(\x00R\x12executionTimeoutMs\x12A\n" +
 	"\x15scheduling_timeout_ms\x18\n" +
 	" \x01(\x03B\r\xbaH\n" +
-	"\"\b\x18\x80\x90\xfb\xd3\t(\x00R\x13schedulingTimeoutMs\x1a<\n" +
+	"\"\b\x18\x80\x90\xfb\xd3\t(\x00R\x13schedulingTimeoutMs\x12]\n" +
+	"\x0fneeded_task_ids\x18\v \x03(\tB5\xbaH2\x92\x01/\x10\x80\b\x18\x01\"(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\rneededTaskIds\x12K\n" +
+	"\x11needed_object_ids\x18\f \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10\x80\b\x18\x01\"\x12r\x102\x0e^[0-9a-f]{64}$R\x0fneededObjectIds\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13RequiredLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x14\n" +
-	"\x12_max_worker_lossesJ\x04\b\v\x10\x15\"e\n" +
+	"\x12_max_worker_lossesJ\x04\b\r\x10\x15\"e\n" +
 	"\aAttempt\x12!\n" +
 	"\atask_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06taskId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x1f\n" +
@@ -1038,7 +1070,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x05stack\x18\x04 \x01(\tR\x05stack\x12#\n" +
 	"\rnon_retryable\x18\x05 \x01(\bR\fnonRetryable\x122\n" +
 	"\x0eretry_after_ms\x18\x06 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fretryAfterMs\x12*\n" +
-	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xd5\x05\n" +
+	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xf9\x05\n" +
 	"\x04Task\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1a\n" +
@@ -1058,7 +1090,8 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x10finished_unix_ms\x18\x0f \x01(\x03R\x0efinishedUnixMs\x12)\n" +
 	"\x10cancel_requested\x18\x10 \x01(\bR\x0fcancelRequested\x12!\n" +
 	"\fmax_attempts\x18\x11 \x01(\rR\vmaxAttempts\x12%\n" +
-	"\x0epending_detail\x18\x12 \x01(\tR\rpendingDetail\"\xc7\x01\n" +
+	"\x0epending_detail\x18\x12 \x01(\tR\rpendingDetail\x12\"\n" +
+	"\rcause_task_id\x18\x13 \x01(\tR\vcauseTaskId\"\xc7\x01\n" +
 	"\n" +
 	"TaskResult\x12!\n" +
 	"\x04task\x18\x01 \x01(\v2\r.fray.v1.TaskR\x04task\x12&\n" +

@@ -117,8 +117,14 @@ type TaskStateRecord struct {
 	LeaseToken uint64 `protobuf:"fixed64,18,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
 	// How many of the lost workers were lost while other attempts had started there, too.
 	LossInCompanyCount uint32 `protobuf:"varint,19,opt,name=loss_in_company_count,json=lossInCompanyCount,proto3" json:"loss_in_company_count,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Of one that failed for what it depends on: the first task that did not complete.
+	CauseTaskId string `protobuf:"bytes,20,opt,name=cause_task_id,json=causeTaskId,proto3" json:"cause_task_id,omitempty"`
+	// It was cancelled, or is to be, with all that depends on it.
+	CancelsDependants bool `protobuf:"varint,21,opt,name=cancels_dependants,json=cancelsDependants,proto3" json:"cancels_dependants,omitempty"`
+	// Its job has forgotten it, and counts it among those that are: only tasks that depend on it keep it.
+	Outlived      bool `protobuf:"varint,22,opt,name=outlived,proto3" json:"outlived,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskStateRecord) Reset() {
@@ -282,6 +288,27 @@ func (x *TaskStateRecord) GetLossInCompanyCount() uint32 {
 		return x.LossInCompanyCount
 	}
 	return 0
+}
+
+func (x *TaskStateRecord) GetCauseTaskId() string {
+	if x != nil {
+		return x.CauseTaskId
+	}
+	return ""
+}
+
+func (x *TaskStateRecord) GetCancelsDependants() bool {
+	if x != nil {
+		return x.CancelsDependants
+	}
+	return false
+}
+
+func (x *TaskStateRecord) GetOutlived() bool {
+	if x != nil {
+		return x.Outlived
+	}
+	return false
 }
 
 // JobRecord is there once a job has an owner, or ended tasks of it are forgotten while it goes on.
@@ -479,10 +506,12 @@ type ObjectRecord struct {
 	// The owner of these. Empty: it is everybody's.
 	Owner string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Of one that is being put for its job: the upload's id, and the chain of its pieces, 32 bytes.
-	UploadId      string `protobuf:"bytes,7,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"`
-	Chain         []byte `protobuf:"bytes,8,opt,name=chain,proto3" json:"chain,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UploadId string `protobuf:"bytes,7,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"`
+	Chain    []byte `protobuf:"bytes,8,opt,name=chain,proto3" json:"chain,omitempty"`
+	// Those of job_ids that hold it only as long as tasks of theirs need it that are open.
+	TasksOnlyJobIds []string `protobuf:"bytes,9,rep,name=tasks_only_job_ids,json=tasksOnlyJobIds,proto3" json:"tasks_only_job_ids,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ObjectRecord) Reset() {
@@ -571,6 +600,13 @@ func (x *ObjectRecord) GetChain() []byte {
 	return nil
 }
 
+func (x *ObjectRecord) GetTasksOnlyJobIds() []string {
+	if x != nil {
+		return x.TasksOnlyJobIds
+	}
+	return nil
+}
+
 var File_fray_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_fray_store_v1_record_proto_rawDesc = "" +
@@ -580,7 +616,7 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"TaskRecord\x12%\n" +
 	"\x04spec\x18\x01 \x01(\v2\x11.fray.v1.TaskSpecR\x04spec\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12*\n" +
-	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"\xf6\x05\n" +
+	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"\xe5\x06\n" +
 	"\x0fTaskStateRecord\x12+\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x13.fray.v1.TaskStatusR\x06status\x12=\n" +
 	"\x0efailure_reason\x18\x02 \x01(\x0e2\x16.fray.v1.FailureReasonR\rfailureReason\x12\x16\n" +
@@ -603,7 +639,10 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\fresult_bytes\x18\x11 \x01(\rR\vresultBytes\x12\x1f\n" +
 	"\vlease_token\x18\x12 \x01(\x06R\n" +
 	"leaseToken\x121\n" +
-	"\x15loss_in_company_count\x18\x13 \x01(\rR\x12lossInCompanyCount\"a\n" +
+	"\x15loss_in_company_count\x18\x13 \x01(\rR\x12lossInCompanyCount\x12\"\n" +
+	"\rcause_task_id\x18\x14 \x01(\tR\vcauseTaskId\x12-\n" +
+	"\x12cancels_dependants\x18\x15 \x01(\bR\x11cancelsDependants\x12\x1a\n" +
+	"\boutlived\x18\x16 \x01(\bR\boutlived\"a\n" +
 	"\tJobRecord\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12'\n" +
 	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\x12\x14\n" +
@@ -614,7 +653,7 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\ttoken_key\x18\x03 \x01(\fR\btokenKey\"F\n" +
 	"\x03Gap\x12\"\n" +
 	"\rended_unix_ns\x18\x01 \x01(\x03R\vendedUnixNs\x12\x1b\n" +
-	"\tlasted_ns\x18\x02 \x01(\x03R\blastedNs\"\xe9\x01\n" +
+	"\tlasted_ns\x18\x02 \x01(\x03R\blastedNs\"\x96\x02\n" +
 	"\fObjectRecord\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x1a\n" +
 	"\bencoding\x18\x02 \x01(\tR\bencoding\x12\x1d\n" +
@@ -625,7 +664,8 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\ajob_ids\x18\x05 \x03(\tR\x06jobIds\x12\x14\n" +
 	"\x05owner\x18\x06 \x01(\tR\x05owner\x12\x1b\n" +
 	"\tupload_id\x18\a \x01(\tR\buploadId\x12\x14\n" +
-	"\x05chain\x18\b \x01(\fR\x05chainB3Z1github.com/frayrpc/fray/gen/fray/store/v1;storev1b\x06proto3"
+	"\x05chain\x18\b \x01(\fR\x05chain\x12+\n" +
+	"\x12tasks_only_job_ids\x18\t \x03(\tR\x0ftasksOnlyJobIdsB3Z1github.com/frayrpc/fray/gen/fray/store/v1;storev1b\x06proto3"
 
 var (
 	file_fray_store_v1_record_proto_rawDescOnce sync.Once
