@@ -66,7 +66,8 @@ func parsePageToken(token string) (core.TaskNum, error) {
 func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksRequest) (*frayv1.CancelTasksResponse, error) {
 	call := s.c.call()
 	r, err := ask[core.CancelReply](ctx, s.c, call, fmt.Sprintf("job %q", req.GetJobId()), &core.Cancel{
-		Call: call, IDs: req.GetTaskIds(), Job: req.GetJobId(), Owner: access.Confined(ctx, frayv1connect.ControllerServiceCancelTasksProcedure),
+		Call: call, IDs: req.GetTaskIds(), Job: req.GetJobId(), WithDependants: req.GetWithDependants(),
+		Owner: access.Confined(ctx, frayv1connect.ControllerServiceCancelTasksProcedure),
 	})
 	if err != nil {
 		return nil, err

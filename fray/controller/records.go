@@ -62,7 +62,7 @@ func pieceKey(num core.ObjectNum, piece uint32) store.Key {
 func objectRecord(o *core.ObjectRecord) *storev1.ObjectRecord {
 	r := &storev1.ObjectRecord{
 		Encoding: o.View.Encoding, SizeBytes: o.View.Size, PieceCount: o.View.Pieces, JobIds: o.Jobs, Owner: o.Owner,
-		UploadId: o.Upload,
+		UploadId: o.Upload, TasksOnlyJobIds: o.ForTasks,
 	}
 	if o.Upload != "" {
 		r.Chain = o.Chain[:]
@@ -91,6 +91,7 @@ func stateRecord(s *core.State) *storev1.TaskStateRecord {
 		LossInCompanyCount: s.InCompany,
 		WorkerId:           s.WorkerID, LeasedUnixNs: int64(s.LeasedAt), LeaseToken: uint64(s.Token), LastLeaseToken: uint64(s.LastToken),
 		BackoffUntilUnixNs: int64(s.BackoffUntil), EndedUnixNs: int64(s.Ended), EndNumber: s.EndSeq, ResultBytes: s.ResultBytes,
+		CauseTaskId: s.Cause, CancelsDependants: s.CancelsDependants, Outlived: s.Outlived,
 	}
 }
 
@@ -102,7 +103,7 @@ func state(r *storev1.TaskStateRecord) core.State {
 		InCompany: r.GetLossInCompanyCount(),
 		WorkerID:  r.GetWorkerId(), LeasedAt: core.Time(r.GetLeasedUnixNs()), Token: core.Token(r.GetLeaseToken()), LastToken: core.Token(r.GetLastLeaseToken()),
 		BackoffUntil: core.Time(r.GetBackoffUntilUnixNs()), Ended: core.Time(r.GetEndedUnixNs()), EndSeq: r.GetEndNumber(),
-		ResultBytes: r.GetResultBytes(),
+		ResultBytes: r.GetResultBytes(), Cause: r.GetCauseTaskId(), CancelsDependants: r.GetCancelsDependants(), Outlived: r.GetOutlived(),
 	}
 }
 
@@ -164,9 +165,13 @@ func resultRecord(r *frayv1.TaskReport) ([]byte, error) {
 }
 
 // causeResult is the result record of a task that the scheduler itself failed.
-func causeResult(text string) []byte {
+func causeResult(reason core.FailureReason, text string) []byte {
+	typ := "scheduling timeout"
+	if reason == core.DependencyFailed {
+		typ = "dependency failed"
+	}
 	// It is of two texts that are valid, so it has an encoding.
-	record, err := proto.Marshal(&frayv1.TaskResult{Error: &frayv1.TaskError{Message: strings.ToValidUTF8(text, "?"), Type: "scheduling timeout"}})
+	record, err := proto.Marshal(&frayv1.TaskResult{Error: &frayv1.TaskError{Message: strings.ToValidUTF8(text, "?"), Type: typ}})
 	if err != nil {
 		return nil
 	}

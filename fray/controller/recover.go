@@ -161,7 +161,7 @@ func (c *Controller) storedObjects(yield func(*core.ObjectRecord, error) bool) {
 			}
 		}
 		o := &core.ObjectRecord{
-			Num: core.ObjectNum(r.num), Jobs: record.GetJobIds(), Owner: record.GetOwner(), Upload: record.GetUploadId(),
+			Num: core.ObjectNum(r.num), Jobs: record.GetJobIds(), Owner: record.GetOwner(), Upload: record.GetUploadId(), ForTasks: record.GetTasksOnlyJobIds(),
 			View: core.ObjectView{Encoding: record.GetEncoding(), Size: record.GetSizeBytes(), Pieces: record.GetPieceCount()},
 		}
 		copy(o.View.ID[:], record.GetObjectId())

@@ -29,8 +29,9 @@ const (
 type taskDecoder struct {
 	shapes map[string]*core.Shape
 	task   core.Restored
-	// Scratch: a spec without the task's id and payload.
-	rest []byte
+	// Scratch: a spec without the task's id, its payload and what it needs; and that.
+	rest  []byte
+	named frayv1.TaskSpec
 	// The block that ids are taken from, and the job of the last task.
 	ids strings.Builder
 	job string
@@ -44,6 +45,8 @@ const (
 	taskRecordSubmitted protowire.Number = 3
 	taskSpecID          protowire.Number = 1
 	taskSpecPayload     protowire.Number = 3
+	taskSpecTasks       protowire.Number = 11
+	taskSpecObjects     protowire.Number = 12
 )
 
 // decode returns the task of a record, valid until the next call. It keeps nothing of the record.
@@ -86,12 +89,17 @@ func (d *taskDecoder) record(value []byte) error {
 func (d *taskDecoder) spec(spec []byte) error {
 	var id []byte
 	d.rest = d.rest[:0]
+	d.named.NeededTaskIds, d.named.NeededObjectIds = nil, nil
 	err := fields(spec, func(f field) error {
 		switch {
 		case f.num == taskSpecID && f.kind == protowire.BytesType:
 			id = f.bytes
 		case f.num == taskSpecPayload && f.kind == protowire.BytesType:
 			return fields(f.bytes, func(field) error { return nil })
+		case f.num == taskSpecTasks && f.kind == protowire.BytesType:
+			d.named.NeededTaskIds = append(d.named.NeededTaskIds, string(f.bytes))
+		case f.num == taskSpecObjects && f.kind == protowire.BytesType:
+			d.named.NeededObjectIds = append(d.named.NeededObjectIds, string(f.bytes))
 		default:
 			d.rest = append(d.rest, f.whole...)
 		}
@@ -104,6 +112,10 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if err := wire.CheckID("task_id", d.task.ID); err != nil {
 		return err
 	}
+	if err := wire.CheckNeeds(&d.named); err != nil {
+		return err
+	}
+	d.task.NeedsTasks, d.task.NeedsObjects = d.named.GetNeededTaskIds(), corewire.Objects(d.named.GetNeededObjectIds())
 	if d.task.Shape = d.shapes[string(d.rest)]; d.task.Shape != nil {
 		return nil
 	}

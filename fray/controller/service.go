@@ -150,7 +150,10 @@ func (s *service) submit(
 			previous, shape = spec, corewire.Shape(spec)
 		}
 		places = append(places, i)
-		event.Tasks = append(event.Tasks, core.NewTask{ID: spec.GetTaskId(), Shape: shape, Spec: record})
+		event.Tasks = append(event.Tasks, core.NewTask{
+			ID: spec.GetTaskId(), Shape: shape, Spec: record,
+			NeedsTasks: spec.GetNeededTaskIds(), NeedsObjects: corewire.Objects(spec.GetNeededObjectIds()),
+		})
 	}
 	if len(event.Tasks) == 0 {
 		return results, reply, nil
@@ -224,6 +227,16 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 			"task %q: job %q, or the caller whom it belongs to, has its share of the queue: try again as tasks of it end", id, job)
 	case core.SubmitBehind:
 		out.refuse(wire.ReasonQueueFull, retryAfter, "task %q: results of job %q fill the controller, and its watchers have yet to take them: try again later", id, job)
+	case core.SubmitNeeded:
+		out.refuse(wire.ReasonQueueFull, retryAfter, "task %q: results that open tasks need fill the controller: try again as tasks end", id)
+	case core.SubmitUnknownTask:
+		out.refuse(wire.ReasonUnknownTask, 0,
+			"task %q: it needs task %q, which the controller does not know, or no longer: submit that one first", id, spec.GetNeededTaskIds()[r.Name])
+	case core.SubmitTaskOfOther:
+		out.refuse(wire.ReasonNotOwner, 0, "task %q: it needs task %q, which belongs to another caller", id, spec.GetNeededTaskIds()[r.Name])
+	case core.SubmitUnknownObject:
+		out.refuse(wire.ReasonUnknownObject, 0,
+			"task %q: it needs object %s, which no job of its owner holds, or no longer: put it again", id, spec.GetNeededObjectIds()[r.Name])
 	case core.SubmitTooManyClasses:
 		out.refuse(wire.ReasonTooMany, 0, "task %q: too many different combinations of function, resources and labels are in use", id)
 	}

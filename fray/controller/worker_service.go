@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/failure"
@@ -80,9 +82,32 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 		}
 		resp.Tasks = append(resp.Tasks, &frayv1.LeasedTask{
 			Attempt: &frayv1.Attempt{TaskId: g.ID, Number: g.Attempt, LeaseToken: s.c.seal.show(&b, g.Token)}, Spec: t.GetSpec(), JobId: t.GetJobId(),
+			NeededValues: s.c.along(&g, t.GetSpec()),
 		})
 	}
 	return resp, nil
+}
+
+// along returns the values that go along with a grant. The worker asks for those that cannot be read.
+func (c *Controller) along(g *core.Grant, spec *frayv1.TaskSpec) []*frayv1.NeededValue {
+	var values []*frayv1.NeededValue
+	for i, num := range g.Along {
+		if num == 0 || i >= len(spec.GetNeededTaskIds()) {
+			continue
+		}
+		id := spec.GetNeededTaskIds()[i]
+		result, err := c.result(&core.View{Num: num, ID: id, Status: core.Completed})
+		stored := &frayv1.TaskResult{}
+		if err == nil {
+			err = proto.Unmarshal(result, stored)
+		}
+		if err != nil {
+			c.cfg.Logger.Error("read what a leased task needs", "task_id", g.ID, "needs", id, "error", err)
+			continue
+		}
+		values = append(values, &frayv1.NeededValue{TaskId: id, Value: stored.GetValue()})
+	}
+	return values
 }
 
 func (s *service) ReportTasks(ctx context.Context, req *frayv1.ReportTasksRequest) (*frayv1.ReportTasksResponse, error) {

@@ -76,6 +76,7 @@ func (c *Scheduler) requeue(t *task) {
 		c.neverStarted(t)
 		return
 	}
-	c.queue(t, true)
-	c.remember(t, false)
+	if c.queue(t, true); !t.status.Terminal() { // What it needs may not have completed, see adopt.
+		c.remember(t, false)
+	}
 }

@@ -13,30 +13,35 @@ func (e *Cancel) apply(c *Scheduler) {
 		case !t.job.admits(e.Owner):
 			r.Verdicts[i] = CancelRefused
 		default:
-			r.Verdicts[i] = c.cancel(t)
+			r.Verdicts[i] = c.cancel(t, e.WithDependants)
 		}
 	}
 	if j := c.jobs[e.Job]; j != nil && e.Job != "" && j.open > 0 {
 		for _, t := range j.openTasks(&c.log) {
-			c.cancel(t)
+			c.cancel(t, e.WithDependants)
 			r.JobTasks++
 		}
 	}
 	c.reply(e.Call, r)
 }
 
-func (c *Scheduler) cancel(t *task) CancelVerdict {
-	switch {
-	case t.status.Terminal():
+// cancel ends a task, or asks its worker to; and what needs it, once it has ended.
+func (c *Scheduler) cancel(t *task, withDependants bool) CancelVerdict {
+	if t.status.Terminal() {
 		return CancelAlreadyTerminal
-	case t.status == Pending && t.pending != Recovering:
+	}
+	more := withDependants && !t.cancelsDependants()
+	if more {
+		t.ran().cancelsDependants = true
+	}
+	if t.status == Pending && t.pending != Recovering {
 		c.finish(t, Cancelled, 0, nil)
 		return CancelDone
 	}
-	if !t.cancelRequested() {
+	if first := !t.cancelRequested(); first || more {
 		c.touch(t)
 		t.run.cancelRequested = true
-		if l := t.run.lease; l != nil { // Else the worker that may hold it has to come first.
+		if l := t.run.lease; l != nil && first { // Else the worker that may hold it has to come first.
 			c.stopCancelled(l)
 		}
 		c.remember(t, false)

@@ -25,6 +25,7 @@ func (c *Scheduler) Check() error {
 	k.retention()
 	k.waits()
 	k.objects()
+	k.dependencies()
 	return errors.Join(k.errs...)
 }
 
@@ -179,7 +180,8 @@ func (k *checker) jobs() {
 		for i, t := range j.elsewhere {
 			k.want(t.job == j && !t.status.Terminal() && t.pending != Ready && int(t.next) == i+1, "task %s is listed as open and not ready", k.id(t))
 		}
-		k.want(len(j.done) == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, len(j.done), j.tasks-j.open)
+		ended := len(j.done) + len(j.outlived)
+		k.want(ended == j.tasks-j.open, "job %s lists %d ended tasks of %d", j.id, ended, j.tasks-j.open)
 		k.want(j.owner.name == "" || !c.cfg.Durable || j.num != 0, "job %s has a record of its owner", j.id)
 		k.want(j.tasks > 0 || j.watchers.size > 0 || len(j.followers) > 0 || j.objects.size() > 0 || j.uploads > 0, "job %s has something left", j.id)
 	}

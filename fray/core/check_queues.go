@@ -22,7 +22,7 @@ func (k *checker) queues() {
 		}
 		if t.pending == Ready {
 			ready++
-			if !t.started {
+			if !c.readyLate(t) {
 				waiting[c.log.chunk(chunkNumber(t.num))]++
 			}
 		}

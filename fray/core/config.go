@@ -19,8 +19,8 @@ type Config struct {
 	// Of every random choice.
 	Seed uint64
 	// Cause encodes, as the result of a task, why the scheduler itself failed it; it depends on its
-	// argument alone. Default: such tasks have no result.
-	Cause func(text string) []byte
+	// arguments alone. Default: such tasks have no result.
+	Cause func(reason FailureReason, text string) []byte
 	// Records outlive the scheduler: it writes what [Scheduler.Restore] needs besides specs and
 	// results.
 	Durable bool

@@ -115,8 +115,9 @@ func (c *Scheduler) serve(s *session) {
 		g.share--
 		c.releaseAside(s)
 		t := c.takeReady(q)
-		bytes += int(t.size)
-		gs = append(gs, c.lease(t, s, w.seq, ahead).grant())
+		_, along := c.along(t)
+		bytes += int(t.size) + along
+		gs = append(gs, c.grant(c.lease(t, s, w.seq, ahead)))
 		if t.shape.alone {
 			break
 		}

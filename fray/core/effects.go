@@ -136,6 +136,8 @@ type ObjectRecord struct {
 	View  ObjectView
 	Jobs  []string
 	Owner string
+	// Those of Jobs that hold it for open tasks alone.
+	ForTasks []string
 	// Of one that comes, for the first of Jobs: the upload's id, and what stands for its pieces.
 	Upload string
 	Chain  Chain
@@ -174,6 +176,14 @@ const (
 	// SubmitBehind: the job's watchers have yet to take results of it, which fill MaxRetainedBytes;
 	// try again later.
 	SubmitBehind
+	// SubmitNeeded: results that open tasks need fill MaxRetainedBytes, and who the job belongs to has a
+	// good part of them; try again later.
+	SubmitNeeded
+	// SubmitUnknownTask, SubmitUnknownObject: it needs what is not known.
+	SubmitUnknownTask
+	SubmitUnknownObject
+	// SubmitTaskOfOther: it needs a task that belongs to another caller.
+	SubmitTaskOfOther
 )
 
 // SubmitReply answers Submit, with one result for each task.
@@ -192,6 +202,8 @@ type SubmitReply struct {
 type SubmitResult struct {
 	Task    TaskNum
 	Verdict SubmitVerdict
+	// Which of the names of what it needs is wrong.
+	Name int
 }
 
 // RegisterReply answers Register.
@@ -208,6 +220,9 @@ type Grant struct {
 	Job     string
 	Attempt uint32
 	Token   Token
+	// The tasks that it needs, in the order of its spec: those whose results are small enough to go along,
+	// and 0 in the place of others.
+	Along []TaskNum
 }
 
 // PollReply answers Poll; without grants where the wait was in vain. There is one verdict for each of its

@@ -40,6 +40,9 @@ type NewTask struct {
 	Shape *Shape
 	// The encoded spec: not looked at, but counted, and given back in a RecordSpec.
 	Spec []byte
+	// What it needs, each named once: tasks that the caller may read, and objects that its job's owner has.
+	NeedsTasks   []string
+	NeedsObjects []ObjectID
 }
 
 // Register opens a session for a worker, ending an older one of the same id. Replied with
@@ -126,6 +129,8 @@ type Cancel struct {
 	Call CallID
 	IDs  []string
 	Job  string
+	// Also all that needs what is cancelled, in jobs of the same owner. Else that fails.
+	WithDependants bool
 	// As in Get.
 	Owner string
 }

@@ -102,7 +102,7 @@ func (c *Scheduler) neverStarted(t *task) {
 		if cl.group.workers == 0 {
 			text = c.explain(cl)
 		}
-		result = c.cfg.Cause(text)
+		result = c.cfg.Cause(SchedulingTimeout, text)
 	}
 	c.finish(t, Failed, SchedulingTimeout, result)
 }

@@ -39,7 +39,7 @@ func (j *job) usage() usage {
 // after yields the job's known tasks whose number is greater than n, in the order of their numbers.
 func (j *job) after(log *taskLog, n TaskNum) iter.Seq[*task] {
 	return func(yield func(*task) bool) {
-		all := append(j.openTasks(log), j.done...)
+		all := append(append(j.openTasks(log), j.done...), j.outlived...)
 		slices.SortFunc(all, func(a, b *task) int { return cmp.Compare(a.num, b.num) })
 		from, _ := slices.BinarySearchFunc(all, n+1, func(t *task, n TaskNum) int { return cmp.Compare(t.num, n) })
 		for _, t := range all[from:] {
@@ -88,6 +88,8 @@ type job struct {
 	doneBase uint64
 	// Of the records of done.
 	doneBytes int64
+	// Tasks that it has forgotten and open tasks need, in no order.
+	outlived []*task
 	// Who watches it, and the least that they need; see retain.go.
 	followers    map[string]*follower
 	floor        uint64

@@ -90,8 +90,9 @@ func (s *session) letGo(l *lease) {
 	}
 }
 
-func (l *lease) grant() Grant {
-	return Grant{Task: l.task.num, ID: l.id, Job: l.task.job.id, Attempt: l.attempt, Token: l.token}
+func (c *Scheduler) grant(l *lease) Grant {
+	along, _ := c.along(l.task)
+	return Grant{Task: l.task.num, ID: l.id, Job: l.task.job.id, Attempt: l.attempt, Token: l.token, Along: along}
 }
 
 // endLease frees what a lease occupied, and fences its token.

@@ -167,7 +167,7 @@ func (d *modelDriver) pass() {
 }
 
 func (d *modelDriver) cancel() {
-	e := &core.Cancel{Call: d.call(), Owner: d.owner()}
+	e := &core.Cancel{Call: d.call(), Owner: d.owner(), WithDependants: d.chance("with dependants", 50)}
 	for range d.int("ids", 0, 3) {
 		if len(d.ids) > 0 {
 			e.IDs = append(e.IDs, pick(d, "id", d.ids))

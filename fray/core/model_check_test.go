@@ -24,6 +24,7 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 		m.apply(e)
 	}
 	m.fireDue()
+	m.move()
 	var out core.Effects
 	d.s.Step(m.now, &out, events...)
 	d.stillAlone(out.Replies)
@@ -187,7 +188,7 @@ func (d *modelDriver) records(got []core.Record) {
 	for _, r := range got {
 		switch r.Kind {
 		case core.RecordState:
-			if d.recorded[r.Task] != core.RecordSpec {
+			if d.recorded[r.Task] != core.RecordSpec && !(r.State.Outlived && d.recorded[r.Task] == core.RecordEnd) {
 				d.t.Fatalf("task %d has a state written out of turn", r.Task)
 			}
 			continue
@@ -263,7 +264,7 @@ func (d *modelDriver) state() {
 	}
 	for i, t := range m.known {
 		want := d.view(t)
-		if detail := r.Tasks[i].Detail; (detail != "") != (want.Pending == core.NoEligibleWorker || want.Pending == core.Ready && t.alone()) {
+		if detail := r.Tasks[i].Detail; (detail != "") != (want.Pending == core.NoEligibleWorker || want.Pending == core.Ready && t.alone() || want.Pending == core.Blocked) {
 			d.t.Fatalf("task %s is %v with the explanation %q", t.id, want.Pending, detail)
 		}
 		if want.Bytes = uint32(t.size); want.Status.Terminal() { // It has a result besides.
@@ -330,6 +331,9 @@ func (d *modelDriver) view(t *modelTask) core.View {
 		Attempts: t.attempts, MaxAttempts: t.shape.MaxRetries + 1, Failures: t.failures, Losses: t.losses,
 		Deliveries: t.deliveries, WorkerID: t.worker, Priority: t.shape.Priority, Submitted: t.submitted, Finished: t.end,
 		CancelRequested: t.cancel && !t.status.Terminal(), LeasedAt: t.leased,
+	}
+	if t.reason == core.DependencyFailed {
+		v.Cause = t.cause
 	}
 	if t.pending == core.Ready && !slices.ContainsFunc(d.m.sessions, func(s *modelSession) bool { return !s.drain && s.can(t.shape) }) {
 		v.Pending = core.NoEligibleWorker

@@ -74,7 +74,11 @@ func (m *model) apply(event core.Event) {
 	case *core.GetJob:
 		m.getJob(e)
 	case *core.Forsake:
+		read := m.reading[e.Call]
 		delete(m.reading, e.Call)
+		for _, t := range read {
+			m.forgetUnneeded(t)
+		}
 		if c := m.find(func(c *modelCall) bool { return c.id == e.Call }); c != nil {
 			m.unpark(c)
 		}
@@ -96,13 +100,30 @@ func (m *model) submit(e *core.Submit) {
 		n := &e.Tasks[i]
 		t := m.task(n.ID)
 		var verdict core.SubmitVerdict
+		classless := false
 		switch {
 		case t != nil && t.job == e.Job:
 			verdict = core.SubmitExisting
 		case t != nil:
 			verdict = core.SubmitOtherJob
 		default:
-			verdict = m.room(e, n)
+			verdict, classless = m.room(e, n)
+		}
+		name := 0
+		var needs []*modelTask
+		for k, id := range n.NeedsTasks {
+			other := m.task(id)
+			switch {
+			case verdict != core.SubmitCreated:
+			case other == nil:
+				verdict, name = core.SubmitUnknownTask, k
+			case !m.admits(other.job, e.Owner):
+				verdict, name = core.SubmitTaskOfOther, k
+			}
+			needs = append(needs, other)
+		}
+		if verdict == core.SubmitCreated && classless {
+			verdict = core.SubmitTooManyClasses
 		}
 		if verdict > core.SubmitOtherJob {
 			m.stats.refused++
@@ -114,18 +135,19 @@ func (m *model) submit(e *core.Submit) {
 			m.stats.submitted++
 			m.last++
 			t = &modelTask{
-				num: m.last, id: n.ID, job: e.Job, shape: n.Shape, size: int64(len(n.Spec)), submitted: m.now,
+				num: m.last, id: n.ID, job: e.Job, shape: n.Shape, size: int64(modelSize(n)), submitted: m.now,
 			}
 			m.job(e.Job)
-			m.queue(t, false)
 			m.known = append(m.known, t)
+			m.wants(t, needs)
+			m.queue(t, false)
 			m.own(m.job(e.Job), e.By)
 			m.pay(t)
 			m.specs = append(m.specs, t)
 			t.wrote.submitted = m.now
 			m.durable = true
 		}
-		res := core.SubmitResult{Verdict: verdict}
+		res := core.SubmitResult{Verdict: verdict, Name: name}
 		if t != nil {
 			res.Task = t.num
 			if len(e.Tasks) == 1 {
@@ -256,7 +278,11 @@ func (m *model) poll(e *core.Poll) {
 	if e.Seq == s.granted && e.Seq > s.received {
 		for _, a := range s.attempts {
 			if a.pollSeq == e.Seq && a.current() && a.running == 0 && !a.stopping {
-				r.Grants = append(r.Grants, core.Grant{Task: a.task.num, ID: a.task.id, Job: a.task.job, Attempt: a.n, Token: a.token})
+				g := core.Grant{Task: a.task.num, ID: a.task.id, Job: a.task.job, Attempt: a.n, Token: a.token}
+				for _, n := range a.task.needs {
+					g.Along = append(g.Along, n.num)
+				}
+				r.Grants = append(r.Grants, g)
 			}
 		}
 		m.replies[e.Call] = r
@@ -458,29 +484,33 @@ func (m *model) cancel(e *core.Cancel) {
 		if t := m.task(id); t != nil && !m.admits(t.job, e.Owner) {
 			v = core.CancelRefused
 		} else if t != nil {
-			v = m.cancelOne(t)
+			v = m.cancelOne(t, e.WithDependants)
 		}
 		r.Verdicts = append(r.Verdicts, v)
 	}
 	for _, t := range m.known {
 		if e.Job != "" && t.job == e.Job && !t.status.Terminal() {
 			r.JobTasks++
-			m.cancelOne(t)
+			m.cancelOne(t, e.WithDependants)
 		}
 	}
 	m.replies[e.Call] = r
 }
 
-func (m *model) cancelOne(t *modelTask) core.CancelVerdict {
-	switch {
-	case t.status.Terminal():
+func (m *model) cancelOne(t *modelTask, all bool) core.CancelVerdict {
+	if t.status.Terminal() {
 		return core.CancelAlreadyTerminal
+	}
+	more := all && !t.cancels
+	t.cancels = t.cancels || all
+	switch {
 	case t.status == core.Pending && t.pending != core.Recovering:
 		m.finish(t, core.Cancelled, 0)
 		return core.CancelDone
-	case !t.cancel:
+	case !t.cancel || more:
+		first := !t.cancel
 		t.cancel, m.durable = true, true
-		if t.cur != nil {
+		if t.cur != nil && first {
 			m.stopCancelled(t.cur)
 		}
 	}
@@ -647,6 +677,7 @@ func (m *model) settle() {
 		fire()
 	}
 	m.late = nil
+	m.move()
 	for s := range m.beats {
 		if c := m.find(func(c *modelCall) bool { return c.session == s && c.beat }); c != nil && m.beats[s] {
 			m.answerBeat(c)

@@ -18,6 +18,7 @@ type modelSpec struct {
 	id        string
 	shape     *core.Shape
 	submitted core.Time
+	needs     []string
 }
 
 // What becomes of a scheduler.
@@ -70,6 +71,19 @@ func (m *model) load(disk *modelDisk) {
 		t.asked = 0
 		byNum[t.num], m.last = &t, t.num
 		m.stats.restored++
+		needs := t.needs
+		t.needs, t.waits, t.along = nil, nil, false
+		m.known = append(m.known, &t)
+		if t.status.Terminal() {
+			t.end = min(t.wrote.end, m.now)
+		} else {
+			t.cause = ""
+			others := make([]*modelTask, 0, len(needs))
+			for _, n := range needs {
+				others = append(others, byNum[n.num])
+			}
+			m.wants(&t, others)
+		}
 		switch {
 		case t.status.Terminal() || t.pending == core.Recovering:
 		case t.until != 0:
@@ -81,9 +95,13 @@ func (m *model) load(disk *modelDisk) {
 		default:
 			m.queue(&t, false)
 		}
-		m.known = append(m.known, &t)
 		if !t.status.Terminal() {
 			m.pay(&t)
+		}
+	}
+	for _, t := range m.known {
+		if t.outlived && !m.needed(t) {
+			m.moves = append(m.moves, t)
 		}
 	}
 	for _, t := range m.known {
@@ -229,8 +247,12 @@ func (d *modelDriver) commit(records []core.Record) {
 			d.t.Fatalf("task %d has record %d, and nothing is durable", r.Task, r.Kind)
 		}
 		if r.Kind == core.RecordSpec {
-			t := d.m.known[slices.IndexFunc(d.m.known, func(t *modelTask) bool { return t.num == r.Task })]
-			d.specs[r.Task] = modelSpec{t.id, t.shape, t.submitted}
+			t := d.m.specs[slices.IndexFunc(d.m.specs, func(t *modelTask) bool { return t.num == r.Task })]
+			spec := modelSpec{id: t.id, shape: t.shape, submitted: t.submitted}
+			for _, n := range t.needs {
+				spec.needs = append(spec.needs, n.id)
+			}
+			d.specs[r.Task] = spec
 		}
 	}
 	if !d.m.cfg.Durable {
@@ -285,7 +307,8 @@ func (d *modelDriver) restart(how string) {
 	}
 	m.load(d.disk)
 	s, err := d.ledger.restore(m.cfg, m.now, how == modelPower, func(r *core.Restored) {
-		r.ID, r.Shape, r.Submitted = d.specs[r.Num].id, d.specs[r.Num].shape, d.specs[r.Num].submitted
+		spec := d.specs[r.Num]
+		r.ID, r.Shape, r.Submitted, r.NeedsTasks = spec.id, spec.shape, spec.submitted, spec.needs
 	})
 	if err != nil {
 		d.t.Fatal(err)

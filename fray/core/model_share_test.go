@@ -30,7 +30,11 @@ func modelFits(bound, all, own, n int) bool {
 func modelSpare(bound int) int { return bound + (bound+7)/8 }
 
 // room says whether a task of a submission has room.
-func (m *model) room(e *core.Submit, n *core.NewTask) core.SubmitVerdict {
+// modelSize is what a task counts: its spec, and 32 bytes for each name in it.
+func modelSize(n *core.NewTask) int { return len(n.Spec) + 32*len(n.NeedsTasks) }
+
+// room says whether there is room for a task, and whether it is of one class too many.
+func (m *model) room(e *core.Submit, n *core.NewTask) (v core.SubmitVerdict, classless bool) {
 	owner := e.By
 	if j := m.jobs[e.Job]; j != nil && (j.owner != "" || e.By == "" || !m.fresh(j)) {
 		owner = j.owner
@@ -38,15 +42,15 @@ func (m *model) room(e *core.Submit, n *core.NewTask) core.SubmitVerdict {
 	all := m.usage(func(*modelTask) bool { return true })
 	of := m.usage(func(t *modelTask) bool { return m.jobs[t.job].owner == owner })
 	own := m.usage(func(t *modelTask) bool { return t.job == e.Job })
-	tasks, bytes, jobs, size := m.cfg.MaxOpenTasks, int(m.cfg.MaxQueuedBytes), m.cfg.MaxJobs, len(n.Spec)
+	tasks, bytes, jobs, size := m.cfg.MaxOpenTasks, int(m.cfg.MaxQueuedBytes), m.cfg.MaxJobs, modelSize(n)
 	switch {
 	case all.tasks >= modelSpare(modelSpare(tasks)), all.bytes+size > modelSpare(modelSpare(bytes)),
 		own.jobs == 0 && all.jobs >= modelSpare(jobs):
-		return core.SubmitFull
+		return core.SubmitFull, false
 	case !modelFits(tasks, of.tasks, own.tasks, 1), !modelFits(modelSpare(tasks), all.tasks, of.tasks, 1),
 		!modelFits(bytes, of.bytes, own.bytes, size), !modelFits(modelSpare(bytes), all.bytes, of.bytes, size),
 		own.jobs == 0 && !modelFits(jobs, all.jobs, of.jobs, 1):
-		return core.SubmitShare
+		return core.SubmitShare, false
 	}
 	classes := m.classes()
 	paid := 0
@@ -55,10 +59,7 @@ func (m *model) room(e *core.Submit, n *core.NewTask) core.SubmitVerdict {
 			paid++
 		}
 	}
-	if !classes[modelClass(n.Shape)] && !modelFits(m.cfg.MaxClasses, len(classes), paid, 1) {
-		return core.SubmitTooManyClasses
-	}
-	return core.SubmitCreated
+	return core.SubmitCreated, !classes[modelClass(n.Shape)] && !modelFits(m.cfg.MaxClasses, len(classes), paid, 1)
 }
 
 // fresh says whether a job has had no task yet.

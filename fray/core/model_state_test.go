@@ -22,7 +22,8 @@ type model struct {
 	set       int
 
 	known    []*modelTask // in the order of submission
-	ended    []*modelTask // of these, in the order of their end
+	ended    []*modelTask // of these, in the order of their end, but for those that are kept for others
+	moves    []*modelTask // those that have ended, and who needs them is to go on
 	jobs     map[string]*modelJob
 	payers   map[string]string // the owners that classes of open tasks count for
 	sessions []*modelSession   // live, in the order of registration
@@ -82,10 +83,16 @@ type modelTask struct {
 	beside          bool   // while it recovers: others that may have started were at its worker
 	deliveries      uint32
 	started, cancel bool
-	submitted, end  core.Time
-	asked           core.Time // until when a call for it may come again
-	place           int
-	timer           *modelDeadline
+	// What it needs, and of that what has not been seen to end; the first of it that did not complete; it
+	// is cancelled along with that; and what needs it is to be cancelled along with it.
+	needs, waits   []*modelTask
+	cause          string
+	along, cancels bool
+	outlived       bool // it is kept for those alone who need it
+	submitted, end core.Time
+	asked          core.Time // until when a call for it may come again
+	place          int
+	timer          *modelDeadline
 }
 
 type modelTimes struct{ submitted, leased, failed, end, until core.Time }
@@ -197,6 +204,9 @@ func (m *model) next() core.Time {
 	at := core.Never
 	for _, d := range m.deadlines {
 		at = min(at, d.at)
+	}
+	if len(m.moves) > 0 {
+		return m.now
 	}
 	if t := m.forgettable(); t != nil {
 		if len(m.ended) > m.cfg.MaxRetained {
@@ -339,7 +349,19 @@ func (m *model) ready(t *modelTask, front bool) {
 func (m *model) queue(t *modelTask, front bool) {
 	t.cur = nil
 	m.durable = m.durable || front
-	late := t.submitted.Add(t.shape.SchedulingTimeout).Add(m.deaf(t.submitted))
+	if len(t.waits) > 0 || t.cause != "" {
+		if t.status, t.pending = core.Pending, core.Blocked; t.cause != "" {
+			m.inVain(t)
+		}
+		return
+	}
+	from := t.submitted
+	for _, n := range t.needs {
+		if n.status.Terminal() {
+			from = max(from, n.end)
+		}
+	}
+	late := from.Add(t.shape.SchedulingTimeout).Add(m.deaf(from))
 	if t.shape.SchedulingTimeout == 0 || t.started {
 		m.ready(t, front)
 		return
@@ -388,6 +410,90 @@ func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReas
 			m.alarm(j.awaited[0].until, func() { m.awaitedPast(j) })
 		}
 	}
+	for _, n := range t.needs {
+		m.forgetUnneeded(n)
+	}
+	m.endsFor(t)
+}
+
+// wants has a new task need others.
+func (m *model) wants(t *modelTask, others []*modelTask) {
+	for _, n := range others {
+		t.needs = append(t.needs, n)
+		if n.status == core.Completed && !n.cancels {
+			continue
+		}
+		t.waits = append(t.waits, n)
+		m.endsFor(n)
+	}
+}
+
+// endsFor has those go on who wait for a task, if it has ended.
+func (m *model) endsFor(t *modelTask) {
+	waits := slices.ContainsFunc(m.known, func(x *modelTask) bool { return slices.Contains(x.waits, t) && !x.status.Terminal() })
+	if t.status.Terminal() && waits && !slices.Contains(m.moves, t) {
+		m.moves = append(m.moves, t)
+	}
+}
+
+// move has all go on who wait for what has ended.
+func (m *model) move() {
+	for len(m.moves) > 0 {
+		t := m.moves[0]
+		for _, x := range slices.Clone(m.known) {
+			if !slices.Contains(x.waits, t) || x.status.Terminal() {
+				continue
+			}
+			x.waits = slices.DeleteFunc(x.waits, func(o *modelTask) bool { return o == t })
+			if x.cause == "" && (t.status != core.Completed || t.cancels) {
+				if x.cause = t.cause; x.cause == "" {
+					x.cause = t.id
+				}
+				x.along = t.cancels && m.jobs[t.job].owner == m.jobs[x.job].owner
+			}
+			switch {
+			case x.pending != core.Blocked:
+			case x.cause != "":
+				m.inVain(x)
+			case len(x.waits) == 0:
+				m.queue(x, false)
+			}
+		}
+		m.moves = m.moves[1:]
+		m.forgetUnneeded(t)
+	}
+}
+
+// inVain ends a task that needs what did not complete.
+func (m *model) inVain(t *modelTask) {
+	if t.along {
+		t.cancels = true
+		t.cause = ""
+		m.finish(t, core.Cancelled, 0)
+		return
+	}
+	m.finish(t, core.Failed, core.DependencyFailed)
+}
+
+// needed says whether an open task needs one.
+func (m *model) needed(t *modelTask) bool {
+	return slices.ContainsFunc(m.known, func(x *modelTask) bool { return !x.status.Terminal() && slices.Contains(x.needs, t) })
+}
+
+// forgetUnneeded forgets a task that was kept for others, if these have ended and nobody reads its result.
+func (m *model) forgetUnneeded(t *modelTask) {
+	for _, ts := range m.reading {
+		if slices.Contains(ts, t) {
+			return
+		}
+	}
+	if !t.outlived || m.needed(t) || slices.Contains(m.moves, t) || !slices.Contains(m.known, t) {
+		return
+	}
+	m.known = slices.DeleteFunc(m.known, func(x *modelTask) bool { return x == t })
+	m.forgets = append(m.forgets, t)
+	m.stats.forgotten++
+	m.dropJob(m.jobs[t.job])
 }
 
 func (m *model) awaitedPast(j *modelJob) {
@@ -553,9 +659,13 @@ func (m *model) forget() {
 			return
 		}
 		m.ended = slices.DeleteFunc(m.ended, func(x *modelTask) bool { return x == t })
-		m.known = slices.DeleteFunc(m.known, func(x *modelTask) bool { return x == t })
 		j := m.jobs[t.job]
 		j.done, j.base = j.done[1:], j.base+1
+		if m.needed(t) {
+			t.outlived, t.wrote.end = true, t.end
+			continue
+		}
+		m.known = slices.DeleteFunc(m.known, func(x *modelTask) bool { return x == t })
 		m.forgets = append(m.forgets, t)
 		m.stats.forgotten++
 		m.dropJob(j)

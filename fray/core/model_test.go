@@ -69,7 +69,7 @@ func newModelDriver(t *rapid.T) *modelDriver {
 		Retention:   time.Duration(d.int("retention", 1, 120)) * time.Second,
 		MaxRetained: d.int("retained", 1, 30), MaxRetainedBytes: 1 << 30,
 		WatchGrace: time.Duration(d.int("grace", 1, 40)) * time.Second, MaxWatchers: 4,
-		MaxOpenTasks: d.int("open", 1, 60), MaxQueuedBytes: 200, MaxClasses: 6, MaxJobs: 3, MaxSessions: 3,
+		MaxOpenTasks: d.int("open", 1, 60), MaxQueuedBytes: 300, MaxClasses: 6, MaxJobs: 3, MaxSessions: 3,
 		RetryHint: time.Second, BlackHoleFailures: 2, FastFailure: time.Second,
 		BlackHoleBackoff: 250 * time.Millisecond, BlackHoleCap: 2 * time.Second,
 	}
@@ -170,7 +170,18 @@ func (d *modelDriver) submit() {
 			d.ids = append(d.ids, id)
 			d.tasks++
 		}
-		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: &sh, Spec: make([]byte, d.int("bytes", 0, 10))})
+		n := core.NewTask{ID: id, Shape: &sh, Spec: make([]byte, d.int("bytes", 0, 10))}
+		for d.chance("needs", 25) && len(n.NeedsTasks) < 4 {
+			// Mostly what was submitted lately, or along with it.
+			other := d.ids[max(0, len(d.ids)-1-d.int("before", 0, 8))]
+			if d.chance("nobody's", 3) {
+				other = "nobody's"
+			}
+			if other != id && !slices.Contains(n.NeedsTasks, other) {
+				n.NeedsTasks = append(n.NeedsTasks, other)
+			}
+		}
+		e.Tasks = append(e.Tasks, n)
 	}
 	d.step(e)
 }

@@ -175,6 +175,9 @@ func (c *Scheduler) recordObject(o *object, lazy bool) {
 	}
 	for _, j := range o.holders {
 		r.Jobs = append(r.Jobs, j.id)
+		if j.objects.forTasks[o.id] {
+			r.ForTasks = append(r.ForTasks, j.id)
+		}
 	}
 	c.out.Records = append(c.out.Records, Record{Kind: RecordObject, Object: &r, Lazy: lazy})
 }

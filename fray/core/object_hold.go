@@ -5,9 +5,39 @@ import "slices"
 // holdObject has a job hold an object.
 func (c *Scheduler) holdObject(o *object, j *job) {
 	c.touchObjects(j)
-	if j.objects.of(o.id) == nil {
+	switch {
+	case j.objects.of(o.id) == nil:
 		c.holds(o, j)
 		c.recordObject(o, false)
+	case j.objects.forTasks[o.id]:
+		delete(j.objects.forTasks, o.id)
+		c.recordObject(o, false)
+	}
+}
+
+// needObject has a job hold an object as long as a task of it is open, at least.
+func (c *Scheduler) needObject(j *job, o *object) {
+	h := &j.objects
+	if h.of(o.id) == nil {
+		c.holds(o, j)
+		h.onlyForTasks(o.id)
+		c.recordObject(o, false)
+	}
+	if h.tasks == nil {
+		h.tasks = make(map[ObjectID]int)
+	}
+	h.tasks[o.id]++
+}
+
+// needObjectNoMore ends needObject for one task.
+func (c *Scheduler) needObjectNoMore(j *job, o *object) {
+	h := &j.objects
+	if h.tasks[o.id]--; h.tasks[o.id] > 0 {
+		return
+	}
+	delete(h.tasks, o.id)
+	if h.forTasks[o.id] {
+		c.releaseObject(o, j)
 	}
 }
 
@@ -17,8 +47,15 @@ func (c *Scheduler) holds(o *object, j *job) {
 	o.holders = append(o.holders, j)
 }
 
-// releaseObject ends a job's hold.
+// releaseObject ends a job's hold, but for what open tasks of it need.
 func (c *Scheduler) releaseObject(o *object, j *job) {
+	if h := &j.objects; h.tasks[o.id] > 0 {
+		if !h.forTasks[o.id] {
+			h.onlyForTasks(o.id)
+			c.recordObject(o, true)
+		}
+		return
+	}
 	j.objects.remove(o)
 	j.objectBytes -= c.cost(o)
 	o.holders = slices.DeleteFunc(o.holders, func(h *job) bool { return h == j })
@@ -34,6 +71,16 @@ type heldObjects struct {
 	at   map[ObjectID]int
 	list []*object // nil where it is held no longer
 	gone int       // from the first on
+	// How many open tasks need each; and what is held for these alone.
+	tasks    map[ObjectID]int
+	forTasks map[ObjectID]bool
+}
+
+func (h *heldObjects) onlyForTasks(id ObjectID) {
+	if h.forTasks == nil {
+		h.forTasks = make(map[ObjectID]bool)
+	}
+	h.forTasks[id] = true
 }
 
 func (h *heldObjects) size() int { return len(h.at) }
@@ -56,6 +103,7 @@ func (h *heldObjects) add(o *object) {
 func (h *heldObjects) remove(o *object) {
 	h.list[h.at[o.id]] = nil
 	delete(h.at, o.id)
+	delete(h.forTasks, o.id)
 	if len(h.list) < 2*len(h.at)+16 {
 		return
 	}

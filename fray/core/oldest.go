@@ -11,8 +11,8 @@ type ages struct {
 	// Chunks with ready tasks that never started, lowest number first. Some may have none any
 	// longer.
 	chunks intHeap
-	// Ready tasks that have started before, in the order in which they became ready again. Some are
-	// so no longer.
+	// Ready tasks that have started before, or that need others, in the order in which they became ready.
+	// Some are so no longer.
 	again []readyAgain
 	// Those that are.
 	still int
@@ -27,7 +27,7 @@ type readyAgain struct {
 
 func (r readyAgain) holds() bool {
 	t := r.task
-	return t.pending == Ready && t.started && t.since == r.since && t.attempts() == r.attempts
+	return t.pending == Ready && t.since == r.since && t.attempts() == r.attempts
 }
 
 // spareAges is how many entries that hold no longer are kept before they are cleared away, besides
@@ -36,7 +36,7 @@ const spareAges = 64
 
 // ready notes that a task became ready.
 func (a *ages) ready(c *Scheduler, t *task) {
-	if t.started {
+	if c.readyLate(t) {
 		a.still++
 		if len(a.again) >= 2*a.still+spareAges {
 			a.again = keep(a.again, readyAgain.holds)
@@ -57,9 +57,12 @@ func (a *ages) ready(c *Scheduler, t *task) {
 	heap.Push(&a.chunks, chunkNumber(t.num))
 }
 
+// readyLate says whether a task that is ready was not so from its submission on.
+func (c *Scheduler) readyLate(t *task) bool { return t.started || c.dependencies[t] != nil }
+
 // gone notes that a task is ready no longer.
 func (a *ages) gone(c *Scheduler, t *task) {
-	if t.started {
+	if c.readyLate(t) {
 		a.still--
 		return
 	}
@@ -91,7 +94,7 @@ func keep[T any](from []T, holds func(T) bool) []T {
 // OldestReadyAge returns how long the task that waits longest has waited, as of the last Step; 0
 // while none is ready. A task waits from its submission on, also while it is handed to workers and
 // comes back without having run, and also if no worker can run it. Once an attempt of it may have
-// run it waits from when it became ready again.
+// run it waits from when it became ready again; and one that needs others, from when it became ready.
 func (c *Scheduler) OldestReadyAge() time.Duration {
 	oldest := Never
 	a := &c.ages
@@ -103,7 +106,7 @@ func (c *Scheduler) OldestReadyAge() time.Duration {
 		chunk := c.log.chunk(a.chunks[0])
 		for i := range chunk.tasks {
 			c.looks++
-			if t := &chunk.tasks[i]; t.pending == Ready && !t.started {
+			if t := &chunk.tasks[i]; t.pending == Ready && !c.readyLate(t) {
 				oldest = min(oldest, t.submitted)
 			}
 		}

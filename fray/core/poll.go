@@ -25,7 +25,7 @@ func (e *Poll) apply(c *Scheduler) {
 	c.received(s, e.Received)
 	s.pollSeq = e.Seq
 	if e.Seq == s.grantSeq && e.Seq > s.receivedSeq {
-		c.reply(e.Call, PollReply{Grants: s.granted(e.Seq), Verdicts: w.verdicts})
+		c.reply(e.Call, PollReply{Grants: c.granted(s, e.Seq), Verdicts: w.verdicts})
 		return
 	}
 	if s.delivery != nil && e.Seq > s.grantSeq {
@@ -63,11 +63,11 @@ func (c *Scheduler) answerPoll(w *wait) {
 }
 
 // granted lists what is left of what a poll was granted, for a worker that asks again.
-func (s *session) granted(seq uint64) []Grant {
+func (c *Scheduler) granted(s *session, seq uint64) []Grant {
 	var gs []Grant
 	for l := s.leases.tail; l != nil && l.pollSeq >= seq; l = l.prev { // The last were granted last.
 		if l.pollSeq == seq && l.current() && l.runningAt == 0 && !l.stopping {
-			gs = append(gs, l.grant())
+			gs = append(gs, c.grant(l))
 		}
 	}
 	slices.Reverse(gs)

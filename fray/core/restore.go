@@ -13,10 +13,12 @@ type Restored struct {
 	Num     TaskNum
 	ID, Job string
 	Shape   *Shape
-	// The bytes of its spec.
-	SpecBytes int
-	Submitted Time
-	State     State
+	// The bytes of its spec, and what that names.
+	SpecBytes    int
+	NeedsTasks   []string
+	NeedsObjects []ObjectID
+	Submitted    Time
+	State        State
 }
 
 // RestoredJob is a job that belongs to an Owner, or of which some ended tasks are forgotten: as many as
@@ -53,7 +55,7 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		c.lastJob = max(c.lastJob, j.num)
 	}
 	var ended []endedTask
-	var recovering []*task
+	var recovering, outlived []*task
 	newest := Time(0) // The last instant of which there is a record.
 	for r, err := range tasks {
 		if err != nil {
@@ -64,7 +66,10 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 			return fmt.Errorf("%w: task %q, number %d: %w", ErrBadRecord, r.ID, r.Num, err)
 		}
 		newest = max(newest, r.Submitted, r.State.LeasedAt, r.State.Ended)
-		if t.status.Terminal() {
+		switch {
+		case r.State.Outlived:
+			outlived = append(outlived, t)
+		case t.status.Terminal():
 			ended = append(ended, endedTask{t, r.State.EndSeq})
 			c.endSeq = max(c.endSeq, r.State.EndSeq)
 		}
@@ -98,10 +103,48 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		j.doneBytes += int64(e.task.size)
 		c.place(j)
 	}
+	for _, t := range outlived {
+		c.restoreOutlived(t)
+	}
 	for i := range jobs {
 		c.dropJob(c.jobs[jobs[i].ID])
 	}
 	return nil
+}
+
+// restoreNeeds has an open task need what its spec names.
+func (c *Scheduler) restoreNeeds(t *task, r *Restored) error {
+	if len(r.NeedsTasks)+len(r.NeedsObjects) == 0 {
+		return nil
+	}
+	x := &dependencies{}
+	c.dependencies[t] = x
+	for _, id := range r.NeedsTasks {
+		other := c.find(id)
+		if other == nil || other == t {
+			return fmt.Errorf("it needs task %q, which is not there", id)
+		}
+		c.needTask(t, x, other)
+	}
+	if len(r.NeedsObjects) > 0 {
+		c.unlinked = append(c.unlinked, unlinkedNeeds{t, slices.Clone(r.NeedsObjects)})
+	}
+	return nil
+}
+
+// restoreOutlived keeps a task for those who need it. If there are none any longer it is forgotten as if the
+// last one had just ended.
+func (c *Scheduler) restoreOutlived(t *task) {
+	d := c.dependants[t]
+	if d == nil {
+		d = &dependants{moving: true}
+		c.dependants[t] = d
+		c.moves.Push(t)
+	}
+	t.since = min(t.since, c.now)
+	t.job.outlived = append(t.job.outlived, t)
+	d.at = len(t.job.outlived)
+	c.countOutlived(t, 1)
 }
 
 // goOn has what was restored at now wait for what is left of its time. A backoff may be longer than
@@ -153,13 +196,18 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	case uint64(s.Failures)+uint64(s.Losses) > uint64(s.Attempts),
 		uint64(s.Failures) > uint64(r.Shape.MaxRetries)+1, uint64(s.Losses) > uint64(r.Shape.MaxWorkerLosses)+1:
 		return nil, fmt.Errorf("it has %d failures and %d losses in %d attempts", s.Failures, s.Losses, s.Attempts)
+	case s.Outlived && !s.Status.Terminal():
+		return nil, fmt.Errorf("it is %v and kept for others", s.Status)
+	case (s.Reason == DependencyFailed) != (s.Cause != ""):
+		return nil, fmt.Errorf("its reason is %v and its cause %q", s.Reason, s.Cause)
 	case s.InCompany > s.Losses:
 		return nil, fmt.Errorf("%d of its %d losses were in company", s.InCompany, s.Losses)
 	}
 	t := c.log.addAt(r.Num, r.ID)
 	t.kin = c.kinOf(c.job(r.Job), c.intern(r.Shape))
 	t.submitted = r.Submitted
-	t.size = clampSize(r.SpecBytes)
+	named := len(r.NeedsTasks) + len(r.NeedsObjects)
+	t.size = clampSize(r.SpecBytes + needBytes*named)
 	c.lastRestored = t.num
 	t.started, t.reason = s.Started, s.Reason
 	if s.Attempts > 0 {
@@ -168,8 +216,11 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 			token: s.Token, lastToken: s.LastToken, workerID: s.WorkerID, leasedAt: s.LeasedAt,
 		}
 	}
-	if s.CancelRequested || s.Ahead {
-		t.ran().cancelRequested, t.run.ahead = s.CancelRequested, s.Ahead
+	if s.CancelRequested || s.Ahead || s.CancelsDependants {
+		t.ran().cancelRequested, t.run.ahead, t.run.cancelsDependants = s.CancelRequested, s.Ahead, s.CancelsDependants
+	}
+	if s.Reason == DependencyFailed {
+		c.causes[t] = s.Cause
 	}
 	c.byID.add(free, t)
 	t.job.tasks++
@@ -179,9 +230,16 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		c.counts[Pending]--
 		c.counts[s.Status]++
 		t.status, t.since = s.Status, s.Ended
+		if s.Outlived {
+			t.size = s.ResultBytes
+			return t, nil
+		}
 		t.size += clampSize(int(s.ResultBytes))
 		c.keep(t.job.owner, int64(t.size))
 		return t, nil
+	}
+	if err := c.restoreNeeds(t, r); err != nil {
+		return nil, err
 	}
 	if t.lastAlone() {
 		c.shapeAlone(t)

@@ -173,7 +173,7 @@ func (c *Scheduler) read(call CallID, tasks ...*task) {
 		if t.status.Terminal() && t.next < math.MaxUint16 {
 			t.next++
 			kept = append(kept, t)
-			if t.job.done[0] == t {
+			if len(t.job.done) > 0 && t.job.done[0] == t {
 				c.place(t.job)
 			}
 		}
@@ -186,7 +186,12 @@ func (c *Scheduler) read(call CallID, tasks ...*task) {
 func (c *Scheduler) haveRead(call CallID) {
 	for _, t := range c.reading[call] {
 		t.next--
-		if t.job.done[0] == t {
+		switch d := c.dependants[t]; {
+		case d != nil && d.at > 0:
+			if d.open == 0 && !d.moving {
+				c.needNoMore(t, d)
+			}
+		case t.job.done[0] == t:
 			c.place(t.job)
 		}
 	}
@@ -229,7 +234,6 @@ func (c *Scheduler) forgetOld() {
 		if !expired && !many {
 			return
 		}
-		c.stats.Forgotten++
 		if !expired {
 			c.stats.ForgottenTooEarly++
 		}
@@ -255,9 +259,9 @@ func (c *Scheduler) tooMany() bool {
 	return c.retained() > c.cfg.MaxRetained || c.retainedBytes > c.cfg.MaxRetainedBytes
 }
 
-// retained returns how many ended tasks are known.
+// retained returns how many ended tasks are known, but for those that are kept for who needs them alone.
 func (c *Scheduler) retained() int {
-	return c.counts[Completed] + c.counts[Failed] + c.counts[Cancelled]
+	return c.counts[Completed] + c.counts[Failed] + c.counts[Cancelled] - c.outlived
 }
 
 // nextForget returns when something is due to be forgotten.

@@ -35,6 +35,18 @@ type Scheduler struct {
 	reading   map[CallID][]*task
 	// Until when it is likely that a client asks for these open tasks again.
 	asked map[*task]Time
+	// What open tasks need, and who needs a task; those that have ended and whose dependants go on; and how
+	// many are kept for these alone, with the bytes of their records.
+	dependencies  map[*task]*dependencies
+	dependants    map[*task]*dependants
+	moves         reuse.Queue[*task]
+	outlived      int
+	outlivedBytes int64
+	// What a restart left to do: tasks whose objects are not restored yet, and holds that are to end.
+	unlinked []unlinkedNeeds
+	overdue  []overdueHold
+	// Of tasks that failed for what they need: the first that did not complete.
+	causes map[*task]string
 	// Until then nothing is forgotten.
 	quietUntil Time
 
@@ -115,28 +127,31 @@ type Scheduler struct {
 func NewScheduler(cfg Config) *Scheduler {
 	set := new(uint64)
 	return &Scheduler{
-		cfg:        cfg.withDefaults(),
-		timers:     timers{seq: set},
-		waking:     timers{seq: set},
-		byID:       newIndex(),
-		objects:    newObjects(),
-		jobs:       make(map[string]*job),
-		owners:     make(map[string]*owner),
-		shapes:     make(map[string]*shape),
-		kins:       make(map[kinKey]*kin),
-		classByKey: make(map[string]*class),
-		sessions:   make(map[Token]*session),
-		byWorker:   make(map[string]*session),
-		leases:     make(map[Token]*lease),
-		nextToken:  firstToken(cfg.Incarnation),
-		kindByKey:  make(map[string]*kind),
-		groups:     make(map[string]*group),
-		mentions:   make(map[Label]int),
-		carriers:   make(map[Label]map[*session]struct{}),
-		waits:      make(map[CallID]*wait),
-		awaiters:   make(map[*task]*waitList),
-		reading:    make(map[CallID][]*task),
-		asked:      make(map[*task]Time),
+		cfg:          cfg.withDefaults(),
+		timers:       timers{seq: set},
+		waking:       timers{seq: set},
+		byID:         newIndex(),
+		objects:      newObjects(),
+		jobs:         make(map[string]*job),
+		owners:       make(map[string]*owner),
+		shapes:       make(map[string]*shape),
+		kins:         make(map[kinKey]*kin),
+		classByKey:   make(map[string]*class),
+		sessions:     make(map[Token]*session),
+		byWorker:     make(map[string]*session),
+		leases:       make(map[Token]*lease),
+		nextToken:    firstToken(cfg.Incarnation),
+		kindByKey:    make(map[string]*kind),
+		groups:       make(map[string]*group),
+		mentions:     make(map[Label]int),
+		carriers:     make(map[Label]map[*session]struct{}),
+		waits:        make(map[CallID]*wait),
+		awaiters:     make(map[*task]*waitList),
+		reading:      make(map[CallID][]*task),
+		asked:        make(map[*task]Time),
+		dependencies: make(map[*task]*dependencies),
+		dependants:   make(map[*task]*dependants),
+		causes:       make(map[*task]string),
 
 		awaitedJobs: make(map[*job]bool),
 		recovering:  make(map[string][]*task),
@@ -165,8 +180,11 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 		e.apply(c)
 	}
 	c.fireTimers()
+	c.endOverdue()
+	moves := c.move(maxMoves)
 	c.dispatch()
 	c.fireLate()
+	c.move(moves)
 	c.wakeBeats()
 	c.wakeWatchers()
 	c.wakeAnys()
@@ -182,7 +200,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 
 // Next returns when Step must be called at the latest, or Never.
 func (c *Scheduler) Next() Time {
-	if c.restored || c.heldToSee > 0 || c.mayDelete() {
+	if c.restored || c.heldToSee > 0 || c.mayDelete() || c.moves.Len() > 0 {
 		return c.now
 	}
 	next := c.nextForget()

@@ -52,7 +52,7 @@ type scriptSession struct {
 }
 
 func newScript() *script {
-	cfg := core.Config{Incarnation: 1, Seed: 1, Cause: func(text string) []byte { return []byte(text) }}
+	cfg := core.Config{Incarnation: 1, Seed: 1, Cause: cause}
 	return &script{
 		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
@@ -151,7 +151,7 @@ func (x *script) stall(a *args) error {
 func (x *script) config(a *args) error {
 	*x = *newScript()
 	x.cfg = core.Config{
-		Cause:       func(text string) []byte { return []byte(text) },
+		Cause:       cause,
 		Incarnation: 1, Seed: 1, Durable: a.flag("durable"),
 		SessionTTL: a.duration("ttl"), DeliveryTimeout: a.duration("delivery"),
 		TimeoutGrace: a.duration("timeout_grace"), CancelGrace: a.duration("cancel_grace"),
@@ -476,3 +476,5 @@ func (x *script) tokenList(a *args, key string) ([]core.Token, error) {
 	}
 	return ts, nil
 }
+
+func cause(_ core.FailureReason, text string) []byte { return []byte(text) }

@@ -25,6 +25,8 @@ type owner struct {
 	name  string // Empty: everybody.
 	known int    // jobs
 	kept  int64  // Bytes of what is kept of its ended tasks.
+	// Of those of its ended tasks that are kept for who needs them alone.
+	outlived int64
 	// Of its objects.
 	objectBytes int64
 	usage
@@ -73,6 +75,8 @@ func (c *Scheduler) room(e *Submit, size int) SubmitVerdict {
 		return SubmitShare
 	case c.behind(j, of):
 		return SubmitBehind
+	case !share.Fits(c.cfg.MaxRetainedBytes, c.outlivedBytes, of.outlived, 0):
+		return SubmitNeeded
 	default:
 		return SubmitCreated
 	}

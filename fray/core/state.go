@@ -27,10 +27,16 @@ type State struct {
 	Ended       Time
 	EndSeq      uint64
 	ResultBytes uint32
+	// Of one that failed for what it needs: the first task that did not complete.
+	Cause string
+	// What needs it is to be cancelled, too.
+	CancelsDependants bool
+	// It has ended, and is kept for those alone who need it. ResultBytes has those of its spec, too.
+	Outlived bool
 }
 
 func (c *Scheduler) state(t *task) State {
-	s := State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested()}
+	s := State{Status: t.status, Reason: t.reason, Started: t.started, CancelRequested: t.cancelRequested(), CancelsDependants: t.cancelsDependants(), Cause: c.causes[t]}
 	if r := t.run; r != nil {
 		s.Attempts, s.Failures, s.Losses, s.Deliveries = r.attempts, r.failures, r.losses, r.deliveries
 		s.InCompany = r.inCompany

@@ -30,9 +30,14 @@ func (e *Submit) apply(c *Scheduler) {
 			r.tell(c, t)
 			continue
 		}
-		if v := c.room(e, len(n.Spec)); v != SubmitCreated {
+		if v := c.room(e, n.size()); v != SubmitCreated {
 			r.Results[i].Verdict = v
 			r.RetryAfter = c.cfg.RetryHint
+			c.stats.Refused++
+			continue
+		}
+		if v, name := c.checkNeeds(e, n); v != SubmitCreated {
+			r.Results[i] = SubmitResult{Verdict: v, Name: name}
 			c.stats.Refused++
 			continue
 		}
@@ -108,7 +113,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free vacancy) *task 
 	if e.At > 0 {
 		t.submitted = min(e.At, c.now)
 	}
-	t.size = clampSize(len(n.Spec))
+	t.size = clampSize(n.size())
 	c.touch(t)
 	c.setStatus(t, Pending)
 	c.byID.add(free, t)
@@ -116,6 +121,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free vacancy) *task 
 	t.job.tasks++
 	c.opened(t)
 	c.stats.Submitted++
+	c.need(t, n)
 	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: e.Job, Data: n.Spec})
 	c.queue(t, false)
 	return t
@@ -125,8 +131,18 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free vacancy) *task 
 // overflow.
 func clampSize(n int) uint32 { return uint32(min(n, math.MaxUint32/2)) } //nolint:gosec // Bounded by min.
 
-// queue makes a pending task ready, under its scheduling timeout until it first starts.
+// size returns the bytes that a new task counts.
+func (n *NewTask) size() int {
+	return len(n.Spec) + needBytes*(len(n.NeedsTasks)+len(n.NeedsObjects))
+}
+
+// queue makes a pending task ready, under its scheduling timeout until it first starts, unless it needs
+// tasks that have not ended.
 func (c *Scheduler) queue(t *task, front bool) {
+	if c.blocked(t) {
+		c.block(t)
+		return
+	}
 	c.pushReady(t, front)
 	if d := t.shape.SchedulingTimeout; d > 0 && !t.started {
 		c.arm(t, c.startBy(t))
@@ -136,7 +152,8 @@ func (c *Scheduler) queue(t *task, front bool) {
 // startBy is when a task's scheduling timeout strikes, which it has. Time in which it could not be
 // offered does not count.
 func (c *Scheduler) startBy(t *task) Time {
-	return t.submitted.Add(t.shape.SchedulingTimeout).Add(c.gaps.since(t.submitted))
+	from := c.readyFrom(t)
+	return from.Add(t.shape.SchedulingTimeout).Add(c.gaps.since(from))
 }
 
 // expiry is when an ended task's retention is over.
@@ -203,6 +220,10 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	}
 	c.out.Records = append(c.out.Records, record)
 	c.wakeAwaiters(t, v, false)
+	c.needless(t)
+	if d := c.dependants[t]; d != nil {
+		c.startMoving(t, d)
+	}
 }
 
 // rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor
@@ -233,23 +254,35 @@ func (c *Scheduler) changedJob(j *job) {
 	c.changedJobs = append(c.changedJobs, j)
 }
 
+// forget has a job forget its oldest end. If open tasks need that it is kept for these.
 func (c *Scheduler) forget(t *task) {
 	c.keep(t.job.owner, -int64(t.size))
 	c.heldToSee = len(c.held)
-	c.counts[t.status]--
-	c.byID.remove(&c.log, t)
-	c.log.remove(t)
-	t.run = nil
 	// Tasks of a job are forgotten in the order in which they ended.
 	j := t.job
 	j.done[0] = nil
 	j.done = j.done[1:]
 	j.doneBase++
 	j.doneBytes -= int64(t.size)
-	j.tasks--
 	c.place(j)
 	c.changedJob(j)
-	c.dropJob(j)
+	if d := c.dependants[t]; d != nil {
+		c.outlive(t, d)
+		return
+	}
+	c.forgetWhole(t)
+}
+
+// forgetWhole forgets a task that nobody needs.
+func (c *Scheduler) forgetWhole(t *task) {
+	c.stats.Forgotten++
+	c.counts[t.status]--
+	c.byID.remove(&c.log, t)
+	c.log.remove(t)
+	t.run = nil
+	delete(c.causes, t)
+	t.job.tasks--
+	c.dropJob(t.job)
 	c.part(t.kin)
 	c.out.Records = append(c.out.Records, Record{Kind: RecordForget, Task: t.num, Lazy: true})
 }

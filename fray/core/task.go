@@ -51,6 +51,8 @@ type run struct {
 	deliveries uint32
 
 	cancelRequested bool
+	// What needs it is to be cancelled, too.
+	cancelsDependants bool
 	// While it is Recovering: its attempt was granted ahead of a free slot, and is not known to
 	// have run.
 	ahead bool
@@ -113,8 +115,9 @@ type View struct {
 	Function        string
 	Status          Status
 	Pending         PendingReason
-	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own
+	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked: for what
 	Reason          FailureReason
+	Cause           string // of DependencyFailed: the first task that did not complete
 	Attempts        uint32
 	MaxAttempts     uint32
 	Failures        uint32
@@ -139,6 +142,8 @@ func (c *Scheduler) view(t *task) View {
 	if t.status == Pending {
 		v.Pending = t.pending
 		switch {
+		case t.pending == Blocked:
+			v.Detail = c.explainBlocked(t)
 		case t.pending != Ready:
 		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)
@@ -150,6 +155,9 @@ func (c *Scheduler) view(t *task) View {
 	}
 	if t.status.Terminal() {
 		v.Finished = t.since
+	}
+	if t.reason == DependencyFailed {
+		v.Cause = c.causes[t]
 	}
 	if r := t.run; r != nil {
 		v.Attempts, v.Failures, v.Losses, v.Deliveries = r.attempts, r.failures, r.losses, r.deliveries

@@ -1,6 +1,7 @@
 package corewire
 
 import (
+	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -41,6 +42,18 @@ func Shape(s *frayv1.TaskSpec) *core.Shape {
 		sh.BackoffJitter = p.GetBackoffJitter()
 	}
 	return sh
+}
+
+// Objects returns the ids of a checked spec.
+func Objects(ids []string) []core.ObjectID {
+	if len(ids) == 0 {
+		return nil
+	}
+	objects := make([]core.ObjectID, len(ids))
+	for i, id := range ids {
+		_, _ = hex.Decode(objects[i][:], []byte(id)) // CheckSpec saw to it.
+	}
+	return objects
 }
 
 // Resources returns a map's entries, sorted by name.

@@ -27,6 +27,7 @@ func Task(v *core.View) *frayv1.Task {
 		FinishedUnixMs:       v.Finished.UnixMilli(),
 		CancelRequested:      v.CancelRequested,
 		MaxAttempts:          v.MaxAttempts,
+		CauseTaskId:          v.Cause,
 	}
 }
 

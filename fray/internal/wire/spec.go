@@ -25,7 +25,10 @@ const (
 	maxRetries     = limit.Retries
 	maxLosses      = limit.WorkerLosses
 	maxFactor      = limit.BackoffFactor
+	maxNeeds       = limit.Needs
 )
+
+var objectPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 var encodingPattern = regexp.MustCompile(`^[a-z0-9.+/_-]*$`)
 
@@ -79,7 +82,40 @@ func CheckSpec(s *frayv1.TaskSpec) error {
 	if err := within("execution_timeout_ms", s.GetExecutionTimeoutMs(), 0, maxTimeoutMs); err != nil {
 		return err
 	}
-	return within("scheduling_timeout_ms", s.GetSchedulingTimeoutMs(), 0, maxTimeoutMs)
+	if err := within("scheduling_timeout_ms", s.GetSchedulingTimeoutMs(), 0, maxTimeoutMs); err != nil {
+		return err
+	}
+	return CheckNeeds(s)
+}
+
+// CheckNeeds reports the first thing that is wrong with the names of what a task needs, or nil.
+func CheckNeeds(s *frayv1.TaskSpec) error {
+	if err := checkNames("needed_task_ids", s.GetNeededTaskIds(), CheckID); err != nil {
+		return err
+	}
+	return checkNames("needed_object_ids", s.GetNeededObjectIds(), func(field, id string) error {
+		if !objectPattern.MatchString(id) {
+			return fmt.Errorf("%s %.80q: must be 64 of 0-9 a-f", field, id)
+		}
+		return nil
+	})
+}
+
+func checkNames(field string, names []string, check func(field, name string) error) error {
+	if len(names) > maxNeeds {
+		return fmt.Errorf("%s: must have at most %d items, has %d", field, maxNeeds, len(names))
+	}
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		if err := check(field, name); err != nil {
+			return err
+		}
+		if seen[name] {
+			return fmt.Errorf("%s: has %q twice", field, name)
+		}
+		seen[name] = true
+	}
+	return nil
 }
 
 func checkRequirements(s *frayv1.TaskSpec) error {
