@@ -23,7 +23,8 @@ const (
 type dependencies struct {
 	tasks   []*task
 	objects []*object
-	// Of tasks: how many have not ended, as far as that was seen to; and so many, from the first on, have.
+	// Of tasks: how many have not ended, as far as that was seen to; and so many, from the first on, had by
+	// then.
 	open, past int
 	// The first task that did not complete, as far as that was seen to; and it was to be cancelled with all
 	// that need it.
@@ -73,6 +74,7 @@ func (c *Scheduler) need(t *task, n *NewTask) {
 	for _, id := range n.NeedsTasks {
 		c.needTask(t, x, c.find(id))
 	}
+	x.pass()
 	for _, id := range n.NeedsObjects {
 		o := c.known(t.job, "", id)
 		c.needObject(t.job, o)
@@ -165,17 +167,21 @@ func (c *Scheduler) readyFrom(t *task) Time {
 	return from
 }
 
+// pass goes past the tasks that have ended.
+func (x *dependencies) pass() {
+	for x.past < len(x.tasks) && x.tasks[x.past].status.Terminal() {
+		x.past++
+	}
+}
+
 // explainBlocked says what a task waits for.
 func (c *Scheduler) explainBlocked(t *task) string {
 	x := c.dependencies[t]
-	for x.past < len(x.tasks) && x.tasks[x.past].status.Terminal() {
-		c.looks++
-		x.past++
+	text := fmt.Sprintf("it waits for %d of the tasks that it needs", x.open)
+	if x.past < len(x.tasks) {
+		text += ", such as " + c.id(x.tasks[x.past])
 	}
-	if x.past == len(x.tasks) {
-		return ""
-	}
-	return fmt.Sprintf("it needs %d tasks that have not ended, such as %s", x.open, c.id(x.tasks[x.past]))
+	return text
 }
 
 const (
@@ -241,7 +247,9 @@ func (c *Scheduler) hearEnd(t, other *task) {
 	if x == nil {
 		return // It has ended itself.
 	}
+	c.touch(t)
 	x.open--
+	x.pass()
 	if x.cause == "" && (other.status != Completed || other.cancelsDependants()) {
 		if x.cause = c.causes[other]; x.cause == "" {
 			x.cause = c.id(other)
@@ -253,7 +261,6 @@ func (c *Scheduler) hearEnd(t, other *task) {
 	case x.cause != "":
 		c.needsInVain(t, x)
 	case x.open == 0:
-		c.touch(t)
 		c.queue(t, false)
 	}
 }

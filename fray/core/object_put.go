@@ -74,10 +74,12 @@ func (c *Scheduler) putBefore(e *PutPiece, id ObjectID, j *job, o *object) bool 
 	return true
 }
 
-// known returns an object that a job holds, or may hold: its owner has it.
+// known returns an object that a job holds, or may hold: its owner has it. The job is nil if it is not known.
 func (c *Scheduler) known(j *job, by string, id ObjectID) *object {
-	if o := j.objects.of(id); o != nil {
-		return o
+	if j != nil {
+		if o := j.objects.of(id); o != nil {
+			return o
+		}
 	}
 	o := c.objects.byID[objectKey{c.ownerToBe(j, by).name, id}]
 	if o != nil && len(o.holders) < maxHolders {

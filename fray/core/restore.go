@@ -126,6 +126,7 @@ func (c *Scheduler) restoreNeeds(t *task, r *Restored) error {
 		}
 		c.needTask(t, x, other)
 	}
+	x.pass()
 	if len(r.NeedsObjects) > 0 {
 		c.unlinked = append(c.unlinked, unlinkedNeeds{t, slices.Clone(r.NeedsObjects)})
 	}

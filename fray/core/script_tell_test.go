@@ -108,7 +108,8 @@ func stateLine(s *core.State) string {
 	for _, f := range []struct {
 		name string
 		is   bool
-	}{{"leased", s.Leased}, {"ahead", s.Ahead}, {"started", s.Started}, {"cancelling", s.CancelRequested}, {"reported", s.LastToken != 0}} {
+	}{{"leased", s.Leased}, {"ahead", s.Ahead}, {"started", s.Started}, {"cancelling", s.CancelRequested}, {"reported", s.LastToken != 0},
+		{"outlived", s.Outlived}, {"with_dependants", s.CancelsDependants}} {
 		if f.is {
 			b.WriteString(" " + f.name)
 		}
@@ -127,7 +128,7 @@ func stateLine(s *core.State) string {
 	return b.String()
 }
 
-var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND"}
+var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND", "NEEDED", "UNKNOWN_TASK", "UNKNOWN_OBJECT", "TASK_OF_OTHER"}
 
 func (x *script) body(body any) string {
 	var b strings.Builder
@@ -276,6 +277,9 @@ func viewLine(v core.View) string {
 	}
 	if v.Status == core.Failed {
 		line += " " + v.Reason.String()
+	}
+	if v.Cause != "" {
+		line += " cause=" + v.Cause
 	}
 	for _, n := range []struct {
 		name  string

@@ -29,6 +29,7 @@ type script struct {
 	parked    map[string]core.CallID
 	alone     string // the task of the last submission that waits for its end
 	shapes    map[string]*core.Shape
+	needs     map[string][]string
 	ids       map[core.TaskNum]string
 	tokens    map[string]core.Token
 	names     map[core.Token]string
@@ -56,7 +57,7 @@ func newScript() *script {
 	return &script{
 		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
-		shapes: make(map[string]*core.Shape), ids: make(map[core.TaskNum]string),
+		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), ids: make(map[core.TaskNum]string),
 		tokens: make(map[string]core.Token), names: make(map[core.Token]string), submitted: make(map[core.TaskNum]core.Time),
 		workers: make(map[string]*scriptWorker), polls: make(map[core.CallID]*scriptSession),
 	}
@@ -173,6 +174,7 @@ func (x *script) restart(a *args) error {
 	var err error
 	x.s, err = x.ledger.restore(x.cfg, x.now, a.flag("power"), func(r *core.Restored) {
 		r.ID, r.Shape, r.Submitted = x.ids[r.Num], x.shapes[x.ids[r.Num]], x.submitted[r.Num]
+		r.NeedsTasks = x.needs[r.ID]
 	})
 	if err != nil {
 		return err
@@ -204,7 +206,9 @@ func (x *script) event(a *args) (core.Event, error) {
 		}
 		return &core.Unregister{Call: call, Session: s.token}, nil
 	case "cancel":
-		return &core.Cancel{Call: call, Job: a.opt("job"), Owner: a.opt("owner"), IDs: a.words()}, nil
+		return &core.Cancel{
+			Call: call, WithDependants: a.flag("all"), Job: a.opt("job"), Owner: a.opt("owner"), IDs: a.words(),
+		}, nil
 	case "drain":
 		return &core.Drain{Call: call, WorkerID: a.word(), Grace: a.duration("grace")}, a.err
 	case "get":
@@ -271,8 +275,10 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		e.Owner = ""
 	}
 	spec := make([]byte, a.int("bytes"))
+	needs := a.list("after")
 	for _, id := range a.words() {
-		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: sh, Spec: spec})
+		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs})
+		x.needs[id] = needs
 		x.calls[call] += " " + id
 		if x.shapes[id] == nil {
 			x.shapes[id] = sh

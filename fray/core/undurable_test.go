@@ -79,9 +79,15 @@ func (w *twins) act() {
 	w.now = w.now.Add(time.Duration(w.int("wait", 3)) * time.Second)
 	switch act := w.int("act", 7); act {
 	case 0, 1:
+		var needs []string
+		for id := max(1, w.ids-2); id <= w.ids; id++ {
+			if w.int("needs", 3) == 0 {
+				needs = append(needs, fmt.Sprintf("t%d", id))
+			}
+		}
 		w.ids++
 		w.both(&core.Submit{Call: w.call(), Job: "j", Tasks: []core.NewTask{{
-			ID: fmt.Sprintf("t%d", w.ids), Shape: &core.Shape{Function: "f", MaxRetries: 1, MaxWorkerLosses: 1},
+			ID: fmt.Sprintf("t%d", w.ids), Shape: &core.Shape{Function: "f", MaxRetries: 1, MaxWorkerLosses: 1}, NeedsTasks: needs,
 		}}})
 	case 2:
 		w.ask(nil)
@@ -102,7 +108,9 @@ func (w *twins) act() {
 			w.ask(items)
 		}
 	case 4:
-		w.both(&core.Cancel{Call: w.call(), IDs: []string{fmt.Sprintf("t%d", w.int("task", w.ids+1))}})
+		w.both(&core.Cancel{
+			Call: w.call(), IDs: []string{fmt.Sprintf("t%d", w.int("task", w.ids+1))}, WithDependants: w.int("all", 2) == 0,
+		})
 	case 5:
 		n := w.int("durable", len(w.pictures))
 		w.pictures = w.pictures[n:]
