@@ -220,6 +220,7 @@ func New(cfg Config) *Oracles {
 		newStopsJustified(o.book),
 		newStopsObeyed(&cfg, o.book, o.calm),
 		newSpecKept(&cfg),
+		newNeedsKept(&cfg),
 		newPriorityKept(&cfg),
 		newGrantsHeard(&cfg, o.calm),
 		newCapacityKept(&cfg, o.book),

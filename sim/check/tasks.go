@@ -78,6 +78,15 @@ func (t *tasks[T]) get(e *Event) *T {
 	return t.of[n]
 }
 
+// peek returns what is known of the task of an id, or nil.
+func (t *tasks[T]) peek(id string) *T {
+	n, known := t.roster.numbers[id]
+	if !known || n >= len(t.of) {
+		return nil
+	}
+	return t.of[n]
+}
+
 // all iterates over the ids of tasks, sorted, and what is known of each.
 func (t *tasks[T]) all() iter.Seq2[string, *T] {
 	numbers := make([]int, 0, len(t.of))

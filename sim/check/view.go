@@ -28,6 +28,8 @@ type View struct {
 	// Recovering: it is pending because a worker may still have its last attempt, from before a
 	// restart.
 	Recovering bool `json:"recovering,omitempty"`
+	// Cause is the task whose end it failed for.
+	Cause string `json:"cause,omitempty"`
 	// NonRetryable is set when the task's error was shown, and says so.
 	NonRetryable bool `json:"non_retryable,omitempty"`
 }
@@ -36,7 +38,7 @@ func newView(t *frayv1.Task) *View {
 	return &View{
 		Status: t.GetStatus(), Reason: t.GetFailureReason(), Attempt: t.GetAttemptNumber(), Failures: t.GetFailureCount(),
 		Losses: t.GetWorkerLossCount(), Deliveries: t.GetDeliveryFailureCount(), Stopping: t.GetCancelRequested(), Worker: t.GetWorkerId(),
-		Priority:   t.GetPriority(),
+		Priority: t.GetPriority(), Cause: t.GetCauseTaskId(),
 		Recovering: t.GetPendingReason() == frayv1.PendingReason_PENDING_REASON_RECOVERING,
 	}
 }
@@ -52,6 +54,9 @@ func (v *View) String() string {
 		fmt.Fprintf(&b, " (%s)", reasonName(v.Reason))
 	}
 	fmt.Fprintf(&b, " attempts=%d failures=%d losses=%d undelivered=%d", v.Attempt, v.Failures, v.Losses, v.Deliveries)
+	if v.Cause != "" {
+		b.WriteString(" cause=" + v.Cause)
+	}
 	if v.Stopping {
 		b.WriteString(" stopping")
 	}
@@ -79,6 +84,8 @@ type Spec struct {
 	SchedulingTimeout time.Duration `json:"scheduling_timeout_ns,omitempty"`
 	// Input stands for the input.
 	Input uint64 `json:"input,omitempty"`
+	// Needs are the tasks that it depends on.
+	Needs []string `json:"needs,omitempty"`
 	// Class is the same for tasks that the same workers can run and that have the same priority.
 	Class string `json:"class"`
 }
@@ -100,6 +107,7 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 		Input:      DigestValue(t.GetPayload().GetEncoding(), t.GetPayload().GetData()),
 		MaxRetries: p.GetMaxRetries(), MaxWorkerLosses: defaultWorkerLosses,
 		BackoffBase: millis(p.GetBackoffBaseMs()), BackoffFactor: p.GetBackoffFactor(), BackoffCap: millis(p.GetBackoffCapMs()),
+		Needs:         slices.Clone(t.GetNeededTaskIds()),
 		BackoffJitter: defaultBackoffJitter, ExecutionTimeout: millis(t.GetExecutionTimeoutMs()), SchedulingTimeout: millis(t.GetSchedulingTimeoutMs()),
 	}
 	if t.MaxWorkerLosses != nil {

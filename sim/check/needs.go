@@ -1,0 +1,114 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// needsKept holds tasks to what they need:
+//
+//   - a task is granted only after a worker had said of each task that it needs that this succeeded, and never once one of these
+//     was shown to have ended otherwise;
+//   - one that fails for what it needs names a task that it does need, if by others, and that did not complete.
+//
+// That a task goes on once it may is for liveness to judge. It is vacuous where no task needs another.
+type needsKept struct {
+	oracle
+
+	tasks tasks[neededTask]
+	// Those that failed for a task, by that.
+	blames map[string]*Event
+}
+
+type neededTask struct {
+	needs     []string
+	succeeded bool   // a worker said so
+	ended     *Event // that was shown
+}
+
+func newNeedsKept(cfg *Config) *needsKept {
+	return &needsKept{
+		oracle: oracle{"needs-kept", "A task is granted when all that it needs have completed, and fails for what it needs only where one of these did not."},
+		tasks:  newTasks[neededTask](cfg), blames: make(map[string]*Event),
+	}
+}
+
+// Observe implements Oracle.
+func (o *needsKept) Observe(e *Event, j *Judge) {
+	if e.Kind == ControllerCrash && o.tasks.lossy {
+		clear(o.blames)
+	}
+	t := o.tasks.get(e)
+	if t == nil {
+		return
+	}
+	switch {
+	case e.Kind == SubmitCall && t.needs == nil: // Another one under the same id is refused.
+		t.needs = e.Spec.Needs
+	case e.Kind == GrantReply:
+		t.needs = e.Spec.Needs
+		o.granted(e, j)
+	case e.Kind == ReportCall && e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:
+		t.succeeded = true
+	case e.Kind == ReadReply && showsEnd(e):
+		if t.ended == nil {
+			t.ended = e
+		}
+		o.shown(t, e, j)
+	}
+}
+
+func (o *needsKept) granted(e *Event, j *Judge) {
+	for _, id := range e.Spec.Needs {
+		j.Check()
+		switch n := o.tasks.peek(id); {
+		case n == nil || !n.succeeded:
+			j.Violated(e.Task, fmt.Sprintf("is granted before task %s, which it needs, has succeeded anywhere", id), e)
+		case n.ended != nil && n.ended.View.Status != frayv1.TaskStatus_TASK_STATUS_COMPLETED:
+			j.Violated(e.Task, fmt.Sprintf("is granted though task %s, which it needs, has ended as %v", id, n.ended.View), n.ended, e)
+		}
+	}
+}
+
+func (o *needsKept) shown(t *neededTask, e *Event, j *Judge) {
+	v := e.View
+	if v.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED {
+		if by := o.blames[e.Task]; by != nil {
+			j.Violated(by.Task, fmt.Sprintf("failed for task %s, which completed", e.Task), by, e)
+		}
+		return
+	}
+	if v.Reason != frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED {
+		return
+	}
+	j.Check()
+	cause := o.tasks.peek(v.Cause)
+	switch {
+	case t.needs != nil && !o.reaches(t.needs, v.Cause, make(map[string]bool)):
+		j.Violated(e.Task, fmt.Sprintf("failed for task %q, which it does not need", v.Cause), e)
+	case cause != nil && cause.ended != nil && cause.ended.View.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED:
+		j.Violated(e.Task, fmt.Sprintf("failed for task %s, which completed", v.Cause), cause.ended, e)
+	}
+	o.blames[v.Cause] = e
+}
+
+// reaches says whether a task is among some, or among what these need, and so on. Of one whose needs are not
+// known it may be.
+func (o *needsKept) reaches(from []string, id string, seen map[string]bool) bool {
+	if slices.Contains(from, id) {
+		return true
+	}
+	for _, next := range from {
+		if seen[next] {
+			continue
+		}
+		seen[next] = true
+		n := o.tasks.peek(next)
+		if n == nil || o.reaches(n.needs, id, seen) {
+			return true
+		}
+	}
+	return false
+}

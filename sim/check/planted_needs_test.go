@@ -1,0 +1,98 @@
+package check_test
+
+import (
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/sim/check"
+)
+
+func after(tasks ...string) edit {
+	return with(func(t *frayv1.TaskSpec) { t.NeededTaskIds = tasks })
+}
+
+// blames has a client shown a task that failed for another.
+func (s *script) blames(task, cause string) {
+	s.view(task, failed, 0, func(e *check.Event) {
+		e.View.Reason, e.View.Cause = frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED, cause
+	})
+}
+
+// chained has task c submitted after b, and that after a. The others of these three are still pending in the
+// end.
+func chained(then func(s *script), others ...string) func(*script) {
+	return func(s *script) {
+		s.register("w")
+		s.submit("a")
+		s.submit("b", after("a"))
+		s.submit("c", after("b"))
+		s.submit("x")
+		then(s)
+		for _, task := range append(others, "x") {
+			s.view(task, pending, 0)
+		}
+	}
+}
+
+// needPlants are about tasks that others need.
+var needPlants = []plant{
+	{
+		oracle: "needs-kept", name: "granted too early", want: "is granted before task a, which it needs, has succeeded anywhere",
+		good: chained(func(s *script) {
+			s.grant("w", "a", 1)
+			s.run("w", "a", 1, "1")
+			s.grant("w", "b", 1, after("a"))
+			s.view("b", running, 1)
+			s.view("a", completed, 1)
+		}, "c"),
+		bad: chained(func(s *script) {
+			s.grant("w", "a", 1)
+			s.grant("w", "b", 1, after("a"))
+			s.run("w", "a", 1, "1")
+			s.view("b", running, 1)
+			s.view("a", completed, 1)
+		}, "c"),
+	},
+	{
+		oracle: "needs-kept", name: "granted in spite of a failure", want: "is granted though task a, which it needs, has ended as FAILED",
+		good: chained(func(s *script) {
+			s.grant("w", "a", 1)
+			s.run("w", "a", 1, "1")
+			s.view("a", completed, 1)
+			s.grant("w", "b", 1, after("a"))
+			s.view("b", running, 1)
+		}, "c"),
+		bad: chained(func(s *script) {
+			s.grant("w", "a", 1)
+			s.tell("w", "a", 1, succeeded)
+			s.view("a", failed, 1)
+			s.grant("w", "b", 1, after("a"))
+			s.view("b", running, 1)
+		}, "c"),
+	},
+	{
+		oracle: "needs-kept", name: "blames another", want: `failed for task "x", which it does not need`,
+		good: chained(func(s *script) { s.blames("c", "a") }, "a", "b"),
+		bad:  chained(func(s *script) { s.blames("c", "x") }, "a", "b"),
+	},
+	{
+		oracle: "needs-kept", name: "blames what completed", want: "failed for task a, which completed",
+		good: chained(func(s *script) {
+			s.view("a", failed, 1)
+			s.blames("c", "a")
+		}, "b"),
+		bad: chained(func(s *script) {
+			s.blames("c", "a")
+			s.view("a", completed, 1)
+		}, "b"),
+	},
+	{
+		oracle: "needs-kept", name: "blames what had completed", want: "failed for task a, which completed",
+		good: chained(func(s *script) {
+			s.view("a", failed, 1)
+			s.blames("b", "a")
+		}, "c"),
+		bad: chained(func(s *script) {
+			s.view("a", completed, 1)
+			s.blames("b", "a")
+		}, "c"),
+	},
+}
