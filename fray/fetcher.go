@@ -2,6 +2,7 @@ package fray
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
@@ -51,6 +53,8 @@ type fetcher struct {
 	link
 	tracker *tracker
 	rand    *dial.Rand
+	// sole says that nothing else tells of the tracker's calls.
+	sole bool
 
 	mu     sync.Mutex
 	asked  []string // to be asked for, in order
@@ -117,12 +121,13 @@ func (f *fetcher) run(ctx context.Context) {
 			return
 		}
 		f.mu.Unlock()
-		f.find(ctx, ids)
+		f.find(ctx, ids, 0)
 	}
 }
 
-// find asks for tasks until the controller has nothing more to say of them.
-func (f *fetcher) find(ctx context.Context, ids []string) {
+// find asks for tasks until the controller has nothing more to say of them. If none has ended, it waits so
+// long for the first that does.
+func (f *fetcher) find(ctx context.Context, ids []string, wait time.Duration) {
 	for {
 		if ids = f.tracker.stillAcknowledged(ids); len(ids) == 0 {
 			return
@@ -131,8 +136,14 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 			res  *frayv1.GetTaskResultsResponse
 			upTo = f.tracker.acknowledgements() // One that is acknowledged later may be another task of its id.
 		)
-		err := f.link.ask(ctx, "GetTaskResults", noWait, firstAnswer, func(ctx context.Context, _ time.Duration) (err error) {
-			res, err = f.client.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids})
+		waits := func(attempt int) time.Duration {
+			if attempt > 0 {
+				return 0 // An answer may have been lost.
+			}
+			return wait
+		}
+		err := f.link.ask(ctx, "GetTaskResults", waits, firstAnswer, func(ctx context.Context, wait time.Duration) (err error) {
+			res, err = f.client.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids, MaxWaitMs: number.Millis(wait)})
 			return err
 		})
 		switch {
@@ -145,6 +156,11 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 			}
 			f.fetch(values, nil)
 			return
+		case f.sole && isHopeless(err):
+			for _, c := range f.tracker.lose(ids, upTo) {
+				c.settle(Payload{}, fmt.Errorf("ask for task %s (%s): %w", c.id, c.function.Name(), err))
+			}
+			return
 		case err != nil:
 			f.jc.logger.WarnContext(ctx, "get task results", "job_id", f.jc.jobID, "error", err)
 			_ = sleep.For(ctx, dial.DefaultBase+f.rand.Duration(dial.DefaultCap))
@@ -154,7 +170,7 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 		f.lose(res.GetRefusedTaskIds(), upTo) // Another's have these ids by now.
 		settleAll(f.tracker, res.GetResults(), nil)
 		f.fetch(omitted(res.GetResults()), nil)
-		ids = rest(ids, res.GetResults())
+		ids, wait = rest(ids, res.GetResults()), 0
 	}
 }
 

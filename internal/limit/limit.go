@@ -17,6 +17,7 @@ const (
 	LabelLength   = 256 // of a label's value
 	Resource      = 1_000_000_000_000
 	Payload       = 64 << 20 // bytes
+	Needs         = 1024     // tasks that it depends on, and objects
 )
 
 // What one call carries at most.

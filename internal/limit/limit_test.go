@@ -47,6 +47,8 @@ func TestSchemaHasTheseLimits(t *testing.T) {
 		{"resource name", int64(rules(t, spec, "resources").GetMap().GetKeys().GetString().GetMaxLen()), limit.NameLength},
 		{"label name", int64(rules(t, spec, "required_labels").GetMap().GetKeys().GetString().GetMaxLen()), limit.NameLength},
 		{"label value", int64(rules(t, spec, "required_labels").GetMap().GetValues().GetString().GetMaxLen()), limit.LabelLength},
+		{"needed tasks", int64(rules(t, spec, "needed_task_ids").GetRepeated().GetMaxItems()), limit.Needs},
+		{"needed objects", int64(rules(t, spec, "needed_object_ids").GetRepeated().GetMaxItems()), limit.Needs},
 		{"payload", int64(rules(t, &frayv1.Payload{}, "data").GetBytes().GetMaxLen()), limit.Payload},
 		{"tasks of a call", int64(rules(t, &frayv1.SubmitTasksRequest{}, "tasks").GetRepeated().GetMaxItems()), limit.Submit},
 		{"slots", int64(rules(t, &frayv1.RegisterWorkerRequest{}, "slots").GetUint32().GetLte()), limit.Slots},
