@@ -53,8 +53,9 @@ type fetcher struct {
 	link
 	tracker *tracker
 	rand    *dial.Rand
-	// sole says that nothing else tells of the tracker's calls.
-	sole bool
+	// again is set where nothing else tells of the tracker's calls: it has it found out once more how tasks
+	// stand.
+	again func(ids []string)
 
 	mu     sync.Mutex
 	asked  []string // to be asked for, in order
@@ -149,17 +150,17 @@ func (f *fetcher) find(ctx context.Context, ids []string, wait time.Duration) {
 		switch {
 		case ctx.Err() != nil:
 			return
+		case f.again != nil && isHopeless(err):
+			for _, c := range f.tracker.lose(ids, upTo) {
+				c.settle(Payload{}, fmt.Errorf("ask for task %s (%s): %w", c.id, c.function.Name(), err))
+			}
+			return
 		case connect.CodeOf(err) == connect.CodeUnimplemented: // The controller is of an earlier release.
 			values := make([]*largeValue, len(ids))
 			for i, id := range ids {
 				values[i] = &largeValue{id: id}
 			}
 			f.fetch(values, nil)
-			return
-		case f.sole && isHopeless(err):
-			for _, c := range f.tracker.lose(ids, upTo) {
-				c.settle(Payload{}, fmt.Errorf("ask for task %s (%s): %w", c.id, c.function.Name(), err))
-			}
 			return
 		case err != nil:
 			f.jc.logger.WarnContext(ctx, "get task results", "job_id", f.jc.jobID, "error", err)
@@ -251,6 +252,9 @@ func (f *fetcher) runLarge(ctx context.Context) {
 			}
 		}
 		f.mu.Unlock()
+		if f.again != nil && f.tracker.open(v.id) { // It has begun anew, at a controller that has lost its end.
+			f.again([]string{v.id})
+		}
 	}
 }
 

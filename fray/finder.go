@@ -46,7 +46,7 @@ func (f *finder) find(c *call) {
 	defer f.mu.Unlock()
 	if f.fetcher == nil {
 		f.fetcher = newFetcher(f.link, newTracker())
-		f.fetcher.sole = true
+		f.fetcher.again = f.ask
 	}
 	f.fetcher.tracker.add([]*call{c})
 	f.fetcher.tracker.ack(c)
