@@ -43,8 +43,7 @@ func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 		c.listen(l)
 		defer c.unlisten(l)
 	}
-	c.spec = c.newSpec()
-	c.input = Payload{}
+	c.prepare()
 	var (
 		gap submission
 		res *frayv1.SubmitTaskResponse

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -20,8 +21,13 @@ type call struct {
 	jc       *JobContext
 	// first is the call that this one is a repeat of, by its id; nil: none. Of the local backends.
 	first *call
-	// input is the backend's to clear once it has no more use for it.
+	// input is the backend's to clear once it has no more use for it, and so are needs.
 	input Payload
+	needs *needs // nil: none
+	// travelled is that of a future that came along in a value; nil: its task was submitted with it.
+	travelled *travelled
+	// cascades says that it is to be cancelled with all that depends on it.
+	cascades atomic.Bool
 	// receipt is told when the backend has accepted or refused the call. The backend's, like input.
 	receipt *receipt
 
@@ -55,10 +61,10 @@ func (c *call) sentinel(text string) error {
 
 // group names the calls that the same workers can run.
 func (c *call) group() string {
-	if c.config.needs == "" {
+	if c.config.demands == "" {
 		return c.function.Name()
 	}
-	return c.function.Name() + c.config.needs
+	return c.function.Name() + c.config.demands
 }
 
 // closed is what an open call ends with when its job context is closed.
@@ -71,6 +77,7 @@ func (c *call) closed() error {
 type promise struct {
 	mu        sync.Mutex
 	settled   bool
+	refused   bool // err is why no backend has it
 	value     Payload
 	err       error
 	done      chan struct{}
@@ -152,6 +159,16 @@ func (p *promise) result() (Payload, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.value, p.settled, p.err
+}
+
+// refusal returns why no backend has the task; nil: one does, or may.
+func (p *promise) refusal() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refused {
+		return p.err
+	}
+	return nil
 }
 
 func (p *promise) isSettled() bool {

@@ -53,7 +53,7 @@ type callConfig struct {
 	priority          int32
 	labels            map[string]string
 	policy            *frayv1.RetryPolicy // the wire form of the above; see seal
-	needs             string              // resources and labels, as a text; see seal
+	demands           string              // resources and labels, as a text; see seal
 }
 
 func defaultCallConfig() callConfig {
@@ -78,9 +78,9 @@ func (c *callConfig) with(opts []CallOption) (*callConfig, error) {
 // seal makes what all calls with this config share: the wire form of the policy, which there is
 // with retries only, and the text of what they need of a worker.
 func (c *callConfig) seal() {
-	c.needs = ""
+	c.demands = ""
 	if len(c.resources)+len(c.labels) > 0 {
-		c.needs = fmt.Sprintf(" %v %q", c.resources, c.labels) // fmt sorts them
+		c.demands = fmt.Sprintf(" %v %q", c.resources, c.labels) // fmt sorts them
 	}
 	c.policy = nil
 	if c.retries == 0 {

@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/frayrpc/fray/fray/internal/attempt"
 )
 
 // The encodings of this package.
@@ -22,9 +24,12 @@ const (
 // both sides choose the same without a word on the wire.
 type codec[T any] struct {
 	encoding string
-	marshal  func(T) ([]byte, error)
+	// marshal shows the visitor, which may be nil, what of the value it has to know of.
+	marshal func(T, visitor) ([]byte, error)
 	// unmarshal makes a value that shares no memory with data.
 	unmarshal func(data []byte) (T, error)
+	// inspect shows a visitor the futures of a value that was decoded; nil: the type has none.
+	inspect func(T, visitor) error
 }
 
 // codecOf returns the codec of T: raw for []byte, proto for messages, JSON for the rest.
@@ -49,11 +54,15 @@ func codecOf[T any]() (codec[T], error) {
 	if err := checkFields(typ); err != nil {
 		return codec[T]{}, err
 	}
+	if misplaced.finds(typ, make(map[reflect.Type]bool)) {
+		return codec[T]{}, fmt.Errorf("type %v: %w", typ, errFutureByValue)
+	}
 	return jsonCodec[T](), nil
 }
 
-func (c codec[T]) encode(v T) (Payload, error) {
-	data, err := c.marshal(v)
+// encode encodes a value, and shows a visitor, which may be nil, the futures and refs in it.
+func (c codec[T]) encode(v T, to visitor) (Payload, error) {
+	data, err := c.marshal(v, to)
 	if err != nil {
 		return Payload{}, err
 	}
@@ -90,18 +99,29 @@ func (c codec[T]) decodeResult(p Payload) (T, error) {
 	return c.decode(p)
 }
 
+// bind has the futures in a value that was decoded belong to a job context.
+func (c codec[T]) bind(v T, jc *JobContext, values attempt.Needed[Payload]) {
+	if c.inspect != nil {
+		_ = c.inspect(v, &binder{jc, values}) // Nothing of it fails.
+	}
+}
+
 func jsonCodec[T any]() codec[T] {
-	check := faithfulCheck(reflect.TypeFor[T]())
+	check := outbound.inspector(reflect.TypeFor[T]())
 	valueOf := func(v T) reflect.Value { return reflect.ValueOf(v) }
 	if reflect.TypeFor[T]().Kind() == reflect.Interface {
 		valueOf = func(v T) reflect.Value { return reflect.ValueOf(&v).Elem() }
 	}
-	return codec[T]{
+	c := codec[T]{
 		encoding: encodingJSON,
-		marshal: func(v T) ([]byte, error) {
+		marshal: func(v T, to visitor) ([]byte, error) {
 			data, err := json.Marshal(v)
 			if err == nil && check != nil { // Not before: what has no end has no encoding.
-				if err = check(valueOf(v)); err != nil {
+				err = check(valueOf(v), to)
+				if err == nil && to != nil && to.again() {
+					err = check(valueOf(v), to)
+				}
+				if err != nil {
 					err = at("", err)
 				}
 			}
@@ -115,12 +135,16 @@ func jsonCodec[T any]() codec[T] {
 			return v, err
 		},
 	}
+	if inspect := inbound.inspector(reflect.TypeFor[T]()); inspect != nil {
+		c.inspect = func(v T, to visitor) error { return inspect(valueOf(v), to) }
+	}
+	return c
 }
 
 func protoCodec[T any]() codec[T] {
 	return codec[T]{
 		encoding: encodingProto,
-		marshal: func(v T) ([]byte, error) {
+		marshal: func(v T, _ visitor) ([]byte, error) {
 			m, _ := any(v).(proto.Message) // codecOf saw to it
 			// The same value is to make the same spec when it is submitted again under one task id.
 			return proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -146,7 +170,7 @@ func rawCodec[T any]() codec[T] {
 	}
 	return codec[T]{
 		encoding: encodingRaw,
-		marshal: func(v T) ([]byte, error) {
+		marshal: func(v T, _ visitor) ([]byte, error) {
 			b, _ := any(v).([]byte) // T is []byte
 			return bytes.Clone(b), nil
 		},

@@ -55,9 +55,11 @@ func TestThreadPoolConforms(t *testing.T) {
 
 // conformanceTest is one behaviour that all backends have.
 type conformanceTest struct {
-	name     string
-	detached bool // needs Run to return before the task ends
-	run      func(*trial)
+	name       string
+	detached   bool // needs Run to return before the task ends
+	remote     bool // of a backend with a controller
+	controller bool // cannot pass while needsController is true
+	run        func(*trial)
 }
 
 // conformance holds a backend to what all of them promise.
@@ -355,11 +357,17 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 	}
-	for _, tt := range slices.Concat(tests, objectTests) {
+	for _, tt := range slices.Concat(tests, objectTests, needsTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if tt.detached && b.inline {
 				t.Skip("Run returns when the task has ended")
+			}
+			if tt.remote && !b.remote {
+				t.Skip("there is no controller")
+			}
+			if tt.controller && b.remote && needsController {
+				t.Skip("controllers do not know of needs yet")
 			}
 			tt.run(newTrial(t, b.start(t)))
 		})

@@ -28,6 +28,8 @@ var (
 	ErrWorkerLost = errors.New("worker is lost")
 	// ErrSchedulingTimeout is what a task ends with that did not start in time.
 	ErrSchedulingTimeout = errors.New("task did not start within its scheduling timeout")
+	// ErrDependencyFailed is what a task ends with that depends on one which did not complete.
+	ErrDependencyFailed = errors.New("a task that it depends on did not complete")
 	// ErrUndecodable is what a task ends with whose input could not be decoded, or its result not
 	// be encoded.
 	ErrUndecodable = errors.New("payload cannot be decoded or encoded")
@@ -68,8 +70,8 @@ const (
 // TaskError is why a task ended without a value.
 //
 // errors.Is finds in it, by its reason, [context.DeadlineExceeded] (execution timeout),
-// [ErrCancelled] and [context.Canceled], [ErrWorkerLost], [ErrSchedulingTimeout], [ErrUndecodable]
-// or [ErrTaskLost]; and for an error of the function, the one of the sentinels declared with
+// [ErrCancelled] and [context.Canceled], [ErrWorkerLost], [ErrSchedulingTimeout], [ErrDependencyFailed],
+// [ErrUndecodable] or [ErrTaskLost]; and for an error of the function, the one of the sentinels declared with
 // [Errors] that the function's error is.
 type TaskError struct {
 	TaskID   string
@@ -88,6 +90,9 @@ type TaskError struct {
 	Type string
 	// Stack is the stack of the goroutine that panicked, at most 16 KiB.
 	Stack string
+	// Cause is the id of the task that was the first not to complete, of those that this one depends on, also by
+	// others; of [ReasonDependencyFailed].
+	Cause string
 
 	cause   error    // a declared sentinel; nil: none
 	details *Payload // of WithDetails; nil: none
@@ -126,7 +131,9 @@ func (e *TaskError) Unwrap() []error {
 		errs = append(errs, ErrUndecodable)
 	case ReasonTaskLost:
 		errs = append(errs, ErrTaskLost)
-	case ReasonApplication, ReasonDependencyFailed:
+	case ReasonDependencyFailed:
+		errs = append(errs, ErrDependencyFailed)
+	case ReasonApplication:
 	}
 	if e.cause != nil {
 		errs = append(errs, e.cause)

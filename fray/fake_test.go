@@ -56,6 +56,7 @@ type fakeController struct {
 	lookups  int // GetTaskResult
 	looks    int // GetTask
 	canceled []string
+	cascades int // calls of CancelTasks with dependants
 }
 
 func newFake() *fakeController {
@@ -323,11 +324,33 @@ func (f *fakeController) GetTaskResults(ctx context.Context, req *frayv1.GetTask
 			return nil, err
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	deadline := time.NewTimer(time.Duration(req.GetMaxWaitMs()) * time.Millisecond)
+	defer deadline.Stop()
+	for last := req.GetMaxWaitMs() == 0; ; {
+		f.mu.Lock()
+		if f.changed == nil {
+			f.changed = make(chan struct{})
+		}
+		changed, res := f.changed, f.found(req.GetTaskIds())
+		f.mu.Unlock()
+		if last || len(res.GetResults())+len(res.GetUnknownTaskIds()) > 0 {
+			return res, nil
+		}
+		select {
+		case <-changed:
+		case <-deadline.C:
+			last = true
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// found answers GetTaskResults, with f.mu held.
+func (f *fakeController) found(ids []string) *frayv1.GetTaskResultsResponse {
 	res := &frayv1.GetTaskResultsResponse{}
 	const room = 3 // So that some are always asked for again.
-	for _, id := range req.GetTaskIds() {
+	for _, id := range ids {
 		r := f.tasks[id]
 		switch {
 		case r == nil:
@@ -339,7 +362,7 @@ func (f *fakeController) GetTaskResults(ctx context.Context, req *frayv1.GetTask
 			res.Results = append(res.Results, r)
 		}
 	}
-	return res, nil
+	return res
 }
 
 func (f *fakeController) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRequest) (*frayv1.GetTaskResultResponse, error) {
@@ -362,6 +385,9 @@ func (f *fakeController) CancelTasks(_ context.Context, req *frayv1.CancelTasksR
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	res := &frayv1.CancelTasksResponse{}
+	if req.GetWithDependants() {
+		f.cascades++
+	}
 	for _, id := range req.GetTaskIds() {
 		f.canceled = append(f.canceled, id)
 		if f.tasks[id] == nil {

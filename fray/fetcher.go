@@ -2,6 +2,7 @@ package fray
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
@@ -51,6 +53,9 @@ type fetcher struct {
 	link
 	tracker *tracker
 	rand    *dial.Rand
+	// again is set where nothing else tells of the tracker's calls: it has it found out once more how tasks
+	// stand.
+	again func(ids []string)
 
 	mu     sync.Mutex
 	asked  []string // to be asked for, in order
@@ -117,12 +122,13 @@ func (f *fetcher) run(ctx context.Context) {
 			return
 		}
 		f.mu.Unlock()
-		f.find(ctx, ids)
+		f.find(ctx, ids, 0)
 	}
 }
 
-// find asks for tasks until the controller has nothing more to say of them.
-func (f *fetcher) find(ctx context.Context, ids []string) {
+// find asks for tasks until the controller has nothing more to say of them. If none has ended, it waits so
+// long for the first that does.
+func (f *fetcher) find(ctx context.Context, ids []string, wait time.Duration) {
 	for {
 		if ids = f.tracker.stillAcknowledged(ids); len(ids) == 0 {
 			return
@@ -131,12 +137,23 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 			res  *frayv1.GetTaskResultsResponse
 			upTo = f.tracker.acknowledgements() // One that is acknowledged later may be another task of its id.
 		)
-		err := f.link.ask(ctx, "GetTaskResults", noWait, firstAnswer, func(ctx context.Context, _ time.Duration) (err error) {
-			res, err = f.client.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids})
+		waits := func(attempt int) time.Duration {
+			if attempt > 0 {
+				return 0 // An answer may have been lost.
+			}
+			return wait
+		}
+		err := f.link.ask(ctx, "GetTaskResults", waits, firstAnswer, func(ctx context.Context, wait time.Duration) (err error) {
+			res, err = f.client.GetTaskResults(ctx, &frayv1.GetTaskResultsRequest{TaskIds: ids, MaxWaitMs: number.Millis(wait)})
 			return err
 		})
 		switch {
 		case ctx.Err() != nil:
+			return
+		case f.again != nil && isHopeless(err):
+			for _, c := range f.tracker.lose(ids, upTo) {
+				c.settle(Payload{}, fmt.Errorf("ask for task %s (%s): %w", c.id, c.function.Name(), err))
+			}
 			return
 		case connect.CodeOf(err) == connect.CodeUnimplemented: // The controller is of an earlier release.
 			values := make([]*largeValue, len(ids))
@@ -154,7 +171,7 @@ func (f *fetcher) find(ctx context.Context, ids []string) {
 		f.lose(res.GetRefusedTaskIds(), upTo) // Another's have these ids by now.
 		settleAll(f.tracker, res.GetResults(), nil)
 		f.fetch(omitted(res.GetResults()), nil)
-		ids = rest(ids, res.GetResults())
+		ids, wait = rest(ids, res.GetResults()), 0
 	}
 }
 
@@ -235,6 +252,9 @@ func (f *fetcher) runLarge(ctx context.Context) {
 			}
 		}
 		f.mu.Unlock()
+		if f.again != nil && f.tracker.open(v.id) { // It has begun anew, at a controller that has lost its end.
+			f.again([]string{v.id})
+		}
 	}
 }
 

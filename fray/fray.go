@@ -19,7 +19,7 @@ import (
 
 // remote is the fray backend. A submitter sends calls to the controller, many at a time; a watcher
 // is told, by one long poll, of all that have ended; a fetcher asks for what the watcher is not
-// told; a tracker stands between them. Whatever the controller or the network does, an acknowledged
+// told; a tracker stands between them. A finder asks for tasks that were submitted elsewhere. Whatever the controller or the network does, an acknowledged
 // call stays open until it is known how it ended.
 type remote struct {
 	link
@@ -27,6 +27,7 @@ type remote struct {
 	tracker   *tracker
 	submitter *submitter
 	fetcher   *fetcher
+	finder    *finder
 	watcher   *watcher
 	end       context.CancelFunc // ends the goroutines of the parts
 	running   *sync.WaitGroup    // those goroutines
@@ -71,6 +72,7 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 		},
 	}
 	b.fetcher = newFetcher(b.link, b.tracker)
+	b.finder = &finder{link: b.link}
 	b.watcher = newWatcher(b.link, b.tracker, b.fetcher)
 	b.submitter = newSubmitter(b.link, b.tracker, b.watcher)
 	return b, nil
@@ -118,7 +120,17 @@ func (l link) fork() *dial.Rand {
 
 func (b *remote) submit(ctx context.Context, calls []*call) { b.submitter.submit(ctx, calls) }
 
-func (b *remote) cancel(ctx context.Context, calls []*call) error {
+func (b *remote) find(c *call) { b.finder.find(c) }
+
+// share implements backend: a controller knows all tasks.
+func (*remote) share(*call) {}
+
+func (b *remote) cancel(ctx context.Context, calls []*call, config cancelConfig) error {
+	if config.dependants { // They may be in this process.
+		for _, c := range calls {
+			c.cascades.Store(true)
+		}
+	}
 	var lost []string
 	for some := range slices.Chunk(calls, maxAsked) {
 		ids := make([]string, len(some))
@@ -127,7 +139,7 @@ func (b *remote) cancel(ctx context.Context, calls []*call) error {
 		}
 		var res *frayv1.CancelTasksResponse
 		err := b.do(ctx, "CancelTasks", 0, func(ctx context.Context) (err error) {
-			res, err = b.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: ids})
+			res, err = b.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: ids, WithDependants: config.dependants})
 			return err
 		})
 		if err != nil {
@@ -146,14 +158,15 @@ func (b *remote) cancel(ctx context.Context, calls []*call) error {
 	}
 	if len(lost) > 0 {
 		b.fetcher.ask(lost) // the futures have to end, too
+		b.finder.ask(lost)
 		return ErrTaskLost
 	}
 	return nil
 }
 
-func (b *remote) cancelAll(ctx context.Context) error {
+func (b *remote) cancelAll(ctx context.Context, config cancelConfig) error {
 	return b.do(ctx, "CancelTasks", 0, func(ctx context.Context) error {
-		_, err := b.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{JobId: b.jc.jobID})
+		_, err := b.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{JobId: b.jc.jobID, WithDependants: config.dependants})
 		return err
 	})
 }
@@ -163,7 +176,7 @@ func (b *remote) why(c *call) error {
 	if err := b.outages.err(); err != nil {
 		return err
 	}
-	if c != nil {
+	if c != nil && c.travelled == nil {
 		if detail := b.tracker.detail(c); detail != "" {
 			return fmt.Errorf("no worker can run it: %s", detail)
 		}
@@ -173,8 +186,9 @@ func (b *remote) why(c *call) error {
 
 func (b *remote) shutdown() {
 	b.submitter.close()
+	found := b.finder.close()
 	b.end()
-	for _, c := range b.tracker.close() {
+	for _, c := range slices.Concat(b.tracker.close(), found) {
 		c.settle(Payload{}, c.closed())
 	}
 }

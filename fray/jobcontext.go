@@ -55,10 +55,14 @@ type backend interface {
 	// submit takes calls over, and answers for each of them with accept or refuse. It blocks while
 	// there is no room for them, and refuses what has found none when ctx is done.
 	submit(ctx context.Context, calls []*call)
+	// find ends a call whose task was submitted elsewhere as that ends. It does not wait.
+	find(c *call)
+	// share has a local backend know a task by its id, for find.
+	share(c *call)
 	// cancel asks for calls to end. An error may be about some of them only.
-	cancel(ctx context.Context, calls []*call) error
+	cancel(ctx context.Context, calls []*call, config cancelConfig) error
 	// cancelAll asks for all open calls of the job to end.
-	cancelAll(ctx context.Context) error
+	cancelAll(ctx context.Context, config cancelConfig) error
 	// shutdown settles all open calls and refuses further ones, without waiting. It may be
 	// repeated.
 	shutdown()
@@ -142,6 +146,9 @@ func (jc *JobContext) because(c *call, err error) error {
 	return err
 }
 
+// isLocal says whether its tasks run in this process.
+func (jc *JobContext) isLocal() bool { return jc.kind == KindSync || jc.kind == KindThreadPool }
+
 // Kind returns the backend's kind, which is never KindAuto.
 func (jc *JobContext) Kind() Kind { return jc.kind }
 
@@ -150,8 +157,8 @@ func (jc *JobContext) JobID() string { return jc.jobID }
 
 // Cancel asks for all open tasks of the job to end, as [Future.Cancel] does for one. On the fray
 // backend that includes those that other job contexts of the same job submitted.
-func (jc *JobContext) Cancel(ctx context.Context) error {
-	if err := jc.backend.cancelAll(ctx); err != nil {
+func (jc *JobContext) Cancel(ctx context.Context, opts ...CancelOption) error {
+	if err := jc.backend.cancelAll(ctx, newCancelConfig(opts)); err != nil {
 		return fmt.Errorf("cancel job %s: %w", jc.jobID, err)
 	}
 	return nil

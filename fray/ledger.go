@@ -7,6 +7,8 @@ import (
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 // Bounds of what a ledger keeps of tasks that have ended. Past them the oldest is forgotten, as a
@@ -18,7 +20,8 @@ const (
 
 // ledger knows the tasks of a local backend whose ids their clients chose, so that such an id is
 // that of one task, as it is at a controller: what is submitted again ends as the first did, and
-// another task under the same id is refused.
+// another task under the same id is refused. It also knows those whose ids are about: of futures that
+// have travelled, or were asked for their ids.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[string]*ledgerEntry
@@ -28,7 +31,7 @@ type ledger struct {
 
 type ledgerEntry struct {
 	call  *call
-	spec  [sha256.Size]byte // of what was asked for
+	spec  [sha256.Size]byte // of what was asked for, if the client chose the id
 	bytes int
 }
 
@@ -40,6 +43,13 @@ func (l *ledger) claim(c *call) bool {
 	if n, limit := len(c.input.Data), c.jc.maxPayload; n > limit {
 		c.deny(connect.CodeInvalidArgument, "task %q: payload has %d bytes, this job context takes at most %d", c.id, n, limit)
 		return false
+	}
+	if c.needs != nil {
+		for _, f := range c.needs.tasks {
+			if f.jc != c.jc { // Those of its own have noted themselves.
+				l.note(f)
+			}
+		}
 	}
 	if c.config.taskID == "" {
 		return true // Its id is its own.
@@ -53,7 +63,7 @@ func (l *ledger) claim(c *call) bool {
 	sum := sha256.Sum256(spec)
 	l.mu.Lock()
 	known := l.entries[c.id]
-	if known == nil {
+	if known == nil || known.call.jc != c.jc { // What others have under the id is none of this one's.
 		e := &ledgerEntry{call: c, spec: sum}
 		l.entries[c.id] = e
 		c.listen(&listener{ended: func() { l.end(e) }})
@@ -85,8 +95,44 @@ func (l *ledger) end(e *ledgerEntry) {
 		l.ended[0] = nil
 		l.ended = l.ended[1:]
 		l.bytes -= oldest.bytes
-		delete(l.entries, oldest.call.id)
+		if l.entries[oldest.call.id] == oldest {
+			delete(l.entries, oldest.call.id)
+		}
 	}
+}
+
+// note has a call known by its id, if none is.
+func (l *ledger) note(c *call) {
+	if c.refusal() != nil {
+		return
+	}
+	l.mu.Lock()
+	if l.entries[c.id] != nil {
+		l.mu.Unlock()
+		return
+	}
+	e := &ledgerEntry{call: c}
+	l.entries[c.id] = e
+	open := c.listen(&listener{ended: func() { l.end(e) }})
+	l.mu.Unlock()
+	if !open {
+		l.end(e)
+	}
+}
+
+// find has a call whose task was submitted elsewhere end as the one that is known by its id.
+func (l *ledger) find(c *call) {
+	l.mu.Lock()
+	known := l.entries[c.id]
+	l.mu.Unlock()
+	if known == nil {
+		c.settle(Payload{}, newTaskError(c, ReasonTaskLost, TaskInfo{}, &frayv1.TaskError{
+			Message: "this job context does not know it, or no longer",
+		}))
+		return
+	}
+	known.call.find()
+	c.repeat(known.call)
 }
 
 // deny refuses a call as a controller would.
@@ -100,17 +146,31 @@ func (c *call) repeat(first *call) {
 	c.accept()
 	end := func() {
 		value, _, err := first.result()
-		c.settle(value, err)
+		if first.cascades.Load() {
+			c.cascades.Store(true)
+		}
+		c.settle(value, c.travelledError(err))
 	}
 	if !first.listen(&listener{wake: end}) {
 		end()
 	}
 }
 
+// travelledError is what an error of the task is to a future that has travelled: who holds it does not know
+// the function, and so none of its declared errors.
+func (c *call) travelledError(err error) error {
+	if e, ok := err.(*TaskError); ok && c.travelled != nil && e.cause != nil { //nolint:errorlint // What wraps one is no end of a task.
+		stranger := *e
+		stranger.cause = nil
+		return &stranger
+	}
+	return err
+}
+
 // origin is the call that is run for c.
 func (c *call) origin() *call {
-	if c.first != nil {
-		return c.first
+	for c.first != nil {
+		c = c.first
 	}
 	return c
 }

@@ -25,9 +25,13 @@ type sequel struct {
 	err   error // of the end; nil: it has a value
 }
 
-// attempt executes the call once on the calling goroutine, as attempt.Run does.
-func (c *call) attempt(ctx context.Context, info TaskInfo, grace time.Duration, done func(attempt.Result[Payload])) {
+// attempt executes the call once on the calling goroutine, as attempt.Run does. The values are those of the
+// tasks that it needs.
+func (c *call) attempt(ctx context.Context, info TaskInfo, values attempt.Needed[Payload], grace time.Duration, done func(attempt.Result[Payload])) {
 	ctx = attempt.WithInfo(NewContext(ctx, c.jc), info)
+	if values != nil {
+		ctx = attempt.WithInfo(ctx, values)
+	}
 	attempt.Run(ctx, attempt.Limits{Timeout: c.config.executionTimeout, Grace: grace},
 		func(ctx context.Context) (Payload, error) { return c.function.Invoke(ctx, c.input) }, done)
 }

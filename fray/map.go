@@ -286,7 +286,7 @@ func (m *mapping[In, Out]) end(ctx context.Context) {
 	case <-m.receipt.done:
 	case <-ctx.Done():
 	}
-	if err := m.jc.backend.cancel(ctx, open); err != nil && !errors.Is(err, ErrTaskLost) {
+	if err := m.jc.backend.cancel(ctx, open, cancelConfig{}); err != nil && !errors.Is(err, ErrTaskLost) {
 		m.jc.logger.WarnContext(ctx, "cancel tasks of a map that has ended", "function", m.task.name, "tasks", len(open), "error", err)
 	}
 }

@@ -61,7 +61,7 @@ func WithDetails[T any](err error, value T) error {
 	if codecErr != nil {
 		return errors.Join(err, fmt.Errorf("details: %w", codecErr))
 	}
-	payload, codecErr := codec.encode(value)
+	payload, codecErr := codec.encode(value, nil)
 	if codecErr != nil {
 		return errors.Join(err, fmt.Errorf("details: %w", codecErr))
 	}

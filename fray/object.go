@@ -51,7 +51,7 @@ func Put[T any](ctx context.Context, v T) (Ref[T], error) {
 	if err != nil {
 		return Ref[T]{}, fmt.Errorf("put: %w", err)
 	}
-	p, err := c.encode(v)
+	p, err := c.encode(v, nil)
 	if err != nil {
 		return Ref[T]{}, fmt.Errorf("put %v as %q: %w: %w", reflect.TypeFor[T](), c.encoding, ErrUndecodable, err)
 	}
@@ -100,6 +100,11 @@ func (r Ref[T]) Get(ctx context.Context) (T, error) {
 	if err != nil {
 		return none, fmt.Errorf("get %s as %v: %w: %w", r, reflect.TypeFor[T](), ErrUndecodable, err)
 	}
+	if c.inspect != nil {
+		if jc, err := FromContext(ctx); err == nil { // Open has found it.
+			c.bind(v, jc, nil)
+		}
+	}
 	return v, nil
 }
 
@@ -114,7 +119,10 @@ func (r Ref[T]) Open(ctx context.Context) (io.ReadCloser, error) {
 	if r.ID == "" {
 		return nil, fmt.Errorf("get a value: %w: the ref is empty", ErrObjectLost)
 	}
-	return &objectReader{ctx: ctx, jc: jc, job: r.Job, id: r.ID, encoding: r.Encoding, size: r.Size, name: r.String()}, nil
+	own, _ := InTask(ctx) // none: it is not read by a task
+	return &objectReader{
+		ctx: ctx, jc: jc, job: r.Job, own: own.JobID, id: r.ID, encoding: r.Encoding, size: r.Size, name: r.String(),
+	}, nil
 }
 
 // Release tells that the job needs the value no longer. It is gone once no other job holds it.
@@ -181,6 +189,7 @@ type objectReader struct {
 	ctx               context.Context //nolint:containedctx // It is that of the reader's caller.
 	jc                *JobContext
 	job, id, encoding string
+	own               string // the job of the task that reads, which holds what its open tasks need; empty: none does
 	name              string
 	size              int64
 
@@ -214,6 +223,10 @@ func (r *objectReader) fetch() error {
 		return io.EOF
 	}
 	piece, err := r.jc.objects.piece(r.ctx, r.job, r.id, r.n)
+	if errors.Is(err, ErrObjectLost) && r.n == 0 && r.own != "" && r.own != r.job {
+		r.job = r.own
+		piece, err = r.jc.objects.piece(r.ctx, r.job, r.id, r.n)
+	}
 	if err != nil {
 		return fmt.Errorf("get %s: %w", r.name, r.jc.because(nil, err))
 	}

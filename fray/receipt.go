@@ -106,6 +106,9 @@ func (c *call) accept() {
 
 // refuse tells the receipt and the future of c that the backend does not have it.
 func (c *call) refuse(err error) {
+	c.promise.mu.Lock()
+	c.refused = !c.settled
+	c.promise.mu.Unlock()
 	c.settle(Payload{}, err)
 	if r := c.receipt; r != nil {
 		c.receipt = nil

@@ -1,6 +1,8 @@
 package fray
 
 import (
+	"cmp"
+
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -64,5 +66,7 @@ func (c *call) outcome(r *frayv1.TaskResult) (Payload, error) {
 			reason = Reason(task.GetFailureReason().String()) // of a newer controller
 		}
 	}
-	return Payload{}, newTaskError(c, reason, info, r.GetError())
+	e := newTaskError(c, reason, info, r.GetError())
+	e.Function, e.Cause = cmp.Or(task.GetFunction(), e.Function), task.GetCauseTaskId()
+	return Payload{}, e
 }

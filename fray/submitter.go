@@ -19,13 +19,14 @@ import (
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
-// Bounds of the submitter. The weight of a call is the size of its input, and callWeight for the
-// rest.
+// Bounds of the submitter. The weight of a call is the size of its input and of the ids of what
+// it needs, and callWeight for the rest.
 const (
 	maxBatchCalls  = 10_000
 	maxBatchWeight = 4 << 20
 	maxQueueWeight = 64 << 20
 	callWeight     = 256
+	objectIDBytes  = 64
 	// maxLanes is how many SubmitTasks are in flight at most. The second takes full batches only:
 	// it is for bulk, which one alone would leave waiting for round trips; calls that trickle in
 	// are better sent together.
@@ -71,8 +72,7 @@ func (s *submitter) submit(ctx context.Context, calls []*call) {
 			continue
 		}
 		for _, c := range group {
-			c.spec = c.newSpec()
-			c.input = Payload{}
+			c.prepare()
 		}
 		if !s.enqueue(group, weight) {
 			s.room.Release(min(weight, maxQueueWeight))
@@ -336,12 +336,29 @@ func (s *submitter) close() {
 	s.closed = true
 }
 
+// weight is the same before and after prepare.
 func (c *call) weight() int64 {
 	n := len(c.input.Data)
 	if c.spec != nil {
 		n = len(c.spec.GetPayload().GetData())
+		for _, id := range c.spec.GetNeededTaskIds() {
+			n += len(id)
+		}
+		return int64(n + objectIDBytes*len(c.spec.GetNeededObjectIds()) + callWeight)
 	}
-	return int64(n) + callWeight
+	if c.needs != nil {
+		for _, f := range c.needs.tasks {
+			n += len(f.id)
+		}
+		n += objectIDBytes * len(c.needs.objects)
+	}
+	return int64(n + callWeight)
+}
+
+// prepare puts what c asks for in the form of the wire.
+func (c *call) prepare() {
+	c.spec = c.newSpec()
+	c.input, c.needs = Payload{}, nil
 }
 
 // newSpec returns what the controller is asked for.
@@ -357,5 +374,7 @@ func (c *call) newSpec() *frayv1.TaskSpec {
 		MaxWorkerLosses:     c.config.workerLosses,
 		ExecutionTimeoutMs:  number.Millis(c.config.executionTimeout),
 		SchedulingTimeoutMs: number.Millis(c.config.schedulingTimeout),
+		NeededTaskIds:       c.needs.taskIDs(),
+		NeededObjectIds:     c.needs.objectIDs(),
 	}
 }

@@ -2,6 +2,7 @@ package fray
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"sync"
 
@@ -15,13 +16,19 @@ import (
 type inline struct {
 	mu      sync.Mutex
 	closed  bool
-	running map[*call]context.CancelCauseFunc
+	running map[*call]inlineRun
 	ledger  *ledger
 	idle    chan struct{} // closed once closed and nothing runs
 }
 
+// inlineRun is a call that runs.
+type inlineRun struct {
+	cancel context.CancelCauseFunc
+	parent string // the id of the task whose function has submitted it; empty: none has
+}
+
 func newInline() *inline {
-	return &inline{running: make(map[*call]context.CancelCauseFunc), ledger: newLedger(), idle: make(chan struct{})}
+	return &inline{running: make(map[*call]inlineRun), ledger: newLedger(), idle: make(chan struct{})}
 }
 
 func (b *inline) submit(ctx context.Context, calls []*call) {
@@ -42,13 +49,24 @@ func (b *inline) execute(ctx context.Context, c *call) {
 	}
 	own, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	if !b.enter(c, cancel) {
-		c.refuse(c.closed())
+	parent, _ := InTask(ctx) // none: it is submitted from outside of all tasks
+	if err := b.enter(c, inlineRun{cancel, parent.TaskID}); err != nil {
+		c.refuse(err)
 		return
 	}
 	defer b.leave(c)
 	detach := context.AfterFunc(ctx, func() { cancel(ErrCancelled) })
 	defer detach()
+	needs := c.takeNeeds()
+	var values attempt.Needed[Payload]
+	if needs != nil {
+		if err := b.await(ctx, own, c, needs); err != nil {
+			c.settle(Payload{}, err)
+			c.accept()
+			return
+		}
+		values = needs.values()
+	}
 
 	defer c.accept()
 	var info TaskInfo
@@ -61,7 +79,7 @@ func (b *inline) execute(ctx context.Context, c *call) {
 	for number := 1; ; number++ {
 		info = c.info(string(KindSync), number)
 		var result attempt.Result[Payload]
-		c.attempt(own, info, 0, func(r attempt.Result[Payload]) { result = r })
+		c.attempt(own, info, values, 0, func(r attempt.Result[Payload]) { result = r })
 		v := c.conclude(info, result)
 		if !v.retry {
 			settled = true
@@ -77,14 +95,65 @@ func (b *inline) execute(ctx context.Context, c *call) {
 	}
 }
 
-func (b *inline) enter(c *call, cancel context.CancelCauseFunc) bool {
+// enter notes that a call runs, unless it cannot.
+func (b *inline) enter(c *call, run inlineRun) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return false
+		return c.closed()
 	}
-	b.running[c] = cancel
-	return true
+	if f := b.ancestor(c, run.parent); f != nil {
+		return fmt.Errorf("submit task %s: it needs task %s, which runs it: on a %s job context that would never end", c.id, f.id, KindSync)
+	}
+	b.running[c] = run
+	return nil
+}
+
+// ancestor returns which of the tasks that c needs waits for c, because its function has submitted it, or what
+// did; nil: none. The caller holds b.mu.
+func (b *inline) ancestor(c *call, parent string) *call {
+	if c.needs == nil {
+		return nil
+	}
+	for range len(b.running) + 1 { // Ids of other job contexts could lead in a circle.
+		for _, f := range c.needs.tasks {
+			if f.id == parent {
+				return f
+			}
+		}
+		id := parent
+		parent = ""
+		for r, run := range b.running { // order-free: ids are of one call each
+			if r.id == id {
+				parent = run.parent
+			}
+		}
+	}
+	return nil
+}
+
+// await waits for all that c needs. The error is what c ends with if that was in vain.
+func (b *inline) await(ctx, own context.Context, c *call, needs *needs) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(own, cancel)
+	defer stop()
+	for _, f := range needs.tasks {
+		f.find()
+		f.wait(ctx)
+		b.mu.Lock() // Who cancels the whole job does so in one go.
+		cause := context.Cause(own)
+		b.mu.Unlock()
+		if cause != nil {
+			return c.stopped(c.info("", 0), cause)
+		}
+		if _, settled, err := f.result(); err != nil {
+			return c.failedFor(f)
+		} else if !settled { // ctx is done, and own not yet
+			return c.stopped(c.info("", 0), ErrCancelled)
+		}
+	}
+	return nil
 }
 
 func (b *inline) leave(c *call) {
@@ -98,16 +167,34 @@ func (b *inline) leave(c *call) {
 
 func (*inline) why(*call) error { return nil }
 
-func (b *inline) cancel(_ context.Context, calls []*call) error {
+func (b *inline) find(c *call)  { b.ledger.find(c) }
+func (b *inline) share(c *call) { b.ledger.note(c) }
+
+func (b *inline) cancel(ctx context.Context, calls []*call, config cancelConfig) error {
 	for _, c := range calls {
-		b.stop(c.origin(), ErrCancelled)
+		c = c.origin()
+		if elsewhere := c.jc.backend; elsewhere != backend(b) { // It has travelled here.
+			if err := elsewhere.cancel(ctx, []*call{c}, config); err != nil {
+				return err
+			}
+			continue
+		}
+		if config.dependants {
+			c.cascades.Store(true)
+		}
+		b.stop(c, ErrCancelled)
 	}
 	return nil
 }
 
-func (b *inline) cancelAll(context.Context) error {
-	for _, c := range b.open() {
-		b.stop(c, ErrCancelled)
+func (b *inline) cancelAll(_ context.Context, config cancelConfig) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range byID(maps.Keys(b.running)) {
+		if config.dependants {
+			c.cascades.Store(true)
+		}
+		b.running[c].cancel(ErrCancelled)
 	}
 	return nil
 }
@@ -130,8 +217,8 @@ func (b *inline) wait() error { return waitIdle(b.idle) }
 func (b *inline) stop(c *call, cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if cancel, ok := b.running[c]; ok {
-		cancel(cause)
+	if run, ok := b.running[c]; ok {
+		run.cancel(cause)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/frayrpc/fray/fray/internal/attempt"
 	"github.com/frayrpc/fray/fray/internal/failure"
 )
 
@@ -40,6 +41,12 @@ type Task[In, Out any] struct {
 // where the type is an interface, an integer beyond 2^53 or a []byte. What its type leaves out by
 // intent is left out: fields without an exported name or tagged "-", and whatever its own
 // MarshalJSON does not write.
+//
+// An input may have futures in it, wherever its type has a *[Future], and refs, see [Ref]. The task depends
+// on them: it starts once the tasks of the futures have completed, and finds their values there at once. If
+// one of them does not complete, the task fails with [ReasonDependencyFailed]. Refs stay valid for as long as
+// the task is open. A task may depend on 1024 tasks and 1024 objects. What its own MarshalJSON writes of a
+// value is no dependency.
 //
 // Define panics if the name or an option is not valid, or if a type has no encoding.
 func Define[In, Out any](name string, fn func(context.Context, In) (Out, error), opts ...TaskOption) *Task[In, Out] {
@@ -177,11 +184,17 @@ func (t *Task[In, Out]) Invoke(ctx context.Context, input Payload) (Payload, err
 	if err != nil {
 		return Payload{}, &UndecodableError{Function: t.name, What: "input", Encoding: input.Encoding, Err: err}
 	}
+	if t.input.inspect != nil {
+		if jc, err := FromContext(ctx); err == nil { // Else a test calls it.
+			values, _ := attempt.Info[attempt.Needed[Payload]](ctx) // none: it needs none
+			t.input.bind(in, jc, values)
+		}
+	}
 	out, err := t.fn(ctx, in)
 	if err != nil {
 		return Payload{}, t.declare(err)
 	}
-	value, err := t.result.encode(out)
+	value, err := t.result.encode(out, nil)
 	if err == nil && len(value.Data) > maxPayloadBytes {
 		err = fmt.Errorf("%d bytes are more than %d", len(value.Data), maxPayloadBytes)
 	}
@@ -224,7 +237,7 @@ func (t *Task[In, Out]) newFuture(jc *JobContext, config *callConfig, id string,
 
 func (t *Task[In, Out]) encodeInput(f *Future[Out], in In) error {
 	var err error
-	if f.input, err = t.input.encode(in); err != nil {
+	if f.input, err = t.input.encode(in, &f.call); err != nil {
 		return &UndecodableError{Function: t.name, What: "input", Encoding: t.input.encoding, Err: err}
 	}
 	if n := len(f.input.Data); n > maxPayloadBytes {

@@ -33,6 +33,7 @@ type threadPool struct {
 	// returning wait for a slot, too, and come first: their tasks have begun.
 	returning []*poolSlot
 	open      map[*call]*poolTask
+	blocked   blocked
 	running   int           // goroutines
 	idle      chan struct{} // closed once closed and nothing runs
 }
@@ -40,7 +41,7 @@ type threadPool struct {
 func newThreadPool(jc *JobContext, workers int) *threadPool {
 	p := &threadPool{
 		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue), ledger: newLedger(),
-		open: make(map[*call]*poolTask), idle: make(chan struct{}),
+		open: make(map[*call]*poolTask), idle: make(chan struct{}), blocked: newBlocked(),
 	}
 	p.closing, p.close = context.WithCancel(context.Background())
 	return p
@@ -50,9 +51,13 @@ func newThreadPool(jc *JobContext, workers int) *threadPool {
 type poolTask struct {
 	*call
 
-	seq      uint64 // order of arrival
-	attempts int    // started so far
-	ended    bool   // it is settled, and only leaves the queue when its turn comes
+	seq      uint64                  // order of arrival in the queue
+	attempts int                     // started so far
+	ended    bool                    // it is settled, and only leaves the queue when its turn comes
+	needs    *needs                  // what it waits for before it is queued; nil: nothing
+	arrival  uint64                  // order of arrival among those that wait for something
+	missing  int                     // so many of them have not ended
+	values   attempt.Needed[Payload] // of what it needed
 	// cancel stops the attempt that runs; nil: none does.
 	cancel context.CancelCauseFunc
 	// timer ends the delay before a retry, or the wait for a first start; nil: neither is on.
@@ -68,14 +73,20 @@ func (p *threadPool) submit(ctx context.Context, calls []*call) {
 			c.refuse(err)
 			continue
 		}
-		switch {
-		case !p.ledger.claim(c):
+		if !p.ledger.claim(c) {
 			p.room.Release(1)
-		case p.add(c):
-			c.accept()
-		default:
+			continue
+		}
+		failed, ok := p.add(c)
+		switch {
+		case !ok:
 			p.room.Release(1)
 			c.refuse(c.closed())
+		case failed != nil:
+			c.settle(Payload{}, c.failedFor(failed))
+			c.accept()
+		default:
+			c.accept()
 		}
 	}
 }
@@ -98,20 +109,36 @@ func (p *threadPool) acquire(ctx context.Context) error {
 	return p.room.Acquire(waiting, 1)
 }
 
-func (p *threadPool) add(c *call) bool {
+// add takes a call in, and reports false if the pool is closed. If a task that it needs has ended without a value, it
+// returns that: then c is to end, too.
+func (p *threadPool) add(c *call) (failed *call, ok bool) {
+	t := &poolTask{call: c, needs: c.takeNeeds()}
+	if t.needs != nil {
+		for _, f := range t.needs.tasks {
+			f.find()
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return false
+		return nil, false
 	}
-	t := &poolTask{call: c}
 	p.open[c] = t
-	if d := c.config.schedulingTimeout; d > 0 {
+	if t.needs == nil {
+		p.ready(t)
+	} else if failed = p.block(t); failed != nil {
+		p.end(t)
+	}
+	return failed, true
+}
+
+// ready queues a task for its first start, with p.mu held.
+func (p *threadPool) ready(t *poolTask) {
+	if d := t.config.schedulingTimeout; d > 0 {
 		t.timer = time.AfterFunc(d, func() { p.expire(t) })
 	}
 	p.queue.push(t)
 	p.dispatch()
-	return true
 }
 
 // dispatch gives free slots away, with p.mu held.
@@ -152,7 +179,7 @@ func (p *threadPool) dispatch() {
 func (p *threadPool) execute(ctx context.Context, t *poolTask, info TaskInfo) {
 	b := &poolSlot{pool: p, held: true, stopped: ctx.Done()}
 	defer p.release(b)
-	t.attempt(attempt.WithSlot(ctx, b), info, stopGrace, func(r attempt.Result[Payload]) { p.conclude(t, info, r) })
+	t.attempt(attempt.WithSlot(ctx, b), info, t.values, stopGrace, func(r attempt.Result[Payload]) { p.conclude(t, info, r) })
 }
 
 func (p *threadPool) conclude(t *poolTask, info TaskInfo, r attempt.Result[Payload]) {
@@ -217,6 +244,11 @@ func (p *threadPool) expire(t *poolTask) {
 func (p *threadPool) end(t *poolTask) {
 	t.ended = true
 	delete(p.open, t.call)
+	if t.needs != nil {
+		p.blocked.remove(t)
+		t.needs = nil
+		p.room.Release(1) // It never was in the queue.
+	}
 	if t.timer != nil {
 		t.timer.Stop()
 		t.timer = nil
@@ -225,36 +257,62 @@ func (p *threadPool) end(t *poolTask) {
 
 func (*threadPool) why(*call) error { return nil }
 
-func (p *threadPool) cancel(_ context.Context, calls []*call) error {
+func (p *threadPool) find(c *call)  { p.ledger.find(c) }
+func (p *threadPool) share(c *call) { p.ledger.note(c) }
+
+func (p *threadPool) cancel(ctx context.Context, calls []*call, config cancelConfig) error {
+	here := make([]*call, 0, len(calls))
 	for _, c := range calls {
-		p.cancelOne(c.origin())
+		c = c.origin()
+		if elsewhere := c.jc.backend; elsewhere != backend(p) { // It has travelled here.
+			if err := elsewhere.cancel(ctx, []*call{c}, config); err != nil {
+				return err
+			}
+			continue
+		}
+		here = append(here, c)
 	}
+	p.mu.Lock()
+	ended := p.stop(here, config)
+	p.mu.Unlock()
+	p.settleStopped(ended)
 	return nil
 }
 
-func (p *threadPool) cancelOne(c *call) {
-	p.mu.Lock()
-	t, ok := p.open[c]
-	if !ok {
-		p.mu.Unlock()
-		return
+// stop has what runs of some calls stop, and ends the others, all in one go: what of them depends on others of
+// them is stopped, too, and does not fail. It returns those that it ended, which are to be settled. The caller
+// holds p.mu.
+func (p *threadPool) stop(calls []*call, config cancelConfig) (ended []*poolTask) {
+	for _, c := range calls {
+		t, ok := p.open[c]
+		if !ok {
+			continue
+		}
+		if config.dependants {
+			c.cascades.Store(true)
+		}
+		if t.cancel != nil {
+			t.cancel(ErrCancelled)
+			continue
+		}
+		p.end(t)
+		ended = append(ended, t)
 	}
-	if t.cancel != nil {
-		t.cancel(ErrCancelled)
-		p.mu.Unlock()
-		return
-	}
-	p.end(t)
-	info := t.call.info("", t.attempts)
-	p.mu.Unlock()
-	c.settle(Payload{}, t.stopped(info, ErrCancelled))
+	return ended
 }
 
-func (p *threadPool) cancelAll(ctx context.Context) error {
+func (p *threadPool) settleStopped(ended []*poolTask) {
+	for _, t := range ended {
+		t.settle(Payload{}, t.stopped(t.info("", t.attempts), ErrCancelled))
+	}
+}
+
+func (p *threadPool) cancelAll(_ context.Context, config cancelConfig) error {
 	p.mu.Lock()
-	open := byID(maps.Keys(p.open))
+	ended := p.stop(byID(maps.Keys(p.open)), config)
 	p.mu.Unlock()
-	return p.cancel(ctx, open)
+	p.settleStopped(ended)
+	return nil
 }
 
 func (p *threadPool) shutdown() {

@@ -18,7 +18,8 @@ type Awaitable interface {
 	// Done returns a channel that is closed when the task has ended.
 	Done() <-chan struct{}
 
-	pending() *promise
+	// pending is where the end comes. A future that has travelled has its task asked for by that.
+	pending(ctx context.Context) *promise
 }
 
 // Wait waits until n of the futures are done, or timeout has passed, and returns those that are and
@@ -34,7 +35,7 @@ func Wait[F Awaitable](ctx context.Context, futures []F, n int, timeout time.Dur
 	}
 	err = waitFor(ctx, futures, n, timeout)
 	for _, f := range futures {
-		if f.pending().isSettled() {
+		if f.pending(ctx).isSettled() {
 			done = append(done, f)
 		} else {
 			pending = append(pending, f)
@@ -43,17 +44,17 @@ func Wait[F Awaitable](ctx context.Context, futures []F, n int, timeout time.Dur
 	if len(done) >= n {
 		err = nil
 	}
-	return done, pending, because(pending, err)
+	return done, pending, because(ctx, pending, err)
 }
 
 // because adds to the error of a context what the first of these futures that is pending waits for
 // in vain.
-func because[F Awaitable](futures []F, err error) error {
+func because[F Awaitable](ctx context.Context, futures []F, err error) error {
 	if err == nil {
 		return nil
 	}
 	for _, f := range futures {
-		if b, ok := any(f).(interface{ because(err error) error }); ok && !f.pending().isSettled() {
+		if b, ok := any(f).(interface{ because(err error) error }); ok && !f.pending(ctx).isSettled() {
 			return b.because(err)
 		}
 	}
@@ -64,7 +65,7 @@ func waitFor[F Awaitable](ctx context.Context, futures []F, n int, timeout time.
 	if timeout == 0 {
 		return nil
 	}
-	c := newCompletions(futures)
+	c := newCompletions(ctx, futures)
 	defer c.close()
 	outer := ctx
 	if timeout > 0 {
@@ -106,7 +107,7 @@ func waitFor[F Awaitable](ctx context.Context, futures []F, n int, timeout time.
 //	}
 func AsCompleted[F Awaitable](ctx context.Context, futures []F) iter.Seq2[F, error] {
 	return func(yield func(F, error) bool) {
-		c := newCompletions(futures)
+		c := newCompletions(ctx, futures)
 		defer c.close()
 		for range futures {
 			i, ok := c.take()
@@ -118,7 +119,7 @@ func AsCompleted[F Awaitable](ctx context.Context, futures []F) iter.Seq2[F, err
 			}
 			if !ok {
 				var none F
-				yield(none, because(futures, ctx.Err()))
+				yield(none, because(ctx, futures, ctx.Err()))
 				return
 			}
 			if !yield(futures[i], nil) {
@@ -144,10 +145,10 @@ type completions struct {
 	only   int // -1: whichever are done
 }
 
-func newCompletions[F Awaitable](futures []F) *completions {
+func newCompletions[F Awaitable](ctx context.Context, futures []F) *completions {
 	c := makeCompletions(len(futures))
 	for i, f := range futures {
-		c.watch(i, f.pending())
+		c.watch(i, f.pending(ctx))
 	}
 	return c
 }

@@ -308,17 +308,26 @@ func (w *watcher) trouble(ctx context.Context, err error) {
 		w.lost()
 		return
 	}
-	switch connect.CodeOf(err) {
-	case connect.CodeUnauthenticated, connect.CodePermissionDenied, connect.CodeUnimplemented, connect.CodeInvalidArgument:
+	if isHopeless(err) {
 		// Nothing that is open will ever be told of.
 		for _, c := range w.tracker.lose(w.tracker.acknowledged(), w.tracker.acknowledgements()) {
 			c.settle(Payload{}, fmt.Errorf("watch task %s (%s): %w", c.id, c.function.Name(), err))
 		}
-	default:
+	} else {
 		w.jc.logger.WarnContext(ctx, "watch job", "job_id", w.jc.jobID, "error", err)
 	}
 	_ = sleep.For(ctx, dial.Policy{Base: time.Second, Cap: watchWait, Rand: w.rand}.Delay(w.failures))
 	w.failures++
+}
+
+// isHopeless says of the error of a call that there is no use in ever making it again.
+func isHopeless(err error) bool {
+	switch connect.CodeOf(err) {
+	case connect.CodeUnauthenticated, connect.CodePermissionDenied, connect.CodeUnimplemented, connect.CodeInvalidArgument:
+		return true
+	default:
+		return false
+	}
 }
 
 // settle ends the calls that results tell of, and has values fetched that were left out. Other

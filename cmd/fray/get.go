@@ -81,23 +81,28 @@ func resultDetails(r *frayv1.TaskResult) [][2]string {
 }
 
 func (a *app) newCancel() *cobra.Command {
-	var job string
+	req := &frayv1.CancelTasksRequest{}
 	cmd := &cobra.Command{
 		Use:   "cancel ID... | --job JOB",
 		Short: "Cancel tasks, or all open tasks of a job",
 		Long: `Cancel tasks. One that waits is cancelled at once; one that runs is told to stop, and may still end with a value.
-One that has ended stays as it is, which is no error.`,
+One that has ended stays as it is, which is no error. Tasks that depend on one that is cancelled fail, unless
+they are to be cancelled, too.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && job == "" {
+			if len(args) == 0 && req.GetJobId() == "" {
 				return command.UsageError("which tasks? give their ids, or --job")
 			}
 			return nil
 		},
-		RunE: a.calling(func(ctx context.Context, c *client, ids []string) error { return a.cancel(ctx, c, ids, job) }),
+		RunE: a.calling(func(ctx context.Context, c *client, ids []string) error {
+			req.TaskIds = ids
+			return a.cancel(ctx, c, req)
+		}),
 	}
 	a.addClientFlags(cmd)
-	cmd.Flags().StringVar(&job, "job", "", "cancel every open task of this `job`")
-	command.Momentary(cmd.Flags(), "job")
+	cmd.Flags().StringVar(&req.JobId, "job", "", "cancel every open task of this `job`")
+	cmd.Flags().BoolVar(&req.WithDependants, "with-dependants", false, "also cancel all that depends on what is cancelled")
+	command.Momentary(cmd.Flags(), "job", "with-dependants")
 	a.addOutputFlag(cmd)
 	return cmd
 }
@@ -112,11 +117,12 @@ var verdictTexts = map[frayv1.CancelVerdict]string{
 	frayv1.CancelVerdict_CANCEL_VERDICT_REFUSED:          "refused",
 }
 
-func (a *app) cancel(ctx context.Context, c *client, ids []string, job string) error {
-	res, err := ask(ctx, c, c.CancelTasks, &frayv1.CancelTasksRequest{TaskIds: ids, JobId: job})
+func (a *app) cancel(ctx context.Context, c *client, req *frayv1.CancelTasksRequest) error {
+	res, err := ask(ctx, c, c.CancelTasks, req)
 	if err != nil {
 		return err
 	}
+	ids, job := req.GetTaskIds(), req.GetJobId()
 	missing, refused := 0, 0
 	found := &listing{app: a, header: []string{"task", "found"}}
 	for i, verdict := range res.GetVerdicts() {

@@ -23,6 +23,7 @@ type attempt struct {
 	timeout  time.Duration
 	expired  *runner.TimeoutError // the cause of its context's end after that; nil: it has no timeout
 	input    fray.Payload
+	values   runner.Needed[fray.Payload] // of the tasks that it needs, which came along; nil: none did
 	ctx      context.Context //nolint:containedctx // Made with the grant, so that a stop can come before the start.
 	cancel   context.CancelCauseFunc
 	resume   chan struct{} // a slot that was lent is back
@@ -43,6 +44,12 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 		timeout: number.FromMillis(spec.GetExecutionTimeoutMs()),
 		input:   fray.Payload{Encoding: spec.GetPayload().GetEncoding(), Data: spec.GetPayload().GetData()},
 		resume:  make(chan struct{}, 1),
+	}
+	if needed := leased.GetNeededValues(); len(needed) > 0 {
+		a.values = make(runner.Needed[fray.Payload], len(needed))
+		for _, n := range needed {
+			a.values[n.GetTaskId()] = fray.Payload{Encoding: n.GetValue().GetEncoding(), Data: n.GetValue().GetData()}
+		}
 	}
 	if a.function = w.functions[a.name]; a.function == nil {
 		a.function = &function{Function: missing{worker: w.cfg.ID, name: a.name}, metrics: w.metrics.of("unknown")}
@@ -96,7 +103,19 @@ type deadlined struct {
 func (d *deadlined) Deadline() (time.Time, bool) { return d.deadline, true }
 
 func (a *attempt) invoke(ctx context.Context) (fray.Payload, error) {
+	if a.values != nil {
+		ctx = runner.WithInfo(ctx, a.values)
+	}
 	return a.function.Invoke(ctx, a.input)
+}
+
+// bytes is what the attempt holds until it has run.
+func (a *attempt) bytes() int {
+	n := len(a.input.Data)
+	for _, v := range a.values { // order-free: a sum
+		n += len(v.Data)
+	}
+	return n
 }
 
 // end takes down how the function ended.
@@ -136,7 +155,7 @@ func (w *Worker) finish(a *attempt) (next *attempt) {
 	now := w.lock()
 	defer w.mu.Unlock()
 	a.over = true
-	a.input = fray.Payload{}
+	a.input, a.values = fray.Payload{}, nil
 	w.slots.Finish(now, core.Token(a.wire.GetLeaseToken()), a.outcome, sizeOf(a.value, a.failure))
 	next, _ = w.apply(true)
 	return next

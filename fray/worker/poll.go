@@ -204,7 +204,7 @@ func (w *Worker) grant(seq uint64, tasks []*frayv1.LeasedTask, carry bool) {
 	for i, t := range tasks {
 		a := w.newAttempt(t)
 		grants[i] = slots.Grant{
-			Lease: core.Token(a.wire.GetLeaseToken()), Timeout: a.timeout, Bytes: len(a.input.Data), Value: a,
+			Lease: core.Token(a.wire.GetLeaseToken()), Timeout: a.timeout, Bytes: a.bytes(), Value: a,
 			Priority: t.GetSpec().GetPriority(),
 		}
 		if m := t.GetSpec().GetResources(); len(m) > 0 {

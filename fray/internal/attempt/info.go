@@ -15,3 +15,7 @@ func Info[T any](ctx context.Context) (T, bool) {
 	info, ok := ctx.Value(infoKey[T]{}).(T)
 	return info, ok
 }
+
+// Needed has the values of the tasks that the attempt's task needs, by the ids of these tasks, as far as they
+// came along with it. [WithInfo] passes it on.
+type Needed[T any] map[string]T
