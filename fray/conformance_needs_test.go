@@ -14,7 +14,7 @@ import (
 )
 
 // needsController says that controllers do not know of needs yet: tasks start at once, and ask for what they need.
-const needsController = true
+const needsController = false
 
 // summands have futures wherever a type can.
 type summands struct {

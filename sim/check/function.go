@@ -23,6 +23,11 @@ func (r *Recorder) Functions(fs ...fray.Function) []fray.Function {
 	return out
 }
 
+// Told records that a function read the value of another task.
+func (r *Recorder) Told(task string, value []byte) {
+	r.add(Event{Kind: FutureEnd, Task: task, Digest: DigestValue("raw", value)})
+}
+
 type recorded struct {
 	fray.Function
 

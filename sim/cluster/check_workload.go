@@ -44,6 +44,9 @@ func (v *checker) checkWorkload() {
 				v.Report(scenario.Complain("there is no kind of task %q", name).SuggestName(name, v.kindNames()), &f.Kind)
 			}
 			used[f.Kind] = true
+			if at := slices.Index(v.kindNames(), f.Kind); at >= 0 && v.workload.Mix[at].Needs > 0 {
+				v.Report(scenario.Complain("kind %s needs other tasks, and a flood has none", f.Kind).Suggest("name a kind without needs"), &f.Kind)
+			}
 			tasks += min(g.Count*f.Tasks, MaxTasks+1)
 			if g.Stranger || g.Forger || g.Cancel > 0 || g.Mistakes > 0 {
 				v.Report(scenario.Complain("visitors that flood do nothing else").Suggest("make another group for what else there is to do"), &g.Floods)
@@ -123,6 +126,9 @@ func (v *checker) checkKind(i int) {
 	v.milliseconds(&k.ExecutionTimeout)
 	v.milliseconds(&k.SchedulingTimeout)
 	v.checkChildren(k)
+	if k.Needs > 0 && k.Undecodable == "input" {
+		v.Report(scenario.Complain("kind %s cannot decode what it needs", k.Name).Suggest("remove needs, or undecodable"), &k.Needs)
+	}
 	v.checkEligible(k)
 }
 
@@ -161,6 +167,8 @@ func (v *checker) checkChildren(k *TaskKind) {
 			v.Report(scenario.Complain("there is no kind of task %q", k.ChildKind).SuggestName(k.ChildKind, v.kindNames()), &k.ChildKind)
 		case v.workload.Mix[at].Children > 0:
 			v.Report(scenario.Complain("kind %s has children of its own", k.ChildKind).Suggest("name a kind without"), &k.ChildKind)
+		case v.workload.Mix[at].Needs > 0:
+			v.Report(scenario.Complain("kind %s needs other tasks, which children do not", k.ChildKind).Suggest("name a kind without needs"), &k.ChildKind)
 		}
 	}
 }

@@ -223,7 +223,16 @@ func (s *sections) callers(procedure string) []string {
 			return []string{RoleWorker, RoleClient}
 		}
 		return []string{RoleWorker}
-	case "GetTask", "GetTaskResults", "ListTasks", "ListWorkers", "GetClusterInfo":
+	case "GetTaskResults":
+		var roles []string
+		if len(s.workload.Visitors) > 0 {
+			roles = append(roles, RoleClient)
+		}
+		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Needs > 0 }) {
+			roles = append(roles, RoleWorker)
+		}
+		return roles
+	case "GetTask", "ListTasks", "ListWorkers", "GetClusterInfo":
 		if len(s.workload.Visitors) > 0 {
 			return []string{RoleClient}
 		}

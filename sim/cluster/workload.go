@@ -111,6 +111,7 @@ type TaskKind struct {
 	Undecodable        string               `yaml:"undecodable" enum:"input,result,error" doc:"What of the task cannot be decoded or encoded. error: each attempt fails, with a text that is not UTF-8."`
 	Children           int                  `yaml:"children" default:"0" min:"0" max:"1000" doc:"How many tasks of the kind childKind each attempt submits and waits for."`
 	ChildKind          string               `yaml:"childKind" doc:"The kind of the children, which has none of its own." example:"leaf"`
+	Needs              int                  `yaml:"needs" default:"0" min:"0" max:"32" doc:"How many tasks each needs, by chance of the last that its client submitted before: it waits for these, reads their values, and fails if one did not complete."`
 	PayloadSize        scenario.Bytes       `yaml:"payloadSize" default:"64B" doc:"The size of the input."`
 	ResultSize         scenario.Bytes       `yaml:"resultSize" default:"64B" doc:"The size of the result."`
 
@@ -145,6 +146,8 @@ type Backoff struct {
 type Cancel struct {
 	Probability scenario.Probability `yaml:"probability" default:"1" doc:"The chance that a task is cancelled." example:"50%"`
 	After       Span                 `yaml:"after" doc:"How long after it was accepted."`
+	// Dependants has what needs it cancelled, too.
+	Dependants bool `yaml:"dependants" default:"false" doc:"Whether the tasks that need it are cancelled with it, and so on; else they fail."`
 }
 
 // Hosts returns the hosts of the group.

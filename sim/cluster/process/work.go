@@ -81,7 +81,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 		Functions: recorder.Functions(system.Functions(own, g, s.Seed, func() {
 			p.ask(request{Poisoned: true})
 			select {} // The end of this process is under way.
-		})...),
+		}, recorder.Told)...),
 		Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch, MaxUnreported: int(g.MaxUnreported),
 		StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
 		HTTPClient:    &http.Client{Transport: injector.RoundTripper(transport, s.Host)},

@@ -156,6 +156,8 @@ type submitter struct {
 	ends   sync.WaitGroup
 	// What it waits for once all are submitted.
 	awaited []*awaited
+	// Tasks that were accepted, which others may need.
+	accepted []string
 }
 
 // awaited is a task whose end is waited for together with those of others.
@@ -171,6 +173,7 @@ type offer struct {
 	number  int // of the first
 	kind    *cluster.TaskKind
 	inputs  [][]byte
+	needs   []string // tasks
 	options []fray.CallOption
 	begun   time.Duration
 
@@ -272,12 +275,26 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 	begun := c.run.Elapsed()
 	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, c.number)))
 	o := &offer{number: c.number, kind: k, inputs: inputsOf(k, n, c.random), options: options, begun: begun, known: make([]offered, n)}
+	o.needs = c.needs(k)
 	c.offers = append(c.offers, o)
 	c.number += n
 	c.offer(ctx, o)
 	for range c.group.Submissions - 1 {
 		c.again(ctx, o)
 	}
+}
+
+// maxNeedsAgo is how many tasks ago one was submitted at most that another needs.
+const maxNeedsAgo = 40
+
+// needs returns the tasks that tasks of a kind need which are submitted now.
+func (c *submitter) needs(k *cluster.TaskKind) []string {
+	if k.Needs == 0 {
+		return nil
+	}
+	lately := slices.Clone(c.accepted[max(0, len(c.accepted)-maxNeedsAgo):])
+	c.random.Shuffle(len(lately), func(i, j int) { lately[i], lately[j] = lately[j], lately[i] })
+	return lately[:min(k.Needs, len(lately))]
 }
 
 // offer submits what is known to be open of an offer, and has the ends noted.
@@ -297,6 +314,10 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 	}
 	for i, f := range futures {
 		cancelAfter := time.Duration(-1)
+		var dependants []fray.CancelOption
+		if o.kind.Cancel != nil && o.kind.Cancel.Dependants {
+			dependants = append(dependants, fray.WithDependants())
+		}
 		if cancel := o.kind.Cancel; cancel != nil && c.random.Float64() < float64(cancel.Probability) {
 			cancelAfter = within(&cancel.After, c.random) + 1 + time.Duration(c.random.Int64N(int64(engine.Jitter)))
 		}
@@ -317,6 +338,7 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 		}
 		if o.stands(i) == unsent {
 			o.becomes(i, accepted)
+			c.accepted = append(c.accepted, f.ID())
 			c.tally.submitted(o.kind.Name, true)
 		}
 		if w := c.group.Waits; w == cluster.WaitsEach || w == cluster.WaitsCall { // What is called, and may be cancelled, too.
@@ -327,7 +349,7 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 		if cancelAfter >= 0 {
 			c.ends.Go(func() {
 				if sleep.For(ctx, cancelAfter) == nil {
-					_ = f.Cancel(ctx) // Whatever it says, the task ends somehow.
+					_ = f.Cancel(ctx, dependants...) // Whatever it says, the task ends somehow.
 				}
 			})
 		}
@@ -337,7 +359,7 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 // callOne submits the one task of an offer and waits for its end in one.
 func (c *submitter) callOne(ctx context.Context, o *offer) {
 	id := fmt.Sprintf("%s.%d", c.name, o.number)
-	value, err := taskOf(o.kind).Call(ctx, o.inputs[0], o.options...)
+	value, err := o.call(ctx)
 	var failure *fray.TaskError
 	switch {
 	case err == nil:
@@ -363,13 +385,53 @@ func (c *submitter) refused(o *offer, i int) {
 	o.becomes(i, over)
 }
 
+// call submits the one task of an offer, and waits for its value.
+func (o *offer) call(ctx context.Context) ([]byte, error) {
+	if o.kind.Needs == 0 {
+		return taskOf(o.kind).Call(ctx, o.inputs[0], o.options...)
+	}
+	inputs, err := o.needy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return needyTaskOf(o.kind).Call(ctx, inputs[0], o.options...)
+}
+
 // call submits tasks of one kind in one call.
 func call(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error) {
-	if len(o.inputs) == 1 {
-		f, err := taskOf(o.kind).Run(ctx, o.inputs[0], o.options...)
+	if o.kind.Needs == 0 {
+		return submitAll(ctx, taskOf(o.kind), o.inputs, o.options)
+	}
+	inputs, err := o.needy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return submitAll(ctx, needyTaskOf(o.kind), inputs, o.options)
+}
+
+func submitAll[In any](ctx context.Context, t *fray.Task[In, []byte], inputs []In, options []fray.CallOption) ([]*fray.Future[[]byte], error) {
+	if len(inputs) == 1 {
+		f, err := t.Run(ctx, inputs[0], options...)
 		return []*fray.Future[[]byte]{f}, err
 	}
-	return taskOf(o.kind).RunAll(ctx, o.inputs, o.options...)
+	return t.RunAll(ctx, inputs, options...)
+}
+
+// needy returns the inputs with futures of what the tasks need.
+func (o *offer) needy(ctx context.Context) ([]needy, error) {
+	var needs []*fray.Future[[]byte]
+	for _, id := range o.needs {
+		f, err := fray.Attach[[]byte](ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		needs = append(needs, f)
+	}
+	inputs := make([]needy, len(o.inputs))
+	for i, data := range o.inputs {
+		inputs[i] = needy{data, needs}
+	}
+	return inputs, nil
 }
 
 // again submits tasks once more under their ids, which are the same tasks, and has the values noted

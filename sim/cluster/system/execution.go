@@ -28,23 +28,28 @@ var Causes = map[error]check.Cause{
 }
 
 // Functions returns what a worker of the group executes under a seed. Poisoned is called in an
-// attempt that takes down its worker, and does not return.
-func Functions(s *cluster.Scenario, g *cluster.WorkerGroup, seed uint64, poisoned func()) []fray.Function {
+// attempt that takes down its worker, and does not return; told, with the values of the tasks that one
+// needs.
+func Functions(
+	s *cluster.Scenario, g *cluster.WorkerGroup, seed uint64, poisoned func(), told func(task string, value []byte),
+) []fray.Function {
 	var all []fray.Function
 	for i := range s.Workload.Mix {
 		k := &s.Workload.Mix[i]
-		x := &executor{Scenario: s, kind: k, group: g, seed: seed, poisoned: poisoned}
-		switch k.Undecodable {
-		case "input":
+		x := &executor{Scenario: s, kind: k, group: g, seed: seed, poisoned: poisoned, told: told}
+		switch {
+		case k.Undecodable == "input":
 			// Its input is not JSON.
-			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ struct{}) ([]byte, error) { return x.run(ctx) }))
-		case "result":
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ struct{}) ([]byte, error) { return x.run(ctx, nil) }))
+		case k.Undecodable == "result":
 			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ []byte) (any, error) {
-				_, err := x.run(ctx)
+				_, err := x.run(ctx, nil)
 				return make(chan int), err // Which has no encoding.
 			}))
+		case k.Needs > 0:
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, in needy) ([]byte, error) { return x.run(ctx, in.Needs) }))
 		default:
-			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ []byte) ([]byte, error) { return x.run(ctx) }))
+			all = append(all, fray.Define(k.Name, func(ctx context.Context, _ []byte) ([]byte, error) { return x.run(ctx, nil) }))
 		}
 	}
 	return all
@@ -58,11 +63,12 @@ type executor struct {
 	group    *cluster.WorkerGroup
 	seed     uint64
 	poisoned func()
+	told     func(task string, value []byte)
 }
 
 // run is one attempt. All that is left to chance depends on the seed, the task and the number of
 // the attempt alone.
-func (x *executor) run(ctx context.Context) ([]byte, error) {
+func (x *executor) run(ctx context.Context, needs []*fray.Future[[]byte]) ([]byte, error) {
 	info, _ := fray.InTask(ctx)
 	random := chance.New(x.seed, "attempt/"+info.TaskID, uint64(info.Attempt)) //nolint:gosec // It counts from 1.
 	k := x.kind
@@ -81,6 +87,9 @@ func (x *executor) run(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 		x.poisoned()
+	}
+	if err := x.read(ctx, needs, random); err != nil {
+		return nil, err
 	}
 	if err := x.children(ctx, info, random); err != nil {
 		return nil, err
@@ -165,6 +174,21 @@ func (x *executor) pass(ctx context.Context, d time.Duration, random *rand.Rand)
 	return sleep.For(ctx, d)
 }
 
+// read reads the values of tasks that the attempt's needs.
+func (x *executor) read(ctx context.Context, needs []*fray.Future[[]byte], random *rand.Rand) error {
+	for _, f := range needs {
+		value, err := f.Get(ctx)
+		if err != nil {
+			return fmt.Errorf("read what it needs: %w", err)
+		}
+		if err := x.pass(ctx, 0, random); err != nil { // See children.
+			return err
+		}
+		x.told(f.ID(), value)
+	}
+	return nil
+}
+
 // children runs the attempt's children and waits for them.
 func (x *executor) children(ctx context.Context, info fray.TaskInfo, random *rand.Rand) error {
 	if x.kind.Children == 0 {
@@ -199,6 +223,17 @@ var errElsewhere = errors.New("this function runs on workers only")
 // taskOf returns a kind as those who submit it know it.
 func taskOf(k *cluster.TaskKind) *fray.Task[[]byte, []byte] {
 	return fray.Define(k.Name, func(context.Context, []byte) ([]byte, error) { return nil, errElsewhere })
+}
+
+// needy is the input of a task that needs others.
+type needy struct {
+	Data  []byte
+	Needs []*fray.Future[[]byte]
+}
+
+// needyTaskOf is taskOf a kind whose tasks need others.
+func needyTaskOf(k *cluster.TaskKind) *fray.Task[needy, []byte] {
+	return fray.Define(k.Name, func(context.Context, needy) ([]byte, error) { return nil, errElsewhere })
 }
 
 func inputsOf(k *cluster.TaskKind, n int, random *rand.Rand) [][]byte {

@@ -153,7 +153,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 			h.Fence()
 		}
 		w, err := worker.New(worker.Config{
-			ControllerURL: ControllerURL, ID: cmp.Or(g.ID, h.Name()), Functions: recorder.Functions(Functions(s.Scenario, g, s.run.Seed(), poisoned)...),
+			ControllerURL: ControllerURL, ID: cmp.Or(g.ID, h.Name()), Functions: recorder.Functions(Functions(s.Scenario, g, s.run.Seed(), poisoned, recorder.Told)...),
 			Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch, MaxUnreported: int(g.MaxUnreported),
 			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
 			HTTPClient: h.Client(), Token: s.TokenOf(h.Name()),
