@@ -263,6 +263,8 @@ type Event struct {
 	// Kept are the lease tokens of attempts that go on under a new session.
 	Kept     []uint64 `json:"kept,omitempty"`
 	Draining bool     `json:"draining,omitempty"`
+	// Dependants, of a cancellation, says that it is also of the tasks that need what it is of, and so on.
+	Dependants bool `json:"dependants,omitempty"`
 	// Statuses and List are those of a list.
 	Statuses []frayv1.TaskStatus `json:"statuses,omitempty"`
 	List     []string            `json:"list,omitempty"`
@@ -326,6 +328,9 @@ func (e *Event) details(gist bool) (fields []string) {
 	}
 	if e.Outcome != 0 {
 		add("outcome=%s", outcomeName(e.Outcome))
+	}
+	if e.Dependants {
+		add("with=dependants")
 	}
 	if e.Carried && !gist {
 		add("by=poll")

@@ -25,16 +25,21 @@ type linearizable struct {
 	model model
 	tasks map[string]*linearTask
 	// Cancellations of whole jobs, any of which may or may not have reached a task.
-	jobs   map[string][]*op
+	jobs map[string][]*op
+	// The first cancellation of something with all that needs it, which may have reached any task that needs
+	// another.
+	along  *op
 	newest incarnation
 	// Tasks that are done, in the order in which they were.
 	settling []settling
 }
 
 type linearTask struct {
-	job  string
-	ops  []*op
-	done bool
+	job string
+	ops []*op
+	// It needs others.
+	needy bool
+	done  bool
 	// It was checked, and its operations are gone.
 	checked bool
 }
@@ -61,6 +66,9 @@ func (o *linearizable) Observe(e *Event, j *Judge) {
 	o.newest = max(o.newest, incarnation(e.Incarnation))
 	if e.Kind == ControllerCrash && o.cfg.AllowLossAfterRestart {
 		o.crash(e) // One that keeps its records is as if there had been none.
+	}
+	if e.Kind == CancelCall && e.Dependants && o.along == nil {
+		o.along = &op{event: e, kind: opCancel, answer: Unanswered, call: before(e), ret: math.MaxInt64}
 	}
 	if e.Task == "" {
 		o.cancelJob(e)
@@ -113,7 +121,9 @@ func (o *linearizable) call(e *Event) {
 	default:
 		p.kind = opReport
 	}
-	o.task(e).add(p)
+	t := o.task(e)
+	t.needy = t.needy || e.Spec != nil && len(e.Spec.Needs) > 0
+	t.add(p)
 }
 
 func (o *linearizable) reply(e *Event) {
@@ -210,6 +220,7 @@ func (o *linearizable) cancelJob(e *Event) {
 
 // crash puts the death of a controller that keeps no records into the history of each task.
 func (o *linearizable) crash(e *Event) {
+	o.along = nil
 	for _, t := range o.tasks { // order-free: each gets its own
 		if len(t.ops) > 0 {
 			t.ops = append(t.ops, &op{event: e, kind: opCrash, over: o.newest, call: before(e), ret: after(e)})
@@ -260,6 +271,9 @@ func (o *linearizable) check(id string, t *linearTask, j *Judge) {
 		if len(ops) > 0 && p.ret > ops[0].call {
 			ops = append(ops, p)
 		}
+	}
+	if t.needy && o.along != nil {
+		ops = append(ops, o.along)
 	}
 	t.ops = nil
 	steps := 0

@@ -138,10 +138,10 @@ func (c *call) cancelTasks(req *frayv1.CancelTasksRequest) func(any, error) {
 	ids, job := req.GetTaskIds(), req.GetJobId()
 	var events []Event
 	for _, id := range ids {
-		events = append(events, Event{Kind: CancelCall, Call: c.id, Task: id})
+		events = append(events, Event{Kind: CancelCall, Call: c.id, Task: id, Dependants: req.GetWithDependants()})
 	}
 	if job != "" {
-		events = append(events, Event{Kind: CancelCall, Call: c.id, Job: job})
+		events = append(events, Event{Kind: CancelCall, Call: c.id, Job: job, Dependants: req.GetWithDependants()})
 	}
 	c.add(events...)
 	return func(res any, err error) {

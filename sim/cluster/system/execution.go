@@ -177,11 +177,14 @@ func (x *executor) pass(ctx context.Context, d time.Duration, random *rand.Rand)
 // read reads the values of tasks that the attempt's needs.
 func (x *executor) read(ctx context.Context, needs []*fray.Future[[]byte], random *rand.Rand) error {
 	for _, f := range needs {
+		if err := x.pass(ctx, 0, random); err != nil { // See children.
+			return err
+		}
 		value, err := f.Get(ctx)
 		if err != nil {
 			return fmt.Errorf("read what it needs: %w", err)
 		}
-		if err := x.pass(ctx, 0, random); err != nil { // See children.
+		if err := x.pass(ctx, 0, random); err != nil {
 			return err
 		}
 		x.told(f.ID(), value)

@@ -186,7 +186,7 @@ func (s *System) promises() check.Config {
 	}
 	c.ClientsMiss = s.refusesCalls() || slices.ContainsFunc(s.Workload.Clients, func(g cluster.ClientGroup) bool { return g.Leaves != nil })
 	for i := range s.Workload.Mix {
-		if k := &s.Workload.Mix[i]; k.Children > 0 {
+		if k := &s.Workload.Mix[i]; k.Children > 0 || k.Needs > 0 {
 			c.Lending = append(c.Lending, k.Name)
 		}
 	}
