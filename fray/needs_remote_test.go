@@ -81,10 +81,10 @@ func TestSpecsNameWhatTheirInputsNeed(t *testing.T) {
 				fake.complete("alone-false")
 				synctest.Wait()
 				short, cancel := context.WithTimeout(t.ctx, time.Second)
-				defer cancel()
 				if _, err := task.Call(short, in, fray.WithTaskID(id)); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
+				cancel()
 			} else {
 				run(t, task, in, fray.WithTaskID(id))
 			}
@@ -170,7 +170,8 @@ func TestFutureIsWaitedForBesideOthers(t *testing.T) {
 		for i := range ids {
 			ids[i] = fmt.Sprintf("t%03d", i)
 		}
-		submitElsewhere(fake, append(ids, "open")...)
+		submitElsewhere(fake, ids...)
+		submitElsewhere(fake, "open")
 		open := attach(t, "open").Done()
 		synctest.Wait()
 		time.Sleep(time.Second)
