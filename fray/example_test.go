@@ -74,13 +74,13 @@ func ExampleErrors() {
 	// true
 }
 
-// A total is made of the ends of other tasks.
-type total struct {
+// parts are what a total is made of the ends of other tasks.
+type parts struct {
 	Title *fray.Future[int]
 	Texts []*fray.Future[int]
 }
 
-var addWords = fray.Define("add-words", func(ctx context.Context, in total) (int, error) {
+var addWords = fray.Define("add-words", func(ctx context.Context, in parts) (int, error) {
 	sum := 0
 	for _, f := range append(in.Texts, in.Title) {
 		words, err := f.Get(ctx) // It is there: the task has not started before.
@@ -112,14 +112,14 @@ func ExampleFuture_dependency() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(addWords.Call(ctx, total{Title: title, Texts: texts}))
+	fmt.Println(addWords.Call(ctx, parts{Title: title, Texts: texts}))
 
 	empty, err := countWords.Run(ctx, "", fray.WithTaskID("empty"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	_, err = addWords.Call(ctx, total{Title: empty}, fray.WithTaskID("sum"))
+	_, err = addWords.Call(ctx, parts{Title: empty}, fray.WithTaskID("sum"))
 	fmt.Println(err)
 	// Output:
 	// 5 <nil>
