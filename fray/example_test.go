@@ -74,7 +74,7 @@ func ExampleErrors() {
 	// true
 }
 
-// parts are what a total is made of the ends of other tasks.
+// parts are the tasks that a total is made of.
 type parts struct {
 	Title *fray.Future[int]
 	Texts []*fray.Future[int]
