@@ -92,7 +92,7 @@ var (
 	passOn = fray.Define("pass-on", func(ctx context.Context, in summands) (int, error) { return sumOf.Call(ctx, in) })
 	// giveBack returns the futures that it was given.
 	giveBack = fray.Define("give-back", func(_ context.Context, in summands) (summands, error) { return in, nil })
-	keysOf = fray.Define("keys-of", func(_ context.Context, in map[string]any) (string, error) {
+	keysOf   = fray.Define("keys-of", func(_ context.Context, in map[string]any) (string, error) {
 		m, _ := in["future"].(map[string]any)
 		return strings.Join(slices.Sorted(maps.Keys(m)), " "), nil
 	})
@@ -207,7 +207,7 @@ var needsTests = []conformanceTest{
 			}
 		}
 		close(g.opened)
-		if v, err := all[2].Get(t.ctx); err != nil || v != strings.ToUpper(name) {
+		if v, err := all[2].Get(t.ctx); err != nil || !strings.EqualFold(v, name) {
 			t.Errorf("got %q, %v", v, err)
 		}
 	}},

@@ -25,6 +25,19 @@
 //
 // [Map] does both for inputs from an iterator, however many there are.
 //
+// # Dependencies
+//
+// A future in the input of a task is a dependency: the task waits for it where it is queued, without a slot, and
+// finds its value there. So whole graphs are submitted at once, and nobody has to wait for their edges:
+//
+//	type pair struct{ A, B *fray.Future[Image] }
+//
+//	a, err := load.Run(ctx, "a.png")
+//	...
+//	diff, err := compare.Run(ctx, pair{a, b})
+//
+// A [Ref] in an input is one, too: its value is held until the task has ended. See [Define].
+//
 // # Backends
 //
 // [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks

@@ -74,6 +74,58 @@ func ExampleErrors() {
 	// true
 }
 
+// parts are the tasks that a total is made of.
+type parts struct {
+	Title *fray.Future[int]
+	Texts []*fray.Future[int]
+}
+
+var addWords = fray.Define("add-words", func(ctx context.Context, in parts) (int, error) {
+	sum := 0
+	for _, f := range append(in.Texts, in.Title) {
+		words, err := f.Get(ctx) // It is there: the task has not started before.
+		if err != nil {
+			return 0, err
+		}
+		sum += words
+	}
+	return sum, nil
+})
+
+// Futures in an input are dependencies: nobody has to wait for them.
+func ExampleFuture_dependency() {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindThreadPool)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(context.Background(), jc)
+
+	title, err := countWords.Run(ctx, "a title")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	texts, err := countWords.RunAll(ctx, []string{"one", "two words"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(addWords.Call(ctx, parts{Title: title, Texts: texts}))
+
+	empty, err := countWords.Run(ctx, "", fray.WithTaskID("empty"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = addWords.Call(ctx, parts{Title: empty}, fray.WithTaskID("sum"))
+	fmt.Println(err)
+	// Output:
+	// 5 <nil>
+	// task sum (add-words): dependency failed: task empty, which it needs, did not complete
+}
+
 func ExampleAsCompleted() {
 	jc, err := fray.NewJobContext(context.Background(), fray.KindThreadPool, fray.WithWorkers(1))
 	if err != nil {

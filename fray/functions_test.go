@@ -216,7 +216,8 @@ func functions() []fray.Function {
 	return []fray.Function{
 		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain, leaves,
 		lengthOf, digest, joined,
-		square, sumOf, settledOf, increment, shout, lengthLater, sizeOf, spread, passOn, giveBack, keysOf, attached, rawFunction{},
+		square, sumOf, settledOf, increment, shout, lengthLater, sizeOf, spread, passOn, giveBack, keysOf, attached,
+		rawFunction{},
 	}
 }
 

@@ -204,33 +204,28 @@ func (a aim) planKind(t reflect.Type) inspector {
 }
 
 func planMap(key, elem inspector) inspector {
-	entry := func(k, v reflect.Value, to visitor) error {
-		if key != nil {
-			if err := key(k, to); err != nil {
-				return at(fmt.Sprintf("[key %q]", k), err)
-			}
-		}
-		if elem != nil {
-			if err := elem(v, to); err != nil {
-				return at(fmt.Sprintf("[%q]", fmt.Sprint(k)), err)
-			}
-		}
-		return nil
-	}
+	step := func(k reflect.Value) string { return fmt.Sprintf("[%q]", fmt.Sprint(k)) }
 	return func(v reflect.Value, to visitor) error {
-		if to != nil && to.ordered() {
+		if to != nil && to.ordered() { // Then the keys are known to be good.
 			keys := v.MapKeys()
 			slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(keyText(a), keyText(b)) })
-			for _, k := range keys {
-				if err := entry(k, v.MapIndex(k), to); err != nil {
-					return err
+			for i := 0; i < len(keys) && elem != nil; i++ {
+				if err := elem(v.MapIndex(keys[i]), to); err != nil {
+					return at(step(keys[i]), err)
 				}
 			}
 			return nil
 		}
-		for i := v.MapRange(); i.Next(); {
-			if err := entry(i.Key(), i.Value(), to); err != nil {
-				return err
+		for i := v.MapRange(); i.Next(); { // A copy is made of each key and value that is asked for.
+			if key != nil {
+				if err := key(i.Key(), to); err != nil {
+					return at(fmt.Sprintf("[key %q]", i.Key()), err)
+				}
+			}
+			if elem != nil {
+				if err := elem(i.Value(), to); err != nil {
+					return at(step(i.Key()), err)
+				}
 			}
 		}
 		return nil

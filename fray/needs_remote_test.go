@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,10 +82,10 @@ func TestSpecsNameWhatTheirInputsNeed(t *testing.T) {
 				fake.complete("alone-false")
 				synctest.Wait()
 				short, cancel := context.WithTimeout(t.ctx, time.Second)
-				defer cancel()
 				if _, err := task.Call(short, in, fray.WithTaskID(id)); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
+				cancel()
 			} else {
 				run(t, task, in, fray.WithTaskID(id))
 			}
@@ -170,7 +171,8 @@ func TestFutureIsWaitedForBesideOthers(t *testing.T) {
 		for i := range ids {
 			ids[i] = fmt.Sprintf("t%03d", i)
 		}
-		submitElsewhere(fake, append(ids, "open")...)
+		submitElsewhere(fake, ids...)
+		submitElsewhere(fake, "open")
 		open := attach(t, "open").Done()
 		synctest.Wait()
 		time.Sleep(time.Second)
@@ -197,10 +199,10 @@ func TestFutureIsWaitedForBesideOthers(t *testing.T) {
 func TestFutureOfAnotherClientSurvivesOutages(t *testing.T) {
 	t.Parallel()
 	fake := newFake()
-	down := false
+	var down atomic.Bool
 	fake.beforeResults = func(ctx context.Context, n int, _ *frayv1.GetTaskResultsRequest) error {
 		switch {
-		case down:
+		case down.Load():
 			return connect.NewError(connect.CodeUnavailable, errors.New("down"))
 		case n%2 == 0: // Its answer is lost.
 			<-ctx.Done()
@@ -213,7 +215,7 @@ func TestFutureOfAnotherClientSurvivesOutages(t *testing.T) {
 		f := attach(t, "a")
 		done := f.Done()
 		time.Sleep(20 * time.Second)
-		down = true
+		down.Store(true)
 		time.Sleep(time.Minute)
 		short, cancel := context.WithTimeout(t.ctx, time.Second)
 		defer cancel()
@@ -222,7 +224,7 @@ func TestFutureOfAnotherClientSurvivesOutages(t *testing.T) {
 		}
 		fake.complete("a")
 		time.Sleep(time.Minute)
-		down = false
+		down.Store(false)
 		<-done
 		if v, err := f.Get(t.ctx); err != nil || v != "a" {
 			t.Errorf("got %q, %v", v, err)
@@ -298,10 +300,9 @@ func TestLargeValueOfAnotherClientIsFetched(t *testing.T) {
 			t.Errorf("got %q, %v", v, err)
 		}
 		// A controller that is away has lost the end by the time it is asked for the value.
-		started := false
+		var started atomic.Bool
 		fake.beforeResult = func(_ context.Context, id string) error {
-			if !started {
-				started = true
+			if !started.Swap(true) {
 				fake.forget()
 				submitElsewhere(fake, id)
 			}
@@ -309,7 +310,7 @@ func TestLargeValueOfAnotherClientIsFetched(t *testing.T) {
 		}
 		fake.complete("b")
 		time.Sleep(time.Minute)
-		if isDone(second) || !started {
+		if isDone(second) || !started.Load() {
 			t.Errorf("it runs again")
 		}
 		if batches, single := fake.asked(); batches > 20 || single != 2 {

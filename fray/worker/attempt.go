@@ -24,7 +24,7 @@ type attempt struct {
 	expired  *runner.TimeoutError // the cause of its context's end after that; nil: it has no timeout
 	input    fray.Payload
 	values   runner.Needed[fray.Payload] // of the tasks that it needs, which came along; nil: none did
-	ctx      context.Context //nolint:containedctx // Made with the grant, so that a stop can come before the start.
+	ctx      context.Context             //nolint:containedctx // Made with the grant, so that a stop can come before the start.
 	cancel   context.CancelCauseFunc
 	resume   chan struct{} // a slot that was lent is back
 

@@ -55,6 +55,10 @@ type controller struct {
 
 	told history
 
+	// results and piece answer tasks, under the lock; nil: there is nothing that they could ask for.
+	results func(ids []string) *frayv1.GetTaskResultsResponse
+	piece   func(*frayv1.GetObjectRequest) (*frayv1.GetObjectResponse, error)
+
 	// fault says what becomes of a call. It is asked before the call is handled.
 	fault func(procedure string) fault
 }
@@ -302,6 +306,19 @@ func (c *controller) GetJob(_ context.Context, req *frayv1.GetJobRequest) (*fray
 		res.WatcherCount = c.watchers
 	})
 	return res, nil
+}
+
+func (c *controller) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResultsRequest) (res *frayv1.GetTaskResultsResponse, err error) {
+	c.await(ctx, req.GetMaxWaitMs(), func() bool {
+		res = c.results(req.GetTaskIds())
+		return len(res.GetResults()) > 0
+	})
+	return res, nil
+}
+
+func (c *controller) GetObject(_ context.Context, req *frayv1.GetObjectRequest) (res *frayv1.GetObjectResponse, err error) {
+	c.change(func() { res, err = c.piece(req) })
+	return res, err
 }
 
 func (c *controller) UnregisterWorker(_ context.Context, req *frayv1.UnregisterWorkerRequest) (*frayv1.UnregisterWorkerResponse, error) {
