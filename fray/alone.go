@@ -8,6 +8,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
+	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -107,10 +108,16 @@ func (s *submitter) acceptAlone(c *call, res *frayv1.SubmitTaskResponse, gap sub
 
 // asRefusal is what an error of SubmitTask is where a submission of several tells it of one.
 func asRefusal(err error) error {
-	if connect.IsWireError(err) && connect.CodeOf(err) == connect.CodeAlreadyExists {
-		return refusal(connect.CodeAlreadyExists, rootCause(err))
+	if !connect.IsWireError(err) {
+		return err
 	}
-	return err
+	switch code := connect.CodeOf(err); code {
+	case connect.CodeAlreadyExists, connect.CodeNotFound:
+		reason, _ := wire.Info(err)
+		return refusal(code, reason, rootCause(err))
+	default:
+		return err
+	}
 }
 
 // alone is what the tracker knows of the calls that go alone, one after the other, whose ends the

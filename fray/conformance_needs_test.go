@@ -549,7 +549,7 @@ var needsTests = []conformanceTest{
 		for _, kind := range []fray.Kind{fray.KindSync, fray.KindThreadPool} {
 			there := newTrial(t.T, newJobContext(t.T, kind))
 			f := run(there, square, 7)
-			if t.jc.Kind() == fray.KindFray {
+			if k := t.jc.Kind(); k == fray.KindFray || k == fray.KindRay {
 				_, err := increment.Run(t.ctx, f)
 				if !errors.Is(err, fray.ErrUndecodable) || !strings.Contains(err.Error(), fmt.Sprintf("value: task %s (square) runs in this process, on a %s job context", f.ID(), kind)) {
 					t.Errorf("got %v", err)

@@ -2,12 +2,14 @@ package fray
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -44,12 +46,8 @@ func (l *ledger) claim(c *call) bool {
 		c.deny(connect.CodeInvalidArgument, "task %q: payload has %d bytes, this job context takes at most %d", c.id, n, limit)
 		return false
 	}
-	if c.needs != nil {
-		for _, f := range c.needs.tasks {
-			if f.jc != c.jc { // Those of its own have noted themselves.
-				l.note(f)
-			}
-		}
+	if c.needs != nil && !l.claimNeeds(c) {
+		return false
 	}
 	if c.config.taskID == "" {
 		return true // Its id is its own.
@@ -77,6 +75,30 @@ func (l *ledger) claim(c *call) bool {
 	}
 	c.repeat(known.call)
 	return false
+}
+
+// claimNeeds has what a call needs known, and refuses the call if it is not there.
+func (l *ledger) claimNeeds(c *call) bool {
+	for _, f := range c.needs.tasks {
+		if f.jc != c.jc { // Those of its own have noted themselves.
+			l.note(f)
+		}
+		f.find()
+		if _, _, err := f.result(); errors.Is(err, ErrTaskLost) {
+			c.denyFor(connect.CodeNotFound, wire.ReasonUnknownTask,
+				"task %q: it needs task %q, which this job context does not know, or no longer: submit that one first", c.id, f.id)
+			return false
+		}
+	}
+	local, _ := c.jc.objects.(*localObjects) // There are no others here.
+	for _, id := range c.needs.objects {
+		if !local.has(id) {
+			c.denyFor(connect.CodeNotFound, wire.ReasonUnknownObject,
+				"task %q: it needs object %s, which this job context does not have, or no longer: put it again", c.id, id)
+			return false
+		}
+	}
+	return true
 }
 
 // end files an entry whose call has ended, and forgets others for it.
@@ -137,7 +159,12 @@ func (l *ledger) find(c *call) {
 
 // deny refuses a call as a controller would.
 func (c *call) deny(code connect.Code, format string, args ...any) {
-	c.refuse(fmt.Errorf("submit task %s: %w", c.id, refusal(code, fmt.Sprintf(format, args...))))
+	c.denyFor(code, "", format, args...)
+}
+
+// denyFor is deny for a reason.
+func (c *call) denyFor(code connect.Code, reason, format string, args ...any) {
+	c.refuse(fmt.Errorf("submit task %s: %w", c.id, refusal(code, reason, fmt.Sprintf(format, args...))))
 }
 
 // repeat has c end as the first call of its id does.

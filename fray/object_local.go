@@ -73,6 +73,13 @@ func (o *localObjects) piece(ctx context.Context, _, id string, n uint32) ([]byt
 	return pieces[n], nil
 }
 
+// has says whether an object is there.
+func (o *localObjects) has(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.byID[id] != nil
+}
+
 func (o *localObjects) release(_ context.Context, _, id string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -312,23 +312,32 @@ func submitError(f *frayv1.SubmitFailure) error {
 		code = connect.CodeUnknown
 	}
 	// Controllers once put the code before the message, where it would stand twice.
-	return refusal(code, strings.TrimPrefix(f.GetMessage(), f.GetCode()+": "))
+	return refusal(code, f.GetReason(), strings.TrimPrefix(f.GetMessage(), f.GetCode()+": "))
 }
 
 // refusal is the error of a task that a backend does not take.
-func refusal(code connect.Code, message string) error {
-	if code == connect.CodeAlreadyExists {
-		return connect.NewError(code, &takenError{message})
+func refusal(code connect.Code, reason, message string) error {
+	e := &refusedError{message: message}
+	switch {
+	case code == connect.CodeAlreadyExists:
+		e.is = ErrAlreadyExists
+	case reason == wire.ReasonUnknownTask:
+		e.is = ErrTaskLost
+	case reason == wire.ReasonUnknownObject:
+		e.is = ErrObjectLost
 	}
-	return connect.NewError(code, errors.New(message))
+	return connect.NewError(code, e)
 }
 
-// takenError says that a task id is taken.
-type takenError struct{ message string }
+// refusedError says why a task was refused.
+type refusedError struct {
+	message string
+	is      error // what that comes to; nil: nothing that callers tell apart
+}
 
-func (e *takenError) Error() string { return e.message }
+func (e *refusedError) Error() string { return e.message }
 
-func (*takenError) Unwrap() error { return ErrAlreadyExists }
+func (e *refusedError) Unwrap() error { return e.is }
 
 func (s *submitter) close() {
 	s.mu.Lock()

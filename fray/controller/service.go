@@ -78,7 +78,7 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 		switch r := &results[i]; {
 		case r.err != nil:
 			resp.Failures = append(resp.Failures, &frayv1.SubmitFailure{
-				Index: number.Clamp[uint32](i), Code: wire.Code(r.reason).String(), Message: message(r.err),
+				Index: number.Clamp[uint32](i), Code: wire.Code(r.reason).String(), Message: message(r.err), Reason: r.reason,
 			})
 			resp.RetryAfterMs = max(resp.RetryAfterMs, number.Millis(r.retryAfter))
 		case r.created:

@@ -577,8 +577,10 @@ type SubmitFailure struct {
 	// The task's place in the request, from 0.
 	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	// The Connect code, such as "invalid_argument".
-	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
-	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Code    string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// As in ErrorInfo.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -630,6 +632,13 @@ func (x *SubmitFailure) GetCode() string {
 func (x *SubmitFailure) GetMessage() string {
 	if x != nil {
 		return x.Message
+	}
+	return ""
+}
+
+func (x *SubmitFailure) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -3641,11 +3650,12 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x0eexisting_count\x18\x02 \x01(\rR\rexistingCount\x122\n" +
 	"\bfailures\x18\x03 \x03(\v2\x16.fray.v1.SubmitFailureR\bfailures\x12$\n" +
 	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\x12!\n" +
-	"\fwatch_cursor\x18\x05 \x01(\x04R\vwatchCursor\"S\n" +
+	"\fwatch_cursor\x18\x05 \x01(\x04R\vwatchCursor\"k\n" +
 	"\rSubmitFailure\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"5\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"5\n" +
 	"\x0eGetTaskRequest\x12#\n" +
 	"\atask_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06taskId\"4\n" +
