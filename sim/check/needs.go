@@ -11,7 +11,9 @@ import (
 //
 //   - a task is granted only after a worker had said of each task that it needs that this succeeded, and never once one of these
 //     was shown to have ended otherwise;
-//   - one that fails for what it needs names a task that it does need, if by others, and that did not complete.
+//   - one that fails for what it needs names a task that it does need, if by others, and that did not complete for a reason of its
+//     own;
+//   - it does not fail where that one was cancelled with all that needs it: it is cancelled, too.
 //
 // That a task goes on once it may is for liveness to judge. It is vacuous where no task needs another.
 type needsKept struct {
@@ -26,6 +28,8 @@ type neededTask struct {
 	needs     []string
 	succeeded bool   // a worker said so
 	ended     *Event // that was shown
+	cancelled *Event // with all that needs it, which was acknowledged
+	asked     map[uint64]bool
 }
 
 func newNeedsKept(cfg *Config) *needsKept {
@@ -52,6 +56,16 @@ func (o *needsKept) Observe(e *Event, j *Judge) {
 		o.granted(e, j)
 	case e.Kind == ReportCall && e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:
 		t.succeeded = true
+	case e.Kind == CancelCall && e.Dependants:
+		if t.asked == nil {
+			t.asked = make(map[uint64]bool)
+		}
+		t.asked[e.Call] = true
+	case e.Kind == CancelReply && t.asked[e.Call] && (e.Answer == Cancelled || e.Answer == Stopping) && t.cancelled == nil:
+		t.cancelled = e
+		if by := o.blames[e.Task]; by != nil {
+			o.failedAlong(by, e, j)
+		}
 	case e.Kind == ReadReply && showsEnd(e):
 		if t.ended == nil {
 			t.ended = e
@@ -74,24 +88,42 @@ func (o *needsKept) granted(e *Event, j *Judge) {
 
 func (o *needsKept) shown(t *neededTask, e *Event, j *Judge) {
 	v := e.View
-	if v.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED {
-		if by := o.blames[e.Task]; by != nil {
-			j.Violated(by.Task, fmt.Sprintf("failed for task %s, which completed", e.Task), by, e)
-		}
-		return
+	if by := o.blames[e.Task]; by != nil {
+		o.blamed(by, e, j)
 	}
 	if v.Reason != frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED {
 		return
 	}
 	j.Check()
-	cause := o.tasks.peek(v.Cause)
-	switch {
-	case t.needs != nil && !o.reaches(t.needs, v.Cause, make(map[string]bool)):
-		j.Violated(e.Task, fmt.Sprintf("failed for task %q, which it does not need", v.Cause), e)
-	case cause != nil && cause.ended != nil && cause.ended.View.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED:
-		j.Violated(e.Task, fmt.Sprintf("failed for task %s, which completed", v.Cause), cause.ended, e)
-	}
 	o.blames[v.Cause] = e
+	if t.needs != nil && !o.reaches(t.needs, v.Cause, make(map[string]bool)) {
+		j.Violated(e.Task, fmt.Sprintf("failed for task %q, which it does not need", v.Cause), e)
+	}
+	switch cause := o.tasks.peek(v.Cause); {
+	case cause == nil:
+	default:
+		if cause.ended != nil {
+			o.blamed(e, cause.ended, j)
+		}
+		if cause.cancelled != nil {
+			o.failedAlong(e, cause.cancelled, j)
+		}
+	}
+}
+
+// blamed compares the end of a task with what another one failed for it.
+func (o *needsKept) blamed(by, end *Event, j *Judge) {
+	switch {
+	case end.View.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED:
+		j.Violated(by.Task, fmt.Sprintf("failed for task %s, which completed", end.Task), by, end)
+	case end.View.Reason == frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED:
+		j.Violated(by.Task, fmt.Sprintf("failed for task %s, which failed for another itself", end.Task), by, end)
+	}
+}
+
+// failedAlong tells that a task failed which was to be cancelled.
+func (o *needsKept) failedAlong(by, cancelled *Event, j *Judge) {
+	j.Violated(by.Task, fmt.Sprintf("failed for task %s, which was cancelled with all that needs it", cancelled.Task), cancelled, by)
 }
 
 // reaches says whether a task is among some, or among what these need, and so on. Of one whose needs are not

@@ -95,4 +95,39 @@ var needPlants = []plant{
 			s.blames("b", "a")
 		}, "c"),
 	},
+	{
+		oracle: "needs-kept", name: "blames what failed for another", want: "failed for task b, which failed for another itself",
+		good: chained(func(s *script) {
+			s.blames("b", "a")
+			s.blames("c", "a")
+		}, "a"),
+		bad: chained(func(s *script) {
+			s.blames("b", "a")
+			s.blames("c", "b")
+		}, "a"),
+	},
+	{
+		oracle: "needs-kept", name: "fails where it is cancelled", want: "failed for task a, which was cancelled with all that needs it",
+		good: chained(func(s *script) {
+			s.cancel("a", check.Cancelled)
+			s.view("a", cancelled, 0)
+			s.blames("b", "a")
+			s.blames("c", "a")
+		}),
+		bad: chained(func(s *script) {
+			s.cancelAll("a", check.Cancelled)
+			s.view("a", cancelled, 0)
+			s.view("b", cancelled, 0)
+			s.blames("c", "a")
+		}),
+	},
+}
+
+// cancelAll has a task cancelled with all that needs it.
+func (s *script) cancelAll(task string, v check.Answer) {
+	c := s.begin()
+	s.Add(check.Event{Kind: check.CancelCall, Call: c.id, Task: task, Dependants: true})
+	e := c.reply(check.CancelReply)
+	e.Task, e.Answer = task, v
+	s.Add(e)
 }

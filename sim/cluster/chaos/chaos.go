@@ -283,6 +283,9 @@ func (c *random) mustComplete(k *cluster.TaskKind) bool {
 			return false
 		}
 	}
+	if k.Needs > 0 {
+		return false // What it needs may fail.
+	}
 	if k.Children == 0 {
 		return true
 	}

@@ -28,6 +28,9 @@ func (c *random) drawWorkload() {
 	if d := c.draw("nested", 0); kinds > 1 && d.chance(0.3) {
 		c.nest(d)
 	}
+	if d := c.draw("needs", 0); !c.real && c.Topology.Controller.Store == cluster.StorePebble && d.chance(0.3) {
+		c.link(d)
+	}
 	var benign []string
 	poison := d.chance(0.1)
 	if poison {
@@ -156,6 +159,22 @@ func (c *random) nest(d *drawer) {
 	// for more open tasks, it waits for room that only its own end would make.
 	parent.Resources = nil
 	c.Topology.Controller.MaxOpenTasks = scenario.Default[cluster.Controller]().MaxOpenTasks
+}
+
+// link has tasks of some kinds need others of their client. Where a controller may forget these, a task that
+// comes late would be refused.
+func (c *random) link(d *drawer) {
+	last := &c.Workload.Mix[len(c.Workload.Mix)-1] // The children are of the first, if there are any.
+	for i := range c.Workload.Mix {
+		k := &c.Workload.Mix[i]
+		if k.Undecodable != "" || last.ChildKind == k.Name || !d.chance(0.7) {
+			continue
+		}
+		k.Needs = 1 + d.IntN(4)
+		if k.Cancel != nil {
+			k.Cancel.Dependants = d.chance(0.5)
+		}
+	}
 }
 
 // drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits

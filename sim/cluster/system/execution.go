@@ -19,8 +19,13 @@ import (
 var (
 	errFailed    = errors.New("the scenario says that this attempt fails")
 	errBlackHole = errors.New("the scenario says that everything fails on this worker")
-	errNoText    = errors.New("\xff\xfe: the scenario says that this is not UTF-8")
+	// It says, as a task's failure, that what it needs cannot be read.
+	errNeeds  = errors.New(brokenNeeds)
+	errNoText = errors.New("\xff\xfe: the scenario says that this is not UTF-8")
 )
+
+// brokenNeeds is what a controller breaks that starts a task and does not have the values it needs.
+const brokenNeeds = "needs-readable"
 
 // Causes are the errors by which a worker ends the context of a function.
 var Causes = map[error]check.Cause{
@@ -181,8 +186,11 @@ func (x *executor) read(ctx context.Context, needs []*fray.Future[[]byte], rando
 			return err
 		}
 		value, err := f.Get(ctx)
+		if err != nil && ctx.Err() == nil {
+			return fray.NonRetryable(fmt.Errorf("%w: %w", errNeeds, err))
+		}
 		if err != nil {
-			return fmt.Errorf("read what it needs: %w", err)
+			return err
 		}
 		if err := x.pass(ctx, 0, random); err != nil {
 			return err

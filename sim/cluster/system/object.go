@@ -99,7 +99,12 @@ func (c *submitter) told(ctx context.Context, k *cluster.TaskKind, task string, 
 
 // failed takes in a failure that a future told.
 func (c *submitter) failed(failure *fray.TaskError) {
-	if failure != nil && strings.HasPrefix(failure.Message, brokenObjects) && !c.allowsLoss() {
-		c.run.Flaw(scenario.VerdictInvariant, brokenObjects, failure.Error())
+	if failure == nil || c.allowsLoss() {
+		return
+	}
+	for _, broken := range []string{brokenObjects, brokenNeeds} {
+		if strings.HasPrefix(failure.Message, broken) {
+			c.run.Flaw(scenario.VerdictInvariant, broken, failure.Error())
+		}
 	}
 }
