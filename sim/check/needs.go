@@ -22,6 +22,7 @@ type needsKept struct {
 	tasks tasks[neededTask]
 	// Those that failed for a task, by that.
 	blames map[string]*Event
+	jobs   map[string]bool // that somebody cancelled
 }
 
 type neededTask struct {
@@ -30,12 +31,14 @@ type neededTask struct {
 	ended     *Event // that was shown
 	cancelled *Event // with all that needs it, which was acknowledged
 	asked     map[uint64]bool
+	// Somebody asked for its cancellation, or for that of its job.
+	unwanted bool
 }
 
 func newNeedsKept(cfg *Config) *needsKept {
 	return &needsKept{
 		oracle: oracle{"needs-kept", "A task is granted when all that it needs have completed, and fails for what it needs only where one of these did not."},
-		tasks:  newTasks[neededTask](cfg), blames: make(map[string]*Event),
+		tasks:  newTasks[neededTask](cfg), blames: make(map[string]*Event), jobs: make(map[string]bool),
 	}
 }
 
@@ -44,10 +47,14 @@ func (o *needsKept) Observe(e *Event, j *Judge) {
 	if e.Kind == ControllerCrash && o.tasks.lossy {
 		clear(o.blames)
 	}
+	if e.Kind == CancelCall && e.Task == "" {
+		o.jobs[e.Job] = true
+	}
 	t := o.tasks.get(e)
 	if t == nil {
 		return
 	}
+	t.unwanted = t.unwanted || e.Kind == CancelCall
 	switch {
 	case e.Kind == SubmitCall && t.needs == nil: // Another one under the same id is refused.
 		t.needs = e.Spec.Needs
@@ -118,6 +125,8 @@ func (o *needsKept) blamed(by, end *Event, j *Judge) {
 		j.Violated(by.Task, fmt.Sprintf("failed for task %s, which completed", end.Task), by, end)
 	case end.View.Reason == frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED:
 		j.Violated(by.Task, fmt.Sprintf("failed for task %s, which failed for another itself", end.Task), by, end)
+	case end.View.Status == frayv1.TaskStatus_TASK_STATUS_CANCELLED && !o.tasks.peek(end.Task).unwanted && !o.jobs[end.Job]:
+		j.Violated(by.Task, fmt.Sprintf("failed for task %s, which was cancelled along with what it needs", end.Task), by, end)
 	}
 }
 

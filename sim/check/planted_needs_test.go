@@ -107,6 +107,20 @@ var needPlants = []plant{
 		}, "a"),
 	},
 	{
+		oracle: "needs-kept", name: "fails for what is cancelled along", want: "failed for task b, which was cancelled along with what it needs",
+		good: chained(func(s *script) {
+			s.cancel("b", check.Cancelled)
+			s.view("b", cancelled, 0)
+			s.blames("c", "b")
+		}, "a"),
+		bad: chained(func(s *script) {
+			s.cancelAll("a", check.Cancelled)
+			s.view("a", cancelled, 0)
+			s.view("b", cancelled, 0)
+			s.blames("c", "b")
+		}),
+	},
+	{
 		oracle: "needs-kept", name: "fails where it is cancelled", want: "failed for task a, which was cancelled with all that needs it",
 		good: chained(func(s *script) {
 			s.cancel("a", check.Cancelled)
