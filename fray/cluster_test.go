@@ -3,6 +3,7 @@ package fray_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,61 @@ func BenchmarkClusterRunAll(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*float64(len(ins))/b.Elapsed().Seconds(), "tasks/s")
+}
+
+// graph submits a graph without waiting for anything: tasks that give one each, and a tree above them whose
+// tasks add up eight below. It returns the last one, and how many tasks there are.
+func graph(ctx context.Context, leaves int) (root *fray.Future[int], tasks int, err error) {
+	const fan = 8
+	level, err := square.RunAll(ctx, slices.Repeat([]int{1}, leaves))
+	for tasks = leaves; err == nil && len(level) > 1; tasks += len(level) {
+		var ins []summands
+		for below := range slices.Chunk(level, fan) {
+			ins = append(ins, summands{Many: below})
+		}
+		level, err = sumOf.RunAll(ctx, ins)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return level[0], tasks, nil
+}
+
+func TestGraphIsSubmittedAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := fray.NewContext(t.Context(), newJobContext(t, fray.KindFray, fray.WithControllerAddress(startCluster(t, 4))))
+	const leaves = 3000
+	root, tasks, err := graph(ctx, leaves)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := root.Get(ctx); err != nil || v != leaves {
+		t.Errorf("%d tasks add up to %d, %v, want %d", tasks, v, err, leaves)
+	}
+}
+
+// BenchmarkClusterGraph runs a graph of 100,000 tasks.
+func BenchmarkClusterGraph(b *testing.B) {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindFray, fray.WithControllerAddress(startCluster(b, 8)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(b.Context(), jc)
+	const leaves = 87_500
+	total := 0
+	for b.Loop() {
+		root, tasks, err := graph(ctx, leaves)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if v, err := root.Get(ctx); err != nil || v != leaves {
+			b.Fatalf("%d, %v", v, err)
+		}
+		total += tasks
+	}
+	b.ReportMetric(float64(total)/float64(b.N), "tasks")
+	b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "tasks/s")
 }
 
 func BenchmarkClusterMap(b *testing.B) {
