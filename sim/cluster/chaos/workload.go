@@ -28,7 +28,7 @@ func (c *random) drawWorkload() {
 	if d := c.draw("nested", 0); kinds > 1 && d.chance(0.3) {
 		c.nest(d)
 	}
-	if d := c.draw("needs", 0); !c.real && c.Topology.Controller.Store == cluster.StorePebble && d.chance(0.3) {
+	if d := c.draw("needs", 0); c.Topology.Controller.Store == cluster.StorePebble && d.chance(0.3) {
 		c.link(d)
 	}
 	var benign []string
