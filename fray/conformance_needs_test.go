@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"connectrpc.com/connect"
+
 	"github.com/frayrpc/fray/fray"
 )
 
@@ -286,7 +288,7 @@ var needsTests = []conformanceTest{
 			}
 		}
 	}},
-	{name: "a ref in an input is held while the task is open", detached: true, remote: true, controller: true, run: func(t *trial) {
+	{name: "a ref in an input is held while the task is open", detached: true, controller: true, run: func(t *trial) {
 		name, g := newGate()
 		first := run(t, meet, name)
 		<-g.entered
@@ -298,6 +300,26 @@ var needsTests = []conformanceTest{
 		close(g.opened)
 		if n, err := f.Get(t.ctx); err != nil || n != 600<<10 {
 			t.Errorf("got %d, %v", n, err)
+		}
+		if _, err := r.Get(t.ctx); !errors.Is(err, fray.ErrObjectLost) {
+			t.Errorf("after it: %v", err)
+		}
+	}},
+	{name: "what is lost cannot be needed", controller: true, run: func(t *trial) {
+		f, err := fray.Attach[int](t.ctx, t.jc.JobID()+"/none")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, opts := range [][]fray.CallOption{nil, {fray.WithTaskID(t.jc.JobID() + "/x")}} {
+			for _, call := range []func() error{
+				func() error { _, err := increment.Run(t.ctx, f, opts...); return err },
+				func() error { _, err := increment.Call(t.ctx, f, opts...); return err },
+			} {
+				if err := call(); !errors.Is(err, fray.ErrTaskLost) || connect.CodeOf(err) != connect.CodeNotFound || !strings.Contains(err.Error(), fmt.Sprintf("it needs task %q", f.ID())) {
+					t.Errorf("got %v", err)
+				}
+			}
+			got(t, increment, run(t, square, 1), 2, opts...) // The id is free.
 		}
 	}},
 	{name: "futures come back in results", run: func(t *trial) {
