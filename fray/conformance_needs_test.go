@@ -247,6 +247,23 @@ var needsTests = []conformanceTest{
 			}
 		}
 	}},
+	{name: "a task is cancelled with what it needs, wherever that is known from", detached: true, controller: true, run: func(t *trial) {
+		first := run(t, hang, struct{}{})
+		f, err1 := fray.Attach[string](t.ctx, first.ID())
+		g, err2 := fray.Attach[string](t.ctx, first.ID())
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		all := blockedOn(t, f, 2)
+		if err := g.Cancel(t.ctx, fray.WithDependants()); err != nil {
+			t.Error(err)
+		}
+		for _, f := range append(all, first) {
+			if _, err := f.Get(t.ctx); !errors.Is(err, fray.ErrCancelled) || errors.Is(err, fray.ErrDependencyFailed) {
+				t.Errorf("got %v", err)
+			}
+		}
+	}},
 	{name: "a task that waits can be cancelled", detached: true, controller: true, run: func(t *trial) {
 		name, g := newGate()
 		first := run(t, meet, name)
