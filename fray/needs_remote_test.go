@@ -338,6 +338,7 @@ func TestLargeValueOfAnotherClientIsFetched(t *testing.T) {
 		var started atomic.Bool
 		fake.beforeResult = func(_ context.Context, id string) error {
 			if !started.Swap(true) {
+				time.Sleep(time.Second)
 				fake.forget()
 				submitElsewhere(fake, id)
 			}
