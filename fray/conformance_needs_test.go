@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"connectrpc.com/connect"
+
 	"github.com/frayrpc/fray/fray"
 )
 
@@ -245,6 +247,23 @@ var needsTests = []conformanceTest{
 			}
 		}
 	}},
+	{name: "a task is cancelled with what it needs, wherever that is known from", detached: true, controller: true, run: func(t *trial) {
+		first := run(t, hang, struct{}{})
+		f, err1 := fray.Attach[string](t.ctx, first.ID())
+		g, err2 := fray.Attach[string](t.ctx, first.ID())
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		all := blockedOn(t, f, 2)
+		if err := g.Cancel(t.ctx, fray.WithDependants()); err != nil {
+			t.Error(err)
+		}
+		for _, f := range append(all, first) {
+			if _, err := f.Get(t.ctx); !errors.Is(err, fray.ErrCancelled) || errors.Is(err, fray.ErrDependencyFailed) {
+				t.Errorf("got %v", err)
+			}
+		}
+	}},
 	{name: "a task that waits can be cancelled", detached: true, controller: true, run: func(t *trial) {
 		name, g := newGate()
 		first := run(t, meet, name)
@@ -286,7 +305,7 @@ var needsTests = []conformanceTest{
 			}
 		}
 	}},
-	{name: "a ref in an input is held while the task is open", detached: true, remote: true, controller: true, run: func(t *trial) {
+	{name: "a ref in an input is held while the task is open", detached: true, controller: true, run: func(t *trial) {
 		name, g := newGate()
 		first := run(t, meet, name)
 		<-g.entered
@@ -298,6 +317,26 @@ var needsTests = []conformanceTest{
 		close(g.opened)
 		if n, err := f.Get(t.ctx); err != nil || n != 600<<10 {
 			t.Errorf("got %d, %v", n, err)
+		}
+		if _, err := r.Get(t.ctx); !errors.Is(err, fray.ErrObjectLost) {
+			t.Errorf("after it: %v", err)
+		}
+	}},
+	{name: "what is lost cannot be needed", controller: true, run: func(t *trial) {
+		f, err := fray.Attach[int](t.ctx, t.jc.JobID()+"/none")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, opts := range [][]fray.CallOption{nil, {fray.WithTaskID(t.jc.JobID() + "/x")}} {
+			for _, call := range []func() error{
+				func() error { _, err := increment.Run(t.ctx, f, opts...); return err },
+				func() error { _, err := increment.Call(t.ctx, f, opts...); return err },
+			} {
+				if err := call(); !errors.Is(err, fray.ErrTaskLost) || connect.CodeOf(err) != connect.CodeNotFound || !strings.Contains(err.Error(), fmt.Sprintf("it needs task %q", f.ID())) {
+					t.Errorf("got %v", err)
+				}
+			}
+			got(t, increment, run(t, square, 1), 2, opts...) // The id is free.
 		}
 	}},
 	{name: "futures come back in results", run: func(t *trial) {

@@ -46,11 +46,8 @@ func (l *ledger) claim(c *call) bool {
 		c.deny(connect.CodeInvalidArgument, "task %q: payload has %d bytes, this job context takes at most %d", c.id, n, limit)
 		return false
 	}
-	if c.needs != nil && !l.claimNeeds(c) {
-		return false
-	}
 	if c.config.taskID == "" {
-		return true // Its id is its own.
+		return l.admit(c) // Its id is its own.
 	}
 	// The wire's form of the call, which is what a controller compares.
 	spec, err := proto.MarshalOptions{Deterministic: true}.Marshal(c.newSpec())
@@ -64,8 +61,12 @@ func (l *ledger) claim(c *call) bool {
 	if known == nil || known.call.jc != c.jc { // What others have under the id is none of this one's.
 		e := &ledgerEntry{call: c, spec: sum}
 		l.entries[c.id] = e
-		c.listen(&listener{ended: func() { l.end(e) }})
 		l.mu.Unlock()
+		if !l.admit(c) {
+			l.forget(e)
+			return false
+		}
+		c.listen(&listener{ended: func() { l.end(e) }})
 		return true
 	}
 	l.mu.Unlock()
@@ -77,28 +78,44 @@ func (l *ledger) claim(c *call) bool {
 	return false
 }
 
-// claimNeeds has what a call needs known, and refuses the call if it is not there.
-func (l *ledger) claimNeeds(c *call) bool {
+// admit refuses a call that needs what is not there, as a controller does, and holds the objects that it
+// needs until it ends.
+func (l *ledger) admit(c *call) bool {
+	if c.needs == nil {
+		return true
+	}
 	for _, f := range c.needs.tasks {
 		if f.jc != c.jc { // Those of its own have noted themselves.
 			l.note(f)
 		}
 		f.find()
-		if _, _, err := f.result(); errors.Is(err, ErrTaskLost) {
+		if _, _, err := f.result(); f.travelled != nil && errors.Is(err, ErrTaskLost) {
 			c.denyFor(connect.CodeNotFound, wire.ReasonUnknownTask,
 				"task %q: it needs task %q, which this job context does not know, or no longer: submit that one first", c.id, f.id)
 			return false
 		}
 	}
-	local, _ := c.jc.objects.(*localObjects) // There are no others here.
-	for _, id := range c.needs.objects {
-		if !local.has(id) {
-			c.denyFor(connect.CodeNotFound, wire.ReasonUnknownObject,
-				"task %q: it needs object %s, which this job context does not have, or no longer: put it again", c.id, id)
-			return false
-		}
+	ids := c.needs.objects
+	if len(ids) == 0 {
+		return true
 	}
+	local, _ := c.jc.objects.(*localObjects) // There are no others here.
+	if missing := local.hold(ids); missing != "" {
+		c.denyFor(connect.CodeNotFound, wire.ReasonUnknownObject,
+			"task %q: it needs object %s, which this job context does not have, or no longer: put it again", c.id, missing)
+		return false
+	}
+	c.listen(&listener{ended: func() { local.letGo(ids) }})
 	return true
+}
+
+// forget undoes that an entry was made.
+func (l *ledger) forget(e *ledgerEntry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.entries[e.call.id] == e {
+		delete(l.entries, e.call.id)
+	}
 }
 
 // end files an entry whose call has ended, and forgets others for it.

@@ -196,6 +196,41 @@ func TestFutureIsWaitedForBesideOthers(t *testing.T) {
 	})
 }
 
+// There may be more than one call can ask for.
+func TestManyFuturesOfOthersAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	most := 0
+	fake.beforeResults = func(_ context.Context, _ int, req *frayv1.GetTaskResultsRequest) error {
+		fake.mu.Lock()
+		defer fake.mu.Unlock()
+		most = max(most, len(req.GetTaskIds()))
+		return nil
+	}
+	withFake(t, fake, func(t *trial) {
+		const many = 20_001
+		futures := make([]*fray.Future[string], many)
+		for i := range futures {
+			id := fmt.Sprintf("t%05d", i)
+			submitElsewhere(fake, id)
+			futures[i] = attach(t, id)
+			futures[i].Done()
+		}
+		time.Sleep(time.Minute)
+		for _, i := range []int{many - 1, 0, many / 2, 9_999, 10_000} {
+			start := time.Now()
+			fake.complete(fmt.Sprintf("t%05d", i))
+			<-futures[i].Done()
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("the end of task %d was told after %v", i, took)
+			}
+		}
+		if most > 10_000 {
+			t.Errorf("one call has asked for %d", most)
+		}
+	})
+}
+
 func TestFutureOfAnotherClientSurvivesOutages(t *testing.T) {
 	t.Parallel()
 	fake := newFake()
@@ -303,6 +338,7 @@ func TestLargeValueOfAnotherClientIsFetched(t *testing.T) {
 		var started atomic.Bool
 		fake.beforeResult = func(_ context.Context, id string) error {
 			if !started.Swap(true) {
+				time.Sleep(time.Second)
 				fake.forget()
 				submitElsewhere(fake, id)
 			}
