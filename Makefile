@@ -21,6 +21,8 @@ BENCH_PACKAGES ?= $(PACKAGES)
 BENCH_OUT ?= .bench
 BENCH_DISK ?= $(BENCH_OUT)/data
 BENCH_FLAGS ?=
+# How much memory above idle the controller and the worker of make bench-objects may take, in bytes.
+OBJECT_MEMORY ?= 134217728
 # 1: make bench-report measures NATS JetStream, too.
 NATS ?=
 # 1: it measures a call of Fray behind grpc-go and connect-go, too.
@@ -315,6 +317,11 @@ bench-report: ## Measure tasks beside the limits of this machine, in memory and 
 	@test -z '$(GRPC)' || { set -e; \
 		go -C examples/abroad build -o $(abspath bin)/grpcbench ./grpcbench; \
 		bin/grpcbench | tee '$(BENCH_OUT)/grpc.benchmarks'; }
+
+.PHONY: bench-objects
+bench-objects: ## Put one object of 1 GiB on BENCH_DISK, have a task read it and put another, and get that; fails if controller or worker take more than OBJECT_MEMORY bytes above idle
+	@mkdir -p bin && go build -o bin/ ./cmd/fray
+	FRAY_CONTROLLER_ADDRESS= bin/fray bench objects --repeat 1 --data-dir '$(BENCH_DISK)' --max-memory-bytes '$(OBJECT_MEMORY)' $(BENCH_FLAGS)
 
 # Linux tells what processes and all that they waited for have taken.
 .PHONY: bench-map

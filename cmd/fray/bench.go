@@ -51,15 +51,16 @@ machine, which end with it; records are in memory, or with --data-dir on a disk.
 same: they have no function but its own, and nothing else gets these. Tasks that have ended are kept there for as long as the controller
 keeps ended tasks; of all else nothing is left.
 
-Without the names of workloads, all run that run tasks on these workers, for about half a minute; fleet and idle have controllers and
+Without the names of workloads, all run that run tasks on these workers, for about half a minute; fleet, idle and objects have controllers and
 workers of their own, and run where they are named. All run once before any runs again. A row of the result is the median of its
 repetitions. Rows are compared with limits that were measured in the same run, of which the least counts:
 
 ` + workloadHelp() + `
-Ctrl-C ends it with what was measured so far. A task that fails, or whose value comes back changed, ends it with exit code 1.`,
+Ctrl-C ends it with what was measured so far. A task that fails, or whose value comes back changed, ends it with exit code 1, and so does too much memory.`,
 		Example: `  fray bench
   fray bench call --callers 1,16 --duration 5s --histogram
   fray bench fleet idle --costs
+  fray bench objects --data-dir /var/tmp --max-memory-bytes 134217728
   fray bench batch call fsync --data-dir /var/tmp --limits -o benchmarks > new; benchstat old new
   fray bench --controller https://10.0.0.5:7070 --workers 8 payload`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -88,6 +89,8 @@ Ctrl-C ends it with what was measured so far. A task that fails, or whose value 
 	command.Between(cmd.Flags(), &o.plan.Idle, 1, bench.MaxIdle, "idle", o.plan.Idle, "how many workers idle has")
 	command.DurationWithin(cmd.Flags(), &o.plan.Duration, time.Millisecond, bench.MaxDuration, "duration", o.plan.Duration, "how long all but batch and queue go on, each time; run at most, idle ten times, up to a minute")
 	command.Between(cmd.Flags(), &o.plan.PayloadBytes, 8, limit.Payload, "payload-bytes", o.plan.PayloadBytes, "the size of payload's inputs")
+	command.Between(cmd.Flags(), &o.plan.ObjectBytes, 1, bench.MaxObject, "object-bytes", o.plan.ObjectBytes, "the size of the object of objects")
+	command.AtLeast(cmd.Flags(), &o.plan.MemoryBytes, 0, "max-memory-bytes", 0, "fail if objects takes more memory above idle of the controller, or of the worker; 0: any is right")
 	command.Between(cmd.Flags(), &o.plan.Repeat, 1, bench.MaxRepeat, "repeat", o.plan.Repeat, "how often each workload runs")
 	command.Between(cmd.Flags(), &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
 	command.Between(cmd.Flags(), &o.slots, 1, limit.Slots, "slots", 32, "how many tasks each runs at once")
@@ -98,7 +101,7 @@ Ctrl-C ends it with what was measured so far. A task that fails, or whose value 
 	flags.StringVar(&o.dataDir, "data-dir", "", "keep records in this `directory`, in one of its own there that is removed at the end (default: in memory)")
 	command.OneOf(cmd.Flags(), &o.durability, "durability", "", durabilitySync, "what is safe there before it is acknowledged", durabilitySync, durabilityRelaxed)
 	command.OneOf(cmd.Flags(), &a.output, "output", "o", formatTable, "the `format` of results; benchmarks is for benchstat", formatTable, formatJSON, formatBenchmarks)
-	command.Momentary(cmd.Flags(), "limits", "costs", "histogram", "save", "data-dir", "durability")
+	command.Momentary(cmd.Flags(), "max-memory-bytes", "limits", "costs", "histogram", "save", "data-dir", "durability")
 	command.Shared(cmd.Flags(), "output")
 	a.addClientFlags(cmd)
 	o.log.AddFlags(cmd.Flags(), "warn")
@@ -144,7 +147,7 @@ func (a *app) bench(ctx context.Context, o benchOptions, names []string) (err er
 		err = errors.Join(err, a.printBench(report, &o))
 	}
 	var failed *bench.TaskError
-	if errors.As(err, &failed) && ctx.Err() == nil {
+	if (errors.As(err, &failed) || errors.Is(err, bench.ErrTooMuchMemory)) && ctx.Err() == nil {
 		return &command.CodedError{Code: command.ExitTaskFailed, Err: err}
 	}
 	return err

@@ -202,6 +202,7 @@ func (s *benchStage) man(ctx context.Context, target *bench.Target, c *client, a
 	}
 	target.Slots = size.Processes * size.Workers * size.Slots
 	target.Usage = func() map[string]bench.Usage { return crew.usage(pid) }
+	target.Memory = func() map[string]bench.Memory { return crew.memory(pid) }
 	return crew.stop, nil
 }
 
@@ -480,6 +481,23 @@ func (c *benchCrew) usage(controller int) map[string]bench.Usage {
 	for part, pids := range parts {
 		if u, ok := bench.UsageOf(pids...); ok {
 			all[part] = u
+		}
+	}
+	return all
+}
+
+// memory returns what the controller has, and one worker; 0: the controller is another's.
+func (c *benchCrew) memory(controller int) map[string]bench.Memory {
+	pids := map[string]int{"controller": controller}
+	c.mu.Lock()
+	for _, pid := range c.pids {
+		pids["worker"] = pid
+	}
+	c.mu.Unlock()
+	all := make(map[string]bench.Memory)
+	for part, pid := range pids {
+		if m, ok := bench.MemoryOf(pid); ok && pid != 0 {
+			all[part] = m
 		}
 	}
 	return all

@@ -12,10 +12,14 @@ const (
 	// leastGarbage is how much garbage there is, in bytes, before a process collects it, however
 	// little else it holds: what a busy controller or worker holds is so little that Go, by whose
 	// default there is as much garbage as all the rest, would collect it many times a second.
-	leastGarbage = 48 << 20
+	leastGarbage = 32 << 20
 	// defaultPercent is Go's default: so much garbage in percent of what is held.
 	defaultPercent = 100
-	mostPercent    = 2000
+	// goHeap is how large a heap becomes by Go's default before it is collected, whatever is held.
+	goHeap = 4 << 20
+	// mostPercent has a heap in which nothing was collected yet become as large as leastGarbage, for
+	// Go makes as much of the percentage of goHeap.
+	mostPercent = leastGarbage * 100 / goHeap
 )
 
 // spareCollections has the process collect garbage only where there is leastGarbage of it, unless
@@ -31,7 +35,7 @@ func spareCollections(environ []string) {
 func afterCollection(percent int) {
 	held := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(held)
-	if want := percentFor(held[0].Value.Uint64()); want > percent*6/5 || want < percent*5/6 { // To set it stops all for a moment.
+	if want := percentFor(held[0].Value.Uint64()); want > percent*21/20 || want < percent*20/21 { // To set it stops all for a moment.
 		percent = want
 		debug.SetGCPercent(percent)
 	}

@@ -3,17 +3,29 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"testing"
 )
 
 func TestPercentFor(t *testing.T) {
 	t.Parallel()
 	for held, want := range map[uint64]int{
-		0: mostPercent, 1 << 20: mostPercent, 12 << 20: 400, leastGarbage: 100, 1 << 30: 100, 1 << 50: 100,
+		0: mostPercent, 1 << 20: mostPercent, 8 << 20: 400, leastGarbage: 100, 1 << 30: 100, 1 << 50: 100,
 	} {
 		if got := percentFor(held); got != want {
 			t.Errorf("with %d bytes held, %d %% of it may be garbage, want %d", held, got, want)
 		}
+	}
+}
+
+// A process that has collected nothing yet gathers no more than any other.
+func TestTheFirstCollectionIsNotLate(t *testing.T) { //nolint:paralleltest // It sets what the whole process goes by.
+	defer debug.SetGCPercent(debug.SetGCPercent(percentFor(0)))
+	runtime.GC() // The tests hold less than goHeap.
+	goal := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(goal)
+	if got, live := goal[0].Value.Uint64(), goal[1].Value.Uint64(); live < goHeap && got > leastGarbage*11/10 {
+		t.Errorf("the heap becomes %d bytes large, want no more than %d", got, leastGarbage)
 	}
 }
 

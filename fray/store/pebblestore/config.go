@@ -33,7 +33,7 @@ const (
 	logOverhead = 256
 	// maxMemTables bounds the tables of recent records; commits wait when the disk falls behind by
 	// so many.
-	maxMemTables = 4
+	maxMemTables = 3
 	// maxLevel0Tables is where commits would wait for compaction. It is out of reach on a disk that
 	// keeps up at all.
 	maxLevel0Tables = 1000
@@ -75,7 +75,7 @@ type Config struct {
 	// ReserveBytes is the free space below which Room says that the store is full; negative: there
 	// is none. Default: DefaultReserveBytes.
 	ReserveBytes int64
-	// MemTableBytes is the size of a table of recent records, of which there are up to four.
+	// MemTableBytes is the size of a table of recent records, of which there are up to three.
 	// Default: DefaultMemTableBytes.
 	MemTableBytes int64
 	// LogBytes, if not 0, is how much is written to one log. Without it a log ends when a table of

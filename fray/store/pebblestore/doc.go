@@ -39,7 +39,7 @@
 //
 // # Bounds
 //
-// Recent records are in up to four tables in memory of MemTableBytes each, outside of the Go heap;
+// Recent records are in up to three tables in memory of MemTableBytes each, outside of the Go heap;
 // stored ones are cached in CacheBytes. Payloads are nowhere else. There is one compaction at a
 // time, and commits wait for it only if it is hundreds of tables behind.
 //

@@ -101,7 +101,7 @@ func newConfig(t *testing.T, names ...string) config {
 		t.Fatal(err)
 	}
 	c := config{Config: bench.Config{
-		Plan:      bench.Plan{Tasks: 40, Queued: 30, Callers: []int{1, 3}, Fleets: []int{1, 2}, Idle: 3, Duration: 20 * time.Millisecond, PayloadBytes: 1000, Repeat: 2},
+		Plan:      bench.Plan{Tasks: 40, Queued: 30, Callers: []int{1, 3}, Fleets: []int{1, 2}, Idle: 3, Duration: 20 * time.Millisecond, PayloadBytes: 1000, ObjectBytes: 1_200_000, Repeat: 2},
 		Workloads: chosen, Functions: bench.NewFunctions(runName), Run: runName,
 	}, cluster: startController(t)}
 	startWorker(t, c.cluster, "w", c.Functions.Labels(), c.Functions.OfWorkers())
@@ -138,6 +138,9 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 		cluster := startController(t)
 		target := newTarget(t, cluster.URL())
 		target.Slots = crew.Processes * crew.Workers * testSlots
+		target.Memory = func() map[string]bench.Memory {
+			return map[string]bench.Memory{"controller": {Resident: 1 << 20, Peak: 3 << 20}, "worker": {Resident: 1 << 20, Peak: 1 << 20}}
+		}
 		for i := range crew.Processes * crew.Workers {
 			startWorker(t, cluster, fmt.Sprintf("w%d", i), c.Functions.Labels(), c.Functions.OfWorkers())
 		}
@@ -159,7 +162,7 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 			t.Errorf("%s has %d repetitions, want %d", row.Name, len(row.Runs), c.Repeat)
 		}
 		for _, f := range row.Runs {
-			if f.Count <= 0 || f.Seconds <= 0 || (f.Value <= 0 && row.Workload != "queue" && row.Workload != "idle") || f.Value < 0 && row.Workload == "idle" {
+			if f.Count <= 0 || f.Seconds <= 0 || (f.Value <= 0 && row.Workload != "queue" && row.Unit != "%core" && row.Unit != "MiB") || f.Value < 0 && row.Workload != "queue" {
 				t.Errorf("%s: %+v", row.Name, f)
 			}
 			if row.Unit == "tasks/s" && f.Value != float64(f.Count)/f.Seconds {
@@ -172,16 +175,17 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 	}
 	want := []string{
 		"batch", "batch/submit", "run/1", "run/3", "call/1", "call/3", "fanout", "payload", "queue", "queue/heap", "fleet/1", "fleet/2", "idle",
+		"objects/put", "objects/task", "objects/get", "objects/controller", "objects/worker",
 		"tcp", "http/1", "http/16", "copy", "fsync",
 	}
 	if !slices.Equal(rows, want) {
 		t.Errorf("rows %v, want %v", rows, want)
 	}
-	once := []bench.Crew{{}, {Processes: 1, Workers: 1, Slots: 4}, {Processes: 2, Workers: 1, Slots: 4}, {Processes: 1, Workers: 3, Slots: 1}}
+	once := []bench.Crew{{}, {Processes: 1, Workers: 1, Slots: 4}, {Processes: 2, Workers: 1, Slots: 4}, {Processes: 1, Workers: 3, Slots: 1}, {Processes: 1, Workers: 1, Slots: 1}}
 	if !slices.Equal(crews, slices.Repeat(once, c.Repeat)) || ended != len(crews) {
 		t.Errorf("controllers of their own had workers %+v, and %d have ended", crews, ended)
 	}
-	if len(told) != c.Repeat*len(bench.All) || told[0] != "batch 0/24" || told[23] != "fsync 23/24" {
+	if len(told) != c.Repeat*len(bench.All) || told[0] != "batch 0/26" || told[25] != "fsync 25/26" {
 		t.Errorf("told %v", told)
 	}
 	limits := map[string]string{
@@ -207,6 +211,42 @@ func TestEveryWorkloadHasItsRows(t *testing.T) {
 	// asks for more may come later.
 	if calls := report.Rows[slices.Index(rows, "call/1")].Cost["controller calls"]; calls < 2 || calls > 8 {
 		t.Errorf("a lone call takes %v calls of the controller", calls)
+	}
+}
+
+// Objects that take too much memory fail a run, and so do those of which that is not known.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	kib := func(resident, peak int64) bench.Memory {
+		return bench.Memory{Resident: resident << 10, Peak: peak << 10}
+	}
+	for _, test := range []struct {
+		name   string
+		memory map[string]bench.Memory
+		want   string
+	}{
+		{"little", map[string]bench.Memory{"controller": kib(5, 15), "worker": kib(50, 51)}, ""},
+		{"much of the worker", map[string]bench.Memory{"controller": kib(5, 15), "worker": kib(50, 61)}, "the worker took 11264 bytes above idle at its peak, and may take 10240"},
+		{"much of the controller", map[string]bench.Memory{"controller": kib(5, 16), "worker": kib(50, 60)}, "the controller took 11264 bytes"},
+		{"unknown", map[string]bench.Memory{"controller": kib(5, 15)}, "how much memory the worker takes is not known here"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := newConfig(t, "objects")
+			c.MemoryBytes, c.Repeat = 10<<10, 1
+			c.Fresh = func(context.Context, bench.Crew) (bench.Target, func() error, error) {
+				target := c.Target
+				target.Memory = func() map[string]bench.Memory { return test.memory }
+				return target, func() error { return nil }, nil
+			}
+			_, err := bench.Run(t.Context(), c.Config)
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+			if took := strings.Contains(test.want, "took"); errors.Is(err, bench.ErrTooMuchMemory) != took {
+				t.Errorf("%v is too much memory: want %v", err, took)
+			}
+		})
 	}
 }
 
@@ -274,7 +314,7 @@ func TestErrorsNameRowAndTask(t *testing.T) {
 					fray.Define("fray.bench.echo", func(_ context.Context, in []byte) ([]byte, error) { return tt.echo(in) }),
 				})
 				report, err := bench.Run(t.Context(), bench.Config{
-					Plan:      bench.Plan{Tasks: 3, Queued: 1, Callers: []int{2}, Fleets: []int{1}, Idle: 1, Duration: time.Minute, PayloadBytes: 100, Repeat: 1},
+					Plan:      bench.Plan{Tasks: 3, Queued: 1, Callers: []int{2}, Fleets: []int{1}, Idle: 1, Duration: time.Minute, PayloadBytes: 100, ObjectBytes: 1, Repeat: 1},
 					Workloads: chosen, Functions: functions, Run: runName, Target: newTarget(t, cluster.URL()),
 				})
 				var failed *bench.TaskError
@@ -329,7 +369,7 @@ func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
 
 func TestWhatCannotBeMeasuredIsNoted(t *testing.T) {
 	t.Parallel()
-	c := newConfig(t, "queue", "fleet", "idle", "tcp", "http", "copy", "fsync")
+	c := newConfig(t, "queue", "fleet", "idle", "objects", "tcp", "http", "copy", "fsync")
 	c.Target.Metrics = func(context.Context) (bench.Metrics, error) { return nil, errors.New("metrics are not for you") }
 	report, err := bench.Run(t.Context(), c.Config)
 	if err != nil || len(report.Rows) != 0 {
@@ -337,7 +377,7 @@ func TestWhatCannotBeMeasuredIsNoted(t *testing.T) {
 	}
 	want := []string{
 		"queue is left out: metrics are not for you", "fleet is left out: the controller is not its own",
-		"idle is left out: the controller is not its own", "tcp is left out: there is no other process", "http is left out: there is no other process",
+		"idle is left out: the controller is not its own", "objects is left out: the controller is not its own", "tcp is left out: there is no other process", "http is left out: there is no other process",
 		"copy is left out: there is no other process", "fsync is left out: there is no data directory",
 	}
 	if !slices.Equal(report.Notes, want) {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -220,6 +222,48 @@ func TestUsage(t *testing.T) {
 	}
 	if _, ok := UsageOf(os.Getpid(), 1<<30); ok {
 		t.Error("a process that is not there has taken something")
+	}
+}
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	status := "Name:\tx\nVmHWM:\t  155756 kB\nVmRSS:\t   42756 kB\nRssAnon:\t 1 kB\n"
+	if m, ok := parseMemory(status); !ok || m != (Memory{Resident: 42756 << 10, Peak: 155756 << 10}) {
+		t.Errorf("memory %+v, %v", m, ok)
+	}
+	for _, bad := range []string{"", "VmHWM:\t1 kB\n", "VmHWM:\tx kB\nVmRSS:\t1 kB\n"} {
+		if m, ok := parseMemory(bad); ok {
+			t.Errorf("%q is taken for %+v", bad, m)
+		}
+	}
+	if m, ok := MemoryOf(os.Getpid()); ok != (runtime.GOOS == "linux") || ok && (m.Resident == 0 || m.Peak < m.Resident) {
+		t.Errorf("this process has %+v, %v", m, ok)
+	}
+}
+
+func TestSameBytes(t *testing.T) {
+	t.Parallel()
+	long := bytes.Repeat([]byte("x"), 100_000)
+	for _, test := range []struct {
+		got, want []byte
+		same      bool
+	}{
+		{nil, nil, true},
+		{long, long, true},
+		{long[:64<<10], long[:64<<10], true},
+		{long[1:], long, false},
+		{long, long[1:], false},
+		{long[:64<<10], long[:64<<10+1], false},
+		{append([]byte("y"), long[1:]...), long, false},
+		{nil, []byte("x"), false},
+	} {
+		if err := sameBytes(bytes.NewReader(test.got), bytes.NewReader(test.want)); (err == nil) != test.same {
+			t.Errorf("%d bytes and %d: %v", len(test.got), len(test.want), err)
+		}
+	}
+	broken := errors.New("broken")
+	if err := sameBytes(iotest.ErrReader(broken), bytes.NewReader(nil)); !errors.Is(err, broken) {
+		t.Errorf("a reader that fails: %v", err)
 	}
 }
 

@@ -23,6 +23,9 @@ const (
 	// MaxPayload is the greatest input, in bytes, as far as this process goes; a controller may take
 	// less.
 	MaxPayload = 64 << 20
+	// MaxObject is the size of an object, in bytes: the least machine that is any use moves so much before
+	// the run looks stalled.
+	MaxObject = 2 << 30
 )
 
 // A Plan says how much each workload does.
@@ -42,13 +45,18 @@ type Plan struct {
 	Duration time.Duration `json:"duration_ns"`
 	// PayloadBytes is the size of the inputs of payload.
 	PayloadBytes int `json:"payload_bytes"`
+	// ObjectBytes is the size of the object of objects.
+	ObjectBytes int `json:"object_bytes"`
+	// MemoryBytes is how much more memory than idle objects may take of the controller, and of the worker;
+	// 0: any.
+	MemoryBytes int `json:"memory_bytes,omitempty"`
 	// Repeat is how often each workload runs.
 	Repeat int `json:"repeat"`
 }
 
 // DefaultPlan takes about half a minute.
 func DefaultPlan() Plan {
-	return Plan{Tasks: 20_000, Queued: 100_000, Callers: []int{1, 8, 64}, Fleets: []int{1, 4, 16, 64}, Idle: 1000, Duration: time.Second, PayloadBytes: 1 << 20, Repeat: 3}
+	return Plan{Tasks: 20_000, Queued: 100_000, Callers: []int{1, 8, 64}, Fleets: []int{1, 4, 16, 64}, Idle: 1000, Duration: time.Second, PayloadBytes: 1 << 20, ObjectBytes: 1 << 30, Repeat: 3}
 }
 
 // Validate returns what is wrong with p, all of it.
@@ -62,6 +70,7 @@ func (p *Plan) Validate() error {
 	within("tasks", p.Tasks, MaxTasks)
 	within("queued tasks", p.Queued, MaxTasks)
 	within("payload bytes", p.PayloadBytes, MaxPayload)
+	within("object bytes", p.ObjectBytes, MaxObject)
 	within("repetitions", p.Repeat, MaxRepeat)
 	within("idle workers", p.Idle, MaxIdle)
 	each := func(what string, numbers []int, most int) {

@@ -79,6 +79,7 @@ type sample struct {
 	ideal   float64 // 0: there is none
 	latency *timings
 	cost    map[string]float64
+	unit    string // empty: that of the workload
 }
 
 func newReport(c *Config) *Report {
@@ -93,11 +94,11 @@ func (r *Report) add(w *Workload, name string, s sample) {
 	i := slices.IndexFunc(r.Rows, func(row *Row) bool { return row.Name == name })
 	if i < 0 {
 		i = len(r.Rows)
-		r.Rows = append(r.Rows, &Row{Name: name, Workload: w.Name, Unit: w.Unit, IsLimit: w.Limit})
+		r.Rows = append(r.Rows, &Row{Name: name, Workload: w.Name, Unit: cmp.Or(s.unit, w.Unit), IsLimit: w.Limit})
 	}
 	row := r.Rows[i]
 	f := Figure{Count: s.count, Seconds: s.took.Seconds(), Value: s.value}
-	if f.Value == 0 && row.Unit != unitQueued && row.Unit != unitShare {
+	if f.Value == 0 && !slices.Contains([]string{unitQueued, unitShare, unitMemory}, row.Unit) {
 		f.Value = float64(s.count) / s.took.Seconds()
 	}
 	if s.latency != nil {

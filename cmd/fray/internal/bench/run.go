@@ -22,6 +22,9 @@ type Target struct {
 	// Usage returns what the processes of each part have taken of the machine so far; nil: that is not
 	// known.
 	Usage func() map[string]Usage
+	// Memory returns what the processes of the controller and of one worker have, by "controller" and
+	// "worker"; nil: that is not known.
+	Memory func() map[string]Memory
 	// Slots are those of all workers of the run.
 	Slots int
 }

@@ -25,7 +25,7 @@ func (r *Report) Header() [][2]string {
 	}
 	lines = append(lines, r.sortedCluster()...)
 	p := r.Plan
-	lines = append(lines, [2]string{"plan", fmt.Sprintf("repetitions: %d; tasks: %d, queued: %d; duration: %s; bytes of a payload: %d; idle workers: %d", p.Repeat, p.Tasks, p.Queued, p.Duration, p.PayloadBytes, p.Idle)})
+	lines = append(lines, [2]string{"plan", fmt.Sprintf("repetitions: %d; tasks: %d, queued: %d; duration: %s; bytes of a payload: %d, of an object: %d; idle workers: %d", p.Repeat, p.Tasks, p.Queued, p.Duration, p.PayloadBytes, p.ObjectBytes, p.Idle)})
 	if r.Interrupted {
 		lines = append(lines, [2]string{"interrupted", "not all was measured"})
 	}

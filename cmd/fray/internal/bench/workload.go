@@ -34,6 +34,7 @@ var All = []Workload{
 	{Name: "queue", Unit: unitQueued, Does: "tasks that no worker has: how much the controller grows; queue/heap is its Go heap alone", run: queue},
 	{Name: "fleet", Unit: unitTasks, Own: true, Does: "fanout's tasks on W worker processes with 4 slots each, at a controller of their own", run: fleets},
 	{Name: "idle", Unit: unitShare, Own: true, Does: "the CPU time of a controller whose I workers have nothing to do, in percent of one core", run: idle},
+	{Name: "objects", Unit: unitBytes, Own: true, Does: "one object put, read by a task that puts another, and got; objects/controller and /worker are their memory above idle", run: objects},
 	{Name: "tcp", Unit: unitTrips, Limit: true, Does: "64 bytes over one TCP connection to another process and back", run: tcpTrips},
 	{Name: "http", Unit: unitTrips, Limit: true, Does: "Connect's unary call with 64 bytes over HTTP/1.1 to another process, of 1 and 16 goroutines", run: httpTrips},
 	{Name: "copy", Unit: unitBytes, Limit: true, Does: "as much as payload's inputs over 4 TCP connections to another process and back; counted once", run: copies},
@@ -48,6 +49,7 @@ const (
 	unitSyncs  = "syncs/s"
 	unitQueued = "B/task"
 	unitShare  = "%core"
+	unitMemory = "MiB"
 )
 
 // Choose returns the workloads with these names, in the order of All. Without names they are those
