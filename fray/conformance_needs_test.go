@@ -15,9 +15,6 @@ import (
 	"github.com/frayrpc/fray/fray"
 )
 
-// needsController says that controllers do not know of needs yet: tasks start at once, and ask for what they need.
-const needsController = false
-
 // summands have futures wherever a type can.
 type summands struct {
 	One   *fray.Future[int]
@@ -175,11 +172,11 @@ var needsTests = []conformanceTest{
 	{name: "an interface may hold a future", run: func(t *trial) {
 		f := squares(t, 3)[0]
 		v, err := keysOf.Call(t.ctx, map[string]any{"future": f, "list": []any{f}})
-		if err != nil || v != "function task" {
+		if err != nil || v != "task" {
 			t.Errorf("got %q, %v", v, err)
 		}
 	}},
-	{name: "what is needed has ended by the start", controller: true, run: func(t *trial) {
+	{name: "what is needed has ended by the start", run: func(t *trial) {
 		for range 20 {
 			got(t, settledOf, squares(t, 1, 2, 3), true)
 		}
@@ -213,7 +210,7 @@ var needsTests = []conformanceTest{
 			t.Errorf("got %q, %v", v, err)
 		}
 	}},
-	{name: "a task fails with what it needs", controller: true, run: func(t *trial) {
+	{name: "a task fails with what it needs", run: func(t *trial) {
 		first := run(t, fail, "declared")
 		second := run(t, shout, first, fray.WithRetries(2))
 		third := run(t, shout, second, fray.WithRetries(2))
@@ -224,7 +221,7 @@ var needsTests = []conformanceTest{
 		_, err = shout.Call(t.ctx, third, fray.WithRetries(2))
 		dependencyFailed(t, err, first.ID())
 	}},
-	{name: "a task that waits fails with what it needs", detached: true, controller: true, run: func(t *trial) {
+	{name: "a task that waits fails with what it needs", detached: true, run: func(t *trial) {
 		first := run(t, hang, struct{}{})
 		all := blockedOn(t, first, 3)
 		if err := first.Cancel(t.ctx); err != nil {
@@ -235,7 +232,7 @@ var needsTests = []conformanceTest{
 			dependencyFailed(t, err, first.ID())
 		}
 	}},
-	{name: "a task is cancelled with what it needs", detached: true, controller: true, run: func(t *trial) {
+	{name: "a task is cancelled with what it needs", detached: true, run: func(t *trial) {
 		first := run(t, hang, struct{}{})
 		all := blockedOn(t, first, 3)
 		if err := first.Cancel(t.ctx, fray.WithDependants()); err != nil {
@@ -247,7 +244,7 @@ var needsTests = []conformanceTest{
 			}
 		}
 	}},
-	{name: "a task is cancelled with what it needs, wherever that is known from", detached: true, controller: true, run: func(t *trial) {
+	{name: "a task is cancelled with what it needs, wherever that is known from", detached: true, run: func(t *trial) {
 		first := run(t, hang, struct{}{})
 		f, err1 := fray.Attach[string](t.ctx, first.ID())
 		g, err2 := fray.Attach[string](t.ctx, first.ID())
@@ -264,7 +261,7 @@ var needsTests = []conformanceTest{
 			}
 		}
 	}},
-	{name: "a task that waits can be cancelled", detached: true, controller: true, run: func(t *trial) {
+	{name: "a task that waits can be cancelled", detached: true, run: func(t *trial) {
 		name, g := newGate()
 		first := run(t, meet, name)
 		<-g.entered
@@ -282,7 +279,7 @@ var needsTests = []conformanceTest{
 			t.Errorf("got %q, %v", v, err)
 		}
 	}},
-	{name: "a job is cancelled with all that waits", detached: true, controller: true, run: func(t *trial) {
+	{name: "a job is cancelled with all that waits", detached: true, run: func(t *trial) {
 		first := run(t, hang, struct{}{})
 		all := blockedOn(t, first, 20)
 		if err := t.jc.Cancel(t.ctx); err != nil {
@@ -305,7 +302,7 @@ var needsTests = []conformanceTest{
 			}
 		}
 	}},
-	{name: "a ref in an input is held while the task is open", detached: true, controller: true, run: func(t *trial) {
+	{name: "a ref in an input is held while the task is open", detached: true, run: func(t *trial) {
 		name, g := newGate()
 		first := run(t, meet, name)
 		<-g.entered
@@ -322,7 +319,7 @@ var needsTests = []conformanceTest{
 			t.Errorf("after it: %v", err)
 		}
 	}},
-	{name: "what is lost cannot be needed", controller: true, run: func(t *trial) {
+	{name: "what is lost cannot be needed", run: func(t *trial) {
 		f, err := fray.Attach[int](t.ctx, t.jc.JobID()+"/none")
 		if err != nil {
 			t.Fatal(err)
@@ -401,7 +398,7 @@ var needsTests = []conformanceTest{
 	{name: "a future may be decoded by hand", run: func(t *trial) {
 		f := run(t, square, 5)
 		text, err := json.Marshal(f)
-		if want := fmt.Sprintf(`{"task":%q,"function":"square"}`, f.ID()); err != nil || string(text) != want {
+		if want := fmt.Sprintf(`{"task":%q}`, f.ID()); err != nil || string(text) != want {
 			t.Errorf("got %s, %v; want %s", text, err, want)
 		}
 		var again, waited, given *fray.Future[int]
@@ -609,7 +606,7 @@ var needsTests = []conformanceTest{
 	}},
 	{name: "a function that is no task sees what came", remote: true, run: func(t *trial) {
 		f := run(t, square, 3)
-		want := fmt.Appendf(nil, `{"task":%q,"function":"square"}`, f.ID())
+		want := fmt.Appendf(nil, `{"task":%q}`, f.ID())
 		v, err := rawPayload.Call(t.ctx, f)
 		if err != nil || !bytes.Equal(v, want) {
 			t.Errorf("got %s, %v", v, err)

@@ -55,11 +55,10 @@ func TestThreadPoolConforms(t *testing.T) {
 
 // conformanceTest is one behaviour that all backends have.
 type conformanceTest struct {
-	name       string
-	detached   bool // needs Run to return before the task ends
-	remote     bool // of a backend with a controller
-	controller bool // cannot pass while needsController is true
-	run        func(*trial)
+	name     string
+	detached bool // needs Run to return before the task ends
+	remote   bool // of a backend with a controller
+	run      func(*trial)
 }
 
 // conformance holds a backend to what all of them promise.
@@ -365,9 +364,6 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 			if tt.remote && !b.remote {
 				t.Skip("there is no controller")
-			}
-			if tt.controller && b.remote && needsController {
-				t.Skip("controllers do not know of needs yet")
 			}
 			tt.run(newTrial(t, b.start(t)))
 		})

@@ -85,7 +85,7 @@ func TestFuturesByValueAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	holders := make([]holder, 1)
-	if err := holders[0].F.become("a", ""); err != nil {
+	if err := holders[0].F.become("a"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.encode(&holders[0], nil)
@@ -111,8 +111,8 @@ func second[T any](_ T, err error) error { return err }
 func TestFuturesOfOthersAreChecked(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"task":"a","function":"f","more":1}`: "", `{"task":"a"}`: "", `null`: "",
-		`{"task":""}`: `task id ""`, `{"task":"/"}`: `task id "/"`, `{"task":"a","function":"!"}`: `"!" is not the name of a function`, `7`: "decode a future",
+		`{"task":"a","more":1}`: "", `{"task":"a"}`: "", `null`: "",
+		`{"task":""}`: `task id ""`, `{"task":"/"}`: `task id "/"`, `7`: "decode a future",
 	} {
 		var f *Future[int]
 		err := json.Unmarshal([]byte(text), &f)
@@ -427,7 +427,7 @@ func TestSyncTaskWaitsForWhatRunsElsewhere(t *testing.T) {
 		}
 		// Through the context that it has travelled to, the task itself is cancelled.
 		attached := &Future[int]{}
-		if err := errors.Join(attached.become(f.id, ""), jc.share(f)); err != nil {
+		if err := errors.Join(attached.become(f.id), jc.share(f)); err != nil {
 			t.Fatal(err)
 		}
 		if err := attached.Cancel(inline, WithDependants()); err != nil {

@@ -21,26 +21,21 @@ type travelled struct {
 // travelledConfig is the config of all calls that have travelled.
 var travelledConfig callConfig
 
-// namedFunction is the function of a task that was submitted elsewhere; empty: it is not known.
-type namedFunction string
+// elsewhere is the function of a task that was submitted elsewhere: it is not known.
+type elsewhere struct{}
 
 // Name implements Function.
-func (n namedFunction) Name() string {
-	if n == "" {
-		return "function unknown"
-	}
-	return string(n)
-}
+func (elsewhere) Name() string { return "function unknown" }
 
 // Invoke implements Function.
-func (n namedFunction) Invoke(context.Context, Payload) (Payload, error) {
-	return Payload{}, fmt.Errorf("%s is called elsewhere", n.Name())
+func (elsewhere) Invoke(context.Context, Payload) (Payload, error) {
+	return Payload{}, errors.New("the function of this task is called elsewhere")
 }
 
-// futureJSON is a future as it travels.
+// futureJSON is a future as it travels. There is nothing in it but what makes it that of its task, so that the
+// same input is the same, however its futures were come by.
 type futureJSON struct {
-	Task     string `json:"task"`
-	Function string `json:"function,omitempty"`
+	Task string `json:"task"`
 }
 
 // MarshalJSON has the future travel: in the input of a task, which thereby depends on the future's task, see
@@ -53,11 +48,7 @@ func (f *Future[Out]) MarshalJSON() ([]byte, error) {
 		return nil, errors.New("the future is empty: it is of no task")
 	}
 	f.share()
-	name := f.function.Name()
-	if n, ok := f.function.(namedFunction); ok {
-		name = string(n)
-	}
-	return json.Marshal(futureJSON{f.id, name})
+	return json.Marshal(futureJSON{f.id})
 }
 
 // UnmarshalJSON makes an empty future that of the task that data names. Futures in the inputs and results of
@@ -75,21 +66,18 @@ func (f *Future[Out]) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &from); err != nil {
 		return fmt.Errorf("decode a future: %w", err)
 	}
-	if from.Function != "" && !namePattern.MatchString(from.Function) {
-		return fmt.Errorf("decode a future: %.40q is not the name of a function", from.Function)
-	}
-	return f.become(from.Task, namedFunction(from.Function))
+	return f.become(from.Task)
 }
 
 // become makes f, which is empty, the future of a task that was submitted elsewhere.
-func (f *Future[Out]) become(id string, function namedFunction) (err error) {
+func (f *Future[Out]) become(id string) (err error) {
 	if err := checkID("task id", id); err != nil {
 		return err
 	}
 	if f.result, err = codecOf[Out](); err != nil {
 		return err
 	}
-	f.id, f.function, f.config, f.travelled = id, function, &travelledConfig, &travelled{}
+	f.id, f.function, f.config, f.travelled = id, elsewhere{}, &travelledConfig, &travelled{}
 	return nil
 }
 
@@ -107,7 +95,7 @@ func Attach[Out any](ctx context.Context, taskID string) (*Future[Out], error) {
 		return nil, fmt.Errorf("attach to task %.140s: %w", taskID, err)
 	}
 	f := &Future[Out]{}
-	if err := f.become(taskID, ""); err != nil {
+	if err := f.become(taskID); err != nil {
 		return nil, fmt.Errorf("attach to a task: %w", err)
 	}
 	f.bind(jc)

@@ -388,8 +388,8 @@ type TaskSpec struct {
 	ExecutionTimeoutMs int64 `protobuf:"varint,9,opt,name=execution_timeout_ms,json=executionTimeoutMs,proto3" json:"execution_timeout_ms,omitempty"`
 	// The longest that the task may wait, from its submission, for its first start. 0: no bound.
 	SchedulingTimeoutMs int64 `protobuf:"varint,10,opt,name=scheduling_timeout_ms,json=schedulingTimeoutMs,proto3" json:"scheduling_timeout_ms,omitempty"`
-	// Tasks that it depends on, each named once. It is BLOCKED until all of them have ended, and fails with DEPENDENCY_FAILED if one
-	// did not complete. The controller knows them, and the caller may read them, when it is submitted; they are kept as long as it is open.
+	// Tasks that it depends on, each named once. It is BLOCKED until all of them have completed, and fails with DEPENDENCY_FAILED once one
+	// has ended otherwise. The controller knows them, and the caller may read them, when it is submitted; they are kept while it is open.
 	NeededTaskIds []string `protobuf:"bytes,11,rep,name=needed_task_ids,json=neededTaskIds,proto3" json:"needed_task_ids,omitempty"`
 	// Objects that it reads, each named once. Its job, or another of the same owner, holds them when it is submitted; its job holds
 	// them from then on, at least as long as it is open.
