@@ -188,7 +188,11 @@ func (d *modelDriver) records(got []core.Record) {
 	for _, r := range got {
 		switch r.Kind {
 		case core.RecordState:
-			if d.recorded[r.Task] != core.RecordSpec && !(r.State.Outlived && d.recorded[r.Task] == core.RecordEnd) {
+			before := core.RecordSpec
+			if r.State.Outlived {
+				before = core.RecordEnd
+			}
+			if d.recorded[r.Task] != before {
 				d.t.Fatalf("task %d has a state written out of turn", r.Task)
 			}
 			continue

@@ -228,7 +228,8 @@ func TestTasksHoldObjects(t *testing.T) {
 		t.Fatal("the object is still held, for nobody")
 	}
 	// The end was durable, and not that the hold has ended.
-	n.records = append(before, slices.DeleteFunc(slices.Clone(n.records[len(before):]), func(r core.Record) bool { return r.Lazy })...)
+	after := slices.DeleteFunc(slices.Clone(n.records[len(before):]), func(r core.Record) bool { return r.Lazy })
+	n.records = slices.Concat(before, after)
 	n.restart(cfg, map[string]core.Restored{"reads": {NeedsObjects: []core.ObjectID{id}}})
 	if n.step(); has() {
 		t.Fatal("after a restart the object is held for a task that has ended")

@@ -108,8 +108,15 @@ func stateLine(s *core.State) string {
 	for _, f := range []struct {
 		name string
 		is   bool
-	}{{"leased", s.Leased}, {"ahead", s.Ahead}, {"started", s.Started}, {"cancelling", s.CancelRequested}, {"reported", s.LastToken != 0},
-		{"outlived", s.Outlived}, {"with_dependants", s.CancelsDependants}} {
+	}{
+		{"leased", s.Leased},
+		{"ahead", s.Ahead},
+		{"started", s.Started},
+		{"cancelling", s.CancelRequested},
+		{"reported", s.LastToken != 0},
+		{"outlived", s.Outlived},
+		{"with_dependants", s.CancelsDependants},
+	} {
 		if f.is {
 			b.WriteString(" " + f.name)
 		}

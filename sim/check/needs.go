@@ -106,15 +106,15 @@ func (o *needsKept) shown(t *neededTask, e *Event, j *Judge) {
 	if t.needs != nil && !o.reaches(t.needs, v.Cause, make(map[string]bool)) {
 		j.Violated(e.Task, fmt.Sprintf("failed for task %q, which it does not need", v.Cause), e)
 	}
-	switch cause := o.tasks.peek(v.Cause); {
-	case cause == nil:
-	default:
-		if cause.ended != nil {
-			o.blamed(e, cause.ended, j)
-		}
-		if cause.cancelled != nil {
-			o.failedAlong(e, cause.cancelled, j)
-		}
+	cause := o.tasks.peek(v.Cause)
+	if cause == nil {
+		return
+	}
+	if cause.ended != nil {
+		o.blamed(e, cause.ended, j)
+	}
+	if cause.cancelled != nil {
+		o.failedAlong(e, cause.cancelled, j)
 	}
 }
 
