@@ -116,7 +116,7 @@ endef
 
 # Exit code 3 of govulncheck: it found something; any other but 0: it could not look, which is a failure too.
 .PHONY: vuln
-vuln: $(BIN)/govulncheck conformance-schemas ## Look up what every module of the repository calls in GOVULNDB, the database of known vulnerabilities
+vuln: $(BIN)/govulncheck connect-schemas ## Look up what every module of the repository calls in GOVULNDB, the database of known vulnerabilities
 	@failed=; for module in $(VULN_MODULES); do \
 		if [ $$module = .tools ]; then packages=tool; else packages='-test ./...'; fi; \
 		echo "make vuln: $$module"; \
@@ -211,13 +211,18 @@ check-race:
 integration: ## Run the end-to-end suite over real TCP and real processes
 	go test -count=1 -timeout=$(TEST_TIMEOUT) ./integration/...
 
-# A module of its own, so that what the suite needs stays out of go.mod. gen/ in it is made from the suite's schemas.
+# The table has what go test comes to, also where it does not come to its end.
 .PHONY: conformance
-conformance: conformance-schemas ## Run Connect's conformance suite through faults and in simulations
+conformance: ## Hold every backend to what all of them promise, and print a table of behaviours and backends
+	@go test -count=1 -timeout=$(TEST_TIMEOUT) -json -run 'Conforms$$' ./fray | go run ./integration/backends
+
+# A module of its own, so that what the suite needs stays out of go.mod. gen/ in it is made from the suite's schemas.
+.PHONY: connect-suite
+connect-suite: connect-schemas ## Run Connect's conformance suite through faults and in simulations
 	go -C integration/conformance test -count=1 -timeout=$(TEST_TIMEOUT) -v .
 
-.PHONY: conformance-schemas
-conformance-schemas: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go
+.PHONY: connect-schemas
+connect-schemas: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-connect-go
 	go -C integration/conformance mod download connectrpc.com/conformance
 	$(BIN)/buf generate --template integration/conformance/buf.gen.yaml -o integration/conformance \
 		"$$(go -C integration/conformance list -m -f '{{.Dir}}' connectrpc.com/conformance)/proto"

@@ -24,6 +24,7 @@ import (
 // backendUnderTest makes job contexts of one kind. The functions of a job context are those of
 // functions.
 type backendUnderTest struct {
+	kind fray.Kind
 	// start returns a job context that is closed when the test ends.
 	start func(t *testing.T) *fray.JobContext
 	// inline: Run returns when the task has ended.
@@ -34,7 +35,7 @@ type backendUnderTest struct {
 
 func TestSyncConforms(t *testing.T) {
 	t.Parallel()
-	conformance(t, backendUnderTest{inline: true, start: func(t *testing.T) *fray.JobContext {
+	conformance(t, backendUnderTest{kind: fray.KindSync, inline: true, start: func(t *testing.T) *fray.JobContext {
 		t.Helper()
 		return newJobContext(t, fray.KindSync)
 	}})
@@ -45,7 +46,7 @@ func TestThreadPoolConforms(t *testing.T) {
 	for _, workers := range []int{1, 4} {
 		t.Run(fmt.Sprintf("workers=%d", workers), func(t *testing.T) {
 			t.Parallel()
-			conformance(t, backendUnderTest{start: func(t *testing.T) *fray.JobContext {
+			conformance(t, backendUnderTest{kind: fray.KindThreadPool, start: func(t *testing.T) *fray.JobContext {
 				t.Helper()
 				return newJobContext(t, fray.KindThreadPool, fray.WithWorkers(workers))
 			}})
@@ -61,7 +62,19 @@ type conformanceTest struct {
 	run      func(*trial)
 }
 
-// conformance holds a backend to what all of them promise.
+// inapplicable returns why a backend does not have the behaviour; empty: it has.
+func (tt *conformanceTest) inapplicable(b backendUnderTest) string {
+	switch {
+	case tt.detached && b.inline:
+		return "Run returns when the task has ended"
+	case tt.remote && !b.remote:
+		return "there is no controller, and functions are the client's own"
+	}
+	return ""
+}
+
+// conformance holds a backend to what all of them promise. Attributes tell integration/backends, which makes a
+// table of them, what the tests are about.
 func conformance(t *testing.T, b backendUnderTest) {
 	t.Helper()
 	tests := []conformanceTest{
@@ -346,10 +359,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 				t.Errorf("result: got %+v", e)
 			}
 		}},
-		{name: "an input of another type fails at once", run: func(t *trial) {
-			if !b.remote {
-				t.Skip("the function is the client's own")
-			}
+		{name: "an input of another type fails at once", remote: true, run: func(t *trial) {
 			e := fails(t, lax, "text", fray.WithRetries(5))
 			if e.Reason != fray.ReasonUndecodable || e.Attempt != 1 {
 				t.Errorf("got %v", e)
@@ -358,13 +368,13 @@ func conformance(t *testing.T, b backendUnderTest) {
 	}
 	for _, tt := range slices.Concat(tests, objectTests, needsTests) {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Attr("backend", string(b.kind))
+			t.Attr("behaviour", tt.name)
+			if why := tt.inapplicable(b); why != "" {
+				t.Attr("inapplicable", why)
+				t.Skip(why)
+			}
 			t.Parallel()
-			if tt.detached && b.inline {
-				t.Skip("Run returns when the task has ended")
-			}
-			if tt.remote && !b.remote {
-				t.Skip("there is no controller")
-			}
 			tt.run(newTrial(t, b.start(t)))
 		})
 	}
