@@ -1,10 +1,11 @@
-// Command backends prints what came of the conformance suite of package fray: a row for each behaviour, a
-// column for each backend. It reads what go test writes of it:
+// Command backends prints what came of the conformance suite of package fray: a row for each
+// behaviour, a column for each backend. It reads what go test writes of it:
 //
 //	go test -json -run 'Conforms$' ./fray | backends
 //
-// The suite says in attributes of its tests which behaviour of which backend a test is of, and why a behaviour
-// is none of a backend. A backend that is tested in several ways passes if it does in all of them.
+// The suite says in attributes of its tests which behaviour of which backend a test is of, and why
+// a behaviour is none of a backend. A backend that is tested in several ways passes if it does in
+// all of them.
 //
 // The exit code is 1 if a test fails or does not end, or if a backend was not tested.
 package main

@@ -45,7 +45,8 @@ func (s *stream) behaviour(backend, variant, behaviour, action string) *stream {
 
 // over ends the package.
 func (s *stream) over(action string) *stream {
-	fmt.Fprintf(s, `{"Action":"output","Package":"p","Output":"said by p\n"}`+"\n"+`{"Action":%q,"Package":"p","Elapsed":1}`+"\n", action)
+	s.WriteString(`{"Action":"output","Package":"p","Output":"said by p\n"}` + "\n")
+	fmt.Fprintf(s, `{"Action":%q,"Package":"p","Elapsed":1}`+"\n", action)
 	return s
 }
 
@@ -64,45 +65,68 @@ const header = "BEHAVIOUR           sync  threadpool  fray  ray\n"
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	const sums = "2 behaviours; pass  1     2           2     2\n\n- where the backend does not have the behaviour:\n  sync: it cannot wait\n"
+	const works = "it works            pass  pass        pass  pass\n"
+	const waits = "it waits            -     pass        pass  pass\n"
+	const sums = "2 behaviours; pass  1     2           2     2\n" +
+		"\n- where the backend does not have the behaviour:\n  sync: it cannot wait\n"
+	broken := new(stream)
+	broken.WriteString(`{"ImportPath":"p","Action":"build-output","Output":"p.go:1:1: no such thing\n"}` + "\n")
 	for name, tt := range map[string]struct {
 		in   *stream
 		want string // the whole output, or a part of it if the run fails
 		fail bool
 	}{
-		"all pass": {in: start().over("pass"), want: header +
-			"it works            pass  pass        pass  pass\nit waits            -     pass        pass  pass\n" + sums},
+		"all pass": {in: start().over("pass"), want: header + works + waits + sums},
 		"one fails in one way": {
-			in: start().behaviour("fray", "2", "it works", "fail").behaviour("fray", "3", "it works", "pass").over("fail"), fail: true,
-			want: "it works            pass  pass        FAIL  pass\n",
+			in:   start().behaviour("fray", "2", "it works", "fail").behaviour("fray", "3", "it works", "pass").over("fail"),
+			fail: true, want: "it works            pass  pass        FAIL  pass\n",
 		},
 		"one is skipped in one way": {
-			in: start().behaviour("fray", "2", "it works", "skip it cannot work").over("pass"),
-			want: header + "it works            pass  pass        pass  pass\nit waits            -     pass        pass  pass\n" +
-				sums + "  fray: it cannot work\n",
+			in:   start().behaviour("fray", "2", "it works", "skip it cannot work").over("pass"),
+			want: header + works + waits + sums + "  fray: it cannot work\n",
 		},
 		"a failure is told": {
 			in: start().behaviour("ray", "2", "it waits", "fail").over("fail"), fail: true,
 			want: "\nFAIL Testray/2/it_waits\n    said by Testray/2/it_waits\n\nFAIL p\nsaid by p\n",
 		},
-		"what does not end fails":           {in: start().behaviour("fray", "2", "it waits", "").over("fail"), fail: true, want: "it waits            -     pass        FAIL  pass\n"},
-		"what does not end is named":        {in: start().behaviour("fray", "2", "it waits", "").over("fail"), fail: true, want: "\nTestfray/2/it_waits did not end\n"},
-		"a skip without a reason fails":     {in: start().behaviour("ray", "2", "it works", "skip").over("pass"), fail: true, want: "Testray/2/it_works was skipped, and does not say why"},
-		"a failure beside the suite fails":  {in: start().over("fail"), fail: true, want: "FAIL p\nsaid by p\n"},
-		"an unknown backend fails":          {in: start().behaviour("abacus", "1", "it works", "pass").over("pass"), fail: true, want: `is of backend "abacus", which`},
-		"an untested behaviour fails":       {in: start().behaviour("sync", "1", "it ends", "pass").over("pass"), fail: true, want: "\nthreadpool was tested for 2 of 3 behaviours\nfray was tested for 2 of 3 behaviours\nray"},
-		"an untested backend fails":         {in: new(stream).over("pass"), fail: true, want: "sync was tested for 0 of 0 behaviours\n"},
-		"a go test that does not end fails": {in: start(), fail: true, want: "go test did not come to the end of a package"},
-		"a build that fails is told": {
-			in:   &stream{*bytes.NewBufferString(`{"ImportPath":"p","Action":"build-output","Output":"p.go:1:1: no such thing\n"}` + "\n")},
-			fail: true, want: "p.go:1:1: no such thing\n",
+		"what does not end fails": {
+			in: start().behaviour("fray", "2", "it waits", "").over("fail"), fail: true,
+			want: "it waits            -     pass        FAIL  pass\n",
 		},
+		"what does not end is named": {
+			in: start().behaviour("fray", "2", "it waits", "").over("fail"), fail: true,
+			want: "\nTestfray/2/it_waits did not end\n",
+		},
+		"a skip without a reason fails": {
+			in: start().behaviour("ray", "2", "it works", "skip").over("pass"), fail: true,
+			want: "Testray/2/it_works was skipped, and does not say why",
+		},
+		"a failure beside the suite fails": {in: start().over("fail"), fail: true, want: "FAIL p\nsaid by p\n"},
+		"an unknown backend fails": {
+			in: start().behaviour("abacus", "1", "it works", "pass").over("pass"), fail: true,
+			want: `is of backend "abacus", which`,
+		},
+		"an untested behaviour fails": {
+			in: start().behaviour("sync", "1", "it ends", "pass").over("pass"), fail: true,
+			want: "\nthreadpool was tested for 2 of 3 behaviours\nfray was tested for 2 of 3 behaviours\nray",
+		},
+		"an untested backend fails": {
+			in: new(stream).over("pass"), fail: true, want: "sync was tested for 0 of 0 behaviours\n",
+		},
+		"a go test that does not end fails": {
+			in: start(), fail: true, want: "go test did not come to the end of a package",
+		},
+		"a build that fails is told": {in: broken, fail: true, want: "p.go:1:1: no such thing\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
 			err := run(tt.in, &out)
-			if tt.fail != errors.Is(err, errFailed) || !tt.fail && (err != nil || out.String() != tt.want) || !strings.Contains(out.String(), tt.want) {
+			asWanted := strings.Contains(out.String(), tt.want) && errors.Is(err, errFailed)
+			if !tt.fail {
+				asWanted = out.String() == tt.want && err == nil
+			}
+			if !asWanted {
 				t.Errorf("%v\n%s\nwant\n%s", err, out.String(), tt.want)
 			}
 		})
@@ -117,7 +141,8 @@ func TestLogsAreBounded(t *testing.T) {
 		in.event("output", "Testray/2/it_waits", fmt.Sprintf(`,"Output":%q`, strings.Repeat("x", line-1)+"\n"))
 	}
 	var out strings.Builder
-	if err := run(in.over("fail"), &out); !errors.Is(err, errFailed) || out.Len() > maxLog+line || out.Len() < maxLog-line {
+	err := run(in.over("fail"), &out)
+	if !errors.Is(err, errFailed) || out.Len() > maxLog+line || out.Len() < maxLog-line {
 		t.Errorf("%v, and %d bytes of output", err, out.Len())
 	}
 }
@@ -127,7 +152,8 @@ func TestInputMustBeEvents(t *testing.T) {
 	in := start()
 	in.WriteString("panic: no event\n")
 	var out strings.Builder
-	if err := run(in, &out); err == nil || !strings.Contains(err.Error(), "line 42 of the input is none of go test -json") {
+	err := run(in, &out)
+	if err == nil || !strings.Contains(err.Error(), "line 42 of the input is none of go test -json") {
 		t.Errorf("got %v", err)
 	}
 }

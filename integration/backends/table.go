@@ -153,7 +153,8 @@ func (t *table) close() {
 			}
 		}
 		if tested < len(t.behaviours) || tested == 0 {
-			t.trouble = append(t.trouble, fmt.Sprintf("%s was tested for %d of %d behaviours", backend, tested, len(t.behaviours)))
+			what := fmt.Sprintf("%s was tested for %d of %d behaviours", backend, tested, len(t.behaviours))
+			t.trouble = append(t.trouble, what)
 		}
 	}
 	slices.Sort(t.reasons)
