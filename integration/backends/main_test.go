@@ -69,8 +69,10 @@ func TestTable(t *testing.T) {
 	const waits = "it waits            -     pass        pass  pass\n"
 	const sums = "2 behaviours; pass  1     2           2     2\n" +
 		"\n- where the backend does not have the behaviour:\n  sync: it cannot wait\n"
-	broken := new(stream)
-	broken.WriteString(`{"ImportPath":"p","Action":"build-output","Output":"p.go:1:1: no such thing\n"}` + "\n")
+	const built = `{"ImportPath":"p","Action":"build-output","Output":"p.go:1:1: no such thing\n"}` + "\n"
+	warned, broken := start(), new(stream)
+	warned.WriteString(built)
+	broken.WriteString(built + `{"ImportPath":"p","Action":"build-fail"}` + "\n")
 	for name, tt := range map[string]struct {
 		in   *stream
 		want string // the whole output, or a part of it if the run fails
@@ -116,7 +118,8 @@ func TestTable(t *testing.T) {
 		"a go test that does not end fails": {
 			in: start(), fail: true, want: "go test did not come to the end of a package",
 		},
-		"a build that fails is told": {in: broken, fail: true, want: "p.go:1:1: no such thing\n"},
+		"a build that fails is told":    {in: broken.over("fail"), fail: true, want: "FAIL p\np.go:1:1: no such thing\n\nFAIL p\nsaid"},
+		"a build that warns is no fail": {in: warned.over("pass"), want: header + works + waits + sums},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,6 +24,8 @@ const maxLog = 64 << 10
 // event is a line of go test -json, see go doc test2json.
 type event struct {
 	Action, Package, Test, Output, Key, Value string
+
+	ImportPath string // of what is built; it has no Package
 }
 
 // outcome is what came of a behaviour, the worst last.
@@ -38,9 +40,10 @@ const (
 
 func (o outcome) String() string { return [...]string{"", "-", "pass", "FAIL"}[o] }
 
-// test is a test, or a package if it has no name.
+// test is a test, a package whose tests run, or one that is built.
 type test struct {
 	name       string
+	built      bool // of a build, whose end is told only if it fails
 	attributes map[string]string
 	log        strings.Builder
 }
@@ -72,20 +75,16 @@ func newTable(kinds []fray.Kind) *table {
 
 // note takes an event in.
 func (t *table) note(e event) {
-	if e.Package == "" { // Of a build: the output of go test's own tells of its failure.
-		if e.Output != "" {
-			t.trouble = append(t.trouble, strings.TrimRight(e.Output, "\n"))
-		}
-		return
-	}
-	id := e.Package + " " + e.Test
+	id := e.ImportPath + " " + e.Package + " " + e.Test
 	of := t.open[id]
 	if of == nil {
-		of = &test{name: cmp.Or(e.Test, e.Package), attributes: make(map[string]string)}
+		of = &test{
+			name: cmp.Or(e.Test, e.Package, e.ImportPath), built: e.Package == "", attributes: make(map[string]string),
+		}
 		t.open[id] = of
 	}
 	switch e.Action {
-	case "output":
+	case "output", "build-output":
 		if of.log.Len()+len(e.Output) <= maxLog {
 			of.log.WriteString(e.Output)
 		}
@@ -94,16 +93,22 @@ func (t *table) note(e event) {
 		if e.Key == behaviourKey && !slices.Contains(t.behaviours, e.Value) {
 			t.behaviours = append(t.behaviours, e.Value)
 		}
-	case "pass", "skip", "fail":
+	case "pass", "skip", "fail", "build-fail":
 		delete(t.open, id)
 		t.end(of, e.Action)
-		t.ended = t.ended || e.Test == ""
+		t.ended = t.ended || e.Test == "" && !of.built
 	}
 }
 
 // end notes how a test ended.
 func (t *table) end(of *test, action string) {
-	o := map[string]outcome{"pass": passed, "skip": inapplicable, "fail": failed}[action]
+	o := failed
+	switch action {
+	case "pass":
+		o = passed
+	case "skip":
+		o = inapplicable
+	}
 	if o == failed {
 		t.broken = append(t.broken, of)
 	}
@@ -136,8 +141,10 @@ func (t *table) close() {
 		t.trouble = append(t.trouble, "go test did not come to the end of a package: see what it wrote before this")
 	}
 	ids := make([]string, 0, len(t.open))
-	for id := range t.open {
-		ids = append(ids, id)
+	for id, of := range t.open {
+		if !of.built {
+			ids = append(ids, id)
+		}
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
