@@ -32,6 +32,8 @@ func (s *stream) attr(name, key, value string) *stream {
 func (s *stream) behaviour(backend, variant, behaviour, action string) *stream {
 	name := "Test" + backend + "/" + variant + "/" + strings.ReplaceAll(behaviour, " ", "_")
 	s.event("run", name, "").attr(name, "backend", backend).attr(name, "behaviour", behaviour)
+	s.event("output", name, `,"Output":"    --- FAIL: of which nothing is to be seen\n"`)
+	s.event("output", name, `,"Output":"=== CONT  of which nothing is to be seen\n"`)
 	s.event("output", name, fmt.Sprintf(`,"Output":"    said by %s\n"`, name))
 	if why, ok := strings.CutPrefix(action, "skip "); ok {
 		s.attr(name, "inapplicable", why)
@@ -88,7 +90,8 @@ func TestTable(t *testing.T) {
 			want: header + works + waits + sums + "  fray: it cannot work\n",
 		},
 		"a failure is told": {
-			in: start().behaviour("ray", "2", "it waits", "fail").over("fail"), fail: true,
+			in:   start().behaviour("ray", "2", "it waits", "fail").event("fail", "Testray", "").over("fail"),
+			fail: true,
 			want: "\nFAIL Testray/2/it_waits\n    said by Testray/2/it_waits\n\nFAIL p\nsaid by p\n",
 		},
 		"what does not end fails": {
@@ -156,7 +159,7 @@ func TestInputMustBeEvents(t *testing.T) {
 	in.WriteString("panic: no event\n")
 	var out strings.Builder
 	err := run(in, &out)
-	if err == nil || !strings.Contains(err.Error(), "line 42 of the input is none of go test -json") {
+	if err == nil || !strings.Contains(err.Error(), "line 58 of the input is none of go test -json") {
 		t.Errorf("got %v", err)
 	}
 }

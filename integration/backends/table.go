@@ -85,7 +85,7 @@ func (t *table) note(e event) {
 	}
 	switch e.Action {
 	case "output", "build-output":
-		if of.log.Len()+len(e.Output) <= maxLog {
+		if !isProgress(e.Output) && of.log.Len()+len(e.Output) <= maxLog {
 			of.log.WriteString(e.Output)
 		}
 	case "attr":
@@ -98,6 +98,12 @@ func (t *table) note(e event) {
 		t.end(of, e.Action)
 		t.ended = t.ended || e.Test == "" && !of.built
 	}
+}
+
+// isProgress says whether a line is what go test itself writes of a test's course.
+func isProgress(line string) bool {
+	line = strings.TrimLeft(line, " ")
+	return strings.HasPrefix(line, "=== ") || strings.HasPrefix(line, "--- ")
 }
 
 // end notes how a test ended.
@@ -202,6 +208,9 @@ func (t *table) write(out io.Writer) {
 		fmt.Fprintf(out, "  %s: %s\n", strings.Join(t.without[reason], ", "), reason)
 	}
 	for _, of := range t.broken {
+		if of.log.Len() == 0 { // A test below it tells why.
+			continue
+		}
 		fmt.Fprintf(out, "\nFAIL %s\n%s", of.name, of.log.String())
 	}
 	for i, what := range t.trouble {
