@@ -73,8 +73,8 @@ func (tt *conformanceTest) inapplicable(b backendUnderTest) string {
 	return ""
 }
 
-// conformance holds a backend to what all of them promise. Attributes tell integration/backends, which makes a
-// table of them, what the tests are about.
+// conformance holds a backend to what all of them promise. Attributes of the tests say what they are
+// about, for integration/backends, which makes a table of them.
 func conformance(t *testing.T, b backendUnderTest) {
 	t.Helper()
 	tests := []conformanceTest{

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,8 +37,8 @@ const (
 const (
 	// deadly is which count a mortal worker dies in, and a controller is killed in.
 	deadly = 3
-	// textBytes are few, so that there are texts enough: 35 or so.
-	textBytes = 64 << 10
+	// textBytes are few, so that there are texts enough: 18 or so.
+	textBytes = 128 << 10
 	// sessionTTL is short, for the tasks of a worker that was killed wait for it.
 	sessionTTL = time.Second
 	// patience is how long a test waits for what should happen soon.
@@ -98,8 +99,16 @@ func workUntilDeath(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
-// start starts the program of this test in a role. It ends with the test, at the latest.
-func start(t *testing.T, role string, env []string, files ...*os.File) (*exec.Cmd, *bufio.Scanner) {
+// process is the program of this test in a role.
+type process struct {
+	*exec.Cmd
+
+	lines *bufio.Scanner // of its standard output
+	end   func()         // ends it if it has not been killed
+}
+
+// start starts a process, which its caller ends.
+func start(t *testing.T, role string, env []string, files ...*os.File) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	own := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
@@ -117,21 +126,21 @@ func start(t *testing.T, role string, env []string, files ...*os.File) (*exec.Cm
 		t.Fatal(err)
 	}
 	watchdog := time.AfterFunc(patience, func() { _ = stdin.Close() }) // So that what waits for its end fails.
-	t.Cleanup(func() {
+	p := &process{Cmd: cmd, lines: bufio.NewScanner(stdout)}
+	p.end = sync.OnceFunc(func() {
 		watchdog.Stop()
 		_ = stdin.Close()
-		if err := cmd.Wait(); err != nil && cmd.ProcessState == nil {
-			t.Errorf("%s: %v", role, err)
-		} else if state := cmd.ProcessState; !state.Success() && !killed(cmd) {
-			t.Errorf("%s has ended: %v", role, state)
+		_ = p.Wait() // It may have been waited for.
+		if !p.killed() && !p.ProcessState.Success() {
+			t.Errorf("%s has ended: %v", role, p.ProcessState)
 		}
 	})
-	return cmd, bufio.NewScanner(stdout)
+	return p
 }
 
-// killed says whether a process was killed.
-func killed(cmd *exec.Cmd) bool {
-	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+// killed says whether the process, which has ended, was killed.
+func (p *process) killed() bool {
+	status, ok := p.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
@@ -167,8 +176,9 @@ func TestAWorkerIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mortal, _ := start(t, mortalRole, []string{urlVariable + "=" + c.URL()})
-	if err := mortal.Wait(); !killed(mortal) {
+	mortal := start(t, mortalRole, []string{urlVariable + "=" + c.URL()})
+	t.Cleanup(mortal.end)
+	if err := mortal.Wait(); !mortal.killed() {
 		t.Fatalf("the worker was not killed: %v", err)
 	}
 	select {
@@ -198,14 +208,19 @@ func TestTheControllerIsKilled(t *testing.T) {
 		}
 	})
 	dir := t.TempDir()
-	begin := func() *exec.Cmd {
-		cmd, lines := start(t, controllerRole, []string{dirVariable + "=" + dir}, file)
-		if !lines.Scan() || lines.Text() != "ready" {
-			t.Fatalf("the controller says %q", lines.Text())
+	var current *process
+	begin := func() {
+		current = start(t, controllerRole, []string{dirVariable + "=" + dir}, file)
+		if !current.lines.Scan() || current.lines.Text() != "ready" {
+			t.Fatalf("the controller says %q", current.lines.Text())
 		}
-		return cmd
 	}
-	first := begin()
+	t.Cleanup(func() { // After the worker and the client have left.
+		if current != nil {
+			current.end()
+		}
+	})
+	begin()
 	url := "http://" + listener.Addr().String()
 	counts := make(chan struct{})
 	ended := make(chan error, 1)
@@ -250,10 +265,10 @@ func TestTheControllerIsKilled(t *testing.T) {
 				case <-ctx.Done():
 					t.Error("nothing is counted")
 				}
-				if err := first.Process.Kill(); err != nil {
+				if err := current.Process.Kill(); err != nil {
 					t.Error(err)
 				}
-				if err := first.Wait(); !killed(first) {
+				if err := current.Wait(); !current.killed() {
 					t.Errorf("the controller was not killed: %v", err)
 				}
 				begin()
