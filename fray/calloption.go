@@ -49,6 +49,7 @@ type callConfig struct {
 	workerLosses      *uint32 // nil: the controller's default
 	executionTimeout  time.Duration
 	schedulingTimeout time.Duration
+	notBefore         time.Time // zero: at once
 	resources         map[string]int64
 	priority          int32
 	labels            map[string]string
@@ -93,6 +94,22 @@ func (c *callConfig) seal() {
 		BackoffCapMs:  number.Millis(c.backoffCap),
 		BackoffJitter: new(backoffJitter),
 	}
+}
+
+// notBeforeMs is the time before which the task is not to start, as the wire has it.
+func (c *callConfig) notBeforeMs() int64 {
+	if c.notBefore.IsZero() {
+		return 0
+	}
+	return c.notBefore.UnixMilli()
+}
+
+// delay is how long it is until the task may start.
+func (c *callConfig) delay() time.Duration {
+	if c.notBefore.IsZero() {
+		return 0
+	}
+	return time.Until(c.notBefore)
 }
 
 // backoff is the delay after the nth failure, from 1, shortened by the share that chance has of its
@@ -193,6 +210,18 @@ func WithSchedulingTimeout(d time.Duration) CallOption {
 	return callOption(func(c *callConfig) error {
 		c.schedulingTimeout = roundUpMillis(d)
 		return checkRange("scheduling timeout", d, 0, limit.Timeout)
+	})
+}
+
+// WithNotBefore has the task not start before a time, up to the year 2200, in whole milliseconds, by the clock of
+// the controller; on the local backends, of this process. It waits for what it needs first, and its
+// scheduling timeout begins then. A time that is past is none.
+func WithNotBefore(at time.Time) CallOption {
+	return callOption(func(c *callConfig) error {
+		at = at.Round(0).Add(time.Millisecond - 1).Truncate(time.Millisecond)
+		_, err := number.Within("time before which the task is not to start", at.UnixMilli(), int64(0), limit.NotBefore)
+		c.notBefore = at
+		return err
 	})
 }
 

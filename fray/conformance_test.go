@@ -78,6 +78,26 @@ func (tt *conformanceTest) inapplicable(b backendUnderTest) string {
 func conformance(t *testing.T, b backendUnderTest) {
 	t.Helper()
 	tests := []conformanceTest{
+		{name: "a task does not start before its time", run: func(t *trial) {
+			soon := time.Now().Add(300 * time.Millisecond)
+			f := run(t, echo, "late", fray.WithNotBefore(soon))
+			if v, err := f.Get(t.ctx); err != nil || v != "late" || time.Now().Before(soon) {
+				t.Errorf("got %q, %v, %v too early", v, err, time.Until(soon))
+			}
+			got(t, echo, "at once", "at once", fray.WithNotBefore(time.Now().Add(-time.Hour)))
+			if _, err := echo.Run(t.ctx, "", fray.WithNotBefore(time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC))); err == nil || !strings.Contains(err.Error(), "before which the task is not to start") {
+				t.Errorf("a time that is none: %v", err)
+			}
+		}},
+		{name: "a task that waits for its time can be cancelled", detached: true, run: func(t *trial) {
+			f := run(t, echo, "never", fray.WithNotBefore(time.Now().Add(time.Hour)), fray.WithSchedulingTimeout(time.Minute))
+			if err := f.Cancel(t.ctx); err != nil {
+				t.Error(err)
+			}
+			if _, err := f.Get(t.ctx); !errors.Is(err, fray.ErrCancelled) {
+				t.Errorf("got %v", err)
+			}
+		}},
 		{name: "a value comes back", run: func(t *trial) {
 			got(t, echo, "hello", "hello")
 			got(t, echo, "", "")

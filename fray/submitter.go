@@ -383,6 +383,7 @@ func (c *call) newSpec() *frayv1.TaskSpec {
 		MaxWorkerLosses:     c.config.workerLosses,
 		ExecutionTimeoutMs:  number.Millis(c.config.executionTimeout),
 		SchedulingTimeoutMs: number.Millis(c.config.schedulingTimeout),
+		NotBeforeUnixMs:     c.config.notBeforeMs(),
 		NeededTaskIds:       c.needs.taskIDs(),
 		NeededObjectIds:     c.needs.objectIDs(),
 	}

@@ -69,6 +69,10 @@ func (b *inline) execute(ctx context.Context, c *call) {
 	}
 
 	defer c.accept()
+	if d := c.config.delay(); d > 0 && sleep.For(own, d) != nil {
+		c.settle(Payload{}, c.stopped(c.info("", 0), context.Cause(own)))
+		return
+	}
 	var info TaskInfo
 	settled := false
 	defer func() {

@@ -57,6 +57,7 @@ type poolTask struct {
 	needs    *needs                  // what it waits for before it is queued; nil: nothing
 	arrival  uint64                  // order of arrival among those that wait for something
 	missing  int                     // so many of them have not ended
+	delayed  bool                    // its time is yet to come
 	values   attempt.Needed[Payload] // of what it needed
 	// cancel stops the attempt that runs; nil: none does.
 	cancel context.CancelCauseFunc
@@ -134,11 +135,27 @@ func (p *threadPool) add(c *call) (failed *call, ok bool) {
 
 // ready queues a task for its first start, with p.mu held.
 func (p *threadPool) ready(t *poolTask) {
+	if d := t.config.delay(); d > 0 {
+		t.delayed = true
+		t.timer = time.AfterFunc(d, func() { p.due(t) })
+		return
+	}
 	if d := t.config.schedulingTimeout; d > 0 {
 		t.timer = time.AfterFunc(d, func() { p.expire(t) })
 	}
 	p.queue.push(t)
 	p.dispatch()
+}
+
+// due queues a task whose time has come.
+func (p *threadPool) due(t *poolTask) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.ended {
+		return
+	}
+	t.timer, t.delayed = nil, false
+	p.ready(t)
 }
 
 // dispatch gives free slots away, with p.mu held.
@@ -248,6 +265,10 @@ func (p *threadPool) end(t *poolTask) {
 		p.blocked.remove(t)
 		t.needs = nil
 		p.room.Release(1) // It never was in the queue.
+	}
+	if t.delayed {
+		t.delayed = false
+		p.room.Release(1) // As above.
 	}
 	if t.timer != nil {
 		t.timer.Stop()

@@ -32,6 +32,7 @@ type submitOptions struct {
 	workerLosses      int
 	timeout           time.Duration
 	schedulingTimeout time.Duration
+	notBefore         time.Time
 	resources         map[string]int64
 	labels            map[string]string
 	dir               string
@@ -64,6 +65,7 @@ Submitting the same task again under the same --id changes nothing, so that a sc
 	command.Between(cmd.Flags(), &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of the task before it fails")
 	command.DurationWithin(cmd.Flags(), &o.timeout, 0, limit.Timeout, "timeout", 0, "how long the task may run, each time, in whole milliseconds; 0: for ever")
 	command.DurationWithin(cmd.Flags(), &o.schedulingTimeout, 0, limit.Timeout, "scheduling-timeout", 0, "how long the task may wait for its first start, in whole milliseconds; 0: for ever")
+	flags.TimeVar(&o.notBefore, "not-before", time.Time{}, []string{time.RFC3339}, "do not start the task before this `time`, such as 2030-01-02T15:04:05Z, by the controller's clock")
 	command.Resources(cmd.Flags(), &o.resources, "what the task takes of its worker")
 	command.Labels(cmd.Flags(), &o.labels, "what its worker must have")
 	flags.StringVar(&o.dir, "dir", "", "the worker's `directory` to run a command in (default: the worker's own)")
@@ -132,6 +134,12 @@ func (a *app) taskSpec(o submitOptions, args []string) (*frayv1.TaskSpec, error)
 		TaskId: o.id, Function: o.function, Priority: priority, Resources: o.resources, RequiredLabels: o.labels,
 		MaxWorkerLosses:    new(losses),
 		ExecutionTimeoutMs: number.Millis(o.timeout), SchedulingTimeoutMs: number.Millis(o.schedulingTimeout),
+	}
+	if !o.notBefore.IsZero() {
+		spec.NotBeforeUnixMs, err = number.Within("--not-before, in milliseconds of Unix time", o.notBefore.UnixMilli(), int64(0), limit.NotBefore)
+		if err != nil {
+			return nil, command.UsageError("%w", err)
+		}
 	}
 	if retries > 0 {
 		spec.RetryPolicy = &frayv1.RetryPolicy{MaxRetries: retries}

@@ -22,6 +22,7 @@ type taskJSON struct {
 	PendingReason    string  `json:"pending_reason,omitempty"`
 	PendingDetail    string  `json:"pending_detail,omitempty"`
 	FailureReason    string  `json:"failure_reason,omitempty"`
+	CauseTaskID      string  `json:"cause_task_id,omitempty"`
 	Attempt          uint32  `json:"attempt"`
 	MaxAttempts      uint32  `json:"max_attempts"`
 	Failures         uint32  `json:"failures"`
@@ -30,6 +31,7 @@ type taskJSON struct {
 	WorkerID         string  `json:"worker_id,omitempty"`
 	Priority         int32   `json:"priority"`
 	SubmittedAt      *string `json:"submitted_at"`
+	NotBefore        *string `json:"not_before,omitempty"`
 	LeasedAt         *string `json:"leased_at"`
 	FinishedAt       *string `json:"finished_at"`
 	CancelRequested  bool    `json:"cancel_requested"`
@@ -60,10 +62,11 @@ func newTaskJSON(t *frayv1.Task) taskJSON {
 	return taskJSON{
 		TaskID: t.GetTaskId(), JobID: t.GetJobId(), Function: t.GetFunction(),
 		Status: statusName(t.GetStatus()), PendingReason: pendingName(t.GetPendingReason()),
-		PendingDetail: t.GetPendingDetail(), FailureReason: failureName(t.GetFailureReason()),
+		PendingDetail: t.GetPendingDetail(), FailureReason: failureName(t.GetFailureReason()), CauseTaskID: t.GetCauseTaskId(),
 		Attempt: t.GetAttemptNumber(), MaxAttempts: t.GetMaxAttempts(),
 		Failures: t.GetFailureCount(), WorkerLosses: t.GetWorkerLossCount(), DeliveryFailures: t.GetDeliveryFailureCount(),
 		WorkerID: t.GetWorkerId(), Priority: t.GetPriority(), CancelRequested: t.GetCancelRequested(),
+		NotBefore:   timestamp(t.GetNotBeforeUnixMs()),
 		SubmittedAt: timestamp(t.GetSubmittedUnixMs()), LeasedAt: timestamp(t.GetLeasedUnixMs()), FinishedAt: timestamp(t.GetFinishedUnixMs()),
 	}
 }
@@ -126,6 +129,9 @@ func describeStatus(t *frayv1.Task) string {
 		reason = strings.ToLower(strings.ReplaceAll(reason, "_", " "))
 		if detail := t.GetPendingDetail(); detail != "" {
 			reason += ": " + detail
+		}
+		if until := timestamp(t.GetNotBeforeUnixMs()); until != nil && t.GetPendingReason() == frayv1.PendingReason_PENDING_REASON_DELAYED {
+			reason += " until " + *until
 		}
 		status += " (" + reason + ")"
 	}

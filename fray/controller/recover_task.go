@@ -12,6 +12,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -47,6 +48,7 @@ const (
 	taskSpecPayload     protowire.Number = 3
 	taskSpecTasks       protowire.Number = 11
 	taskSpecObjects     protowire.Number = 12
+	taskSpecNotBefore   protowire.Number = 13
 )
 
 // decode returns the task of a record, valid until the next call. It keeps nothing of the record.
@@ -100,6 +102,10 @@ func (d *taskDecoder) spec(spec []byte) error {
 			d.named.NeededTaskIds = append(d.named.NeededTaskIds, string(f.bytes))
 		case f.num == taskSpecObjects && f.kind == protowire.BytesType:
 			d.named.NeededObjectIds = append(d.named.NeededObjectIds, string(f.bytes))
+		case f.num == taskSpecNotBefore && f.kind == protowire.VarintType:
+			at, err := number.Within("not_before_unix_ms", f.varint, int64(0), limit.NotBefore)
+			d.task.NotBefore = corewire.Time(at)
+			return err
 		default:
 			d.rest = append(d.rest, f.whole...)
 		}

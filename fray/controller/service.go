@@ -153,6 +153,7 @@ func (s *service) submit(
 		event.Tasks = append(event.Tasks, core.NewTask{
 			ID: spec.GetTaskId(), Shape: shape, Spec: record,
 			NeedsTasks: spec.GetNeededTaskIds(), NeedsObjects: corewire.Objects(spec.GetNeededObjectIds()),
+			NotBefore: corewire.Time(spec.GetNotBeforeUnixMs()),
 		})
 	}
 	if len(event.Tasks) == 0 {

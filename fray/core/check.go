@@ -78,7 +78,7 @@ func (k *checker) tasks() {
 		k.want((t.pending != 0) == (t.status == Pending), "task %s is %v with pending reason %v", k.id(t), t.status, t.pending)
 		k.want((t.reason != 0) == (t.status == Failed), "task %s is %v with failure reason %v", k.id(t), t.status, t.reason)
 		k.want(t.timer() == nil || t.status == Pending && t.timer().index >= 0, "task %s is %v and has a timer", k.id(t), t.status)
-		k.want(t.pending != Backoff && t.pending != Recovering || t.timer() != nil, "task %s waits and has a timer", k.id(t))
+		k.want(t.pending != Backoff && t.pending != Recovering && t.pending != Delayed || t.timer() != nil, "task %s waits and has a timer", k.id(t))
 		if r := t.run; r != nil {
 			k.want(uint64(r.failures) <= uint64(t.shape.MaxRetries)+1, "task %s failed %d times with %d retries", k.id(t), r.failures, t.shape.MaxRetries)
 			k.want(uint64(r.losses) <= uint64(t.shape.MaxWorkerLosses)+1, "task %s lost %d workers of %d", k.id(t), r.losses, t.shape.MaxWorkerLosses)
@@ -87,6 +87,9 @@ func (k *checker) tasks() {
 			k.want(r.failures+r.losses <= r.attempts, "task %s was charged for more than its %d attempts", k.id(t), r.attempts)
 			k.want(t.status != Failed || t.reason != Application && t.reason != Timeout || r.failures > 0, "task %s failed for nothing", k.id(t))
 		}
+	}
+	for t, at := range c.notBefore { // order-free: each is checked for itself
+		k.want(c.find(c.id(t)) == t && !t.status.Terminal() && at > t.submitted, "task %s, which has a time of its own, is open", k.id(t))
 	}
 	k.want(known == c.byID.table.Len(), "%d tasks in the log, %d by id", known, c.byID.table.Len())
 	k.want(counts == c.counts, "counts by status are %v, should be %v", c.counts, counts)

@@ -43,6 +43,8 @@ type NewTask struct {
 	// What it needs, each named once: tasks that the caller may read, and objects that its job's owner has.
 	NeedsTasks   []string
 	NeedsObjects []ObjectID
+	// It is not granted before. 0: at any time.
+	NotBefore Time
 }
 
 // Register opens a session for a worker, ending an older one of the same id. Replied with

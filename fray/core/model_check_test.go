@@ -336,6 +336,9 @@ func (d *modelDriver) view(t *modelTask) core.View {
 		Deliveries: t.deliveries, WorkerID: t.worker, Priority: t.shape.Priority, Submitted: t.submitted, Finished: t.end,
 		CancelRequested: t.cancel && !t.status.Terminal(), LeasedAt: t.leased,
 	}
+	if !t.status.Terminal() {
+		v.NotBefore = t.notBefore
+	}
 	if t.reason == core.DependencyFailed {
 		v.Cause = t.cause
 	}

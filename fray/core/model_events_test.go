@@ -137,6 +137,9 @@ func (m *model) submit(e *core.Submit) {
 			t = &modelTask{
 				num: m.last, id: n.ID, job: e.Job, shape: n.Shape, size: int64(modelSize(n)), submitted: m.now,
 			}
+			if n.NotBefore > m.now {
+				t.notBefore = n.NotBefore
+			}
 			m.job(e.Job)
 			m.known = append(m.known, t)
 			m.wants(t, needs)

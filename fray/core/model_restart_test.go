@@ -19,6 +19,7 @@ type modelSpec struct {
 	shape     *core.Shape
 	submitted core.Time
 	needs     []string
+	notBefore core.Time
 }
 
 // What becomes of a scheduler.
@@ -248,7 +249,7 @@ func (d *modelDriver) commit(records []core.Record) {
 		}
 		if r.Kind == core.RecordSpec {
 			t := d.m.specs[slices.IndexFunc(d.m.specs, func(t *modelTask) bool { return t.num == r.Task })]
-			spec := modelSpec{id: t.id, shape: t.shape, submitted: t.submitted}
+			spec := modelSpec{id: t.id, shape: t.shape, submitted: t.submitted, notBefore: t.notBefore}
 			for _, n := range t.needs {
 				spec.needs = append(spec.needs, n.id)
 			}
@@ -309,6 +310,7 @@ func (d *modelDriver) restart(how string) {
 	s, err := d.ledger.restore(m.cfg, m.now, how == modelPower, func(r *core.Restored) {
 		spec := d.specs[r.Num]
 		r.ID, r.Shape, r.Submitted, r.NeedsTasks = spec.id, spec.shape, spec.submitted, spec.needs
+		r.NotBefore = spec.notBefore
 	})
 	if err != nil {
 		d.t.Fatal(err)

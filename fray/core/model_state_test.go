@@ -89,6 +89,7 @@ type modelTask struct {
 	cause          string
 	along, cancels bool
 	outlived       bool // it is kept for those alone who need it
+	notBefore      core.Time
 	submitted, end core.Time
 	asked          core.Time // until when a call for it may come again
 	place          int
@@ -355,7 +356,12 @@ func (m *model) queue(t *modelTask, front bool) {
 		}
 		return
 	}
-	from := t.submitted
+	if t.notBefore > m.now {
+		t.status, t.pending = core.Pending, core.Delayed
+		t.timer = m.alarm(t.notBefore, func() { m.queue(t, false) })
+		return
+	}
+	from := max(t.submitted, t.notBefore)
 	for _, n := range t.needs {
 		if n.status.Terminal() {
 			from = max(from, n.end)

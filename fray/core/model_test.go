@@ -171,6 +171,9 @@ func (d *modelDriver) submit() {
 			d.tasks++
 		}
 		n := core.NewTask{ID: id, Shape: &sh, Spec: make([]byte, d.int("bytes", 0, 10))}
+		if d.chance("not before", 15) {
+			n.NotBefore = d.m.now.Add(time.Duration(d.int("delay", -5, 30)) * time.Second)
+		}
 		for d.chance("needs", 25) && len(n.NeedsTasks) < 4 {
 			// Mostly what was submitted lately, or along with it.
 			other := d.ids[max(0, len(d.ids)-1-d.int("before", 0, 8))]

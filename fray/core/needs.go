@@ -164,7 +164,7 @@ func (c *Scheduler) readyFrom(t *task) Time {
 			}
 		}
 	}
-	return from
+	return max(from, min(c.notBefore[t], c.now))
 }
 
 // pass goes past the tasks that have ended.

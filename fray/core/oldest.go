@@ -11,7 +11,7 @@ type ages struct {
 	// Chunks with ready tasks that never started, lowest number first. Some may have none any
 	// longer.
 	chunks intHeap
-	// Ready tasks that have started before, or that need others, in the order in which they became ready.
+	// Ready tasks that have started before, need others, or had to wait for their time, in the order in which they became ready.
 	// Some are so no longer.
 	again []readyAgain
 	// Those that are.
@@ -58,7 +58,9 @@ func (a *ages) ready(c *Scheduler, t *task) {
 }
 
 // readyLate says whether a task that is ready was not so from its submission on.
-func (c *Scheduler) readyLate(t *task) bool { return t.started || c.dependencies[t] != nil }
+func (c *Scheduler) readyLate(t *task) bool {
+	return t.started || c.dependencies[t] != nil || c.notBefore[t] != 0
+}
 
 // gone notes that a task is ready no longer.
 func (a *ages) gone(c *Scheduler, t *task) {
@@ -94,7 +96,8 @@ func keep[T any](from []T, holds func(T) bool) []T {
 // OldestReadyAge returns how long the task that waits longest has waited, as of the last Step; 0
 // while none is ready. A task waits from its submission on, also while it is handed to workers and
 // comes back without having run, and also if no worker can run it. Once an attempt of it may have
-// run it waits from when it became ready again; and one that needs others, from when it became ready.
+// run it waits from when it became ready again; and one that needs others, or was not to
+// be granted before a time, from when it became ready.
 func (c *Scheduler) OldestReadyAge() time.Duration {
 	oldest := Never
 	a := &c.ages

@@ -17,6 +17,7 @@ type Restored struct {
 	SpecBytes    int
 	NeedsTasks   []string
 	NeedsObjects []ObjectID
+	NotBefore    Time
 	Submitted    Time
 	State        State
 }
@@ -163,8 +164,12 @@ func (c *Scheduler) goOn(now Time) {
 		}
 	}
 	for _, t := range c.timers.heap {
-		if t.task.pending == Ready {
+		switch t.task.pending {
+		case Ready:
 			t.at = c.startBy(t.task)
+			continue
+		case Delayed:
+			t.task.since = min(t.task.since, c.now)
 			continue
 		}
 		whole := t.at.Sub(t.task.since)
@@ -242,6 +247,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	if err := c.restoreNeeds(t, r); err != nil {
 		return nil, err
 	}
+	c.delayUntil(t, r.NotBefore)
 	if t.lastAlone() {
 		c.shapeAlone(t)
 	}

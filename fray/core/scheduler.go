@@ -47,6 +47,8 @@ type Scheduler struct {
 	overdue  []overdueHold
 	// Of tasks that failed for what they need: the first that did not complete.
 	causes map[*task]string
+	// Open tasks that could not be granted from their submission on, and when they can.
+	notBefore map[*task]Time
 	// Until then nothing is forgotten.
 	quietUntil Time
 
@@ -151,6 +153,7 @@ func NewScheduler(cfg Config) *Scheduler {
 		asked:        make(map[*task]Time),
 		dependencies: make(map[*task]*dependencies),
 		dependants:   make(map[*task]*dependants),
+		notBefore:    make(map[*task]Time),
 		causes:       make(map[*task]string),
 
 		awaitedJobs: make(map[*job]bool),
@@ -306,6 +309,8 @@ func (c *Scheduler) taskTimer(t *task) {
 	switch t.pending {
 	case Backoff:
 		c.pushReady(t, false)
+	case Delayed:
+		c.queue(t, false)
 	case Recovering:
 		c.unclaimed(t, true)
 	default:

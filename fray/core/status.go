@@ -46,17 +46,18 @@ func Legal(from, to Status) bool {
 // PendingReason says what a pending task waits for.
 type PendingReason uint8
 
-// Blocked and Recovering are kept for inputs and restarts; see DESIGN.
+// What each of them is, the wire says.
 const (
 	Ready PendingReason = iota + 1
 	Blocked
 	Backoff
 	NoEligibleWorker
 	Recovering
+	Delayed
 	pendingReasonCount
 )
 
-var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING"}
+var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED"}
 
 func (r PendingReason) String() string { return enum.Name(pendingReasonNames[:], r) }
 

@@ -122,6 +122,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free vacancy) *task 
 	c.opened(t)
 	c.stats.Submitted++
 	c.need(t, n)
+	c.delayUntil(t, n.NotBefore)
 	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: e.Job, Data: n.Spec})
 	c.queue(t, false)
 	return t
@@ -137,10 +138,14 @@ func (n *NewTask) size() int {
 }
 
 // queue makes a pending task ready, under its scheduling timeout until it first starts, unless it needs
-// tasks that have not ended.
+// tasks that have not ended, or its time is yet to come.
 func (c *Scheduler) queue(t *task, front bool) {
 	if c.blocked(t) {
 		c.block(t)
+		return
+	}
+	if at := c.notBefore[t]; at > c.now {
+		c.delay(t, at)
 		return
 	}
 	c.pushReady(t, front)
@@ -221,6 +226,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.out.Records = append(c.out.Records, record)
 	c.wakeAwaiters(t, v, false)
 	c.needless(t)
+	delete(c.notBefore, t)
 	if d := c.dependants[t]; d != nil {
 		c.startMoving(t, d)
 	}

@@ -126,6 +126,7 @@ type View struct {
 	WorkerID        string
 	Priority        int32
 	Submitted       Time
+	NotBefore       Time // 0: it could be granted from its submission on, or has ended
 	LeasedAt        Time
 	Finished        Time
 	CancelRequested bool
@@ -155,6 +156,9 @@ func (c *Scheduler) view(t *task) View {
 	}
 	if t.status.Terminal() {
 		v.Finished = t.since
+	}
+	if !t.status.Terminal() {
+		v.NotBefore = c.notBefore[t]
 	}
 	if t.reason == DependencyFailed {
 		v.Cause = c.causes[t]

@@ -16,8 +16,9 @@ const (
 	NameLength    = 64  // of a resource, a label or an encoding
 	LabelLength   = 256 // of a label's value
 	Resource      = 1_000_000_000_000
-	Payload       = 64 << 20 // bytes
-	Needs         = 1024     // tasks, and as many objects
+	Payload       = 64 << 20          // bytes
+	NotBefore     = 7_258_118_400_000 // milliseconds of Unix time: the year 2200
+	Needs         = 1024              // tasks, and as many objects
 )
 
 // What one call carries at most.

@@ -41,6 +41,7 @@ func TestSchemaHasTheseLimits(t *testing.T) {
 		{"backoff cap", rules(t, policy, "backoff_cap_ms").GetInt64().GetLte(), int64(limit.Backoff / time.Millisecond)},
 		{"execution timeout", rules(t, spec, "execution_timeout_ms").GetInt64().GetLte(), int64(limit.Timeout / time.Millisecond)},
 		{"scheduling timeout", rules(t, spec, "scheduling_timeout_ms").GetInt64().GetLte(), int64(limit.Timeout / time.Millisecond)},
+		{"not before", rules(t, spec, "not_before_unix_ms").GetInt64().GetLte(), limit.NotBefore},
 		{"needed tasks", int64(rules(t, spec, "needed_task_ids").GetRepeated().GetMaxItems()), limit.Needs},
 		{"needed objects", int64(rules(t, spec, "needed_object_ids").GetRepeated().GetMaxItems()), limit.Needs},
 		{"resources", int64(rules(t, spec, "resources").GetMap().GetMaxPairs()), limit.Pairs},

@@ -75,7 +75,7 @@ func (o *fairness) Observe(e *Event, j *Judge) {
 	switch {
 	case e.Kind == SubmitCall && t.spec == nil:
 		t.spec = e.Spec
-	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.job == nil && !t.granted && t.spec != nil:
+	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.job == nil && !t.granted && t.spec != nil && !t.spec.waitsFirst():
 		t.job = o.job(t.spec.Class, e.Job)
 		t.job.wait(e)
 	case e.Kind == GrantReply && !t.granted:

@@ -69,6 +69,9 @@ type Config struct {
 	Deaf map[string]bool
 	// Forgeries: others than workers report, and are told that it is stale.
 	Forgeries bool
+	// Wall is asked for the time of the controller's clock with the first event. Nil: that clock may be set, or
+	// is not known.
+	Wall func() time.Time
 	// Extra oracles look at every event after Fray's own.
 	Extra []Oracle
 
@@ -221,6 +224,7 @@ func New(cfg Config) *Oracles {
 		newStopsObeyed(&cfg, o.book, o.calm),
 		newSpecKept(&cfg),
 		newNeedsKept(&cfg),
+		newNotBefore(&cfg),
 		newPriorityKept(&cfg),
 		newGrantsHeard(&cfg, o.calm),
 		newCapacityKept(&cfg, o.book),

@@ -1,6 +1,8 @@
 package check_test
 
 import (
+	"time"
+
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/sim/check"
 )
@@ -32,8 +34,27 @@ func chained(then func(s *script), others ...string) func(*script) {
 	}
 }
 
-// needPlants are about tasks that others need.
+// begin is when histories begin that know the time.
+var begin = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// late has a task granted that may not be before a time.
+func late(at time.Duration) func(*script) {
+	return func(s *script) {
+		s.register("w")
+		later := with(func(t *frayv1.TaskSpec) { t.NotBeforeUnixMs = begin.Add(at).UnixMilli() })
+		s.submit("a", later)
+		s.wait(time.Second)
+		s.grant("w", "a", 1, later)
+		s.view("a", running, 1)
+	}
+}
+
+// needPlants are about tasks that others need, or that wait for their time.
 var needPlants = []plant{
+	{
+		oracle: "not-before-kept", name: "granted too early", want: "is granted 1ms before its time",
+		cfg: check.Config{Wall: func() time.Time { return begin }}, good: late(time.Second), bad: late(time.Second + time.Millisecond),
+	},
 	{
 		oracle: "needs-kept", name: "granted too early", want: "is granted before task a, which it needs, has succeeded anywhere",
 		good: chained(func(s *script) {

@@ -92,7 +92,7 @@ func (o *priorityKept) worker(e *Event) *rankingWorker {
 }
 
 func (o *priorityKept) granted(t *rankedTask, e *Event, j *Judge) {
-	first := !t.granted && e.Attempt == 1
+	first := !t.granted && e.Attempt == 1 && !e.Spec.waitsFirst()
 	t.granted = true
 	for _, key := range sortedKeys(o.grants) {
 		for _, priority := range slices.Sorted(maps.Keys(o.grants[key])) {

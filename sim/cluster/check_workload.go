@@ -116,6 +116,9 @@ func (v *checker) checkKind(i int) {
 	if k.RetryAfter != nil {
 		v.checkSpan(k.RetryAfter)
 	}
+	if k.NotBefore != nil {
+		v.checkSpan(k.NotBefore)
+	}
 	if b := k.Backoff; b != nil {
 		if b.Cap < b.Base {
 			v.Report(scenario.Complain("the longest delay %v is shorter than the first, %v", b.Cap, b.Base).Suggest("write %v or more", b.Base), &b.Cap, &b.Base)

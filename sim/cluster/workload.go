@@ -122,6 +122,7 @@ type TaskKind struct {
 	MaxWorkerLosses   int               `yaml:"maxWorkerLosses" default:"3" min:"0" max:"1000" doc:"How many workers may die while they run the task before it fails."`
 	ExecutionTimeout  scenario.Duration `yaml:"executionTimeout" default:"0" doc:"The longest that an attempt may run. 0: no bound."`
 	SchedulingTimeout scenario.Duration `yaml:"schedulingTimeout" default:"0" doc:"The longest that the task may wait for its first start. 0: no bound."`
+	NotBefore         *Span             `yaml:"notBefore" doc:"How long after its submission a task may start at the earliest. Default: at once."`
 	Priority          int               `yaml:"priority" default:"0" min:"-1000" max:"1000" doc:"Higher runs first."`
 	Resources         map[string]int64  `yaml:"resources" doc:"What an attempt occupies besides a slot. cpu is in milli-units." example:"{cpu: 1500}"`
 	Labels            map[string]string `yaml:"labels" doc:"Labels that the worker must carry." example:"{zone: a}"`

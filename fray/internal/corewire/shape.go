@@ -44,6 +44,9 @@ func Shape(s *frayv1.TaskSpec) *core.Shape {
 	return sh
 }
 
+// Time returns an instant of a checked spec; 0: none.
+func Time(unixMs int64) core.Time { return core.Time(number.FromMillis(unixMs)) }
+
 // Objects returns the ids of a checked spec.
 func Objects(ids []string) []core.ObjectID {
 	if len(ids) == 0 {

@@ -28,6 +28,7 @@ func Task(v *core.View) *frayv1.Task {
 		CancelRequested:      v.CancelRequested,
 		MaxAttempts:          v.MaxAttempts,
 		CauseTaskId:          v.Cause,
+		NotBeforeUnixMs:      v.NotBefore.UnixMilli(),
 	}
 }
 

@@ -85,6 +85,9 @@ func CheckSpec(s *frayv1.TaskSpec) error {
 	if err := within("scheduling_timeout_ms", s.GetSchedulingTimeoutMs(), 0, maxTimeoutMs); err != nil {
 		return err
 	}
+	if err := within("not_before_unix_ms", s.GetNotBeforeUnixMs(), 0, limit.NotBefore); err != nil {
+		return err
+	}
 	return CheckNeeds(s)
 }
 

@@ -108,6 +108,8 @@ const (
 	PendingReason_PENDING_REASON_NO_ELIGIBLE_WORKER PendingReason = 4
 	// A worker may still hold it from before a controller restart.
 	PendingReason_PENDING_REASON_RECOVERING PendingReason = 5
+	// It is not to be granted before a time, which is yet to come.
+	PendingReason_PENDING_REASON_DELAYED PendingReason = 6
 )
 
 // Enum value maps for PendingReason.
@@ -119,6 +121,7 @@ var (
 		3: "PENDING_REASON_BACKOFF",
 		4: "PENDING_REASON_NO_ELIGIBLE_WORKER",
 		5: "PENDING_REASON_RECOVERING",
+		6: "PENDING_REASON_DELAYED",
 	}
 	PendingReason_value = map[string]int32{
 		"PENDING_REASON_UNSPECIFIED":        0,
@@ -127,6 +130,7 @@ var (
 		"PENDING_REASON_BACKOFF":            3,
 		"PENDING_REASON_NO_ELIGIBLE_WORKER": 4,
 		"PENDING_REASON_RECOVERING":         5,
+		"PENDING_REASON_DELAYED":            6,
 	}
 )
 
@@ -394,6 +398,9 @@ type TaskSpec struct {
 	// Objects that it reads, each named once. Its job, or another of the same owner, holds them when it is submitted; its job holds
 	// them from then on, at least as long as it is open.
 	NeededObjectIds []string `protobuf:"bytes,12,rep,name=needed_object_ids,json=neededObjectIds,proto3" json:"needed_object_ids,omitempty"`
+	// It is not granted before this time, by the controller's clock, once all that it needs has completed; its scheduling timeout begins then.
+	// 0: at any time.
+	NotBeforeUnixMs int64 `protobuf:"varint,13,opt,name=not_before_unix_ms,json=notBeforeUnixMs,proto3" json:"not_before_unix_ms,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -510,6 +517,13 @@ func (x *TaskSpec) GetNeededObjectIds() []string {
 		return x.NeededObjectIds
 	}
 	return nil
+}
+
+func (x *TaskSpec) GetNotBeforeUnixMs() int64 {
+	if x != nil {
+		return x.NotBeforeUnixMs
+	}
+	return 0
 }
 
 // Attempt names one lease of one task. A report counts only while its attempt is the task's current one.
@@ -712,9 +726,11 @@ type Task struct {
 	// And with BLOCKED: how many tasks it waits for, and one of them.
 	PendingDetail string `protobuf:"bytes,18,opt,name=pending_detail,json=pendingDetail,proto3" json:"pending_detail,omitempty"`
 	// Set when FAILED with DEPENDENCY_FAILED: the task that was the first not to complete, of those that it depends on, also by others.
-	CauseTaskId   string `protobuf:"bytes,19,opt,name=cause_task_id,json=causeTaskId,proto3" json:"cause_task_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CauseTaskId string `protobuf:"bytes,19,opt,name=cause_task_id,json=causeTaskId,proto3" json:"cause_task_id,omitempty"`
+	// As in TaskSpec, while it is open. 0: it could be granted from its submission on.
+	NotBeforeUnixMs int64 `protobuf:"varint,20,opt,name=not_before_unix_ms,json=notBeforeUnixMs,proto3" json:"not_before_unix_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -880,6 +896,13 @@ func (x *Task) GetCauseTaskId() string {
 	return ""
 }
 
+func (x *Task) GetNotBeforeUnixMs() int64 {
+	if x != nil {
+		return x.NotBeforeUnixMs
+	}
+	return 0
+}
+
 // TaskResult is how a task ended.
 type TaskResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1033,7 +1056,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1bretry_policy.backoff_factor\x121must be 0 (for the default of 2) or from 1 to 100\x1a-this == 0.0 || (this >= 1.0 && this <= 100.0)R\rbackoffFactor\x122\n" +
 	"\x0ebackoff_cap_ms\x18\x04 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fbackoffCapMs\x12C\n" +
 	"\x0ebackoff_jitter\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rbackoffJitter\x88\x01\x01B\x11\n" +
-	"\x0f_backoff_jitter\"\xde\a\n" +
+	"\x0f_backoff_jitter\"\x9c\b\n" +
 	"\bTaskSpec\x12D\n" +
 	"\atask_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06taskId\x12&\n" +
 	"\bfunction\x18\x02 \x01(\tB\n" +
@@ -1050,14 +1073,16 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	" \x01(\x03B\r\xbaH\n" +
 	"\"\b\x18\x80\x90\xfb\xd3\t(\x00R\x13schedulingTimeoutMs\x12]\n" +
 	"\x0fneeded_task_ids\x18\v \x03(\tB5\xbaH2\x92\x01/\x10\x80\b\x18\x01\"(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\rneededTaskIds\x12K\n" +
-	"\x11needed_object_ids\x18\f \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10\x80\b\x18\x01\"\x12r\x102\x0e^[0-9a-f]{64}$R\x0fneededObjectIds\x1a<\n" +
+	"\x11needed_object_ids\x18\f \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10\x80\b\x18\x01\"\x12r\x102\x0e^[0-9a-f]{64}$R\x0fneededObjectIds\x12<\n" +
+	"\x12not_before_unix_ms\x18\r \x01(\x03B\x0f\xbaH\f\"\n" +
+	"\x18\x80\xd0\xc6̞\xd3\x01(\x00R\x0fnotBeforeUnixMs\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13RequiredLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x14\n" +
-	"\x12_max_worker_lossesJ\x04\b\r\x10\x15\"e\n" +
+	"\x12_max_worker_lossesJ\x04\b\x0e\x10\x15\"e\n" +
 	"\aAttempt\x12!\n" +
 	"\atask_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06taskId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x1f\n" +
@@ -1070,7 +1095,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x05stack\x18\x04 \x01(\tR\x05stack\x12#\n" +
 	"\rnon_retryable\x18\x05 \x01(\bR\fnonRetryable\x122\n" +
 	"\x0eretry_after_ms\x18\x06 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fretryAfterMs\x12*\n" +
-	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xf9\x05\n" +
+	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xa6\x06\n" +
 	"\x04Task\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1a\n" +
@@ -1091,7 +1116,8 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x10cancel_requested\x18\x10 \x01(\bR\x0fcancelRequested\x12!\n" +
 	"\fmax_attempts\x18\x11 \x01(\rR\vmaxAttempts\x12%\n" +
 	"\x0epending_detail\x18\x12 \x01(\tR\rpendingDetail\x12\"\n" +
-	"\rcause_task_id\x18\x13 \x01(\tR\vcauseTaskId\"\xc7\x01\n" +
+	"\rcause_task_id\x18\x13 \x01(\tR\vcauseTaskId\x12+\n" +
+	"\x12not_before_unix_ms\x18\x14 \x01(\x03R\x0fnotBeforeUnixMs\"\xc7\x01\n" +
 	"\n" +
 	"TaskResult\x12!\n" +
 	"\x04task\x18\x01 \x01(\v2\r.fray.v1.TaskR\x04task\x12&\n" +
@@ -1111,14 +1137,15 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x13TASK_STATUS_RUNNING\x10\x03\x12\x19\n" +
 	"\x15TASK_STATUS_COMPLETED\x10\x04\x12\x16\n" +
 	"\x12TASK_STATUS_FAILED\x10\x05\x12\x19\n" +
-	"\x15TASK_STATUS_CANCELLED\x10\x06*\xc7\x01\n" +
+	"\x15TASK_STATUS_CANCELLED\x10\x06*\xe3\x01\n" +
 	"\rPendingReason\x12\x1e\n" +
 	"\x1aPENDING_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PENDING_REASON_READY\x10\x01\x12\x1a\n" +
 	"\x16PENDING_REASON_BLOCKED\x10\x02\x12\x1a\n" +
 	"\x16PENDING_REASON_BACKOFF\x10\x03\x12%\n" +
 	"!PENDING_REASON_NO_ELIGIBLE_WORKER\x10\x04\x12\x1d\n" +
-	"\x19PENDING_REASON_RECOVERING\x10\x05*\xf8\x01\n" +
+	"\x19PENDING_REASON_RECOVERING\x10\x05\x12\x1a\n" +
+	"\x16PENDING_REASON_DELAYED\x10\x06*\xf8\x01\n" +
 	"\rFailureReason\x12\x1e\n" +
 	"\x1aFAILURE_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aFAILURE_REASON_APPLICATION\x10\x01\x12\x1a\n" +

@@ -228,6 +228,9 @@ func (c *random) drawKind(d *drawer, name string) cluster.TaskKind {
 	if !c.real && d.chance(0.15) {
 		k.ObjectSize = oneOf(d, scenario.Bytes(1000), 40<<10)
 	}
+	if d.chance(0.1) {
+		k.NotBefore = &cluster.Span{Max: d.between(100*time.Millisecond, c.span/2)}
+	}
 	return k
 }
 
@@ -323,6 +326,9 @@ func (c *random) cost(k *cluster.TaskKind) time.Duration {
 	attempt := time.Duration(k.Work.Max) + 10*time.Duration(n.Latency.Mean) + time.Duration(float64(n.Loss)*float64(4*deadline))
 	if k.Cancel != nil || k.ExecutionTimeout > 0 {
 		attempt += time.Duration(c.Topology.Controller.CancelGrace)
+	}
+	if k.NotBefore != nil {
+		attempt += time.Duration(k.NotBefore.Max)
 	}
 	if k.CrashesWorker {
 		attempt += cluster.PoisonDown + time.Duration(c.Topology.Controller.SessionTTL)

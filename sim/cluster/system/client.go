@@ -276,6 +276,9 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, c.number)))
 	o := &offer{number: c.number, kind: k, inputs: inputsOf(k, n, c.random), options: options, begun: begun, known: make([]offered, n)}
 	o.needs = c.needs(k)
+	if k.NotBefore != nil {
+		o.options = append(o.options, fray.WithNotBefore(time.Now().Add(within(k.NotBefore, c.random))))
+	}
 	c.offers = append(c.offers, o)
 	c.number += n
 	c.offer(ctx, o)

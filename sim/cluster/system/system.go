@@ -145,6 +145,9 @@ func (s *System) promises() check.Config {
 		Latency:               time.Duration(s.Scenario.Scenario.Topology.Network.Latency.Max) + s.options.Busy,
 		Extra:                 s.options.Oracles,
 	}
+	if !slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool { return f.Action.ClockStep != nil }) {
+		c.Wall = time.Now
+	}
 	c.Lossless = s.lossless()
 	c.FairnessBound = s.Always.Fairness
 	if c.FairnessBound == 0 && s.Jobs() > 1 {
