@@ -34,7 +34,7 @@ var bounds = []bound{
 	{row: "open tasks, bytes of their specs", file: "fray/core/share.go", expr: "!share.Fits(tasks, of.tasks, own.tasks, 1)"},
 	{row: "open tasks, bytes of their specs", file: "fray/core/share.go", expr: "!share.Fits(bytes, of.bytes, own.bytes, n)"},
 	{row: "objects", file: "fray/core/object_put.go", expr: "!c.roomForPiece(j, o, e)"},
-	{row: "tasks and objects that one task needs", file: "fray/internal/wire/spec.go", expr: "len(names) > maxNeeds"},
+	{row: "tasks and objects that one task needs", outside: "tasks of scenarios need far fewer"},
 	{row: "results that open tasks need past their retention", outside: byCore},
 	{row: "those who need a task that has ended", outside: byCore},
 	{row: "what a job holds that is known for nothing else", file: "fray/core/object_hold.go", expr: "again <= c.now"},
