@@ -26,11 +26,11 @@ func (o *notBefore) Observe(e *Event, j *Judge) {
 	if o.began.IsZero() {
 		o.began = o.wall().Add(-e.At)
 	}
-	if e.Kind != GrantReply || e.Spec.NotBefore.IsZero() {
+	if e.Kind != GrantReply || e.Spec.NotBefore == 0 {
 		return
 	}
 	j.Check()
-	if early := e.Spec.NotBefore.Sub(o.began.Add(e.At)); early > 0 {
+	if early := time.UnixMilli(e.Spec.NotBefore).Sub(o.began.Add(e.At)); early > 0 {
 		j.Violated(e.Task, fmt.Sprintf("is granted %v before its time", early), e)
 	}
 }

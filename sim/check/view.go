@@ -84,8 +84,8 @@ type Spec struct {
 	SchedulingTimeout time.Duration `json:"scheduling_timeout_ns,omitempty"`
 	// Input stands for the input.
 	Input uint64 `json:"input,omitempty"`
-	// NotBefore is when an attempt may be granted at the earliest. Zero: at once.
-	NotBefore time.Time `json:"not_before,omitzero"`
+	// NotBefore is when an attempt may be granted at the earliest, in milliseconds of Unix time. 0: at once.
+	NotBefore int64 `json:"not_before_unix_ms,omitempty"`
 	// Needs are the tasks that it depends on.
 	Needs []string `json:"needs,omitempty"`
 	// Class is the same for tasks that the same workers can run and that have the same priority.
@@ -110,10 +110,8 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 		MaxRetries: p.GetMaxRetries(), MaxWorkerLosses: defaultWorkerLosses,
 		BackoffBase: millis(p.GetBackoffBaseMs()), BackoffFactor: p.GetBackoffFactor(), BackoffCap: millis(p.GetBackoffCapMs()),
 		Needs:         slices.Clone(t.GetNeededTaskIds()),
+		NotBefore:     t.GetNotBeforeUnixMs(),
 		BackoffJitter: defaultBackoffJitter, ExecutionTimeout: millis(t.GetExecutionTimeoutMs()), SchedulingTimeout: millis(t.GetSchedulingTimeoutMs()),
-	}
-	if ms := t.GetNotBeforeUnixMs(); ms > 0 {
-		s.NotBefore = time.UnixMilli(ms).UTC()
 	}
 	if t.MaxWorkerLosses != nil {
 		s.MaxWorkerLosses = t.GetMaxWorkerLosses()
@@ -130,7 +128,7 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 
 // waitsFirst says whether a task may have to wait for others, or for its time, before it can be granted. A
 // history does not tell when that was over.
-func (s *Spec) waitsFirst() bool { return len(s.Needs) > 0 || !s.NotBefore.IsZero() }
+func (s *Spec) waitsFirst() bool { return len(s.Needs) > 0 || s.NotBefore > 0 }
 
 // MinBackoff is the shortest delay that the policy allows before retry n, from 0.
 func (s *Spec) MinBackoff(n int) time.Duration {
