@@ -13,10 +13,14 @@ func (c *Scheduler) delayUntil(t *task, at Time) {
 
 // delay keeps a pending task from being granted until its time has come.
 func (c *Scheduler) delay(t *task, at Time) {
-	t.pending, t.since = Delayed, c.now
+	c.waitAside(t, Delayed)
+	c.arm(t, at)
+}
+
+// waitAside has a pending task wait for something else than a worker.
+func (c *Scheduler) waitAside(t *task, reason PendingReason) {
+	t.pending, t.since = reason, c.now
 	if t.next == 0 {
 		t.job.away(t)
 	}
-	c.disarm(t)
-	c.arm(t, at)
 }

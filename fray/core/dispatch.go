@@ -115,9 +115,9 @@ func (c *Scheduler) serve(s *session) {
 		g.share--
 		c.releaseAside(s)
 		t := c.takeReady(q)
-		_, along := c.along(t)
-		bytes += int(t.size) + along
-		gs = append(gs, c.grant(c.lease(t, s, w.seq, ahead)))
+		grant, size := c.grant(c.lease(t, s, w.seq, ahead))
+		bytes += size
+		gs = append(gs, grant)
 		if t.shape.alone {
 			break
 		}

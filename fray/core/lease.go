@@ -90,9 +90,11 @@ func (s *session) letGo(l *lease) {
 	}
 }
 
-func (c *Scheduler) grant(l *lease) Grant {
-	along, _ := c.along(l.task)
-	return Grant{Task: l.task.num, ID: l.id, Job: l.task.job.id, Attempt: l.attempt, Token: l.token, Along: along}
+// grant tells of a lease, and how many bytes go along with that.
+func (c *Scheduler) grant(l *lease) (g Grant, bytes int) {
+	t := l.task
+	along, bytes := c.along(t)
+	return Grant{Task: t.num, ID: l.id, Job: t.job.id, Attempt: l.attempt, Token: l.token, Along: along}, bytes + int(t.size)
 }
 
 // endLease frees what a lease occupied, and fences its token.

@@ -45,46 +45,50 @@ type dependants struct {
 	at int
 }
 
-// checkNeeds returns SubmitCreated if there is all that an offered task needs, and else what is wrong with
+// findNeeds returns what an offered task needs, nil for nothing, and SubmitCreated; or else what is wrong with
 // which of its names, tasks first.
-func (c *Scheduler) checkNeeds(e *Submit, n *NewTask) (v SubmitVerdict, name int) {
+func (c *Scheduler) findNeeds(e *Submit, n *NewTask) (x *dependencies, v SubmitVerdict, name int) {
+	if len(n.NeedsTasks)+len(n.NeedsObjects) == 0 {
+		return nil, SubmitCreated, 0
+	}
+	x = &dependencies{tasks: make([]*task, 0, len(n.NeedsTasks)), objects: make([]*object, 0, len(n.NeedsObjects))}
 	for i, id := range n.NeedsTasks {
-		switch t := c.find(id); {
+		t := c.find(id)
+		switch {
 		case t == nil:
-			return SubmitUnknownTask, i
+			return nil, SubmitUnknownTask, i
 		case !t.job.admits(e.Owner):
-			return SubmitTaskOfOther, i
+			return nil, SubmitTaskOfOther, i
 		}
+		x.tasks = append(x.tasks, t)
 	}
 	for i, id := range n.NeedsObjects {
-		if c.known(c.jobs[e.Job], e.By, id) == nil {
-			return SubmitUnknownObject, i
+		o := c.known(c.jobs[e.Job], e.By, id)
+		if o == nil {
+			return nil, SubmitUnknownObject, i
 		}
-	}
-	return SubmitCreated, 0
-}
-
-// need has a new task need what its spec names, which checkNeeds has found.
-func (c *Scheduler) need(t *task, n *NewTask) {
-	if len(n.NeedsTasks)+len(n.NeedsObjects) == 0 {
-		return
-	}
-	x := &dependencies{tasks: make([]*task, 0, len(n.NeedsTasks))}
-	c.dependencies[t] = x
-	for _, id := range n.NeedsTasks {
-		c.needTask(t, x, c.find(id))
-	}
-	x.pass()
-	for _, id := range n.NeedsObjects {
-		o := c.known(t.job, "", id)
-		c.needObject(t.job, o)
 		x.objects = append(x.objects, o)
 	}
+	return x, SubmitCreated, 0
 }
 
-// needTask has a task need another.
+// need has an open task need what was found, which may be nil.
+func (c *Scheduler) need(t *task, x *dependencies) {
+	if x == nil {
+		return
+	}
+	c.dependencies[t] = x
+	for _, other := range x.tasks {
+		c.needTask(t, x, other)
+	}
+	x.pass()
+	for _, o := range x.objects {
+		c.needObject(t.job, o)
+	}
+}
+
+// needTask has a task need one of those that were found.
 func (c *Scheduler) needTask(t *task, x *dependencies, other *task) {
-	x.tasks = append(x.tasks, other)
 	d := c.dependants[other]
 	if d == nil {
 		d = &dependants{}
@@ -145,10 +149,7 @@ func (c *Scheduler) blocked(t *task) bool {
 // block keeps a task from being granted until what it needs has ended. One that needs what did not
 // complete has ended itself.
 func (c *Scheduler) block(t *task) {
-	t.pending, t.since = Blocked, c.now
-	if t.next == 0 {
-		t.job.away(t)
-	}
+	c.waitAside(t, Blocked)
 	if x := c.dependencies[t]; x.cause != "" {
 		c.needsInVain(t, x)
 	}

@@ -67,7 +67,8 @@ func (c *Scheduler) granted(s *session, seq uint64) []Grant {
 	var gs []Grant
 	for l := s.leases.tail; l != nil && l.pollSeq >= seq; l = l.prev { // The last were granted last.
 		if l.pollSeq == seq && l.current() && l.runningAt == 0 && !l.stopping {
-			gs = append(gs, c.grant(l))
+			grant, _ := c.grant(l)
+			gs = append(gs, grant)
 		}
 	}
 	slices.Reverse(gs)

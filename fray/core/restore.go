@@ -119,15 +119,14 @@ func (c *Scheduler) restoreNeeds(t *task, r *Restored) error {
 		return nil
 	}
 	x := &dependencies{}
-	c.dependencies[t] = x
 	for _, id := range r.NeedsTasks {
 		other := c.find(id)
 		if other == nil || other == t {
 			return fmt.Errorf("it needs task %q, which is not there", id)
 		}
-		c.needTask(t, x, other)
+		x.tasks = append(x.tasks, other)
 	}
-	x.pass()
+	c.need(t, x)
 	if len(r.NeedsObjects) > 0 {
 		c.unlinked = append(c.unlinked, unlinkedNeeds{t, slices.Clone(r.NeedsObjects)})
 	}

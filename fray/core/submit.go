@@ -36,7 +36,8 @@ func (e *Submit) apply(c *Scheduler) {
 			c.stats.Refused++
 			continue
 		}
-		if v, name := c.checkNeeds(e, n); v != SubmitCreated {
+		needs, v, name := c.findNeeds(e, n)
+		if v != SubmitCreated {
 			r.Results[i] = SubmitResult{Verdict: v, Name: name}
 			c.stats.Refused++
 			continue
@@ -51,7 +52,7 @@ func (e *Submit) apply(c *Scheduler) {
 			continue
 		}
 		lastShape, last = n.Shape, sh
-		t = c.admit(e, n, sh, free)
+		t = c.admit(e, n, sh, needs, free)
 		r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitCreated}
 		r.tell(c, t)
 	}
@@ -107,7 +108,7 @@ func (r *SubmitReply) tell(c *Scheduler, t *task) {
 }
 
 // admit takes a task in, whose id is not known.
-func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free vacancy) *task {
+func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies, free vacancy) *task {
 	t := c.log.add(n.ID)
 	t.kin, t.submitted = c.kinOf(c.job(e.Job), sh), c.now
 	if e.At > 0 {
@@ -121,7 +122,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, free vacancy) *task 
 	t.job.tasks++
 	c.opened(t)
 	c.stats.Submitted++
-	c.need(t, n)
+	c.need(t, needs)
 	c.delayUntil(t, n.NotBefore)
 	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: e.Job, Data: n.Spec})
 	c.queue(t, false)

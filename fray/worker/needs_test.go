@@ -83,7 +83,7 @@ func needed(id, value string) *frayv1.NeededValue {
 	return &frayv1.NeededValue{TaskId: id, Value: &frayv1.Payload{Encoding: "json", Data: []byte(value)}}
 }
 
-const pairOfTasks = `{"A":{"task":"a","function":"echo"},"B":{"task":"b"}}`
+const pairOfTasks = `{"A":{"task":"a"},"B":{"task":"b"}}`
 
 func TestNeededValuesComeWithTheGrant(t *testing.T) {
 	t.Parallel()
