@@ -31,7 +31,7 @@ type neededTask struct {
 	ended     *Event // that was shown
 	cancelled *Event // with all that needs it, which was acknowledged
 	asked     map[uint64]bool
-	// Somebody asked for its cancellation, or for that of its job.
+	// Somebody asked for its own cancellation.
 	unwanted bool
 }
 
