@@ -21,7 +21,7 @@ const (
 	maxHeld        = limit.Held
 	maxOutbox      = limit.Outbox
 	maxReports     = limit.Reports
-	maxOutcomeName = frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE
+	maxOutcomeName = frayv1.AttemptOutcome_ATTEMPT_OUTCOME_READY
 )
 
 func (s *service) RegisterWorker(ctx context.Context, req *frayv1.RegisterWorkerRequest) (*frayv1.RegisterWorkerResponse, error) {

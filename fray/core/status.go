@@ -54,10 +54,11 @@ const (
 	NoEligibleWorker
 	Recovering
 	Delayed
+	Mailed
 	pendingReasonCount
 )
 
-var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED"}
+var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX"}
 
 func (r PendingReason) String() string { return enum.Name(pendingReasonNames[:], r) }
 
@@ -72,11 +73,13 @@ const (
 	SchedulingTimeout
 	DependencyFailed
 	Undecodable
+	ActorRestarted
+	ActorDead
 	failureReasonCount
 )
 
 var failureReasonNames = [failureReasonCount]string{
-	"NONE", "APPLICATION", "TIMEOUT", "WORKER_LOST", "SCHEDULING_TIMEOUT", "DEPENDENCY_FAILED", "UNDECODABLE",
+	"NONE", "APPLICATION", "TIMEOUT", "WORKER_LOST", "SCHEDULING_TIMEOUT", "DEPENDENCY_FAILED", "UNDECODABLE", "ACTOR_RESTARTED", "ACTOR_DEAD",
 }
 
 func (r FailureReason) String() string { return enum.Name(failureReasonNames[:], r) }
@@ -84,7 +87,7 @@ func (r FailureReason) String() string { return enum.Name(failureReasonNames[:],
 // Outcome is what a worker says of an attempt.
 type Outcome uint8
 
-// All but Started end the attempt.
+// All but Started and ReadyOutcome end the attempt.
 const (
 	Started Outcome = iota + 1
 	Succeeded
@@ -93,11 +96,13 @@ const (
 	Stopped
 	Returned
 	UndecodableOutcome
+	// ReadyOutcome: it is an actor's life, which takes calls now.
+	ReadyOutcome
 	outcomeCount
 )
 
 var outcomeNames = [outcomeCount]string{
-	"NONE", "STARTED", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "RETURNED", "UNDECODABLE",
+	"NONE", "STARTED", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "RETURNED", "UNDECODABLE", "READY",
 }
 
 func (o Outcome) String() string { return enum.Name(outcomeNames[:], o) }

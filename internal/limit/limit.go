@@ -19,6 +19,9 @@ const (
 	Payload       = 64 << 20          // bytes
 	NotBefore     = 7_258_118_400_000 // milliseconds of Unix time: the year 2200
 	Needs         = 1024              // tasks, and as many objects
+	Concurrency   = 1024              // calls that an actor is handed at once
+	CallerID      = 64                // bytes
+	Checkpoint    = 1 << 20           // bytes
 )
 
 // What one call carries at most.

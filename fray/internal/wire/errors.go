@@ -19,6 +19,8 @@ const (
 	ReasonUnknownTask   = "UNKNOWN_TASK"
 	ReasonUnknownObject = "UNKNOWN_OBJECT"
 	ReasonObjectDiffers = "OBJECT_DIFFERS"
+	ReasonUnknownActor  = "UNKNOWN_ACTOR"
+	ReasonCallLate      = "CALL_LATE"
 	ReasonUnknownWorker = "UNKNOWN_WORKER"
 	ReasonSpecDiffers   = "SPEC_DIFFERS"
 	ReasonSessionStale  = "SESSION_STALE"
@@ -45,6 +47,8 @@ var codes = map[string]connect.Code{
 	ReasonUnknownTask:   connect.CodeNotFound,
 	ReasonUnknownObject: connect.CodeNotFound,
 	ReasonObjectDiffers: connect.CodeInvalidArgument,
+	ReasonUnknownActor:  connect.CodeNotFound,
+	ReasonCallLate:      connect.CodeFailedPrecondition,
 	ReasonUnknownWorker: connect.CodeNotFound,
 	ReasonSpecDiffers:   connect.CodeAlreadyExists,
 	ReasonSessionStale:  connect.CodeFailedPrecondition,

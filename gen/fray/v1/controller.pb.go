@@ -157,6 +157,8 @@ const (
 	AttemptOutcome_ATTEMPT_OUTCOME_RETURNED AttemptOutcome = 6
 	// The input could not be decoded or the value not be encoded.
 	AttemptOutcome_ATTEMPT_OUTCOME_UNDECODABLE AttemptOutcome = 7
+	// It is the life of an actor, which takes calls now. This is no end. A worker tells it again in each session.
+	AttemptOutcome_ATTEMPT_OUTCOME_READY AttemptOutcome = 8
 )
 
 // Enum value maps for AttemptOutcome.
@@ -170,6 +172,7 @@ var (
 		5: "ATTEMPT_OUTCOME_STOPPED",
 		6: "ATTEMPT_OUTCOME_RETURNED",
 		7: "ATTEMPT_OUTCOME_UNDECODABLE",
+		8: "ATTEMPT_OUTCOME_READY",
 	}
 	AttemptOutcome_value = map[string]int32{
 		"ATTEMPT_OUTCOME_UNSPECIFIED": 0,
@@ -180,6 +183,7 @@ var (
 		"ATTEMPT_OUTCOME_STOPPED":     5,
 		"ATTEMPT_OUTCOME_RETURNED":    6,
 		"ATTEMPT_OUTCOME_UNDECODABLE": 7,
+		"ATTEMPT_OUTCOME_READY":       8,
 	}
 )
 
@@ -264,6 +268,70 @@ func (x ReportVerdict) Number() protoreflect.EnumNumber {
 // Deprecated: Use ReportVerdict.Descriptor instead.
 func (ReportVerdict) EnumDescriptor() ([]byte, []int) {
 	return file_fray_v1_controller_proto_rawDescGZIP(), []int{3}
+}
+
+// ActorState is where an actor stands.
+type ActorState int32
+
+const (
+	ActorState_ACTOR_STATE_UNSPECIFIED ActorState = 0
+	// It has had no incarnation, and waits for a worker.
+	ActorState_ACTOR_STATE_PENDING ActorState = 1
+	// A worker constructs it.
+	ActorState_ACTOR_STATE_PLACED ActorState = 2
+	// It takes calls.
+	ActorState_ACTOR_STATE_LIVE ActorState = 3
+	// It has lost its worker, or left it, and waits for another.
+	ActorState_ACTOR_STATE_RESTARTING ActorState = 4
+	// It was deleted, or its budget is spent. Its name is free.
+	ActorState_ACTOR_STATE_DEAD ActorState = 5
+)
+
+// Enum value maps for ActorState.
+var (
+	ActorState_name = map[int32]string{
+		0: "ACTOR_STATE_UNSPECIFIED",
+		1: "ACTOR_STATE_PENDING",
+		2: "ACTOR_STATE_PLACED",
+		3: "ACTOR_STATE_LIVE",
+		4: "ACTOR_STATE_RESTARTING",
+		5: "ACTOR_STATE_DEAD",
+	}
+	ActorState_value = map[string]int32{
+		"ACTOR_STATE_UNSPECIFIED": 0,
+		"ACTOR_STATE_PENDING":     1,
+		"ACTOR_STATE_PLACED":      2,
+		"ACTOR_STATE_LIVE":        3,
+		"ACTOR_STATE_RESTARTING":  4,
+		"ACTOR_STATE_DEAD":        5,
+	}
+)
+
+func (x ActorState) Enum() *ActorState {
+	p := new(ActorState)
+	*p = x
+	return p
+}
+
+func (x ActorState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ActorState) Descriptor() protoreflect.EnumDescriptor {
+	return file_fray_v1_controller_proto_enumTypes[4].Descriptor()
+}
+
+func (ActorState) Type() protoreflect.EnumType {
+	return &file_fray_v1_controller_proto_enumTypes[4]
+}
+
+func (x ActorState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ActorState.Descriptor instead.
+func (ActorState) EnumDescriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{4}
 }
 
 type SubmitTaskRequest struct {
@@ -501,9 +569,11 @@ type SubmitTasksResponse struct {
 	RetryAfterMs int64 `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	// Where the watcher begins to watch, so that it misses the end of no task that this call created, nor a repeat of it. Of one that the
 	// controller knew already: what it has not been told of yet begins there.
-	WatchCursor   uint64 `protobuf:"varint,5,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WatchCursor uint64 `protobuf:"varint,5,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
+	// Actors that were there under the name of one that was to be created; they count as existing.
+	ExistingActors []*ExistingActor `protobuf:"bytes,6,rep,name=existing_actors,json=existingActors,proto3" json:"existing_actors,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SubmitTasksResponse) Reset() {
@@ -571,6 +641,67 @@ func (x *SubmitTasksResponse) GetWatchCursor() uint64 {
 	return 0
 }
 
+func (x *SubmitTasksResponse) GetExistingActors() []*ExistingActor {
+	if x != nil {
+		return x.ExistingActors
+	}
+	return nil
+}
+
+// ExistingActor is one that was there already.
+type ExistingActor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The place in the request of the life that was to be, from 0.
+	Index         uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	ActorId       string `protobuf:"bytes,2,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExistingActor) Reset() {
+	*x = ExistingActor{}
+	mi := &file_fray_v1_controller_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExistingActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExistingActor) ProtoMessage() {}
+
+func (x *ExistingActor) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExistingActor.ProtoReflect.Descriptor instead.
+func (*ExistingActor) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ExistingActor) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ExistingActor) GetActorId() string {
+	if x != nil {
+		return x.ActorId
+	}
+	return ""
+}
+
 // SubmitFailure is one refused task of a SubmitTasks call.
 type SubmitFailure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -587,7 +718,7 @@ type SubmitFailure struct {
 
 func (x *SubmitFailure) Reset() {
 	*x = SubmitFailure{}
-	mi := &file_fray_v1_controller_proto_msgTypes[4]
+	mi := &file_fray_v1_controller_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +730,7 @@ func (x *SubmitFailure) String() string {
 func (*SubmitFailure) ProtoMessage() {}
 
 func (x *SubmitFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[4]
+	mi := &file_fray_v1_controller_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +743,7 @@ func (x *SubmitFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitFailure.ProtoReflect.Descriptor instead.
 func (*SubmitFailure) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{4}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SubmitFailure) GetIndex() uint32 {
@@ -652,7 +783,7 @@ type GetTaskRequest struct {
 
 func (x *GetTaskRequest) Reset() {
 	*x = GetTaskRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[5]
+	mi := &file_fray_v1_controller_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -664,7 +795,7 @@ func (x *GetTaskRequest) String() string {
 func (*GetTaskRequest) ProtoMessage() {}
 
 func (x *GetTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[5]
+	mi := &file_fray_v1_controller_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -677,7 +808,7 @@ func (x *GetTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskRequest.ProtoReflect.Descriptor instead.
 func (*GetTaskRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{5}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetTaskRequest) GetTaskId() string {
@@ -696,7 +827,7 @@ type GetTaskResponse struct {
 
 func (x *GetTaskResponse) Reset() {
 	*x = GetTaskResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[6]
+	mi := &file_fray_v1_controller_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +839,7 @@ func (x *GetTaskResponse) String() string {
 func (*GetTaskResponse) ProtoMessage() {}
 
 func (x *GetTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[6]
+	mi := &file_fray_v1_controller_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +852,7 @@ func (x *GetTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskResponse.ProtoReflect.Descriptor instead.
 func (*GetTaskResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{6}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetTaskResponse) GetTask() *Task {
@@ -742,7 +873,7 @@ type GetTaskResultRequest struct {
 
 func (x *GetTaskResultRequest) Reset() {
 	*x = GetTaskResultRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[7]
+	mi := &file_fray_v1_controller_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +885,7 @@ func (x *GetTaskResultRequest) String() string {
 func (*GetTaskResultRequest) ProtoMessage() {}
 
 func (x *GetTaskResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[7]
+	mi := &file_fray_v1_controller_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +898,7 @@ func (x *GetTaskResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskResultRequest.ProtoReflect.Descriptor instead.
 func (*GetTaskResultRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{7}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetTaskResultRequest) GetTaskId() string {
@@ -794,7 +925,7 @@ type GetTaskResultResponse struct {
 
 func (x *GetTaskResultResponse) Reset() {
 	*x = GetTaskResultResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[8]
+	mi := &file_fray_v1_controller_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +937,7 @@ func (x *GetTaskResultResponse) String() string {
 func (*GetTaskResultResponse) ProtoMessage() {}
 
 func (x *GetTaskResultResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[8]
+	mi := &file_fray_v1_controller_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +950,7 @@ func (x *GetTaskResultResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskResultResponse.ProtoReflect.Descriptor instead.
 func (*GetTaskResultResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{8}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetTaskResultResponse) GetResult() *TaskResult {
@@ -841,7 +972,7 @@ type GetTaskResultsRequest struct {
 
 func (x *GetTaskResultsRequest) Reset() {
 	*x = GetTaskResultsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[9]
+	mi := &file_fray_v1_controller_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +984,7 @@ func (x *GetTaskResultsRequest) String() string {
 func (*GetTaskResultsRequest) ProtoMessage() {}
 
 func (x *GetTaskResultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[9]
+	mi := &file_fray_v1_controller_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +997,7 @@ func (x *GetTaskResultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskResultsRequest.ProtoReflect.Descriptor instead.
 func (*GetTaskResultsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{9}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetTaskResultsRequest) GetTaskIds() []string {
@@ -898,7 +1029,7 @@ type GetTaskResultsResponse struct {
 
 func (x *GetTaskResultsResponse) Reset() {
 	*x = GetTaskResultsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[10]
+	mi := &file_fray_v1_controller_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1041,7 @@ func (x *GetTaskResultsResponse) String() string {
 func (*GetTaskResultsResponse) ProtoMessage() {}
 
 func (x *GetTaskResultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[10]
+	mi := &file_fray_v1_controller_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1054,7 @@ func (x *GetTaskResultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskResultsResponse.ProtoReflect.Descriptor instead.
 func (*GetTaskResultsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{10}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetTaskResultsResponse) GetResults() []*TaskResult {
@@ -969,7 +1100,7 @@ type WatchJobRequest struct {
 
 func (x *WatchJobRequest) Reset() {
 	*x = WatchJobRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[11]
+	mi := &file_fray_v1_controller_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1112,7 @@ func (x *WatchJobRequest) String() string {
 func (*WatchJobRequest) ProtoMessage() {}
 
 func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[11]
+	mi := &file_fray_v1_controller_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1125,7 @@ func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobRequest.ProtoReflect.Descriptor instead.
 func (*WatchJobRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{11}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchJobRequest) GetJobId() string {
@@ -1054,7 +1185,7 @@ type WatchJobResponse struct {
 
 func (x *WatchJobResponse) Reset() {
 	*x = WatchJobResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[12]
+	mi := &file_fray_v1_controller_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1197,7 @@ func (x *WatchJobResponse) String() string {
 func (*WatchJobResponse) ProtoMessage() {}
 
 func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[12]
+	mi := &file_fray_v1_controller_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1210,7 @@ func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobResponse.ProtoReflect.Descriptor instead.
 func (*WatchJobResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{12}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchJobResponse) GetResults() []*TaskResult {
@@ -1119,7 +1250,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[13]
+	mi := &file_fray_v1_controller_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1262,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[13]
+	mi := &file_fray_v1_controller_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1275,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{13}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetJobRequest) GetJobId() string {
@@ -1174,7 +1305,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[14]
+	mi := &file_fray_v1_controller_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1317,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[14]
+	mi := &file_fray_v1_controller_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1330,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{14}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetJobResponse) GetKnown() bool {
@@ -1260,7 +1391,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[15]
+	mi := &file_fray_v1_controller_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1403,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[15]
+	mi := &file_fray_v1_controller_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1416,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{15}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListTasksRequest) GetJobId() string {
@@ -1327,7 +1458,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[16]
+	mi := &file_fray_v1_controller_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1470,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[16]
+	mi := &file_fray_v1_controller_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1483,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{16}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -1382,7 +1513,7 @@ type CancelTasksRequest struct {
 
 func (x *CancelTasksRequest) Reset() {
 	*x = CancelTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[17]
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1525,7 @@ func (x *CancelTasksRequest) String() string {
 func (*CancelTasksRequest) ProtoMessage() {}
 
 func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[17]
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1538,7 @@ func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksRequest.ProtoReflect.Descriptor instead.
 func (*CancelTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{17}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CancelTasksRequest) GetTaskIds() []string {
@@ -1443,7 +1574,7 @@ type CancelTasksResponse struct {
 
 func (x *CancelTasksResponse) Reset() {
 	*x = CancelTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1586,7 @@ func (x *CancelTasksResponse) String() string {
 func (*CancelTasksResponse) ProtoMessage() {}
 
 func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1599,7 @@ func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksResponse.ProtoReflect.Descriptor instead.
 func (*CancelTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelTasksResponse) GetVerdicts() []CancelVerdict {
@@ -1496,7 +1627,7 @@ type HeldAttempt struct {
 
 func (x *HeldAttempt) Reset() {
 	*x = HeldAttempt{}
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1639,7 @@ func (x *HeldAttempt) String() string {
 func (*HeldAttempt) ProtoMessage() {}
 
 func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1652,7 @@ func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldAttempt.ProtoReflect.Descriptor instead.
 func (*HeldAttempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HeldAttempt) GetAttempt() *Attempt {
@@ -1567,7 +1698,7 @@ type RegisterWorkerRequest struct {
 
 func (x *RegisterWorkerRequest) Reset() {
 	*x = RegisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1710,7 @@ func (x *RegisterWorkerRequest) String() string {
 func (*RegisterWorkerRequest) ProtoMessage() {}
 
 func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1723,7 @@ func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RegisterWorkerRequest) GetWorkerId() string {
@@ -1691,7 +1822,7 @@ type RegisterWorkerResponse struct {
 
 func (x *RegisterWorkerResponse) Reset() {
 	*x = RegisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1834,7 @@ func (x *RegisterWorkerResponse) String() string {
 func (*RegisterWorkerResponse) ProtoMessage() {}
 
 func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1847,7 @@ func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RegisterWorkerResponse) GetSessionToken() uint64 {
@@ -1788,7 +1919,7 @@ type LeaseTasksRequest struct {
 
 func (x *LeaseTasksRequest) Reset() {
 	*x = LeaseTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1931,7 @@ func (x *LeaseTasksRequest) String() string {
 func (*LeaseTasksRequest) ProtoMessage() {}
 
 func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1944,7 @@ func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksRequest.ProtoReflect.Descriptor instead.
 func (*LeaseTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LeaseTasksRequest) GetSessionToken() uint64 {
@@ -1879,14 +2010,18 @@ type LeasedTask struct {
 	Spec    *TaskSpec              `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	JobId   string                 `protobuf:"bytes,3,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// Values of the tasks that it needs, as far as they are small: ask GetTaskResult for those that are not here.
-	NeededValues  []*NeededValue `protobuf:"bytes,4,rep,name=needed_values,json=neededValues,proto3" json:"needed_values,omitempty"`
+	NeededValues []*NeededValue `protobuf:"bytes,4,rep,name=needed_values,json=neededValues,proto3" json:"needed_values,omitempty"`
+	// Of a call: the lease of the life of which it is to call the actor. A worker that does not have that returns the call.
+	LifeLeaseToken uint64 `protobuf:"fixed64,5,opt,name=life_lease_token,json=lifeLeaseToken,proto3" json:"life_lease_token,omitempty"`
+	// Of a life: what the last call left as its checkpoint. Unset: none did.
+	Checkpoint    *Payload `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LeasedTask) Reset() {
 	*x = LeasedTask{}
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +2033,7 @@ func (x *LeasedTask) String() string {
 func (*LeasedTask) ProtoMessage() {}
 
 func (x *LeasedTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2046,7 @@ func (x *LeasedTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasedTask.ProtoReflect.Descriptor instead.
 func (*LeasedTask) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LeasedTask) GetAttempt() *Attempt {
@@ -1942,6 +2077,20 @@ func (x *LeasedTask) GetNeededValues() []*NeededValue {
 	return nil
 }
 
+func (x *LeasedTask) GetLifeLeaseToken() uint64 {
+	if x != nil {
+		return x.LifeLeaseToken
+	}
+	return 0
+}
+
+func (x *LeasedTask) GetCheckpoint() *Payload {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
 // NeededValue is what a task has ended with that another one needs.
 type NeededValue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1953,7 +2102,7 @@ type NeededValue struct {
 
 func (x *NeededValue) Reset() {
 	*x = NeededValue{}
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2114,7 @@ func (x *NeededValue) String() string {
 func (*NeededValue) ProtoMessage() {}
 
 func (x *NeededValue) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2127,7 @@ func (x *NeededValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeededValue.ProtoReflect.Descriptor instead.
 func (*NeededValue) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NeededValue) GetTaskId() string {
@@ -2007,7 +2156,7 @@ type LeaseTasksResponse struct {
 
 func (x *LeaseTasksResponse) Reset() {
 	*x = LeaseTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2019,7 +2168,7 @@ func (x *LeaseTasksResponse) String() string {
 func (*LeaseTasksResponse) ProtoMessage() {}
 
 func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2032,7 +2181,7 @@ func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksResponse.ProtoReflect.Descriptor instead.
 func (*LeaseTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LeaseTasksResponse) GetTasks() []*LeasedTask {
@@ -2059,13 +2208,15 @@ type TaskReport struct {
 	Error *TaskError `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
 	// How long the function ran. 0: it never started.
 	RunDurationUs int64 `protobuf:"varint,5,opt,name=run_duration_us,json=runDurationUs,proto3" json:"run_duration_us,omitempty"`
+	// With SUCCEEDED, of a call: what the actor's next incarnation is to be constructed from. It is kept with the value, or not at all.
+	Checkpoint    *Payload `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskReport) Reset() {
 	*x = TaskReport{}
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2077,7 +2228,7 @@ func (x *TaskReport) String() string {
 func (*TaskReport) ProtoMessage() {}
 
 func (x *TaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2241,7 @@ func (x *TaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReport.ProtoReflect.Descriptor instead.
 func (*TaskReport) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TaskReport) GetAttempt() *Attempt {
@@ -2128,6 +2279,13 @@ func (x *TaskReport) GetRunDurationUs() int64 {
 	return 0
 }
 
+func (x *TaskReport) GetCheckpoint() *Payload {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
 type ReportTasksRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SessionToken  uint64                 `protobuf:"fixed64,1,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
@@ -2138,7 +2296,7 @@ type ReportTasksRequest struct {
 
 func (x *ReportTasksRequest) Reset() {
 	*x = ReportTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2308,7 @@ func (x *ReportTasksRequest) String() string {
 func (*ReportTasksRequest) ProtoMessage() {}
 
 func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2321,7 @@ func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksRequest.ProtoReflect.Descriptor instead.
 func (*ReportTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReportTasksRequest) GetSessionToken() uint64 {
@@ -2190,7 +2348,7 @@ type ReportTasksResponse struct {
 
 func (x *ReportTasksResponse) Reset() {
 	*x = ReportTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2360,7 @@ func (x *ReportTasksResponse) String() string {
 func (*ReportTasksResponse) ProtoMessage() {}
 
 func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2373,7 @@ func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksResponse.ProtoReflect.Descriptor instead.
 func (*ReportTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReportTasksResponse) GetVerdicts() []ReportVerdict {
@@ -2245,7 +2403,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +2415,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +2428,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HeartbeatRequest) GetSessionToken() uint64 {
@@ -2343,7 +2501,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2513,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2526,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HeartbeatResponse) GetStopLeaseTokens() []uint64 {
@@ -2401,7 +2559,7 @@ type UnregisterWorkerRequest struct {
 
 func (x *UnregisterWorkerRequest) Reset() {
 	*x = UnregisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2571,7 @@ func (x *UnregisterWorkerRequest) String() string {
 func (*UnregisterWorkerRequest) ProtoMessage() {}
 
 func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2584,7 @@ func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UnregisterWorkerRequest) GetSessionToken() uint64 {
@@ -2444,7 +2602,7 @@ type UnregisterWorkerResponse struct {
 
 func (x *UnregisterWorkerResponse) Reset() {
 	*x = UnregisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +2614,7 @@ func (x *UnregisterWorkerResponse) String() string {
 func (*UnregisterWorkerResponse) ProtoMessage() {}
 
 func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2627,7 @@ func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
 }
 
 // Worker is a worker with a live session.
@@ -2497,7 +2655,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2667,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2680,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Worker) GetWorkerId() string {
@@ -2628,7 +2786,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2640,7 +2798,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2653,7 +2811,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListWorkersRequest) GetPageSize() uint32 {
@@ -2682,7 +2840,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2694,7 +2852,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2707,7 +2865,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -2718,6 +2876,245 @@ func (x *ListWorkersResponse) GetWorkers() []*Worker {
 }
 
 func (x *ListWorkersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Actor is an actor as the controller sees it now.
+type Actor struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	ActorId string                 `protobuf:"bytes,1,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	// Empty: it has none.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What constructs it.
+	Function string `protobuf:"bytes,3,opt,name=function,proto3" json:"function,omitempty"`
+	// The job of its life.
+	JobId string     `protobuf:"bytes,4,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	State ActorState `protobuf:"varint,5,opt,name=state,proto3,enum=fray.v1.ActorState" json:"state,omitempty"`
+	// Where it is, or was last. Empty: nowhere yet.
+	WorkerId string `protobuf:"bytes,6,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	// Restarts that were charged to its budget, and the budget.
+	RestartCount uint32 `protobuf:"varint,7,opt,name=restart_count,json=restartCount,proto3" json:"restart_count,omitempty"`
+	MaxRestarts  uint32 `protobuf:"varint,8,opt,name=max_restarts,json=maxRestarts,proto3" json:"max_restarts,omitempty"`
+	// Calls that have not ended, and those of them that it was handed.
+	OpenCallCount   uint64 `protobuf:"varint,9,opt,name=open_call_count,json=openCallCount,proto3" json:"open_call_count,omitempty"`
+	HandedCallCount uint32 `protobuf:"varint,10,opt,name=handed_call_count,json=handedCallCount,proto3" json:"handed_call_count,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Actor) Reset() {
+	*x = Actor{}
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Actor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Actor) ProtoMessage() {}
+
+func (x *Actor) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Actor.ProtoReflect.Descriptor instead.
+func (*Actor) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Actor) GetActorId() string {
+	if x != nil {
+		return x.ActorId
+	}
+	return ""
+}
+
+func (x *Actor) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Actor) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *Actor) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *Actor) GetState() ActorState {
+	if x != nil {
+		return x.State
+	}
+	return ActorState_ACTOR_STATE_UNSPECIFIED
+}
+
+func (x *Actor) GetWorkerId() string {
+	if x != nil {
+		return x.WorkerId
+	}
+	return ""
+}
+
+func (x *Actor) GetRestartCount() uint32 {
+	if x != nil {
+		return x.RestartCount
+	}
+	return 0
+}
+
+func (x *Actor) GetMaxRestarts() uint32 {
+	if x != nil {
+		return x.MaxRestarts
+	}
+	return 0
+}
+
+func (x *Actor) GetOpenCallCount() uint64 {
+	if x != nil {
+		return x.OpenCallCount
+	}
+	return 0
+}
+
+func (x *Actor) GetHandedCallCount() uint32 {
+	if x != nil {
+		return x.HandedCallCount
+	}
+	return 0
+}
+
+type ListActorsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only the one of this name that lives, of those of the caller.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// 0 means 100.
+	PageSize uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Empty, or next_page_token of an earlier response.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActorsRequest) Reset() {
+	*x = ListActorsRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActorsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActorsRequest) ProtoMessage() {}
+
+func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActorsRequest.ProtoReflect.Descriptor instead.
+func (*ListActorsRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ListActorsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListActorsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListActorsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListActorsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Actors []*Actor               `protobuf:"bytes,1,rep,name=actors,proto3" json:"actors,omitempty"`
+	// Empty after the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActorsResponse) Reset() {
+	*x = ListActorsResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActorsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActorsResponse) ProtoMessage() {}
+
+func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActorsResponse.ProtoReflect.Descriptor instead.
+func (*ListActorsResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ListActorsResponse) GetActors() []*Actor {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *ListActorsResponse) GetNextPageToken() string {
 	if x != nil {
 		return x.NextPageToken
 	}
@@ -2735,7 +3132,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +3144,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +3157,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -2785,7 +3182,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2797,7 +3194,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +3207,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
 }
 
 type GetClusterInfoRequest struct {
@@ -2821,7 +3218,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2833,7 +3230,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2846,7 +3243,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
 }
 
 type GetClusterInfoResponse struct {
@@ -2870,7 +3267,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2882,7 +3279,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2895,7 +3292,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -2977,7 +3374,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3386,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3399,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -3040,7 +3437,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3052,7 +3449,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3065,7 +3462,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -3109,7 +3506,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3518,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3531,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -3198,7 +3595,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3607,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3223,7 +3620,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -3256,7 +3653,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3268,7 +3665,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3281,7 +3678,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -3324,7 +3721,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3336,7 +3733,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3349,7 +3746,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -3384,7 +3781,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3396,7 +3793,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3409,7 +3806,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -3436,7 +3833,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3448,7 +3845,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3461,7 +3858,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -3490,7 +3887,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3502,7 +3899,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3515,7 +3912,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -3542,7 +3939,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3554,7 +3951,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3567,7 +3964,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -3592,7 +3989,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3604,7 +4001,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3617,7 +4014,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -3644,13 +4041,17 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x05tasks\x18\x02 \x03(\v2\x11.fray.v1.TaskSpecB\n" +
 	"\xbaH\a\x92\x01\x04\x10І\x03R\x05tasks\x12'\n" +
 	"\n" +
-	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\"\xde\x01\n" +
+	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\"\x9f\x02\n" +
 	"\x13SubmitTasksResponse\x12#\n" +
 	"\rcreated_count\x18\x01 \x01(\rR\fcreatedCount\x12%\n" +
 	"\x0eexisting_count\x18\x02 \x01(\rR\rexistingCount\x122\n" +
 	"\bfailures\x18\x03 \x03(\v2\x16.fray.v1.SubmitFailureR\bfailures\x12$\n" +
 	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\x12!\n" +
-	"\fwatch_cursor\x18\x05 \x01(\x04R\vwatchCursor\"k\n" +
+	"\fwatch_cursor\x18\x05 \x01(\x04R\vwatchCursor\x12?\n" +
+	"\x0fexisting_actors\x18\x06 \x03(\v2\x16.fray.v1.ExistingActorR\x0eexistingActors\"@\n" +
+	"\rExistingActor\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x12\x19\n" +
+	"\bactor_id\x18\x02 \x01(\tR\aactorId\"k\n" +
 	"\rSubmitFailure\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
@@ -3766,19 +4167,23 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\rheld_attempts\x18\a \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x00R\fheldAttempts\x88\x01\x01\x129\n" +
 	"\areports\x18\b \x03(\v2\x13.fray.v1.TaskReportB\n" +
 	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areportsB\x10\n" +
-	"\x0e_held_attempts\"\xb1\x01\n" +
+	"\x0e_held_attempts\"\x8d\x02\n" +
 	"\n" +
 	"LeasedTask\x12*\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptR\aattempt\x12%\n" +
 	"\x04spec\x18\x02 \x01(\v2\x11.fray.v1.TaskSpecR\x04spec\x12\x15\n" +
 	"\x06job_id\x18\x03 \x01(\tR\x05jobId\x129\n" +
-	"\rneeded_values\x18\x04 \x03(\v2\x14.fray.v1.NeededValueR\fneededValues\"N\n" +
+	"\rneeded_values\x18\x04 \x03(\v2\x14.fray.v1.NeededValueR\fneededValues\x12(\n" +
+	"\x10life_lease_token\x18\x05 \x01(\x06R\x0elifeLeaseToken\x120\n" +
+	"\n" +
+	"checkpoint\x18\x06 \x01(\v2\x10.fray.v1.PayloadR\n" +
+	"checkpoint\"N\n" +
 	"\vNeededValue\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12&\n" +
 	"\x05value\x18\x02 \x01(\v2\x10.fray.v1.PayloadR\x05value\"s\n" +
 	"\x12LeaseTasksResponse\x12)\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x13.fray.v1.LeasedTaskR\x05tasks\x122\n" +
-	"\bverdicts\x18\x02 \x03(\x0e2\x16.fray.v1.ReportVerdictR\bverdicts\"\x82\x02\n" +
+	"\bverdicts\x18\x02 \x03(\x0e2\x16.fray.v1.ReportVerdictR\bverdicts\"\xb4\x02\n" +
 	"\n" +
 	"TaskReport\x122\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptB\x06\xbaH\x03\xc8\x01\x01R\aattempt\x12=\n" +
@@ -3786,7 +4191,10 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\aoutcome\x12&\n" +
 	"\x05value\x18\x03 \x01(\v2\x10.fray.v1.PayloadR\x05value\x12(\n" +
 	"\x05error\x18\x04 \x01(\v2\x12.fray.v1.TaskErrorR\x05error\x12/\n" +
-	"\x0frun_duration_us\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rrunDurationUs\"t\n" +
+	"\x0frun_duration_us\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rrunDurationUs\x120\n" +
+	"\n" +
+	"checkpoint\x18\x06 \x01(\v2\x10.fray.v1.PayloadR\n" +
+	"checkpoint\"t\n" +
 	"\x12ReportTasksRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x129\n" +
 	"\areports\x18\x02 \x03(\v2\x13.fray.v1.TaskReportB\n" +
@@ -3843,6 +4251,26 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x01R\tpageToken\"h\n" +
 	"\x13ListWorkersResponse\x12)\n" +
 	"\aworkers\x18\x01 \x03(\v2\x0f.fray.v1.WorkerR\aworkers\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcd\x02\n" +
+	"\x05Actor\x12\x19\n" +
+	"\bactor_id\x18\x01 \x01(\tR\aactorId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bfunction\x18\x03 \x01(\tR\bfunction\x12\x15\n" +
+	"\x06job_id\x18\x04 \x01(\tR\x05jobId\x12)\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x13.fray.v1.ActorStateR\x05state\x12\x1b\n" +
+	"\tworker_id\x18\x06 \x01(\tR\bworkerId\x12#\n" +
+	"\rrestart_count\x18\a \x01(\rR\frestartCount\x12!\n" +
+	"\fmax_restarts\x18\b \x01(\rR\vmaxRestarts\x12&\n" +
+	"\x0fopen_call_count\x18\t \x01(\x04R\ropenCallCount\x12*\n" +
+	"\x11handed_call_count\x18\n" +
+	" \x01(\rR\x0fhandedCallCount\"\x81\x01\n" +
+	"\x11ListActorsRequest\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04name\x12%\n" +
+	"\tpage_size\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x01R\tpageToken\"d\n" +
+	"\x12ListActorsResponse\x12&\n" +
+	"\x06actors\x18\x01 \x03(\v2\x0e.fray.v1.ActorR\x06actors\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"x\n" +
 	"\x12DrainWorkerRequest\x12'\n" +
 	"\tworker_id\x18\x01 \x01(\tB\n" +
@@ -3928,7 +4356,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x19ATTEMPT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ATTEMPT_STATE_QUEUED\x10\x01\x12\x19\n" +
 	"\x15ATTEMPT_STATE_RUNNING\x10\x02\x12\x1a\n" +
-	"\x16ATTEMPT_STATE_FINISHED\x10\x03*\x84\x02\n" +
+	"\x16ATTEMPT_STATE_FINISHED\x10\x03*\x9f\x02\n" +
 	"\x0eAttemptOutcome\x12\x1f\n" +
 	"\x1bATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17ATTEMPT_OUTCOME_STARTED\x10\x01\x12\x1d\n" +
@@ -3937,12 +4365,21 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x19ATTEMPT_OUTCOME_TIMED_OUT\x10\x04\x12\x1b\n" +
 	"\x17ATTEMPT_OUTCOME_STOPPED\x10\x05\x12\x1c\n" +
 	"\x18ATTEMPT_OUTCOME_RETURNED\x10\x06\x12\x1f\n" +
-	"\x1bATTEMPT_OUTCOME_UNDECODABLE\x10\a*\x84\x01\n" +
+	"\x1bATTEMPT_OUTCOME_UNDECODABLE\x10\a\x12\x19\n" +
+	"\x15ATTEMPT_OUTCOME_READY\x10\b*\x84\x01\n" +
 	"\rReportVerdict\x12\x1e\n" +
 	"\x1aREPORT_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REPORT_VERDICT_ACCEPTED\x10\x01\x12\x1c\n" +
 	"\x18REPORT_VERDICT_DUPLICATE\x10\x02\x12\x18\n" +
-	"\x14REPORT_VERDICT_STALE\x10\x032\xd2\r\n" +
+	"\x14REPORT_VERDICT_STALE\x10\x03*\xa2\x01\n" +
+	"\n" +
+	"ActorState\x12\x1b\n" +
+	"\x17ACTOR_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13ACTOR_STATE_PENDING\x10\x01\x12\x16\n" +
+	"\x12ACTOR_STATE_PLACED\x10\x02\x12\x14\n" +
+	"\x10ACTOR_STATE_LIVE\x10\x03\x12\x1a\n" +
+	"\x16ACTOR_STATE_RESTARTING\x10\x04\x12\x14\n" +
+	"\x10ACTOR_STATE_DEAD\x10\x052\x9e\x0e\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -3957,7 +4394,9 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\tPutObject\x12\x19.fray.v1.PutObjectRequest\x1a\x1a.fray.v1.PutObjectResponse\"\x03\x90\x02\x02\x12G\n" +
 	"\tGetObject\x12\x19.fray.v1.GetObjectRequest\x1a\x1a.fray.v1.GetObjectResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\vHoldObjects\x12\x1b.fray.v1.HoldObjectsRequest\x1a\x1c.fray.v1.HoldObjectsResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\x0eReleaseObjects\x12\x1e.fray.v1.ReleaseObjectsRequest\x1a\x1f.fray.v1.ReleaseObjectsResponse\"\x03\x90\x02\x02\x12V\n" +
+	"\x0eReleaseObjects\x12\x1e.fray.v1.ReleaseObjectsRequest\x1a\x1f.fray.v1.ReleaseObjectsResponse\"\x03\x90\x02\x02\x12J\n" +
+	"\n" +
+	"ListActors\x12\x1a.fray.v1.ListActorsRequest\x1a\x1b.fray.v1.ListActorsResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\x0eRegisterWorker\x12\x1e.fray.v1.RegisterWorkerRequest\x1a\x1f.fray.v1.RegisterWorkerResponse\"\x03\x90\x02\x02\x12J\n" +
 	"\n" +
 	"LeaseTasks\x12\x1a.fray.v1.LeaseTasksRequest\x1a\x1b.fray.v1.LeaseTasksResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -3981,165 +4420,177 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 	return file_fray_v1_controller_proto_rawDescData
 }
 
-var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
 	(AttemptOutcome)(0),              // 2: fray.v1.AttemptOutcome
 	(ReportVerdict)(0),               // 3: fray.v1.ReportVerdict
-	(*SubmitTaskRequest)(nil),        // 4: fray.v1.SubmitTaskRequest
-	(*SubmitTaskResponse)(nil),       // 5: fray.v1.SubmitTaskResponse
-	(*SubmitTasksRequest)(nil),       // 6: fray.v1.SubmitTasksRequest
-	(*SubmitTasksResponse)(nil),      // 7: fray.v1.SubmitTasksResponse
-	(*SubmitFailure)(nil),            // 8: fray.v1.SubmitFailure
-	(*GetTaskRequest)(nil),           // 9: fray.v1.GetTaskRequest
-	(*GetTaskResponse)(nil),          // 10: fray.v1.GetTaskResponse
-	(*GetTaskResultRequest)(nil),     // 11: fray.v1.GetTaskResultRequest
-	(*GetTaskResultResponse)(nil),    // 12: fray.v1.GetTaskResultResponse
-	(*GetTaskResultsRequest)(nil),    // 13: fray.v1.GetTaskResultsRequest
-	(*GetTaskResultsResponse)(nil),   // 14: fray.v1.GetTaskResultsResponse
-	(*WatchJobRequest)(nil),          // 15: fray.v1.WatchJobRequest
-	(*WatchJobResponse)(nil),         // 16: fray.v1.WatchJobResponse
-	(*GetJobRequest)(nil),            // 17: fray.v1.GetJobRequest
-	(*GetJobResponse)(nil),           // 18: fray.v1.GetJobResponse
-	(*ListTasksRequest)(nil),         // 19: fray.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),        // 20: fray.v1.ListTasksResponse
-	(*CancelTasksRequest)(nil),       // 21: fray.v1.CancelTasksRequest
-	(*CancelTasksResponse)(nil),      // 22: fray.v1.CancelTasksResponse
-	(*HeldAttempt)(nil),              // 23: fray.v1.HeldAttempt
-	(*RegisterWorkerRequest)(nil),    // 24: fray.v1.RegisterWorkerRequest
-	(*RegisterWorkerResponse)(nil),   // 25: fray.v1.RegisterWorkerResponse
-	(*LeaseTasksRequest)(nil),        // 26: fray.v1.LeaseTasksRequest
-	(*LeasedTask)(nil),               // 27: fray.v1.LeasedTask
-	(*NeededValue)(nil),              // 28: fray.v1.NeededValue
-	(*LeaseTasksResponse)(nil),       // 29: fray.v1.LeaseTasksResponse
-	(*TaskReport)(nil),               // 30: fray.v1.TaskReport
-	(*ReportTasksRequest)(nil),       // 31: fray.v1.ReportTasksRequest
-	(*ReportTasksResponse)(nil),      // 32: fray.v1.ReportTasksResponse
-	(*HeartbeatRequest)(nil),         // 33: fray.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),        // 34: fray.v1.HeartbeatResponse
-	(*UnregisterWorkerRequest)(nil),  // 35: fray.v1.UnregisterWorkerRequest
-	(*UnregisterWorkerResponse)(nil), // 36: fray.v1.UnregisterWorkerResponse
-	(*Worker)(nil),                   // 37: fray.v1.Worker
-	(*ListWorkersRequest)(nil),       // 38: fray.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),      // 39: fray.v1.ListWorkersResponse
-	(*DrainWorkerRequest)(nil),       // 40: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 41: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 42: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 43: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 44: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 45: fray.v1.CreateBackupResponse
-	(*PutObjectRequest)(nil),         // 46: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 47: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 48: fray.v1.ObjectInfo
-	(*GetObjectRequest)(nil),         // 49: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 50: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 51: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 52: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 53: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 54: fray.v1.ReleaseObjectsResponse
-	nil,                              // 55: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 56: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 57: fray.v1.Worker.ResourcesEntry
-	nil,                              // 58: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 59: fray.v1.Worker.LabelsEntry
-	nil,                              // 60: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 61: fray.v1.TaskSpec
-	(*Task)(nil),                     // 62: fray.v1.Task
-	(*TaskResult)(nil),               // 63: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 64: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 65: fray.v1.Attempt
-	(*Payload)(nil),                  // 66: fray.v1.Payload
-	(*TaskError)(nil),                // 67: fray.v1.TaskError
+	(ActorState)(0),                  // 4: fray.v1.ActorState
+	(*SubmitTaskRequest)(nil),        // 5: fray.v1.SubmitTaskRequest
+	(*SubmitTaskResponse)(nil),       // 6: fray.v1.SubmitTaskResponse
+	(*SubmitTasksRequest)(nil),       // 7: fray.v1.SubmitTasksRequest
+	(*SubmitTasksResponse)(nil),      // 8: fray.v1.SubmitTasksResponse
+	(*ExistingActor)(nil),            // 9: fray.v1.ExistingActor
+	(*SubmitFailure)(nil),            // 10: fray.v1.SubmitFailure
+	(*GetTaskRequest)(nil),           // 11: fray.v1.GetTaskRequest
+	(*GetTaskResponse)(nil),          // 12: fray.v1.GetTaskResponse
+	(*GetTaskResultRequest)(nil),     // 13: fray.v1.GetTaskResultRequest
+	(*GetTaskResultResponse)(nil),    // 14: fray.v1.GetTaskResultResponse
+	(*GetTaskResultsRequest)(nil),    // 15: fray.v1.GetTaskResultsRequest
+	(*GetTaskResultsResponse)(nil),   // 16: fray.v1.GetTaskResultsResponse
+	(*WatchJobRequest)(nil),          // 17: fray.v1.WatchJobRequest
+	(*WatchJobResponse)(nil),         // 18: fray.v1.WatchJobResponse
+	(*GetJobRequest)(nil),            // 19: fray.v1.GetJobRequest
+	(*GetJobResponse)(nil),           // 20: fray.v1.GetJobResponse
+	(*ListTasksRequest)(nil),         // 21: fray.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),        // 22: fray.v1.ListTasksResponse
+	(*CancelTasksRequest)(nil),       // 23: fray.v1.CancelTasksRequest
+	(*CancelTasksResponse)(nil),      // 24: fray.v1.CancelTasksResponse
+	(*HeldAttempt)(nil),              // 25: fray.v1.HeldAttempt
+	(*RegisterWorkerRequest)(nil),    // 26: fray.v1.RegisterWorkerRequest
+	(*RegisterWorkerResponse)(nil),   // 27: fray.v1.RegisterWorkerResponse
+	(*LeaseTasksRequest)(nil),        // 28: fray.v1.LeaseTasksRequest
+	(*LeasedTask)(nil),               // 29: fray.v1.LeasedTask
+	(*NeededValue)(nil),              // 30: fray.v1.NeededValue
+	(*LeaseTasksResponse)(nil),       // 31: fray.v1.LeaseTasksResponse
+	(*TaskReport)(nil),               // 32: fray.v1.TaskReport
+	(*ReportTasksRequest)(nil),       // 33: fray.v1.ReportTasksRequest
+	(*ReportTasksResponse)(nil),      // 34: fray.v1.ReportTasksResponse
+	(*HeartbeatRequest)(nil),         // 35: fray.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),        // 36: fray.v1.HeartbeatResponse
+	(*UnregisterWorkerRequest)(nil),  // 37: fray.v1.UnregisterWorkerRequest
+	(*UnregisterWorkerResponse)(nil), // 38: fray.v1.UnregisterWorkerResponse
+	(*Worker)(nil),                   // 39: fray.v1.Worker
+	(*ListWorkersRequest)(nil),       // 40: fray.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 41: fray.v1.ListWorkersResponse
+	(*Actor)(nil),                    // 42: fray.v1.Actor
+	(*ListActorsRequest)(nil),        // 43: fray.v1.ListActorsRequest
+	(*ListActorsResponse)(nil),       // 44: fray.v1.ListActorsResponse
+	(*DrainWorkerRequest)(nil),       // 45: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 46: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 47: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 48: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 49: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 50: fray.v1.CreateBackupResponse
+	(*PutObjectRequest)(nil),         // 51: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 52: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 53: fray.v1.ObjectInfo
+	(*GetObjectRequest)(nil),         // 54: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 55: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 56: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 57: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 58: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 59: fray.v1.ReleaseObjectsResponse
+	nil,                              // 60: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 61: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 62: fray.v1.Worker.ResourcesEntry
+	nil,                              // 63: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 64: fray.v1.Worker.LabelsEntry
+	nil,                              // 65: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 66: fray.v1.TaskSpec
+	(*Task)(nil),                     // 67: fray.v1.Task
+	(*TaskResult)(nil),               // 68: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 69: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 70: fray.v1.Attempt
+	(*Payload)(nil),                  // 71: fray.v1.Payload
+	(*TaskError)(nil),                // 72: fray.v1.TaskError
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	61, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	62, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	63, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	61, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
-	8,  // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
-	62, // 5: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	63, // 6: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	63, // 7: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	63, // 8: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	64, // 9: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	62, // 10: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
-	0,  // 11: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	65, // 12: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
-	1,  // 13: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	55, // 14: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	56, // 15: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
-	23, // 16: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	30, // 17: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	65, // 18: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	61, // 19: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	28, // 20: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	66, // 21: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
-	27, // 22: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	3,  // 23: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	65, // 24: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 25: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	66, // 26: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	67, // 27: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	30, // 28: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 29: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	57, // 30: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	58, // 31: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	59, // 32: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	37, // 33: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	60, // 34: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	48, // 35: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	48, // 36: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	4,  // 37: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	6,  // 38: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	9,  // 39: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	11, // 40: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	13, // 41: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	15, // 42: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	17, // 43: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	19, // 44: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	21, // 45: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	46, // 46: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	49, // 47: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	51, // 48: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	53, // 49: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	24, // 50: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	26, // 51: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	31, // 52: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	33, // 53: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	35, // 54: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	38, // 55: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	40, // 56: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	42, // 57: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	44, // 58: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	5,  // 59: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	7,  // 60: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	10, // 61: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	12, // 62: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	14, // 63: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	16, // 64: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	18, // 65: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	20, // 66: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	22, // 67: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	47, // 68: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	50, // 69: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	52, // 70: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	54, // 71: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	25, // 72: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	29, // 73: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	32, // 74: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	34, // 75: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	36, // 76: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	39, // 77: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	41, // 78: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	43, // 79: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	45, // 80: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	59, // [59:81] is the sub-list for method output_type
-	37, // [37:59] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	66, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	67, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	68, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	66, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	10, // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
+	9,  // 5: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
+	67, // 6: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	68, // 7: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	68, // 8: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	68, // 9: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	69, // 10: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	67, // 11: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	0,  // 12: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
+	70, // 13: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	1,  // 14: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
+	60, // 15: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	61, // 16: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	25, // 17: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
+	32, // 18: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
+	70, // 19: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	66, // 20: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	30, // 21: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
+	71, // 22: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	71, // 23: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	29, // 24: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	3,  // 25: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	70, // 26: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 27: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	71, // 28: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	72, // 29: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	71, // 30: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	32, // 31: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 32: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	62, // 33: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	63, // 34: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	64, // 35: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	39, // 36: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	4,  // 37: fray.v1.Actor.state:type_name -> fray.v1.ActorState
+	42, // 38: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
+	65, // 39: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	53, // 40: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	53, // 41: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 42: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 43: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 44: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 45: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 46: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 47: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 48: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	21, // 49: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	23, // 50: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	51, // 51: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	54, // 52: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	56, // 53: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	58, // 54: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	43, // 55: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	26, // 56: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	28, // 57: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	33, // 58: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	35, // 59: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	37, // 60: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	40, // 61: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	45, // 62: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	47, // 63: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	49, // 64: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	6,  // 65: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 66: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 67: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 68: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 69: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 70: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 71: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	22, // 72: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	24, // 73: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	52, // 74: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	55, // 75: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	57, // 76: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	59, // 77: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	44, // 78: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	27, // 79: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	31, // 80: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	34, // 81: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	36, // 82: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	38, // 83: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	41, // 84: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	46, // 85: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	48, // 86: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	50, // 87: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	65, // [65:88] is the sub-list for method output_type
+	42, // [42:65] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -4148,16 +4599,16 @@ func file_fray_v1_controller_proto_init() {
 		return
 	}
 	file_fray_v1_task_proto_init()
-	file_fray_v1_controller_proto_msgTypes[11].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[22].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[36].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[12].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[23].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[40].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   57,
+			NumEnums:      5,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -110,6 +110,8 @@ const (
 	PendingReason_PENDING_REASON_RECOVERING PendingReason = 5
 	// It is not to be granted before a time, which is yet to come.
 	PendingReason_PENDING_REASON_DELAYED PendingReason = 6
+	// It is a call, and waits in its actor's mailbox.
+	PendingReason_PENDING_REASON_MAILBOX PendingReason = 7
 )
 
 // Enum value maps for PendingReason.
@@ -122,6 +124,7 @@ var (
 		4: "PENDING_REASON_NO_ELIGIBLE_WORKER",
 		5: "PENDING_REASON_RECOVERING",
 		6: "PENDING_REASON_DELAYED",
+		7: "PENDING_REASON_MAILBOX",
 	}
 	PendingReason_value = map[string]int32{
 		"PENDING_REASON_UNSPECIFIED":        0,
@@ -131,6 +134,7 @@ var (
 		"PENDING_REASON_NO_ELIGIBLE_WORKER": 4,
 		"PENDING_REASON_RECOVERING":         5,
 		"PENDING_REASON_DELAYED":            6,
+		"PENDING_REASON_MAILBOX":            7,
 	}
 )
 
@@ -178,6 +182,10 @@ const (
 	FailureReason_FAILURE_REASON_DEPENDENCY_FAILED FailureReason = 5
 	// The worker could not decode its payload, or the value that it returned could not be encoded.
 	FailureReason_FAILURE_REASON_UNDECODABLE FailureReason = 6
+	// It is a call, and was handed to an incarnation of its actor that is gone. It may have run, in whole or in part.
+	FailureReason_FAILURE_REASON_ACTOR_RESTARTED FailureReason = 7
+	// It is a call, and its actor is dead. It was not handed to it.
+	FailureReason_FAILURE_REASON_ACTOR_DEAD FailureReason = 8
 )
 
 // Enum value maps for FailureReason.
@@ -190,6 +198,8 @@ var (
 		4: "FAILURE_REASON_SCHEDULING_TIMEOUT",
 		5: "FAILURE_REASON_DEPENDENCY_FAILED",
 		6: "FAILURE_REASON_UNDECODABLE",
+		7: "FAILURE_REASON_ACTOR_RESTARTED",
+		8: "FAILURE_REASON_ACTOR_DEAD",
 	}
 	FailureReason_value = map[string]int32{
 		"FAILURE_REASON_UNSPECIFIED":        0,
@@ -199,6 +209,8 @@ var (
 		"FAILURE_REASON_SCHEDULING_TIMEOUT": 4,
 		"FAILURE_REASON_DEPENDENCY_FAILED":  5,
 		"FAILURE_REASON_UNDECODABLE":        6,
+		"FAILURE_REASON_ACTOR_RESTARTED":    7,
+		"FAILURE_REASON_ACTOR_DEAD":         8,
 	}
 )
 
@@ -401,8 +413,14 @@ type TaskSpec struct {
 	// It is not granted before this time, by the controller's clock, once all that it needs has completed; its scheduling timeout begins then.
 	// 0: at any time.
 	NotBeforeUnixMs int64 `protobuf:"varint,13,opt,name=not_before_unix_ms,json=notBeforeUnixMs,proto3" json:"not_before_unix_ms,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Set: the task is the life of an actor. Its function constructs one, at each start anew; its id is the actor's. It has no execution
+	// timeout, and its max_worker_losses is how often the actor is constructed anew, be it that the worker died or that the function
+	// failed; the retry policy gives the delay alone. It ends when the actor is dead: cancelled, it was deleted.
+	Actor *ActorSpec `protobuf:"bytes,14,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Set: the task is a call of an actor. It asks for no resources and no labels, and its max_worker_losses is 0 if unset: at most once.
+	Call          *ActorCall `protobuf:"bytes,15,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskSpec) Reset() {
@@ -526,6 +544,140 @@ func (x *TaskSpec) GetNotBeforeUnixMs() int64 {
 	return 0
 }
 
+func (x *TaskSpec) GetActor() *ActorSpec {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetCall() *ActorCall {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+// ActorSpec is what an actor has besides its life.
+type ActorSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name among those of its owner's that live; at a second actor's creation under the name it is found in its place, if its function and payload
+	// are the same. Empty: it has none.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many calls it is handed at once. 0 means 1.
+	MaxConcurrency uint32 `protobuf:"varint,2,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ActorSpec) Reset() {
+	*x = ActorSpec{}
+	mi := &file_fray_v1_task_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorSpec) ProtoMessage() {}
+
+func (x *ActorSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_task_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorSpec.ProtoReflect.Descriptor instead.
+func (*ActorSpec) Descriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ActorSpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ActorSpec) GetMaxConcurrency() uint32 {
+	if x != nil {
+		return x.MaxConcurrency
+	}
+	return 0
+}
+
+// ActorCall is what makes a task a call.
+type ActorCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the actor's life.
+	ActorId string `protobuf:"bytes,1,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	// Whose call it is. The calls of one caller are handed to the actor in their order.
+	CallerId string `protobuf:"bytes,2,opt,name=caller_id,json=callerId,proto3" json:"caller_id,omitempty"`
+	// From 1, rising with each call of the caller to the actor. One that comes after a higher one is refused as CALL_LATE.
+	Number        uint64 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActorCall) Reset() {
+	*x = ActorCall{}
+	mi := &file_fray_v1_task_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorCall) ProtoMessage() {}
+
+func (x *ActorCall) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_task_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorCall.ProtoReflect.Descriptor instead.
+func (*ActorCall) Descriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ActorCall) GetActorId() string {
+	if x != nil {
+		return x.ActorId
+	}
+	return ""
+}
+
+func (x *ActorCall) GetCallerId() string {
+	if x != nil {
+		return x.CallerId
+	}
+	return ""
+}
+
+func (x *ActorCall) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 // Attempt names one lease of one task. A report counts only while its attempt is the task's current one.
 type Attempt struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -540,7 +692,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_fray_v1_task_proto_msgTypes[3]
+	mi := &file_fray_v1_task_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -552,7 +704,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[3]
+	mi := &file_fray_v1_task_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -565,7 +717,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Attempt) GetTaskId() string {
@@ -613,7 +765,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_fray_v1_task_proto_msgTypes[4]
+	mi := &file_fray_v1_task_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +777,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[4]
+	mi := &file_fray_v1_task_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +790,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TaskError) GetMessage() string {
@@ -735,7 +887,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +899,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +912,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Task) GetTaskId() string {
@@ -921,7 +1073,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1085,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1098,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TaskResult) GetTask() *Task {
@@ -997,7 +1149,7 @@ type ErrorInfo struct {
 
 func (x *ErrorInfo) Reset() {
 	*x = ErrorInfo{}
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1161,7 @@ func (x *ErrorInfo) String() string {
 func (*ErrorInfo) ProtoMessage() {}
 
 func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1174,7 @@ func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorInfo.ProtoReflect.Descriptor instead.
 func (*ErrorInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ErrorInfo) GetReason() string {
@@ -1056,7 +1208,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1bretry_policy.backoff_factor\x121must be 0 (for the default of 2) or from 1 to 100\x1a-this == 0.0 || (this >= 1.0 && this <= 100.0)R\rbackoffFactor\x122\n" +
 	"\x0ebackoff_cap_ms\x18\x04 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fbackoffCapMs\x12C\n" +
 	"\x0ebackoff_jitter\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rbackoffJitter\x88\x01\x01B\x11\n" +
-	"\x0f_backoff_jitter\"\x9c\b\n" +
+	"\x0f_backoff_jitter\"\xee\b\n" +
 	"\bTaskSpec\x12D\n" +
 	"\atask_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06taskId\x12&\n" +
 	"\bfunction\x18\x02 \x01(\tB\n" +
@@ -1075,14 +1227,23 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x0fneeded_task_ids\x18\v \x03(\tB5\xbaH2\x92\x01/\x10\x80\b\x18\x01\"(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\rneededTaskIds\x12K\n" +
 	"\x11needed_object_ids\x18\f \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10\x80\b\x18\x01\"\x12r\x102\x0e^[0-9a-f]{64}$R\x0fneededObjectIds\x12<\n" +
 	"\x12not_before_unix_ms\x18\r \x01(\x03B\x0f\xbaH\f\"\n" +
-	"\x18\x80\xd0\xc6̞\xd3\x01(\x00R\x0fnotBeforeUnixMs\x1a<\n" +
+	"\x18\x80\xd0\xc6̞\xd3\x01(\x00R\x0fnotBeforeUnixMs\x12(\n" +
+	"\x05actor\x18\x0e \x01(\v2\x12.fray.v1.ActorSpecR\x05actor\x12&\n" +
+	"\x04call\x18\x0f \x01(\v2\x12.fray.v1.ActorCallR\x04call\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13RequiredLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x14\n" +
-	"\x12_max_worker_lossesJ\x04\b\x0e\x10\x15\"e\n" +
+	"\x12_max_worker_lossesJ\x04\b\x10\x10\x15\"\x82\x01\n" +
+	"\tActorSpec\x12B\n" +
+	"\x04name\x18\x01 \x01(\tB.\xbaH+r)2'^([A-Za-z0-9][A-Za-z0-9._:/-]{0,127})?$R\x04name\x121\n" +
+	"\x0fmax_concurrency\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\x80\bR\x0emaxConcurrency\"\x9c\x01\n" +
+	"\tActorCall\x12F\n" +
+	"\bactor_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\aactorId\x12&\n" +
+	"\tcaller_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcallerId\x12\x1f\n" +
+	"\x06number\x18\x03 \x01(\x04B\a\xbaH\x042\x02(\x01R\x06number\"e\n" +
 	"\aAttempt\x12!\n" +
 	"\atask_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06taskId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x1f\n" +
@@ -1137,7 +1298,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x13TASK_STATUS_RUNNING\x10\x03\x12\x19\n" +
 	"\x15TASK_STATUS_COMPLETED\x10\x04\x12\x16\n" +
 	"\x12TASK_STATUS_FAILED\x10\x05\x12\x19\n" +
-	"\x15TASK_STATUS_CANCELLED\x10\x06*\xe3\x01\n" +
+	"\x15TASK_STATUS_CANCELLED\x10\x06*\xff\x01\n" +
 	"\rPendingReason\x12\x1e\n" +
 	"\x1aPENDING_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PENDING_REASON_READY\x10\x01\x12\x1a\n" +
@@ -1145,7 +1306,8 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x16PENDING_REASON_BACKOFF\x10\x03\x12%\n" +
 	"!PENDING_REASON_NO_ELIGIBLE_WORKER\x10\x04\x12\x1d\n" +
 	"\x19PENDING_REASON_RECOVERING\x10\x05\x12\x1a\n" +
-	"\x16PENDING_REASON_DELAYED\x10\x06*\xf8\x01\n" +
+	"\x16PENDING_REASON_DELAYED\x10\x06\x12\x1a\n" +
+	"\x16PENDING_REASON_MAILBOX\x10\a*\xbb\x02\n" +
 	"\rFailureReason\x12\x1e\n" +
 	"\x1aFAILURE_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aFAILURE_REASON_APPLICATION\x10\x01\x12\x1a\n" +
@@ -1153,7 +1315,9 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1aFAILURE_REASON_WORKER_LOST\x10\x03\x12%\n" +
 	"!FAILURE_REASON_SCHEDULING_TIMEOUT\x10\x04\x12$\n" +
 	" FAILURE_REASON_DEPENDENCY_FAILED\x10\x05\x12\x1e\n" +
-	"\x1aFAILURE_REASON_UNDECODABLE\x10\x06B,Z*github.com/frayrpc/fray/gen/fray/v1;frayv1b\x06proto3"
+	"\x1aFAILURE_REASON_UNDECODABLE\x10\x06\x12\"\n" +
+	"\x1eFAILURE_REASON_ACTOR_RESTARTED\x10\a\x12\x1d\n" +
+	"\x19FAILURE_REASON_ACTOR_DEAD\x10\bB,Z*github.com/frayrpc/fray/gen/fray/v1;frayv1b\x06proto3"
 
 var (
 	file_fray_v1_task_proto_rawDescOnce sync.Once
@@ -1168,7 +1332,7 @@ func file_fray_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_fray_v1_task_proto_goTypes = []any{
 	(TaskStatus)(0),     // 0: fray.v1.TaskStatus
 	(PendingReason)(0),  // 1: fray.v1.PendingReason
@@ -1176,31 +1340,35 @@ var file_fray_v1_task_proto_goTypes = []any{
 	(*Payload)(nil),     // 3: fray.v1.Payload
 	(*RetryPolicy)(nil), // 4: fray.v1.RetryPolicy
 	(*TaskSpec)(nil),    // 5: fray.v1.TaskSpec
-	(*Attempt)(nil),     // 6: fray.v1.Attempt
-	(*TaskError)(nil),   // 7: fray.v1.TaskError
-	(*Task)(nil),        // 8: fray.v1.Task
-	(*TaskResult)(nil),  // 9: fray.v1.TaskResult
-	(*ErrorInfo)(nil),   // 10: fray.v1.ErrorInfo
-	nil,                 // 11: fray.v1.TaskSpec.ResourcesEntry
-	nil,                 // 12: fray.v1.TaskSpec.RequiredLabelsEntry
+	(*ActorSpec)(nil),   // 6: fray.v1.ActorSpec
+	(*ActorCall)(nil),   // 7: fray.v1.ActorCall
+	(*Attempt)(nil),     // 8: fray.v1.Attempt
+	(*TaskError)(nil),   // 9: fray.v1.TaskError
+	(*Task)(nil),        // 10: fray.v1.Task
+	(*TaskResult)(nil),  // 11: fray.v1.TaskResult
+	(*ErrorInfo)(nil),   // 12: fray.v1.ErrorInfo
+	nil,                 // 13: fray.v1.TaskSpec.ResourcesEntry
+	nil,                 // 14: fray.v1.TaskSpec.RequiredLabelsEntry
 }
 var file_fray_v1_task_proto_depIdxs = []int32{
 	3,  // 0: fray.v1.TaskSpec.payload:type_name -> fray.v1.Payload
-	11, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
-	12, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
+	13, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
+	14, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
 	4,  // 3: fray.v1.TaskSpec.retry_policy:type_name -> fray.v1.RetryPolicy
-	3,  // 4: fray.v1.TaskError.details:type_name -> fray.v1.Payload
-	0,  // 5: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
-	1,  // 6: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
-	2,  // 7: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
-	8,  // 8: fray.v1.TaskResult.task:type_name -> fray.v1.Task
-	3,  // 9: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
-	7,  // 10: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	6,  // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
+	7,  // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
+	3,  // 6: fray.v1.TaskError.details:type_name -> fray.v1.Payload
+	0,  // 7: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
+	1,  // 8: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
+	2,  // 9: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
+	10, // 10: fray.v1.TaskResult.task:type_name -> fray.v1.Task
+	3,  // 11: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
+	9,  // 12: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_task_proto_init() }
@@ -1216,7 +1384,7 @@ func file_fray_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_task_proto_rawDesc), len(file_fray_v1_task_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

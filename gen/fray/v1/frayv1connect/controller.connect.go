@@ -72,6 +72,9 @@ const (
 	// ControllerServiceReleaseObjectsProcedure is the fully-qualified name of the ControllerService's
 	// ReleaseObjects RPC.
 	ControllerServiceReleaseObjectsProcedure = "/fray.v1.ControllerService/ReleaseObjects"
+	// ControllerServiceListActorsProcedure is the fully-qualified name of the ControllerService's
+	// ListActors RPC.
+	ControllerServiceListActorsProcedure = "/fray.v1.ControllerService/ListActors"
 	// ControllerServiceRegisterWorkerProcedure is the fully-qualified name of the ControllerService's
 	// RegisterWorker RPC.
 	ControllerServiceRegisterWorkerProcedure = "/fray.v1.ControllerService/RegisterWorker"
@@ -131,6 +134,9 @@ type ControllerServiceClient interface {
 	HoldObjects(context.Context, *v1.HoldObjectsRequest) (*v1.HoldObjectsResponse, error)
 	// ReleaseObjects ends a job's holds. What no job holds is deleted.
 	ReleaseObjects(context.Context, *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error)
+	// ListActors returns actors by id: those that live, and those that are dead and known. An actor is created by submitting its life,
+	// called by submitting calls, and deleted by cancelling its life.
+	ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error)
 	// RegisterWorker opens a worker session. Registering again under the same registration_id returns the same session.
 	RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error)
 	// LeaseTasks waits for work. A repeated poll_seq returns what that poll was granted.
@@ -254,6 +260,13 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		listActors: connect.NewClient[v1.ListActorsRequest, v1.ListActorsResponse](
+			httpClient,
+			baseURL+ControllerServiceListActorsProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("ListActors")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		registerWorker: connect.NewClient[v1.RegisterWorkerRequest, v1.RegisterWorkerResponse](
 			httpClient,
 			baseURL+ControllerServiceRegisterWorkerProcedure,
@@ -334,6 +347,7 @@ type controllerServiceClient struct {
 	getObject        *connect.Client[v1.GetObjectRequest, v1.GetObjectResponse]
 	holdObjects      *connect.Client[v1.HoldObjectsRequest, v1.HoldObjectsResponse]
 	releaseObjects   *connect.Client[v1.ReleaseObjectsRequest, v1.ReleaseObjectsResponse]
+	listActors       *connect.Client[v1.ListActorsRequest, v1.ListActorsResponse]
 	registerWorker   *connect.Client[v1.RegisterWorkerRequest, v1.RegisterWorkerResponse]
 	leaseTasks       *connect.Client[v1.LeaseTasksRequest, v1.LeaseTasksResponse]
 	reportTasks      *connect.Client[v1.ReportTasksRequest, v1.ReportTasksResponse]
@@ -462,6 +476,15 @@ func (c *controllerServiceClient) ReleaseObjects(ctx context.Context, req *v1.Re
 	return nil, err
 }
 
+// ListActors calls fray.v1.ControllerService.ListActors.
+func (c *controllerServiceClient) ListActors(ctx context.Context, req *v1.ListActorsRequest) (*v1.ListActorsResponse, error) {
+	response, err := c.listActors.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // RegisterWorker calls fray.v1.ControllerService.RegisterWorker.
 func (c *controllerServiceClient) RegisterWorker(ctx context.Context, req *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error) {
 	response, err := c.registerWorker.CallUnary(ctx, connect.NewRequest(req))
@@ -573,6 +596,9 @@ type ControllerServiceHandler interface {
 	HoldObjects(context.Context, *v1.HoldObjectsRequest) (*v1.HoldObjectsResponse, error)
 	// ReleaseObjects ends a job's holds. What no job holds is deleted.
 	ReleaseObjects(context.Context, *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error)
+	// ListActors returns actors by id: those that live, and those that are dead and known. An actor is created by submitting its life,
+	// called by submitting calls, and deleted by cancelling its life.
+	ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error)
 	// RegisterWorker opens a worker session. Registering again under the same registration_id returns the same session.
 	RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error)
 	// LeaseTasks waits for work. A repeated poll_seq returns what that poll was granted.
@@ -692,6 +718,13 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
+	controllerServiceListActorsHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceListActorsProcedure,
+		svc.ListActors,
+		connect.WithSchema(controllerServiceMethods.ByName("ListActors")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	controllerServiceRegisterWorkerHandler := connect.NewUnaryHandlerSimple(
 		ControllerServiceRegisterWorkerProcedure,
 		svc.RegisterWorker,
@@ -782,6 +815,8 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceHoldObjectsHandler.ServeHTTP(w, r)
 		case ControllerServiceReleaseObjectsProcedure:
 			controllerServiceReleaseObjectsHandler.ServeHTTP(w, r)
+		case ControllerServiceListActorsProcedure:
+			controllerServiceListActorsHandler.ServeHTTP(w, r)
 		case ControllerServiceRegisterWorkerProcedure:
 			controllerServiceRegisterWorkerHandler.ServeHTTP(w, r)
 		case ControllerServiceLeaseTasksProcedure:
@@ -859,6 +894,10 @@ func (UnimplementedControllerServiceHandler) HoldObjects(context.Context, *v1.Ho
 
 func (UnimplementedControllerServiceHandler) ReleaseObjects(context.Context, *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ReleaseObjects is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListActors is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error) {
