@@ -22,7 +22,7 @@ const asideShare = 4
 // lastAlone says whether the task's next attempt, or the one that it has, is the last that its
 // losses allow, and runs alone.
 func (t *task) lastAlone() bool {
-	return t.run != nil && t.run.inCompany > 0 && t.run.losses >= t.shape.MaxWorkerLosses
+	return t.run != nil && t.shape.Role == Plain && t.run.inCompany > 0 && t.run.losses >= t.shape.MaxWorkerLosses
 }
 
 // shapeAlone gives a task the shape of those that run alone. It is in no class's count.

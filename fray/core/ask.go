@@ -45,6 +45,7 @@ func (l *sessionList) remove(s *session) {
 // offer has the worker's waiting poll, if there is one, looked at when this step hands out work: it
 // is new, or the worker may take more than before.
 func (c *Scheduler) offer(s *session) {
+	c.stirMail(s)
 	k := s.kind
 	if s.poll == nil || s.poll.max <= 0 || k == nil || s.keepsClear() {
 		return

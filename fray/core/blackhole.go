@@ -39,6 +39,9 @@ func (c *Scheduler) another(s *session, cl *class) bool {
 }
 
 func (c *Scheduler) quickFailure(s *session, t *task, i *ReportItem) {
+	if t.shape.Role == ActorCall {
+		return // It can run nowhere else.
+	}
 	if i.Ran >= c.cfg.FastFailure {
 		s.quickFailures = 0
 		return

@@ -12,7 +12,7 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 		c.finish(t, Cancelled, 0, nil)
 		return
 	}
-	if final || r.failures > t.shape.MaxRetries {
+	if final || r.failures > t.shape.MaxRetries || t.shape.Role == Life && c.spent(t) {
 		c.finish(t, Failed, reason, result)
 		return
 	}
@@ -39,7 +39,9 @@ func (c *Scheduler) workerLost(t *task, ran time.Duration, company bool) {
 	switch {
 	case t.cancelRequested():
 		c.finish(t, Cancelled, 0, nil)
-	case t.run.losses > t.shape.MaxWorkerLosses:
+	case c.spent(t) && t.shape.Role == ActorCall:
+		c.finish(t, Failed, ActorRestarted, nil)
+	case c.spent(t):
 		c.finish(t, Failed, WorkerLost, nil)
 	default:
 		c.setApart(t)

@@ -26,6 +26,7 @@ func (c *Scheduler) Check() error {
 	k.waits()
 	k.objects()
 	k.dependencies()
+	k.actors()
 	return errors.Join(k.errs...)
 }
 
@@ -157,7 +158,7 @@ func (k *checker) sessions() {
 		k.want(s.ttl.index >= 0, "the session of worker %s can expire", s.workerID)
 		k.want(s.receivedSeq <= s.pollSeq && s.grantSeq <= s.pollSeq, "poll numbers of worker %s", s.workerID)
 		for l := s.leases.head; l != nil; l = l.next {
-			k.want(l.pollSeq <= s.receivedSeq || s.delivery != nil || l.runningAt != 0 || !l.current(),
+			k.want(l.pollSeq <= s.receivedSeq || s.delivery != nil || l.runningAt != 0 || !l.current() || l.task.shape.Role == ActorCall,
 				"somebody waits for the delivery of task %s", k.id(l.task))
 		}
 	}
@@ -229,6 +230,11 @@ func (k *checker) retention() {
 	n, free, followers, reading := 0, 0, 0, make(map[*task]int)
 	for _, ts := range c.reading { // order-free: a count
 		for _, t := range ts {
+			reading[t]++
+		}
+	}
+	for t, a := range c.actors { // order-free: a count
+		if a.dead && a.open > 0 {
 			reading[t]++
 		}
 	}

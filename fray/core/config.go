@@ -21,6 +21,9 @@ type Config struct {
 	// Cause encodes, as the result of a task, why the scheduler itself failed it; it depends on its
 	// arguments alone. Default: such tasks have no result.
 	Cause func(reason FailureReason, text string) []byte
+	// Death encodes, as the result of a call, that its actor is dead: it was deleted, or ended with a result that is
+	// nil if it is not known. Default: such calls have no result.
+	Death func(actor string, deleted bool, result []byte) []byte
 	// Records outlive the scheduler: it writes what [Scheduler.Restore] needs besides specs and
 	// results.
 	Durable bool

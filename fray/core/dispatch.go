@@ -3,6 +3,7 @@ package core
 import (
 	"container/heap"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/frayrpc/fray/fray/core/internal/reuse"
@@ -23,6 +24,7 @@ func (c *Scheduler) stir(g *group) {
 // which tasks became ready, or whose tasks a poll may take that could not before. The poll that has
 // waited longest comes first.
 func (c *Scheduler) dispatch() {
+	c.handOut()
 	if len(c.stirred) == 0 {
 		return
 	}
@@ -95,10 +97,13 @@ func (w *wait) freeSlots() int {
 func (c *Scheduler) serve(s *session) {
 	w := s.poll
 	free := w.freeSlots()
-	most := min(w.max, c.share(s, free))
-	gs := make([]Grant, 0, most)
-	bytes := 0
-	for len(gs) < w.max && bytes < c.cfg.MaxGrantBytes {
+	gs, bytes := c.handCalls(s, free)
+	calls := len(gs)
+	if s.asking {
+		most := min(w.max, c.share(s, free))
+		gs = slices.Grow(gs, most)
+	}
+	for s.asking && len(gs) < w.max && bytes < c.cfg.MaxGrantBytes {
 		ahead := len(gs) >= free
 		q := c.pick(s, ahead)
 		if q != nil && c.holdsUp(q.turn.job) {
@@ -109,7 +114,7 @@ func (c *Scheduler) serve(s *session) {
 			break
 		}
 		g := q.class.group
-		if len(gs) >= g.limit || g.share == 0 {
+		if len(gs)-calls >= g.limit || g.share == 0 {
 			break
 		}
 		g.share--
@@ -131,6 +136,22 @@ func (c *Scheduler) serve(s *session) {
 	s.delivery = c.timers.add(&timer{at: c.now.Add(s.deliveryTime), kind: timerDelivery, session: s})
 	c.unpark(w)
 	c.reply(w.call, PollReply{Grants: gs, Verdicts: w.verdicts})
+}
+
+// handCalls grants a waiting poll the calls that there are for its worker, as far as that has free slots. They
+// go before tasks, which others can run, too.
+func (c *Scheduler) handCalls(s *session, free int) (gs []Grant, bytes int) {
+	w := s.poll
+	for len(gs) < min(free, w.max) && bytes < c.cfg.MaxGrantBytes {
+		t := c.nextCall(s)
+		if t == nil {
+			break
+		}
+		grant, size := c.grant(c.lease(t, s, w.seq, false))
+		bytes += size
+		gs = append(gs, grant)
+	}
+	return gs, bytes
 }
 
 // share decides how much of what its worker can run a poll may be granted, so that all who could

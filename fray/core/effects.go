@@ -104,6 +104,15 @@ const (
 	RecordForgetObject
 )
 
+// Of actors there are these.
+const (
+	// RecordCheckpoint: write what the next incarnation of the actor whose life Task is is made from, in place of what
+	// it was.
+	RecordCheckpoint RecordKind = iota + RecordForgetObject + 1
+	// RecordForgetCheckpoint: delete it, if there is one.
+	RecordForgetCheckpoint
+)
+
 // Record is a change to a task's durable records.
 type Record struct {
 	Kind RecordKind
@@ -184,6 +193,13 @@ const (
 	SubmitUnknownObject
 	// SubmitTaskOfOther: it needs a task that belongs to another caller.
 	SubmitTaskOfOther
+	// SubmitNamed: an actor lives under the name, which is the one that is told of. The caller compares the specs.
+	SubmitNamed
+	// SubmitUnknownActor, SubmitActorOfOther: it calls what is not known, or belongs to another caller.
+	SubmitUnknownActor
+	SubmitActorOfOther
+	// SubmitCallLate: a later call of its caller was taken before.
+	SubmitCallLate
 )
 
 // SubmitReply answers Submit, with one result for each task.
@@ -204,6 +220,8 @@ type SubmitResult struct {
 	Verdict SubmitVerdict
 	// Which of the names of what it needs is wrong.
 	Name int
+	// With SubmitNamed: the id of the actor.
+	ID string
 }
 
 // RegisterReply answers Register.
@@ -223,6 +241,8 @@ type Grant struct {
 	// The tasks that it needs, in the order of its spec: those whose results are small enough to go along,
 	// and 0 in the place of others.
 	Along []TaskNum
+	// Of a call: the lease of its actor's life.
+	Life Token
 }
 
 // PollReply answers Poll; without grants where the wait was in vain. There is one verdict for each of its

@@ -45,6 +45,9 @@ type NewTask struct {
 	NeedsObjects []ObjectID
 	// It is not granted before. 0: at any time.
 	NotBefore Time
+	// Of the life of an actor, and of a call, as its shape's Role says.
+	Actor     *NewActor
+	ActorCall *NewCall
 }
 
 // Register opens a session for a worker, ending an older one of the same id. Replied with
@@ -105,6 +108,9 @@ type ReportItem struct {
 	NonRetryable bool
 	// In place of the policy's backoff; 0: none.
 	RetryAfter time.Duration
+	// Of a call that succeeded: what the next incarnation of its actor is made from, not looked at, and given back
+	// in a RecordCheckpoint; nil: as before.
+	Checkpoint []byte
 }
 
 // Heartbeat renews a session and says what its worker holds. Replied with HeartbeatReply once there

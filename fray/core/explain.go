@@ -102,6 +102,9 @@ func (c *Scheduler) neverStarted(t *task) {
 		if cl.group.workers == 0 {
 			text = c.explain(cl)
 		}
+		if t.shape.Role == ActorCall {
+			text = c.explainMailed(t)
+		}
 		result = c.cfg.Cause(SchedulingTimeout, text)
 	}
 	c.finish(t, Failed, SchedulingTimeout, result)

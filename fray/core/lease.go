@@ -94,7 +94,11 @@ func (s *session) letGo(l *lease) {
 func (c *Scheduler) grant(l *lease) (g Grant, bytes int) {
 	t := l.task
 	along, bytes := c.along(t)
-	return Grant{Task: t.num, ID: l.id, Job: t.job.id, Attempt: l.attempt, Token: l.token, Along: along}, bytes + int(t.size)
+	g = Grant{Task: t.num, ID: l.id, Job: t.job.id, Attempt: l.attempt, Token: l.token, Along: along}
+	if t.shape.Role == ActorCall {
+		g.Life = c.calls[t].caller.actor.life.run.token
+	}
+	return g, bytes + int(t.size)
 }
 
 // endLease frees what a lease occupied, and fences its token.

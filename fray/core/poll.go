@@ -30,7 +30,7 @@ func (e *Poll) apply(c *Scheduler) {
 	}
 	if s.delivery != nil && e.Seq > s.grantSeq {
 		// The worker went on without the answer to the poll that was granted these.
-		c.takeBackUndelivered(s)
+		c.takeBackUndelivered(s, true)
 	}
 	if s.leaving {
 		c.answerPoll(w) // A heartbeat that was sent later has overtaken it.
@@ -86,21 +86,21 @@ func (c *Scheduler) received(s *session, seq uint64) {
 
 // deliveryTimer takes back a grant that the worker never confirmed.
 func (c *Scheduler) deliveryTimer(s *session) {
-	cl := c.takeBackUndelivered(s)
+	cl := c.takeBackUndelivered(s, false)
 	if cl != nil {
 		c.penalize(s, cl)
 	}
 }
 
 // takeBackUndelivered ends the session's unconfirmed leases, and returns the class of one that it
-// took back.
-func (c *Scheduler) takeBackUndelivered(s *session) *class {
+// took back. Calls may have run unless the worker is known to have no part of the grant: a heartbeat will tell.
+func (c *Scheduler) takeBackUndelivered(s *session, never bool) *class {
 	c.timers.cancel(s.delivery)
 	s.delivery = nil
 	var cl *class
 	for l := s.leases.tail; l != nil && l.pollSeq > s.receivedSeq; { // The last were granted last.
 		prev := l.prev
-		if l.pollSeq <= s.grantSeq && l.runningAt == 0 {
+		if l.pollSeq <= s.grantSeq && l.runningAt == 0 && (never || l.task.shape.Role != ActorCall) {
 			t, current := l.task, l.current()
 			c.endLease(l)
 			if current {

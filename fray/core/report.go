@@ -54,6 +54,9 @@ func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 		c.running(l)
 		return Accepted
 	}
+	if i.Outcome == ReadyOutcome {
+		return c.ready(l)
+	}
 	t, s, current := l.task, l.session, l.current()
 	stopping := l.stopping
 	if current {
@@ -72,6 +75,7 @@ func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 	case Succeeded:
 		s.quickFailures, s.penalties = 0, 0
 		c.note(t, EndSucceeded, i.Ran)
+		c.keepCheckpoint(t, i.Checkpoint)
 		c.finish(t, Completed, 0, i.Result)
 	case FailedOutcome:
 		c.quickFailure(s, t, i)
@@ -86,6 +90,10 @@ func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 		c.failed(t, Undecodable, i.Result, true, 0)
 	case Stopped:
 		c.note(t, EndStopped, i.Ran)
+		if t.shape.Role == ActorCall && i.Ran > 0 { // It may have changed its actor.
+			c.workerLost(t, i.Ran, false)
+			break
+		}
 		c.putBack(t)
 	default: // Returned, or what a newer worker may say: it did not run to its end, and that is nobody's fault.
 		c.note(t, EndReturned, i.Ran)

@@ -18,6 +18,8 @@ type Restored struct {
 	NeedsTasks   []string
 	NeedsObjects []ObjectID
 	NotBefore    Time
+	Actor        *NewActor
+	ActorCall    *NewCall
 	Submitted    Time
 	State        State
 }
@@ -231,6 +233,9 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	t.job.tasks++
 	c.stats.Restored++
 	c.setStatus(t, Pending)
+	if err := c.restoreRole(t, r); err != nil {
+		return nil, err
+	}
 	if s.Status.Terminal() {
 		c.counts[Pending]--
 		c.counts[s.Status]++
@@ -263,6 +268,31 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		c.queue(t, false)
 	}
 	return t, nil
+}
+
+// restoreRole has a life be an actor's, and a call one of an actor's callers.
+func (c *Scheduler) restoreRole(t *task, r *Restored) error {
+	if (t.shape.Role == Life) != (r.Actor != nil) || (t.shape.Role == ActorCall) != (r.ActorCall != nil) {
+		return fmt.Errorf("its role is %d", t.shape.Role)
+	}
+	open := !r.State.Status.Terminal()
+	switch {
+	case r.Actor != nil:
+		if a := c.actorByName[nameKey{t.job.owner.name, r.Actor.Name}]; a != nil && open {
+			return fmt.Errorf("actor %q has its name, too, %q", a.id, a.name)
+		}
+		c.born(t, r.Actor, r.ID, !open)
+	case r.ActorCall != nil:
+		life := c.find(r.ActorCall.Actor)
+		a := c.actors[life]
+		if a == nil && open {
+			return fmt.Errorf("it calls actor %q, which is not there", r.ActorCall.Actor)
+		}
+		if a != nil { // Else it is forgotten before its calls.
+			c.address(t, a, r.ActorCall, open)
+		}
+	}
+	return nil
 }
 
 // Held is an attempt that a worker presents when it registers.
@@ -299,6 +329,11 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	unknown := h.Token > newest.token && h.Attempt > newest.attempts
 	if !unknown && (h.Token != newest.token || h.Attempt != newest.attempts || t.pending != Recovering) {
 		return false
+	}
+	if t.shape.Role == ActorCall {
+		if l := c.calls[t].caller.actor.life.lease(); l == nil || l.session != s {
+			return false
+		}
 	}
 	cl := t.shape.class
 	if !s.canEverRun(cl) || !s.fits(cl) {

@@ -185,17 +185,22 @@ func (c *Scheduler) read(call CallID, tasks ...*task) {
 
 func (c *Scheduler) haveRead(call CallID) {
 	for _, t := range c.reading[call] {
-		t.next--
-		switch d := c.dependants[t]; {
-		case d != nil && d.at > 0:
-			if d.open == 0 && !d.moving {
-				c.needNoMore(t, d)
-			}
-		case t.job.done[0] == t:
-			c.place(t.job)
-		}
+		c.unread(t)
 	}
 	delete(c.reading, call)
+}
+
+// unread notes that one less keeps an ended task.
+func (c *Scheduler) unread(t *task) {
+	t.next--
+	switch d := c.dependants[t]; {
+	case d != nil && d.at > 0:
+		if d.open == 0 && !d.moving {
+			c.needNoMore(t, d)
+		}
+	case len(t.job.done) > 0 && t.job.done[0] == t:
+		c.place(t.job)
+	}
 }
 
 // place puts a job among those whose oldest end nobody needs, or takes it out.

@@ -47,6 +47,14 @@ type Scheduler struct {
 	overdue  []overdueHold
 	// Of tasks that failed for what they need: the first that did not complete.
 	causes map[*task]string
+	// Actors by their lives, and by the names of those that live; and calls, ended ones included.
+	actors      map[*task]*actor
+	actorByName map[nameKey]*actor
+	calls       map[*task]mail
+	// Actors whose incarnation is gone in this step; those that are dead and have open calls; and workers that
+	// may be handed calls.
+	lost, dying []*actor
+	mailed      []*session
 	// Open tasks that could not be granted from their submission on, and when they can.
 	notBefore map[*task]Time
 	// Until then nothing is forgotten.
@@ -155,6 +163,9 @@ func NewScheduler(cfg Config) *Scheduler {
 		dependants:   make(map[*task]*dependants),
 		notBefore:    make(map[*task]Time),
 		causes:       make(map[*task]string),
+		actors:       make(map[*task]*actor),
+		actorByName:  make(map[nameKey]*actor),
+		calls:        make(map[*task]mail),
 
 		awaitedJobs: make(map[*job]bool),
 		recovering:  make(map[string][]*task),
@@ -184,15 +195,16 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	}
 	c.fireTimers()
 	c.endOverdue()
-	moves := c.move(maxMoves)
+	c.loseHands()
+	moves := c.bury(c.move(maxMoves))
 	c.dispatch()
 	c.fireLate()
-	c.move(moves)
+	c.bury(c.move(moves))
 	c.wakeBeats()
 	c.wakeWatchers()
 	c.wakeAnys()
 	c.forgetOld()
-	if c.letGo(); len(c.stirred) > 0 {
+	if c.letGo(); len(c.stirred)+len(c.mailed) > 0 {
 		c.dispatch()
 	}
 	c.deletePieces()
@@ -203,7 +215,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 
 // Next returns when Step must be called at the latest, or Never.
 func (c *Scheduler) Next() Time {
-	if c.restored || c.heldToSee > 0 || c.mayDelete() || c.moves.Len() > 0 {
+	if c.restored || c.heldToSee > 0 || c.mayDelete() || c.moves.Len() > 0 || len(c.dying) > 0 {
 		return c.now
 	}
 	next := c.nextForget()
@@ -257,7 +269,7 @@ func (c *Scheduler) fireTimers() {
 	for t := dueOf(&c.timers, &c.waking, c.now); t != nil; t = dueOf(&c.timers, &c.waking, c.now) {
 		switch t.kind {
 		case timerTask:
-			if t.task.pending == Ready {
+			if t.task.pending == Ready || t.task.pending == Mailed {
 				c.late = append(c.late, t)
 				continue
 			}

@@ -76,7 +76,7 @@ func (x *script) tellRecord(r core.Record) {
 		x.line("record spec of %s: %d bytes", id, len(r.Data))
 	case core.RecordEnd:
 		because := ""
-		if r.View.Reason == core.SchedulingTimeout {
+		if r.View.Reason == core.SchedulingTimeout || r.View.Reason == core.ActorDead {
 			because = ": " + string(r.Data)
 		}
 		x.line("record end of %s: %d bytes, %s%s", id, len(r.Data), viewLine(*r.View), because)
@@ -84,6 +84,10 @@ func (x *script) tellRecord(r core.Record) {
 		x.line("record forget %s", id)
 	case core.RecordState:
 		x.line("%srecord state of %s: %s", lazily(r), id, stateLine(r.State))
+	case core.RecordCheckpoint:
+		x.line("record checkpoint of %s: %s", id, r.Data)
+	case core.RecordForgetCheckpoint:
+		x.line("%srecord forget checkpoint of %s", lazily(r), id)
 	case core.RecordJob:
 		of := ""
 		if r.Owner != "" {
@@ -135,7 +139,10 @@ func stateLine(s *core.State) string {
 	return b.String()
 }
 
-var submitVerdicts = []string{"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND", "NEEDED", "UNKNOWN_TASK", "UNKNOWN_OBJECT", "TASK_OF_OTHER"}
+var submitVerdicts = []string{
+	"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND", "NEEDED", "UNKNOWN_TASK", "UNKNOWN_OBJECT", "TASK_OF_OTHER",
+	"NAMED", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE",
+}
 
 func (x *script) body(body any) string {
 	var b strings.Builder
@@ -146,6 +153,9 @@ func (x *script) body(body any) string {
 	case core.SubmitReply:
 		for _, t := range r.Results {
 			say("%s", submitVerdicts[t.Verdict])
+			if t.ID != "" {
+				say("as %s", t.ID)
+			}
 		}
 		if r.RetryAfter > 0 {
 			say("retry after %v", r.RetryAfter)
@@ -219,6 +229,13 @@ func (x *script) body(body any) string {
 		say("open=%d ended=%d next=%d watchers=%d", r.Open, r.Ended, r.Next, r.Watchers)
 		if r.Owner != "" {
 			say("owner=%s", r.Owner)
+		}
+	case core.ActorsReply:
+		for _, a := range r.Actors {
+			say("%s", actorLine(a))
+		}
+		if len(r.Actors) == 0 {
+			say("none")
 		}
 	case core.ListReply:
 		for _, v := range r.Tasks {
@@ -303,4 +320,15 @@ func viewLine(v core.View) string {
 		line += " cancel_requested"
 	}
 	return line
+}
+
+func actorLine(a core.ActorView) string {
+	line := fmt.Sprintf("%s=%v", a.ID, a.State)
+	if a.Name != "" {
+		line += " name=" + a.Name
+	}
+	if a.WorkerID != "" {
+		line += " worker=" + a.WorkerID
+	}
+	return line + fmt.Sprintf(" restarts=%d/%d calls=%d handed=%d", a.Restarts, a.Allowed, a.Open, a.Handed)
 }

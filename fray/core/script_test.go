@@ -30,6 +30,8 @@ type script struct {
 	alone     string // the task of the last submission that waits for its end
 	shapes    map[string]*core.Shape
 	needs     map[string][]string
+	actors    map[string]*core.NewActor
+	mail      map[string]*core.NewCall
 	ids       map[core.TaskNum]string
 	tokens    map[string]core.Token
 	names     map[core.Token]string
@@ -53,11 +55,11 @@ type scriptSession struct {
 }
 
 func newScript() *script {
-	cfg := core.Config{Incarnation: 1, Seed: 1, Cause: cause}
+	cfg := core.Config{Incarnation: 1, Seed: 1, Cause: cause, Death: death}
 	return &script{
 		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
-		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), ids: make(map[core.TaskNum]string),
+		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), ids: make(map[core.TaskNum]string),
 		tokens: make(map[string]core.Token), names: make(map[core.Token]string), submitted: make(map[core.TaskNum]core.Time),
 		workers: make(map[string]*scriptWorker), polls: make(map[core.CallID]*scriptSession),
 	}
@@ -152,7 +154,7 @@ func (x *script) stall(a *args) error {
 func (x *script) config(a *args) error {
 	*x = *newScript()
 	x.cfg = core.Config{
-		Cause:       cause,
+		Cause: cause, Death: death,
 		Incarnation: 1, Seed: 1, Durable: a.flag("durable"),
 		SessionTTL: a.duration("ttl"), DeliveryTimeout: a.duration("delivery"),
 		TimeoutGrace: a.duration("timeout_grace"), CancelGrace: a.duration("cancel_grace"),
@@ -174,7 +176,7 @@ func (x *script) restart(a *args) error {
 	var err error
 	x.s, err = x.ledger.restore(x.cfg, x.now, a.flag("power"), func(r *core.Restored) {
 		r.ID, r.Shape, r.Submitted = x.ids[r.Num], x.shapes[x.ids[r.Num]], x.submitted[r.Num]
-		r.NeedsTasks = x.needs[r.ID]
+		r.NeedsTasks, r.Actor, r.ActorCall = x.needs[r.ID], x.actors[r.ID], x.mail[r.ID]
 	})
 	if err != nil {
 		return err
@@ -229,6 +231,8 @@ func (x *script) event(a *args) (core.Event, error) {
 			Call: call, Job: job, Cursor: n, Max: a.intOr("max", 100), Until: x.until(a),
 			Watcher: a.opt("as"), Unconfirmed: uint64(a.int("unconfirmed")), Read: a.flag("read"), Owner: a.opt("owner"),
 		}, err
+	case "actors":
+		return &core.ListActors{Call: call, Name: a.opt("name"), By: a.opt("by"), Owner: a.opt("owner"), Max: a.intOr("max", 100)}, a.err
 	case "job":
 		return &core.GetJob{Call: call, Job: a.word(), Owner: a.opt("owner")}, a.err
 	case "list":
@@ -276,8 +280,27 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 	}
 	spec := make([]byte, a.int("bytes"))
 	needs := a.list("after")
-	for _, id := range a.words() {
-		e.Tasks = append(e.Tasks, core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs})
+	life, to, number := a.has("actor"), a.opt("to"), uint64(a.intOr("no", 1))
+	actor := &core.NewActor{Name: a.opt("actor"), Concurrency: a.int("conc")}
+	caller := a.optOr("from", "c")
+	switch {
+	case life:
+		sh.Role, sh.MaxRetries = core.Life, sh.MaxWorkerLosses
+	case to != "":
+		sh.Role = core.ActorCall
+	}
+	for i, id := range a.words() {
+		n := core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs}
+		switch sh.Role {
+		case core.Life:
+			n.Actor = actor
+		case core.ActorCall:
+			n.ActorCall = &core.NewCall{Actor: to, Caller: caller, Number: number + uint64(i)}
+		}
+		e.Tasks = append(e.Tasks, n)
+		if x.shapes[id] == nil {
+			x.actors[id], x.mail[id] = n.Actor, n.ActorCall
+		}
 		x.needs[id] = needs
 		x.calls[call] += " " + id
 		if x.shapes[id] == nil {
@@ -386,7 +409,7 @@ func (x *script) items(call core.CallID, a *args) ([]core.ReportItem, error) {
 	var items []core.ReportItem
 	outcomes := map[string]core.Outcome{
 		"started": core.Started, "ok": core.Succeeded, "fail": core.FailedOutcome, "timeout": core.TimedOut,
-		"stopped": core.Stopped, "returned": core.Returned, "undecodable": core.UndecodableOutcome,
+		"stopped": core.Stopped, "returned": core.Returned, "undecodable": core.UndecodableOutcome, "ready": core.ReadyOutcome,
 	}
 	for _, i := range told {
 		name, outcome := i.verb, i.word()
@@ -401,8 +424,11 @@ func (x *script) items(call core.CallID, a *args) ([]core.ReportItem, error) {
 		}
 		items = append(items, core.ReportItem{
 			Task: id, Attempt: uint32(n), Token: token, Outcome: outcomes[outcome], Ran: i.durationOr("ran", 10*time.Millisecond),
-			Result: make([]byte, i.int("bytes")), NonRetryable: i.flag("nonretryable"), RetryAfter: i.duration("after"),
+			Checkpoint: []byte(i.opt("checkpoint")), Result: make([]byte, i.int("bytes")), NonRetryable: i.flag("nonretryable"), RetryAfter: i.duration("after"),
 		})
+		if last := &items[len(items)-1]; len(last.Checkpoint) == 0 {
+			last.Checkpoint = nil
+		}
 		x.calls[call] += " " + name
 		if err := i.unused(); err != nil {
 			return nil, err
@@ -484,3 +510,10 @@ func (x *script) tokenList(a *args, key string) ([]core.Token, error) {
 }
 
 func cause(_ core.FailureReason, text string) []byte { return []byte(text) }
+
+func death(actor string, deleted bool, _ []byte) []byte {
+	if deleted {
+		return []byte(actor + " was deleted")
+	}
+	return []byte(actor + " failed")
+}

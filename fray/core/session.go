@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
 // session is one registration of a worker.
@@ -64,6 +66,9 @@ type session struct {
 	nextAsking, prevAsking *session
 	places                 []*pollPlace
 	placesAsOf             int
+	// Actors there for which it can be handed calls; and it stands in Scheduler.mailed.
+	mail        reuse.Queue[delivery]
+	mailStirred bool
 	// Leases whose stop the worker was not told of.
 	untold int
 	// How many of its leases may have started; and how many are of tasks that run alone.
@@ -163,9 +168,11 @@ func (e *Register) apply(c *Scheduler) {
 	c.joinKind(s)
 	// Attempts of an ended session of this incarnation are fenced. Those of an earlier one nobody
 	// has judged yet.
-	for i := range e.Held {
-		if c.adopt(s, &e.Held[i]) {
-			s.kept = append(s.kept, e.Held[i].Token)
+	for _, role := range []bool{false, true} { // Calls last: they go with their actors' lives.
+		for i := range e.Held {
+			if t := c.find(e.Held[i].Task); t != nil && (t.shape.Role == ActorCall) == role && c.adopt(s, &e.Held[i]) {
+				s.kept = append(s.kept, e.Held[i].Token)
+			}
 		}
 	}
 	c.missed(e)

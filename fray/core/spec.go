@@ -35,6 +35,9 @@ type Label struct{ Name, Value string }
 // scheduler, so a queued task costs only what is its own.
 type Shape struct {
 	Function string
+	// A life's MaxRetries is its MaxWorkerLosses, which is the budget for both; a call has neither resources nor
+	// labels.
+	Role Role
 	// Sorted by name, names unique.
 	Resources []Resource
 	// Labels that the worker must carry. Sorted by name, names unique.
@@ -78,6 +81,7 @@ func (s *Shape) classKey(b []byte) []byte {
 
 // policyKey encodes the rest.
 func (s *Shape) policyKey(b []byte) []byte {
+	b = append(b, byte(s.Role))
 	b = binary.AppendVarint(b, int64(s.Priority))
 	b = binary.AppendUvarint(b, uint64(s.MaxRetries))
 	b = binary.AppendUvarint(b, uint64(s.MaxWorkerLosses))

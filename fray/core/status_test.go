@@ -55,15 +55,19 @@ func TestNames(t *testing.T) {
 		},
 		{
 			"PendingReason", func(i int) fmt.Stringer { return core.PendingReason(i) },
-			[]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED"},
+			[]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX"},
 		},
 		{
 			"FailureReason", func(i int) fmt.Stringer { return core.FailureReason(i) },
-			[]string{"NONE", "APPLICATION", "TIMEOUT", "WORKER_LOST", "SCHEDULING_TIMEOUT", "DEPENDENCY_FAILED", "UNDECODABLE"},
+			[]string{"NONE", "APPLICATION", "TIMEOUT", "WORKER_LOST", "SCHEDULING_TIMEOUT", "DEPENDENCY_FAILED", "UNDECODABLE", "ACTOR_RESTARTED", "ACTOR_DEAD"},
 		},
 		{
 			"Outcome", func(i int) fmt.Stringer { return core.Outcome(i) },
-			[]string{"NONE", "STARTED", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "RETURNED", "UNDECODABLE"},
+			[]string{"NONE", "STARTED", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "RETURNED", "UNDECODABLE", "READY"},
+		},
+		{
+			"ActorState", func(i int) fmt.Stringer { return core.ActorState(i) },
+			[]string{"NONE", "PENDING", "PLACED", "LIVE", "RESTARTING", "DEAD"},
 		},
 		{
 			"Verdict", func(i int) fmt.Stringer { return core.ReportVerdict(i) },

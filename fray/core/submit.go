@@ -17,6 +17,7 @@ func (e *Submit) apply(c *Scheduler) {
 		c.confirmed(j.followers[e.Watcher], e.Confirmed) // Before its job is asked to wait for that.
 	}
 	c.out.Records = slices.Grow(c.out.Records, len(e.Tasks))
+	var full map[mailbox]bool // A caller's calls must not overtake one that there is no room for.
 	var lastShape *Shape
 	var last *shape
 	for i := range e.Tasks {
@@ -30,11 +31,35 @@ func (e *Submit) apply(c *Scheduler) {
 			r.tell(c, t)
 			continue
 		}
-		if v := c.room(e, n.size()); v != SubmitCreated {
+		if a := c.named(e, n); a != nil {
+			r.Results[i] = SubmitResult{Task: a.life.num, Verdict: SubmitNamed, ID: a.id}
+			r.tell(c, a.life)
+			continue
+		}
+		v := c.room(e, n.size())
+		if to := n.mailbox(); to != (mailbox{}) {
+			switch {
+			case v != SubmitCreated && full == nil:
+				full = map[mailbox]bool{to: true}
+			case v != SubmitCreated:
+				full[to] = true
+			case full[to]:
+				v = SubmitFull
+			}
+		}
+		if v != SubmitCreated {
 			r.Results[i].Verdict = v
 			r.RetryAfter = c.cfg.RetryHint
 			c.stats.Refused++
 			continue
+		}
+		var a *actor
+		if n.ActorCall != nil {
+			if a, v = c.findActor(e, n.ActorCall); v != SubmitCreated {
+				r.Results[i].Verdict = v
+				c.stats.Refused++
+				continue
+			}
 		}
 		needs, v, name := c.findNeeds(e, n)
 		if v != SubmitCreated {
@@ -52,7 +77,7 @@ func (e *Submit) apply(c *Scheduler) {
 			continue
 		}
 		lastShape, last = n.Shape, sh
-		t = c.admit(e, n, sh, needs, free)
+		t = c.admit(e, n, sh, needs, a, free)
 		r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitCreated}
 		r.tell(c, t)
 	}
@@ -107,8 +132,8 @@ func (r *SubmitReply) tell(c *Scheduler, t *task) {
 	}
 }
 
-// admit takes a task in, whose id is not known.
-func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies, free vacancy) *task {
+// admit takes a task in, whose id is not known, and which calls an actor or none.
+func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies, a *actor, free vacancy) *task {
 	t := c.log.add(n.ID)
 	t.kin, t.submitted = c.kinOf(c.job(e.Job), sh), c.now
 	if e.At > 0 {
@@ -124,6 +149,12 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies,
 	c.stats.Submitted++
 	c.need(t, needs)
 	c.delayUntil(t, n.NotBefore)
+	switch {
+	case a != nil:
+		c.address(t, a, n.ActorCall, true)
+	case n.Actor != nil:
+		c.born(t, n.Actor, n.ID, false)
+	}
 	c.out.Records = append(c.out.Records, Record{Kind: RecordSpec, Task: t.num, Job: e.Job, Data: n.Spec})
 	c.queue(t, false)
 	return t
@@ -149,7 +180,11 @@ func (c *Scheduler) queue(t *task, front bool) {
 		c.delay(t, at)
 		return
 	}
-	c.pushReady(t, front)
+	if t.shape.Role == ActorCall {
+		c.post(t)
+	} else {
+		c.pushReady(t, front)
+	}
 	if d := t.shape.SchedulingTimeout; d > 0 && !t.started {
 		c.arm(t, c.startBy(t))
 	}
@@ -231,6 +266,9 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	if d := c.dependants[t]; d != nil {
 		c.startMoving(t, d)
 	}
+	if t.shape.Role == Life {
+		c.die(t, result)
+	}
 }
 
 // rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor
@@ -288,6 +326,9 @@ func (c *Scheduler) forgetWhole(t *task) {
 	c.log.remove(t)
 	t.run = nil
 	delete(c.causes, t)
+	if t.shape.Role != Plain {
+		c.forgetActor(t)
+	}
 	t.job.tasks--
 	c.dropJob(t.job)
 	c.part(t.kin)

@@ -99,6 +99,14 @@ func (c *Scheduler) id(t *task) string {
 	return c.log.idOf(t)
 }
 
+// lease returns the current one, or nil.
+func (t *task) lease() *lease {
+	if t.run == nil {
+		return nil
+	}
+	return t.run.lease
+}
+
 // attempts returns how many the task has been granted.
 func (t *task) attempts() uint32 {
 	if t.run == nil {
@@ -115,7 +123,7 @@ type View struct {
 	Function        string
 	Status          Status
 	Pending         PendingReason
-	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked: for what
+	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked and Mailed: for what
 	Reason          FailureReason
 	Cause           string // of DependencyFailed: the first task that did not complete
 	Attempts        uint32
@@ -145,6 +153,8 @@ func (c *Scheduler) view(t *task) View {
 		switch {
 		case t.pending == Blocked:
 			v.Detail = c.explainBlocked(t)
+		case t.pending == Mailed:
+			v.Detail = c.explainMailed(t)
 		case t.pending != Ready:
 		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)
@@ -178,6 +188,10 @@ func (c *Scheduler) setStatus(t *task, to Status) {
 	if t.status != 0 {
 		c.counts[t.status]--
 	}
+	from := t.status
 	t.status = to
 	c.counts[to]++
+	if t.shape.Role != Plain {
+		c.moved(t, from)
+	}
 }
