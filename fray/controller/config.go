@@ -184,6 +184,7 @@ func (c Config) withDefaults() Config {
 	c.MaxWait = cmp.Or(c.MaxWait, 30*time.Second)
 	if c.Core.Cause == nil {
 		c.Core.Cause = causeResult
+		c.Core.Death = deathResult
 	}
 	c.MaxPayloadBytes = cmp.Or(c.MaxPayloadBytes, 16<<20)
 	c.MaxCalls = cmp.Or(c.MaxCalls, 100_000)

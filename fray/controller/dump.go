@@ -73,6 +73,8 @@ func (d *Dump) read(s store.Store, spec []byte) error {
 		view.Pending = core.Recovering
 	case st.BackoffUntil > 0:
 		view.Pending = core.Backoff
+	case shape.Role == core.ActorCall:
+		view.Pending = core.Mailed
 	default:
 		view.Pending = core.Ready
 	}

@@ -41,7 +41,7 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 		resp.Tasks[i] = corewire.Task(&r.Tasks[i])
 	}
 	if r.Next > 0 {
-		resp.NextPageToken = pageTokenPrefix + strconv.FormatUint(uint64(r.Next), 36)
+		resp.NextPageToken = pageToken(r.Next)
 	}
 	return resp, nil
 }
@@ -50,6 +50,10 @@ const (
 	pageTokenPrefix    = "t"
 	workersTokenPrefix = "w-"
 )
+
+func pageToken(last core.TaskNum) string {
+	return pageTokenPrefix + strconv.FormatUint(uint64(last), 36)
+}
 
 func parsePageToken(token string) (core.TaskNum, error) {
 	if token == "" {

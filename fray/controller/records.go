@@ -48,6 +48,10 @@ func file(b *store.Batch, r *core.Record) error {
 		for i := r.Object.From; i < r.Object.To; i++ {
 			b.Delete(pieceKey(r.Object.Num, i))
 		}
+	case core.RecordCheckpoint:
+		b.Set(store.Key{Kind: store.Checkpoint, Num: num}, r.Data)
+	case core.RecordForgetCheckpoint:
+		b.Delete(store.Key{Kind: store.Checkpoint, Num: num})
 	case core.RecordForgetObject:
 		b.Delete(store.Key{Kind: store.Object, Num: uint64(r.Object.Num)})
 	}
@@ -170,6 +174,23 @@ func causeResult(reason core.FailureReason, text string) []byte {
 	if reason == core.DependencyFailed {
 		typ = "dependency failed"
 	}
+	return failedResult(text, typ)
+}
+
+// deathResult is the result record of a call whose actor is dead, as was the end of its life.
+func deathResult(actor string, deleted bool, result []byte) []byte {
+	why := "it could not be kept alive: ask how its life, the task of that id, has ended"
+	stored := &frayv1.TaskResult{}
+	switch {
+	case deleted:
+		why = "it was deleted"
+	case len(result) > 0 && proto.Unmarshal(result, stored) == nil && stored.GetError() != nil:
+		why = "it could not be constructed: " + stored.GetError().GetMessage()
+	}
+	return failedResult(fmt.Sprintf("actor %s is dead: %s", actor, why), "actor dead")
+}
+
+func failedResult(text, typ string) []byte {
 	// It is of two texts that are valid, so it has an encoding.
 	record, err := proto.Marshal(&frayv1.TaskResult{Error: &frayv1.TaskError{Message: strings.ToValidUTF8(text, "?"), Type: typ}})
 	if err != nil {

@@ -49,6 +49,8 @@ const (
 	taskSpecTasks       protowire.Number = 11
 	taskSpecObjects     protowire.Number = 12
 	taskSpecNotBefore   protowire.Number = 13
+	taskSpecActor       protowire.Number = 14
+	taskSpecCall        protowire.Number = 15
 )
 
 // decode returns the task of a record, valid until the next call. It keeps nothing of the record.
@@ -91,7 +93,8 @@ func (d *taskDecoder) record(value []byte) error {
 func (d *taskDecoder) spec(spec []byte) error {
 	var id []byte
 	d.rest = d.rest[:0]
-	d.named.NeededTaskIds, d.named.NeededObjectIds = nil, nil
+	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call = nil, nil, nil, nil
+	var role protowire.Number
 	err := fields(spec, func(f field) error {
 		switch {
 		case f.num == taskSpecID && f.kind == protowire.BytesType:
@@ -106,6 +109,18 @@ func (d *taskDecoder) spec(spec []byte) error {
 			at, err := number.Within("not_before_unix_ms", f.varint, int64(0), limit.NotBefore)
 			d.task.NotBefore = corewire.Time(at)
 			return err
+		case f.num == taskSpecActor && f.kind == protowire.BytesType:
+			role = f.num
+			if d.named.Actor == nil {
+				d.named.Actor = &frayv1.ActorSpec{}
+			}
+			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Actor)
+		case f.num == taskSpecCall && f.kind == protowire.BytesType:
+			role = f.num
+			if d.named.Call == nil {
+				d.named.Call = &frayv1.ActorCall{}
+			}
+			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Call)
 		default:
 			d.rest = append(d.rest, f.whole...)
 		}
@@ -121,6 +136,13 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if err := wire.CheckNeeds(&d.named); err != nil {
 		return err
 	}
+	if err := wire.CheckRole(&d.named); err != nil {
+		return err
+	}
+	d.task.Actor, d.task.ActorCall = corewire.Actor(&d.named)
+	if role != 0 { // Which is part of the shape.
+		d.rest = protowire.AppendBytes(protowire.AppendTag(d.rest, role, protowire.BytesType), nil)
+	}
 	d.task.NeedsTasks, d.task.NeedsObjects = d.named.GetNeededTaskIds(), corewire.Objects(d.named.GetNeededObjectIds())
 	if d.task.Shape = d.shapes[string(d.rest)]; d.task.Shape != nil {
 		return nil
@@ -129,7 +151,7 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if err := proto.Unmarshal(d.rest, s); err != nil {
 		return err
 	}
-	s.TaskId = d.task.ID
+	s.TaskId, s.Actor, s.Call = d.task.ID, d.named.Actor, d.named.Call
 	if err := wire.CheckSpec(s); err != nil {
 		return err
 	}

@@ -83,6 +83,9 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 			resp.RetryAfterMs = max(resp.RetryAfterMs, number.Millis(r.retryAfter))
 		case r.created:
 			resp.CreatedCount++
+		case r.actor != "":
+			resp.ExistingCount++
+			resp.ExistingActors = append(resp.ExistingActors, &frayv1.ExistingActor{Index: number.Clamp[uint32](i), ActorId: r.actor})
 		default:
 			resp.ExistingCount++
 		}
@@ -102,6 +105,7 @@ const (
 // submitted is what became of one offered task. err has the code of reason.
 type submitted struct {
 	created    bool
+	actor      string // that was there under the name
 	reason     string
 	retryAfter time.Duration
 	err        error
@@ -155,6 +159,8 @@ func (s *service) submit(
 			NeedsTasks: spec.GetNeededTaskIds(), NeedsObjects: corewire.Objects(spec.GetNeededObjectIds()),
 			NotBefore: corewire.Time(spec.GetNotBeforeUnixMs()),
 		})
+		last := &event.Tasks[len(event.Tasks)-1]
+		last.Actor, last.ActorCall = corewire.Actor(spec)
 	}
 	if len(event.Tasks) == 0 {
 		return results, reply, nil
@@ -206,7 +212,7 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	switch r.Verdict {
 	case core.SubmitCreated:
 		out.created = true
-	case core.SubmitExisting:
+	case core.SubmitExisting, core.SubmitNamed:
 		known, err := s.c.task(r.Task)
 		if err != nil {
 			told := s.c.unreadable(subject(id), err)
@@ -216,9 +222,7 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 			}
 			return told // Also if it was forgotten meanwhile.
 		}
-		if !proto.Equal(known.GetSpec(), spec) {
-			out.refuse(wire.ReasonSpecDiffers, 0, "task %q exists with another specification: choose another task id", id)
-		}
+		out.compare(known.GetSpec(), spec, r.ID)
 	case core.SubmitOtherJob:
 		out.refuse(wire.ReasonSpecDiffers, 0, "task %q exists in another job than %q: choose another task id", id, job)
 	case core.SubmitFull:
@@ -238,10 +242,36 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	case core.SubmitUnknownObject:
 		out.refuse(wire.ReasonUnknownObject, 0,
 			"task %q: it needs object %s, which no job of its owner holds, or no longer: put it again", id, spec.GetNeededObjectIds()[r.Name])
+	case core.SubmitUnknownActor:
+		out.refuse(wire.ReasonUnknownActor, 0, "task %q: it calls actor %q, which the controller does not know, or no longer: create one", id, spec.GetCall().GetActorId())
+	case core.SubmitActorOfOther:
+		out.refuse(wire.ReasonNotOwner, 0, "task %q: it calls actor %q, which belongs to another caller", id, spec.GetCall().GetActorId())
+	case core.SubmitCallLate:
+		out.refuse(wire.ReasonCallLate, 0, "task %q: call number %d of caller %q to actor %q comes after a later one: numbers must rise",
+			id, spec.GetCall().GetNumber(), spec.GetCall().GetCallerId(), spec.GetCall().GetActorId())
 	case core.SubmitTooManyClasses:
 		out.refuse(wire.ReasonTooMany, 0, "task %q: too many different combinations of function, resources and labels are in use", id)
 	}
 	return nil
+}
+
+// compare says what a task is that was offered, of which one is known under its id; or, if it is the life of an
+// actor, under its name: then by the other's id.
+func (r *submitted) compare(known, spec *frayv1.TaskSpec, actor string) {
+	switch {
+	case actor == "":
+		if !proto.Equal(known, spec) {
+			r.refuse(wire.ReasonSpecDiffers, 0, "task %q exists with another specification: choose another task id", spec.GetTaskId())
+		}
+	case known.GetFunction() != spec.GetFunction():
+		r.refuse(wire.ReasonSpecDiffers, 0, "actor name %q: there is an actor of class %q under it, not of %q: choose another name, or delete that one, %s",
+			spec.GetActor().GetName(), known.GetFunction(), spec.GetFunction(), actor)
+	case !proto.Equal(known.GetPayload(), spec.GetPayload()):
+		r.refuse(wire.ReasonSpecDiffers, 0, "actor name %q: there is an actor under it that was constructed from another input: choose another name, or delete that one, %s",
+			spec.GetActor().GetName(), actor)
+	default:
+		r.actor = actor
+	}
 }
 
 func subject(taskID string) string { return fmt.Sprintf("task %q", taskID) }

@@ -80,10 +80,21 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 			s.c.cfg.Logger.Error("read leased task", "task_id", g.ID, "error", err)
 			continue
 		}
-		resp.Tasks = append(resp.Tasks, &frayv1.LeasedTask{
+		leased := &frayv1.LeasedTask{
 			Attempt: &frayv1.Attempt{TaskId: g.ID, Number: g.Attempt, LeaseToken: s.c.seal.show(&b, g.Token)}, Spec: t.GetSpec(), JobId: t.GetJobId(),
 			NeededValues: s.c.along(&g, t.GetSpec()),
-		})
+		}
+		if g.Life != 0 {
+			leased.LifeLeaseToken = s.c.seal.show(&b, g.Life)
+		}
+		if t.GetSpec().GetActor() != nil {
+			if leased.Checkpoint, err = s.c.checkpoint(g.Task); err != nil {
+				// It goes back, too: without its checkpoint it would be another actor.
+				s.c.cfg.Logger.Error("read checkpoint of an actor", "task_id", g.ID, "error", err)
+				continue
+			}
+		}
+		resp.Tasks = append(resp.Tasks, leased)
 	}
 	return resp, nil
 }
@@ -190,7 +201,18 @@ func (s *service) reportItem(item *core.ReportItem, r *frayv1.TaskReport, b *scr
 			Type: e.GetType(), Sentinel: e.GetSentinel(), Stack: e.GetStack(), NonRetryable: e.GetNonRetryable(), RetryAfterMs: e.GetRetryAfterMs(),
 		}}
 	}
+	if n := len(r.GetCheckpoint().GetData()); n > limit.Checkpoint || len(r.GetCheckpoint().GetEncoding()) > limit.NameLength {
+		item.Outcome = core.UndecodableOutcome
+		r = &frayv1.TaskReport{Error: &frayv1.TaskError{
+			Message: fmt.Sprintf("the actor's checkpoint has %d bytes, and may have %d", n, limit.Checkpoint), Type: "size limit",
+		}}
+	}
 	var err error
+	if r.GetCheckpoint() != nil {
+		if item.Checkpoint, err = checkpointRecord(r.GetCheckpoint()); err != nil {
+			return err
+		}
+	}
 	item.Result, err = resultRecord(r)
 	return err
 }

@@ -54,6 +54,8 @@ const (
 	Object RecordKind = 6
 	// Piece is a part of an object's value.
 	Piece RecordKind = 7
+	// Checkpoint is what the next incarnation of an actor is made from; its number is that of the actor's life.
+	Checkpoint RecordKind = 8
 )
 
 // Key is where a record is filed.

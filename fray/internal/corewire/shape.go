@@ -29,6 +29,12 @@ func Shape(s *frayv1.TaskSpec) *core.Shape {
 	}
 	p := s.GetRetryPolicy()
 	sh.MaxRetries = p.GetMaxRetries()
+	switch {
+	case s.GetActor() != nil:
+		sh.Role, sh.MaxRetries = core.Life, sh.MaxWorkerLosses
+	case s.GetCall() != nil:
+		sh.Role, sh.MaxWorkerLosses = core.ActorCall, s.GetMaxWorkerLosses()
+	}
 	if v := p.GetBackoffBaseMs(); v > 0 {
 		sh.BackoffBase = number.FromMillis(v)
 	}
@@ -42,6 +48,18 @@ func Shape(s *frayv1.TaskSpec) *core.Shape {
 		sh.BackoffJitter = p.GetBackoffJitter()
 	}
 	return sh
+}
+
+// Actor returns what a checked spec says of an actor whose life it is, and of the call that it is; nil where it is
+// none.
+func Actor(s *frayv1.TaskSpec) (*core.NewActor, *core.NewCall) {
+	if a := s.GetActor(); a != nil {
+		return &core.NewActor{Name: a.GetName(), Concurrency: int(a.GetMaxConcurrency())}, nil
+	}
+	if c := s.GetCall(); c != nil {
+		return nil, &core.NewCall{Actor: c.GetActorId(), Caller: c.GetCallerId(), Number: c.GetNumber()}
+	}
+	return nil, nil
 }
 
 // Time returns an instant of a checked spec; 0: none.

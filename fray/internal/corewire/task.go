@@ -32,6 +32,15 @@ func Task(v *core.View) *frayv1.Task {
 	}
 }
 
+// ActorMessage returns an actor's view as a message.
+func ActorMessage(v *core.ActorView) *frayv1.Actor {
+	return &frayv1.Actor{
+		ActorId: v.ID, Name: v.Name, Function: v.Function, JobId: v.Job, State: frayv1.ActorState(v.State), WorkerId: v.WorkerID,
+		RestartCount: v.Restarts, MaxRestarts: v.Allowed,
+		OpenCallCount: number.Clamp[uint64](v.Open), HandedCallCount: number.Clamp[uint32](v.Handed),
+	}
+}
+
 // Worker returns a session's view as a message, as of now.
 func Worker(v *core.WorkerView, now core.Time) *frayv1.Worker {
 	w := &frayv1.Worker{

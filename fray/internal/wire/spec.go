@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -88,7 +89,45 @@ func CheckSpec(s *frayv1.TaskSpec) error {
 	if err := within("not_before_unix_ms", s.GetNotBeforeUnixMs(), 0, limit.NotBefore); err != nil {
 		return err
 	}
+	if err := CheckRole(s); err != nil {
+		return err
+	}
 	return CheckNeeds(s)
+}
+
+// CheckRole reports the first thing that is wrong with what a task is to an actor, or nil.
+func CheckRole(s *frayv1.TaskSpec) error {
+	if a := s.GetActor(); a != nil {
+		if s.GetCall() != nil {
+			return errors.New("actor and call: a task is the life of an actor or a call of one, this has both")
+		}
+		if s.GetExecutionTimeoutMs() != 0 {
+			return errors.New("execution_timeout_ms: the life of an actor has none, must be 0")
+		}
+		if a.GetName() != "" {
+			if err := CheckID("actor.name", a.GetName()); err != nil {
+				return err
+			}
+		}
+		return within("actor.max_concurrency", int64(a.GetMaxConcurrency()), 0, limit.Concurrency)
+	}
+	c := s.GetCall()
+	if c == nil {
+		return nil
+	}
+	if len(s.GetResources())+len(s.GetRequiredLabels()) > 0 || s.GetPriority() != 0 {
+		return errors.New("resources, required_labels and priority: a call has none of them, its actor has")
+	}
+	if err := CheckID("call.actor_id", c.GetActorId()); err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(c.GetCallerId()); n < 1 || n > limit.CallerID {
+		return fmt.Errorf("call.caller_id: must have 1 to %d characters, has %d", limit.CallerID, n)
+	}
+	if c.GetNumber() < 1 {
+		return errors.New("call.number: must be at least 1, is 0")
+	}
+	return nil
 }
 
 // CheckNeeds reports the first thing that is wrong with the names of what a task needs, or nil.
@@ -179,7 +218,7 @@ func within(field string, v, low, high int64) error {
 // SameShape says whether two specs differ at most in what scheduling does not look at, cheaply: it
 // may say no where they do.
 func SameShape(a, b *frayv1.TaskSpec) bool {
-	return a.GetFunction() == b.GetFunction() && a.GetPriority() == b.GetPriority() &&
+	return a.GetFunction() == b.GetFunction() && (a.GetActor() == nil) == (b.GetActor() == nil) && (a.GetCall() == nil) == (b.GetCall() == nil) && a.GetPriority() == b.GetPriority() &&
 		a.GetExecutionTimeoutMs() == b.GetExecutionTimeoutMs() && a.GetSchedulingTimeoutMs() == b.GetSchedulingTimeoutMs() &&
 		len(a.GetResources())+len(b.GetResources())+len(a.GetRequiredLabels())+len(b.GetRequiredLabels()) == 0 &&
 		a.MaxWorkerLosses == nil && b.MaxWorkerLosses == nil && sameRetries(a.GetRetryPolicy(), b.GetRetryPolicy())

@@ -1208,7 +1208,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1bretry_policy.backoff_factor\x121must be 0 (for the default of 2) or from 1 to 100\x1a-this == 0.0 || (this >= 1.0 && this <= 100.0)R\rbackoffFactor\x122\n" +
 	"\x0ebackoff_cap_ms\x18\x04 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fbackoffCapMs\x12C\n" +
 	"\x0ebackoff_jitter\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rbackoffJitter\x88\x01\x01B\x11\n" +
-	"\x0f_backoff_jitter\"\xee\b\n" +
+	"\x0f_backoff_jitter\"\x95\f\n" +
 	"\bTaskSpec\x12D\n" +
 	"\atask_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06taskId\x12&\n" +
 	"\bfunction\x18\x02 \x01(\tB\n" +
@@ -1235,7 +1235,10 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13RequiredLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xa4\x03\xbaH\xa0\x03\x1af\n" +
+	"\x0etask_spec.role\x12/a task is the life of an actor or a call of one\x1a#!has(this.actor) || !has(this.call)\x1as\n" +
+	"\x0etask_spec.life\x12-the life of an actor has no execution timeout\x1a2!has(this.actor) || this.execution_timeout_ms == 0\x1a\xc0\x01\n" +
+	"\x0etask_spec.call\x12Ea call has neither resources nor labels nor a priority: its actor has\x1ag!has(this.call) || (size(this.resources) == 0 && size(this.required_labels) == 0 && this.priority == 0)B\x14\n" +
 	"\x12_max_worker_lossesJ\x04\b\x10\x10\x15\"\x82\x01\n" +
 	"\tActorSpec\x12B\n" +
 	"\x04name\x18\x01 \x01(\tB.\xbaH+r)2'^([A-Za-z0-9][A-Za-z0-9._:/-]{0,127})?$R\x04name\x121\n" +
