@@ -137,10 +137,8 @@ func TestActorGoesOnFromItsCheckpoint(t *testing.T) {
 	}
 
 	c = start(t, func(cfg *controller.Config) {
-		cfg.Store, cfg.Core.Retention, cfg.Core.MaxRetained = kept, time.Nanosecond, 1
+		cfg.Store, cfg.Core.Retention, cfg.Core.WatchGrace = kept, time.Nanosecond, time.Millisecond
 	})
-	c.submit("later")
-	c.worker("w3").report(succeeded(c.worker("w4").one(), "x"))
 	for c.actors("") != "" {
 		time.Sleep(time.Millisecond)
 	}
