@@ -97,10 +97,16 @@ func (*budgets) end(s *Spec, e *Event, j *Judge) {
 		}
 	case v.Reason == frayv1.FailureReason_FAILURE_REASON_APPLICATION && e.Digest != 0 && !v.NonRetryable,
 		v.Reason == frayv1.FailureReason_FAILURE_REASON_TIMEOUT:
+		if s.Actor != nil && v.Failures+v.Losses == s.MaxRetries+1 {
+			break
+		}
 		if v.Failures != s.MaxRetries+1 {
 			j.Violated(e.Task, fmt.Sprintf("failed after %d failures, with %d retries", v.Failures, s.MaxRetries), e)
 		}
 	case v.Reason == frayv1.FailureReason_FAILURE_REASON_WORKER_LOST:
+		if s.Actor != nil {
+			break // Its failures count, too.
+		}
 		if v.Losses != s.MaxWorkerLosses+1 {
 			j.Violated(e.Task, fmt.Sprintf("failed after %d lost workers of %d", v.Losses, s.MaxWorkerLosses), e)
 		}

@@ -76,7 +76,7 @@ func (o *failsByItself) Observe(e *Event, j *Judge) {
 // start notes what runs beside an attempt; nil where it says nothing.
 func (o *failsByItself) start(e *Event) *execution {
 	g := o.grants[e.Token]
-	if g == nil || o.lending[e.Function] {
+	if g == nil || o.lending[e.Function] || e.Spec != nil && e.Spec.Call != nil {
 		return nil
 	}
 	x := &execution{grant: g, start: e}

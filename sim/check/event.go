@@ -237,6 +237,8 @@ type Event struct {
 	// Attempt and Token name an attempt of Task.
 	Attempt uint32 `json:"attempt,omitempty"`
 	Token   uint64 `json:"token,omitempty"`
+	// Life, of a grant of a call, is the token of the attempt of its actor's life that it is for.
+	Life uint64 `json:"life,omitempty"`
 	// Session is a worker's session token.
 	Session uint64 `json:"session,omitempty"`
 	// Incarnation is that of the controller which gave Token, or else Session. 0: it is not known.
@@ -373,7 +375,12 @@ func (e *Event) follows(seq uint64) bool { return e.Invoked >= seq }
 
 // endsAttempt says whether a report with this outcome is the attempt's last.
 func endsAttempt(o frayv1.AttemptOutcome) bool {
-	return o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED && o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNSPECIFIED
+	switch o {
+	case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_UNSPECIFIED, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_READY:
+		return false
+	default:
+		return true
+	}
 }
 
 // needsCurrent says whether a report with this outcome is accepted from a task's current attempt

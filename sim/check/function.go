@@ -11,8 +11,14 @@ import (
 )
 
 // Function returns f as a worker should be given it, so that its executions are recorded: where
-// they begin, where they really end, and what value they brought. Outside of a task it is f.
-func (r *Recorder) Function(f fray.Function) fray.Function { return recorded{f, r} }
+// they begin, where they really end, and what value they brought. Outside of a task it is f. The lives of
+// actors are not: their calls are.
+func (r *Recorder) Function(f fray.Function) fray.Function {
+	if _, class := f.(fray.ActorFunction); class {
+		return f
+	}
+	return recorded{f, r}
+}
 
 // Functions is Function for each of fs.
 func (r *Recorder) Functions(fs ...fray.Function) []fray.Function {

@@ -39,6 +39,7 @@ type stoppingWorker struct {
 
 type heldAttempt struct {
 	lease   *lease
+	life    *heldAttempt // of the actor that it calls
 	started *Event
 	ordered *Event // to stop
 	unkept  *Event // by a session; or it was lost for a TTL
@@ -70,7 +71,7 @@ func (o *stopsJustified) Observe(e *Event, j *Judge) {
 		}
 	case GrantReply:
 		if w, l := o.worker(e), o.book.last[e.Task]; w.held[e.Token] == nil && l.grant.Token == e.Token {
-			w.held[e.Token] = &heldAttempt{lease: l}
+			w.held[e.Token] = &heldAttempt{lease: l, life: w.held[e.Life]}
 		}
 	case StopOrder:
 		if a := o.worker(e).held[e.Token]; a != nil {
@@ -133,9 +134,20 @@ func (o *stopsJustified) order(a *heldAttempt, e *Event, j *Judge) {
 	a.ordered = e
 	j.Check()
 	grant := a.lease.grant
-	if o.tasks[grant.Task] == nil && o.jobs[grant.Job] == nil && o.book.last[grant.Task] == a.lease && !o.book.over(a.lease, e.Seq, e.At) {
+	if !o.ended(a, e) && (a.life == nil || !o.ended(a.life, e)) {
 		j.Violated(grant.Task, fmt.Sprintf("has attempt %d stopped by the controller, and nobody cancelled it or ended its lease", grant.Attempt), grant, a.started, e)
 	}
+}
+
+// stops says whether the life of an actor is to end, and its calls with it.
+func (a *heldAttempt) stops(w *stoppingWorker) bool {
+	return a.ordered != nil || a.unkept != nil || w.lost != nil || w.leave != nil
+}
+
+// ended says whether somebody cancelled what an attempt is of, or ended its lease.
+func (o *stopsJustified) ended(a *heldAttempt, e *Event) bool {
+	grant := a.lease.grant
+	return o.tasks[grant.Task] != nil || o.jobs[grant.Job] != nil || o.book.last[grant.Task] != a.lease || o.book.over(a.lease, e.Seq, e.At)
 }
 
 // stopped checks the cause for which the context of a function was done.
@@ -146,11 +158,11 @@ func (w *stoppingWorker) stopped(a *heldAttempt, e *Event, j *Judge) {
 	lack := ""
 	switch e.Cause {
 	case CauseOrdered:
-		if a.ordered == nil {
+		if a.ordered == nil && (a.life == nil || !a.life.stops(w)) {
 			lack = "no answer to a heartbeat asked for it"
 		}
 	case CauseSessionLost:
-		if a.unkept == nil && (w.lost == nil || e.At-w.lost.At < w.ttl) {
+		if a.unkept == nil && (a.life == nil || a.life.unkept == nil) && (w.lost == nil || e.At-w.lost.At < w.ttl) {
 			lack = "its worker had a session that keeps it, or was still waiting for one"
 		}
 	case CauseTimedOut:

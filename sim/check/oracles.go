@@ -39,6 +39,9 @@ type Config struct {
 	// Lending are the functions that wait for other tasks: they do not count against their worker's
 	// slots, because they may lend theirs.
 	Lending []string
+	// Counters are the functions of calls that add 1 to what their actor counts, whose state outlives its incarnations,
+	// and have the sum for a value, see CountedValue.
+	Counters []string
 	// LinearSteps bounds the search for an order of one task's operations. 0: DefaultLinearSteps.
 	LinearSteps int
 	// Redelivery: the network may deliver a call twice, so that one call may have its effect again
@@ -225,6 +228,9 @@ func New(cfg Config) *Oracles {
 		newSpecKept(&cfg),
 		newNeedsKept(&cfg),
 		newNotBefore(&cfg),
+		newCallsInOrder(),
+		newCallsOnce(&cfg),
+		newActorState(&cfg),
 		newPriorityKept(&cfg),
 		newGrantsHeard(&cfg, o.calm),
 		newCapacityKept(&cfg, o.book),

@@ -16,7 +16,7 @@ import (
 // else.
 func TestPlantedViolations(t *testing.T) {
 	t.Parallel()
-	for _, test := range slices.Concat(taskPlants, attemptPlants, timeoutPlants, stopPlants, specPlants, needPlants, promptPlants, clusterPlants) {
+	for _, test := range plants() {
 		t.Run(test.oracle+"/"+test.name, func(t *testing.T) {
 			t.Parallel()
 			good := newScript(test.cfg)
@@ -42,10 +42,14 @@ func TestPlantedViolations(t *testing.T) {
 func TestEveryOracleHasAPlant(t *testing.T) {
 	t.Parallel()
 	for _, c := range check.New(check.Config{}).Counts() {
-		if !slices.ContainsFunc(slices.Concat(taskPlants, attemptPlants, timeoutPlants, stopPlants, specPlants, needPlants, promptPlants, clusterPlants), func(p plant) bool { return p.oracle == c.Oracle }) {
+		if !slices.ContainsFunc(plants(), func(p plant) bool { return p.oracle == c.Oracle }) {
 			t.Errorf("oracle %s is not shown to fail", c.Oracle)
 		}
 	}
+}
+
+func plants() []plant {
+	return slices.Concat(taskPlants, attemptPlants, timeoutPlants, stopPlants, specPlants, needPlants, actorPlants, promptPlants, clusterPlants)
 }
 
 // plant is a pair of histories.

@@ -22,6 +22,8 @@ func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
 			return
 		case m.GetCreated():
 			e.Answer = Created
+		case m.GetTask().GetTaskId() != id: // There is an actor under the name, and no task under the id.
+			e.Answer, e.Detail = Refused, "there is actor "+m.GetTask().GetTaskId()
 		default:
 			e.Answer = Existing
 		}
@@ -60,6 +62,11 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 			e := c.reply(SubmitReply)
 			e.Task, e.Job, e.Answer, e.Code = id, job, answer, code
 			events = append(events, e)
+		}
+		for _, a := range m.GetExistingActors() {
+			if i := int(a.GetIndex()); i < len(events) {
+				events[i].Answer, events[i].Detail = Refused, "there is actor "+a.GetActorId()
+			}
 		}
 		for _, f := range m.GetFailures() {
 			if i := int(f.GetIndex()); i < len(events) {

@@ -64,6 +64,7 @@ func (c *call) leaseTasks(req *frayv1.LeaseTasksRequest) func(any, error) {
 			spec := NewSpec(t.GetSpec())
 			e := c.reply(GrantReply)
 			e.Session, e.Job, e.Function, e.Spec = req.GetSessionToken(), t.GetJobId(), spec.Function, spec
+			e.Life = t.GetLifeLeaseToken()
 			c.name(&e, t.GetAttempt())
 			c.hold(t.GetAttempt(), req.GetSessionToken(), spec)
 			events = append(events, e)

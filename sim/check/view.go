@@ -88,8 +88,24 @@ type Spec struct {
 	NotBefore int64 `json:"not_before_unix_ms,omitempty"`
 	// Needs are the tasks that it depends on.
 	Needs []string `json:"needs,omitempty"`
+	// Actor is set for the life of an actor, and Call for a call.
+	Actor *ActorSpec `json:"actor,omitempty"`
+	Call  *CallSpec  `json:"call,omitempty"`
 	// Class is the same for tasks that the same workers can run and that have the same priority.
 	Class string `json:"class"`
+}
+
+// ActorSpec is what the life of an actor says of it.
+type ActorSpec struct {
+	Name        string `json:"name,omitempty"`
+	Concurrency int    `json:"concurrency"`
+}
+
+// CallSpec is what a call says of itself.
+type CallSpec struct {
+	Actor  string `json:"actor"`
+	Caller string `json:"caller"`
+	Number uint64 `json:"number"`
 }
 
 // What the schema says that an unset field means.
@@ -116,6 +132,14 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	if t.MaxWorkerLosses != nil {
 		s.MaxWorkerLosses = t.GetMaxWorkerLosses()
 	}
+	if a := t.GetActor(); a != nil {
+		s.Actor = &ActorSpec{Name: a.GetName(), Concurrency: max(int(a.GetMaxConcurrency()), 1)}
+		s.MaxRetries = s.MaxWorkerLosses // Which is the budget for both.
+	}
+	if c := t.GetCall(); c != nil {
+		s.Call = &CallSpec{Actor: c.GetActorId(), Caller: c.GetCallerId(), Number: c.GetNumber()}
+		s.MaxWorkerLosses = t.GetMaxWorkerLosses()
+	}
 	s.BackoffBase = cmp.Or(s.BackoffBase, defaultBackoffBase)
 	s.BackoffFactor = cmp.Or(s.BackoffFactor, defaultBackoffFactor)
 	s.BackoffCap = cmp.Or(s.BackoffCap, defaultBackoffCap)
@@ -126,9 +150,9 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	return s
 }
 
-// waitsFirst says whether a task may have to wait for others, or for its time, before it can be granted. A
-// history does not tell when that was over.
-func (s *Spec) waitsFirst() bool { return len(s.Needs) > 0 || s.NotBefore > 0 }
+// waitsFirst says whether a task may have to wait for others, for its time, or for its actor, before it can be
+// granted. A history does not tell when that was over.
+func (s *Spec) waitsFirst() bool { return len(s.Needs) > 0 || s.NotBefore > 0 || s.Call != nil }
 
 // MinBackoff is the shortest delay that the policy allows before retry n, from 0.
 func (s *Spec) MinBackoff(n int) time.Duration {

@@ -1,0 +1,213 @@
+package check_test
+
+import (
+	"github.com/frayrpc/fray/sim/check"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// life and calls are edits of what a task is.
+var life = with(func(t *frayv1.TaskSpec) { t.Actor, t.MaxWorkerLosses = &frayv1.ActorSpec{}, new(uint32(9)) })
+
+func calls(number uint64, change ...func(*frayv1.TaskSpec)) edit {
+	return with(func(t *frayv1.TaskSpec) {
+		t.RetryPolicy, t.Call = nil, &frayv1.ActorCall{ActorId: "x", CallerId: "c", Number: number}
+		for _, f := range change {
+			f(t)
+		}
+	})
+}
+
+func retryable(t *frayv1.TaskSpec) { t.MaxWorkerLosses = new(uint32(1)) }
+
+// hand grants a call to an incarnation of actor x, and begin begins it.
+func (s *script) hand(worker, call string, attempt, incarnation uint32, edits ...edit) {
+	s.grant(worker, call, attempt, append(edits, s.of(incarnation))...)
+}
+
+func (s *script) of(incarnation uint32) edit {
+	return func(e *check.Event) { e.Life = s.token("x"+string(rune('0'+incarnation)), 1) }
+}
+
+// counts to has a call, which was handed, be executed and told to have counted to a sum.
+func (s *script) countsTo(worker, call string, attempt uint32, sum int64, edits ...edit) {
+	value := func(e *check.Event) { e.Digest = check.DigestValue("raw", check.CountedValue(sum)) }
+	s.start(worker, call, attempt, edits...)
+	s.end(worker, call, attempt, "", value)
+	s.report(worker, call, attempt, succeeded, check.Accepted, value)
+	s.view(call, completed, attempt, value)
+}
+
+// lives has an actor x live on w that has calls a, b and c.
+func lives(then func(s *script)) func(*script) {
+	return func(s *script) {
+		s.slots = 4
+		s.register("w")
+		s.submit("x", life)
+		for i, call := range []string{"a", "b", "c"} {
+			s.submit(call, calls(uint64(i)+1, retryable))
+		}
+		s.grant("w", "x", 1, life)
+		then(s)
+		s.view("x", running, 1, func(e *check.Event) { e.View.Attempt = s.newest("x") })
+		for _, call := range []string{"a", "b", "c"} {
+			if s.newest(call) == 0 {
+				s.view(call, pending, 0)
+			}
+		}
+	}
+}
+
+// newest is the last attempt of a task that was granted, of those before the fourth.
+func (s *script) newest(task string) uint32 {
+	for n := uint32(3); n > 0; n-- {
+		if s.tokens[task+string(rune('0'+n))] != 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// counting has functions called f count.
+var counting = check.Config{Counters: []string{"f"}}
+
+// moves has the actor's worker die, with what it had in hand, and the actor go on at another.
+func (s *script) moves() {
+	s.Add(check.Event{Kind: check.WorkerCrash, Worker: "w"})
+	s.register("w")
+	s.grant("w", "x", 2, life)
+}
+
+var actorPlants = []plant{
+	{
+		oracle: "calls-in-order", name: "granted in another order", want: "is call 1 of caller c to actor x, and granted after call 2",
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.view("a", running, 1)
+			s.view("b", running, 1)
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.view("a", running, 1)
+			s.view("b", running, 1)
+		}),
+	},
+	{
+		oracle: "calls-in-order", name: "begun in another order", want: "is call 1 of caller c to actor x, and begins after call 2",
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "b", 1, 2, calls(2, retryable))
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.countsTo("w", "b", 1, 1, calls(2, retryable))
+			s.countsTo("w", "a", 1, 2, calls(1, retryable))
+		}),
+	},
+	{
+		oracle: "calls-in-order", name: "two at once", want: "begins as number 2 at once on an incarnation of actor x, which takes 1",
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.start("w", "b", 1, calls(2, retryable))
+			s.view("b", running, 1)
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.start("w", "a", 1, calls(1, retryable))
+			s.start("w", "b", 1, calls(2, retryable))
+			s.view("a", running, 1)
+			s.view("b", running, 1)
+		}),
+	},
+	{
+		oracle: "calls-in-order", name: "for no incarnation", want: "is granted to worker w for an incarnation of actor x that it was never granted",
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.view("a", running, 1)
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "a", 1, 2, calls(1, retryable))
+			s.view("a", running, 1)
+		}),
+	},
+	{
+		oracle: "calls-at-most-once", name: "executed again", want: "is executed 2 times, and may be 1",
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.start("w", "a", 1, calls(1, retryable))
+			s.moves()
+			s.hand("w", "a", 2, 2, calls(1, retryable))
+			s.countsTo("w", "a", 2, 1, calls(1, retryable))
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1))
+			s.start("w", "a", 1, calls(1))
+			s.moves()
+			s.hand("w", "a", 2, 2, calls(1))
+			s.countsTo("w", "a", 2, 1, calls(1))
+		}),
+	},
+	{
+		oracle: "actor-state-kept", name: "begins anew", want: "counted actor x to 1, as another call did", cfg: counting,
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.moves()
+			s.hand("w", "b", 1, 2, calls(2, retryable))
+			s.countsTo("w", "b", 1, 2, calls(2, retryable))
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.moves()
+			s.hand("w", "b", 1, 2, calls(2, retryable))
+			s.countsTo("w", "b", 1, 1, calls(2, retryable))
+		}),
+	},
+	{
+		oracle: "actor-state-kept", name: "keeps what came to nothing", want: "counted actor x to 3, and nothing can have counted it so far", cfg: counting,
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.start("w", "b", 1, calls(2, retryable))
+			s.moves()
+			s.hand("w", "b", 2, 2, calls(2, retryable))
+			s.countsTo("w", "b", 2, 2, calls(2, retryable))
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.start("w", "b", 1, calls(2, retryable))
+			s.moves()
+			s.hand("w", "b", 2, 2, calls(2, retryable))
+			s.countsTo("w", "b", 2, 3, calls(2, retryable))
+		}),
+	},
+	{
+		oracle: "actor-state-kept", name: "goes back", want: "counted actor x to 1, and is of after the call that counted it to 2", cfg: counting,
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.submit("d", calls(4, retryable))
+			s.hand("w", "d", 1, 1, calls(4, retryable))
+			s.countsTo("w", "d", 1, 2, calls(4, retryable))
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "a", 1, 2, calls(1, retryable))
+			s.submit("d", calls(4, retryable))
+			s.hand("w", "d", 1, 1, calls(4, retryable))
+			s.countsTo("w", "d", 1, 1, calls(4, retryable))
+		}),
+	},
+}
