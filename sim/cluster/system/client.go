@@ -282,8 +282,8 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 	c.offers = append(c.offers, o)
 	c.number += n
 	c.offer(ctx, o)
-	for range c.group.Submissions - 1 {
-		c.again(ctx, o)
+	for submission := 1; submission < c.group.Submissions; submission++ {
+		c.again(ctx, o, submission)
 	}
 }
 
@@ -366,7 +366,7 @@ func (c *submitter) callOne(ctx context.Context, o *offer) {
 	var failure *fray.TaskError
 	switch {
 	case err == nil:
-		c.told(ctx, o.kind, id, value)
+		c.told(ctx, o.kind, id, 0, value)
 	case errors.As(err, &failure):
 		c.failed(failure)
 	case ctx.Err() == nil:
@@ -438,8 +438,8 @@ func (o *offer) needy(ctx context.Context) ([]needy, error) {
 }
 
 // again submits tasks once more under their ids, which are the same tasks, and has the values noted
-// that their futures tell.
-func (c *submitter) again(ctx context.Context, o *offer) {
+// that their futures tell. The first submission, which was not again, is number 0.
+func (c *submitter) again(ctx context.Context, o *offer, submission int) {
 	futures, err := call(ctx, o)
 	if err != nil {
 		return // The controller does not know the first ones any longer, or the run is over.
@@ -447,7 +447,7 @@ func (c *submitter) again(ctx context.Context, o *offer) {
 	for _, f := range futures {
 		c.ends.Go(func() {
 			if value, err := f.Get(ctx); err == nil {
-				c.told(ctx, o.kind, f.ID(), value)
+				c.told(ctx, o.kind, f.ID(), submission, value)
 			}
 		})
 	}
@@ -459,7 +459,7 @@ func (c *submitter) await(ctx context.Context, o *offer, i int, f *fray.Future[[
 	var failure *fray.TaskError
 	switch {
 	case err == nil:
-		c.told(ctx, o.kind, f.ID(), value)
+		c.told(ctx, o.kind, f.ID(), 0, value)
 	case !errors.As(err, &failure):
 		return // The run is over, or the client leaves.
 	}

@@ -77,14 +77,19 @@ func noise(n int, random *rand.Rand) []byte {
 	return b[:n]
 }
 
-// told takes in the value that a future told.
-func (c *submitter) told(ctx context.Context, k *cluster.TaskKind, task string, value []byte) {
+// told takes in the value that a future told. There is a future for each submission of a task, and they
+// count from 0.
+func (c *submitter) told(ctx context.Context, k *cluster.TaskKind, task string, submission int, value []byte) {
 	c.tally.tell(c.name, task, value)
 	if k.ObjectSize == 0 {
 		return
 	}
+	// All futures of a task are told at one instant, and ask for the same object. Of calls at one instant
+	// that are equal in all they carry, which gets which answer is up to the machine; and after the answer
+	// one future notes that the task has ended, which the others do not. So they take turns.
 	random := chance.New(c.run.Seed(), "read/"+task, 0)
-	if sleep.For(ctx, 1+time.Duration(random.Int64N(int64(engine.Jitter)))) != nil {
+	turn := time.Duration(submission) * engine.Jitter
+	if sleep.For(ctx, turn+1+time.Duration(random.Int64N(int64(engine.Jitter)))) != nil {
 		return
 	}
 	var ref fray.Ref[[]byte]
