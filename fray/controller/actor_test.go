@@ -193,8 +193,11 @@ func TestCallsThatAreRefused(t *testing.T) {
 	c.mustOffer(life("a", "", "5"))
 	c.submit("plain")
 	c.mustOffer(callOf("a", "c2", 2))
-	c.mustOffer(callOf("a", "c2", 2))
-	_, err := c.offer(callOf("a", "c1", 1))
+	c.mustOffer(callOf("a", "c2", 9)) // The same call, submitted again by whom it may be.
+	c.mustOffer(life("b", "", "5"))
+	_, err := c.offer(callOf("b", "c2", 2))
+	wantRefusal(t, err, wire.ReasonSpecDiffers, `task "c2" exists with another specification: choose another task id`)
+	_, err = c.offer(callOf("a", "c1", 1))
 	wantRefusal(t, err, wire.ReasonCallLate, `task "c1": call number 1 of caller "me" to actor "a" comes after a later one: numbers must rise`)
 	for _, id := range []string{"nobody", "plain"} {
 		_, err = c.offer(callOf(id, "c3", 3))
@@ -204,7 +207,7 @@ func TestCallsThatAreRefused(t *testing.T) {
 	both.Actor = &frayv1.ActorSpec{}
 	_, err = c.offer(both)
 	wantRefusal(t, err, wire.ReasonInvalid, "actor and call: a task is the life of an actor or a call of one, this has both")
-	slow := life("b", "", "")
+	slow := life("slow", "", "")
 	slow.ExecutionTimeoutMs = 1
 	_, err = c.offer(slow)
 	wantRefusal(t, err, wire.ReasonInvalid, "execution_timeout_ms: the life of an actor has none, must be 0")
@@ -214,7 +217,7 @@ func TestCallsThatAreRefused(t *testing.T) {
 	wantRefusal(t, err, wire.ReasonInvalid, "resources, required_labels and priority: a call has none of them, its actor has")
 	_, err = c.offer(callOf("a", "c3", 0))
 	wantRefusal(t, err, wire.ReasonInvalid, "call.number: must be at least 1, is 0")
-	wide := life("b", "", "")
+	wide := life("wide", "", "")
 	wide.Actor.MaxConcurrency = limit.Concurrency + 1
 	_, err = c.offer(wide)
 	wantRefusal(t, err, wire.ReasonInvalid, "actor.max_concurrency: must be from 0 to 1024, is 1025")

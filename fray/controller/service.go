@@ -260,6 +260,10 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 func (r *submitted) compare(known, spec *frayv1.TaskSpec, actor string) {
 	switch {
 	case actor == "":
+		if s, k := spec.GetCall(), known.GetCall(); k != nil && s.GetActorId() == k.GetActorId() {
+			known = proto.CloneOf(known)
+			known.Call = s
+		}
 		if !proto.Equal(known, spec) {
 			r.refuse(wire.ReasonSpecDiffers, 0, "task %q exists with another specification: choose another task id", spec.GetTaskId())
 		}

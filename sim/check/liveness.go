@@ -24,6 +24,7 @@ type liveness struct {
 type liveTask struct {
 	ack   *Event
 	ended bool
+	lives bool // It is the life of an actor, which ends when somebody wants it to.
 }
 
 func newLiveness(cfg *Config) *liveness {
@@ -43,7 +44,9 @@ func (o *liveness) Observe(e *Event, j *Judge) {
 		return
 	}
 	switch {
-	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.ack == nil:
+	case e.Kind == SubmitCall:
+		t.lives = t.lives || e.Spec.Actor != nil
+	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.ack == nil && !t.lives:
 		t.ack = e
 	case e.Kind == ReadReply && showsEnd(e):
 		t.ended = true

@@ -47,6 +47,9 @@ func (v *checker) checkWorkload() {
 			if at := slices.Index(v.kindNames(), f.Kind); at >= 0 && v.workload.Mix[at].Needs > 0 {
 				v.Report(scenario.Complain("kind %s needs other tasks, and a flood has none", f.Kind).Suggest("name a kind without needs"), &f.Kind)
 			}
+			if at := slices.Index(v.kindNames(), f.Kind); at >= 0 && v.workload.Mix[at].Actors != nil {
+				v.Report(scenario.Complain("kind %s is calls of actors, and a flood creates none", f.Kind).Suggest("name a kind without actors"), &f.Kind)
+			}
 			tasks += min(g.Count*f.Tasks, MaxTasks+1)
 			if g.Stranger || g.Forger || g.Cancel > 0 || g.Mistakes > 0 {
 				v.Report(scenario.Complain("visitors that flood do nothing else").Suggest("make another group for what else there is to do"), &g.Floods)
@@ -132,7 +135,37 @@ func (v *checker) checkKind(i int) {
 	if k.Needs > 0 && k.Undecodable == "input" {
 		v.Report(scenario.Complain("kind %s cannot decode what it needs", k.Name).Suggest("remove needs, or undecodable"), &k.Needs)
 	}
+	if k.Actors != nil {
+		v.checkActors(k)
+	}
 	v.checkEligible(k)
+}
+
+// checkActors reports what calls of actors are not.
+func (v *checker) checkActors(k *TaskKind) {
+	a := k.Actors
+	v.checkSpan(&a.Construct)
+	if a.DeletedAfter != nil {
+		v.checkSpan(a.DeletedAfter)
+	}
+	for _, not := range []struct {
+		is    bool
+		what  string
+		field any
+	}{
+		{k.Children > 0, "children", &k.Children},
+		{k.Needs > 0, "needs", &k.Needs},
+		{k.ObjectSize > 0, "objectSize", &k.ObjectSize},
+		{k.Undecodable != "", "undecodable", &k.Undecodable},
+		{v.Has(&k.ResultSize), "resultSize", &k.ResultSize},
+	} {
+		if not.is {
+			v.Report(scenario.Complain("tasks of kind %s are calls of actors, which count them and do nothing else", k.Name).Suggest("remove %s, or actors", not.what), not.field)
+		}
+	}
+	if a.Checkpoints && a.Concurrency > 1 {
+		v.Report(scenario.Complain("actors of kind %s have checkpoints, and are handed %d calls at once", k.Name, a.Concurrency).Suggest("remove concurrency, or checkpoints"), &a.Concurrency)
+	}
 }
 
 func (v *checker) checkSpan(s *Span) {
@@ -172,6 +205,8 @@ func (v *checker) checkChildren(k *TaskKind) {
 			v.Report(scenario.Complain("kind %s has children of its own", k.ChildKind).Suggest("name a kind without"), &k.ChildKind)
 		case v.workload.Mix[at].Needs > 0:
 			v.Report(scenario.Complain("kind %s needs other tasks, which children do not", k.ChildKind).Suggest("name a kind without needs"), &k.ChildKind)
+		case v.workload.Mix[at].Actors != nil:
+			v.Report(scenario.Complain("kind %s is calls of actors, which children are not", k.ChildKind).Suggest("name a kind without actors"), &k.ChildKind)
 		}
 	}
 }

@@ -38,6 +38,8 @@ type FailureFacts struct {
 	WorkerLost        int `cel:"workerLost" json:"workerLost" doc:"Too many workers died of it."`
 	SchedulingTimeout int `cel:"schedulingTimeout" json:"schedulingTimeout" doc:"It did not start in time."`
 	Undecodable       int `cel:"undecodable" json:"undecodable" doc:"Its input could not be decoded, or its result not be encoded."`
+	ActorRestarted    int `cel:"actorRestarted" json:"actor_restarted" doc:"It is a call that was handed to an incarnation of its actor which is gone."`
+	ActorDead         int `cel:"actorDead" json:"actor_dead" doc:"It is a call, and its actor was dead."`
 }
 
 // AttemptFacts counts executions.

@@ -241,7 +241,14 @@ func (s *sections) callers(procedure string) []string {
 			return []string{RoleClient, RoleWorker}
 		}
 		return []string{RoleClient}
+	case "ListActors":
+		if s.workload.CallsActors() {
+			return []string{RoleClient}
+		}
 	case "SubmitTask":
+		if s.workload.CallsActors() {
+			return []string{RoleClient} // Who creates actors by it.
+		}
 		if slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.Waits == WaitsCall }) {
 			return []string{RoleClient}
 		}
@@ -250,7 +257,7 @@ func (s *sections) callers(procedure string) []string {
 			return []string{RoleClient, RoleWorker} // Clients read them, and hold none of their own.
 		}
 	case "CancelTasks":
-		if slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Cancel != nil }) ||
+		if s.workload.CallsActors() || slices.ContainsFunc(s.workload.Mix, func(k TaskKind) bool { return k.Cancel != nil }) ||
 			slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.CancelsJobs != nil }) ||
 			slices.ContainsFunc(s.workload.Visitors, func(g VisitorGroup) bool { return g.Cancel > 0 || g.Stranger }) {
 			return []string{RoleClient}

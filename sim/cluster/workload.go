@@ -127,6 +127,25 @@ type TaskKind struct {
 	Resources         map[string]int64  `yaml:"resources" doc:"What an attempt occupies besides a slot. cpu is in milli-units." example:"{cpu: 1500}"`
 	Labels            map[string]string `yaml:"labels" doc:"Labels that the worker must carry." example:"{zone: a}"`
 	Cancel            *Cancel           `yaml:"cancel" doc:"Whether and when the client cancels a task. Default: never."`
+	// Actors makes tasks of the kind calls.
+	Actors *Actors `yaml:"actors" doc:"The tasks are calls of actors, which count them: resources, labels and priority are those of the actors, and maxWorkerLosses says how often a call may be handed to another incarnation when it was lost with one. Default: they are tasks."`
+}
+
+// Actors are what the calls of a kind are made to. Each answers a call with how many it has counted.
+type Actors struct {
+	Count        int                  `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many actors there are. Calls go to one after the other."`
+	Own          bool                 `yaml:"own" default:"false" doc:"Whether each client has its own; else they share them, by names."`
+	Concurrency  int                  `yaml:"concurrency" default:"1" min:"1" max:"1024" doc:"How many calls an actor is handed at once."`
+	Restarts     int                  `yaml:"restarts" default:"3" min:"0" max:"1000" doc:"How often an actor is constructed anew, after its worker died or its construction failed, before it is dead."`
+	Construct    Span                 `yaml:"construct" doc:"How long it takes to construct one."`
+	Failures     scenario.Probability `yaml:"failures" default:"0" doc:"The chance that constructing one fails." example:"10%"`
+	Checkpoints  bool                 `yaml:"checkpoints" default:"false" doc:"Whether what an actor has counted outlives its incarnations."`
+	DeletedAfter *Span                `yaml:"deletedAfter" doc:"How long after it first called an actor each client deletes it, once; calls after that are made to another of the name. Default: actors are deleted when all clients are done."`
+}
+
+// CallsActors says whether tasks of the workload are calls of actors.
+func (w *Workload) CallsActors() bool {
+	return slices.ContainsFunc(w.Mix, func(k TaskKind) bool { return k.Actors != nil })
 }
 
 // A Span is a time between two, each as likely as the other.

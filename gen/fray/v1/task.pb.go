@@ -418,6 +418,7 @@ type TaskSpec struct {
 	// failed; the retry policy gives the delay alone. It ends when the actor is dead: cancelled, it was deleted.
 	Actor *ActorSpec `protobuf:"bytes,14,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Set: the task is a call of an actor. It asks for no resources and no labels, and its max_worker_losses is 0 if unset: at most once.
+	// Another submission of the same call may have another caller and number, which count for nothing.
 	Call          *ActorCall `protobuf:"bytes,15,opt,name=call,proto3" json:"call,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -38,7 +38,7 @@ func (s *System) client(ctx context.Context, m engine.Machine, g *cluster.Client
 	}
 	c.due += time.Duration(c.random.Int64N(int64(engine.Jitter)))
 	for job := range g.Jobs {
-		c.job = jobOf(g, c.name, job)
+		c.job, c.lastJob = jobOf(g, c.name, job), job == g.Jobs-1
 		// The first ones have the odd tasks.
 		last := c.number + (g.Tasks-c.number+g.Jobs-job-1)/(g.Jobs-job)
 		if err := c.runJob(ctx, last); err != nil || ctx.Err() != nil {
@@ -77,6 +77,7 @@ func (c *submitter) runJob(ctx context.Context, last int) error {
 			return nil //nolint:nilerr // The run is over.
 		}
 	}
+	c.stays = true
 	return c.inJob(ctx, ctx, last)
 }
 
@@ -121,6 +122,10 @@ func (c *submitter) inJob(ctx, life context.Context, last int) (err error) {
 	case cluster.WaitsSome:
 		c.awaitSome(ctx)
 	}
+	if c.lastJob && c.stays && c.calls(c.group) {
+		c.ends.Wait()
+		c.deleteActors(ctx)
+	}
 	return nil
 }
 
@@ -146,6 +151,10 @@ type submitter struct {
 	name    string
 	job     string
 	random  *rand.Rand
+	// Of the job: it is the client's last, and it has come back to it or never left.
+	lastJob, stays bool
+	// When it deleted actors, by name.
+	deleted map[string]bool
 	// Kinds of the tasks to come, see next.
 	deck []*cluster.TaskKind
 	// The number of the next task, and when it comes.
@@ -175,6 +184,7 @@ type offer struct {
 	inputs  [][]byte
 	needs   []string // tasks
 	options []fray.CallOption
+	actor   string // whom it calls, by name; empty: nobody
 	begun   time.Duration
 
 	mu    sync.Mutex
@@ -276,6 +286,9 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, c.number)))
 	o := &offer{number: c.number, kind: k, inputs: inputsOf(k, n, c.random), options: options, begun: begun, known: make([]offered, n)}
 	o.needs = c.needs(k)
+	if a := k.Actors; a != nil {
+		o.actor = actorName(k, c.name, c.number%a.Count)
+	}
 	if k.NotBefore != nil {
 		o.options = append(o.options, fray.WithNotBefore(time.Now().Add(within(k.NotBefore, c.random))))
 	}
@@ -311,9 +324,14 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 	if err != nil && ctx.Err() != nil {
 		return
 	}
-	if err != nil && len(o.inputs) == 1 {
-		c.refused(o, 0)
+	if err != nil && (len(o.inputs) == 1 || len(futures) == 0) {
+		for i := range o.inputs {
+			c.refused(o, i)
+		}
 		return
+	}
+	if o.kind.Actors != nil {
+		c.deleteLater(ctx, o)
 	}
 	for i, f := range futures {
 		cancelAfter := time.Duration(-1)
@@ -390,7 +408,10 @@ func (c *submitter) refused(o *offer, i int) {
 
 // call submits the one task of an offer, and waits for its value.
 func (o *offer) call(ctx context.Context) ([]byte, error) {
-	if o.kind.Needs == 0 {
+	switch {
+	case o.kind.Actors != nil:
+		return o.callActor(ctx)
+	case o.kind.Needs == 0:
 		return taskOf(o.kind).Call(ctx, o.inputs[0], o.options...)
 	}
 	inputs, err := o.needy(ctx)
@@ -402,7 +423,10 @@ func (o *offer) call(ctx context.Context) ([]byte, error) {
 
 // call submits tasks of one kind in one call.
 func call(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error) {
-	if o.kind.Needs == 0 {
+	switch {
+	case o.kind.Actors != nil:
+		return o.callsOfActor(ctx)
+	case o.kind.Needs == 0:
 		return submitAll(ctx, taskOf(o.kind), o.inputs, o.options)
 	}
 	inputs, err := o.needy(ctx)

@@ -51,6 +51,10 @@ func Functions(
 				_, err := x.run(ctx, nil)
 				return make(chan int), err // Which has no encoding.
 			}))
+		case k.Actors != nil && k.Actors.Checkpoints:
+			all = append(all, actorsOf(k, func() *kept { return &kept{} }, x).functions()...)
+		case k.Actors != nil:
+			all = append(all, actorsOf(k, func() *counter { return &counter{} }, x).functions()...)
 		case k.Needs > 0:
 			all = append(all, fray.Define(k.Name, func(ctx context.Context, in needy) ([]byte, error) { return x.run(ctx, in.Needs) }))
 		default:
@@ -261,12 +265,25 @@ func inputsOf(k *cluster.TaskKind, n int, random *rand.Rand) [][]byte {
 // optionsOf returns what a submission of a kind asks for.
 func optionsOf(k *cluster.TaskKind) []fray.CallOption {
 	options := []fray.CallOption{
-		fray.WithRetries(k.Retries), fray.WithMaxWorkerLosses(k.MaxWorkerLosses), fray.WithPriority(k.Priority),
+		fray.WithRetries(k.Retries), fray.WithMaxWorkerLosses(k.MaxWorkerLosses),
 		fray.WithExecutionTimeout(time.Duration(k.ExecutionTimeout)), fray.WithSchedulingTimeout(time.Duration(k.SchedulingTimeout)),
 	}
-	if b := k.Backoff; b != nil {
-		options = append(options, fray.WithBackoff(time.Duration(b.Base), b.Factor, time.Duration(b.Cap)))
+	if k.Actors != nil { // What a worker must have is their actors' business.
+		return append(options, backoffOf(k)...)
 	}
+	options = append(append(options, fray.WithPriority(k.Priority)), backoffOf(k)...)
+	return append(options, demandsOf(k)...)
+}
+
+func backoffOf(k *cluster.TaskKind) []fray.CallOption {
+	if b := k.Backoff; b != nil {
+		return []fray.CallOption{fray.WithBackoff(time.Duration(b.Base), b.Factor, time.Duration(b.Cap))}
+	}
+	return nil
+}
+
+// demandsOf returns what tasks of a kind need of a worker.
+func demandsOf(k *cluster.TaskKind) (options []fray.CallOption) {
 	if len(k.Resources) > 0 {
 		options = append(options, fray.WithResources(k.Resources))
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -95,6 +96,7 @@ type System struct {
 	backups []*backup
 	readers int
 	drains  int
+	callers atomic.Int64 // clients that call actors and are not done
 	leaked  leakedLeases
 
 	// Of a simulated cluster.
@@ -111,6 +113,11 @@ func newSystem(r *engine.Run, o Options) *System {
 		Scenario: cluster.Of(r.Scenario), run: r, options: o, recorders: map[string]*check.Recorder{},
 	}
 	s.place = s
+	for i := range s.Workload.Clients {
+		if g := &s.Workload.Clients[i]; s.calls(g) {
+			s.callers.Add(int64(g.Count))
+		}
+	}
 	s.tally = newTally(s.Scenario, r.Elapsed)
 	s.oracles = check.New(s.promises())
 	s.history = check.NewHistory(check.HistoryConfig{Clock: r.Elapsed, Observe: func(event *check.Event) {
@@ -191,6 +198,9 @@ func (s *System) promises() check.Config {
 	for i := range s.Workload.Mix {
 		if k := &s.Workload.Mix[i]; k.Children > 0 || k.Needs > 0 {
 			c.Lending = append(c.Lending, k.Name)
+		}
+		if k := &s.Workload.Mix[i]; k.Actors != nil && k.Actors.Checkpoints {
+			c.Counters = append(c.Counters, callName(k))
 		}
 	}
 	return c

@@ -246,6 +246,10 @@ func (t *tally) failed(reason fray.Reason) {
 		f.SchedulingTimeout++
 	case fray.ReasonUndecodable:
 		f.Undecodable++
+	case fray.ReasonActorRestarted:
+		f.ActorRestarted++
+	case fray.ReasonActorDead:
+		f.ActorDead++
 	default:
 		f.Application++
 	}
@@ -348,8 +352,10 @@ func (t *tally) observe(e *check.Event) {
 }
 
 func (t *tally) reported(e *check.Event) {
-	if e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
+	switch e.Outcome {
+	case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_READY:
 		return
+	default:
 	}
 	r := &t.facts.Reports
 	switch e.Answer {
