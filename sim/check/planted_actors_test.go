@@ -78,7 +78,56 @@ func (s *script) moves() {
 	s.grant("w", "x", 2, life)
 }
 
+// named has an actor's life say its name.
+var named = with(func(t *frayv1.TaskSpec) { t.Actor = &frayv1.ActorSpec{Name: "n"} })
+
 var actorPlants = []plant{
+	{
+		oracle: "one-actor-a-name", name: "an older one", want: "is granted for actor p after actor q was created under its name, n",
+		good: func(s *script) {
+			s.register("w")
+			s.submit("p", named)
+			s.view("p", cancelled, 0)
+			s.submit("q", named)
+			s.grant("w", "q", 1, named)
+			s.report("w", "q", 1, stopped, check.Accepted)
+			s.view("q", cancelled, 1)
+			s.submit("r", named)
+			s.grant("w", "r", 1, named)
+			s.view("r", running, 1)
+		},
+		bad: func(s *script) {
+			s.register("w")
+			s.submit("p", named)
+			s.submit("q", named)
+			s.grant("w", "p", 1, named)
+			s.view("p", running, 1)
+			s.view("q", pending, 0)
+		},
+	},
+	{
+		oracle: "one-actor-a-name", name: "two at once", want: "when both had been created under one name, n",
+		good: func(s *script) {
+			s.register("w")
+			p, q := s.offer("p", named), s.offer("q", named)
+			s.answer(p, "p", check.Created)
+			s.answer(q, "q", check.Created)
+			s.grant("w", "p", 1, named)
+			s.view("p", running, 1)
+			s.view("q", pending, 0)
+		},
+		bad: func(s *script) {
+			s.slots = 2
+			s.register("w")
+			p, q := s.offer("p", named), s.offer("q", named)
+			s.answer(p, "p", check.Created)
+			s.answer(q, "q", check.Created)
+			s.grant("w", "p", 1, named)
+			s.grant("w", "q", 1, named)
+			s.view("p", running, 1)
+			s.view("q", running, 1)
+		},
+	},
 	{
 		oracle: "calls-in-order", name: "granted in another order", want: "is call 1 of caller c to actor x, and granted after call 2",
 		good: lives(func(s *script) {

@@ -155,6 +155,7 @@ func (s *System) promises() check.Config {
 	if !slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool { return f.Action.ClockStep != nil }) {
 		c.Wall = time.Now
 	}
+	c.NamesByHost = s.AsksWho()
 	c.Lossless = s.lossless()
 	c.FairnessBound = s.Always.Fairness
 	if c.FairnessBound == 0 && s.Jobs() > 1 {
