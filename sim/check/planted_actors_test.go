@@ -87,9 +87,11 @@ var actorPlants = []plant{
 		good: func(s *script) {
 			s.register("w")
 			s.submit("p", named)
+			s.cancel("p", check.Cancelled)
 			s.view("p", cancelled, 0)
 			s.submit("q", named)
 			s.grant("w", "q", 1, named)
+			s.cancel("q", check.Stopping)
 			s.report("w", "q", 1, stopped, check.Accepted)
 			s.view("q", cancelled, 1)
 			s.submit("r", named)
