@@ -445,6 +445,7 @@ func TestActorLeavesAfterItsCalls(t *testing.T) {
 			queued = h.enqueueCall(life, "write", "0")
 		})
 		pass(time.Second)
+		begin := time.Now()
 		h.cancel()
 		pass(time.Second)
 		h.expectReports(t, []uint64{idle, life, queued}, "1 READY", "2 READY", "1 RETURNED", "5 RETURNED")
@@ -454,6 +455,9 @@ func TestActorLeavesAfterItsCalls(t *testing.T) {
 		h.book.expect(t, `open "idle" []`, `open "a" []`, "close []", "wrote 10: <nil>")
 		h.change(func() { h.fault = nil })
 		<-h.running.ended
+		if took := time.Since(begin); took > 20*time.Second {
+			t.Errorf("left after %v, which is the end of the grace rather than that of the call", took)
+		}
 		h.expectReports(t, []uint64{life, call}, "2 READY", "4 STARTED", "4 SUCCEEDED", "2 RETURNED")
 		if ran := h.expect(t, life, "RETURNED").GetRunDurationUs(); ran == 0 {
 			t.Error("the life is reported as never started")
@@ -655,6 +659,47 @@ func TestCheckpointsCountAsReports(t *testing.T) {
 		h.expect(t, blocked, "SUCCEEDED")
 		if n := h.seen().carried; n != 2 { // READY, and that of echo
 			t.Errorf("polls carried %d reports", n)
+		}
+		h.stop(t)
+	})
+}
+
+// The verdict on READY is none on the end of the life, which may be on its way by then.
+func TestReadyIsJudgedAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := startHosting(t)
+		h.change(func() {
+			h.carries = false
+			h.fault = failing("ReportTasks", 1, fault{loseReply: true})
+		})
+		life := h.create(`"a"`)
+		pass(time.Second)
+		h.stop(t)
+		h.expectReports(t, []uint64{life}, "1 READY", "1 READY", "1 RETURNED")
+	})
+}
+
+// Checkpoints that come along are fetched ahead as little as large inputs are.
+func TestCheckpointsCountAsInputs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := startHosting(t, slots(1))
+		for range 3 {
+			h.add("nap", "0.001")
+			pass(time.Second)
+		}
+		ahead := func() uint32 {
+			polls := h.seen().polls
+			return polls[len(polls)-1].GetMaxTasks()
+		}
+		if n := ahead(); n < 20 {
+			t.Fatalf("polls ask for %d", n)
+		}
+		h.create(`"a"`, strings.Repeat("x", limit.Checkpoint))
+		pass(time.Second)
+		if n := ahead(); n > 17 { // a slot, and 16 MiB
+			t.Errorf("polls ask for %d", n)
 		}
 		h.stop(t)
 	})
