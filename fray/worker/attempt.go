@@ -27,6 +27,8 @@ type attempt struct {
 	ctx      context.Context             //nolint:containedctx // Made with the grant, so that a stop can come before the start.
 	cancel   context.CancelCauseFunc
 	resume   chan struct{} // a slot that was lent is back
+	life     *life         // nil: it is no actor's
+	call     *call         // nil: it is none
 
 	// Set before the end is told to the machine, and read with its report.
 	outcome core.Outcome
@@ -42,17 +44,29 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 		wire:    leased.GetAttempt(),
 		name:    spec.GetFunction(),
 		timeout: number.FromMillis(spec.GetExecutionTimeoutMs()),
-		input:   fray.Payload{Encoding: spec.GetPayload().GetEncoding(), Data: spec.GetPayload().GetData()},
+		input:   payload(spec.GetPayload()),
 		resume:  make(chan struct{}, 1),
 	}
 	if needed := leased.GetNeededValues(); len(needed) > 0 {
 		a.values = make(runner.Needed[fray.Payload], len(needed))
 		for _, n := range needed {
-			a.values[n.GetTaskId()] = fray.Payload{Encoding: n.GetValue().GetEncoding(), Data: n.GetValue().GetData()}
+			a.values[n.GetTaskId()] = payload(n.GetValue())
 		}
 	}
-	if a.function = w.functions[a.name]; a.function == nil {
+	a.function = w.functions[a.name]
+	switch {
+	case a.function == nil:
 		a.function = &function{Function: missing{worker: w.cfg.ID, name: a.name}, metrics: w.metrics.of("unknown")}
+	case (a.function.class != nil) != (spec.GetActor() != nil):
+		a.function = &function{Function: misplaced{a.function}, metrics: a.function.metrics}
+	case a.function.class != nil:
+		a.life = &life{concurrency: number.Clamp[int](spec.GetActor().GetMaxConcurrency())}
+		if leased.GetCheckpoint() != nil {
+			a.life.from = new(payload(leased.GetCheckpoint()))
+		}
+	}
+	if spec.GetCall() != nil {
+		a.call = &call{life: core.Token(leased.GetLifeLeaseToken())}
 	}
 	ctx := runner.WithInfo(w.base, fray.TaskInfo{
 		TaskID: spec.GetTaskId(), JobID: leased.GetJobId(), Function: a.name, WorkerID: w.cfg.ID,
@@ -65,6 +79,12 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 	return a
 }
 
+func payload(p *frayv1.Payload) fray.Payload {
+	return fray.Payload{Encoding: p.GetEncoding(), Data: p.GetData()}
+}
+
+func (a *attempt) lease() core.Token { return core.Token(a.wire.GetLeaseToken()) }
+
 // execute runs a, and then whatever the machine has for a free goroutine.
 func (w *Worker) execute(a *attempt) {
 	defer func() {
@@ -76,7 +96,9 @@ func (w *Worker) execute(a *attempt) {
 	}()
 	for a != nil {
 		// The machine sees to the timeout: it knows when this process stood still.
-		runner.Run(a.withDeadline(), runner.Limits{Expired: a.expired}, a.invoke, a.end)
+		runner.Run(a.withDeadline(), runner.Limits{Expired: a.expired}, func(ctx context.Context) (fray.Payload, error) {
+			return w.invoke(ctx, a)
+		}, a.end)
 		a = w.finish(a)
 	}
 }
@@ -102,11 +124,18 @@ type deadlined struct {
 // the function does with it ends early rather than late.
 func (d *deadlined) Deadline() (time.Time, bool) { return d.deadline, true }
 
-func (a *attempt) invoke(ctx context.Context) (fray.Payload, error) {
+func (w *Worker) invoke(ctx context.Context, a *attempt) (fray.Payload, error) {
 	if a.values != nil {
 		ctx = runner.WithInfo(ctx, a.values)
 	}
-	return a.function.Invoke(ctx, a.input)
+	switch {
+	case a.life != nil:
+		return fray.Payload{}, w.live(ctx, a)
+	case a.call != nil:
+		return a.call.invoke(ctx, a)
+	default:
+		return a.function.Invoke(ctx, a.input)
+	}
 }
 
 // bytes is what the attempt holds until it has run.
@@ -114,6 +143,9 @@ func (a *attempt) bytes() int {
 	n := len(a.input.Data)
 	for _, v := range a.values { // order-free: a sum
 		n += len(v.Data)
+	}
+	if a.life != nil && a.life.from != nil {
+		n += len(a.life.from.Data)
 	}
 	return n
 }
@@ -156,17 +188,28 @@ func (w *Worker) finish(a *attempt) (next *attempt) {
 	defer w.mu.Unlock()
 	a.over = true
 	a.input, a.values = fray.Payload{}, nil
-	w.slots.Finish(now, core.Token(a.wire.GetLeaseToken()), a.outcome, sizeOf(a.value, a.failure))
+	size := sizeOf(a.value, a.failure, nil)
+	if a.call != nil {
+		w.actors.left(a)
+		size = sizeOf(a.value, a.failure, a.call.checkpoint)
+	}
+	w.slots.Finish(now, a.lease(), a.outcome, size)
 	next, _ = w.apply(true)
 	return next
 }
 
 // report returns what to tell the controller.
 func (a *attempt) report(outcome core.Outcome, ran time.Duration) *frayv1.TaskReport {
+	if a.call != nil && a.call.on == nil {
+		ran = 0 // Nothing of it has run, whatever its attempt has done.
+	}
 	r := &frayv1.TaskReport{Attempt: a.wire, Outcome: frayv1.AttemptOutcome(outcome), RunDurationUs: number.Micros(ran)}
 	switch outcome {
 	case core.Succeeded:
 		r.Value = a.value
+		if a.call != nil {
+			r.Checkpoint = a.call.checkpoint
+		}
 	case core.FailedOutcome, core.UndecodableOutcome:
 		r.Error = a.failure
 	case core.TimedOut:
@@ -208,7 +251,7 @@ func (l *lender) tell(event func(*slots.Machine, core.Time, core.Token)) bool {
 	l.worker.step(func(now core.Time, s *slots.Machine) {
 		if !l.attempt.over {
 			told = true
-			event(s, now, core.Token(l.attempt.wire.GetLeaseToken()))
+			event(s, now, l.attempt.lease())
 		}
 	})
 	return told
@@ -222,4 +265,15 @@ func (m missing) Name() string { return m.name }
 
 func (m missing) Invoke(context.Context, fray.Payload) (fray.Payload, error) {
 	return fray.Payload{}, fmt.Errorf("worker %s has no function %q", m.worker, m.name)
+}
+
+// misplaced stands for a class of actors where a function is asked for that runs once, and the other
+// way round.
+type misplaced struct{ *function }
+
+func (m misplaced) Invoke(context.Context, fray.Payload) (fray.Payload, error) {
+	if m.class != nil {
+		return fray.Payload{}, fmt.Errorf("%q is a class of actors, and was to run as a task: create an actor of it", m.Name())
+	}
+	return fray.Payload{}, fmt.Errorf("%q is a function, and was to construct an actor: create one of a class of actors", m.Name())
 }

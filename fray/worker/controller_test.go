@@ -269,7 +269,7 @@ func (c *controller) judge(reports []*frayv1.TaskReport) (verdicts []frayv1.Repo
 	for _, r := range reports {
 		c.told.reports = append(c.told.reports, r)
 		verdict := frayv1.ReportVerdict_REPORT_VERDICT_ACCEPTED
-		if r.GetOutcome() != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
+		if o := r.GetOutcome(); o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED && o != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_READY {
 			lease := r.GetAttempt().GetLeaseToken()
 			if c.ended[lease] != nil {
 				verdict = frayv1.ReportVerdict_REPORT_VERDICT_DUPLICATE

@@ -28,6 +28,17 @@ type recorder struct {
 	calls map[string][]string // by procedure
 }
 
+func newRecorder(c *controller) *recorder {
+	return &recorder{controller: c, start: time.Now(), calls: make(map[string][]string)}
+}
+
+// made returns the calls, once no more are made.
+func (r *recorder) made() map[string][]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls
+}
+
 func (r *recorder) Do(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -76,25 +87,30 @@ func TestSameSeedSameCalls(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { runs[i] = record(t) })
 	}
 	for i, run := range runs[1:] {
-		for procedure, want := range runs[0] {
-			got := run[procedure]
-			if slices.Equal(got, want) {
-				continue
-			}
-			for n := range min(len(got), len(want)) {
-				if got[n] != want[n] {
-					t.Errorf("run %d: call %d of %s is\n%.300s, was\n%.300s", i+1, n, procedure, got[n], want[n])
-					break
-				}
-			}
-			t.Errorf("run %d: %d calls of %s, were %d", i+1, len(got), procedure, len(want))
+		compareCalls(t, i+1, runs[0], run)
+	}
+}
+
+func compareCalls(t *testing.T, run int, first, calls map[string][]string) {
+	t.Helper()
+	for procedure, want := range first {
+		got := calls[procedure]
+		if slices.Equal(got, want) {
+			continue
 		}
+		for n := range min(len(got), len(want)) {
+			if got[n] != want[n] {
+				t.Errorf("run %d: call %d of %s is\n%.300s, was\n%.300s", run, n, procedure, got[n], want[n])
+				break
+			}
+		}
+		t.Errorf("run %d: %d calls of %s, were %d", run, len(got), procedure, len(want))
 	}
 }
 
 func record(t *testing.T) map[string][]string {
 	t.Helper()
-	r := &recorder{controller: newController(), start: time.Now(), calls: make(map[string][]string)}
+	r := newRecorder(newController())
 	random := rand.New(rand.NewPCG(3, 4))
 	w := start(t, r.controller, slots(8), func(c *worker.Config) { c.HTTPClient = r })
 	kinds := []string{"echo", "nap", "sulk", "fail"}
@@ -112,7 +128,5 @@ func record(t *testing.T) map[string][]string {
 	}
 	pass(time.Minute)
 	w.stop(t)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.calls
+	return r.made()
 }

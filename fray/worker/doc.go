@@ -29,6 +29,13 @@
 // cause. One that does not return within the grace is abandoned: it is reported, and keeps its slot
 // until it does return.
 //
+// An actor lives in an attempt of its own, the one that constructed it, which lends its slot from then
+// on: calls are attempts, too, and take slots as others do. It ends with that attempt, and the calls
+// that run on it are stopped then. A worker that leaves gives an actor back once the calls that it has
+// for it have ended and the controller has judged their reports, so that the next incarnation goes on
+// from all of them. What an actor has made is closed, if it is an [io.Closer], before its end is
+// reported, unless that comes to be abandoned.
+//
 // # What does not
 //
 // An attempt may run although another one of its task runs elsewhere: execution is at least once,

@@ -83,6 +83,9 @@ func newMetrics(registerer prometheus.Registerer, w *Worker) (*metrics, error) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "fray_worker_outbox", Help: "Terminal reports that no controller has acknowledged.",
 		}, func() float64 { return float64(w.counts().Outbox) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "fray_worker_actors", Help: "Actors that live here, and take calls.",
+		}, func() float64 { return float64(w.actorCount()) }),
 	)
 	if registerer == nil {
 		return m, nil

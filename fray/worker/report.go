@@ -72,10 +72,13 @@ func (w *Worker) file(r *frayv1.TaskReport) {
 	}
 }
 
-func reportSize(r *frayv1.TaskReport) int { return sizeOf(r.GetValue(), r.GetError()) }
+func reportSize(r *frayv1.TaskReport) int {
+	return sizeOf(r.GetValue(), r.GetError(), r.GetCheckpoint())
+}
 
-func sizeOf(value *frayv1.Payload, failure *frayv1.TaskError) int {
-	return reportOverhead + len(value.GetData()) + len(failure.GetMessage()) + len(failure.GetStack()) + len(failure.GetDetails().GetData())
+func sizeOf(value *frayv1.Payload, failure *frayv1.TaskError, checkpoint *frayv1.Payload) int {
+	return reportOverhead + len(value.GetData()) + len(checkpoint.GetData()) +
+		len(failure.GetMessage()) + len(failure.GetStack()) + len(failure.GetDetails().GetData())
 }
 
 // sendReports delivers the reports of a lane until ctx is done: one call at a time, and in each
@@ -231,8 +234,12 @@ func (w *Worker) judged(reports []*frayv1.TaskReport, verdicts []frayv1.ReportVe
 	w.step(func(now core.Time, s *slots.Machine) {
 		for _, r := range reports {
 			w.unjudged -= reportSize(r)
-			if r.GetOutcome() != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED {
-				s.Ack(now, core.Token(r.GetAttempt().GetLeaseToken()))
+			switch r.GetOutcome() {
+			case frayv1.AttemptOutcome_ATTEMPT_OUTCOME_STARTED, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_READY: // are no end
+			default:
+				lease := core.Token(r.GetAttempt().GetLeaseToken())
+				s.Ack(now, lease)
+				w.actors.judged(lease)
 			}
 		}
 	})

@@ -43,7 +43,7 @@ func TestOverTCP(t *testing.T) {
 		t.Errorf("advertised %q", url)
 	}
 	for _, want := range []string{
-		"fray_worker_slots", "fray_worker_attempts_total", "fray_worker_run_seconds", "fray_worker_outbox", "fray_worker_queued",
+		"fray_worker_slots", "fray_worker_attempts_total", "fray_worker_run_seconds", "fray_worker_outbox", "fray_worker_queued", "fray_worker_actors",
 		"fray_worker_reports_total", "fray_worker_sessions_total", "fray_worker_heartbeat_failures_total", "fray_rpc_requests_total",
 	} {
 		if n, err := testutil.GatherAndCount(registry, want); err != nil || n == 0 {

@@ -74,6 +74,7 @@ func (w *Worker) keepSession(ctx context.Context) error {
 		w.session, s.renewed = s, opened
 		w.slots.Registered(opened, kept)
 		w.apply(false)
+		w.announce()
 		signal(w.reports.connected)
 		signal(w.bulk.connected)
 		w.mu.Unlock()

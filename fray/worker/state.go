@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -24,10 +25,11 @@ type state struct {
 	unseen    int        // changes since the account was looked at
 	unjudged  int        // bytes of the reports without a verdict
 	abandoned []*attempt // not logged yet
-	session   *session   // nil: there is none
-	carries   bool       // the next poll carries the reports, which are not sent otherwise until then
-	polling   bool       // a poll is on its way, and may bring attempts
-	repoll    func()     // has the poll that waits for its answer sent again; nil: none waits
+	actors    host
+	session   *session // nil: there is none
+	carries   bool     // the next poll carries the reports, which are not sent otherwise until then
+	polling   bool     // a poll is on its way, and may bring attempts
+	repoll    func()   // has the poll that waits for its answer sent again; nil: none waits
 
 	// Each has one place, so that a signal is kept until its reader looks.
 	rearm chan struct{} // something is due before armed
@@ -45,6 +47,7 @@ func newState(cfg slots.Config) state {
 		room:      make(chan struct{}, 1),
 		reports:   newOutbox(),
 		bulk:      newOutbox(),
+		actors:    newHost(),
 		drained:   make(chan struct{}),
 		delivered: make(chan struct{}),
 	}
@@ -73,11 +76,15 @@ func (w *Worker) step(event func(now core.Time, s *slots.Machine)) (effect bool)
 // attempt, the first one that starts is left to it.
 func (w *Worker) apply(free bool) (next *attempt, effect bool) {
 	effects := w.slots.Effects()
+	more := false // what is done has effects, too
 	for i := range effects {
 		e := &effects[i]
 		a, _ := e.Value.(*attempt)
 		switch e.Kind {
 		case slots.Start:
+			if a.call != nil {
+				w.actors.started(a)
+			}
 			if free && next == nil {
 				next = a
 			} else {
@@ -89,16 +96,34 @@ func (w *Worker) apply(free bool) (next *attempt, effect bool) {
 			} else {
 				a.cancel(causeError(e.Cause))
 			}
+			if a.life != nil {
+				w.slots.Stop(w.latest, w.actors.stopped(a))
+				more = true
+			}
 		case slots.Resume:
 			signal(a.resume)
 		case slots.Abandon:
 			w.abandoned = append(w.abandoned, a)
-		case slots.Report:
-			w.file(a.report(e.Outcome, e.Ran))
-			if e.Outcome != core.Started {
-				a.function.metrics.ended(e.Outcome)
+			if a.call != nil {
+				w.actors.left(a)
 			}
+		case slots.Report:
+			if e.Outcome == core.Started {
+				if w.actors.incarnations[a.lease()] == nil { // else it is known to be ready
+					w.file(a.report(e.Outcome, e.Ran))
+				}
+				continue
+			}
+			if a.call != nil {
+				w.actors.owe(a)
+			}
+			w.file(a.report(e.Outcome, e.Ran))
+			a.function.metrics.ended(e.Outcome)
 		}
+	}
+	if more {
+		second, _ := w.apply(free && next == nil)
+		return cmp.Or(next, second), true
 	}
 	w.wake()
 	w.inspect()
@@ -135,6 +160,9 @@ func (w *Worker) wake() {
 	}
 	if len(w.bulk.reports) > 0 {
 		signal(w.bulk.pending)
+	}
+	if w.slots.Draining() && !w.polling {
+		w.actors.leave()
 	}
 	if w.slots.Drained() && !w.polling {
 		closeOnce(w.drained)

@@ -79,6 +79,7 @@ type Worker struct {
 type function struct {
 	fray.Function
 
+	class   fray.ActorFunction // the same; nil: it is no class of actors
 	metrics functionMetrics
 }
 
@@ -116,7 +117,8 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.functions = make(map[string]*function, len(cfg.Functions))
 	for _, f := range cfg.Functions {
-		w.functions[f.Name()] = &function{Function: f, metrics: w.metrics.of(f.Name())}
+		class, _ := f.(fray.ActorFunction)
+		w.functions[f.Name()] = &function{Function: f, class: class, metrics: w.metrics.of(f.Name())}
 	}
 	if w.server, err = w.newServer(); err != nil {
 		return nil, err
