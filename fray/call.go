@@ -19,6 +19,10 @@ type call struct {
 	function Function
 	config   *callConfig
 	jc       *JobContext
+	// actor is the id of the one that it calls; empty: it calls none. life says that it is itself the life of
+	// one; nil: it is not.
+	actor string
+	life  *life
 	// first is the call that this one is a repeat of, by its id; nil: none. Of the local backends.
 	first *call
 	// input is the backend's to clear once it has no more use for it, and so are needs.

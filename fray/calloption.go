@@ -27,10 +27,11 @@ type TaskOption interface {
 }
 
 // CallOption configures one call of a task. Every one is a [MapOption], too: there it configures each
-// of the calls.
+// of the calls. Of those that are an [ActorOption] see there.
 type CallOption interface {
 	TaskOption
 	MapOption
+	ActorOption
 	applyToCall(*callConfig) error
 }
 
@@ -152,8 +153,9 @@ func Errors(sentinels ...error) TaskOption {
 
 type callOption func(*callConfig) error
 
-func (o callOption) applyToTask(c *taskConfig) error { return o(&c.call) }
-func (o callOption) applyToCall(c *callConfig) error { return o(c) }
+func (o callOption) applyToTask(c *taskConfig) error   { return o(&c.call) }
+func (o callOption) applyToCall(c *callConfig) error   { return o(c) }
+func (o callOption) applyToActor(c *actorConfig) error { return o(&c.call) }
 func (o callOption) applyToMap(c *mapConfig) error {
 	c.calls = append(c.calls, o)
 	return nil
@@ -187,6 +189,10 @@ func WithBackoff(base time.Duration, factor float64, longest time.Duration) Call
 // WithMaxWorkerLosses sets how many workers may die while they run the task before it fails, 0 to
 // 1,000. The default is 3. If others ran beside it at one that died, the last attempt that this
 // allows runs alone on its worker, so that what fails does so by itself; with 0 there is none.
+//
+// The default of a call of an actor is 0: it is executed once at most. With more it goes to the next
+// incarnation of the actor, in its place among the calls, so often as one is lost while it has it. It may be
+// executed more than once then, and on a state that has seen it, if that has checkpoints.
 func WithMaxWorkerLosses(n int) CallOption {
 	return callOption(func(c *callConfig) error {
 		losses, err := number.Within[uint32]("max worker losses", n, 0, limit.WorkerLosses)

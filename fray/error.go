@@ -39,8 +39,18 @@ var (
 	// ErrObjectLost is what reading a [Ref] ends with whose job does not hold the value: it was released, or
 	// the job's time is over, or the controller is another one.
 	ErrObjectLost = errors.New("controller does not have the object")
+	// ErrActorDead is what a call ends with whose actor is dead: it was deleted, or could not be constructed,
+	// or was restarted too often.
+	ErrActorDead = errors.New("actor is dead")
+	// ErrActorRestarted is what a call ends with that was handed to an incarnation of its actor which is
+	// gone: it may have been executed, in whole or in part. The actor lives on.
+	ErrActorRestarted = errors.New("actor was restarted while it had the call")
+	// ErrUnknownActor is what a call, a deletion or a search is answered with for an actor that there is
+	// none of, or no longer.
+	ErrUnknownActor = errors.New("no such actor is known")
 	// ErrAlreadyExists is what Run returns, and the future of RunAll ends with, when the id of
-	// [WithTaskID] is that of a task with another function, input or options.
+	// [WithTaskID] is that of a task with another function, input or options; and what Create returns when
+	// the name is that of an actor of another class or input.
 	ErrAlreadyExists = errors.New("another task has this id")
 )
 
@@ -61,6 +71,10 @@ const (
 	ReasonDependencyFailed Reason = "dependency failed"
 	// ReasonUndecodable: its input could not be decoded, or its result not be encoded.
 	ReasonUndecodable Reason = "undecodable"
+	// ReasonActorRestarted: it is a call, and the incarnation of its actor that had it is gone.
+	ReasonActorRestarted Reason = "actor restarted"
+	// ReasonActorDead: it is a call, and its actor is dead.
+	ReasonActorDead Reason = "actor dead"
 	// ReasonCancelled: a client cancelled it.
 	ReasonCancelled Reason = "cancelled"
 	// ReasonTaskLost: the controller no longer knows it.
@@ -71,7 +85,7 @@ const (
 //
 // errors.Is finds in it, by its reason, [context.DeadlineExceeded] (execution timeout),
 // [ErrCancelled] and [context.Canceled], [ErrWorkerLost], [ErrSchedulingTimeout], [ErrDependencyFailed],
-// [ErrUndecodable] or [ErrTaskLost]; and for an error of the function, the one of the sentinels declared with
+// [ErrUndecodable], [ErrActorRestarted], [ErrActorDead] or [ErrTaskLost]; and for an error of the function, the one of the sentinels declared with
 // [Errors] that the function's error is.
 type TaskError struct {
 	TaskID   string
@@ -133,6 +147,10 @@ func (e *TaskError) Unwrap() []error {
 		errs = append(errs, ErrTaskLost)
 	case ReasonDependencyFailed:
 		errs = append(errs, ErrDependencyFailed)
+	case ReasonActorRestarted:
+		errs = append(errs, ErrActorRestarted)
+	case ReasonActorDead:
+		errs = append(errs, ErrActorDead)
 	case ReasonApplication:
 	}
 	if e.cause != nil {
@@ -168,6 +186,8 @@ var failureReasons = map[frayv1.FailureReason]Reason{
 	frayv1.FailureReason_FAILURE_REASON_SCHEDULING_TIMEOUT: ReasonSchedulingTimeout,
 	frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED:  ReasonDependencyFailed,
 	frayv1.FailureReason_FAILURE_REASON_UNDECODABLE:        ReasonUndecodable,
+	frayv1.FailureReason_FAILURE_REASON_ACTOR_RESTARTED:    ReasonActorRestarted,
+	frayv1.FailureReason_FAILURE_REASON_ACTOR_DEAD:         ReasonActorDead,
 }
 
 // newTaskError returns the error of a task that ended without a value. wire may be nil.

@@ -17,7 +17,8 @@ import (
 	"github.com/frayrpc/fray/internal/endpoint"
 )
 
-// remote is the fray backend. A submitter sends calls to the controller, many at a time; a watcher
+// remote is the fray backend. A submitter sends calls to the controller, many at a time, and another one those of
+// actors, in their order; a watcher
 // is told, by one long poll, of all that have ended; a fetcher asks for what the watcher is not
 // told; a tracker stands between them. A finder asks for tasks that were submitted elsewhere. Whatever the controller or the network does, an acknowledged
 // call stays open until it is known how it ended.
@@ -26,6 +27,7 @@ type remote struct {
 	owned     *http.Client // its connections are closed with the backend; nil: the caller's client is used
 	tracker   *tracker
 	submitter *submitter
+	mailer    *submitter // of the calls of actors
 	fetcher   *fetcher
 	finder    *finder
 	watcher   *watcher
@@ -74,7 +76,8 @@ func newRemote(ctx context.Context, jc *JobContext, config jobConfig) (*remote, 
 	b.fetcher = newFetcher(b.link, b.tracker)
 	b.finder = &finder{link: b.link}
 	b.watcher = newWatcher(b.link, b.tracker, b.fetcher)
-	b.submitter = newSubmitter(b.link, b.tracker, b.watcher)
+	b.submitter = newSubmitter(b.link, b.tracker, b.watcher, maxLanes)
+	b.mailer = newSubmitter(b.link, b.tracker, b.watcher, callLanes)
 	return b, nil
 }
 
@@ -118,7 +121,13 @@ func (l link) fork() *dial.Rand {
 	return dial.NewRand(rand.New(rand.NewPCG(l.jc.rand.Uint64(), l.jc.rand.Uint64())))
 }
 
-func (b *remote) submit(ctx context.Context, calls []*call) { b.submitter.submit(ctx, calls) }
+func (b *remote) submit(ctx context.Context, calls []*call) {
+	if len(calls) > 0 && calls[0].actor != "" { // They are of one Run or RunAll.
+		b.mailer.submit(ctx, calls)
+		return
+	}
+	b.submitter.submit(ctx, calls)
+}
 
 func (b *remote) find(c *call) { b.finder.find(c) }
 
@@ -186,6 +195,7 @@ func (b *remote) why(c *call) error {
 
 func (b *remote) shutdown() {
 	b.submitter.close()
+	b.mailer.close()
 	found := b.finder.close()
 	b.end()
 	for _, c := range slices.Concat(b.tracker.close(), found) {

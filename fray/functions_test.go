@@ -129,20 +129,7 @@ var (
 		return info, nil
 	})
 
-	meet = fray.Define("meet", func(ctx context.Context, name string) (string, error) {
-		found, ok := gates.Load(name)
-		if !ok {
-			return "", fmt.Errorf("no %s", name)
-		}
-		g := found.(*gate)
-		close(g.entered)
-		select {
-		case <-g.opened:
-			return name, nil
-		case <-ctx.Done():
-			return "", context.Cause(ctx)
-		}
-	})
+	meet = fray.Define("meet", meetAt)
 
 	// fibonacci waits for its own kind, deeper than there are slots.
 	fibonacci *fray.Task[int, int]
@@ -153,6 +140,21 @@ var (
 	// leaves counts those of a tree, of which it maps itself to the branches.
 	leaves *fray.Task[int, int]
 )
+
+// meetAt meets a test at a gate.
+func meetAt(ctx context.Context, name string) (string, error) {
+	g := gateOf(name)
+	if g == nil {
+		return "", fmt.Errorf("no %s", name)
+	}
+	close(g.entered)
+	select {
+	case <-g.opened:
+		return name, nil
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
 
 func init() {
 	fibonacci = fray.Define("fibonacci", func(ctx context.Context, n int) (int, error) {
@@ -213,12 +215,12 @@ func init() {
 
 // functions are all that a worker has to know.
 func functions() []fray.Function {
-	return []fray.Function{
+	return append(actorFunctions(),
 		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain, leaves,
 		lengthOf, digest, joined,
 		square, sumOf, settledOf, increment, shout, lengthLater, sizeOf, spread, passOn, giveBack, keysOf, attached,
 		rawFunction{},
-	}
+	)
 }
 
 // document has what JSON can carry, nested.
@@ -260,4 +262,11 @@ func newGate() (string, *gate) {
 	g := &gate{entered: make(chan struct{}), opened: make(chan struct{})}
 	gates.Store(name, g)
 	return name, g
+}
+
+// gateOf returns the gate of a name; nil: there is none.
+func gateOf(name string) *gate {
+	found, _ := gates.Load(name)
+	g, _ := found.(*gate)
+	return g
 }

@@ -2,6 +2,7 @@ package fray
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -20,6 +21,14 @@ var (
 func checkID(what, id string) error {
 	if !idPattern.MatchString(id) {
 		return fmt.Errorf("%s %.140q must be up to 128 letters, digits and ._:/-, the first a letter or a digit", what, id)
+	}
+	return nil
+}
+
+// checkName checks the name of a function.
+func checkName(name string) error {
+	if !namePattern.MatchString(name) {
+		return errors.New("the name must be up to 256 letters, digits and ._:/-, the first a letter or a digit")
 	}
 	return nil
 }

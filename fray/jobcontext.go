@@ -59,6 +59,12 @@ type backend interface {
 	find(c *call)
 	// share has a local backend know a task by its id, for find.
 	share(c *call)
+	// create creates the actor whose life c is, and returns its id: that of c, or of one that has its name.
+	create(ctx context.Context, c *call) (id string, err error)
+	// findActor returns the actor of a name that lives, and its class. ErrUnknownActor: there is none.
+	findActor(ctx context.Context, name string) (id, class string, err error)
+	// deleteActor asks for an actor to end. ErrUnknownActor: there is none.
+	deleteActor(ctx context.Context, id string) error
 	// cancel asks for calls to end. An error may be about some of them only.
 	cancel(ctx context.Context, calls []*call, config cancelConfig) error
 	// cancelAll asks for all open calls of the job to end.

@@ -81,8 +81,11 @@ func (c *call) conclude(info TaskInfo, r attempt.Result[Payload]) sequel {
 
 // stopped is what a call ends with that was stopped for a cause.
 func (c *call) stopped(info TaskInfo, cause error) error {
-	if errors.Is(cause, ErrClosed) {
+	switch {
+	case errors.Is(cause, ErrClosed):
 		return c.closed()
+	case errors.Is(cause, ErrActorDead):
+		return c.actorDead(info, cause)
 	}
 	return newTaskError(c, ReasonCancelled, info, nil)
 }

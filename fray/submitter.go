@@ -31,6 +31,9 @@ const (
 	// it is for bulk, which one alone would leave waiting for round trips; calls that trickle in
 	// are better sent together.
 	maxLanes = 2
+	// callLanes is how many of them are calls of actors: one, so that they come in their order. What there
+	// is no room for is offered again before what came after it.
+	callLanes = 1
 	// maxMisfits is how often one task is offered to a controller that has no room for it and gives
 	// no reason, as it is with a message that is too large for it.
 	maxMisfits = 5
@@ -38,27 +41,34 @@ const (
 
 // submitter sends calls to the controller. A lone call goes out at once; those that come while a
 // batch is in flight go together in the next one.
+//
+// The calls of actors have a submitter of their own, which gives them their numbers.
 type submitter struct {
 	link
-	tracker *tracker
-	watcher *watcher
-	room    *semaphore.Weighted // for the weight of calls that are not answered
+	maxLanes int
+	tracker  *tracker
+	watcher  *watcher
+	room     *semaphore.Weighted // for the weight of calls that are not answered
 
 	mu     sync.Mutex
 	closed bool
 	queue  []*call
 	weight int64 // of queue
 	lanes  int   // goroutines that send
+	// Of the calls of actors: whose they are, once there is one, and the number of the last. They share one
+	// count, whichever actors they are of.
+	caller string
+	number uint64
 }
 
-func newSubmitter(l link, t *tracker, w *watcher) *submitter {
-	return &submitter{link: l, tracker: t, watcher: w, room: semaphore.NewWeighted(maxQueueWeight)}
+func newSubmitter(l link, t *tracker, w *watcher, lanes int) *submitter {
+	return &submitter{link: l, maxLanes: lanes, tracker: t, watcher: w, room: semaphore.NewWeighted(maxQueueWeight)}
 }
 
 // submit queues calls, as far as there is room, in groups that fit a batch. One whose end its caller
 // waits for may go alone.
 func (s *submitter) submit(ctx context.Context, calls []*call) {
-	if len(calls) == 1 && calls[0].awaited && s.callAlone(ctx, calls[0]) {
+	if len(calls) == 1 && calls[0].awaited && calls[0].actor == "" && s.callAlone(ctx, calls[0]) {
 		return
 	}
 	for len(calls) > 0 {
@@ -104,14 +114,29 @@ func (s *submitter) enqueue(calls []*call, weight int64) bool {
 	if s.closed || !s.tracker.add(calls) {
 		return false
 	}
+	s.address(calls)
 	s.queue = append(s.queue, calls...)
 	s.weight += weight
 	full := len(s.queue) >= maxBatchCalls || s.weight >= maxBatchWeight
-	if s.lanes == 0 || (full && s.lanes < maxLanes) {
+	if s.lanes == 0 || (full && s.lanes < s.maxLanes) {
 		s.lanes++
 		s.spawn(s.run)
 	}
 	return true
+}
+
+// address numbers the calls of actors, with s.mu held: their numbers rise in the order of the queue.
+func (s *submitter) address(calls []*call) {
+	for _, c := range calls {
+		if c.actor == "" {
+			continue
+		}
+		if s.caller == "" { // Not before there is one: others draw from the same source.
+			s.caller = newID(s.jc.rand)
+		}
+		s.number++
+		c.spec.Call.CallerId, c.spec.Call.Number = s.caller, s.number
+	}
 }
 
 // run sends batches until the queue is empty.
@@ -325,6 +350,8 @@ func refusal(code connect.Code, reason, message string) error {
 		e.is = ErrTaskLost
 	case reason == wire.ReasonUnknownObject:
 		e.is = ErrObjectLost
+	case reason == wire.ReasonUnknownActor:
+		e.is = ErrUnknownActor
 	}
 	return connect.NewError(code, e)
 }
@@ -372,7 +399,7 @@ func (c *call) prepare() {
 
 // newSpec returns what the controller is asked for.
 func (c *call) newSpec() *frayv1.TaskSpec {
-	return &frayv1.TaskSpec{
+	spec := &frayv1.TaskSpec{
 		TaskId:              c.id,
 		Function:            c.function.Name(),
 		Payload:             &frayv1.Payload{Encoding: c.input.Encoding, Data: c.input.Data},
@@ -387,4 +414,11 @@ func (c *call) newSpec() *frayv1.TaskSpec {
 		NeededTaskIds:       c.needs.taskIDs(),
 		NeededObjectIds:     c.needs.objectIDs(),
 	}
+	if c.actor != "" {
+		spec.Call = &frayv1.ActorCall{ActorId: c.actor} // Whose, and which of theirs, its submitter says.
+	}
+	if c.life != nil {
+		spec.Actor = &frayv1.ActorSpec{Name: c.life.name, MaxConcurrency: c.life.concurrency}
+	}
+	return spec
 }

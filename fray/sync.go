@@ -18,6 +18,8 @@ type inline struct {
 	closed  bool
 	running map[*call]inlineRun
 	ledger  *ledger
+	actors  roster
+	closing int           // states of actors that are being closed
 	idle    chan struct{} // closed once closed and nothing runs
 }
 
@@ -28,7 +30,7 @@ type inlineRun struct {
 }
 
 func newInline() *inline {
-	return &inline{running: make(map[*call]inlineRun), ledger: newLedger(), idle: make(chan struct{})}
+	return &inline{running: make(map[*call]inlineRun), ledger: newLedger(), actors: newRoster(), idle: make(chan struct{})}
 }
 
 func (b *inline) submit(ctx context.Context, calls []*call) {
@@ -57,6 +59,20 @@ func (b *inline) execute(ctx context.Context, c *call) {
 	defer b.leave(c)
 	detach := context.AfterFunc(ctx, func() { cancel(ErrCancelled) })
 	defer detach()
+	var turn inlineTurn // none: it calls no actor
+	if c.actor != "" {
+		var cause, err error
+		if turn, cause, err = b.join(c); err != nil {
+			c.refuse(err)
+			return
+		}
+		if cause != nil {
+			c.settle(Payload{}, c.actorDead(c.info("", 0), cause))
+			c.accept()
+			return
+		}
+		defer b.leaveLine(turn)
+	}
 	needs := c.takeNeeds()
 	var values attempt.Needed[Payload]
 	if needs != nil {
@@ -73,6 +89,14 @@ func (b *inline) execute(ctx context.Context, c *call) {
 		c.settle(Payload{}, c.stopped(c.info("", 0), context.Cause(own)))
 		return
 	}
+	running := own
+	if c.actor != "" {
+		if cause := b.awaitTurn(own, turn); cause != nil {
+			c.settle(Payload{}, c.stopped(c.info("", 0), cause))
+			return
+		}
+		running = turn.host(own)
+	}
 	var info TaskInfo
 	settled := false
 	defer func() {
@@ -83,7 +107,7 @@ func (b *inline) execute(ctx context.Context, c *call) {
 	for number := 1; ; number++ {
 		info = c.info(string(KindSync), number)
 		var result attempt.Result[Payload]
-		c.attempt(own, info, values, 0, func(r attempt.Result[Payload]) { result = r })
+		c.attempt(running, info, values, 0, func(r attempt.Result[Payload]) { result = r })
 		v := c.conclude(info, result)
 		if !v.retry {
 			settled = true
@@ -164,9 +188,7 @@ func (b *inline) leave(c *call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.running, c)
-	if b.closed && len(b.running) == 0 {
-		close(b.idle)
-	}
+	b.rest()
 }
 
 func (*inline) why(*call) error { return nil }
@@ -193,27 +215,37 @@ func (b *inline) cancel(ctx context.Context, calls []*call, config cancelConfig)
 
 func (b *inline) cancelAll(_ context.Context, config cancelConfig) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, c := range byID(maps.Keys(b.running)) {
 		if config.dependants {
 			c.cascades.Store(true)
 		}
 		b.running[c].cancel(ErrCancelled)
 	}
+	actors := b.actors.living()
+	b.mu.Unlock()
+	for _, a := range actors {
+		b.kill(a, errActorCancelled)
+	}
 	return nil
 }
 
 func (b *inline) shutdown() {
 	b.mu.Lock()
-	if !b.closed && len(b.running) == 0 {
-		close(b.idle)
-	}
 	b.closed = true
+	b.closing++
+	actors := b.actors.living()
 	b.mu.Unlock()
 	for _, c := range b.open() {
 		c.settle(Payload{}, c.closed())
 		b.stop(c, ErrClosed)
 	}
+	for _, a := range actors {
+		b.kill(a, ErrClosed)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closing--
+	b.rest()
 }
 
 func (b *inline) wait() error { return waitIdle(b.idle) }

@@ -28,6 +28,7 @@ type Task[In, Out any] struct {
 	result   codec[Out]
 	declared []error
 	config   callConfig
+	method   Function // that it is the function of; nil: it is called of no actor
 }
 
 // Define makes a task of a function. The name is what client and worker know the function by: up to
@@ -58,8 +59,8 @@ func Define[In, Out any](name string, fn func(context.Context, In) (Out, error),
 }
 
 func define[In, Out any](name string, fn func(context.Context, In) (Out, error), opts []TaskOption) (*Task[In, Out], error) {
-	if !namePattern.MatchString(name) {
-		return nil, errors.New("the name must be up to 256 letters, digits and ._:/-, the first a letter or a digit")
+	if err := checkName(name); err != nil {
+		return nil, err
 	}
 	if fn == nil {
 		return nil, errors.New("the function is nil")
@@ -98,11 +99,12 @@ func (t *Task[In, Out]) Name() string { return t.name }
 // a deadline to bound that. If ctx is done first, the task may or may not have been accepted; with
 // [WithTaskID] it is safe to run it again.
 func (t *Task[In, Out]) Run(ctx context.Context, in In, opts ...CallOption) (*Future[Out], error) {
-	return t.run(ctx, in, opts, false)
+	return t.run(ctx, "", in, opts, false)
 }
 
-// run is Run. Where the call is awaited, it may return only once the task has ended.
-func (t *Task[In, Out]) run(ctx context.Context, in In, opts []CallOption, awaited bool) (*Future[Out], error) {
+// run is Run, of an actor if that is not empty. Where the call is awaited, it may return only once the task has
+// ended.
+func (t *Task[In, Out]) run(ctx context.Context, of string, in In, opts []CallOption, awaited bool) (*Future[Out], error) {
 	jc, config, err := t.prepare(ctx, opts)
 	if err != nil {
 		return nil, err
@@ -113,7 +115,7 @@ func (t *Task[In, Out]) run(ctx context.Context, in In, opts []CallOption, await
 	}
 	r := newReceipt(1)
 	f := t.newFuture(jc, config, id, r)
-	f.awaited = awaited
+	f.actor, f.awaited = of, awaited
 	if err := t.encodeInput(f, in); err != nil {
 		return nil, fmt.Errorf("run %s: %w", t.name, err)
 	}
@@ -132,6 +134,11 @@ func (t *Task[In, Out]) run(ctx context.Context, in In, opts []CallOption, await
 // of some whether they were accepted; their futures tell when it is. If the options are not valid
 // there are no futures.
 func (t *Task[In, Out]) RunAll(ctx context.Context, ins []In, opts ...CallOption) ([]*Future[Out], error) {
+	return t.runAll(ctx, "", ins, opts)
+}
+
+// runAll is RunAll, of an actor if that is not empty.
+func (t *Task[In, Out]) runAll(ctx context.Context, of string, ins []In, opts []CallOption) ([]*Future[Out], error) {
 	jc, config, err := t.prepare(ctx, opts)
 	if err != nil {
 		return nil, err
@@ -150,6 +157,7 @@ func (t *Task[In, Out]) RunAll(ctx context.Context, ins []In, opts ...CallOption
 				id = newID(jc.rand)
 			}
 			f := t.newFuture(jc, config, id, r)
+			f.actor = of
 			futures[start+i] = f
 			if err := t.encodeInput(f, in); err != nil {
 				f.refuse(fmt.Errorf("input %d: %w", start+i, err))
@@ -169,7 +177,7 @@ func (t *Task[In, Out]) RunAll(ctx context.Context, ins []In, opts ...CallOption
 // Call runs the task and waits for its value, as Run and then Get do. It asks for both at once, and so
 // takes less than they do.
 func (t *Task[In, Out]) Call(ctx context.Context, in In, opts ...CallOption) (Out, error) {
-	f, err := t.run(ctx, in, opts, true)
+	f, err := t.run(ctx, "", in, opts, true)
 	if err != nil {
 		var none Out
 		return none, err
@@ -223,6 +231,9 @@ func (t *Task[In, Out]) prepare(ctx context.Context, opts []CallOption) (*JobCon
 		return nil, nil, fmt.Errorf("run %s: %w", t.name, err)
 	}
 	config, err := t.config.with(opts)
+	if err == nil && t.method != nil {
+		err = config.checkMethod()
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("run %s: %w", t.name, err)
 	}
@@ -232,6 +243,9 @@ func (t *Task[In, Out]) prepare(ctx context.Context, opts []CallOption) (*JobCon
 func (t *Task[In, Out]) newFuture(jc *JobContext, config *callConfig, id string, r *receipt) *Future[Out] {
 	f := &Future[Out]{result: t.result}
 	f.id, f.function, f.config, f.jc, f.receipt = id, t, config, jc, r
+	if t.method != nil {
+		f.function = t.method
+	}
 	return f
 }
 
@@ -240,7 +254,12 @@ func (t *Task[In, Out]) encodeInput(f *Future[Out], in In) error {
 	if f.input, err = t.input.encode(in, &f.call); err != nil {
 		return &UndecodableError{Function: t.name, What: "input", Encoding: t.input.encoding, Err: err}
 	}
-	if n := len(f.input.Data); n > maxPayloadBytes {
+	return checkInput(f.input)
+}
+
+// checkInput refuses what is too large for the wire.
+func checkInput(input Payload) error {
+	if n := len(input.Data); n > maxPayloadBytes {
 		return fmt.Errorf("input of %d bytes is larger than %d: pass a reference to it instead", n, maxPayloadBytes)
 	}
 	return nil

@@ -22,6 +22,7 @@ type threadPool struct {
 	jc     *JobContext
 	room   *semaphore.Weighted // of maxPoolQueue; one for each task that never started
 	ledger *ledger
+	actors roster // p.mu guards it
 	// closing is done once the pool is closed: then there will be no room any more.
 	closing context.Context //nolint:containedctx // It ends waits for room, as their callers' contexts do.
 	close   context.CancelFunc
@@ -40,7 +41,7 @@ type threadPool struct {
 
 func newThreadPool(jc *JobContext, workers int) *threadPool {
 	p := &threadPool{
-		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue), ledger: newLedger(),
+		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue), ledger: newLedger(), actors: newRoster(),
 		open: make(map[*call]*poolTask), idle: make(chan struct{}), blocked: newBlocked(),
 	}
 	p.closing, p.close = context.WithCancel(context.Background())
@@ -54,6 +55,7 @@ type poolTask struct {
 	seq      uint64                  // order of arrival in the queue
 	attempts int                     // started so far
 	ended    bool                    // it is settled, and only leaves the queue when its turn comes
+	turn     *turn                   // of a call of an actor, which is queued once it has come; nil: it is none
 	needs    *needs                  // what it waits for before it is queued; nil: nothing
 	arrival  uint64                  // order of arrival among those that wait for something
 	missing  int                     // so many of them have not ended
@@ -78,17 +80,16 @@ func (p *threadPool) submit(ctx context.Context, calls []*call) {
 			p.room.Release(1)
 			continue
 		}
-		failed, ok := p.add(c)
-		switch {
-		case !ok:
+		ended, err := p.add(c)
+		if err != nil {
 			p.room.Release(1)
-			c.refuse(c.closed())
-		case failed != nil:
-			c.settle(Payload{}, c.failedFor(failed))
-			c.accept()
-		default:
-			c.accept()
+			c.refuse(err)
+			continue
 		}
+		if ended != nil {
+			c.settle(Payload{}, ended)
+		}
+		c.accept()
 	}
 }
 
@@ -110,9 +111,9 @@ func (p *threadPool) acquire(ctx context.Context) error {
 	return p.room.Acquire(waiting, 1)
 }
 
-// add takes a call in, and reports false if the pool is closed. If a task that it needs has ended without a value, it
-// returns that: then c is to end, too.
-func (p *threadPool) add(c *call) (failed *call, ok bool) {
+// add takes a call in, or returns why it is refused. If it cannot run, because a task that it needs has ended without a
+// value or its actor is dead, it returns what c is to end with.
+func (p *threadPool) add(c *call) (ended, refused error) {
 	t := &poolTask{call: c, needs: c.takeNeeds()}
 	if t.needs != nil {
 		for _, f := range t.needs.tasks {
@@ -122,18 +123,28 @@ func (p *threadPool) add(c *call) (failed *call, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, false
+		return nil, c.closed()
+	}
+	if c.actor != "" {
+		switch cause, err := p.join(t); {
+		case err != nil:
+			return nil, err
+		case cause != nil:
+			p.room.Release(1)
+			return c.actorDead(c.info("", 0), cause), nil
+		}
 	}
 	p.open[c] = t
 	if t.needs == nil {
 		p.ready(t)
-	} else if failed = p.block(t); failed != nil {
+	} else if failed := p.block(t); failed != nil {
 		p.end(t)
+		return c.failedFor(failed), nil
 	}
-	return failed, true
+	return nil, nil
 }
 
-// ready queues a task for its first start, with p.mu held.
+// ready queues a task for its first start, with p.mu held; a call, once it is its turn.
 func (p *threadPool) ready(t *poolTask) {
 	if d := t.config.delay(); d > 0 {
 		t.delayed = true
@@ -142,6 +153,11 @@ func (p *threadPool) ready(t *poolTask) {
 	}
 	if d := t.config.schedulingTimeout; d > 0 {
 		t.timer = time.AfterFunc(d, func() { p.expire(t) })
+	}
+	if t.turn != nil {
+		t.turn.ready = true
+		t.turn.actor.advance()
+		return
 	}
 	p.queue.push(t)
 	p.dispatch()
@@ -196,6 +212,9 @@ func (p *threadPool) dispatch() {
 func (p *threadPool) execute(ctx context.Context, t *poolTask, info TaskInfo) {
 	b := &poolSlot{pool: p, held: true, stopped: ctx.Done()}
 	defer p.release(b)
+	if t.turn != nil {
+		ctx = t.turn.host(ctx)
+	}
 	t.attempt(attempt.WithSlot(ctx, b), info, t.values, stopGrace, func(r attempt.Result[Payload]) { p.conclude(t, info, r) })
 }
 
@@ -204,6 +223,9 @@ func (p *threadPool) conclude(t *poolTask, info TaskInfo, r attempt.Result[Paylo
 	p.mu.Lock()
 	t.cancel(nil)
 	t.cancel = nil
+	if v.retry && t.turn != nil && t.turn.actor.dead != nil {
+		v = sequel{err: t.actorDead(info, t.turn.actor.dead)}
+	}
 	if v.retry && !t.ended {
 		t.timer = time.AfterFunc(v.delay, func() { p.retry(t) })
 		p.mu.Unlock()
@@ -263,16 +285,17 @@ func (p *threadPool) end(t *poolTask) {
 	delete(p.open, t.call)
 	if t.needs != nil {
 		p.blocked.remove(t)
-		t.needs = nil
+	}
+	if t.needs != nil || t.delayed || (t.turn != nil && t.turn.stage == turnWaits) {
 		p.room.Release(1) // It never was in the queue.
 	}
-	if t.delayed {
-		t.delayed = false
-		p.room.Release(1) // As above.
-	}
+	t.needs, t.delayed = nil, false
 	if t.timer != nil {
 		t.timer.Stop()
 		t.timer = nil
+	}
+	if t.turn != nil && t.cancel == nil { // Else its function has it still.
+		p.leave(t)
 	}
 }
 
@@ -331,8 +354,12 @@ func (p *threadPool) settleStopped(ended []*poolTask) {
 func (p *threadPool) cancelAll(_ context.Context, config cancelConfig) error {
 	p.mu.Lock()
 	ended := p.stop(byID(maps.Keys(p.open)), config)
+	actors := p.actors.living()
 	p.mu.Unlock()
 	p.settleStopped(ended)
+	for _, a := range actors {
+		p.kill(a, errActorCancelled)
+	}
 	return nil
 }
 
@@ -344,8 +371,9 @@ func (p *threadPool) shutdown() {
 	}
 	p.closed = true
 	p.close()
-	if p.running == 0 {
-		close(p.idle)
+	actors := p.actors.living()
+	for _, a := range actors {
+		p.actors.kill(a, ErrClosed) // All that is open ends below.
 	}
 	open := byID(maps.Keys(p.open))
 	for _, c := range open {
@@ -355,9 +383,18 @@ func (p *threadPool) shutdown() {
 		}
 		p.end(t)
 	}
+	for _, a := range actors {
+		p.finish(a)
+	}
+	if p.running == 0 {
+		close(p.idle)
+	}
 	p.mu.Unlock()
 	for _, c := range open {
 		c.settle(Payload{}, c.closed())
+	}
+	for _, a := range actors {
+		a.life.settle(Payload{}, ErrClosed)
 	}
 }
 
