@@ -463,12 +463,19 @@ func (c *Scheduler) buryOf(k *caller, left int) int {
 	return left
 }
 
+// deleted says whether the actor of a call is deleted, or is to be. Then what is lost with it is charged to
+// nobody.
+func (c *Scheduler) deleted(t *task) bool {
+	a := c.calls[t].caller.actor
+	return a.life.status == Cancelled || a.life.cancelRequested()
+}
+
 // deathOf is what a call of a dead actor ends with.
 func (c *Scheduler) deathOf(a *actor) []byte {
 	if c.cfg.Death == nil {
 		return nil
 	}
-	return c.cfg.Death(a.id, a.life.status == Cancelled, a.death)
+	return c.cfg.Death(a.id, a.life.status == Cancelled || a.life.cancelRequested(), a.death)
 }
 
 // forgetActor forgets what a life or a call was to an actor.

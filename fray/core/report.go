@@ -97,6 +97,10 @@ func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 		c.putBack(t)
 	default: // Returned, or what a newer worker may say: it did not run to its end, and that is nobody's fault.
 		c.note(t, EndReturned, i.Ran)
+		if t.shape.Role == ActorCall && i.Ran > 0 {
+			c.workerLost(t, i.Ran, false) // As above.
+			break
+		}
 		if i.Ran == 0 {
 			t.run.deliveries++
 		}

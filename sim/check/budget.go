@@ -69,7 +69,7 @@ func (o *budgets) view(t *budgetTask, e *Event, j *Judge) {
 	if uint64(v.Failures)+uint64(v.Losses)+uint64(v.Deliveries) > uint64(v.Attempt) {
 		j.Violated(e.Task, "is charged for more attempts than it had", e)
 	}
-	if v.Losses > 0 && !o.book.lossPossible(e.At) {
+	if v.Losses > 0 && s.Call == nil && !o.book.lossPossible(e.At) {
 		j.Violated(e.Task, "is charged a lost worker, and none was lost", e)
 	}
 	if s.ExecutionTimeout == 0 && int(v.Failures) > len(t.sent) {

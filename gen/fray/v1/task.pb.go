@@ -184,7 +184,7 @@ const (
 	FailureReason_FAILURE_REASON_UNDECODABLE FailureReason = 6
 	// It is a call, and was handed to an incarnation of its actor that is gone. It may have run, in whole or in part.
 	FailureReason_FAILURE_REASON_ACTOR_RESTARTED FailureReason = 7
-	// It is a call, and its actor is dead. It was not handed to it.
+	// It is a call, and its actor is dead. It was not handed to it, or the actor was deleted while it had it.
 	FailureReason_FAILURE_REASON_ACTOR_DEAD FailureReason = 8
 )
 
