@@ -38,6 +38,26 @@
 //
 // A [Ref] in an input is one, too: its value is held until the task has ended. See [Define].
 //
+// # Actors
+//
+// An actor is state that lives between calls. A class is made of its constructor by [DefineActor], its methods
+// by [DefineMethod], and workers are given both as functions:
+//
+//	var counters = fray.DefineActor("counter", func(ctx context.Context, start int) (*counter, error) {
+//		return &counter{start}, nil
+//	})
+//	var add = fray.DefineMethod(counters, "add", func(ctx context.Context, c *counter, n int) (int, error) {
+//		c.n += n
+//		return c.n, nil
+//	})
+//
+//	visits, err := counters.Create(ctx, 0, fray.WithActorName("visits"))
+//	...
+//	n, err := add.Call(ctx, visits, 1)
+//
+// The calls of one job context begin in the order in which they were run. An actor whose worker is lost is constructed
+// anew; its state is lost, unless it is a [Checkpointer], and so are the calls that it had. See [DefineMethod].
+//
 // # Backends
 //
 // [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks

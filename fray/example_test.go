@@ -236,3 +236,50 @@ func Example_tasksWithinTasks() {
 	fmt.Println(sum, err)
 	// Output: 5 <nil>
 }
+
+// counter is the state of an actor.
+type counter struct{ n int }
+
+var counters = fray.DefineActor("counter", func(_ context.Context, start int) (*counter, error) {
+	return &counter{start}, nil
+})
+
+var addToCounter = fray.DefineMethod(counters, "add", func(_ context.Context, c *counter, n int) (int, error) {
+	c.n += n // No other call runs meanwhile.
+	return c.n, nil
+})
+
+// An actor is state that lives between calls, also those of tasks that it is passed to.
+func ExampleActorClass() {
+	jc, err := fray.NewJobContext(context.Background(), fray.KindThreadPool)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer jc.Close()
+	ctx := fray.NewContext(context.Background(), jc)
+
+	visits, err := counters.Create(ctx, 100, fray.WithActorName("visits"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := addToCounter.RunAll(ctx, visits, []int{1, 2, 3}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(addToCounter.Call(ctx, visits, 4)) // It comes after those.
+
+	same, err := counters.Find(ctx, "visits")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(same.ID() == visits.ID(), same.Delete(ctx))
+	_, err = addToCounter.Call(ctx, visits, 5)
+	fmt.Println(errors.Is(err, fray.ErrActorDead))
+	// Output:
+	// 110 <nil>
+	// true <nil>
+	// true
+}

@@ -35,6 +35,13 @@ type fakeController struct {
 	look       func(*frayv1.Task) *frayv1.Task
 	// refuse says why a task is refused; "": it is not.
 	refuse func(spec *frayv1.TaskSpec) connect.Code
+	// reason is why, for programs.
+	reason string
+	// taken is told of each task that is created.
+	taken func(spec *frayv1.TaskSpec)
+	// actors are what ListActors answers with, and existing is whose life is there in the place of others.
+	actors   []*frayv1.Actor
+	existing string
 	// omit leaves values out of WatchJob.
 	omit bool
 	// echo completes each task at once with its input.
@@ -146,9 +153,16 @@ func (f *fakeController) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskR
 		if err := code.UnmarshalText([]byte(failures[0].GetCode())); err != nil {
 			return nil, err
 		}
+		if f.reason != "" {
+			return nil, wire.Error(f.reason, time.Second, "%s", failures[0].GetMessage())
+		}
 		return nil, connect.NewError(code, errors.New(failures[0].GetMessage()))
 	}
 	res := &frayv1.SubmitTaskResponse{Created: many.GetCreatedCount() > 0, WatchCursor: many.GetWatchCursor()}
+	if f.existing != "" {
+		res.Created, res.Task = false, &frayv1.Task{TaskId: f.existing}
+		return res, nil
+	}
 	if f.earlier {
 		return res, nil
 	}
@@ -193,7 +207,7 @@ func (f *fakeController) admit(req *frayv1.SubmitTasksRequest) *frayv1.SubmitTas
 		id := spec.GetTaskId()
 		if f.refuse != nil {
 			if code := f.refuse(spec); code != 0 {
-				res.Failures = append(res.Failures, &frayv1.SubmitFailure{Index: uint32(i), Code: code.String(), Message: "refused " + id})
+				res.Failures = append(res.Failures, &frayv1.SubmitFailure{Index: uint32(i), Code: code.String(), Message: "refused " + id, Reason: f.reason})
 				res.RetryAfterMs = time.Second.Milliseconds()
 				continue
 			}
@@ -203,6 +217,9 @@ func (f *fakeController) admit(req *frayv1.SubmitTasksRequest) *frayv1.SubmitTas
 			continue
 		}
 		res.CreatedCount++
+		if f.taken != nil {
+			f.taken(spec)
+		}
 		f.specs[id] = spec
 		f.tasks[id] = &frayv1.TaskResult{Task: &frayv1.Task{
 			TaskId: id, JobId: req.GetJobId(), Function: spec.GetFunction(), WorkerId: "w1", AttemptNumber: 1,
@@ -427,4 +444,16 @@ func (f *fakeController) client() *inMemory {
 	mux := http.NewServeMux()
 	mux.Handle(frayv1connect.NewControllerServiceHandler(f))
 	return &inMemory{handler: mux}
+}
+
+func (f *fakeController) ListActors(_ context.Context, req *frayv1.ListActorsRequest) (*frayv1.ListActorsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	res := &frayv1.ListActorsResponse{}
+	for _, a := range f.actors {
+		if a.GetName() == req.GetName() {
+			res.Actors = append(res.Actors, a)
+		}
+	}
+	return res, nil
 }
