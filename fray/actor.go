@@ -28,7 +28,8 @@ func (a Actor[S]) ID() string { return a.id }
 func (a Actor[S]) String() string { return fmt.Sprintf("actor %s (%s)", a.id, a.class) }
 
 // Delete ends the actor, and returns when the request is accepted. Calls that run are stopped, and they and
-// those that wait fail with [ErrActorDead]. Its name is free then. Delete returns nil if the actor is dead,
+// those that wait fail with [ErrActorDead]. Nobody finds it by its name any longer; who creates another
+// under that waits until it is dead. Delete returns nil if the actor is dead,
 // and [ErrUnknownActor] if it is not known, or no longer.
 func (a Actor[S]) Delete(ctx context.Context) error {
 	jc, err := FromContext(ctx)

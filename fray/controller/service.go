@@ -242,6 +242,8 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	case core.SubmitUnknownObject:
 		out.refuse(wire.ReasonUnknownObject, 0,
 			"task %q: it needs object %s, which no job of its owner holds, or no longer: put it again", id, spec.GetNeededObjectIds()[r.Name])
+	case core.SubmitLeaving:
+		out.refuse(wire.ReasonActorLeaving, retryAfter, "actor name %q: the actor that has it, %s, is being deleted: try again once it is dead", spec.GetActor().GetName(), r.ID)
 	case core.SubmitUnknownActor:
 		out.refuse(wire.ReasonUnknownActor, 0, "task %q: it calls actor %q, which the controller does not know, or no longer: create one", id, spec.GetCall().GetActorId())
 	case core.SubmitActorOfOther:

@@ -72,7 +72,7 @@ type actor struct {
 	// Its current incarnation takes calls.
 	live bool
 	dead bool
-	// What its life ended with, if that was a failure of the function; see Config.Death.
+	// What calls of it end with once it is dead; nil: it is not known yet, see deathOf.
 	death []byte
 	// Those who have known calls of it, also in the order in which they came.
 	callers map[string]*caller
@@ -394,8 +394,8 @@ func (c *Scheduler) ready(l *lease) ReportVerdict {
 func (c *Scheduler) die(t *task, result []byte) {
 	a := c.actors[t]
 	a.dead, a.live = true, false
-	if t.status == Failed {
-		a.death = result
+	if c.cfg.Death != nil {
+		a.death = c.cfg.Death(a.id, t.status == Cancelled, result)
 	}
 	if key := (nameKey{a.owner.name, a.name}); a.name != "" && c.actorByName[key] == a {
 		delete(c.actorByName, key)
@@ -417,7 +417,6 @@ func (c *Scheduler) holdLife(a *actor) {
 
 // letLifeGo ends holdLife.
 func (c *Scheduler) letLifeGo(a *actor) {
-	a.death = nil
 	c.unread(a.life)
 }
 
@@ -470,12 +469,12 @@ func (c *Scheduler) deleted(t *task) bool {
 	return a.life.status == Cancelled || a.life.cancelRequested()
 }
 
-// deathOf is what a call of a dead actor ends with.
+// deathOf is what a call of a dead actor ends with, or of one that is deleted.
 func (c *Scheduler) deathOf(a *actor) []byte {
-	if c.cfg.Death == nil {
-		return nil
+	if a.death == nil && c.cfg.Death != nil {
+		a.death = c.cfg.Death(a.id, a.life.status == Cancelled || a.life.cancelRequested(), nil)
 	}
-	return c.cfg.Death(a.id, a.life.status == Cancelled || a.life.cancelRequested(), a.death)
+	return a.death
 }
 
 // forgetActor forgets what a life or a call was to an actor.
@@ -569,7 +568,7 @@ func (a *actor) view() ActorView {
 }
 
 // ListActors asks for actors whose life has a greater number than After, Max of them at most, or for the one
-// that lives under a Name. Replied with ActorsReply.
+// that lives under a Name, and is not being deleted. Replied with ActorsReply.
 type ListActors struct {
 	Call  CallID
 	After TaskNum
@@ -590,7 +589,7 @@ type ActorsReply struct {
 func (e *ListActors) apply(c *Scheduler) {
 	var r ActorsReply
 	if e.Name != "" {
-		if a := c.actorByName[nameKey{e.By, e.Name}]; a != nil && a.life.job.admits(e.Owner) {
+		if a := c.actorByName[nameKey{e.By, e.Name}]; a != nil && a.life.job.admits(e.Owner) && !a.life.cancelRequested() {
 			r.Actors = append(r.Actors, a.view())
 		}
 		c.reply(e.Call, r)

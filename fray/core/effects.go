@@ -195,6 +195,8 @@ const (
 	SubmitTaskOfOther
 	// SubmitNamed: an actor lives under the name, which is the one that is told of. The caller compares the specs.
 	SubmitNamed
+	// SubmitLeaving: the actor that has the name is being deleted; try again later.
+	SubmitLeaving
 	// SubmitUnknownActor, SubmitActorOfOther: it calls what is not known, or belongs to another caller.
 	SubmitUnknownActor
 	SubmitActorOfOther
@@ -220,7 +222,7 @@ type SubmitResult struct {
 	Verdict SubmitVerdict
 	// Which of the names of what it needs is wrong.
 	Name int
-	// With SubmitNamed: the id of the actor.
+	// With SubmitNamed and SubmitLeaving: the id of the actor.
 	ID string
 }
 

@@ -32,6 +32,12 @@ func (e *Submit) apply(c *Scheduler) {
 			continue
 		}
 		if a := c.named(e, n); a != nil {
+			if a.life.cancelRequested() {
+				r.Results[i] = SubmitResult{Verdict: SubmitLeaving, ID: a.id}
+				r.RetryAfter = c.cfg.RetryHint
+				c.stats.Refused++
+				continue
+			}
 			r.Results[i] = SubmitResult{Task: a.life.num, Verdict: SubmitNamed, ID: a.id}
 			r.tell(c, a.life)
 			continue

@@ -273,7 +273,7 @@ type misplaced struct{ *function }
 
 func (m misplaced) Invoke(context.Context, fray.Payload) (fray.Payload, error) {
 	if m.class != nil {
-		return fray.Payload{}, fmt.Errorf("%q is a class of actors, and was to run as a task: create an actor of it", m.Name())
+		return fray.Payload{}, fray.NonRetryable(fmt.Errorf("%q is a class of actors, and was to run as a task: create an actor of it", m.Name()))
 	}
-	return fray.Payload{}, fmt.Errorf("%q is a function, and was to construct an actor: create one of a class of actors", m.Name())
+	return fray.Payload{}, fray.NonRetryable(fmt.Errorf("%q is a function, and was to construct an actor: create one of a class of actors", m.Name()))
 }

@@ -291,8 +291,8 @@ func TestActorIsNotConstructed(t *testing.T) {
 		"error":      {message: "sad", construct: func(context.Context, *page) (any, error) { return nil, errSad }},
 		"panic":      {message: "boom", construct: func(context.Context, *page) (any, error) { panic("boom") }},
 		"goexit":     {message: "without returning", construct: func(context.Context, *page) (any, error) { runtime.Goexit(); return nil, nil }},
-		"no class":   {message: `"echo" is a function, and was to construct an actor`, function: "echo"},
-		"no life":    {message: `"book" is a class of actors, and was to run as a task`, edit: func(s *frayv1.TaskSpec) { s.Actor = nil }},
+		"no class":   {message: `"echo" is a function, and was to construct an actor`, function: "echo", nonRetryable: true},
+		"no life":    {message: `"book" is a class of actors, and was to run as a task`, nonRetryable: true, edit: func(s *frayv1.TaskSpec) { s.Actor = nil }},
 		"unheard of": {message: `has no function "diary"`, function: "diary"},
 		"checkpoints and calls at once": {
 			message: "cannot have 2 calls at once", edit: atOnce(2), nonRetryable: true,

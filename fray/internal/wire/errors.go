@@ -20,6 +20,7 @@ const (
 	ReasonUnknownObject = "UNKNOWN_OBJECT"
 	ReasonObjectDiffers = "OBJECT_DIFFERS"
 	ReasonUnknownActor  = "UNKNOWN_ACTOR"
+	ReasonActorLeaving  = "ACTOR_LEAVING"
 	ReasonCallLate      = "CALL_LATE"
 	ReasonUnknownWorker = "UNKNOWN_WORKER"
 	ReasonSpecDiffers   = "SPEC_DIFFERS"
@@ -48,6 +49,7 @@ var codes = map[string]connect.Code{
 	ReasonUnknownObject: connect.CodeNotFound,
 	ReasonObjectDiffers: connect.CodeInvalidArgument,
 	ReasonUnknownActor:  connect.CodeNotFound,
+	ReasonActorLeaving:  connect.CodeResourceExhausted,
 	ReasonCallLate:      connect.CodeFailedPrecondition,
 	ReasonUnknownWorker: connect.CodeNotFound,
 	ReasonSpecDiffers:   connect.CodeAlreadyExists,
