@@ -77,7 +77,7 @@ type actor struct {
 	// Those who have known calls of it, also in the order in which they came.
 	callers map[string]*caller
 	list    []*caller
-	// The callers whose next call can be handed, in turn.
+	// The callers whose next call can be handed, in turn; of a dead one those that may have open calls.
 	turns reuse.Queue[*caller]
 	// The calls that it is handed, and how many have not ended, these included.
 	hand []*task
@@ -180,6 +180,9 @@ func (c *Scheduler) address(t *task, a *actor, n *NewCall, open bool) {
 			c.holdLife(a)
 		}
 		k.file(t, n.Number)
+		if a.dead {
+			c.startDying(k)
+		}
 	}
 }
 
@@ -239,7 +242,7 @@ func (c *Scheduler) post(t *task) {
 	c.waitAside(t, Mailed)
 	k := c.calls[t].caller
 	if k.actor.dead {
-		c.startDying(k.actor)
+		c.startDying(k)
 		return
 	}
 	c.turn(k)
@@ -282,7 +285,10 @@ func (c *Scheduler) takesMail(s *session) bool {
 
 // handOut serves the workers for which there are calls.
 func (c *Scheduler) handOut() {
-	for i := 0; i < len(c.mailed); i++ {
+	if len(c.mailed) > 0 {
+		c.steps++ // They are granted tasks, too.
+	}
+	for i := 0; i < len(c.mailed); i++ { //nolint:intrange // Some come while others are served.
 		s := c.mailed[i]
 		s.mailStirred = false
 		if s.mail.Len() > 0 && c.takesMail(s) {
@@ -351,6 +357,9 @@ func (c *Scheduler) moved(t *task, from Status) {
 		k.unfile(m.number)
 	case at(from):
 		k.file(t, m.number)
+		if a.dead {
+			c.startDying(k)
+		}
 	}
 	c.turn(k)
 	c.deliver(a)
@@ -367,6 +376,8 @@ func (c *Scheduler) loseHands() {
 		for _, t := range slices.Backward(slices.Clone(a.hand)) {
 			l := t.run.lease
 			t.run.lease = nil
+			c.timers.cancel(l.timer) // Its task waits for it no longer.
+			l.timer = nil
 			c.stop(l)
 			c.workerLost(t, l.ran(c.now), false)
 		}
@@ -402,7 +413,11 @@ func (c *Scheduler) die(t *task, result []byte) {
 	}
 	if a.open > 0 {
 		c.holdLife(a)
-		c.startDying(a)
+		for _, k := range a.list {
+			if len(k.queue) > 0 {
+				c.startDying(k)
+			}
+		}
 	}
 }
 
@@ -420,7 +435,13 @@ func (c *Scheduler) letLifeGo(a *actor) {
 	c.unread(a.life)
 }
 
-func (c *Scheduler) startDying(a *actor) {
+// startDying has the calls end that a caller has to a dead actor.
+func (c *Scheduler) startDying(k *caller) {
+	a := k.actor
+	if !k.waiting {
+		k.waiting = true
+		a.turns.Push(k)
+	}
 	if !a.dying {
 		a.dying = true
 		c.dying = append(c.dying, a)
@@ -432,11 +453,13 @@ func (c *Scheduler) startDying(a *actor) {
 func (c *Scheduler) bury(left int) int {
 	for left > 0 && len(c.dying) > 0 {
 		a := c.dying[0]
-		for i := 0; i < len(a.list) && left > 0; i++ {
-			left = c.buryOf(a.list[i], left)
-		}
-		if left == 0 {
-			return 0
+		for a.turns.Len() > 0 {
+			k := *a.turns.At(0)
+			if left = c.buryOf(k, left); left == 0 {
+				return 0
+			}
+			k.waiting = false
+			a.turns.Drop(1)
 		}
 		a.dying = false
 		c.dying[0] = nil
@@ -447,17 +470,17 @@ func (c *Scheduler) bury(left int) int {
 
 // buryOf ends calls of one caller.
 func (c *Scheduler) buryOf(k *caller, left int) int {
+	left--
 	for i := 0; i < len(k.queue) && left > 0; {
 		t, n := k.queue[i].task, len(k.queue)
 		c.looks++
-		left--
 		if t == nil || t.pending == Recovering {
 			i++
 			continue
 		}
+		left--
 		c.finish(t, Failed, ActorDead, c.deathOf(k.actor))
-		i += 1 - (n - len(k.queue))
-		i = max(i, 0)
+		i = max(i+1-(n-len(k.queue)), 0)
 	}
 	return left
 }

@@ -35,6 +35,11 @@ func (c *Scheduler) workerLost(t *task, ran time.Duration, company bool) {
 		return
 	}
 	c.note(t, EndWorkerLost, ran)
+	c.lose(t, company)
+}
+
+// lose charges a task with an attempt that is gone, though it may have run.
+func (c *Scheduler) lose(t *task, company bool) {
 	c.touch(t)
 	t.run.losses++
 	t.started = true
@@ -78,7 +83,7 @@ func (c *Scheduler) requeue(t *task) {
 	if t.status != Pending { // Else its lease was of an earlier incarnation.
 		c.setStatus(t, Pending)
 	}
-	if t.shape.SchedulingTimeout > 0 && !t.started && c.startBy(t) <= c.now {
+	if t.shape.SchedulingTimeout > 0 && !t.started && !c.blocked(t) && c.startBy(t) <= c.now {
 		t.pending = Backoff // Not in a queue, so that finish takes it out of none.
 		c.neverStarted(t)
 		return

@@ -90,5 +90,8 @@ func (k *checker) caller(a *actor, r *caller, at, known int) {
 	t := r.next()
 	k.want(waits <= 1 && (waits == 1) == r.waiting, "caller %s of actor %s takes %d turns", r.id, a.id, waits)
 	k.want(t == nil || t.pending != Mailed || r.waiting || a.dead, "caller %s of actor %s takes its turn", r.id, a.id)
-	k.want(!a.dead || len(r.queue) == gaps || a.dying || t.pending == Recovering, "calls of dead actor %s end", a.id)
+	for _, l := range r.queue {
+		ends := l.task == nil || l.task.pending == Recovering || a.dying && r.waiting
+		k.want(!a.dead || ends, "the calls of caller %s of dead actor %s end", r.id, a.id)
+	}
 }

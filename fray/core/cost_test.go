@@ -76,6 +76,42 @@ var costs = map[string]func(c *crowd, n int) func(){
 		c.twoPriorities(n)
 		return func() { c.step(&core.Info{Call: c.id()}) }
 	},
+	"call handed beside callers": func(c *crowd, n int) func() {
+		s, _ := c.live("a")
+		for i := range n {
+			c.offer(callsOf("a", fmt.Sprint("c", i), 2)...)
+		}
+		return func() { c.granted(s, 1) }
+	},
+	"call to a dead actor that many have called": func(c *crowd, n int) func() {
+		s, life := c.live("a")
+		for i := range n {
+			c.offer(callsOf("a", fmt.Sprint("c", i), 1)...)
+		}
+		c.report(s, life, core.Succeeded, time.Second)
+		for c.s.Next() <= c.now {
+			c.step()
+		}
+		return func() {
+			c.offer(callsOf("a", "late", 1)...)
+			if ends := c.ends(); ends != 1 {
+				c.tb.Errorf("%d calls end, want 1", ends)
+			}
+		}
+	},
+	"actor's end beside actors": func(c *crowd, n int) func() {
+		for i := range n {
+			id := fmt.Sprint("other", i)
+			c.offer(append([]core.NewTask{lifeOf(id)}, callsOf(id, "c", 2)...)...)
+		}
+		c.offer(append([]core.NewTask{lifeOf("a")}, callsOf("a", "c", 3)...)...)
+		return func() {
+			c.step(&core.Cancel{Call: c.id(), IDs: []string{"a"}})
+			if ends := c.ends(); ends != 4 {
+				c.tb.Errorf("%d tasks end, want 4", ends)
+			}
+		}
+	},
 }
 
 func (c *crowd) granted(s core.Token, n int) {
@@ -192,10 +228,28 @@ func TestStepCostsWhatItDoes(t *testing.T) {
 			}
 		}
 		held := make(map[core.Token][]core.Grant)
+		lives := make(map[string]uint64) // And the last number of a call to each.
+		var actors []string
 		for n := range upTo("steps", 60) {
 			var e core.Event
 			job := fmt.Sprint("j", upTo("job", many))
-			switch upTo("event", 9) {
+			switch upTo("event", 12) {
+			case 10:
+				actors = append(actors, id())
+				life := core.Shape{Function: "f", Role: core.Life, MaxWorkerLosses: 1, MaxRetries: 1}
+				e = &core.Submit{Call: c.id(), Job: job, Tasks: []core.NewTask{{ID: actors[len(actors)-1], Shape: &life, Actor: &core.NewActor{}}}}
+			case 11, 12:
+				if len(actors) == 0 {
+					continue
+				}
+				calls := &core.Submit{Call: c.id(), Job: job}
+				a := actors[upTo("actor", len(actors)-1)]
+				for range upTo("calls", 30) {
+					lives[a]++
+					call := &core.NewCall{Actor: a, Caller: "c", Number: lives[a]}
+					calls.Tasks = append(calls.Tasks, core.NewTask{ID: id(), Shape: &core.Shape{Function: "f", Role: core.ActorCall}, ActorCall: call})
+				}
+				e = calls
 			case 0:
 				e = &core.Submit{Call: c.id(), Job: job, Tasks: []core.NewTask{{ID: id(), Shape: shape(n)}}}
 			case 1:
@@ -218,6 +272,10 @@ func TestStepCostsWhatItDoes(t *testing.T) {
 					g := gs[0]
 					held[s] = gs[1:]
 					outcome := []core.Outcome{core.Succeeded, core.Returned, core.FailedOutcome}[upTo("outcome", 2)]
+					if slices.Contains(actors, g.ID) && upTo("end", 2) > 0 {
+						outcome = core.ReadyOutcome
+						held[s] = append(held[s], g)
+					}
 					e = &core.Report{Call: c.id(), Session: s, Items: []core.ReportItem{{Task: g.ID, Attempt: g.Attempt, Token: g.Token, Outcome: outcome}}}
 					break
 				}

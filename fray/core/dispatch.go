@@ -99,6 +99,9 @@ func (c *Scheduler) serve(s *session) {
 	free := w.freeSlots()
 	gs, bytes := c.handCalls(s, free)
 	calls := len(gs)
+	if s.penalty != nil { // It is served for its calls alone.
+		c.withdraw(s)
+	}
 	if s.asking {
 		most := min(w.max, c.share(s, free))
 		gs = slices.Grow(gs, most)

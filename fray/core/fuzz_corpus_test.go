@@ -62,6 +62,12 @@ var fuzzSeeds = map[string]string{
 	"restart_clock_back":     "131 0 0 0 register 0 8 1 submit 0 1 2 0 submit 1 3 2 8 poll 0 2 1 9 reportall 0 3 advance 2 0 cancel 8 0 restart 2 200 advance 4 0 restart 2 9 comeback 0 8 85 advance 9 0 list 0 0 9",
 	"restart_retention":      "132 0 3 0 submit 0 0 6 0 cancel 0 0 cancel 1 0 cancel 2 0 cancel 3 0 restart 1 0 cancel 4 0 watch 0 0 9 0 restart 0 0 watch 0 1 9 0 advance 255 255 restart 1 0",
 	"unregistered_callers":   "0 0 0 0 poll 0 1 1 9 beat 1 0 0 9 report 0 2 0 reportall 2 2 unregister 3 forsake 9 get 1 list 2 0 0",
+	"actor":                  "0 0 0 0 register 0 3 1 actor 0 9 0 call 0 24 8 0 poll 0 4 1 99 ready 0 poll 0 4 1 99 report 0 2 2 poll 0 4 1 99 report 0 2 1 actors 0 3 list 0 0 9",
+	"actor_concurrent":       "0 0 0 0 register 0 3 1 actor 0 73 0 call 0 24 8 0 call 6 24 16 0 poll 0 4 1 99 ready 0 poll 0 4 1 99 poll 0 4 1 99 report 0 2 0 report 1 5 1 report 2 6 0 actors 0 3",
+	"actor_moves":            "0 0 0 0 register 0 3 1 register 1 3 1 actor 0 11 0 call 0 25 8 0 poll 0 4 1 99 ready 0 poll 0 4 1 99 unregister 0 poll 1 4 1 99 ready 1 poll 1 4 1 99 reportall 1 2 actors 0 3",
+	"actor_deleted":          "0 0 0 0 register 0 3 1 actor 0 9 0 call 0 26 8 0 call 6 90 16 0 poll 0 4 1 99 ready 0 poll 0 4 1 99 cancel 8 0 report 1 6 1 cancel 0 0 advance 0 200 actor 0 9 1 call 0 24 20 0 actors 0 3 list 0 0 9",
+	"actor_restart":          "128 0 0 0 register 0 3 1 actor 0 9 0 call 0 25 8 0 call 6 4 16 0 poll 0 4 1 99 ready 0 poll 0 4 1 99 restart 0 2 comeback 0 3 255 ready 0 poll 0 4 1 99 restart 1 0 advance 9 0 actors 0 3 list 0 0 9",
+	"actor_names":            "0 0 0 0 actor 0 9 0 actor 0 9 1 call 0 0 8 1 call 0 0 9 60 actor 1 9 2 cancel 0 0 actor 1 9 2 actors 0 6 call 0 224 9 2 call 0 0 10 2",
 	"another_workers_tokens": "0 0 0 0 register 0 3 1 register 1 3 1 submit 0 0 3 0 poll 0 3 1 0 beat 1 1 6 63 beat 1 1 6 63 advance 1 0 beat 1 0 0 63",
 }
 

@@ -11,6 +11,9 @@ type fuzzSpec struct {
 	id        string
 	shape     *core.Shape
 	submitted core.Time
+	needs     []string
+	actor     *core.NewActor
+	mail      *core.NewCall
 }
 
 // learnSpecs notes which number each task got.
@@ -23,7 +26,7 @@ func (r *fuzzRun) learnSpecs(events []core.Event, replies []core.Reply) {
 		reply := replies[slices.IndexFunc(replies, func(reply core.Reply) bool { return reply.Call == e.Call })]
 		for i, res := range reply.Body.(core.SubmitReply).Results {
 			if res.Verdict == core.SubmitCreated {
-				r.specs[res.Task] = fuzzSpec{e.Tasks[i].ID, e.Tasks[i].Shape, r.now}
+				r.specs[res.Task] = fuzzSpec{e.Tasks[i].ID, e.Tasks[i].Shape, r.now, e.Tasks[i].NeedsTasks, e.Tasks[i].Actor, e.Tasks[i].ActorCall}
 			}
 		}
 	}
@@ -47,7 +50,9 @@ func (r *fuzzRun) restart(a []byte) {
 	}
 	r.cfg.Incarnation++
 	s, err := r.ledger.restore(r.cfg, r.now, a[0]&1 != 0, func(t *core.Restored) {
-		t.ID, t.Shape, t.Submitted = r.specs[t.Num].id, r.specs[t.Num].shape, r.specs[t.Num].submitted
+		spec := r.specs[t.Num]
+		t.ID, t.Shape, t.Submitted = spec.id, spec.shape, spec.submitted
+		t.NeedsTasks, t.Actor, t.ActorCall = spec.needs, spec.actor, spec.mail
 	})
 	if err != nil {
 		r.t.Fatal(err)

@@ -43,6 +43,8 @@ type fuzzRun struct {
 	ledger      *ledger
 	specs       map[core.TaskNum]fuzzSpec
 	told        strings.Builder
+	// The last number of a call.
+	numbers uint64
 }
 
 type fuzzGrant struct {
@@ -119,6 +121,12 @@ var fuzzOps = []fuzzOp{
 	{"together", 1, func(r *fuzzRun, a []byte) { r.batching = int(a[0]) % 8 }},
 	{"restart", 2, (*fuzzRun).restart},   // how, seconds
 	{"comeback", 3, (*fuzzRun).comeback}, // worker, kind, phases
+	{"actor", 3, (*fuzzRun).actor},       // job, kind, id
+	{"call", 4, (*fuzzRun).callActor},    // job and caller, kind, id, actor
+	{"ready", 1, (*fuzzRun).ready},       // worker
+	{"actors", 2, func(r *fuzzRun, a []byte) {
+		r.event(&core.ListActors{Call: r.call(), After: core.TaskNum(a[0]), Max: int(a[1]%4) + 1, Name: []string{"", "", "x", "y"}[a[1]/4%4]})
+	}},
 }
 
 // run carries out data and returns everything that the scheduler said.
@@ -324,7 +332,7 @@ func (r *fuzzRun) pollAs(w *fuzzWorker, a []byte) {
 func (r *fuzzRun) item(g fuzzGrant, outcome, how byte) core.ReportItem {
 	return core.ReportItem{
 		Task: g.ID, Attempt: g.Attempt + uint32(how/128), Token: g.Token, Outcome: core.Outcome(outcome % 9), Result: make([]byte, how%32),
-		Ran: time.Duration(how%4) * 500 * time.Millisecond, NonRetryable: how%16 == 15, RetryAfter: time.Duration(how%8) * time.Second,
+		Ran: time.Duration(how%4) * 500 * time.Millisecond, NonRetryable: how%16 == 15, RetryAfter: time.Duration(how%8) * time.Second, Checkpoint: make([]byte, how%3),
 	}
 }
 
@@ -374,3 +382,34 @@ func (r *fuzzRun) beat(a []byte) {
 func (r *fuzzRun) advance(a []byte) {
 	r.pass(time.Duration(binary.BigEndian.Uint16(a)) * 10 * time.Millisecond)
 }
+
+// actor offers one.
+func (r *fuzzRun) actor(a []byte) {
+	losses := uint32(a[1] % 4)
+	shape := &core.Shape{Function: []string{"f", "g"}[a[1]/4%2], Role: core.Life, MaxWorkerLosses: losses, MaxRetries: losses}
+	actor := &core.NewActor{Name: []string{"", "x", "y", ""}[a[1]/8%4], Concurrency: int(a[1] / 32 % 4)}
+	r.event(&core.Submit{Call: r.call(), Job: fuzzJob(a[0]), Tasks: []core.NewTask{{ID: fuzzID(a[2]), Shape: shape, Actor: actor}}})
+}
+
+// callActor offers calls of one of a few callers, whose numbers rise with what was offered before, but for some.
+func (r *fuzzRun) callActor(a []byte) {
+	shape := &core.Shape{Function: "f", Role: core.ActorCall, MaxWorkerLosses: uint32(a[1] % 2), MaxRetries: uint32(a[1] / 2 % 2)}
+	if a[1]&4 != 0 {
+		shape.SchedulingTimeout = 5 * time.Second
+	}
+	e := &core.Submit{Call: r.call(), Job: fuzzJob(a[0])}
+	for i := range a[1]/8%4 + 1 {
+		r.numbers++
+		n := core.NewTask{ID: fuzzID(a[2] + i), Shape: shape, ActorCall: &core.NewCall{
+			Actor: fuzzID(a[3]), Caller: []string{"c", "d", "e"}[a[0]/6%3], Number: r.numbers - min(r.numbers-1, uint64(a[1]/32/6*3)),
+		}}
+		if a[1]&0x40 != 0 && i == 0 {
+			n.NeedsTasks = []string{fuzzID(a[2] + 32)}
+		}
+		e.Tasks = append(e.Tasks, n)
+	}
+	r.event(e)
+}
+
+// ready has a worker say of all that it was granted that it is an actor which takes calls.
+func (r *fuzzRun) ready(a []byte) { r.reportAll([]byte{a[0], byte(core.ReadyOutcome), 0}) }

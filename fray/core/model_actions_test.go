@@ -95,10 +95,16 @@ func (d *modelDriver) deliverLate() {
 
 func (d *modelDriver) item(a *modelAttempt) core.ReportItem {
 	i := core.ReportItem{
-		Task: a.task.id, Attempt: a.n, Token: a.token, Outcome: core.Outcome(d.int("outcome", 1, 8)), Result: make([]byte, d.int("result", 0, 3)),
+		Task: a.task.id, Attempt: a.n, Token: a.token, Outcome: core.Outcome(d.int("outcome", 1, 9)), Result: make([]byte, d.int("result", 0, 3)),
 	}
-	if i.Outcome > core.UndecodableOutcome {
+	switch {
+	case a.task.life() && d.chance("ready", 80):
+		i.Outcome = core.ReadyOutcome
+	case i.Outcome > core.ReadyOutcome:
 		i.Outcome = core.Succeeded
+	}
+	if d.chance("checkpoint", 30) {
+		i.Checkpoint = []byte("state")
 	}
 	i.Ran = pick(d, "ran", []time.Duration{0, time.Millisecond, 2 * time.Second})
 	i.NonRetryable = d.chance("non-retryable", 10)
@@ -114,7 +120,7 @@ func (d *modelDriver) items(w *modelWorker) (items []core.ReportItem, ended []*m
 		if d.chance("report", 60) {
 			i := d.item(a)
 			items = append(items, i)
-			if i.Outcome != core.Started {
+			if i.Outcome != core.Started && i.Outcome != core.ReadyOutcome {
 				ended = append(ended, a)
 			}
 		}
@@ -221,7 +227,7 @@ func (d *modelDriver) unregister() {
 }
 
 // recover has all workers but one fall silent, and that one do everything well. Every task must
-// end.
+// end, but for actors and who waits for the end of one; and these once actors are deleted.
 func (d *modelDriver) recover() {
 	d.doomed = ""
 	const bound = 10 * time.Minute // Of virtual time: sessions, graces and backoffs are far shorter.
@@ -230,15 +236,37 @@ func (d *modelDriver) recover() {
 	w.registrations++
 	d.registered(w, &core.Register{
 		WorkerID: "w1", Slots: 4, Functions: []string{"f", "g"}, Labels: map[string]string{"zone": "eu"},
-		Resources: []core.Resource{{Name: "cpu", Amount: 1000}},
+		Resources: []core.Resource{{Name: "cpu", Amount: 100_000}}, // Actors keep theirs.
 	})
+	var lives []core.ReportItem
+	deleted := false
 	for end := d.m.now.Add(bound); ; {
 		open, _ := d.m.open()
 		if open == 0 {
 			break
 		}
 		if d.m.now > end {
+			for _, t := range d.m.known {
+				if !t.status.Terminal() {
+					d.t.Logf("%s is %v %v", t.id, t.status, t.pending)
+				}
+			}
 			d.t.Fatalf("%d tasks are open for ever", open)
+		}
+		if !deleted && !slices.ContainsFunc(d.m.known, func(t *modelTask) bool { return !t.status.Terminal() && !d.m.stuck(t) }) {
+			deleted = true
+			e := &core.Cancel{Call: d.call()}
+			for _, t := range d.m.known {
+				if t.life() && !t.status.Terminal() {
+					e.IDs = append(e.IDs, t.id)
+				}
+			}
+			d.step(e)
+			for i := range lives {
+				lives[i].Outcome = core.Stopped
+			}
+			d.step(&core.Report{Call: d.call(), Session: w.session, Items: lives})
+			lives = nil
 		}
 		w.seq++
 		call := d.call()
@@ -247,12 +275,21 @@ func (d *modelDriver) recover() {
 		for _, r := range out.Replies {
 			if p, ok := r.Body.(core.PollReply); ok && r.Call == call {
 				for _, g := range p.Grants {
+					if d.m.task(g.ID).life() {
+						lives = append(lives, core.ReportItem{Task: g.ID, Attempt: g.Attempt, Token: g.Token, Outcome: core.ReadyOutcome})
+						continue
+					}
 					report.Items = append(report.Items, core.ReportItem{Task: g.ID, Attempt: g.Attempt, Token: g.Token, Outcome: core.Succeeded, Ran: 1})
 				}
 			}
 		}
+		report.Items = append(report.Items, lives...)
 		d.step(report)
-		d.step(&core.Heartbeat{Call: d.call(), Session: w.session, Seq: w.seq, Received: w.seq, Until: d.m.now})
+		beat := &core.Heartbeat{Call: d.call(), Session: w.session, Seq: w.seq, Received: w.seq, Until: d.m.now}
+		for i := range lives {
+			beat.Running = append(beat.Running, lives[i].Token)
+		}
+		d.step(beat)
 		d.advance(time.Second)
 	}
 	d.advance(time.Minute)

@@ -19,14 +19,21 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 	m.durable = false
 	m.replies, m.woken, m.beats = make(map[core.CallID]any), make(map[*modelJob]bool), make(map[*modelSession]bool)
 	m.anys = make(map[*modelCall]bool)
-	m.ends, m.specs, m.forgets, m.notes = nil, nil, nil, nil
+	m.ends, m.specs, m.forgets, m.notes, m.checkpoints = nil, nil, nil, nil, nil
+	var out core.Effects
+	d.s.Step(m.now, &out, events...)
+	m.order = nil
+	for _, r := range out.Records {
+		if r.Kind == core.RecordEnd {
+			m.order = append(m.order, r.Task)
+		}
+	}
 	for _, e := range events {
 		m.apply(e)
 	}
 	m.fireDue()
-	m.move()
-	var out core.Effects
-	d.s.Step(m.now, &out, events...)
+	m.loseHands()
+	m.endings()
 	d.stillAlone(out.Replies)
 	for _, r := range out.Replies {
 		if p, ok := r.Body.(core.PollReply); ok {
@@ -36,6 +43,8 @@ func (d *modelDriver) step(events ...core.Event) core.Effects {
 	m.settle()
 	d.replies(out.Replies)
 	d.records(out.Records)
+	d.checkpoints(out.Records)
+	m.waitTurns()
 	d.commit(out.Records)
 	d.notes(out.Attempts)
 	d.state()
@@ -67,21 +76,34 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 	if len(r.Grants) > max(c.poll.Max, c.poll.Free) {
 		d.t.Fatalf("poll of %d is granted %d", c.poll.Max, len(r.Grants))
 	}
-	if len(d.alone) > 0 && s.aside && !m.whole(s) {
+	if m.keepsClear(c) && len(d.alone) > 0 && s.aside {
 		d.t.Fatalf("worker %s is set aside and is granted %d", s.reg.WorkerID, len(r.Grants))
 	}
 	free := c.free()
+	calls := true
 	for i, g := range r.Grants {
 		ahead := i >= free
 		t := m.task(g.ID)
 		if t == nil || t.num != g.Task || t.job != g.Job || t.attempts+1 != g.Attempt {
 			d.t.Fatalf("grant %+v is of no task that is known: %+v", g, t)
 		}
-		if !m.takes(s, t, ahead) {
-			d.t.Fatalf("worker %s may not be granted %s (%v %v)", s.reg.WorkerID, t.id, t.status, t.pending)
-		}
 		if m.attempts[g.Token] != nil {
 			d.t.Fatalf("token %x is given twice", g.Token)
+		}
+		if t.call() {
+			if !calls {
+				d.t.Fatalf("call %s is granted after a task", t.id)
+			}
+			d.handed(s, t, g, free, i)
+			d.leaseTo(c, t, g, false)
+			continue
+		}
+		calls = false
+		if g.Life != 0 {
+			d.t.Fatalf("task %s is granted as a call to %x", t.id, g.Life)
+		}
+		if !m.takes(s, t, ahead) {
+			d.t.Fatalf("worker %s may not be granted %s (%v %v)", s.reg.WorkerID, t.id, t.status, t.pending)
 		}
 		for _, o := range m.known {
 			if o == t || !m.takes(s, o, ahead) || o.shape.Priority < t.shape.Priority {
@@ -102,27 +124,33 @@ func (d *modelDriver) grants(call core.CallID, r core.PollReply) {
 		}
 		m.turn++
 		m.jobs[t.job].turn = m.turn
-		m.disarm(t.timer)
-		t.attempts++
-		a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now, alone: t.alone()}
-		t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
-		t.newest, t.leased, t.wrote.leased, t.wrote.until = g.Token, m.now, m.now, 0
-		m.durable = true
-		m.attempts[a.token] = a
-		d.granted = append(d.granted, a)
-		s.attempts = append(s.attempts, a)
-		m.stats.granted++
-		m.notes = append(m.notes, core.EndLeased)
+		d.leaseTo(c, t, g, ahead)
 	}
 	s.granted = c.poll.Seq
 	m.disarm(s.delivery)
 	s.delivery = m.alarm(m.now.Add(m.cfg.DeliveryTimeout), func() {
-		if of := m.takeBack(s); of != nil {
+		if of := m.takeBack(s, false); of != nil {
 			m.penalize(s, of)
 		}
 	})
 	m.unpark(c)
 	m.replies[call] = core.PollReply{Grants: r.Grants, Verdicts: c.verdicts}
+}
+
+// leaseTo has a poll be granted a task.
+func (d *modelDriver) leaseTo(c *modelCall, t *modelTask, g core.Grant, ahead bool) {
+	m, s := d.m, c.session
+	m.disarm(t.timer)
+	t.attempts++
+	a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now, alone: t.alone(), handed: len(m.attempts)}
+	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
+	t.newest, t.leased, t.wrote.leased, t.wrote.until = g.Token, m.now, m.now, 0
+	m.durable = true
+	m.attempts[a.token] = a
+	d.granted = append(d.granted, a)
+	s.attempts = append(s.attempts, a)
+	m.stats.granted++
+	m.notes = append(m.notes, core.EndLeased)
 }
 
 // replies: every call is answered once, with what was foretold.
@@ -196,7 +224,7 @@ func (d *modelDriver) records(got []core.Record) {
 				d.t.Fatalf("task %d has a state written out of turn", r.Task)
 			}
 			continue
-		case core.RecordJob, core.RecordForgetJob:
+		case core.RecordJob, core.RecordForgetJob, core.RecordCheckpoint, core.RecordForgetCheckpoint:
 			continue
 		}
 		of[r.Kind] = append(of[r.Kind], r.Task)
@@ -236,6 +264,7 @@ func (d *modelDriver) notes(got []core.AttemptNote) {
 func (d *modelDriver) state() {
 	m := d.m
 	d.setAside()
+	d.actors()
 	for _, c := range m.parked {
 		if c.poll == nil || c.poll.Max <= 0 && c.poll.Free <= 0 || c.session.aside && !m.whole(c.session) {
 			continue
@@ -268,7 +297,7 @@ func (d *modelDriver) state() {
 	}
 	for i, t := range m.known {
 		want := d.view(t)
-		if detail := r.Tasks[i].Detail; (detail != "") != (want.Pending == core.NoEligibleWorker || want.Pending == core.Ready && t.alone() || want.Pending == core.Blocked) {
+		if detail := r.Tasks[i].Detail; (detail != "") != (want.Pending == core.NoEligibleWorker || want.Pending == core.Ready && t.alone() || want.Pending == core.Blocked || want.Pending == core.Mailed) {
 			d.t.Fatalf("task %s is %v with the explanation %q", t.id, want.Pending, detail)
 		}
 		if want.Bytes = uint32(t.size); want.Status.Terminal() { // It has a result besides.

@@ -73,6 +73,8 @@ func (m *model) apply(event core.Event) {
 		m.watch(e)
 	case *core.GetJob:
 		m.getJob(e)
+	case *core.ListActors:
+		m.listActors(e)
 	case *core.Forsake:
 		read := m.reading[e.Call]
 		delete(m.reading, e.Call)
@@ -96,9 +98,20 @@ func (m *model) submit(e *core.Submit) {
 		f := j.followers[e.Watcher]
 		f.needs = max(f.needs, e.Confirmed)
 	}
+	full := make(map[modelCaller]bool)
 	for i := range e.Tasks {
 		n := &e.Tasks[i]
 		t := m.task(n.ID)
+		if n.Actor != nil && t == nil {
+			if t := m.named(m.ownerToBe(e), n.Actor.Name); t != nil {
+				r.results = append(r.results, core.SubmitResult{Task: t.num, Verdict: core.SubmitNamed, ID: t.id})
+				if len(e.Tasks) == 1 {
+					r.alone = modelState{t.id, t.status}
+				}
+				continue
+			}
+		}
+		var to *modelTask
 		var verdict core.SubmitVerdict
 		classless := false
 		switch {
@@ -108,6 +121,17 @@ func (m *model) submit(e *core.Submit) {
 			verdict = core.SubmitOtherJob
 		default:
 			verdict, classless = m.room(e, n)
+		}
+		if n.ActorCall != nil && t == nil {
+			box := modelCaller{n.ActorCall.Actor, n.ActorCall.Caller}
+			switch {
+			case verdict != core.SubmitCreated:
+				full[box] = true
+			case full[box]:
+				verdict = core.SubmitFull
+			default:
+				to, verdict = m.receiver(e, n.ActorCall)
+			}
 		}
 		name := 0
 		var needs []*modelTask
@@ -136,6 +160,10 @@ func (m *model) submit(e *core.Submit) {
 			m.last++
 			t = &modelTask{
 				num: m.last, id: n.ID, job: e.Job, shape: n.Shape, size: int64(modelSize(n)), submitted: m.now,
+				actor: n.Actor, mail: n.ActorCall, to: to,
+			}
+			if t.call() {
+				m.taken(t)
 			}
 			if n.NotBefore > m.now {
 				t.notBefore = n.NotBefore
@@ -238,9 +266,11 @@ func (m *model) register(e *core.Register) {
 		m.endSession(s)
 	})
 	m.sessions = append(m.sessions, s)
-	for i := range e.Held {
-		if m.adopt(s, &e.Held[i]) {
-			s.kept = append(s.kept, e.Held[i].Token)
+	for _, calls := range []bool{false, true} {
+		for i := range e.Held {
+			if t := m.task(e.Held[i].Task); t != nil && t.call() == calls && m.adopt(s, &e.Held[i]) {
+				s.kept = append(s.kept, e.Held[i].Token)
+			}
 		}
 	}
 	m.missed(e)
@@ -280,8 +310,12 @@ func (m *model) poll(e *core.Poll) {
 	s.pollSeq = e.Seq
 	if e.Seq == s.granted && e.Seq > s.received {
 		for _, a := range s.attempts {
-			if a.pollSeq == e.Seq && a.current() && a.running == 0 && !a.stopping {
+			gone := a.task.call() && a.current() && !a.task.to.live
+			if a.pollSeq == e.Seq && a.current() && a.running == 0 && !a.stopping && !gone {
 				g := core.Grant{Task: a.task.num, ID: a.task.id, Job: a.task.job, Attempt: a.n, Token: a.token}
+				if a.task.call() {
+					g.Life = a.task.to.cur.token
+				}
 				for _, n := range a.task.needs {
 					g.Along = append(g.Along, n.num)
 				}
@@ -292,7 +326,7 @@ func (m *model) poll(e *core.Poll) {
 		return
 	}
 	if s.delivery != nil && e.Seq > s.granted {
-		m.takeBack(s)
+		m.takeBack(s, true)
 	}
 	if s.leaving {
 		m.replies[e.Call] = r
@@ -339,6 +373,9 @@ func (m *model) report(from *modelSession, i *core.ReportItem) core.ReportVerdic
 		m.running(a)
 		return core.Accepted
 	}
+	if i.Outcome == core.ReadyOutcome {
+		return m.isReady(a)
+	}
 	t, s, current := a.task, a.session, a.current()
 	m.over(a)
 	if !current {
@@ -350,6 +387,9 @@ func (m *model) report(from *modelSession, i *core.ReportItem) core.ReportVerdic
 	t.last = i.Token
 	t.started = t.started || i.Ran > 0
 	quick := func() {
+		if t.call() { // It can run nowhere else.
+			return
+		}
 		if s.quick++; i.Ran >= m.cfg.FastFailure {
 			s.quick = 0
 		}
@@ -362,6 +402,9 @@ func (m *model) report(from *modelSession, i *core.ReportItem) core.ReportVerdic
 	case core.Succeeded:
 		s.quick, s.penalties = 0, 0
 		note(core.EndSucceeded)
+		if t.call() && i.Checkpoint != nil {
+			m.checkpoints = append(m.checkpoints, t.to.num)
+		}
 		m.finish(t, core.Completed, 0)
 	case core.FailedOutcome:
 		quick()
@@ -376,6 +419,10 @@ func (m *model) report(from *modelSession, i *core.ReportItem) core.ReportVerdic
 		m.failed(t, core.Undecodable, true, 0)
 	case core.Stopped:
 		note(core.EndStopped)
+		if t.call() && i.Ran > 0 {
+			m.lose(t, false)
+			break
+		}
 		m.putBack(t)
 	default:
 		note(core.EndReturned)
@@ -491,7 +538,7 @@ func (m *model) cancel(e *core.Cancel) {
 		}
 		r.Verdicts = append(r.Verdicts, v)
 	}
-	for _, t := range m.known {
+	for _, t := range slices.Clone(m.known) { // Some of it may be forgotten meanwhile.
 		if e.Job != "" && t.job == e.Job && !t.status.Terminal() {
 			r.JobTasks++
 			m.cancelOne(t, e.WithDependants)
@@ -680,7 +727,7 @@ func (m *model) settle() {
 		fire()
 	}
 	m.late = nil
-	m.move()
+	m.endings()
 	for s := range m.beats {
 		if c := m.find(func(c *modelCall) bool { return c.session == s && c.beat }); c != nil && m.beats[s] {
 			m.answerBeat(c)

@@ -20,6 +20,8 @@ type modelSpec struct {
 	submitted core.Time
 	needs     []string
 	notBefore core.Time
+	actor     *core.NewActor
+	mail      *core.NewCall
 }
 
 // What becomes of a scheduler.
@@ -41,7 +43,7 @@ func (m *model) save() *modelDisk {
 		if a := t.cur; a != nil {
 			c.status, c.pending, c.ahead = core.Pending, core.Recovering, a.ahead && a.running == 0
 		}
-		c.cur, c.timer = nil, nil
+		c.cur, c.timer, c.live = nil, nil, false
 		disk.known = append(disk.known, c)
 		disk.jobs[t.job] = modelJob{base: m.jobs[t.job].base, owner: m.jobs[t.job].owner}
 	}
@@ -59,7 +61,7 @@ func (m *model) load(disk *modelDisk) {
 	}
 	*m = model{
 		cfg: m.cfg, now: m.now, gaps: slices.Clone(m.kept), attempts: m.attempts, jobs: make(map[string]*modelJob), payers: make(map[string]string), met: make(map[string]bool),
-		reading: make(map[core.CallID][]*modelTask),
+		reading: make(map[core.CallID][]*modelTask), numbers: make(map[modelCaller]uint64), turns: make(map[modelCaller]modelTurn),
 	}
 	m.goOn(disk)
 	byNum := make(map[core.TaskNum]*modelTask)
@@ -72,6 +74,12 @@ func (m *model) load(disk *modelDisk) {
 		t.asked = 0
 		byNum[t.num], m.last = &t, t.num
 		m.stats.restored++
+		if t.call() {
+			if t.to = nil; m.task(t.mail.Actor) != nil && m.task(t.mail.Actor).life() { // Else it is forgotten before its calls.
+				t.to = m.task(t.mail.Actor)
+				m.taken(&t)
+			}
+		}
 		needs := t.needs
 		t.needs, t.waits, t.along = nil, nil, false
 		m.known = append(m.known, &t)
@@ -165,13 +173,16 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 	if !same && !lost || !s.can(t.shape) {
 		return false
 	}
+	if t.call() && (t.to.cur == nil || t.to.cur.session != s || len(m.hand(t.to)) >= t.to.concurrency()) || t.life() && len(m.hand(t)) > 0 {
+		return false
+	}
 	for _, r := range t.shape.Resources {
 		if s.uses(r.Name)+r.Amount > s.has(r.Name) {
 			return false
 		}
 	}
-	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now, alone: t.alone()}
-	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0 && !t.alone())
+	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now, alone: t.alone(), handed: len(m.attempts)}
+	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0 && !t.alone() && !t.call())
 	m.disarm(t.timer)
 	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
 	t.newest, t.attempts, t.leased, t.wrote.leased, t.wrote.until = h.Token, h.Attempt, m.now, m.now, 0
@@ -244,12 +255,12 @@ func (d *modelDriver) held(w *modelWorker) []core.Held {
 func (d *modelDriver) commit(records []core.Record) {
 	for i := range records {
 		r := &records[i]
-		if !d.m.cfg.Durable && r.Kind != core.RecordSpec && r.Kind != core.RecordEnd && r.Kind != core.RecordForget {
+		if !d.m.cfg.Durable && r.Kind < core.RecordCheckpoint && r.Kind != core.RecordSpec && r.Kind != core.RecordEnd && r.Kind != core.RecordForget {
 			d.t.Fatalf("task %d has record %d, and nothing is durable", r.Task, r.Kind)
 		}
 		if r.Kind == core.RecordSpec {
 			t := d.m.specs[slices.IndexFunc(d.m.specs, func(t *modelTask) bool { return t.num == r.Task })]
-			spec := modelSpec{id: t.id, shape: t.shape, submitted: t.submitted, notBefore: t.notBefore}
+			spec := modelSpec{id: t.id, shape: t.shape, submitted: t.submitted, notBefore: t.notBefore, actor: t.actor, mail: t.mail}
 			for _, n := range t.needs {
 				spec.needs = append(spec.needs, n.id)
 			}
@@ -310,7 +321,7 @@ func (d *modelDriver) restart(how string) {
 	s, err := d.ledger.restore(m.cfg, m.now, how == modelPower, func(r *core.Restored) {
 		spec := d.specs[r.Num]
 		r.ID, r.Shape, r.Submitted, r.NeedsTasks = spec.id, spec.shape, spec.submitted, spec.needs
-		r.NotBefore = spec.notBefore
+		r.NotBefore, r.Actor, r.ActorCall = spec.notBefore, spec.actor, spec.mail
 	})
 	if err != nil {
 		d.t.Fatal(err)
@@ -333,7 +344,7 @@ func (d *modelDriver) restart(how string) {
 	if m.now = m.now.Add(took); took > 0 {
 		m.gaps = append(m.gaps, core.Gap{At: m.now, Lasted: took})
 		for _, t := range m.known {
-			if t.pending == core.Ready && t.timer != nil {
+			if (t.pending == core.Ready || t.pending == core.Mailed) && t.timer != nil {
 				t.timer.at = t.timer.at.Add(took)
 			}
 		}

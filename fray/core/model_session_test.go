@@ -176,7 +176,8 @@ func (m *model) heardOf(s *modelSession) {
 // abandon has a task go on without its attempt.
 func (m *model) abandon(a *modelAttempt) {
 	t := a.task
-	a.timer, t.cur = nil, nil
+	a.timer = nil
+	m.gone(t)
 	if t.cancel {
 		m.notes = append(m.notes, core.EndStopped)
 		m.finish(t, core.Cancelled, 0)
@@ -215,12 +216,13 @@ func (m *model) endSession(s *modelSession) {
 	}
 }
 
-// takeBack takes back what was granted to a poll whose answer did not arrive.
-func (m *model) takeBack(s *modelSession) (of *core.Shape) {
+// takeBack takes back what was granted to a poll whose answer did not arrive; with never it is known that it
+// will not, without which a call may run.
+func (m *model) takeBack(s *modelSession, never bool) (of *core.Shape) {
 	m.disarm(s.delivery)
 	s.delivery = nil
 	for _, a := range slices.Backward(slices.Clone(s.attempts)) {
-		if a.pollSeq <= s.received || a.running != 0 {
+		if a.pollSeq <= s.received || a.running != 0 || !never && a.task.call() {
 			continue
 		}
 		current := a.current()

@@ -35,10 +35,7 @@ func modelSize(n *core.NewTask) int { return len(n.Spec) + 32*len(n.NeedsTasks) 
 
 // room says whether there is room for a task, and whether it is of one class too many.
 func (m *model) room(e *core.Submit, n *core.NewTask) (v core.SubmitVerdict, classless bool) {
-	owner := e.By
-	if j := m.jobs[e.Job]; j != nil && (j.owner != "" || e.By == "" || !m.fresh(j)) {
-		owner = j.owner
-	}
+	owner := m.ownerToBe(e)
 	all := m.usage(func(*modelTask) bool { return true })
 	of := m.usage(func(t *modelTask) bool { return m.jobs[t.job].owner == owner })
 	own := m.usage(func(t *modelTask) bool { return t.job == e.Job })

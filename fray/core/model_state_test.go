@@ -38,6 +38,10 @@ type model struct {
 	front   int       // the last place at the front
 	turn    int       // counts grants, for whose turn it is
 	last    core.TaskNum
+	// The last numbers of calls that were taken; whose turn it is; and how many calls were handed.
+	numbers     map[modelCaller]uint64
+	turns       map[modelCaller]modelTurn
+	handedCalls int
 
 	// What this step should bring.
 	replies map[core.CallID]any // a body, an error, or modelAnyGrant
@@ -46,11 +50,16 @@ type model struct {
 	specs   []*modelTask
 	forgets []*modelTask
 	notes   []core.AttemptEnd
-	durable bool // a client waits for what it writes
-	stats   modelStats
-	woken   map[*modelJob]bool
-	anys    map[*modelCall]bool
-	beats   map[*modelSession]bool
+	// Lives whose attempt is over; lives of which a state is written; and the tasks that end, in an order of
+	// which some is the scheduler's to choose.
+	lostLives   []*modelTask
+	checkpoints []core.TaskNum
+	order       []core.TaskNum
+	durable     bool // a client waits for what it writes
+	stats       modelStats
+	woken       map[*modelJob]bool
+	anys        map[*modelCall]bool
+	beats       map[*modelSession]bool
 }
 
 type modelStats struct {
@@ -94,6 +103,13 @@ type modelTask struct {
 	asked          core.Time // until when a call for it may come again
 	place          int
 	timer          *modelDeadline
+	// Of a life, and whether its incarnation takes calls; of a call, for which life, and how many attempts of it
+	// may have run that do not count for nothing.
+	actor      *core.NewActor
+	live       bool
+	mail       *core.NewCall
+	to         *modelTask
+	mayHaveRun uint32
 }
 
 type modelTimes struct{ submitted, leased, failed, end, until core.Time }
@@ -130,6 +146,7 @@ type modelAttempt struct {
 	ahead, alone     bool
 	granted, running core.Time
 	timer            *modelDeadline
+	handed           int // counts leases
 	stopping, told   bool
 	over             bool
 	// How long nothing was heard of its worker, and when that first and last said that it runs
@@ -311,7 +328,9 @@ func modelClass(s *core.Shape) string {
 }
 
 // alone says whether the last attempt that the task's losses allow has to have a worker of its own.
-func (t *modelTask) alone() bool { return t.company > 0 && t.losses >= t.shape.MaxWorkerLosses }
+func (t *modelTask) alone() bool {
+	return t.shape.Role == core.Plain && t.company > 0 && t.losses >= t.shape.MaxWorkerLosses
+}
 
 func (t *modelTask) class() string {
 	if t.alone() {
@@ -332,6 +351,10 @@ func (m *model) classes() map[string]bool {
 }
 
 func (m *model) ready(t *modelTask, front bool) {
+	if t.call() {
+		t.status, t.pending = core.Pending, core.Mailed
+		return
+	}
 	idle := !slices.ContainsFunc(m.known, func(o *modelTask) bool { return o.job == t.job && o.pending == core.Ready })
 	if j := m.job(t.job); idle {
 		j.turn = max(j.turn, m.turn)
@@ -348,7 +371,7 @@ func (m *model) ready(t *modelTask, front bool) {
 
 // queue makes a task ready, under its scheduling timeout while it has not started.
 func (m *model) queue(t *modelTask, front bool) {
-	t.cur = nil
+	m.gone(t)
 	m.durable = m.durable || front
 	if len(t.waits) > 0 || t.cause != "" {
 		if t.status, t.pending = core.Pending, core.Blocked; t.cause != "" {
@@ -380,7 +403,7 @@ func (m *model) queue(t *modelTask, front bool) {
 	var timer *modelDeadline
 	timer = m.alarm(late, func() {
 		m.late = append(m.late, func() {
-			if t.pending == core.Ready && t.timer == timer {
+			if (t.pending == core.Ready || t.pending == core.Mailed) && t.timer == timer {
 				m.finish(t, core.Failed, core.SchedulingTimeout)
 			}
 		})
@@ -390,7 +413,11 @@ func (m *model) queue(t *modelTask, front bool) {
 
 func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReason) {
 	m.disarm(t.timer)
-	t.status, t.pending, t.reason, t.end, t.cur = status, 0, reason, m.now, nil
+	m.gone(t)
+	t.status, t.pending, t.reason, t.end = status, 0, reason, m.now
+	if t.call() && !m.mourned(t.to) {
+		m.forgetUnneeded(t.to)
+	}
 	m.ended = append(m.ended, t)
 	m.ends = append(m.ends, t)
 	t.wrote.end, m.durable = m.now, true
@@ -493,10 +520,11 @@ func (m *model) forgetUnneeded(t *modelTask) {
 			return
 		}
 	}
-	if !t.outlived || m.needed(t) || slices.Contains(m.moves, t) || !slices.Contains(m.known, t) {
+	if !t.outlived || m.mourned(t) || m.needed(t) || slices.Contains(m.moves, t) || !slices.Contains(m.known, t) {
 		return
 	}
 	m.known = slices.DeleteFunc(m.known, func(x *modelTask) bool { return x == t })
+	m.forgotten(t)
 	m.forgets = append(m.forgets, t)
 	m.stats.forgotten++
 	m.dropJob(m.jobs[t.job])
@@ -570,13 +598,23 @@ func (m *model) undelivered(t *modelTask) {
 
 func (m *model) lost(t *modelTask, company bool) {
 	m.notes = append(m.notes, core.EndWorkerLost)
+	m.lose(t, company)
+}
+
+// lose charges a task with an attempt that is gone, though it may have run.
+func (m *model) lose(t *modelTask, company bool) {
 	t.losses++
+	t.mayHaveRun++
 	if company {
 		t.company++
 	}
 	t.started = true
-	if !t.cancel && t.losses > t.shape.MaxWorkerLosses {
-		m.finish(t, core.Failed, core.WorkerLost)
+	if !t.cancel && t.spent() {
+		reason := core.WorkerLost
+		if t.call() {
+			reason = core.ActorRestarted
+		}
+		m.finish(t, core.Failed, reason)
 		return
 	}
 	if !t.cancel && t.alone() {
@@ -585,20 +623,30 @@ func (m *model) lost(t *modelTask, company bool) {
 	m.putBack(t)
 }
 
+// spent says whether a task has no attempt left to lose. A life has one budget for all.
+func (t *modelTask) spent() bool {
+	if t.life() {
+		return t.losses+t.failures > t.shape.MaxWorkerLosses
+	}
+	return t.losses > t.shape.MaxWorkerLosses
+}
+
 func (m *model) failed(t *modelTask, reason core.FailureReason, final bool, after time.Duration) {
 	t.failures++
+	t.mayHaveRun++
 	t.started = true
 	switch {
 	case t.cancel:
 		m.finish(t, core.Cancelled, 0)
-	case final || t.failures > t.shape.MaxRetries:
+	case final || t.failures > t.shape.MaxRetries || t.life() && t.spent():
 		m.finish(t, core.Failed, reason)
 	default:
 		if after == 0 {
 			n := float64(t.failures - 1)
 			after = time.Duration(min(float64(t.shape.BackoffBase)*math.Pow(t.shape.BackoffFactor, n), float64(t.shape.BackoffCap)))
 		}
-		t.status, t.pending, t.cur = core.Pending, core.Backoff, nil
+		m.gone(t)
+		t.status, t.pending = core.Pending, core.Backoff
 		t.until = m.now.Add(after)
 		t.wrote.until, t.wrote.failed, m.durable = t.until, m.now, true
 		t.timer = m.alarm(t.until, func() { m.ready(t, false) })
@@ -639,7 +687,8 @@ func (m *model) forgettable() *modelTask {
 		if len(j.done) == 0 {
 			continue
 		}
-		t, needed := j.done[0], false
+		t := j.done[0]
+		needed := m.mourned(t)
 		for _, f := range j.followers {
 			needed = needed || f.needs <= j.base
 		}
@@ -672,6 +721,7 @@ func (m *model) forget() {
 			continue
 		}
 		m.known = slices.DeleteFunc(m.known, func(x *modelTask) bool { return x == t })
+		m.forgotten(t)
 		m.forgets = append(m.forgets, t)
 		m.stats.forgotten++
 		m.dropJob(j)

@@ -44,6 +44,9 @@ type modelDriver struct {
 	unsynced bool       // What is written is lost.
 	// Those that waited to run alone when the step began, while none of them has been granted or has ended.
 	alone []*modelTask
+	// Actors that were offered, and the last numbers of calls to them.
+	lives   []string
+	numbers map[modelCaller]uint64
 }
 
 // modelWorker is a worker's own idea of its session.
@@ -60,7 +63,7 @@ type modelWorker struct {
 func newModelDriver(t *rapid.T) *modelDriver {
 	d := &modelDriver{
 		t: t, recorded: make(map[core.TaskNum]core.RecordKind), workers: make(map[string]*modelWorker),
-		ledger: newLedger(), specs: make(map[core.TaskNum]modelSpec), disk: &modelDisk{},
+		ledger: newLedger(), specs: make(map[core.TaskNum]modelSpec), disk: &modelDisk{}, numbers: make(map[modelCaller]uint64),
 	}
 	cfg := core.Config{
 		Incarnation: 1, Seed: 7, Durable: d.chance("durable", 80), SessionTTL: 15 * time.Second,
@@ -76,7 +79,7 @@ func newModelDriver(t *rapid.T) *modelDriver {
 	d.s = core.NewScheduler(cfg)
 	d.m = &model{
 		cfg: cfg, now: epoch, jobs: make(map[string]*modelJob), payers: make(map[string]string), attempts: make(map[core.Token]*modelAttempt), met: make(map[string]bool),
-		reading: make(map[core.CallID][]*modelTask),
+		reading: make(map[core.CallID][]*modelTask), numbers: make(map[modelCaller]uint64), turns: make(map[modelCaller]modelTurn),
 	}
 	for _, id := range []string{"w1", "w2", "w3", "w4"} {
 		d.workers[id] = &modelWorker{id: id}
@@ -91,15 +94,15 @@ var modelActions = map[string]func(d *modelDriver){
 	"cancel": (*modelDriver).cancel, "watch": (*modelDriver).watch, "get job": (*modelDriver).getJob, "await": (*modelDriver).await, "await any": (*modelDriver).awaitAny,
 	"forsake": (*modelDriver).forsake, "drain": (*modelDriver).drain, "unregister": (*modelDriver).unregister,
 	"restart": func(d *modelDriver) { d.restart(modelKill) }, "power": func(d *modelDriver) { d.restart(modelPower) },
-	"doom": (*modelDriver).doom,
+	"doom": (*modelDriver).doom, "actors": (*modelDriver).listActors, "cancel actor": (*modelDriver).cancelActor, "host": (*modelDriver).host,
 }
 
 // modelOften names each action as often as it is to happen.
 var modelOften = slices.Concat(
-	slices.Repeat([]string{"submit", "poll", "report"}, 4),
+	slices.Repeat([]string{"submit", "poll", "report", "host"}, 4),
 	slices.Repeat([]string{"beat", "register", "advance"}, 3),
 	[]string{"odd report", "odd poll", "late", "cancel", "watch", "get job", "await", "await any", "forsake", "drain", "unregister"},
-	[]string{"restart", "power", "doom"},
+	[]string{"restart", "power", "doom", "actors", "cancel actor"},
 )
 
 func (d *modelDriver) call() core.CallID {
@@ -162,6 +165,7 @@ func (d *modelDriver) submit() {
 	if d.chance("waits", 40) {
 		e.Until, e.Read = d.until(), d.chance("read", 50)
 	}
+	role := pick(d, "role", []string{"plain", "plain", "actors", "calls", "calls"})
 	for range d.int("tasks", 1, 5) {
 		id := fmt.Sprintf("t%d", d.tasks)
 		if len(d.ids) > 0 && d.chance("again", 15) {
@@ -171,6 +175,15 @@ func (d *modelDriver) submit() {
 			d.tasks++
 		}
 		n := core.NewTask{ID: id, Shape: &sh, Spec: make([]byte, d.int("bytes", 0, 10))}
+		own := sh
+		switch {
+		case role == "actors" && d.chance("life", 60):
+			n.Shape = &own
+			d.life(&own, &n)
+		case role == "calls" || role == "actors":
+			n.Shape = &own
+			d.mailed(&own, &n)
+		}
 		if d.chance("not before", 15) {
 			n.NotBefore = d.m.now.Add(time.Duration(d.int("delay", -5, 30)) * time.Second)
 		}

@@ -242,6 +242,15 @@ func (c *Scheduler) move(left int) int {
 	return left
 }
 
+// endings has all go on, or end, for whom it matters what has ended, as many as are left of what a step may
+// move, and returns how many are left then.
+func (c *Scheduler) endings(left int) int {
+	for left > 0 && (c.moves.Len() > 0 || len(c.dying) > 0) {
+		left = c.bury(c.move(left))
+	}
+	return left
+}
+
 // hearEnd has a task go on that needs one which has ended.
 func (c *Scheduler) hearEnd(t, other *task) {
 	x := c.dependencies[t]

@@ -66,7 +66,9 @@ func (c *Scheduler) answerPoll(w *wait) {
 func (c *Scheduler) granted(s *session, seq uint64) []Grant {
 	var gs []Grant
 	for l := s.leases.tail; l != nil && l.pollSeq >= seq; l = l.prev { // The last were granted last.
-		if l.pollSeq == seq && l.current() && l.runningAt == 0 && !l.stopping {
+		// With this poll the worker may have told the end of a call's actor.
+		gone := l.task.shape.Role == ActorCall && l.current() && !c.calls[l.task].caller.actor.live
+		if l.pollSeq == seq && l.current() && l.runningAt == 0 && !l.stopping && !gone {
 			grant, _ := c.grant(l)
 			gs = append(gs, grant)
 		}

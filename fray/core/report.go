@@ -91,7 +91,7 @@ func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 	case Stopped:
 		c.note(t, EndStopped, i.Ran)
 		if t.shape.Role == ActorCall && i.Ran > 0 { // It may have changed its actor.
-			c.workerLost(t, i.Ran, false)
+			c.lose(t, false)
 			break
 		}
 		c.putBack(t)

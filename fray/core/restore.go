@@ -166,7 +166,7 @@ func (c *Scheduler) goOn(now Time) {
 	}
 	for _, t := range c.timers.heap {
 		switch t.task.pending {
-		case Ready:
+		case Ready, Mailed:
 			t.at = c.startBy(t.task)
 			continue
 		case Delayed:
@@ -331,9 +331,12 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 		return false
 	}
 	if t.shape.Role == ActorCall {
-		if l := c.calls[t].caller.actor.life.lease(); l == nil || l.session != s {
+		a := c.calls[t].caller.actor
+		if l := a.life.lease(); l == nil || l.session != s || len(a.hand) >= a.concurrency {
 			return false
 		}
+	} else if a := c.actors[t]; a != nil && len(a.hand) > 0 {
+		return false // These are lost yet.
 	}
 	cl := t.shape.class
 	if !s.canEverRun(cl) || !s.fits(cl) {
@@ -349,7 +352,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	r.id = h.Task
 	l := &lease{id: r.id, token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now, alone: t.shape.alone}
 	if l.ahead = h.Phase == HeldQueued && r.ahead; unknown {
-		l.ahead = h.Phase == HeldQueued && len(cl.resources) == 0 && !l.alone
+		l.ahead = h.Phase == HeldQueued && len(cl.resources) == 0 && !l.alone && t.shape.Role != ActorCall
 	}
 	r.attempts, r.token, r.lease = h.Attempt, h.Token, l
 	r.workerID, r.leasedAt = s.workerID, c.now

@@ -196,10 +196,10 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.fireTimers()
 	c.endOverdue()
 	c.loseHands()
-	moves := c.bury(c.move(maxMoves))
+	moves := c.endings(maxMoves)
 	c.dispatch()
 	c.fireLate()
-	c.bury(c.move(moves))
+	c.endings(moves)
 	c.wakeBeats()
 	c.wakeWatchers()
 	c.wakeAnys()
@@ -320,7 +320,7 @@ func (c *Scheduler) taskTimer(t *task) {
 	t.run.timer = nil
 	switch t.pending {
 	case Backoff:
-		c.pushReady(t, false)
+		c.line(t, false)
 	case Delayed:
 		c.queue(t, false)
 	case Recovering:

@@ -186,14 +186,19 @@ func (c *Scheduler) queue(t *task, front bool) {
 		c.delay(t, at)
 		return
 	}
-	if t.shape.Role == ActorCall {
-		c.post(t)
-	} else {
-		c.pushReady(t, front)
-	}
+	c.line(t, front)
 	if d := t.shape.SchedulingTimeout; d > 0 && !t.started {
 		c.arm(t, c.startBy(t))
 	}
+}
+
+// line has a pending task wait for a worker.
+func (c *Scheduler) line(t *task, front bool) {
+	if t.shape.Role == ActorCall {
+		c.post(t)
+		return
+	}
+	c.pushReady(t, front)
 }
 
 // startBy is when a task's scheduling timeout strikes, which it has. Time in which it could not be
