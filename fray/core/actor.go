@@ -121,15 +121,10 @@ type delivery struct {
 
 type nameKey struct{ owner, name string }
 
-// mailbox is where the calls of a caller to an actor go, by their names.
+// mailbox is where the calls of a caller to an actor go, by their ids.
 type mailbox struct{ actor, caller string }
 
-func (n *NewTask) mailbox() mailbox {
-	if n.ActorCall == nil {
-		return mailbox{}
-	}
-	return mailbox{n.ActorCall.Actor, n.ActorCall.Caller}
-}
+func (n *NewTask) mailbox() mailbox { return mailbox{n.ActorCall.Actor, n.ActorCall.Caller} }
 
 // findActor returns the actor of an offered call and SubmitCreated, or else what is wrong.
 func (c *Scheduler) findActor(e *Submit, n *NewCall) (*actor, SubmitVerdict) {

@@ -29,17 +29,16 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 // workerLost charges the death of a worker to the task that it ran; in company, if other attempts
 // may have run there, too.
 func (c *Scheduler) workerLost(t *task, ran time.Duration, company bool) {
-	if t.shape.Role == ActorCall && !t.cancelRequested() && c.deleted(t) {
-		c.note(t, EndStopped, ran)
-		c.finish(t, Failed, ActorDead, c.deathOf(c.calls[t].caller.actor))
-		return
-	}
 	c.note(t, EndWorkerLost, ran)
 	c.lose(t, company)
 }
 
 // lose charges a task with an attempt that is gone, though it may have run.
 func (c *Scheduler) lose(t *task, company bool) {
+	if t.shape.Role == ActorCall && !t.cancelRequested() && c.deleted(t) {
+		c.finish(t, Failed, ActorDead, c.deathOf(c.calls[t].caller.actor))
+		return
+	}
 	c.touch(t)
 	t.run.losses++
 	t.started = true

@@ -204,6 +204,16 @@ const (
 	SubmitCallLate
 )
 
+// retries says whether a task that is refused so may be taken later.
+func (v SubmitVerdict) retries() bool {
+	switch v {
+	case SubmitFull, SubmitShare, SubmitBehind, SubmitNeeded, SubmitLeaving:
+		return true
+	default:
+		return false
+	}
+}
+
 // SubmitReply answers Submit, with one result for each task.
 type SubmitReply struct {
 	Results    []SubmitResult

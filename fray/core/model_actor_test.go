@@ -246,7 +246,7 @@ func (m *model) listActors(e *core.ListActors) {
 	for _, t := range m.known {
 		is := t.life() && t.num > e.After
 		if e.Name != "" {
-			is = t == m.named(e.By, e.Name)
+			is = t == m.named(e.By, e.Name) && !t.cancel
 		}
 		switch {
 		case !is || !m.admits(t.job, e.Owner):

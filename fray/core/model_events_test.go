@@ -103,7 +103,12 @@ func (m *model) submit(e *core.Submit) {
 		n := &e.Tasks[i]
 		t := m.task(n.ID)
 		if n.Actor != nil && t == nil {
-			if t := m.named(m.ownerToBe(e), n.Actor.Name); t != nil {
+			if t := m.named(m.ownerToBe(e), n.Actor.Name); t != nil && t.cancel {
+				r.results = append(r.results, core.SubmitResult{Verdict: core.SubmitLeaving, ID: t.id})
+				r.retryAfter = m.cfg.RetryHint
+				m.stats.refused++
+				continue
+			} else if t != nil {
 				r.results = append(r.results, core.SubmitResult{Task: t.num, Verdict: core.SubmitNamed, ID: t.id})
 				if len(e.Tasks) == 1 {
 					r.alone = modelState{t.id, t.status}
@@ -148,6 +153,9 @@ func (m *model) submit(e *core.Submit) {
 		}
 		if verdict == core.SubmitCreated && classless {
 			verdict = core.SubmitTooManyClasses
+			if n.ActorCall != nil {
+				full[modelCaller{n.ActorCall.Actor, n.ActorCall.Caller}] = true
+			}
 		}
 		if verdict > core.SubmitOtherJob {
 			m.stats.refused++
@@ -426,6 +434,10 @@ func (m *model) report(from *modelSession, i *core.ReportItem) core.ReportVerdic
 		m.putBack(t)
 	default:
 		note(core.EndReturned)
+		if t.call() && i.Ran > 0 {
+			m.lose(t, false)
+			break
+		}
 		if i.Ran == 0 {
 			t.deliveries++
 		}

@@ -603,6 +603,10 @@ func (m *model) lost(t *modelTask, company bool) {
 
 // lose charges a task with an attempt that is gone, though it may have run.
 func (m *model) lose(t *modelTask, company bool) {
+	if t.call() && !t.cancel && (t.to.cancel || t.to.status == core.Cancelled) {
+		m.finish(t, core.Failed, core.ActorDead)
+		return
+	}
 	t.losses++
 	t.mayHaveRun++
 	if company {

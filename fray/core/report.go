@@ -98,7 +98,7 @@ func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 	default: // Returned, or what a newer worker may say: it did not run to its end, and that is nobody's fault.
 		c.note(t, EndReturned, i.Ran)
 		if t.shape.Role == ActorCall && i.Ran > 0 {
-			c.workerLost(t, i.Ran, false) // As above.
+			c.lose(t, false) // As above.
 			break
 		}
 		if i.Ran == 0 {

@@ -17,75 +17,19 @@ func (e *Submit) apply(c *Scheduler) {
 		c.confirmed(j.followers[e.Watcher], e.Confirmed) // Before its job is asked to wait for that.
 	}
 	c.out.Records = slices.Grow(c.out.Records, len(e.Tasks))
-	var full map[mailbox]bool // A caller's calls must not overtake one that there is no room for.
-	var lastShape *Shape
-	var last *shape
+	o := offering{Submit: e}
 	for i := range e.Tasks {
-		n := &e.Tasks[i]
-		t, free := c.byID.find(&c.log, n.ID)
-		if t != nil {
-			r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitExisting}
-			if t.job.id != e.Job {
-				r.Results[i].Verdict = SubmitOtherJob
-			}
-			r.tell(c, t)
-			continue
-		}
-		if a := c.named(e, n); a != nil {
-			if a.life.cancelRequested() {
-				r.Results[i] = SubmitResult{Verdict: SubmitLeaving, ID: a.id}
-				r.RetryAfter = c.cfg.RetryHint
-				c.stats.Refused++
-				continue
-			}
-			r.Results[i] = SubmitResult{Task: a.life.num, Verdict: SubmitNamed, ID: a.id}
-			r.tell(c, a.life)
-			continue
-		}
-		v := c.room(e, n.size())
-		if to := n.mailbox(); to != (mailbox{}) {
-			switch {
-			case v != SubmitCreated && full == nil:
-				full = map[mailbox]bool{to: true}
-			case v != SubmitCreated:
-				full[to] = true
-			case full[to]:
-				v = SubmitFull
-			}
-		}
-		if v != SubmitCreated {
-			r.Results[i].Verdict = v
+		t, result := o.take(c, &e.Tasks[i])
+		r.Results[i] = result
+		if result.Verdict.retries() {
 			r.RetryAfter = c.cfg.RetryHint
+		}
+		if t == nil {
 			c.stats.Refused++
-			continue
+			o.refuse(&e.Tasks[i], result.Verdict)
+		} else {
+			r.tell(c, t)
 		}
-		var a *actor
-		if n.ActorCall != nil {
-			if a, v = c.findActor(e, n.ActorCall); v != SubmitCreated {
-				r.Results[i].Verdict = v
-				c.stats.Refused++
-				continue
-			}
-		}
-		needs, v, name := c.findNeeds(e, n)
-		if v != SubmitCreated {
-			r.Results[i] = SubmitResult{Verdict: v, Name: name}
-			c.stats.Refused++
-			continue
-		}
-		sh := last
-		if n.Shape == lastShape && last != nil {
-			last.refs++
-		} else if sh = c.intern(n.Shape); c.classFor(sh, e) == nil {
-			c.release(sh)
-			r.Results[i].Verdict = SubmitTooManyClasses
-			c.stats.Refused++
-			continue
-		}
-		lastShape, last = n.Shape, sh
-		t = c.admit(e, n, sh, needs, a, free)
-		r.Results[i] = SubmitResult{Task: t.num, Verdict: SubmitCreated}
-		r.tell(c, t)
 	}
 	var f *follower
 	if j := c.jobs[e.Job]; j != nil && e.Watcher != "" {
@@ -97,6 +41,73 @@ func (e *Submit) apply(c *Scheduler) {
 	if !c.awaitSubmitted(e, f, &r) {
 		c.reply(e.Call, r)
 	}
+}
+
+// offering is how far a submission has come.
+type offering struct {
+	*Submit
+
+	// Mailboxes for which a call was refused: what its caller offers after it must not overtake it.
+	behind map[mailbox]bool
+	// The last shape, as it was offered and as it is known.
+	offered *Shape
+	known   *shape
+}
+
+// take takes a task in, if it may. It returns the task that is known then, or nil if it is refused.
+func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
+	t, free := c.byID.find(&c.log, n.ID)
+	switch {
+	case t != nil && t.job.id != o.Job:
+		return t, SubmitResult{Task: t.num, Verdict: SubmitOtherJob}
+	case t != nil:
+		return t, SubmitResult{Task: t.num, Verdict: SubmitExisting}
+	}
+	switch a := c.named(o.Submit, n); {
+	case a == nil:
+	case a.life.cancelRequested():
+		return nil, SubmitResult{Verdict: SubmitLeaving, ID: a.id}
+	default:
+		return a.life, SubmitResult{Task: a.life.num, Verdict: SubmitNamed, ID: a.id}
+	}
+	v := c.room(o.Submit, n.size())
+	if v == SubmitCreated && n.ActorCall != nil && o.behind[n.mailbox()] {
+		v = SubmitFull
+	}
+	if v != SubmitCreated {
+		return nil, SubmitResult{Verdict: v}
+	}
+	var a *actor
+	if n.ActorCall != nil {
+		if a, v = c.findActor(o.Submit, n.ActorCall); v != SubmitCreated {
+			return nil, SubmitResult{Verdict: v}
+		}
+	}
+	needs, v, name := c.findNeeds(o.Submit, n)
+	if v != SubmitCreated {
+		return nil, SubmitResult{Verdict: v, Name: name}
+	}
+	sh := o.known
+	if n.Shape == o.offered && sh != nil {
+		sh.refs++
+	} else if sh = c.intern(n.Shape); c.classFor(sh, o.Submit) == nil {
+		c.release(sh)
+		return nil, SubmitResult{Verdict: SubmitTooManyClasses}
+	}
+	o.offered, o.known = n.Shape, sh
+	t = c.admit(o.Submit, n, sh, needs, a, free)
+	return t, SubmitResult{Task: t.num, Verdict: SubmitCreated}
+}
+
+// refuse notes that a task was refused, which may be offered again.
+func (o *offering) refuse(n *NewTask, v SubmitVerdict) {
+	if n.ActorCall == nil || !v.retries() && v != SubmitTooManyClasses {
+		return
+	}
+	if o.behind == nil {
+		o.behind = make(map[mailbox]bool)
+	}
+	o.behind[n.mailbox()] = true
 }
 
 // awaitSubmitted has a submission wait for the end of the one task that it offers, and reports false
