@@ -147,7 +147,7 @@ func (p *process) killed() bool {
 // same compares what tasks have counted with what this goroutine counts.
 func same(ctx context.Context, t *testing.T, tree words.Tree, sum *words.Sum) {
 	t.Helper()
-	got, err := words.Summarize.Call(ctx, sum.Total)
+	got, err := words.Summarize(ctx, sum.Total)
 	if err != nil {
 		t.Fatal(err)
 	}

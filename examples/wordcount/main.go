@@ -110,8 +110,8 @@ func count(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// All is submitted. What is to be known of the sum is up to one more task.
-	summary, err := words.Summarize.Call(ctx, sum.Total)
+	// All is submitted. What is to be known of the sum is up to some more tasks, and an actor.
+	summary, err := words.Summarize(ctx, sum.Total)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func TestTreesOfAllSizes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := words.Summarize.Call(ctx, sum.Total)
+		s, err := words.Summarize(ctx, sum.Total)
 		distinct := texts
 		if texts > 0 {
 			distinct++
@@ -206,7 +206,7 @@ func TestATextThatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = words.Summarize.Call(ctx, sum.Total)
+	_, err = words.Summarize(ctx, sum.Total)
 	var e *fray.TaskError
 	if !errors.As(err, &e) || e.Reason != fray.ReasonDependencyFailed || e.Cause == sum.Total.ID() {
 		t.Errorf("got %+v", err)
