@@ -51,6 +51,7 @@ const (
 	taskSpecNotBefore   protowire.Number = 13
 	taskSpecActor       protowire.Number = 14
 	taskSpecCall        protowire.Number = 15
+	taskSpecLimits      protowire.Number = 16
 )
 
 // decode returns the task of a record, valid until the next call. It keeps nothing of the record.
@@ -93,7 +94,7 @@ func (d *taskDecoder) record(value []byte) error {
 func (d *taskDecoder) spec(spec []byte) error {
 	var id []byte
 	d.rest = d.rest[:0]
-	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call = nil, nil, nil, nil
+	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call, d.named.Limits = nil, nil, nil, nil, nil
 	var role protowire.Number
 	err := fields(spec, func(f field) error {
 		switch {
@@ -109,6 +110,10 @@ func (d *taskDecoder) spec(spec []byte) error {
 			at, err := number.Within("not_before_unix_ms", f.varint, int64(0), limit.NotBefore)
 			d.task.NotBefore = corewire.Time(at)
 			return err
+		case f.num == taskSpecLimits && f.kind == protowire.BytesType:
+			l := &frayv1.Limit{}
+			d.named.Limits = append(d.named.Limits, l)
+			return proto.Unmarshal(f.bytes, l)
 		case f.num == taskSpecActor && f.kind == protowire.BytesType:
 			role = f.num
 			if d.named.Actor == nil {
@@ -139,6 +144,10 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if err := wire.CheckRole(&d.named); err != nil {
 		return err
 	}
+	if err := wire.CheckLimits(&d.named); err != nil {
+		return err
+	}
+	d.task.Limits = corewire.Limits(d.named.GetLimits())
 	d.task.Actor, d.task.ActorCall = corewire.Actor(&d.named)
 	if role != 0 { // Which is part of the shape.
 		d.rest = protowire.AppendBytes(protowire.AppendTag(d.rest, role, protowire.BytesType), nil)

@@ -157,7 +157,7 @@ func (s *service) submit(
 		event.Tasks = append(event.Tasks, core.NewTask{
 			ID: spec.GetTaskId(), Shape: shape, Spec: record,
 			NeedsTasks: spec.GetNeededTaskIds(), NeedsObjects: corewire.Objects(spec.GetNeededObjectIds()),
-			NotBefore: corewire.Time(spec.GetNotBeforeUnixMs()),
+			NotBefore: corewire.Time(spec.GetNotBeforeUnixMs()), Limits: corewire.Limits(spec.GetLimits()),
 		})
 		last := &event.Tasks[len(event.Tasks)-1]
 		last.Actor, last.ActorCall = corewire.Actor(spec)
@@ -242,6 +242,8 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	case core.SubmitUnknownObject:
 		out.refuse(wire.ReasonUnknownObject, 0,
 			"task %q: it needs object %s, which no job of its owner holds, or no longer: put it again", id, spec.GetNeededObjectIds()[r.Name])
+	case core.SubmitTooManyLimits:
+		out.refuse(wire.ReasonTooMany, retryAfter, "task %q: too many different limits and keys of limits are in use: try again later", id)
 	case core.SubmitLeaving:
 		out.refuse(wire.ReasonActorLeaving, retryAfter, "actor name %q: the actor that has it, %s, is being deleted: try again once it is dead", spec.GetActor().GetName(), r.ID)
 	case core.SubmitUnknownActor:

@@ -21,6 +21,7 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 		d = t.shape.backoff(c.cfg.Seed, t.num, r.failures-1)
 	}
 	c.setStatus(t, Pending)
+	c.leavePlaces(t)
 	t.pending, t.since = Backoff, c.now
 	c.arm(t, c.now.Add(d))
 	c.remember(t, false)
@@ -82,6 +83,7 @@ func (c *Scheduler) requeue(t *task) {
 	if t.status != Pending { // Else its lease was of an earlier incarnation.
 		c.setStatus(t, Pending)
 	}
+	c.leavePlaces(t)
 	if t.shape.SchedulingTimeout > 0 && !t.started && !c.blocked(t) && c.startBy(t) <= c.now {
 		t.pending = Backoff // Not in a queue, so that finish takes it out of none.
 		c.neverStarted(t)

@@ -27,6 +27,7 @@ func (c *Scheduler) Check() error {
 	k.objects()
 	k.dependencies()
 	k.actors()
+	k.limits()
 	return errors.Join(k.errs...)
 }
 

@@ -72,6 +72,8 @@ type Config struct {
 	// Distinct combinations of function, resources and labels of the open tasks of one owner at most; of all an eighth more.
 	// Default 4,096.
 	MaxClasses int
+	// Keys of limits that open tasks name, or that are not full yet, at most. Default 100,000.
+	MaxLimits int
 	// Jobs of one owner with open tasks at most; of all an eighth more. Default 100,000.
 	MaxJobs int
 	// Live sessions at most. Default 10,000.
@@ -117,6 +119,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxGrantBytes, 8<<20)
 	setDefault(&c.MaxClasses, 4096)
 	setDefault(&c.MaxJobs, 100_000)
+	setDefault(&c.MaxLimits, 100_000)
 	setDefault(&c.MaxSessions, 10_000)
 	setDefault(&c.MaxFleetBytes, DefaultMaxFleetBytes)
 	setDefault(&c.MaxUnknown, 16_384)

@@ -195,6 +195,8 @@ const (
 	SubmitTaskOfOther
 	// SubmitNamed: an actor lives under the name, which is the one that is told of. The caller compares the specs.
 	SubmitNamed
+	// SubmitTooManyLimits: MaxLimits is reached; try again later.
+	SubmitTooManyLimits
 	// SubmitLeaving: the actor that has the name is being deleted; try again later.
 	SubmitLeaving
 	// SubmitUnknownActor, SubmitActorOfOther: it calls what is not known, or belongs to another caller.
@@ -207,7 +209,7 @@ const (
 // retries says whether a task that is refused so may be taken later.
 func (v SubmitVerdict) retries() bool {
 	switch v {
-	case SubmitFull, SubmitShare, SubmitBehind, SubmitNeeded, SubmitLeaving:
+	case SubmitFull, SubmitShare, SubmitBehind, SubmitNeeded, SubmitLeaving, SubmitTooManyLimits:
 		return true
 	default:
 		return false

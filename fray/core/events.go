@@ -45,6 +45,8 @@ type NewTask struct {
 	NeedsObjects []ObjectID
 	// It is not granted before. 0: at any time.
 	NotBefore Time
+	// Each is named once.
+	Limits []Limit
 	// Of the life of an actor, and of a call, as its shape's Role says.
 	Actor     *NewActor
 	ActorCall *NewCall

@@ -115,7 +115,7 @@ func (c *Scheduler) forgive(now Time) {
 			switch t.task.pending {
 			case Recovering:
 				t.at = now.Add(c.cfg.SessionTTL)
-			case Ready, Mailed:
+			case Ready, Mailed, Throttled:
 				t.at = t.at.Add(lost)
 			}
 		}

@@ -18,6 +18,7 @@ type Restored struct {
 	NeedsTasks   []string
 	NeedsObjects []ObjectID
 	NotBefore    Time
+	Limits       []Limit
 	Actor        *NewActor
 	ActorCall    *NewCall
 	Submitted    Time
@@ -44,7 +45,8 @@ type RestoredJob struct {
 // once. All others go on where they were. Bounds on tasks, classes and jobs do not refuse what was
 // accepted before.
 func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Restored, error]) error {
-	c.now, c.restored = now, true
+	c.now, c.restored, c.restoring = now, true, true
+	defer func() { c.restoring = false }()
 	for i := range jobs {
 		j := c.job(jobs[i].ID)
 		if jobs[i].Num == 0 || jobs[i].DoneBase > math.MaxInt64 {
@@ -109,6 +111,8 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 	for _, t := range outlived {
 		c.restoreOutlived(t)
 	}
+	c.restoring = false
+	c.restoreLimits()
 	for i := range jobs {
 		c.dropJob(c.jobs[jobs[i].ID])
 	}
@@ -166,7 +170,7 @@ func (c *Scheduler) goOn(now Time) {
 	}
 	for _, t := range c.timers.heap {
 		switch t.task.pending {
-		case Ready, Mailed:
+		case Ready, Mailed, Throttled:
 			t.at = c.startBy(t.task)
 			continue
 		case Delayed:
@@ -252,6 +256,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		return nil, err
 	}
 	c.delayUntil(t, r.NotBefore)
+	c.limit(t, r.Limits)
 	if t.lastAlone() {
 		c.shapeAlone(t)
 	}
@@ -261,6 +266,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	switch {
 	case s.Leased:
 		t.pending = Recovering // Restore sets its timer.
+		c.take(c.limits[t])
 	case s.BackoffUntil > 0:
 		t.pending, t.since = Backoff, max(s.Ended, s.LeasedAt)
 		c.arm(t, s.BackoffUntil) // See goOn.
@@ -346,6 +352,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 		c.removeReady(t)
 	}
 	c.disarm(t)
+	c.take(c.limits[t])
 	t.pending = 0
 	c.setStatus(t, Leased)
 	r := t.ran()

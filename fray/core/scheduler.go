@@ -55,6 +55,14 @@ type Scheduler struct {
 	// may be handed calls.
 	lost, dying []*actor
 	mailed      []*session
+	// What open tasks have of limits; the limits; and those that got room.
+	limits   map[*task]*limited
+	buckets  map[limitKey]*bucket
+	relieved reuse.Queue[*bucket]
+	// While it is restored: tasks that have yet to get their places. And when that was.
+	restoring  bool
+	unplaced   []*task
+	restoredAt Time
 	// Open tasks that could not be granted from their submission on, and when they can.
 	notBefore map[*task]Time
 	// Until then nothing is forgotten.
@@ -166,6 +174,8 @@ func NewScheduler(cfg Config) *Scheduler {
 		actors:       make(map[*task]*actor),
 		actorByName:  make(map[nameKey]*actor),
 		calls:        make(map[*task]mail),
+		limits:       make(map[*task]*limited),
+		buckets:      make(map[limitKey]*bucket),
 
 		awaitedJobs: make(map[*job]bool),
 		recovering:  make(map[string][]*task),
@@ -197,6 +207,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 	c.endOverdue()
 	c.loseHands()
 	moves := c.endings(maxMoves)
+	c.goOnBelow(maxRelieved)
 	c.dispatch()
 	c.fireLate()
 	c.endings(moves)
@@ -215,7 +226,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 
 // Next returns when Step must be called at the latest, or Never.
 func (c *Scheduler) Next() Time {
-	if c.restored || c.heldToSee > 0 || c.mayDelete() || c.moves.Len() > 0 || len(c.dying) > 0 {
+	if c.restored || c.heldToSee > 0 || c.mayDelete() || c.moves.Len() > 0 || len(c.dying) > 0 || c.relieved.Len() > 0 {
 		return c.now
 	}
 	next := c.nextForget()
@@ -269,7 +280,7 @@ func (c *Scheduler) fireTimers() {
 	for t := dueOf(&c.timers, &c.waking, c.now); t != nil; t = dueOf(&c.timers, &c.waking, c.now) {
 		switch t.kind {
 		case timerTask:
-			if t.task.pending == Ready || t.task.pending == Mailed {
+			if p := t.task.pending; p == Ready || p == Mailed || p == Throttled {
 				c.late = append(c.late, t)
 				continue
 			}
@@ -291,6 +302,8 @@ func (c *Scheduler) fireTimers() {
 			c.objectsPast(t.job)
 		case timerUpload:
 			c.uploadPast(t.object)
+		case timerBucket:
+			c.refilled(t.bucket)
 		case timerWait:
 			if t.wait.kind == waitPoll {
 				c.late = append(c.late, t)

@@ -158,3 +158,26 @@ func option[T any](a *args, key string, otherwise T, parse func(string) (T, erro
 	a.err = cmp.Or(a.err, err)
 	return v
 }
+
+// limits are told as NAME.KEY:CONCURRENT or NAME.KEY:STARTS/PERIOD, or both with a plus between them.
+func (a *args) limits(key string) []core.Limit {
+	var ls []core.Limit
+	for _, text := range a.list(key) {
+		name, bounds, _ := strings.Cut(text, ":")
+		var l core.Limit
+		l.Name, l.Key, _ = strings.Cut(name, ".")
+		for bound := range strings.SplitSeq(bounds, "+") {
+			count, period, rate := strings.Cut(bound, "/")
+			n, err := strconv.Atoi(count)
+			if rate {
+				l.Starts = n
+				l.Period, err = time.ParseDuration(period)
+			} else {
+				l.Concurrent = n
+			}
+			a.err = cmp.Or(a.err, err)
+		}
+		ls = append(ls, l)
+	}
+	return ls
+}

@@ -141,7 +141,7 @@ func stateLine(s *core.State) string {
 
 var submitVerdicts = []string{
 	"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND", "NEEDED", "UNKNOWN_TASK", "UNKNOWN_OBJECT", "TASK_OF_OTHER",
-	"NAMED", "LEAVING", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE",
+	"NAMED", "TOO_MANY_LIMITS", "LEAVING", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE",
 }
 
 func (x *script) body(body any) string {

@@ -32,6 +32,7 @@ type script struct {
 	needs     map[string][]string
 	actors    map[string]*core.NewActor
 	mail      map[string]*core.NewCall
+	limits    map[string][]core.Limit
 	ids       map[core.TaskNum]string
 	tokens    map[string]core.Token
 	names     map[core.Token]string
@@ -59,7 +60,7 @@ func newScript() *script {
 	return &script{
 		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
-		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), ids: make(map[core.TaskNum]string),
+		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), limits: make(map[string][]core.Limit), ids: make(map[core.TaskNum]string),
 		tokens: make(map[string]core.Token), names: make(map[core.Token]string), submitted: make(map[core.TaskNum]core.Time),
 		workers: make(map[string]*scriptWorker), polls: make(map[core.CallID]*scriptSession),
 	}
@@ -176,7 +177,7 @@ func (x *script) restart(a *args) error {
 	var err error
 	x.s, err = x.ledger.restore(x.cfg, x.now, a.flag("power"), func(r *core.Restored) {
 		r.ID, r.Shape, r.Submitted = x.ids[r.Num], x.shapes[x.ids[r.Num]], x.submitted[r.Num]
-		r.NeedsTasks, r.Actor, r.ActorCall = x.needs[r.ID], x.actors[r.ID], x.mail[r.ID]
+		r.NeedsTasks, r.Actor, r.ActorCall, r.Limits = x.needs[r.ID], x.actors[r.ID], x.mail[r.ID], x.limits[r.ID]
 	})
 	if err != nil {
 		return err
@@ -289,8 +290,9 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 	case to != "":
 		sh.Role = core.ActorCall
 	}
+	limits := a.limits("limit")
 	for i, id := range a.words() {
-		n := core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs}
+		n := core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs, Limits: limits}
 		switch sh.Role {
 		case core.Life:
 			n.Actor = actor
@@ -299,7 +301,7 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		}
 		e.Tasks = append(e.Tasks, n)
 		if x.shapes[id] == nil {
-			x.actors[id], x.mail[id] = n.Actor, n.ActorCall
+			x.actors[id], x.mail[id], x.limits[id] = n.Actor, n.ActorCall, limits
 		}
 		x.needs[id] = needs
 		x.calls[call] += " " + id

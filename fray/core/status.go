@@ -55,10 +55,11 @@ const (
 	Recovering
 	Delayed
 	Mailed
+	Throttled
 	pendingReasonCount
 )
 
-var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX"}
+var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX", "THROTTLED"}
 
 func (r PendingReason) String() string { return enum.Name(pendingReasonNames[:], r) }
 

@@ -71,6 +71,9 @@ func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
 		return a.life, SubmitResult{Task: a.life.num, Verdict: SubmitNamed, ID: a.id}
 	}
 	v := c.room(o.Submit, n.size())
+	if len(n.Limits) > 0 && v == SubmitCreated && len(c.buckets)+c.newBuckets(c.ownerToBe(c.jobs[o.Job], o.By).name, n.Limits) > c.cfg.MaxLimits {
+		v = SubmitTooManyLimits
+	}
 	if v == SubmitCreated && n.ActorCall != nil && o.behind[n.mailbox()] {
 		v = SubmitFull
 	}
@@ -166,6 +169,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies,
 	c.stats.Submitted++
 	c.need(t, needs)
 	c.delayUntil(t, n.NotBefore)
+	c.limit(t, n.Limits)
 	switch {
 	case a != nil:
 		c.address(t, a, n.ActorCall, true)
@@ -209,7 +213,7 @@ func (c *Scheduler) line(t *task, front bool) {
 		c.post(t)
 		return
 	}
-	c.pushReady(t, front)
+	c.enlist(t, front, nil)
 }
 
 // startBy is when a task's scheduling timeout strikes, which it has. Time in which it could not be
@@ -284,6 +288,7 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.out.Records = append(c.out.Records, record)
 	c.wakeAwaiters(t, v, false)
 	c.needless(t)
+	c.unlimit(t)
 	delete(c.notBefore, t)
 	if d := c.dependants[t]; d != nil {
 		c.startMoving(t, d)

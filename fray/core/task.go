@@ -123,7 +123,7 @@ type View struct {
 	Function        string
 	Status          Status
 	Pending         PendingReason
-	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked and Mailed: for what
+	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked, Mailed and Throttled: for what
 	Reason          FailureReason
 	Cause           string // of DependencyFailed: the first task that did not complete
 	Attempts        uint32
@@ -155,6 +155,8 @@ func (c *Scheduler) view(t *task) View {
 			v.Detail = c.explainBlocked(t)
 		case t.pending == Mailed:
 			v.Detail = c.explainMailed(t)
+		case t.pending == Throttled:
+			v.Detail = c.explainThrottled(t)
 		case t.pending != Ready:
 		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)

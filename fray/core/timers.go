@@ -19,6 +19,7 @@ const (
 	timerAwaited                       // who waited for an end has had the time to ask for it again
 	timerObjects                       // nobody has asked about a job's objects
 	timerUpload                        // nothing was heard of an upload
+	timerBucket                        // a limit has a token
 )
 
 // timer is an alarm for one of its owners. Timers of one instant fire in the order in which they
@@ -36,6 +37,7 @@ type timer struct {
 	follower *follower
 	job      *job
 	object   *object
+	bucket   *bucket
 }
 
 // timers is a heap by time.

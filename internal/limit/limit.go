@@ -22,6 +22,11 @@ const (
 	Concurrency   = 1024              // calls that an actor is handed at once
 	CallerID      = 64                // bytes
 	Checkpoint    = 1 << 20           // bytes
+	Limits        = 4                 // that bound a task together with others
+	LimitName     = 64                // bytes
+	LimitKey      = 128               // bytes
+	LimitCount    = 1_000_000         // tasks at once, and starts in a period
+	LimitPeriod   = 24 * time.Hour
 )
 
 // What one call carries at most.

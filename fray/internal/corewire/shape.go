@@ -62,6 +62,21 @@ func Actor(s *frayv1.TaskSpec) (*core.NewActor, *core.NewCall) {
 	return nil, nil
 }
 
+// Limits returns the limits of a checked spec.
+func Limits(ls []*frayv1.Limit) []core.Limit {
+	if len(ls) == 0 {
+		return nil
+	}
+	out := make([]core.Limit, len(ls))
+	for i, l := range ls {
+		out[i] = core.Limit{
+			Name: l.GetName(), Key: l.GetKey(), Concurrent: int(l.GetMaxConcurrent()), Starts: int(l.GetMaxStarts()),
+			Period: number.FromMillis(l.GetPeriodMs()),
+		}
+	}
+	return out
+}
+
 // Time returns an instant of a checked spec; 0: none.
 func Time(unixMs int64) core.Time { return core.Time(number.FromMillis(unixMs)) }
 

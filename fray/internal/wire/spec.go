@@ -92,7 +92,59 @@ func CheckSpec(s *frayv1.TaskSpec) error {
 	if err := CheckRole(s); err != nil {
 		return err
 	}
+	if err := CheckLimits(s); err != nil {
+		return err
+	}
 	return CheckNeeds(s)
+}
+
+// CheckLimits reports the first thing that is wrong with a task's limits, or nil.
+func CheckLimits(s *frayv1.TaskSpec) error {
+	ls := s.GetLimits()
+	switch {
+	case len(ls) == 0:
+		return nil
+	case len(ls) > limit.Limits:
+		return fmt.Errorf("limits: must have at most %d items, has %d", limit.Limits, len(ls))
+	case s.GetActor() != nil || s.GetCall() != nil:
+		return errors.New("limits: lives of actors and calls have none")
+	}
+	for i, l := range ls {
+		if err := checkLimit(l); err != nil {
+			return fmt.Errorf("limits[%d]: %w", i, err)
+		}
+		for _, other := range ls[:i] {
+			if other.GetName() == l.GetName() {
+				return fmt.Errorf("limits[%d]: %q is there twice: a task has one key of a limit", i, l.GetName())
+			}
+		}
+	}
+	return nil
+}
+
+func checkLimit(l *frayv1.Limit) error {
+	if n := utf8.RuneCountInString(l.GetName()); n < 1 || n > limit.LimitName {
+		return fmt.Errorf("name: must have 1 to %d characters, has %d", limit.LimitName, n)
+	}
+	if n := utf8.RuneCountInString(l.GetKey()); n > limit.LimitKey {
+		return fmt.Errorf("key: must have at most %d characters, has %d", limit.LimitKey, n)
+	}
+	if err := within("max_concurrent", int64(l.GetMaxConcurrent()), 0, limit.LimitCount); err != nil {
+		return err
+	}
+	if err := within("max_starts", int64(l.GetMaxStarts()), 0, limit.LimitCount); err != nil {
+		return err
+	}
+	if err := within("period_ms", l.GetPeriodMs(), 0, limit.LimitPeriod.Milliseconds()); err != nil {
+		return err
+	}
+	switch {
+	case l.GetMaxConcurrent() == 0 && l.GetMaxStarts() == 0:
+		return fmt.Errorf("%q: max_concurrent or max_starts must be set: a limit of zero would let nothing run", l.GetName())
+	case (l.GetMaxStarts() > 0) != (l.GetPeriodMs() > 0):
+		return fmt.Errorf("%q: max_starts and period_ms go together", l.GetName())
+	}
+	return nil
 }
 
 // CheckRole reports the first thing that is wrong with what a task is to an actor, or nil.

@@ -112,6 +112,8 @@ const (
 	PendingReason_PENDING_REASON_DELAYED PendingReason = 6
 	// It is a call, and waits in its actor's mailbox.
 	PendingReason_PENDING_REASON_MAILBOX PendingReason = 7
+	// One of its limits has no room for it yet.
+	PendingReason_PENDING_REASON_THROTTLED PendingReason = 8
 )
 
 // Enum value maps for PendingReason.
@@ -125,6 +127,7 @@ var (
 		5: "PENDING_REASON_RECOVERING",
 		6: "PENDING_REASON_DELAYED",
 		7: "PENDING_REASON_MAILBOX",
+		8: "PENDING_REASON_THROTTLED",
 	}
 	PendingReason_value = map[string]int32{
 		"PENDING_REASON_UNSPECIFIED":        0,
@@ -135,6 +138,7 @@ var (
 		"PENDING_REASON_RECOVERING":         5,
 		"PENDING_REASON_DELAYED":            6,
 		"PENDING_REASON_MAILBOX":            7,
+		"PENDING_REASON_THROTTLED":          8,
 	}
 )
 
@@ -419,7 +423,9 @@ type TaskSpec struct {
 	Actor *ActorSpec `protobuf:"bytes,14,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Set: the task is a call of an actor. It asks for no resources and no labels, and its max_worker_losses is 0 if unset: at most once.
 	// Another submission of the same call may have another caller and number, which count for nothing.
-	Call          *ActorCall `protobuf:"bytes,15,opt,name=call,proto3" json:"call,omitempty"`
+	Call *ActorCall `protobuf:"bytes,15,opt,name=call,proto3" json:"call,omitempty"`
+	// What bounds it together with other tasks. A life and a call have none.
+	Limits        []*Limit `protobuf:"bytes,16,rep,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -559,6 +565,94 @@ func (x *TaskSpec) GetCall() *ActorCall {
 	return nil
 }
 
+func (x *TaskSpec) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// Limit bounds the tasks of its owner that name it with the same key. Of tasks that name it with other numbers the last that was
+// submitted tells those that are in force, for all.
+type Limit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Tasks with different keys do not count for each other, such as those of different customers.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// How many tasks are ready for a worker or at one, at the same time. 0: any number.
+	MaxConcurrent uint32 `protobuf:"varint,3,opt,name=max_concurrent,json=maxConcurrent,proto3" json:"max_concurrent,omitempty"`
+	// How many attempts become ready in each period, and at once: a bucket of so many tokens that fills in a period. 0: any number.
+	MaxStarts     uint32 `protobuf:"varint,4,opt,name=max_starts,json=maxStarts,proto3" json:"max_starts,omitempty"`
+	PeriodMs      int64  `protobuf:"varint,5,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limit) Reset() {
+	*x = Limit{}
+	mi := &file_fray_v1_task_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limit) ProtoMessage() {}
+
+func (x *Limit) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_task_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limit.ProtoReflect.Descriptor instead.
+func (*Limit) Descriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Limit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Limit) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Limit) GetMaxConcurrent() uint32 {
+	if x != nil {
+		return x.MaxConcurrent
+	}
+	return 0
+}
+
+func (x *Limit) GetMaxStarts() uint32 {
+	if x != nil {
+		return x.MaxStarts
+	}
+	return 0
+}
+
+func (x *Limit) GetPeriodMs() int64 {
+	if x != nil {
+		return x.PeriodMs
+	}
+	return 0
+}
+
 // ActorSpec is what an actor has besides its life.
 type ActorSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -573,7 +667,7 @@ type ActorSpec struct {
 
 func (x *ActorSpec) Reset() {
 	*x = ActorSpec{}
-	mi := &file_fray_v1_task_proto_msgTypes[3]
+	mi := &file_fray_v1_task_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +679,7 @@ func (x *ActorSpec) String() string {
 func (*ActorSpec) ProtoMessage() {}
 
 func (x *ActorSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[3]
+	mi := &file_fray_v1_task_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +692,7 @@ func (x *ActorSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorSpec.ProtoReflect.Descriptor instead.
 func (*ActorSpec) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ActorSpec) GetName() string {
@@ -630,7 +724,7 @@ type ActorCall struct {
 
 func (x *ActorCall) Reset() {
 	*x = ActorCall{}
-	mi := &file_fray_v1_task_proto_msgTypes[4]
+	mi := &file_fray_v1_task_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +736,7 @@ func (x *ActorCall) String() string {
 func (*ActorCall) ProtoMessage() {}
 
 func (x *ActorCall) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[4]
+	mi := &file_fray_v1_task_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +749,7 @@ func (x *ActorCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCall.ProtoReflect.Descriptor instead.
 func (*ActorCall) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ActorCall) GetActorId() string {
@@ -693,7 +787,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +799,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +812,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Attempt) GetTaskId() string {
@@ -766,7 +860,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +872,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +885,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TaskError) GetMessage() string {
@@ -888,7 +982,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +994,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1007,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Task) GetTaskId() string {
@@ -1074,7 +1168,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_fray_v1_task_proto_msgTypes[8]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1180,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[8]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1193,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TaskResult) GetTask() *Task {
@@ -1150,7 +1244,7 @@ type ErrorInfo struct {
 
 func (x *ErrorInfo) Reset() {
 	*x = ErrorInfo{}
-	mi := &file_fray_v1_task_proto_msgTypes[9]
+	mi := &file_fray_v1_task_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1256,7 @@ func (x *ErrorInfo) String() string {
 func (*ErrorInfo) ProtoMessage() {}
 
 func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[9]
+	mi := &file_fray_v1_task_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1269,7 @@ func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorInfo.ProtoReflect.Descriptor instead.
 func (*ErrorInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ErrorInfo) GetReason() string {
@@ -1209,7 +1303,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1bretry_policy.backoff_factor\x121must be 0 (for the default of 2) or from 1 to 100\x1a-this == 0.0 || (this >= 1.0 && this <= 100.0)R\rbackoffFactor\x122\n" +
 	"\x0ebackoff_cap_ms\x18\x04 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fbackoffCapMs\x12C\n" +
 	"\x0ebackoff_jitter\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rbackoffJitter\x88\x01\x01B\x11\n" +
-	"\x0f_backoff_jitter\"\x95\f\n" +
+	"\x0f_backoff_jitter\"\x9e\x0e\n" +
 	"\bTaskSpec\x12D\n" +
 	"\atask_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06taskId\x12&\n" +
 	"\bfunction\x18\x02 \x01(\tB\n" +
@@ -1230,17 +1324,29 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x12not_before_unix_ms\x18\r \x01(\x03B\x0f\xbaH\f\"\n" +
 	"\x18\x80\xd0\xc6̞\xd3\x01(\x00R\x0fnotBeforeUnixMs\x12(\n" +
 	"\x05actor\x18\x0e \x01(\v2\x12.fray.v1.ActorSpecR\x05actor\x12&\n" +
-	"\x04call\x18\x0f \x01(\v2\x12.fray.v1.ActorCallR\x04call\x1a<\n" +
+	"\x04call\x18\x0f \x01(\v2\x12.fray.v1.ActorCallR\x04call\x120\n" +
+	"\x06limits\x18\x10 \x03(\v2\x0e.fray.v1.LimitB\b\xbaH\x05\x92\x01\x02\x10\x04R\x06limits\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13RequiredLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xa4\x03\xbaH\xa0\x03\x1af\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xfb\x04\xbaH\xf7\x04\x1af\n" +
 	"\x0etask_spec.role\x12/a task is the life of an actor or a call of one\x1a#!has(this.actor) || !has(this.call)\x1as\n" +
 	"\x0etask_spec.life\x12-the life of an actor has no execution timeout\x1a2!has(this.actor) || this.execution_timeout_ms == 0\x1a\xc0\x01\n" +
-	"\x0etask_spec.call\x12Ea call has neither resources nor labels nor a priority: its actor has\x1ag!has(this.call) || (size(this.resources) == 0 && size(this.required_labels) == 0 && this.priority == 0)B\x14\n" +
-	"\x12_max_worker_lossesJ\x04\b\x10\x10\x15\"\x82\x01\n" +
+	"\x0etask_spec.call\x12Ea call has neither resources nor labels nor a priority: its actor has\x1ag!has(this.call) || (size(this.resources) == 0 && size(this.required_labels) == 0 && this.priority == 0)\x1a}\n" +
+	"\x10task_spec.limits\x12(lives of actors and calls have no limits\x1a?size(this.limits) == 0 || (!has(this.actor) && !has(this.call))\x1aV\n" +
+	"\x15task_spec.limits_once\x12\x18each limit is named once\x1a#this.limits.map(l, l.name).unique()B\x14\n" +
+	"\x12_max_worker_lossesJ\x04\b\x11\x10\x15\"\xca\x03\n" +
+	"\x05Limit\x12\x1d\n" +
+	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1a\n" +
+	"\x03key\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x03key\x120\n" +
+	"\x0emax_concurrent\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\rmaxConcurrent\x12(\n" +
+	"\n" +
+	"max_starts\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\tmaxStarts\x12)\n" +
+	"\tperiod_ms\x18\x05 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\bperiodMs:\xfe\x01\xbaH\xfa\x01\x1a\x91\x01\n" +
+	"\flimit.bounds\x12Omax_concurrent or max_starts must be set: a limit of zero would let nothing run\x1a0this.max_concurrent > 0u || this.max_starts > 0u\x1ad\n" +
+	"\flimit.period\x12$max_starts and period_ms go together\x1a.(this.max_starts > 0u) == (this.period_ms > 0)\"\x82\x01\n" +
 	"\tActorSpec\x12B\n" +
 	"\x04name\x18\x01 \x01(\tB.\xbaH+r)2'^([A-Za-z0-9][A-Za-z0-9._:/-]{0,127})?$R\x04name\x121\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\x80\bR\x0emaxConcurrency\"\x9c\x01\n" +
@@ -1302,7 +1408,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x13TASK_STATUS_RUNNING\x10\x03\x12\x19\n" +
 	"\x15TASK_STATUS_COMPLETED\x10\x04\x12\x16\n" +
 	"\x12TASK_STATUS_FAILED\x10\x05\x12\x19\n" +
-	"\x15TASK_STATUS_CANCELLED\x10\x06*\xff\x01\n" +
+	"\x15TASK_STATUS_CANCELLED\x10\x06*\x9d\x02\n" +
 	"\rPendingReason\x12\x1e\n" +
 	"\x1aPENDING_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PENDING_REASON_READY\x10\x01\x12\x1a\n" +
@@ -1311,7 +1417,8 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"!PENDING_REASON_NO_ELIGIBLE_WORKER\x10\x04\x12\x1d\n" +
 	"\x19PENDING_REASON_RECOVERING\x10\x05\x12\x1a\n" +
 	"\x16PENDING_REASON_DELAYED\x10\x06\x12\x1a\n" +
-	"\x16PENDING_REASON_MAILBOX\x10\a*\xbb\x02\n" +
+	"\x16PENDING_REASON_MAILBOX\x10\a\x12\x1c\n" +
+	"\x18PENDING_REASON_THROTTLED\x10\b*\xbb\x02\n" +
 	"\rFailureReason\x12\x1e\n" +
 	"\x1aFAILURE_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aFAILURE_REASON_APPLICATION\x10\x01\x12\x1a\n" +
@@ -1336,7 +1443,7 @@ func file_fray_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_fray_v1_task_proto_goTypes = []any{
 	(TaskStatus)(0),     // 0: fray.v1.TaskStatus
 	(PendingReason)(0),  // 1: fray.v1.PendingReason
@@ -1344,35 +1451,37 @@ var file_fray_v1_task_proto_goTypes = []any{
 	(*Payload)(nil),     // 3: fray.v1.Payload
 	(*RetryPolicy)(nil), // 4: fray.v1.RetryPolicy
 	(*TaskSpec)(nil),    // 5: fray.v1.TaskSpec
-	(*ActorSpec)(nil),   // 6: fray.v1.ActorSpec
-	(*ActorCall)(nil),   // 7: fray.v1.ActorCall
-	(*Attempt)(nil),     // 8: fray.v1.Attempt
-	(*TaskError)(nil),   // 9: fray.v1.TaskError
-	(*Task)(nil),        // 10: fray.v1.Task
-	(*TaskResult)(nil),  // 11: fray.v1.TaskResult
-	(*ErrorInfo)(nil),   // 12: fray.v1.ErrorInfo
-	nil,                 // 13: fray.v1.TaskSpec.ResourcesEntry
-	nil,                 // 14: fray.v1.TaskSpec.RequiredLabelsEntry
+	(*Limit)(nil),       // 6: fray.v1.Limit
+	(*ActorSpec)(nil),   // 7: fray.v1.ActorSpec
+	(*ActorCall)(nil),   // 8: fray.v1.ActorCall
+	(*Attempt)(nil),     // 9: fray.v1.Attempt
+	(*TaskError)(nil),   // 10: fray.v1.TaskError
+	(*Task)(nil),        // 11: fray.v1.Task
+	(*TaskResult)(nil),  // 12: fray.v1.TaskResult
+	(*ErrorInfo)(nil),   // 13: fray.v1.ErrorInfo
+	nil,                 // 14: fray.v1.TaskSpec.ResourcesEntry
+	nil,                 // 15: fray.v1.TaskSpec.RequiredLabelsEntry
 }
 var file_fray_v1_task_proto_depIdxs = []int32{
 	3,  // 0: fray.v1.TaskSpec.payload:type_name -> fray.v1.Payload
-	13, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
-	14, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
+	14, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
+	15, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
 	4,  // 3: fray.v1.TaskSpec.retry_policy:type_name -> fray.v1.RetryPolicy
-	6,  // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
-	7,  // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
-	3,  // 6: fray.v1.TaskError.details:type_name -> fray.v1.Payload
-	0,  // 7: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
-	1,  // 8: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
-	2,  // 9: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
-	10, // 10: fray.v1.TaskResult.task:type_name -> fray.v1.Task
-	3,  // 11: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
-	9,  // 12: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	7,  // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
+	8,  // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
+	6,  // 6: fray.v1.TaskSpec.limits:type_name -> fray.v1.Limit
+	3,  // 7: fray.v1.TaskError.details:type_name -> fray.v1.Payload
+	0,  // 8: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
+	1,  // 9: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
+	2,  // 10: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
+	11, // 11: fray.v1.TaskResult.task:type_name -> fray.v1.Task
+	3,  // 12: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
+	10, // 13: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_task_proto_init() }
@@ -1388,7 +1497,7 @@ func file_fray_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_task_proto_rawDesc), len(file_fray_v1_task_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
