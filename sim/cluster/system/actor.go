@@ -106,6 +106,15 @@ func actorName(k *cluster.TaskKind, client string, number int) string {
 	return name
 }
 
+// nextActor returns the name of the one that the client's next calls of a kind are made to.
+func (c *submitter) nextActor(k *cluster.TaskKind) string {
+	if c.called == nil {
+		c.called = make(map[*cluster.TaskKind]int)
+	}
+	c.called[k]++
+	return actorName(k, c.name, (c.called[k]-1)%k.Actors.Count)
+}
+
 // create returns the actor of a name, which is there or is created.
 func (a *actors[S]) create(ctx context.Context, name string) (*fray.Actor[S], error) {
 	of := a.kind.Actors
@@ -204,7 +213,11 @@ func (c *submitter) deleteActors(ctx context.Context) {
 	last := c.callers.Add(-1) == 0
 	for i := range c.Workload.Mix {
 		k := &c.Workload.Mix[i]
-		if k.Actors == nil || k.Actors.Own && !c.group.Submits(k) || !k.Actors.Own && !last {
+		if k.Actors == nil {
+			continue
+		}
+		own := k.Actors.Own || c.AsksWho() // Names are those of a client where callers have roles.
+		if own && !c.group.Submits(k) || !own && !last {
 			continue
 		}
 		for n := range k.Actors.Count {

@@ -153,8 +153,9 @@ type submitter struct {
 	random  *rand.Rand
 	// Of the job: it is the client's last, and it has come back to it or never left.
 	lastJob, stays bool
-	// When it deleted actors, by name.
+	// The actors that it has deleted, by name, and how often it has called those of a kind.
 	deleted map[string]bool
+	called  map[*cluster.TaskKind]int
 	// Kinds of the tasks to come, see next.
 	deck []*cluster.TaskKind
 	// The number of the next task, and when it comes.
@@ -286,8 +287,8 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, c.number)))
 	o := &offer{number: c.number, kind: k, inputs: inputsOf(k, n, c.random), options: options, begun: begun, known: make([]offered, n)}
 	o.needs = c.needs(k)
-	if a := k.Actors; a != nil {
-		o.actor = actorName(k, c.name, c.number%a.Count)
+	if k.Actors != nil {
+		o.actor = c.nextActor(k)
 	}
 	if k.NotBefore != nil {
 		o.options = append(o.options, fray.WithNotBefore(time.Now().Add(within(k.NotBefore, c.random))))
