@@ -63,9 +63,29 @@ func (c *random) drawWorkload() {
 	if d := c.draw("bounds", 0); !c.real && d.chance(0.25) {
 		c.narrow(d)
 	}
-	if t := &c.Topology.Controller; t.MaxOpenTasks < scenario.Default[cluster.Controller]().MaxOpenTasks {
-		t.MaxOpenTasks += c.lives() // Which are open until all calls have ended.
+	c.makeRoom()
+}
+
+// makeRoom has bounds leave room for actors, which are open until all calls have ended.
+func (c *random) makeRoom() {
+	t, usual := &c.Topology.Controller, scenario.Default[cluster.Controller]()
+	lives, jobs, classes := 0, 0, 0
+	for i := range c.Workload.Mix {
+		k := &c.Workload.Mix[i]
+		if k.Actors == nil {
+			continue
+		}
+		classes++
+		for _, g := range c.Workload.Clients {
+			if g.Submits(k) {
+				lives += k.Actors.Count * g.Count // They are those of a client where callers have roles, too.
+				jobs += g.Jobs * g.Count
+			}
+		}
 	}
+	t.MaxOpenTasks = min(t.MaxOpenTasks+lives, usual.MaxOpenTasks)
+	t.MaxJobs = min(t.MaxJobs+jobs, usual.MaxJobs)
+	t.MaxClasses = min(t.MaxClasses+classes, usual.MaxClasses)
 }
 
 // drawHabits draws how a client is about its jobs: it may have one after the other, leave and come
@@ -221,19 +241,6 @@ func (c *random) drawActors(d *drawer) *cluster.Actors {
 		a.DeletedAfter = &cluster.Span{Max: d.between(100*time.Millisecond, c.span/2)}
 	}
 	return a
-}
-
-// lives returns how many actors live at once at most.
-func (c *random) lives() (lives int) {
-	for i := range c.Workload.Mix {
-		k := &c.Workload.Mix[i]
-		for _, g := range c.Workload.Clients {
-			if k.Actors != nil && g.Submits(k) {
-				lives += k.Actors.Count * g.Count // They are those of a client where callers have roles, too.
-			}
-		}
-	}
-	return lives
 }
 
 // drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits

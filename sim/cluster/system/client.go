@@ -190,6 +190,7 @@ type offer struct {
 
 	mu    sync.Mutex
 	known []offered // of each task
+	whom  any       // the *fray.Actor that it has called, whoever has its name since
 }
 
 // offered is how far one task has come.
@@ -411,7 +412,7 @@ func (c *submitter) refused(o *offer, i int) {
 func (o *offer) call(ctx context.Context) ([]byte, error) {
 	switch {
 	case o.kind.Actors != nil:
-		return o.callActor(ctx)
+		return clientActorsOf(o.kind).callOne(ctx, o)
 	case o.kind.Needs == 0:
 		return taskOf(o.kind).Call(ctx, o.inputs[0], o.options...)
 	}
@@ -426,7 +427,7 @@ func (o *offer) call(ctx context.Context) ([]byte, error) {
 func call(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error) {
 	switch {
 	case o.kind.Actors != nil:
-		return o.callsOfActor(ctx)
+		return clientActorsOf(o.kind).callAll(ctx, o)
 	case o.kind.Needs == 0:
 		return submitAll(ctx, taskOf(o.kind), o.inputs, o.options)
 	}
