@@ -38,6 +38,14 @@ func (s *script) countsTo(worker, call string, attempt uint32, sum int64, edits 
 	s.view(call, completed, attempt, value)
 }
 
+// fails has a call, which was handed, be executed and fail.
+func (s *script) fails(worker, call string, attempt uint32, edits ...edit) {
+	s.start(worker, call, attempt, edits...)
+	s.end(worker, call, attempt, "", func(e *check.Event) { e.Outcome, e.Digest = broke, 0 })
+	s.report(worker, call, attempt, broke, check.Accepted)
+	s.view(call, failed, attempt, func(e *check.Event) { e.View.Failures, e.View.Reason = 1, application })
+}
+
 // lives has an actor x live on w that has calls a, b and c.
 func lives(then func(s *script)) func(*script) {
 	return func(s *script) {
@@ -259,6 +267,48 @@ var actorPlants = []plant{
 			s.submit("d", calls(4, retryable))
 			s.hand("w", "d", 1, 1, calls(4, retryable))
 			s.countsTo("w", "d", 1, 1, calls(4, retryable))
+		}),
+	},
+	{
+		oracle: "actor-state-kept", name: "counts what failed", want: "counted actor x to 3, and nothing can have counted it so far", cfg: counting,
+		good: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.fails("w", "b", 1, calls(2, retryable))
+			s.hand("w", "c", 1, 1, calls(3, retryable))
+			s.countsTo("w", "c", 1, 2, calls(3, retryable))
+		}),
+		bad: lives(func(s *script) {
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.fails("w", "b", 1, calls(2, retryable))
+			s.hand("w", "c", 1, 1, calls(3, retryable))
+			s.countsTo("w", "c", 1, 3, calls(3, retryable))
+		}),
+	},
+	{
+		oracle: "priority-kept", name: "beside a call", want: "waited with priority 5 while task low was granted with priority 0",
+		good: lives(func(s *script) {
+			s.submit("high", prior(5))
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.submit("low")
+			s.grant("w", "high", 1, prior(5))
+			s.grant("w", "low", 1)
+			s.view("a", running, 1)
+			shown(s, "high", running, 1, 5)
+			s.view("low", running, 1)
+		}),
+		bad: lives(func(s *script) {
+			s.submit("high", prior(5))
+			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.submit("low")
+			s.grant("w", "low", 1)
+			s.grant("w", "high", 1, prior(5))
+			s.view("a", running, 1)
+			shown(s, "high", running, 1, 5)
+			s.view("low", running, 1)
 		}),
 	},
 }
