@@ -9,7 +9,7 @@ import (
 // life and calls are edits of what a task is.
 var life = with(func(t *frayv1.TaskSpec) { t.Actor, t.MaxWorkerLosses = &frayv1.ActorSpec{}, new(uint32(9)) })
 
-func calls(number uint64, change ...func(*frayv1.TaskSpec)) edit {
+func callNumber(number uint64, change ...func(*frayv1.TaskSpec)) edit {
 	return with(func(t *frayv1.TaskSpec) {
 		t.RetryPolicy, t.Call = nil, &frayv1.ActorCall{ActorId: "x", CallerId: "c", Number: number}
 		for _, f := range change {
@@ -53,7 +53,7 @@ func lives(then func(s *script)) func(*script) {
 		s.register("w")
 		s.submit("x", life)
 		for i, call := range []string{"a", "b", "c"} {
-			s.submit(call, calls(uint64(i)+1, retryable))
+			s.submit(call, callNumber(uint64(i)+1, retryable))
 		}
 		s.grant("w", "x", 1, life)
 		then(s)
@@ -141,14 +141,14 @@ var actorPlants = []plant{
 	{
 		oracle: "calls-in-order", name: "granted in another order", want: "is call 1 of caller c to actor x, and granted after call 2",
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
 			s.view("a", running, 1)
 			s.view("b", running, 1)
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
 			s.view("a", running, 1)
 			s.view("b", running, 1)
 		}),
@@ -156,32 +156,32 @@ var actorPlants = []plant{
 	{
 		oracle: "calls-in-order", name: "begun in another order", want: "is call 1 of caller c to actor x, and begins after call 2",
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "b", 1, 2, calls(2, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "b", 1, 2, callNumber(2, retryable))
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.countsTo("w", "b", 1, 1, calls(2, retryable))
-			s.countsTo("w", "a", 1, 2, calls(1, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.countsTo("w", "b", 1, 1, callNumber(2, retryable))
+			s.countsTo("w", "a", 1, 2, callNumber(1, retryable))
 		}),
 	},
 	{
 		oracle: "calls-in-order", name: "two at once", want: "begins as number 2 at once on an incarnation of actor x, which takes 1",
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
-			s.start("w", "b", 1, calls(2, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
+			s.start("w", "b", 1, callNumber(2, retryable))
 			s.view("b", running, 1)
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.start("w", "a", 1, calls(1, retryable))
-			s.start("w", "b", 1, calls(2, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.start("w", "a", 1, callNumber(1, retryable))
+			s.start("w", "b", 1, callNumber(2, retryable))
 			s.view("a", running, 1)
 			s.view("b", running, 1)
 		}),
@@ -189,110 +189,110 @@ var actorPlants = []plant{
 	{
 		oracle: "calls-in-order", name: "for no incarnation", want: "is granted to worker w for an incarnation of actor x that it was never granted",
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
 			s.view("a", running, 1)
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "a", 1, 2, calls(1, retryable))
+			s.hand("w", "a", 1, 2, callNumber(1, retryable))
 			s.view("a", running, 1)
 		}),
 	},
 	{
 		oracle: "calls-at-most-once", name: "executed again", want: "is executed 2 times, and may be 1",
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.start("w", "a", 1, calls(1, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.start("w", "a", 1, callNumber(1, retryable))
 			s.moves()
-			s.hand("w", "a", 2, 2, calls(1, retryable))
-			s.countsTo("w", "a", 2, 1, calls(1, retryable))
+			s.hand("w", "a", 2, 2, callNumber(1, retryable))
+			s.countsTo("w", "a", 2, 1, callNumber(1, retryable))
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1))
-			s.start("w", "a", 1, calls(1))
+			s.hand("w", "a", 1, 1, callNumber(1))
+			s.start("w", "a", 1, callNumber(1))
 			s.moves()
-			s.hand("w", "a", 2, 2, calls(1))
-			s.countsTo("w", "a", 2, 1, calls(1))
+			s.hand("w", "a", 2, 2, callNumber(1))
+			s.countsTo("w", "a", 2, 1, callNumber(1))
 		}),
 	},
 	{
 		oracle: "actor-state-kept", name: "begins anew", want: "counted actor x to 1, as another call did", cfg: counting,
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
 			s.moves()
-			s.hand("w", "b", 1, 2, calls(2, retryable))
-			s.countsTo("w", "b", 1, 2, calls(2, retryable))
+			s.hand("w", "b", 1, 2, callNumber(2, retryable))
+			s.countsTo("w", "b", 1, 2, callNumber(2, retryable))
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
 			s.moves()
-			s.hand("w", "b", 1, 2, calls(2, retryable))
-			s.countsTo("w", "b", 1, 1, calls(2, retryable))
+			s.hand("w", "b", 1, 2, callNumber(2, retryable))
+			s.countsTo("w", "b", 1, 1, callNumber(2, retryable))
 		}),
 	},
 	{
 		oracle: "actor-state-kept", name: "keeps what came to nothing", want: "counted actor x to 3, and nothing can have counted it so far", cfg: counting,
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.start("w", "b", 1, calls(2, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.start("w", "b", 1, callNumber(2, retryable))
 			s.moves()
-			s.hand("w", "b", 2, 2, calls(2, retryable))
-			s.countsTo("w", "b", 2, 2, calls(2, retryable))
+			s.hand("w", "b", 2, 2, callNumber(2, retryable))
+			s.countsTo("w", "b", 2, 2, callNumber(2, retryable))
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.start("w", "b", 1, calls(2, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.start("w", "b", 1, callNumber(2, retryable))
 			s.moves()
-			s.hand("w", "b", 2, 2, calls(2, retryable))
-			s.countsTo("w", "b", 2, 3, calls(2, retryable))
+			s.hand("w", "b", 2, 2, callNumber(2, retryable))
+			s.countsTo("w", "b", 2, 3, callNumber(2, retryable))
 		}),
 	},
 	{
 		oracle: "actor-state-kept", name: "goes back", want: "counted actor x to 1, and is of after the call that counted it to 2", cfg: counting,
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
-			s.submit("d", calls(4, retryable))
-			s.hand("w", "d", 1, 1, calls(4, retryable))
-			s.countsTo("w", "d", 1, 2, calls(4, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
+			s.submit("d", callNumber(4, retryable))
+			s.hand("w", "d", 1, 1, callNumber(4, retryable))
+			s.countsTo("w", "d", 1, 2, callNumber(4, retryable))
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "a", 1, 2, calls(1, retryable))
-			s.submit("d", calls(4, retryable))
-			s.hand("w", "d", 1, 1, calls(4, retryable))
-			s.countsTo("w", "d", 1, 1, calls(4, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "a", 1, 2, callNumber(1, retryable))
+			s.submit("d", callNumber(4, retryable))
+			s.hand("w", "d", 1, 1, callNumber(4, retryable))
+			s.countsTo("w", "d", 1, 1, callNumber(4, retryable))
 		}),
 	},
 	{
 		oracle: "actor-state-kept", name: "counts what failed", want: "counted actor x to 3, and nothing can have counted it so far", cfg: counting,
 		good: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.fails("w", "b", 1, calls(2, retryable))
-			s.hand("w", "c", 1, 1, calls(3, retryable))
-			s.countsTo("w", "c", 1, 2, calls(3, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.fails("w", "b", 1, callNumber(2, retryable))
+			s.hand("w", "c", 1, 1, callNumber(3, retryable))
+			s.countsTo("w", "c", 1, 2, callNumber(3, retryable))
 		}),
 		bad: lives(func(s *script) {
-			s.hand("w", "a", 1, 1, calls(1, retryable))
-			s.countsTo("w", "a", 1, 1, calls(1, retryable))
-			s.hand("w", "b", 1, 1, calls(2, retryable))
-			s.fails("w", "b", 1, calls(2, retryable))
-			s.hand("w", "c", 1, 1, calls(3, retryable))
-			s.countsTo("w", "c", 1, 3, calls(3, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
+			s.countsTo("w", "a", 1, 1, callNumber(1, retryable))
+			s.hand("w", "b", 1, 1, callNumber(2, retryable))
+			s.fails("w", "b", 1, callNumber(2, retryable))
+			s.hand("w", "c", 1, 1, callNumber(3, retryable))
+			s.countsTo("w", "c", 1, 3, callNumber(3, retryable))
 		}),
 	},
 	{
 		oracle: "priority-kept", name: "beside a call", want: "waited with priority 5 while task low was granted with priority 0",
 		good: lives(func(s *script) {
 			s.submit("high", prior(5))
-			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
 			s.submit("low")
 			s.grant("w", "high", 1, prior(5))
 			s.grant("w", "low", 1)
@@ -302,7 +302,7 @@ var actorPlants = []plant{
 		}),
 		bad: lives(func(s *script) {
 			s.submit("high", prior(5))
-			s.hand("w", "a", 1, 1, calls(1, retryable))
+			s.hand("w", "a", 1, 1, callNumber(1, retryable))
 			s.submit("low")
 			s.grant("w", "low", 1)
 			s.grant("w", "high", 1, prior(5))
