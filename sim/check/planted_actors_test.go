@@ -337,12 +337,12 @@ func early(s *script, ready bool) {
 	s.slots = 2
 	s.register("w")
 	s.submit("x", life)
-	s.submit("a", calls(1))
+	s.submit("a", callNumber(1))
 	s.grant("w", "x", 1, life)
 	if ready {
 		s.ready(1)
 	}
-	s.hand("w", "a", 1, 1, calls(1))
+	s.hand("w", "a", 1, 1, callNumber(1))
 	s.view("x", running, 1)
 	s.view("a", running, 1)
 }
