@@ -16,7 +16,7 @@ import (
 //   - a call is granted for the first time only when all of its caller's with lower numbers have been, of those that ever are;
 //   - of an incarnation that takes one call at a time, calls of a caller begin in the order of their numbers;
 //   - no more functions run on an incarnation than it takes at once, from their call to their real return;
-//   - a call is granted to the session that has the incarnation which it is for.
+//   - a call is granted to the session that has the incarnation which it is for, once its worker has said that this takes calls.
 //
 // It is vacuous where there are no actors.
 type callsInOrder struct {
@@ -32,6 +32,7 @@ type mailbox struct{ actor, caller string }
 
 type incarnated struct {
 	grant   *Event
+	ready   bool // as its worker says
 	running int
 	began   map[string]*Event // by caller: the last call's start
 }
@@ -54,6 +55,10 @@ func (o *callsInOrder) Observe(e *Event, j *Judge) {
 			o.calls[e.Token] = e
 			o.granted(e, j)
 		}
+	case ReportCall:
+		if i := o.lives[e.Token]; i != nil && e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_READY {
+			i.ready = true
+		}
 	case ExecutionStart, ExecutionEnd:
 		if g := o.calls[e.Token]; g != nil && o.lives[g.Life] != nil {
 			o.execution(o.lives[g.Life], g, e, j)
@@ -73,6 +78,8 @@ func (o *callsInOrder) granted(e *Event, j *Judge) {
 	j.Check()
 	if i := o.lives[e.Life]; i == nil || i.grant.Worker != e.Worker || i.grant.Task != c.Actor {
 		j.Violated(e.Task, fmt.Sprintf("is granted to worker %s for an incarnation of actor %s that it was never granted", e.Worker, c.Actor), e)
+	} else if !i.ready {
+		j.Violated(e.Task, fmt.Sprintf("is granted for an incarnation of actor %s that takes no calls yet, as far as worker %s has said", c.Actor, e.Worker), i.grant, e)
 	}
 	box := mailbox{c.Actor, c.Caller}
 	list := o.first[box]

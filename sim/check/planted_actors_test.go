@@ -1,6 +1,8 @@
 package check_test
 
 import (
+	"time"
+
 	"github.com/frayrpc/fray/sim/check"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -56,6 +58,7 @@ func lives(then func(s *script)) func(*script) {
 			s.submit(call, callNumber(uint64(i)+1, retryable))
 		}
 		s.grant("w", "x", 1, life)
+		s.ready(1)
 		then(s)
 		s.view("x", running, 1, func(e *check.Event) { e.View.Attempt = s.newest("x") })
 		for _, call := range []string{"a", "b", "c"} {
@@ -84,6 +87,12 @@ func (s *script) moves() {
 	s.Add(check.Event{Kind: check.WorkerCrash, Worker: "w"})
 	s.register("w")
 	s.grant("w", "x", 2, life)
+	s.ready(2)
+}
+
+// ready has w say that an incarnation of actor x takes calls.
+func (s *script) ready(incarnation uint32) {
+	s.report("w", "x", incarnation, frayv1.AttemptOutcome_ATTEMPT_OUTCOME_READY, check.Accepted)
 }
 
 // named has an actor's life say its name.
@@ -198,6 +207,11 @@ var actorPlants = []plant{
 		}),
 	},
 	{
+		oracle: "calls-in-order", name: "not constructed", want: "is granted for an incarnation of actor x that takes no calls yet, as far as worker w has said",
+		good: func(s *script) { early(s, true) },
+		bad:  func(s *script) { early(s, false) },
+	},
+	{
 		oracle: "calls-at-most-once", name: "executed again", want: "is executed 2 times, and may be 1",
 		good: lives(func(s *script) {
 			s.hand("w", "a", 1, 1, callNumber(1, retryable))
@@ -289,6 +303,11 @@ var actorPlants = []plant{
 		}),
 	},
 	{
+		oracle: "priority-kept", name: "begun beside an actor", want: "starts with priority 0 while task high waits at its worker with priority 5",
+		good: func(s *script) { beside(s, "x") },
+		bad:  func(s *script) { beside(s, "high") },
+	},
+	{
 		oracle: "priority-kept", name: "beside a call", want: "waited with priority 5 while task low was granted with priority 0",
 		good: lives(func(s *script) {
 			s.submit("high", prior(5))
@@ -311,4 +330,38 @@ var actorPlants = []plant{
 			s.view("low", running, 1)
 		}),
 	},
+}
+
+// early has a call granted for an incarnation, which takes calls by then or not.
+func early(s *script, ready bool) {
+	s.slots = 2
+	s.register("w")
+	s.submit("x", life)
+	s.submit("a", callNumber(1))
+	s.grant("w", "x", 1, life)
+	if ready {
+		s.ready(1)
+	}
+	s.hand("w", "a", 1, 1, callNumber(1))
+	s.view("x", running, 1)
+	s.view("a", running, 1)
+}
+
+// beside has a task start at a worker that has another of higher priority, which is a life or not.
+func beside(s *script, other string) {
+	as := prior(5)
+	if other == "x" {
+		as = with(func(t *frayv1.TaskSpec) { t.Actor, t.Priority = &frayv1.ActorSpec{}, 5 })
+	}
+	s.slots = 2
+	s.register("w")
+	s.submit(other, as)
+	s.submit("low")
+	s.grant("w", other, 1, as)
+	s.wait(100 * time.Millisecond)
+	s.grant("w", "low", 1)
+	s.start("w", "low", 1)
+	s.wait(100 * time.Millisecond)
+	shown(s, other, running, 1, 5)
+	s.view("low", running, 1)
 }

@@ -117,7 +117,9 @@ func (o *priorityKept) granted(t *rankedTask, e *Event, j *Judge) {
 	if last := grants[e.Spec.Priority]; len(last) > keptGrants {
 		grants[e.Spec.Priority] = slices.Delete(last, 0, 1)
 	}
-	o.worker(e).held[e.Token] = e
+	if e.Spec.Actor == nil { // When one starts to be constructed is not seen.
+		o.worker(e).held[e.Token] = e
+	}
 }
 
 // compare looks for a grant of lower priority that passed a task by.
