@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 	"time"
-
-	"github.com/anishathalye/porcupine"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
@@ -19,7 +16,7 @@ import (
 //   - a call is granted for the first time only when all of its caller's with lower numbers have been, of those that ever are;
 //   - of an incarnation that takes one call at a time, calls of a caller begin in the order of their numbers;
 //   - no more functions run on an incarnation than it takes at once, from their call to their real return;
-//   - a call is granted to the session that has the incarnation which it is for.
+//   - a call is granted to the session that has the incarnation which it is for, once its worker has said that this takes calls.
 //
 // It is vacuous where there are no actors.
 type callsInOrder struct {
@@ -35,6 +32,7 @@ type mailbox struct{ actor, caller string }
 
 type incarnated struct {
 	grant   *Event
+	ready   bool // as its worker says
 	running int
 	began   map[string]*Event // by caller: the last call's start
 }
@@ -57,6 +55,10 @@ func (o *callsInOrder) Observe(e *Event, j *Judge) {
 			o.calls[e.Token] = e
 			o.granted(e, j)
 		}
+	case ReportCall:
+		if i := o.lives[e.Token]; i != nil && e.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_READY {
+			i.ready = true
+		}
 	case ExecutionStart, ExecutionEnd:
 		if g := o.calls[e.Token]; g != nil && o.lives[g.Life] != nil {
 			o.execution(o.lives[g.Life], g, e, j)
@@ -76,6 +78,8 @@ func (o *callsInOrder) granted(e *Event, j *Judge) {
 	j.Check()
 	if i := o.lives[e.Life]; i == nil || i.grant.Worker != e.Worker || i.grant.Task != c.Actor {
 		j.Violated(e.Task, fmt.Sprintf("is granted to worker %s for an incarnation of actor %s that it was never granted", e.Worker, c.Actor), e)
+	} else if !i.ready {
+		j.Violated(e.Task, fmt.Sprintf("is granted for an incarnation of actor %s that takes no calls yet, as far as worker %s has said", c.Actor, e.Worker), i.grant, e)
 	}
 	box := mailbox{c.Actor, c.Caller}
 	list := o.first[box]
@@ -138,9 +142,8 @@ func (callsOnce) observe(t *calledTask, e *Event, j *Judge) {
 
 // actorState holds an actor whose state outlives its incarnations to have one: calls of the functions
 // Config.Counters add 1 to what it counts, and have the sum for a value. Each call that completed has its effect
-// once, between its submission and the moment at which somebody was shown its end, and no other is seen: the
-// orders that allow for this are searched for as those of tasks are. An execution that did not come to
-// anything may have had its effect, if its incarnation went on.
+// once, between its submission and the moment at which somebody was shown its end, and no other is seen. An
+// execution whose value came to nothing may have had its effect, if its incarnation went on.
 //
 // It is vacuous where nothing counts.
 type actorState struct {
@@ -153,6 +156,7 @@ type actorState struct {
 	actors   map[string][]*countedCall
 	lives    map[uint64]uint64 // by token: that of the life which a call is granted for
 	latest   map[uint64]*Event // by that: the last start of a call
+	failed   map[uint64]bool   // by token: those whose function returned an error, and counted nothing
 	lost     bool              // the controller forgot everything: there is no telling what is of before
 }
 
@@ -167,7 +171,7 @@ func newActorState(cfg *Config) *actorState {
 	o := &actorState{
 		oracle: oracle{"actor-state-kept", "What calls do to the state of an actor with checkpoints is done once and in one order, and outlives its incarnations."},
 		cfg:    cfg, counters: make(map[string]bool), values: make(map[uint64]int64), calls: make(map[string]*countedCall), actors: make(map[string][]*countedCall),
-		lives: make(map[uint64]uint64), latest: make(map[uint64]*Event),
+		lives: make(map[uint64]uint64), latest: make(map[uint64]*Event), failed: make(map[uint64]bool),
 	}
 	for _, f := range cfg.Counters {
 		o.counters[f] = true
@@ -202,17 +206,13 @@ func (o *actorState) Observe(e *Event, _ *Judge) {
 			c.starts = append(c.starts, e)
 			o.latest[o.lives[e.Token]] = e
 		}
+	case e.Kind == ExecutionEnd && e.Outcome != frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED && o.calls[e.Task] != nil:
+		o.failed[e.Token] = true
 	case e.Kind == ReadReply && showsEnd(e):
 		if c := o.calls[e.Task]; c != nil && c.end == nil && (e.Digest != 0 || e.View.Status != frayv1.TaskStatus_TASK_STATUS_COMPLETED) {
 			c.end = e
 		}
 	}
-}
-
-// counted is an operation on a counter: with a sum of 0 it may have had an effect, or none.
-type counted struct {
-	call *countedCall
-	sum  int64
 }
 
 // Finish implements Oracle.
@@ -225,14 +225,18 @@ func (o *actorState) Finish(_ time.Duration, j *Judge) {
 	}
 }
 
+// check looks for an order of an actor's calls that all can have been told of. The sums say in which the calls
+// go that completed, and how many others are between two of them, which can be any that had begun. Each goes as
+// early as it can: then whatever is possible later is still possible.
 func (o *actorState) check(actor string, calls []*countedCall, j *Judge) {
 	j.Check()
-	var ops []porcupine.Operation
+	var done []*countedCall
+	var others []*Event // starts
 	for _, c := range calls {
 		completed := c.end != nil && c.end.View.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED
 		for _, s := range c.starts {
-			if goesOn := o.latest[o.lives[s.Token]] != s; goesOn && (!completed || s.Attempt != c.end.View.Attempt) {
-				ops = append(ops, porcupine.Operation{Input: counted{call: c}, Call: before(s), Return: math.MaxInt64})
+			if goesOn := o.latest[o.lives[s.Token]] != s; goesOn && !o.failed[s.Token] && (!completed || s.Attempt != c.end.View.Attempt) {
+				others = append(others, s)
 			}
 		}
 		if !completed {
@@ -244,57 +248,37 @@ func (o *actorState) check(actor string, calls []*countedCall, j *Judge) {
 			return
 		}
 		c.sum = sum
-		ops = append(ops, porcupine.Operation{Input: counted{c, sum}, Call: before(c.submitted), Return: after(c.end)})
-	}
-	steps := 0
-	m := porcupine.Model{
-		Init: func() any { return int64(0) },
-		Step: func(state, input, _ any) (bool, any) {
-			if steps++; steps > o.cfg.LinearSteps {
-				return false, state
-			}
-			n, in := state.(int64), input.(counted) //nolint:errcheck // The model's own.
-			return in.sum == 0 || in.sum == n+1, n + 1
-		},
-	}
-	if porcupine.CheckOperations(m, ops) {
-		return
-	}
-	if steps > o.cfg.LinearSteps {
-		j.Undecided("", fmt.Sprintf("no order of the %d calls of actor %s was found in %d steps", len(ops), actor, o.cfg.LinearSteps))
-		return
-	}
-	o.explain(actor, calls, j)
-}
-
-// explain tells what is wrong with the sums that calls completed with.
-func (*actorState) explain(actor string, calls []*countedCall, j *Judge) {
-	var done []*countedCall
-	for _, c := range calls {
-		if c.sum > 0 {
-			done = append(done, c)
-		}
+		done = append(done, c)
 	}
 	slices.SortStableFunc(done, func(a, b *countedCall) int { return cmp.Compare(a.sum, b.sum) })
-	for i, c := range done {
-		if i > 0 && done[i-1].sum == c.sum {
-			j.Violated(c.end.Task, fmt.Sprintf("counted actor %s to %d, as another call did", actor, c.sum), done[i-1].end, c.end)
+	slices.SortFunc(others, func(a, b *Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	last := &countedCall{}
+	var now int64          // No earlier than this,
+	var since *countedCall // which is when that was submitted; nil: another had begun.
+	for _, c := range done {
+		between := c.sum - last.sum - 1
+		switch {
+		case between < 0:
+			j.Violated(c.end.Task, fmt.Sprintf("counted actor %s to %d, as another call did", actor, c.sum), last.end, c.end)
+			return
+		case now > after(c.end) && since != nil:
+			j.Violated(since.end.Task, fmt.Sprintf("counted actor %s to %d, and is of after the call that counted it to %d", actor, since.sum, c.sum), c.end, since.submitted, since.end)
 			return
 		}
-	}
-	for i, c := range done {
-		for _, later := range done[i+1:] {
-			if after(later.end) < before(c.submitted) {
-				j.Violated(c.end.Task, fmt.Sprintf("counted actor %s to %d, and is of after the call that counted it to %d", actor, c.sum, later.sum), later.end, c.submitted, c.end)
-				return
+		if between > 0 && between <= int64(len(others)) {
+			if at := before(others[between-1]); at > now {
+				now, since = at, nil
 			}
+			others = others[between:]
+			between = 0
 		}
-	}
-	for i, c := range done {
-		if c.sum > int64(i)+1 {
+		if between > 0 || now > after(c.end) {
 			j.Violated(c.end.Task, fmt.Sprintf("counted actor %s to %d, and nothing can have counted it so far", actor, c.sum), c.submitted, c.end)
 			return
 		}
+		if at := before(c.submitted); at > now {
+			now, since = at, c
+		}
+		last = c
 	}
-	j.Violated("", fmt.Sprintf("what the calls of actor %s were told cannot all be true", actor))
 }

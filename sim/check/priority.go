@@ -17,7 +17,8 @@ const keptGrants = 16
 // task of lower priority had been granted, must not have been waiting when the poll was sent that
 // brought that one, if its worker could run both. And of two attempts that one worker holds, the
 // one of higher priority starts first. Only tasks that ask for the same resources are compared:
-// what does not fit may have to wait. It is vacuous where all tasks have one priority.
+// what does not fit may have to wait. Calls of actors are not, which can go nowhere else. It is vacuous where
+// all tasks have one priority.
 type priorityKept struct {
 	oracle
 
@@ -75,7 +76,7 @@ func (o *priorityKept) Observe(e *Event, j *Judge) {
 	switch {
 	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.acked == nil:
 		t.acked = e
-	case e.Kind == GrantReply:
+	case e.Kind == GrantReply && e.Spec.Call == nil:
 		o.granted(t, e, j)
 	case e.Kind == ExecutionStart:
 		o.started(e, j)
@@ -116,7 +117,9 @@ func (o *priorityKept) granted(t *rankedTask, e *Event, j *Judge) {
 	if last := grants[e.Spec.Priority]; len(last) > keptGrants {
 		grants[e.Spec.Priority] = slices.Delete(last, 0, 1)
 	}
-	o.worker(e).held[e.Token] = e
+	if e.Spec.Actor == nil { // When one starts to be constructed is not seen.
+		o.worker(e).held[e.Token] = e
+	}
 }
 
 // compare looks for a grant of lower priority that passed a task by.

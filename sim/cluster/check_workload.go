@@ -157,7 +157,7 @@ func (v *checker) checkActors(k *TaskKind) {
 		{k.Needs > 0, "needs", &k.Needs},
 		{k.ObjectSize > 0, "objectSize", &k.ObjectSize},
 		{k.Undecodable != "", "undecodable", &k.Undecodable},
-		{v.Has(&k.ResultSize), "resultSize", &k.ResultSize},
+		{k.ResultSize != scenario.Default[TaskKind]().ResultSize, "resultSize", &k.ResultSize},
 	} {
 		if not.is {
 			v.Report(scenario.Complain("tasks of kind %s are calls of actors, which count them and do nothing else", k.Name).Suggest("remove %s, or actors", not.what), not.field)

@@ -133,7 +133,7 @@ type TaskKind struct {
 
 // Actors are what the calls of a kind are made to. Each answers a call with how many it has counted.
 type Actors struct {
-	Count        int                  `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many actors there are. Calls go to one after the other."`
+	Count        int                  `yaml:"count" default:"1" min:"1" max:"10000" doc:"How many actors there are. A client's submissions go to one after the other, from the first, and those of one batch to one."`
 	Own          bool                 `yaml:"own" default:"false" doc:"Whether each client has its own; else they share them, by names."`
 	Concurrency  int                  `yaml:"concurrency" default:"1" min:"1" max:"1024" doc:"How many calls an actor is handed at once."`
 	Restarts     int                  `yaml:"restarts" default:"3" min:"0" max:"1000" doc:"How often an actor is constructed anew, after its worker died or its construction failed, before it is dead."`

@@ -206,7 +206,7 @@ func Summarize(ctx context.Context, sum *Counted) (s Summary, err error) {
 	defer func() { err = errors.Join(err, board.Delete(ctx)) }()
 	shares := make([]Part, parts)
 	for i := range shares {
-		shares[i] = Part{Sum: sum, Part: uint32(i), Parts: parts, Board: board} //nolint:gosec // There are few.
+		shares[i] = Part{Sum: sum, Part: uint32(i), Parts: parts, Board: board}
 	}
 	ranked, err := Rank.RunAll(ctx, shares)
 	if err != nil {

@@ -28,7 +28,7 @@ type Options struct {
 // Parts are those of a random scenario that can be drawn from other seeds, besides single ones.
 func Parts() []string {
 	return []string{
-		"run", "controller", "workers", "network", "workload", "kinds", "nested", "poison", "clients", "habits", "visitors", "bounds",
+		"run", "controller", "workers", "network", "workload", "kinds", "nested", "needs", "actors", "poison", "clients", "habits", "visitors", "bounds",
 		chaos.PartFaults, "roles",
 	}
 }
@@ -266,6 +266,9 @@ func (c *random) mustComplete(k *cluster.TaskKind) bool {
 	switch {
 	case k.FailureProbability > 0, k.FailFirst > k.Retries, k.ExecutionTimeout > 0, k.SchedulingTimeout > 0, k.Cancel != nil,
 		k.Undecodable != "", k.CrashesWorker, k.MaxWorkerLosses < chaosLosses:
+		return false
+	}
+	if a := k.Actors; a != nil && (a.Restarts < chaosLosses || a.DeletedAfter != nil) {
 		return false
 	}
 	for _, g := range c.Workload.Visitors {

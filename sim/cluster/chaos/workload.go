@@ -31,6 +31,9 @@ func (c *random) drawWorkload() {
 	if d := c.draw("needs", 0); c.Topology.Controller.Store == cluster.StorePebble && d.chance(0.3) {
 		c.link(d)
 	}
+	if c.Topology.Controller.Store == cluster.StorePebble {
+		c.callActors()
+	}
 	var benign []string
 	poison := d.chance(0.1)
 	if poison {
@@ -60,6 +63,29 @@ func (c *random) drawWorkload() {
 	if d := c.draw("bounds", 0); !c.real && d.chance(0.25) {
 		c.narrow(d)
 	}
+	c.makeRoom()
+}
+
+// makeRoom has bounds leave room for actors, which are open until all calls have ended.
+func (c *random) makeRoom() {
+	t, usual := &c.Topology.Controller, scenario.Default[cluster.Controller]()
+	lives, jobs, classes := 0, 0, 0
+	for i := range c.Workload.Mix {
+		k := &c.Workload.Mix[i]
+		if k.Actors == nil {
+			continue
+		}
+		classes++
+		for _, g := range c.Workload.Clients {
+			if g.Submits(k) {
+				lives += k.Actors.Count * g.Count // They are those of a client where callers have roles, too.
+				jobs += g.Jobs * g.Count
+			}
+		}
+	}
+	t.MaxOpenTasks = min(t.MaxOpenTasks+lives, usual.MaxOpenTasks)
+	t.MaxJobs = min(t.MaxJobs+jobs, usual.MaxJobs)
+	t.MaxClasses = min(t.MaxClasses+classes, usual.MaxClasses)
 }
 
 // drawHabits draws how a client is about its jobs: it may have one after the other, leave and come
@@ -177,15 +203,60 @@ func (c *random) link(d *drawer) {
 	}
 }
 
+// callActors has tasks of some kinds be calls of actors. Where a controller may forget these, a call that comes
+// late would be refused.
+func (c *random) callActors() {
+	last := &c.Workload.Mix[len(c.Workload.Mix)-1] // The children are of the first, if there are any.
+	for i := range c.Workload.Mix {
+		k := &c.Workload.Mix[i]
+		d := c.draw("actors", uint64(i))
+		if k.Undecodable != "" || k.ObjectSize > 0 || k.Children > 0 || k.Needs > 0 || last.ChildKind == k.Name || !d.chance(0.4) {
+			continue
+		}
+		k.Actors = c.drawActors(d)
+		k.ResultSize = scenario.Default[cluster.TaskKind]().ResultSize
+		k.Resources = nil // An actor occupies them for as long as it lives.
+		if d.chance(0.4) {
+			k.MaxWorkerLosses = 0
+		}
+	}
+}
+
+// drawActors draws what those are like that calls of a kind are made to.
+func (c *random) drawActors(d *drawer) *cluster.Actors {
+	a := scenario.Default[cluster.Actors]()
+	a.Count, a.Own, a.Checkpoints, a.Restarts = oneOf(d, 1, 2, 3, 8), d.chance(0.3), d.chance(0.5), chaosLosses
+	if !a.Checkpoints && d.chance(0.5) {
+		a.Concurrency = 2 + d.IntN(3)
+	}
+	a.Construct.Max = scenario.Duration(oneOf(d, 0, 20*time.Millisecond, 300*time.Millisecond, time.Second))
+	a.Construct.Min = a.Construct.Max / 10
+	if d.chance(0.2) {
+		a.Restarts = d.IntN(4)
+	}
+	if d.chance(0.2) {
+		a.Failures = oneOf(d, scenario.Probability(0.1), 0.5)
+	}
+	if d.chance(0.25) {
+		a.DeletedAfter = &cluster.Span{Max: d.between(100*time.Millisecond, c.span/2)}
+	}
+	return a
+}
+
 // drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits
 // them. More of them would leave no time for anything else.
 func (c *random) drawPoison(d *drawer) {
 	k := *scenario.Default[cluster.TaskKind]()
 	k.Name, k.CrashesWorker, k.MaxWorkerLosses = "poison", true, d.IntN(3)
+	start := d.between(0, c.span/2)
+	if c.Topology.Controller.Store == cluster.StorePebble && d.chance(0.5) {
+		k.Actors = scenario.Default[cluster.Actors]()
+		k.Actors.Restarts = d.IntN(3)
+	}
 	c.Workload.Mix = append(c.Workload.Mix, k)
 	g := *scenario.Default[cluster.ClientGroup]()
 	g.Name, g.Tasks, g.Kinds = chaosVillain, 1+d.IntN(3), []string{k.Name}
-	g.Arrival.Start = d.between(0, c.span/2)
+	g.Arrival.Start = start
 	c.Workload.Clients = append(c.Workload.Clients, g)
 }
 
@@ -336,10 +407,22 @@ func (c *random) cost(k *cluster.TaskKind) time.Duration {
 	if k.Children > 0 {
 		attempt += time.Duration(k.Children) * c.cost(c.TaskKind(k.ChildKind))
 	}
+	if a := k.Actors; a != nil {
+		constructed := time.Duration(a.Construct.Max)
+		if a.Failures > 0 {
+			constructed = 4 * (constructed + backoffOf(k)) // Half of them fail at most.
+		}
+		attempt += constructed
+	}
 	attempts := 1 + k.Retries
 	if k.CrashesWorker {
 		attempts += k.MaxWorkerLosses
 	}
+	return time.Duration(attempts)*attempt + time.Duration(k.Retries)*backoffOf(k)
+}
+
+// backoffOf returns the longest delay before another attempt.
+func backoffOf(k *cluster.TaskKind) time.Duration {
 	backoff := time.Second
 	if k.Backoff != nil {
 		backoff = time.Duration(k.Backoff.Cap)
@@ -347,7 +430,7 @@ func (c *random) cost(k *cluster.TaskKind) time.Duration {
 	if k.RetryAfter != nil {
 		backoff = max(backoff, time.Duration(k.RetryAfter.Max))
 	}
-	return time.Duration(attempts)*attempt + time.Duration(k.Retries)*backoff
+	return backoff
 }
 
 // lanes returns how many tasks of a kind run at once.
@@ -362,6 +445,9 @@ func (c *random) lanes(k *cluster.TaskKind) int {
 			each = min(each, int(g.Resources[name]/need))
 		}
 		lanes += g.Count * each
+	}
+	if k.Actors != nil {
+		lanes = min(lanes, k.Actors.Count) // A call that is tried again keeps those of its caller waiting that come after.
 	}
 	return lanes
 }

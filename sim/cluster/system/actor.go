@@ -106,20 +106,47 @@ func actorName(k *cluster.TaskKind, client string, number int) string {
 	return name
 }
 
-// create returns the actor of a name, which is there or is created.
-func (a *actors[S]) create(ctx context.Context, name string) (*fray.Actor[S], error) {
+// nextActor returns the name of the one that the client's next calls of a kind are made to.
+func (c *submitter) nextActor(k *cluster.TaskKind) string {
+	if c.called == nil {
+		c.called = make(map[*cluster.TaskKind]int)
+	}
+	c.called[k]++
+	return actorName(k, c.name, (c.called[k]-1)%k.Actors.Count)
+}
+
+// whom returns the actor that an offer calls: the one that it has called before, or that of its name, which is
+// there or is created.
+func (a *actors[S]) whom(ctx context.Context, o *offer) (*fray.Actor[S], error) {
+	if known := o.calling(nil); known != nil {
+		return known.(*fray.Actor[S]), nil //nolint:errcheck // Its kind's.
+	}
 	of := a.kind.Actors
-	options := []fray.ActorOption{fray.WithActorName(name), fray.WithMaxRestarts(of.Restarts), fray.WithMaxConcurrency(of.Concurrency), fray.WithPriority(a.kind.Priority)}
+	options := []fray.ActorOption{fray.WithActorName(o.actor), fray.WithMaxRestarts(of.Restarts), fray.WithMaxConcurrency(of.Concurrency), fray.WithPriority(a.kind.Priority)}
 	for _, o := range append(demandsOf(a.kind), backoffOf(a.kind)...) {
 		options = append(options, o)
 	}
-	return a.class.Create(ctx, struct{}{}, options...)
+	created, err := a.class.Create(ctx, struct{}{}, options...)
+	if err != nil {
+		return nil, err
+	}
+	return o.calling(created).(*fray.Actor[S]), nil //nolint:errcheck // As above.
+}
+
+// calling returns the actor that an offer calls, which is the given one if there is none yet.
+func (o *offer) calling(actor any) any {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.whom == nil {
+		o.whom = actor
+	}
+	return o.whom
 }
 
 // clientActors is what those who call actors of a kind do, whatever these count with.
 type clientActors interface {
-	callAll(ctx context.Context, name string, inputs [][]byte, options []fray.CallOption) ([]*fray.Future[[]byte], error)
-	callOne(ctx context.Context, name string, input []byte, options []fray.CallOption) ([]byte, error)
+	callAll(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error)
+	callOne(ctx context.Context, o *offer) ([]byte, error)
 	remove(ctx context.Context, name string) error
 }
 
@@ -130,24 +157,26 @@ func clientActorsOf(k *cluster.TaskKind) clientActors {
 	return actorsOf(k, func() *counter { return &counter{} }, nil)
 }
 
-func (a *actors[S]) callAll(ctx context.Context, name string, inputs [][]byte, options []fray.CallOption) ([]*fray.Future[[]byte], error) {
-	actor, err := a.create(ctx, name)
+// callAll submits the calls of an offer.
+func (a *actors[S]) callAll(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error) {
+	actor, err := a.whom(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if len(inputs) == 1 {
-		f, err := a.call.Run(ctx, actor, inputs[0], options...)
+	if len(o.inputs) == 1 {
+		f, err := a.call.Run(ctx, actor, o.inputs[0], o.options...)
 		return []*fray.Future[[]byte]{f}, err
 	}
-	return a.call.RunAll(ctx, actor, inputs, options...)
+	return a.call.RunAll(ctx, actor, o.inputs, o.options...)
 }
 
-func (a *actors[S]) callOne(ctx context.Context, name string, input []byte, options []fray.CallOption) ([]byte, error) {
-	actor, err := a.create(ctx, name)
+// callOne submits the one call of an offer, and waits for its value.
+func (a *actors[S]) callOne(ctx context.Context, o *offer) ([]byte, error) {
+	actor, err := a.whom(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	return a.call.Call(ctx, actor, input, options...)
+	return a.call.Call(ctx, actor, o.inputs[0], o.options...)
 }
 
 func (a *actors[S]) remove(ctx context.Context, name string) error {
@@ -159,16 +188,6 @@ func (a *actors[S]) remove(ctx context.Context, name string) error {
 		return nil
 	}
 	return err
-}
-
-// callsOfActor submits the calls of an offer.
-func (o *offer) callsOfActor(ctx context.Context) ([]*fray.Future[[]byte], error) {
-	return clientActorsOf(o.kind).callAll(ctx, o.actor, o.inputs, o.options)
-}
-
-// callActor submits the one call of an offer, and waits for its value.
-func (o *offer) callActor(ctx context.Context) ([]byte, error) {
-	return clientActorsOf(o.kind).callOne(ctx, o.actor, o.inputs[0], o.options)
 }
 
 // deleteLater has an actor deleted that the client has called for the first time, if the scenario says so.
@@ -204,7 +223,11 @@ func (c *submitter) deleteActors(ctx context.Context) {
 	last := c.callers.Add(-1) == 0
 	for i := range c.Workload.Mix {
 		k := &c.Workload.Mix[i]
-		if k.Actors == nil || k.Actors.Own && !c.group.Submits(k) || !k.Actors.Own && !last {
+		if k.Actors == nil {
+			continue
+		}
+		own := k.Actors.Own || c.AsksWho() // Names are those of a client where callers have roles.
+		if own && !c.group.Submits(k) || !own && !last {
 			continue
 		}
 		for n := range k.Actors.Count {

@@ -153,8 +153,9 @@ type submitter struct {
 	random  *rand.Rand
 	// Of the job: it is the client's last, and it has come back to it or never left.
 	lastJob, stays bool
-	// When it deleted actors, by name.
+	// The actors that it has deleted, by name, and how often it has called those of a kind.
 	deleted map[string]bool
+	called  map[*cluster.TaskKind]int
 	// Kinds of the tasks to come, see next.
 	deck []*cluster.TaskKind
 	// The number of the next task, and when it comes.
@@ -189,6 +190,7 @@ type offer struct {
 
 	mu    sync.Mutex
 	known []offered // of each task
+	whom  any       // the *fray.Actor that it has called, whoever has its name since
 }
 
 // offered is how far one task has come.
@@ -286,8 +288,8 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 	options := append(optionsOf(k), fray.WithTaskID(fmt.Sprintf("%s.%d", c.name, c.number)))
 	o := &offer{number: c.number, kind: k, inputs: inputsOf(k, n, c.random), options: options, begun: begun, known: make([]offered, n)}
 	o.needs = c.needs(k)
-	if a := k.Actors; a != nil {
-		o.actor = actorName(k, c.name, c.number%a.Count)
+	if k.Actors != nil {
+		o.actor = c.nextActor(k)
 	}
 	if k.NotBefore != nil {
 		o.options = append(o.options, fray.WithNotBefore(time.Now().Add(within(k.NotBefore, c.random))))
@@ -410,7 +412,7 @@ func (c *submitter) refused(o *offer, i int) {
 func (o *offer) call(ctx context.Context) ([]byte, error) {
 	switch {
 	case o.kind.Actors != nil:
-		return o.callActor(ctx)
+		return clientActorsOf(o.kind).callOne(ctx, o)
 	case o.kind.Needs == 0:
 		return taskOf(o.kind).Call(ctx, o.inputs[0], o.options...)
 	}
@@ -425,7 +427,7 @@ func (o *offer) call(ctx context.Context) ([]byte, error) {
 func call(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error) {
 	switch {
 	case o.kind.Actors != nil:
-		return o.callsOfActor(ctx)
+		return clientActorsOf(o.kind).callAll(ctx, o)
 	case o.kind.Needs == 0:
 		return submitAll(ctx, taskOf(o.kind), o.inputs, o.options)
 	}
