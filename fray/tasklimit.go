@@ -93,6 +93,9 @@ func newLimit(name string, bounds []LimitBound) (Limit, error) {
 	return l, nil
 }
 
+// Name returns the name of the limit.
+func (l Limit) Name() string { return l.name }
+
 // For returns the same limit for a key, such as a customer, of up to 128 characters: tasks with different keys do not count for each
 // other. The limit itself has the empty key. [WithLimit] refuses a key that is too long.
 func (l Limit) For(key string) Limit {
