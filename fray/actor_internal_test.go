@@ -163,6 +163,8 @@ func TestDefinitionsThatAreRefused(t *testing.T) {
 		`fray.DefineMethod("no name"): the name must be`: func() { DefineMethod(class, "no name", call) },
 		"the function is nil":                            func() { DefineMethod[*kept, int, int, int](class, "m", nil) },
 		"the class is nil":                               func() { DefineMethod((*ActorClass[*kept, int])(nil), "m", call) },
+		"WithLimit is for tasks: an actor that holds":    func() { DefineActor("a", construct, WithLimit(NewLimit("x", MaxConcurrent(1)))) },
+		"WithLimit is for tasks: how many calls":         func() { DefineMethod(class, "m", call, WithLimit(NewLimit("x", MaxConcurrent(1)))) },
 		"WithPriority is no option of a call":            func() { DefineMethod(class, "m", call, WithPriority(1)) },
 		"WithTaskID is for calls":                        func() { DefineMethod(class, "m", call, WithTaskID("x")) },
 		"the name must be up to 256 letters":             func() { DefineMethod(class, strings.Repeat("m", 251), call) },

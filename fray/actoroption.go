@@ -56,6 +56,8 @@ func (c *actorConfig) with(opts []ActorOption) (*actorConfig, error) {
 		return nil, errors.New("WithExecutionTimeout is for tasks and calls: an actor lives until it is deleted")
 	case !call.notBefore.IsZero():
 		return nil, errors.New("WithNotBefore is for tasks and calls: create the actor later")
+	case len(call.limits) > 0:
+		return nil, errors.New("WithLimit is for tasks: an actor that holds a place would do so until it is deleted")
 	}
 	if call.taskID != "" {
 		changed.id, call.taskID = call.taskID, ""

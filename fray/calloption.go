@@ -54,8 +54,11 @@ type callConfig struct {
 	resources         map[string]int64
 	priority          int32
 	labels            map[string]string
+	limits            []Limit
 	policy            *frayv1.RetryPolicy // the wire form of the above; see seal
 	demands           string              // resources and labels, as a text; see seal
+	wireLimits        []*frayv1.Limit     // see seal
+	limitsWeight      int                 // what those add to the bytes of a spec; see seal
 }
 
 func defaultCallConfig() callConfig {
@@ -77,9 +80,13 @@ func (c *callConfig) with(opts []CallOption) (*callConfig, error) {
 	return &changed, nil
 }
 
-// seal makes what all calls with this config share: the wire form of the policy, which there is
-// with retries only, and the text of what they need of a worker.
+// seal makes what all calls with this config share: the wire form of the limits and of the policy, which
+// there is with retries only, and the text of what they need of a worker.
 func (c *callConfig) seal() {
+	c.wireLimits, c.limitsWeight = wireLimits(c.limits), 0
+	for _, l := range c.limits {
+		c.limitsWeight += len(l.name) + len(l.key) + limitBytes
+	}
 	c.demands = ""
 	if len(c.resources)+len(c.labels) > 0 {
 		c.demands = fmt.Sprintf(" %v %q", c.resources, c.labels) // fmt sorts them

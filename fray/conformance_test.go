@@ -386,7 +386,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 	}
-	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests) {
+	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Attr("backend", string(b.kind))
 			t.Attr("behaviour", tt.name)

@@ -76,6 +76,8 @@ func (c *callConfig) checkMethod() error {
 		refused = "WithLabels"
 	case c.priority != 0:
 		refused = "WithPriority"
+	case len(c.limits) > 0:
+		return errors.New("WithLimit is for tasks: how many calls an actor takes at once is for WithMaxConcurrency")
 	default:
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,9 @@ func TestInvalidCallOptions(t *testing.T) {
 		{"label zone", fray.WithLabels(map[string]string{"zone": strings.Repeat("x", 257)})},
 		{`task id ""`, fray.WithTaskID("")},
 		{`task id "/x"`, fray.WithTaskID("/x")},
+		{"the limit has no name", fray.WithLimit(fray.Limit{})},
+		{`the key "kkkkk`, fray.WithLimit(stripe.For(strings.Repeat("k", 129)))},
+		{`the key "\xff" of limit "stripe" must be UTF-8`, fray.WithLimit(stripe.For("\xff"))},
 	}
 	ctx := fray.NewContext(t.Context(), newJobContext(t, fray.KindSync))
 	for _, tt := range tests {
@@ -124,6 +128,54 @@ func TestInvalidCallOptions(t *testing.T) {
 				fray.Define("x", func(context.Context, int) (int, error) { return 0, nil }, tt.opt)
 			})
 		})
+	}
+}
+
+var stripe = fray.NewLimit("stripe", fray.MaxConcurrent(5), fray.MaxStarts(100, time.Minute))
+
+func TestLimitsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for want, define := range map[string]func(){
+		`fray.NewLimit(""): the name must be UTF-8 of 1 to 64 characters`: func() { fray.NewLimit("", fray.MaxConcurrent(1)) },
+		"the name must be": func() { fray.NewLimit(strings.Repeat("é", 65), fray.MaxConcurrent(1)) },
+		"it has no bound: give it MaxConcurrent or MaxStarts": func() { fray.NewLimit("x") },
+		"max concurrent 0":       func() { fray.NewLimit("x", fray.MaxConcurrent(0)) },
+		"max concurrent 1000001": func() { fray.NewLimit("x", fray.MaxConcurrent(1_000_001)) },
+		"max starts 0":           func() { fray.NewLimit("x", fray.MaxStarts(0, time.Second)) },
+		"max starts 1000001":     func() { fray.NewLimit("x", fray.MaxStarts(1_000_001, time.Second)) },
+		"period 1.5ms of max starts is not in whole millisecond": func() { fray.NewLimit("x", fray.MaxStarts(1, 1500*time.Microsecond)) },
+		"period of max starts 0s":                                func() { fray.NewLimit("x", fray.MaxStarts(1, 0)) },
+		"period of max starts 24h0m0.001s":                       func() { fray.NewLimit("x", fray.MaxStarts(1, 24*time.Hour+time.Millisecond)) },
+		"it has two bounds of one kind":                          func() { fray.NewLimit("x", fray.MaxConcurrent(1), fray.MaxConcurrent(2)) },
+	} {
+		panics(t, want, define)
+	}
+	fray.NewLimit(strings.Repeat("é", 64), fray.MaxStarts(1_000_000, 24*time.Hour)) // as much as there may be
+}
+
+func TestATaskHasOneKeyOfFourLimits(t *testing.T) {
+	t.Parallel()
+	ctx := fray.NewContext(t.Context(), newJobContext(t, fray.KindSync))
+	var opts []fray.CallOption
+	for _, name := range []string{"a", "b", "c", "d"} {
+		opts = append(opts, fray.WithLimit(fray.NewLimit(name, fray.MaxConcurrent(1))))
+	}
+	if _, err := echo.Call(ctx, "x", opts...); err != nil {
+		t.Error(err)
+	}
+	fails := func(want string, opt fray.CallOption) {
+		if _, err := echo.Run(ctx, "x", append(slices.Clone(opts), opt)...); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	fails(`run echo: limit "b" is given twice: a task has one key of a limit`, fray.WithLimit(fray.NewLimit("b", fray.MaxConcurrent(1)).For("k")))
+	fails(`run echo: limit "e" is one too many: a task has at most 4`, fray.WithLimit(fray.NewLimit("e", fray.MaxConcurrent(1))))
+	// What calls add to the limits of a definition is theirs alone.
+	task := fray.Define("echo", func(_ context.Context, s string) (string, error) { return s, nil }, fray.WithRetries(0), opts[0], opts[1], opts[2])
+	for _, name := range []string{"x", "y"} {
+		if _, err := task.Call(ctx, name, fray.WithLimit(fray.NewLimit(name, fray.MaxConcurrent(1)))); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -153,7 +205,7 @@ func panics(t *testing.T, want string, f func()) {
 	t.Helper()
 	defer func() {
 		t.Helper()
-		if p := fmt.Sprint(recover()); !strings.Contains(p, "fray.Define(") || !strings.Contains(p, want) {
+		if p := fmt.Sprint(recover()); !strings.HasPrefix(p, "fray.") || !strings.Contains(p, want) {
 			t.Errorf("panic %q, want %q", p, want)
 		}
 	}()

@@ -318,7 +318,8 @@ func TestTheSpecSaysWhatWasAskedFor(t *testing.T) {
 	withFake(t, fake, func(t *trial) {
 		f := run(t, echo, "x", fray.WithTaskID("id"), fray.WithRetries(2), fray.WithBackoff(1500*time.Microsecond, 3, time.Minute),
 			fray.WithMaxWorkerLosses(0), fray.WithExecutionTimeout(time.Nanosecond), fray.WithSchedulingTimeout(time.Hour),
-			fray.WithResources(map[string]int64{"gpu": 1}), fray.WithPriority(-3), fray.WithLabels(map[string]string{"zone": "a"}))
+			fray.WithResources(map[string]int64{"gpu": 1}), fray.WithPriority(-3), fray.WithLabels(map[string]string{"zone": "a"}),
+			fray.WithLimit(stripe.For("acme")), fray.WithLimit(fray.NewLimit("db", fray.MaxConcurrent(2))))
 		spec := fake.specs[f.ID()]
 		jitter := 0.2
 		losses := uint32(0)
@@ -327,6 +328,7 @@ func TestTheSpecSaysWhatWasAskedFor(t *testing.T) {
 			Resources: map[string]int64{"gpu": 1}, RequiredLabels: map[string]string{"zone": "a"},
 			RetryPolicy:     &frayv1.RetryPolicy{MaxRetries: 2, BackoffBaseMs: 2, BackoffFactor: 3, BackoffCapMs: 60_000, BackoffJitter: &jitter},
 			MaxWorkerLosses: &losses, ExecutionTimeoutMs: 1, SchedulingTimeoutMs: 3_600_000,
+			Limits: []*frayv1.Limit{{Name: "stripe", Key: "acme", MaxConcurrent: 5, MaxStarts: 100, PeriodMs: 60_000}, {Name: "db", MaxConcurrent: 2}},
 		}
 		if spec.String() != want.String() {
 			t.Errorf("got  %v\nwant %v", spec, want)

@@ -19,14 +19,15 @@ import (
 	"github.com/frayrpc/fray/internal/sleep"
 )
 
-// Bounds of the submitter. The weight of a call is the size of its input and of the ids of what
-// it needs, and callWeight for the rest.
+// Bounds of the submitter. The weight of a call is the size of its input, of the ids of what
+// it needs and of its limits, and callWeight for the rest.
 const (
 	maxBatchCalls  = 10_000
 	maxBatchWeight = 4 << 20
 	maxQueueWeight = 64 << 20
 	callWeight     = 256
 	objectIDBytes  = 64
+	limitBytes     = 24 // of a limit, besides its name and key
 	// maxLanes is how many SubmitTasks are in flight at most. The second takes full batches only:
 	// it is for bulk, which one alone would leave waiting for round trips; calls that trickle in
 	// are better sent together.
@@ -380,7 +381,7 @@ func (c *call) weight() int64 {
 		for _, id := range c.spec.GetNeededTaskIds() {
 			n += len(id)
 		}
-		return int64(n + objectIDBytes*len(c.spec.GetNeededObjectIds()) + callWeight)
+		return int64(n + objectIDBytes*len(c.spec.GetNeededObjectIds()) + c.config.limitsWeight + callWeight)
 	}
 	if c.needs != nil {
 		for _, f := range c.needs.tasks {
@@ -388,7 +389,7 @@ func (c *call) weight() int64 {
 		}
 		n += objectIDBytes * len(c.needs.objects)
 	}
-	return int64(n + callWeight)
+	return int64(n + c.config.limitsWeight + callWeight)
 }
 
 // prepare puts what c asks for in the form of the wire.
@@ -413,6 +414,7 @@ func (c *call) newSpec() *frayv1.TaskSpec {
 		NotBeforeUnixMs:     c.config.notBeforeMs(),
 		NeededTaskIds:       c.needs.taskIDs(),
 		NeededObjectIds:     c.needs.objectIDs(),
+		Limits:              c.config.wireLimits,
 	}
 	if c.actor != "" {
 		spec.Call = &frayv1.ActorCall{ActorId: c.actor} // Whose, and which of theirs, its submitter says.

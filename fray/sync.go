@@ -19,6 +19,7 @@ type inline struct {
 	running map[*call]inlineRun
 	ledger  *ledger
 	actors  roster
+	limits  *limiter
 	closing int           // states of actors that are being closed
 	idle    chan struct{} // closed once closed and nothing runs
 }
@@ -30,7 +31,13 @@ type inlineRun struct {
 }
 
 func newInline() *inline {
-	return &inline{running: make(map[*call]inlineRun), ledger: newLedger(), actors: newRoster(), idle: make(chan struct{})}
+	b := &inline{running: make(map[*call]inlineRun), ledger: newLedger(), actors: newRoster(), idle: make(chan struct{})}
+	b.limits = newLimiter(func(l *limitBucket) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.limits.look(l)
+	})
+	return b
 }
 
 func (b *inline) submit(ctx context.Context, calls []*call) {
@@ -57,6 +64,8 @@ func (b *inline) execute(ctx context.Context, c *call) {
 		return
 	}
 	defer b.leave(c)
+	line := b.enterLine(c)
+	defer b.leaveLimits(line)
 	detach := context.AfterFunc(ctx, func() { cancel(ErrCancelled) })
 	defer detach()
 	var turn inlineTurn // none: it calls no actor
@@ -106,8 +115,14 @@ func (b *inline) execute(ctx context.Context, c *call) {
 	}()
 	for number := 1; ; number++ {
 		info = c.info(string(KindSync), number)
+		if cause := b.awaitPlaces(own, line); cause != nil {
+			settled = true
+			c.settle(Payload{}, c.stopped(c.info("", number-1), cause))
+			return
+		}
 		var result attempt.Result[Payload]
 		c.attempt(running, info, values, 0, func(r attempt.Result[Payload]) { result = r })
+		b.giveBack(line)
 		v := c.conclude(info, result)
 		if !v.retry {
 			settled = true
@@ -132,6 +147,9 @@ func (b *inline) enter(c *call, run inlineRun) error {
 	}
 	if f := b.ancestor(c, run.parent); f != nil {
 		return fmt.Errorf("submit task %s: it needs task %s, which runs it: on a %s job context that would never end", c.id, f.id, KindSync)
+	}
+	if l, holder := b.fullOf(c, run.parent); holder != nil {
+		return fmt.Errorf("submit task %s: limit %q has no room before task %s ends, which runs it: on a %s job context that would never be", c.id, l.name, holder.id, KindSync)
 	}
 	b.running[c] = run
 	return nil
@@ -232,6 +250,7 @@ func (b *inline) cancelAll(_ context.Context, config cancelConfig) error {
 func (b *inline) shutdown() {
 	b.mu.Lock()
 	b.closed = true
+	b.limits.close()
 	b.closing++
 	actors := b.actors.living()
 	b.mu.Unlock()

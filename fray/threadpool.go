@@ -23,6 +23,7 @@ type threadPool struct {
 	room   *semaphore.Weighted // of maxPoolQueue; one for each task that never started
 	ledger *ledger
 	actors roster // p.mu guards it
+	limits *limiter
 	// closing is done once the pool is closed: then there will be no room any more.
 	closing context.Context //nolint:containedctx // It ends waits for room, as their callers' contexts do.
 	close   context.CancelFunc
@@ -45,6 +46,12 @@ func newThreadPool(jc *JobContext, workers int) *threadPool {
 		open: make(map[*call]*poolTask), idle: make(chan struct{}), blocked: newBlocked(),
 	}
 	p.closing, p.close = context.WithCancel(context.Background())
+	p.limits = newLimiter(func(b *limitBucket) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.limits.look(b)
+		p.dispatch()
+	})
 	return p
 }
 
@@ -56,6 +63,7 @@ type poolTask struct {
 	attempts int                     // started so far
 	ended    bool                    // it is settled, and only leaves the queue when its turn comes
 	turn     *turn                   // of a call of an actor, which is queued once it has come; nil: it is none
+	places   *places                 // what it has of limits
 	needs    *needs                  // what it waits for before it is queued; nil: nothing
 	arrival  uint64                  // order of arrival among those that wait for something
 	missing  int                     // so many of them have not ended
@@ -135,6 +143,7 @@ func (p *threadPool) add(c *call) (ended, refused error) {
 		}
 	}
 	p.open[c] = t
+	t.places = p.limits.join(c, func() { p.queue.push(t) })
 	if t.needs == nil {
 		p.ready(t)
 	} else if failed := p.block(t); failed != nil {
@@ -159,7 +168,14 @@ func (p *threadPool) ready(t *poolTask) {
 		t.turn.actor.advance()
 		return
 	}
-	p.queue.push(t)
+	p.enqueue(t)
+}
+
+// enqueue has a task wait for a slot, once its limits have room for it. The caller holds p.mu.
+func (p *threadPool) enqueue(t *poolTask) {
+	if t.places.acquire() {
+		p.queue.push(t)
+	}
 	p.dispatch()
 }
 
@@ -176,6 +192,7 @@ func (p *threadPool) due(t *poolTask) {
 
 // dispatch gives free slots away, with p.mu held.
 func (p *threadPool) dispatch() {
+	p.limits.relieve()
 	for p.free > 0 {
 		if len(p.returning) > 0 {
 			b := p.returning[0]
@@ -200,6 +217,7 @@ func (p *threadPool) dispatch() {
 			t.timer = nil
 		}
 		t.attempts++
+		t.places.start()
 		ctx, cancel := context.WithCancelCause(context.Background())
 		t.cancel = cancel
 		p.free--
@@ -226,6 +244,7 @@ func (p *threadPool) conclude(t *poolTask, info TaskInfo, r attempt.Result[Paylo
 	if v.retry && t.turn != nil && t.turn.actor.dead != nil {
 		v = sequel{err: t.actorDead(info, t.turn.actor.dead)}
 	}
+	t.places.giveBack()
 	if v.retry && !t.ended {
 		t.timer = time.AfterFunc(v.delay, func() { p.retry(t) })
 		p.mu.Unlock()
@@ -260,8 +279,7 @@ func (p *threadPool) retry(t *poolTask) {
 		return
 	}
 	t.timer = nil
-	p.queue.push(t)
-	p.dispatch()
+	p.enqueue(t)
 }
 
 // expire fails a task that did not start in time.
@@ -272,6 +290,7 @@ func (p *threadPool) expire(t *poolTask) {
 		return
 	}
 	p.end(t)
+	p.dispatch()
 	p.mu.Unlock()
 	info := TaskInfo{MaxAttempts: int(t.config.retries) + 1}
 	t.settle(Payload{}, newTaskError(t.call, ReasonSchedulingTimeout, info, &frayv1.TaskError{
@@ -286,10 +305,11 @@ func (p *threadPool) end(t *poolTask) {
 	if t.needs != nil {
 		p.blocked.remove(t)
 	}
-	if t.needs != nil || t.delayed || (t.turn != nil && t.turn.stage == turnWaits) {
+	if t.needs != nil || t.delayed || (t.places.waits() && t.attempts == 0) || (t.turn != nil && t.turn.stage == turnWaits) {
 		p.room.Release(1) // It never was in the queue.
 	}
 	t.needs, t.delayed = nil, false
+	t.places.leave()
 	if t.timer != nil {
 		t.timer.Stop()
 		t.timer = nil
@@ -318,6 +338,7 @@ func (p *threadPool) cancel(ctx context.Context, calls []*call, config cancelCon
 	}
 	p.mu.Lock()
 	ended := p.stop(here, config)
+	p.dispatch()
 	p.mu.Unlock()
 	p.settleStopped(ended)
 	return nil
@@ -354,6 +375,7 @@ func (p *threadPool) settleStopped(ended []*poolTask) {
 func (p *threadPool) cancelAll(_ context.Context, config cancelConfig) error {
 	p.mu.Lock()
 	ended := p.stop(byID(maps.Keys(p.open)), config)
+	p.dispatch()
 	actors := p.actors.living()
 	p.mu.Unlock()
 	p.settleStopped(ended)
@@ -371,6 +393,7 @@ func (p *threadPool) shutdown() {
 	}
 	p.closed = true
 	p.close()
+	p.limits.close()
 	actors := p.actors.living()
 	for _, a := range actors {
 		p.actors.kill(a, ErrClosed) // All that is open ends below.

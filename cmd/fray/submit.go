@@ -35,6 +35,7 @@ type submitOptions struct {
 	notBefore         time.Time
 	resources         map[string]int64
 	labels            map[string]string
+	limits            []*frayv1.Limit
 	dir               string
 	wait              bool
 	waitTimeout       time.Duration
@@ -68,6 +69,7 @@ Submitting the same task again under the same --id changes nothing, so that a sc
 	flags.TimeVar(&o.notBefore, "not-before", time.Time{}, []string{time.RFC3339}, "do not start the task before this `time`, such as 2030-01-02T15:04:05Z, by the controller's clock")
 	command.Resources(cmd.Flags(), &o.resources, "what the task takes of its worker")
 	command.Labels(cmd.Flags(), &o.labels, "what its worker must have")
+	addLimitFlag(flags, &o.limits)
 	flags.StringVar(&o.dir, "dir", "", "the worker's `directory` to run a command in (default: the worker's own)")
 	flags.BoolVarP(&o.wait, "wait", "w", false, "wait for the task to end")
 	command.Duration(cmd.Flags(), &o.waitTimeout, "wait-timeout", 0, "with --wait, wait this long at most; 0: for ever")
@@ -131,7 +133,7 @@ func (a *app) taskSpec(o submitOptions, args []string) (*frayv1.TaskSpec, error)
 		return nil, command.UsageError("%w", err)
 	}
 	spec := &frayv1.TaskSpec{
-		TaskId: o.id, Function: o.function, Priority: priority, Resources: o.resources, RequiredLabels: o.labels,
+		TaskId: o.id, Function: o.function, Priority: priority, Resources: o.resources, RequiredLabels: o.labels, Limits: o.limits,
 		MaxWorkerLosses:    new(losses),
 		ExecutionTimeoutMs: number.Millis(o.timeout), SchedulingTimeoutMs: number.Millis(o.schedulingTimeout),
 	}

@@ -53,6 +53,7 @@ func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *leas
 	c.setStatus(t, Leased)
 	c.note(t, EndLeased, c.now.Sub(t.since))
 	c.stats.LeasesGranted++
+	c.spend(t)
 	r.attempts++
 	l := &lease{
 		id: r.id, token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,

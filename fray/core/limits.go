@@ -10,7 +10,7 @@ import (
 )
 
 // A limit bounds how many tasks of a key are ready for a worker or at one at the same time, and how many
-// attempts become so in a time. A task that none of its limits has room for is Throttled: it waits at the
+// attempts are granted in a time. A task that one of its limits has no room for is Throttled: it waits at the
 // first of them that is full, and tries all of them again when that has room. What waits at one goes
 // on by priority, and then in the order of the tasks' numbers.
 //
@@ -19,7 +19,9 @@ import (
 // takes a place from others.
 //
 // Starts are bounded by a token bucket, as a virtual schedule (the generic cell rate algorithm, ITU-T
-// I.371). After a restart it is empty, so that no restart lets more through.
+// I.371). A task that is ready has a token set aside, which its grant takes: no more are ready than there are
+// tokens, so that none are saved up while there is no worker. After a restart the bucket is empty, so that no
+// restart lets more through.
 
 // maxRelieved is how many tasks go on in one step as limits get room.
 const maxRelieved = 1024
@@ -29,7 +31,7 @@ type Limit struct {
 	Name, Key string
 	// 0: any number.
 	Concurrent int
-	// Starts in each Period, and at once; 0: any number.
+	// Grants in each Period, and at once; 0: any number.
 	Starts int
 	Period time.Duration
 }
@@ -42,11 +44,10 @@ type bucket struct {
 	limitKey
 	Limit
 
-	// Open tasks that name it, and those that have a place.
-	open, held int
+	// Open tasks that name it, those that have a place, and those of them that are ready.
+	open, held, ready int
 	// When the bucket of tokens will be full again.
-	full Time
-	// Those that wait, and some that did.
+	full    Time
 	waiting throttledHeap
 	// There is a token for one that waits, at this time; nil: it waits for none.
 	refill *timer
@@ -57,9 +58,11 @@ type bucket struct {
 // limited is what an open task has of limits.
 type limited struct {
 	buckets []*bucket
-	// It has its places; where it waits.
-	held bool
-	at   *bucket
+	// It has its places; it is ready, too, and has tokens set aside.
+	held, ready bool
+	// Where it waits, nil: nowhere; and its place in the heap there.
+	at    *bucket
+	index int
 }
 
 // limit has an open task bounded by limits, of its job's owner.
@@ -73,20 +76,26 @@ func (c *Scheduler) limit(t *task, limits []Limit) {
 		b := c.buckets[k]
 		if b == nil {
 			b = &bucket{limitKey: k}
-			if c.restoredAt > 0 {
-				b.full = c.restoredAt.Add(l.Period) // Who knows what was let through before.
-			}
 			c.buckets[k] = b
 		}
-		wider := l.Concurrent == 0 || l.Concurrent > b.Concurrent || l.Starts == 0 || l.Starts > b.Starts || l.Period < b.Period
-		b.Limit = l
 		b.open++
-		if wider {
-			c.relieve(b)
+		if b.Limit != l {
+			c.renumber(b, l)
 		}
 		x.buckets[i] = b
 	}
 	c.limits[t] = x
+}
+
+// renumber puts other numbers in force. What has been let through under those before empties the bucket at most.
+func (c *Scheduler) renumber(b *bucket, l Limit) {
+	first := b.Starts == 0
+	b.Limit = l
+	b.full = min(b.full, c.now.Add(b.span()))
+	if first && c.restoredAt > 0 {
+		b.full = max(b.full, c.restoredAt.Add(b.span())) // Who knows what was let through before.
+	}
+	c.relieve(b)
 }
 
 // unlimit ends that for a task that has ended.
@@ -137,21 +146,41 @@ func (c *Scheduler) acquire(t *task, from *bucket) bool {
 			return false
 		}
 	}
-	c.take(x)
+	x.held, x.ready = true, true
+	for _, b := range x.buckets {
+		b.held++
+		b.ready++
+	}
 	return true
 }
 
-// take takes places, be there room or not.
-func (c *Scheduler) take(x *limited) {
-	if x == nil || x.held {
+// spend takes the tokens that were set aside for a task, which is granted.
+func (c *Scheduler) spend(t *task) {
+	x := c.limits[t]
+	if x == nil || !x.ready {
 		return
 	}
-	x.held, x.at = true, nil
+	x.ready = false
 	for _, b := range x.buckets {
-		b.held++
+		b.ready--
 		if b.Starts > 0 {
 			b.full = max(b.full, c.now).Add(b.interval())
+			c.await(b)
 		}
+	}
+}
+
+// retake has a task have its places that may be at a worker since before a restart, be there room or not. The
+// bucket of tokens was empty after that, so it takes none.
+func (c *Scheduler) retake(t *task) {
+	x := c.limits[t]
+	if x == nil {
+		return
+	}
+	c.leavePlaces(t)
+	x.held = true
+	for _, b := range x.buckets {
+		b.held++
 	}
 }
 
@@ -171,31 +200,55 @@ func (c *Scheduler) leavePlaces(t *task) {
 	if x == nil {
 		return
 	}
-	x.at = nil
+	if x.at != nil {
+		heap.Remove(&x.at.waiting, x.index)
+		x.at = nil
+	}
 	if !x.held {
 		return
 	}
-	x.held = false
+	ready := x.ready
+	x.held, x.ready = false, false
 	for _, b := range x.buckets {
 		b.held--
+		if ready {
+			b.ready--
+		}
 		c.relieve(b)
 	}
 }
 
-// interval is how long it takes until there is one more token.
-func (b *bucket) interval() time.Duration { return max(b.Period/time.Duration(b.Starts), 1) }
-
-// room says whether one more task has a place.
-func (b *bucket) room(now Time) bool {
-	return (b.Concurrent == 0 || b.held < b.Concurrent) && (b.Starts == 0 || b.token() <= now)
+// interval is how long it takes until there is one more token, rounded up: there are never more than Starts in a
+// Period.
+func (b *bucket) interval() time.Duration {
+	return (b.Period + time.Duration(b.Starts) - 1) / time.Duration(b.Starts)
 }
 
-// token is when there is a token, or since when.
-func (b *bucket) token() Time { return b.full.Add(b.interval() - b.Period) }
+// span is how long it takes until an empty bucket is full.
+func (b *bucket) span() time.Duration {
+	if b.Starts == 0 {
+		return 0
+	}
+	return time.Duration(b.Starts) * b.interval()
+}
+
+// place says whether one more task has a place, for all that tokens say.
+func (b *bucket) place() bool { return b.Concurrent == 0 || b.held < b.Concurrent }
+
+// room says whether one more task has a place, and a token.
+func (b *bucket) room(now Time) bool {
+	return b.place() && (b.Starts == 0 || b.ready < b.Starts && b.token() <= now)
+}
+
+// token is when there is a token besides those that are set aside, or since when. As long as all are set aside it
+// says nothing.
+func (b *bucket) token() Time {
+	return b.full.Add(-time.Duration(b.Starts-1-b.ready) * b.interval())
+}
 
 // await has a bucket that somebody waits at looked at again when it has a token.
 func (c *Scheduler) await(b *bucket) {
-	if b.Starts > 0 && b.token() > c.now && (b.Concurrent == 0 || b.held < b.Concurrent) {
+	if len(b.waiting) > 0 && b.Starts > 0 && b.place() && b.ready < b.Starts && b.token() > c.now {
 		c.refillAt(b, b.token())
 	}
 }
@@ -230,9 +283,8 @@ func (c *Scheduler) goOnBelow(left int) {
 		for ; left > 0 && len(b.waiting) > 0 && b.room(c.now); left-- {
 			c.looks++
 			w := heap.Pop(&b.waiting).(throttled) //nolint:errcheck // Only those are pushed.
-			if w.x.at == b && c.limits[w.task] == w.x {
-				c.enlist(w.task, false, b)
-			}
+			w.x.at = nil
+			c.enlist(w.task, false, b)
 		}
 		if len(b.waiting) > 0 && b.room(c.now) {
 			return
@@ -255,13 +307,13 @@ func (c *Scheduler) explainThrottled(t *task) string {
 	if b.key != "" {
 		name += fmt.Sprintf(" of %q", b.key)
 	}
-	if b.Concurrent > 0 && b.held >= b.Concurrent {
+	if !b.place() {
 		return fmt.Sprintf("%s has %d of %d tasks at once", name, b.held, b.Concurrent)
 	}
 	return fmt.Sprintf("%s lets %d start in %v", name, b.Starts, b.Period)
 }
 
-// throttled is a task that waits at a bucket, unless it has gone on.
+// throttled is a task that waits at a bucket.
 type throttled struct {
 	task *task
 	x    *limited
@@ -277,11 +329,16 @@ func (h *throttledHeap) Less(i, j int) bool {
 	return cmp.Or(cmp.Compare(b.shape.Priority, a.shape.Priority), cmp.Compare(a.num, b.num)) < 0
 }
 
-func (h *throttledHeap) Swap(i, j int) { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
+func (h *throttledHeap) Swap(i, j int) {
+	(*h)[i], (*h)[j] = (*h)[j], (*h)[i]
+	(*h)[i].x.index, (*h)[j].x.index = i, j
+}
 
 // Push is for container/heap.
 func (h *throttledHeap) Push(x any) {
-	*h = append(*h, x.(throttled)) //nolint:errcheck // Only those are pushed.
+	w := x.(throttled) //nolint:errcheck // Only those are pushed.
+	w.x.index = len(*h)
+	*h = append(*h, w)
 }
 
 // Pop is for container/heap.
@@ -298,7 +355,7 @@ func (h *throttledHeap) Pop() any {
 func (c *Scheduler) restoreLimits() {
 	c.restoredAt = c.now
 	for _, b := range c.buckets { // order-free: each is emptied
-		b.full = c.now.Add(b.Period)
+		b.full = c.now.Add(b.span())
 	}
 	waiting := c.unplaced
 	c.unplaced = nil

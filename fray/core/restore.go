@@ -266,7 +266,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	switch {
 	case s.Leased:
 		t.pending = Recovering // Restore sets its timer.
-		c.take(c.limits[t])
+		c.retake(t)
 	case s.BackoffUntil > 0:
 		t.pending, t.since = Backoff, max(s.Ended, s.LeasedAt)
 		c.arm(t, s.BackoffUntil) // See goOn.
@@ -352,7 +352,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 		c.removeReady(t)
 	}
 	c.disarm(t)
-	c.take(c.limits[t])
+	c.retake(t)
 	t.pending = 0
 	c.setStatus(t, Leased)
 	r := t.ran()

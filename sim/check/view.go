@@ -88,11 +88,30 @@ type Spec struct {
 	NotBefore int64 `json:"not_before_unix_ms,omitempty"`
 	// Needs are the tasks that it depends on.
 	Needs []string `json:"needs,omitempty"`
+	// Limits bound it together with others.
+	Limits []LimitSpec `json:"limits,omitempty"`
 	// Actor is set for the life of an actor, and Call for a call.
 	Actor *ActorSpec `json:"actor,omitempty"`
 	Call  *CallSpec  `json:"call,omitempty"`
 	// Class is the same for tasks that the same workers can run and that have the same priority.
 	Class string `json:"class"`
+}
+
+// LimitSpec is what a task says of one of its limits. 0: any number.
+type LimitSpec struct {
+	Name       string        `json:"name"`
+	Key        string        `json:"key,omitempty"`
+	Concurrent int           `json:"concurrent,omitempty"`
+	Starts     int           `json:"starts,omitempty"`
+	Period     time.Duration `json:"period_ns,omitempty"`
+}
+
+// String names the limit.
+func (l LimitSpec) String() string {
+	if l.Key == "" {
+		return l.Name
+	}
+	return l.Name + "/" + l.Key
 }
 
 // ActorSpec is what the life of an actor says of it.
@@ -140,6 +159,9 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 		s.Call = &CallSpec{Actor: c.GetActorId(), Caller: c.GetCallerId(), Number: c.GetNumber()}
 		s.MaxWorkerLosses = t.GetMaxWorkerLosses()
 	}
+	for _, l := range t.GetLimits() {
+		s.Limits = append(s.Limits, LimitSpec{l.GetName(), l.GetKey(), int(l.GetMaxConcurrent()), int(l.GetMaxStarts()), millis(l.GetPeriodMs())})
+	}
 	s.BackoffBase = cmp.Or(s.BackoffBase, defaultBackoffBase)
 	s.BackoffFactor = cmp.Or(s.BackoffFactor, defaultBackoffFactor)
 	s.BackoffCap = cmp.Or(s.BackoffCap, defaultBackoffCap)
@@ -150,9 +172,11 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	return s
 }
 
-// waitsFirst says whether a task may have to wait for others, for its time, or for its actor, before it can be
+// waitsFirst says whether a task may have to wait for others, for its time, for its limits, or for its actor, before it can be
 // granted. A history does not tell when that was over.
-func (s *Spec) waitsFirst() bool { return len(s.Needs) > 0 || s.NotBefore > 0 || s.Call != nil }
+func (s *Spec) waitsFirst() bool {
+	return len(s.Needs) > 0 || s.NotBefore > 0 || len(s.Limits) > 0 || s.Call != nil
+}
 
 // MinBackoff is the shortest delay that the policy allows before retry n, from 0.
 func (s *Spec) MinBackoff(n int) time.Duration {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -138,7 +139,41 @@ func (v *checker) checkKind(i int) {
 	if k.Actors != nil {
 		v.checkActors(k)
 	}
+	if k.Limit != nil {
+		v.checkLimit(k)
+	}
 	v.checkEligible(k)
+}
+
+// checkLimit reports limits that there cannot be, and tasks that would wait for themselves.
+func (v *checker) checkLimit(k *TaskKind) {
+	l := k.Limit
+	v.milliseconds(&l.Period)
+	switch {
+	case l.Concurrent == 0 && l.Starts == 0:
+		v.Report(scenario.Complain("limit %s bounds nothing", l.Name).Suggest("add concurrent: 5, or starts and a period"), &k.Limit)
+	case l.Starts > 0 && l.Period <= 0:
+		v.Report(scenario.Complain("starts of limit %s have no period", l.Name).Suggest("add period: 10s"), &l.Starts)
+	case l.Starts == 0 && l.Period > 0:
+		v.Report(scenario.Complain("limit %s has a period and no starts", l.Name).Suggest("add starts, or remove the period"), &l.Period)
+	case time.Duration(l.Period) > limit.LimitPeriod:
+		v.Report(scenario.Complain("period %v is more than a day", l.Period).Suggest("write %v or less", scenario.Duration(limit.LimitPeriod)), &l.Period)
+	}
+	if len(l.Key) > limit.LimitKey {
+		v.Report(scenario.Complain("key of %d bytes is longer than %d", len(l.Key), limit.LimitKey), &l.Key)
+	}
+	if len(l.Name) > limit.LimitName {
+		v.Report(scenario.Complain("name of %d bytes is longer than %d", len(l.Name), limit.LimitName), &l.Name)
+	}
+	if k.Actors != nil {
+		v.Report(scenario.Complain("tasks of kind %s are calls of actors, which have no limits", k.Name).Suggest("remove limit, or actors"), &k.Limit)
+	}
+	if at := slices.Index(v.kindNames(), k.ChildKind); at >= 0 {
+		if c := v.workload.Mix[at].Limit; c != nil && c.Name == l.Name && c.Key == l.Key && l.Concurrent > 0 {
+			v.Report(scenario.Complain("tasks of kind %s have places of limit %s while they wait for children that need some: all could wait for ever", k.Name, l.Name).
+				Suggest("give the children another limit"), &k.Limit)
+		}
+	}
 }
 
 // checkActors reports what calls of actors are not.

@@ -123,12 +123,22 @@ type TaskKind struct {
 	ExecutionTimeout  scenario.Duration `yaml:"executionTimeout" default:"0" doc:"The longest that an attempt may run. 0: no bound."`
 	SchedulingTimeout scenario.Duration `yaml:"schedulingTimeout" default:"0" doc:"The longest that the task may wait for its first start. 0: no bound."`
 	NotBefore         *Span             `yaml:"notBefore" doc:"How long after its submission a task may start at the earliest. Default: at once."`
+	Limit             *Limit            `yaml:"limit" doc:"A limit that bounds the tasks together with all that name it with the same key. Default: none."`
 	Priority          int               `yaml:"priority" default:"0" min:"-1000" max:"1000" doc:"Higher runs first."`
 	Resources         map[string]int64  `yaml:"resources" doc:"What an attempt occupies besides a slot. cpu is in milli-units." example:"{cpu: 1500}"`
 	Labels            map[string]string `yaml:"labels" doc:"Labels that the worker must carry." example:"{zone: a}"`
 	Cancel            *Cancel           `yaml:"cancel" doc:"Whether and when the client cancels a task. Default: never."`
 	// Actors makes tasks of the kind calls.
 	Actors *Actors `yaml:"actors" doc:"The tasks are calls of actors, which count them: resources, labels and priority are those of the actors, and maxWorkerLosses says how often a call may be handed to another incarnation when it was lost with one. Default: they are tasks."`
+}
+
+// Limit bounds tasks that name it with the same key, of whatever kinds. Callers that have roles have limits of their own.
+type Limit struct {
+	Name       string            `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The limit's name." example:"api"`
+	Key        string            `yaml:"key" doc:"Whose it is: tasks with different keys do not count for each other." example:"acme"`
+	Concurrent int               `yaml:"concurrent" default:"0" min:"0" max:"1000000" doc:"How many are ready or at workers at once. 0: any number."`
+	Starts     int               `yaml:"starts" default:"0" min:"0" max:"1000000" doc:"How many attempts start in each period, and at once. 0: any number."`
+	Period     scenario.Duration `yaml:"period" default:"0" doc:"The period of starts." example:"10s"`
 }
 
 // Actors are what the calls of a kind are made to. Each answers a call with how many it has counted.

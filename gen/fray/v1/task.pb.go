@@ -581,7 +581,8 @@ type Limit struct {
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// How many tasks are ready for a worker or at one, at the same time. 0: any number.
 	MaxConcurrent uint32 `protobuf:"varint,3,opt,name=max_concurrent,json=maxConcurrent,proto3" json:"max_concurrent,omitempty"`
-	// How many attempts become ready in each period, and at once: a bucket of so many tokens that fills in a period. 0: any number.
+	// How many attempts are handed to workers in each period, and at once: a bucket of so many tokens that fills in a period, and is empty
+	// after a restart of the controller. 0: any number.
 	MaxStarts     uint32 `protobuf:"varint,4,opt,name=max_starts,json=maxStarts,proto3" json:"max_starts,omitempty"`
 	PeriodMs      int64  `protobuf:"varint,5,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields

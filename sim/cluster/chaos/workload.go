@@ -183,7 +183,7 @@ func (c *random) nest(d *drawer) {
 	parent.Children, parent.ChildKind = 1+d.IntN(3), child.Name
 	// A task that waits lends its slot, but not what else it occupies; and where there is no room
 	// for more open tasks, it waits for room that only its own end would make.
-	parent.Resources = nil
+	parent.Resources, parent.Limit = nil, nil
 	c.Topology.Controller.MaxOpenTasks = scenario.Default[cluster.Controller]().MaxOpenTasks
 }
 
@@ -302,7 +302,23 @@ func (c *random) drawKind(d *drawer, name string) cluster.TaskKind {
 	if d.chance(0.1) {
 		k.NotBefore = &cluster.Span{Max: d.between(100*time.Millisecond, c.span/2)}
 	}
+	if d := c.draw("limit of "+name, 0); d.chance(0.2) {
+		k.Limit = c.drawLimit(d)
+	}
 	return k
+}
+
+// drawLimit draws a limit of few, so that kinds share some. A parent and its children have none in common, see nest.
+func (c *random) drawLimit(d *drawer) *cluster.Limit {
+	l := scenario.Default[cluster.Limit]()
+	l.Name, l.Key = oneOf(d, "limit-a", "limit-b"), oneOf(d, "", "", "key")
+	if d.chance(0.7) {
+		l.Concurrent = 1 + d.IntN(4)
+	}
+	if l.Concurrent == 0 || d.chance(0.4) {
+		l.Starts, l.Period = 1+d.IntN(10), d.between(100*time.Millisecond, 2*time.Second)
+	}
+	return l
 }
 
 // drawFailures draws how tasks end other than with a value at the first attempt.
@@ -401,6 +417,11 @@ func (c *random) cost(k *cluster.TaskKind) time.Duration {
 	if k.NotBefore != nil {
 		attempt += time.Duration(k.NotBefore.Max)
 	}
+	for i := range c.Workload.Mix {
+		if l := c.Workload.Mix[i].Limit; l != nil && k.Limit != nil && l.Name == k.Limit.Name && l.Starts > 0 {
+			attempt += time.Duration(l.Period) // And each start takes its part of that, however many lanes there are.
+		}
+	}
 	if k.CrashesWorker {
 		attempt += cluster.PoisonDown + time.Duration(c.Topology.Controller.SessionTTL)
 	}
@@ -448,6 +469,11 @@ func (c *random) lanes(k *cluster.TaskKind) int {
 	}
 	if k.Actors != nil {
 		lanes = min(lanes, k.Actors.Count) // A call that is tried again keeps those of its caller waiting that come after.
+	}
+	for i := range c.Workload.Mix {
+		if l := c.Workload.Mix[i].Limit; l != nil && k.Limit != nil && l.Name == k.Limit.Name && l.Concurrent > 0 {
+			lanes = min(lanes, l.Concurrent)
+		}
 	}
 	return lanes
 }

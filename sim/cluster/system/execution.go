@@ -272,7 +272,21 @@ func optionsOf(k *cluster.TaskKind) []fray.CallOption {
 		return append(options, backoffOf(k)...)
 	}
 	options = append(append(options, fray.WithPriority(k.Priority)), backoffOf(k)...)
+	if l := k.Limit; l != nil {
+		options = append(options, fray.WithLimit(limitOf(l)))
+	}
 	return append(options, demandsOf(k)...)
+}
+
+func limitOf(l *cluster.Limit) fray.Limit {
+	var bounds []fray.LimitBound
+	if l.Concurrent > 0 {
+		bounds = append(bounds, fray.MaxConcurrent(l.Concurrent))
+	}
+	if l.Starts > 0 {
+		bounds = append(bounds, fray.MaxStarts(l.Starts, time.Duration(l.Period)))
+	}
+	return fray.NewLimit(l.Name, bounds...).For(l.Key)
 }
 
 func backoffOf(k *cluster.TaskKind) []fray.CallOption {
