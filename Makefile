@@ -39,6 +39,7 @@ MUTANTS_FLAGS ?=
 # How make sweep runs each scenario, and its one long one; and where it leaves what came of it.
 SEEDS ?= 1..200
 SOAK_SEEDS ?= 1..10
+ACTORS_SEEDS ?= 1..200
 SWEEP_OUT ?= .sweep
 # The seeds of each scenario that make secure runs with roles.
 SECURE_SEEDS ?= 1..3
@@ -288,6 +289,12 @@ bounds: ## Show which scenario reaches each bound of docs/architecture.md; fails
 sweep: ## Run SEEDS of every scenario, and SOAK_SEEDS of long-soak; a line for each, and the rest in SWEEP_OUT
 	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim
 	bin/fray-sim sweep --seeds '$(SEEDS)' --seeds-of 'long-soak=$(SOAK_SEEDS)' --out '$(SWEEP_OUT)'
+
+# It is no part of the library: a run takes minutes.
+.PHONY: actors-sweep
+actors-sweep: ## Run ACTORS_SEEDS of a thousand actors that take a hundred calls each; the rest in SWEEP_OUT
+	@mkdir -p bin && go build -o bin/ ./cmd/fray-sim
+	bin/fray-sim sweep sim/cluster/scale/thousand-actors.yaml --seeds '$(ACTORS_SEEDS)' --stall 30m --out '$(SWEEP_OUT)'
 
 # What only moves code leaves all of them as they are.
 .PHONY: traces

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,20 @@ func TestLibraryMarshals(t *testing.T) {
 		}
 		if !same(s, again) {
 			t.Errorf("%s reads back as something else:\n%s", name, text)
+		}
+	}
+}
+
+// What takes too long for the library is a scenario, too.
+func TestScale(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("scale/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if s, err := cluster.ParseFile(file); err != nil || s.Metadata.Name+".yaml" != filepath.Base(file) {
+			t.Errorf("%s: error %v", file, err)
 		}
 	}
 }
