@@ -29,7 +29,7 @@ func bounded(concurrent, starts uint32, then func(s *script, l edit), tasks ...s
 		}
 		then(s, l)
 		for _, task := range tasks {
-			s.view(task, pending, uint32(s.attempts[task]))
+			s.view(task, pending, s.attempts[task])
 		}
 	}
 }
