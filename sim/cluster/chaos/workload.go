@@ -210,7 +210,7 @@ func (c *random) callActors() {
 	for i := range c.Workload.Mix {
 		k := &c.Workload.Mix[i]
 		d := c.draw("actors", uint64(i))
-		if k.Undecodable != "" || k.ObjectSize > 0 || k.Children > 0 || k.Needs > 0 || last.ChildKind == k.Name || !d.chance(0.4) {
+		if k.Undecodable != "" || k.ObjectSize > 0 || k.Children > 0 || k.Needs > 0 || k.Limit != nil || last.ChildKind == k.Name || !d.chance(0.4) {
 			continue
 		}
 		k.Actors = c.drawActors(d)
