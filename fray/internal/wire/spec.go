@@ -10,6 +10,7 @@ import (
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Limits of the schema, enforced by CheckSpec.
@@ -135,7 +136,7 @@ func checkLimit(l *frayv1.Limit) error {
 	if err := within("max_starts", int64(l.GetMaxStarts()), 0, limit.LimitCount); err != nil {
 		return err
 	}
-	if err := within("period_ms", l.GetPeriodMs(), 0, limit.LimitPeriod.Milliseconds()); err != nil {
+	if err := within("period_ms", l.GetPeriodMs(), 0, number.Millis(limit.LimitPeriod)); err != nil {
 		return err
 	}
 	switch {
