@@ -62,7 +62,7 @@ func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 	case ended:
 		s.tracker.endAlone(c, res.GetEndCursor())
 		if !s.watcher.skip(s.tracker.confirmed(), res.GetEndCursor()) {
-			s.watcher.submitted(res.GetWatchCursor(), 1)
+			s.watcher.submitted(res.GetWatchCursor(), 0)
 		}
 		res.Result.Task = res.GetTask()
 		c.spec = nil

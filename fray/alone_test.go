@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -111,6 +112,43 @@ func TestCallDoesNotConfirmForOthers(t *testing.T) {
 		got(t, echo, "z", "z")
 		if have, want := fake.confirmed(), []uint64{0, 2}; !slices.Equal(have, want) {
 			t.Errorf("they confirm %v, want %v", have, want)
+		}
+	})
+}
+
+// The answer to a call that goes alone may say that the controller has forgotten the watcher. It has not been
+// told of the end of a task whose submission is not answered yet.
+func TestCallDoesNotSkipEndsOfOthers(t *testing.T) {
+	t.Parallel()
+	fake := newFake()
+	fake.echo = true
+	fake.beforeSubmit = func(n int, _ *frayv1.SubmitTasksRequest) error {
+		if n == 2 {
+			time.Sleep(10 * time.Millisecond)
+			fake.mu.Lock()
+			defer fake.mu.Unlock()
+			clear(fake.watchers)
+		}
+		return nil
+	}
+	fake.afterSubmit = func(n int, _ *frayv1.SubmitTasksRequest) error {
+		if n == 3 {
+			time.Sleep(20 * time.Millisecond)
+		}
+		return nil
+	}
+	withFake(t, fake, func(t *trial) {
+		if v, err := run(t, echo, "w").Get(t.ctx); err != nil || v != "w" {
+			t.Errorf("got %q, %v", v, err)
+		}
+		start := time.Now()
+		var group sync.WaitGroup
+		group.Go(func() { got(t, echo, "x", "x") })
+		synctest.Wait()
+		group.Go(func() { got(t, echo, "y", "y") })
+		group.Wait()
+		if d := time.Since(start); d != 20*time.Millisecond {
+			t.Errorf("took %v", d)
 		}
 	})
 }

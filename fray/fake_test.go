@@ -53,6 +53,7 @@ type fakeController struct {
 	tasks    map[string]*frayv1.TaskResult
 	specs    map[string]*frayv1.TaskSpec
 	log      []string
+	watchers map[string]*fakeWatcher
 	changed  chan struct{}
 	alone    []*frayv1.SubmitTaskRequest
 	submits  []int // tasks of each SubmitTasks, and of each SubmitTask
@@ -66,6 +67,15 @@ type fakeController struct {
 	cascades int // calls of CancelTasks with dependants
 }
 
+// fakeWatcher follows the log.
+type fakeWatcher struct {
+	needs uint64 // the cursor from which on it has not been told
+	heard time.Time
+}
+
+// watcherTTL is how long a watcher is known that is silent.
+const watcherTTL = 30 * time.Second
+
 func newFake() *fakeController {
 	f := &fakeController{}
 	f.forget()
@@ -78,6 +88,7 @@ func (f *fakeController) forget() {
 	defer f.mu.Unlock()
 	f.missing = 0
 	f.tasks, f.specs, f.log = map[string]*frayv1.TaskResult{}, map[string]*frayv1.TaskSpec{}, nil
+	f.watchers = map[string]*fakeWatcher{}
 	f.signal()
 }
 
@@ -141,6 +152,9 @@ func (f *fakeController) SubmitTasks(_ context.Context, req *frayv1.SubmitTasksR
 func (f *fakeController) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
 	f.mu.Lock()
 	f.alone = append(f.alone, req)
+	if w := f.watchers[req.GetWatcherId()]; w != nil && req.GetConfirmedCursor() <= uint64(len(f.log)) {
+		w.needs = max(w.needs, req.GetConfirmedCursor())
+	}
 	f.mu.Unlock()
 	many, err := f.SubmitTasks(ctx, &frayv1.SubmitTasksRequest{
 		JobId: req.GetJobId(), WatcherId: req.GetWatcherId(), Tasks: []*frayv1.TaskSpec{req.GetTask()},
@@ -200,8 +214,13 @@ func (f *fakeController) admit(req *frayv1.SubmitTasksRequest) *frayv1.SubmitTas
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	res := &frayv1.SubmitTasksResponse{}
-	if req.GetWatcherId() != "" {
-		res.WatchCursor = uint64(len(f.log))
+	if id := req.GetWatcherId(); id != "" {
+		w := f.watchers[id]
+		if w == nil || time.Since(w.heard) > watcherTTL {
+			w = &fakeWatcher{needs: uint64(len(f.log))}
+			f.watchers[id] = w
+		}
+		w.heard, res.WatchCursor = time.Now(), w.needs
 	}
 	for i, spec := range req.GetTasks() {
 		id := spec.GetTaskId()
@@ -256,6 +275,10 @@ func (f *fakeController) WatchJob(ctx context.Context, req *frayv1.WatchJobReque
 		if req.GetCursor() > uint64(len(f.log)) {
 			f.mu.Unlock()
 			return nil, wire.Error(wire.ReasonCursorAhead, 0, "cursor %d is ahead", req.GetCursor())
+		}
+		f.watchers[req.GetWatcherId()] = &fakeWatcher{needs: req.GetCursor(), heard: time.Now()}
+		if req.NeededCursor != nil {
+			f.watchers[req.GetWatcherId()].needs = req.GetNeededCursor()
 		}
 		cursor := max(req.GetCursor(), uint64(f.missing))
 		ended := f.log[cursor:]

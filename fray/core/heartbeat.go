@@ -49,11 +49,13 @@ func (c *Scheduler) silent(s *session) bool { return c.now.Sub(s.heard) > c.cfg.
 
 // hear notes that the worker is there. One that was silent gets what it waits for.
 func (c *Scheduler) hear(s *session, now Time) {
-	if c.silent(s) {
+	silent := c.silent(s)
+	if silent {
 		s.putOff(now.Sub(s.heard))
+	}
+	if s.heard = now; silent {
 		c.offer(s)
 	}
-	s.heard = now
 }
 
 // reconcile compares what the worker holds with what the scheduler believes.

@@ -142,7 +142,8 @@ func (d *modelDriver) leaseTo(c *modelCall, t *modelTask, g core.Grant, ahead bo
 	m, s := d.m, c.session
 	m.disarm(t.timer)
 	t.attempts++
-	a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now, alone: t.alone(), handed: len(m.attempts)}
+	m.leases++
+	a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now, alone: t.alone(), handed: m.leases}
 	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
 	t.newest, t.leased, t.wrote.leased, t.wrote.until = g.Token, m.now, m.now, 0
 	m.durable = true

@@ -181,7 +181,8 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 			return false
 		}
 	}
-	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now, alone: t.alone(), handed: len(m.attempts)}
+	m.leases++
+	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now, alone: t.alone(), handed: m.leases}
 	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0 && !t.alone() && !t.call())
 	m.disarm(t.timer)
 	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID

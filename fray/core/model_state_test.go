@@ -37,6 +37,7 @@ type model struct {
 	back    int       // the last place at the back of a queue
 	front   int       // the last place at the front
 	turn    int       // counts grants, for whose turn it is
+	leases  int       // counts leases, adopted ones too
 	last    core.TaskNum
 	// The last numbers of calls that were taken; whose turn it is; and how many calls were handed.
 	numbers     map[modelCaller]uint64
@@ -146,7 +147,7 @@ type modelAttempt struct {
 	ahead, alone     bool
 	granted, running core.Time
 	timer            *modelDeadline
-	handed           int // counts leases
+	handed           int // of the model's leases
 	stopping, told   bool
 	over             bool
 	// How long nothing was heard of its worker, and when that first and last said that it runs
