@@ -34,6 +34,70 @@ func newRoster() roster {
 	return roster{byID: make(map[string]*localActor), byName: make(map[string]*localActor)}
 }
 
+// create implements backend.
+func (l *localBackend) create(ctx context.Context, c *call) (string, error) {
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return "", ErrClosed
+	}
+	a, created, err := l.actors.admit(c)
+	l.mu.Unlock()
+	switch {
+	case err != nil:
+		return "", err
+	case !created:
+		return a.life.id, nil
+	}
+	if l.ledger.claim(c) {
+		a.build(l.host)
+		l.host.submit(ctx, []*call{a.building})
+		if err = a.building.refusal(); err == nil {
+			return c.id, nil
+		}
+		c.refuse(err)
+	}
+	l.host.kill(a, &deadActorError{"it was refused"}) // Others may have found it.
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.actors.remove(a)
+	return "", c.refusal()
+}
+
+// findActor implements backend.
+func (l *localBackend) findActor(ctx context.Context, name string) (id, class string, err error) {
+	if ctx.Err() != nil {
+		return "", "", ctx.Err()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return "", "", ErrClosed
+	}
+	return l.actors.find(name)
+}
+
+// deleteActor implements backend.
+func (l *localBackend) deleteActor(ctx context.Context, id string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	l.mu.Lock()
+	a, closed := l.actors.byID[id], l.closed
+	l.mu.Unlock()
+	switch {
+	case closed:
+		return ErrClosed
+	case a == nil:
+		return ErrUnknownActor
+	}
+	l.host.kill(a, errActorDeleted)
+	return nil
+}
+
 // localActor is an actor in this process, which has one incarnation.
 type localActor struct {
 	life *call
@@ -256,7 +320,7 @@ type construction struct {
 	Function
 
 	actor *localActor
-	built func(*localActor, *actor.Instance)
+	host  actorHost
 }
 
 // Invoke implements Function.
@@ -270,17 +334,16 @@ func (k *construction) Invoke(ctx context.Context, input Payload) (Payload, erro
 	if _, ok := state.(Checkpointer); ok && n > 1 {
 		return Payload{}, NonRetryable(errConcurrentCheckpoints(reflect.TypeOf(state)))
 	}
-	k.built(k.actor, actor.New(state, int(n)))
+	k.host.built(k.actor, actor.New(state, int(n)))
 	return Payload{}, nil
 }
 
-// build makes the task that constructs an actor. failed is called if it ends without that; built, before it
-// ends, with it.
-func (a *localActor) build(built func(*localActor, *actor.Instance), failed func(cause error)) {
+// build makes the task that constructs an actor at a host. Without that, it ends with the actor dead.
+func (a *localActor) build(host actorHost) {
 	config := *a.life.config
 	config.retries = *config.workerLosses
 	c := &call{
-		id: a.life.id, function: &construction{a.life.function, a, built}, config: &config,
+		id: a.life.id, function: &construction{a.life.function, a, host}, config: &config,
 		jc: a.life.jc, input: a.life.input, needs: a.life.needs,
 	}
 	a.building = c
@@ -288,11 +351,11 @@ func (a *localActor) build(built func(*localActor, *actor.Instance), failed func
 		switch _, _, err := c.result(); {
 		case err == nil:
 		case errors.Is(err, ErrClosed):
-			failed(err)
+			host.kill(a, err)
 		case errors.Is(err, ErrCancelled):
-			failed(errActorCancelled)
+			host.kill(a, errActorCancelled)
 		default:
-			failed(&deadActorError{fmt.Sprintf("it could not be constructed: %v", err)})
+			host.kill(a, &deadActorError{fmt.Sprintf("it could not be constructed: %v", err)})
 		}
 	}})
 }

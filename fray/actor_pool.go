@@ -1,43 +1,10 @@
 package fray
 
 import (
-	"context"
 	"io"
 
 	"github.com/frayrpc/fray/fray/internal/actor"
 )
-
-func (p *threadPool) create(ctx context.Context, c *call) (string, error) {
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		return "", ErrClosed
-	}
-	a, created, err := p.actors.admit(c)
-	p.mu.Unlock()
-	switch {
-	case err != nil:
-		return "", err
-	case !created:
-		return a.life.id, nil
-	}
-	if p.ledger.claim(c) {
-		a.build(p.built, func(cause error) { p.kill(a, cause) })
-		p.submit(ctx, []*call{a.building})
-		if err = a.building.refusal(); err == nil {
-			return c.id, nil
-		}
-		c.refuse(err)
-	}
-	p.kill(a, &deadActorError{"it was refused"}) // Others may have found it.
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.actors.remove(a)
-	return "", c.refusal()
-}
 
 // built has an actor take calls. If it has died meanwhile, its state is closed at once.
 func (p *threadPool) built(a *localActor, i *actor.Instance) {
@@ -46,35 +13,6 @@ func (p *threadPool) built(a *localActor, i *actor.Instance) {
 	a.instance = i
 	a.advance()
 	p.finish(a)
-}
-
-func (p *threadPool) findActor(ctx context.Context, name string) (id, class string, err error) {
-	if ctx.Err() != nil {
-		return "", "", ctx.Err()
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return "", "", ErrClosed
-	}
-	return p.actors.find(name)
-}
-
-func (p *threadPool) deleteActor(ctx context.Context, id string) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	p.mu.Lock()
-	a, closed := p.actors.byID[id], p.closed
-	p.mu.Unlock()
-	switch {
-	case closed:
-		return ErrClosed
-	case a == nil:
-		return ErrUnknownActor
-	}
-	p.kill(a, errActorDeleted)
-	return nil
 }
 
 // kill has an actor be dead, and ends its calls.

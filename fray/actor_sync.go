@@ -7,73 +7,12 @@ import (
 	"github.com/frayrpc/fray/fray/internal/actor"
 )
 
-func (b *inline) create(ctx context.Context, c *call) (string, error) {
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return "", ErrClosed
-	}
-	a, created, err := b.actors.admit(c)
-	b.mu.Unlock()
-	switch {
-	case err != nil:
-		return "", err
-	case !created:
-		return a.life.id, nil
-	}
-	if b.ledger.claim(c) {
-		a.build(b.built, func(cause error) { b.kill(a, cause) })
-		b.execute(ctx, a.building)
-		if err = a.building.refusal(); err == nil {
-			return c.id, nil
-		}
-		c.refuse(err)
-	}
-	b.kill(a, &deadActorError{"it was refused"}) // Others may have found it.
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.actors.remove(a)
-	return "", c.refusal()
-}
-
 // built has an actor take calls. If it has died meanwhile, its state is closed at once.
 func (b *inline) built(a *localActor, i *actor.Instance) {
 	b.mu.Lock()
 	a.instance = i
 	a.advance()
 	b.finish(a)
-}
-
-func (b *inline) findActor(ctx context.Context, name string) (id, class string, err error) {
-	if ctx.Err() != nil {
-		return "", "", ctx.Err()
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return "", "", ErrClosed
-	}
-	return b.actors.find(name)
-}
-
-func (b *inline) deleteActor(ctx context.Context, id string) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	b.mu.Lock()
-	a, closed := b.actors.byID[id], b.closed
-	b.mu.Unlock()
-	switch {
-	case closed:
-		return ErrClosed
-	case a == nil:
-		return ErrUnknownActor
-	}
-	b.kill(a, errActorDeleted)
-	return nil
 }
 
 // kill has an actor be dead, and its calls stop.

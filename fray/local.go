@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/frayrpc/fray/fray/internal/actor"
 	"github.com/frayrpc/fray/fray/internal/attempt"
 	"github.com/frayrpc/fray/fray/internal/failure"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
@@ -18,7 +20,41 @@ import (
 // process go on without it.
 const stopGrace = 5 * time.Second
 
-// verdict is what follows an attempt: its end, or another one after a delay.
+// localBackend is what the backends of this process have in common. Its mutex guards what stands below it, here and in
+// them.
+type localBackend struct {
+	host   actorHost
+	ledger *ledger
+	idle   chan struct{} // closed once closed and nothing runs
+
+	mu     sync.Mutex
+	closed bool
+	actors roster
+	limits *limiter
+}
+
+// actorHost is the backend itself, which constructs actors and ends them in its way.
+type actorHost interface {
+	submit(ctx context.Context, calls []*call)
+	// built has an actor take calls. If it has died meanwhile, its state is closed at once.
+	built(a *localActor, i *actor.Instance)
+	// kill has an actor be dead, and its calls end or stop.
+	kill(a *localActor, cause error)
+}
+
+// newLocalBackend has refilled called, without the mutex, when a bucket may have a token.
+func newLocalBackend(host actorHost, refilled func(*limitBucket)) localBackend {
+	return localBackend{host: host, ledger: newLedger(), idle: make(chan struct{}), actors: newRoster(), limits: newLimiter(refilled)}
+}
+
+func (*localBackend) why(*call) error { return nil }
+
+func (l *localBackend) find(c *call)  { l.ledger.find(c) }
+func (l *localBackend) share(c *call) { l.ledger.note(c) }
+
+func (l *localBackend) wait() error { return waitIdle(l.idle) }
+
+// sequel is what follows an attempt: its end, or another one after a delay.
 type sequel struct {
 	retry bool
 	delay time.Duration

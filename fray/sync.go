@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sync"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
 	"github.com/frayrpc/fray/fray/internal/failure"
@@ -14,14 +13,10 @@ import (
 // inline is the sync backend: submit runs each call to its end on the calling goroutine. A function
 // that ignores its context cannot be abandoned there.
 type inline struct {
-	mu      sync.Mutex
-	closed  bool
+	localBackend
+
 	running map[*call]inlineRun
-	ledger  *ledger
-	actors  roster
-	limits  *limiter
-	closing int           // states of actors that are being closed
-	idle    chan struct{} // closed once closed and nothing runs
+	closing int // states of actors that are being closed
 }
 
 // inlineRun is a call that runs.
@@ -31,8 +26,8 @@ type inlineRun struct {
 }
 
 func newInline() *inline {
-	b := &inline{running: make(map[*call]inlineRun), ledger: newLedger(), actors: newRoster(), idle: make(chan struct{})}
-	b.limits = newLimiter(func(l *limitBucket) {
+	b := &inline{running: make(map[*call]inlineRun)}
+	b.localBackend = newLocalBackend(b, func(l *limitBucket) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.limits.look(l)
@@ -209,11 +204,6 @@ func (b *inline) leave(c *call) {
 	b.rest()
 }
 
-func (*inline) why(*call) error { return nil }
-
-func (b *inline) find(c *call)  { b.ledger.find(c) }
-func (b *inline) share(c *call) { b.ledger.note(c) }
-
 func (b *inline) cancel(ctx context.Context, calls []*call, config cancelConfig) error {
 	for _, c := range calls {
 		c = c.origin()
@@ -266,8 +256,6 @@ func (b *inline) shutdown() {
 	b.closing--
 	b.rest()
 }
-
-func (b *inline) wait() error { return waitIdle(b.idle) }
 
 func (b *inline) stop(c *call, cause error) {
 	b.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -19,34 +18,30 @@ const maxPoolQueue = 1 << 20
 // threadPool is the threadpool backend: a number of slots, each with a goroutine while it runs an
 // attempt.
 type threadPool struct {
-	jc     *JobContext
-	room   *semaphore.Weighted // of maxPoolQueue; one for each task that never started
-	ledger *ledger
-	actors roster // p.mu guards it
-	limits *limiter
+	localBackend
+
+	jc   *JobContext
+	room *semaphore.Weighted // of maxPoolQueue; one for each task that never started
 	// closing is done once the pool is closed: then there will be no room any more.
 	closing context.Context //nolint:containedctx // It ends waits for room, as their callers' contexts do.
 	close   context.CancelFunc
 
-	mu     sync.Mutex
-	closed bool
-	free   int        // slots
-	queue  readyQueue // tasks that wait for a slot
+	// Guarded by mu.
+	free  int        // slots
+	queue readyQueue // tasks that wait for a slot
 	// returning wait for a slot, too, and come first: their tasks have begun.
 	returning []*poolSlot
 	open      map[*call]*poolTask
 	blocked   blocked
-	running   int           // goroutines
-	idle      chan struct{} // closed once closed and nothing runs
+	running   int // goroutines
 }
 
 func newThreadPool(jc *JobContext, workers int) *threadPool {
 	p := &threadPool{
-		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue), ledger: newLedger(), actors: newRoster(),
-		open: make(map[*call]*poolTask), idle: make(chan struct{}), blocked: newBlocked(),
+		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue), open: make(map[*call]*poolTask), blocked: newBlocked(),
 	}
 	p.closing, p.close = context.WithCancel(context.Background())
-	p.limits = newLimiter(func(b *limitBucket) {
+	p.localBackend = newLocalBackend(p, func(b *limitBucket) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.limits.look(b)
@@ -319,11 +314,6 @@ func (p *threadPool) end(t *poolTask) {
 	}
 }
 
-func (*threadPool) why(*call) error { return nil }
-
-func (p *threadPool) find(c *call)  { p.ledger.find(c) }
-func (p *threadPool) share(c *call) { p.ledger.note(c) }
-
 func (p *threadPool) cancel(ctx context.Context, calls []*call, config cancelConfig) error {
 	here := make([]*call, 0, len(calls))
 	for _, c := range calls {
@@ -420,8 +410,6 @@ func (p *threadPool) shutdown() {
 		a.life.settle(Payload{}, ErrClosed)
 	}
 }
-
-func (p *threadPool) wait() error { return waitIdle(p.idle) }
 
 // poolSlot is the slot of one attempt.
 type poolSlot struct {

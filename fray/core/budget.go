@@ -36,9 +36,11 @@ func (c *Scheduler) workerLost(t *task, ran time.Duration, company bool) {
 
 // lose charges a task with an attempt that is gone, though it may have run.
 func (c *Scheduler) lose(t *task, company bool) {
-	if t.shape.Role == ActorCall && !t.cancelRequested() && c.deleted(t) {
-		c.finish(t, Failed, ActorDead, c.deathOf(c.calls[t].caller.actor))
-		return
+	if t.shape.Role == ActorCall && !t.cancelRequested() {
+		if a := c.calls[t].caller.actor; a.deleted() {
+			c.finish(t, Failed, ActorDead, c.deathOf(a))
+			return
+		}
 	}
 	c.touch(t)
 	t.run.losses++
@@ -65,6 +67,16 @@ func (c *Scheduler) undelivered(t *task) {
 	c.touch(t)
 	c.stats.DeliveryFailures++
 	t.run.deliveries++
+	c.putBack(t)
+}
+
+// broken has a task go on whose attempt was broken off when it had run so long. A call that has run may have changed
+// its actor: it is lost, and others run again.
+func (c *Scheduler) broken(t *task, ran time.Duration) {
+	if t.shape.Role == ActorCall && ran > 0 {
+		c.lose(t, false)
+		return
+	}
 	c.putBack(t)
 }
 

@@ -76,7 +76,7 @@ func (k *checker) tasks() {
 			bytes += int64(t.size)
 		}
 		held := t.run != nil && t.run.lease != nil
-		k.want(held == (t.status == Leased || t.status == Running), "task %s is %v and its lease is there: %v", k.id(t), t.status, held)
+		k.want(held == t.status.leased(), "task %s is %v and its lease is there: %v", k.id(t), t.status, held)
 		k.want((t.pending != 0) == (t.status == Pending), "task %s is %v with pending reason %v", k.id(t), t.status, t.pending)
 		k.want((t.reason != 0) == (t.status == Failed), "task %s is %v with failure reason %v", k.id(t), t.status, t.reason)
 		k.want(t.timer() == nil || t.status == Pending && t.timer().index >= 0, "task %s is %v and has a timer", k.id(t), t.status)

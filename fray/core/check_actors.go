@@ -27,7 +27,7 @@ func (k *checker) actors() {
 		k.want(c.actors[a.life] == a, "the actor of open call %s is known", k.id(t))
 		at, there := m.caller.find(m.number)
 		there = there && m.caller.queue[at].task == t
-		held := t.status == Leased || t.status == Running
+		held := t.status.leased()
 		k.want(there != held && slices.Contains(a.hand, t) == held, "call %s is %v, and queued %v", k.id(t), t.status, there)
 		if held {
 			k.want(a.life.lease() != nil && a.life.lease().session == t.run.lease.session, "call %s is at its actor's worker", k.id(t))

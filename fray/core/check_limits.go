@@ -6,7 +6,7 @@ func (k *checker) limits() {
 	held, open, ready, waiting := make(map[*bucket]int), make(map[*bucket]int), make(map[*bucket]int), 0
 	for t, x := range c.limits { // order-free: sums, and each for itself
 		k.want(c.find(c.id(t)) == t && !t.status.Terminal(), "task %s, which has limits, is open", k.id(t))
-		places := t.pending == Ready || t.pending == Recovering || t.status == Leased || t.status == Running
+		places := t.pending == Ready || t.pending == Recovering || t.status.leased()
 		k.want(x.held == places, "task %s is %v %v, and has its places: %v", k.id(t), t.status, t.pending, x.held)
 		k.want((x.at != nil) == (t.pending == Throttled), "task %s is %v %v, and waits at a limit: %v", k.id(t), t.status, t.pending, x.at != nil)
 		k.want(x.at == nil || x.index < len(x.at.waiting) && x.at.waiting[x.index] == (throttled{t, x}), "task %s waits at its limit", k.id(t))

@@ -112,10 +112,10 @@ func (c *Scheduler) forgive(now Time) {
 			}
 			t.at = max(t.at, now.Add(grace))
 		case timerTask:
-			switch t.task.pending {
-			case Recovering:
+			switch p := t.task.pending; {
+			case p == Recovering:
 				t.at = now.Add(c.cfg.SessionTTL)
-			case Ready, Mailed, Throttled:
+			case p.timed():
 				t.at = t.at.Add(lost)
 			}
 		}

@@ -90,21 +90,13 @@ func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 		c.failed(t, Undecodable, i.Result, true, 0)
 	case Stopped:
 		c.note(t, EndStopped, i.Ran)
-		if t.shape.Role == ActorCall && i.Ran > 0 { // It may have changed its actor.
-			c.lose(t, false)
-			break
-		}
-		c.putBack(t)
+		c.broken(t, i.Ran)
 	default: // Returned, or what a newer worker may say: it did not run to its end, and that is nobody's fault.
 		c.note(t, EndReturned, i.Ran)
-		if t.shape.Role == ActorCall && i.Ran > 0 {
-			c.lose(t, false) // As above.
-			break
-		}
 		if i.Ran == 0 {
 			t.run.deliveries++
 		}
-		c.putBack(t)
+		c.broken(t, i.Ran)
 	}
 	return Accepted
 }

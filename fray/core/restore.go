@@ -169,11 +169,11 @@ func (c *Scheduler) goOn(now Time) {
 		}
 	}
 	for _, t := range c.timers.heap {
-		switch t.task.pending {
-		case Ready, Mailed, Throttled:
+		switch p := t.task.pending; {
+		case p.timed():
 			t.at = c.startBy(t.task)
 			continue
-		case Delayed:
+		case p == Delayed:
 			t.task.since = min(t.task.since, c.now)
 			continue
 		}

@@ -280,7 +280,7 @@ func (c *Scheduler) fireTimers() {
 	for t := dueOf(&c.timers, &c.waking, c.now); t != nil; t = dueOf(&c.timers, &c.waking, c.now) {
 		switch t.kind {
 		case timerTask:
-			if p := t.task.pending; p == Ready || p == Mailed || p == Throttled {
+			if t.task.pending.timed() {
 				c.late = append(c.late, t)
 				continue
 			}

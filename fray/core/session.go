@@ -168,9 +168,9 @@ func (e *Register) apply(c *Scheduler) {
 	c.joinKind(s)
 	// Attempts of an ended session of this incarnation are fenced. Those of an earlier one nobody
 	// has judged yet.
-	for _, role := range []bool{false, true} { // Calls last: they go with their actors' lives.
+	for _, calls := range []bool{false, true} { // Calls last: they go with their actors' lives.
 		for i := range e.Held {
-			if t := c.find(e.Held[i].Task); t != nil && (t.shape.Role == ActorCall) == role && c.adopt(s, &e.Held[i]) {
+			if t := c.find(e.Held[i].Task); t != nil && (t.shape.Role == ActorCall) == calls && c.adopt(s, &e.Held[i]) {
 				s.kept = append(s.kept, e.Held[i].Token)
 			}
 		}

@@ -25,6 +25,9 @@ func (s Status) String() string { return enum.Name(statusNames[:], s) }
 // Terminal says whether a task in s has ended for good.
 func (s Status) Terminal() bool { return s == Completed || s == Failed || s == Cancelled }
 
+// leased says whether a task in s has a lease.
+func (s Status) leased() bool { return s == Leased || s == Running }
+
 // Statuses lists every status, in the order of a task's life.
 func Statuses() []Status { return []Status{Pending, Leased, Running, Completed, Failed, Cancelled} }
 
@@ -62,6 +65,9 @@ const (
 var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX", "THROTTLED"}
 
 func (r PendingReason) String() string { return enum.Name(pendingReasonNames[:], r) }
+
+// timed says whether the scheduling timeout of a task that waits so runs.
+func (r PendingReason) timed() bool { return r == Ready || r == Mailed || r == Throttled }
 
 // FailureReason says why a failed task failed.
 type FailureReason uint8

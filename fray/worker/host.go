@@ -14,7 +14,6 @@ import (
 	"github.com/frayrpc/fray/fray/internal/actor"
 	runner "github.com/frayrpc/fray/fray/internal/attempt"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
-	"github.com/frayrpc/fray/internal/limit"
 )
 
 // host is the actors that live at a worker. It is guarded by state.mu, so that whether a call finds
@@ -56,13 +55,6 @@ type incarnation struct {
 	idle      chan struct{} // closed: it has ended, and nothing runs
 }
 
-// checkpointer is a state that leaves checkpoints. Calls that run at once would have it leave one
-// amid another.
-type checkpointer interface {
-	Checkpoint() ([]byte, error)
-	Restore([]byte) error
-}
-
 // live is the function of a life: it constructs the actor, and lets it take calls until its context
 // is done or the worker leaves.
 func (w *Worker) live(ctx context.Context, a *attempt) error {
@@ -75,7 +67,7 @@ func (w *Worker) live(ctx context.Context, a *attempt) error {
 	if closer, ok := state.(io.Closer); ok {
 		defer w.closeState(a, closer)
 	}
-	if _, ok := state.(checkpointer); ok && a.life.concurrency > 1 {
+	if _, ok := state.(fray.Checkpointer); ok && a.life.concurrency > 1 {
 		return fray.NonRetryable(fmt.Errorf("actor of class %q leaves checkpoints, so that it cannot have %d calls at once: leave max_concurrency at 1",
 			a.name, a.life.concurrency))
 	}
@@ -145,10 +137,6 @@ func (c *call) invoke(ctx context.Context, a *attempt) (fray.Payload, error) {
 	value, err := a.function.Invoke(runner.WithInfo(ctx, on), a.input)
 	if err != nil || on.Checkpoint == nil {
 		return value, err
-	}
-	if n := len(on.Checkpoint.Data); n > limit.Checkpoint {
-		return fray.Payload{}, fray.NonRetryable(fmt.Errorf("checkpoint after %s has %d bytes, which is more than %d: have the actor keep large values as objects",
-			a.name, n, limit.Checkpoint))
 	}
 	c.checkpoint = &frayv1.Payload{Encoding: on.Checkpoint.Encoding, Data: on.Checkpoint.Data}
 	return value, nil

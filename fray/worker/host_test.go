@@ -622,14 +622,6 @@ func TestCallFails(t *testing.T) {
 		if r := h.expect(t, torn, "FAILED"); r.GetCheckpoint() != nil || !strings.Contains(r.GetError().GetMessage(), "torn") {
 			t.Errorf("report %v", r)
 		}
-		h.book.oversized = limit.Checkpoint + 1
-		large := h.call(life, "write", "0")
-		pass(time.Second)
-		r := h.expect(t, large, "FAILED")
-		if r.GetCheckpoint() != nil || !r.GetError().GetNonRetryable() ||
-			!strings.Contains(r.GetError().GetMessage(), "checkpoint after book.write has 1048577 bytes, which is more than 1048576") {
-			t.Errorf("error %v", r.GetError())
-		}
 		h.book.oversized = limit.Checkpoint
 		fits := h.call(life, "write", "0")
 		pass(time.Second)

@@ -20,11 +20,11 @@ const (
 	NotBefore     = 7_258_118_400_000 // milliseconds of Unix time: the year 2200
 	Needs         = 1024              // tasks, and as many objects
 	Concurrency   = 1024              // calls that an actor is handed at once
-	CallerID      = 64                // bytes
+	CallerID      = 64                // characters
 	Checkpoint    = 1 << 20           // bytes
 	Limits        = 4                 // that bound a task together with others
-	LimitName     = 64                // bytes
-	LimitKey      = 128               // bytes
+	LimitName     = 64                // characters
+	LimitKey      = 128               // characters
 	LimitCount    = 1_000_000         // tasks at once, and starts in a period
 	LimitPeriod   = 24 * time.Hour
 )

@@ -16,6 +16,7 @@ type oneActor struct {
 
 type namedLife struct {
 	id    string
+	name  string // and of whom
 	offer *Event // the first
 	ack   *Event
 	// The first grant that was asked for when the life with this id had been acknowledged.
@@ -33,13 +34,12 @@ func newOneActor(cfg *Config) *oneActor {
 func (o *oneActor) Observe(e *Event, j *Judge) {
 	switch {
 	case e.Kind == SubmitCall && e.Spec.Actor != nil && e.Spec.Actor.Name != "" && o.lives[e.Task] == nil:
-		l := &namedLife{id: e.Task, offer: e, after: make(map[string]*Event)}
-		name := e.Spec.Actor.Name
+		l := &namedLife{id: e.Task, name: e.Spec.Actor.Name, offer: e, after: make(map[string]*Event)}
 		if o.byHost {
-			name = e.Host + " " + name
+			l.name = e.Host + " " + l.name
 		}
 		o.lives[e.Task] = l
-		o.names[name] = append(o.names[name], l)
+		o.names[l.name] = append(o.names[l.name], l)
 	case e.Kind == SubmitReply && e.Answer.acknowledges():
 		if l := o.lives[e.Task]; l != nil && l.ack == nil {
 			l.ack = e
@@ -56,11 +56,7 @@ func (o *oneActor) Observe(e *Event, j *Judge) {
 }
 
 func (o *oneActor) granted(l *namedLife, e *Event, j *Judge) {
-	name := l.offer.Spec.Actor.Name
-	if o.byHost {
-		name = l.offer.Host + " " + name
-	}
-	for _, other := range o.names[name] {
+	for _, other := range o.names[l.name] {
 		if other == l || other.ack == nil || !e.follows(other.ack.Seq) {
 			continue
 		}

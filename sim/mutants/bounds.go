@@ -35,7 +35,7 @@ var bounds = []bound{
 	{row: "open tasks, bytes of their specs", file: "fray/core/share.go", expr: "!share.Fits(bytes, of.bytes, own.bytes, n)"},
 	{row: "objects", file: "fray/core/object_put.go", expr: "!c.roomForPiece(j, o, e)"},
 	{row: "tasks and objects that one task needs", outside: "tasks of scenarios need far fewer"},
-	{row: "calls that an actor is handed at once", file: "fray/core/actor.go", expr: "len(a.hand) >= a.concurrency", which: 1},
+	{row: "calls that an actor is handed at once", file: "fray/core/mailbox.go", expr: "len(a.hand) >= a.concurrency", which: 1},
 	{row: "open calls of an actor that has died", outside: byCore},
 	{row: "one checkpoint of an actor", outside: "what scenarios' actors keep has 8 bytes"},
 	{row: "results that open tasks need past their retention", outside: byCore},
