@@ -192,9 +192,9 @@ func (d *modelDriver) handed(s *modelSession, t *modelTask, g core.Grant, free, 
 	if most := t.shape.MaxRetries + t.shape.MaxWorkerLosses; t.mayHaveRun > most {
 		d.t.Fatalf("call %s may have run %d times, and is handed again", t.id, t.mayHaveRun)
 	}
-	own := m.turns[t.mailbox()]
-	for box, o := range m.turns {
-		if box.life == t.mail.Actor && box.id != t.mail.Caller && o.waits != 0 && own.handed > o.waits {
+	own, waiting := m.turns[t.mailbox()], m.waiting()
+	for box, o := range m.turns { // One whose next call was put back in this step waits no longer.
+		if waiting[box] && box.life == t.mail.Actor && box.id != t.mail.Caller && o.waits != 0 && own.handed > o.waits {
 			d.t.Fatalf("call %s of %s is handed before its turn: %s waits", t.id, t.mail.Caller, box.id)
 		}
 	}
@@ -202,14 +202,20 @@ func (d *modelDriver) handed(s *modelSession, t *modelTask, g core.Grant, free, 
 	m.turns[t.mailbox()] = modelTurn{handed: m.handedCalls + 1}
 }
 
-// waitTurns notes which callers wait for their turn at the end of a step.
-func (m *model) waitTurns() {
+// waiting returns the callers whose next call could be handed.
+func (m *model) waiting() map[modelCaller]bool {
 	waits := make(map[modelCaller]bool)
 	for _, t := range m.known {
 		if t.call() && t.pending == core.Mailed && !t.to.status.Terminal() && m.first(t) {
 			waits[t.mailbox()] = true
 		}
 	}
+	return waits
+}
+
+// waitTurns notes which callers wait for their turn at the end of a step.
+func (m *model) waitTurns() {
+	waits := m.waiting()
 	for box := range m.numbers {
 		turn := m.turns[box]
 		switch {
