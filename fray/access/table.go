@@ -59,6 +59,7 @@ var rows = []Row{
 	{Procedure: frayv1connect.ControllerServiceHoldObjectsProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
 	{Procedure: frayv1connect.ControllerServiceReleaseObjectsProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
 	{Procedure: frayv1connect.ControllerServiceListActorsProcedure, Roles: readsOwn, AnyJob: readsAny},
+	{Procedure: frayv1connect.ControllerServiceListSchedulesProcedure, Roles: readsOwn, AnyJob: readsAny},
 
 	{Procedure: frayv1connect.ControllerServiceRegisterWorkerProcedure, Roles: Worker, Changes: true},
 	{Procedure: frayv1connect.ControllerServiceLeaseTasksProcedure, Roles: Worker},

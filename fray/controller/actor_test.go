@@ -206,7 +206,7 @@ func TestCallsThatAreRefused(t *testing.T) {
 	both := callOf("a", "c3", 3)
 	both.Actor = &frayv1.ActorSpec{}
 	_, err = c.offer(both)
-	wantRefusal(t, err, wire.ReasonInvalid, "actor and call: a task is the life of an actor or a call of one, this has both")
+	wantRefusal(t, err, wire.ReasonInvalid, "actor, call and schedule: a task is the life of an actor, a call of one, or a schedule, this has two of them")
 	slow := life("slow", "", "")
 	slow.ExecutionTimeoutMs = 1
 	_, err = c.offer(slow)

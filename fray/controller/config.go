@@ -19,6 +19,7 @@ import (
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/internal/limit"
@@ -185,6 +186,7 @@ func (c Config) withDefaults() Config {
 	if c.Core.Cause == nil {
 		c.Core.Cause = causeResult
 		c.Core.Death = deathResult
+		c.Core.Following, c.Core.Run = new(corewire.Timetables).Following, corewire.Run
 	}
 	c.MaxPayloadBytes = cmp.Or(c.MaxPayloadBytes, 16<<20)
 	c.MaxCalls = cmp.Or(c.MaxCalls, 100_000)

@@ -75,6 +75,8 @@ func (d *Dump) read(s store.Store, spec []byte) error {
 		view.Pending = core.Backoff
 	case shape.Role == core.ActorCall:
 		view.Pending = core.Mailed
+	case shape.Role == core.Schedule:
+		view.Pending = core.Scheduled
 	default:
 		view.Pending = core.Ready
 	}

@@ -88,7 +88,7 @@ func set(b *store.Batch, k store.Key, m proto.Message) error {
 
 // stateRecord encodes a task's state. The core's enumerations have the numbers of the wire's.
 func stateRecord(s *core.State) *storev1.TaskStateRecord {
-	return &storev1.TaskStateRecord{
+	r := &storev1.TaskStateRecord{
 		Status: frayv1.TaskStatus(s.Status), FailureReason: frayv1.FailureReason(s.Reason),
 		Leased: s.Leased, Ahead: s.Ahead, Started: s.Started, CancelRequested: s.CancelRequested,
 		AttemptCount: s.Attempts, FailureCount: s.Failures, WorkerLossCount: s.Losses, DeliveryFailureCount: s.Deliveries,
@@ -97,10 +97,16 @@ func stateRecord(s *core.State) *storev1.TaskStateRecord {
 		BackoffUntilUnixNs: int64(s.BackoffUntil), EndedUnixNs: int64(s.Ended), EndNumber: s.EndSeq, ResultBytes: s.ResultBytes,
 		CauseTaskId: s.Cause, CancelsDependants: s.CancelsDependants, Outlived: s.Outlived,
 	}
+	if x := s.Schedule; x != nil {
+		r.Schedule = &storev1.ScheduleState{
+			ThroughUnixNs: int64(x.Through), LastRunUnixNs: int64(x.LastRun), RunCount: x.Runs, MissedCount: x.Missed,
+		}
+	}
+	return r
 }
 
 func state(r *storev1.TaskStateRecord) core.State {
-	return core.State{
+	s := core.State{
 		Status: core.Status(r.GetStatus()), Reason: core.FailureReason(r.GetFailureReason()), //nolint:gosec // Known ones.
 		Leased: r.GetLeased(), Ahead: r.GetAhead(), Started: r.GetStarted(), CancelRequested: r.GetCancelRequested(),
 		Attempts: r.GetAttemptCount(), Failures: r.GetFailureCount(), Losses: r.GetWorkerLossCount(), Deliveries: r.GetDeliveryFailureCount(),
@@ -109,6 +115,12 @@ func state(r *storev1.TaskStateRecord) core.State {
 		BackoffUntil: core.Time(r.GetBackoffUntilUnixNs()), Ended: core.Time(r.GetEndedUnixNs()), EndSeq: r.GetEndNumber(),
 		ResultBytes: r.GetResultBytes(), Cause: r.GetCauseTaskId(), CancelsDependants: r.GetCancelsDependants(), Outlived: r.GetOutlived(),
 	}
+	if x := r.GetSchedule(); x != nil {
+		s.Schedule = &core.ScheduleState{
+			Through: core.Time(x.GetThroughUnixNs()), LastRun: core.Time(x.GetLastRunUnixNs()), Runs: x.GetRunCount(), Missed: x.GetMissedCount(),
+		}
+	}
+	return s
 }
 
 // task reads a task as it was submitted.

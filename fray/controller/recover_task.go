@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -52,6 +53,7 @@ const (
 	taskSpecActor       protowire.Number = 14
 	taskSpecCall        protowire.Number = 15
 	taskSpecLimits      protowire.Number = 16
+	taskSpecSchedule    protowire.Number = 17
 )
 
 // decode returns the task of a record, valid until the next call. It keeps nothing of the record.
@@ -88,13 +90,19 @@ func (d *taskDecoder) record(value []byte) error {
 		}
 	}
 	d.task.Job = d.job
-	return d.spec(spec)
+	if err := d.spec(spec); err != nil {
+		return err
+	}
+	if d.task.Schedule != nil {
+		d.task.Spec = bytes.Clone(value)
+	}
+	return nil
 }
 
 func (d *taskDecoder) spec(spec []byte) error {
 	var id []byte
 	d.rest = d.rest[:0]
-	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call, d.named.Limits = nil, nil, nil, nil, nil
+	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call, d.named.Limits, d.named.Schedule = nil, nil, nil, nil, nil, nil
 	var role protowire.Number
 	err := fields(spec, func(f field) error {
 		switch {
@@ -126,6 +134,12 @@ func (d *taskDecoder) spec(spec []byte) error {
 				d.named.Call = &frayv1.ActorCall{}
 			}
 			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Call)
+		case f.num == taskSpecSchedule && f.kind == protowire.BytesType:
+			role = f.num
+			if d.named.Schedule == nil {
+				d.named.Schedule = &frayv1.ScheduleSpec{}
+			}
+			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Schedule)
 		default:
 			d.rest = append(d.rest, f.whole...)
 		}
@@ -149,6 +163,7 @@ func (d *taskDecoder) spec(spec []byte) error {
 	}
 	d.task.Limits = corewire.Limits(d.named.GetLimits())
 	d.task.Actor, d.task.ActorCall = corewire.Actor(&d.named)
+	d.task.Schedule = corewire.Schedule(&d.named)
 	if role != 0 { // Which is part of the shape.
 		d.rest = protowire.AppendBytes(protowire.AppendTag(d.rest, role, protowire.BytesType), nil)
 	}
@@ -160,7 +175,7 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if err := proto.Unmarshal(d.rest, s); err != nil {
 		return err
 	}
-	s.TaskId, s.Actor, s.Call = d.task.ID, d.named.Actor, d.named.Call
+	s.TaskId, s.Actor, s.Call, s.Schedule = d.task.ID, d.named.Actor, d.named.Call, d.named.Schedule
 	if err := wire.CheckSpec(s); err != nil {
 		return err
 	}

@@ -83,9 +83,9 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 			resp.RetryAfterMs = max(resp.RetryAfterMs, number.Millis(r.retryAfter))
 		case r.created:
 			resp.CreatedCount++
-		case r.actor != "":
+		case r.there != "":
 			resp.ExistingCount++
-			resp.ExistingActors = append(resp.ExistingActors, &frayv1.ExistingActor{Index: number.Clamp[uint32](i), ActorId: r.actor})
+			resp.ExistingActors = append(resp.ExistingActors, &frayv1.ExistingActor{Index: number.Clamp[uint32](i), ActorId: r.there})
 		default:
 			resp.ExistingCount++
 		}
@@ -105,7 +105,7 @@ const (
 // submitted is what became of one offered task. err has the code of reason.
 type submitted struct {
 	created    bool
-	actor      string // that was there under the name
+	there      string // the id of what has the name
 	reason     string
 	retryAfter time.Duration
 	err        error
@@ -161,6 +161,7 @@ func (s *service) submit(
 		})
 		last := &event.Tasks[len(event.Tasks)-1]
 		last.Actor, last.ActorCall = corewire.Actor(spec)
+		last.Schedule = corewire.Schedule(spec)
 	}
 	if len(event.Tasks) == 0 {
 		return results, reply, nil
@@ -244,6 +245,8 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 			"task %q: it needs object %s, which no job of its owner holds, or no longer: put it again", id, spec.GetNeededObjectIds()[r.Name])
 	case core.SubmitTooManyLimits:
 		out.refuse(wire.ReasonTooMany, retryAfter, "task %q: too many different limits and keys of limits are in use: try again later", id)
+	case core.SubmitTooManySchedules:
+		out.refuse(wire.ReasonTooMany, retryAfter, "schedule %q: there are too many, or the caller has its share of them: try again once some are deleted", spec.GetSchedule().GetName())
 	case core.SubmitLeaving:
 		out.refuse(wire.ReasonActorLeaving, retryAfter, "actor name %q: the actor that has it, %s, is being deleted: try again once it is dead", spec.GetActor().GetName(), r.ID)
 	case core.SubmitUnknownActor:
@@ -261,9 +264,9 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 
 // compare says what a task is that was offered, of which one is known under its id; or, if it is the life of an
 // actor, under its name: then by the other's id.
-func (r *submitted) compare(known, spec *frayv1.TaskSpec, actor string) {
+func (r *submitted) compare(known, spec *frayv1.TaskSpec, id string) {
 	switch {
-	case actor == "":
+	case id == "":
 		if s, k := spec.GetCall(), known.GetCall(); k != nil && s.GetActorId() == k.GetActorId() {
 			known = proto.CloneOf(known)
 			known.Call = s
@@ -271,14 +274,23 @@ func (r *submitted) compare(known, spec *frayv1.TaskSpec, actor string) {
 		if !proto.Equal(known, spec) {
 			r.refuse(wire.ReasonSpecDiffers, 0, "task %q exists with another specification: choose another task id", spec.GetTaskId())
 		}
+	case spec.GetSchedule() != nil:
+		other := proto.CloneOf(known)
+		other.TaskId = spec.GetTaskId()
+		if !proto.Equal(other, spec) {
+			r.refuse(wire.ReasonSpecDiffers, 0, "schedule name %q: there is one under it with another specification: choose another name, or delete that one, %s",
+				spec.GetSchedule().GetName(), id)
+			return
+		}
+		r.there = id
 	case known.GetFunction() != spec.GetFunction():
 		r.refuse(wire.ReasonSpecDiffers, 0, "actor name %q: there is an actor of class %q under it, not of %q: choose another name, or delete that one, %s",
-			spec.GetActor().GetName(), known.GetFunction(), spec.GetFunction(), actor)
+			spec.GetActor().GetName(), known.GetFunction(), spec.GetFunction(), id)
 	case !proto.Equal(known.GetPayload(), spec.GetPayload()):
 		r.refuse(wire.ReasonSpecDiffers, 0, "actor name %q: there is an actor under it that was constructed from another input: choose another name, or delete that one, %s",
-			spec.GetActor().GetName(), actor)
+			spec.GetActor().GetName(), id)
 	default:
-		r.actor = actor
+		r.there = id
 	}
 }
 

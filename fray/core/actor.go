@@ -17,14 +17,16 @@ import (
 // A call that was handed to an incarnation which is gone is charged with the loss, as a task is with that of
 // its worker. Calls allow for none unless their shape says so: then it is handed to the next, in its place.
 
-// Role says what a task is to an actor.
+// Role says what a task is besides work for any worker.
 type Role uint8
 
-// Most tasks have nothing to do with actors.
+// Most tasks are Plain; a life and a call are those of actors.
 const (
 	Plain Role = iota
 	Life
 	ActorCall
+	// Schedule creates tasks, see schedule.go.
+	Schedule
 )
 
 // NewActor is what a life has besides.
@@ -85,12 +87,19 @@ func (c *Scheduler) findActor(e *Submit, n *NewCall) (*actor, SubmitVerdict) {
 	return a, SubmitCreated
 }
 
-// named returns the actor that lives under a name, of those of who submits.
-func (c *Scheduler) named(e *Submit, n *NewTask) *actor {
-	if n.Actor == nil || n.Actor.Name == "" {
-		return nil
+// named returns the task that has the name of an offered one, of those of who submits; nil: it is free.
+func (c *Scheduler) named(e *Submit, n *NewTask) *task {
+	switch {
+	case n.Actor != nil && n.Actor.Name != "":
+		if a := c.actorByName[nameKey{c.ownerToBe(c.jobs[e.Job], e.By).name, n.Actor.Name}]; a != nil {
+			return a.life
+		}
+	case n.Schedule != nil:
+		if s := c.scheduleByName[nameKey{c.ownerToBe(c.jobs[e.Job], e.By).name, n.Schedule.Name}]; s != nil {
+			return s.task
+		}
 	}
-	return c.actorByName[nameKey{c.ownerToBe(c.jobs[e.Job], e.By).name, n.Actor.Name}]
+	return nil
 }
 
 // born has a life be that of an actor.

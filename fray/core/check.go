@@ -28,6 +28,7 @@ func (c *Scheduler) Check() error {
 	k.dependencies()
 	k.actors()
 	k.limits()
+	k.schedules()
 	return errors.Join(k.errs...)
 }
 

@@ -24,6 +24,11 @@ type Config struct {
 	// Death encodes, as the result of a call, that its actor is dead: it was deleted, or ended with a result that is
 	// nil if it is not known. Default: such calls have no result.
 	Death func(actor string, deleted bool, result []byte) []byte
+	// Following returns the first time after an instant of a schedule's Times, in whole seconds, or Never; it depends on its
+	// arguments alone. Default: there is none.
+	Following func(times string, after Time) Time
+	// Run returns the spec of a run, which is created now, from that of its schedule. Default: the schedule's.
+	Run func(schedule []byte, id string, time, now Time) []byte
 	// Records outlive the scheduler: it writes what [Scheduler.Restore] needs besides specs and
 	// results.
 	Durable bool
@@ -74,6 +79,8 @@ type Config struct {
 	MaxClasses int
 	// Keys of limits that open tasks name, or that are not full yet, at most. Default 100,000.
 	MaxLimits int
+	// Open schedules of one owner at most; of all an eighth more. Each keeps its spec in memory. Default 1,000.
+	MaxSchedules int
 	// Jobs of one owner with open tasks at most; of all an eighth more. Default 100,000.
 	MaxJobs int
 	// Live sessions at most. Default 10,000.
@@ -118,6 +125,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxQueuedBytes, 2<<30)
 	setDefault(&c.MaxGrantBytes, 8<<20)
 	setDefault(&c.MaxClasses, 4096)
+	setDefault(&c.MaxSchedules, 1000)
 	setDefault(&c.MaxJobs, 100_000)
 	setDefault(&c.MaxLimits, 100_000)
 	setDefault(&c.MaxSessions, 10_000)

@@ -193,10 +193,12 @@ const (
 	SubmitUnknownObject
 	// SubmitTaskOfOther: it needs a task that belongs to another caller.
 	SubmitTaskOfOther
-	// SubmitNamed: an actor lives under the name, which is the one that is told of. The caller compares the specs.
+	// SubmitNamed: an actor or a schedule has the name, which is the one that is told of. The caller compares the specs.
 	SubmitNamed
 	// SubmitTooManyLimits: MaxLimits is reached; try again later.
 	SubmitTooManyLimits
+	// SubmitTooManySchedules: MaxSchedules is reached; try again later.
+	SubmitTooManySchedules
 	// SubmitLeaving: the actor that has the name is being deleted; try again later.
 	SubmitLeaving
 	// SubmitUnknownActor, SubmitActorOfOther: it calls what is not known, or belongs to another caller.
@@ -209,7 +211,7 @@ const (
 // retries says whether a task that is refused so may be taken later.
 func (v SubmitVerdict) retries() bool {
 	switch v {
-	case SubmitFull, SubmitShare, SubmitBehind, SubmitNeeded, SubmitLeaving, SubmitTooManyLimits:
+	case SubmitFull, SubmitShare, SubmitBehind, SubmitNeeded, SubmitLeaving, SubmitTooManyLimits, SubmitTooManySchedules:
 		return true
 	default:
 		return false
@@ -234,7 +236,7 @@ type SubmitResult struct {
 	Verdict SubmitVerdict
 	// Which of the names of what it needs is wrong.
 	Name int
-	// With SubmitNamed and SubmitLeaving: the id of the actor.
+	// With SubmitNamed and SubmitLeaving: the id of what has the name.
 	ID string
 }
 

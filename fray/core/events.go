@@ -47,9 +47,11 @@ type NewTask struct {
 	NotBefore Time
 	// Each is named once.
 	Limits []Limit
-	// Of the life of an actor, and of a call, as its shape's Role says.
+	// Of the life of an actor, of a call, and of a schedule, as its shape's Role says. A schedule needs nothing; its
+	// Spec and Limits are kept for its runs.
 	Actor     *NewActor
 	ActorCall *NewCall
+	Schedule  *NewSchedule
 }
 
 // Register opens a session for a worker, ending an older one of the same id. Replied with

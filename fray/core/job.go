@@ -29,7 +29,7 @@ func (j *job) here(t *task) {
 
 // usage is what the job has of what is bounded. Classes are counted for owners alone.
 func (j *job) usage() usage {
-	u := usage{tasks: int64(j.open), bytes: j.openBytes, watchers: int64(len(j.followers))}
+	u := usage{tasks: int64(j.open), bytes: j.openBytes, watchers: int64(len(j.followers)), schedules: int64(j.schedules)}
 	if j.open > 0 {
 		u.jobs = 1
 	}
@@ -71,8 +71,8 @@ type job struct {
 	owner *owner
 	// That of its record; 0: it has none.
 	num uint64
-	// Tasks of it that the scheduler knows, and of these the ones that are not terminal.
-	tasks, open int
+	// Tasks of it that the scheduler knows, of these the ones that are not terminal, and of these the schedules.
+	tasks, open, schedules int
 	// Of the specs of its open tasks.
 	openBytes int64
 	// Those that are ready, and its place in the round of jobs that take turns.

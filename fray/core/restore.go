@@ -21,8 +21,11 @@ type Restored struct {
 	Limits       []Limit
 	Actor        *NewActor
 	ActorCall    *NewCall
-	Submitted    Time
-	State        State
+	Schedule     *NewSchedule
+	// Of a schedule, its spec, which is kept.
+	Spec      []byte
+	Submitted Time
+	State     State
 }
 
 // RestoredJob is a job that belongs to an Owner, or of which some ended tasks are forgotten: as many as
@@ -71,6 +74,9 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 			return fmt.Errorf("%w: task %q, number %d: %w", ErrBadRecord, r.ID, r.Num, err)
 		}
 		newest = max(newest, r.Submitted, r.State.LeasedAt, r.State.Ended)
+		if r.State.Schedule != nil {
+			newest = max(newest, r.State.Schedule.Through)
+		}
 		switch {
 		case r.State.Outlived:
 			outlived = append(outlived, t)
@@ -173,7 +179,7 @@ func (c *Scheduler) goOn(now Time) {
 		case p.timed():
 			t.at = c.startBy(t.task)
 			continue
-		case p == Delayed:
+		case p == Delayed, p == Scheduled:
 			t.task.since = min(t.task.since, c.now)
 			continue
 		}
@@ -256,7 +262,9 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		return nil, err
 	}
 	c.delayUntil(t, r.NotBefore)
-	c.limit(t, r.Limits)
+	if r.Schedule == nil {
+		c.limit(t, r.Limits)
+	}
 	if t.lastAlone() {
 		c.shapeAlone(t)
 	}
@@ -278,7 +286,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 
 // restoreRole has a life be an actor's, and a call one of an actor's callers.
 func (c *Scheduler) restoreRole(t *task, r *Restored) error {
-	if (t.shape.Role == Life) != (r.Actor != nil) || (t.shape.Role == ActorCall) != (r.ActorCall != nil) {
+	if (t.shape.Role == Life) != (r.Actor != nil) || (t.shape.Role == ActorCall) != (r.ActorCall != nil) || (t.shape.Role == Schedule) != (r.Schedule != nil) {
 		return fmt.Errorf("its role is %d", t.shape.Role)
 	}
 	open := !r.State.Status.Terminal()
@@ -288,6 +296,8 @@ func (c *Scheduler) restoreRole(t *task, r *Restored) error {
 			return fmt.Errorf("actor %q has its name, too, %q", a.id, a.name)
 		}
 		c.born(t, r.Actor, r.ID, !open)
+	case r.Schedule != nil && open:
+		return c.restoreSchedule(t, r)
 	case r.ActorCall != nil:
 		life := c.find(r.ActorCall.Actor)
 		a := c.actors[life]
@@ -298,6 +308,22 @@ func (c *Scheduler) restoreRole(t *task, r *Restored) error {
 			c.address(t, a, r.ActorCall, open)
 		}
 	}
+	return nil
+}
+
+// restoreSchedule has an open task be a schedule again.
+func (c *Scheduler) restoreSchedule(t *task, r *Restored) error {
+	if s := c.scheduleByName[nameKey{t.job.owner.name, r.Schedule.Name}]; s != nil {
+		return fmt.Errorf("schedule %q has its name, too, %q", c.id(s.task), s.Name)
+	}
+	if r.State.Attempts > 0 {
+		return fmt.Errorf("it is a schedule with %d attempts", r.State.Attempts)
+	}
+	came := ScheduleState{Through: r.Submitted}
+	if r.State.Schedule != nil {
+		came = *r.State.Schedule
+	}
+	c.scheduled(t, r.Schedule, slices.Clone(r.Limits), r.Spec, came)
 	return nil
 }
 
@@ -324,7 +350,7 @@ const (
 func (c *Scheduler) adopt(s *session, h *Held) bool {
 	t := c.find(h.Task)
 	earlier := h.Token < firstToken(c.cfg.Incarnation)
-	if t == nil || t.num > c.lastRestored || t.status != Pending || !earlier || c.leases[h.Token] != nil {
+	if t == nil || t.num > c.lastRestored || t.status != Pending || t.shape.Role == Schedule || !earlier || c.leases[h.Token] != nil {
 		return false
 	}
 	var newest run

@@ -55,6 +55,10 @@ type Scheduler struct {
 	// may be handed calls.
 	lost, dying []*actor
 	mailed      []*session
+	// Open schedules, also by their names; and those of which a time has come.
+	schedules      map[*task]*schedule
+	scheduleByName map[nameKey]*schedule
+	due            reuse.Queue[*schedule]
 	// What open tasks have of limits; the limits; and those that got room.
 	limits   map[*task]*limited
 	buckets  map[limitKey]*bucket
@@ -145,37 +149,39 @@ type Scheduler struct {
 func NewScheduler(cfg Config) *Scheduler {
 	set := new(uint64)
 	return &Scheduler{
-		cfg:          cfg.withDefaults(),
-		timers:       timers{seq: set},
-		waking:       timers{seq: set},
-		byID:         newIndex(),
-		objects:      newObjects(),
-		jobs:         make(map[string]*job),
-		owners:       make(map[string]*owner),
-		shapes:       make(map[string]*shape),
-		kins:         make(map[kinKey]*kin),
-		classByKey:   make(map[string]*class),
-		sessions:     make(map[Token]*session),
-		byWorker:     make(map[string]*session),
-		leases:       make(map[Token]*lease),
-		nextToken:    firstToken(cfg.Incarnation),
-		kindByKey:    make(map[string]*kind),
-		groups:       make(map[string]*group),
-		mentions:     make(map[Label]int),
-		carriers:     make(map[Label]map[*session]struct{}),
-		waits:        make(map[CallID]*wait),
-		awaiters:     make(map[*task]*waitList),
-		reading:      make(map[CallID][]*task),
-		asked:        make(map[*task]Time),
-		dependencies: make(map[*task]*dependencies),
-		dependants:   make(map[*task]*dependants),
-		notBefore:    make(map[*task]Time),
-		causes:       make(map[*task]string),
-		actors:       make(map[*task]*actor),
-		actorByName:  make(map[nameKey]*actor),
-		calls:        make(map[*task]mail),
-		limits:       make(map[*task]*limited),
-		buckets:      make(map[limitKey]*bucket),
+		cfg:            cfg.withDefaults(),
+		timers:         timers{seq: set},
+		waking:         timers{seq: set},
+		byID:           newIndex(),
+		objects:        newObjects(),
+		jobs:           make(map[string]*job),
+		owners:         make(map[string]*owner),
+		shapes:         make(map[string]*shape),
+		kins:           make(map[kinKey]*kin),
+		classByKey:     make(map[string]*class),
+		sessions:       make(map[Token]*session),
+		byWorker:       make(map[string]*session),
+		leases:         make(map[Token]*lease),
+		nextToken:      firstToken(cfg.Incarnation),
+		kindByKey:      make(map[string]*kind),
+		groups:         make(map[string]*group),
+		mentions:       make(map[Label]int),
+		carriers:       make(map[Label]map[*session]struct{}),
+		waits:          make(map[CallID]*wait),
+		awaiters:       make(map[*task]*waitList),
+		reading:        make(map[CallID][]*task),
+		asked:          make(map[*task]Time),
+		dependencies:   make(map[*task]*dependencies),
+		dependants:     make(map[*task]*dependants),
+		notBefore:      make(map[*task]Time),
+		causes:         make(map[*task]string),
+		actors:         make(map[*task]*actor),
+		actorByName:    make(map[nameKey]*actor),
+		calls:          make(map[*task]mail),
+		schedules:      make(map[*task]*schedule),
+		scheduleByName: make(map[nameKey]*schedule),
+		limits:         make(map[*task]*limited),
+		buckets:        make(map[limitKey]*bucket),
 
 		awaitedJobs: make(map[*job]bool),
 		recovering:  make(map[string][]*task),
@@ -204,6 +210,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 		e.apply(c)
 	}
 	c.fireTimers()
+	c.runDue()
 	c.endOverdue()
 	c.loseHands()
 	moves := c.endings(maxMoves)
@@ -226,7 +233,7 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 
 // Next returns when Step must be called at the latest, or Never.
 func (c *Scheduler) Next() Time {
-	if c.restored || c.heldToSee > 0 || c.mayDelete() || c.moves.Len() > 0 || len(c.dying) > 0 || c.relieved.Len() > 0 {
+	if c.restored || c.heldToSee > 0 || c.mayDelete() || c.moves.Len() > 0 || len(c.dying) > 0 || c.relieved.Len() > 0 || c.due.Len() > 0 {
 		return c.now
 	}
 	next := c.nextForget()
@@ -336,6 +343,8 @@ func (c *Scheduler) taskTimer(t *task) {
 		c.line(t, false)
 	case Delayed:
 		c.queue(t, false)
+	case Scheduled:
+		c.comeDue(t)
 	case Recovering:
 		c.unclaimed(t, true)
 	default:

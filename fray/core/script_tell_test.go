@@ -15,6 +15,9 @@ func (x *script) tell(out *core.Effects) {
 		x.learn(r)
 	}
 	for _, r := range out.Records {
+		if id := string(r.Data); r.Kind == core.RecordSpec && x.shapes[id] != nil { // A run.
+			x.ids[r.Task], x.submitted[r.Task] = id, x.now
+		}
 		if r.Kind == core.RecordSpec && x.ids[r.Task] == "" { // Its submission is not answered yet.
 			x.ids[r.Task], x.submitted[r.Task] = x.alone, x.now
 		}
@@ -133,6 +136,9 @@ func stateLine(s *core.State) string {
 			fmt.Fprintf(&b, " %s=%d", f.name, f.n)
 		}
 	}
+	if came := s.Schedule; came != nil {
+		fmt.Fprintf(&b, " through=%v runs=%d missed=%d", came.Through.Sub(epoch), came.Runs, came.Missed)
+	}
 	if s.BackoffUntil > 0 {
 		fmt.Fprintf(&b, " until=%v", s.BackoffUntil.Sub(epoch))
 	}
@@ -141,7 +147,7 @@ func stateLine(s *core.State) string {
 
 var submitVerdicts = []string{
 	"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND", "NEEDED", "UNKNOWN_TASK", "UNKNOWN_OBJECT", "TASK_OF_OTHER",
-	"NAMED", "TOO_MANY_LIMITS", "LEAVING", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE",
+	"NAMED", "TOO_MANY_LIMITS", "TOO_MANY_SCHEDULES", "LEAVING", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE",
 }
 
 func (x *script) body(body any) string {
@@ -235,6 +241,13 @@ func (x *script) body(body any) string {
 			say("%s", actorLine(a))
 		}
 		if len(r.Actors) == 0 {
+			say("none")
+		}
+	case core.SchedulesReply:
+		for _, s := range r.Schedules {
+			say("%s", scheduleLine(s))
+		}
+		if len(r.Schedules) == 0 {
 			say("none")
 		}
 	case core.ListReply:
@@ -331,4 +344,9 @@ func actorLine(a core.ActorView) string {
 		line += " worker=" + a.WorkerID
 	}
 	return line + fmt.Sprintf(" restarts=%d/%d calls=%d handed=%d", a.Restarts, a.Allowed, a.Open, a.Handed)
+}
+
+func scheduleLine(s core.ScheduleView) string {
+	return fmt.Sprintf("%s name=%s times=%s through=%v next=%v runs=%d missed=%d last=%s",
+		s.ID, s.Name, s.Times, s.Through.Sub(epoch), s.Next.Sub(epoch), s.Runs, s.Missed, cmp.Or(s.LastID, "none"))
 }

@@ -33,6 +33,7 @@ type script struct {
 	actors    map[string]*core.NewActor
 	mail      map[string]*core.NewCall
 	limits    map[string][]core.Limit
+	schedules map[string]*core.NewSchedule
 	ids       map[core.TaskNum]string
 	tokens    map[string]core.Token
 	names     map[core.Token]string
@@ -60,10 +61,28 @@ func newScript() *script {
 	return &script{
 		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
-		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), limits: make(map[string][]core.Limit), ids: make(map[core.TaskNum]string),
+		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), limits: make(map[string][]core.Limit), schedules: make(map[string]*core.NewSchedule), ids: make(map[core.TaskNum]string),
 		tokens: make(map[string]core.Token), names: make(map[core.Token]string), submitted: make(map[core.TaskNum]core.Time),
 		workers: make(map[string]*scriptWorker), polls: make(map[core.CallID]*scriptSession),
 	}
+}
+
+// following tells the times of schedules: every so long since the epoch.
+func following(times string, after core.Time) core.Time {
+	d, err := time.ParseDuration(times)
+	if err != nil {
+		return core.Never
+	}
+	return after - after%core.Time(d) + core.Time(d)
+}
+
+// created notes a run. Its spec is its id.
+func (x *script) created(_ []byte, id string, _, _ core.Time) []byte {
+	schedule := id[:strings.LastIndexByte(id, '/')]
+	sh := *x.shapes[schedule]
+	sh.Role = core.Plain
+	x.shapes[id], x.limits[id] = &sh, x.limits[schedule]
+	return []byte(id)
 }
 
 // run carries out one line of commands and returns what came of it. Commands with " ; " between
@@ -155,14 +174,14 @@ func (x *script) stall(a *args) error {
 func (x *script) config(a *args) error {
 	*x = *newScript()
 	x.cfg = core.Config{
-		Cause: cause, Death: death,
+		Cause: cause, Death: death, Following: following, Run: x.created,
 		Incarnation: 1, Seed: 1, Durable: a.flag("durable"),
 		SessionTTL: a.duration("ttl"), DeliveryTimeout: a.duration("delivery"),
 		TimeoutGrace: a.duration("timeout_grace"), CancelGrace: a.duration("cancel_grace"),
 		Retention: a.duration("retention"), MaxRetained: a.int("retained"), MaxRetainedBytes: int64(a.int("retained_bytes")),
 		MaxOpenTasks: a.int("tasks"), MaxQueuedBytes: int64(a.int("bytes")), MaxClasses: a.int("classes"),
 		MaxGrantBytes: a.int("grant_bytes"), MaxJobs: a.int("jobs"), MaxSessions: a.int("sessions"), MaxFleetBytes: int64(a.int("fleet_bytes")), BlackHoleFailures: a.int("black_hole"), BlackHoleCap: a.duration("black_hole_cap"),
-		WatchGrace: a.duration("grace"), MaxWatchers: a.int("watchers"),
+		WatchGrace: a.duration("grace"), MaxWatchers: a.int("watchers"), MaxSchedules: a.int("schedules"),
 	}
 	x.s = core.NewScheduler(x.cfg)
 	return a.err
@@ -178,6 +197,7 @@ func (x *script) restart(a *args) error {
 	x.s, err = x.ledger.restore(x.cfg, x.now, a.flag("power"), func(r *core.Restored) {
 		r.ID, r.Shape, r.Submitted = x.ids[r.Num], x.shapes[x.ids[r.Num]], x.submitted[r.Num]
 		r.NeedsTasks, r.Actor, r.ActorCall, r.Limits = x.needs[r.ID], x.actors[r.ID], x.mail[r.ID], x.limits[r.ID]
+		r.Schedule = x.schedules[r.ID]
 	})
 	if err != nil {
 		return err
@@ -232,6 +252,8 @@ func (x *script) event(a *args) (core.Event, error) {
 			Call: call, Job: job, Cursor: n, Max: a.intOr("max", 100), Until: x.until(a),
 			Watcher: a.opt("as"), Unconfirmed: uint64(a.int("unconfirmed")), Read: a.flag("read"), Owner: a.opt("owner"),
 		}, err
+	case "schedules":
+		return &core.ListSchedules{Call: call, Name: a.opt("name"), By: a.opt("by"), Owner: a.opt("owner"), Max: a.intOr("max", 100)}, a.err
 	case "actors":
 		return &core.ListActors{Call: call, Name: a.opt("name"), By: a.opt("by"), Owner: a.opt("owner"), Max: a.intOr("max", 100)}, a.err
 	case "job":
@@ -290,9 +312,20 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 	case to != "":
 		sh.Role = core.ActorCall
 	}
+	var schedule *core.NewSchedule
+	if times := a.opt("every"); times != "" {
+		sh.Role = core.Schedule
+		schedule = &core.NewSchedule{Name: a.optOr("name", "n"), Times: times, Overlaps: a.flag("overlaps")}
+		switch a.opt("catchup") {
+		case "all":
+			schedule.CatchUp = core.CatchUpAll
+		case "none":
+			schedule.CatchUp = core.CatchUpNone
+		}
+	}
 	limits := a.limits("limit")
 	for i, id := range a.words() {
-		n := core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs, Limits: limits}
+		n := core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs, Limits: limits, Schedule: schedule}
 		switch sh.Role {
 		case core.Life:
 			n.Actor = actor
@@ -301,7 +334,7 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		}
 		e.Tasks = append(e.Tasks, n)
 		if x.shapes[id] == nil {
-			x.actors[id], x.mail[id], x.limits[id] = n.Actor, n.ActorCall, limits
+			x.actors[id], x.mail[id], x.limits[id], x.schedules[id] = n.Actor, n.ActorCall, limits, schedule
 		}
 		x.needs[id] = needs
 		x.calls[call] += " " + id

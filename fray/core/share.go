@@ -3,21 +3,21 @@ package core
 import "github.com/frayrpc/fray/fray/core/share"
 
 // usage is what is bounded, and counted for those who share it: open tasks and their bytes for each job
-// among those of its owner, and for each owner among all; jobs, classes and watchers for each owner.
+// among those of its owner, and for each owner among all; jobs, classes, watchers and schedules for each owner.
 // Jobs that are everybody's have one owner.
 type usage struct {
 	// Open tasks, and the bytes of their specs.
 	tasks, bytes int64
-	// Jobs with open tasks, classes with open tasks, and watchers.
-	jobs, classes, watchers int64
+	// Jobs with open tasks, classes with open tasks, watchers, and schedules.
+	jobs, classes, watchers, schedules int64
 }
 
 func (u usage) plus(d usage) usage {
-	return usage{u.tasks + d.tasks, u.bytes + d.bytes, u.jobs + d.jobs, u.classes + d.classes, u.watchers + d.watchers}
+	return usage{u.tasks + d.tasks, u.bytes + d.bytes, u.jobs + d.jobs, u.classes + d.classes, u.watchers + d.watchers, u.schedules + d.schedules}
 }
 
 func (u usage) negative() usage {
-	return usage{-u.tasks, -u.bytes, -u.jobs, -u.classes, -u.watchers}
+	return usage{-u.tasks, -u.bytes, -u.jobs, -u.classes, -u.watchers, -u.schedules}
 }
 
 // owner is who jobs belong to.

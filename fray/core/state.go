@@ -33,6 +33,8 @@ type State struct {
 	CancelsDependants bool
 	// It has ended, and is kept for those alone who need it. ResultBytes has those of its spec, too.
 	Outlived bool
+	// Of a schedule that is open, and has come further than its submission.
+	Schedule *ScheduleState
 }
 
 func (c *Scheduler) state(t *task) State {
@@ -53,6 +55,10 @@ func (c *Scheduler) state(t *task) State {
 		s.Ended = t.since
 	case t.pending == Backoff:
 		s.BackoffUntil, s.Ended = t.run.timer.at, t.since
+	}
+	if x := c.schedules[t]; x != nil && !t.status.Terminal() {
+		came := x.ScheduleState
+		s.Schedule = &came
 	}
 	if s.Leased {
 		s.Status = Pending

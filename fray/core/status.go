@@ -59,10 +59,11 @@ const (
 	Delayed
 	Mailed
 	Throttled
+	Scheduled
 	pendingReasonCount
 )
 
-var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX", "THROTTLED"}
+var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX", "THROTTLED", "SCHEDULED"}
 
 func (r PendingReason) String() string { return enum.Name(pendingReasonNames[:], r) }
 

@@ -63,16 +63,19 @@ func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
 	case t != nil:
 		return t, SubmitResult{Task: t.num, Verdict: SubmitExisting}
 	}
-	switch a := c.named(o.Submit, n); {
-	case a == nil:
-	case a.life.cancelRequested():
-		return nil, SubmitResult{Verdict: SubmitLeaving, ID: a.id}
+	switch other := c.named(o.Submit, n); {
+	case other == nil:
+	case other.cancelRequested():
+		return nil, SubmitResult{Verdict: SubmitLeaving, ID: c.id(other)}
 	default:
-		return a.life, SubmitResult{Task: a.life.num, Verdict: SubmitNamed, ID: a.id}
+		return other, SubmitResult{Task: other.num, Verdict: SubmitNamed, ID: c.id(other)}
 	}
 	v := c.room(o.Submit, n.size())
 	if len(n.Limits) > 0 && v == SubmitCreated && len(c.buckets)+c.newBuckets(c.ownerToBe(c.jobs[o.Job], o.By).name, n.Limits) > c.cfg.MaxLimits {
 		v = SubmitTooManyLimits
+	}
+	if n.Schedule != nil && v == SubmitCreated && !c.mayHaveSchedule(o.Submit) {
+		v = SubmitTooManySchedules
 	}
 	if v == SubmitCreated && n.ActorCall != nil && o.behind[n.mailbox()] {
 		v = SubmitFull
@@ -169,8 +172,11 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies,
 	c.stats.Submitted++
 	c.need(t, needs)
 	c.delayUntil(t, n.NotBefore)
-	c.limit(t, n.Limits)
 	switch {
+	case n.Schedule != nil:
+		c.scheduled(t, n.Schedule, slices.Clone(n.Limits), n.Spec, ScheduleState{Through: t.submitted})
+	case len(n.Limits) > 0:
+		c.limit(t, n.Limits)
 	case a != nil:
 		c.address(t, a, n.ActorCall, true)
 	case n.Actor != nil:
@@ -193,6 +199,10 @@ func (n *NewTask) size() int {
 // queue makes a pending task ready, under its scheduling timeout until it first starts, unless it needs
 // tasks that have not ended, or its time is yet to come.
 func (c *Scheduler) queue(t *task, front bool) {
+	if t.shape.Role == Schedule {
+		c.awaitTime(t)
+		return
+	}
 	if c.blocked(t) {
 		c.block(t)
 		return
@@ -293,8 +303,11 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	if d := c.dependants[t]; d != nil {
 		c.startMoving(t, d)
 	}
-	if t.shape.Role == Life {
+	switch t.shape.Role {
+	case Life:
 		c.die(t, result)
+	case Schedule:
+		c.unscheduled(t)
 	}
 }
 

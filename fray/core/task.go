@@ -123,7 +123,7 @@ type View struct {
 	Function        string
 	Status          Status
 	Pending         PendingReason
-	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked, Mailed and Throttled: for what
+	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked, Mailed, Throttled and Scheduled: for what
 	Reason          FailureReason
 	Cause           string // of DependencyFailed: the first task that did not complete
 	Attempts        uint32
@@ -134,7 +134,7 @@ type View struct {
 	WorkerID        string
 	Priority        int32
 	Submitted       Time
-	NotBefore       Time // 0: it could be granted from its submission on, or has ended
+	NotBefore       Time // of a schedule, its next time; 0: it could be granted from its submission on, or has ended
 	LeasedAt        Time
 	Finished        Time
 	CancelRequested bool
@@ -157,6 +157,8 @@ func (c *Scheduler) view(t *task) View {
 			v.Detail = c.explainMailed(t)
 		case t.pending == Throttled:
 			v.Detail = c.explainThrottled(t)
+		case t.pending == Scheduled:
+			v.Detail = "its times are " + c.schedules[t].Times
 		case t.pending != Ready:
 		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)
@@ -169,7 +171,9 @@ func (c *Scheduler) view(t *task) View {
 	if t.status.Terminal() {
 		v.Finished = t.since
 	}
-	if !t.status.Terminal() {
+	if s := c.schedules[t]; s != nil && s.next < Never {
+		v.NotBefore = s.next
+	} else if !t.status.Terminal() {
 		v.NotBefore = c.notBefore[t]
 	}
 	if t.reason == DependencyFailed {

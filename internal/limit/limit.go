@@ -6,27 +6,31 @@ import "time"
 
 // What a task can ask for at most. Resources and labels count as those of a task.
 const (
-	Retries       = 10_000
-	WorkerLosses  = 1000
-	Priority      = 1000 // and the least is its negative
-	Backoff       = 24 * time.Hour
-	BackoffFactor = 100
-	Timeout       = 30 * 24 * time.Hour
-	Pairs         = 16
-	NameLength    = 64  // of a resource, a label or an encoding
-	LabelLength   = 256 // of a label's value
-	Resource      = 1_000_000_000_000
-	Payload       = 64 << 20          // bytes
-	NotBefore     = 7_258_118_400_000 // milliseconds of Unix time: the year 2200
-	Needs         = 1024              // tasks, and as many objects
-	Concurrency   = 1024              // calls that an actor is handed at once
-	CallerID      = 64                // characters
-	Checkpoint    = 1 << 20           // bytes
-	Limits        = 4                 // that bound a task together with others
-	LimitName     = 64                // characters
-	LimitKey      = 128               // characters
-	LimitCount    = 1_000_000         // tasks at once, and starts in a period
-	LimitPeriod   = 24 * time.Hour
+	Retries         = 10_000
+	WorkerLosses    = 1000
+	Priority        = 1000 // and the least is its negative
+	Backoff         = 24 * time.Hour
+	BackoffFactor   = 100
+	Timeout         = 30 * 24 * time.Hour
+	Pairs           = 16
+	NameLength      = 64  // of a resource, a label or an encoding
+	LabelLength     = 256 // of a label's value
+	Resource        = 1_000_000_000_000
+	Payload         = 64 << 20          // bytes
+	NotBefore       = 7_258_118_400_000 // milliseconds of Unix time: the year 2200
+	Needs           = 1024              // tasks, and as many objects
+	Concurrency     = 1024              // calls that an actor is handed at once
+	CallerID        = 64                // characters
+	Checkpoint      = 1 << 20           // bytes
+	Limits          = 4                 // that bound a task together with others
+	LimitName       = 64                // characters
+	LimitKey        = 128               // characters
+	LimitCount      = 1_000_000         // tasks at once, and starts in a period
+	LimitPeriod     = 24 * time.Hour
+	ScheduleID      = 107      // characters: those of its runs end with a time
+	SchedulePayload = 64 << 10 // bytes
+	CronLine        = 256      // characters
+	TimeZone        = 64       // characters
 )
 
 // What one call carries at most.

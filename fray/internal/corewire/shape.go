@@ -34,6 +34,8 @@ func Shape(s *frayv1.TaskSpec) *core.Shape {
 		sh.Role, sh.MaxRetries = core.Life, sh.MaxWorkerLosses
 	case s.GetCall() != nil:
 		sh.Role, sh.MaxWorkerLosses = core.ActorCall, s.GetMaxWorkerLosses()
+	case s.GetSchedule() != nil:
+		sh.Role = core.Schedule
 	}
 	if v := p.GetBackoffBaseMs(); v > 0 {
 		sh.BackoffBase = number.FromMillis(v)

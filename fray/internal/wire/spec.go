@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/crontab"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -93,6 +94,11 @@ func CheckSpec(s *frayv1.TaskSpec) error {
 	if err := CheckRole(s); err != nil {
 		return err
 	}
+	if s.GetSchedule() != nil {
+		if err := checkSchedule(s); err != nil {
+			return err
+		}
+	}
 	if err := CheckLimits(s); err != nil {
 		return err
 	}
@@ -150,10 +156,10 @@ func checkLimit(l *frayv1.Limit) error {
 
 // CheckRole reports the first thing that is wrong with what a task is to an actor, or nil.
 func CheckRole(s *frayv1.TaskSpec) error {
+	if s.GetActor() != nil && s.GetCall() != nil || s.GetSchedule() != nil && (s.GetActor() != nil || s.GetCall() != nil) {
+		return errors.New("actor, call and schedule: a task is the life of an actor, a call of one, or a schedule, this has two of them")
+	}
 	if a := s.GetActor(); a != nil {
-		if s.GetCall() != nil {
-			return errors.New("actor and call: a task is the life of an actor or a call of one, this has both")
-		}
 		if s.GetExecutionTimeoutMs() != 0 {
 			return errors.New("execution_timeout_ms: the life of an actor has none, must be 0")
 		}
@@ -179,6 +185,36 @@ func CheckRole(s *frayv1.TaskSpec) error {
 	}
 	if c.GetNumber() < 1 {
 		return errors.New("call.number: must be at least 1, is 0")
+	}
+	return nil
+}
+
+// checkSchedule reports the first thing that is wrong with a schedule, or nil.
+func checkSchedule(s *frayv1.TaskSpec) error {
+	x := s.GetSchedule()
+	if err := CheckID("schedule.name", x.GetName()); err != nil {
+		return err
+	}
+	if n := len(s.GetTaskId()); n > limit.ScheduleID {
+		return fmt.Errorf("task_id: that of a schedule must have at most %d characters, as those of its runs begin with it, has %d", limit.ScheduleID, n)
+	}
+	if n := len(s.GetPayload().GetData()); n > limit.SchedulePayload {
+		return fmt.Errorf("payload.data: that of a schedule must have at most %d bytes, has %d", limit.SchedulePayload, n)
+	}
+	if n := utf8.RuneCountInString(x.GetCron()); n < 1 || n > limit.CronLine {
+		return fmt.Errorf("schedule.cron: must have 1 to %d characters, has %d", limit.CronLine, n)
+	}
+	if n := utf8.RuneCountInString(x.GetTimeZone()); n > limit.TimeZone {
+		return fmt.Errorf("schedule.time_zone: must have at most %d characters, has %d", limit.TimeZone, n)
+	}
+	if err := crontab.Check(x.GetCron(), x.GetTimeZone()); err != nil {
+		return fmt.Errorf("schedule: %w", err)
+	}
+	if err := within("schedule.catch_up", int64(x.GetCatchUp()), 0, int64(frayv1.CatchUp_CATCH_UP_NONE)); err != nil {
+		return err
+	}
+	if len(s.GetNeededTaskIds())+len(s.GetNeededObjectIds()) > 0 || s.GetNotBeforeUnixMs() != 0 {
+		return errors.New("needed_task_ids, needed_object_ids and not_before_unix_ms: a schedule has none of them")
 	}
 	return nil
 }
@@ -271,7 +307,8 @@ func within(field string, v, low, high int64) error {
 // SameShape says whether two specs differ at most in what scheduling does not look at, cheaply: it
 // may say no where they do.
 func SameShape(a, b *frayv1.TaskSpec) bool {
-	return a.GetFunction() == b.GetFunction() && (a.GetActor() == nil) == (b.GetActor() == nil) && (a.GetCall() == nil) == (b.GetCall() == nil) && a.GetPriority() == b.GetPriority() &&
+	return a.GetFunction() == b.GetFunction() && (a.GetActor() == nil) == (b.GetActor() == nil) && (a.GetCall() == nil) == (b.GetCall() == nil) &&
+		(a.GetSchedule() == nil) == (b.GetSchedule() == nil) && a.GetPriority() == b.GetPriority() &&
 		a.GetExecutionTimeoutMs() == b.GetExecutionTimeoutMs() && a.GetSchedulingTimeoutMs() == b.GetSchedulingTimeoutMs() &&
 		len(a.GetResources())+len(b.GetResources())+len(a.GetRequiredLabels())+len(b.GetRequiredLabels()) == 0 &&
 		a.MaxWorkerLosses == nil && b.MaxWorkerLosses == nil && sameRetries(a.GetRetryPolicy(), b.GetRetryPolicy())

@@ -570,7 +570,7 @@ type SubmitTasksResponse struct {
 	// Where the watcher begins to watch, so that it misses the end of no task that this call created, nor a repeat of it. Of one that the
 	// controller knew already: what it has not been told of yet begins there.
 	WatchCursor uint64 `protobuf:"varint,5,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
-	// Actors that were there under the name of one that was to be created; they count as existing.
+	// Actors that were there under the name of one that was to be created, and schedules; they count as existing.
 	ExistingActors []*ExistingActor `protobuf:"bytes,6,rep,name=existing_actors,json=existingActors,proto3" json:"existing_actors,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -651,7 +651,7 @@ func (x *SubmitTasksResponse) GetExistingActors() []*ExistingActor {
 // ExistingActor is one that was there already.
 type ExistingActor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The place in the request of the life that was to be, from 0.
+	// The place in the request of the life or schedule that was to be, from 0.
 	Index         uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	ActorId       string `protobuf:"bytes,2,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3121,6 +3121,122 @@ func (x *ListActorsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type ListSchedulesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only the one of this name, of those of the caller.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// 0 means 100.
+	PageSize uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Empty, or next_page_token of an earlier response.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSchedulesRequest) Reset() {
+	*x = ListSchedulesRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSchedulesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSchedulesRequest) ProtoMessage() {}
+
+func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSchedulesRequest.ProtoReflect.Descriptor instead.
+func (*ListSchedulesRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListSchedulesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListSchedulesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSchedulesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListSchedulesResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Schedules []*Schedule            `protobuf:"bytes,1,rep,name=schedules,proto3" json:"schedules,omitempty"`
+	// Empty after the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSchedulesResponse) Reset() {
+	*x = ListSchedulesResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSchedulesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSchedulesResponse) ProtoMessage() {}
+
+func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSchedulesResponse.ProtoReflect.Descriptor instead.
+func (*ListSchedulesResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ListSchedulesResponse) GetSchedules() []*Schedule {
+	if x != nil {
+		return x.Schedules
+	}
+	return nil
+}
+
+func (x *ListSchedulesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type DrainWorkerRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	WorkerId string                 `protobuf:"bytes,1,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
@@ -3132,7 +3248,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3144,7 +3260,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3157,7 +3273,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -3182,7 +3298,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3194,7 +3310,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3207,7 +3323,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
 }
 
 type GetClusterInfoRequest struct {
@@ -3218,7 +3334,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3230,7 +3346,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3243,7 +3359,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
 }
 
 type GetClusterInfoResponse struct {
@@ -3267,7 +3383,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3279,7 +3395,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3292,7 +3408,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -3374,7 +3490,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3386,7 +3502,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3399,7 +3515,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -3437,7 +3553,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3449,7 +3565,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3462,7 +3578,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -3506,7 +3622,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3518,7 +3634,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3531,7 +3647,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -3595,7 +3711,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3607,7 +3723,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3620,7 +3736,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -3653,7 +3769,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3665,7 +3781,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3678,7 +3794,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -3721,7 +3837,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3733,7 +3849,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3746,7 +3862,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -3781,7 +3897,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3793,7 +3909,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3806,7 +3922,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -3833,7 +3949,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3845,7 +3961,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3858,7 +3974,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -3887,7 +4003,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3899,7 +4015,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3912,7 +4028,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -3939,7 +4055,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3951,7 +4067,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3964,7 +4080,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -3989,7 +4105,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4001,7 +4117,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4014,7 +4130,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -4271,6 +4387,14 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x01R\tpageToken\"d\n" +
 	"\x12ListActorsResponse\x12&\n" +
 	"\x06actors\x18\x01 \x03(\v2\x0e.fray.v1.ActorR\x06actors\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
+	"\x14ListSchedulesRequest\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04name\x12%\n" +
+	"\tpage_size\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x01R\tpageToken\"p\n" +
+	"\x15ListSchedulesResponse\x12/\n" +
+	"\tschedules\x18\x01 \x03(\v2\x11.fray.v1.ScheduleR\tschedules\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"x\n" +
 	"\x12DrainWorkerRequest\x12'\n" +
 	"\tworker_id\x18\x01 \x01(\tB\n" +
@@ -4379,7 +4503,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x12ACTOR_STATE_PLACED\x10\x02\x12\x14\n" +
 	"\x10ACTOR_STATE_LIVE\x10\x03\x12\x1a\n" +
 	"\x16ACTOR_STATE_RESTARTING\x10\x04\x12\x14\n" +
-	"\x10ACTOR_STATE_DEAD\x10\x052\x9e\x0e\n" +
+	"\x10ACTOR_STATE_DEAD\x10\x052\xf3\x0e\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -4396,7 +4520,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\vHoldObjects\x12\x1b.fray.v1.HoldObjectsRequest\x1a\x1c.fray.v1.HoldObjectsResponse\"\x03\x90\x02\x02\x12V\n" +
 	"\x0eReleaseObjects\x12\x1e.fray.v1.ReleaseObjectsRequest\x1a\x1f.fray.v1.ReleaseObjectsResponse\"\x03\x90\x02\x02\x12J\n" +
 	"\n" +
-	"ListActors\x12\x1a.fray.v1.ListActorsRequest\x1a\x1b.fray.v1.ListActorsResponse\"\x03\x90\x02\x01\x12V\n" +
+	"ListActors\x12\x1a.fray.v1.ListActorsRequest\x1a\x1b.fray.v1.ListActorsResponse\"\x03\x90\x02\x01\x12S\n" +
+	"\rListSchedules\x12\x1d.fray.v1.ListSchedulesRequest\x1a\x1e.fray.v1.ListSchedulesResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\x0eRegisterWorker\x12\x1e.fray.v1.RegisterWorkerRequest\x1a\x1f.fray.v1.RegisterWorkerResponse\"\x03\x90\x02\x02\x12J\n" +
 	"\n" +
 	"LeaseTasks\x12\x1a.fray.v1.LeaseTasksRequest\x1a\x1b.fray.v1.LeaseTasksResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -4421,7 +4546,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -4468,129 +4593,135 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*Actor)(nil),                    // 42: fray.v1.Actor
 	(*ListActorsRequest)(nil),        // 43: fray.v1.ListActorsRequest
 	(*ListActorsResponse)(nil),       // 44: fray.v1.ListActorsResponse
-	(*DrainWorkerRequest)(nil),       // 45: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 46: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 47: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 48: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 49: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 50: fray.v1.CreateBackupResponse
-	(*PutObjectRequest)(nil),         // 51: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 52: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 53: fray.v1.ObjectInfo
-	(*GetObjectRequest)(nil),         // 54: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 55: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 56: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 57: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 58: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 59: fray.v1.ReleaseObjectsResponse
-	nil,                              // 60: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 61: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 62: fray.v1.Worker.ResourcesEntry
-	nil,                              // 63: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 64: fray.v1.Worker.LabelsEntry
-	nil,                              // 65: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 66: fray.v1.TaskSpec
-	(*Task)(nil),                     // 67: fray.v1.Task
-	(*TaskResult)(nil),               // 68: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 69: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 70: fray.v1.Attempt
-	(*Payload)(nil),                  // 71: fray.v1.Payload
-	(*TaskError)(nil),                // 72: fray.v1.TaskError
+	(*ListSchedulesRequest)(nil),     // 45: fray.v1.ListSchedulesRequest
+	(*ListSchedulesResponse)(nil),    // 46: fray.v1.ListSchedulesResponse
+	(*DrainWorkerRequest)(nil),       // 47: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 48: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 49: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 50: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 51: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 52: fray.v1.CreateBackupResponse
+	(*PutObjectRequest)(nil),         // 53: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 54: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 55: fray.v1.ObjectInfo
+	(*GetObjectRequest)(nil),         // 56: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 57: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 58: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 59: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 60: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 61: fray.v1.ReleaseObjectsResponse
+	nil,                              // 62: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 63: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 64: fray.v1.Worker.ResourcesEntry
+	nil,                              // 65: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 66: fray.v1.Worker.LabelsEntry
+	nil,                              // 67: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 68: fray.v1.TaskSpec
+	(*Task)(nil),                     // 69: fray.v1.Task
+	(*TaskResult)(nil),               // 70: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 71: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 72: fray.v1.Attempt
+	(*Payload)(nil),                  // 73: fray.v1.Payload
+	(*TaskError)(nil),                // 74: fray.v1.TaskError
+	(*Schedule)(nil),                 // 75: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	66, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	67, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	68, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	66, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	68, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	69, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	70, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	68, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
 	10, // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
 	9,  // 5: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	67, // 6: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	68, // 7: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	68, // 8: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	68, // 9: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	69, // 10: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	67, // 11: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	69, // 6: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	70, // 7: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	70, // 8: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	70, // 9: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	71, // 10: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	69, // 11: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	0,  // 12: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	70, // 13: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	72, // 13: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 14: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	60, // 15: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	61, // 16: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	62, // 15: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	63, // 16: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	25, // 17: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
 	32, // 18: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	70, // 19: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	66, // 20: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	72, // 19: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	68, // 20: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
 	30, // 21: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	71, // 22: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	71, // 23: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	73, // 22: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	73, // 23: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
 	29, // 24: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
 	3,  // 25: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	70, // 26: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	72, // 26: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
 	2,  // 27: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	71, // 28: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	72, // 29: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	71, // 30: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	73, // 28: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	74, // 29: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	73, // 30: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
 	32, // 31: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
 	3,  // 32: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	62, // 33: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	63, // 34: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	64, // 35: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	64, // 33: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	65, // 34: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	66, // 35: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
 	39, // 36: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
 	4,  // 37: fray.v1.Actor.state:type_name -> fray.v1.ActorState
 	42, // 38: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	65, // 39: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	53, // 40: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	53, // 41: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	5,  // 42: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	7,  // 43: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	11, // 44: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	13, // 45: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	15, // 46: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	17, // 47: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	19, // 48: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	21, // 49: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	23, // 50: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	51, // 51: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	54, // 52: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	56, // 53: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	58, // 54: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	43, // 55: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
-	26, // 56: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	28, // 57: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	33, // 58: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	35, // 59: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	37, // 60: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	40, // 61: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	45, // 62: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	47, // 63: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	49, // 64: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	6,  // 65: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 66: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 67: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 68: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 69: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 70: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 71: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	22, // 72: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	24, // 73: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	52, // 74: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	55, // 75: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	57, // 76: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	59, // 77: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	44, // 78: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	27, // 79: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	31, // 80: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	34, // 81: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	36, // 82: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	38, // 83: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	41, // 84: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	46, // 85: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	48, // 86: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	50, // 87: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	65, // [65:88] is the sub-list for method output_type
-	42, // [42:65] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	75, // 39: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	67, // 40: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	55, // 41: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	55, // 42: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 43: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 44: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 45: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 46: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 47: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 48: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 49: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	21, // 50: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	23, // 51: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	53, // 52: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	56, // 53: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	58, // 54: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	60, // 55: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	43, // 56: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	45, // 57: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
+	26, // 58: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	28, // 59: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	33, // 60: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	35, // 61: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	37, // 62: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	40, // 63: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	47, // 64: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	49, // 65: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	51, // 66: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	6,  // 67: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 68: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 69: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 70: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 71: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 72: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 73: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	22, // 74: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	24, // 75: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	54, // 76: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	57, // 77: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	59, // 78: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	61, // 79: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	44, // 80: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	46, // 81: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	27, // 82: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	31, // 83: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	34, // 84: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	36, // 85: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	38, // 86: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	41, // 87: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	48, // 88: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	50, // 89: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	52, // 90: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	67, // [67:91] is the sub-list for method output_type
+	43, // [43:67] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -4601,14 +4732,14 @@ func file_fray_v1_controller_proto_init() {
 	file_fray_v1_task_proto_init()
 	file_fray_v1_controller_proto_msgTypes[12].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[23].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[40].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[42].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   61,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -114,6 +114,8 @@ const (
 	PendingReason_PENDING_REASON_MAILBOX PendingReason = 7
 	// One of its limits has no room for it yet.
 	PendingReason_PENDING_REASON_THROTTLED PendingReason = 8
+	// It is a schedule, and waits for its next time.
+	PendingReason_PENDING_REASON_SCHEDULED PendingReason = 9
 )
 
 // Enum value maps for PendingReason.
@@ -128,6 +130,7 @@ var (
 		6: "PENDING_REASON_DELAYED",
 		7: "PENDING_REASON_MAILBOX",
 		8: "PENDING_REASON_THROTTLED",
+		9: "PENDING_REASON_SCHEDULED",
 	}
 	PendingReason_value = map[string]int32{
 		"PENDING_REASON_UNSPECIFIED":        0,
@@ -139,6 +142,7 @@ var (
 		"PENDING_REASON_DELAYED":            6,
 		"PENDING_REASON_MAILBOX":            7,
 		"PENDING_REASON_THROTTLED":          8,
+		"PENDING_REASON_SCHEDULED":          9,
 	}
 )
 
@@ -243,6 +247,63 @@ func (x FailureReason) Number() protoreflect.EnumNumber {
 // Deprecated: Use FailureReason.Descriptor instead.
 func (FailureReason) EnumDescriptor() ([]byte, []int) {
 	return file_fray_v1_task_proto_rawDescGZIP(), []int{2}
+}
+
+// CatchUp says which times of a schedule are run that have passed before they could be, as the controller was away or full.
+type CatchUp int32
+
+const (
+	// LAST.
+	CatchUp_CATCH_UP_UNSPECIFIED CatchUp = 0
+	// The last of them.
+	CatchUp_CATCH_UP_LAST CatchUp = 1
+	// All, in their order.
+	CatchUp_CATCH_UP_ALL CatchUp = 2
+	// None that is a minute late, or more.
+	CatchUp_CATCH_UP_NONE CatchUp = 3
+)
+
+// Enum value maps for CatchUp.
+var (
+	CatchUp_name = map[int32]string{
+		0: "CATCH_UP_UNSPECIFIED",
+		1: "CATCH_UP_LAST",
+		2: "CATCH_UP_ALL",
+		3: "CATCH_UP_NONE",
+	}
+	CatchUp_value = map[string]int32{
+		"CATCH_UP_UNSPECIFIED": 0,
+		"CATCH_UP_LAST":        1,
+		"CATCH_UP_ALL":         2,
+		"CATCH_UP_NONE":        3,
+	}
+)
+
+func (x CatchUp) Enum() *CatchUp {
+	p := new(CatchUp)
+	*p = x
+	return p
+}
+
+func (x CatchUp) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CatchUp) Descriptor() protoreflect.EnumDescriptor {
+	return file_fray_v1_task_proto_enumTypes[3].Descriptor()
+}
+
+func (CatchUp) Type() protoreflect.EnumType {
+	return &file_fray_v1_task_proto_enumTypes[3]
+}
+
+func (x CatchUp) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CatchUp.Descriptor instead.
+func (CatchUp) EnumDescriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
 }
 
 // Payload is an encoded value: a task's input or its result.
@@ -425,7 +486,11 @@ type TaskSpec struct {
 	// Another submission of the same call may have another caller and number, which count for nothing.
 	Call *ActorCall `protobuf:"bytes,15,opt,name=call,proto3" json:"call,omitempty"`
 	// What bounds it together with other tasks. A life and a call have none.
-	Limits        []*Limit `protobuf:"bytes,16,rep,name=limits,proto3" json:"limits,omitempty"`
+	Limits []*Limit `protobuf:"bytes,16,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Set: the task is a schedule. It is never granted, and open until it is cancelled; at its times it creates tasks, its runs, which are as
+	// it is itself but for this field. The id of a run is that of the schedule and its time in UTC, such as backup/2026-11-30T03:00:00Z,
+	// and its not_before_unix_ms is that time.
+	Schedule      *ScheduleSpec `protobuf:"bytes,17,opt,name=schedule,proto3" json:"schedule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -572,6 +637,13 @@ func (x *TaskSpec) GetLimits() []*Limit {
 	return nil
 }
 
+func (x *TaskSpec) GetSchedule() *ScheduleSpec {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
 // Limit bounds the tasks of its owner that name it with the same key. Of tasks that name it with other numbers the last that was
 // submitted tells those that are in force, for all.
 type Limit struct {
@@ -710,6 +782,234 @@ func (x *ActorSpec) GetMaxConcurrency() uint32 {
 	return 0
 }
 
+// ScheduleSpec is what makes a task a schedule.
+type ScheduleSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name among those of its owner's schedules that are open; at a second one's creation under the name it is found in its place, if its
+	// specification is the same but for the id.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its times, as of crontab(5): minute, hour, day of month, month, day of week; or a macro such as @daily, or @every 90s.
+	Cron string `protobuf:"bytes,2,opt,name=cron,proto3" json:"cron,omitempty"`
+	// The IANA name of their time zone, such as Europe/Berlin. Empty means UTC.
+	TimeZone string  `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	CatchUp  CatchUp `protobuf:"varint,4,opt,name=catch_up,json=catchUp,proto3,enum=fray.v1.CatchUp" json:"catch_up,omitempty"`
+	// A time is run also while the last run is open. Else it is missed.
+	Overlaps      bool `protobuf:"varint,5,opt,name=overlaps,proto3" json:"overlaps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleSpec) Reset() {
+	*x = ScheduleSpec{}
+	mi := &file_fray_v1_task_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleSpec) ProtoMessage() {}
+
+func (x *ScheduleSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_task_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleSpec.ProtoReflect.Descriptor instead.
+func (*ScheduleSpec) Descriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ScheduleSpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ScheduleSpec) GetCron() string {
+	if x != nil {
+		return x.Cron
+	}
+	return ""
+}
+
+func (x *ScheduleSpec) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *ScheduleSpec) GetCatchUp() CatchUp {
+	if x != nil {
+		return x.CatchUp
+	}
+	return CatchUp_CATCH_UP_UNSPECIFIED
+}
+
+func (x *ScheduleSpec) GetOverlaps() bool {
+	if x != nil {
+		return x.Overlaps
+	}
+	return false
+}
+
+// Schedule is a schedule as the controller sees it.
+type Schedule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of its task, which is cancelled to end it.
+	ScheduleId string `protobuf:"bytes,1,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"`
+	Name       string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Of its runs, as is the job.
+	Function string  `protobuf:"bytes,3,opt,name=function,proto3" json:"function,omitempty"`
+	JobId    string  `protobuf:"bytes,4,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Cron     string  `protobuf:"bytes,5,opt,name=cron,proto3" json:"cron,omitempty"`
+	TimeZone string  `protobuf:"bytes,6,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	CatchUp  CatchUp `protobuf:"varint,7,opt,name=catch_up,json=catchUp,proto3,enum=fray.v1.CatchUp" json:"catch_up,omitempty"`
+	Overlaps bool    `protobuf:"varint,8,opt,name=overlaps,proto3" json:"overlaps,omitempty"`
+	// 0: there is none.
+	NextUnixMs int64 `protobuf:"varint,9,opt,name=next_unix_ms,json=nextUnixMs,proto3" json:"next_unix_ms,omitempty"`
+	// The task of the last time that was run, and that time. Empty and 0: none was.
+	LastRunId     string `protobuf:"bytes,10,opt,name=last_run_id,json=lastRunId,proto3" json:"last_run_id,omitempty"`
+	LastRunUnixMs int64  `protobuf:"varint,11,opt,name=last_run_unix_ms,json=lastRunUnixMs,proto3" json:"last_run_unix_ms,omitempty"`
+	// Times that were run, and that were not.
+	RunCount      uint64 `protobuf:"varint,12,opt,name=run_count,json=runCount,proto3" json:"run_count,omitempty"`
+	MissedCount   uint64 `protobuf:"varint,13,opt,name=missed_count,json=missedCount,proto3" json:"missed_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Schedule) Reset() {
+	*x = Schedule{}
+	mi := &file_fray_v1_task_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Schedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Schedule) ProtoMessage() {}
+
+func (x *Schedule) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_task_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
+func (*Schedule) Descriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Schedule) GetScheduleId() string {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return ""
+}
+
+func (x *Schedule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Schedule) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *Schedule) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *Schedule) GetCron() string {
+	if x != nil {
+		return x.Cron
+	}
+	return ""
+}
+
+func (x *Schedule) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Schedule) GetCatchUp() CatchUp {
+	if x != nil {
+		return x.CatchUp
+	}
+	return CatchUp_CATCH_UP_UNSPECIFIED
+}
+
+func (x *Schedule) GetOverlaps() bool {
+	if x != nil {
+		return x.Overlaps
+	}
+	return false
+}
+
+func (x *Schedule) GetNextUnixMs() int64 {
+	if x != nil {
+		return x.NextUnixMs
+	}
+	return 0
+}
+
+func (x *Schedule) GetLastRunId() string {
+	if x != nil {
+		return x.LastRunId
+	}
+	return ""
+}
+
+func (x *Schedule) GetLastRunUnixMs() int64 {
+	if x != nil {
+		return x.LastRunUnixMs
+	}
+	return 0
+}
+
+func (x *Schedule) GetRunCount() uint64 {
+	if x != nil {
+		return x.RunCount
+	}
+	return 0
+}
+
+func (x *Schedule) GetMissedCount() uint64 {
+	if x != nil {
+		return x.MissedCount
+	}
+	return 0
+}
+
 // ActorCall is what makes a task a call.
 type ActorCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -725,7 +1025,7 @@ type ActorCall struct {
 
 func (x *ActorCall) Reset() {
 	*x = ActorCall{}
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +1037,7 @@ func (x *ActorCall) String() string {
 func (*ActorCall) ProtoMessage() {}
 
 func (x *ActorCall) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +1050,7 @@ func (x *ActorCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCall.ProtoReflect.Descriptor instead.
 func (*ActorCall) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ActorCall) GetActorId() string {
@@ -788,7 +1088,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +1100,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +1113,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Attempt) GetTaskId() string {
@@ -861,7 +1161,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +1173,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +1186,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TaskError) GetMessage() string {
@@ -983,7 +1283,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_fray_v1_task_proto_msgTypes[8]
+	mi := &file_fray_v1_task_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1295,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[8]
+	mi := &file_fray_v1_task_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1308,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Task) GetTaskId() string {
@@ -1169,7 +1469,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_fray_v1_task_proto_msgTypes[9]
+	mi := &file_fray_v1_task_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1481,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[9]
+	mi := &file_fray_v1_task_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1494,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TaskResult) GetTask() *Task {
@@ -1245,7 +1545,7 @@ type ErrorInfo struct {
 
 func (x *ErrorInfo) Reset() {
 	*x = ErrorInfo{}
-	mi := &file_fray_v1_task_proto_msgTypes[10]
+	mi := &file_fray_v1_task_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1557,7 @@ func (x *ErrorInfo) String() string {
 func (*ErrorInfo) ProtoMessage() {}
 
 func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[10]
+	mi := &file_fray_v1_task_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1570,7 @@ func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorInfo.ProtoReflect.Descriptor instead.
 func (*ErrorInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{10}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ErrorInfo) GetReason() string {
@@ -1304,7 +1604,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1bretry_policy.backoff_factor\x121must be 0 (for the default of 2) or from 1 to 100\x1a-this == 0.0 || (this >= 1.0 && this <= 100.0)R\rbackoffFactor\x122\n" +
 	"\x0ebackoff_cap_ms\x18\x04 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fbackoffCapMs\x12C\n" +
 	"\x0ebackoff_jitter\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rbackoffJitter\x88\x01\x01B\x11\n" +
-	"\x0f_backoff_jitter\"\x9e\x0e\n" +
+	"\x0f_backoff_jitter\"\x85\x13\n" +
 	"\bTaskSpec\x12D\n" +
 	"\atask_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06taskId\x12&\n" +
 	"\bfunction\x18\x02 \x01(\tB\n" +
@@ -1326,19 +1626,22 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x18\x80\xd0\xc6̞\xd3\x01(\x00R\x0fnotBeforeUnixMs\x12(\n" +
 	"\x05actor\x18\x0e \x01(\v2\x12.fray.v1.ActorSpecR\x05actor\x12&\n" +
 	"\x04call\x18\x0f \x01(\v2\x12.fray.v1.ActorCallR\x04call\x120\n" +
-	"\x06limits\x18\x10 \x03(\v2\x0e.fray.v1.LimitB\b\xbaH\x05\x92\x01\x02\x10\x04R\x06limits\x1a<\n" +
+	"\x06limits\x18\x10 \x03(\v2\x0e.fray.v1.LimitB\b\xbaH\x05\x92\x01\x02\x10\x04R\x06limits\x121\n" +
+	"\bschedule\x18\x11 \x01(\v2\x15.fray.v1.ScheduleSpecR\bschedule\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13RequiredLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xfb\x04\xbaH\xf7\x04\x1af\n" +
-	"\x0etask_spec.role\x12/a task is the life of an actor or a call of one\x1a#!has(this.actor) || !has(this.call)\x1as\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xaf\t\xbaH\xab\t\x1a\xa8\x01\n" +
+	"\x0etask_spec.role\x12<a task is the life of an actor, a call of one, or a schedule\x1aX(has(this.actor) ? 1 : 0) + (has(this.call) ? 1 : 0) + (has(this.schedule) ? 1 : 0) <= 1\x1as\n" +
 	"\x0etask_spec.life\x12-the life of an actor has no execution timeout\x1a2!has(this.actor) || this.execution_timeout_ms == 0\x1a\xc0\x01\n" +
 	"\x0etask_spec.call\x12Ea call has neither resources nor labels nor a priority: its actor has\x1ag!has(this.call) || (size(this.resources) == 0 && size(this.required_labels) == 0 && this.priority == 0)\x1a}\n" +
 	"\x10task_spec.limits\x12(lives of actors and calls have no limits\x1a?size(this.limits) == 0 || (!has(this.actor) && !has(this.call))\x1aV\n" +
-	"\x15task_spec.limits_once\x12\x18each limit is named once\x1a#this.limits.map(l, l.name).unique()B\x14\n" +
-	"\x12_max_worker_lossesJ\x04\b\x11\x10\x15\"\xca\x03\n" +
+	"\x15task_spec.limits_once\x12\x18each limit is named once\x1a#this.limits.map(l, l.name).unique()\x1a\xed\x01\n" +
+	"\x12task_spec.schedule\x12Xa schedule needs no tasks and no objects, and has no time before which it is not granted\x1a}!has(this.schedule) || (size(this.needed_task_ids) == 0 && size(this.needed_object_ids) == 0 && this.not_before_unix_ms == 0)\x1a\xfe\x01\n" +
+	"\x17task_spec.schedule_size\x12sa schedule has an id of at most 107 characters, which those of its runs begin with, and a payload of at most 64 KiB\x1an!has(this.schedule) || (size(this.task_id) <= 107 && (!has(this.payload) || size(this.payload.data) <= 65536))B\x14\n" +
+	"\x12_max_worker_lossesJ\x04\b\x12\x10\x15\"\xca\x03\n" +
 	"\x05Limit\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1a\n" +
 	"\x03key\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x03key\x120\n" +
@@ -1350,7 +1653,31 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\flimit.period\x12$max_starts and period_ms go together\x1a.(this.max_starts > 0u) == (this.period_ms > 0)\"\x82\x01\n" +
 	"\tActorSpec\x12B\n" +
 	"\x04name\x18\x01 \x01(\tB.\xbaH+r)2'^([A-Za-z0-9][A-Za-z0-9._:/-]{0,127})?$R\x04name\x121\n" +
-	"\x0fmax_concurrency\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\x80\bR\x0emaxConcurrency\"\x9c\x01\n" +
+	"\x0fmax_concurrency\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\x80\bR\x0emaxConcurrency\"\xe8\x01\n" +
+	"\fScheduleSpec\x12?\n" +
+	"\x04name\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x04name\x12\x1e\n" +
+	"\x04cron\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04cron\x12$\n" +
+	"\ttime_zone\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x125\n" +
+	"\bcatch_up\x18\x04 \x01(\x0e2\x10.fray.v1.CatchUpB\b\xbaH\x05\x82\x01\x02\x10\x01R\acatchUp\x12\x1a\n" +
+	"\boverlaps\x18\x05 \x01(\bR\boverlaps\"\x97\x03\n" +
+	"\bSchedule\x12\x1f\n" +
+	"\vschedule_id\x18\x01 \x01(\tR\n" +
+	"scheduleId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bfunction\x18\x03 \x01(\tR\bfunction\x12\x15\n" +
+	"\x06job_id\x18\x04 \x01(\tR\x05jobId\x12\x12\n" +
+	"\x04cron\x18\x05 \x01(\tR\x04cron\x12\x1b\n" +
+	"\ttime_zone\x18\x06 \x01(\tR\btimeZone\x12+\n" +
+	"\bcatch_up\x18\a \x01(\x0e2\x10.fray.v1.CatchUpR\acatchUp\x12\x1a\n" +
+	"\boverlaps\x18\b \x01(\bR\boverlaps\x12 \n" +
+	"\fnext_unix_ms\x18\t \x01(\x03R\n" +
+	"nextUnixMs\x12\x1e\n" +
+	"\vlast_run_id\x18\n" +
+	" \x01(\tR\tlastRunId\x12'\n" +
+	"\x10last_run_unix_ms\x18\v \x01(\x03R\rlastRunUnixMs\x12\x1b\n" +
+	"\trun_count\x18\f \x01(\x04R\brunCount\x12!\n" +
+	"\fmissed_count\x18\r \x01(\x04R\vmissedCount\"\x9c\x01\n" +
 	"\tActorCall\x12F\n" +
 	"\bactor_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\aactorId\x12&\n" +
 	"\tcaller_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcallerId\x12\x1f\n" +
@@ -1409,7 +1736,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x13TASK_STATUS_RUNNING\x10\x03\x12\x19\n" +
 	"\x15TASK_STATUS_COMPLETED\x10\x04\x12\x16\n" +
 	"\x12TASK_STATUS_FAILED\x10\x05\x12\x19\n" +
-	"\x15TASK_STATUS_CANCELLED\x10\x06*\x9d\x02\n" +
+	"\x15TASK_STATUS_CANCELLED\x10\x06*\xbb\x02\n" +
 	"\rPendingReason\x12\x1e\n" +
 	"\x1aPENDING_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PENDING_REASON_READY\x10\x01\x12\x1a\n" +
@@ -1419,7 +1746,8 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x19PENDING_REASON_RECOVERING\x10\x05\x12\x1a\n" +
 	"\x16PENDING_REASON_DELAYED\x10\x06\x12\x1a\n" +
 	"\x16PENDING_REASON_MAILBOX\x10\a\x12\x1c\n" +
-	"\x18PENDING_REASON_THROTTLED\x10\b*\xbb\x02\n" +
+	"\x18PENDING_REASON_THROTTLED\x10\b\x12\x1c\n" +
+	"\x18PENDING_REASON_SCHEDULED\x10\t*\xbb\x02\n" +
 	"\rFailureReason\x12\x1e\n" +
 	"\x1aFAILURE_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aFAILURE_REASON_APPLICATION\x10\x01\x12\x1a\n" +
@@ -1429,7 +1757,12 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	" FAILURE_REASON_DEPENDENCY_FAILED\x10\x05\x12\x1e\n" +
 	"\x1aFAILURE_REASON_UNDECODABLE\x10\x06\x12\"\n" +
 	"\x1eFAILURE_REASON_ACTOR_RESTARTED\x10\a\x12\x1d\n" +
-	"\x19FAILURE_REASON_ACTOR_DEAD\x10\bB,Z*github.com/frayrpc/fray/gen/fray/v1;frayv1b\x06proto3"
+	"\x19FAILURE_REASON_ACTOR_DEAD\x10\b*[\n" +
+	"\aCatchUp\x12\x18\n" +
+	"\x14CATCH_UP_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rCATCH_UP_LAST\x10\x01\x12\x10\n" +
+	"\fCATCH_UP_ALL\x10\x02\x12\x11\n" +
+	"\rCATCH_UP_NONE\x10\x03B,Z*github.com/frayrpc/fray/gen/fray/v1;frayv1b\x06proto3"
 
 var (
 	file_fray_v1_task_proto_rawDescOnce sync.Once
@@ -1443,46 +1776,52 @@ func file_fray_v1_task_proto_rawDescGZIP() []byte {
 	return file_fray_v1_task_proto_rawDescData
 }
 
-var file_fray_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_fray_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_fray_v1_task_proto_goTypes = []any{
-	(TaskStatus)(0),     // 0: fray.v1.TaskStatus
-	(PendingReason)(0),  // 1: fray.v1.PendingReason
-	(FailureReason)(0),  // 2: fray.v1.FailureReason
-	(*Payload)(nil),     // 3: fray.v1.Payload
-	(*RetryPolicy)(nil), // 4: fray.v1.RetryPolicy
-	(*TaskSpec)(nil),    // 5: fray.v1.TaskSpec
-	(*Limit)(nil),       // 6: fray.v1.Limit
-	(*ActorSpec)(nil),   // 7: fray.v1.ActorSpec
-	(*ActorCall)(nil),   // 8: fray.v1.ActorCall
-	(*Attempt)(nil),     // 9: fray.v1.Attempt
-	(*TaskError)(nil),   // 10: fray.v1.TaskError
-	(*Task)(nil),        // 11: fray.v1.Task
-	(*TaskResult)(nil),  // 12: fray.v1.TaskResult
-	(*ErrorInfo)(nil),   // 13: fray.v1.ErrorInfo
-	nil,                 // 14: fray.v1.TaskSpec.ResourcesEntry
-	nil,                 // 15: fray.v1.TaskSpec.RequiredLabelsEntry
+	(TaskStatus)(0),      // 0: fray.v1.TaskStatus
+	(PendingReason)(0),   // 1: fray.v1.PendingReason
+	(FailureReason)(0),   // 2: fray.v1.FailureReason
+	(CatchUp)(0),         // 3: fray.v1.CatchUp
+	(*Payload)(nil),      // 4: fray.v1.Payload
+	(*RetryPolicy)(nil),  // 5: fray.v1.RetryPolicy
+	(*TaskSpec)(nil),     // 6: fray.v1.TaskSpec
+	(*Limit)(nil),        // 7: fray.v1.Limit
+	(*ActorSpec)(nil),    // 8: fray.v1.ActorSpec
+	(*ScheduleSpec)(nil), // 9: fray.v1.ScheduleSpec
+	(*Schedule)(nil),     // 10: fray.v1.Schedule
+	(*ActorCall)(nil),    // 11: fray.v1.ActorCall
+	(*Attempt)(nil),      // 12: fray.v1.Attempt
+	(*TaskError)(nil),    // 13: fray.v1.TaskError
+	(*Task)(nil),         // 14: fray.v1.Task
+	(*TaskResult)(nil),   // 15: fray.v1.TaskResult
+	(*ErrorInfo)(nil),    // 16: fray.v1.ErrorInfo
+	nil,                  // 17: fray.v1.TaskSpec.ResourcesEntry
+	nil,                  // 18: fray.v1.TaskSpec.RequiredLabelsEntry
 }
 var file_fray_v1_task_proto_depIdxs = []int32{
-	3,  // 0: fray.v1.TaskSpec.payload:type_name -> fray.v1.Payload
-	14, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
-	15, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
-	4,  // 3: fray.v1.TaskSpec.retry_policy:type_name -> fray.v1.RetryPolicy
-	7,  // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
-	8,  // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
-	6,  // 6: fray.v1.TaskSpec.limits:type_name -> fray.v1.Limit
-	3,  // 7: fray.v1.TaskError.details:type_name -> fray.v1.Payload
-	0,  // 8: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
-	1,  // 9: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
-	2,  // 10: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
-	11, // 11: fray.v1.TaskResult.task:type_name -> fray.v1.Task
-	3,  // 12: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
-	10, // 13: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	4,  // 0: fray.v1.TaskSpec.payload:type_name -> fray.v1.Payload
+	17, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
+	18, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
+	5,  // 3: fray.v1.TaskSpec.retry_policy:type_name -> fray.v1.RetryPolicy
+	8,  // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
+	11, // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
+	7,  // 6: fray.v1.TaskSpec.limits:type_name -> fray.v1.Limit
+	9,  // 7: fray.v1.TaskSpec.schedule:type_name -> fray.v1.ScheduleSpec
+	3,  // 8: fray.v1.ScheduleSpec.catch_up:type_name -> fray.v1.CatchUp
+	3,  // 9: fray.v1.Schedule.catch_up:type_name -> fray.v1.CatchUp
+	4,  // 10: fray.v1.TaskError.details:type_name -> fray.v1.Payload
+	0,  // 11: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
+	1,  // 12: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
+	2,  // 13: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
+	14, // 14: fray.v1.TaskResult.task:type_name -> fray.v1.Task
+	4,  // 15: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
+	13, // 16: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_task_proto_init() }
@@ -1497,8 +1836,8 @@ func file_fray_v1_task_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_task_proto_rawDesc), len(file_fray_v1_task_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   13,
+			NumEnums:      4,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -122,7 +122,9 @@ type TaskStateRecord struct {
 	// It was cancelled, or is to be, with all that depends on it.
 	CancelsDependants bool `protobuf:"varint,21,opt,name=cancels_dependants,json=cancelsDependants,proto3" json:"cancels_dependants,omitempty"`
 	// Its job has forgotten it, and counts it among those that are: only tasks that depend on it keep it.
-	Outlived      bool `protobuf:"varint,22,opt,name=outlived,proto3" json:"outlived,omitempty"`
+	Outlived bool `protobuf:"varint,22,opt,name=outlived,proto3" json:"outlived,omitempty"`
+	// Of a schedule that is open, and has come further than its submission.
+	Schedule      *ScheduleState `protobuf:"bytes,23,opt,name=schedule,proto3" json:"schedule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -311,6 +313,84 @@ func (x *TaskStateRecord) GetOutlived() bool {
 	return false
 }
 
+func (x *TaskStateRecord) GetSchedule() *ScheduleState {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
+// ScheduleState is how far a schedule has come.
+type ScheduleState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Each of its times up to here was run or missed.
+	ThroughUnixNs int64 `protobuf:"varint,1,opt,name=through_unix_ns,json=throughUnixNs,proto3" json:"through_unix_ns,omitempty"`
+	// The last that was run. 0: none.
+	LastRunUnixNs int64  `protobuf:"varint,2,opt,name=last_run_unix_ns,json=lastRunUnixNs,proto3" json:"last_run_unix_ns,omitempty"`
+	RunCount      uint64 `protobuf:"varint,3,opt,name=run_count,json=runCount,proto3" json:"run_count,omitempty"`
+	MissedCount   uint64 `protobuf:"varint,4,opt,name=missed_count,json=missedCount,proto3" json:"missed_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleState) Reset() {
+	*x = ScheduleState{}
+	mi := &file_fray_store_v1_record_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleState) ProtoMessage() {}
+
+func (x *ScheduleState) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_store_v1_record_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleState.ProtoReflect.Descriptor instead.
+func (*ScheduleState) Descriptor() ([]byte, []int) {
+	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ScheduleState) GetThroughUnixNs() int64 {
+	if x != nil {
+		return x.ThroughUnixNs
+	}
+	return 0
+}
+
+func (x *ScheduleState) GetLastRunUnixNs() int64 {
+	if x != nil {
+		return x.LastRunUnixNs
+	}
+	return 0
+}
+
+func (x *ScheduleState) GetRunCount() uint64 {
+	if x != nil {
+		return x.RunCount
+	}
+	return 0
+}
+
+func (x *ScheduleState) GetMissedCount() uint64 {
+	if x != nil {
+		return x.MissedCount
+	}
+	return 0
+}
+
 // JobRecord is there once a job has an owner, or ended tasks of it are forgotten while it goes on.
 type JobRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -325,7 +405,7 @@ type JobRecord struct {
 
 func (x *JobRecord) Reset() {
 	*x = JobRecord{}
-	mi := &file_fray_store_v1_record_proto_msgTypes[2]
+	mi := &file_fray_store_v1_record_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -337,7 +417,7 @@ func (x *JobRecord) String() string {
 func (*JobRecord) ProtoMessage() {}
 
 func (x *JobRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_store_v1_record_proto_msgTypes[2]
+	mi := &file_fray_store_v1_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -350,7 +430,7 @@ func (x *JobRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRecord.ProtoReflect.Descriptor instead.
 func (*JobRecord) Descriptor() ([]byte, []int) {
-	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{2}
+	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *JobRecord) GetJobId() string {
@@ -390,7 +470,7 @@ type ControllerRecord struct {
 
 func (x *ControllerRecord) Reset() {
 	*x = ControllerRecord{}
-	mi := &file_fray_store_v1_record_proto_msgTypes[3]
+	mi := &file_fray_store_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +482,7 @@ func (x *ControllerRecord) String() string {
 func (*ControllerRecord) ProtoMessage() {}
 
 func (x *ControllerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_store_v1_record_proto_msgTypes[3]
+	mi := &file_fray_store_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +495,7 @@ func (x *ControllerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllerRecord.ProtoReflect.Descriptor instead.
 func (*ControllerRecord) Descriptor() ([]byte, []int) {
-	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ControllerRecord) GetIncarnation() uint64 {
@@ -451,7 +531,7 @@ type Gap struct {
 
 func (x *Gap) Reset() {
 	*x = Gap{}
-	mi := &file_fray_store_v1_record_proto_msgTypes[4]
+	mi := &file_fray_store_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +543,7 @@ func (x *Gap) String() string {
 func (*Gap) ProtoMessage() {}
 
 func (x *Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_store_v1_record_proto_msgTypes[4]
+	mi := &file_fray_store_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +556,7 @@ func (x *Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gap.ProtoReflect.Descriptor instead.
 func (*Gap) Descriptor() ([]byte, []int) {
-	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Gap) GetEndedUnixNs() int64 {
@@ -516,7 +596,7 @@ type ObjectRecord struct {
 
 func (x *ObjectRecord) Reset() {
 	*x = ObjectRecord{}
-	mi := &file_fray_store_v1_record_proto_msgTypes[5]
+	mi := &file_fray_store_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -528,7 +608,7 @@ func (x *ObjectRecord) String() string {
 func (*ObjectRecord) ProtoMessage() {}
 
 func (x *ObjectRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_store_v1_record_proto_msgTypes[5]
+	mi := &file_fray_store_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -541,7 +621,7 @@ func (x *ObjectRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectRecord.ProtoReflect.Descriptor instead.
 func (*ObjectRecord) Descriptor() ([]byte, []int) {
-	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_fray_store_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ObjectRecord) GetObjectId() []byte {
@@ -616,7 +696,7 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"TaskRecord\x12%\n" +
 	"\x04spec\x18\x01 \x01(\v2\x11.fray.v1.TaskSpecR\x04spec\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12*\n" +
-	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"\xe5\x06\n" +
+	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"\x9f\a\n" +
 	"\x0fTaskStateRecord\x12+\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x13.fray.v1.TaskStatusR\x06status\x12=\n" +
 	"\x0efailure_reason\x18\x02 \x01(\x0e2\x16.fray.v1.FailureReasonR\rfailureReason\x12\x16\n" +
@@ -642,7 +722,13 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\x15loss_in_company_count\x18\x13 \x01(\rR\x12lossInCompanyCount\x12\"\n" +
 	"\rcause_task_id\x18\x14 \x01(\tR\vcauseTaskId\x12-\n" +
 	"\x12cancels_dependants\x18\x15 \x01(\bR\x11cancelsDependants\x12\x1a\n" +
-	"\boutlived\x18\x16 \x01(\bR\boutlived\"a\n" +
+	"\boutlived\x18\x16 \x01(\bR\boutlived\x128\n" +
+	"\bschedule\x18\x17 \x01(\v2\x1c.fray.store.v1.ScheduleStateR\bschedule\"\xa0\x01\n" +
+	"\rScheduleState\x12&\n" +
+	"\x0fthrough_unix_ns\x18\x01 \x01(\x03R\rthroughUnixNs\x12'\n" +
+	"\x10last_run_unix_ns\x18\x02 \x01(\x03R\rlastRunUnixNs\x12\x1b\n" +
+	"\trun_count\x18\x03 \x01(\x04R\brunCount\x12!\n" +
+	"\fmissed_count\x18\x04 \x01(\x04R\vmissedCount\"a\n" +
 	"\tJobRecord\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12'\n" +
 	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\x12\x14\n" +
@@ -679,28 +765,30 @@ func file_fray_store_v1_record_proto_rawDescGZIP() []byte {
 	return file_fray_store_v1_record_proto_rawDescData
 }
 
-var file_fray_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_fray_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_fray_store_v1_record_proto_goTypes = []any{
 	(*TaskRecord)(nil),       // 0: fray.store.v1.TaskRecord
 	(*TaskStateRecord)(nil),  // 1: fray.store.v1.TaskStateRecord
-	(*JobRecord)(nil),        // 2: fray.store.v1.JobRecord
-	(*ControllerRecord)(nil), // 3: fray.store.v1.ControllerRecord
-	(*Gap)(nil),              // 4: fray.store.v1.Gap
-	(*ObjectRecord)(nil),     // 5: fray.store.v1.ObjectRecord
-	(*v1.TaskSpec)(nil),      // 6: fray.v1.TaskSpec
-	(v1.TaskStatus)(0),       // 7: fray.v1.TaskStatus
-	(v1.FailureReason)(0),    // 8: fray.v1.FailureReason
+	(*ScheduleState)(nil),    // 2: fray.store.v1.ScheduleState
+	(*JobRecord)(nil),        // 3: fray.store.v1.JobRecord
+	(*ControllerRecord)(nil), // 4: fray.store.v1.ControllerRecord
+	(*Gap)(nil),              // 5: fray.store.v1.Gap
+	(*ObjectRecord)(nil),     // 6: fray.store.v1.ObjectRecord
+	(*v1.TaskSpec)(nil),      // 7: fray.v1.TaskSpec
+	(v1.TaskStatus)(0),       // 8: fray.v1.TaskStatus
+	(v1.FailureReason)(0),    // 9: fray.v1.FailureReason
 }
 var file_fray_store_v1_record_proto_depIdxs = []int32{
-	6, // 0: fray.store.v1.TaskRecord.spec:type_name -> fray.v1.TaskSpec
-	7, // 1: fray.store.v1.TaskStateRecord.status:type_name -> fray.v1.TaskStatus
-	8, // 2: fray.store.v1.TaskStateRecord.failure_reason:type_name -> fray.v1.FailureReason
-	4, // 3: fray.store.v1.ControllerRecord.gaps:type_name -> fray.store.v1.Gap
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	7, // 0: fray.store.v1.TaskRecord.spec:type_name -> fray.v1.TaskSpec
+	8, // 1: fray.store.v1.TaskStateRecord.status:type_name -> fray.v1.TaskStatus
+	9, // 2: fray.store.v1.TaskStateRecord.failure_reason:type_name -> fray.v1.FailureReason
+	2, // 3: fray.store.v1.TaskStateRecord.schedule:type_name -> fray.store.v1.ScheduleState
+	5, // 4: fray.store.v1.ControllerRecord.gaps:type_name -> fray.store.v1.Gap
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_fray_store_v1_record_proto_init() }
@@ -714,7 +802,7 @@ func file_fray_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_store_v1_record_proto_rawDesc), len(file_fray_store_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -75,6 +75,9 @@ const (
 	// ControllerServiceListActorsProcedure is the fully-qualified name of the ControllerService's
 	// ListActors RPC.
 	ControllerServiceListActorsProcedure = "/fray.v1.ControllerService/ListActors"
+	// ControllerServiceListSchedulesProcedure is the fully-qualified name of the ControllerService's
+	// ListSchedules RPC.
+	ControllerServiceListSchedulesProcedure = "/fray.v1.ControllerService/ListSchedules"
 	// ControllerServiceRegisterWorkerProcedure is the fully-qualified name of the ControllerService's
 	// RegisterWorker RPC.
 	ControllerServiceRegisterWorkerProcedure = "/fray.v1.ControllerService/RegisterWorker"
@@ -137,6 +140,8 @@ type ControllerServiceClient interface {
 	// ListActors returns actors by id: those that live, and those that are dead and known. An actor is created by submitting its life,
 	// called by submitting calls, and deleted by cancelling its life.
 	ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error)
+	// ListSchedules returns the schedules that are open. A schedule is created by submitting its task, and deleted by cancelling that.
+	ListSchedules(context.Context, *v1.ListSchedulesRequest) (*v1.ListSchedulesResponse, error)
 	// RegisterWorker opens a worker session. Registering again under the same registration_id returns the same session.
 	RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error)
 	// LeaseTasks waits for work. A repeated poll_seq returns what that poll was granted.
@@ -267,6 +272,13 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listSchedules: connect.NewClient[v1.ListSchedulesRequest, v1.ListSchedulesResponse](
+			httpClient,
+			baseURL+ControllerServiceListSchedulesProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("ListSchedules")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		registerWorker: connect.NewClient[v1.RegisterWorkerRequest, v1.RegisterWorkerResponse](
 			httpClient,
 			baseURL+ControllerServiceRegisterWorkerProcedure,
@@ -348,6 +360,7 @@ type controllerServiceClient struct {
 	holdObjects      *connect.Client[v1.HoldObjectsRequest, v1.HoldObjectsResponse]
 	releaseObjects   *connect.Client[v1.ReleaseObjectsRequest, v1.ReleaseObjectsResponse]
 	listActors       *connect.Client[v1.ListActorsRequest, v1.ListActorsResponse]
+	listSchedules    *connect.Client[v1.ListSchedulesRequest, v1.ListSchedulesResponse]
 	registerWorker   *connect.Client[v1.RegisterWorkerRequest, v1.RegisterWorkerResponse]
 	leaseTasks       *connect.Client[v1.LeaseTasksRequest, v1.LeaseTasksResponse]
 	reportTasks      *connect.Client[v1.ReportTasksRequest, v1.ReportTasksResponse]
@@ -485,6 +498,15 @@ func (c *controllerServiceClient) ListActors(ctx context.Context, req *v1.ListAc
 	return nil, err
 }
 
+// ListSchedules calls fray.v1.ControllerService.ListSchedules.
+func (c *controllerServiceClient) ListSchedules(ctx context.Context, req *v1.ListSchedulesRequest) (*v1.ListSchedulesResponse, error) {
+	response, err := c.listSchedules.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // RegisterWorker calls fray.v1.ControllerService.RegisterWorker.
 func (c *controllerServiceClient) RegisterWorker(ctx context.Context, req *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error) {
 	response, err := c.registerWorker.CallUnary(ctx, connect.NewRequest(req))
@@ -599,6 +621,8 @@ type ControllerServiceHandler interface {
 	// ListActors returns actors by id: those that live, and those that are dead and known. An actor is created by submitting its life,
 	// called by submitting calls, and deleted by cancelling its life.
 	ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error)
+	// ListSchedules returns the schedules that are open. A schedule is created by submitting its task, and deleted by cancelling that.
+	ListSchedules(context.Context, *v1.ListSchedulesRequest) (*v1.ListSchedulesResponse, error)
 	// RegisterWorker opens a worker session. Registering again under the same registration_id returns the same session.
 	RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error)
 	// LeaseTasks waits for work. A repeated poll_seq returns what that poll was granted.
@@ -725,6 +749,13 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	controllerServiceListSchedulesHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceListSchedulesProcedure,
+		svc.ListSchedules,
+		connect.WithSchema(controllerServiceMethods.ByName("ListSchedules")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	controllerServiceRegisterWorkerHandler := connect.NewUnaryHandlerSimple(
 		ControllerServiceRegisterWorkerProcedure,
 		svc.RegisterWorker,
@@ -817,6 +848,8 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceReleaseObjectsHandler.ServeHTTP(w, r)
 		case ControllerServiceListActorsProcedure:
 			controllerServiceListActorsHandler.ServeHTTP(w, r)
+		case ControllerServiceListSchedulesProcedure:
+			controllerServiceListSchedulesHandler.ServeHTTP(w, r)
 		case ControllerServiceRegisterWorkerProcedure:
 			controllerServiceRegisterWorkerHandler.ServeHTTP(w, r)
 		case ControllerServiceLeaseTasksProcedure:
@@ -898,6 +931,10 @@ func (UnimplementedControllerServiceHandler) ReleaseObjects(context.Context, *v1
 
 func (UnimplementedControllerServiceHandler) ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListActors is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) ListSchedules(context.Context, *v1.ListSchedulesRequest) (*v1.ListSchedulesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListSchedules is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error) {
