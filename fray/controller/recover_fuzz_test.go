@@ -95,6 +95,18 @@ func FuzzTaskDecoder(f *testing.F) {
 	spec, _, _, _ := seedRecords(f)
 	f.Add(spec)
 	f.Add([]byte("\x0a\x06\x0a\x01a\x12\x01f\x12\x01j"))
+	for _, spec := range []*frayv1.TaskSpec{
+		{TaskId: "a", Function: "f", Schedule: &frayv1.ScheduleSpec{Name: "n", Cron: "0 3 * * *", TimeZone: "Europe/Berlin"}},
+		{TaskId: "a", Function: "f", Actor: &frayv1.ActorSpec{Name: "n", MaxConcurrency: 2}},
+		{TaskId: "a", Function: "f", Call: &frayv1.ActorCall{ActorId: "b", CallerId: "c", Number: 3}},
+		{TaskId: "a", Function: "f", NeededTaskIds: []string{"b"}, NotBeforeUnixMs: 5, Limits: []*frayv1.Limit{{Name: "l", MaxConcurrent: 1}}},
+	} {
+		record, err := proto.Marshal(&storev1.TaskRecord{Spec: spec, JobId: "j", SubmittedUnixNs: 1})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(record)
+	}
 	f.Fuzz(func(t *testing.T, record []byte) {
 		var d taskDecoder
 		var whole storev1.TaskRecord
@@ -112,7 +124,12 @@ func FuzzTaskDecoder(f *testing.F) {
 			}
 			want := core.Restored{
 				Num: 1, ID: whole.GetSpec().GetTaskId(), Job: whole.GetJobId(), Shape: corewire.Shape(whole.GetSpec()),
-				SpecBytes: len(record), Submitted: core.Time(whole.GetSubmittedUnixNs()),
+				SpecBytes: len(record), Submitted: core.Time(whole.GetSubmittedUnixNs()), NeedsTasks: whole.GetSpec().GetNeededTaskIds(),
+				NeedsObjects: corewire.Objects(whole.GetSpec().GetNeededObjectIds()), NotBefore: corewire.Time(whole.GetSpec().GetNotBeforeUnixMs()),
+				Limits: corewire.Limits(whole.GetSpec().GetLimits()), Schedule: corewire.Schedule(whole.GetSpec()),
+			}
+			if want.Actor, want.ActorCall = corewire.Actor(whole.GetSpec()); want.Schedule != nil {
+				want.Spec = record
 			}
 			if !reflect.DeepEqual(*got, want) {
 				t.Fatalf("decoded\n%+v, want\n%+v", *got, want)
