@@ -1,14 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/command"
-	"github.com/frayrpc/fray/internal/number"
 )
 
 // listPage is how many tasks one call lists.
@@ -19,6 +20,7 @@ type listOptions struct {
 	job      string
 	statuses []string
 	limit    int
+	why      bool
 }
 
 var statusChoices = []string{"pending", "leased", "running", "completed", "failed", "cancelled"}
@@ -30,6 +32,7 @@ func (a *app) newList() *cobra.Command {
 		Short: "List tasks",
 		Long:  "List the tasks that the controller knows, oldest first. With -o json, each is an object on a line of its own.",
 		Example: `  fray list --status running,pending
+  fray list --status failed --why
   fray list --job nightly -o json | jq -r .task_id`,
 		Args: noArgs,
 		RunE: a.calling(func(ctx context.Context, c *client, _ []string) error { return a.list(ctx, c, o) }),
@@ -38,6 +41,8 @@ func (a *app) newList() *cobra.Command {
 	cmd.Flags().StringVar(&o.job, "job", "", "only tasks of this `job`")
 	cmd.Flags().Var(&statusesValue{&o.statuses}, "status", "only tasks with one of these: "+strings.Join(statusChoices, ", "))
 	command.AtLeast(cmd.Flags(), &o.limit, 0, "limit", 0, "list this many at most; 0: all")
+	cmd.Flags().BoolVar(&o.why, "why", false, "also tell the errors of tasks that have failed")
+	command.Momentary(cmd.Flags(), "why")
 	a.addOutputFlag(cmd)
 	return cmd
 }
@@ -71,25 +76,64 @@ func (a *app) list(ctx context.Context, c *client, o listOptions) error {
 		req.Statuses = append(req.Statuses, frayv1.TaskStatus(frayv1.TaskStatus_value["TASK_STATUS_"+strings.ToUpper(name)]))
 	}
 	tasks := &listing{app: a, header: taskHeader}
-	for listed := 0; ; {
-		if o.limit > 0 {
-			req.PageSize = number.Clamp[uint32](min(listPage, o.limit-listed))
-		}
-		page, err := ask(ctx, c, c.ListTasks, req)
-		if err != nil {
-			return err
-		}
-		for _, t := range page.GetTasks() {
-			if err := tasks.add(taskRow(t), newTaskJSON(t)); err != nil {
+	if o.why {
+		tasks.header = append(slices.Clone(taskHeader), "why")
+	}
+	err := c.eachTask(ctx, req, o.limit, func(page []*frayv1.Task) error {
+		errs := make(map[string]*frayv1.TaskResult)
+		if o.why {
+			var err error
+			if errs, err = whyFailed(ctx, c, page); err != nil {
 				return err
 			}
 		}
-		listed += len(page.GetTasks())
-		req.PageToken = page.GetNextPageToken()
-		if req.PageToken == "" || (o.limit > 0 && listed >= o.limit) {
-			break
+		for _, t := range page {
+			row, object := taskRow(t), any(newTaskJSON(t))
+			if r := errs[t.GetTaskId()]; o.why {
+				row = append(row, cmp.Or(r.GetError().GetMessage(), "-"))
+				if r != nil {
+					object = newResultJSON(r)
+				}
+			}
+			if err := tasks.add(row, object); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	tasks.end("no tasks")
 	return nil
+}
+
+// whyFailed returns what those of some tasks ended with that failed, by their ids. One that was forgotten meanwhile is
+// not there.
+func whyFailed(ctx context.Context, c *client, tasks []*frayv1.Task) (map[string]*frayv1.TaskResult, error) {
+	var ids []string
+	for _, t := range tasks {
+		if t.GetStatus() == frayv1.TaskStatus_TASK_STATUS_FAILED {
+			ids = append(ids, t.GetTaskId())
+		}
+	}
+	found := make(map[string]*frayv1.TaskResult, len(ids))
+	for len(ids) > 0 {
+		res, err := ask(ctx, c, c.GetTaskResults, &frayv1.GetTaskResultsRequest{TaskIds: ids})
+		if err != nil {
+			return nil, err
+		}
+		seen := make(map[string]bool)
+		for _, r := range res.GetResults() {
+			found[r.GetTask().GetTaskId()], seen[r.GetTask().GetTaskId()] = r, true
+		}
+		for _, id := range slices.Concat(res.GetUnknownTaskIds(), res.GetRefusedTaskIds()) {
+			seen[id] = true
+		}
+		if len(seen) == 0 {
+			break
+		}
+		ids = slices.DeleteFunc(ids, func(id string) bool { return seen[id] })
+	}
+	return found, nil
 }

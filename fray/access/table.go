@@ -53,6 +53,7 @@ var rows = []Row{
 	{Procedure: frayv1connect.ControllerServiceWatchJobProcedure, Roles: readsOwn, AnyJob: readsAny},
 	{Procedure: frayv1connect.ControllerServiceGetJobProcedure, Roles: readsOwn, AnyJob: readsAny},
 	{Procedure: frayv1connect.ControllerServiceListTasksProcedure, Roles: Client | readsAll, AnyJob: readsAll},
+	{Procedure: frayv1connect.ControllerServiceRetryTasksProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
 	{Procedure: frayv1connect.ControllerServiceCancelTasksProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
 	{Procedure: frayv1connect.ControllerServicePutObjectProcedure, Roles: changes, AnyJob: changeAny, Changes: true},
 	{Procedure: frayv1connect.ControllerServiceGetObjectProcedure, Roles: readsOwn, AnyJob: readsAny},

@@ -77,9 +77,7 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 	for i := range results {
 		switch r := &results[i]; {
 		case r.err != nil:
-			resp.Failures = append(resp.Failures, &frayv1.SubmitFailure{
-				Index: number.Clamp[uint32](i), Code: wire.Code(r.reason).String(), Message: message(r.err), Reason: r.reason,
-			})
+			resp.Failures = append(resp.Failures, r.failure(i))
 			resp.RetryAfterMs = max(resp.RetryAfterMs, number.Millis(r.retryAfter))
 		case r.created:
 			resp.CreatedCount++
@@ -114,6 +112,11 @@ type submitted struct {
 func (r *submitted) refuse(reason string, retryAfter time.Duration, format string, args ...any) {
 	r.reason, r.retryAfter = reason, retryAfter
 	r.err = wire.Error(reason, retryAfter, format, args...)
+}
+
+// failure is what the caller is told of a task that was refused, at its place in the request.
+func (r *submitted) failure(i int) *frayv1.SubmitFailure {
+	return &frayv1.SubmitFailure{Index: number.Clamp[uint32](i), Code: wire.Code(r.reason).String(), Message: message(r.err), Reason: r.reason}
 }
 
 // submit offers tasks to the scheduler by an event, which it completes, and says what became of each,

@@ -36,6 +36,7 @@ const (
 // What one call carries at most.
 const (
 	Submit   = 50_000    // tasks
+	Retry    = 100       // tasks
 	Slots    = 65_536    // of a worker, and the tasks that one poll asks for
 	Held     = 65_536    // attempts of each state that a worker holds
 	Outbox   = 1_048_576 // reports that a worker keeps

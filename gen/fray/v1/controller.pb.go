@@ -1500,6 +1500,177 @@ func (x *ListTasksResponse) GetNextPageToken() string {
 	return ""
 }
 
+type RetryTasksRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	TaskIds []string               `protobuf:"bytes,1,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
+	// The caller's name for this retry, of which a repetition creates nothing anew.
+	RetryId       string `protobuf:"bytes,2,opt,name=retry_id,json=retryId,proto3" json:"retry_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryTasksRequest) Reset() {
+	*x = RetryTasksRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryTasksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryTasksRequest) ProtoMessage() {}
+
+func (x *RetryTasksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryTasksRequest.ProtoReflect.Descriptor instead.
+func (*RetryTasksRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RetryTasksRequest) GetTaskIds() []string {
+	if x != nil {
+		return x.TaskIds
+	}
+	return nil
+}
+
+func (x *RetryTasksRequest) GetRetryId() string {
+	if x != nil {
+		return x.RetryId
+	}
+	return ""
+}
+
+type RetryTasksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each of task_ids, in their order.
+	Tasks []*RetriedTask `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// When to retry again those that were refused because the queue is full.
+	RetryAfterMs  int64 `protobuf:"varint,2,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryTasksResponse) Reset() {
+	*x = RetryTasksResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryTasksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryTasksResponse) ProtoMessage() {}
+
+func (x *RetryTasksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryTasksResponse.ProtoReflect.Descriptor instead.
+func (*RetryTasksResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RetryTasksResponse) GetTasks() []*RetriedTask {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *RetryTasksResponse) GetRetryAfterMs() int64 {
+	if x != nil {
+		return x.RetryAfterMs
+	}
+	return 0
+}
+
+// RetriedTask is what became of the retry of a task.
+type RetriedTask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new task. Empty: it was refused.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// False: it was there already.
+	Created bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	// Why it was refused; unset: it was not.
+	Failure       *SubmitFailure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetriedTask) Reset() {
+	*x = RetriedTask{}
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetriedTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetriedTask) ProtoMessage() {}
+
+func (x *RetriedTask) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetriedTask.ProtoReflect.Descriptor instead.
+func (*RetriedTask) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RetriedTask) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *RetriedTask) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
+func (x *RetriedTask) GetFailure() *SubmitFailure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
 type CancelTasksRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	TaskIds []string               `protobuf:"bytes,1,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
@@ -1513,7 +1684,7 @@ type CancelTasksRequest struct {
 
 func (x *CancelTasksRequest) Reset() {
 	*x = CancelTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1696,7 @@ func (x *CancelTasksRequest) String() string {
 func (*CancelTasksRequest) ProtoMessage() {}
 
 func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1709,7 @@ func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksRequest.ProtoReflect.Descriptor instead.
 func (*CancelTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CancelTasksRequest) GetTaskIds() []string {
@@ -1574,7 +1745,7 @@ type CancelTasksResponse struct {
 
 func (x *CancelTasksResponse) Reset() {
 	*x = CancelTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +1757,7 @@ func (x *CancelTasksResponse) String() string {
 func (*CancelTasksResponse) ProtoMessage() {}
 
 func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +1770,7 @@ func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksResponse.ProtoReflect.Descriptor instead.
 func (*CancelTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CancelTasksResponse) GetVerdicts() []CancelVerdict {
@@ -1627,7 +1798,7 @@ type HeldAttempt struct {
 
 func (x *HeldAttempt) Reset() {
 	*x = HeldAttempt{}
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +1810,7 @@ func (x *HeldAttempt) String() string {
 func (*HeldAttempt) ProtoMessage() {}
 
 func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +1823,7 @@ func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldAttempt.ProtoReflect.Descriptor instead.
 func (*HeldAttempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *HeldAttempt) GetAttempt() *Attempt {
@@ -1698,7 +1869,7 @@ type RegisterWorkerRequest struct {
 
 func (x *RegisterWorkerRequest) Reset() {
 	*x = RegisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +1881,7 @@ func (x *RegisterWorkerRequest) String() string {
 func (*RegisterWorkerRequest) ProtoMessage() {}
 
 func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +1894,7 @@ func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RegisterWorkerRequest) GetWorkerId() string {
@@ -1822,7 +1993,7 @@ type RegisterWorkerResponse struct {
 
 func (x *RegisterWorkerResponse) Reset() {
 	*x = RegisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +2005,7 @@ func (x *RegisterWorkerResponse) String() string {
 func (*RegisterWorkerResponse) ProtoMessage() {}
 
 func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +2018,7 @@ func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RegisterWorkerResponse) GetSessionToken() uint64 {
@@ -1919,7 +2090,7 @@ type LeaseTasksRequest struct {
 
 func (x *LeaseTasksRequest) Reset() {
 	*x = LeaseTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2102,7 @@ func (x *LeaseTasksRequest) String() string {
 func (*LeaseTasksRequest) ProtoMessage() {}
 
 func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2115,7 @@ func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksRequest.ProtoReflect.Descriptor instead.
 func (*LeaseTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LeaseTasksRequest) GetSessionToken() uint64 {
@@ -2021,7 +2192,7 @@ type LeasedTask struct {
 
 func (x *LeasedTask) Reset() {
 	*x = LeasedTask{}
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2204,7 @@ func (x *LeasedTask) String() string {
 func (*LeasedTask) ProtoMessage() {}
 
 func (x *LeasedTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2217,7 @@ func (x *LeasedTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasedTask.ProtoReflect.Descriptor instead.
 func (*LeasedTask) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *LeasedTask) GetAttempt() *Attempt {
@@ -2102,7 +2273,7 @@ type NeededValue struct {
 
 func (x *NeededValue) Reset() {
 	*x = NeededValue{}
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2114,7 +2285,7 @@ func (x *NeededValue) String() string {
 func (*NeededValue) ProtoMessage() {}
 
 func (x *NeededValue) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2127,7 +2298,7 @@ func (x *NeededValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeededValue.ProtoReflect.Descriptor instead.
 func (*NeededValue) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NeededValue) GetTaskId() string {
@@ -2156,7 +2327,7 @@ type LeaseTasksResponse struct {
 
 func (x *LeaseTasksResponse) Reset() {
 	*x = LeaseTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2339,7 @@ func (x *LeaseTasksResponse) String() string {
 func (*LeaseTasksResponse) ProtoMessage() {}
 
 func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2352,7 @@ func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksResponse.ProtoReflect.Descriptor instead.
 func (*LeaseTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LeaseTasksResponse) GetTasks() []*LeasedTask {
@@ -2216,7 +2387,7 @@ type TaskReport struct {
 
 func (x *TaskReport) Reset() {
 	*x = TaskReport{}
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2228,7 +2399,7 @@ func (x *TaskReport) String() string {
 func (*TaskReport) ProtoMessage() {}
 
 func (x *TaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2241,7 +2412,7 @@ func (x *TaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReport.ProtoReflect.Descriptor instead.
 func (*TaskReport) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TaskReport) GetAttempt() *Attempt {
@@ -2296,7 +2467,7 @@ type ReportTasksRequest struct {
 
 func (x *ReportTasksRequest) Reset() {
 	*x = ReportTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2479,7 @@ func (x *ReportTasksRequest) String() string {
 func (*ReportTasksRequest) ProtoMessage() {}
 
 func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +2492,7 @@ func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksRequest.ProtoReflect.Descriptor instead.
 func (*ReportTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReportTasksRequest) GetSessionToken() uint64 {
@@ -2348,7 +2519,7 @@ type ReportTasksResponse struct {
 
 func (x *ReportTasksResponse) Reset() {
 	*x = ReportTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2531,7 @@ func (x *ReportTasksResponse) String() string {
 func (*ReportTasksResponse) ProtoMessage() {}
 
 func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2544,7 @@ func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksResponse.ProtoReflect.Descriptor instead.
 func (*ReportTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReportTasksResponse) GetVerdicts() []ReportVerdict {
@@ -2403,7 +2574,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2415,7 +2586,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2428,7 +2599,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HeartbeatRequest) GetSessionToken() uint64 {
@@ -2501,7 +2672,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2513,7 +2684,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2526,7 +2697,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HeartbeatResponse) GetStopLeaseTokens() []uint64 {
@@ -2559,7 +2730,7 @@ type UnregisterWorkerRequest struct {
 
 func (x *UnregisterWorkerRequest) Reset() {
 	*x = UnregisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +2742,7 @@ func (x *UnregisterWorkerRequest) String() string {
 func (*UnregisterWorkerRequest) ProtoMessage() {}
 
 func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +2755,7 @@ func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UnregisterWorkerRequest) GetSessionToken() uint64 {
@@ -2602,7 +2773,7 @@ type UnregisterWorkerResponse struct {
 
 func (x *UnregisterWorkerResponse) Reset() {
 	*x = UnregisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +2785,7 @@ func (x *UnregisterWorkerResponse) String() string {
 func (*UnregisterWorkerResponse) ProtoMessage() {}
 
 func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +2798,7 @@ func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
 }
 
 // Worker is a worker with a live session.
@@ -2655,7 +2826,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +2838,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +2851,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Worker) GetWorkerId() string {
@@ -2786,7 +2957,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +2969,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +2982,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListWorkersRequest) GetPageSize() uint32 {
@@ -2840,7 +3011,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +3023,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +3036,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -2907,7 +3078,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +3090,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3103,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Actor) GetActorId() string {
@@ -3019,7 +3190,7 @@ type ListActorsRequest struct {
 
 func (x *ListActorsRequest) Reset() {
 	*x = ListActorsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3202,7 @@ func (x *ListActorsRequest) String() string {
 func (*ListActorsRequest) ProtoMessage() {}
 
 func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3215,7 @@ func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActorsRequest.ProtoReflect.Descriptor instead.
 func (*ListActorsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListActorsRequest) GetName() string {
@@ -3079,7 +3250,7 @@ type ListActorsResponse struct {
 
 func (x *ListActorsResponse) Reset() {
 	*x = ListActorsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3091,7 +3262,7 @@ func (x *ListActorsResponse) String() string {
 func (*ListActorsResponse) ProtoMessage() {}
 
 func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3104,7 +3275,7 @@ func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActorsResponse.ProtoReflect.Descriptor instead.
 func (*ListActorsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListActorsResponse) GetActors() []*Actor {
@@ -3135,7 +3306,7 @@ type ListSchedulesRequest struct {
 
 func (x *ListSchedulesRequest) Reset() {
 	*x = ListSchedulesRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3147,7 +3318,7 @@ func (x *ListSchedulesRequest) String() string {
 func (*ListSchedulesRequest) ProtoMessage() {}
 
 func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3160,7 +3331,7 @@ func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesRequest.ProtoReflect.Descriptor instead.
 func (*ListSchedulesRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListSchedulesRequest) GetName() string {
@@ -3195,7 +3366,7 @@ type ListSchedulesResponse struct {
 
 func (x *ListSchedulesResponse) Reset() {
 	*x = ListSchedulesResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3207,7 +3378,7 @@ func (x *ListSchedulesResponse) String() string {
 func (*ListSchedulesResponse) ProtoMessage() {}
 
 func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3220,7 +3391,7 @@ func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesResponse.ProtoReflect.Descriptor instead.
 func (*ListSchedulesResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListSchedulesResponse) GetSchedules() []*Schedule {
@@ -3248,7 +3419,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3260,7 +3431,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3273,7 +3444,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -3298,7 +3469,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3310,7 +3481,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3323,7 +3494,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
 }
 
 type GetClusterInfoRequest struct {
@@ -3334,7 +3505,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3346,7 +3517,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3359,7 +3530,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
 }
 
 type GetClusterInfoResponse struct {
@@ -3383,7 +3554,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3395,7 +3566,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3408,7 +3579,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -3490,7 +3661,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3502,7 +3673,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3515,7 +3686,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -3553,7 +3724,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3565,7 +3736,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3578,7 +3749,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -3622,7 +3793,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +3805,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +3818,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -3711,7 +3882,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3723,7 +3894,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3736,7 +3907,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -3769,7 +3940,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3781,7 +3952,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3794,7 +3965,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -3837,7 +4008,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +4020,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +4033,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -3897,7 +4068,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3909,7 +4080,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3922,7 +4093,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -3949,7 +4120,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3961,7 +4132,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3974,7 +4145,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -4003,7 +4174,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4015,7 +4186,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4028,7 +4199,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -4055,7 +4226,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4067,7 +4238,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4080,7 +4251,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -4105,7 +4276,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4288,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +4301,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -4231,7 +4402,17 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpageToken\"`\n" +
 	"\x11ListTasksResponse\x12#\n" +
 	"\x05tasks\x18\x01 \x03(\v2\r.fray.v1.TaskR\x05tasks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"z\n" +
+	"\x11RetryTasksRequest\x12.\n" +
+	"\btask_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10d\"\ar\x05\x10\x01\x18\x80\x01R\ataskIds\x125\n" +
+	"\bretry_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x152\x13^[A-Za-z0-9]{1,16}$R\aretryId\"f\n" +
+	"\x12RetryTasksResponse\x12*\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x14.fray.v1.RetriedTaskR\x05tasks\x12$\n" +
+	"\x0eretry_after_ms\x18\x02 \x01(\x03R\fretryAfterMs\"r\n" +
+	"\vRetriedTask\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x18\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\x120\n" +
+	"\afailure\x18\x03 \x01(\v2\x16.fray.v1.SubmitFailureR\afailure\"\x8e\x01\n" +
 	"\x12CancelTasksRequest\x12.\n" +
 	"\btask_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10І\x03\"\ar\x05\x10\x01\x18\x80\x01R\ataskIds\x12\x1f\n" +
 	"\x06job_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05jobId\x12'\n" +
@@ -4503,7 +4684,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x12ACTOR_STATE_PLACED\x10\x02\x12\x14\n" +
 	"\x10ACTOR_STATE_LIVE\x10\x03\x12\x1a\n" +
 	"\x16ACTOR_STATE_RESTARTING\x10\x04\x12\x14\n" +
-	"\x10ACTOR_STATE_DEAD\x10\x052\xf3\x0e\n" +
+	"\x10ACTOR_STATE_DEAD\x10\x052\xbf\x0f\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -4513,7 +4694,9 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x0eGetTaskResults\x12\x1e.fray.v1.GetTaskResultsRequest\x1a\x1f.fray.v1.GetTaskResultsResponse\"\x03\x90\x02\x01\x12D\n" +
 	"\bWatchJob\x12\x18.fray.v1.WatchJobRequest\x1a\x19.fray.v1.WatchJobResponse\"\x03\x90\x02\x01\x12>\n" +
 	"\x06GetJob\x12\x16.fray.v1.GetJobRequest\x1a\x17.fray.v1.GetJobResponse\"\x03\x90\x02\x01\x12G\n" +
-	"\tListTasks\x12\x19.fray.v1.ListTasksRequest\x1a\x1a.fray.v1.ListTasksResponse\"\x03\x90\x02\x01\x12M\n" +
+	"\tListTasks\x12\x19.fray.v1.ListTasksRequest\x1a\x1a.fray.v1.ListTasksResponse\"\x03\x90\x02\x01\x12J\n" +
+	"\n" +
+	"RetryTasks\x12\x1a.fray.v1.RetryTasksRequest\x1a\x1b.fray.v1.RetryTasksResponse\"\x03\x90\x02\x02\x12M\n" +
 	"\vCancelTasks\x12\x1b.fray.v1.CancelTasksRequest\x1a\x1c.fray.v1.CancelTasksResponse\"\x03\x90\x02\x02\x12G\n" +
 	"\tPutObject\x12\x19.fray.v1.PutObjectRequest\x1a\x1a.fray.v1.PutObjectResponse\"\x03\x90\x02\x02\x12G\n" +
 	"\tGetObject\x12\x19.fray.v1.GetObjectRequest\x1a\x1a.fray.v1.GetObjectResponse\"\x03\x90\x02\x01\x12M\n" +
@@ -4546,7 +4729,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -4571,157 +4754,164 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*GetJobResponse)(nil),           // 20: fray.v1.GetJobResponse
 	(*ListTasksRequest)(nil),         // 21: fray.v1.ListTasksRequest
 	(*ListTasksResponse)(nil),        // 22: fray.v1.ListTasksResponse
-	(*CancelTasksRequest)(nil),       // 23: fray.v1.CancelTasksRequest
-	(*CancelTasksResponse)(nil),      // 24: fray.v1.CancelTasksResponse
-	(*HeldAttempt)(nil),              // 25: fray.v1.HeldAttempt
-	(*RegisterWorkerRequest)(nil),    // 26: fray.v1.RegisterWorkerRequest
-	(*RegisterWorkerResponse)(nil),   // 27: fray.v1.RegisterWorkerResponse
-	(*LeaseTasksRequest)(nil),        // 28: fray.v1.LeaseTasksRequest
-	(*LeasedTask)(nil),               // 29: fray.v1.LeasedTask
-	(*NeededValue)(nil),              // 30: fray.v1.NeededValue
-	(*LeaseTasksResponse)(nil),       // 31: fray.v1.LeaseTasksResponse
-	(*TaskReport)(nil),               // 32: fray.v1.TaskReport
-	(*ReportTasksRequest)(nil),       // 33: fray.v1.ReportTasksRequest
-	(*ReportTasksResponse)(nil),      // 34: fray.v1.ReportTasksResponse
-	(*HeartbeatRequest)(nil),         // 35: fray.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),        // 36: fray.v1.HeartbeatResponse
-	(*UnregisterWorkerRequest)(nil),  // 37: fray.v1.UnregisterWorkerRequest
-	(*UnregisterWorkerResponse)(nil), // 38: fray.v1.UnregisterWorkerResponse
-	(*Worker)(nil),                   // 39: fray.v1.Worker
-	(*ListWorkersRequest)(nil),       // 40: fray.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),      // 41: fray.v1.ListWorkersResponse
-	(*Actor)(nil),                    // 42: fray.v1.Actor
-	(*ListActorsRequest)(nil),        // 43: fray.v1.ListActorsRequest
-	(*ListActorsResponse)(nil),       // 44: fray.v1.ListActorsResponse
-	(*ListSchedulesRequest)(nil),     // 45: fray.v1.ListSchedulesRequest
-	(*ListSchedulesResponse)(nil),    // 46: fray.v1.ListSchedulesResponse
-	(*DrainWorkerRequest)(nil),       // 47: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 48: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 49: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 50: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 51: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 52: fray.v1.CreateBackupResponse
-	(*PutObjectRequest)(nil),         // 53: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 54: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 55: fray.v1.ObjectInfo
-	(*GetObjectRequest)(nil),         // 56: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 57: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 58: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 59: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 60: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 61: fray.v1.ReleaseObjectsResponse
-	nil,                              // 62: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 63: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 64: fray.v1.Worker.ResourcesEntry
-	nil,                              // 65: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 66: fray.v1.Worker.LabelsEntry
-	nil,                              // 67: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 68: fray.v1.TaskSpec
-	(*Task)(nil),                     // 69: fray.v1.Task
-	(*TaskResult)(nil),               // 70: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 71: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 72: fray.v1.Attempt
-	(*Payload)(nil),                  // 73: fray.v1.Payload
-	(*TaskError)(nil),                // 74: fray.v1.TaskError
-	(*Schedule)(nil),                 // 75: fray.v1.Schedule
+	(*RetryTasksRequest)(nil),        // 23: fray.v1.RetryTasksRequest
+	(*RetryTasksResponse)(nil),       // 24: fray.v1.RetryTasksResponse
+	(*RetriedTask)(nil),              // 25: fray.v1.RetriedTask
+	(*CancelTasksRequest)(nil),       // 26: fray.v1.CancelTasksRequest
+	(*CancelTasksResponse)(nil),      // 27: fray.v1.CancelTasksResponse
+	(*HeldAttempt)(nil),              // 28: fray.v1.HeldAttempt
+	(*RegisterWorkerRequest)(nil),    // 29: fray.v1.RegisterWorkerRequest
+	(*RegisterWorkerResponse)(nil),   // 30: fray.v1.RegisterWorkerResponse
+	(*LeaseTasksRequest)(nil),        // 31: fray.v1.LeaseTasksRequest
+	(*LeasedTask)(nil),               // 32: fray.v1.LeasedTask
+	(*NeededValue)(nil),              // 33: fray.v1.NeededValue
+	(*LeaseTasksResponse)(nil),       // 34: fray.v1.LeaseTasksResponse
+	(*TaskReport)(nil),               // 35: fray.v1.TaskReport
+	(*ReportTasksRequest)(nil),       // 36: fray.v1.ReportTasksRequest
+	(*ReportTasksResponse)(nil),      // 37: fray.v1.ReportTasksResponse
+	(*HeartbeatRequest)(nil),         // 38: fray.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),        // 39: fray.v1.HeartbeatResponse
+	(*UnregisterWorkerRequest)(nil),  // 40: fray.v1.UnregisterWorkerRequest
+	(*UnregisterWorkerResponse)(nil), // 41: fray.v1.UnregisterWorkerResponse
+	(*Worker)(nil),                   // 42: fray.v1.Worker
+	(*ListWorkersRequest)(nil),       // 43: fray.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 44: fray.v1.ListWorkersResponse
+	(*Actor)(nil),                    // 45: fray.v1.Actor
+	(*ListActorsRequest)(nil),        // 46: fray.v1.ListActorsRequest
+	(*ListActorsResponse)(nil),       // 47: fray.v1.ListActorsResponse
+	(*ListSchedulesRequest)(nil),     // 48: fray.v1.ListSchedulesRequest
+	(*ListSchedulesResponse)(nil),    // 49: fray.v1.ListSchedulesResponse
+	(*DrainWorkerRequest)(nil),       // 50: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 51: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 52: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 53: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 54: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 55: fray.v1.CreateBackupResponse
+	(*PutObjectRequest)(nil),         // 56: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 57: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 58: fray.v1.ObjectInfo
+	(*GetObjectRequest)(nil),         // 59: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 60: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 61: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 62: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 63: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 64: fray.v1.ReleaseObjectsResponse
+	nil,                              // 65: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 66: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 67: fray.v1.Worker.ResourcesEntry
+	nil,                              // 68: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 69: fray.v1.Worker.LabelsEntry
+	nil,                              // 70: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 71: fray.v1.TaskSpec
+	(*Task)(nil),                     // 72: fray.v1.Task
+	(*TaskResult)(nil),               // 73: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 74: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 75: fray.v1.Attempt
+	(*Payload)(nil),                  // 76: fray.v1.Payload
+	(*TaskError)(nil),                // 77: fray.v1.TaskError
+	(*Schedule)(nil),                 // 78: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	68, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	69, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	70, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	68, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	71, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	72, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	73, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	71, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
 	10, // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
 	9,  // 5: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	69, // 6: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	70, // 7: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	70, // 8: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	70, // 9: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	71, // 10: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	69, // 11: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
-	0,  // 12: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	72, // 13: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
-	1,  // 14: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	62, // 15: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	63, // 16: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
-	25, // 17: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	32, // 18: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	72, // 19: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	68, // 20: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	30, // 21: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	73, // 22: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	73, // 23: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
-	29, // 24: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	3,  // 25: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	72, // 26: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 27: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	73, // 28: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	74, // 29: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	73, // 30: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
-	32, // 31: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 32: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	64, // 33: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	65, // 34: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	66, // 35: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	39, // 36: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	4,  // 37: fray.v1.Actor.state:type_name -> fray.v1.ActorState
-	42, // 38: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	75, // 39: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
-	67, // 40: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	55, // 41: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	55, // 42: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	5,  // 43: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	7,  // 44: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	11, // 45: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	13, // 46: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	15, // 47: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	17, // 48: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	19, // 49: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	21, // 50: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	23, // 51: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	53, // 52: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	56, // 53: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	58, // 54: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	60, // 55: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	43, // 56: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
-	45, // 57: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
-	26, // 58: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	28, // 59: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	33, // 60: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	35, // 61: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	37, // 62: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	40, // 63: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	47, // 64: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	49, // 65: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	51, // 66: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	6,  // 67: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 68: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 69: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 70: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 71: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 72: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 73: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	22, // 74: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	24, // 75: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	54, // 76: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	57, // 77: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	59, // 78: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	61, // 79: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	44, // 80: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	46, // 81: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
-	27, // 82: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	31, // 83: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	34, // 84: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	36, // 85: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	38, // 86: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	41, // 87: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	48, // 88: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	50, // 89: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	52, // 90: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	67, // [67:91] is the sub-list for method output_type
-	43, // [43:67] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	72, // 6: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	73, // 7: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	73, // 8: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	73, // 9: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	74, // 10: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	72, // 11: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	25, // 12: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
+	10, // 13: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
+	0,  // 14: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
+	75, // 15: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	1,  // 16: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
+	65, // 17: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	66, // 18: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	28, // 19: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
+	35, // 20: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
+	75, // 21: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	71, // 22: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	33, // 23: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
+	76, // 24: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	76, // 25: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	32, // 26: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	3,  // 27: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	75, // 28: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 29: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	76, // 30: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	77, // 31: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	76, // 32: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	35, // 33: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 34: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	67, // 35: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	68, // 36: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	69, // 37: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	42, // 38: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	4,  // 39: fray.v1.Actor.state:type_name -> fray.v1.ActorState
+	45, // 40: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
+	78, // 41: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	70, // 42: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	58, // 43: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	58, // 44: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 45: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 46: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 47: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 48: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 49: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 50: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 51: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	21, // 52: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	23, // 53: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
+	26, // 54: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	56, // 55: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	59, // 56: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	61, // 57: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	63, // 58: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	46, // 59: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	48, // 60: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
+	29, // 61: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	31, // 62: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	36, // 63: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	38, // 64: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	40, // 65: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	43, // 66: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	50, // 67: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	52, // 68: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	54, // 69: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	6,  // 70: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 71: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 72: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 73: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 74: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 75: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 76: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	22, // 77: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	24, // 78: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
+	27, // 79: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	57, // 80: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	60, // 81: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	62, // 82: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	64, // 83: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	47, // 84: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	49, // 85: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	30, // 86: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	34, // 87: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	37, // 88: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	39, // 89: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	41, // 90: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	44, // 91: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	51, // 92: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	53, // 93: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	55, // 94: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	70, // [70:95] is the sub-list for method output_type
+	45, // [45:70] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -4731,15 +4921,15 @@ func file_fray_v1_controller_proto_init() {
 	}
 	file_fray_v1_task_proto_init()
 	file_fray_v1_controller_proto_msgTypes[12].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[23].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[42].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[26].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[45].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   63,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

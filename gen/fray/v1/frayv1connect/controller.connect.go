@@ -57,6 +57,9 @@ const (
 	// ControllerServiceListTasksProcedure is the fully-qualified name of the ControllerService's
 	// ListTasks RPC.
 	ControllerServiceListTasksProcedure = "/fray.v1.ControllerService/ListTasks"
+	// ControllerServiceRetryTasksProcedure is the fully-qualified name of the ControllerService's
+	// RetryTasks RPC.
+	ControllerServiceRetryTasksProcedure = "/fray.v1.ControllerService/RetryTasks"
 	// ControllerServiceCancelTasksProcedure is the fully-qualified name of the ControllerService's
 	// CancelTasks RPC.
 	ControllerServiceCancelTasksProcedure = "/fray.v1.ControllerService/CancelTasks"
@@ -126,6 +129,9 @@ type ControllerServiceClient interface {
 	GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error)
 	// ListTasks pages through the tasks, oldest first.
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
+	// RetryTasks submits tasks that have failed or were cancelled anew: each as a task of its own, in its job and with its specification. The
+	// id of the new one is that of the old one and /retry-RETRY_ID, in the place of such an end of an earlier retry.
+	RetryTasks(context.Context, *v1.RetryTasksRequest) (*v1.RetryTasksResponse, error)
 	// CancelTasks ends PENDING tasks at once and asks the workers of others to stop.
 	CancelTasks(context.Context, *v1.CancelTasksRequest) (*v1.CancelTasksResponse, error)
 	// PutObject brings one piece of an object. All have 524,288 bytes, but for the last, which may have fewer; with that
@@ -228,6 +234,13 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			baseURL+ControllerServiceListTasksProcedure,
 			connect.WithSchema(controllerServiceMethods.ByName("ListTasks")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		retryTasks: connect.NewClient[v1.RetryTasksRequest, v1.RetryTasksResponse](
+			httpClient,
+			baseURL+ControllerServiceRetryTasksProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("RetryTasks")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		cancelTasks: connect.NewClient[v1.CancelTasksRequest, v1.CancelTasksResponse](
@@ -354,6 +367,7 @@ type controllerServiceClient struct {
 	watchJob         *connect.Client[v1.WatchJobRequest, v1.WatchJobResponse]
 	getJob           *connect.Client[v1.GetJobRequest, v1.GetJobResponse]
 	listTasks        *connect.Client[v1.ListTasksRequest, v1.ListTasksResponse]
+	retryTasks       *connect.Client[v1.RetryTasksRequest, v1.RetryTasksResponse]
 	cancelTasks      *connect.Client[v1.CancelTasksRequest, v1.CancelTasksResponse]
 	putObject        *connect.Client[v1.PutObjectRequest, v1.PutObjectResponse]
 	getObject        *connect.Client[v1.GetObjectRequest, v1.GetObjectResponse]
@@ -438,6 +452,15 @@ func (c *controllerServiceClient) GetJob(ctx context.Context, req *v1.GetJobRequ
 // ListTasks calls fray.v1.ControllerService.ListTasks.
 func (c *controllerServiceClient) ListTasks(ctx context.Context, req *v1.ListTasksRequest) (*v1.ListTasksResponse, error) {
 	response, err := c.listTasks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RetryTasks calls fray.v1.ControllerService.RetryTasks.
+func (c *controllerServiceClient) RetryTasks(ctx context.Context, req *v1.RetryTasksRequest) (*v1.RetryTasksResponse, error) {
+	response, err := c.retryTasks.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -607,6 +630,9 @@ type ControllerServiceHandler interface {
 	GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error)
 	// ListTasks pages through the tasks, oldest first.
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
+	// RetryTasks submits tasks that have failed or were cancelled anew: each as a task of its own, in its job and with its specification. The
+	// id of the new one is that of the old one and /retry-RETRY_ID, in the place of such an end of an earlier retry.
+	RetryTasks(context.Context, *v1.RetryTasksRequest) (*v1.RetryTasksResponse, error)
 	// CancelTasks ends PENDING tasks at once and asks the workers of others to stop.
 	CancelTasks(context.Context, *v1.CancelTasksRequest) (*v1.CancelTasksResponse, error)
 	// PutObject brings one piece of an object. All have 524,288 bytes, but for the last, which may have fewer; with that
@@ -705,6 +731,13 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		svc.ListTasks,
 		connect.WithSchema(controllerServiceMethods.ByName("ListTasks")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	controllerServiceRetryTasksHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceRetryTasksProcedure,
+		svc.RetryTasks,
+		connect.WithSchema(controllerServiceMethods.ByName("RetryTasks")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	controllerServiceCancelTasksHandler := connect.NewUnaryHandlerSimple(
@@ -836,6 +869,8 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceGetJobHandler.ServeHTTP(w, r)
 		case ControllerServiceListTasksProcedure:
 			controllerServiceListTasksHandler.ServeHTTP(w, r)
+		case ControllerServiceRetryTasksProcedure:
+			controllerServiceRetryTasksHandler.ServeHTTP(w, r)
 		case ControllerServiceCancelTasksProcedure:
 			controllerServiceCancelTasksHandler.ServeHTTP(w, r)
 		case ControllerServicePutObjectProcedure:
@@ -907,6 +942,10 @@ func (UnimplementedControllerServiceHandler) GetJob(context.Context, *v1.GetJobR
 
 func (UnimplementedControllerServiceHandler) ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListTasks is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) RetryTasks(context.Context, *v1.RetryTasksRequest) (*v1.RetryTasksResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.RetryTasks is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) CancelTasks(context.Context, *v1.CancelTasksRequest) (*v1.CancelTasksResponse, error) {
