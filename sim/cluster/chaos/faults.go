@@ -111,6 +111,9 @@ func (s *striker) strength(a *scenario.Actions) {
 		short, long := s.between(least, time.Minute), s.between(time.Minute, 24*time.Hour)
 		a.ClockStep.By = scenario.Step(oneOf(s.drawer, short, long))
 		if s.chance(0.5) {
+			if s.waitsForTime() { // By a clock that was set back, for so much longer.
+				a.ClockStep.By = scenario.Step(short)
+			}
 			a.ClockStep.By = -a.ClockStep.By
 		}
 	case a.DiskError != nil:

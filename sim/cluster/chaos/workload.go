@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/frayrpc/fray/sim/cluster"
@@ -369,6 +370,11 @@ func (c *random) drawRequirements(d *drawer, k *cluster.TaskKind) {
 	}
 }
 
+// waitsForTime says whether tasks are not to be granted before a time.
+func (c *random) waitsForTime() bool {
+	return slices.ContainsFunc(c.Workload.Mix, func(k cluster.TaskKind) bool { return k.NotBefore != nil })
+}
+
 // bound returns how long it takes at most, once all is well, until all that was submitted has
 // ended. It is what the tasks take that may all still be open, twice; and the longest waits that a
 // fault leaves behind one after the other: a few sessions of dead workers, deadlines of polls,
@@ -399,6 +405,13 @@ func (c *random) bound() time.Duration {
 	for _, g := range c.Workload.Clients {
 		if g.Leaves != nil {
 			work += time.Duration(g.Jobs) * time.Duration(g.Leaves.Away.Max)
+		}
+	}
+	if c.waitsForTime() {
+		for i := range c.Faults {
+			if step := c.Faults[i].Action.ClockStep; step != nil {
+				work += max(-time.Duration(step.By), 0)
+			}
 		}
 	}
 	const waits = 2 * time.Minute
