@@ -83,6 +83,10 @@ type Config struct {
 	// sets it below its least table, which has 256 KiB, so that the sync of a log that ends comes
 	// at the same commit each time. Each record counts logOverhead bytes extra.
 	LogBytes int64
+	// NoTableStats has compactions chosen without statistics of what tables hold. A simulation sets
+	// it: the goroutine that collects them waits for a lock that is held while the database is
+	// opened, however slow the disk is, so that virtual time could not go on.
+	NoTableStats bool
 	// CacheBytes is how much of the stored records is kept in memory. Default: DefaultCacheBytes.
 	CacheBytes int64
 	// Registerer takes the store's metrics, whose names begin with fray_store_, until Close.

@@ -241,6 +241,7 @@ func options(cfg Config, d *disk, c *compactions, lock *pebble.Lock, exists bool
 		L0StopWritesThreshold:       maxLevel0Tables,
 		MaxOpenFiles:                maxOpenTables,
 		MaxManifestFileSize:         maxManifestBytes,
+		DisableTableStats:           cfg.NoTableStats,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
 				if !isStarved(err) { // Pebble does that work again, and opening files has waited.

@@ -50,7 +50,7 @@ func (s *System) store(ctx context.Context, h *sim.Host) (store.Store, error) {
 	latency := s.Topology.Controller.SyncLatency
 	disk := &diskFS{FS: m.fs, ctx: ctx, system: s, machine: m, latency: time.Duration(latency), random: h.Rand("disk")}
 	records, err := pebblestore.Open(pebblestore.Config{
-		Dir: dataDir, MemTableBytes: diskMemory, LogBytes: diskLog, CacheBytes: diskMemory, FS: disk,
+		Dir: dataDir, MemTableBytes: diskMemory, LogBytes: diskLog, CacheBytes: diskMemory, FS: disk, NoTableStats: true,
 	})
 	if err != nil {
 		return nil, err
