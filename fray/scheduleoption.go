@@ -95,7 +95,7 @@ type scheduleOption func(*scheduleConfig) error
 func (o scheduleOption) applyToSchedule(c *scheduleConfig) error { return o(c) }
 
 // WithTimeZone has the times of a schedule be those of a time zone, by its IANA name of up to 64 characters, such as
-// "Europe/Berlin". The default is UTC. The controller knows the zones, whatever its machine has.
+// "Europe/Berlin". The default is UTC. It is the controller that has to know the zone.
 func WithTimeZone(name string) ScheduleOption {
 	return scheduleOption(func(c *scheduleConfig) error {
 		c.zone = name
