@@ -48,7 +48,8 @@ type ScheduleInfo struct {
 //
 // The name, of 1 to 128 letters, digits and ._:/-, the first a letter or a digit, is the schedule's among those of the same owner,
 // whichever jobs they are of. If there is a schedule under it with the same line, input and options, that is returned, so that a
-// program may create its schedules each time it starts. If there is another, the error is [ErrAlreadyExists]: delete it first.
+// program may create its schedules each time it starts; its runs go on being those of the job that it was created in. If there is
+// another, the error is [ErrAlreadyExists]: delete it first.
 //
 // A run is a task of the job, with the id of the schedule, a slash and its time in UTC, such as
 // 01M84R5VN6Z4MTD6CR6ZHFNQ1N/2026-11-30T03:00:00Z. It finds that in [InTask]. There is one run for each time, or none: a

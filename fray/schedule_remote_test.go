@@ -102,6 +102,28 @@ func TestSchedulesAreListedByPages(t *testing.T) {
 	})
 }
 
+// A program that starts again has another job, and finds its schedules.
+func TestScheduleOutlivesItsJobContext(t *testing.T) {
+	t.Parallel()
+	address := fray.WithControllerAddress(startCluster(t, 1))
+	first := newJobContext(t, fray.KindFray, address)
+	created, err := clockIn.Schedule(fray.NewContext(t.Context(), first), "leap", yearly, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx := fray.NewContext(t.Context(), newJobContext(t, fray.KindFray, address))
+	found, err := clockIn.Schedule(ctx, "leap", yearly, "x")
+	if err != nil || *found != *created {
+		t.Errorf("got %v, %v, want %v", found, err, created)
+	}
+	if info, err := fray.FindSchedule(ctx, "leap"); err != nil || info.Schedule != *created || info.JobID != first.JobID() {
+		t.Errorf("got %+v, %v", info, err)
+	}
+}
+
 func TestScheduleNeedsAnAnswerThatNamesIt(t *testing.T) {
 	t.Parallel()
 	fake := newFake()
