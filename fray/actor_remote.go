@@ -23,9 +23,9 @@ func (s *submitter) begin(ctx context.Context) (bound context.Context, end func(
 	return bound, end, true
 }
 
-// onActors calls the controller about actors, until ctx is done or the backend is closed. A task that waits
+// request calls the controller about actors or schedules, until ctx is done or the backend is closed. A task that waits
 // for the answer lends its slot: the queue may need it in which there is no room.
-func (b *remote) onActors(ctx context.Context, procedure string, bytes int64, call func(context.Context) error) error {
+func (b *remote) request(ctx context.Context, procedure string, bytes int64, call func(context.Context) error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -52,7 +52,7 @@ func (b *remote) create(ctx context.Context, c *call) (string, error) {
 	bytes := c.weight()
 	spec := c.newSpec()
 	var res *frayv1.SubmitTaskResponse
-	err := b.onActors(ctx, "SubmitTask", bytes, func(ctx context.Context) (err error) {
+	err := b.request(ctx, "SubmitTask", bytes, func(ctx context.Context) (err error) {
 		res, err = b.client.SubmitTask(ctx, &frayv1.SubmitTaskRequest{JobId: b.jc.jobID, Task: spec})
 		return err
 	})
@@ -68,7 +68,7 @@ func (b *remote) create(ctx context.Context, c *call) (string, error) {
 
 func (b *remote) findActor(ctx context.Context, name string) (id, class string, err error) {
 	var res *frayv1.ListActorsResponse
-	err = b.onActors(ctx, "ListActors", 0, func(ctx context.Context) (err error) {
+	err = b.request(ctx, "ListActors", 0, func(ctx context.Context) (err error) {
 		res, err = b.client.ListActors(ctx, &frayv1.ListActorsRequest{Name: name})
 		return err
 	})
@@ -87,8 +87,13 @@ func (b *remote) findActor(ctx context.Context, name string) (id, class string, 
 }
 
 func (b *remote) deleteActor(ctx context.Context, id string) error {
+	return b.cancelOne(ctx, id, ErrUnknownActor)
+}
+
+// cancelOne cancels the task that an actor's life or a schedule is. The error is unknown if there is none.
+func (b *remote) cancelOne(ctx context.Context, id string, unknown error) error {
 	var res *frayv1.CancelTasksResponse
-	err := b.onActors(ctx, "CancelTasks", 0, func(ctx context.Context) (err error) {
+	err := b.request(ctx, "CancelTasks", 0, func(ctx context.Context) (err error) {
 		res, err = b.client.CancelTasks(ctx, &frayv1.CancelTasksRequest{TaskIds: []string{id}})
 		return err
 	})
@@ -97,11 +102,11 @@ func (b *remote) deleteActor(ctx context.Context, id string) error {
 	}
 	verdicts := res.GetVerdicts()
 	if len(verdicts) != 1 {
-		return fmt.Errorf("controller answered with %d verdicts for one actor", len(verdicts))
+		return fmt.Errorf("controller answered with %d verdicts for one task", len(verdicts))
 	}
 	switch verdicts[0] {
 	case frayv1.CancelVerdict_CANCEL_VERDICT_NOT_FOUND, frayv1.CancelVerdict_CANCEL_VERDICT_REFUSED: // Another's has its id.
-		return ErrUnknownActor
+		return unknown
 	default:
 		return nil
 	}

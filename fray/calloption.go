@@ -27,11 +27,12 @@ type TaskOption interface {
 }
 
 // CallOption configures one call of a task. Every one is a [MapOption], too: there it configures each
-// of the calls. Of those that are an [ActorOption] see there.
+// of the calls. Of those that are an [ActorOption] or a [ScheduleOption] see there.
 type CallOption interface {
 	TaskOption
 	MapOption
 	ActorOption
+	ScheduleOption
 	applyToCall(*callConfig) error
 }
 
@@ -160,9 +161,10 @@ func Errors(sentinels ...error) TaskOption {
 
 type callOption func(*callConfig) error
 
-func (o callOption) applyToTask(c *taskConfig) error   { return o(&c.call) }
-func (o callOption) applyToCall(c *callConfig) error   { return o(c) }
-func (o callOption) applyToActor(c *actorConfig) error { return o(&c.call) }
+func (o callOption) applyToTask(c *taskConfig) error         { return o(&c.call) }
+func (o callOption) applyToCall(c *callConfig) error         { return o(c) }
+func (o callOption) applyToActor(c *actorConfig) error       { return o(&c.call) }
+func (o callOption) applyToSchedule(c *scheduleConfig) error { return o(&c.call) }
 func (o callOption) applyToMap(c *mapConfig) error {
 	c.calls = append(c.calls, o)
 	return nil

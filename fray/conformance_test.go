@@ -59,6 +59,7 @@ type conformanceTest struct {
 	name     string
 	detached bool // needs Run to return before the task ends
 	remote   bool // of a backend with a controller
+	local    bool // of one without
 	run      func(*trial)
 }
 
@@ -69,6 +70,8 @@ func (tt *conformanceTest) inapplicable(b backendUnderTest) string {
 		return "Run returns when the task has ended"
 	case tt.remote && !b.remote:
 		return "there is no controller, and functions are the client's own"
+	case tt.local && b.remote:
+		return "there is a controller"
 	}
 	return ""
 }
@@ -386,7 +389,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 	}
-	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests) {
+	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Attr("backend", string(b.kind))
 			t.Attr("behaviour", tt.name)

@@ -58,6 +58,14 @@
 // The calls of one job context begin in the order in which they were run. An actor whose worker is lost is constructed
 // anew; its state is lost, unless it is a [Checkpointer], and so are the calls that it had. See [DefineMethod].
 //
+// # Schedules
+//
+// A controller submits a task at the times of a cron line, also while no client is there, until the schedule is deleted:
+//
+//	_, err := backUp.Schedule(ctx, "backup", "0 3 * * *", target, fray.WithTimeZone("Europe/Berlin"), fray.WithRetries(3))
+//
+// A program may do so each time it starts: the schedule is found by its name if it is there. See [Task.Schedule].
+//
 // # Backends
 //
 // [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks
@@ -66,7 +74,7 @@
 // [KindAuto] is fray where a controller is configured and threadpool elsewhere, see there. On all of them
 // values are encoded and decoded, errors keep what their wire form keeps and nothing else, and
 // retries, timeouts and cancellation do the same, so that what passes on sync passes on fray. Only
-// resources, labels and the uniqueness of task ids across job contexts need a controller.
+// schedules, resources, labels and the uniqueness of task ids across job contexts need a controller.
 //
 // Tests of tasks run on any of them; package fraytest starts a controller and workers in the process of
 // a test.

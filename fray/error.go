@@ -48,9 +48,14 @@ var (
 	// ErrUnknownActor is what a call, a deletion or a search is answered with for an actor that there is
 	// none of, or no longer.
 	ErrUnknownActor = errors.New("no such actor is known")
+	// ErrUnknownSchedule is what a deletion or a search is answered with for a schedule that there is none of, or no
+	// longer.
+	ErrUnknownSchedule = errors.New("no such schedule is known")
+	// ErrNoSchedules is what whoever asks for schedules is answered with on the sync and threadpool backends.
+	ErrNoSchedules = errors.New("schedules need a controller, which keeps them: use the fray backend")
 	// ErrAlreadyExists is what Run returns, and the future of RunAll ends with, when the id of
 	// [WithTaskID] is that of a task with another function, input or options; and what Create returns when
-	// the name is that of an actor of another class or input.
+	// the name is that of an actor of another class or input, and Schedule where it is that of a schedule which differs.
 	ErrAlreadyExists = errors.New("another task has this id")
 )
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -42,6 +43,8 @@ type fakeController struct {
 	// actors are what ListActors answers with, and existing is whose life is there in the place of others.
 	actors   []*frayv1.Actor
 	existing string
+	// pages are what ListSchedules answers with; nil: it is of a release without.
+	pages [][]*frayv1.Schedule
 	// omit leaves values out of WatchJob.
 	omit bool
 	// echo completes each task at once with its input.
@@ -65,6 +68,7 @@ type fakeController struct {
 	looks    int // GetTask
 	canceled []string
 	cascades int // calls of CancelTasks with dependants
+	listed   int // ListSchedules
 }
 
 // fakeWatcher follows the log.
@@ -477,6 +481,21 @@ func (f *fakeController) ListActors(_ context.Context, req *frayv1.ListActorsReq
 		if a.GetName() == req.GetName() {
 			res.Actors = append(res.Actors, a)
 		}
+	}
+	return res, nil
+}
+
+func (f *fakeController) ListSchedules(ctx context.Context, req *frayv1.ListSchedulesRequest) (*frayv1.ListSchedulesResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pages == nil {
+		return f.UnimplementedControllerServiceHandler.ListSchedules(ctx, req)
+	}
+	f.listed++
+	page, _ := strconv.Atoi(req.GetPageToken()) // The first has none.
+	res := &frayv1.ListSchedulesResponse{Schedules: f.pages[page]}
+	if page+1 < len(f.pages) {
+		res.NextPageToken = strconv.Itoa(page + 1)
 	}
 	return res, nil
 }

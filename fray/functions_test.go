@@ -215,7 +215,7 @@ func init() {
 
 // functions are all that a worker has to know.
 func functions() []fray.Function {
-	return append(append(actorFunctions(), limitFunctions()...),
+	return append(slices.Concat(actorFunctions(), limitFunctions(), scheduleFunctions()),
 		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain, leaves,
 		lengthOf, digest, joined,
 		square, sumOf, settledOf, increment, shout, lengthLater, sizeOf, spread, passOn, giveBack, keysOf, attached,

@@ -12,7 +12,7 @@ const exitCodesHelp = `  0    all went well
   2    the command line, the environment or the configuration file is wrong
   3    the controller cannot be reached, refuses the call, or cannot be started; or no client watches the job of
        --job-lease
-  4    there is no such task or worker
+  4    there is no such task, schedule or worker
   5    the wait was longer than its timeout; the task goes on
   130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM, 129 by SIGHUP
   141  what reads the output of map is gone (SIGPIPE), as in: fray map ... | head -1

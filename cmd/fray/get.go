@@ -57,6 +57,9 @@ func resultDetails(r *frayv1.TaskResult) [][2]string {
 	optional("Failed deliveries", int64(t.GetDeliveryFailureCount()))
 	optional("Priority", int64(t.GetPriority()))
 	details = append(details, [2]string{"Submitted", ago(t.GetSubmittedUnixMs())})
+	if next := timestamp(t.GetNotBeforeUnixMs()); next != nil && t.GetPendingReason() == frayv1.PendingReason_PENDING_REASON_SCHEDULED {
+		details = append(details, [2]string{"Next run", *next + ", " + inFuture(t.GetNotBeforeUnixMs())})
+	}
 	if t.GetLeasedUnixMs() > 0 {
 		details = append(details, [2]string{"Took", tookTime(t)})
 	}

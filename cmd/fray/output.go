@@ -118,6 +118,14 @@ func ago(unixMilli int64) string {
 	return roughly(max(0, time.Since(time.UnixMilli(unixMilli)))) + " ago"
 }
 
+// inFuture is how long it is until an instant, for people.
+func inFuture(unixMilli int64) string {
+	if unixMilli == 0 {
+		return "-"
+	}
+	return "in " + roughly(max(0, time.Until(time.UnixMilli(unixMilli))))
+}
+
 // roughly is a length of time in one or two units.
 func roughly(d time.Duration) string {
 	switch {

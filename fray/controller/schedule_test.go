@@ -107,7 +107,7 @@ func TestSchedulesThatAreRefused(t *testing.T) {
 	}{
 		{"never", func(s *frayv1.TaskSpec) { s.Schedule.Cron = "0 0 30 2 *" }, `schedule: cron line "0 0 30 2 *": there is no such time, it never fires`},
 		{"no line", func(s *frayv1.TaskSpec) { s.Schedule.Cron = "" }, "schedule.cron: must have 1 to 256 characters, has 0"},
-		{"no cron line", func(s *frayv1.TaskSpec) { s.Schedule.Cron = "often" }, `schedule: cron line "often": expected exactly 5 fields, found 1: [often]: it has five fields (minute, hour, day of month, month, day of week), or is like @daily or @every 90s`},
+		{"no cron line", func(s *frayv1.TaskSpec) { s.Schedule.Cron = "often" }, `schedule: cron line "often": expected exactly 5 fields, found 1: [often]: write minute, hour, day of month, month and day of week, or such as @daily or @every 90s`},
 		{"no zone", func(s *frayv1.TaskSpec) { s.Schedule.TimeZone = "Mars/Olympus" }, `schedule: time zone "Mars/Olympus": unknown time zone Mars/Olympus: name one such as Europe/Berlin`},
 		{"no name", func(s *frayv1.TaskSpec) { s.Schedule.Name = "" }, "schedule.name: must have 1 to 128 characters, has 0"},
 		{"long id", func(s *frayv1.TaskSpec) { s.TaskId = strings.Repeat("x", limit.ScheduleID+1) }, "task_id: that of a schedule must have at most 107 characters, as those of its runs begin with it, has 108"},

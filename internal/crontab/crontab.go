@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	_ "time/tzdata" // The same times on any machine.
+	_ "time/tzdata" // For machines that know no time zones.
 
 	"github.com/netresearch/go-cron"
 )
@@ -35,7 +35,7 @@ func Parse(line, zone string) (*Times, error) {
 	}
 	schedule, err := parser.Parse(line)
 	if err != nil {
-		return nil, fmt.Errorf("cron line %q: %w: it has five fields (minute, hour, day of month, month, day of week), or is like @daily or @every 90s", line, err)
+		return nil, fmt.Errorf("cron line %q: %w: write minute, hour, day of month, month and day of week, or such as @daily or @every 90s", line, err)
 	}
 	if every, ok := schedule.(cron.ConstantDelaySchedule); ok && every.Delay < MinEvery {
 		return nil, fmt.Errorf("cron line %q: must be at least @every %v", line, MinEvery)

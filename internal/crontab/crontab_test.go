@@ -55,11 +55,11 @@ func TestTimes(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, line, zone, want string }{
-		{"nothing", "", "", "five fields"},
-		{"four fields", "* * * *", "", "five fields"},
-		{"six fields", "0 * * * * *", "", "five fields"},
-		{"out of range", "61 * * * *", "", "five fields"},
-		{"no macro", "@never", "", "five fields"},
+		{"nothing", "", "", "write minute, hour"},
+		{"four fields", "* * * *", "", "write minute, hour"},
+		{"six fields", "0 * * * * *", "", "write minute, hour"},
+		{"out of range", "61 * * * *", "", "write minute, hour"},
+		{"no macro", "@never", "", "write minute, hour"},
 		{"never", "0 0 30 2 *", "", "never fires"},
 		{"nor that", "0 0 31 4,6,9,11 *", "", "never fires"},
 		{"hasty", "@every 10ms", "", "at least"},

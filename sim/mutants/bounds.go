@@ -58,6 +58,8 @@ var bounds = []bound{
 	{row: "limits of one task; tasks of a limit at once, starts in a period; the period", outside: "scenarios are refused that name more"},
 	{row: "keys of limits that open tasks name, or whose buckets are not full", outside: "scenarios name few keys"},
 	{row: "those who wait for a limit that gets room", outside: byCore},
+	{row: "schedules", outside: "scenarios have few schedules"},
+	{row: "times of schedules that have come", outside: byCore},
 	{row: "workers set aside for tasks that are to run alone", file: "fray/core/alone.go", expr: "g.aside >= max(1, g.workers/asideShare)"},
 	{row: "calls waiting at the controller", file: "fray/controller/inbox.go", expr: "!share.Fits(b.limit, all-1, own-1, 1)"},
 	{row: "tasks in one SubmitTasks", file: "fray/controller/service.go", expr: "n > maxSubmit"},

@@ -259,7 +259,7 @@ const (
 	CatchUp_CATCH_UP_LAST CatchUp = 1
 	// All, in their order.
 	CatchUp_CATCH_UP_ALL CatchUp = 2
-	// None that is a minute late, or more.
+	// None that is more than a minute late.
 	CatchUp_CATCH_UP_NONE CatchUp = 3
 )
 
