@@ -62,7 +62,7 @@ var scheduleTests = []conformanceTest{
 		run := <-turnout
 		text, ok := strings.CutPrefix(run.TaskID, s.ID()+"/")
 		at, err := time.Parse(time.RFC3339, text)
-		if !ok || err != nil || s.ID() != t.jc.JobID()+"/id" || run.JobID != t.jc.JobID() || run.MaxAttempts != 3 || time.Since(at) < 0 {
+		if !ok || err != nil || s.ID() != t.jc.JobID()+"/id" || run.JobID != t.jc.JobID() || run.MaxAttempts != 3 || time.Since(at) < 0 || run.NotBefore != at {
 			t.Errorf("the run is %+v, %v", run, err)
 		}
 		f, err := fray.Attach[string](t.ctx, run.TaskID)

@@ -87,6 +87,9 @@ func conformance(t *testing.T, b backendUnderTest) {
 			if v, err := f.Get(t.ctx); err != nil || v != "late" || time.Now().Before(soon) {
 				t.Errorf("got %q, %v, %v too early", v, err, time.Until(soon))
 			}
+			soon = time.Now().Add(10 * time.Millisecond).Truncate(time.Millisecond)
+			got(t, notBefore, struct{}{}, soon.UTC(), fray.WithNotBefore(soon))
+			got(t, notBefore, struct{}{}, time.Time{})
 			got(t, echo, "at once", "at once", fray.WithNotBefore(time.Now().Add(-time.Hour)))
 			if _, err := echo.Run(t.ctx, "", fray.WithNotBefore(time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC))); err == nil || !strings.Contains(err.Error(), "before which the task is not to start") {
 				t.Errorf("a time that is none: %v", err)

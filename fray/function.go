@@ -2,6 +2,7 @@ package fray
 
 import (
 	"context"
+	"time"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
 )
@@ -36,6 +37,8 @@ type TaskInfo struct {
 	Attempt int
 	// MaxAttempts is the number of attempts that the retry policy allows.
 	MaxAttempts int
+	// NotBefore is the time before which it was not to start, in UTC: of a run of a [Schedule], its time. Zero: there was none.
+	NotBefore time.Time
 }
 
 // InTask tells which attempt ctx belongs to. It reports false outside of a task.

@@ -95,6 +95,11 @@ var (
 		return info.Attempt, nil
 	}, fray.Errors(errDeclared), fray.WithBackoff(time.Millisecond, 1, time.Millisecond))
 
+	notBefore = fray.Define("not-before", func(ctx context.Context, _ struct{}) (time.Time, error) {
+		info, _ := fray.InTask(ctx)
+		return info.NotBefore, nil
+	})
+
 	later = fray.Define("later", func(ctx context.Context, d time.Duration) (int, error) {
 		info, _ := fray.InTask(ctx)
 		if info.Attempt == 1 {
@@ -216,7 +221,7 @@ func init() {
 // functions are all that a worker has to know.
 func functions() []fray.Function {
 	return append(slices.Concat(actorFunctions(), limitFunctions(), scheduleFunctions()),
-		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain, leaves,
+		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, notBefore, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain, leaves,
 		lengthOf, digest, joined,
 		square, sumOf, settledOf, increment, shout, lengthLater, sizeOf, spread, passOn, giveBack, keysOf, attached,
 		rawFunction{},

@@ -75,7 +75,7 @@ func (c *call) attempt(ctx context.Context, info TaskInfo, values attempt.Needed
 func (c *call) info(workerID string, number int) TaskInfo {
 	return TaskInfo{
 		TaskID: c.id, JobID: c.jc.jobID, Function: c.function.Name(), WorkerID: workerID,
-		Attempt: number, MaxAttempts: int(c.config.retries) + 1,
+		Attempt: number, MaxAttempts: int(c.config.retries) + 1, NotBefore: c.config.notBefore.UTC(),
 	}
 }
 

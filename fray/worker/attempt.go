@@ -68,10 +68,14 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 	if spec.GetCall() != nil {
 		a.call = &call{life: core.Token(leased.GetLifeLeaseToken())}
 	}
-	ctx := runner.WithInfo(w.base, fray.TaskInfo{
+	info := fray.TaskInfo{
 		TaskID: spec.GetTaskId(), JobID: leased.GetJobId(), Function: a.name, WorkerID: w.cfg.ID,
 		Attempt: int(a.wire.GetNumber()), MaxAttempts: int(spec.GetRetryPolicy().GetMaxRetries()) + 1,
-	})
+	}
+	if ms := spec.GetNotBeforeUnixMs(); ms > 0 {
+		info.NotBefore = time.UnixMilli(ms).UTC()
+	}
+	ctx := runner.WithInfo(w.base, info)
 	if a.timeout > 0 {
 		a.expired = &runner.TimeoutError{Timeout: a.timeout}
 	}
