@@ -101,16 +101,6 @@ func noArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// someArgs demands at least one argument, named what.
-func someArgs(what string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return command.UsageError("which %s? give at least one", what)
-		}
-		return nil
-	}
-}
-
 // oneArg demands just one argument, named what.
 func oneArg(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {

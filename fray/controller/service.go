@@ -406,7 +406,7 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 func (s *service) GetJob(ctx context.Context, req *frayv1.GetJobRequest) (*frayv1.GetJobResponse, error) {
 	call := s.c.call()
 	r, err := ask[core.JobReply](ctx, s.c, call, fmt.Sprintf("job %q", req.GetJobId()), &core.GetJob{
-		Call: call, Job: req.GetJobId(), Owner: access.Confined(ctx, frayv1connect.ControllerServiceGetJobProcedure),
+		Call: call, Job: req.GetJobId(), Until: s.c.until(ctx, req.GetMaxWaitMs()), Owner: access.Confined(ctx, frayv1connect.ControllerServiceGetJobProcedure),
 	})
 	if err != nil {
 		return nil, err

@@ -204,10 +204,12 @@ type Watch struct {
 	Owner string
 }
 
-// GetJob asks how a job stands. Replied with JobReply or ErrNotOwner.
+// GetJob asks how a job stands: once no task of it is open, or at Until. Replied with JobReply or ErrNotOwner.
 type GetJob struct {
 	Call CallID
 	Job  string
+	// 0: at once.
+	Until Time
 	// As in Get.
 	Owner string
 }

@@ -194,7 +194,11 @@ func (d *modelDriver) watch() {
 }
 
 func (d *modelDriver) getJob() {
-	d.step(&core.GetJob{Call: d.call(), Job: pick(d, "job", []string{"j", "k", "n"}), Owner: d.owner()})
+	e := &core.GetJob{Call: d.call(), Job: pick(d, "job", []string{"j", "k", "n"}), Owner: d.owner()}
+	if d.chance("waits", 50) {
+		e.Until = d.until()
+	}
+	d.step(e)
 }
 
 func (d *modelDriver) await() {

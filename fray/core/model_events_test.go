@@ -697,18 +697,32 @@ func (m *model) getJob(e *core.GetJob) {
 		m.replies[e.Call] = core.ErrNotOwner
 		return
 	}
-	r := core.JobReply{}
-	if j := m.jobs[e.Job]; j != nil {
-		r = core.JobReply{
-			Known: true, Owner: j.owner, Ended: len(j.done), Next: j.base + uint64(len(j.done)), Watchers: len(j.followers),
-		}
-		for _, t := range m.known {
-			if t.job == j.id && !t.status.Terminal() {
-				r.Open++
-			}
+	r := m.jobReply(e.Job)
+	if r.Open == 0 || e.Until <= m.now {
+		m.replies[e.Call] = r
+		return
+	}
+	c := &modelCall{id: e.Call, ending: e}
+	m.park(c, e.Until, func() { m.answerJob(c) })
+}
+
+func (m *model) jobReply(id string) core.JobReply {
+	j := m.jobs[id]
+	if j == nil {
+		return core.JobReply{}
+	}
+	r := core.JobReply{Known: true, Owner: j.owner, Ended: len(j.done), Next: j.base + uint64(len(j.done)), Watchers: len(j.followers)}
+	for _, t := range m.known {
+		if t.job == j.id && !t.status.Terminal() {
+			r.Open++
 		}
 	}
-	m.replies[e.Call] = r
+	return r
+}
+
+func (m *model) answerJob(c *modelCall) {
+	m.replies[c.id] = m.jobReply(c.ending.Job)
+	m.unpark(c)
 }
 
 func (m *model) answerWatch(c *modelCall) {
@@ -749,6 +763,9 @@ func (m *model) settle() {
 		for _, c := range slices.Clone(m.parked) {
 			if c.watch != nil && c.watch.Job == j.id {
 				m.answerWatch(c)
+			}
+			if c.ending != nil && c.ending.Job == j.id && m.jobReply(j.id).Open == 0 {
+				m.answerJob(c)
 			}
 		}
 	}

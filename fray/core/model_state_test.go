@@ -182,6 +182,7 @@ type modelCall struct {
 	beat     bool
 	await    *modelTask
 	watch    *core.Watch
+	ending   *core.GetJob
 	submit   *modelSubmit // of an await that is a submission, too
 	job      *modelJob    // whose watcher has submitted
 	watcher  string
@@ -283,7 +284,8 @@ func (m *model) own(j *modelJob, by string) {
 	}
 	j.owner = by
 	for _, c := range slices.Clone(m.parked) {
-		if c.watch != nil && c.watch.Job == j.id && !m.admits(j.id, c.watch.Owner) {
+		if c.watch != nil && c.watch.Job == j.id && !m.admits(j.id, c.watch.Owner) ||
+			c.ending != nil && c.ending.Job == j.id && !m.admits(j.id, c.ending.Owner) {
 			m.unpark(c)
 			m.replies[c.id] = core.ErrNotOwner
 		}
@@ -297,7 +299,7 @@ func (m *model) dropJob(j *modelJob) {
 		}
 	}
 	for _, c := range m.parked {
-		if c.watch != nil && c.watch.Job == j.id {
+		if c.watch != nil && c.watch.Job == j.id || c.ending != nil && c.ending.Job == j.id {
 			return
 		}
 	}
@@ -666,6 +668,9 @@ func (m *model) park(c *modelCall, until core.Time, vain func()) {
 func (m *model) unpark(c *modelCall) {
 	m.disarm(c.timer)
 	m.parked = slices.DeleteFunc(m.parked, func(x *modelCall) bool { return x == c })
+	if c.ending != nil {
+		m.dropJob(m.jobs[c.ending.Job])
+	}
 	if c.watch != nil {
 		j := m.jobs[c.watch.Job]
 		j.followers[c.watch.Watcher].waiting--

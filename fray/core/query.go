@@ -149,26 +149,41 @@ func (e *Watch) apply(c *Scheduler) {
 	c.awaitsCommit = c.awaitsCommit || j.ended > 0
 }
 
-// apply tells nothing that a crash would take back, and so the owner only once a task of the job is durable.
 func (e *GetJob) apply(c *Scheduler) {
 	j := c.jobs[e.Job]
-	if !j.admits(e.Owner) {
+	switch {
+	case !j.admits(e.Owner):
 		c.fail(e.Call, ErrNotOwner)
-		return
-	}
-	if j == nil {
+	case j == nil:
 		c.tell(e.Call, JobReply{})
-		return
+	case e.Until <= c.now || c.toldOpen(j) == 0:
+		c.tell(e.Call, c.jobReply(j))
+	default:
+		w := c.park(&wait{call: e.Call, kind: waitJob, job: j, until: e.Until, owner: e.Owner})
+		w.places = append(w.places, j.watchers.add(w))
+		c.awaitsCommit = c.awaitsCommit || j.ended > 0
 	}
+}
+
+// toldOpen is how many of a job's tasks are open durably.
+func (c *Scheduler) toldOpen(j *job) int { return j.open + j.ended - j.created }
+
+// jobReply tells nothing that a crash would take back, and so the owner only once a task of the job is durable.
+func (c *Scheduler) jobReply(j *job) JobReply {
 	next := c.toldEnds(j)
-	r := JobReply{
-		Open: j.open + j.ended - j.created, Ended: len(j.done) - j.ended, Next: next, Watchers: len(j.followers),
-	}
+	r := JobReply{Open: c.toldOpen(j), Ended: len(j.done) - j.ended, Next: next, Watchers: len(j.followers)}
 	if j.tasks > j.created || next > 0 {
 		r.Owner = j.owner.name
 	}
 	r.Known = r.Open > 0 || r.Watchers > 0 || next > 0
-	c.tell(e.Call, r)
+	return r
+}
+
+// answerJob tells how a job stands for whose end a call has waited.
+func (c *Scheduler) answerJob(w *wait) {
+	r := c.jobReply(w.job)
+	c.unpark(w)
+	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: c.cfg.Commits})
 }
 
 // answerWatch tells which tasks have ended; durably, if it is to be settled.
@@ -210,7 +225,12 @@ func (c *Scheduler) wakeWatchers() {
 		j.dirty, j.news = false, false
 		for p := j.watchers.head; p != nil; {
 			w, next := p.wait, p.next
-			if !settled || c.toldEnds(j) > w.cursor {
+			switch {
+			case w.kind == waitJob:
+				if c.toldOpen(j) == 0 {
+					c.answerJob(w)
+				}
+			case !settled || c.toldEnds(j) > w.cursor:
 				c.answerWatch(w, settled)
 			}
 			p = next

@@ -257,7 +257,11 @@ func (x *script) event(a *args) (core.Event, error) {
 	case "actors":
 		return &core.ListActors{Call: call, Name: a.opt("name"), By: a.opt("by"), Owner: a.opt("owner"), Max: a.intOr("max", 100)}, a.err
 	case "job":
-		return &core.GetJob{Call: call, Job: a.word(), Owner: a.opt("owner")}, a.err
+		e := &core.GetJob{Call: call, Job: a.word(), Owner: a.opt("owner")}
+		if a.has("wait") {
+			e.Until = x.until(a)
+		}
+		return e, a.err
 	case "list":
 		e := &core.List{Call: call, Job: a.opt("job"), Owner: a.opt("owner"), After: core.TaskNum(a.int("after")), Max: a.intOr("max", 100)}
 		for _, name := range a.list("status") {

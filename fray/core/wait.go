@@ -13,6 +13,7 @@ const (
 	waitAwait
 	waitWatch
 	waitAny
+	waitJob
 )
 
 // wait is a call that is not answered yet.
@@ -41,7 +42,7 @@ type wait struct {
 	places []*waitPlace
 	// One of them has ended in this step.
 	news bool
-	// A watch's.
+	// A watch's, and that of who waits for its end.
 	job    *job
 	cursor uint64
 	// Who watches; and whether what it is told is kept until it has read it.
@@ -83,6 +84,9 @@ func (c *Scheduler) unpark(w *wait) {
 	case waitWatch:
 		w.job.watchers.remove(w.places[0])
 		c.followerAnswered(w.follower)
+		c.dropJob(w.job)
+	case waitJob:
+		w.job.watchers.remove(w.places[0])
 		c.dropJob(w.job)
 	}
 }
@@ -199,6 +203,8 @@ func (c *Scheduler) expireWait(w *wait) {
 		c.answerAny(w, TasksReply{}, true)
 	case waitWatch:
 		c.answerWatch(w, true)
+	case waitJob:
+		c.answerJob(w)
 	}
 }
 

@@ -1242,8 +1242,10 @@ func (x *WatchJobResponse) GetOpenCount() uint64 {
 }
 
 type GetJobRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	JobId         string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// How long to wait until no task of the job is open; the controller may answer sooner. 0: do not wait.
+	MaxWaitMs     int64 `protobuf:"varint,2,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1283,6 +1285,13 @@ func (x *GetJobRequest) GetJobId() string {
 		return x.JobId
 	}
 	return ""
+}
+
+func (x *GetJobRequest) GetMaxWaitMs() int64 {
+	if x != nil {
+		return x.MaxWaitMs
+	}
+	return 0
 }
 
 type GetJobResponse struct {
@@ -4379,10 +4388,11 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"nextCursor\x12!\n" +
 	"\fmissed_count\x18\x03 \x01(\x04R\vmissedCount\x12\x1d\n" +
 	"\n" +
-	"open_count\x18\x04 \x01(\x04R\topenCount\"2\n" +
+	"open_count\x18\x04 \x01(\x04R\topenCount\"[\n" +
 	"\rGetJobRequest\x12!\n" +
 	"\x06job_id\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05jobId\"\xc2\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05jobId\x12'\n" +
+	"\vmax_wait_ms\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"\xc2\x01\n" +
 	"\x0eGetJobResponse\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x1d\n" +

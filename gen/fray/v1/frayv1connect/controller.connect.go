@@ -125,7 +125,7 @@ type ControllerServiceClient interface {
 	GetTaskResults(context.Context, *v1.GetTaskResultsRequest) (*v1.GetTaskResultsResponse, error)
 	// WatchJob returns the tasks of a job that ended after a cursor, in the order in which they did, waiting until there is one.
 	WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error)
-	// GetJob tells how a job stands as a whole: what is open, and whether a client watches it.
+	// GetJob tells how a job stands as a whole: what is open, and whether a client watches it; also once nothing of it is open.
 	GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error)
 	// ListTasks pages through the tasks, oldest first.
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
@@ -626,7 +626,7 @@ type ControllerServiceHandler interface {
 	GetTaskResults(context.Context, *v1.GetTaskResultsRequest) (*v1.GetTaskResultsResponse, error)
 	// WatchJob returns the tasks of a job that ended after a cursor, in the order in which they did, waiting until there is one.
 	WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error)
-	// GetJob tells how a job stands as a whole: what is open, and whether a client watches it.
+	// GetJob tells how a job stands as a whole: what is open, and whether a client watches it; also once nothing of it is open.
 	GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error)
 	// ListTasks pages through the tasks, oldest first.
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
