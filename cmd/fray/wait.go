@@ -94,7 +94,7 @@ func (a *app) printJob(ctx context.Context, c *client, job string, ended uint64)
 	if err != nil {
 		return err
 	}
-	failed := uint64(len(dead) + blocked)
+	failed := number.Clamp[uint64](len(dead) + blocked)
 	if a.output == formatJSON {
 		err = printJSON(a.Stdout, struct {
 			JobID  string `json:"job_id"`
