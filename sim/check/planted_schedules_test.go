@@ -167,6 +167,17 @@ var schedulePlants = []plant{
 		}),
 	},
 	{
+		oracle: "schedules-kept", name: "out of turn", want: "was created 10s after that of a later time",
+		good: planned(timesOf{"@every 10s", allOfThem, true}, func(s *script, x timesOf) {
+			s.runs(x, 10*time.Second, 20*time.Second)
+			s.runs(x, 20*time.Second, 10*time.Second)
+		}),
+		bad: planned(timesOf{"@every 10s", allOfThem, true}, func(s *script, x timesOf) {
+			s.runs(x, 20*time.Second, 0)
+			s.runs(x, 10*time.Second, 20*time.Second)
+		}),
+	},
+	{
 		oracle: "schedules-kept", name: "one left out of all", want: "it catches up with all", cfg: check.Config{FirstFault: time.Nanosecond},
 		good: planned(timesOf{"@every 10s", allOfThem, true}, onTime(10*time.Second, 20*time.Second, 30*time.Second)),
 		bad:  planned(timesOf{"@every 10s", allOfThem, true}, onTime(10*time.Second, 30*time.Second)),

@@ -14,7 +14,8 @@ import (
 //   - none is granted or created before its time, nor created after the schedule has ended; where the controller's clock is not set,
 //     none is of a time after the answer that the schedule is cancelled;
 //   - none of a schedule that catches up with the last is created when the next time had come, and none of one that catches up with
-//     none when its time was onTime ago; of a schedule without overlaps, none when an earlier one had not ended.
+//     none when its time was onTime ago; none is created before that of an earlier time, and of a schedule without overlaps none
+//     before that has ended.
 //
 // And of a schedule with overlaps, once its job was listed after its end, there is
 //
@@ -268,6 +269,9 @@ func (s *keptSchedule) inTurn(runs []time.Time, j *Judge) {
 		j.Check()
 		if s.end != nil && s.end.Ended > 0 && r.created.Submitted > s.end.Ended {
 			j.Violated(r.created.Task, fmt.Sprintf("was created %v after its schedule had ended", time.Duration(r.created.Submitted-s.end.Ended)*time.Millisecond), s.end, r.created)
+		}
+		if before != nil && before.created.Submitted > r.created.Submitted {
+			j.Violated(before.created.Task, fmt.Sprintf("was created %v after that of a later time", time.Duration(before.created.Submitted-r.created.Submitted)*time.Millisecond), r.created, before.created)
 		}
 		if !s.spec.Overlaps && before != nil && before.ended != nil && before.ended.Ended > r.created.Submitted {
 			j.Violated(r.created.Task, fmt.Sprintf("was created when the run before it was open, which ended %v later, and its schedule has no overlaps",
