@@ -101,7 +101,7 @@ var schedulePlants = []plant{
 		bad:  planned(timesOf{"@every 10s", allOfThem, true}, func(s *script, x timesOf) { s.runs(x, 10*time.Second, -time.Second) }),
 	},
 	{
-		oracle: "schedules-kept", name: "adrift", want: "whose times are @every 10s and one of which is",
+		oracle: "schedules-kept", name: "adrift", want: "whose times are @every 10s from",
 		good: planned(timesOf{"@every 10s", lastOfThem, true}, onTime(13*time.Second, 23*time.Second, 43*time.Second)),
 		bad:  planned(timesOf{"@every 10s", lastOfThem, true}, onTime(13*time.Second, 23*time.Second, 44*time.Second)),
 	},
@@ -199,6 +199,19 @@ var schedulePlants = []plant{
 			s.now = 10*time.Minute + 6*time.Second
 			s.beat("w")
 		}),
+	},
+	{
+		oracle: "schedules-kept", name: "none run in calm", want: "which came when nothing was faulty", cfg: check.Config{Wall: atBegin.Wall, FirstFault: time.Hour},
+		good: planned(timesOf{"@every 10s", lastOfThem, true}, func(s *script, x timesOf) {
+			s.runs(x, 10*time.Second, 0)
+			s.wait(6 * time.Second)
+		}),
+		bad: planned(timesOf{"@every 10s", lastOfThem, true}, func(s *script, _ timesOf) { s.wait(16 * time.Second) }),
+	},
+	{
+		oracle: "schedules-kept", name: "not counted from its creation", want: "from 2000-01-01 00:00:00 +0000 UTC on", cfg: atBegin,
+		good: planned(timesOf{"@every 10s", lastOfThem, true}, onTime(10*time.Second)),
+		bad:  planned(timesOf{"@every 10s", lastOfThem, true}, onTime(11*time.Second)),
 	},
 	{
 		oracle: "spec-kept", name: "the run of a schedule", want: "was not submitted",

@@ -86,7 +86,9 @@ func (c *historyClock) observe(e *Event) {
 }
 
 // at returns what the clock shows at a time of the history.
-func (c *historyClock) at(t time.Duration) (time.Time, bool) { return c.began.Add(t), c.wall != nil }
+func (c *historyClock) at(t time.Duration) (time.Time, bool) {
+	return c.began.Add(t).UTC(), c.wall != nil
+}
 
 // since returns the time of the history at which the clock shows an instant.
 func (c *historyClock) since(at time.Time) (time.Duration, bool) {

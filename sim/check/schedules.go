@@ -41,14 +41,14 @@ type keptSchedule struct {
 	id     string
 	spec   *ScheduleSpec
 	times  *timetable
-	offer  *Event // the first
-	ack    *Event // the first
-	cancel *Event // the first call that may have ended it
-	over   *Event // the first answer that says that it has ended
-	end    *Event // view of its end
-	list   *Event // of its job, after that
-	runs   map[time.Time]*keptRun
-	one    time.Time // one of its times; zero: none is known
+	offer  *Event             // the first
+	ack    *Event             // the first
+	cancel *Event             // the first call that may have ended it
+	over   *Event             // the first answer that says that it has ended
+	end    *Event             // view of its end
+	list   *Event             // of its job, after that
+	runs   map[int64]*keptRun // by their times, in seconds of Unix time
+	one    time.Time          // one of its times, or where these are counted from; zero: none is known
 	// Times that came while it was calm, and the next one that may.
 	owed []time.Time
 	next time.Time
@@ -83,7 +83,7 @@ func (o *schedulesKept) Observe(e *Event, j *Judge) {
 	o.clock.observe(e)
 	if e.Kind == SubmitCall && e.Spec.Schedule != nil && o.schedules[e.Task] == nil {
 		o.schedules[e.Task] = &keptSchedule{
-			id: e.Task, spec: e.Spec.Schedule, times: newTimetable(e.Spec.Schedule), offer: e, runs: make(map[time.Time]*keptRun),
+			id: e.Task, spec: e.Spec.Schedule, times: newTimetable(e.Spec.Schedule), offer: e, runs: make(map[int64]*keptRun),
 		}
 	}
 	if len(o.schedules) == 0 || e.Kind.Reply() && e.Invoked < o.floor {
@@ -135,7 +135,15 @@ func (o *schedulesKept) Observe(e *Event, j *Judge) {
 // await has the next time of a schedule be looked at that comes after a time of the history, if it is known.
 func (o *schedulesKept) await(s *keptSchedule, from time.Duration) {
 	began, known := o.clock.at(from)
-	if !known || o.cfg.Sleeps || o.cfg.MayFill || s.times == nil || s.ack == nil || s.times.every > 0 && s.one.IsZero() {
+	if !known || o.cfg.Sleeps || s.times == nil || s.ack == nil {
+		return
+	}
+	if s.one.IsZero() { // If it was created in one second for certain, its times are counted from there.
+		if offered, _ := o.clock.at(s.offer.At); s.times.every > 0 && offered.Truncate(time.Second).Equal(began.Truncate(time.Second)) {
+			s.one = offered.Truncate(time.Second)
+		}
+	}
+	if o.cfg.MayFill || s.times.every > 0 && s.one.IsZero() {
 		return
 	}
 	s.next, _ = s.times.after(began, s.one)
@@ -175,10 +183,10 @@ func (o *schedulesKept) shown(e *Event, j *Judge) {
 		j.Violated(e.Task, "is there as a run of schedule "+id+", and is not called as its runs are", s.offer, e)
 		return
 	}
-	r := s.runs[at]
+	r := s.runs[at.Unix()]
 	if r == nil {
 		r = &keptRun{shown: e}
-		s.runs[at] = r
+		s.runs[at.Unix()] = r
 		o.first(s, at, e, j)
 	}
 	if now, known := o.clock.at(e.At); known && now.Before(at) {
@@ -203,7 +211,7 @@ func (o *schedulesKept) first(s *keptSchedule, at time.Time, e *Event, j *Judge)
 		o.await(s, e.At)
 	}
 	if s.times != nil && !s.times.has(at, s.one) {
-		j.Violated(e.Task, fmt.Sprintf("is a run at %v of schedule %s, whose times are %s and one of which is %v", at, s.id, s.spec.Cron, s.one), s.offer, s.runs[s.one].shown, e)
+		j.Violated(e.Task, fmt.Sprintf("is a run at %v of schedule %s, whose times are %s from %v on", at, s.id, s.spec.Cron, s.one), s.offer, s.ack, e)
 	}
 	if s.over == nil || o.cfg.mayForget(e.At-s.over.At) { // It may have been created again.
 		return
@@ -248,7 +256,7 @@ func (o *schedulesKept) Finish(_ time.Duration, j *Judge) {
 		s := o.schedules[id]
 		runs := make([]time.Time, 0, len(s.runs))
 		for at := range s.runs { // order-free: sorted below
-			runs = append(runs, at)
+			runs = append(runs, time.Unix(at, 0).UTC())
 		}
 		slices.SortFunc(runs, time.Time.Compare)
 		s.inTurn(runs, j)
@@ -262,7 +270,7 @@ func (o *schedulesKept) Finish(_ time.Duration, j *Judge) {
 func (s *keptSchedule) inTurn(runs []time.Time, j *Judge) {
 	var before *keptRun
 	for _, at := range runs {
-		r := s.runs[at]
+		r := s.runs[at.Unix()]
 		if r.created == nil || r.created.Submitted == 0 {
 			continue
 		}
@@ -285,7 +293,7 @@ func (s *keptSchedule) inTurn(runs []time.Time, j *Judge) {
 func (o *schedulesKept) complete(s *keptSchedule, runs []time.Time, j *Judge) {
 	for _, at := range s.owed {
 		j.Check()
-		if s.runs[at] == nil {
+		if s.runs[at.Unix()] == nil {
 			j.Violated(s.id, fmt.Sprintf("was not run at %v, which came when nothing was faulty", at), s.ack, s.end, s.list)
 			return // The others are the same mistake.
 		}
@@ -304,8 +312,8 @@ func (o *schedulesKept) complete(s *keptSchedule, runs []time.Time, j *Judge) {
 			return
 		}
 		j.Check()
-		if s.runs[at] == nil {
-			j.Violated(s.id, fmt.Sprintf("was not run at %v, and was run later, at %v; it catches up with all", at, last), s.ack, s.runs[last].shown, s.list)
+		if s.runs[at.Unix()] == nil {
+			j.Violated(s.id, fmt.Sprintf("was not run at %v, and was run later, at %v; it catches up with all", at, last), s.ack, s.runs[last.Unix()].shown, s.list)
 			return
 		}
 		at, some = s.times.after(at, at)
