@@ -271,8 +271,13 @@ type Event struct {
 	Statuses []frayv1.TaskStatus `json:"statuses,omitempty"`
 	List     []string            `json:"list,omitempty"`
 
-	Spec     *Spec             `json:"spec,omitempty"`
-	View     *View             `json:"view,omitempty"`
+	Spec *Spec `json:"spec,omitempty"`
+	View *View `json:"view,omitempty"`
+	// Submitted and Ended are when a task that is shown was created and had ended, by the controller's clock, in milliseconds of
+	// Unix time. 0: it is not known, or it had not.
+	Submitted int64 `json:"submitted_unix_ms,omitempty"`
+	Ended     int64 `json:"ended_unix_ms,omitempty"`
+
 	Capacity *Capacity         `json:"capacity,omitempty"`
 	Counts   map[string]uint64 `json:"counts,omitempty"`
 	Detail   string            `json:"detail,omitempty"`

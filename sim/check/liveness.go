@@ -24,7 +24,7 @@ type liveness struct {
 type liveTask struct {
 	ack   *Event
 	ended bool
-	lives bool // It is the life of an actor, which ends when somebody wants it to.
+	lives bool // It is the life of an actor, or a schedule, which ends when somebody wants it to.
 }
 
 func newLiveness(cfg *Config) *liveness {
@@ -45,7 +45,7 @@ func (o *liveness) Observe(e *Event, j *Judge) {
 	}
 	switch {
 	case e.Kind == SubmitCall:
-		t.lives = t.lives || e.Spec.Actor != nil
+		t.lives = t.lives || e.Spec.Actor != nil || e.Spec.Schedule != nil
 	case e.Kind == SubmitReply && e.Answer.acknowledges() && t.ack == nil && !t.lives:
 		t.ack = e
 	case e.Kind == ReadReply && showsEnd(e):

@@ -77,6 +77,10 @@ type Config struct {
 	// Wall is asked for the time of the controller's clock with the first event. Nil: that clock may be set, or
 	// is not known.
 	Wall func() time.Time
+	// Sleeps: the controller's machine may sleep, so that its scheduler is late from then on.
+	Sleeps bool
+	// MayFill: there may be no room for what is submitted, nor for a schedule's run.
+	MayFill bool
 	// Extra oracles look at every event after Fray's own.
 	Extra []Oracle
 
@@ -196,6 +200,7 @@ type Oracles struct {
 	judges  []Judge
 	book    *leaseBook
 	calm    *calm
+	runs    *scheduledRuns
 	lost    *neverLost
 	metrics *metricsAgree
 	cost    *costKept
@@ -210,7 +215,7 @@ type Oracles struct {
 //	history := check.NewHistory(check.HistoryConfig{Observe: oracles.Observe})
 func New(cfg Config) *Oracles {
 	cfg = cfg.withDefaults()
-	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg), calm: &calm{firstFault: cfg.FirstFault, never: cfg.FaultsGoOn, travels: cfg.Latency}}
+	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg), calm: &calm{firstFault: cfg.FirstFault, never: cfg.FaultsGoOn, travels: cfg.Latency}, runs: newScheduledRuns(&cfg)}
 	o.lost, o.metrics, o.cost, o.kept, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), newCostKept(), newNothingKept(&cfg), newNoLeak()
 	o.oracles = append([]Oracle{
 		o.lost,
@@ -231,6 +236,7 @@ func New(cfg Config) *Oracles {
 		newNeedsKept(&cfg),
 		newNotBefore(&cfg),
 		newLimitsKept(&cfg, o.book),
+		newSchedulesKept(&cfg, o.calm),
 		newOneActor(&cfg),
 		newCallsInOrder(),
 		newCallsOnce(&cfg),
@@ -263,6 +269,13 @@ func New(cfg Config) *Oracles {
 
 // Observe has every oracle look at the next event.
 func (o *Oracles) Observe(e *Event) {
+	for _, offer := range o.runs.offers(e) {
+		o.observe(offer)
+	}
+	o.observe(e)
+}
+
+func (o *Oracles) observe(e *Event) {
 	o.book.observe(e)
 	o.calm.observe(e)
 	for i, oracle := range o.oracles {

@@ -47,7 +47,7 @@ func (r *Reach) Take(event any, reached func(kind, point string)) {
 	for _, task := range e.Tasks() {
 		s := r.tasks[task]
 		reached(ReachTask, what+s.relation(e)+", task "+s.where())
-		if s == nil && e.Kind == SubmitCall && len(r.tasks) < maxReachTasks {
+		if s == nil && e.begins() && len(r.tasks) < maxReachTasks {
 			s = newStanding(e)
 			r.tasks[task] = s
 		}

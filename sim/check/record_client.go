@@ -22,8 +22,8 @@ func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
 			return
 		case m.GetCreated():
 			e.Answer = Created
-		case m.GetTask().GetTaskId() != id: // There is an actor under the name, and no task under the id.
-			e.Answer, e.Detail = Refused, "there is actor "+m.GetTask().GetTaskId()
+		case m.GetTask().GetTaskId() != id: // There is an actor or a schedule under the name, and no task under the id.
+			e.Answer, e.Detail = Refused, namesake(req.GetTask())+m.GetTask().GetTaskId()
 		default:
 			e.Answer = Existing
 		}
@@ -65,7 +65,7 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 		}
 		for _, a := range m.GetExistingActors() {
 			if i := int(a.GetIndex()); i < len(events) {
-				events[i].Answer, events[i].Detail = Refused, "there is actor "+a.GetActorId()
+				events[i].Answer, events[i].Detail = Refused, namesake(req.GetTasks()[i])+a.GetActorId()
 			}
 		}
 		for _, f := range m.GetFailures() {
@@ -78,6 +78,14 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 		}
 		c.add(events...)
 	}
+}
+
+// namesake begins to tell what has the name of a task that is not created.
+func namesake(t *frayv1.TaskSpec) string {
+	if t.GetSchedule() != nil {
+		return "there is schedule "
+	}
+	return "there is actor "
 }
 
 // unacknowledged is what a submission that failed came to.
@@ -121,6 +129,7 @@ func (c *call) watchJob(res any, _ error) {
 func (c *call) read(t *frayv1.Task) Event {
 	e := c.reply(ReadReply)
 	e.Task, e.Job, e.Function, e.Answer, e.View = t.GetTaskId(), t.GetJobId(), t.GetFunction(), Found, newView(t)
+	e.Submitted, e.Ended = t.GetSubmittedUnixMs(), t.GetFinishedUnixMs()
 	return e
 }
 

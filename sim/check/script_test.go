@@ -40,6 +40,9 @@ type script struct {
 	// The last attempt of each task that lost and its like have granted.
 	attempts map[string]uint32
 	slots    int // of workers
+	// Runs of the schedule, and that it has ended.
+	listed  []string
+	planned bool
 }
 
 func newScript(cfg check.Config) *script {

@@ -28,8 +28,8 @@ type Standing struct {
 	holder       string
 }
 
-// Standings returns how the tasks stood of which the history has the submission, up to the event
-// with a number, in the order in which they were submitted.
+// Standings returns how the tasks stood of which the history has the beginning, up to the event
+// with a number, in the order in which they began.
 func (h *History) Standings(until uint64) []Standing {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -40,7 +40,7 @@ func (h *History) Standings(until uint64) []Standing {
 			break
 		}
 		s := of[e.Task]
-		if e.Kind == SubmitCall && s == nil {
+		if s == nil && e.begins() {
 			s = newStanding(e)
 			of[e.Task], all = s, append(all, s)
 		}
@@ -60,9 +60,12 @@ func (h *History) Standings(until uint64) []Standing {
 	return standings
 }
 
-// newStanding returns that of a task whose submission an event is.
+// begins says whether an event may be the first of a task: its submission, or the grant of the run of a schedule, which nobody submits.
+func (e *Event) begins() bool { return e.Kind == SubmitCall || e.Kind == GrantReply }
+
+// newStanding returns that of a task whose first event is known.
 func newStanding(e *Event) *Standing {
-	return &Standing{Task: e.Task, Place: "submitted", State: "its submission was not answered", Since: e.At}
+	return &Standing{Task: e.Task, Place: "submitted", State: "its submission was not answered", Since: e.At, acknowledged: e.Kind == GrantReply}
 }
 
 // Open says whether the task was accepted and has not ended.

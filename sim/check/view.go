@@ -93,6 +93,8 @@ type Spec struct {
 	// Actor is set for the life of an actor, and Call for a call.
 	Actor *ActorSpec `json:"actor,omitempty"`
 	Call  *CallSpec  `json:"call,omitempty"`
+	// Schedule is set for a schedule, and not for its runs.
+	Schedule *ScheduleSpec `json:"schedule,omitempty"`
 	// Class is the same for tasks that the same workers can run and that have the same priority.
 	Class string `json:"class"`
 }
@@ -127,6 +129,15 @@ type CallSpec struct {
 	Number uint64 `json:"number"`
 }
 
+// ScheduleSpec is what a schedule says of its times.
+type ScheduleSpec struct {
+	Name     string         `json:"name"`
+	Cron     string         `json:"cron"`
+	Zone     string         `json:"zone,omitempty"`
+	CatchUp  frayv1.CatchUp `json:"catch_up"`
+	Overlaps bool           `json:"overlaps,omitempty"`
+}
+
 // What the schema says that an unset field means.
 const (
 	defaultWorkerLosses  = 3
@@ -158,6 +169,10 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	if c := t.GetCall(); c != nil {
 		s.Call = &CallSpec{Actor: c.GetActorId(), Caller: c.GetCallerId(), Number: c.GetNumber()}
 		s.MaxWorkerLosses = t.GetMaxWorkerLosses()
+	}
+	if c := t.GetSchedule(); c != nil {
+		s.Schedule = &ScheduleSpec{c.GetName(), c.GetCron(), c.GetTimeZone(), c.GetCatchUp(), c.GetOverlaps()}
+		s.Schedule.CatchUp = cmp.Or(s.Schedule.CatchUp, frayv1.CatchUp_CATCH_UP_LAST)
 	}
 	for _, l := range t.GetLimits() {
 		s.Limits = append(s.Limits, LimitSpec{l.GetName(), l.GetKey(), int(l.GetMaxConcurrent()), int(l.GetMaxStarts()), millis(l.GetPeriodMs())})

@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/frayrpc/fray/internal/crontab"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/sim/scenario"
 )
@@ -23,6 +25,7 @@ func (v *checker) checkWorkload() {
 		g := &v.workload.Clients[i]
 		tasks += min(g.Count*g.Tasks, MaxTasks+1)
 		v.checkArrival(g)
+		v.checkKeeps(g)
 		for j := range g.Kinds {
 			if name := g.Kinds[j]; !slices.Contains(v.kindNames(), name) {
 				v.Report(scenario.Complain("there is no kind of task %q", name).SuggestName(name, v.kindNames()), &g.Kinds[j])
@@ -47,6 +50,9 @@ func (v *checker) checkWorkload() {
 			used[f.Kind] = true
 			if at := slices.Index(v.kindNames(), f.Kind); at >= 0 && v.workload.Mix[at].Needs > 0 {
 				v.Report(scenario.Complain("kind %s needs other tasks, and a flood has none", f.Kind).Suggest("name a kind without needs"), &f.Kind)
+			}
+			if at := slices.Index(v.kindNames(), f.Kind); at >= 0 && v.workload.Mix[at].Schedule != nil {
+				v.Report(scenario.Complain("kind %s is schedules, which a flood has none of", f.Kind).Suggest("name a kind without schedule"), &f.Kind)
 			}
 			if at := slices.Index(v.kindNames(), f.Kind); at >= 0 && v.workload.Mix[at].Actors != nil {
 				v.Report(scenario.Complain("kind %s is calls of actors, and a flood creates none", f.Kind).Suggest("name a kind without actors"), &f.Kind)
@@ -142,7 +148,67 @@ func (v *checker) checkKind(i int) {
 	if k.Limit != nil {
 		v.checkLimit(k)
 	}
+	if k.Schedule != nil {
+		v.checkSchedule(k)
+	}
 	v.checkEligible(k)
+}
+
+// checkSchedule reports schedules that there cannot be, or that nobody ends.
+func (v *checker) checkSchedule(k *TaskKind) {
+	s := k.Schedule
+	if err := crontab.Check(s.Cron, ""); err != nil {
+		v.Report(scenario.Complain("%v", err).Suggest("write \"@every 10s\" or \"*/5 * * * *\""), &s.Cron)
+	} else if err := crontab.Check(s.Cron, s.Zone); err != nil {
+		v.Report(scenario.Complain("%v", err).Suggest("write Europe/Berlin, or remove the zone"), &s.Zone)
+	} else if text, is := strings.CutPrefix(s.Cron, "@every "); is {
+		if every, err := time.ParseDuration(text); err == nil && every%time.Second != 0 {
+			v.Report(scenario.Complain("%v is not a whole number of seconds", every).Suggest("write \"@every %v\"", every.Truncate(time.Second)), &s.Cron)
+		}
+	}
+	if k.Cancel == nil || k.Cancel.Probability < 1 {
+		v.Report(scenario.Complain("schedules of kind %s are never over", k.Name).Suggest("add cancel: {after: {min: 30s, max: 30s}}"), &k.Schedule, &k.Cancel)
+	}
+	if k.PayloadSize > limit.SchedulePayload {
+		v.Report(scenario.Complain("payload of %v is longer than that of a schedule may be", k.PayloadSize).Suggest("write %v or less", scenario.Bytes(limit.SchedulePayload)), &k.PayloadSize)
+	}
+	for _, not := range []struct {
+		is    bool
+		what  string
+		field any
+	}{
+		{k.Actors != nil, "actors", &k.Actors},
+		{k.Children > 0, "children", &k.Children},
+		{k.Needs > 0, "needs", &k.Needs},
+		{k.NotBefore != nil, "notBefore", &k.NotBefore},
+		{k.ObjectSize > 0, "objectSize", &k.ObjectSize},
+	} {
+		if not.is {
+			v.Report(scenario.Complain("tasks of kind %s are schedules, which have no %s", k.Name, not.what).Suggest("remove %s, or schedule", not.what), not.field)
+		}
+	}
+}
+
+// checkKeeps reports what clients do not do that have schedules.
+func (v *checker) checkKeeps(g *ClientGroup) {
+	at := slices.IndexFunc(v.workload.Mix, func(k TaskKind) bool { return k.Schedule != nil && g.Submits(&k) })
+	if at < 0 {
+		return
+	}
+	kind := v.workload.Mix[at].Name
+	for _, not := range []struct {
+		is    bool
+		what  string
+		field any
+	}{
+		{g.Leaves != nil, "clients that leave do not come back to", &g.Leaves},
+		{g.Submissions > 1, "are submitted until they are there, and not again", &g.Submissions},
+		{g.Within > 0, "do not complete", &g.Within},
+	} {
+		if not.is {
+			v.Report(scenario.Complain("tasks of kind %s are schedules, which %s", kind, not.what).Suggest("have another group submit kind %s", kind), not.field)
+		}
+	}
 }
 
 // checkLimit reports limits that there cannot be, and tasks that would wait for themselves.
@@ -242,13 +308,15 @@ func (v *checker) checkChildren(k *TaskKind) {
 			v.Report(scenario.Complain("kind %s needs other tasks, which children do not", k.ChildKind).Suggest("name a kind without needs"), &k.ChildKind)
 		case v.workload.Mix[at].Actors != nil:
 			v.Report(scenario.Complain("kind %s is calls of actors, which children are not", k.ChildKind).Suggest("name a kind without actors"), &k.ChildKind)
+		case v.workload.Mix[at].Schedule != nil:
+			v.Report(scenario.Complain("kind %s is schedules, which children are not", k.ChildKind).Suggest("name a kind without schedule"), &k.ChildKind)
 		}
 	}
 }
 
 // checkEligible reports tasks that no worker can run and that nothing ends.
 func (v *checker) checkEligible(k *TaskKind) {
-	if k.SchedulingTimeout > 0 || k.Cancel != nil || v.Expect.Outcome.Verdict == scenario.VerdictLiveness {
+	if k.SchedulingTimeout > 0 || k.Cancel != nil && k.Schedule == nil || v.Expect.Outcome.Verdict == scenario.VerdictLiveness {
 		return
 	}
 	able := slices.ContainsFunc(v.topology.Workers, func(w WorkerGroup) bool {

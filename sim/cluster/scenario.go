@@ -233,7 +233,7 @@ func (s *sections) callers(procedure string) []string {
 		}
 		return roles
 	case "GetTask", "ListTasks", "ListWorkers", "GetClusterInfo":
-		if len(s.workload.Visitors) > 0 {
+		if len(s.workload.Visitors) > 0 || path.Base(procedure) == "ListTasks" && s.workload.HasSchedules() {
 			return []string{RoleClient}
 		}
 	case "SubmitTasks", "WatchJob", "GetTaskResult":
@@ -246,8 +246,8 @@ func (s *sections) callers(procedure string) []string {
 			return []string{RoleClient}
 		}
 	case "SubmitTask":
-		if s.workload.CallsActors() {
-			return []string{RoleClient} // Who creates actors by it.
+		if s.workload.CallsActors() || s.workload.HasSchedules() {
+			return []string{RoleClient} // Who creates actors and schedules by it.
 		}
 		if slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.Waits == WaitsCall }) {
 			return []string{RoleClient}

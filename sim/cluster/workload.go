@@ -128,6 +128,8 @@ type TaskKind struct {
 	Resources         map[string]int64  `yaml:"resources" doc:"What an attempt occupies besides a slot. cpu is in milli-units." example:"{cpu: 1500}"`
 	Labels            map[string]string `yaml:"labels" doc:"Labels that the worker must carry." example:"{zone: a}"`
 	Cancel            *Cancel           `yaml:"cancel" doc:"Whether and when the client cancels a task. Default: never."`
+	// Schedule makes tasks of the kind schedules.
+	Schedule *Schedule `yaml:"schedule" doc:"The tasks are schedules: the controller creates their runs, which are what else the kind says. Each is in a job of its own; its client cancels it as cancel says, and then waits until its runs have ended. Runs count as submitted when the client is told how they ended, and a schedule as open until all have, and then as cancelled. Default: they are tasks."`
 	// Actors makes tasks of the kind calls.
 	Actors *Actors `yaml:"actors" doc:"The tasks are calls of actors, which count them: resources, labels and priority are those of the actors, and maxWorkerLosses says how often a call may be handed to another incarnation when it was lost with one. Default: they are tasks."`
 }
@@ -139,6 +141,27 @@ type Limit struct {
 	Concurrent int               `yaml:"concurrent" default:"0" min:"0" max:"1000000" doc:"How many are ready or at workers at once. 0: any number."`
 	Starts     int               `yaml:"starts" default:"0" min:"0" max:"1000000" doc:"How many attempts start in each period, and at once. 0: any number."`
 	Period     scenario.Duration `yaml:"period" default:"0" doc:"The period of starts." example:"10s"`
+}
+
+// Schedule is what the schedules of a kind have besides.
+type Schedule struct {
+	Cron     string `yaml:"cron" required:"true" doc:"Its times, as of crontab(5), or like @every 10s." example:"@every 10s"`
+	Zone     string `yaml:"zone" doc:"The IANA name of the time zone of its times. Default: UTC." example:"Europe/Berlin"`
+	CatchUp  string `yaml:"catchUp" enum:"last,all,none" default:"last" doc:"Which times are run that have passed before they could be: the last of them, all, or those that are no more than a minute ago (none)."`
+	Overlaps bool   `yaml:"overlaps" default:"false" doc:"Whether a time is run also while the last run is open."`
+	OneName  bool   `yaml:"oneName" default:"false" doc:"Whether a client's schedules of the kind have one name, and each is created once the one before has ended. Default: each has a name of its own."`
+}
+
+// How a schedule catches up.
+const (
+	CatchUpLast = "last"
+	CatchUpAll  = "all"
+	CatchUpNone = "none"
+)
+
+// HasSchedules says whether tasks of the workload are schedules.
+func (w *Workload) HasSchedules() bool {
+	return slices.ContainsFunc(w.Mix, func(k TaskKind) bool { return k.Schedule != nil })
 }
 
 // Actors are what the calls of a kind are made to. Each answers a call with how many it has counted.

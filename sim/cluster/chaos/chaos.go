@@ -28,7 +28,7 @@ type Options struct {
 // Parts are those of a random scenario that can be drawn from other seeds, besides single ones.
 func Parts() []string {
 	return []string{
-		"run", "controller", "workers", "network", "workload", "kinds", "nested", "needs", "actors", "poison", "clients", "habits", "visitors", "bounds",
+		"run", "controller", "workers", "network", "workload", "kinds", "nested", "needs", "actors", "poison", "schedules", "clients", "habits", "visitors", "bounds",
 		chaos.PartFaults, "roles",
 	}
 }
@@ -100,6 +100,7 @@ const (
 	chaosOthers    = "other"
 	chaosClients   = "client"
 	chaosVillain   = "villain"
+	chaosPlanner   = "planner"
 	chaosVisitors  = "visitor"
 	chaosStrangers = "stranger"
 )
@@ -191,6 +192,9 @@ func (c *random) parts() []string {
 	if i := slices.IndexFunc(c.Workload.Mix, func(k cluster.TaskKind) bool { return k.CrashesWorker }); i >= 0 {
 		kinds, clients = kinds-1, clients-1 // Which the part poison has added.
 	}
+	if c.Workload.HasSchedules() {
+		kinds, clients = kinds-1, clients-1
+	}
 	singles := slices.Concat(chaos.Each("kind", kinds), chaos.Each("client", clients), chaos.Each("fault", len(c.Faults)))
 	return slices.Concat([]string{chaos.PartAll}, Parts(), singles)
 }
@@ -223,8 +227,13 @@ func (c *random) expect() {
 	finally := func(format string, args ...any) {
 		e.Finally = append(e.Finally, scenario.Expression{That: fmt.Sprintf(format, args...)})
 	}
-	finally("tasks.submitted == %d && tasks.refused == 0", tasks)
-	finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == %d", tasks)
+	if c.Workload.HasSchedules() { // Their runs come besides.
+		finally("tasks.submitted >= %d && tasks.refused == 0", tasks)
+		finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == tasks.submitted")
+	} else {
+		finally("tasks.submitted == %d && tasks.refused == 0", tasks)
+		finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == %d", tasks)
+	}
 	if !c.forgets() {
 		finally("tasks.lost == 0")
 	}

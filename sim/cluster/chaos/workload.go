@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/frayrpc/fray/sim/cluster"
@@ -35,13 +36,17 @@ func (c *random) drawWorkload() {
 	if c.Topology.Controller.Store == cluster.StorePebble {
 		c.callActors()
 	}
-	var benign []string
-	poison := d.chance(0.1)
-	if poison {
-		for _, k := range c.Workload.Mix {
-			benign = append(benign, k.Name)
-		}
+	var benign, all []string
+	for _, k := range c.Workload.Mix {
+		all = append(all, k.Name)
+	}
+	if d.chance(0.1) {
+		benign = all
 		c.drawPoison(c.draw("poison", 0))
+	}
+	if d := c.draw("schedules", 0); c.Topology.Controller.Store == cluster.StorePebble && d.chance(0.25) {
+		benign = all
+		c.drawSchedules(d)
 	}
 	most := 60
 	if c.real {
@@ -67,18 +72,21 @@ func (c *random) drawWorkload() {
 	c.makeRoom()
 }
 
-// makeRoom has bounds leave room for actors, which are open until all calls have ended.
+// makeRoom has bounds leave room for actors, which are open until all calls have ended, and for schedules.
 func (c *random) makeRoom() {
 	t, usual := &c.Topology.Controller, scenario.Default[cluster.Controller]()
 	lives, jobs, classes := 0, 0, 0
 	for i := range c.Workload.Mix {
 		k := &c.Workload.Mix[i]
-		if k.Actors == nil {
+		if k.Actors == nil && k.Schedule == nil {
 			continue
 		}
 		classes++
 		for _, g := range c.Workload.Clients {
-			if g.Submits(k) {
+			if k.Schedule != nil && g.Submits(k) {
+				lives += g.Tasks // Each is in a job of its own.
+				jobs += g.Tasks
+			} else if g.Submits(k) {
 				lives += k.Actors.Count * g.Count // They are those of a client where callers have roles, too.
 				jobs += g.Jobs * g.Count
 			}
@@ -244,6 +252,37 @@ func (c *random) drawActors(d *drawer) *cluster.Actors {
 	return a
 }
 
+// drawSchedules adds schedules of one kind, and a client that has them, which submits nothing else.
+func (c *random) drawSchedules(d *drawer) {
+	g := *scenario.Default[cluster.ClientGroup]()
+	g.Name, g.Tasks, g.Arrival.Start = chaosPlanner, 1+d.IntN(4), d.between(0, c.span/4)
+	k := c.drawKind(c.draw("schedules", 1), "timed")
+	k.NotBefore, k.ObjectSize = nil, 0
+	k.Schedule = &cluster.Schedule{
+		Cron: fmt.Sprintf("@every %ds", oneOf(d, 1, 2, 5)), CatchUp: oneOf(d, cluster.CatchUpLast, cluster.CatchUpAll, cluster.CatchUpNone),
+		Overlaps: d.chance(0.6), OneName: d.chance(0.3),
+	}
+	if d.chance(0.1) {
+		k.Schedule.Cron = "* * * * *"
+	}
+	lasts := c.span
+	if k.Schedule.OneName {
+		lasts /= time.Duration(g.Tasks)
+	}
+	k.Cancel = &cluster.Cancel{Probability: 1, After: cluster.Span{Min: scenario.Duration(time.Second), Max: scenario.Duration(time.Second) + d.between(0, lasts)}}
+	g.Kinds = []string{k.Name}
+	c.Workload.Mix, c.Workload.Clients = append(c.Workload.Mix, k), append(c.Workload.Clients, g)
+}
+
+// runs returns how many runs a schedule of a kind has at most.
+func runs(k *cluster.TaskKind) int {
+	every, err := time.ParseDuration(strings.TrimPrefix(k.Schedule.Cron, "@every "))
+	if err != nil {
+		every = time.Minute
+	}
+	return 1 + int(time.Duration(k.Cancel.After.Max)/every)
+}
+
 // drawPoison adds a few tasks that take down whatever worker runs them, and somebody who submits
 // them. More of them would leave no time for anything else.
 func (c *random) drawPoison(d *drawer) {
@@ -391,6 +430,10 @@ func (c *random) bound() time.Duration {
 		for i := range c.Workload.Mix {
 			if k := &c.Workload.Mix[i]; g.Submits(k) {
 				tasks := g.Count * (g.Tasks*k.Weight/weights + k.Weight)
+				if k.Schedule != nil {
+					work += time.Duration(g.Tasks) * time.Duration(k.Cancel.After.Max)
+					tasks *= runs(k)
+				}
 				work += time.Duration(tasks) * c.cost(k) / time.Duration(c.lanes(k))
 			}
 		}

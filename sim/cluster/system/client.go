@@ -156,6 +156,8 @@ type submitter struct {
 	// The actors that it has deleted, by name, and how often it has called those of a kind.
 	deleted map[string]bool
 	called  map[*cluster.TaskKind]int
+	// Closed once the last schedule of a kind has ended, where all have one name.
+	named map[*cluster.TaskKind]<-chan struct{}
 	// Kinds of the tasks to come, see next.
 	deck []*cluster.TaskKind
 	// The number of the next task, and when it comes.
@@ -278,6 +280,12 @@ func (c *submitter) next() *cluster.TaskKind {
 
 // submit submits some tasks of one kind in one call, and has their ends noted.
 func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
+	if k.Schedule != nil {
+		for range n {
+			c.schedule(ctx, k)
+		}
+		return
+	}
 	if c.group.Waits == cluster.WaitsCall && n > 1 {
 		for range n {
 			c.submit(ctx, k, 1)

@@ -155,6 +155,8 @@ func (s *System) promises() check.Config {
 	if !slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool { return f.Action.ClockStep != nil }) {
 		c.Wall = time.Now
 	}
+	c.Sleeps = slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool { return f.Action.Suspend != nil })
+	c.MayFill = s.mayFill()
 	c.NamesByHost = s.AsksWho()
 	c.Lossless = s.lossless()
 	c.FairnessBound = s.Always.Fairness
@@ -226,6 +228,13 @@ func (s *System) allowsLoss() bool {
 func (s *System) refusesCalls() bool {
 	usual, c := scenario.Default[cluster.Controller](), &s.Topology.Controller
 	return c.MaxWatchers < usual.MaxWatchers || c.MaxCalls < usual.MaxCalls
+}
+
+// mayFill says whether there may be no room for a task.
+func (s *System) mayFill() bool {
+	usual, c := scenario.Default[cluster.Controller](), &s.Topology.Controller
+	return c.MaxOpenTasks < usual.MaxOpenTasks || c.MaxQueuedBytes < usual.MaxQueuedBytes || c.MaxClasses < usual.MaxClasses || c.MaxJobs < usual.MaxJobs ||
+		slices.ContainsFunc(s.Workload.Visitors, func(g cluster.VisitorGroup) bool { return g.Floods != nil })
 }
 
 // fetchedFor is how much work a worker fetches ahead at most, in time of its slots.

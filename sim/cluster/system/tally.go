@@ -202,6 +202,31 @@ func (t *tally) submitted(kind string, accepted bool) {
 func (t *tally) ended(kind, task string, took time.Duration, failure *fray.TaskError) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.end(kind, task, failure)
+	t.facts.Times.Slowest = max(t.facts.Times.Slowest, took)
+	t.took = append(t.took, took)
+}
+
+// ran notes that a client knows how a run of its schedule ended, of which it had not known before.
+func (t *tally) ran(kind, task string, failure *fray.TaskError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.count(kind, func(f *cluster.TaskFacts) {
+		f.Submitted++
+		f.Open++
+	})
+	t.end(kind, task, failure)
+}
+
+// ranAll notes that a client's schedule has ended, and all of its runs.
+func (t *tally) ranAll(kind, schedule string, failure *fray.TaskError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.end(kind, schedule, failure)
+}
+
+// end notes how a task ended, with t.mu held.
+func (t *tally) end(kind, task string, failure *fray.TaskError) {
 	t.version++
 	t.events[cluster.EventTaskFinished]++
 	t.count(kind, func(f *cluster.TaskFacts) {
@@ -223,8 +248,6 @@ func (t *tally) ended(kind, task string, took time.Duration, failure *fray.TaskE
 	now := t.clock()
 	times := &t.facts.Times
 	times.LastEnd = now
-	times.Slowest = max(times.Slowest, took)
-	t.took = append(t.took, took)
 	for _, r := range t.waiting[task] {
 		if r.open--; r.open == 0 {
 			times.Recovered = max(times.Recovered, now-r.at)
