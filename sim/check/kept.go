@@ -13,7 +13,7 @@ import (
 //   - no lease (fray_leases) if no worker may have a session;
 //   - no more watchers (fray_watchers) than there were jobs, and Config.Watchers;
 //   - nothing ready (fray_ready_tasks) or queued (fray_queued_bytes), and once faults have ended no call that waits
-//     (fray_waiting_calls), if all tasks that were offered have ended, and no worker may have a session.
+//     (fray_waiting_calls), if all tasks that were offered, and all runs of schedules, have ended, and no worker may have a session.
 //
 // So what a controller holds after a long run is what is alive, and what is retained. Nothing is
 // said of sessions where a call may be delivered twice: a late copy of a registration opens one.
@@ -105,7 +105,7 @@ func (o *nothingKept) Finish(end time.Duration, j *Judge) {
 		return
 	}
 	o.most("fray_leases", 0, j)
-	if len(o.open) > 0 {
+	if len(o.open) > 0 || o.cfg.runs.hidden() > 0 {
 		return
 	}
 	o.most("fray_ready_tasks", 0, j)

@@ -96,7 +96,8 @@ func (o *metricsAgree) Finish(end time.Duration, j *Judge) {
 }
 
 func (o *metricsAgree) controllers(end time.Duration, j *Judge) {
-	var known, unknown, open, leases float64
+	var known, open, leases float64
+	unknown := float64(o.cfg.runs.hidden())
 	ended := make(map[frayv1.TaskStatus]float64)
 	for _, t := range o.tasks { // order-free: sums
 		leases += float64(t.attempt)

@@ -86,6 +86,7 @@ type Config struct {
 
 	// What the oracles share; New makes it.
 	roster *roster
+	runs   *scheduledRuns
 }
 
 // Defaults of a Config.
@@ -100,6 +101,7 @@ func (c Config) withDefaults() Config {
 	c.WatchGrace = cmp.Or(c.WatchGrace, DefaultWatchGrace)
 	c.LinearSteps = cmp.Or(c.LinearSteps, DefaultLinearSteps)
 	c.roster = &roster{numbers: make(map[string]int)}
+	c.runs = newScheduledRuns(&c)
 	return c
 }
 
@@ -200,7 +202,6 @@ type Oracles struct {
 	judges  []Judge
 	book    *leaseBook
 	calm    *calm
-	runs    *scheduledRuns
 	lost    *neverLost
 	metrics *metricsAgree
 	cost    *costKept
@@ -215,7 +216,7 @@ type Oracles struct {
 //	history := check.NewHistory(check.HistoryConfig{Observe: oracles.Observe})
 func New(cfg Config) *Oracles {
 	cfg = cfg.withDefaults()
-	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg), calm: &calm{firstFault: cfg.FirstFault, never: cfg.FaultsGoOn, travels: cfg.Latency}, runs: newScheduledRuns(&cfg)}
+	o := &Oracles{cfg: cfg, book: newLeaseBook(&cfg), calm: &calm{firstFault: cfg.FirstFault, never: cfg.FaultsGoOn, travels: cfg.Latency}}
 	o.lost, o.metrics, o.cost, o.kept, o.leaks = newNeverLost(&cfg), newMetricsAgree(&cfg), newCostKept(), newNothingKept(&cfg), newNoLeak()
 	o.oracles = append([]Oracle{
 		o.lost,
@@ -269,7 +270,7 @@ func New(cfg Config) *Oracles {
 
 // Observe has every oracle look at the next event.
 func (o *Oracles) Observe(e *Event) {
-	for _, offer := range o.runs.offers(e) {
+	for _, offer := range o.cfg.runs.offers(e) {
 		o.observe(offer)
 	}
 	o.observe(e)

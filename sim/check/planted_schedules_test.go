@@ -214,6 +214,21 @@ var schedulePlants = []plant{
 		bad:  planned(timesOf{"@every 10s", lastOfThem, true}, onTime(11*time.Second)),
 	},
 	{
+		oracle: "conservation", name: "runs that nobody was shown", want: "the controller counts 2 tasks; clients know of 1",
+		good: func(s *script) {
+			s.submit("s", func(e *check.Event) { e.Spec = check.NewSpec(timesOf{"@every 10s", allOfThem, true}.spec()) })
+			s.cancel("s", check.Cancelled)
+			s.view("s", cancelled, 0)
+			s.Quiesce()
+			s.counts(map[string]uint64{"CANCELLED": 1, "PENDING": 1})
+		},
+		bad: planned(timesOf{"@every 10s", allOfThem, true}, func(s *script, _ timesOf) {
+			s.endSchedule()
+			s.Quiesce()
+			s.counts(map[string]uint64{"CANCELLED": 1, "PENDING": 1})
+		}),
+	},
+	{
 		oracle: "spec-kept", name: "the run of a schedule", want: "was not submitted",
 		good: planned(timesOf{"@every 10s", allOfThem, true}, onTime(10*time.Second)),
 		bad: planned(timesOf{"@every 10s", allOfThem, true}, func(s *script, x timesOf) {

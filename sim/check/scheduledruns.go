@@ -14,8 +14,14 @@ type scheduledRuns struct {
 	lossy     bool
 	schedules map[string]*Event // the first submissions, by id
 	seen      map[string]bool
-	calls     uint64
+	// Schedules, of those above, of which there may be runs that nobody was shown: their jobs were not listed after their ends.
+	hiding map[string]bool
+	ended  map[string]uint64 // when they were shown to have ended, as a number of an event
+	calls  uint64
 }
+
+// someHidden is more runs than there are that nobody was shown.
+const someHidden = 1 << 40
 
 // scheduledCalls is above the numbers of all calls that are made.
 const scheduledCalls = math.MaxUint64 / 2
@@ -23,25 +29,68 @@ const scheduledCalls = math.MaxUint64 / 2
 func newScheduledRuns(cfg *Config) *scheduledRuns {
 	return &scheduledRuns{
 		clock: historyClock{wall: cfg.Wall}, lossy: cfg.AllowLossAfterRestart, schedules: make(map[string]*Event), seen: make(map[string]bool),
+		hiding: make(map[string]bool), ended: make(map[string]uint64),
 	}
 }
 
 // offers returns what oracles are to be told before an event.
 func (r *scheduledRuns) offers(e *Event) []*Event {
 	r.clock.observe(e)
-	switch {
-	case e.Kind == SubmitCall && e.Spec.Schedule != nil && r.schedules[e.Task] == nil:
-		r.schedules[e.Task] = e
-	case e.Kind == ControllerCrash && r.lossy:
-		clear(r.seen) // Their schedules, too, may be created again.
-	case len(r.schedules) > 0 && (e.Kind == GrantReply || e.Kind == ReadReply && e.View != nil) && !r.seen[e.Task]:
-		id, at, ok := runOf(e.Task)
-		if s := r.schedules[id]; ok && s != nil {
-			r.seen[e.Task] = true
-			return r.offer(s, at, e)
+	switch e.Kind {
+	case SubmitCall:
+		if e.Spec.Schedule != nil && r.schedules[e.Task] == nil {
+			r.schedules[e.Task], r.hiding[e.Task] = e, true
 		}
+	case ControllerCrash:
+		if r.lossy { // Their schedules, too, may be created again.
+			clear(r.seen)
+		}
+	case ListEnd:
+		if len(e.Statuses) == 0 {
+			r.listed(e)
+		}
+	case GrantReply:
+		return r.shown(e)
+	case ReadReply:
+		if e.View != nil {
+			return r.shown(e)
+		}
+	default:
 	}
 	return nil
+}
+
+func (r *scheduledRuns) shown(e *Event) []*Event {
+	if len(r.schedules) == 0 || r.seen[e.Task] {
+		return nil
+	}
+	if r.hiding[e.Task] && r.ended[e.Task] == 0 && e.View != nil && e.View.Terminal() {
+		r.ended[e.Task] = e.Seq
+	}
+	id, at, ok := runOf(e.Task)
+	s := r.schedules[id]
+	if !ok || s == nil {
+		return nil
+	}
+	r.seen[e.Task] = true
+	return r.offer(s, at, e)
+}
+
+// listed notes of which schedules all runs were shown.
+func (r *scheduledRuns) listed(e *Event) {
+	for id, seq := range r.ended { // order-free: each for itself
+		if e.follows(seq) && (e.Job == "" || e.Job == r.schedules[id].Job) {
+			delete(r.hiding, id)
+		}
+	}
+}
+
+// hidden returns how many runs there may be at most that nobody was shown: none, or someHidden.
+func (r *scheduledRuns) hidden() int {
+	if len(r.hiding) == 0 {
+		return 0
+	}
+	return someHidden
 }
 
 // offer is the submission of a run that an event shows, and its answer.
