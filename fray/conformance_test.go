@@ -392,7 +392,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 	}
-	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests) {
+	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests, onceTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Attr("backend", string(b.kind))
 			t.Attr("behaviour", tt.name)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/internal/number"
@@ -55,6 +56,8 @@ type backend interface {
 	// submit takes calls over, and answers for each of them with accept or refuse. It blocks while
 	// there is no room for them, and refuses what has found none when ctx is done.
 	submit(ctx context.Context, calls []*call)
+	// submitOnce submits a call that is to be the only one of a key, and returns its id, or that of the one that has the key.
+	submitOnce(ctx context.Context, c *call, key string, period time.Duration) (id string, err error)
 	// find ends a call whose task was submitted elsewhere as that ends. It does not wait.
 	find(c *call)
 	// share has a local backend know a task by its id, for find.

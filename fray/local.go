@@ -31,6 +31,9 @@ type localBackend struct {
 	closed bool
 	actors roster
 	limits *limiter
+	once   map[string]onceCall // by their keys
+	// With so many, those go who have no key any longer.
+	sweepOnce int
 }
 
 // actorHost is the backend itself, which constructs actors and ends them in its way.

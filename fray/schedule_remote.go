@@ -9,11 +9,24 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// createSchedule implements scheduleKeeper. It looks first whether the controller has schedules: one of an earlier release
-// would see a task in it, and run it at once.
+// createSchedule implements scheduleKeeper.
 func (b *remote) createSchedule(ctx context.Context, spec *frayv1.TaskSpec) (string, error) {
-	if _, err := b.listSchedules(ctx, &frayv1.ListSchedulesRequest{Name: spec.GetSchedule().GetName()}); err != nil {
+	t, err := b.submitOrFind(ctx, spec)
+	if err != nil {
 		return "", err
+	}
+	if t.GetStatus() == frayv1.TaskStatus_TASK_STATUS_CANCELLED {
+		return "", refusal(connect.CodeAlreadyExists, "", fmt.Sprintf("the schedule of id %q was deleted: choose another task id", t.GetTaskId()))
+	}
+	return t.GetTaskId(), nil
+}
+
+// submitOrFind submits a task in whose place the controller may have another, by its name or key, and returns the one that is there. It
+// looks first whether the controller has schedules: one of an earlier release does not know what makes the task one of these, and
+// would run it at once.
+func (b *remote) submitOrFind(ctx context.Context, spec *frayv1.TaskSpec) (*frayv1.Task, error) {
+	if _, err := b.listSchedules(ctx, &frayv1.ListSchedulesRequest{PageSize: 1}); err != nil {
+		return nil, err
 	}
 	var res *frayv1.SubmitTaskResponse
 	err := b.request(ctx, "SubmitTask", callWeight+int64(len(spec.GetPayload().GetData())), func(ctx context.Context) (err error) {
@@ -21,16 +34,12 @@ func (b *remote) createSchedule(ctx context.Context, spec *frayv1.TaskSpec) (str
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("submit task %s: %w", spec.GetTaskId(), asRefusal(err))
+		return nil, fmt.Errorf("submit task %s: %w", spec.GetTaskId(), asRefusal(err))
 	}
-	id := res.GetTask().GetTaskId()
-	if err := checkID("schedule id", id); err != nil {
-		return "", fmt.Errorf("controller answered with no schedule: %w", err)
+	if err := checkID("task id", res.GetTask().GetTaskId()); err != nil {
+		return nil, fmt.Errorf("controller answered with no task: %w", err)
 	}
-	if res.GetTask().GetStatus() == frayv1.TaskStatus_TASK_STATUS_CANCELLED {
-		return "", refusal(connect.CodeAlreadyExists, "", fmt.Sprintf("the schedule of id %q was deleted: choose another task id", id))
-	}
-	return id, nil
+	return res.GetTask(), nil
 }
 
 // listSchedules implements scheduleKeeper.
@@ -41,7 +50,7 @@ func (b *remote) listSchedules(ctx context.Context, req *frayv1.ListSchedulesReq
 		return err
 	})
 	if connect.CodeOf(err) == connect.CodeUnimplemented {
-		return nil, fmt.Errorf("the controller is of a release without schedules: upgrade it: %w", err)
+		return nil, fmt.Errorf("the controller is of an earlier release, without schedules and unique tasks: upgrade it: %w", err)
 	}
 	return res, err
 }

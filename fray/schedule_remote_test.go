@@ -24,7 +24,7 @@ func TestControllerWithoutSchedulesGetsNone(t *testing.T) {
 			errs = append(errs, err)
 		}
 		for i, err := range errs {
-			if err == nil || !strings.Contains(err.Error(), "the controller is of a release without schedules: upgrade it") {
+			if err == nil || !strings.Contains(err.Error(), "the controller is of an earlier release, without schedules and unique tasks: upgrade it") {
 				t.Errorf("error %d: %v", i, err)
 			}
 		}
@@ -129,7 +129,7 @@ func TestScheduleNeedsAnAnswerThatNamesIt(t *testing.T) {
 	fake := newFake()
 	fake.pages, fake.existing = [][]*frayv1.Schedule{nil}, "no id"
 	withFake(t, fake, func(t *trial) {
-		if s, err := clockIn.Schedule(t.ctx, "tick", yearly, "x"); s != nil || err == nil || !strings.Contains(err.Error(), `controller answered with no schedule: schedule id "no id"`) {
+		if s, err := clockIn.Schedule(t.ctx, "tick", yearly, "x"); s != nil || err == nil || !strings.Contains(err.Error(), `controller answered with no task: task id "no id"`) {
 			t.Errorf("got %v, %v", s, err)
 		}
 		fake.existing = "other"

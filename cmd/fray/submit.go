@@ -21,6 +21,8 @@ type submitOptions struct {
 	function    string
 	input       string
 	notBefore   time.Time
+	unique      string
+	uniqueFor   time.Duration
 	wait        bool
 	waitTimeout time.Duration
 }
@@ -33,8 +35,11 @@ func (a *app) newSubmit() *cobra.Command {
 		Long: `Submit a task, which executes a command on a worker, or a function that workers of your own have, and print its id.
 With --wait, wait for the end and print what the command printed, or the value; it then exits with 1 if the task failed.
 
-Submitting the same task again under the same --id changes nothing, so that a script may repeat it.`,
+Submitting the same task again under the same --id changes nothing, so that a script may repeat it. With --unique, a task
+is submitted unless another has the key: then that is the one whose id is printed, and that is waited for. A task has its key while it
+is open, and if it completes for --unique-for from its submission, which is an hour at most unless the controller keeps tasks longer.`,
 		Example: `  fray submit -- make -C /src release
+  fray submit --unique report/2026-11 --unique-for 30m -- make report
   fray submit --wait --retries 3 --timeout 5m -- rsync -a src/ backup:dst/
   fray submit --function resize --input '{"url": "https://example.com/a.png"}'`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.submit(cmd.Context(), o, args) },
@@ -45,9 +50,11 @@ Submitting the same task again under the same --id changes nothing, so that a sc
 	flags.StringVar(&o.input, "input", "", "the function's input: `JSON`, @file, or - for the standard input")
 	flags.TimeVar(&o.notBefore, "not-before", time.Time{}, []string{time.RFC3339}, "do not start the task before this `time`, such as 2030-01-02T15:04:05Z, by the controller's clock")
 	addTaskFlags(flags, &o.taskOptions)
+	flags.StringVar(&o.unique, "unique", "", "submit it unless another task has this `key`")
+	command.DurationWithin(flags, &o.uniqueFor, 0, limit.UniquePeriod, "unique-for", 0, "with --unique, how long from its submission it has the key, in whole milliseconds, if it completes; 0: while it is open")
 	flags.BoolVarP(&o.wait, "wait", "w", false, "wait for the task to end")
 	command.Duration(cmd.Flags(), &o.waitTimeout, "wait-timeout", 0, "with --wait, wait this long at most; 0: for ever")
-	command.Momentary(cmd.Flags(), "function", "input", "id")
+	command.Momentary(cmd.Flags(), "function", "input", "id", "unique", "unique-for")
 	a.addClientFlags(cmd)
 	a.addOutputFlag(cmd)
 	return cmd
@@ -63,18 +70,24 @@ func (a *app) submit(ctx context.Context, o submitOptions, args []string) error 
 		return err
 	}
 	defer c.close()
+	if spec.GetUnique() != nil { // A controller of an earlier release would run it whoever has the key.
+		if _, err := c.schedules(ctx, &frayv1.ListSchedulesRequest{PageSize: 1}); err != nil {
+			return err
+		}
+	}
 	res, err := c.submit(ctx, o.job, spec)
 	if err != nil {
 		return err
 	}
+	id := res.GetTask().GetTaskId()
 	if !o.wait {
 		if a.output == formatJSON {
 			return printJSON(a.Stdout, newTaskJSON(res.GetTask()))
 		}
-		fmt.Fprintln(a.Stdout, spec.GetTaskId())
+		fmt.Fprintln(a.Stdout, id)
 		return nil
 	}
-	results, err := c.await(ctx, []string{spec.GetTaskId()}, o.waitTimeout)
+	results, err := c.await(ctx, []string{id}, o.waitTimeout)
 	if err != nil {
 		return err
 	}
@@ -109,6 +122,12 @@ func (a *app) submitted(o submitOptions, args []string) (*frayv1.TaskSpec, error
 		return nil, err
 	}
 	spec.NotBeforeUnixMs = notBefore
+	if o.uniqueFor > 0 && o.unique == "" {
+		return nil, command.UsageError("--unique-for is for --unique, which names the key")
+	}
+	if o.unique != "" {
+		spec.Unique = &frayv1.UniqueSpec{Key: o.unique, PeriodMs: number.Millis(o.uniqueFor)}
+	}
 	return spec, nil
 }
 

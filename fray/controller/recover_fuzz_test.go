@@ -100,6 +100,7 @@ func FuzzTaskDecoder(f *testing.F) {
 		{TaskId: "a", Function: "f", Actor: &frayv1.ActorSpec{Name: "n", MaxConcurrency: 2}},
 		{TaskId: "a", Function: "f", Call: &frayv1.ActorCall{ActorId: "b", CallerId: "c", Number: 3}},
 		{TaskId: "a", Function: "f", NeededTaskIds: []string{"b"}, NotBeforeUnixMs: 5, Limits: []*frayv1.Limit{{Name: "l", MaxConcurrent: 1}}},
+		{TaskId: "a", Function: "f", Unique: &frayv1.UniqueSpec{Key: "k", PeriodMs: 1000}},
 	} {
 		record, err := proto.Marshal(&storev1.TaskRecord{Spec: spec, JobId: "j", SubmittedUnixNs: 1})
 		if err != nil {
@@ -126,7 +127,7 @@ func FuzzTaskDecoder(f *testing.F) {
 				Num: 1, ID: whole.GetSpec().GetTaskId(), Job: whole.GetJobId(), Shape: corewire.Shape(whole.GetSpec()),
 				SpecBytes: len(record), Submitted: core.Time(whole.GetSubmittedUnixNs()), NeedsTasks: whole.GetSpec().GetNeededTaskIds(),
 				NeedsObjects: corewire.Objects(whole.GetSpec().GetNeededObjectIds()), NotBefore: corewire.Time(whole.GetSpec().GetNotBeforeUnixMs()),
-				Limits: corewire.Limits(whole.GetSpec().GetLimits()), Schedule: corewire.Schedule(whole.GetSpec()),
+				Limits: corewire.Limits(whole.GetSpec().GetLimits()), Schedule: corewire.Schedule(whole.GetSpec()), Unique: corewire.Unique(whole.GetSpec()),
 			}
 			if want.Actor, want.ActorCall = corewire.Actor(whole.GetSpec()); want.Schedule != nil {
 				want.Spec = record

@@ -54,6 +54,7 @@ const (
 	taskSpecCall        protowire.Number = 15
 	taskSpecLimits      protowire.Number = 16
 	taskSpecSchedule    protowire.Number = 17
+	taskSpecUnique      protowire.Number = 18
 )
 
 // decode returns the task of a record, valid until the next call. It keeps nothing of the record.
@@ -102,7 +103,7 @@ func (d *taskDecoder) record(value []byte) error {
 func (d *taskDecoder) spec(spec []byte) error {
 	var id []byte
 	d.rest = d.rest[:0]
-	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call, d.named.Limits, d.named.Schedule = nil, nil, nil, nil, nil, nil
+	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call, d.named.Limits, d.named.Schedule, d.named.Unique = nil, nil, nil, nil, nil, nil, nil
 	var role protowire.Number
 	err := fields(spec, func(f field) error {
 		switch {
@@ -140,6 +141,11 @@ func (d *taskDecoder) spec(spec []byte) error {
 				d.named.Schedule = &frayv1.ScheduleSpec{}
 			}
 			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Schedule)
+		case f.num == taskSpecUnique && f.kind == protowire.BytesType:
+			if d.named.Unique == nil {
+				d.named.Unique = &frayv1.UniqueSpec{}
+			}
+			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Unique)
 		default:
 			d.rest = append(d.rest, f.whole...)
 		}
@@ -158,12 +164,15 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if err := wire.CheckRole(&d.named); err != nil {
 		return err
 	}
+	if err := wire.CheckUnique(&d.named); err != nil {
+		return err
+	}
 	if err := wire.CheckLimits(&d.named); err != nil {
 		return err
 	}
 	d.task.Limits = corewire.Limits(d.named.GetLimits())
 	d.task.Actor, d.task.ActorCall = corewire.Actor(&d.named)
-	d.task.Schedule = corewire.Schedule(&d.named)
+	d.task.Schedule, d.task.Unique = corewire.Schedule(&d.named), corewire.Unique(&d.named)
 	if role != 0 { // Which is part of the shape.
 		d.rest = protowire.AppendBytes(protowire.AppendTag(d.rest, role, protowire.BytesType), nil)
 	}

@@ -119,7 +119,7 @@ func (r *retry) add(place int, v *core.View) error {
 		out.refuse(wire.ReasonUnsupported, 0, "task %q: it is the life of an actor, a call of one, or a schedule: create it anew", v.ID)
 		return nil
 	}
-	spec.TaskId = retryOf(v.ID, r.id)
+	spec.TaskId, spec.Unique = retryOf(v.ID, r.id), nil // Who asks for it again knows that it has been there.
 	if r.specs[job] == nil {
 		r.jobs = append(r.jobs, job)
 	}

@@ -164,7 +164,7 @@ func (s *service) submit(
 		})
 		last := &event.Tasks[len(event.Tasks)-1]
 		last.Actor, last.ActorCall = corewire.Actor(spec)
-		last.Schedule = corewire.Schedule(spec)
+		last.Schedule, last.Unique = corewire.Schedule(spec), corewire.Unique(spec)
 	}
 	if len(event.Tasks) == 0 {
 		return results, reply, nil
@@ -193,6 +193,9 @@ func (s *service) submit(
 func (s *service) checkSpec(spec *frayv1.TaskSpec) error {
 	if err := wire.CheckSpec(spec); err != nil {
 		return err
+	}
+	if p, kept := number.FromMillis(spec.GetUnique().GetPeriodMs()), cmp.Or(s.c.cfg.Core.Retention, core.DefaultRetention); p > kept {
+		return fmt.Errorf("task %q: unique.period_ms: is %v, and this controller keeps tasks for %v once they have ended: ask for less, or have it keep them longer", spec.GetTaskId(), p, kept)
 	}
 	if n := len(spec.GetPayload().GetData()); n > s.c.cfg.MaxPayloadBytes {
 		return fmt.Errorf("task %q: payload has %d bytes, this controller takes at most %d", spec.GetTaskId(), n, s.c.cfg.MaxPayloadBytes)
@@ -277,6 +280,13 @@ func (r *submitted) compare(known, spec *frayv1.TaskSpec, id string) {
 		if !proto.Equal(known, spec) {
 			r.refuse(wire.ReasonSpecDiffers, 0, "task %q exists with another specification: choose another task id", spec.GetTaskId())
 		}
+	case spec.GetUnique() != nil:
+		if known.GetFunction() != spec.GetFunction() {
+			r.refuse(wire.ReasonSpecDiffers, 0, "unique key %q: task %q of function %q has it, not one of %q: choose another key",
+				spec.GetUnique().GetKey(), id, known.GetFunction(), spec.GetFunction())
+			return
+		}
+		r.there = id
 	case spec.GetSchedule() != nil:
 		other := proto.CloneOf(known)
 		other.TaskId = spec.GetTaskId()

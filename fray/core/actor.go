@@ -94,6 +94,8 @@ func (c *Scheduler) named(e *Submit, n *NewTask) *task {
 		if a := c.actorByName[nameKey{c.ownerToBe(c.jobs[e.Job], e.By).name, n.Actor.Name}]; a != nil {
 			return a.life
 		}
+	case n.Unique != nil:
+		return c.uniqueOf(nameKey{c.ownerToBe(c.jobs[e.Job], e.By).name, n.Unique.Key})
 	case n.Schedule != nil:
 		if s := c.scheduleByName[nameKey{c.ownerToBe(c.jobs[e.Job], e.By).name, n.Schedule.Name}]; s != nil {
 			return s.task

@@ -29,6 +29,7 @@ func (c *Scheduler) Check() error {
 	k.actors()
 	k.limits()
 	k.schedules()
+	k.uniques()
 	return errors.Join(k.errs...)
 }
 

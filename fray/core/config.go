@@ -9,6 +9,8 @@ const FloorRate = 128 << 10
 const (
 	DefaultMaxRetained   = 1_000_000
 	DefaultMaxFleetBytes = 64 << 20
+	// DefaultRetention is how long an ended task is kept.
+	DefaultRetention = time.Hour
 )
 
 // Config bounds and times a Scheduler. A zero field means its default.
@@ -116,7 +118,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.StallTolerance, time.Second)
 	setDefault(&c.TimeoutGrace, 10*time.Second)
 	setDefault(&c.CancelGrace, 10*time.Second)
-	setDefault(&c.Retention, time.Hour)
+	setDefault(&c.Retention, DefaultRetention)
 	setDefault(&c.WatchGrace, 30*time.Second)
 	setDefault(&c.MaxWatchers, 100_000)
 	setDefault(&c.MaxRetained, DefaultMaxRetained)

@@ -193,7 +193,7 @@ const (
 	SubmitUnknownObject
 	// SubmitTaskOfOther: it needs a task that belongs to another caller.
 	SubmitTaskOfOther
-	// SubmitNamed: an actor or a schedule has the name, which is the one that is told of. The caller compares the specs.
+	// SubmitNamed: an actor or a schedule has the name, or a task the key, which is the one that is told of. The caller compares the specs.
 	SubmitNamed
 	// SubmitTooManyLimits: MaxLimits is reached; try again later.
 	SubmitTooManyLimits
@@ -236,7 +236,7 @@ type SubmitResult struct {
 	Verdict SubmitVerdict
 	// Which of the names of what it needs is wrong.
 	Name int
-	// With SubmitNamed and SubmitLeaving: the id of what has the name.
+	// With SubmitNamed and SubmitLeaving: the id of what has the name or key.
 	ID string
 }
 

@@ -52,6 +52,8 @@ type NewTask struct {
 	Actor     *NewActor
 	ActorCall *NewCall
 	Schedule  *NewSchedule
+	// Of one that is the only one of a key.
+	Unique *Unique
 }
 
 // Register opens a session for a worker, ending an older one of the same id. Replied with

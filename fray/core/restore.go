@@ -22,6 +22,7 @@ type Restored struct {
 	Actor        *NewActor
 	ActorCall    *NewCall
 	Schedule     *NewSchedule
+	Unique       *Unique
 	// Of a schedule, its spec, which is kept.
 	Spec      []byte
 	Submitted Time
@@ -243,6 +244,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	t.job.tasks++
 	c.stats.Restored++
 	c.setStatus(t, Pending)
+	c.unify(t, r.Unique)
 	if err := c.restoreRole(t, r); err != nil {
 		return nil, err
 	}

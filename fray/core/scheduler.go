@@ -59,6 +59,9 @@ type Scheduler struct {
 	schedules      map[*task]*schedule
 	scheduleByName map[nameKey]*schedule
 	due            reuse.Queue[*schedule]
+	// Who has which key, and which key a known task has, or had.
+	uniques    map[nameKey]unique
+	uniqueKeys map[*task]nameKey
 	// What open tasks have of limits; the limits; and those that got room.
 	limits   map[*task]*limited
 	buckets  map[limitKey]*bucket
@@ -180,6 +183,8 @@ func NewScheduler(cfg Config) *Scheduler {
 		calls:          make(map[*task]mail),
 		schedules:      make(map[*task]*schedule),
 		scheduleByName: make(map[nameKey]*schedule),
+		uniques:        make(map[nameKey]unique),
+		uniqueKeys:     make(map[*task]nameKey),
 		limits:         make(map[*task]*limited),
 		buckets:        make(map[limitKey]*bucket),
 

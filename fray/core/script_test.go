@@ -34,6 +34,7 @@ type script struct {
 	mail      map[string]*core.NewCall
 	limits    map[string][]core.Limit
 	schedules map[string]*core.NewSchedule
+	uniques   map[string]*core.Unique
 	ids       map[core.TaskNum]string
 	tokens    map[string]core.Token
 	names     map[core.Token]string
@@ -61,7 +62,7 @@ func newScript() *script {
 	return &script{
 		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
-		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), limits: make(map[string][]core.Limit), schedules: make(map[string]*core.NewSchedule), ids: make(map[core.TaskNum]string),
+		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), limits: make(map[string][]core.Limit), schedules: make(map[string]*core.NewSchedule), uniques: make(map[string]*core.Unique), ids: make(map[core.TaskNum]string),
 		tokens: make(map[string]core.Token), names: make(map[core.Token]string), submitted: make(map[core.TaskNum]core.Time),
 		workers: make(map[string]*scriptWorker), polls: make(map[core.CallID]*scriptSession),
 	}
@@ -197,7 +198,7 @@ func (x *script) restart(a *args) error {
 	x.s, err = x.ledger.restore(x.cfg, x.now, a.flag("power"), func(r *core.Restored) {
 		r.ID, r.Shape, r.Submitted = x.ids[r.Num], x.shapes[x.ids[r.Num]], x.submitted[r.Num]
 		r.NeedsTasks, r.Actor, r.ActorCall, r.Limits = x.needs[r.ID], x.actors[r.ID], x.mail[r.ID], x.limits[r.ID]
-		r.Schedule = x.schedules[r.ID]
+		r.Schedule, r.Unique = x.schedules[r.ID], x.uniques[r.ID]
 	})
 	if err != nil {
 		return err
@@ -327,9 +328,13 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 			schedule.CatchUp = core.CatchUpNone
 		}
 	}
+	var unique *core.Unique
+	if key := a.opt("key"); key != "" {
+		unique = &core.Unique{Key: key, Period: a.duration("period")}
+	}
 	limits := a.limits("limit")
 	for i, id := range a.words() {
-		n := core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs, Limits: limits, Schedule: schedule}
+		n := core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs, Limits: limits, Schedule: schedule, Unique: unique}
 		switch sh.Role {
 		case core.Life:
 			n.Actor = actor
@@ -339,6 +344,7 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		e.Tasks = append(e.Tasks, n)
 		if x.shapes[id] == nil {
 			x.actors[id], x.mail[id], x.limits[id], x.schedules[id] = n.Actor, n.ActorCall, limits, schedule
+			x.uniques[id] = unique
 		}
 		x.needs[id] = needs
 		x.calls[call] += " " + id

@@ -65,7 +65,7 @@ func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
 	}
 	switch other := c.named(o.Submit, n); {
 	case other == nil:
-	case other.cancelRequested():
+	case other.cancelRequested() && n.Unique == nil:
 		return nil, SubmitResult{Verdict: SubmitLeaving, ID: c.id(other)}
 	default:
 		return other, SubmitResult{Task: other.num, Verdict: SubmitNamed, ID: c.id(other)}
@@ -171,6 +171,7 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies,
 	c.opened(t)
 	c.stats.Submitted++
 	c.need(t, needs)
+	c.unify(t, n.Unique)
 	c.delayUntil(t, n.NotBefore)
 	switch {
 	case n.Schedule != nil:
@@ -366,6 +367,7 @@ func (c *Scheduler) forgetWhole(t *task) {
 	c.log.remove(t)
 	t.run = nil
 	delete(c.causes, t)
+	c.ununify(t)
 	if t.shape.Role != Plain {
 		c.forgetActor(t)
 	}

@@ -27,6 +27,8 @@ const (
 	LimitKey        = 128               // characters
 	LimitCount      = 1_000_000         // tasks at once, and starts in a period
 	LimitPeriod     = 24 * time.Hour
+	UniqueKey       = 128 // characters
+	UniquePeriod    = 30 * 24 * time.Hour
 	ScheduleID      = 107      // characters: those of its runs end with a time
 	SchedulePayload = 64 << 10 // bytes
 	CronLine        = 256      // characters

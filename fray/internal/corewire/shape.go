@@ -64,6 +64,15 @@ func Actor(s *frayv1.TaskSpec) (*core.NewActor, *core.NewCall) {
 	return nil, nil
 }
 
+// Unique returns the key of a checked spec; nil: it has none.
+func Unique(s *frayv1.TaskSpec) *core.Unique {
+	u := s.GetUnique()
+	if u == nil {
+		return nil
+	}
+	return &core.Unique{Key: u.GetKey(), Period: number.FromMillis(u.GetPeriodMs())}
+}
+
 // Limits returns the limits of a checked spec.
 func Limits(ls []*frayv1.Limit) []core.Limit {
 	if len(ls) == 0 {

@@ -99,6 +99,9 @@ func CheckSpec(s *frayv1.TaskSpec) error {
 			return err
 		}
 	}
+	if err := CheckUnique(s); err != nil {
+		return err
+	}
 	if err := CheckLimits(s); err != nil {
 		return err
 	}
@@ -187,6 +190,21 @@ func CheckRole(s *frayv1.TaskSpec) error {
 		return errors.New("call.number: must be at least 1, is 0")
 	}
 	return nil
+}
+
+// CheckUnique reports the first thing that is wrong with a task's key, or nil.
+func CheckUnique(s *frayv1.TaskSpec) error {
+	u := s.GetUnique()
+	switch {
+	case u == nil:
+		return nil
+	case s.GetActor() != nil || s.GetCall() != nil || s.GetSchedule() != nil:
+		return errors.New("unique: lives of actors, calls and schedules are not unique by a key")
+	}
+	if n := utf8.RuneCountInString(u.GetKey()); n < 1 || n > limit.UniqueKey {
+		return fmt.Errorf("unique.key: must have 1 to %d characters, has %d", limit.UniqueKey, n)
+	}
+	return within("unique.period_ms", u.GetPeriodMs(), 0, number.Millis(limit.UniquePeriod))
 }
 
 // checkSchedule reports the first thing that is wrong with a schedule, or nil.

@@ -570,7 +570,7 @@ type SubmitTasksResponse struct {
 	// Where the watcher begins to watch, so that it misses the end of no task that this call created, nor a repeat of it. Of one that the
 	// controller knew already: what it has not been told of yet begins there.
 	WatchCursor uint64 `protobuf:"varint,5,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
-	// Actors that were there under the name of one that was to be created, and schedules; they count as existing.
+	// Actors and schedules that were there under the name of one that was to be created, and tasks under its key; they count as existing.
 	ExistingActors []*ExistingActor `protobuf:"bytes,6,rep,name=existing_actors,json=existingActors,proto3" json:"existing_actors,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -651,7 +651,7 @@ func (x *SubmitTasksResponse) GetExistingActors() []*ExistingActor {
 // ExistingActor is one that was there already.
 type ExistingActor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The place in the request of the life or schedule that was to be, from 0.
+	// The place in the request of the task that was to be, from 0.
 	Index         uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	ActorId       string `protobuf:"bytes,2,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
 	unknownFields protoimpl.UnknownFields

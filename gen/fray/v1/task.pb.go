@@ -490,7 +490,9 @@ type TaskSpec struct {
 	// Set: the task is a schedule. It is never granted, and open until it is cancelled; at its times it creates tasks, its runs, which are as
 	// it is itself but for this field. The id of a run is that of the schedule and its time in UTC, such as backup/2026-11-30T03:00:00Z,
 	// and its not_before_unix_ms is that time.
-	Schedule      *ScheduleSpec `protobuf:"bytes,17,opt,name=schedule,proto3" json:"schedule,omitempty"`
+	Schedule *ScheduleSpec `protobuf:"bytes,17,opt,name=schedule,proto3" json:"schedule,omitempty"`
+	// Set: it is the only one of its key. If another has the key, that is found in its place, if it is of the same function.
+	Unique        *UniqueSpec `protobuf:"bytes,18,opt,name=unique,proto3" json:"unique,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -644,6 +646,69 @@ func (x *TaskSpec) GetSchedule() *ScheduleSpec {
 	return nil
 }
 
+func (x *TaskSpec) GetUnique() *UniqueSpec {
+	if x != nil {
+		return x.Unique
+	}
+	return nil
+}
+
+// UniqueSpec has a task be the only one of its key.
+type UniqueSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its key among those of its owner's tasks. A task has it while it is open and, if it completes, for period_ms from its submission, as
+	// long as the controller knows it.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// At most as long as the controller keeps tasks that have ended.
+	PeriodMs      int64 `protobuf:"varint,2,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UniqueSpec) Reset() {
+	*x = UniqueSpec{}
+	mi := &file_fray_v1_task_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UniqueSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UniqueSpec) ProtoMessage() {}
+
+func (x *UniqueSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_task_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UniqueSpec.ProtoReflect.Descriptor instead.
+func (*UniqueSpec) Descriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *UniqueSpec) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *UniqueSpec) GetPeriodMs() int64 {
+	if x != nil {
+		return x.PeriodMs
+	}
+	return 0
+}
+
 // Limit bounds the tasks of its owner that name it with the same key. Of tasks that name it with other numbers the last that was
 // submitted tells those that are in force, for all.
 type Limit struct {
@@ -663,7 +728,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_fray_v1_task_proto_msgTypes[3]
+	mi := &file_fray_v1_task_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +740,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[3]
+	mi := &file_fray_v1_task_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +753,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Limit) GetName() string {
@@ -740,7 +805,7 @@ type ActorSpec struct {
 
 func (x *ActorSpec) Reset() {
 	*x = ActorSpec{}
-	mi := &file_fray_v1_task_proto_msgTypes[4]
+	mi := &file_fray_v1_task_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -752,7 +817,7 @@ func (x *ActorSpec) String() string {
 func (*ActorSpec) ProtoMessage() {}
 
 func (x *ActorSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[4]
+	mi := &file_fray_v1_task_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -765,7 +830,7 @@ func (x *ActorSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorSpec.ProtoReflect.Descriptor instead.
 func (*ActorSpec) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ActorSpec) GetName() string {
@@ -801,7 +866,7 @@ type ScheduleSpec struct {
 
 func (x *ScheduleSpec) Reset() {
 	*x = ScheduleSpec{}
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +878,7 @@ func (x *ScheduleSpec) String() string {
 func (*ScheduleSpec) ProtoMessage() {}
 
 func (x *ScheduleSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +891,7 @@ func (x *ScheduleSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleSpec.ProtoReflect.Descriptor instead.
 func (*ScheduleSpec) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ScheduleSpec) GetName() string {
@@ -891,7 +956,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +968,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +981,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Schedule) GetScheduleId() string {
@@ -1025,7 +1090,7 @@ type ActorCall struct {
 
 func (x *ActorCall) Reset() {
 	*x = ActorCall{}
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1102,7 @@ func (x *ActorCall) String() string {
 func (*ActorCall) ProtoMessage() {}
 
 func (x *ActorCall) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1115,7 @@ func (x *ActorCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCall.ProtoReflect.Descriptor instead.
 func (*ActorCall) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ActorCall) GetActorId() string {
@@ -1088,7 +1153,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_fray_v1_task_proto_msgTypes[8]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1165,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[8]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1178,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Attempt) GetTaskId() string {
@@ -1161,7 +1226,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_fray_v1_task_proto_msgTypes[9]
+	mi := &file_fray_v1_task_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1238,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[9]
+	mi := &file_fray_v1_task_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1251,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TaskError) GetMessage() string {
@@ -1283,7 +1348,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_fray_v1_task_proto_msgTypes[10]
+	mi := &file_fray_v1_task_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1360,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[10]
+	mi := &file_fray_v1_task_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1373,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{10}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Task) GetTaskId() string {
@@ -1469,7 +1534,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_fray_v1_task_proto_msgTypes[11]
+	mi := &file_fray_v1_task_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1546,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[11]
+	mi := &file_fray_v1_task_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1559,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{11}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TaskResult) GetTask() *Task {
@@ -1545,7 +1610,7 @@ type ErrorInfo struct {
 
 func (x *ErrorInfo) Reset() {
 	*x = ErrorInfo{}
-	mi := &file_fray_v1_task_proto_msgTypes[12]
+	mi := &file_fray_v1_task_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1622,7 @@ func (x *ErrorInfo) String() string {
 func (*ErrorInfo) ProtoMessage() {}
 
 func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[12]
+	mi := &file_fray_v1_task_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1635,7 @@ func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorInfo.ProtoReflect.Descriptor instead.
 func (*ErrorInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{12}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ErrorInfo) GetReason() string {
@@ -1604,7 +1669,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1bretry_policy.backoff_factor\x121must be 0 (for the default of 2) or from 1 to 100\x1a-this == 0.0 || (this >= 1.0 && this <= 100.0)R\rbackoffFactor\x122\n" +
 	"\x0ebackoff_cap_ms\x18\x04 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fbackoffCapMs\x12C\n" +
 	"\x0ebackoff_jitter\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rbackoffJitter\x88\x01\x01B\x11\n" +
-	"\x0f_backoff_jitter\"\x85\x13\n" +
+	"\x0f_backoff_jitter\"\xd8\x14\n" +
 	"\bTaskSpec\x12D\n" +
 	"\atask_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06taskId\x12&\n" +
 	"\bfunction\x18\x02 \x01(\tB\n" +
@@ -1627,21 +1692,31 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x05actor\x18\x0e \x01(\v2\x12.fray.v1.ActorSpecR\x05actor\x12&\n" +
 	"\x04call\x18\x0f \x01(\v2\x12.fray.v1.ActorCallR\x04call\x120\n" +
 	"\x06limits\x18\x10 \x03(\v2\x0e.fray.v1.LimitB\b\xbaH\x05\x92\x01\x02\x10\x04R\x06limits\x121\n" +
-	"\bschedule\x18\x11 \x01(\v2\x15.fray.v1.ScheduleSpecR\bschedule\x1a<\n" +
+	"\bschedule\x18\x11 \x01(\v2\x15.fray.v1.ScheduleSpecR\bschedule\x12+\n" +
+	"\x06unique\x18\x12 \x01(\v2\x13.fray.v1.UniqueSpecR\x06unique\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13RequiredLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xaf\t\xbaH\xab\t\x1a\xa8\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xd5\n" +
+	"\xbaH\xd1\n" +
+	"\x1a\xa8\x01\n" +
 	"\x0etask_spec.role\x12<a task is the life of an actor, a call of one, or a schedule\x1aX(has(this.actor) ? 1 : 0) + (has(this.call) ? 1 : 0) + (has(this.schedule) ? 1 : 0) <= 1\x1as\n" +
 	"\x0etask_spec.life\x12-the life of an actor has no execution timeout\x1a2!has(this.actor) || this.execution_timeout_ms == 0\x1a\xc0\x01\n" +
 	"\x0etask_spec.call\x12Ea call has neither resources nor labels nor a priority: its actor has\x1ag!has(this.call) || (size(this.resources) == 0 && size(this.required_labels) == 0 && this.priority == 0)\x1a}\n" +
 	"\x10task_spec.limits\x12(lives of actors and calls have no limits\x1a?size(this.limits) == 0 || (!has(this.actor) && !has(this.call))\x1aV\n" +
-	"\x15task_spec.limits_once\x12\x18each limit is named once\x1a#this.limits.map(l, l.name).unique()\x1a\xed\x01\n" +
+	"\x15task_spec.limits_once\x12\x18each limit is named once\x1a#this.limits.map(l, l.name).unique()\x1a\xa3\x01\n" +
+	"\x10task_spec.unique\x12<lives of actors, calls and schedules are not unique by a key\x1aQ!has(this.unique) || (!has(this.actor) && !has(this.call) && !has(this.schedule))\x1a\xed\x01\n" +
 	"\x12task_spec.schedule\x12Xa schedule needs no tasks and no objects, and has no time before which it is not granted\x1a}!has(this.schedule) || (size(this.needed_task_ids) == 0 && size(this.needed_object_ids) == 0 && this.not_before_unix_ms == 0)\x1a\xfe\x01\n" +
 	"\x17task_spec.schedule_size\x12sa schedule has an id of at most 107 characters, which those of its runs begin with, and a payload of at most 64 KiB\x1an!has(this.schedule) || (size(this.task_id) <= 107 && (!has(this.payload) || size(this.payload.data) <= 65536))B\x14\n" +
-	"\x12_max_worker_lossesJ\x04\b\x12\x10\x15\"\xca\x03\n" +
+	"\x12_max_worker_lossesJ\x04\b\x13\x10\x15\"V\n" +
+	"\n" +
+	"UniqueSpec\x12\x1c\n" +
+	"\x03key\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x03key\x12*\n" +
+	"\tperiod_ms\x18\x02 \x01(\x03B\r\xbaH\n" +
+	"\"\b\x18\x80\x90\xfb\xd3\t(\x00R\bperiodMs\"\xca\x03\n" +
 	"\x05Limit\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1a\n" +
 	"\x03key\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x03key\x120\n" +
@@ -1777,7 +1852,7 @@ func file_fray_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_fray_v1_task_proto_goTypes = []any{
 	(TaskStatus)(0),      // 0: fray.v1.TaskStatus
 	(PendingReason)(0),   // 1: fray.v1.PendingReason
@@ -1786,42 +1861,44 @@ var file_fray_v1_task_proto_goTypes = []any{
 	(*Payload)(nil),      // 4: fray.v1.Payload
 	(*RetryPolicy)(nil),  // 5: fray.v1.RetryPolicy
 	(*TaskSpec)(nil),     // 6: fray.v1.TaskSpec
-	(*Limit)(nil),        // 7: fray.v1.Limit
-	(*ActorSpec)(nil),    // 8: fray.v1.ActorSpec
-	(*ScheduleSpec)(nil), // 9: fray.v1.ScheduleSpec
-	(*Schedule)(nil),     // 10: fray.v1.Schedule
-	(*ActorCall)(nil),    // 11: fray.v1.ActorCall
-	(*Attempt)(nil),      // 12: fray.v1.Attempt
-	(*TaskError)(nil),    // 13: fray.v1.TaskError
-	(*Task)(nil),         // 14: fray.v1.Task
-	(*TaskResult)(nil),   // 15: fray.v1.TaskResult
-	(*ErrorInfo)(nil),    // 16: fray.v1.ErrorInfo
-	nil,                  // 17: fray.v1.TaskSpec.ResourcesEntry
-	nil,                  // 18: fray.v1.TaskSpec.RequiredLabelsEntry
+	(*UniqueSpec)(nil),   // 7: fray.v1.UniqueSpec
+	(*Limit)(nil),        // 8: fray.v1.Limit
+	(*ActorSpec)(nil),    // 9: fray.v1.ActorSpec
+	(*ScheduleSpec)(nil), // 10: fray.v1.ScheduleSpec
+	(*Schedule)(nil),     // 11: fray.v1.Schedule
+	(*ActorCall)(nil),    // 12: fray.v1.ActorCall
+	(*Attempt)(nil),      // 13: fray.v1.Attempt
+	(*TaskError)(nil),    // 14: fray.v1.TaskError
+	(*Task)(nil),         // 15: fray.v1.Task
+	(*TaskResult)(nil),   // 16: fray.v1.TaskResult
+	(*ErrorInfo)(nil),    // 17: fray.v1.ErrorInfo
+	nil,                  // 18: fray.v1.TaskSpec.ResourcesEntry
+	nil,                  // 19: fray.v1.TaskSpec.RequiredLabelsEntry
 }
 var file_fray_v1_task_proto_depIdxs = []int32{
 	4,  // 0: fray.v1.TaskSpec.payload:type_name -> fray.v1.Payload
-	17, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
-	18, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
+	18, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
+	19, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
 	5,  // 3: fray.v1.TaskSpec.retry_policy:type_name -> fray.v1.RetryPolicy
-	8,  // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
-	11, // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
-	7,  // 6: fray.v1.TaskSpec.limits:type_name -> fray.v1.Limit
-	9,  // 7: fray.v1.TaskSpec.schedule:type_name -> fray.v1.ScheduleSpec
-	3,  // 8: fray.v1.ScheduleSpec.catch_up:type_name -> fray.v1.CatchUp
-	3,  // 9: fray.v1.Schedule.catch_up:type_name -> fray.v1.CatchUp
-	4,  // 10: fray.v1.TaskError.details:type_name -> fray.v1.Payload
-	0,  // 11: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
-	1,  // 12: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
-	2,  // 13: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
-	14, // 14: fray.v1.TaskResult.task:type_name -> fray.v1.Task
-	4,  // 15: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
-	13, // 16: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	9,  // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
+	12, // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
+	8,  // 6: fray.v1.TaskSpec.limits:type_name -> fray.v1.Limit
+	10, // 7: fray.v1.TaskSpec.schedule:type_name -> fray.v1.ScheduleSpec
+	7,  // 8: fray.v1.TaskSpec.unique:type_name -> fray.v1.UniqueSpec
+	3,  // 9: fray.v1.ScheduleSpec.catch_up:type_name -> fray.v1.CatchUp
+	3,  // 10: fray.v1.Schedule.catch_up:type_name -> fray.v1.CatchUp
+	4,  // 11: fray.v1.TaskError.details:type_name -> fray.v1.Payload
+	0,  // 12: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
+	1,  // 13: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
+	2,  // 14: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
+	15, // 15: fray.v1.TaskResult.task:type_name -> fray.v1.Task
+	4,  // 16: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
+	14, // 17: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_task_proto_init() }
@@ -1837,7 +1914,7 @@ func file_fray_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_task_proto_rawDesc), len(file_fray_v1_task_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
