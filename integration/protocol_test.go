@@ -21,6 +21,7 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/integration/tasks"
+	"github.com/frayrpc/fray/internal/reason"
 )
 
 // versions is a RoundTripper that notes the version of HTTP and the content type of each answer.
@@ -108,14 +109,7 @@ func errorReason(t testing.TB, err error) string {
 	if !errors.As(err, &e) {
 		t.Fatalf("no Connect error: %v", err)
 	}
-	for _, d := range e.Details() {
-		if v, err := d.Value(); err == nil {
-			if info, ok := v.(*frayv1.ErrorInfo); ok {
-				return info.GetReason()
-			}
-		}
-	}
-	return ""
+	return reason.Of(err).GetReason()
 }
 
 // curl posts JSON as a caller with nothing but an HTTP client does, and returns the status and the

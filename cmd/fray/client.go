@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/frayrpc/fray/fray"
-	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/number"
 )
@@ -133,22 +132,6 @@ func (c *client) explain(err error) error {
 
 // reasonNotOwner is the reason of an error about a job that belongs to another caller.
 const reasonNotOwner = "NOT_OWNER"
-
-// reasonOf returns the reason that a controller gives in the detail of an error; empty: none.
-func reasonOf(err error) string {
-	var failure *connect.Error
-	if !errors.As(err, &failure) {
-		return ""
-	}
-	for _, d := range failure.Details() {
-		if v, err := d.Value(); err == nil {
-			if info, ok := v.(*frayv1.ErrorInfo); ok {
-				return info.GetReason()
-			}
-		}
-	}
-	return ""
-}
 
 // rootText is what stands behind an error of the network, without the layers around it.
 func rootText(failure *connect.Error) string {

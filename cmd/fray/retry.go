@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/retryid"
 )
 
 // retryOptions are those of the retry command.
@@ -23,8 +23,6 @@ type retryOptions struct {
 	job, name string
 	cancelled bool
 }
-
-var retryName = regexp.MustCompile(`^[A-Za-z0-9]{1,16}$`)
 
 func (a *app) newRetry() *cobra.Command {
 	var o retryOptions
@@ -47,7 +45,7 @@ The same --name retries nothing twice: give it again where a retry was cut short
 				return command.UsageError("which tasks? give their ids, or --job")
 			case len(ids) > 0 && o.job != "":
 				return command.UsageError("give ids of tasks or --job, not both")
-			case o.name != "" && !retryName.MatchString(o.name):
+			case o.name != "" && !retryid.IsName(o.name):
 				return command.UsageError("--name %q: write 1 to 16 of A-Z a-z 0-9", o.name)
 			}
 			return nil
@@ -136,8 +134,6 @@ func retryRow(id string, t *frayv1.RetriedTask) (row []string, object any) {
 	return []string{id, again}, retryJSON{TaskID: id, Retry: t.GetTaskId(), Created: t.GetCreated()}
 }
 
-var retrySuffix = regexp.MustCompile(`/retry-[A-Za-z0-9]{1,16}$`)
-
 // dead returns the tasks of a job that are to run again, and how many failed because others had. Of a task and its
 // retries that is the last one.
 func (a *app) dead(ctx context.Context, c *client, o retryOptions) (ids []string, blocked int, err error) {
@@ -145,7 +141,7 @@ func (a *app) dead(ctx context.Context, c *client, o retryOptions) (ids []string
 	var order []string
 	err = c.eachTask(ctx, &frayv1.ListTasksRequest{JobId: o.job}, 0, func(page []*frayv1.Task) error {
 		for _, t := range page {
-			first := retrySuffix.ReplaceAllString(t.GetTaskId(), "")
+			first := retryid.First(t.GetTaskId())
 			again := first != t.GetTaskId()
 			if !again && !o.runsAgain(t) {
 				continue

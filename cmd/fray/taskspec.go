@@ -16,6 +16,7 @@ import (
 	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/reason"
 )
 
 // maxInput bounds the input of a task that is submitted, as the wire does.
@@ -143,7 +144,7 @@ func (c *client) submit(ctx context.Context, job string, spec *frayv1.TaskSpec) 
 	owned := false // by another
 	res, err := ask(ctx, c, func(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
 		res, err := c.SubmitTask(ctx, req)
-		owned = reasonOf(err) == reasonNotOwner
+		owned = reason.Of(err).GetReason() == reasonNotOwner
 		return res, err
 	}, &frayv1.SubmitTaskRequest{JobId: job, Task: spec})
 	if owned && job == defaultJob {

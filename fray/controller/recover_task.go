@@ -125,27 +125,15 @@ func (d *taskDecoder) spec(spec []byte) error {
 			return proto.Unmarshal(f.bytes, l)
 		case f.num == taskSpecActor && f.kind == protowire.BytesType:
 			role = f.num
-			if d.named.Actor == nil {
-				d.named.Actor = &frayv1.ActorSpec{}
-			}
-			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Actor)
+			return merge(&d.named.Actor, f.bytes)
 		case f.num == taskSpecCall && f.kind == protowire.BytesType:
 			role = f.num
-			if d.named.Call == nil {
-				d.named.Call = &frayv1.ActorCall{}
-			}
-			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Call)
+			return merge(&d.named.Call, f.bytes)
 		case f.num == taskSpecSchedule && f.kind == protowire.BytesType:
 			role = f.num
-			if d.named.Schedule == nil {
-				d.named.Schedule = &frayv1.ScheduleSpec{}
-			}
-			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Schedule)
+			return merge(&d.named.Schedule, f.bytes)
 		case f.num == taskSpecUnique && f.kind == protowire.BytesType:
-			if d.named.Unique == nil {
-				d.named.Unique = &frayv1.UniqueSpec{}
-			}
-			return proto.UnmarshalOptions{Merge: true}.Unmarshal(f.bytes, d.named.Unique)
+			return merge(&d.named.Unique, f.bytes)
 		default:
 			d.rest = append(d.rest, f.whole...)
 		}
@@ -194,6 +182,17 @@ func (d *taskDecoder) spec(spec []byte) error {
 	d.task.Shape = corewire.Shape(s)
 	d.shapes[string(d.rest)] = d.task.Shape
 	return nil
+}
+
+// merge takes a field in whose value is a message. It may come in parts.
+func merge[M any, P interface {
+	*M
+	proto.Message
+}](into *P, b []byte) error {
+	if *into == nil {
+		*into = new(M)
+	}
+	return proto.UnmarshalOptions{Merge: true}.Unmarshal(b, *into)
 }
 
 // id copies an id to a block that it shares with its neighbours, which are likely to be forgotten

@@ -3,8 +3,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"regexp"
-	"strings"
 
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/core"
@@ -13,22 +11,11 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/retryid"
 )
 
 // What has ended stays as it has ended: who has been told so was told the truth. A retry is a task of its own, with
 // an id that its caller and the task give it.
-
-const retryMark = "/retry-"
-
-var retryID = regexp.MustCompile(`^[A-Za-z0-9]{1,16}$`)
-
-// retryOf is the id of a retry of a task, which may be a retry itself.
-func retryOf(task, retry string) string {
-	if at := strings.LastIndex(task, retryMark); at > 0 && retryID.MatchString(task[at+len(retryMark):]) {
-		task = task[:at]
-	}
-	return task + retryMark + retry
-}
 
 func (s *service) RetryTasks(ctx context.Context, req *frayv1.RetryTasksRequest) (*frayv1.RetryTasksResponse, error) {
 	ids := req.GetTaskIds()
@@ -43,7 +30,7 @@ func (s *service) RetryTasks(ctx context.Context, req *frayv1.RetryTasksRequest)
 	if err := reserve(ctx, known.Tasks); err != nil {
 		return nil, err
 	}
-	r := &retry{service: s, id: req.GetRetryId(), tasks: make([]submitted, len(ids)), places: make(map[string][]int)}
+	r := &retry{service: s, id: req.GetRetryId(), tasks: make([]submitted, len(ids)), byJob: make(map[string]*retriedJob)}
 	if err := r.collect(ids, &known); err != nil {
 		return nil, err
 	}
@@ -56,10 +43,16 @@ type retry struct {
 
 	id    string
 	tasks []submitted // in the order of the request
-	// Those that are to be submitted, by their jobs, in the order in which these come; and their places in tasks.
-	jobs   []string
-	specs  map[string][]*frayv1.TaskSpec
-	places map[string][]int
+	// What is to be submitted, in the order in which its jobs come.
+	jobs  []*retriedJob
+	byJob map[string]*retriedJob
+}
+
+// retriedJob is what is to be submitted in one job, and the places of that in the request.
+type retriedJob struct {
+	id     string
+	specs  []*frayv1.TaskSpec
+	places []int
 }
 
 // collect makes the specs of what can be retried.
@@ -74,7 +67,6 @@ func (r *retry) collect(ids []string, known *core.TasksReply) error {
 	for _, id := range known.Refused {
 		refused[id] = true
 	}
-	r.specs = make(map[string][]*frayv1.TaskSpec)
 	room := maxResultBytes
 	for i, id := range ids {
 		out, v := &r.tasks[i], ended[id]
@@ -114,27 +106,30 @@ func (r *retry) add(place int, v *core.View) error {
 	case err != nil:
 		return r.c.unreadable(subject(v.ID), err)
 	}
-	spec, job := record.GetSpec(), record.GetJobId()
+	spec := record.GetSpec()
 	if spec.GetActor() != nil || spec.GetCall() != nil || spec.GetSchedule() != nil {
 		out.refuse(wire.ReasonUnsupported, 0, "task %q: it is the life of an actor, a call of one, or a schedule: create it anew", v.ID)
 		return nil
 	}
-	spec.TaskId, spec.Unique = retryOf(v.ID, r.id), nil // Who asks for it again knows that it has been there.
-	if r.specs[job] == nil {
+	spec.TaskId, spec.Unique = retryid.Of(v.ID, r.id), nil // Who asks for it again knows that it has been there.
+	job := r.byJob[record.GetJobId()]
+	if job == nil {
+		job = &retriedJob{id: record.GetJobId()}
+		r.byJob[job.id] = job
 		r.jobs = append(r.jobs, job)
 	}
-	r.specs[job], r.places[job] = append(r.specs[job], spec), append(r.places[job], place)
+	job.specs, job.places = append(job.specs, spec), append(job.places, place)
 	return nil
 }
 
 // submit offers what was collected, and answers for all tasks.
 func (r *retry) submit(ctx context.Context, ids []string) (*frayv1.RetryTasksResponse, error) {
 	for _, job := range r.jobs {
-		results, _, err := r.service.submit(ctx, frayv1connect.ControllerServiceRetryTasksProcedure, &core.Submit{Call: r.c.call(), Job: job}, r.specs[job])
+		results, _, err := r.service.submit(ctx, frayv1connect.ControllerServiceRetryTasksProcedure, &core.Submit{Call: r.c.call(), Job: job.id}, job.specs)
 		if err != nil {
 			return nil, err
 		}
-		for k, place := range r.places[job] {
+		for k, place := range job.places {
 			r.tasks[place] = results[k]
 		}
 	}
@@ -146,7 +141,7 @@ func (r *retry) submit(ctx context.Context, ids []string) (*frayv1.RetryTasksRes
 			resp.RetryAfterMs = max(resp.RetryAfterMs, number.Millis(out.retryAfter))
 			continue
 		}
-		resp.Tasks[i] = &frayv1.RetriedTask{TaskId: retryOf(id, r.id), Created: out.created}
+		resp.Tasks[i] = &frayv1.RetriedTask{TaskId: retryid.Of(id, r.id), Created: out.created}
 	}
 	return resp, nil
 }

@@ -80,7 +80,6 @@ type ActorsReply struct {
 	More bool
 }
 
-// apply looks at all actors, for each page.
 func (e *ListActors) apply(c *Scheduler) {
 	var r ActorsReply
 	if e.Name != "" {
@@ -90,19 +89,30 @@ func (e *ListActors) apply(c *Scheduler) {
 		c.reply(e.Call, r)
 		return
 	}
-	var after []*actor
-	for t, a := range c.actors { // order-free: sorted below
-		if t.num > e.After && t.job.admits(e.Owner) {
-			after = append(after, a)
-		}
-	}
-	c.looks += uint64(len(c.actors))
-	slices.SortFunc(after, func(a, b *actor) int { return cmp.Compare(a.life.num, b.life.num) })
-	if r.More = len(after) > e.Max; r.More {
-		after = after[:e.Max]
-	}
-	for _, a := range after {
+	var page []*actor
+	page, r.More = pageOf(c, c.actors, e.After, e.Max, e.Owner)
+	for _, a := range page {
 		r.Actors = append(r.Actors, a.view())
 	}
 	c.reply(e.Call, r)
+}
+
+// pageOf returns those of a map by tasks that come after a number, as many as there may be, in the order of their tasks'
+// numbers, and whether there are more. It looks at all of them, for each page.
+func pageOf[T any](c *Scheduler, all map[*task]T, after TaskNum, most int, owner string) (page []T, more bool) {
+	var tasks []*task
+	for t := range all { // order-free: sorted below
+		if t.num > after && t.job.admits(owner) {
+			tasks = append(tasks, t)
+		}
+	}
+	c.looks += uint64(len(all))
+	slices.SortFunc(tasks, func(a, b *task) int { return cmp.Compare(a.num, b.num) })
+	if more = len(tasks) > most; more {
+		tasks = tasks[:most]
+	}
+	for _, t := range tasks {
+		page = append(page, all[t])
+	}
+	return page, more
 }

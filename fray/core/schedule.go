@@ -2,7 +2,6 @@ package core
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"github.com/frayrpc/fray/fray/core/internal/enum"
@@ -252,7 +251,6 @@ type SchedulesReply struct {
 	More bool
 }
 
-// apply looks at all schedules, for each page.
 func (e *ListSchedules) apply(c *Scheduler) {
 	var r SchedulesReply
 	if e.Name != "" {
@@ -262,18 +260,9 @@ func (e *ListSchedules) apply(c *Scheduler) {
 		c.reply(e.Call, r)
 		return
 	}
-	var after []*schedule
-	for t, s := range c.schedules { // order-free: sorted below
-		if t.num > e.After && t.job.admits(e.Owner) {
-			after = append(after, s)
-		}
-	}
-	c.looks += uint64(len(c.schedules))
-	slices.SortFunc(after, func(a, b *schedule) int { return cmp.Compare(a.task.num, b.task.num) })
-	if r.More = len(after) > e.Max; r.More {
-		after = after[:e.Max]
-	}
-	for _, s := range after {
+	var page []*schedule
+	page, r.More = pageOf(c, c.schedules, e.After, e.Max, e.Owner)
+	for _, s := range page {
 		r.Schedules = append(r.Schedules, c.scheduleView(s))
 	}
 	c.reply(e.Call, r)

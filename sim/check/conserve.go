@@ -12,8 +12,9 @@ import (
 // Nobody is shown or granted a task that nobody offered. And at quiescence, the controller's
 // counts are what clients know: with the answer of a GetClusterInfo that was made after Quiesce,
 // there are at least as many tasks as were acknowledged or seen, and at most as many more as were
-// offered without an answer that settles it (or any number, where a schedule may have runs that nobody was shown); at least as many ended in each status as clients saw
-// end so, and at most as many more as they did not see end. Where a Retention may have passed,
+// offered without an answer that settles it (or any number, where a schedule may have runs that nobody
+// was shown); at least as many ended in each status as clients saw end so, and at most as many more as
+// they did not see end. Where a Retention may have passed,
 // ended tasks need not be counted, and those whose end a client saw longer ago than that must not
 // be. It is vacuous where nobody asks for counts, or for tasks that have been acknowledged.
 type conservation struct {

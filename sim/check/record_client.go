@@ -6,6 +6,7 @@ import (
 	"connectrpc.com/connect"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/reason"
 )
 
 func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
@@ -143,7 +144,7 @@ func (c *call) result(r *frayv1.TaskResult) Event {
 
 // unknown notes that the controller does not know a task, if that is what it said.
 func (c *call) unknown(task string, err error) {
-	if reasonOf(err) == reasonUnknownTask {
+	if reason.Of(err).GetReason() == reasonUnknownTask {
 		e := c.reply(ReadReply)
 		e.Task, e.Answer, e.Code = task, NotFound, connect.CodeOf(err)
 		c.add(e)

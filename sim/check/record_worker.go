@@ -8,6 +8,7 @@ import (
 	"connectrpc.com/connect"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/reason"
 )
 
 func (c *call) registerWorker(req *frayv1.RegisterWorkerRequest) func(any, error) {
@@ -203,7 +204,7 @@ func (c *call) heartbeat(req *frayv1.HeartbeatRequest) func(any, error) {
 // stale notes that the controller has ended a session, if that is what it said, and says whether it
 // is.
 func (c *call) stale(session uint64, err error) bool {
-	if err == nil || reasonOf(err) != reasonSessionStale {
+	if err == nil || reason.Of(err).GetReason() != reasonSessionStale {
 		return false
 	}
 	e := c.reply(SessionStale)

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/reason"
 )
 
 // A Log is where a Recorder writes: a History, or what takes events to one in another process.
@@ -104,7 +105,7 @@ func (r *Recorder) ClientInterceptor() connect.Interceptor {
 				e.Detail = path.Base(req.Spec().Procedure)
 				c.add(e)
 			}
-			if reasonOf(err) == reasonBug {
+			if reason.Of(err).GetReason() == reasonBug {
 				c.bug(fmt.Sprintf("%s: %v", path.Base(req.Spec().Procedure), err))
 			}
 			switch {
@@ -241,26 +242,9 @@ const (
 	reasonBug          = "BUG"
 )
 
-// reasonOf returns what the controller itself gave as an error's reason; "" if the error is not its
-// own.
-func reasonOf(err error) string {
-	var cerr *connect.Error
-	if !errors.As(err, &cerr) {
-		return ""
-	}
-	for _, d := range cerr.Details() {
-		if v, derr := d.Value(); derr == nil {
-			if info, ok := v.(*frayv1.ErrorInfo); ok {
-				return info.GetReason()
-			}
-		}
-	}
-	return ""
-}
-
 // declined says whether the controller itself refused a call as it was.
 func declined(err error) bool {
-	switch reasonOf(err) {
+	switch reason.Of(err).GetReason() {
 	case "", reasonShuttingDown, reasonBug, reasonSuperseded:
 		return false
 	default:

@@ -52,24 +52,24 @@ func lineAndZone(times string) (line, zone string) {
 	return line, zone
 }
 
-// maxTimetables is how many a Clock keeps that it has read.
+// maxTimetables is how many Timetables keep that they have read.
 const maxTimetables = 4096
 
-// Timetables tells the times of schedules. It is for one goroutine.
+// Timetables tell the times of schedules. They are for one goroutine.
 type Timetables struct{ read map[string]*crontab.Times }
 
 // Following is for [core.Config].
-func (c *Timetables) Following(times string, after core.Time) core.Time {
-	t := c.read[times]
+func (x *Timetables) Following(times string, after core.Time) core.Time {
+	t := x.read[times]
 	if t == nil {
 		var err error
 		if t, err = crontab.Parse(lineAndZone(times)); err != nil {
 			return core.Never
 		}
-		if c.read == nil || len(c.read) >= maxTimetables {
-			c.read = make(map[string]*crontab.Times)
+		if x.read == nil || len(x.read) >= maxTimetables {
+			x.read = make(map[string]*crontab.Times)
 		}
-		c.read[times] = t
+		x.read[times] = t
 	}
 	next, ok := t.After(time.Unix(0, int64(after)))
 	if !ok {

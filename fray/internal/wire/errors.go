@@ -3,7 +3,6 @@
 package wire
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/number"
+	said "github.com/frayrpc/fray/internal/reason"
 )
 
 // Reasons are the machine-readable part of Fray's errors. They are wire format.
@@ -93,16 +93,6 @@ func Error(reason string, retryAfter time.Duration, format string, args ...any) 
 // Info returns what Fray said in an error that came over the wire: its reason, or "" for an error
 // that is not Fray's, and when to try again, or 0.
 func Info(err error) (reason string, retryAfter time.Duration) {
-	var cerr *connect.Error
-	if !errors.As(err, &cerr) {
-		return "", 0
-	}
-	for _, d := range cerr.Details() {
-		if v, derr := d.Value(); derr == nil {
-			if info, ok := v.(*frayv1.ErrorInfo); ok {
-				return info.GetReason(), number.FromMillis(info.GetRetryAfterMs())
-			}
-		}
-	}
-	return "", 0
+	info := said.Of(err)
+	return info.GetReason(), number.FromMillis(info.GetRetryAfterMs())
 }

@@ -2,7 +2,6 @@ package system
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/internal/chance"
 	"github.com/frayrpc/fray/internal/number"
+	"github.com/frayrpc/fray/internal/reason"
 	"github.com/frayrpc/fray/internal/sleep"
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/engine"
@@ -101,11 +101,11 @@ func (x *keeper) keep(ctx context.Context) {
 	if !x.list(ctx) {
 		return
 	}
-	reason := fray.ReasonCancelled
+	why := fray.ReasonCancelled
 	if x.lost {
-		reason = fray.ReasonTaskLost
+		why = fray.ReasonTaskLost
 	}
-	x.tally.ranAll(x.kind.Name, x.spec.GetTaskId(), &fray.TaskError{Reason: reason})
+	x.tally.ranAll(x.kind.Name, x.spec.GetTaskId(), &fray.TaskError{Reason: why})
 }
 
 // call makes a call some time later, and reports false if the run is over.
@@ -170,7 +170,7 @@ func (x *keeper) watch(ctx context.Context, wait time.Duration) {
 		return err
 	})
 	if err != nil {
-		x.lost = reasonOf(err) == reasonCursorAhead
+		x.lost = reason.Of(err).GetReason() == reasonCursorAhead
 		x.done = x.lost
 		return
 	}
@@ -258,27 +258,11 @@ func failureOf(t *frayv1.Task) *fray.TaskError {
 // reasonCursorAhead says of a job that the controller has lost it.
 const reasonCursorAhead = "CURSOR_AHEAD"
 
-// reasonOf returns the reason that the controller gives with an error, if it is the controller's.
-func reasonOf(err error) string {
-	var e *connect.Error
-	if !errors.As(err, &e) {
-		return ""
-	}
-	for _, d := range e.Details() {
-		if v, err := d.Value(); err == nil {
-			if info, ok := v.(*frayv1.ErrorInfo); ok {
-				return info.GetReason()
-			}
-		}
-	}
-	return ""
-}
-
 // refusedForGood says whether the controller would say the same to another call.
 func refusedForGood(err error) bool {
 	switch connect.CodeOf(err) {
 	case connect.CodeInvalidArgument, connect.CodeAlreadyExists, connect.CodePermissionDenied, connect.CodeUnauthenticated:
-		return reasonOf(err) != ""
+		return reason.Of(err) != nil
 	default:
 		return false
 	}
