@@ -22,23 +22,11 @@ const asideShare = 4
 // lastAlone says whether the task's next attempt, or the one that it has, is the last that its
 // losses allow, and runs alone.
 func (t *task) lastAlone() bool {
-	return t.run != nil && t.shape.Role == Plain && t.run.inCompany > 0 && t.run.losses >= t.shape.MaxWorkerLosses
+	return t.run != nil && t.shape.Role == Plain && t.shape.Gang == 0 && t.run.inCompany > 0 && t.run.losses >= t.shape.MaxWorkerLosses
 }
 
 // shapeAlone gives a task the shape of those that run alone. It is in no class's count.
-func (c *Scheduler) shapeAlone(t *task) {
-	old := t.shape
-	key := old.key + "\x00" // No other key goes on after that of a whole shape.
-	sh := c.shapes[key]
-	if sh == nil {
-		sh = &shape{Shape: old.Shape, key: key, alone: true}
-		c.shapes[key] = sh
-	}
-	sh.refs++
-	from := t.kin
-	t.kin = c.kinOf(t.job, sh)
-	c.part(from)
-}
+func (c *Scheduler) shapeAlone(t *task) { c.reshape(t, variant{alone: true}) }
 
 // setApart moves a task, which is in no queue, to those that run alone, if it has to. Bounds on
 // classes do not refuse what was accepted before.
@@ -50,14 +38,6 @@ func (c *Scheduler) setApart(t *task) {
 	c.shapeAlone(t)
 	c.classFor(t.shape, nil)
 	c.opened(t)
-}
-
-// appendClassKey is classKey, which parts tasks that run alone from others.
-func (sh *shape) appendClassKey(b []byte) []byte {
-	if b = sh.classKey(b); sh.alone {
-		b = append(b, 0)
-	}
-	return b
 }
 
 func (g *group) alone() bool { return len(g.names) > 0 && g.names[0] == wholeWorker }

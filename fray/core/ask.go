@@ -50,6 +50,10 @@ func (c *Scheduler) offer(s *session) {
 	if s.poll == nil || s.poll.max <= 0 || k == nil || s.keepsClear() {
 		return
 	}
+	if c.keptFor(s) {
+		c.withdraw(s)
+		return
+	}
 	if !s.asking {
 		s.asking = true
 		k.asking.push(s)
@@ -129,7 +133,7 @@ func (c *Scheduler) roomOf(s *session, g *group) []int64 {
 // candidate returns the worker that has waited longest of those that can be granted some of a group
 // now, or nil. Those that are given nothing now are set aside until they are offered again.
 func (c *Scheduler) candidate(g *group) *session {
-	for g.ready > 0 && g.polls.root != nil {
+	for g.ready > 0 && g.polls.root != nil && (len(c.gathering) < maxGathering || !g.leads()) {
 		n := g.polls.first
 		if len(g.names) > 0 {
 			n = g.polls.find(c.leastOf(g), func(s *session) bool { return c.best(g, c.freeOf(s, g)) != nil }, &c.looks)
@@ -168,10 +172,10 @@ func (c *Scheduler) freeOf(s *session, g *group) []int64 {
 
 // freeNow returns how much of a resource the worker, which asks for work, has free.
 func (s *session) freeNow(name string) int64 {
-	if name == wholeWorker {
-		if s.whole() {
-			return 1
-		}
+	switch {
+	case name == gangPlace, name == wholeWorker && s.whole():
+		return 1
+	case name == wholeWorker:
 		return 0
 	}
 	i := s.resource(name)

@@ -15,6 +15,7 @@ func (c *Scheduler) penalize(s *session, cl *class) {
 		s.kind.penalized++
 	}
 	c.releaseAside(s)
+	c.keepNoMore(s)
 }
 
 // endPenalty lets a worker have work again.

@@ -22,6 +22,7 @@ func (c *Scheduler) failed(t *task, reason FailureReason, result []byte, final b
 	}
 	c.setStatus(t, Pending)
 	c.leavePlaces(t)
+	c.disband(t)
 	t.pending, t.since = Backoff, c.now
 	c.arm(t, c.now.Add(d))
 	c.remember(t, false)
@@ -96,6 +97,7 @@ func (c *Scheduler) requeue(t *task) {
 		c.setStatus(t, Pending)
 	}
 	c.leavePlaces(t)
+	c.disband(t)
 	if t.shape.SchedulingTimeout > 0 && !t.started && !c.blocked(t) && c.startBy(t) <= c.now {
 		t.pending = Backoff // Not in a queue, so that finish takes it out of none.
 		c.neverStarted(t)

@@ -30,6 +30,7 @@ func (c *Scheduler) Check() error {
 	k.limits()
 	k.schedules()
 	k.uniques()
+	k.gangs()
 	return errors.Join(k.errs...)
 }
 

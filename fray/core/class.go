@@ -24,9 +24,12 @@ type class struct {
 	at    int
 	// What it needs of each of the group's resources.
 	need []int64
-	// Its tasks run alone; and the workers that are set aside for them.
-	alone  bool
+	variant
+	// The workers that are set aside for its tasks, which run alone.
 	asides []*session
+	// The gangs, which its tasks lead, that all workers have no room for; and it is in Scheduler.shelves.
+	shelf   []*gang
+	shelved bool
 	// Neighbours in Scheduler.idle while it has no open task.
 	next, prev *class
 }
@@ -67,10 +70,13 @@ func (c *Scheduler) classFor(sh *shape, e *Submit) *class {
 }
 
 func (c *Scheduler) addClass(key string, sh *shape) *class {
-	cl := &class{key: key, function: sh.Function, resources: sh.Resources, labels: sh.Labels, alone: sh.alone, queues: make(map[queueKey]*jobQueue)}
+	cl := &class{key: key, function: sh.Function, resources: sh.Resources, labels: sh.Labels, variant: sh.variant, queues: make(map[queueKey]*jobQueue)}
 	var names []string
-	if cl.alone {
+	switch {
+	case cl.alone:
 		names, cl.need = append(names, wholeWorker), append(cl.need, 1)
+	case cl.leads > 0:
+		names, cl.need = append(names, gangPlace), append(cl.need, 1)
 	}
 	for _, r := range cl.resources {
 		names, cl.need = append(names, r.Name), append(cl.need, r.Amount)
@@ -186,6 +192,7 @@ func (c *Scheduler) pushReady(t *task, front bool) {
 	case fresh:
 		q.first = t.num
 		c.file(q, t.job, t.shape.Priority)
+		c.urge(q.turn)
 	case front:
 		c.refirst(q)
 	}

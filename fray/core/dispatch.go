@@ -25,9 +25,12 @@ func (c *Scheduler) stir(g *group) {
 // waited longest comes first.
 func (c *Scheduler) dispatch() {
 	c.handOut()
-	if len(c.stirred) == 0 {
-		return
+	for c.startGangs(); len(c.stirred) > 0; c.startGangs() {
+		c.dispatchStirred()
 	}
+}
+
+func (c *Scheduler) dispatchStirred() {
 	c.steps++
 	waiting := c.stirred[:0]
 	for _, g := range c.stirred {
@@ -109,11 +112,21 @@ func (c *Scheduler) serve(s *session) {
 	for s.asking && len(gs) < w.max && bytes < c.cfg.MaxGrantBytes {
 		ahead := len(gs) >= free
 		q := c.pick(s, ahead)
+		if s.gang != nil && (q == nil || !s.gang.yields(q.turn)) {
+			c.withdraw(s)
+			break
+		}
 		if q != nil && c.holdsUp(q.turn.job) {
 			c.hold(q.turn.job)
 			continue
 		}
 		if q == nil || c.setAside(s, q) {
+			break
+		}
+		if q.class.leads > 0 {
+			if len(gs) == 0 { // Else what it is granted goes first, and it asks again.
+				c.gather(q)
+			}
 			break
 		}
 		g := q.class.group
@@ -130,9 +143,14 @@ func (c *Scheduler) serve(s *session) {
 			break
 		}
 	}
-	if len(gs) == 0 {
-		return
+	if len(gs) > 0 {
+		c.handOver(s, gs, bytes)
 	}
+}
+
+// handOver answers a waiting poll with what its worker is granted.
+func (c *Scheduler) handOver(s *session, gs []Grant, bytes int) {
+	w := s.poll
 	s.grantSeq = w.seq
 	s.deliveryTime = c.cfg.DeliveryTimeout + time.Duration(bytes/FloorRate)*time.Second
 	c.timers.cancel(s.delivery)
@@ -166,18 +184,21 @@ func (c *Scheduler) share(s *session, free int) int {
 	total, most := 0, 0
 	for _, g := range s.kind.groups {
 		c.looks++
+		if g.leads() && len(c.gathering) >= maxGathering {
+			continue
+		}
 		if g.ready > 0 && g.alone() {
 			c.loners = append(c.loners, g)
 		}
 		if g.ready > 0 && (len(g.names) == 0 || free > 0 && within(g.turns.root.need.least, c.freeOf(s, g))) {
 			c.offered = append(c.offered, g)
-			if !g.alone() {
+			if !g.alone() && !g.leads() {
 				total += g.ready
 			}
 		}
 	}
 	for _, g := range c.offered {
-		if g.alone() { // One of it is all that a worker is granted.
+		if g.alone() || g.leads() { // One of it is all that a worker is granted.
 			g.limit, g.share, most = 1, 1, max(most, 1)
 			continue
 		}

@@ -206,6 +206,10 @@ const (
 	SubmitActorOfOther
 	// SubmitCallLate: a later call of its caller was taken before.
 	SubmitCallLate
+	// SubmitGangRefused: another of its gang is refused.
+	SubmitGangRefused
+	// SubmitGangGone: others of its gang are known, and it is not: it has ended and is forgotten.
+	SubmitGangGone
 )
 
 // retries says whether a task that is refused so may be taken later.
@@ -234,7 +238,7 @@ type SubmitReply struct {
 type SubmitResult struct {
 	Task    TaskNum
 	Verdict SubmitVerdict
-	// Which of the names of what it needs is wrong.
+	// Which of the names of what it needs is wrong; with SubmitGangRefused, which task of the gang is.
 	Name int
 	// With SubmitNamed and SubmitLeaving: the id of what has the name or key.
 	ID string

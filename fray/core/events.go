@@ -54,6 +54,8 @@ type NewTask struct {
 	Schedule  *NewSchedule
 	// Of one that is the only one of a key.
 	Unique *Unique
+	// Of one of a gang. It has neither limits nor a key, and is no life, call or schedule.
+	Gang *Gang
 }
 
 // Register opens a session for a worker, ending an older one of the same id. Replied with

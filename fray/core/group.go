@@ -36,6 +36,9 @@ type group struct {
 	share, limit int
 }
 
+// leads says whether the tasks of its classes lead gangs.
+func (g *group) leads() bool { return len(g.names) > 0 && g.names[0] == gangPlace }
+
 // turn is what a job has ready in one group and priority: a queue for each class.
 type turn struct {
 	job      *job

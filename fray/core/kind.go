@@ -17,6 +17,8 @@ type kind struct {
 	// Its workers, and of these the ones that are backed off, and the ones that are set aside. A kind
 	// without workers is kept for a while.
 	workers, penalized, aside int
+	// How many of its workers have how many slots.
+	bySlots map[int]int
 	// The groups of which it can run all classes, and how often that changed.
 	groups  []*group
 	changes int
@@ -97,7 +99,9 @@ func (c *Scheduler) joinKind(s *session) {
 	if s.penalty != nil {
 		k.penalized++
 	}
+	k.bySlots[s.slots]++
 	s.kind, s.places, s.placesAsOf = k, nil, -1
+	c.fleetGrew(k)
 	c.offer(s)
 }
 
@@ -109,7 +113,12 @@ func (c *Scheduler) leaveKind(s *session) {
 	}
 	c.withdraw(s)
 	c.releaseAside(s)
+	c.keepNoMore(s)
 	s.kind = nil
+	if k.bySlots[s.slots]--; k.bySlots[s.slots] == 0 {
+		delete(k.bySlots, s.slots)
+	}
+	c.fleetShrank()
 	if s.penalty != nil {
 		k.penalized--
 	}
@@ -146,7 +155,7 @@ func (s *session) kindKey(b []byte, mentions map[Label]int) []byte {
 // parted.
 func (c *Scheduler) addKind(key string, s *session) *kind {
 	c.lastKind++
-	k := &kind{num: c.lastKind, key: key, functions: s.functions, resources: s.resources, labels: make(map[Label]bool)}
+	k := &kind{num: c.lastKind, key: key, functions: s.functions, resources: s.resources, labels: make(map[Label]bool), bySlots: make(map[int]int)}
 	for _, l := range s.tags {
 		if c.mentions[l] > 0 {
 			k.labels[l] = true

@@ -26,6 +26,8 @@ type lease struct {
 	ahead bool
 	// Its task runs alone.
 	alone bool
+	// It is to end because the task is to start anew with its gang.
+	recalled bool
 	// The worker is asked to stop it; told once that was said.
 	stopping, stopTold bool
 }
@@ -129,11 +131,11 @@ func (c *Scheduler) running(l *lease) {
 	}
 	l.runningAt = c.now
 	t := l.task
+	if !l.current() {
+		return // The task goes on without it.
+	}
 	known := t.started && !l.ahead
 	t.started = true
-	if !l.current() {
-		return
-	}
 	c.setStatus(t, Running)
 	c.armSecondLine(l)
 	if !known {
@@ -142,11 +144,16 @@ func (c *Scheduler) running(l *lease) {
 }
 
 // leaseTimer strikes when a worker has not ended an attempt for too long: after a cancellation,
-// without which its task goes on, or past the execution timeout.
+// without which its task goes on, after a recall, or past the execution timeout.
 func (c *Scheduler) leaseTimer(l *lease) {
 	l.timer = nil
 	t := l.task
-	if !t.cancelRequested() {
+	switch {
+	case t.cancelRequested():
+	case l.recalled:
+		c.recalledTimer(l)
+		return
+	default:
 		c.secondLine(l)
 		return
 	}

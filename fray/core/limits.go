@@ -364,11 +364,14 @@ func (c *Scheduler) restoreLimits() {
 	}
 }
 
-// enlist has a pending task wait for a worker, or for the limit that has no room for it.
+// enlist has a pending task wait for a worker, for the others of its gang, or for the limit that has no room for it.
 func (c *Scheduler) enlist(t *task, front bool, from *bucket) {
-	if c.acquire(t, from) {
-		c.pushReady(t, front)
-	} else {
+	switch {
+	case !c.acquire(t, from):
 		c.waitAside(t, Throttled)
+	case t.shape.Gang > 0:
+		c.muster(t)
+	default:
+		c.pushReady(t, front)
 	}
 }

@@ -11,7 +11,8 @@ type ages struct {
 	// Chunks with ready tasks that never started, lowest number first. Some may have none any
 	// longer.
 	chunks intHeap
-	// Ready tasks that have started before, need others, or had to wait for their time, in the order in which they became ready.
+	// Ready tasks that have started before, need others, had to wait for their time, or lead gangs, in the order in
+	// which they became ready.
 	// Some are so no longer.
 	again []readyAgain
 	// Those that are.
@@ -23,11 +24,14 @@ type readyAgain struct {
 	task     *task
 	since    Time
 	attempts uint32
+	// The gang that it leads, or nil, which has queued so often.
+	gang   *gang
+	queued uint64
 }
 
 func (r readyAgain) holds() bool {
 	t := r.task
-	return t.pending == Ready && t.since == r.since && t.attempts() == r.attempts
+	return t.pending == Ready && t.since == r.since && t.attempts() == r.attempts && (r.gang == nil || r.gang.queued == r.queued)
 }
 
 // spareAges is how many entries that hold no longer are kept before they are cleared away, besides
@@ -41,7 +45,13 @@ func (a *ages) ready(c *Scheduler, t *task) {
 		if len(a.again) >= 2*a.still+spareAges {
 			a.again = keep(a.again, readyAgain.holds)
 		}
-		a.again = append(a.again, readyAgain{t, t.since, t.attempts()})
+		r := readyAgain{task: t, since: t.since, attempts: t.attempts()}
+		if t.shape.Gang > 0 {
+			r.gang = c.gangs[t]
+			r.gang.queued++
+			r.queued = r.gang.queued
+		}
+		a.again = append(a.again, r)
 		return
 	}
 	chunk := c.log.chunkOf(t)
@@ -59,7 +69,7 @@ func (a *ages) ready(c *Scheduler, t *task) {
 
 // readyLate says whether a task that is ready was not so from its submission on.
 func (c *Scheduler) readyLate(t *task) bool {
-	return t.started || c.dependencies[t] != nil || c.notBefore[t] != 0
+	return t.started || t.shape.Gang > 0 || c.dependencies[t] != nil || c.notBefore[t] != 0
 }
 
 // gone notes that a task is ready no longer.

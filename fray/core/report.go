@@ -71,7 +71,11 @@ func (c *Scheduler) report(from *session, i *ReportItem) ReportVerdict {
 	}
 	t.run.lastToken = i.Token
 	t.started = t.started || i.Ran > 0
-	switch i.Outcome {
+	outcome := i.Outcome
+	if l.recalled && !i.NonRetryable && (outcome == FailedOutcome || outcome == TimedOut) {
+		outcome = Stopped // It may be for what the others of its gang did.
+	}
+	switch outcome {
 	case Succeeded:
 		s.quickFailures, s.penalties = 0, 0
 		c.note(t, EndSucceeded, i.Ran)

@@ -23,6 +23,7 @@ type Restored struct {
 	ActorCall    *NewCall
 	Schedule     *NewSchedule
 	Unique       *Unique
+	Gang         *Gang
 	// Of a schedule, its spec, which is kept.
 	Spec      []byte
 	Submitted Time
@@ -120,6 +121,7 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 	}
 	c.restoring = false
 	c.restoreLimits()
+	c.formRestored()
 	for i := range jobs {
 		c.dropJob(c.jobs[jobs[i].ID])
 	}
@@ -218,6 +220,8 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		return nil, fmt.Errorf("it is %v and kept for others", s.Status)
 	case (s.Reason == DependencyFailed) != (s.Cause != ""):
 		return nil, fmt.Errorf("its reason is %v and its cause %q", s.Reason, s.Cause)
+	case (r.Gang != nil) != (r.Shape.Gang > 0):
+		return nil, fmt.Errorf("it is of a gang, and it is not")
 	case s.InCompany > s.Losses:
 		return nil, fmt.Errorf("%d of its %d losses were in company", s.InCompany, s.Losses)
 	}
@@ -264,6 +268,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 		return nil, err
 	}
 	c.delayUntil(t, r.NotBefore)
+	c.restoreGang(t, r.Gang)
 	if r.Schedule == nil {
 		c.limit(t, r.Limits)
 	}
@@ -352,7 +357,8 @@ const (
 func (c *Scheduler) adopt(s *session, h *Held) bool {
 	t := c.find(h.Task)
 	earlier := h.Token < firstToken(c.cfg.Incarnation)
-	if t == nil || t.num > c.lastRestored || t.status != Pending || t.shape.Role == Schedule || !earlier || c.leases[h.Token] != nil {
+	if t == nil || t.num > c.lastRestored || t.status != Pending || t.shape.Role == Schedule || !earlier || c.leases[h.Token] != nil ||
+		t.shape.Gang > 0 && t.pending != Recovering {
 		return false
 	}
 	var newest run
@@ -400,6 +406,9 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	}
 	if t.cancelRequested() {
 		c.stopCancelled(l)
+	}
+	if g := c.gangs[t]; g != nil && g.broken {
+		c.recall(l)
 	}
 	c.remember(t, true)
 	return true

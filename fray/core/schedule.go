@@ -191,7 +191,7 @@ func (c *Scheduler) createRun(s *schedule, at Time) bool {
 		n.Spec = c.cfg.Run(s.spec, n.ID, at, c.now)
 	}
 	o := offering{Submit: &Submit{Job: s.task.job.id, By: s.task.job.owner.name}}
-	_, r := o.take(c, &n)
+	r := o.take(c, &n)
 	switch r.Verdict {
 	case SubmitCreated, SubmitExisting, SubmitOtherJob: // Somebody may have taken the id.
 		return true

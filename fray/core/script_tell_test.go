@@ -147,7 +147,7 @@ func stateLine(s *core.State) string {
 
 var submitVerdicts = []string{
 	"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND", "NEEDED", "UNKNOWN_TASK", "UNKNOWN_OBJECT", "TASK_OF_OTHER",
-	"NAMED", "TOO_MANY_LIMITS", "TOO_MANY_SCHEDULES", "LEAVING", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE",
+	"NAMED", "TOO_MANY_LIMITS", "TOO_MANY_SCHEDULES", "LEAVING", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE", "GANG_REFUSED", "GANG_GONE",
 }
 
 func (x *script) body(body any) string {

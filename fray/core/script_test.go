@@ -35,6 +35,7 @@ type script struct {
 	limits    map[string][]core.Limit
 	schedules map[string]*core.NewSchedule
 	uniques   map[string]*core.Unique
+	gangs     map[string]*core.Gang
 	ids       map[core.TaskNum]string
 	tokens    map[string]core.Token
 	names     map[core.Token]string
@@ -62,7 +63,7 @@ func newScript() *script {
 	return &script{
 		s: core.NewScheduler(cfg), cfg: cfg, ledger: newLedger(), now: epoch,
 		calls: make(map[core.CallID]string), lost: make(map[core.CallID]bool), parked: make(map[string]core.CallID),
-		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), limits: make(map[string][]core.Limit), schedules: make(map[string]*core.NewSchedule), uniques: make(map[string]*core.Unique), ids: make(map[core.TaskNum]string),
+		shapes: make(map[string]*core.Shape), needs: make(map[string][]string), actors: make(map[string]*core.NewActor), mail: make(map[string]*core.NewCall), limits: make(map[string][]core.Limit), schedules: make(map[string]*core.NewSchedule), uniques: make(map[string]*core.Unique), gangs: make(map[string]*core.Gang), ids: make(map[core.TaskNum]string),
 		tokens: make(map[string]core.Token), names: make(map[core.Token]string), submitted: make(map[core.TaskNum]core.Time),
 		workers: make(map[string]*scriptWorker), polls: make(map[core.CallID]*scriptSession),
 	}
@@ -198,7 +199,7 @@ func (x *script) restart(a *args) error {
 	x.s, err = x.ledger.restore(x.cfg, x.now, a.flag("power"), func(r *core.Restored) {
 		r.ID, r.Shape, r.Submitted = x.ids[r.Num], x.shapes[x.ids[r.Num]], x.submitted[r.Num]
 		r.NeedsTasks, r.Actor, r.ActorCall, r.Limits = x.needs[r.ID], x.actors[r.ID], x.mail[r.ID], x.limits[r.ID]
-		r.Schedule, r.Unique = x.schedules[r.ID], x.uniques[r.ID]
+		r.Schedule, r.Unique, r.Gang = x.schedules[r.ID], x.uniques[r.ID], x.gangs[r.ID]
 	})
 	if err != nil {
 		return err
@@ -333,8 +334,13 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		unique = &core.Unique{Key: key, Period: a.duration("period")}
 	}
 	limits := a.limits("limit")
+	var gang *core.Gang
+	if name := a.opt("gang"); name != "" {
+		gang = &core.Gang{ID: name, Size: len(a.rest)}
+		sh.Gang = gang.Size
+	}
 	for i, id := range a.words() {
-		n := core.NewTask{ID: id, Shape: sh, Spec: spec, NeedsTasks: needs, Limits: limits, Schedule: schedule, Unique: unique}
+		n := core.NewTask{Gang: gang, ID: id, Shape: sh, Spec: spec, NeedsTasks: needs, Limits: limits, Schedule: schedule, Unique: unique}
 		switch sh.Role {
 		case core.Life:
 			n.Actor = actor
@@ -344,7 +350,7 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 		e.Tasks = append(e.Tasks, n)
 		if x.shapes[id] == nil {
 			x.actors[id], x.mail[id], x.limits[id], x.schedules[id] = n.Actor, n.ActorCall, limits, schedule
-			x.uniques[id] = unique
+			x.uniques[id], x.gangs[id] = unique, gang
 		}
 		x.needs[id] = needs
 		x.calls[call] += " " + id

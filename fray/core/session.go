@@ -76,6 +76,9 @@ type session struct {
 	// It is set aside for a task of this class, and its place among those.
 	aside   *class
 	asideAt int
+	// It is kept for this gang, its place among those, and how many of the gang's tasks it has room for now.
+	gang             *gang
+	gangAt, gangRoom int
 	// Quick failures in a row, how often that led to a back-off, and its end.
 	quickFailures int
 	penalties     int

@@ -55,27 +55,28 @@ func (c *Scheduler) dropOwner(o *owner) {
 	}
 }
 
-// room returns SubmitCreated if there is room for one more task of a submission, and else why there is
-// none.
-func (c *Scheduler) room(e *Submit, size int) SubmitVerdict {
+// room returns SubmitCreated if there is room for one more task of a submission, after others of it that have been
+// taken by then, and else why there is none.
+func (c *Scheduler) room(e *Submit, taken usage, size int) SubmitVerdict {
 	j := c.jobs[e.Job]
-	var own usage
+	own := taken
 	if j != nil {
-		own = j.usage()
+		own = own.plus(j.usage())
 	}
-	n, of := int64(size), c.ownerToBe(j, e.By)
+	owner := c.ownerToBe(j, e.By)
+	n, of, allHave := int64(size), owner.plus(taken), c.all.plus(taken)
 	tasks, bytes, jobs := int64(c.cfg.MaxOpenTasks), c.cfg.MaxQueuedBytes, int64(c.cfg.MaxJobs)
 	allTasks, allBytes, newJob := share.All(tasks), share.All(bytes), own.tasks == 0
 	switch {
-	case c.all.tasks >= share.All(allTasks), c.all.bytes+n > share.All(allBytes), newJob && c.all.jobs >= share.All(jobs):
+	case allHave.tasks >= share.All(allTasks), allHave.bytes+n > share.All(allBytes), newJob && allHave.jobs >= share.All(jobs):
 		return SubmitFull
-	case !share.Fits(tasks, of.tasks, own.tasks, 1), !share.Fits(allTasks, c.all.tasks, of.tasks, 1),
-		!share.Fits(bytes, of.bytes, own.bytes, n), !share.Fits(allBytes, c.all.bytes, of.bytes, n),
-		newJob && !share.Fits(jobs, c.all.jobs, of.jobs, 1):
+	case !share.Fits(tasks, of.tasks, own.tasks, 1), !share.Fits(allTasks, allHave.tasks, of.tasks, 1),
+		!share.Fits(bytes, of.bytes, own.bytes, n), !share.Fits(allBytes, allHave.bytes, of.bytes, n),
+		newJob && !share.Fits(jobs, allHave.jobs, of.jobs, 1):
 		return SubmitShare
-	case c.behind(j, of):
+	case c.behind(j, owner):
 		return SubmitBehind
-	case !share.Fits(c.cfg.MaxRetainedBytes, c.outlivedBytes, of.outlived, 0):
+	case !share.Fits(c.cfg.MaxRetainedBytes, c.outlivedBytes, owner.outlived, 0):
 		return SubmitNeeded
 	default:
 		return SubmitCreated

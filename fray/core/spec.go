@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -54,6 +55,8 @@ type Shape struct {
 	MaxWorkerLosses uint32
 	// 0: none.
 	ExecutionTimeout, SchedulingTimeout time.Duration
+	// Of a task of a gang, how many it has; 0: it is of none.
+	Gang int
 }
 
 // The policy where a spec leaves it open.
@@ -82,6 +85,7 @@ func (s *Shape) classKey(b []byte) []byte {
 // policyKey encodes the rest.
 func (s *Shape) policyKey(b []byte) []byte {
 	b = append(b, byte(s.Role))
+	b = binary.AppendVarint(b, int64(s.Gang))
 	b = binary.AppendVarint(b, int64(s.Priority))
 	b = binary.AppendUvarint(b, uint64(s.MaxRetries))
 	b = binary.AppendUvarint(b, uint64(s.MaxWorkerLosses))
@@ -122,13 +126,53 @@ func unit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 // shape is an interned Shape.
 type shape struct {
 	Shape
+	variant
 	key string
-	// Its tasks run alone: see alone.go.
-	alone bool
+	// That of the shape that it is a variant of; empty: it is none.
+	base string
 	// Of its open tasks; it may have been dropped once there were none.
 	class *class
 	refs  int
 }
+
+// variant is what a task has that takes another place in the queues than its Shape says.
+type variant struct {
+	// It runs alone: see alone.go.
+	alone bool
+	// It leads the open tasks of a gang, which are so many; 0: it does not.
+	leads int
+}
+
+// appendKey appends a variant to what is a variant of. No other key goes on after that of a whole.
+func (v variant) appendKey(b []byte) []byte {
+	switch {
+	case v.alone:
+		return append(b, 0)
+	case v.leads > 0:
+		return binary.AppendVarint(append(b, 1), int64(v.leads))
+	default:
+		return b
+	}
+}
+
+// reshape gives a task another variant of its shape. It is in no class's count.
+func (c *Scheduler) reshape(t *task, v variant) {
+	old := t.shape
+	base := cmp.Or(old.base, old.key)
+	key := string(v.appendKey([]byte(base)))
+	sh := c.shapes[key]
+	if sh == nil {
+		sh = &shape{Shape: old.Shape, variant: v, key: key, base: base}
+		c.shapes[key] = sh
+	}
+	sh.refs++
+	from := t.kin
+	t.kin = c.kinOf(t.job, sh)
+	c.part(from)
+}
+
+// appendClassKey is classKey, which parts variants from others.
+func (sh *shape) appendClassKey(b []byte) []byte { return sh.appendKey(sh.classKey(b)) }
 
 // intern returns the shared copy of s and counts a reference to it.
 func (c *Scheduler) intern(s *Shape) *shape {

@@ -60,15 +60,16 @@ const (
 	Mailed
 	Throttled
 	Scheduled
+	Ganged
 	pendingReasonCount
 )
 
-var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX", "THROTTLED", "SCHEDULED"}
+var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX", "THROTTLED", "SCHEDULED", "GANG"}
 
 func (r PendingReason) String() string { return enum.Name(pendingReasonNames[:], r) }
 
 // timed says whether the scheduling timeout of a task that waits so runs.
-func (r PendingReason) timed() bool { return r == Ready || r == Mailed || r == Throttled }
+func (r PendingReason) timed() bool { return r == Ready || r == Mailed || r == Throttled || r == Ganged }
 
 // FailureReason says why a failed task failed.
 type FailureReason uint8

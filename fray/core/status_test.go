@@ -55,7 +55,7 @@ func TestNames(t *testing.T) {
 		},
 		{
 			"PendingReason", func(i int) fmt.Stringer { return core.PendingReason(i) },
-			[]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX", "THROTTLED", "SCHEDULED"},
+			[]string{"NONE", "READY", "BLOCKED", "BACKOFF", "NO_ELIGIBLE_WORKER", "RECOVERING", "DELAYED", "MAILBOX", "THROTTLED", "SCHEDULED", "GANG"},
 		},
 		{
 			"FailureReason", func(i int) fmt.Stringer { return core.FailureReason(i) },

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -18,18 +19,27 @@ func (e *Submit) apply(c *Scheduler) {
 	}
 	c.out.Records = slices.Grow(c.out.Records, len(e.Tasks))
 	o := offering{Submit: e}
-	for i := range e.Tasks {
-		t, result := o.take(c, &e.Tasks[i])
-		r.Results[i] = result
-		if result.Verdict.retries() {
-			r.RetryAfter = c.cfg.RetryHint
-		}
-		if t == nil {
-			c.stats.Refused++
-			o.refuse(&e.Tasks[i], result.Verdict)
+	for i := 0; i < len(e.Tasks); {
+		n := 1
+		if g := e.Tasks[i].Gang; g != nil {
+			n = g.Size
+			o.takeGang(c, e.Tasks[i:i+n], r.Results[i:i+n])
 		} else {
-			r.tell(c, t)
+			r.Results[i] = o.take(c, &e.Tasks[i])
 		}
+		for k := i; k < i+n; k++ {
+			switch v := r.Results[k].Verdict; {
+			case r.Results[k].Task == 0:
+				c.stats.Refused++
+				o.refuse(&e.Tasks[k], v)
+				if v.retries() {
+					r.RetryAfter = c.cfg.RetryHint
+				}
+			case len(r.Results) == 1: // Offered alone, it is shown.
+				r.View = c.view(c.find(cmp.Or(r.Results[k].ID, e.Tasks[k].ID)))
+			}
+		}
+		i += n
 	}
 	var f *follower
 	if j := c.jobs[e.Job]; j != nil && e.Watcher != "" {
@@ -49,28 +59,30 @@ type offering struct {
 
 	// Mailboxes for which a call was refused: what its caller offers after it must not overtake it.
 	behind map[mailbox]bool
+	// The gang that the next one is of, or nil.
+	gang *gang
 	// The last shape, as it was offered and as it is known.
 	offered *Shape
 	known   *shape
 }
 
-// take takes a task in, if it may. It returns the task that is known then, or nil if it is refused.
-func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
+// take takes a task in, if it may. The result names the task that is known then, or none if it is refused.
+func (o *offering) take(c *Scheduler, n *NewTask) SubmitResult {
 	t, free := c.byID.find(&c.log, n.ID)
 	switch {
 	case t != nil && t.job.id != o.Job:
-		return t, SubmitResult{Task: t.num, Verdict: SubmitOtherJob}
+		return SubmitResult{Task: t.num, Verdict: SubmitOtherJob}
 	case t != nil:
-		return t, SubmitResult{Task: t.num, Verdict: SubmitExisting}
+		return SubmitResult{Task: t.num, Verdict: SubmitExisting}
 	}
 	switch other := c.named(o.Submit, n); {
 	case other == nil:
 	case other.cancelRequested() && n.Unique == nil:
-		return nil, SubmitResult{Verdict: SubmitLeaving, ID: c.id(other)}
+		return SubmitResult{Verdict: SubmitLeaving, ID: c.id(other)}
 	default:
-		return other, SubmitResult{Task: other.num, Verdict: SubmitNamed, ID: c.id(other)}
+		return SubmitResult{Task: other.num, Verdict: SubmitNamed, ID: c.id(other)}
 	}
-	v := c.room(o.Submit, n.size())
+	v := c.room(o.Submit, usage{}, n.size())
 	if len(n.Limits) > 0 && v == SubmitCreated && len(c.buckets)+c.newBuckets(c.ownerToBe(c.jobs[o.Job], o.By).name, n.Limits) > c.cfg.MaxLimits {
 		v = SubmitTooManyLimits
 	}
@@ -81,28 +93,28 @@ func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
 		v = SubmitFull
 	}
 	if v != SubmitCreated {
-		return nil, SubmitResult{Verdict: v}
+		return SubmitResult{Verdict: v}
 	}
 	var a *actor
 	if n.ActorCall != nil {
 		if a, v = c.findActor(o.Submit, n.ActorCall); v != SubmitCreated {
-			return nil, SubmitResult{Verdict: v}
+			return SubmitResult{Verdict: v}
 		}
 	}
 	needs, v, name := c.findNeeds(o.Submit, n)
 	if v != SubmitCreated {
-		return nil, SubmitResult{Verdict: v, Name: name}
+		return SubmitResult{Verdict: v, Name: name}
 	}
 	sh := o.known
 	if n.Shape == o.offered && sh != nil {
 		sh.refs++
 	} else if sh = c.intern(n.Shape); c.classFor(sh, o.Submit) == nil {
 		c.release(sh)
-		return nil, SubmitResult{Verdict: SubmitTooManyClasses}
+		return SubmitResult{Verdict: SubmitTooManyClasses}
 	}
 	o.offered, o.known = n.Shape, sh
-	t = c.admit(o.Submit, n, sh, needs, a, free)
-	return t, SubmitResult{Task: t.num, Verdict: SubmitCreated}
+	t = c.admit(o, n, sh, needs, a, free)
+	return SubmitResult{Task: t.num, Verdict: SubmitCreated}
 }
 
 // refuse notes that a task was refused, which may be offered again.
@@ -148,16 +160,9 @@ func (c *Scheduler) answerSubmitted(w *wait, v View, end uint64, settled bool) {
 	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: settled})
 }
 
-// tell has the reply show a task that was offered alone.
-func (r *SubmitReply) tell(c *Scheduler, t *task) {
-	if len(r.Results) == 1 {
-		r.View = c.view(t)
-	}
-}
-
 // admit takes a task in, whose id is not known, and which calls an actor or none.
-func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies, a *actor, free vacancy) *task {
-	t := c.log.add(n.ID)
+func (c *Scheduler) admit(o *offering, n *NewTask, sh *shape, needs *dependencies, a *actor, free vacancy) *task {
+	e, t := o.Submit, c.log.add(n.ID)
 	t.kin, t.submitted = c.kinOf(c.job(e.Job), sh), c.now
 	if e.At > 0 {
 		t.submitted = min(e.At, c.now)
@@ -174,6 +179,8 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies,
 	c.unify(t, n.Unique)
 	c.delayUntil(t, n.NotBefore)
 	switch {
+	case o.gang != nil:
+		c.enrol(t, o.gang)
 	case n.Schedule != nil:
 		c.scheduled(t, n.Schedule, slices.Clone(n.Limits), n.Spec, ScheduleState{Through: t.submitted})
 	case len(n.Limits) > 0:
@@ -266,6 +273,7 @@ func (c *Scheduler) dropJob(j *job) {
 // finish ends a task for good.
 func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result []byte) {
 	c.touchEnd(t)
+	g := c.quit(t)
 	if t.status == Pending && t.pending == Ready {
 		c.removeReady(t)
 	}
@@ -303,6 +311,9 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	delete(c.notBefore, t)
 	if d := c.dependants[t]; d != nil {
 		c.startMoving(t, d)
+	}
+	if g != nil {
+		c.hasEnded(g, t)
 	}
 	switch t.shape.Role {
 	case Life:

@@ -123,7 +123,7 @@ type View struct {
 	Function        string
 	Status          Status
 	Pending         PendingReason
-	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked, Mailed, Throttled and Scheduled: for what
+	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked, Mailed, Throttled, Scheduled and Ganged: for what
 	Reason          FailureReason
 	Cause           string // of DependencyFailed: the first task that did not complete
 	Attempts        uint32
@@ -159,6 +159,8 @@ func (c *Scheduler) view(t *task) View {
 			v.Detail = c.explainThrottled(t)
 		case t.pending == Scheduled:
 			v.Detail = "its times are " + c.schedules[t].Times
+		case t.pending == Ganged, t.pending == Ready && t.shape.leads > 0 && !t.job.held:
+			v.Pending, v.Detail = c.explainGang(t)
 		case t.pending != Ready:
 		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)

@@ -70,6 +70,7 @@ func (c *Scheduler) unpark(w *wait) {
 	case waitPoll:
 		c.withdraw(w.session)
 		w.session.poll = nil
+		c.recount(w.session)
 	case waitBeat:
 		w.session.beat = nil
 	case waitAwait:
