@@ -55,6 +55,8 @@ const (
 	taskSpecLimits      protowire.Number = 16
 	taskSpecSchedule    protowire.Number = 17
 	taskSpecUnique      protowire.Number = 18
+	taskSpecGang        protowire.Number = 19
+	gangSpecSize        protowire.Number = 2
 )
 
 // decode returns the task of a record, valid until the next call. It keeps nothing of the record.
@@ -103,7 +105,7 @@ func (d *taskDecoder) record(value []byte) error {
 func (d *taskDecoder) spec(spec []byte) error {
 	var id []byte
 	d.rest = d.rest[:0]
-	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call, d.named.Limits, d.named.Schedule, d.named.Unique = nil, nil, nil, nil, nil, nil, nil
+	d.named.NeededTaskIds, d.named.NeededObjectIds, d.named.Actor, d.named.Call, d.named.Limits, d.named.Schedule, d.named.Unique, d.named.Gang = nil, nil, nil, nil, nil, nil, nil, nil
 	var role protowire.Number
 	err := fields(spec, func(f field) error {
 		switch {
@@ -134,6 +136,8 @@ func (d *taskDecoder) spec(spec []byte) error {
 			return merge(&d.named.Schedule, f.bytes)
 		case f.num == taskSpecUnique && f.kind == protowire.BytesType:
 			return merge(&d.named.Unique, f.bytes)
+		case f.num == taskSpecGang && f.kind == protowire.BytesType:
+			return merge(&d.named.Gang, f.bytes)
 		default:
 			d.rest = append(d.rest, f.whole...)
 		}
@@ -155,12 +159,19 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if err := wire.CheckUnique(&d.named); err != nil {
 		return err
 	}
+	if err := wire.CheckGang(&d.named); err != nil {
+		return err
+	}
 	if err := wire.CheckLimits(&d.named); err != nil {
 		return err
 	}
 	d.task.Limits = corewire.Limits(d.named.GetLimits())
 	d.task.Actor, d.task.ActorCall = corewire.Actor(&d.named)
-	d.task.Schedule, d.task.Unique = corewire.Schedule(&d.named), corewire.Unique(&d.named)
+	d.task.Schedule, d.task.Unique, d.task.Gang = corewire.Schedule(&d.named), corewire.Unique(&d.named), corewire.Gang(&d.named)
+	if n := d.named.GetGang().GetSize(); n > 0 { // Its size is part of the shape.
+		size := protowire.AppendVarint(protowire.AppendTag(nil, gangSpecSize, protowire.VarintType), uint64(n))
+		d.rest = protowire.AppendBytes(protowire.AppendTag(d.rest, taskSpecGang, protowire.BytesType), size)
+	}
 	if role != 0 { // Which is part of the shape.
 		d.rest = protowire.AppendBytes(protowire.AppendTag(d.rest, role, protowire.BytesType), nil)
 	}

@@ -111,6 +111,10 @@ func (r *retry) add(place int, v *core.View) error {
 		out.refuse(wire.ReasonUnsupported, 0, "task %q: it is the life of an actor, a call of one, or a schedule: create it anew", v.ID)
 		return nil
 	}
+	if g := spec.GetGang(); g != nil {
+		out.refuse(wire.ReasonUnsupported, 0, "task %q: it is of gang %q, whose tasks start together: submit the gang anew", v.ID, g.GetGangId())
+		return nil
+	}
 	spec.TaskId, spec.Unique = retryid.Of(v.ID, r.id), nil // Who asks for it again knows that it has been there.
 	job := r.byJob[record.GetJobId()]
 	if job == nil {

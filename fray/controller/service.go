@@ -141,31 +141,22 @@ func (s *service) submit(
 	event.At, event.Tasks = s.c.now(), make([]core.NewTask, 0, len(specs))
 	event.Owner, event.By = access.Confined(ctx, procedure), access.From(ctx).Owns()
 	places := make([]int, 0, len(specs))
-	var previous *frayv1.TaskSpec
-	var shape *core.Shape
-	for i, spec := range specs {
-		if err := s.checkSpec(spec); err != nil {
+	of := offered{service: s, job: job, at: event.At}
+	for i := 0; i < len(specs); {
+		n := 1
+		if specs[i].GetGang() != nil {
+			n = of.gang(specs[i:], results[i:])
+		} else if err := of.add(specs[i]); err != nil {
 			results[i].refuse(wire.ReasonInvalid, 0, "%w", err)
-			continue
 		}
-		record, err := proto.Marshal(&storev1.TaskRecord{Spec: spec, JobId: job, SubmittedUnixNs: int64(event.At)})
-		if err != nil {
-			results[i].refuse(wire.ReasonInvalid, 0, "task %q: %w", spec.GetTaskId(), err)
-			continue
+		for ; n > 0; n-- {
+			if results[i].err == nil {
+				places = append(places, i)
+			}
+			i++
 		}
-		if previous == nil || !wire.SameShape(previous, spec) {
-			previous, shape = spec, corewire.Shape(spec)
-		}
-		places = append(places, i)
-		event.Tasks = append(event.Tasks, core.NewTask{
-			ID: spec.GetTaskId(), Shape: shape, Spec: record,
-			NeedsTasks: spec.GetNeededTaskIds(), NeedsObjects: corewire.Objects(spec.GetNeededObjectIds()),
-			NotBefore: corewire.Time(spec.GetNotBeforeUnixMs()), Limits: corewire.Limits(spec.GetLimits()),
-		})
-		last := &event.Tasks[len(event.Tasks)-1]
-		last.Actor, last.ActorCall = corewire.Actor(spec)
-		last.Schedule, last.Unique = corewire.Schedule(spec), corewire.Unique(spec)
 	}
+	event.Tasks = of.tasks
 	if len(event.Tasks) == 0 {
 		return results, reply, nil
 	}
@@ -187,7 +178,86 @@ func (s *service) submit(
 			return nil, reply, err
 		}
 	}
+	for k, r := range reply.Results {
+		if r.Verdict == core.SubmitGangRefused {
+			i := places[k]
+			other := i - int(specs[i].GetGang().GetIndex()) + r.Name
+			results[i].refuseAsOther(specs[i], &results[other])
+		}
+	}
 	return results, reply, nil
+}
+
+// offered gathers the tasks of a submission that may be offered to the scheduler.
+type offered struct {
+	service *service
+	job     string
+	at      core.Time
+	tasks   []core.NewTask
+	// The last spec that was looked at, and its shape.
+	previous *frayv1.TaskSpec
+	shape    *core.Shape
+}
+
+// add adds a task.
+func (o *offered) add(spec *frayv1.TaskSpec) error {
+	if err := o.service.checkSpec(spec); err != nil {
+		return err
+	}
+	record, err := proto.Marshal(&storev1.TaskRecord{Spec: spec, JobId: o.job, SubmittedUnixNs: int64(o.at)})
+	if err != nil {
+		return fmt.Errorf("task %q: %w", spec.GetTaskId(), err)
+	}
+	if o.previous == nil || !wire.SameShape(o.previous, spec) {
+		o.previous, o.shape = spec, corewire.Shape(spec)
+	}
+	n := core.NewTask{
+		ID: spec.GetTaskId(), Shape: o.shape, Spec: record,
+		NeedsTasks: spec.GetNeededTaskIds(), NeedsObjects: corewire.Objects(spec.GetNeededObjectIds()),
+		NotBefore: corewire.Time(spec.GetNotBeforeUnixMs()), Limits: corewire.Limits(spec.GetLimits()),
+		Schedule: corewire.Schedule(spec), Unique: corewire.Unique(spec), Gang: corewire.Gang(spec),
+	}
+	n.Actor, n.ActorCall = corewire.Actor(spec)
+	o.tasks = append(o.tasks, n)
+	return nil
+}
+
+// gang adds the gang that specs begin with, whole or not at all, and returns how many of them it was about.
+func (o *offered) gang(specs []*frayv1.TaskSpec, results []submitted) int {
+	g := specs[0].GetGang()
+	n := 1
+	for n < len(specs) && n < int(g.GetSize()) && specs[n].GetGang().GetGangId() == g.GetGangId() && specs[n].GetGang().GetIndex() > specs[n-1].GetGang().GetIndex() {
+		n++
+	}
+	before := len(o.tasks)
+	for i, spec := range specs[:n] {
+		err := o.add(spec)
+		switch {
+		case err != nil:
+		case n < int(g.GetSize()) || spec.GetGang().GetSize() != g.GetSize() || int(spec.GetGang().GetIndex()) != i:
+			err = fmt.Errorf("task %q: gang %q of %d: one call brings all of its tasks, side by side by their index", spec.GetTaskId(), g.GetGangId(), g.GetSize())
+		case !o.shape.Equal(o.tasks[before].Shape):
+			err = fmt.Errorf("task %q: gang %q: its tasks must have the same function, resources, labels, priority, retries and timeouts", spec.GetTaskId(), g.GetGangId())
+		default:
+			o.tasks[len(o.tasks)-1].Shape = o.tasks[before].Shape
+		}
+		if err != nil {
+			o.tasks = o.tasks[:before]
+			results[i].refuse(wire.ReasonInvalid, 0, "%w", err)
+			for k, other := range specs[:n] {
+				if k != i {
+					results[k].refuseAsOther(other, &results[i])
+				}
+			}
+			break
+		}
+	}
+	return n
+}
+
+// refuseAsOther refuses a task because another of its gang is.
+func (r *submitted) refuseAsOther(spec *frayv1.TaskSpec, other *submitted) {
+	r.refuse(other.reason, other.retryAfter, "task %q: another of gang %q is refused: %s", spec.GetTaskId(), spec.GetGang().GetGangId(), message(other.err))
 }
 
 func (s *service) checkSpec(spec *frayv1.TaskSpec) error {
@@ -262,6 +332,11 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 	case core.SubmitCallLate:
 		out.refuse(wire.ReasonCallLate, 0, "task %q: call number %d of caller %q to actor %q comes after a later one: numbers must rise",
 			id, spec.GetCall().GetNumber(), spec.GetCall().GetCallerId(), spec.GetCall().GetActorId())
+	case core.SubmitGangRefused: // See submit.
+	case core.SubmitGangNamed:
+		out.refuse(wire.ReasonSpecDiffers, 0, "gang %q: there is another in job %q with tasks that are open: choose another gang id", spec.GetGang().GetGangId(), job)
+	case core.SubmitGangGone:
+		out.refuse(wire.ReasonUnknownTask, 0, "task %q: others of gang %q are known and it is not: it has ended, and is forgotten", id, spec.GetGang().GetGangId())
 	case core.SubmitTooManyClasses:
 		out.refuse(wire.ReasonTooMany, 0, "task %q: too many different combinations of function, resources and labels are in use", id)
 	}

@@ -6,7 +6,11 @@ import "slices"
 func (k *checker) gangs() {
 	c := k.c
 	seen := make(map[*gang]bool)
+	for _, g := range c.gangByName { // order-free: each is checked for itself
+		k.want(g.open > 0 && (g.over || c.gangs[g.members[0]] == g), "gang %q of job %s has open tasks", g.key.name, g.key.owner)
+	}
 	for t, g := range c.gangs { // order-free: each is checked for itself
+		k.want(c.gangByName[g.key] == g && g.key.owner == t.job.id, "task %s is of a gang that is known by its name", k.id(t))
 		k.want(c.find(c.id(t)) == t && !t.status.Terminal() && t.shape.Gang >= len(g.members), "task %s, which is of a gang, is open", k.id(t))
 		k.want(g.over && t.cancelRequested() || slices.Contains(g.members, t), "task %s is of its gang", k.id(t))
 		if !seen[g] && !g.over {
@@ -46,6 +50,7 @@ func (k *checker) gangs() {
 
 func (k *checker) gang(g *gang) {
 	c := k.c
+	k.want(g.open == len(g.members), "%d tasks of a gang are open, counted %d", len(g.members), g.open)
 	waiting, away := 0, 0
 	for i, t := range g.members {
 		k.want(c.gangs[t] == g && (i == 0 || g.members[i-1].num < t.num), "task %s is of its gang, in its place", k.id(t))

@@ -208,6 +208,8 @@ const (
 	SubmitCallLate
 	// SubmitGangRefused: another of its gang is refused.
 	SubmitGangRefused
+	// SubmitGangNamed: another gang of the job has its name, and open tasks.
+	SubmitGangNamed
 	// SubmitGangGone: others of its gang are known, and it is not: it has ended and is forgotten.
 	SubmitGangGone
 )

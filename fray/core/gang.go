@@ -20,8 +20,8 @@ import (
 // start anew. What has completed stays. One that fails or is cancelled takes the others along.
 
 const (
-	// MaxGang is how many tasks a gang may have.
-	MaxGang = 1024
+	// maxGang is how many tasks a gang may have.
+	maxGang = 1024
 	// maxGathering is how many gangs gather at the same time.
 	maxGathering = 16
 	// maxUrged is how many workers of those that gangs keep are looked at when something of a higher priority
@@ -37,13 +37,16 @@ const (
 type Gang struct {
 	// The gang's name in its job.
 	ID string
-	// How many tasks it has, up to MaxGang.
+	// How many tasks it has, up to 1024.
 	Size int
 }
 
 // gang is one with open tasks.
 type gang struct {
-	// The open ones, in the order of their numbers.
+	// Its job and its name. No other with open tasks has both.
+	key nameKey
+	// How many are open; and those that are, in the order of their numbers, unless it is over.
+	open    int
 	members []*task
 	// How many of them wait for all others, and who queues in place of all that do; nil: they are not all there.
 	waiting int
@@ -79,7 +82,7 @@ func (o *offering) takeGang(c *Scheduler, tasks []NewTask, results []SubmitResul
 			return
 		}
 	}
-	g := &gang{forming: true, members: make([]*task, 0, len(tasks))}
+	g := &gang{key: nameKey{o.Job, tasks[0].Gang.ID}, forming: true, members: make([]*task, 0, len(tasks))}
 	for i := range tasks {
 		if known && c.find(tasks[i].ID) == nil {
 			results[i] = SubmitResult{Verdict: SubmitGangGone}
@@ -95,6 +98,9 @@ func (o *offering) takeGang(c *Scheduler, tasks []NewTask, results []SubmitResul
 // mayTakeGang says whether a gang may be taken in of which no task is known; or which of its tasks is refused, and
 // why.
 func (o *offering) mayTakeGang(c *Scheduler, tasks []NewTask) (int, SubmitResult) {
+	if c.gangByName[nameKey{o.Job, tasks[0].Gang.ID}] != nil {
+		return 0, SubmitResult{Verdict: SubmitGangNamed}
+	}
 	taken := usage{}
 	for i := range tasks {
 		if v := c.room(o.Submit, taken, tasks[i].size()); v != SubmitCreated {
@@ -116,7 +122,8 @@ func (o *offering) mayTakeGang(c *Scheduler, tasks []NewTask) (int, SubmitResult
 // enrol has an open task be of a gang.
 func (c *Scheduler) enrol(t *task, g *gang) {
 	g.members = append(g.members, t)
-	c.gangs[t] = g
+	g.open++
+	c.gangs[t], c.gangByName[g.key] = g, g
 }
 
 // formed notes that a gang is whole, of those of its tasks that are open. After a restart some may be at workers:
@@ -133,13 +140,9 @@ func (c *Scheduler) restoreGang(t *task, n *Gang) {
 		return
 	}
 	key := nameKey{t.job.id, n.ID}
-	g := c.restoredByName[key]
+	g := c.gangByName[key]
 	if g == nil {
-		g = &gang{forming: true}
-		if c.restoredByName == nil {
-			c.restoredByName = make(map[nameKey]*gang)
-		}
-		c.restoredByName[key] = g
+		g = &gang{key: key, forming: true}
 		c.restoredGangs = append(c.restoredGangs, g)
 	}
 	c.enrol(t, g)
@@ -150,7 +153,7 @@ func (c *Scheduler) formRestored() {
 	for _, g := range c.restoredGangs {
 		c.formed(g)
 	}
-	c.restoredGangs, c.restoredByName = nil, nil
+	c.restoredGangs = nil
 }
 
 // muster has a pending task of a gang wait for the others.
@@ -191,6 +194,9 @@ func (c *Scheduler) quit(t *task) *gang {
 		return nil
 	}
 	delete(c.gangs, t)
+	if g.open--; g.open == 0 {
+		delete(c.gangByName, g.key)
+	}
 	if g.over {
 		return nil
 	}
@@ -295,7 +301,7 @@ func (cl *class) capacity() int {
 
 // capacity returns how many tasks of a class its workers have room for while they are idle.
 func (k *kind) capacity(cl *class) int {
-	most := MaxGang
+	most := maxGang
 	for _, r := range cl.resources {
 		i := slices.IndexFunc(k.resources, func(x Resource) bool { return x.Name == r.Name })
 		most = min(most, int(k.resources[i].Amount/r.Amount))

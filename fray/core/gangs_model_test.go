@@ -104,7 +104,7 @@ func (d *gangsDriver) step(events ...core.Event) []core.Reply {
 	if err := d.s.Check(); err != nil {
 		d.t.Fatal(err)
 	}
-	granted := make(map[string]int)
+	granted := make(map[*core.Gang]int)
 	for _, r := range out.Replies {
 		for _, w := range d.workers {
 			if w.waits != r.Call || r.Call == 0 {
@@ -115,7 +115,7 @@ func (d *gangsDriver) step(events ...core.Event) []core.Reply {
 				w.held = append(w.held, p.Grants...)
 				for _, g := range p.Grants {
 					if x := d.tasks[g.ID]; x.gang != nil {
-						granted[x.gang.ID]++
+						granted[x.gang]++
 					}
 				}
 				if len(w.held) > w.slots {
@@ -133,17 +133,17 @@ func (d *gangsDriver) step(events ...core.Event) []core.Reply {
 			}
 		}
 	}
-	for name, n := range granted { // order-free: each for itself
-		if open := d.openOf(name); n != open {
-			d.t.Fatalf("%d tasks of gang %s are granted in a step, of %d", n, name, open)
+	for gang, n := range granted { // order-free: each for itself
+		if open := d.openOf(gang); n != open {
+			d.t.Fatalf("%d tasks of gang %s are granted in a step, of %d", n, gang.ID, open)
 		}
 	}
 	return out.Replies
 }
 
-func (d *gangsDriver) openOf(gang string) (n int) {
+func (d *gangsDriver) openOf(gang *core.Gang) (n int) {
 	for _, x := range d.tasks { // order-free: a count
-		if x.gang != nil && x.gang.ID == gang && x.ended == 0 {
+		if x.gang == gang && x.ended == 0 {
 			n++
 		}
 	}
@@ -168,16 +168,16 @@ func (d *gangsDriver) settle() {
 		}
 		d.step()
 	}
-	over := make(map[string]string)
+	over := make(map[*core.Gang]string)
 	for _, id := range d.order {
 		if x := d.tasks[id]; x.gang != nil && (x.ended == core.Failed || x.ended == core.Cancelled) {
-			over[x.gang.ID] = id
+			over[x.gang] = id
 		}
 	}
 	for _, v := range d.views() {
 		x := d.tasks[v.ID]
-		if x.gang != nil && over[x.gang.ID] != "" && v.Status == core.Pending && v.Pending != core.Recovering {
-			d.t.Fatalf("task %s is %v, and %s of its gang has ended", v.ID, v.Pending, over[x.gang.ID])
+		if x.gang != nil && over[x.gang] != "" && v.Status == core.Pending && v.Pending != core.Recovering {
+			d.t.Fatalf("task %s is %v, and %s of its gang has ended", v.ID, v.Pending, over[x.gang])
 		}
 	}
 }
@@ -195,6 +195,9 @@ func (d *gangsDriver) submit() {
 	if n > 0 {
 		d.gangs++
 		gang = &core.Gang{ID: fmt.Sprint("g", d.gangs), Size: n}
+		if rapid.IntRange(0, 9).Draw(d.t, "again") == 0 { // Perhaps with open tasks.
+			gang.ID = fmt.Sprint("g", rapid.IntRange(1, d.gangs).Draw(d.t, "name"))
+		}
 	}
 	e := &core.Submit{Call: d.call(), Job: rapid.SampledFrom([]string{"j", "k"}).Draw(d.t, "job")}
 	for range max(n, 1) {

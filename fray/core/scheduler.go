@@ -62,14 +62,14 @@ type Scheduler struct {
 	// Who has which key, and which key a known task has, or had.
 	uniques    map[nameKey]unique
 	uniqueKeys map[*task]nameKey
-	// The gangs of open tasks; those for which workers are kept; and classes of leaders of gangs that all workers have
-	// no room for.
-	gangs     map[*task]*gang
-	gathering []*gang
-	shelves   []*class
-	// While it is restored: gangs in the order of their first tasks, by job and name.
-	restoredGangs  []*gang
-	restoredByName map[nameKey]*gang
+	// The gangs of open tasks, also by their jobs and names; those for which workers are kept; and classes of leaders of
+	// gangs that all workers have no room for.
+	gangs      map[*task]*gang
+	gangByName map[nameKey]*gang
+	gathering  []*gang
+	shelves    []*class
+	// While it is restored: gangs in the order of their first tasks.
+	restoredGangs []*gang
 	// What open tasks have of limits; the limits; and those that got room.
 	limits   map[*task]*limited
 	buckets  map[limitKey]*bucket
@@ -194,6 +194,7 @@ func NewScheduler(cfg Config) *Scheduler {
 		uniques:        make(map[nameKey]unique),
 		uniqueKeys:     make(map[*task]nameKey),
 		gangs:          make(map[*task]*gang),
+		gangByName:     make(map[nameKey]*gang),
 		limits:         make(map[*task]*limited),
 		buckets:        make(map[limitKey]*bucket),
 

@@ -100,6 +100,11 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
+// Equal says whether two shapes are the same to the scheduler.
+func (s *Shape) Equal(o *Shape) bool {
+	return s == o || string(s.policyKey(s.classKey(nil))) == string(o.policyKey(o.classKey(nil)))
+}
+
 // backoff is the delay before retry n, from 0, of the task with this number. Chance comes from
 // hashing what the delay is for, so it depends on nothing else that happens.
 func (s *Shape) backoff(seed uint64, task TaskNum, n uint32) time.Duration {

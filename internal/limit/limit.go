@@ -29,6 +29,7 @@ const (
 	LimitPeriod     = 24 * time.Hour
 	UniqueKey       = 128 // characters
 	UniquePeriod    = 30 * 24 * time.Hour
+	Gang            = 1024     // tasks
 	ScheduleID      = 107      // characters: those of its runs end with a time
 	SchedulePayload = 64 << 10 // bytes
 	CronLine        = 256      // characters

@@ -19,6 +19,7 @@ func Shape(s *frayv1.TaskSpec) *core.Shape {
 		MaxWorkerLosses:   core.DefaultMaxWorkerLosses,
 		ExecutionTimeout:  number.FromMillis(s.GetExecutionTimeoutMs()),
 		SchedulingTimeout: number.FromMillis(s.GetSchedulingTimeoutMs()),
+		Gang:              int(s.GetGang().GetSize()),
 	}
 	for name, value := range s.GetRequiredLabels() { // order-free: sorted below
 		sh.Labels = append(sh.Labels, core.Label{Name: name, Value: value})
@@ -71,6 +72,15 @@ func Unique(s *frayv1.TaskSpec) *core.Unique {
 		return nil
 	}
 	return &core.Unique{Key: u.GetKey(), Period: number.FromMillis(u.GetPeriodMs())}
+}
+
+// Gang returns the gang of a checked spec; nil: it is of none.
+func Gang(s *frayv1.TaskSpec) *core.Gang {
+	g := s.GetGang()
+	if g == nil {
+		return nil
+	}
+	return &core.Gang{ID: g.GetGangId(), Size: int(g.GetSize())}
 }
 
 // Limits returns the limits of a checked spec.

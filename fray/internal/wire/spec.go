@@ -102,6 +102,9 @@ func CheckSpec(s *frayv1.TaskSpec) error {
 	if err := CheckUnique(s); err != nil {
 		return err
 	}
+	if err := CheckGang(s); err != nil {
+		return err
+	}
 	if err := CheckLimits(s); err != nil {
 		return err
 	}
@@ -205,6 +208,26 @@ func CheckUnique(s *frayv1.TaskSpec) error {
 		return fmt.Errorf("unique.key: must have 1 to %d characters, has %d", limit.UniqueKey, n)
 	}
 	return within("unique.period_ms", u.GetPeriodMs(), 0, number.Millis(limit.UniquePeriod))
+}
+
+// CheckGang reports the first thing that is wrong with what a task says of its gang, or nil.
+func CheckGang(s *frayv1.TaskSpec) error {
+	g := s.GetGang()
+	switch {
+	case g == nil:
+		return nil
+	case s.GetActor() != nil || s.GetCall() != nil || s.GetSchedule() != nil:
+		return errors.New("gang: lives of actors, calls and schedules are of none")
+	case s.GetUnique() != nil || len(s.GetLimits()) > 0:
+		return errors.New("gang: its tasks have neither limits nor a unique key")
+	}
+	if err := CheckID("gang.gang_id", g.GetGangId()); err != nil {
+		return err
+	}
+	if err := within("gang.size", int64(g.GetSize()), 1, limit.Gang); err != nil {
+		return err
+	}
+	return within("gang.index", int64(g.GetIndex()), 0, int64(g.GetSize())-1)
 }
 
 // checkSchedule reports the first thing that is wrong with a schedule, or nil.
@@ -326,7 +349,7 @@ func within(field string, v, low, high int64) error {
 // may say no where they do.
 func SameShape(a, b *frayv1.TaskSpec) bool {
 	return a.GetFunction() == b.GetFunction() && (a.GetActor() == nil) == (b.GetActor() == nil) && (a.GetCall() == nil) == (b.GetCall() == nil) &&
-		(a.GetSchedule() == nil) == (b.GetSchedule() == nil) && a.GetPriority() == b.GetPriority() &&
+		(a.GetSchedule() == nil) == (b.GetSchedule() == nil) && a.GetGang().GetSize() == b.GetGang().GetSize() && a.GetPriority() == b.GetPriority() &&
 		a.GetExecutionTimeoutMs() == b.GetExecutionTimeoutMs() && a.GetSchedulingTimeoutMs() == b.GetSchedulingTimeoutMs() &&
 		len(a.GetResources())+len(b.GetResources())+len(a.GetRequiredLabels())+len(b.GetRequiredLabels()) == 0 &&
 		a.MaxWorkerLosses == nil && b.MaxWorkerLosses == nil && sameRetries(a.GetRetryPolicy(), b.GetRetryPolicy())

@@ -116,21 +116,24 @@ const (
 	PendingReason_PENDING_REASON_THROTTLED PendingReason = 8
 	// It is a schedule, and waits for its next time.
 	PendingReason_PENDING_REASON_SCHEDULED PendingReason = 9
+	// It waits for the others of its gang, or for room for all of it at once.
+	PendingReason_PENDING_REASON_GANG PendingReason = 10
 )
 
 // Enum value maps for PendingReason.
 var (
 	PendingReason_name = map[int32]string{
-		0: "PENDING_REASON_UNSPECIFIED",
-		1: "PENDING_REASON_READY",
-		2: "PENDING_REASON_BLOCKED",
-		3: "PENDING_REASON_BACKOFF",
-		4: "PENDING_REASON_NO_ELIGIBLE_WORKER",
-		5: "PENDING_REASON_RECOVERING",
-		6: "PENDING_REASON_DELAYED",
-		7: "PENDING_REASON_MAILBOX",
-		8: "PENDING_REASON_THROTTLED",
-		9: "PENDING_REASON_SCHEDULED",
+		0:  "PENDING_REASON_UNSPECIFIED",
+		1:  "PENDING_REASON_READY",
+		2:  "PENDING_REASON_BLOCKED",
+		3:  "PENDING_REASON_BACKOFF",
+		4:  "PENDING_REASON_NO_ELIGIBLE_WORKER",
+		5:  "PENDING_REASON_RECOVERING",
+		6:  "PENDING_REASON_DELAYED",
+		7:  "PENDING_REASON_MAILBOX",
+		8:  "PENDING_REASON_THROTTLED",
+		9:  "PENDING_REASON_SCHEDULED",
+		10: "PENDING_REASON_GANG",
 	}
 	PendingReason_value = map[string]int32{
 		"PENDING_REASON_UNSPECIFIED":        0,
@@ -143,6 +146,7 @@ var (
 		"PENDING_REASON_MAILBOX":            7,
 		"PENDING_REASON_THROTTLED":          8,
 		"PENDING_REASON_SCHEDULED":          9,
+		"PENDING_REASON_GANG":               10,
 	}
 )
 
@@ -492,7 +496,10 @@ type TaskSpec struct {
 	// and its not_before_unix_ms is that time.
 	Schedule *ScheduleSpec `protobuf:"bytes,17,opt,name=schedule,proto3" json:"schedule,omitempty"`
 	// Set: it is the only one of its key. If another has the key, that is found in its place, if it is of the same function.
-	Unique        *UniqueSpec `protobuf:"bytes,18,opt,name=unique,proto3" json:"unique,omitempty"`
+	Unique *UniqueSpec `protobuf:"bytes,18,opt,name=unique,proto3" json:"unique,omitempty"`
+	// Set: it is of a gang, whose tasks start together or not at all. One SubmitTasks call brings all of a gang, side by side by their
+	// index, equal but for their ids, inputs, needs and times; they are taken together or not at all.
+	Gang          *GangSpec `protobuf:"bytes,19,opt,name=gang,proto3" json:"gang,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,6 +660,79 @@ func (x *TaskSpec) GetUnique() *UniqueSpec {
 	return nil
 }
 
+func (x *TaskSpec) GetGang() *GangSpec {
+	if x != nil {
+		return x.Gang
+	}
+	return nil
+}
+
+// GangSpec has a task be of a gang. The tasks of one that are open are granted in one step. When an attempt of one is over without the
+// task's end, those of the others are stopped, at no charge, and all of them start anew. One that fails or is cancelled has the others
+// be cancelled.
+type GangSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The gang's name in its job.
+	GangId string `protobuf:"bytes,1,opt,name=gang_id,json=gangId,proto3" json:"gang_id,omitempty"`
+	// How many tasks it has.
+	Size uint32 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// Which of them the task is, from 0.
+	Index         uint32 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GangSpec) Reset() {
+	*x = GangSpec{}
+	mi := &file_fray_v1_task_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GangSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GangSpec) ProtoMessage() {}
+
+func (x *GangSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_task_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GangSpec.ProtoReflect.Descriptor instead.
+func (*GangSpec) Descriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GangSpec) GetGangId() string {
+	if x != nil {
+		return x.GangId
+	}
+	return ""
+}
+
+func (x *GangSpec) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *GangSpec) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 // UniqueSpec has a task be the only one of its key.
 type UniqueSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -667,7 +747,7 @@ type UniqueSpec struct {
 
 func (x *UniqueSpec) Reset() {
 	*x = UniqueSpec{}
-	mi := &file_fray_v1_task_proto_msgTypes[3]
+	mi := &file_fray_v1_task_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +759,7 @@ func (x *UniqueSpec) String() string {
 func (*UniqueSpec) ProtoMessage() {}
 
 func (x *UniqueSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[3]
+	mi := &file_fray_v1_task_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +772,7 @@ func (x *UniqueSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UniqueSpec.ProtoReflect.Descriptor instead.
 func (*UniqueSpec) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{3}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *UniqueSpec) GetKey() string {
@@ -728,7 +808,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_fray_v1_task_proto_msgTypes[4]
+	mi := &file_fray_v1_task_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +820,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[4]
+	mi := &file_fray_v1_task_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +833,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Limit) GetName() string {
@@ -805,7 +885,7 @@ type ActorSpec struct {
 
 func (x *ActorSpec) Reset() {
 	*x = ActorSpec{}
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +897,7 @@ func (x *ActorSpec) String() string {
 func (*ActorSpec) ProtoMessage() {}
 
 func (x *ActorSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[5]
+	mi := &file_fray_v1_task_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +910,7 @@ func (x *ActorSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorSpec.ProtoReflect.Descriptor instead.
 func (*ActorSpec) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ActorSpec) GetName() string {
@@ -866,7 +946,7 @@ type ScheduleSpec struct {
 
 func (x *ScheduleSpec) Reset() {
 	*x = ScheduleSpec{}
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +958,7 @@ func (x *ScheduleSpec) String() string {
 func (*ScheduleSpec) ProtoMessage() {}
 
 func (x *ScheduleSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[6]
+	mi := &file_fray_v1_task_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +971,7 @@ func (x *ScheduleSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleSpec.ProtoReflect.Descriptor instead.
 func (*ScheduleSpec) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ScheduleSpec) GetName() string {
@@ -956,7 +1036,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1048,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[7]
+	mi := &file_fray_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1061,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Schedule) GetScheduleId() string {
@@ -1090,7 +1170,7 @@ type ActorCall struct {
 
 func (x *ActorCall) Reset() {
 	*x = ActorCall{}
-	mi := &file_fray_v1_task_proto_msgTypes[8]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1182,7 @@ func (x *ActorCall) String() string {
 func (*ActorCall) ProtoMessage() {}
 
 func (x *ActorCall) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[8]
+	mi := &file_fray_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1195,7 @@ func (x *ActorCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCall.ProtoReflect.Descriptor instead.
 func (*ActorCall) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{8}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ActorCall) GetActorId() string {
@@ -1153,7 +1233,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_fray_v1_task_proto_msgTypes[9]
+	mi := &file_fray_v1_task_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1245,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[9]
+	mi := &file_fray_v1_task_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1258,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{9}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Attempt) GetTaskId() string {
@@ -1226,7 +1306,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_fray_v1_task_proto_msgTypes[10]
+	mi := &file_fray_v1_task_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1318,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[10]
+	mi := &file_fray_v1_task_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1331,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{10}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TaskError) GetMessage() string {
@@ -1348,7 +1428,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_fray_v1_task_proto_msgTypes[11]
+	mi := &file_fray_v1_task_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1440,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[11]
+	mi := &file_fray_v1_task_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1453,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{11}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Task) GetTaskId() string {
@@ -1534,7 +1614,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_fray_v1_task_proto_msgTypes[12]
+	mi := &file_fray_v1_task_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1626,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[12]
+	mi := &file_fray_v1_task_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1639,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{12}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TaskResult) GetTask() *Task {
@@ -1610,7 +1690,7 @@ type ErrorInfo struct {
 
 func (x *ErrorInfo) Reset() {
 	*x = ErrorInfo{}
-	mi := &file_fray_v1_task_proto_msgTypes[13]
+	mi := &file_fray_v1_task_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1702,7 @@ func (x *ErrorInfo) String() string {
 func (*ErrorInfo) ProtoMessage() {}
 
 func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[13]
+	mi := &file_fray_v1_task_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1715,7 @@ func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorInfo.ProtoReflect.Descriptor instead.
 func (*ErrorInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{13}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ErrorInfo) GetReason() string {
@@ -1669,7 +1749,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x1bretry_policy.backoff_factor\x121must be 0 (for the default of 2) or from 1 to 100\x1a-this == 0.0 || (this >= 1.0 && this <= 100.0)R\rbackoffFactor\x122\n" +
 	"\x0ebackoff_cap_ms\x18\x04 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fbackoffCapMs\x12C\n" +
 	"\x0ebackoff_jitter\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rbackoffJitter\x88\x01\x01B\x11\n" +
-	"\x0f_backoff_jitter\"\xd8\x14\n" +
+	"\x0f_backoff_jitter\"\xff\x16\n" +
 	"\bTaskSpec\x12D\n" +
 	"\atask_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06taskId\x12&\n" +
 	"\bfunction\x18\x02 \x01(\tB\n" +
@@ -1693,24 +1773,30 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x04call\x18\x0f \x01(\v2\x12.fray.v1.ActorCallR\x04call\x120\n" +
 	"\x06limits\x18\x10 \x03(\v2\x0e.fray.v1.LimitB\b\xbaH\x05\x92\x01\x02\x10\x04R\x06limits\x121\n" +
 	"\bschedule\x18\x11 \x01(\v2\x15.fray.v1.ScheduleSpecR\bschedule\x12+\n" +
-	"\x06unique\x18\x12 \x01(\v2\x13.fray.v1.UniqueSpecR\x06unique\x1a<\n" +
+	"\x06unique\x18\x12 \x01(\v2\x13.fray.v1.UniqueSpecR\x06unique\x12%\n" +
+	"\x04gang\x18\x13 \x01(\v2\x11.fray.v1.GangSpecR\x04gang\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13RequiredLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xd5\n" +
-	"\xbaH\xd1\n" +
-	"\x1a\xa8\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\xd5\f\xbaH\xd1\f\x1a\xa8\x01\n" +
 	"\x0etask_spec.role\x12<a task is the life of an actor, a call of one, or a schedule\x1aX(has(this.actor) ? 1 : 0) + (has(this.call) ? 1 : 0) + (has(this.schedule) ? 1 : 0) <= 1\x1as\n" +
 	"\x0etask_spec.life\x12-the life of an actor has no execution timeout\x1a2!has(this.actor) || this.execution_timeout_ms == 0\x1a\xc0\x01\n" +
 	"\x0etask_spec.call\x12Ea call has neither resources nor labels nor a priority: its actor has\x1ag!has(this.call) || (size(this.resources) == 0 && size(this.required_labels) == 0 && this.priority == 0)\x1a}\n" +
 	"\x10task_spec.limits\x12(lives of actors and calls have no limits\x1a?size(this.limits) == 0 || (!has(this.actor) && !has(this.call))\x1aV\n" +
 	"\x15task_spec.limits_once\x12\x18each limit is named once\x1a#this.limits.map(l, l.name).unique()\x1a\xa3\x01\n" +
-	"\x10task_spec.unique\x12<lives of actors, calls and schedules are not unique by a key\x1aQ!has(this.unique) || (!has(this.actor) && !has(this.call) && !has(this.schedule))\x1a\xed\x01\n" +
+	"\x10task_spec.unique\x12<lives of actors, calls and schedules are not unique by a key\x1aQ!has(this.unique) || (!has(this.actor) && !has(this.call) && !has(this.schedule))\x1a\xfd\x01\n" +
+	"\x0etask_spec.gang\x12jlives of actors, calls and schedules are of no gang, and tasks of one have neither limits nor a unique key\x1a\x7f!has(this.gang) || (!has(this.actor) && !has(this.call) && !has(this.schedule) && !has(this.unique) && this.limits.size() == 0)\x1a\xed\x01\n" +
 	"\x12task_spec.schedule\x12Xa schedule needs no tasks and no objects, and has no time before which it is not granted\x1a}!has(this.schedule) || (size(this.needed_task_ids) == 0 && size(this.needed_object_ids) == 0 && this.not_before_unix_ms == 0)\x1a\xfe\x01\n" +
 	"\x17task_spec.schedule_size\x12sa schedule has an id of at most 107 characters, which those of its runs begin with, and a payload of at most 64 KiB\x1an!has(this.schedule) || (size(this.task_id) <= 107 && (!has(this.payload) || size(this.payload.data) <= 65536))B\x14\n" +
-	"\x12_max_worker_lossesJ\x04\b\x13\x10\x15\"V\n" +
+	"\x12_max_worker_lossesJ\x04\b\x14\x10\x15\"\xd4\x01\n" +
+	"\bGangSpec\x12D\n" +
+	"\agang_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x06gangId\x12\x1e\n" +
+	"\x04size\x18\x02 \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\x80\b(\x01R\x04size\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\rR\x05index:L\xbaHI\x1aG\n" +
+	"\x0fgang_spec.index\x12\x1cindex must be less than size\x1a\x16this.index < this.size\"V\n" +
 	"\n" +
 	"UniqueSpec\x12\x1c\n" +
 	"\x03key\x18\x01 \x01(\tB\n" +
@@ -1811,7 +1897,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x13TASK_STATUS_RUNNING\x10\x03\x12\x19\n" +
 	"\x15TASK_STATUS_COMPLETED\x10\x04\x12\x16\n" +
 	"\x12TASK_STATUS_FAILED\x10\x05\x12\x19\n" +
-	"\x15TASK_STATUS_CANCELLED\x10\x06*\xbb\x02\n" +
+	"\x15TASK_STATUS_CANCELLED\x10\x06*\xd4\x02\n" +
 	"\rPendingReason\x12\x1e\n" +
 	"\x1aPENDING_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PENDING_REASON_READY\x10\x01\x12\x1a\n" +
@@ -1822,7 +1908,9 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x16PENDING_REASON_DELAYED\x10\x06\x12\x1a\n" +
 	"\x16PENDING_REASON_MAILBOX\x10\a\x12\x1c\n" +
 	"\x18PENDING_REASON_THROTTLED\x10\b\x12\x1c\n" +
-	"\x18PENDING_REASON_SCHEDULED\x10\t*\xbb\x02\n" +
+	"\x18PENDING_REASON_SCHEDULED\x10\t\x12\x17\n" +
+	"\x13PENDING_REASON_GANG\x10\n" +
+	"*\xbb\x02\n" +
 	"\rFailureReason\x12\x1e\n" +
 	"\x1aFAILURE_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aFAILURE_REASON_APPLICATION\x10\x01\x12\x1a\n" +
@@ -1852,7 +1940,7 @@ func file_fray_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_fray_v1_task_proto_goTypes = []any{
 	(TaskStatus)(0),      // 0: fray.v1.TaskStatus
 	(PendingReason)(0),   // 1: fray.v1.PendingReason
@@ -1861,44 +1949,46 @@ var file_fray_v1_task_proto_goTypes = []any{
 	(*Payload)(nil),      // 4: fray.v1.Payload
 	(*RetryPolicy)(nil),  // 5: fray.v1.RetryPolicy
 	(*TaskSpec)(nil),     // 6: fray.v1.TaskSpec
-	(*UniqueSpec)(nil),   // 7: fray.v1.UniqueSpec
-	(*Limit)(nil),        // 8: fray.v1.Limit
-	(*ActorSpec)(nil),    // 9: fray.v1.ActorSpec
-	(*ScheduleSpec)(nil), // 10: fray.v1.ScheduleSpec
-	(*Schedule)(nil),     // 11: fray.v1.Schedule
-	(*ActorCall)(nil),    // 12: fray.v1.ActorCall
-	(*Attempt)(nil),      // 13: fray.v1.Attempt
-	(*TaskError)(nil),    // 14: fray.v1.TaskError
-	(*Task)(nil),         // 15: fray.v1.Task
-	(*TaskResult)(nil),   // 16: fray.v1.TaskResult
-	(*ErrorInfo)(nil),    // 17: fray.v1.ErrorInfo
-	nil,                  // 18: fray.v1.TaskSpec.ResourcesEntry
-	nil,                  // 19: fray.v1.TaskSpec.RequiredLabelsEntry
+	(*GangSpec)(nil),     // 7: fray.v1.GangSpec
+	(*UniqueSpec)(nil),   // 8: fray.v1.UniqueSpec
+	(*Limit)(nil),        // 9: fray.v1.Limit
+	(*ActorSpec)(nil),    // 10: fray.v1.ActorSpec
+	(*ScheduleSpec)(nil), // 11: fray.v1.ScheduleSpec
+	(*Schedule)(nil),     // 12: fray.v1.Schedule
+	(*ActorCall)(nil),    // 13: fray.v1.ActorCall
+	(*Attempt)(nil),      // 14: fray.v1.Attempt
+	(*TaskError)(nil),    // 15: fray.v1.TaskError
+	(*Task)(nil),         // 16: fray.v1.Task
+	(*TaskResult)(nil),   // 17: fray.v1.TaskResult
+	(*ErrorInfo)(nil),    // 18: fray.v1.ErrorInfo
+	nil,                  // 19: fray.v1.TaskSpec.ResourcesEntry
+	nil,                  // 20: fray.v1.TaskSpec.RequiredLabelsEntry
 }
 var file_fray_v1_task_proto_depIdxs = []int32{
 	4,  // 0: fray.v1.TaskSpec.payload:type_name -> fray.v1.Payload
-	18, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
-	19, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
+	19, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
+	20, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
 	5,  // 3: fray.v1.TaskSpec.retry_policy:type_name -> fray.v1.RetryPolicy
-	9,  // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
-	12, // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
-	8,  // 6: fray.v1.TaskSpec.limits:type_name -> fray.v1.Limit
-	10, // 7: fray.v1.TaskSpec.schedule:type_name -> fray.v1.ScheduleSpec
-	7,  // 8: fray.v1.TaskSpec.unique:type_name -> fray.v1.UniqueSpec
-	3,  // 9: fray.v1.ScheduleSpec.catch_up:type_name -> fray.v1.CatchUp
-	3,  // 10: fray.v1.Schedule.catch_up:type_name -> fray.v1.CatchUp
-	4,  // 11: fray.v1.TaskError.details:type_name -> fray.v1.Payload
-	0,  // 12: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
-	1,  // 13: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
-	2,  // 14: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
-	15, // 15: fray.v1.TaskResult.task:type_name -> fray.v1.Task
-	4,  // 16: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
-	14, // 17: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	10, // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
+	13, // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
+	9,  // 6: fray.v1.TaskSpec.limits:type_name -> fray.v1.Limit
+	11, // 7: fray.v1.TaskSpec.schedule:type_name -> fray.v1.ScheduleSpec
+	8,  // 8: fray.v1.TaskSpec.unique:type_name -> fray.v1.UniqueSpec
+	7,  // 9: fray.v1.TaskSpec.gang:type_name -> fray.v1.GangSpec
+	3,  // 10: fray.v1.ScheduleSpec.catch_up:type_name -> fray.v1.CatchUp
+	3,  // 11: fray.v1.Schedule.catch_up:type_name -> fray.v1.CatchUp
+	4,  // 12: fray.v1.TaskError.details:type_name -> fray.v1.Payload
+	0,  // 13: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
+	1,  // 14: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
+	2,  // 15: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
+	16, // 16: fray.v1.TaskResult.task:type_name -> fray.v1.Task
+	4,  // 17: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
+	15, // 18: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_task_proto_init() }
@@ -1914,7 +2004,7 @@ func file_fray_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_task_proto_rawDesc), len(file_fray_v1_task_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
