@@ -81,7 +81,7 @@ func (p *threadPool) met(f *call) {
 		f := p.blocked.ends[0]
 		p.blocked.ends = p.blocked.ends[1:]
 		failed := p.move(f)
-		p.mu.Unlock()
+		p.unlock()
 		for _, t := range failed {
 			t.settle(Payload{}, t.failedFor(f))
 		}
@@ -97,6 +97,7 @@ func (p *threadPool) move(f *call) (failed []*poolTask) {
 	for _, t := range p.blocked.take(f) {
 		if err != nil {
 			p.end(t)
+			p.endGang(t)
 			failed = append(failed, t)
 			continue
 		}
@@ -104,5 +105,6 @@ func (p *threadPool) move(f *call) (failed []*poolTask) {
 			p.unblock(t)
 		}
 	}
+	p.dispatch() // A gang may have been the first that waited for slots.
 	return failed
 }

@@ -23,6 +23,8 @@ type call struct {
 	// one; nil: it is not.
 	actor string
 	life  *life
+	// gang is its place in the gang that it is of; nil: it is of none.
+	gang *GangPlace
 	// first is the call that this one is a repeat of, by its id; nil: none. Of the local backends.
 	first *call
 	// input is the backend's to clear once it has no more use for it, and so are needs.

@@ -31,11 +31,13 @@ type backendUnderTest struct {
 	inline bool
 	// remote: functions are found by their name alone.
 	remote bool
+	// slots is how many tasks are executed at the same time.
+	slots int
 }
 
 func TestSyncConforms(t *testing.T) {
 	t.Parallel()
-	conformance(t, backendUnderTest{kind: fray.KindSync, inline: true, start: func(t *testing.T) *fray.JobContext {
+	conformance(t, backendUnderTest{kind: fray.KindSync, inline: true, slots: 1, start: func(t *testing.T) *fray.JobContext {
 		t.Helper()
 		return newJobContext(t, fray.KindSync)
 	}})
@@ -46,7 +48,7 @@ func TestThreadPoolConforms(t *testing.T) {
 	for _, workers := range []int{1, 4} {
 		t.Run(fmt.Sprintf("workers=%d", workers), func(t *testing.T) {
 			t.Parallel()
-			conformance(t, backendUnderTest{kind: fray.KindThreadPool, start: func(t *testing.T) *fray.JobContext {
+			conformance(t, backendUnderTest{kind: fray.KindThreadPool, slots: workers, start: func(t *testing.T) *fray.JobContext {
 				t.Helper()
 				return newJobContext(t, fray.KindThreadPool, fray.WithWorkers(workers))
 			}})
@@ -60,6 +62,7 @@ type conformanceTest struct {
 	detached bool // needs Run to return before the task ends
 	remote   bool // of a backend with a controller
 	local    bool // of one without
+	slots    int  // that it needs at least
 	run      func(*trial)
 }
 
@@ -72,6 +75,8 @@ func (tt *conformanceTest) inapplicable(b backendUnderTest) string {
 		return "there is no controller, and functions are the client's own"
 	case tt.local && b.remote:
 		return "there is a controller"
+	case tt.slots > b.slots:
+		return fmt.Sprintf("it needs %d slots", tt.slots)
 	}
 	return ""
 }
@@ -392,7 +397,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 	}
-	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests, onceTests) {
+	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests, onceTests, gangTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Attr("backend", string(b.kind))
 			t.Attr("behaviour", tt.name)

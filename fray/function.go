@@ -37,6 +37,8 @@ type TaskInfo struct {
 	Attempt int
 	// MaxAttempts is the number of attempts that the retry policy allows.
 	MaxAttempts int
+	// Gang is its place in the gang that it is of; zero: it is of none.
+	Gang GangPlace
 	// NotBefore is the time before which it was not to start, in UTC: of a run of a [Schedule], its time. Zero: there was none.
 	NotBefore time.Time
 }

@@ -220,7 +220,7 @@ func init() {
 
 // functions are all that a worker has to know.
 func functions() []fray.Function {
-	return append(slices.Concat(actorFunctions(), limitFunctions(), scheduleFunctions()),
+	return append(slices.Concat(actorFunctions(), limitFunctions(), scheduleFunctions(), gangFunctions()),
 		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, notBefore, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain, leaves,
 		lengthOf, digest, joined,
 		square, sumOf, settledOf, increment, shout, lengthLater, sizeOf, spread, passOn, giveBack, keysOf, attached,

@@ -55,7 +55,10 @@ type JobContext struct {
 type backend interface {
 	// submit takes calls over, and answers for each of them with accept or refuse. It blocks while
 	// there is no room for them, and refuses what has found none when ctx is done.
+	// Calls of a gang are all there, side by side, and are accepted together or not at all.
 	submit(ctx context.Context, calls []*call)
+	// prepareGang returns why no gang of n calls can be submitted, or nil.
+	prepareGang(ctx context.Context, n int) error
 	// submitOnce submits a call that is to be the only one of a key, and returns its id, or that of the one that has the key.
 	submitOnce(ctx context.Context, c *call, key string, period time.Duration) (id string, err error)
 	// find ends a call whose task was submitted elsewhere as that ends. It does not wait.

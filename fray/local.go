@@ -76,10 +76,14 @@ func (c *call) attempt(ctx context.Context, info TaskInfo, values attempt.Needed
 }
 
 func (c *call) info(workerID string, number int) TaskInfo {
-	return TaskInfo{
+	info := TaskInfo{
 		TaskID: c.id, JobID: c.jc.jobID, Function: c.function.Name(), WorkerID: workerID,
 		Attempt: number, MaxAttempts: int(c.config.retries) + 1, NotBefore: c.config.notBefore.UTC(),
 	}
+	if c.gang != nil {
+		info.Gang = *c.gang
+	}
+	return info
 }
 
 // conclude judges an attempt. Errors go through their wire form, so that they look the same on

@@ -273,7 +273,7 @@ func TestRayRunsTasksOnItsWorkers(t *testing.T) {
 // cluster were given.
 func TestRayConforms(t *testing.T) {
 	t.Parallel()
-	conformance(t, backendUnderTest{kind: fray.KindRay, remote: true, start: func(t *testing.T) *fray.JobContext {
+	conformance(t, backendUnderTest{kind: fray.KindRay, remote: true, slots: 4, start: func(t *testing.T) *fray.JobContext {
 		t.Helper()
 		s := newRayStageAt(t, "127.0.0.1:0", 0, raytest.Config{})
 		opened := make(chan *fray.JobContext, 1)

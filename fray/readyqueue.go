@@ -11,15 +11,25 @@ type readyQueue struct {
 
 func (q *readyQueue) push(t *poolTask) {
 	q.seq++
-	t.seq = q.seq
+	t.seq, t.queued = q.seq, true
 	heap.Push(&q.items, t)
+}
+
+// first returns the task that pop would.
+func (q *readyQueue) first() (*poolTask, bool) {
+	if len(q.items) == 0 {
+		return nil, false
+	}
+	return q.items[0], true
 }
 
 func (q *readyQueue) pop() (*poolTask, bool) {
 	if len(q.items) == 0 {
 		return nil, false
 	}
-	return heap.Pop(&q.items).(*poolTask), true //nolint:errcheck // Only tasks are pushed.
+	t := heap.Pop(&q.items).(*poolTask) //nolint:errcheck // Only tasks are pushed.
+	t.queued = false
+	return t, true
 }
 
 // readyHeap is a heap of tasks in the order of a readyQueue.

@@ -171,12 +171,16 @@ func (s *submitter) next() (batch []*call, weight int64) {
 // prefix returns how many of the calls fit a batch, at least one, and what they weigh.
 func prefix(calls []*call) (n int, weight int64) {
 	for n < min(len(calls), maxBatchCalls) {
-		w := calls[n].weight()
-		if n > 0 && weight+w > maxBatchWeight {
+		more := together(calls[n:])
+		w := int64(0)
+		for _, c := range calls[n : n+more] {
+			w += c.weight()
+		}
+		if n > 0 && (weight+w > maxBatchWeight || n+more > maxBatchCalls) {
 			break
 		}
 		weight += w
-		n++
+		n += more
 	}
 	return n, weight
 }
@@ -199,8 +203,11 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 			if len(o.batch) > 0 {
 				_ = sleep.For(ctx, o.retryAfter+s.jc.rand.Duration(o.retryAfter/2))
 			}
-		case len(o.batch) > 1 && isSplittable(err):
-			half := len(o.batch) / 2
+		case len(o.batch) > together(o.batch) && isSplittable(err):
+			half := together(o.batch)
+			for half < len(o.batch)/2 {
+				half += together(o.batch[half:])
+			}
 			s.send(ctx, o.batch[:half])
 			o.batch = o.batch[half:]
 		default:
@@ -275,7 +282,7 @@ func (o *offer) misfit(err error) error {
 		return err
 	}
 	o.misfits++
-	if len(o.batch) == 1 && o.misfits < maxMisfits {
+	if len(o.batch) == together(o.batch) && o.misfits < maxMisfits {
 		return err
 	}
 	return connect.NewError(connect.CodeOutOfRange, errors.New(rootCause(err)))
@@ -415,6 +422,7 @@ func (c *call) newSpec() *frayv1.TaskSpec {
 		NeededTaskIds:       c.needs.taskIDs(),
 		NeededObjectIds:     c.needs.objectIDs(),
 		Limits:              c.config.wireLimits,
+		Gang:                c.gang.spec(),
 	}
 	if c.actor != "" {
 		spec.Call = &frayv1.ActorCall{ActorId: c.actor} // Whose, and which of theirs, its submitter says.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/frayrpc/fray/fray/internal/attempt"
+	"github.com/frayrpc/fray/fray/internal/failure"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -26,9 +27,12 @@ type threadPool struct {
 	closing context.Context //nolint:containedctx // It ends waits for room, as their callers' contexts do.
 	close   context.CancelFunc
 
+	slots int // that it has
+
 	// Guarded by mu.
-	free  int        // slots
-	queue readyQueue // tasks that wait for a slot
+	free  int         // slots
+	cast  []*poolTask // ended with their gangs, and not settled
+	queue readyQueue  // tasks that wait for a slot
 	// returning wait for a slot, too, and come first: their tasks have begun.
 	returning []*poolSlot
 	open      map[*call]*poolTask
@@ -38,7 +42,7 @@ type threadPool struct {
 
 func newThreadPool(jc *JobContext, workers int) *threadPool {
 	p := &threadPool{
-		jc: jc, free: workers, room: semaphore.NewWeighted(maxPoolQueue), open: make(map[*call]*poolTask), blocked: newBlocked(),
+		jc: jc, slots: workers, free: workers, room: semaphore.NewWeighted(maxPoolQueue), open: make(map[*call]*poolTask), blocked: newBlocked(),
 	}
 	p.closing, p.close = context.WithCancel(context.Background())
 	p.localBackend = newLocalBackend(p, func(b *limitBucket) {
@@ -63,6 +67,11 @@ type poolTask struct {
 	arrival  uint64                  // order of arrival among those that wait for something
 	missing  int                     // so many of them have not ended
 	delayed  bool                    // its time is yet to come
+	queued   bool                    // it is in the queue
+	gang     *poolGang               // that it is of; nil: none
+	mustered bool                    // it waits for the others of its gang, or queues for all of it
+	recalled bool                    // its attempt is to end because its gang starts anew
+	recalls  int                     // attempts that ended so
 	values   attempt.Needed[Payload] // of what it needed
 	// cancel stops the attempt that runs; nil: none does.
 	cancel context.CancelCauseFunc
@@ -71,38 +80,51 @@ type poolTask struct {
 }
 
 func (p *threadPool) submit(ctx context.Context, calls []*call) {
-	for _, c := range calls {
-		if err := p.acquire(ctx); err != nil {
+	for len(calls) > 0 {
+		c, n := calls[0], together(calls)
+		if c.gang != nil {
+			p.submitGang(ctx, calls[:n])
+			calls = calls[n:]
+			continue
+		}
+		calls = calls[1:]
+		if err := p.acquire(ctx, 1); err != nil {
 			if p.closing.Err() != nil {
 				err = c.closed()
 			}
 			c.refuse(err)
 			continue
 		}
-		if !p.ledger.claim(c) {
-			p.room.Release(1)
-			continue
-		}
-		ended, err := p.add(c)
-		if err != nil {
-			p.room.Release(1)
-			c.refuse(err)
-			continue
-		}
-		if ended != nil {
-			c.settle(Payload{}, ended)
-		}
-		c.accept()
+		p.take(c, nil)
 	}
 }
 
-// acquire takes room for one task. The tasks before it may need the slot of the task that submits
-// it, which is lent for so long.
-func (p *threadPool) acquire(ctx context.Context) error {
+// take takes a call in, for which there is room, and answers for it. It may be of a gang.
+func (p *threadPool) take(c *call, g *poolGang) {
+	if !p.ledger.claim(c) {
+		p.room.Release(1)
+		return
+	}
+	ended, err := p.add(c, g)
+	if err != nil {
+		p.room.Release(1)
+		c.refuse(err)
+		return
+	}
+	if ended != nil {
+		c.settle(Payload{}, ended)
+	}
+	c.accept()
+}
+
+// acquire takes room for tasks. Those before them may need the slot of the task that submits
+// them, which is lent for so long.
+func (p *threadPool) acquire(ctx context.Context, tasks int) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if p.room.TryAcquire(1) {
+	n := int64(tasks)
+	if p.room.TryAcquire(n) {
 		return nil
 	}
 	loan := attempt.Lend(ctx)
@@ -111,22 +133,28 @@ func (p *threadPool) acquire(ctx context.Context) error {
 	defer cancel()
 	unwatch := context.AfterFunc(p.closing, cancel)
 	defer unwatch()
-	return p.room.Acquire(waiting, 1)
+	return p.room.Acquire(waiting, n)
 }
 
 // add takes a call in, or returns why it is refused. If it cannot run, because a task that it needs has ended without a
-// value or its actor is dead, it returns what c is to end with.
-func (p *threadPool) add(c *call) (ended, refused error) {
-	t := &poolTask{call: c, needs: c.takeNeeds()}
+// value, its actor is dead or its gang is over, it returns what c is to end with.
+func (p *threadPool) add(c *call, g *poolGang) (ended, refused error) {
+	t := &poolTask{call: c, needs: c.takeNeeds(), gang: g}
 	if t.needs != nil {
 		for _, f := range t.needs.tasks {
 			f.find()
 		}
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
+	defer p.unlock()
+	switch {
+	case p.closed:
 		return nil, c.closed()
+	case g != nil && g.over:
+		p.room.Release(1)
+		return c.stopped(c.info("", 0), ErrCancelled), nil
+	case g != nil:
+		g.members = append(g.members, t)
 	}
 	if c.actor != "" {
 		switch cause, err := p.join(t); {
@@ -143,6 +171,7 @@ func (p *threadPool) add(c *call) (ended, refused error) {
 		p.ready(t)
 	} else if failed := p.block(t); failed != nil {
 		p.end(t)
+		p.endGang(t)
 		return c.failedFor(failed), nil
 	}
 	return nil, nil
@@ -168,7 +197,11 @@ func (p *threadPool) ready(t *poolTask) {
 
 // enqueue has a task wait for a slot, once its limits have room for it. The caller holds p.mu.
 func (p *threadPool) enqueue(t *poolTask) {
-	if t.places.acquire() {
+	switch {
+	case !t.places.acquire():
+	case t.gang != nil:
+		p.muster(t)
+	default:
 		p.queue.push(t)
 	}
 	p.dispatch()
@@ -197,28 +230,37 @@ func (p *threadPool) dispatch() {
 			close(b.granted)
 			continue
 		}
-		t, ok := p.queue.pop()
-		if !ok {
+		t, ok := p.queue.first()
+		if !ok || t.gang != nil && !t.ended && p.free < len(t.gang.members) {
 			return
 		}
+		p.queue.pop()
 		if t.attempts == 0 {
 			p.room.Release(1)
 		}
-		if t.ended {
-			continue
+		switch {
+		case t.ended:
+		case t.gang != nil:
+			p.startGang(t.gang)
+		default:
+			p.start(t)
 		}
-		if t.timer != nil {
-			t.timer.Stop()
-			t.timer = nil
-		}
-		t.attempts++
-		t.places.start()
-		ctx, cancel := context.WithCancelCause(context.Background())
-		t.cancel = cancel
-		p.free--
-		p.running++
-		go p.execute(ctx, t, t.call.info(string(KindThreadPool), t.attempts))
 	}
+}
+
+// start starts an attempt in a slot that is free, with p.mu held.
+func (p *threadPool) start(t *poolTask) {
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+	t.attempts++
+	t.places.start()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	t.cancel = cancel
+	p.free--
+	p.running++
+	go p.execute(ctx, t, t.call.info(string(KindThreadPool), t.attempts))
 }
 
 // execute runs one attempt in a slot.
@@ -232,7 +274,9 @@ func (p *threadPool) execute(ctx context.Context, t *poolTask, info TaskInfo) {
 }
 
 func (p *threadPool) conclude(t *poolTask, info TaskInfo, r attempt.Result[Payload]) {
-	v := t.call.conclude(info, r)
+	judged := info
+	judged.Attempt -= t.recalls
+	v := t.call.conclude(judged, r)
 	p.mu.Lock()
 	t.cancel(nil)
 	t.cancel = nil
@@ -240,13 +284,26 @@ func (p *threadPool) conclude(t *poolTask, info TaskInfo, r attempt.Result[Paylo
 		v = sequel{err: t.actorDead(info, t.turn.actor.dead)}
 	}
 	t.places.giveBack()
+	if t.recalled && !t.ended && r.Outcome != attempt.Succeeded && (v.retry || !failure.Encode(r.Err).GetNonRetryable()) {
+		t.recalled = false
+		t.recalls++
+		p.enqueue(t)
+		p.mu.Unlock()
+		return
+	}
 	if v.retry && !t.ended {
+		p.disband(t)
 		t.timer = time.AfterFunc(v.delay, func() { p.retry(t) })
 		p.mu.Unlock()
 		return
 	}
 	p.end(t)
-	p.mu.Unlock()
+	if t.gang != nil && v.err == nil {
+		p.callUp(t.gang)
+	} else if t.gang != nil {
+		p.endGang(t)
+	}
+	p.unlock()
 	t.settle(r.Value, v.err)
 }
 
@@ -285,8 +342,9 @@ func (p *threadPool) expire(t *poolTask) {
 		return
 	}
 	p.end(t)
+	p.endGang(t)
 	p.dispatch()
-	p.mu.Unlock()
+	p.unlock()
 	info := TaskInfo{MaxAttempts: int(t.config.retries) + 1}
 	t.settle(Payload{}, newTaskError(t.call, ReasonSchedulingTimeout, info, &frayv1.TaskError{
 		Message: "no slot was free for it", Type: "scheduling timeout",
@@ -305,6 +363,7 @@ func (p *threadPool) end(t *poolTask) {
 	}
 	t.needs, t.delayed = nil, false
 	t.places.leave()
+	p.leaveGang(t)
 	if t.timer != nil {
 		t.timer.Stop()
 		t.timer = nil
@@ -329,7 +388,7 @@ func (p *threadPool) cancel(ctx context.Context, calls []*call, config cancelCon
 	p.mu.Lock()
 	ended := p.stop(here, config)
 	p.dispatch()
-	p.mu.Unlock()
+	p.unlock()
 	p.settleStopped(ended)
 	return nil
 }
@@ -347,11 +406,13 @@ func (p *threadPool) stop(calls []*call, config cancelConfig) (ended []*poolTask
 			c.cascades.Store(true)
 		}
 		if t.cancel != nil {
+			t.recalled = false
 			t.cancel(ErrCancelled)
-			continue
+		} else {
+			p.end(t)
+			ended = append(ended, t)
 		}
-		p.end(t)
-		ended = append(ended, t)
+		p.endGang(t)
 	}
 	return ended
 }
@@ -367,7 +428,7 @@ func (p *threadPool) cancelAll(_ context.Context, config cancelConfig) error {
 	ended := p.stop(byID(maps.Keys(p.open)), config)
 	p.dispatch()
 	actors := p.actors.living()
-	p.mu.Unlock()
+	p.unlock()
 	p.settleStopped(ended)
 	for _, a := range actors {
 		p.kill(a, errActorCancelled)

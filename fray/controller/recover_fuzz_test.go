@@ -101,6 +101,7 @@ func FuzzTaskDecoder(f *testing.F) {
 		{TaskId: "a", Function: "f", Call: &frayv1.ActorCall{ActorId: "b", CallerId: "c", Number: 3}},
 		{TaskId: "a", Function: "f", NeededTaskIds: []string{"b"}, NotBeforeUnixMs: 5, Limits: []*frayv1.Limit{{Name: "l", MaxConcurrent: 1}}},
 		{TaskId: "a", Function: "f", Unique: &frayv1.UniqueSpec{Key: "k", PeriodMs: 1000}},
+		{TaskId: "a", Function: "f", Gang: &frayv1.GangSpec{GangId: "g", Size: 3, Index: 2}},
 	} {
 		record, err := proto.Marshal(&storev1.TaskRecord{Spec: spec, JobId: "j", SubmittedUnixNs: 1})
 		if err != nil {
@@ -128,6 +129,7 @@ func FuzzTaskDecoder(f *testing.F) {
 				SpecBytes: len(record), Submitted: core.Time(whole.GetSubmittedUnixNs()), NeedsTasks: whole.GetSpec().GetNeededTaskIds(),
 				NeedsObjects: corewire.Objects(whole.GetSpec().GetNeededObjectIds()), NotBefore: corewire.Time(whole.GetSpec().GetNotBeforeUnixMs()),
 				Limits: corewire.Limits(whole.GetSpec().GetLimits()), Schedule: corewire.Schedule(whole.GetSpec()), Unique: corewire.Unique(whole.GetSpec()),
+				Gang: corewire.Gang(whole.GetSpec()),
 			}
 			if want.Actor, want.ActorCall = corewire.Actor(whole.GetSpec()); want.Schedule != nil {
 				want.Spec = record

@@ -183,7 +183,7 @@ func (d *taskDecoder) spec(spec []byte) error {
 	if err := proto.Unmarshal(d.rest, s); err != nil {
 		return err
 	}
-	s.TaskId, s.Actor, s.Call, s.Schedule = d.task.ID, d.named.Actor, d.named.Call, d.named.Schedule
+	s.TaskId, s.Actor, s.Call, s.Schedule, s.Gang = d.task.ID, d.named.Actor, d.named.Call, d.named.Schedule, d.named.Gang
 	if err := wire.CheckSpec(s); err != nil {
 		return err
 	}

@@ -102,8 +102,11 @@ func (c *Scheduler) neverStarted(t *task) {
 		if cl.group.workers == 0 {
 			text = c.explain(cl)
 		}
-		if t.shape.Role == ActorCall {
+		switch {
+		case t.shape.Role == ActorCall:
 			text = c.explainMailed(t)
+		case t.shape.Gang > 0:
+			_, text = c.explainGang(t)
 		}
 		result = c.cfg.Cause(SchedulingTimeout, text)
 	}

@@ -61,9 +61,9 @@ type gang struct {
 	over bool
 
 	// Workers that are kept for it, while it gathers, and how many of its tasks have room there now.
-	kept     []*session
-	places   int
-	gathers  bool
+	kept      []*session
+	places    int
+	gathers   bool
 	shelvedAt int // its place in class.shelf, from 1; 0: it is not there
 }
 

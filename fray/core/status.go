@@ -69,7 +69,9 @@ var pendingReasonNames = [pendingReasonCount]string{"NONE", "READY", "BLOCKED", 
 func (r PendingReason) String() string { return enum.Name(pendingReasonNames[:], r) }
 
 // timed says whether the scheduling timeout of a task that waits so runs.
-func (r PendingReason) timed() bool { return r == Ready || r == Mailed || r == Throttled || r == Ganged }
+func (r PendingReason) timed() bool {
+	return r == Ready || r == Mailed || r == Throttled || r == Ganged
+}
 
 // FailureReason says why a failed task failed.
 type FailureReason uint8

@@ -72,6 +72,9 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 		TaskID: spec.GetTaskId(), JobID: leased.GetJobId(), Function: a.name, WorkerID: w.cfg.ID,
 		Attempt: int(a.wire.GetNumber()), MaxAttempts: int(spec.GetRetryPolicy().GetMaxRetries()) + 1,
 	}
+	if g := spec.GetGang(); g != nil {
+		info.Gang = fray.GangPlace{ID: g.GetGangId(), Size: int(g.GetSize()), Index: int(g.GetIndex())}
+	}
 	if ms := spec.GetNotBeforeUnixMs(); ms > 0 {
 		info.NotBefore = time.UnixMilli(ms).UTC()
 	}
