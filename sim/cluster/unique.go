@@ -31,15 +31,14 @@ func (v *checker) checkUnique(k *TaskKind) {
 			Suggest("write %v or less, or raise topology.controller.retention", kept), &u.For)
 	}
 	for _, not := range []struct {
-		is    bool
-		what  string
-		field any
+		is        bool
+		what, key string
 	}{
-		{k.Actors != nil, "calls of actors, which have no keys: remove unique, or actors", &k.Actors},
-		{k.Schedule != nil, "schedules, which have names and no keys: remove unique, or schedule", &k.Schedule},
+		{k.Actors != nil, "calls of actors, which have no keys", "actors"},
+		{k.Schedule != nil, "schedules, which have names and no keys", "schedule"},
 	} {
 		if not.is {
-			v.Report(scenario.Complain("tasks of kind %s are %s", k.Name, not.what), &k.Unique, not.field)
+			v.Report(scenario.Complain("tasks of kind %s are %s", k.Name, not.what).Suggest("remove unique, or %s", not.key), &k.Unique)
 		}
 	}
 }
