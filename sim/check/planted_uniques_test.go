@@ -307,6 +307,26 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
+		oracle: "uniques-kept", name: "on its way over a crash that loses everything", want: "is created while task a has its key, k", cfg: check.Config{AllowLossAfterRestart: true},
+		good: under("k", 0, func(s *script, k edit) {
+			s.offer("b", k)
+			s.Add(check.Event{Kind: check.ControllerCrash})
+			s.submit("a", k)
+			s.view("a", pending, 0)
+			s.answer(s.offer("b", k), "b", check.Existing) // It has been there since the crash, and may have failed then.
+			s.view("b", failed, 0)
+			s.view("a", pending, 0)
+		}),
+		bad: under("k", 0, func(s *script, k edit) {
+			s.Add(check.Event{Kind: check.ControllerCrash})
+			s.submit("a", k)
+			s.view("a", pending, 0)
+			s.answer(s.offer("b", k), "b", check.Existing)
+			s.view("b", failed, 0)
+			s.view("a", pending, 0)
+		}),
+	},
+	{
 		oracle: "uniques-kept", name: "before a crash that loses everything", want: "is created while task a has its key, k", cfg: check.Config{AllowLossAfterRestart: true},
 		good: under("k", 0, func(s *script, k edit) {
 			s.submit("a", k)

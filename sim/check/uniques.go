@@ -32,6 +32,9 @@ type uniquesKept struct {
 	owners map[string]string
 	tasks  tasks[uniqueTask]
 	told   []toldOther
+	// The last crash that lost everything, and the tasks that were offered before it: submissions of them may arrive yet.
+	crash  instant
+	before map[string]bool
 }
 
 type uniqueName struct{ owner, key string }
@@ -72,6 +75,7 @@ func newUniquesKept(cfg *Config) *uniquesKept {
 	return &uniquesKept{
 		oracle: oracle{"uniques-kept", "At most one task has a key at a time; whoever submits another is told of it, and may have the key once it has it no longer."},
 		cfg:    cfg, clock: historyClock{wall: cfg.Wall}, owners: make(map[string]string), tasks: newTasks[uniqueTask](cfg),
+		before: make(map[string]bool),
 	}
 }
 
@@ -80,6 +84,7 @@ func (o *uniquesKept) Observe(e *Event, j *Judge) {
 	o.clock.observe(e)
 	if e.Kind == ControllerCrash && o.cfg.AllowLossAfterRestart {
 		o.settle(j)
+		o.crashed(e)
 	}
 	o.some = o.some || e.Kind == SubmitCall && e.Spec.Unique != nil
 	if !o.some && e.Task != "" {
@@ -95,8 +100,7 @@ func (o *uniquesKept) Observe(e *Event, j *Judge) {
 		o.answered(t, e)
 	case e.Kind == GrantReply:
 		t.has(e)
-		// What was on its way when a controller lost everything may create it yet.
-		if j.Check(); t.mayCreate == 0 && o.tasks.floor == 0 && !o.cfg.Redelivery {
+		if j.Check(); t.mayCreate == 0 && !o.before[e.Task] && !o.cfg.Redelivery {
 			j.Violated(e.Task, fmt.Sprintf("is granted, and whoever submitted it was told that task %s has its key, %s", t.refused.There, t.name.key), t.offer, t.refused, e)
 		}
 	case e.Kind == ReportReply && e.Answer == Accepted && needsCurrent(e.Outcome):
@@ -115,6 +119,16 @@ func (o *uniquesKept) Observe(e *Event, j *Judge) {
 	}
 }
 
+// crashed takes in that a controller has lost everything.
+func (o *uniquesKept) crashed(e *Event) {
+	o.crash = instant{e.Seq, e.At}
+	for id, t := range o.tasks.all() {
+		if t.offer != nil {
+			o.before[id] = true
+		}
+	}
+}
+
 // offered takes in a submission of a task.
 func (o *uniquesKept) offered(t *uniqueTask, e *Event) {
 	u := e.Spec.Unique
@@ -127,6 +141,9 @@ func (o *uniquesKept) offered(t *uniqueTask, e *Event) {
 	name := uniqueName{o.owners[e.Job], u.Key}
 	if t.offer == nil {
 		t.name, t.period, t.offer, t.after = name, u.Period, e, instant{e.Seq, e.At}
+		if o.before[e.Task] {
+			t.after = o.crash
+		}
 	}
 	t.again = t.again || t.name != name || t.period != u.Period
 	t.mayCreate++
