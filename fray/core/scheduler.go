@@ -59,7 +59,7 @@ type Scheduler struct {
 	schedules      map[*task]*schedule
 	scheduleByName map[nameKey]*schedule
 	due            reuse.Queue[*schedule]
-	// Who has which key, and which key a known task has, or had.
+	// Who has which key, or was the last to have it, and which key that is of such a task.
 	uniques    map[nameKey]unique
 	uniqueKeys map[*task]nameKey
 	// The gangs of open tasks, also by their jobs and names; those for which workers are kept; and classes of leaders of

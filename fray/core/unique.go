@@ -24,6 +24,7 @@ func (c *Scheduler) unify(t *task, u *Unique) {
 		return
 	}
 	key := nameKey{t.job.owner.name, u.Key}
+	delete(c.uniqueKeys, c.uniques[key].task) // Which has it no longer, however long it is known.
 	c.uniques[key] = unique{t, t.submitted.Add(u.Period)}
 	c.uniqueKeys[t] = key
 }
@@ -41,12 +42,8 @@ func (c *Scheduler) uniqueOf(key nameKey) *task {
 
 // ununify forgets what a task was as one with a key.
 func (c *Scheduler) ununify(t *task) {
-	key, has := c.uniqueKeys[t]
-	if !has {
-		return
-	}
-	delete(c.uniqueKeys, t)
-	if c.uniques[key].task == t {
+	if key, has := c.uniqueKeys[t]; has {
+		delete(c.uniqueKeys, t)
 		delete(c.uniques, key)
 	}
 }

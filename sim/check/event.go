@@ -281,6 +281,8 @@ type Event struct {
 	Capacity *Capacity         `json:"capacity,omitempty"`
 	Counts   map[string]uint64 `json:"counts,omitempty"`
 	Detail   string            `json:"detail,omitempty"`
+	// There, of a submission that was refused because of its name or key, is the id of what has that.
+	There string `json:"there,omitempty"`
 	// Holds are the tasks that the worker had been granted and was not rid of, sorted, 1,000 at
 	// most: at a HeartbeatCall and when that of a HeartbeatReply or HeartbeatLost was made, and at
 	// a StopOrder (the one task that it stops), a SessionStale and a WorkerCrash.

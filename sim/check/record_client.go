@@ -23,8 +23,8 @@ func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
 			return
 		case m.GetCreated():
 			e.Answer = Created
-		case m.GetTask().GetTaskId() != id: // There is an actor or a schedule under the name, and no task under the id.
-			e.Answer, e.Detail = Refused, namesake(req.GetTask())+m.GetTask().GetTaskId()
+		case m.GetTask().GetTaskId() != id: // Something else has its name or key, and there is no task under the id.
+			e.refusedFor(req.GetTask(), m.GetTask().GetTaskId())
 		default:
 			e.Answer = Existing
 		}
@@ -66,7 +66,7 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 		}
 		for _, a := range m.GetExistingActors() {
 			if i := int(a.GetIndex()); i < len(events) {
-				events[i].Answer, events[i].Detail = Refused, namesake(req.GetTasks()[i])+a.GetActorId()
+				events[i].refusedFor(req.GetTasks()[i], a.GetActorId())
 			}
 		}
 		for _, f := range m.GetFailures() {
@@ -81,12 +81,16 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 	}
 }
 
-// namesake begins to tell what has the name of a task that is not created.
-func namesake(t *frayv1.TaskSpec) string {
-	if t.GetSchedule() != nil {
-		return "there is schedule "
+// refusedFor has a submission be refused because something else has the name or key of the task.
+func (e *Event) refusedFor(t *frayv1.TaskSpec, there string) {
+	what := "actor "
+	switch {
+	case t.GetUnique() != nil:
+		what = "task "
+	case t.GetSchedule() != nil:
+		what = "schedule "
 	}
-	return "there is actor "
+	e.Answer, e.Detail, e.There = Refused, "there is "+what+there, there
 }
 
 // unacknowledged is what a submission that failed came to.

@@ -90,6 +90,8 @@ type Spec struct {
 	Needs []string `json:"needs,omitempty"`
 	// Limits bound it together with others.
 	Limits []LimitSpec `json:"limits,omitempty"`
+	// Unique is set for one that is the only one of a key.
+	Unique *UniqueSpec `json:"unique,omitempty"`
 	// Actor is set for the life of an actor, and Call for a call.
 	Actor *ActorSpec `json:"actor,omitempty"`
 	Call  *CallSpec  `json:"call,omitempty"`
@@ -114,6 +116,12 @@ func (l LimitSpec) String() string {
 		return l.Name
 	}
 	return l.Name + "/" + l.Key
+}
+
+// UniqueSpec is the key that a task names, and how long it has it from its submission if it completes.
+type UniqueSpec struct {
+	Key    string        `json:"key"`
+	Period time.Duration `json:"period_ns,omitempty"`
 }
 
 // ActorSpec is what the life of an actor says of it.
@@ -173,6 +181,9 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	if c := t.GetSchedule(); c != nil {
 		s.Schedule = &ScheduleSpec{c.GetName(), c.GetCron(), c.GetTimeZone(), c.GetCatchUp(), c.GetOverlaps()}
 		s.Schedule.CatchUp = cmp.Or(s.Schedule.CatchUp, frayv1.CatchUp_CATCH_UP_LAST)
+	}
+	if u := t.GetUnique(); u != nil {
+		s.Unique = &UniqueSpec{u.GetKey(), millis(u.GetPeriodMs())}
 	}
 	for _, l := range t.GetLimits() {
 		s.Limits = append(s.Limits, LimitSpec{l.GetName(), l.GetKey(), int(l.GetMaxConcurrent()), int(l.GetMaxStarts()), millis(l.GetPeriodMs())})

@@ -26,6 +26,7 @@ func (v *checker) checkWorkload() {
 		tasks += min(g.Count*g.Tasks, MaxTasks+1)
 		v.checkArrival(g)
 		v.checkKeeps(g)
+		v.checkKeyed(g)
 		for j := range g.Kinds {
 			if name := g.Kinds[j]; !slices.Contains(v.kindNames(), name) {
 				v.Report(scenario.Complain("there is no kind of task %q", name).SuggestName(name, v.kindNames()), &g.Kinds[j])
@@ -150,6 +151,9 @@ func (v *checker) checkKind(i int) {
 	}
 	if k.Schedule != nil {
 		v.checkSchedule(k)
+	}
+	if k.Unique != nil {
+		v.checkUnique(k)
 	}
 	v.checkEligible(k)
 }
@@ -308,6 +312,8 @@ func (v *checker) checkChildren(k *TaskKind) {
 			v.Report(scenario.Complain("kind %s needs other tasks, which children do not", k.ChildKind).Suggest("name a kind without needs"), &k.ChildKind)
 		case v.workload.Mix[at].Actors != nil:
 			v.Report(scenario.Complain("kind %s is calls of actors, which children are not", k.ChildKind).Suggest("name a kind without actors"), &k.ChildKind)
+		case v.workload.Mix[at].Unique != nil:
+			v.Report(scenario.Complain("kind %s has keys, which children do not", k.ChildKind).Suggest("name a kind without unique"), &k.ChildKind)
 		case v.workload.Mix[at].Schedule != nil:
 			v.Report(scenario.Complain("kind %s is schedules, which children are not", k.ChildKind).Suggest("name a kind without schedule"), &k.ChildKind)
 		}

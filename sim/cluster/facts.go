@@ -28,6 +28,7 @@ type TaskFacts struct {
 	Cancelled int `cel:"cancelled" json:"cancelled" doc:"Those that were cancelled."`
 	Lost      int `cel:"lost" json:"lost" doc:"Those that the controller no longer knows."`
 	Refused   int `cel:"refused" json:"refused" doc:"Tasks whose submission failed for good."`
+	Found     int `cel:"found" json:"found" doc:"Tasks in whose place there was another, which had their key."`
 	Unsent    int `cel:"unsent" json:"unsent" doc:"Tasks whose submission has not been accepted yet."`
 }
 

@@ -245,9 +245,13 @@ func (s *sections) callers(procedure string) []string {
 		if s.workload.CallsActors() {
 			return []string{RoleClient}
 		}
+	case "ListSchedules":
+		if s.workload.HasUniques() {
+			return []string{RoleClient} // By which a client finds out whether the controller has keys.
+		}
 	case "SubmitTask":
-		if s.workload.CallsActors() || s.workload.HasSchedules() {
-			return []string{RoleClient} // Who creates actors and schedules by it.
+		if s.workload.CallsActors() || s.workload.HasSchedules() || s.workload.HasUniques() {
+			return []string{RoleClient} // Who creates actors and schedules by it, and tasks that have keys.
 		}
 		if slices.ContainsFunc(s.workload.Clients, func(g ClientGroup) bool { return g.Waits == WaitsCall }) {
 			return []string{RoleClient}

@@ -227,10 +227,18 @@ func (c *random) expect() {
 	finally := func(format string, args ...any) {
 		e.Finally = append(e.Finally, scenario.Expression{That: fmt.Sprintf(format, args...)})
 	}
-	if c.Workload.HasSchedules() { // Their runs come besides.
-		finally("tasks.submitted >= %d && tasks.refused == 0", tasks)
+	found := ""
+	if c.Workload.HasUniques() {
+		found = " + tasks.found"
+	}
+	switch {
+	case c.Workload.HasSchedules(): // Their runs come besides.
+		finally("tasks.submitted%s >= %d && tasks.refused == 0", found, tasks)
 		finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == tasks.submitted")
-	} else {
+	case found != "":
+		finally("tasks.submitted%s == %d && tasks.refused == 0", found, tasks)
+		finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == tasks.submitted")
+	default:
 		finally("tasks.submitted == %d && tasks.refused == 0", tasks)
 		finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == %d", tasks)
 	}

@@ -193,6 +193,7 @@ func (c *random) nest(d *drawer) {
 	// A task that waits lends its slot, but not what else it occupies; and where there is no room
 	// for more open tasks, it waits for room that only its own end would make.
 	parent.Resources, parent.Limit = nil, nil
+	child.Unique = nil
 	c.Topology.Controller.MaxOpenTasks = scenario.Default[cluster.Controller]().MaxOpenTasks
 }
 
@@ -219,7 +220,7 @@ func (c *random) callActors() {
 	for i := range c.Workload.Mix {
 		k := &c.Workload.Mix[i]
 		d := c.draw("actors", uint64(i))
-		if k.Undecodable != "" || k.ObjectSize > 0 || k.Children > 0 || k.Needs > 0 || k.Limit != nil || last.ChildKind == k.Name || !d.chance(0.4) {
+		if k.Undecodable != "" || k.ObjectSize > 0 || k.Children > 0 || k.Needs > 0 || k.Limit != nil || k.Unique != nil || last.ChildKind == k.Name || !d.chance(0.4) {
 			continue
 		}
 		k.Actors = c.drawActors(d)
@@ -257,7 +258,7 @@ func (c *random) drawSchedules(d *drawer) {
 	g := *scenario.Default[cluster.ClientGroup]()
 	g.Name, g.Tasks, g.Arrival.Start = chaosPlanner, 1+d.IntN(4), d.between(0, c.span/4)
 	k := c.drawKind(c.draw("schedules", 1), "timed")
-	k.NotBefore, k.ObjectSize = nil, 0
+	k.NotBefore, k.ObjectSize, k.Unique = nil, 0, nil
 	k.Schedule = &cluster.Schedule{
 		Cron: fmt.Sprintf("@every %ds", oneOf(d, 1, 2, 5)), CatchUp: oneOf(d, cluster.CatchUpLast, cluster.CatchUpAll, cluster.CatchUpNone),
 		Overlaps: d.chance(0.6), OneName: d.chance(0.3),
@@ -344,6 +345,9 @@ func (c *random) drawKind(d *drawer, name string) cluster.TaskKind {
 	}
 	if d := c.draw("limit of "+name, 0); d.chance(0.2) {
 		k.Limit = c.drawLimit(d)
+	}
+	if d := c.draw("keys of "+name, 0); d.chance(0.15) {
+		k.Unique = c.drawKeys(d)
 	}
 	return k
 }

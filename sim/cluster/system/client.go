@@ -188,10 +188,13 @@ type offer struct {
 	needs   []string // tasks
 	options []fray.CallOption
 	actor   string // whom it calls, by name; empty: nobody
+	key     string // of its task; empty: it has none
 	begun   time.Duration
 
 	mu    sync.Mutex
 	known []offered // of each task
+	// Another task has its key, or had.
+	foundOther bool
 	whom  any       // the *fray.Actor that it has called, whoever has its name since
 }
 
@@ -286,7 +289,7 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 		}
 		return
 	}
-	if c.group.Waits == cluster.WaitsCall && n > 1 {
+	if (c.group.Waits == cluster.WaitsCall || k.Unique != nil) && n > 1 {
 		for range n {
 			c.submit(ctx, k, 1)
 		}
@@ -299,13 +302,16 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 	if k.Actors != nil {
 		o.actor = c.nextActor(k)
 	}
+	if k.Unique != nil {
+		o.key = c.nextKey(k)
+	}
 	if k.NotBefore != nil {
 		o.options = append(o.options, fray.WithNotBefore(time.Now().Add(within(k.NotBefore, c.random))))
 	}
 	c.offers = append(c.offers, o)
 	c.number += n
 	c.offer(ctx, o)
-	for submission := 1; submission < c.group.Submissions; submission++ {
+	for submission := 1; submission < c.group.Submissions && !o.foundOther; submission++ {
 		c.again(ctx, o, submission)
 	}
 }
@@ -325,7 +331,7 @@ func (c *submitter) needs(k *cluster.TaskKind) []string {
 
 // offer submits what is known to be open of an offer, and has the ends noted.
 func (c *submitter) offer(ctx context.Context, o *offer) {
-	if c.group.Waits == cluster.WaitsCall && o.kind.Cancel == nil {
+	if c.group.Waits == cluster.WaitsCall && o.kind.Cancel == nil && o.key == "" {
 		c.ends.Go(func() { c.callOne(ctx, o) })
 		_ = sleep.For(ctx, 1+time.Duration(c.random.Int64N(int64(engine.Jitter)))) // Which goes first is not up to chance.
 		return
@@ -342,6 +348,9 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 	}
 	if o.kind.Actors != nil {
 		c.deleteLater(ctx, o)
+	}
+	if o.key != "" && c.isOther(ctx, o, futures[0]) {
+		return
 	}
 	for i, f := range futures {
 		cancelAfter := time.Duration(-1)
@@ -436,6 +445,8 @@ func call(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error) {
 	switch {
 	case o.kind.Actors != nil:
 		return clientActorsOf(o.kind).callAll(ctx, o)
+	case o.key != "":
+		return o.once(ctx)
 	case o.kind.Needs == 0:
 		return submitAll(ctx, taskOf(o.kind), o.inputs, o.options)
 	}

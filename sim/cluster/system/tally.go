@@ -198,6 +198,15 @@ func (t *tally) submitted(kind string, accepted bool) {
 	}
 }
 
+// found notes that a client knows that another task has the key of its.
+func (t *tally) found(kind string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.version++
+	t.facts.Tasks.Unsent--
+	t.count(kind, func(f *cluster.TaskFacts) { f.Found++ })
+}
+
 // ended notes that a client knows how its task ended: with a value, unless there is a failure.
 func (t *tally) ended(kind, task string, took time.Duration, failure *fray.TaskError) {
 	t.mu.Lock()

@@ -107,6 +107,7 @@ func tell(facts engine.Facts) []engine.Line {
 			{f.Tasks.Lost, "lost"},
 			{f.Tasks.Open, "open"},
 			{f.Tasks.Refused, "refused besides"},
+			{f.Tasks.Found, "found under their keys"},
 			{f.Tasks.Unsent, "not sent"},
 		})},
 		{What: "attempts", Text: attempts},
