@@ -399,7 +399,14 @@ func (c *Scheduler) keptFor(s *session) bool {
 		}
 	}
 	c.recount(s)
-	return s.gang != nil && !s.urged()
+	if s.gang == nil {
+		return false
+	}
+	if s.poll.freeSlots() > s.poll.max { // It is to ask for all that has become free since.
+		c.dismissPoll(s)
+		return true
+	}
+	return !s.urged()
 }
 
 // urged says whether something is ready for a worker that is kept for a gang and goes before it.

@@ -380,7 +380,7 @@ func (d *gangsDriver) end() {
 				d.finish(w, w.held[0], core.Succeeded)
 			}
 			if w.session != 0 && w.waits == 0 {
-				d.poll(w, 2)
+				d.poll(w, 3600)
 			}
 		}
 		d.now = d.now.Add(700 * time.Millisecond)

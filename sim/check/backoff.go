@@ -10,7 +10,7 @@ import (
 // when a report of a failure was accepted, the next attempt is granted no sooner than the delay
 // that the policy (or the failed function) asks for, counted from when that report was first sent;
 // and never if the function returned that there is to be none. That an attempt comes late is for
-// Liveness. It is vacuous where no failed task is tried again.
+// Liveness. What fails of a gang that starts anew is tried again without delay, so gangs are held to the last claim alone. It is vacuous where no failed task is tried again.
 type backoffTask struct {
 	granted  *Event // the last
 	asked    *Event // the end of its execution
@@ -73,7 +73,7 @@ func (t *backoffTask) check(j *Judge) {
 		// The controller may have counted failures that nobody reported; the delay is then longer.
 		least = t.granted.Spec.MinBackoff(t.failures - 1)
 	}
-	if waited := t.granted.At - t.sent.At; waited < least {
+	if waited := t.granted.At - t.sent.At; waited < least && t.granted.Spec.Gang == nil {
 		j.Violated(t.granted.Task, fmt.Sprintf("was granted again %v after its failure, and its policy asks for %v at least", waited, least),
 			t.sent, t.accepted, t.granted)
 	}

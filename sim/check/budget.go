@@ -13,7 +13,8 @@ import (
 //   - a task fails as APPLICATION or TIMEOUT with just max_retries + 1 failures, unless its error was final, and as WORKER_LOST
 //     with just max_worker_losses + 1 losses;
 //   - a failure is charged for each report of one that was accepted before the view was asked for, and for none that was not
-//     sent; tasks with an execution timeout are exempt from the latter, because the controller may charge it by itself;
+//     sent; tasks with an execution timeout are exempt from the latter, because the controller may charge it by itself, and those of
+//     gangs from the former, because what fails while its gang starts anew is not charged;
 //   - no loss is charged while no worker can have been taken for dead.
 //
 // It is vacuous where no attempt fails and no worker is lost.
@@ -44,7 +45,7 @@ func (o *budgets) observe(t *budgetTask, e *Event, j *Judge) {
 	case ReportReply:
 		if chargesRetry(e.Outcome) && (e.Answer == Accepted || e.Answer == Duplicate) && find(t.accepted, e.Token) == nil {
 			t.accepted = append(t.accepted, e)
-			if t.spec != nil && len(t.accepted) > int(t.spec.MaxRetries)+1 {
+			if t.spec != nil && t.spec.Gang == nil && len(t.accepted) > int(t.spec.MaxRetries)+1 {
 				j.Violated(e.Task, fmt.Sprintf("has %d failures accepted, with %d retries", len(t.accepted), t.spec.MaxRetries), t.accepted...)
 			}
 			j.Check()
@@ -81,7 +82,7 @@ func (o *budgets) view(t *budgetTask, e *Event, j *Judge) {
 			accepted++
 		}
 	}
-	if int(v.Failures) < accepted {
+	if int(v.Failures) < accepted && s.Gang == nil {
 		j.Violated(e.Task, fmt.Sprintf("is charged %d failures, and %d were accepted", v.Failures, accepted), append(t.accepted, e)...)
 	}
 	o.end(s, e, j)

@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 // stopsJustified holds the controller and the workers to stop an attempt for a reason only.
 //
 // The controller orders a worker to stop an attempt because a client asked to cancel its task, or
-// because its lease is over as far as leaseBook can tell, or is no longer the task's last. A worker
+// because its lease is over as far as leaseBook can tell, or is no longer the task's last, or because one of
+// these is so of another task of its gang, which has not completed. A worker
 // ends the context of a function for one of these causes, each of which leaves a trace:
 //
 //   - ordered: a heartbeat's answer said so;
@@ -26,6 +29,9 @@ type stopsJustified struct {
 	workers map[string]*stoppingWorker
 	// Calls that ask to cancel, by task and by job.
 	tasks, jobs map[string]*Event
+	// The tasks of each gang, and those of them that have completed.
+	gangs     map[gangName][]string
+	completed map[string]bool
 }
 
 type stoppingWorker struct {
@@ -48,13 +54,24 @@ type heldAttempt struct {
 func newStopsJustified(b *leaseBook) *stopsJustified {
 	return &stopsJustified{
 		oracle{"stops-justified", "An attempt is stopped only because its task is cancelled, its lease or its time is over, or its worker leaves."},
-		b, make(map[string]*stoppingWorker), make(map[string]*Event), make(map[string]*Event),
+		b, make(map[string]*stoppingWorker), make(map[string]*Event), make(map[string]*Event), make(map[gangName][]string), make(map[string]bool),
 	}
 }
 
 // Observe implements Oracle. The book has seen e already.
 func (o *stopsJustified) Observe(e *Event, j *Judge) {
 	switch e.Kind {
+	case SubmitCall:
+		if g := e.Spec.Gang; g != nil {
+			name := gangName{e.Job, g.ID}
+			if !slices.Contains(o.gangs[name], e.Task) {
+				o.gangs[name] = append(o.gangs[name], e.Task)
+			}
+		}
+	case ReadReply:
+		if e.View != nil && e.View.Status == frayv1.TaskStatus_TASK_STATUS_COMPLETED {
+			o.completed[e.Task] = true
+		}
 	case CancelCall:
 		o.cancelled(e)
 	case WorkerCrash:
@@ -147,7 +164,26 @@ func (a *heldAttempt) stops(w *stoppingWorker) bool {
 // ended says whether somebody cancelled what an attempt is of, or ended its lease.
 func (o *stopsJustified) ended(a *heldAttempt, e *Event) bool {
 	grant := a.lease.grant
-	return o.tasks[grant.Task] != nil || o.jobs[grant.Job] != nil || o.book.last[grant.Task] != a.lease || o.book.over(a.lease, e.Seq, e.At)
+	return o.tasks[grant.Task] != nil || o.jobs[grant.Job] != nil || o.book.last[grant.Task] != a.lease || o.book.over(a.lease, e.Seq, e.At) ||
+		grant.Spec.Gang != nil && o.gangEnded(grant, e)
+}
+
+// gangEnded says whether an attempt of another task of the gang may be over without that task's end.
+func (o *stopsJustified) gangEnded(grant, e *Event) bool {
+	for _, task := range o.gangs[gangName{grant.Job, grant.Spec.Gang.ID}] {
+		if task == grant.Task || o.completed[task] {
+			continue
+		}
+		l := o.book.last[task]
+		switch {
+		case o.tasks[task] != nil, l == nil, l.grant.Attempt != grant.Attempt: // Nobody may have seen its grant.
+			return true
+		case l.reported != nil && l.reported.Outcome == frayv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:
+		case o.book.over(l, e.Seq, e.At):
+			return true
+		}
+	}
+	return false
 }
 
 // stopped checks the cause for which the context of a function was done.

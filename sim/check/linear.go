@@ -37,9 +37,9 @@ type linearizable struct {
 type linearTask struct {
 	job string
 	ops []*op
-	// It needs others.
-	needy bool
-	done  bool
+	// It needs others; and it is of a gang, which may be cancelled because another of it has ended, see gangsWhole.
+	needy, gang bool
+	done        bool
 	// It was checked, and its operations are gone.
 	checked bool
 }
@@ -124,6 +124,10 @@ func (o *linearizable) call(e *Event) {
 	t := o.task(e)
 	t.needy = t.needy || e.Spec != nil && len(e.Spec.Needs) > 0
 	t.add(p)
+	if !t.gang && e.Spec != nil && e.Spec.Gang != nil {
+		t.gang = true
+		t.add(&op{event: e, kind: opCancel, answer: Unanswered, call: p.call, ret: math.MaxInt64})
+	}
 }
 
 func (o *linearizable) reply(e *Event) {
@@ -226,6 +230,8 @@ func (o *linearizable) crash(e *Event) {
 			t.ops = append(t.ops, &op{event: e, kind: opCrash, over: o.newest, call: before(e), ret: after(e)})
 			if o.cfg.Redelivery {
 				t.repeat(opSubmit)
+			}
+			if o.cfg.Redelivery || t.gang {
 				t.repeat(opCancel)
 			}
 		}

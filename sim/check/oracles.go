@@ -239,6 +239,7 @@ func New(cfg Config) *Oracles {
 		newLimitsKept(&cfg, o.book),
 		newSchedulesKept(&cfg, o.calm),
 		newUniquesKept(&cfg),
+		newGangsWhole(&cfg),
 		newOneActor(&cfg),
 		newCallsInOrder(),
 		newCallsOnce(&cfg),

@@ -92,6 +92,8 @@ type Spec struct {
 	Limits []LimitSpec `json:"limits,omitempty"`
 	// Unique is set for one that is the only one of a key.
 	Unique *UniqueSpec `json:"unique,omitempty"`
+	// Gang is set for one of a gang.
+	Gang *GangSpec `json:"gang,omitempty"`
 	// Actor is set for the life of an actor, and Call for a call.
 	Actor *ActorSpec `json:"actor,omitempty"`
 	Call  *CallSpec  `json:"call,omitempty"`
@@ -122,6 +124,12 @@ func (l LimitSpec) String() string {
 type UniqueSpec struct {
 	Key    string        `json:"key"`
 	Period time.Duration `json:"period_ns,omitempty"`
+}
+
+// GangSpec is which gang of its job a task is of, and how many that has.
+type GangSpec struct {
+	ID   string `json:"id"`
+	Size int    `json:"size"`
 }
 
 // ActorSpec is what the life of an actor says of it.
@@ -185,6 +193,9 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	if u := t.GetUnique(); u != nil {
 		s.Unique = &UniqueSpec{u.GetKey(), millis(u.GetPeriodMs())}
 	}
+	if g := t.GetGang(); g != nil {
+		s.Gang = &GangSpec{g.GetGangId(), int(g.GetSize())}
+	}
 	for _, l := range t.GetLimits() {
 		s.Limits = append(s.Limits, LimitSpec{l.GetName(), l.GetKey(), int(l.GetMaxConcurrent()), int(l.GetMaxStarts()), millis(l.GetPeriodMs())})
 	}
@@ -198,10 +209,10 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	return s
 }
 
-// waitsFirst says whether a task may have to wait for others, for its time, for its limits, or for its actor, before it can be
-// granted. A history does not tell when that was over.
+// waitsFirst says whether a task may have to wait for others, for its time, for its limits, for its gang, or for its actor, before
+// it can be granted. A history does not tell when that was over.
 func (s *Spec) waitsFirst() bool {
-	return len(s.Needs) > 0 || s.NotBefore > 0 || len(s.Limits) > 0 || s.Call != nil
+	return len(s.Needs) > 0 || s.NotBefore > 0 || len(s.Limits) > 0 || s.Gang != nil || s.Call != nil
 }
 
 // MinBackoff is the shortest delay that the policy allows before retry n, from 0.

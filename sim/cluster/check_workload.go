@@ -27,6 +27,7 @@ func (v *checker) checkWorkload() {
 		v.checkArrival(g)
 		v.checkKeeps(g)
 		v.checkKeyed(g)
+		v.checkGangs(g)
 		for j := range g.Kinds {
 			if name := g.Kinds[j]; !slices.Contains(v.kindNames(), name) {
 				v.Report(scenario.Complain("there is no kind of task %q", name).SuggestName(name, v.kindNames()), &g.Kinds[j])
@@ -154,6 +155,9 @@ func (v *checker) checkKind(i int) {
 	}
 	if k.Unique != nil {
 		v.checkUnique(k)
+	}
+	if k.Gang > 0 {
+		v.checkGang(k)
 	}
 	v.checkEligible(k)
 }
@@ -314,6 +318,8 @@ func (v *checker) checkChildren(k *TaskKind) {
 			v.Report(scenario.Complain("kind %s is calls of actors, which children are not", k.ChildKind).Suggest("name a kind without actors"), &k.ChildKind)
 		case v.workload.Mix[at].Unique != nil:
 			v.Report(scenario.Complain("kind %s has keys, which children do not", k.ChildKind).Suggest("name a kind without unique"), &k.ChildKind)
+		case v.workload.Mix[at].Gang > 0:
+			v.Report(scenario.Complain("kind %s is gangs, which children are not", k.ChildKind).Suggest("name a kind without gang"), &k.ChildKind)
 		case v.workload.Mix[at].Schedule != nil:
 			v.Report(scenario.Complain("kind %s is schedules, which children are not", k.ChildKind).Suggest("name a kind without schedule"), &k.ChildKind)
 		}

@@ -125,6 +125,7 @@ type TaskKind struct {
 	NotBefore         *Span             `yaml:"notBefore" doc:"How long after its submission a task may start at the earliest. Default: at once."`
 	Limit             *Limit            `yaml:"limit" doc:"A limit that bounds the tasks together with all that name it with the same key. Default: none."`
 	Unique            *Unique           `yaml:"unique" doc:"The tasks have keys, and each is the only one of its key. Default: they have none."`
+	Gang              int               `yaml:"gang" default:"0" min:"0" max:"1024" doc:"The tasks are submitted in gangs of so many, which start together: as many of a batch as there are, at most. 0: they are of none."`
 	Priority          int               `yaml:"priority" default:"0" min:"-1000" max:"1000" doc:"Higher runs first."`
 	Resources         map[string]int64  `yaml:"resources" doc:"What an attempt occupies besides a slot. cpu is in milli-units." example:"{cpu: 1500}"`
 	Labels            map[string]string `yaml:"labels" doc:"Labels that the worker must carry." example:"{zone: a}"`

@@ -195,7 +195,7 @@ type offer struct {
 	known []offered // of each task
 	// Another task has its key, or had.
 	foundOther bool
-	whom  any       // the *fray.Actor that it has called, whoever has its name since
+	whom       any // the *fray.Actor that it has called, whoever has its name since
 }
 
 // offered is how far one task has come.
@@ -293,6 +293,11 @@ func (c *submitter) submit(ctx context.Context, k *cluster.TaskKind, n int) {
 		for range n {
 			c.submit(ctx, k, 1)
 		}
+		return
+	}
+	if k.Gang > 0 && n > k.Gang {
+		c.submit(ctx, k, k.Gang)
+		c.submit(ctx, k, n-k.Gang)
 		return
 	}
 	begun := c.run.Elapsed()
@@ -448,21 +453,25 @@ func call(ctx context.Context, o *offer) ([]*fray.Future[[]byte], error) {
 	case o.key != "":
 		return o.once(ctx)
 	case o.kind.Needs == 0:
-		return submitAll(ctx, taskOf(o.kind), o.inputs, o.options)
+		return submitAll(ctx, o, taskOf(o.kind), o.inputs)
 	}
 	inputs, err := o.needy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return submitAll(ctx, needyTaskOf(o.kind), inputs, o.options)
+	return submitAll(ctx, o, needyTaskOf(o.kind), inputs)
 }
 
-func submitAll[In any](ctx context.Context, t *fray.Task[In, []byte], inputs []In, options []fray.CallOption) ([]*fray.Future[[]byte], error) {
-	if len(inputs) == 1 {
-		f, err := t.Run(ctx, inputs[0], options...)
+func submitAll[In any](ctx context.Context, o *offer, t *fray.Task[In, []byte], inputs []In) ([]*fray.Future[[]byte], error) {
+	switch {
+	case o.kind.Gang > 0:
+		return t.RunGang(ctx, inputs, o.options...)
+	case len(inputs) == 1:
+		f, err := t.Run(ctx, inputs[0], o.options...)
 		return []*fray.Future[[]byte]{f}, err
+	default:
+		return t.RunAll(ctx, inputs, o.options...)
 	}
-	return t.RunAll(ctx, inputs, options...)
 }
 
 // needy returns the inputs with futures of what the tasks need.
