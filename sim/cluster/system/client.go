@@ -195,7 +195,7 @@ type offer struct {
 	known []offered // of each task
 	// Another task has its key, or had.
 	foundOther bool
-	whom  any       // the *fray.Actor that it has called, whoever has its name since
+	whom       any // the *fray.Actor that it has called, whoever has its name since
 }
 
 // offered is how far one task has come.

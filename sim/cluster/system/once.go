@@ -34,8 +34,8 @@ func runOnce[In any](ctx context.Context, o *offer, t *fray.Task[In, []byte], in
 	return []*fray.Future[[]byte]{f}, nil
 }
 
-// isOther takes in that a future of an offer is of another task, which has the key, if it is. What that comes to is noted, and counts as
-// nothing of the client's own.
+// isOther takes in that a future of an offer is of another task, which has the key, if it is. What that comes to is
+// noted, and counts as nothing of the client's own.
 func (c *submitter) isOther(ctx context.Context, o *offer, f *fray.Future[[]byte]) bool {
 	own := fmt.Sprintf("%s.%d", c.name, o.number)
 	if f.ID() == own {
