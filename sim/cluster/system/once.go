@@ -13,7 +13,9 @@ import (
 func keyOf(k *cluster.TaskKind, number int) string { return fmt.Sprintf("%s/%d", k.Name, number+1) }
 
 // nextKey draws the key of the client's next task of a kind.
-func (c *submitter) nextKey(k *cluster.TaskKind) string { return keyOf(k, c.random.IntN(k.Unique.Keys)) }
+func (c *submitter) nextKey(k *cluster.TaskKind) string {
+	return keyOf(k, c.random.IntN(k.Unique.Keys))
+}
 
 // once submits the one task of an offer unless another has its key: then the future is of that one.
 func (o *offer) once(ctx context.Context) ([]*fray.Future[[]byte], error) {
