@@ -79,7 +79,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "beside one that had ended by its answer", want: "is created while task a has its key, k", cfg: atBegin,
+		oracle: "uniques-kept", name: "beside one that had ended by its answer",
+		want: "is created while task a has its key, k", cfg: atBegin,
 		good: under("k", 0, func(s *script, k edit) {
 			s.submit("a", k)
 			s.wait(time.Second)
@@ -130,7 +131,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "within the period", want: "is created while task a has its key, k", cfg: atBegin,
+		oracle: "uniques-kept", name: "within the period",
+		want: "is created while task a has its key, k", cfg: atBegin,
 		good: under("k", 10*time.Second, func(s *script, k edit) {
 			s.makes("a", k)
 			s.wait(10 * time.Second)
@@ -159,7 +161,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "owners are apart", want: "which has another key or owner: k of x, not k of y", cfg: check.Config{NamesByHost: true},
+		oracle: "uniques-kept", name: "owners are apart",
+		want: "which has another key or owner: k of x, not k of y", cfg: check.Config{NamesByHost: true},
 		good: under("k", 0, func(s *script, k edit) {
 			s.answer(s.offer("a", k, from("x")), "a", check.Created)
 			s.answer(s.offer("b", k, from("y")), "b", check.Created)
@@ -173,7 +176,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "told of one that has failed", want: "is refused for task a, which has the key k no longer",
+		oracle: "uniques-kept", name: "told of one that has failed",
+		want: "is refused for task a, which has the key k no longer",
 		good: under("k", time.Hour, func(s *script, k edit) {
 			s.breaks("a", k)
 			s.submit("b", k)
@@ -185,7 +189,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "told of one that had failed, as its end says later", want: "is refused for task a, which has the key k no longer", cfg: atBegin,
+		oracle: "uniques-kept", name: "told of one that had failed, as its end says later",
+		want: "is refused for task a, which has the key k no longer", cfg: atBegin,
 		good: under("k", time.Hour, func(s *script, k edit) {
 			s.submit("a", k)
 			s.wait(time.Second)
@@ -202,7 +207,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "told of one that was cancelled", want: "is refused for task a, which has the key k no longer",
+		oracle: "uniques-kept", name: "told of one that was cancelled",
+		want: "is refused for task a, which has the key k no longer",
 		good: under("k", 0, func(s *script, k edit) {
 			s.submit("a", k)
 			s.cancel("a", check.Stopping)
@@ -216,7 +222,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "told of one past its period", want: "is refused for task a, which has the key k no longer", cfg: atBegin,
+		oracle: "uniques-kept", name: "told of one past its period",
+		want: "is refused for task a, which has the key k no longer", cfg: atBegin,
 		good: under("k", 10*time.Second, func(s *script, k edit) {
 			s.submit("a", k)
 			s.wait(time.Minute)
@@ -246,7 +253,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "told of one that nobody offered", want: "is refused for task a, which nobody has submitted with a key",
+		oracle: "uniques-kept", name: "told of one that nobody offered",
+		want: "is refused for task a, which nobody has submitted with a key",
 		good: under("k", 0, func(s *script, k edit) {
 			s.offer("a", k)
 			s.finds("b", "a", k)
@@ -255,7 +263,8 @@ var uniquePlants = []plant{
 		bad: under("k", 0, func(s *script, k edit) { s.finds("b", "a", k) }),
 	},
 	{
-		oracle: "uniques-kept", name: "told of one that is unknown", want: "is unknown, and whoever submitted task b was told that it has the key, k",
+		oracle: "uniques-kept", name: "told of one that is unknown",
+		want: "is unknown, and whoever submitted task b was told that it has the key, k",
 		good: under("k", 0, func(s *script, k edit) {
 			c := s.begin()
 			s.offer("a", k)
@@ -272,7 +281,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "granted nevertheless", want: "is granted, and whoever submitted it was told that task a has its key, k",
+		oracle: "uniques-kept", name: "granted nevertheless",
+		want: "is granted, and whoever submitted it was told that task a has its key, k",
 		good: under("k", 0, func(s *script, k edit) {
 			s.submit("a", k)
 			s.offer("b", k) // It may be on its way.
@@ -291,7 +301,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "over a crash of one that keeps its records", want: "is created while task a has its key, k",
+		oracle: "uniques-kept", name: "over a crash of one that keeps its records",
+		want: "is created while task a has its key, k",
 		good: under("k", 0, func(s *script, k edit) {
 			s.submit("a", k)
 			s.Add(check.Event{Kind: check.ControllerCrash})
@@ -307,7 +318,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "on its way over a crash that loses everything", want: "is created while task a has its key, k", cfg: check.Config{AllowLossAfterRestart: true},
+		oracle: "uniques-kept", name: "on its way over a crash that loses everything",
+		want: "is created while task a has its key, k", cfg: check.Config{AllowLossAfterRestart: true},
 		good: under("k", 0, func(s *script, k edit) {
 			s.offer("b", k)
 			s.Add(check.Event{Kind: check.ControllerCrash})
@@ -327,7 +339,8 @@ var uniquePlants = []plant{
 		}),
 	},
 	{
-		oracle: "uniques-kept", name: "before a crash that loses everything", want: "is created while task a has its key, k", cfg: check.Config{AllowLossAfterRestart: true},
+		oracle: "uniques-kept", name: "before a crash that loses everything",
+		want: "is created while task a has its key, k", cfg: check.Config{AllowLossAfterRestart: true},
 		good: under("k", 0, func(s *script, k edit) {
 			s.submit("a", k)
 			s.view("a", pending, 0)
@@ -344,7 +357,8 @@ var uniquePlants = []plant{
 	},
 }
 
-// Where the clock may be set, where a machine sleeps, and where what has ended may be forgotten early, a period proves nothing.
+// Where the clock may be set, where a machine sleeps, and where what has ended may be forgotten early, a period
+// proves nothing.
 func TestPeriodsThatProveNothing(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]check.Config{

@@ -9,20 +9,21 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// uniquesKept holds the controller to the keys that tasks name, by their owner and key. A task has its key while it is open and, if it
-// completes, for its period from its submission, unless it is forgotten before. So
+// uniquesKept holds the controller to the keys that tasks name, by their owner and key. A task has its key while it
+// is open and, if it completes, for its period from its submission, unless it is forgotten before. So
 //
 //   - no task is created while another has its key, and no two have it at once;
-//   - whoever submits one and is told of another, is told of one of the key, which had it at some instant of the call: it had not
-//     failed, been cancelled, or completed with its period over by then, and no other had the key all through the call;
+//   - whoever submits one and is told of another, is told of one of the key, which had it at some instant of the
+//     call: it had not failed, been cancelled, or completed with its period over by then, and no other had the key all
+//     through the call;
 //   - a task is not granted all of whose submissions were answered with another;
 //   - a task that was told of is known.
 //
-// When a task was created, and until when it had its key, is known from calls and their answers: it had the key for certain from the
-// first event that shows it to the last that proves it. Periods, and ends by the controller's word, are compared only where the
-// controller's clock is not set and its machine does not sleep; periods prove that a task had its key only where nothing is forgotten
-// early. What was before the crash of a controller that keeps nothing is judged by itself. All but the last two claims are judged at
-// the end. It is vacuous where no task names a key.
+// When a task was created, and until when it had its key, is known from calls and their answers: it had the key for
+// certain from the first event that shows it to the last that proves it. Periods, and ends by the controller's word,
+// are compared only where the controller's clock is not set and its machine does not sleep; periods prove that a task
+// had its key only where nothing is forgotten early. What was before the crash of a controller that keeps nothing is
+// judged by itself. All but the last two claims are judged at the end. It is vacuous where no task names a key.
 type uniquesKept struct {
 	oracle
 
@@ -32,7 +33,7 @@ type uniquesKept struct {
 	owners map[string]string
 	tasks  tasks[uniqueTask]
 	told   []toldOther
-	// The last crash that lost everything, and the tasks that were offered before it: submissions of them may arrive yet.
+	// The last crash that lost everything, and the tasks that were offered before it: their submissions may arrive yet.
 	crash  instant
 	before map[string]bool
 }
@@ -52,7 +53,8 @@ type uniqueTask struct {
 	// It was created after what was known then, and before the event.
 	after instant
 	shown *Event
-	// It had its key at that instant or later, by the event; and was open at openUntil or later, by the controller's word.
+	// It had its key at that instant or later, by the event; and was open at openUntil or later, by the controller's
+	// word.
 	had       instant
 	proof     *Event
 	openUntil time.Duration
@@ -72,8 +74,10 @@ type toldOther struct {
 const clockSlack = 50 * time.Millisecond
 
 func newUniquesKept(cfg *Config) *uniquesKept {
+	const claim = "At most one task has a key at a time; whoever submits another is told of it, " +
+		"and may have the key once it has it no longer."
 	return &uniquesKept{
-		oracle: oracle{"uniques-kept", "At most one task has a key at a time; whoever submits another is told of it, and may have the key once it has it no longer."},
+		oracle: oracle{"uniques-kept", claim},
 		cfg:    cfg, clock: historyClock{wall: cfg.Wall}, owners: make(map[string]string), tasks: newTasks[uniqueTask](cfg),
 		before: make(map[string]bool),
 	}
@@ -101,7 +105,9 @@ func (o *uniquesKept) Observe(e *Event, j *Judge) {
 	case e.Kind == GrantReply:
 		t.has(e)
 		if j.Check(); t.mayCreate == 0 && !o.before[e.Task] && !o.cfg.Redelivery {
-			j.Violated(e.Task, fmt.Sprintf("is granted, and whoever submitted it was told that task %s has its key, %s", t.refused.There, t.name.key), t.offer, t.refused, e)
+			text := fmt.Sprintf("is granted, and whoever submitted it was told that task %s has its key, %s",
+				t.refused.There, t.name)
+			j.Violated(e.Task, text, t.offer, t.refused, e)
 		}
 	case e.Kind == ReportReply && e.Answer == Accepted && needsCurrent(e.Outcome):
 		t.has(e)
@@ -212,8 +218,11 @@ func (o *uniquesKept) viewed(t *uniqueTask, e *Event) {
 // byClock returns the time of the history at which the controller's clock showed a time, if that is known.
 func (o *uniquesKept) byClock(unixMilli int64) (time.Duration, bool) {
 	at, known := o.clock.since(time.UnixMilli(unixMilli))
-	return at, known && unixMilli != 0 && !o.cfg.Sleeps
+	return at, known && unixMilli != 0 && o.onTime()
 }
+
+// onTime says whether the controller's time is that of the history.
+func (o *uniquesKept) onTime() bool { return o.cfg.Wall != nil && !o.cfg.Sleeps }
 
 // unknown judges that a task is not known.
 func (o *uniquesKept) unknown(t *uniqueTask, e *Event, j *Judge) {
@@ -221,7 +230,9 @@ func (o *uniquesKept) unknown(t *uniqueTask, e *Event, j *Judge) {
 		return
 	}
 	j.Check()
-	j.Violated(e.Task, fmt.Sprintf("is unknown, and whoever submitted task %s was told that it has the key, %s", t.named.Task, t.name.key), t.named, e)
+	text := fmt.Sprintf("is unknown, and whoever submitted task %s was told that it has the key, %s",
+		t.named.Task, t.name)
+	j.Violated(e.Task, text, t.named, e)
 }
 
 // Finish implements Oracle.
@@ -270,10 +281,12 @@ func (o *uniquesKept) alone(t *uniqueTask, before []*uniqueTask, j *Judge) {
 		switch {
 		case !o.holds(other, at):
 		case other.shown.Seq <= t.after.seq:
-			j.Violated(t.offer.Task, fmt.Sprintf("is created while task %s has its key, %s", other.offer.Task, t.name.key), other.shown, other.proof, other.completed, t.shown)
+			text := fmt.Sprintf("is created while task %s has its key, %s", other.offer.Task, t.name)
+			j.Violated(t.offer.Task, text, other.shown, other.proof, other.completed, t.shown)
 			return
 		case o.holds(t, at):
-			j.Violated(t.offer.Task, fmt.Sprintf("has the key %s, and task %s has it, too", t.name.key, other.offer.Task), other.shown, other.proof, other.completed, t.shown, t.proof)
+			text := fmt.Sprintf("has the key %s, and task %s has it, too", t.name, other.offer.Task)
+			j.Violated(t.offer.Task, text, other.shown, other.proof, other.completed, t.shown, t.proof)
 			return
 		}
 	}
@@ -284,7 +297,7 @@ func (o *uniquesKept) holds(t *uniqueTask, at instant) bool {
 	if at.seq <= t.had.seq || at.at < t.openUntil {
 		return true
 	}
-	return t.completed != nil && o.cfg.Wall != nil && !o.cfg.Sleeps && !o.cfg.ForgetsEarly && at.at < t.after.at+t.period-clockSlack
+	return t.completed != nil && o.onTime() && !o.cfg.ForgetsEarly && at.at < t.after.at+t.period-clockSlack
 }
 
 // truly judges that whoever was told of another task was told of the one that had the key.
@@ -301,11 +314,14 @@ func (o *uniquesKept) truly(told toldOther, all []*uniqueTask, j *Judge) {
 		j.Violated(e.Task, fmt.Sprintf("is refused for task %s, which nobody has submitted with a key", e.There), e)
 		return
 	case other.name != t.name:
-		j.Violated(e.Task, fmt.Sprintf("is refused for task %s, which has another key or owner: %v, not %v", e.There, other.name, t.name), other.offer, t.offer, e)
+		text := fmt.Sprintf("is refused for task %s, which has another key or owner: %s, not %s",
+			e.There, other.name, t.name)
+		j.Violated(e.Task, text, other.offer, t.offer, e)
 		return
 	}
 	if ended := o.over(other, e); ended != nil {
-		j.Violated(e.Task, fmt.Sprintf("is refused for task %s, which has the key %s no longer", e.There, t.name.key), other.offer, other.shown, ended, e)
+		text := fmt.Sprintf("is refused for task %s, which has the key %s no longer", e.There, t.name)
+		j.Violated(e.Task, text, other.offer, other.shown, ended, e)
 		return
 	}
 	for _, x := range all {
@@ -313,7 +329,8 @@ func (o *uniquesKept) truly(told toldOther, all []*uniqueTask, j *Judge) {
 			return
 		}
 		if x != other && o.holds(x, instant{e.Seq, e.At}) {
-			j.Violated(e.Task, fmt.Sprintf("is refused for task %s, and task %s has the key, %s", e.There, x.offer.Task, t.name.key), x.shown, x.proof, x.completed, e)
+			text := fmt.Sprintf("is refused for task %s, and task %s has the key, %s", e.There, x.offer.Task, t.name)
+			j.Violated(e.Task, text, x.shown, x.proof, x.completed, e)
 			return
 		}
 	}
@@ -327,7 +344,7 @@ func (o *uniquesKept) over(t *uniqueTask, e *Event) *Event {
 	switch {
 	case past(t.ended):
 		return t.ended
-	case past(t.completed) && o.cfg.Wall != nil && !o.cfg.Sleeps && t.shown.At+t.period+clockSlack < e.InvokedAt:
+	case past(t.completed) && o.onTime() && t.shown.At+t.period+clockSlack < e.InvokedAt:
 		return t.completed
 	default:
 		return nil

@@ -19,10 +19,17 @@ func (v *visitor) flood(ctx context.Context) error {
 	if v.flooded >= f.Tasks {
 		return nil
 	}
-	input := make([]byte, v.TaskKind(f.Kind).PayloadSize)
+	kind := v.TaskKind(f.Kind)
+	input := make([]byte, kind.PayloadSize)
 	req := &frayv1.SubmitTasksRequest{JobId: fmt.Sprintf("%s.flood-%d", v.name, v.flooded/f.Batch%f.Jobs+1)}
 	for i := range min(f.Batch, f.Tasks-v.flooded) {
-		req.Tasks = append(req.Tasks, floodSpec(v.TaskKind(f.Kind), fmt.Sprintf("%s.flood.%d", v.name, v.flooded+i), input))
+		spec := floodSpec(kind, fmt.Sprintf("%s.flood.%d", v.name, v.flooded+i), input)
+		if kind.Unique != nil {
+			spec.Unique = &frayv1.UniqueSpec{
+				Key: keyOf(kind, (v.flooded+i)%kind.Unique.Keys), PeriodMs: number.Millis(time.Duration(kind.Unique.For)),
+			}
+		}
+		req.Tasks = append(req.Tasks, spec)
 	}
 	res, err := v.client.SubmitTasks(ctx, req)
 	if err != nil {

@@ -9,9 +9,12 @@ import (
 	"github.com/frayrpc/fray/sim/cluster"
 )
 
+// keyOf returns the key of a number, from 0, of those that a kind's tasks have.
+func keyOf(k *cluster.TaskKind, number int) string { return fmt.Sprintf("%s/%d", k.Name, number+1) }
+
 // nextKey draws the key of the client's next task of a kind.
 func (c *submitter) nextKey(k *cluster.TaskKind) string {
-	return fmt.Sprintf("%s/%d", k.Name, 1+c.random.IntN(k.Unique.Keys))
+	return keyOf(k, c.random.IntN(k.Unique.Keys))
 }
 
 // once submits the one task of an offer unless another has its key: then the future is of that one.
@@ -34,8 +37,8 @@ func runOnce[In any](ctx context.Context, o *offer, t *fray.Task[In, []byte], in
 	return []*fray.Future[[]byte]{f}, nil
 }
 
-// isOther takes in that a future of an offer is of another task, which has the key, if it is. What that comes to is noted, and counts as
-// nothing of the client's own.
+// isOther takes in that a future of an offer is of another task, which has the key, if it is. What that comes to is
+// noted, and counts as nothing of the client's own.
 func (c *submitter) isOther(ctx context.Context, o *offer, f *fray.Future[[]byte]) bool {
 	own := fmt.Sprintf("%s.%d", c.name, o.number)
 	if f.ID() == own {
