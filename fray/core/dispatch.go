@@ -25,12 +25,15 @@ func (c *Scheduler) stir(g *group) {
 // waited longest comes first.
 func (c *Scheduler) dispatch() {
 	c.handOut()
-	for c.startGangs(); len(c.stirred) > 0; c.startGangs() {
+	for more := true; more; more = c.startGangs() { // What is urgent goes before gangs that have gathered.
 		c.dispatchStirred()
 	}
 }
 
 func (c *Scheduler) dispatchStirred() {
+	if len(c.stirred) == 0 {
+		return
+	}
 	c.steps++
 	waiting := c.stirred[:0]
 	for _, g := range c.stirred {

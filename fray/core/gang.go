@@ -439,13 +439,16 @@ func (c *Scheduler) urge(t *turn) {
 	}
 }
 
-// startGangs starts those that have gathered.
-func (c *Scheduler) startGangs() {
+// startGangs starts those that have gathered, and says whether there were any.
+func (c *Scheduler) startGangs() (some bool) {
 	for i := 0; i < len(c.gathering); {
-		if !c.startIfThere(c.gathering[i]) {
+		if c.startIfThere(c.gathering[i]) {
+			some = true
+		} else {
 			i++
 		}
 	}
+	return some
 }
 
 // startIfThere starts a gang if there is room for all of it, and reports whether it gathers no longer.
