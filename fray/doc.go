@@ -66,6 +66,14 @@
 //
 // A program may do so each time it starts: the schedule is found by its name if it is there. See [Task.Schedule].
 //
+// # Gangs
+//
+// Tasks that are nothing without each other start together, or not at all:
+//
+//	futures, err := solve.RunGang(ctx, parts, fray.WithRetries(3))
+//
+// See [Task.RunGang].
+//
 // # Backends
 //
 // [KindSync] runs a task inside of Run, which is the one to debug with; [KindThreadPool] runs tasks
