@@ -178,6 +178,5 @@ func (s *session) freeNow(name string) int64 {
 	case name == wholeWorker:
 		return 0
 	}
-	i := s.resource(name)
-	return s.resources[i].Amount - s.inUse[i]
+	return s.left(s.resource(name))
 }

@@ -89,7 +89,9 @@ type Poll struct {
 	Seq, Received uint64
 	Free, Max     int
 	// How many attempts the worker holds that have not ended; negative: it does not say.
-	Held  int
+	Held int
+	// What those of them have lent of its resources that wait for other tasks.
+	Lent  []Resource
 	Until Time
 	// What it tells as it asks, judged as in Report before it is looked at what the poll is granted.
 	Items []ReportItem

@@ -176,11 +176,6 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 	if t.call() && (t.to.cur == nil || t.to.cur.session != s || len(m.hand(t.to)) >= t.to.concurrency()) || t.life() && len(m.hand(t)) > 0 {
 		return false
 	}
-	for _, r := range t.shape.Resources {
-		if s.uses(r.Name)+r.Amount > s.has(r.Name) {
-			return false
-		}
-	}
 	m.leases++
 	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now, alone: t.alone(), handed: m.leases}
 	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0 && !t.alone() && !t.call())

@@ -57,6 +57,17 @@ func (s *modelSession) uses(resource string) int64 {
 	return n
 }
 
+// left is how much of a resource the worker that asks has free, with what is lent.
+func (m *model) left(s *modelSession, resource string) int64 {
+	n := s.has(resource) - s.uses(resource)
+	for _, r := range m.pollOf(s).poll.Lent {
+		if r.Name == resource {
+			n += r.Amount
+		}
+	}
+	return min(n, s.has(resource))
+}
+
 // takes says whether the worker could be granted the task now.
 func (m *model) takes(s *modelSession, t *modelTask, ahead bool) bool {
 	if m.now.Sub(s.heard) > m.cfg.SessionTTL/2 { // It may well be gone.
@@ -72,7 +83,7 @@ func (m *model) takes(s *modelSession, t *modelTask, ahead bool) bool {
 		return false
 	}
 	for _, r := range t.shape.Resources {
-		if ahead || s.uses(r.Name)+r.Amount > s.has(r.Name) {
+		if ahead || m.left(s, r.Name) < r.Amount {
 			return false
 		}
 	}

@@ -265,11 +265,15 @@ func (d *modelDriver) pollFor(w *modelWorker, free, most int) {
 	if d.chance("no word", 20) {
 		held = -1
 	}
+	var lent []core.Resource
+	if d.chance("lends", 15) {
+		lent = []core.Resource{{Name: "cpu", Amount: int64(d.int("lent", 1, 8) * 100)}}
+	}
 	e := &core.Poll{
-		Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: free, Max: most, Held: held, Until: d.until(), Items: items,
+		Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: free, Max: most, Held: held, Lent: lent, Until: d.until(), Items: items,
 	}
 	w.awaited, w.awaitedSeq = e.Call, e.Seq
-	d.late = append(d.late, &core.Poll{Session: e.Session, Seq: e.Seq, Received: e.Received, Free: free, Max: most, Held: held, Items: items})
+	d.late = append(d.late, &core.Poll{Session: e.Session, Seq: e.Seq, Received: e.Received, Free: free, Max: most, Held: held, Lent: lent, Items: items})
 	d.step(e)
 }
 

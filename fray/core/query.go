@@ -304,7 +304,7 @@ func (s *session) view() WorkerView {
 		Labels: s.labels, Functions: s.names, Draining: s.drain != nil, Registered: s.registered, LastSeen: s.lastSeen,
 	}
 	for i, r := range s.resources {
-		v.InUse = append(v.InUse, Resource{Name: r.Name, Amount: s.inUse[i]})
+		v.InUse = append(v.InUse, Resource{Name: r.Name, Amount: r.Amount - max(s.left(i), 0)})
 	}
 	v.SetAside = s.aside != nil
 	if s.penalty != nil {

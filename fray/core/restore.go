@@ -379,7 +379,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 		return false // These are lost yet.
 	}
 	cl := t.shape.class
-	if !s.canEverRun(cl) || !s.fits(cl) {
+	if !s.canEverRun(cl) {
 		return false
 	}
 	if t.pending == Ready {

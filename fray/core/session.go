@@ -22,8 +22,9 @@ type session struct {
 	url       string
 	slots     int
 	resources []Resource
-	// In use, one for each of resources.
+	// In use, one for each of resources. What has been lent of it is in use twice; that there was such a thing is kept.
 	inUse      []int64
+	lends      bool
 	labels     map[string]string
 	functions  map[string]bool
 	names      []string
@@ -95,15 +96,30 @@ func (s *session) canEverRun(cl *class) bool {
 	return s.functions[cl.function] && covers(s.resources, cl)
 }
 
-// fits says whether the worker has the resources of cl free now.
-func (s *session) fits(cl *class) bool {
-	for _, r := range cl.resources {
-		i := s.resource(r.Name)
-		if s.resources[i].Amount-s.inUse[i] < r.Amount {
-			return false
+// lentOf returns how much is lent of each of the worker's resources; nil: nothing.
+func (s *session) lentOf(lent []Resource) []int64 {
+	if len(lent) == 0 {
+		return nil
+	}
+	amounts := make([]int64, len(s.resources))
+	for _, r := range lent {
+		if i := s.resource(r.Name); i >= 0 {
+			amounts[i] = max(r.Amount, 0)
 		}
 	}
-	return true
+	s.lends = true
+	return amounts
+}
+
+// left returns how much of its i-th resource the worker has free now: what nothing uses, and, while it asks for work,
+// what was lent by then. Those that have lent it may have ended since, so there is never more than all. It may be
+// negative.
+func (s *session) left(i int) int64 {
+	free, all := s.resources[i].Amount-s.inUse[i], s.resources[i].Amount
+	if s.poll == nil || s.poll.lent == nil {
+		return free
+	}
+	return min(free+s.poll.lent[i], all)
 }
 
 func (s *session) resource(name string) int {

@@ -30,6 +30,8 @@ type wait struct {
 	held int
 	// How many leases its session had then.
 	leases int
+	// What attempts had lent of each of its session's resources; nil: nothing.
+	lent []int64
 	// On what it told, and in which step.
 	verdicts []ReportVerdict
 	judged   uint64

@@ -110,7 +110,7 @@ func (w *Worker) lease(ctx context.Context, s *session) (slots.Poll, *frayv1.Lea
 	res, err := w.client.LeaseTasks(waiting, &frayv1.LeaseTasksRequest{
 		SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
 		FreeSlots: number.Clamp[uint32](poll.Free), MaxTasks: number.Clamp[uint32](poll.Max),
-		HeldAttempts: new(number.Clamp[uint32](poll.Held)),
+		HeldAttempts: new(number.Clamp[uint32](poll.Held)), LentResources: lent(poll.Lent),
 		MaxWaitMs:    number.Millis(wait - w.rands.lease.Duration(wait/10)),
 		Reports:      reports,
 	})
@@ -122,6 +122,20 @@ func (w *Worker) lease(ctx context.Context, s *session) (slots.Poll, *frayv1.Lea
 		return poll, nil, errUnderstated
 	}
 	return poll, res, err
+}
+
+// lent is what a poll says of lent resources; nil: there are none.
+func lent(of []core.Resource) map[string]int64 {
+	var m map[string]int64
+	for _, r := range of {
+		if r.Amount > 0 {
+			if m == nil {
+				m = make(map[string]int64)
+			}
+			m[r.Name] = r.Amount
+		}
+	}
+	return m
 }
 
 // carried takes in what became of the reports that went along with a poll. Those without a verdict go
@@ -206,6 +220,7 @@ func (w *Worker) grant(seq uint64, tasks []*frayv1.LeasedTask, carry bool) {
 		grants[i] = slots.Grant{
 			Lease: core.Token(a.wire.GetLeaseToken()), Timeout: a.timeout, Bytes: a.bytes(), Value: a,
 			Priority: t.GetSpec().GetPriority(),
+			Keeps:    t.GetSpec().GetActor() != nil, // Its state is what they are for.
 		}
 		if m := t.GetSpec().GetResources(); len(m) > 0 {
 			grants[i].Resources = corewire.Resources(m)

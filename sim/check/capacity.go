@@ -10,7 +10,7 @@ import (
 //
 // Functions that run at once on one worker, from their call to their real return, take no more than
 // its slots and its resources. An attempt that was abandoned counts until its function returns.
-// Config.Lending names functions that are not counted against slots.
+// Config.Lending names functions that are not counted, against slots nor against resources.
 //
 // Attempts that ask for resources are not granted ahead, so that with each grant all those of the
 // session that cannot be over yet, as far as leaseBook can tell, fit the worker's resources
@@ -59,7 +59,7 @@ func (o *capacityKept) Observe(e *Event, j *Judge) {
 			w.leases = slices.DeleteFunc(w.leases, func(l *lease) bool { return l.grant.Token == e.Token })
 		}
 	case GrantReply:
-		if len(e.Spec.Resources) > 0 {
+		if len(e.Spec.Resources) > 0 && !o.lending[e.Function] {
 			o.granted(e, j)
 		}
 	case ExecutionEnd:
@@ -100,9 +100,10 @@ func (o *capacityKept) start(e *Event, j *Judge) {
 }
 
 func (w *workerUse) occupy(e *Event, sign int, lends bool) {
-	if !lends {
-		w.running += sign
+	if lends {
+		return
 	}
+	w.running += sign
 	if e.Spec != nil {
 		for name, amount := range e.Spec.Resources { // order-free: each counts for itself
 			w.used[name] += int64(sign) * amount

@@ -37,7 +37,7 @@ type Config struct {
 	// however many wait, and what goes by counts only while nothing is faulty.
 	FairnessDerived bool
 	// Lending are the functions that wait for other tasks: they do not count against their worker's
-	// slots, because they may lend theirs.
+	// slots and resources, because they may lend theirs.
 	Lending []string
 	// NamesByHost: names of actors and limits, and keys of tasks, are those of the host that created them; else everybody's.
 	NamesByHost bool

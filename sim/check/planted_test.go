@@ -720,8 +720,16 @@ var clusterPlants = []plant{
 	},
 	{
 		oracle: "capacity-kept", name: "lent", cfg: check.Config{Lending: []string{"f"}}, want: "uses 1200 of 1000 cpu",
-		good: func(s *script) { s.register("w"); s.start("w", "a", 1, needs(600)); s.start("w", "b", 1, needs(400)) },
-		bad:  func(s *script) { s.register("w"); s.start("w", "a", 1, needs(600)); s.start("w", "b", 1, needs(600)) },
+		good: func(s *script) {
+			s.register("w")
+			s.start("w", "a", 1, needs(600))
+			s.start("w", "b", 1, needs(600), function("g"))
+		},
+		bad: func(s *script) {
+			s.register("w")
+			s.start("w", "a", 1, needs(600), function("g"))
+			s.start("w", "b", 1, needs(600), function("g"))
+		},
 	},
 	{
 		oracle: "capacity-kept", name: "granted", want: "holds 1200 of 1000 cpu",

@@ -296,6 +296,8 @@ func of(job string) edit { return func(e *check.Event) { e.Job = job } }
 
 func with(change func(*frayv1.TaskSpec)) edit { return func(e *check.Event) { e.Spec = spec(change) } }
 
+func function(name string) edit { return func(e *check.Event) { e.Function = name } }
+
 func needs(cpu int64) edit {
 	return with(func(t *frayv1.TaskSpec) { t.Resources = map[string]int64{"cpu": cpu} })
 }

@@ -43,9 +43,12 @@ func (s *Machine) Check() error {
 		if left := s.resources[i].Amount; left < 0 || left+used != total.Amount {
 			errs = append(errs, fmt.Errorf("resource %s: %d left, %d used of %d", total.Name, left, used, total.Amount))
 		}
+		if lent, wanted := amountOf(c.lent, total.Name), amountOf(c.wanted, total.Name); s.lentOut[i].Amount != lent || s.wanted[i].Amount != wanted {
+			errs = append(errs, fmt.Errorf("resource %s: %d lent and %d wanted back, counted as %d and %d", total.Name, lent, wanted, s.lentOut[i].Amount, s.wanted[i].Amount))
+		}
 	}
-	if s.waiters.n > 0 && s.free() > 0 {
-		errs = append(errs, errors.New("a slot is free and an attempt waits for its own"))
+	if c.backable > 0 && s.free() > 0 {
+		errs = append(errs, errors.New("a slot is free and an attempt waits for its own, whose resources are free"))
 	}
 	if s.connected && !s.full() && s.free() > 0 && c.runnable > 0 {
 		errs = append(errs, fmt.Errorf("a slot is free and %d queued attempts could run", c.runnable))
@@ -65,10 +68,10 @@ func (s *Machine) Check() error {
 
 // census is a count made anew, attempt by attempt.
 type census struct {
-	all, queued, runnable, waiting, unacked, bytes, due int
+	all, queued, runnable, waiting, backable, unacked, bytes, due int
 
-	tally [phaseCount][placeCount]int
-	used  []core.Resource
+	tally              [phaseCount][placeCount]int
+	used, lent, wanted []core.Resource
 }
 
 func (c *census) count(s *Machine, a *attempt) error {
@@ -85,14 +88,23 @@ func (c *census) count(s *Machine, a *attempt) error {
 	}
 	c.tally[a.phase][a.place]++
 	if a.place == placeWaiting {
-		c.waiting++
+		if c.waiting++; s.fitsBack(a) {
+			c.backable++
+		}
 	}
 	if err := c.countDue(s, a); err != nil {
 		return err
 	}
 	if a.phase == Running || a.phase == Abandoned {
 		for _, r := range a.Resources {
-			c.use(r)
+			switch {
+			case a.place == placeSlot || a.Keeps:
+				use(&c.used, r)
+			case a.place == placeLent:
+				use(&c.lent, r)
+			default:
+				use(&c.wanted, r)
+			}
 		}
 	}
 	switch a.phase {
@@ -143,14 +155,12 @@ func (c *census) countDue(s *Machine, a *attempt) error {
 	return nil
 }
 
-func (c *census) use(r core.Resource) {
-	for i := range c.used {
-		if c.used[i].Name == r.Name {
-			c.used[i].Amount += r.Amount
-			return
-		}
+func use(of *[]core.Resource, r core.Resource) {
+	if amount := resource(*of, r.Name); amount != nil {
+		*amount += r.Amount
+	} else {
+		*of = append(*of, r)
 	}
-	c.used = append(c.used, r)
 }
 
 // check walks the queue, which is to be in the order of priorities, and within one in that of the

@@ -126,7 +126,7 @@ func (s *Machine) Stop(now core.Time, leases []core.Token) {
 	}
 }
 
-// Block says that a running attempt waits for other tasks, and lends its slot. Until
+// Block says that a running attempt waits for other tasks, and lends what it has. Until
 // [Machine.Unblock] it must not be called again, but for an attempt that wants its slot back and
 // has not got it yet: that one is resumed.
 func (s *Machine) Block(now core.Time, lease core.Token) {
@@ -140,8 +140,10 @@ func (s *Machine) Block(now core.Time, lease core.Token) {
 		if s.lent() >= maxLent {
 			return
 		}
+		s.lend(a)
 	case placeWaiting:
-		s.waiters.remove(a)
+		s.stopWaiting(a)
+		add(s.lentOut, a.lends(), 1)
 		s.emit(Effect{Kind: Resume, Lease: a.Lease, Value: a.Value})
 	}
 	s.move(a, a.phase, placeLent)
@@ -160,7 +162,7 @@ func (s *Machine) Unblock(now core.Time, lease core.Token) {
 		return
 	}
 	s.move(a, a.phase, placeWaiting)
-	s.waiters.push(a)
+	s.wait(a)
 	s.dispatch(now)
 }
 

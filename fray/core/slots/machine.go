@@ -55,6 +55,8 @@ type Grant struct {
 	Priority int32
 	// Resources are what it occupies besides a slot.
 	Resources []core.Resource
+	// Keeps says that it lends its slot alone, and not its resources, when it waits for other tasks.
+	Keeps bool
 	// Timeout is how long it may run. 0: no bound.
 	Timeout time.Duration
 	// Bytes is the size of its input.
@@ -91,7 +93,8 @@ type Counts struct {
 // An attempt is queued, then running, then finished; a finished one stays until its report is
 // acknowledged. One that was stopped and does not return is abandoned: it is reported, but occupies
 // its slot and resources until its function returns. A running attempt that waits for other tasks
-// lends its slot, not its resources.
+// lends its slot, and its resources with it, unless its Grant says that it keeps these. Those that want
+// theirs back go before those that are to start.
 //
 // What the controller says may be late, repeated or unknown, and is then ignored. What the worker
 // says of its own functions may not: an impossible event panics.
@@ -111,6 +114,8 @@ type Machine struct {
 	outbox    int
 	bytes     int             // of the reports in the outbox
 	resources []core.Resource // what is left of cfg.Resources
+	lentOut   []core.Resource // what blocked attempts have lent of it
+	wanted    []core.Resource // what those want back that are in waiters
 
 	seen      core.Time // the time as of the last Pass
 	connected bool
@@ -121,6 +126,7 @@ type Machine struct {
 	pollSeq      uint64 // of the poll to send
 	pollSent     bool   // it was sent, and not answered
 	pollFree     int    // how many slots it says are free
+	pollLent     []core.Resource
 	receivedPoll uint64
 
 	meanBytes int           // of inputs; rises at once, falls slowly
@@ -148,7 +154,17 @@ func New(cfg Config) *Machine {
 	}
 	s.cfg.Resources = append([]core.Resource(nil), cfg.Resources...)
 	s.resources = append([]core.Resource(nil), cfg.Resources...)
+	s.lentOut, s.wanted, s.pollLent = noneOf(cfg.Resources), noneOf(cfg.Resources), noneOf(cfg.Resources)
 	return s
+}
+
+// noneOf returns amounts of 0.
+func noneOf(of []core.Resource) []core.Resource {
+	none := append([]core.Resource(nil), of...)
+	for i := range none {
+		none[i].Amount = 0
+	}
+	return none
 }
 
 // Effects returns what is to be done since the last call, in order. The slice is valid until the
@@ -225,10 +241,15 @@ func (s *Machine) Deadline() core.Time {
 // dispatch hands free slots to those that want theirs back, then to the queue. A queued attempt
 // whose resources are taken lets others pass; QueueWait bounds for how long.
 func (s *Machine) dispatch(now core.Time) {
-	for a := s.waiters.head; a != nil && s.free() > 0; a = s.waiters.head {
-		s.waiters.remove(a)
-		s.move(a, a.phase, placeSlot)
-		s.emit(Effect{Kind: Resume, Lease: a.Lease, Value: a.Value})
+	for a := s.waiters.head; a != nil && s.free() > 0; {
+		next := a.links[linkWaiters].next
+		if s.fitsBack(a) {
+			s.stopWaiting(a)
+			s.take(a)
+			s.move(a, a.phase, placeSlot)
+			s.emit(Effect{Kind: Resume, Lease: a.Lease, Value: a.Value})
+		}
+		a = next
 	}
 	if !s.connected || s.draining || s.full() {
 		return
@@ -247,9 +268,7 @@ func (s *Machine) full() bool { return s.cfg.MaxOutboxBytes > 0 && s.bytes >= s.
 
 func (s *Machine) start(now core.Time, a *attempt) {
 	s.queue.remove(a)
-	for _, want := range a.Resources {
-		*s.resource(want.Name) -= want.Amount
-	}
+	s.occupy(a)
 	s.move(a, Running, placeSlot)
 	a.started = now
 	a.deadline = core.Never
@@ -262,19 +281,71 @@ func (s *Machine) start(now core.Time, a *attempt) {
 
 // release takes back what a's function occupied, because it returned.
 func (s *Machine) release(a *attempt) {
-	for _, had := range a.Resources {
-		*s.resource(had.Name) += had.Amount
+	switch {
+	case a.place == placeWaiting:
+		s.stopWaiting(a)
+	case a.place == placeLent:
+		add(s.lentOut, a.lends(), -1)
 	}
-	if a.place == placeWaiting {
-		s.waiters.remove(a)
+	if a.place == placeSlot || a.Keeps {
+		add(s.resources, a.Resources, 1)
 	}
 	s.move(a, Finished, placeNone)
 }
 
-// fits says whether a's resources are free.
+// lends returns the resources that an attempt lends with its slot.
+func (a *attempt) lends() []core.Resource {
+	if a.Keeps {
+		return nil
+	}
+	return a.Resources
+}
+
+// occupy takes the resources of an attempt that starts.
+func (s *Machine) occupy(a *attempt) { add(s.resources, a.Resources, -1) }
+
+// lend has an attempt lend what it has.
+func (s *Machine) lend(a *attempt) {
+	add(s.resources, a.lends(), 1)
+	add(s.lentOut, a.lends(), 1)
+}
+
+// take takes what an attempt had lent, and wanted back.
+func (s *Machine) take(a *attempt) { add(s.resources, a.lends(), -1) }
+
+// wait has an attempt want back what it has lent.
+func (s *Machine) wait(a *attempt) {
+	add(s.lentOut, a.lends(), -1)
+	add(s.wanted, a.lends(), 1)
+	s.waiters.push(a)
+}
+
+// stopWaiting ends that.
+func (s *Machine) stopWaiting(a *attempt) {
+	add(s.wanted, a.lends(), -1)
+	s.waiters.remove(a)
+}
+
+func add(to, of []core.Resource, sign int64) {
+	for _, r := range of {
+		*resource(to, r.Name) += sign * r.Amount
+	}
+}
+
+// fits says whether a's resources are free, besides those that others want back.
 func (s *Machine) fits(a *attempt) bool {
 	for _, want := range a.Resources {
-		if left := s.resource(want.Name); left == nil || *left < want.Amount {
+		if left := resource(s.resources, want.Name); left == nil || *left-*resource(s.wanted, want.Name) < want.Amount {
+			return false
+		}
+	}
+	return true
+}
+
+// fitsBack says whether the resources are free that a wants back.
+func (s *Machine) fitsBack(a *attempt) bool {
+	for _, want := range a.lends() {
+		if *resource(s.resources, want.Name) < want.Amount {
 			return false
 		}
 	}
@@ -291,10 +362,10 @@ func (s *Machine) possible(a *attempt) bool {
 	return true
 }
 
-func (s *Machine) resource(name string) *int64 {
-	for i := range s.resources {
-		if s.resources[i].Name == name {
-			return &s.resources[i].Amount
+func resource(of []core.Resource, name string) *int64 {
+	for i := range of {
+		if of[i].Name == name {
+			return &of[i].Amount
 		}
 	}
 	return nil

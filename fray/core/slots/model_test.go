@@ -31,7 +31,7 @@ type modelAttempt struct {
 	started, ended   bool // of the function
 	cancelled        bool
 	blocked, waiting bool
-	lends            bool          // its slot may be another attempt's
+	lends            bool          // its slot may be another attempt's, and its resources unless it keeps them
 	reports          int           // terminal ones
 	awake            time.Duration // since it started, but for stalls
 }
@@ -61,7 +61,7 @@ var modelSteps = []struct {
 		var grants []slots.Grant
 		for i := range n % (m.poll.Max + 1) {
 			m.next++
-			g := slots.Grant{Lease: m.next, Timeout: []time.Duration{0, 0, time.Second}[(n+i)%3], Priority: int32((n * i) % 3)}
+			g := slots.Grant{Lease: m.next, Timeout: []time.Duration{0, 0, time.Second}[(n+i)%3], Priority: int32((n * i) % 3), Keeps: (n+i)%7 == 0}
 			if cpu := int64((n + i) % 4); cpu > 0 {
 				g.Resources = []core.Resource{{Name: "cpu", Amount: cpu}}
 			}
@@ -154,7 +154,9 @@ func (m *model) settle() error {
 			inSlots++
 		}
 		for _, r := range a.grant.Resources {
-			cpu += r.Amount
+			if !a.lends || a.grant.Keeps {
+				cpu += r.Amount
+			}
 		}
 	}
 	if inSlots > m.cfg.Slots {

@@ -25,6 +25,8 @@ type Poll struct {
 	Max int
 	// Held is how many attempts have not ended.
 	Held int
+	// Lent is what attempts that wait for other tasks have lent of the resources. It is valid until the next poll.
+	Lent []core.Resource
 }
 
 // NextPoll returns the poll to send now, if any. A poll that was sent and not answered is returned
@@ -42,11 +44,12 @@ func (s *Machine) NextPoll(now core.Time) (poll Poll, ok bool) {
 	s.pollSent = true
 	room = max(room, 1)
 	s.pollFree = min(free, room)
-	return Poll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room, Held: s.live()}, true
+	copy(s.pollLent, s.lentOut)
+	return Poll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room, Held: s.live(), Lent: s.pollLent}, true
 }
 
-// Understated says whether the poll that waits for its answer tells of fewer free slots than there
-// are, in a way that the controller cannot see. It counts a slot as free once it is told that an
+// Understated says whether the poll that waits for its answer tells of fewer free slots, or of less that is lent, than there
+// is, in a way that the controller cannot see. It counts a slot as free once it is told that an
 // attempt which the poll counts has ended, but never more than what it has granted leaves; of slots
 // that are lent it knows nothing. What may not wait here for a slot would then stay where it is,
 // until the poll is answered empty. So the poll is to be sent again, under its number, with what
@@ -56,7 +59,15 @@ func (s *Machine) Understated() bool {
 		return false
 	}
 	free := s.free()
-	return min(free, s.room(free)) > s.pollFree
+	if min(free, s.room(free)) > s.pollFree {
+		return true
+	}
+	for i := range s.lentOut {
+		if free > 0 && s.lentOut[i].Amount > s.pollLent[i].Amount {
+			return true
+		}
+	}
+	return false
 }
 
 // Polls says whether NextPoll would return a poll, as far as that does not depend on runs that

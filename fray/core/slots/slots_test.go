@@ -19,7 +19,7 @@ import (
 //
 //	config slots=2 cpu=1000 prefetch=4   make a machine, and register it; also outbox=, bytes=, unreported=
 //	poll                                 ask what to poll for
-//	grant a b(cpu=5) c(timeout=1s,bytes=9) d(priority=5)   answer the poll that was sent last
+//	grant a b(cpu=5) c(timeout=1s,bytes=9) d(priority=5) e(cpu=5,keeps=1)   answer the poll that was sent last
 //	finish a succeeded [bytes] | stop a b | block a | unblock a | ack a b
 //	lost 5s | registered a b | drain 30s | advance 20ms
 //	stall 16s                            let time pass as while the process stands still; with stall=1 that is watched
@@ -87,7 +87,13 @@ func (s *script) run(t *testing.T, out *strings.Builder, line string) {
 	case "poll":
 		if poll, ok := s.slots.NextPoll(s.now); ok {
 			s.poll = poll.Seq
-			fmt.Fprintf(out, "poll %d after %d: free=%d max=%d held=%d\n", poll.Seq, poll.Received, poll.Free, poll.Max, poll.Held)
+			fmt.Fprintf(out, "poll %d after %d: free=%d max=%d held=%d", poll.Seq, poll.Received, poll.Free, poll.Max, poll.Held)
+			for _, r := range poll.Lent {
+				if r.Amount != 0 {
+					fmt.Fprintf(out, " lent %s=%d", r.Name, r.Amount)
+				}
+			}
+			fmt.Fprintln(out)
 		} else {
 			fmt.Fprintln(out, "no poll")
 		}
@@ -229,6 +235,9 @@ func grant(t *testing.T, text string) slots.Grant {
 			continue
 		case "priority":
 			grant.Priority = int32(n)
+			continue
+		case "keeps":
+			grant.Keeps = n > 0
 			continue
 		}
 		grant.Resources = append(grant.Resources, core.Resource{Name: key, Amount: n})

@@ -2092,7 +2092,10 @@ type LeaseTasksRequest struct {
 	// call. They are judged as the poll comes, whatever becomes of it, and held_attempts leaves out those that end with
 	// them. The verdicts come with the poll's answer, so a poll with reports should not wait long. A poll has 1 MiB at most.
 	// Only for controllers that have said polls_take_reports.
-	Reports       []*TaskReport `protobuf:"bytes,8,rep,name=reports,proto3" json:"reports,omitempty"`
+	Reports []*TaskReport `protobuf:"bytes,8,rep,name=reports,proto3" json:"reports,omitempty"`
+	// What attempts that wait for other tasks have lent of the worker's resources, as they have lent their slots, which are among
+	// free_slots: it is granted to others.
+	LentResources map[string]int64 `protobuf:"bytes,9,rep,name=lent_resources,json=lentResources,proto3" json:"lent_resources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2179,6 +2182,13 @@ func (x *LeaseTasksRequest) GetHeldAttempts() uint32 {
 func (x *LeaseTasksRequest) GetReports() []*TaskReport {
 	if x != nil {
 		return x.Reports
+	}
+	return nil
+}
+
+func (x *LeaseTasksRequest) GetLentResources() map[string]int64 {
+	if x != nil {
+		return x.LentResources
 	}
 	return nil
 }
@@ -4462,7 +4472,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x15heartbeat_interval_ms\x18\x03 \x01(\x03R\x13heartbeatIntervalMs\x12*\n" +
 	"\x11kept_lease_tokens\x18\x04 \x03(\x06R\x0fkeptLeaseTokens\x125\n" +
 	"\x16controller_incarnation\x18\x05 \x01(\x04R\x15controllerIncarnation\x12,\n" +
-	"\x12polls_take_reports\x18\x06 \x01(\bR\x10pollsTakeReports\"\x87\x03\n" +
+	"\x12polls_take_reports\x18\x06 \x01(\bR\x10pollsTakeReports\"\xbe\x04\n" +
 	"\x11LeaseTasksRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x12\"\n" +
 	"\bpoll_seq\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\apollSeq\x12*\n" +
@@ -4473,7 +4483,11 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\vmax_wait_ms\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x123\n" +
 	"\rheld_attempts\x18\a \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x00R\fheldAttempts\x88\x01\x01\x129\n" +
 	"\areports\x18\b \x03(\v2\x13.fray.v1.TaskReportB\n" +
-	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areportsB\x10\n" +
+	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areports\x12s\n" +
+	"\x0elent_resources\x18\t \x03(\v2-.fray.v1.LeaseTasksRequest.LentResourcesEntryB\x1d\xbaH\x1a\x9a\x01\x17\x10\x10\"\x06r\x04\x10\x01\x18@*\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\rlentResources\x1a@\n" +
+	"\x12LentResourcesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01B\x10\n" +
 	"\x0e_held_attempts\"\x8d\x02\n" +
 	"\n" +
 	"LeasedTask\x12*\n" +
@@ -4739,7 +4753,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -4808,120 +4822,122 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*ReleaseObjectsResponse)(nil),   // 64: fray.v1.ReleaseObjectsResponse
 	nil,                              // 65: fray.v1.RegisterWorkerRequest.ResourcesEntry
 	nil,                              // 66: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 67: fray.v1.Worker.ResourcesEntry
-	nil,                              // 68: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 69: fray.v1.Worker.LabelsEntry
-	nil,                              // 70: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 71: fray.v1.TaskSpec
-	(*Task)(nil),                     // 72: fray.v1.Task
-	(*TaskResult)(nil),               // 73: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 74: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 75: fray.v1.Attempt
-	(*Payload)(nil),                  // 76: fray.v1.Payload
-	(*TaskError)(nil),                // 77: fray.v1.TaskError
-	(*Schedule)(nil),                 // 78: fray.v1.Schedule
+	nil,                              // 67: fray.v1.LeaseTasksRequest.LentResourcesEntry
+	nil,                              // 68: fray.v1.Worker.ResourcesEntry
+	nil,                              // 69: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 70: fray.v1.Worker.LabelsEntry
+	nil,                              // 71: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 72: fray.v1.TaskSpec
+	(*Task)(nil),                     // 73: fray.v1.Task
+	(*TaskResult)(nil),               // 74: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 75: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 76: fray.v1.Attempt
+	(*Payload)(nil),                  // 77: fray.v1.Payload
+	(*TaskError)(nil),                // 78: fray.v1.TaskError
+	(*Schedule)(nil),                 // 79: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	71, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	72, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	73, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	71, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	72, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	73, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	74, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	72, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
 	10, // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
 	9,  // 5: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	72, // 6: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	73, // 7: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	73, // 8: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	73, // 9: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	74, // 10: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	72, // 11: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	73, // 6: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	74, // 7: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	74, // 8: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	74, // 9: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	75, // 10: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	73, // 11: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	25, // 12: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
 	10, // 13: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
 	0,  // 14: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	75, // 15: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	76, // 15: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 16: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
 	65, // 17: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
 	66, // 18: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	28, // 19: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
 	35, // 20: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	75, // 21: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	71, // 22: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	33, // 23: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	76, // 24: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	76, // 25: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
-	32, // 26: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	3,  // 27: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	75, // 28: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 29: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	76, // 30: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	77, // 31: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	76, // 32: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
-	35, // 33: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 34: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	67, // 35: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	68, // 36: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	69, // 37: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	42, // 38: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	4,  // 39: fray.v1.Actor.state:type_name -> fray.v1.ActorState
-	45, // 40: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	78, // 41: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
-	70, // 42: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	58, // 43: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	58, // 44: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	5,  // 45: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	7,  // 46: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	11, // 47: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	13, // 48: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	15, // 49: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	17, // 50: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	19, // 51: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	21, // 52: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	23, // 53: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
-	26, // 54: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	56, // 55: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	59, // 56: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	61, // 57: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	63, // 58: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	46, // 59: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
-	48, // 60: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
-	29, // 61: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	31, // 62: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	36, // 63: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	38, // 64: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	40, // 65: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	43, // 66: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	50, // 67: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	52, // 68: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	54, // 69: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	6,  // 70: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 71: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 72: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 73: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 74: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 75: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 76: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	22, // 77: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	24, // 78: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
-	27, // 79: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	57, // 80: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	60, // 81: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	62, // 82: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	64, // 83: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	47, // 84: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	49, // 85: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
-	30, // 86: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	34, // 87: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	37, // 88: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	39, // 89: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	41, // 90: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	44, // 91: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	51, // 92: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	53, // 93: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	55, // 94: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	70, // [70:95] is the sub-list for method output_type
-	45, // [45:70] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	67, // 21: fray.v1.LeaseTasksRequest.lent_resources:type_name -> fray.v1.LeaseTasksRequest.LentResourcesEntry
+	76, // 22: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	72, // 23: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	33, // 24: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
+	77, // 25: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	77, // 26: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	32, // 27: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	3,  // 28: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	76, // 29: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 30: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	77, // 31: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	78, // 32: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	77, // 33: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	35, // 34: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 35: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	68, // 36: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	69, // 37: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	70, // 38: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	42, // 39: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	4,  // 40: fray.v1.Actor.state:type_name -> fray.v1.ActorState
+	45, // 41: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
+	79, // 42: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	71, // 43: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	58, // 44: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	58, // 45: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 46: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 47: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 48: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 49: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 50: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 51: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 52: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	21, // 53: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	23, // 54: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
+	26, // 55: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	56, // 56: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	59, // 57: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	61, // 58: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	63, // 59: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	46, // 60: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	48, // 61: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
+	29, // 62: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	31, // 63: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	36, // 64: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	38, // 65: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	40, // 66: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	43, // 67: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	50, // 68: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	52, // 69: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	54, // 70: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	6,  // 71: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 72: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 73: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 74: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 75: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 76: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 77: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	22, // 78: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	24, // 79: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
+	27, // 80: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	57, // 81: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	60, // 82: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	62, // 83: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	64, // 84: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	47, // 85: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	49, // 86: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	30, // 87: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	34, // 88: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	37, // 89: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	39, // 90: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	41, // 91: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	44, // 92: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	51, // 93: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	53, // 94: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	55, // 95: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	71, // [71:96] is the sub-list for method output_type
+	46, // [46:71] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -4939,7 +4955,7 @@ func file_fray_v1_controller_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   66,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
