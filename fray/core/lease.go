@@ -99,7 +99,9 @@ func (c *Scheduler) grant(l *lease) (g Grant, bytes int) {
 	if t.shape.Role == ActorCall {
 		g.Life = c.calls[t].caller.actor.life.run.token
 	}
-	return g, bytes + int(t.size)
+	var size int
+	g.Environment, size = t.job.environment()
+	return g, bytes + size + int(t.size)
 }
 
 // endLease frees what a lease occupied, and fences its token.

@@ -12,12 +12,18 @@ func (e *Submit) apply(c *Scheduler) {
 		c.notOwner(e.Call)
 		return
 	}
+	x, err := c.tiesOf(e)
+	if err != nil {
+		c.stats.Refused += uint64(len(e.Tasks))
+		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Err: err}) // Not settled: what it is for may not be durable yet.
+		return
+	}
 	r := SubmitReply{Results: make([]SubmitResult, len(e.Tasks))}
 	if j := c.jobs[e.Job]; j != nil && j.followers[e.Watcher] != nil {
 		c.confirmed(j.followers[e.Watcher], e.Confirmed) // Before its job is asked to wait for that.
 	}
 	c.out.Records = slices.Grow(c.out.Records, len(e.Tasks))
-	o := offering{Submit: e}
+	o := offering{Submit: e, ties: x}
 	for i := range e.Tasks {
 		t, result := o.take(c, &e.Tasks[i])
 		r.Results[i] = result
@@ -47,6 +53,8 @@ func (e *Submit) apply(c *Scheduler) {
 type offering struct {
 	*Submit
 
+	// What the job is to have besides once it has its first task; nil: nothing, or it has that.
+	ties *ties
 	// Mailboxes for which a call was refused: what its caller offers after it must not overtake it.
 	behind map[mailbox]bool
 	// The last shape, as it was offered and as it is known.
@@ -70,7 +78,10 @@ func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
 	default:
 		return other, SubmitResult{Task: other.num, Verdict: SubmitNamed, ID: c.id(other)}
 	}
-	v := c.room(o.Submit, n.size())
+	if failed := c.jobs[o.Job].failedAbove(); failed != nil {
+		return nil, SubmitResult{Verdict: SubmitJobFailed, ID: failed.id}
+	}
+	v := c.room(o.Submit, n.size()+o.optionBytes())
 	if len(n.Limits) > 0 && v == SubmitCreated && len(c.buckets)+c.newBuckets(c.ownerToBe(c.jobs[o.Job], o.By).name, n.Limits) > c.cfg.MaxLimits {
 		v = SubmitTooManyLimits
 	}
@@ -101,8 +112,16 @@ func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
 		return nil, SubmitResult{Verdict: SubmitTooManyClasses}
 	}
 	o.offered, o.known = n.Shape, sh
-	t = c.admit(o.Submit, n, sh, needs, a, free)
+	t = c.admit(o, n, sh, needs, a, free)
 	return t, SubmitResult{Task: t.num, Verdict: SubmitCreated}
+}
+
+// optionBytes is what the next task of the submission brings along besides itself.
+func (o *offering) optionBytes() int {
+	if o.ties == nil {
+		return 0
+	}
+	return int(o.ties.bytes)
 }
 
 // refuse notes that a task was refused, which may be offered again.
@@ -156,7 +175,7 @@ func (r *SubmitReply) tell(c *Scheduler, t *task) {
 }
 
 // admit takes a task in, whose id is not known, and which calls an actor or none.
-func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies, a *actor, free vacancy) *task {
+func (c *Scheduler) admit(e *offering, n *NewTask, sh *shape, needs *dependencies, a *actor, free vacancy) *task {
 	t := c.log.add(n.ID)
 	t.kin, t.submitted = c.kinOf(c.job(e.Job), sh), c.now
 	if e.At > 0 {
@@ -167,6 +186,10 @@ func (c *Scheduler) admit(e *Submit, n *NewTask, sh *shape, needs *dependencies,
 	c.setStatus(t, Pending)
 	c.byID.add(free, t)
 	c.own(t.job, e.By)
+	if e.ties != nil {
+		c.equip(t.job, e.ties)
+		e.ties = nil
+	}
 	t.job.tasks++
 	c.opened(t)
 	c.stats.Submitted++
@@ -256,6 +279,7 @@ func (c *Scheduler) dropJob(j *job) {
 	}
 	delete(c.jobs, j.id)
 	j.dropped = true
+	c.untie(j)
 	j.owner.known--
 	c.dropOwner(j.owner)
 	if j.num != 0 {
@@ -281,6 +305,9 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.keep(t.job.owner, int64(t.size))
 	t.job.done = append(t.job.done, t)
 	t.job.doneBytes += int64(t.size)
+	if t.failedByItself() {
+		c.countFailed(t.job)
+	}
 	if c.awaiters[t].mayAskAgain() || c.asked[t] > c.now {
 		c.awaited(t.job)
 	}
@@ -312,16 +339,16 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	}
 }
 
-// rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor
-// would mean nothing.
+// rememberJobs has it written whose a job is, what options it has and how it did, and how many of its ended tasks are
+// forgotten, without which a cursor would mean nothing.
 func (c *Scheduler) rememberJobs() {
 	for i, j := range c.changedJobs {
 		if i > 0 && c.changedJobs[i-1] == j {
 			continue
 		}
-		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name, Lazy: true}
-		if j.dropped {
-			r = Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
+		r := Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
+		if !j.dropped {
+			r = Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name, Details: j.details(), Lazy: true}
 		}
 		c.out.Records = append(c.out.Records, r)
 	}
@@ -349,6 +376,9 @@ func (c *Scheduler) forget(t *task) {
 	j.done[0] = nil
 	j.done = j.done[1:]
 	j.doneBase++
+	if t.failedByItself() {
+		j.failedBase++
+	}
 	j.doneBytes -= int64(t.size)
 	c.place(j)
 	c.changedJob(j)
