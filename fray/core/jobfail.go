@@ -1,6 +1,9 @@
 package core
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A job fails as a whole once more of its tasks have failed than its options allow. What has failed because of
 // what it depends on is not counted, for that is.
@@ -30,6 +33,11 @@ func (c *Scheduler) countFailed(j *job) {
 	if c.cfg.Commits {
 		j.newFailed++
 	}
+	c.mayFail(j)
+}
+
+// mayFail has a job fail of which too many tasks have.
+func (c *Scheduler) mayFail(j *job) {
 	x := j.ties
 	if x == nil || x.options == nil || x.failed {
 		return
@@ -38,6 +46,16 @@ func (c *Scheduler) countFailed(j *job) {
 		x.failed, x.failedIn = true, c.step
 		c.changedJob(j)
 		c.failing = append(c.failing, j)
+	}
+}
+
+// restoreFailed has what is open end of jobs that have failed, if their records are not of one commit.
+func (c *Scheduler) restoreFailed(jobs []RestoredJob) {
+	for i := range jobs {
+		j := c.jobs[jobs[i].ID]
+		if c.mayFail(j); j.ties != nil && j.ties.failed && !slices.Contains(c.failing, j) {
+			c.failing = append(c.failing, j)
+		}
 	}
 }
 

@@ -277,7 +277,8 @@ func (c *Scheduler) restoreDetails(j *job, d *JobDetails) error {
 	if d == nil {
 		return nil
 	}
-	if d.FailedBase > j.doneBase || d.Options == nil && (len(d.Inherited) > 0 || d.Orphaned || d.Failed) {
+	hasParent := d.Options != nil && d.Options.Parent != ""
+	if d.FailedBase > j.doneBase || d.Options == nil && d.Failed || !hasParent && (len(d.Inherited) > 0 || d.Orphaned) {
 		return fmt.Errorf("%w: job %q, number %d, with %d failed of its first %d", ErrBadRecord, j.id, j.num, d.FailedBase, j.doneBase)
 	}
 	j.failedBase, j.failed = d.FailedBase, d.FailedBase
@@ -286,6 +287,9 @@ func (c *Scheduler) restoreDetails(j *job, d *JobDetails) error {
 	}
 	x := &ties{options: d.Options, environment: over(d.Inherited, d.Options.Environment), orphaned: d.Orphaned, failed: d.Failed}
 	x.count()
+	if len(x.environment) > MaxEnvironment || x.environmentBytes > MaxEnvironmentBytes {
+		return fmt.Errorf("%w: job %q, number %d, has an environment of %d variables and %d bytes", ErrBadRecord, j.id, j.num, len(x.environment), x.environmentBytes)
+	}
 	j.ties = x
 	c.charge(j.owner, usage{bytes: x.bytes})
 	return nil

@@ -121,7 +121,7 @@ type modelJob struct {
 	done []*modelTask
 	// Its tasks that have failed by themselves, the forgotten ones included.
 	failed uint64
-	turn int
+	turn   int
 	// Who it belongs to; empty: it is everybody's.
 	owner string
 	// Who follows it, by name; and ends that were waited for.

@@ -130,6 +130,7 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 	}
 	c.restoring = false
 	c.restoreLimits()
+	c.restoreFailed(jobs)
 	for i := range jobs {
 		c.dropJob(c.jobs[jobs[i].ID])
 	}
