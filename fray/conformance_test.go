@@ -26,7 +26,7 @@ import (
 type backendUnderTest struct {
 	kind fray.Kind
 	// start returns a job context that is closed when the test ends.
-	start func(t *testing.T) *fray.JobContext
+	start func(t *testing.T, opts ...fray.Option) *fray.JobContext
 	// inline: Run returns when the task has ended.
 	inline bool
 	// remote: functions are found by their name alone.
@@ -35,9 +35,9 @@ type backendUnderTest struct {
 
 func TestSyncConforms(t *testing.T) {
 	t.Parallel()
-	conformance(t, backendUnderTest{kind: fray.KindSync, inline: true, start: func(t *testing.T) *fray.JobContext {
+	conformance(t, backendUnderTest{kind: fray.KindSync, inline: true, start: func(t *testing.T, opts ...fray.Option) *fray.JobContext {
 		t.Helper()
-		return newJobContext(t, fray.KindSync)
+		return newJobContext(t, fray.KindSync, opts...)
 	}})
 }
 
@@ -46,9 +46,9 @@ func TestThreadPoolConforms(t *testing.T) {
 	for _, workers := range []int{1, 4} {
 		t.Run(fmt.Sprintf("workers=%d", workers), func(t *testing.T) {
 			t.Parallel()
-			conformance(t, backendUnderTest{kind: fray.KindThreadPool, start: func(t *testing.T) *fray.JobContext {
+			conformance(t, backendUnderTest{kind: fray.KindThreadPool, start: func(t *testing.T, opts ...fray.Option) *fray.JobContext {
 				t.Helper()
-				return newJobContext(t, fray.KindThreadPool, fray.WithWorkers(workers))
+				return newJobContext(t, fray.KindThreadPool, append(opts, fray.WithWorkers(workers))...)
 			}})
 		})
 	}
@@ -60,6 +60,7 @@ type conformanceTest struct {
 	detached bool // needs Run to return before the task ends
 	remote   bool // of a backend with a controller
 	local    bool // of one without
+	options  []fray.Option
 	run      func(*trial)
 }
 
@@ -392,7 +393,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 	}
-	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests, onceTests) {
+	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests, onceTests, jobTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Attr("backend", string(b.kind))
 			t.Attr("behaviour", tt.name)
@@ -401,7 +402,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 				t.Skip(why)
 			}
 			t.Parallel()
-			tt.run(newTrial(t, b.start(t)))
+			tt.run(newTrial(t, b.start(t, tt.options...)))
 		})
 	}
 }
