@@ -149,7 +149,7 @@ func TestJobOptionsThatAreRefused(t *testing.T) {
 				t.Errorf("%s: got %v, want %q", kind, err, want)
 			}
 			if err == nil {
-				jc.Close()
+				_ = jc.Close()
 			}
 		}
 	}
