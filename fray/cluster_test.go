@@ -18,7 +18,8 @@ func TestFrayConforms(t *testing.T) {
 			t.Parallel()
 			conformance(t, backendUnderTest{kind: fray.KindFray, remote: true, start: func(t *testing.T, opts ...fray.Option) *fray.JobContext {
 				t.Helper()
-				return newJobContext(t, fray.KindFray, append(opts, fray.WithControllerAddress(startCluster(t, slots)))...)
+				opts = append(opts, fray.WithControllerAddress(startCluster(t, slots)))
+				return newJobContext(t, fray.KindFray, opts...)
 			}})
 		})
 	}

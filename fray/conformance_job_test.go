@@ -31,7 +31,8 @@ var (
 	// openChild runs echo in a job of a controller that a task opens, and tells its own job.
 	openChild = fray.Define("open-child", func(ctx context.Context, child [2]string) (string, error) {
 		info, _ := fray.InTask(ctx)
-		jc, err := fray.NewJobContext(ctx, fray.KindFray, fray.WithControllerAddress(child[0]), fray.WithJobID(child[1]), fray.WithLogger(nil))
+		jc, err := fray.NewJobContext(ctx, fray.KindFray, fray.WithControllerAddress(child[0]),
+			fray.WithJobID(child[1]), fray.WithLogger(nil))
 		if err != nil {
 			return "", err
 		}
@@ -44,7 +45,8 @@ var (
 var jobTests = []conformanceTest{
 	{
 		name: "tasks see the environment of their job", options: []fray.Option{
-			fray.WithEnvironment(map[string]string{"A": "1", "EMPTY": "", "B": "x"}), fray.WithEnvironment(map[string]string{"B": "Ä=2"}),
+			fray.WithEnvironment(map[string]string{"A": "1", "EMPTY": "", "B": "x"}),
+			fray.WithEnvironment(map[string]string{"B": "Ä=2"}),
 		},
 		run: func(t *trial) {
 			want := map[string]string{"A": "1", "B": "Ä=2", "EMPTY": ""}
@@ -58,7 +60,8 @@ var jobTests = []conformanceTest{
 					t.Errorf("got %v, %v", v, err)
 				}
 			}
-			got(t, below, map[string]string{"B": "3", "C": "4"}, map[string]string{"A": "1", "B": "3", "C": "4", "EMPTY": ""})
+			own := map[string]string{"B": "3", "C": "4"}
+			got(t, below, own, map[string]string{"A": "1", "B": "3", "C": "4", "EMPTY": ""})
 		},
 	},
 	{name: "tasks of a job without an environment see none", run: func(t *trial) {
@@ -85,7 +88,8 @@ var jobTests = []conformanceTest{
 				t.Errorf("an open task ended with %v", err)
 			}
 		}
-		if _, err := echo.Run(t.ctx, "b"); !errors.Is(err, fray.ErrJobFailed) || !strings.Contains(err.Error(), "has failed as a whole") {
+		if _, err := echo.Run(t.ctx, "b"); !errors.Is(err, fray.ErrJobFailed) ||
+			!strings.Contains(err.Error(), "has failed as a whole") {
 			t.Errorf("run: %v", err)
 		}
 		if _, err := echo.Call(t.ctx, "b"); !errors.Is(err, fray.ErrJobFailed) {
@@ -105,27 +109,33 @@ var jobTests = []conformanceTest{
 			t.Errorf("got %q, %v", v, err)
 		}
 	}},
-	{name: "a job fails past a share of what was submitted", options: []fray.Option{fray.WithMaxFailedShare(0.25)}, run: func(t *trial) {
-		for i := range 7 {
-			got(t, echo, fmt.Sprint(i), fmt.Sprint(i))
-		}
-		fails(t, fail, "declared")
-		fails(t, fail, "declared") // 2 of 9
-		fails(t, fail, "declared") // 3 of 10
-		if _, err := echo.Run(t.ctx, "b"); !errors.Is(err, fray.ErrJobFailed) {
-			t.Errorf("got %v", err)
-		}
-	}},
-	{name: "what fails for what it needs does not count", options: []fray.Option{fray.WithMaxFailed(1)}, run: func(t *trial) {
-		bad := run(t, fail, "declared")
-		for range 3 {
-			f := run(t, shout, bad)
-			if _, err := f.Get(t.ctx); !errors.Is(err, fray.ErrDependencyFailed) {
+	{
+		name: "a job fails past a share of what was submitted", options: []fray.Option{fray.WithMaxFailedShare(0.25)},
+		run: func(t *trial) {
+			for i := range 7 {
+				got(t, echo, fmt.Sprint(i), fmt.Sprint(i))
+			}
+			fails(t, fail, "declared")
+			fails(t, fail, "declared") // 2 of 9
+			fails(t, fail, "declared") // 3 of 10
+			if _, err := echo.Run(t.ctx, "b"); !errors.Is(err, fray.ErrJobFailed) {
 				t.Errorf("got %v", err)
 			}
-		}
-		got(t, echo, "goes on", "goes on")
-	}},
+		},
+	},
+	{
+		name: "what fails for what it needs does not count", options: []fray.Option{fray.WithMaxFailed(1)},
+		run: func(t *trial) {
+			bad := run(t, fail, "declared")
+			for range 3 {
+				f := run(t, shout, bad)
+				if _, err := f.Get(t.ctx); !errors.Is(err, fray.ErrDependencyFailed) {
+					t.Errorf("got %v", err)
+				}
+			}
+			got(t, echo, "goes on", "goes on")
+		},
+	},
 }
 
 func TestJobOptionsThatAreRefused(t *testing.T) {
@@ -144,7 +154,8 @@ func TestJobOptionsThatAreRefused(t *testing.T) {
 		"job weight 101 is not":             fray.WithJobWeight(101),
 	} {
 		for _, kind := range []fray.Kind{fray.KindSync, fray.KindThreadPool, fray.KindFray} {
-			jc, err := fray.NewJobContext(t.Context(), kind, fray.WithJobID("job"), fray.WithControllerAddress("127.0.0.1:1"), opt)
+			jc, err := fray.NewJobContext(t.Context(), kind, fray.WithJobID("job"),
+				fray.WithControllerAddress("127.0.0.1:1"), opt)
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: got %v, want %q", kind, err, want)
 			}

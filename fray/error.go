@@ -53,8 +53,8 @@ var (
 	ErrUnknownSchedule = errors.New("no such schedule is known")
 	// ErrNoSchedules is what whoever asks for schedules is answered with on the sync and threadpool backends.
 	ErrNoSchedules = errors.New("schedules need a controller, which keeps them: use the fray backend")
-	// ErrJobFailed is what Run, RunAll and Map are answered with once the job has failed as a whole, or one that it is a part
-	// of, see [WithMaxFailed].
+	// ErrJobFailed is what Run, RunAll and Map are answered with once the job has failed as a whole, or one that it
+	// is a part of, see [WithMaxFailed].
 	ErrJobFailed = errors.New("the job has failed as a whole")
 	// ErrJobDiffers is what they are answered with where the job was made with other options than those of the job
 	// context, or without.

@@ -19,7 +19,8 @@ func TestFailedJobStopsWhatRuns(t *testing.T) {
 		top := newTrial(t, jc)
 		running := []*fray.Future[string]{run(top, hang, struct{}{})}
 		if kind == fray.KindFray {
-			running = append(running, run(newTrial(t, newJobContext(t, kind, append(options, fray.WithParentJob(jc.JobID()))...)), hang, struct{}{}))
+			running = append(running, run(newTrial(t, newJobContext(t, kind, append(options,
+				fray.WithParentJob(jc.JobID()))...)), hang, struct{}{}))
 		}
 		fails(top, fail, "declared")
 		for _, f := range running {
@@ -77,7 +78,11 @@ func TestJobOptionsThatTheControllerRefuses(t *testing.T) {
 		want string
 	}{
 		{[]fray.Option{fray.WithParentJob("nobody")}, fray.ErrUnknownJob, `does not know parent job "nobody"`},
-		{[]fray.Option{fray.WithJobID("plain"), fray.WithJobWeight(2)}, fray.ErrJobDiffers, `job "plain": its weight is not what it was made with`},
+		{
+			[]fray.Option{fray.WithJobID("plain"), fray.WithJobWeight(2)},
+			fray.ErrJobDiffers,
+			`job "plain": its weight is not what it was made with`,
+		},
 	} {
 		x := newTrial(t, newJobContext(t, fray.KindFray, append(tt.opts, address)...))
 		_, alone := echo.Call(x.ctx, "x")

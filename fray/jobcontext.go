@@ -117,7 +117,8 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 	if _, err := number.Within("max object bytes", config.maxObjects, 1, math.MaxInt64); err != nil {
 		return nil, err
 	}
-	if address, err := endpoint.Parse(config.address); err == nil && !jc.isLocal() { // Else the backend says what is wrong.
+	if address, err := endpoint.Parse(config.address); err == nil &&
+		!jc.isLocal() { // Else the backend says what is wrong.
 		jc.address = address
 	}
 	if err := config.prepareJob(ctx, jc); err != nil {

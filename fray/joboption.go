@@ -31,9 +31,9 @@ func (c *jobConfig) wrong(err error) {
 	}
 }
 
-// WithParentJob makes the job of the job context a part of another, by its id. The parent has had a task, and belongs to
-// the same caller or to everybody. To cancel it cancels this job's open tasks, too, as does its failure, see [WithMaxFailed]; and
-// its environment is inherited, see [WithEnvironment].
+// WithParentJob makes the job of the job context a part of another, by its id. The parent has had a task, and belongs
+// to the same caller or to everybody. To cancel it cancels this job's open tasks, too, as does its failure, see
+// [WithMaxFailed]; and its environment is inherited, see [WithEnvironment].
 //
 // A job context that is opened in a task, with the task's context, has the task's job as its parent by default, if its
 // own is another one and the controller the same. With "" it has none. On the sync and threadpool backends a parent
@@ -42,9 +42,10 @@ func WithParentJob(id string) Option {
 	return jobOption(func(c *jobConfig) { c.job.wire.ParentJobId, c.job.parentSaid = id, true })
 }
 
-// WithEnvironment has all tasks of the job see variables: a function by [Environment], a command of "fray submit" as its
-// environment. There are 64 at most, with 16 KiB of names and values, those that are inherited of a parent included.
-// Names are letters, digits and underscores, the first no digit; FRAY_ names are refused. Repeated use adds to the map.
+// WithEnvironment has all tasks of the job see variables: a function by [Environment], a command of "fray submit" as
+// its environment. There are 64 at most, with 16 KiB of names and values, those that are inherited of a parent
+// included. Names are letters, digits and underscores, the first no digit; FRAY_ names are refused. Repeated use adds
+// to the map.
 func WithEnvironment(variables map[string]string) Option {
 	variables = maps.Clone(variables)
 	return jobOption(func(c *jobConfig) {
@@ -55,9 +56,9 @@ func WithEnvironment(variables map[string]string) Option {
 	})
 }
 
-// WithMaxFailed has the job fail as a whole once more than n of its tasks have failed: its open tasks are cancelled then,
-// and whoever runs another one gets [ErrJobFailed]. Tasks that fail with [ReasonDependencyFailed] do not count. With
-// [WithMaxFailedShare], too, the more generous of both counts.
+// WithMaxFailed has the job fail as a whole once more than n of its tasks have failed: its open tasks are cancelled
+// then, and whoever runs another one gets [ErrJobFailed]. Tasks that fail with [ReasonDependencyFailed] do not count.
+// With [WithMaxFailedShare], too, the more generous of both counts.
 func WithMaxFailed(n int) Option {
 	return jobOption(func(c *jobConfig) {
 		most, err := number.Within[uint32]("max failed", n, 0, math.MaxUint32)
@@ -68,8 +69,8 @@ func WithMaxFailed(n int) Option {
 	})
 }
 
-// WithMaxFailedShare is [WithMaxFailed] for a share of the tasks that were submitted by then, rounded down: more than 0 and less
-// than 1.
+// WithMaxFailedShare is [WithMaxFailed] for a share of the tasks that were submitted by then, rounded down: more than
+// 0 and less than 1.
 func WithMaxFailedShare(p float64) Option {
 	return jobOption(func(c *jobConfig) {
 		if !(p > 0 && p < 1) {
@@ -79,9 +80,9 @@ func WithMaxFailedShare(p float64) Option {
 	})
 }
 
-// WithJobWeight sets how many of the job's tasks are handed out when it is its turn among the jobs that wait for the same workers, from
-// 1 to 100: of two that always have tasks, one of weight 3 gets three times what one of weight 1 does. The default is
-// 1. On the sync and threadpool backends, which run tasks of one job, it counts for nothing.
+// WithJobWeight sets how many of the job's tasks are handed out when it is its turn among the jobs that wait for the
+// same workers, from 1 to 100: of two that always have tasks, one of weight 3 gets three times what one of weight 1
+// does. The default is 1. On the sync and threadpool backends, which run tasks of one job, it counts for nothing.
 func WithJobWeight(w int) Option {
 	return jobOption(func(c *jobConfig) {
 		weight, err := number.Within[uint32]("job weight", w, 1, limit.JobWeight)
@@ -92,8 +93,8 @@ func WithJobWeight(w int) Option {
 	})
 }
 
-// Environment returns what the job of the running task that ctx belongs to has its tasks see, see [WithEnvironment]. The
-// map is the caller's.
+// Environment returns what the job of the running task that ctx belongs to has its tasks see, see [WithEnvironment].
+// The map is the caller's.
 func Environment(ctx context.Context) map[string]string {
 	variables, _ := attempt.Info[attempt.Environment](ctx) // none: it is in no task, or its job has none
 	return maps.Clone(map[string]string(variables))
@@ -107,7 +108,8 @@ func (c *jobConfig) prepareJob(ctx context.Context, jc *JobContext) error {
 	o := c.job.wire
 	info, inTask := InTask(ctx)
 	outer, err := FromContext(ctx)
-	byDefault := inTask && err == nil && !c.job.parentSaid && info.JobID != jc.jobID && (jc.isLocal() || outer.address != "" && outer.address == jc.address)
+	byDefault := inTask && err == nil && !c.job.parentSaid && info.JobID != jc.jobID && (jc.isLocal() ||
+		outer.address != "" && outer.address == jc.address)
 	if byDefault {
 		o.ParentJobId = info.JobID
 	}
@@ -185,7 +187,8 @@ func (j *failingJob) end(c *call) bool {
 		return false
 	}
 	var failed *TaskError
-	if !errors.As(err, &failed) || failed.Reason == ReasonCancelled || failed.Reason == ReasonDependencyFailed || failed.Reason == ReasonTaskLost {
+	if !errors.As(err, &failed) || failed.Reason == ReasonCancelled || failed.Reason == ReasonDependencyFailed ||
+		failed.Reason == ReasonTaskLost {
 		return false
 	}
 	j.failed++

@@ -78,8 +78,8 @@ func (l *ledger) claim(c *call) bool {
 	return false
 }
 
-// admit refuses a call whose job has failed, or that needs what is not there, as a controller does, and holds the objects that it
-// needs until it ends.
+// admit refuses a call whose job has failed, or that needs what is not there, as a controller does, and holds the
+// objects that it needs until it ends.
 func (l *ledger) admit(c *call) bool {
 	if c.needs == nil {
 		return c.jc.failing.take(c)

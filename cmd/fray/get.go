@@ -120,7 +120,8 @@ they are to be cancelled, too.`,
 		}),
 	}
 	a.addClientFlags(cmd)
-	cmd.Flags().StringVar(&req.JobId, "job", "", "cancel every open task of this `job`, and of those that are parts of it")
+	cmd.Flags().StringVar(&req.JobId, "job", "",
+		"cancel every open task of this `job`, and of those that are parts of it")
 	cmd.Flags().BoolVar(&req.WithDependants, "with-dependants", false, "also cancel all that depends on what is cancelled")
 	command.Momentary(cmd.Flags(), "job", "with-dependants")
 	a.addOutputFlag(cmd)

@@ -31,17 +31,21 @@ type jobFlags struct {
 
 func addJobFlags(flags *pflag.FlagSet, o *jobFlags) {
 	flags.StringVar(&o.parent, "parent", "", "make the job a part of this `job`, which has had a task: it is cancelled with it, and inherits its environment")
-	flags.Var(&environmentValue{&o.environment}, "env", "have all tasks of the job see this variable: `NAME=VALUE`; may be given several times")
-	flags.Var(&o.maxFailed, "max-failed", "the job fails as a whole once more than this `number` of its tasks have failed")
+	flags.Var(&environmentValue{&o.environment}, "env",
+		"have all tasks of the job see this variable: `NAME=VALUE`; may be given several times")
+	flags.Var(&o.maxFailed, "max-failed",
+		"the job fails as a whole once more than this `number` of its tasks have failed")
 	flags.Var(&o.share, "max-failed-share", "the same for a `share` of those that were submitted by then, between 0 and 1; with both, the more generous counts")
-	command.Between(flags, &o.weight, 0, limit.JobWeight, "weight", 0, "how many tasks of the job are handed out in its turn, 1 to 100; 0: one, or as many as the job was made with")
+	command.Between(flags, &o.weight, 0, limit.JobWeight, "weight", 0,
+		"how many tasks of the job are handed out in its turn, 1 to 100; 0: one, or as many as the job was made with")
 	command.Momentary(flags, "parent", "env", "max-failed", "max-failed-share", "weight")
 }
 
 // message returns what was said; nil: nothing was.
 func (o *jobFlags) message() *frayv1.JobOptions {
 	m := &frayv1.JobOptions{
-		ParentJobId: o.parent, Environment: o.environment, MaxFailedShare: float64(o.share), Weight: number.Clamp[uint32](o.weight),
+		ParentJobId: o.parent, Environment: o.environment, MaxFailedShare: float64(o.share),
+		Weight: number.Clamp[uint32](o.weight),
 	}
 	if o.maxFailed.set {
 		m.MaxFailed = &o.maxFailed.n
@@ -200,7 +204,10 @@ func (a *app) getJob(ctx context.Context, c *client, job string) error {
 }
 
 func unknownJob(job string) error {
-	return &command.CodedError{Code: command.ExitNotFound, Err: fmt.Errorf("job %q: the controller knows no task of it, or no longer", job)}
+	return &command.CodedError{
+		Code: command.ExitNotFound,
+		Err:  fmt.Errorf("job %q: the controller knows no task of it, or no longer", job),
+	}
 }
 
 // jobJSON is a job for programs.
@@ -221,8 +228,10 @@ type jobJSON struct {
 
 func newJobJSON(job string, r *frayv1.GetJobResponse) jobJSON {
 	return jobJSON{
-		JobID: job, Owner: r.GetOwner(), Parent: r.GetParentJobId(), Failed: r.GetFailed(), Submitted: r.GetSubmittedCount(), Open: r.GetOpenCount(),
-		Ended: r.GetEndedCount(), FailedTasks: r.GetFailedCount(), Children: r.GetChildCount(), Weight: r.GetWeight(), MaxFailed: r.MaxFailed,
+		JobID: job, Owner: r.GetOwner(), Parent: r.GetParentJobId(), Failed: r.GetFailed(),
+		Submitted: r.GetSubmittedCount(), Open: r.GetOpenCount(),
+		Ended: r.GetEndedCount(), FailedTasks: r.GetFailedCount(), Children: r.GetChildCount(), Weight: r.GetWeight(),
+		MaxFailed:      r.MaxFailed,
 		MaxFailedShare: r.GetMaxFailedShare(),
 	}
 }

@@ -137,7 +137,8 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
 	counts := o.ofJob.maxFailed.set || o.ofJob.share > 0
 	err = a.mapInputs(ctx, &o, maprun.Config{
 		Command: program, Inputs: inputs, Dir: o.dir,
-		Retries: o.retries, WorkerLosses: o.workerLosses, Timeout: o.timeout, KeepGoing: o.keepGoing || counts, Counts: counts, Tag: o.tag,
+		Retries: o.retries, WorkerLosses: o.workerLosses, Timeout: o.timeout, KeepGoing: o.keepGoing || counts,
+		Counts: counts, Tag: o.tag,
 		Slots: o.workers * slotsFor(o.slots, o.workers), MaxBuffered: int64(o.maxBuffered), Screen: out,
 	})
 	return errors.Join(err, out.Finish())

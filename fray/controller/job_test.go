@@ -46,7 +46,10 @@ func TestJobHasItsOptions(t *testing.T) {
 	t.Parallel()
 	kept := lasting{store.NewMemory()}
 	c := startOn(t, kept)
-	top := &frayv1.JobOptions{Environment: map[string]string{"A": "1", "B": "2"}, MaxFailed: proto.Uint32(1), MaxFailedShare: 0.125, Weight: 3}
+	top := &frayv1.JobOptions{
+		Environment: map[string]string{"A": "1", "B": "2"}, MaxFailed: proto.Uint32(1),
+		MaxFailedShare: 0.125, Weight: 3,
+	}
 	below := &frayv1.JobOptions{ParentJobId: "top", Environment: map[string]string{"B": "3"}}
 	c.mustHaveInJob("top", top, "t1")
 	c.mustHaveInJob("below", below, "b1")
@@ -69,9 +72,13 @@ func TestJobHasItsOptions(t *testing.T) {
 	}
 	c = startOn(t, kept)
 	c.wantJob("top", &frayv1.GetJobResponse{
-		Known: true, EndedCount: 1, NextCursor: 1, SubmittedCount: 1, Weight: 3, MaxFailed: proto.Uint32(1), MaxFailedShare: 0.125, ChildCount: 1,
+		Known: true, EndedCount: 1, NextCursor: 1, SubmittedCount: 1, Weight: 3, MaxFailed: proto.Uint32(1),
+		MaxFailedShare: 0.125, ChildCount: 1,
 	})
-	c.wantJob("below", &frayv1.GetJobResponse{Known: true, EndedCount: 1, NextCursor: 1, SubmittedCount: 1, Weight: 1, ParentJobId: "top"})
+	c.wantJob("below", &frayv1.GetJobResponse{
+		Known: true, EndedCount: 1, NextCursor: 1, SubmittedCount: 1, Weight: 1,
+		ParentJobId: "top",
+	})
 	c.mustHaveInJob("top", top, "t2")
 	c.mustHaveInJob("below", below, "b2")
 	environments(c.worker("w"))
@@ -95,7 +102,8 @@ func TestJobFailsAsAWhole(t *testing.T) {
 	c.mustHaveInJob("below", &frayv1.JobOptions{ParentJobId: "job"}, "c")
 	w.report(failedWith(leased, "no luck"))
 	failed := &frayv1.GetJobResponse{
-		Known: true, Failed: true, EndedCount: 2, NextCursor: 2, SubmittedCount: 2, FailedCount: 1, Weight: 1, MaxFailed: proto.Uint32(0), ChildCount: 1,
+		Known: true, Failed: true, EndedCount: 2, NextCursor: 2, SubmittedCount: 2, FailedCount: 1, Weight: 1,
+		MaxFailed: proto.Uint32(0), ChildCount: 1,
 	}
 	c.wantJob("job", failed)
 	if err := c.stop(); err != nil {
@@ -112,7 +120,8 @@ func TestJobFailsAsAWhole(t *testing.T) {
 	const why = "has failed as a whole, as more of its tasks have than its options allow: submit to another job"
 	for _, job := range []string{"job", "below"} {
 		failures, err := c.inJob(job, nil, "d")
-		if err != nil || len(failures) != 1 || failures[0].GetReason() != wire.ReasonJobFailed || failures[0].GetCode() != "failed_precondition" ||
+		if err != nil || len(failures) != 1 || failures[0].GetReason() != wire.ReasonJobFailed ||
+			failures[0].GetCode() != "failed_precondition" ||
 			failures[0].GetMessage() != `task "d": job "job" `+why {
 			t.Errorf("job %s: %v, %v", job, failures, err)
 		}
@@ -120,7 +129,8 @@ func TestJobFailsAsAWhole(t *testing.T) {
 	_, err := c.offer(spec("d"))
 	wantRefusal(t, err, wire.ReasonJobFailed, `task "d": job "job" `+why)
 	_, err = c.inJob("other", &frayv1.JobOptions{ParentJobId: "below"}, "d")
-	wantRefusal(t, err, wire.ReasonJobFailed, `job "other": job "job", of which it is to be a part, has failed as a whole`)
+	wantRefusal(t, err, wire.ReasonJobFailed,
+		`job "other": job "job", of which it is to be a part, has failed as a whole`)
 	wantTold(t, c.retry("r", "a"), `JOB_FAILED task "a/retry-r": job "job" `+why)
 }
 
@@ -135,14 +145,38 @@ func TestJobOptionsThatAreRefused(t *testing.T) {
 		options *frayv1.JobOptions
 		want    string
 	}{
-		"parent":      {&frayv1.JobOptions{ParentJobId: "a b"}, `job_options.parent_job_id "a b": must be letters, digits and, after the first, any of . _ : / -`},
-		"own parent":  {&frayv1.JobOptions{ParentJobId: "job"}, `job_options.parent_job_id: job "job" cannot be its own parent`},
-		"variables":   {&frayv1.JobOptions{Environment: many}, "job_options.environment: must have at most 64 variables, has 65"},
-		"no name":     {&frayv1.JobOptions{Environment: map[string]string{"": "x"}}, "job_options.environment: a name is empty"},
-		"digit first": {&frayv1.JobOptions{Environment: map[string]string{"1A": "x"}}, `job_options.environment: name "1A": must be letters, digits and underscores, the first no digit`},
-		"equals sign": {&frayv1.JobOptions{Environment: map[string]string{"A=B": "x"}}, `job_options.environment: name "A=B": must be letters, digits and underscores, the first no digit`},
-		"Fray's own":  {&frayv1.JobOptions{Environment: map[string]string{"FRAY_TOKEN": "x"}}, "job_options.environment: FRAY_TOKEN: names that begin with FRAY_ are Fray's own: choose another"},
-		"NUL":         {&frayv1.JobOptions{Environment: map[string]string{"A": "x\x00"}}, "job_options.environment: the value of A has a NUL, which no environment can have"},
+		"parent": {
+			&frayv1.JobOptions{ParentJobId: "a b"},
+			`job_options.parent_job_id "a b": must be letters, digits and, after the first, any of . _ : / -`,
+		},
+		"own parent": {
+			&frayv1.JobOptions{ParentJobId: "job"},
+			`job_options.parent_job_id: job "job" cannot be its own parent`,
+		},
+		"variables": {
+			&frayv1.JobOptions{Environment: many},
+			"job_options.environment: must have at most 64 variables, has 65",
+		},
+		"no name": {
+			&frayv1.JobOptions{Environment: map[string]string{"": "x"}},
+			"job_options.environment: a name is empty",
+		},
+		"digit first": {
+			&frayv1.JobOptions{Environment: map[string]string{"1A": "x"}},
+			`job_options.environment: name "1A": must be letters, digits and underscores, the first no digit`,
+		},
+		"equals sign": {
+			&frayv1.JobOptions{Environment: map[string]string{"A=B": "x"}},
+			`job_options.environment: name "A=B": must be letters, digits and underscores, the first no digit`,
+		},
+		"Fray's own": {
+			&frayv1.JobOptions{Environment: map[string]string{"FRAY_TOKEN": "x"}},
+			"job_options.environment: FRAY_TOKEN: names that begin with FRAY_ are Fray's own: choose another",
+		},
+		"NUL": {
+			&frayv1.JobOptions{Environment: map[string]string{"A": "x\x00"}},
+			"job_options.environment: the value of A has a NUL, which no environment can have",
+		},
 		"long name": {
 			&frayv1.JobOptions{Environment: map[string]string{strings.Repeat("A", 257): ""}},
 			`job_options.environment: a name must have at most 256 characters, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" has 257`,
@@ -151,34 +185,47 @@ func TestJobOptionsThatAreRefused(t *testing.T) {
 			&frayv1.JobOptions{Environment: map[string]string{"A": strings.Repeat("x", 16<<10)}},
 			"job_options.environment: names and values must have at most 16384 bytes, have 16385",
 		},
-		"share of all":   {&frayv1.JobOptions{MaxFailedShare: 1}, "job_options.max_failed_share: must be at least 0 and less than 1, is 1"},
-		"negative share": {&frayv1.JobOptions{MaxFailedShare: -0.5}, "job_options.max_failed_share: must be at least 0 and less than 1, is -0.5"},
-		"weight":         {&frayv1.JobOptions{Weight: 101}, "job_options.weight: must be from 0 to 100, is 101"},
+		"share of all": {
+			&frayv1.JobOptions{MaxFailedShare: 1},
+			"job_options.max_failed_share: must be at least 0 and less than 1, is 1",
+		},
+		"negative share": {
+			&frayv1.JobOptions{MaxFailedShare: -0.5},
+			"job_options.max_failed_share: must be at least 0 and less than 1, is -0.5",
+		},
+		"weight": {&frayv1.JobOptions{Weight: 101}, "job_options.weight: must be from 0 to 100, is 101"},
 	} {
 		_, err := c.inJob("job", tt.options, "a")
 		t.Log(name)
 		wantRefusal(t, err, wire.ReasonInvalid, tt.want)
-		_, err = c.SubmitTask(t.Context(), &frayv1.SubmitTaskRequest{JobId: "job", Task: spec("a"), JobOptions: tt.options})
+		_, err = c.SubmitTask(t.Context(), &frayv1.SubmitTaskRequest{
+			JobId: "job", Task: spec("a"),
+			JobOptions: tt.options,
+		})
 		wantRefusal(t, err, wire.ReasonInvalid, tt.want)
 	}
 	c.wantJob("job", &frayv1.GetJobResponse{}) // Nothing of them is there.
 
 	_, err := c.inJob("job", &frayv1.JobOptions{ParentJobId: "nobody"}, "a")
-	wantRefusal(t, err, wire.ReasonUnknownJob, `job "job": the controller does not know parent job "nobody", or no longer: submit a task of that first`)
+	wantRefusal(t, err, wire.ReasonUnknownJob,
+		`job "job": the controller does not know parent job "nobody", or no longer: submit a task of that first`)
 	full := map[string]string{"A": strings.Repeat("x", 16<<10-1)}
 	c.mustHaveInJob("d1", &frayv1.JobOptions{Environment: full}, "a1")
 	_, err = c.inJob("job", &frayv1.JobOptions{ParentJobId: "d1", Environment: map[string]string{"B": ""}}, "a")
 	wantRefusal(t, err, wire.ReasonJobBounds, `job "job": its environment with that of parent job "d1" has 2 variables and 16385 bytes, and may have 64 and 16384`)
 	for n := 2; n <= core.MaxJobDepth; n++ {
-		c.mustHaveInJob(fmt.Sprintf("d%d", n), &frayv1.JobOptions{ParentJobId: fmt.Sprintf("d%d", n-1)}, fmt.Sprintf("a%d", n))
+		c.mustHaveInJob(fmt.Sprintf("d%d", n), &frayv1.JobOptions{ParentJobId: fmt.Sprintf("d%d", n-1)},
+			fmt.Sprintf("a%d", n))
 	}
 	_, err = c.inJob("job", &frayv1.JobOptions{ParentJobId: "d16"}, "a")
-	wantRefusal(t, err, wire.ReasonJobBounds, `job "job": parent job "d16" is the 16th from its root, and a tree of jobs has no more`)
+	wantRefusal(t, err, wire.ReasonJobBounds,
+		`job "job": parent job "d16" is the 16th from its root, and a tree of jobs has no more`)
 
 	c.mustHaveInJob("plain", nil, "p")
 	const tail = " is not what it was made with: a job has its options from its first task on"
 	for option, o := range map[string]*frayv1.JobOptions{
-		"parent_job_id": {ParentJobId: "d1"}, "environment[A]": {Environment: map[string]string{"A": ""}}, "max_failed": {MaxFailed: proto.Uint32(0)},
+		"parent_job_id": {ParentJobId: "d1"}, "environment[A]": {Environment: map[string]string{"A": ""}},
+		"max_failed":       {MaxFailed: proto.Uint32(0)},
 		"max_failed_share": {MaxFailedShare: 0.5}, "weight": {Weight: 2},
 	} {
 		_, err = c.inJob("plain", o, "q")
@@ -228,7 +275,8 @@ func TestParentsOfOthers(t *testing.T) {
 	if err := offer("alice", "top", "", "t"); err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, offer("bob", "his", "top", "b"), wire.ReasonNotOwner, `job "his": parent job "top" belongs to another caller`)
+	wantRefusal(t, offer("bob", "his", "top", "b"), wire.ReasonNotOwner,
+		`job "his": parent job "top" belongs to another caller`)
 	if err := offer("alice", "hers", "top", "a"); err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,10 @@ func FuzzRecover(f *testing.F) {
 	f.Add(spec, state, job, own)
 	f.Add(spec, []byte{}, []byte{}, []byte{})
 	for _, record := range []*storev1.JobRecord{
-		{JobId: "j", ForgottenCount: 3, ForgottenFailedCount: 2, Failed: true, Options: &frayv1.JobOptions{MaxFailed: proto.Uint32(1), Weight: 3}},
+		{
+			JobId: "j", ForgottenCount: 3, ForgottenFailedCount: 2, Failed: true,
+			Options: &frayv1.JobOptions{MaxFailed: proto.Uint32(1), Weight: 3},
+		},
 		{JobId: "j", ForgottenCount: 3, ForgottenFailedCount: 2, Options: &frayv1.JobOptions{MaxFailedShare: 0.25}},
 		{
 			JobId: "j", Options: &frayv1.JobOptions{ParentJobId: "k", Environment: map[string]string{"A": "1"}},

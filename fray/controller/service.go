@@ -441,7 +441,8 @@ func (s *service) GetJob(ctx context.Context, req *frayv1.GetJobRequest) (*frayv
 	resp := &frayv1.GetJobResponse{
 		Known: r.Known, Owner: r.Owner, NextCursor: r.Next, WatcherCount: number.Clamp[uint32](r.Watchers),
 		OpenCount: number.Clamp[uint64](r.Open), EndedCount: number.Clamp[uint64](r.Ended),
-		Failed: r.Failed, SubmittedCount: r.Submitted, FailedCount: r.FailedTasks, ParentJobId: r.Parent, Weight: r.Weight,
+		Failed: r.Failed, SubmittedCount: r.Submitted, FailedCount: r.FailedTasks, ParentJobId: r.Parent,
+		Weight:         r.Weight,
 		MaxFailedShare: r.MaxFailedShare, ChildCount: number.Clamp[uint64](r.Children),
 	}
 	if r.FailsPast {

@@ -231,8 +231,8 @@ func (k *kin) queueOf() *jobQueue {
 	return k.queue
 }
 
-// takeReady takes the first task of a queue, and moves its job to the end of the round, if it has had as many in its turn
-// as it has weight.
+// takeReady takes the first task of a queue, and moves its job to the end of the round, if it has had as many in its
+// turn as it has weight.
 func (c *Scheduler) takeReady(q *jobQueue) *task {
 	t := q.tasks.head
 	c.removeReady(t)

@@ -139,8 +139,8 @@ type Unregister struct {
 	Session Token
 }
 
-// Cancel ends tasks by id, and unless Job is empty all open tasks of it and of its descendants that have the same owner. Replied with CancelReply, or
-// with ErrNotOwner where the Job is another's.
+// Cancel ends tasks by id, and unless Job is empty all open tasks of it and of its descendants that have the same
+// owner. Replied with CancelReply, or with ErrNotOwner where the Job is another's.
 type Cancel struct {
 	Call CallID
 	IDs  []string

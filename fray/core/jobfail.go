@@ -26,8 +26,8 @@ func (o *JobOptions) mayFail(submitted uint64) (uint64, bool) {
 	return most, o.FailsPast || o.MaxFailedShare > 0
 }
 
-// countFailed counts a task of a job that has failed, and has the job fail if it is one too many. What that ends is seen to
-// in this step, see endFailed.
+// countFailed counts a task of a job that has failed, and has the job fail if it is one too many. What that ends is
+// seen to in this step, see endFailed.
 func (c *Scheduler) countFailed(j *job) {
 	j.failed++
 	if c.cfg.Commits {
@@ -68,8 +68,8 @@ func (c *Scheduler) endFailed() {
 	c.failing = c.failing[:0]
 }
 
-// failedAbove returns the job that has failed of a job and those above it that have the same owner, or nil: none has. The
-// job may be nil.
+// failedAbove returns the job that has failed of a job and those above it that have the same owner, or nil: none has.
+// The job may be nil.
 func (j *job) failedAbove() *job {
 	for p := j; p != nil; p = p.above() {
 		if p.ties != nil && p.ties.failed && p.owner == j.owner {
@@ -86,7 +86,8 @@ func (c *Scheduler) toldFailed(j *job) bool {
 
 // tellTies adds to a reply what a job has besides.
 func (c *Scheduler) tellTies(j *job, r *JobReply) {
-	r.Submitted, r.FailedTasks, r.Weight = j.submitted()-uint64(j.created), j.failed-j.newFailed, 1 //nolint:gosec // Not negative.
+	r.Submitted = j.submitted() - uint64(j.created) //nolint:gosec // Not negative.
+	r.FailedTasks, r.Weight = j.failed-j.newFailed, 1
 	if r.Failed = c.toldFailed(j); j.ties == nil {
 		return
 	}

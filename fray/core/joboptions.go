@@ -13,7 +13,8 @@ import (
 const (
 	// MaxJobDepth is how many jobs there are from the root of a tree to any of it.
 	MaxJobDepth = 16
-	// MaxEnvironment is how many variables the tasks of a job see, and MaxEnvironmentBytes how many bytes of names and values.
+	// MaxEnvironment is how many variables the tasks of a job see, and MaxEnvironmentBytes how many bytes of names
+	// and values.
 	MaxEnvironment      = 64
 	MaxEnvironmentBytes = 16 << 10
 )
@@ -111,8 +112,8 @@ func (j *job) optionBytes() int64 {
 	return j.ties.bytes
 }
 
-// differs returns the first option, as it is called on the wire, in which a job that was made with o, or without if it is nil, is not
-// as it is said to be; empty: there is none.
+// differs returns the first option, as it is called on the wire, in which a job that was made with o, or without if
+// it is nil, is not as it is said to be; empty: there is none.
 func (o *JobOptions) differs(said *JobOptions) string {
 	if o == nil {
 		o = &JobOptions{}
@@ -146,7 +147,8 @@ func otherVariable(a, b []Variable) string {
 	return b[len(a)].Name
 }
 
-// tiesOf returns what the job of a submission is to have, nil for nothing; or why it may not. A job that has begun has it.
+// tiesOf returns what the job of a submission is to have, nil for nothing; or why it may not. A job that has begun
+// has it.
 func (c *Scheduler) tiesOf(e *Submit) (*ties, *JobError) {
 	o := e.Options
 	if o == nil {
@@ -158,7 +160,8 @@ func (c *Scheduler) tiesOf(e *Submit) (*ties, *JobError) {
 			has = j.ties.options
 		}
 		if option := has.differs(o); option != "" {
-			return nil, jobError(ErrJobDiffers, "its %s is not what it was made with: a job has its options from its first task on", option)
+			return nil, jobError(ErrJobDiffers,
+				"its %s is not what it was made with: a job has its options from its first task on", option)
 		}
 		return nil, nil
 	}
@@ -168,18 +171,21 @@ func (c *Scheduler) tiesOf(e *Submit) (*ties, *JobError) {
 		failed := parent.failedAbove()
 		switch {
 		case !parent.begun():
-			return nil, jobError(ErrUnknownJob, "the controller does not know parent job %q, or no longer: submit a task of that first", o.Parent)
+			return nil, jobError(ErrUnknownJob,
+				"the controller does not know parent job %q, or no longer: submit a task of that first", o.Parent)
 		case !parent.admits(e.Owner):
 			return nil, jobError(ErrNotOwner, "parent job %q belongs to another caller", o.Parent)
 		case parent.depth() >= MaxJobDepth:
-			return nil, jobError(ErrJobBounds, "parent job %q is the %dth from its root, and a tree of jobs has no more", o.Parent, MaxJobDepth)
+			return nil, jobError(ErrJobBounds,
+				"parent job %q is the %dth from its root, and a tree of jobs has no more", o.Parent, MaxJobDepth)
 		case failed != nil:
 			return nil, jobError(ErrJobFailed, "job %q, of which it is to be a part, has failed as a whole", failed.id)
 		}
 	}
 	x := newTies(o, parent)
 	if len(x.environment) > MaxEnvironment || x.environmentBytes > MaxEnvironmentBytes {
-		return nil, jobError(ErrJobBounds, "its environment with that of parent job %q has %d variables and %d bytes, and may have %d and %d",
+		return nil, jobError(ErrJobBounds,
+			"its environment with that of parent job %q has %d variables and %d bytes, and may have %d and %d",
 			o.Parent, len(x.environment), x.environmentBytes, MaxEnvironment, MaxEnvironmentBytes)
 	}
 	return x, nil
@@ -237,7 +243,8 @@ func (x *ties) inherited() []Variable {
 	})
 }
 
-// equip gives a new job, which has its owner, what it is to have. Its record is part of the step that creates its first task.
+// equip gives a new job, which has its owner, what it is to have. Its record is part of the step that creates its
+// first task.
 func (c *Scheduler) equip(j *job, x *ties) {
 	j.ties = x
 	c.charge(j.owner, usage{bytes: x.bytes})
@@ -247,7 +254,8 @@ func (c *Scheduler) equip(j *job, x *ties) {
 	c.changedJob(j)
 }
 
-// JobDetails is what the record of a job has besides that has options, or of which tasks have failed that are forgotten.
+// JobDetails is what the record of a job has besides that has options, or of which tasks have failed that are
+// forgotten.
 type JobDetails struct {
 	Options *JobOptions
 	// What it has of its parent's environment.
@@ -279,16 +287,21 @@ func (c *Scheduler) restoreDetails(j *job, d *JobDetails) error {
 	}
 	hasParent := d.Options != nil && d.Options.Parent != ""
 	if d.FailedBase > j.doneBase || d.Options == nil && d.Failed || !hasParent && (len(d.Inherited) > 0 || d.Orphaned) {
-		return fmt.Errorf("%w: job %q, number %d, with %d failed of its first %d", ErrBadRecord, j.id, j.num, d.FailedBase, j.doneBase)
+		return fmt.Errorf("%w: job %q, number %d, with %d failed of its first %d", ErrBadRecord, j.id, j.num,
+			d.FailedBase, j.doneBase)
 	}
 	j.failedBase, j.failed = d.FailedBase, d.FailedBase
 	if d.Options == nil {
 		return nil
 	}
-	x := &ties{options: d.Options, environment: over(d.Inherited, d.Options.Environment), orphaned: d.Orphaned, failed: d.Failed}
+	x := &ties{
+		options: d.Options, environment: over(d.Inherited, d.Options.Environment), orphaned: d.Orphaned,
+		failed: d.Failed,
+	}
 	x.count()
 	if len(x.environment) > MaxEnvironment || x.environmentBytes > MaxEnvironmentBytes {
-		return fmt.Errorf("%w: job %q, number %d, has an environment of %d variables and %d bytes", ErrBadRecord, j.id, j.num, len(x.environment), x.environmentBytes)
+		return fmt.Errorf("%w: job %q, number %d, has an environment of %d variables and %d bytes", ErrBadRecord, j.id,
+			j.num, len(x.environment), x.environmentBytes)
 	}
 	j.ties = x
 	c.charge(j.owner, usage{bytes: x.bytes})

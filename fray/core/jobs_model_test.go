@@ -14,13 +14,15 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 )
 
-// TestJobsModel has tasks of few jobs come, with options and without, end in all ways and be forgotten, and the scheduler start
-// anew. It foretells what the jobs are to each other, what their tasks see, which have failed, and what is refused.
+// TestJobsModel has tasks of few jobs come, with options and without, end in all ways and be forgotten, and the
+// scheduler start anew. It foretells what the jobs are to each other, what their tasks see, which have failed, and
+// what is refused.
 func TestJobsModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		d := &jobsDriver{
-			t: rt, now: epoch, ledger: newLedger(), jobs: make(map[string]*jobModel), tasks: make(map[core.TaskNum]*jobsTask), held: make(map[string]core.Grant),
+			t: rt, now: epoch, ledger: newLedger(), jobs: make(map[string]*jobModel),
+			tasks: make(map[core.TaskNum]*jobsTask), held: make(map[string]core.Grant),
 			cfg: core.Config{
 				Incarnation: 1, Durable: true, Commits: rapid.Bool().Draw(rt, "commits"), Retention: 30 * time.Second,
 				SessionTTL: 1000 * time.Hour, DeliveryTimeout: 1000 * time.Hour, CancelGrace: 1000 * time.Hour,
@@ -158,7 +160,10 @@ func (d *jobsDriver) take(records []core.Record) {
 }
 
 func (d *jobsDriver) register() {
-	r := d.step(&core.Register{Call: d.call(), WorkerID: "w", RegistrationID: fmt.Sprint(d.cfg.Incarnation), Slots: 1000, Functions: []string{"f"}, Fresh: true})
+	r := d.step(&core.Register{
+		Call: d.call(), WorkerID: "w", RegistrationID: fmt.Sprint(d.cfg.Incarnation),
+		Slots: 1000, Functions: []string{"f"}, Fresh: true,
+	})
 	d.session, d.polls = r[0].Body.(core.RegisterReply).Session, 0
 }
 
@@ -179,7 +184,8 @@ func (d *jobsDriver) options() *core.JobOptions {
 	o.MaxFailedShare = rapid.SampledFrom([]float64{0, 0.4}).Draw(d.t, "share")
 	for _, name := range []string{"X", "Y"} {
 		if rapid.Bool().Draw(d.t, name) {
-			o.Environment = append(o.Environment, core.Variable{Name: name, Value: rapid.SampledFrom([]string{"1", "2"}).Draw(d.t, "value")})
+			value := rapid.SampledFrom([]string{"1", "2"}).Draw(d.t, "value")
+			o.Environment = append(o.Environment, core.Variable{Name: name, Value: value})
 		}
 	}
 	return o
@@ -253,7 +259,10 @@ func (d *jobsDriver) submit() {
 // end has the worker report on one of the tasks that it has, or is granted.
 func (d *jobsDriver) end() {
 	d.polls++
-	for _, r := range d.step(&core.Poll{Call: d.call(), Session: d.session, Seq: d.polls, Received: d.polls - 1, Free: 1000, Max: 1000, Until: d.now}) {
+	for _, r := range d.step(&core.Poll{
+		Call: d.call(), Session: d.session, Seq: d.polls, Received: d.polls - 1,
+		Free: 1000, Max: 1000, Until: d.now,
+	}) {
 		p, ok := r.Body.(core.PollReply)
 		if !ok {
 			continue
@@ -306,8 +315,10 @@ func (d *jobsDriver) look() {
 		want := core.JobReply{}
 		if j := d.jobs[name]; j != nil {
 			want = core.JobReply{
-				Known: true, Open: j.open, Ended: got.Ended, Next: got.Next, Submitted: j.submitted, FailedTasks: j.failed, Failed: j.over,
-				Weight: max(j.options.Weight, 1), FailsPast: j.options.FailsPast, MaxFailed: j.options.MaxFailed, MaxFailedShare: j.options.MaxFailedShare,
+				Known: true, Open: j.open, Ended: got.Ended, Next: got.Next, Submitted: j.submitted,
+				FailedTasks: j.failed, Failed: j.over,
+				Weight: max(j.options.Weight, 1), FailsPast: j.options.FailsPast, MaxFailed: j.options.MaxFailed,
+				MaxFailedShare: j.options.MaxFailedShare,
 			}
 			if j.parent != nil {
 				want.Parent = j.parent.id
@@ -329,7 +340,8 @@ func (d *jobsDriver) restart() {
 	var err error
 	d.s, err = d.ledger.restore(d.cfg, d.now, false, func(r *core.Restored) {
 		t := d.tasks[r.Num]
-		r.ID, r.Shape, r.Submitted, r.NeedsTasks = t.id, &core.Shape{Function: "f", MaxWorkerLosses: 1000}, t.submitted, t.needs
+		r.ID, r.Shape, r.Submitted, r.NeedsTasks = t.id, &core.Shape{Function: "f", MaxWorkerLosses: 1000},
+			t.submitted, t.needs
 	})
 	if err != nil {
 		d.t.Fatal(err)

@@ -109,7 +109,8 @@ func (c *Scheduler) restoreTree(jobs []RestoredJob) error {
 		n := 0
 		for p := j.above(); p != nil; p = p.above() {
 			if n++; n >= MaxJobDepth {
-				return fmt.Errorf("%w: job %q, number %d, has more than %d jobs above it", ErrBadRecord, j.id, j.num, MaxJobDepth-1)
+				return fmt.Errorf("%w: job %q, number %d, has more than %d jobs above it", ErrBadRecord, j.id, j.num,
+					MaxJobDepth-1)
 			}
 		}
 	}

@@ -162,8 +162,9 @@ func option[T any](a *args, key string, otherwise T, parse func(string) (T, erro
 // jobOptions are told as parent=JOB env=NAME:VALUE,NAME:VALUE max_failed=N max_share=P weight=W; nil: none is.
 func jobOptions(a *args) *core.JobOptions {
 	o := core.JobOptions{
-		Parent: a.opt("parent"), FailsPast: a.has("max_failed"), MaxFailed: uint32(a.int("max_failed")), MaxFailedShare: a.floatOr("max_share", 0),
-		Weight: uint32(a.int("weight")),
+		Parent: a.opt("parent"), FailsPast: a.has("max_failed"), MaxFailed: uint32(a.int("max_failed")),
+		MaxFailedShare: a.floatOr("max_share", 0),
+		Weight:         uint32(a.int("weight")),
 	}
 	for _, v := range a.list("env") {
 		name, value, _ := strings.Cut(v, ":")

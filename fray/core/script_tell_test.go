@@ -96,7 +96,8 @@ func (x *script) tellRecord(r core.Record) {
 		if r.Owner != "" {
 			of = " of " + r.Owner
 		}
-		x.line("%srecord job %d%s: %s without its first %d%s", lazily(r), r.JobNum, of, r.Job, r.DoneBase, detailsLine(r.Details))
+		x.line("%srecord job %d%s: %s without its first %d%s", lazily(r), r.JobNum, of, r.Job, r.DoneBase,
+			detailsLine(r.Details))
 	case core.RecordForgetJob:
 		x.line("%srecord forget job %d", lazily(r), r.JobNum)
 	}

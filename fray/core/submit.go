@@ -15,7 +15,8 @@ func (e *Submit) apply(c *Scheduler) {
 	x, err := c.tiesOf(e)
 	if err != nil {
 		c.stats.Refused += uint64(len(e.Tasks))
-		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Err: err}) // Not settled: what it is for may not be durable yet.
+		// Not settled: what it is for may not be durable yet.
+		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Err: err})
 		return
 	}
 	r := SubmitReply{Results: make([]SubmitResult, len(e.Tasks))}
@@ -348,7 +349,10 @@ func (c *Scheduler) rememberJobs() {
 		}
 		r := Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
 		if !j.dropped {
-			r = Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name, Details: j.details(), Lazy: true}
+			r = Record{
+				Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name,
+				Details: j.details(), Lazy: true,
+			}
 		}
 		c.out.Records = append(c.out.Records, r)
 	}

@@ -131,7 +131,8 @@ func BenchmarkValidation(b *testing.B) {
 
 func TestCoreHasTheBoundsOfJobs(t *testing.T) {
 	t.Parallel()
-	if core.MaxJobDepth != limit.JobDepth || core.MaxEnvironment != limit.Environment || core.MaxEnvironmentBytes != limit.EnvironmentBytes {
+	if core.MaxJobDepth != limit.JobDepth || core.MaxEnvironment != limit.Environment ||
+		core.MaxEnvironmentBytes != limit.EnvironmentBytes {
 		t.Errorf("core has %d, %d and %d", core.MaxJobDepth, core.MaxEnvironment, core.MaxEnvironmentBytes)
 	}
 }

@@ -15,7 +15,8 @@ func JobOptions(o *frayv1.JobOptions) *core.JobOptions {
 		return nil
 	}
 	return &core.JobOptions{
-		Parent: o.GetParentJobId(), Environment: Variables(o.GetEnvironment()), FailsPast: o.MaxFailed != nil, MaxFailed: o.GetMaxFailed(),
+		Parent: o.GetParentJobId(), Environment: Variables(o.GetEnvironment()), FailsPast: o.MaxFailed != nil,
+		MaxFailed:      o.GetMaxFailed(),
 		MaxFailedShare: o.GetMaxFailedShare(), Weight: o.GetWeight(),
 	}
 }
@@ -25,7 +26,10 @@ func JobOptionsMessage(o *core.JobOptions) *frayv1.JobOptions {
 	if o == nil {
 		return nil
 	}
-	m := &frayv1.JobOptions{ParentJobId: o.Parent, Environment: Environment(o.Environment), MaxFailedShare: o.MaxFailedShare, Weight: o.Weight}
+	m := &frayv1.JobOptions{
+		ParentJobId: o.Parent, Environment: Environment(o.Environment),
+		MaxFailedShare: o.MaxFailedShare, Weight: o.Weight,
+	}
 	if o.FailsPast {
 		m.MaxFailed = &o.MaxFailed
 	}

@@ -49,14 +49,16 @@ func CheckEnvironment(environment map[string]string) error {
 		bytes += len(name) + len(environment[name])
 	}
 	if bytes > limit.EnvironmentBytes {
-		return fmt.Errorf("environment: names and values must have at most %d bytes, have %d", limit.EnvironmentBytes, bytes)
+		return fmt.Errorf("environment: names and values must have at most %d bytes, have %d", limit.EnvironmentBytes,
+			bytes)
 	}
 	return nil
 }
 
 func checkVariable(name, value string) error {
 	if len(name) > limit.VariableName {
-		return fmt.Errorf("environment: a name must have at most %d characters, %.40q has %d", limit.VariableName, name, len(name))
+		return fmt.Errorf("environment: a name must have at most %d characters, %.40q has %d", limit.VariableName,
+			name, len(name))
 	}
 	for i := range len(name) {
 		c := name[i]
@@ -68,7 +70,8 @@ func checkVariable(name, value string) error {
 	case name == "":
 		return fmt.Errorf("environment: a name is empty")
 	case strings.HasPrefix(name, ownVariables):
-		return fmt.Errorf("environment: %s: names that begin with %s are Fray's own: choose another", name, ownVariables)
+		return fmt.Errorf("environment: %s: names that begin with %s are Fray's own: choose another", name,
+			ownVariables)
 	case strings.IndexByte(value, 0) >= 0:
 		return fmt.Errorf("environment: the value of %s has a NUL, which no environment can have", name)
 	}

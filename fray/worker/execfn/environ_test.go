@@ -70,8 +70,14 @@ func TestCommandsSeeOfTheEnvironmentWhatIsPassed(t *testing.T) {
 func TestCommandsSeeTheEnvironmentOfTheirJob(t *testing.T) {
 	t.Setenv("HOME", "of the worker")
 	dir := t.TempDir()
-	ctx := attempt.WithInfo(t.Context(), attempt.Environment{"HOME": "of the job", "B": "of the job", "PWD": "of the job", "C": "1=2 3"})
-	got, err := invokeWith(ctx, t, execfn.Config{}, execfn.Command{Argv: []string{"env"}, Dir: dir, Env: []string{"B=of the task"}})
+	ctx := attempt.WithInfo(t.Context(), attempt.Environment{
+		"HOME": "of the job", "B": "of the job",
+		"PWD": "of the job", "C": "1=2 3",
+	})
+	got, err := invokeWith(ctx, t, execfn.Config{}, execfn.Command{
+		Argv: []string{"env"}, Dir: dir,
+		Env: []string{"B=of the task"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
