@@ -263,8 +263,8 @@ type Grant struct {
 	Along []TaskNum
 	// Of a call: the lease of its actor's life.
 	Life Token
-	// What its function is to see. It never changes.
-	Environment []Variable
+	// What its function is to see; nil: nothing. It never changes.
+	Environment *[]Variable
 }
 
 // PollReply answers Poll; without grants where the wait was in vain. There is one verdict for each of its

@@ -96,14 +96,6 @@ func (j *job) weight() uint32 {
 	return max(j.ties.options.Weight, 1)
 }
 
-// environment is what its tasks see, and how many bytes that is.
-func (j *job) environment() ([]Variable, int) {
-	if j.ties == nil {
-		return nil, 0
-	}
-	return j.ties.environment, int(j.ties.environmentBytes)
-}
-
 // optionBytes is what its options hold in memory.
 func (j *job) optionBytes() int64 {
 	if j.ties == nil {
@@ -194,8 +186,8 @@ func (c *Scheduler) tiesOf(e *Submit) (*ties, *JobError) {
 // newTies makes what a job with options has; its parent may be nil.
 func newTies(o *JobOptions, parent *job) *ties {
 	var inherited []Variable
-	if parent != nil {
-		inherited, _ = parent.environment()
+	if parent != nil && parent.ties != nil {
+		inherited = parent.ties.environment
 	}
 	x := &ties{options: o, parent: parent, environment: over(inherited, o.Environment)}
 	x.count()

@@ -270,8 +270,10 @@ func (d *jobsDriver) end() {
 		for _, g := range p.Grants {
 			d.held[g.ID] = g
 			got := make(map[string]string)
-			for _, v := range g.Environment {
-				got[v.Name] = v.Value
+			if g.Environment != nil {
+				for _, v := range *g.Environment {
+					got[v.Name] = v.Value
+				}
 			}
 			if !maps.Equal(got, d.jobs[g.Job].environment) {
 				d.t.Fatalf("task %s of job %s sees %v, want %v", g.ID, g.Job, got, d.jobs[g.Job].environment)

@@ -77,17 +77,25 @@ func (c *Scheduler) family(j *job) []*job {
 
 // cancelTree cancels all open tasks of a job and its family, and returns how many.
 func (c *Scheduler) cancelTree(j *job, withDependants bool) int {
+	if j.ties == nil {
+		return c.cancelOpen(j, withDependants)
+	}
 	n := 0
 	for _, j := range c.family(j) {
-		if j.open == 0 {
-			continue
-		}
-		for _, t := range j.openTasks(&c.log) {
-			c.cancel(t, withDependants)
-			n++
-		}
+		n += c.cancelOpen(j, withDependants)
 	}
 	return n
+}
+
+func (c *Scheduler) cancelOpen(j *job, withDependants bool) int {
+	if j.open == 0 {
+		return 0
+	}
+	open := j.openTasks(&c.log)
+	for _, t := range open {
+		c.cancel(t, withDependants)
+	}
+	return len(open)
 }
 
 // restoreTree makes jobs again what they were to each other, once all are known.

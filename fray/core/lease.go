@@ -99,9 +99,11 @@ func (c *Scheduler) grant(l *lease) (g Grant, bytes int) {
 	if t.shape.Role == ActorCall {
 		g.Life = c.calls[t].caller.actor.life.run.token
 	}
-	var size int
-	g.Environment, size = t.job.environment()
-	return g, bytes + size + int(t.size)
+	if x := t.job.ties; x != nil && len(x.environment) > 0 {
+		g.Environment = &x.environment
+		bytes += int(x.environmentBytes)
+	}
+	return g, bytes + int(t.size)
 }
 
 // endLease frees what a lease occupied, and fences its token.

@@ -223,8 +223,8 @@ func (x *script) body(body any) string {
 	case core.PollReply:
 		for _, g := range r.Grants {
 			say("%s#%d", g.ID, g.Attempt)
-			if len(g.Environment) > 0 {
-				say("with %s", environmentLine(g.Environment))
+			if g.Environment != nil {
+				say("with %s", environmentLine(*g.Environment))
 			}
 		}
 		if len(r.Grants) == 0 {
