@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,19 @@ var jobTests = []conformanceTest{
 			}
 		},
 	},
+	{name: "a map over a job that fails goes through", options: []fray.Option{fray.WithMaxFailed(2)}, run: func(t *trial) {
+		ends := make(map[bool]int) // by whether the job had failed
+		ins := slices.Values(slices.Repeat([]string{"declared"}, 50))
+		for v, err := range fray.Map(t.ctx, fail, ins, fray.MapInFlight(1)) {
+			if err == nil {
+				t.Errorf("got %q", v)
+			}
+			ends[errors.Is(err, fray.ErrJobFailed)]++
+		}
+		if ends[false] != 3 || ends[true] != 47 {
+			t.Errorf("%d failed, and %d were refused", ends[false], ends[true])
+		}
+	}},
 	{
 		name: "what fails for what it needs does not count", options: []fray.Option{fray.WithMaxFailed(1)},
 		run: func(t *trial) {
