@@ -36,8 +36,9 @@ func (c *jobConfig) wrong(err error) {
 // [WithMaxFailed]; and its environment is inherited, see [WithEnvironment].
 //
 // A job context that is opened in a task, with the task's context, has the task's job as its parent by default, if its
-// own is another one and the controller the same. With "" it has none. On the sync and threadpool backends a parent
-// gives its environment alone, and only in a task of it: what is opened with a task's context ends with that.
+// own is another one, and if its controller has the address by which the worker calls it. With "" it has none. On the
+// sync and threadpool backends a parent gives its environment alone, and only in a task of it: what is opened with a
+// task's context ends with that.
 func WithParentJob(id string) Option {
 	return jobOption(func(c *jobConfig) { c.job.wire.ParentJobId, c.job.parentSaid = id, true })
 }
