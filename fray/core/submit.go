@@ -56,6 +56,9 @@ type offering struct {
 
 	// What the job is to have besides once it has its first task; nil: nothing, or it has that.
 	ties *ties
+	// It was looked whether the job has failed, or one above it; and that. No submission changes it.
+	looked bool
+	failed *job
 	// Mailboxes for which a call was refused: what its caller offers after it must not overtake it.
 	behind map[mailbox]bool
 	// The last shape, as it was offered and as it is known.
@@ -79,8 +82,11 @@ func (o *offering) take(c *Scheduler, n *NewTask) (*task, SubmitResult) {
 	default:
 		return other, SubmitResult{Task: other.num, Verdict: SubmitNamed, ID: c.id(other)}
 	}
-	if failed := c.jobs[o.Job].failedAbove(); failed != nil {
-		return nil, SubmitResult{Verdict: SubmitJobFailed, ID: failed.id}
+	if !o.looked {
+		o.looked, o.failed = true, c.jobs[o.Job].failedAbove()
+	}
+	if o.failed != nil {
+		return nil, SubmitResult{Verdict: SubmitJobFailed, ID: o.failed.id}
 	}
 	v := c.room(o.Submit, n.size()+o.optionBytes())
 	if len(n.Limits) > 0 && v == SubmitCreated && len(c.buckets)+c.newBuckets(c.ownerToBe(c.jobs[o.Job], o.By).name, n.Limits) > c.cfg.MaxLimits {
