@@ -52,7 +52,7 @@ func (s *submitter) callAlone(ctx context.Context, c *call) bool {
 	err := s.doFor(bound, "SubmitTask", weight, aloneWait, func(ctx context.Context) (err error) {
 		gap = s.watcher.mark()
 		res, err = s.client.SubmitTask(ctx, &frayv1.SubmitTaskRequest{
-			JobId: s.jc.jobID, WatcherId: s.watcher.id, Task: c.spec,
+			JobId: s.jc.jobID, JobOptions: s.jc.options, WatcherId: s.watcher.id, Task: c.spec,
 			MaxWaitMs: number.Millis(aloneWait), ConfirmedCursor: s.tracker.confirmed(),
 		})
 		return err
@@ -112,7 +112,7 @@ func asRefusal(err error) error {
 		return err
 	}
 	switch code := connect.CodeOf(err); code {
-	case connect.CodeAlreadyExists, connect.CodeNotFound:
+	case connect.CodeAlreadyExists, connect.CodeNotFound, connect.CodeFailedPrecondition:
 		reason, _ := wire.Info(err)
 		return refusal(code, reason, rootCause(err))
 	default:

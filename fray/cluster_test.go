@@ -16,9 +16,10 @@ func TestFrayConforms(t *testing.T) {
 	for _, slots := range []int{1, 4} {
 		t.Run(fmt.Sprintf("slots=%d", slots), func(t *testing.T) {
 			t.Parallel()
-			conformance(t, backendUnderTest{kind: fray.KindFray, remote: true, slots: slots, start: func(t *testing.T) *fray.JobContext {
+			conformance(t, backendUnderTest{kind: fray.KindFray, remote: true, slots: slots, start: func(t *testing.T, opts ...fray.Option) *fray.JobContext {
 				t.Helper()
-				return newJobContext(t, fray.KindFray, fray.WithControllerAddress(startCluster(t, slots)))
+				opts = append(opts, fray.WithControllerAddress(startCluster(t, slots)))
+				return newJobContext(t, fray.KindFray, opts...)
 			}})
 		})
 	}

@@ -26,7 +26,7 @@ import (
 type backendUnderTest struct {
 	kind fray.Kind
 	// start returns a job context that is closed when the test ends.
-	start func(t *testing.T) *fray.JobContext
+	start func(t *testing.T, opts ...fray.Option) *fray.JobContext
 	// inline: Run returns when the task has ended.
 	inline bool
 	// remote: functions are found by their name alone.
@@ -37,9 +37,9 @@ type backendUnderTest struct {
 
 func TestSyncConforms(t *testing.T) {
 	t.Parallel()
-	conformance(t, backendUnderTest{kind: fray.KindSync, inline: true, slots: 1, start: func(t *testing.T) *fray.JobContext {
+	conformance(t, backendUnderTest{kind: fray.KindSync, inline: true, slots: 1, start: func(t *testing.T, opts ...fray.Option) *fray.JobContext {
 		t.Helper()
-		return newJobContext(t, fray.KindSync)
+		return newJobContext(t, fray.KindSync, opts...)
 	}})
 }
 
@@ -48,9 +48,9 @@ func TestThreadPoolConforms(t *testing.T) {
 	for _, workers := range []int{1, 4} {
 		t.Run(fmt.Sprintf("workers=%d", workers), func(t *testing.T) {
 			t.Parallel()
-			conformance(t, backendUnderTest{kind: fray.KindThreadPool, slots: workers, start: func(t *testing.T) *fray.JobContext {
+			conformance(t, backendUnderTest{kind: fray.KindThreadPool, slots: workers, start: func(t *testing.T, opts ...fray.Option) *fray.JobContext {
 				t.Helper()
-				return newJobContext(t, fray.KindThreadPool, fray.WithWorkers(workers))
+				return newJobContext(t, fray.KindThreadPool, append(opts, fray.WithWorkers(workers))...)
 			}})
 		})
 	}
@@ -63,6 +63,7 @@ type conformanceTest struct {
 	remote   bool // of a backend with a controller
 	local    bool // of one without
 	slots    int  // that it needs at least
+	options  []fray.Option
 	run      func(*trial)
 }
 
@@ -397,7 +398,8 @@ func conformance(t *testing.T, b backendUnderTest) {
 			}
 		}},
 	}
-	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests, onceTests, gangTests) {
+	for _, tt := range slices.Concat(tests, objectTests, needsTests, actorTests, limitTests, scheduleTests, onceTests,
+		gangTests, jobTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Attr("backend", string(b.kind))
 			t.Attr("behaviour", tt.name)
@@ -406,7 +408,7 @@ func conformance(t *testing.T, b backendUnderTest) {
 				t.Skip(why)
 			}
 			t.Parallel()
-			tt.run(newTrial(t, b.start(t)))
+			tt.run(newTrial(t, b.start(t, tt.options...)))
 		})
 	}
 }

@@ -58,6 +58,16 @@
 // The calls of one job context begin in the order in which they were run. An actor whose worker is lost is constructed
 // anew; its state is lost, unless it is a [Checkpointer], and so are the calls that it had. See [DefineMethod].
 //
+// # Jobs
+//
+// All tasks of a job context belong to one job, which may have more than an id:
+//
+//	jc, err := fray.NewJobContext(ctx, fray.KindAuto,
+//		fray.WithEnvironment(map[string]string{"STAGE": "test"}), fray.WithMaxFailedShare(0.05))
+//
+// Its tasks find the environment by [Environment], and once one in twenty has failed, all that is open ends and Run
+// answers with [ErrJobFailed]. See [WithParentJob] for jobs that are parts of others, and [WithJobWeight].
+//
 // # Schedules
 //
 // A controller submits a task at the times of a cron line, also while no client is there, until the schedule is deleted:
@@ -82,7 +92,8 @@
 // [KindAuto] is fray where a controller is configured and threadpool elsewhere, see there. On all of them
 // values are encoded and decoded, errors keep what their wire form keeps and nothing else, and
 // retries, timeouts and cancellation do the same, so that what passes on sync passes on fray. Only
-// schedules, resources, labels and the uniqueness of task ids across job contexts need a controller.
+// schedules, resources, labels, the weight of a job and what parts it has, and the uniqueness of task ids across job
+// contexts need a controller.
 //
 // Tests of tasks run on any of them; package fraytest starts a controller and workers in the process of
 // a test.

@@ -53,6 +53,14 @@ var (
 	ErrUnknownSchedule = errors.New("no such schedule is known")
 	// ErrNoSchedules is what whoever asks for schedules is answered with on the sync and threadpool backends.
 	ErrNoSchedules = errors.New("schedules need a controller, which keeps them: use the fray backend")
+	// ErrJobFailed is what Run, RunAll and Map are answered with once the job has failed as a whole, or one that it
+	// is a part of, see [WithMaxFailed].
+	ErrJobFailed = errors.New("the job has failed as a whole")
+	// ErrJobDiffers is what they are answered with where the job was made with other options than those of the job
+	// context, or without.
+	ErrJobDiffers = errors.New("the job has other options")
+	// ErrUnknownJob is what they are answered with where the controller does not know the job of [WithParentJob].
+	ErrUnknownJob = errors.New("no such job is known")
 	// ErrAlreadyExists is what Run returns, and the future of RunAll ends with, when the id of
 	// [WithTaskID] is that of a task with another function, input or options; and what Create returns when
 	// the name is that of an actor of another class or input, and Schedule where it is that of a schedule which differs.

@@ -224,7 +224,7 @@ func functions() []fray.Function {
 		echo, deep, double, reverse, nothing, count, size, fill, changed, fail, flaky, notBefore, later, hang, hangOnce, unencodable, strict, tell, meet, fibonacci, chain, leaves,
 		lengthOf, digest, joined,
 		square, sumOf, settledOf, increment, shout, lengthLater, sizeOf, spread, passOn, giveBack, keysOf, attached,
-		rawFunction{},
+		rawFunction{}, environment, below, openChild,
 	)
 }
 

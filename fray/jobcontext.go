@@ -9,7 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/frayrpc/fray/fray/internal/attempt"
 	"github.com/frayrpc/fray/fray/internal/dial"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/endpoint"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -44,6 +47,13 @@ type JobContext struct {
 	objects objects
 	// maxPayload is the largest input or result of the local backends.
 	maxPayload int
+	// options are those of the job; nil: it has none.
+	options *frayv1.JobOptions
+	// address is the controller's; empty: there is none.
+	address string
+	// Of the local backends: what tasks see, and who counts them if the job may fail as a whole; nil: it may not.
+	environment attempt.Environment
+	failing     *failingJob
 
 	shutdown  func()
 	detach    func() bool // from the context that it was made with
@@ -108,6 +118,13 @@ func NewJobContext(ctx context.Context, kind Kind, opts ...Option) (*JobContext,
 		return nil, err
 	}
 	if _, err := number.Within("max object bytes", config.maxObjects, 1, math.MaxInt64); err != nil {
+		return nil, err
+	}
+	if address, err := endpoint.Parse(config.address); err == nil &&
+		!jc.isLocal() { // Else the backend says what is wrong.
+		jc.address = address
+	}
+	if err := config.prepareJob(ctx, jc); err != nil {
 		return nil, err
 	}
 	jc.objects = newLocalObjects(config.maxObjects)

@@ -78,11 +78,11 @@ func (l *ledger) claim(c *call) bool {
 	return false
 }
 
-// admit refuses a call that needs what is not there, as a controller does, and holds the objects that it
-// needs until it ends.
+// admit refuses a call whose job has failed, or that needs what is not there, as a controller does, and holds the
+// objects that it needs until it ends.
 func (l *ledger) admit(c *call) bool {
 	if c.needs == nil {
-		return true
+		return c.jc.failing.take(c)
 	}
 	for _, f := range c.needs.tasks {
 		if f.jc != c.jc { // Those of its own have noted themselves.
@@ -97,7 +97,7 @@ func (l *ledger) admit(c *call) bool {
 	}
 	ids := c.needs.objects
 	if len(ids) == 0 {
-		return true
+		return c.jc.failing.take(c)
 	}
 	local, _ := c.jc.objects.(*localObjects) // There are no others here.
 	if missing := local.hold(ids); missing != "" {
@@ -106,7 +106,7 @@ func (l *ledger) admit(c *call) bool {
 		return false
 	}
 	c.listen(&listener{ended: func() { local.letGo(ids) }})
-	return true
+	return c.jc.failing.take(c)
 }
 
 // forget undoes that an entry was made.

@@ -68,6 +68,9 @@ type sequel struct {
 // tasks that it needs.
 func (c *call) attempt(ctx context.Context, info TaskInfo, values attempt.Needed[Payload], grace time.Duration, done func(attempt.Result[Payload])) {
 	ctx = attempt.WithInfo(NewContext(ctx, c.jc), info)
+	if len(c.jc.environment) > 0 {
+		ctx = attempt.WithInfo(ctx, c.jc.environment)
+	}
 	if values != nil {
 		ctx = attempt.WithInfo(ctx, values)
 	}

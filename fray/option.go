@@ -12,6 +12,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/internal/dial"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
 // Option configures a job context.
@@ -34,6 +35,7 @@ type jobConfig struct {
 	maxObjects    int64
 	objectCache   int64
 	ray           rayConfig
+	job           jobOptions
 }
 
 // newJobConfig returns the config that options make of the defaults.
@@ -41,6 +43,7 @@ func newJobConfig(opts []Option) jobConfig {
 	c := jobConfig{
 		workers: runtime.GOMAXPROCS(0), logger: slog.Default(), token: dial.EnvironmentToken(), maxPayload: DefaultMaxPayloadBytes,
 		maxObjects: DefaultMaxObjectBytes,
+		job:        jobOptions{wire: &frayv1.JobOptions{}},
 		ray:        rayConfig{token: environment(rayTokenVariable)},
 	}
 	for _, opt := range opts {

@@ -273,13 +273,16 @@ func TestRayRunsTasksOnItsWorkers(t *testing.T) {
 // cluster were given.
 func TestRayConforms(t *testing.T) {
 	t.Parallel()
-	conformance(t, backendUnderTest{kind: fray.KindRay, remote: true, slots: 4, start: func(t *testing.T) *fray.JobContext {
+	conformance(t, backendUnderTest{kind: fray.KindRay, remote: true, slots: 4, start: func(t *testing.T, opts ...fray.Option) *fray.JobContext {
 		t.Helper()
 		s := newRayStageAt(t, "127.0.0.1:0", 0, raytest.Config{})
 		opened := make(chan *fray.JobContext, 1)
 		go func() {
 			defer close(opened)
-			jc, err := s.open(context.WithoutCancel(t.Context()), fray.RayWorkers{Count: 1, Entrypoint: "exec sleep 600"})
+			jc, err := s.open(context.WithoutCancel(t.Context()), fray.RayWorkers{
+				Count:      1,
+				Entrypoint: "exec sleep 600",
+			}, opts...)
 			if err != nil {
 				t.Error(err)
 				return

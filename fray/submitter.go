@@ -211,6 +211,7 @@ func (s *submitter) send(ctx context.Context, batch []*call) {
 			s.send(ctx, o.batch[:half])
 			o.batch = o.batch[half:]
 		default:
+			err = asRefusal(err)
 			for _, c := range o.batch {
 				s.refuse(c, err)
 			}
@@ -247,7 +248,10 @@ func (o *offer) make(ctx context.Context) error {
 	if len(o.batch) == 0 {
 		return nil
 	}
-	req := &frayv1.SubmitTasksRequest{JobId: o.jc.jobID, WatcherId: o.watcher.id, Tasks: make([]*frayv1.TaskSpec, len(o.batch))}
+	req := &frayv1.SubmitTasksRequest{
+		JobId: o.jc.jobID, JobOptions: o.jc.options, WatcherId: o.watcher.id, Tasks: make([]*frayv1.TaskSpec,
+			len(o.batch)),
+	}
 	for i, c := range o.batch {
 		req.Tasks[i] = c.spec
 	}
@@ -360,6 +364,12 @@ func refusal(code connect.Code, reason, message string) error {
 		e.is = ErrObjectLost
 	case reason == wire.ReasonUnknownActor:
 		e.is = ErrUnknownActor
+	case reason == wire.ReasonJobFailed:
+		e.is = ErrJobFailed
+	case reason == wire.ReasonJobDiffers:
+		e.is = ErrJobDiffers
+	case reason == wire.ReasonUnknownJob:
+		e.is = ErrUnknownJob
 	}
 	return connect.NewError(code, e)
 }

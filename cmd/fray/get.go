@@ -13,14 +13,31 @@ import (
 )
 
 func (a *app) newGet() *cobra.Command {
+	var job string
 	cmd := &cobra.Command{
-		Use:     "get ID",
-		Short:   "Show where a task stands, and its result once it has ended",
-		Example: "  fray get 01JD8Y2V4M9E8Q6T1ZK5W7XN3C -o json | jq .value",
-		Args:    oneArg("task id"),
-		RunE:    a.calling(a.get),
+		Use:   "get ID | --job JOB",
+		Short: "Show where a task stands, and its result once it has ended; or how a job stands",
+		Example: `  fray get 01JD8Y2V4M9E8Q6T1ZK5W7XN3C -o json | jq .value
+  fray get --job nightly`,
+		Args: func(cmd *cobra.Command, ids []string) error {
+			switch {
+			case job == "":
+				return oneArg("task id")(cmd, ids)
+			case len(ids) > 0:
+				return command.UsageError("give the id of a task or --job, not both")
+			}
+			return nil
+		},
+		RunE: a.calling(func(ctx context.Context, c *client, ids []string) error {
+			if job != "" {
+				return a.getJob(ctx, c, job)
+			}
+			return a.get(ctx, c, ids)
+		}),
 	}
 	a.addClientFlags(cmd)
+	cmd.Flags().StringVar(&job, "job", "", "show how this `job` stands, with what it was made with")
+	command.Momentary(cmd.Flags(), "job")
 	a.addOutputFlag(cmd)
 	return cmd
 }
@@ -103,7 +120,8 @@ they are to be cancelled, too.`,
 		}),
 	}
 	a.addClientFlags(cmd)
-	cmd.Flags().StringVar(&req.JobId, "job", "", "cancel every open task of this `job`")
+	cmd.Flags().StringVar(&req.JobId, "job", "",
+		"cancel every open task of this `job`, and of those that are parts of it")
 	cmd.Flags().BoolVar(&req.WithDependants, "with-dependants", false, "also cancel all that depends on what is cancelled")
 	command.Momentary(cmd.Flags(), "job", "with-dependants")
 	a.addOutputFlag(cmd)

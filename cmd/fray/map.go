@@ -38,6 +38,7 @@ type mapOptions struct {
 	noProgress     bool
 	bufferDir      string
 	maxBuffered    int
+	ofJob          jobFlags
 	log            command.Log
 }
 
@@ -74,8 +75,8 @@ terminal and no input. What it prints waits in files in --buffer-dir until it is
 that run by then. On a cluster of others, what a command prints is its task's result, of which 8 MiB are kept of each output and
 11 MiB of both: one that prints more fails.
 
-The first command that fails, all its retries included, ends the others, unless --keep-going is given. What failed is
-summed up at the end, on the standard error.`,
+The first command that fails, all its retries included, ends the others, unless --keep-going is given, or more may fail as
+--max-failed and --max-failed-share say. What failed is summed up at the end, on the standard error.`,
 		Example: `  fray map -- sha256sum {} ::: *.iso
   find . -name '*.wav' -print0 | fray map --null --keep-going -- sh -c 'flac -s "$1"' sh {}
   fray map --workers 4 --retries 2 --timeout 1m --inputs urls.txt -- curl -fsSO {}`,
@@ -86,6 +87,8 @@ summed up at the end, on the standard error.`,
 						return command.UsageError("--%s is for workers that map starts, but --controller names a cluster that has its own", name)
 					}
 				}
+			} else if o.ofJob.parent != "" {
+				return command.UsageError("--parent is for --controller: the cluster that map starts has no other jobs")
 			}
 			return a.runMap(cmd.Context(), o, args)
 		},
@@ -98,6 +101,7 @@ summed up at the end, on the standard error.`,
 	command.Between(cmd.Flags(), &o.retries, 0, limit.Retries, "retries", 0, "how often a command that failed is tried again")
 	command.DurationWithin(cmd.Flags(), &o.timeout, 0, limit.Timeout, "timeout", 0, "how long a command may run, each time, in whole milliseconds; 0: for ever")
 	command.Between(cmd.Flags(), &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of a command before it counts as failed")
+	addJobFlags(flags, &o.ofJob)
 	flags.BoolVarP(&o.tag, "tag", "t", false, "begin each line of output with the input and a tab")
 	command.Between(cmd.Flags(), &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
 	command.Between(cmd.Flags(), &o.slots, 0, limit.Slots, "slots", 0, "how many commands each runs at once; 0: the CPUs divided among them")
@@ -130,9 +134,11 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) error {
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
 	out := screen.New(a.Stdout, a.Stderr, !o.noProgress)
+	counts := o.ofJob.maxFailed.set || o.ofJob.share > 0
 	err = a.mapInputs(ctx, &o, maprun.Config{
 		Command: program, Inputs: inputs, Dir: o.dir,
-		Retries: o.retries, WorkerLosses: o.workerLosses, Timeout: o.timeout, KeepGoing: o.keepGoing, Tag: o.tag,
+		Retries: o.retries, WorkerLosses: o.workerLosses, Timeout: o.timeout, KeepGoing: o.keepGoing || counts,
+		Counts: counts, Tag: o.tag,
 		Slots: o.workers * slotsFor(o.slots, o.workers), MaxBuffered: int64(o.maxBuffered), Screen: out,
 	})
 	return errors.Join(err, out.Finish())
@@ -224,6 +230,7 @@ func (a *app) mapInputs(ctx context.Context, o *mapOptions, run maprun.Config) (
 		return err
 	}
 	options = append([]fray.Option{fray.WithControllerAddress(address), fray.WithLogger(o.log.Logger(run.Screen.Err))}, options...)
+	options = append(options, o.ofJob.options()...)
 	// The job is cancelled before it is closed, which needs a context that an interrupt does not
 	// end.
 	run.Job, err = fray.NewJobContext(context.WithoutCancel(ctx), fray.KindFray, options...)

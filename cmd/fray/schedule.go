@@ -165,7 +165,7 @@ func (a *app) addSchedule(ctx context.Context, o scheduleOptions, args []string,
 	if _, err := c.schedule(ctx, name); err != nil {
 		return err // A controller of an earlier release would see a task in it, and run it at once.
 	}
-	res, err := c.submit(ctx, o.job, spec)
+	res, err := c.submit(ctx, o.job, nil, spec)
 	if err != nil {
 		return err
 	}

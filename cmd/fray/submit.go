@@ -18,6 +18,7 @@ import (
 type submitOptions struct {
 	taskOptions
 
+	ofJob       jobFlags
 	function    string
 	input       string
 	notBefore   time.Time
@@ -37,9 +38,13 @@ With --wait, wait for the end and print what the command printed, or the value; 
 
 Submitting the same task again under the same --id changes nothing, so that a script may repeat it. With --unique, a task
 is submitted unless another has the key: then that is the one whose id is printed, and that is waited for. A task has its key while it
-is open, and if it completes for --unique-for from its submission, which is an hour at most unless the controller keeps tasks longer.`,
+is open, and if it completes for --unique-for from its submission, which is an hour at most unless the controller keeps tasks longer.
+
+A job has what --parent, --env, --max-failed, --max-failed-share and --weight say from its first task on. To say the same again is fine, and
+so is to say nothing; something else is refused.`,
 		Example: `  fray submit -- make -C /src release
   fray submit --unique report/2026-11 --unique-for 30m -- make report
+  fray submit --job nightly --max-failed 3 --env STAGE=test -- make check
   fray submit --wait --retries 3 --timeout 5m -- rsync -a src/ backup:dst/
   fray submit --function resize --input '{"url": "https://example.com/a.png"}'`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.submit(cmd.Context(), o, args) },
@@ -50,6 +55,7 @@ is open, and if it completes for --unique-for from its submission, which is an h
 	flags.StringVar(&o.input, "input", "", "the function's input: `JSON`, @file, or - for the standard input")
 	flags.TimeVar(&o.notBefore, "not-before", time.Time{}, []string{time.RFC3339}, "do not start the task before this `time`, such as 2030-01-02T15:04:05Z, by the controller's clock")
 	addTaskFlags(flags, &o.taskOptions)
+	addJobFlags(flags, &o.ofJob)
 	flags.StringVar(&o.unique, "unique", "", "submit it unless another task has this `key`")
 	command.DurationWithin(flags, &o.uniqueFor, 0, limit.UniquePeriod, "unique-for", 0, "with --unique, how long from its submission it has the key, in whole milliseconds, if it completes; 0: while it is open")
 	flags.BoolVarP(&o.wait, "wait", "w", false, "wait for the task to end")
@@ -75,7 +81,7 @@ func (a *app) submit(ctx context.Context, o submitOptions, args []string) error 
 			return err
 		}
 	}
-	res, err := c.submit(ctx, o.job, spec)
+	res, err := c.submit(ctx, o.job, o.ofJob.message(), spec)
 	if err != nil {
 		return err
 	}

@@ -139,14 +139,16 @@ func (a *app) readInput(input, what string) ([]byte, error) {
 	return value, nil
 }
 
-// submit submits a task, and returns it, or what is there in its place.
-func (c *client) submit(ctx context.Context, job string, spec *frayv1.TaskSpec) (*frayv1.SubmitTaskResponse, error) {
+// submit submits a task of a job with options, or with none said, and returns it, or what is there in its place.
+func (c *client) submit(ctx context.Context, job string, o *frayv1.JobOptions,
+	spec *frayv1.TaskSpec,
+) (*frayv1.SubmitTaskResponse, error) {
 	owned := false // by another
 	res, err := ask(ctx, c, func(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {
 		res, err := c.SubmitTask(ctx, req)
 		owned = reason.Of(err).GetReason() == reasonNotOwner
 		return res, err
-	}, &frayv1.SubmitTaskRequest{JobId: job, Task: spec})
+	}, &frayv1.SubmitTaskRequest{JobId: job, JobOptions: o, Task: spec})
 	if owned && job == defaultJob {
 		return nil, fmt.Errorf("%w: jobs belong to callers here, so name one by --job", err)
 	}

@@ -34,7 +34,7 @@ func (a *app) newWait() *cobra.Command {
 failed or was cancelled, and with 5 if the timeout came first.
 
 With --job, wait until no task of the job is open, and print how many have failed; of a task and its retries the last
-counts. A schedule is open until it is deleted.`,
+counts. A schedule is open until it is deleted. It also exits with 1 if the job has failed as a whole, as its --max-failed says.`,
 		Example: `  fray wait --timeout 10m $(fray submit -- make release)
   fray retry --job nightly && fray wait --job nightly`,
 		Args: func(_ *cobra.Command, ids []string) error {
@@ -80,16 +80,17 @@ func (a *app) waitForJob(ctx context.Context, c *client, job string, timeout tim
 		case err != nil:
 			return err
 		case !res.GetKnown():
-			return &command.CodedError{Code: command.ExitNotFound, Err: fmt.Errorf("job %q: the controller knows no task of it, or no longer", job)}
+			return unknownJob(job)
 		case res.GetOpenCount() == 0:
-			return a.printJob(ctx, c, job, res.GetEndedCount())
+			return a.printJob(ctx, c, job, res)
 		case time.Since(begun) < hastyAnswer: // A controller of an earlier release does not wait.
 			_ = sleep.For(bounded, time.Second)
 		}
 	}
 }
 
-func (a *app) printJob(ctx context.Context, c *client, job string, ended uint64) error {
+func (a *app) printJob(ctx context.Context, c *client, job string, r *frayv1.GetJobResponse) error {
+	ended := r.GetEndedCount()
 	dead, blocked, err := a.dead(ctx, c, retryOptions{job: job})
 	if err != nil {
 		return err
@@ -100,9 +101,13 @@ func (a *app) printJob(ctx context.Context, c *client, job string, ended uint64)
 			JobID  string `json:"job_id"`
 			Ended  uint64 `json:"ended"`
 			Failed uint64 `json:"failed"`
-		}{job, ended, failed})
+			Whole  bool   `json:"failed_as_a_whole,omitempty"`
+		}{job, ended, failed, r.GetFailed()})
 	} else {
 		_, err = fmt.Fprintf(a.Stdout, "job %s: %s ended, %d of them failed\n", job, wording.Count(ended, "task"), failed)
+	}
+	if err == nil && r.GetFailed() {
+		return &command.CodedError{Code: command.ExitTaskFailed, Err: fmt.Errorf("%s", jobFailure(job, r))}
 	}
 	if err == nil && failed > 0 {
 		err = &command.CodedError{Code: command.ExitTaskFailed, Err: fmt.Errorf("%s of job %s failed", wording.Count(failed, "task"), job)}

@@ -70,7 +70,10 @@ func TestTaskRunsToItsResult(t *testing.T) {
 		!proto.Equal(watched.GetResults()[0], result) {
 		t.Errorf("watch: %v, %v", watched, err)
 	}
-	want := &frayv1.GetJobResponse{Known: true, EndedCount: 1, NextCursor: 1, WatcherCount: 1}
+	want := &frayv1.GetJobResponse{
+		Known: true, EndedCount: 1, NextCursor: 1, WatcherCount: 1, SubmittedCount: 1,
+		Weight: 1,
+	}
 	if got, err := c.GetJob(ctx, &frayv1.GetJobRequest{JobId: "job"}); err != nil || !proto.Equal(got, want) {
 		t.Errorf("job: %v, %v; want %v", got, err, want)
 	}

@@ -103,6 +103,11 @@ func sizeOf(event core.Event) int {
 		for i := range e.Tasks {
 			n += len(e.Tasks[i].Spec)
 		}
+		if e.Options != nil {
+			for _, v := range e.Options.Environment {
+				n += len(v.Name) + len(v.Value)
+			}
+		}
 	case *core.Report:
 		n += resultBytes(e.Items)
 	case *core.Poll:

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
@@ -37,7 +38,7 @@ func file(b *store.Batch, r *core.Record) error {
 			b.Delete(store.Key{Kind: kind, Num: num})
 		}
 	case core.RecordJob:
-		return set(b, store.Key{Kind: store.Job, Num: r.JobNum}, &storev1.JobRecord{JobId: r.Job, ForgottenCount: r.DoneBase, Owner: r.Owner})
+		return set(b, store.Key{Kind: store.Job, Num: r.JobNum}, jobRecord(r))
 	case core.RecordForgetJob:
 		b.Delete(store.Key{Kind: store.Job, Num: r.JobNum})
 	case core.RecordObject:
@@ -56,6 +57,31 @@ func file(b *store.Batch, r *core.Record) error {
 		b.Delete(store.Key{Kind: store.Object, Num: uint64(r.Object.Num)})
 	}
 	return nil
+}
+
+func jobRecord(r *core.Record) *storev1.JobRecord {
+	job := &storev1.JobRecord{JobId: r.Job, ForgottenCount: r.DoneBase, Owner: r.Owner}
+	if d := r.Details; d != nil {
+		job.Options, job.InheritedEnvironment = corewire.JobOptionsMessage(d.Options), corewire.Environment(d.Inherited)
+		job.ParentForgotten, job.ForgottenFailedCount, job.Failed = d.Orphaned, d.FailedBase, d.Failed
+	}
+	return job
+}
+
+// restoredJob is a job as its record tells it.
+func restoredJob(num uint64, r *storev1.JobRecord) (core.RestoredJob, error) {
+	job := core.RestoredJob{Num: num, ID: r.GetJobId(), DoneBase: r.GetForgottenCount(), Owner: r.GetOwner()}
+	if err := wire.CheckJobOptions(r.GetJobId(), r.GetOptions()); err != nil {
+		return job, err
+	}
+	if err := wire.CheckEnvironment(r.GetInheritedEnvironment()); err != nil {
+		return job, fmt.Errorf("inherited %w", err)
+	}
+	job.Details = &core.JobDetails{
+		Options: corewire.JobOptions(r.GetOptions()), Inherited: corewire.Variables(r.GetInheritedEnvironment()),
+		Orphaned: r.GetParentForgotten(), FailedBase: r.GetForgottenFailedCount(), Failed: r.GetFailed(),
+	}
+	return job, nil
 }
 
 // pieceKey is where a piece of an object is filed.

@@ -142,11 +142,15 @@ func (c *Controller) storedJobs() ([]core.RestoredJob, error) {
 		if err != nil {
 			return nil, err
 		}
-		var job storev1.JobRecord
-		if err := proto.Unmarshal(r.value, &job); err != nil {
+		var record storev1.JobRecord
+		if err := proto.Unmarshal(r.value, &record); err != nil {
 			return nil, fmt.Errorf("%w: record of job %d cannot be decoded: %w", store.ErrCorrupt, r.num, err)
 		}
-		jobs = append(jobs, core.RestoredJob{Num: r.num, ID: job.GetJobId(), DoneBase: job.GetForgottenCount(), Owner: job.GetOwner()})
+		job, err := restoredJob(r.num, &record)
+		if err != nil {
+			return nil, fmt.Errorf("%w: record of job %d: %w", store.ErrCorrupt, r.num, err)
+		}
+		jobs = append(jobs, job)
 	}
 	return jobs, nil
 }

@@ -51,6 +51,24 @@ func FuzzRecover(f *testing.F) {
 	spec, state, job, own := seedRecords(f)
 	f.Add(spec, state, job, own)
 	f.Add(spec, []byte{}, []byte{}, []byte{})
+	for _, record := range []*storev1.JobRecord{
+		{
+			JobId: "j", ForgottenCount: 3, ForgottenFailedCount: 2, Failed: true,
+			Options: &frayv1.JobOptions{MaxFailed: proto.Uint32(1), Weight: 3},
+		},
+		{JobId: "j", ForgottenCount: 3, ForgottenFailedCount: 2, Options: &frayv1.JobOptions{MaxFailedShare: 0.25}},
+		{
+			JobId: "j", Options: &frayv1.JobOptions{ParentJobId: "k", Environment: map[string]string{"A": "1"}},
+			InheritedEnvironment: map[string]string{"B": "2"}, ParentForgotten: true,
+		},
+	} {
+		value, err := proto.Marshal(record)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(spec, state, value, own)
+		f.Add(spec, []byte{}, value, own)
+	}
 	f.Add([]byte("\xff"), []byte("\xff"), []byte("\xff"), []byte("\xff"))
 	f.Fuzz(func(t *testing.T, spec, state, job, own []byte) {
 		s := kept{store.NewMemory()}

@@ -34,6 +34,9 @@ func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest)
 		return nil, wire.Error(wire.ReasonInvalid, 0, "max_wait_ms: must not be negative, is %d", req.GetMaxWaitMs())
 	}
 	event := &core.Submit{Call: s.c.call(), Job: req.GetJobId(), Watcher: req.GetWatcherId(), Confirmed: req.GetConfirmedCursor()}
+	if err := setJobOptions(event, req.GetJobOptions()); err != nil {
+		return nil, err
+	}
 	waits := req.GetMaxWaitMs() > 0
 	if waits {
 		event.Until, event.Read = s.c.until(ctx, req.GetMaxWaitMs()), true
@@ -68,8 +71,11 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 	if n := len(req.GetTasks()); n > maxSubmit {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "tasks: must have at most %d items, has %d: send several calls", maxSubmit, n)
 	}
-	results, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTasksProcedure,
-		&core.Submit{Call: s.c.call(), Job: req.GetJobId(), Watcher: req.GetWatcherId()}, req.GetTasks())
+	event := &core.Submit{Call: s.c.call(), Job: req.GetJobId(), Watcher: req.GetWatcherId()}
+	if err := setJobOptions(event, req.GetJobOptions()); err != nil {
+		return nil, err
+	}
+	results, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTasksProcedure, event, req.GetTasks())
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +95,15 @@ func (s *service) SubmitTasks(ctx context.Context, req *frayv1.SubmitTasksReques
 		}
 	}
 	return resp, nil
+}
+
+// setJobOptions has an event say what its job is to have, if anything is said.
+func setJobOptions(event *core.Submit, o *frayv1.JobOptions) error {
+	if err := wire.CheckJobOptions(event.Job, o); err != nil {
+		return wire.Error(wire.ReasonInvalid, 0, "job_options.%w", err)
+	}
+	event.Options = corewire.JobOptions(o)
+	return nil
 }
 
 const (
@@ -337,6 +352,8 @@ func (s *service) judge(out *submitted, r core.SubmitResult, spec *frayv1.TaskSp
 		out.refuse(wire.ReasonSpecDiffers, 0, "gang %q: there is another in job %q with tasks that are open: choose another gang id", spec.GetGang().GetGangId(), job)
 	case core.SubmitGangGone:
 		out.refuse(wire.ReasonUnknownTask, 0, "task %q: others of gang %q are known and it is not: it has ended, and is forgotten", id, spec.GetGang().GetGangId())
+	case core.SubmitJobFailed:
+		out.refuse(wire.ReasonJobFailed, 0, "task %q: job %q has failed as a whole, as more of its tasks have than its options allow: submit to another job", id, r.ID)
 	case core.SubmitTooManyClasses:
 		out.refuse(wire.ReasonTooMany, 0, "task %q: too many different combinations of function, resources and labels are in use", id)
 	}
@@ -496,10 +513,17 @@ func (s *service) GetJob(ctx context.Context, req *frayv1.GetJobRequest) (*frayv
 	if err != nil {
 		return nil, err
 	}
-	return &frayv1.GetJobResponse{
+	resp := &frayv1.GetJobResponse{
 		Known: r.Known, Owner: r.Owner, NextCursor: r.Next, WatcherCount: number.Clamp[uint32](r.Watchers),
 		OpenCount: number.Clamp[uint64](r.Open), EndedCount: number.Clamp[uint64](r.Ended),
-	}, nil
+		Failed: r.Failed, SubmittedCount: r.Submitted, FailedCount: r.FailedTasks, ParentJobId: r.Parent,
+		Weight:         r.Weight,
+		MaxFailedShare: r.MaxFailedShare, ChildCount: number.Clamp[uint64](r.Children),
+	}
+	if r.FailsPast {
+		resp.MaxFailed = &r.MaxFailed
+	}
+	return resp, nil
 }
 
 // reserve makes room for the results of tasks, as many as one answer takes.

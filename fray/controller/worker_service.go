@@ -87,6 +87,9 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 			Attempt: &frayv1.Attempt{TaskId: g.ID, Number: g.Attempt, LeaseToken: s.c.seal.show(&b, g.Token)}, Spec: t.GetSpec(), JobId: t.GetJobId(),
 			NeededValues: s.c.along(&g, t.GetSpec()),
 		}
+		if g.Environment != nil {
+			leased.Environment = corewire.Environment(*g.Environment)
+		}
 		if g.Life != 0 {
 			leased.LifeLeaseToken = s.c.seal.show(&b, g.Life)
 		}

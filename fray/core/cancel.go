@@ -18,11 +18,8 @@ func (e *Cancel) apply(c *Scheduler) {
 			r.Verdicts[i] = c.cancel(t, e.WithDependants)
 		}
 	}
-	if j := c.jobs[e.Job]; j != nil && e.Job != "" && j.open > 0 {
-		for _, t := range j.openTasks(&c.log) {
-			c.cancel(t, e.WithDependants)
-			r.JobTasks++
-		}
+	if j := c.jobs[e.Job]; j != nil && e.Job != "" {
+		r.JobTasks = c.cancelTree(j, e.WithDependants)
 	}
 	c.reply(e.Call, r)
 }

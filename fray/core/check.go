@@ -31,6 +31,7 @@ func (c *Scheduler) Check() error {
 	k.schedules()
 	k.uniques()
 	k.gangs()
+	k.ties()
 	return errors.Join(k.errs...)
 }
 
@@ -98,6 +99,9 @@ func (k *checker) tasks() {
 	}
 	k.want(known == c.byID.table.Len(), "%d tasks in the log, %d by id", known, c.byID.table.Len())
 	k.want(counts == c.counts, "counts by status are %v, should be %v", c.counts, counts)
+	for _, j := range c.jobs { // order-free: a sum
+		bytes += j.optionBytes()
+	}
 	k.want(bytes == c.all.bytes, "open tasks have %d bytes, counted %d", bytes, c.all.bytes)
 	k.want(c.stats.Submitted+c.stats.Restored == uint64(known)+c.stats.Forgotten,
 		"%d submitted, %d restored, %d known and %d forgotten", c.stats.Submitted, c.stats.Restored, known, c.stats.Forgotten)

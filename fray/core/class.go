@@ -238,10 +238,15 @@ func (k *kin) queueOf() *jobQueue {
 	return k.queue
 }
 
-// takeReady takes the first task of a queue, and moves its job to the end of the round.
+// takeReady takes the first task of a queue, and moves its job to the end of the round, if it has had as many in its
+// turn as it has weight.
 func (c *Scheduler) takeReady(q *jobQueue) *task {
 	t := q.tasks.head
 	c.removeReady(t)
+	if t.job.left > 1 {
+		t.job.left--
+		return t
+	}
 	c.goLast(t.job)
 	c.refile(t.job)
 	return t

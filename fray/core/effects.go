@@ -85,8 +85,8 @@ const (
 const (
 	// RecordState: write the state, in place of an earlier one.
 	RecordState RecordKind = iota + RecordForget + 1
-	// RecordJob: write whose a job is, and how many ended tasks of it are forgotten, in place of an
-	// earlier record.
+	// RecordJob: write whose a job is, what else it has, and how many ended tasks of it are forgotten, in place of
+	// an earlier record.
 	RecordJob
 	// RecordForgetJob: delete the job's record.
 	RecordForgetJob
@@ -130,6 +130,8 @@ type Record struct {
 	JobNum, DoneBase uint64
 	// With RecordJob: who the job belongs to; may be empty.
 	Owner string
+	// With RecordJob: what else is to be kept of it; nil: nothing.
+	Details *JobDetails
 	// With records of objects.
 	Object *ObjectRecord
 	// No reply rests on it: it may be written along with whatever is written next.
@@ -212,6 +214,8 @@ const (
 	SubmitGangNamed
 	// SubmitGangGone: others of its gang are known, and it is not: it has ended and is forgotten.
 	SubmitGangGone
+	// SubmitJobFailed: its job, or one above that, has failed as a whole.
+	SubmitJobFailed
 )
 
 // retries says whether a task that is refused so may be taken later.
@@ -242,7 +246,7 @@ type SubmitResult struct {
 	Verdict SubmitVerdict
 	// Which of the names of what it needs is wrong; with SubmitGangRefused, which task of the gang is.
 	Name int
-	// With SubmitNamed and SubmitLeaving: the id of what has the name or key.
+	// With SubmitNamed and SubmitLeaving: the id of what has the name or key. With SubmitJobFailed: that of the job.
 	ID string
 }
 
@@ -265,6 +269,8 @@ type Grant struct {
 	Along []TaskNum
 	// Of a call: the lease of its actor's life.
 	Life Token
+	// What its function is to see; nil: nothing. It never changes.
+	Environment *[]Variable
 }
 
 // PollReply answers Poll; without grants where the wait was in vain. There is one verdict for each of its
@@ -288,7 +294,7 @@ type HeartbeatReply struct {
 // CancelReply answers Cancel, with one verdict for each id.
 type CancelReply struct {
 	Verdicts []CancelVerdict
-	// Open tasks of the job that were cancelled or told to stop.
+	// Open tasks of the job and its descendants that were cancelled or told to stop.
 	JobTasks int
 }
 
@@ -327,6 +333,17 @@ type JobReply struct {
 	Next uint64
 	// Those that watch it and were heard of lately.
 	Watchers int
+	// Its tasks of all times, and those of them that have failed by themselves.
+	Submitted, FailedTasks uint64
+	// It has failed as a whole.
+	Failed bool
+	// Its parent, unless that is forgotten or there is none; how many children it has, and its options.
+	Parent         string
+	Children       int
+	Weight         uint32
+	FailsPast      bool
+	MaxFailed      uint32
+	MaxFailedShare float64
 }
 
 // PieceReply answers PutPiece.

@@ -12,7 +12,7 @@ type CallID uint64
 // Event is something that happened. Step must not be given the same one twice.
 type Event interface{ apply(c *Scheduler) }
 
-// Submit offers tasks of one job. Replied with SubmitReply.
+// Submit offers tasks of one job. Replied with SubmitReply, ErrNotOwner or a *JobError.
 type Submit struct {
 	Call  CallID
 	Job   string
@@ -21,6 +21,8 @@ type Submit struct {
 	Owner string
 	// Who the job belongs to if it is new; empty: it is everybody's.
 	By string
+	// What the job has besides, or is to have from its first task on; nil: none is said. Kept.
+	Options *JobOptions
 	// When it was offered, as the specs record it. 0: now.
 	At Time
 	// Who will watch the job for their ends; empty: nobody says so.
@@ -141,8 +143,8 @@ type Unregister struct {
 	Session Token
 }
 
-// Cancel ends tasks by id, and all open tasks of Job unless it is empty. Replied with CancelReply, or
-// with ErrNotOwner where the Job is another's.
+// Cancel ends tasks by id, and unless Job is empty all open tasks of it and of its descendants that have the same
+// owner. Replied with CancelReply, or with ErrNotOwner where the Job is another's.
 type Cancel struct {
 	Call CallID
 	IDs  []string

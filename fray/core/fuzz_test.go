@@ -202,7 +202,10 @@ func (r *fuzzRun) step(events ...core.Event) {
 		if rec.State != nil {
 			fmt.Fprintf(&r.told, "%+v\n", *rec.State)
 		}
-		rec.State = nil
+		if rec.Details != nil {
+			fmt.Fprintf(&r.told, "%+v\n", *rec.Details)
+		}
+		rec.State, rec.Details = nil, nil
 		fmt.Fprintf(&r.told, "%+v\n", rec)
 		if rec.Kind > core.RecordForget {
 			continue

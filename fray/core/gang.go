@@ -101,7 +101,10 @@ func (o *offering) mayTakeGang(c *Scheduler, tasks []NewTask) (int, SubmitResult
 	if c.gangByName[nameKey{o.Job, tasks[0].Gang.ID}] != nil {
 		return 0, SubmitResult{Verdict: SubmitGangNamed}
 	}
-	taken := usage{}
+	if f := o.jobFailed(c); f != nil {
+		return 0, SubmitResult{Verdict: SubmitJobFailed, ID: f.id}
+	}
+	taken := usage{bytes: int64(o.optionBytes())}
 	for i := range tasks {
 		if v := c.room(o.Submit, taken, tasks[i].size()); v != SubmitCreated {
 			return i, SubmitResult{Verdict: v}

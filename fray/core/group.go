@@ -72,7 +72,7 @@ func (c *Scheduler) enterRound(j *job) {
 // goLast gives a job its place at the end of the round: it joins it, or was served.
 func (c *Scheduler) goLast(j *job) {
 	c.lastRound++
-	j.round = c.lastRound
+	j.round, j.left = c.lastRound, j.weight()
 }
 
 // file gives a new queue its place.

@@ -29,7 +29,10 @@ func (j *job) here(t *task) {
 
 // usage is what the job has of what is bounded. Classes are counted for owners alone.
 func (j *job) usage() usage {
-	u := usage{tasks: int64(j.open), bytes: j.openBytes, watchers: int64(len(j.followers)), schedules: int64(j.schedules)}
+	u := usage{
+		tasks: int64(j.open), bytes: j.openBytes + j.optionBytes(), watchers: int64(len(j.followers)),
+		schedules: int64(j.schedules),
+	}
 	if j.open > 0 {
 		u.jobs = 1
 	}
@@ -78,6 +81,8 @@ type job struct {
 	// Those that are ready, and its place in the round of jobs that take turns.
 	ready int
 	round uint64
+	// How many of its tasks are granted before it goes to the end of the round.
+	left uint32
 	// What it has ready, in no order, and the last that was given its place anew.
 	turns    []*turn
 	nextTurn int
@@ -88,6 +93,11 @@ type job struct {
 	doneBase uint64
 	// Of the records of done.
 	doneBytes int64
+	// Tasks of it that have failed by themselves; and of these, the ones that it has forgotten, and those whose end
+	// is not durable.
+	failed, failedBase, newFailed uint64
+	// What it has besides; nil: nothing.
+	ties *ties
 	// Tasks that it has forgotten and open tasks need, in no order.
 	outlived []*task
 	// Who watches it, and the least that they need; see retain.go.

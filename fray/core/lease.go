@@ -101,6 +101,10 @@ func (c *Scheduler) grant(l *lease) (g Grant, bytes int) {
 	if t.shape.Role == ActorCall {
 		g.Life = c.calls[t].caller.actor.life.run.token
 	}
+	if x := t.job.ties; x != nil && len(x.environment) > 0 {
+		g.Environment = &x.environment
+		bytes += int(x.environmentBytes)
+	}
 	return g, bytes + int(t.size)
 }
 

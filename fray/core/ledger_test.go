@@ -52,7 +52,10 @@ func (l *ledger) file(r *core.Record) {
 	case core.RecordForget:
 		delete(l.tasks, r.Task)
 	case core.RecordJob:
-		l.jobs[r.JobNum] = core.RestoredJob{Num: r.JobNum, ID: r.Job, DoneBase: r.DoneBase, Owner: r.Owner}
+		l.jobs[r.JobNum] = core.RestoredJob{
+			Num: r.JobNum, ID: r.Job, DoneBase: r.DoneBase, Owner: r.Owner,
+			Details: r.Details,
+		}
 	case core.RecordForgetJob:
 		delete(l.jobs, r.JobNum)
 	}

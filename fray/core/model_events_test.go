@@ -717,6 +717,9 @@ func (m *model) jobReply(id string) core.JobReply {
 			r.Open++
 		}
 	}
+	if r.Submitted = r.Next + uint64(r.Open); r.Submitted > 0 {
+		r.FailedTasks, r.Weight = j.failed, 1
+	}
 	return r
 }
 

@@ -45,7 +45,7 @@ func (m *model) save() *modelDisk {
 		}
 		c.cur, c.timer, c.live = nil, nil, false
 		disk.known = append(disk.known, c)
-		disk.jobs[t.job] = modelJob{base: m.jobs[t.job].base, owner: m.jobs[t.job].owner}
+		disk.jobs[t.job] = modelJob{base: m.jobs[t.job].base, owner: m.jobs[t.job].owner, failed: m.jobs[t.job].failed}
 	}
 	for _, t := range m.ended {
 		disk.ended = append(disk.ended, t.num)
@@ -66,7 +66,7 @@ func (m *model) load(disk *modelDisk) {
 	m.goOn(disk)
 	byNum := make(map[core.TaskNum]*modelTask)
 	for id, stored := range disk.jobs {
-		m.job(id).base, m.job(id).owner = stored.base, stored.owner
+		m.job(id).base, m.job(id).owner, m.job(id).failed = stored.base, stored.owner, stored.failed
 	}
 	for i := range disk.known {
 		t := disk.known[i]

@@ -119,7 +119,9 @@ type modelJob struct {
 	id   string
 	base uint64
 	done []*modelTask
-	turn int
+	// Its tasks that have failed by themselves, the forgotten ones included.
+	failed uint64
+	turn   int
 	// Who it belongs to; empty: it is everybody's.
 	owner string
 	// Who follows it, by name; and ends that were waited for.
@@ -426,6 +428,9 @@ func (m *model) finish(t *modelTask, status core.Status, reason core.FailureReas
 	t.wrote.end, m.durable = m.now, true
 	j := m.jobs[t.job]
 	j.done = append(j.done, t)
+	if status == core.Failed && reason != core.DependencyFailed {
+		j.failed++
+	}
 	m.woken[j] = true
 	awaited := false
 	for _, c := range slices.Clone(m.parked) {

@@ -157,7 +157,7 @@ func (e *GetJob) apply(c *Scheduler) {
 	case j == nil:
 		c.tell(e.Call, JobReply{})
 	case e.Until <= c.now || c.toldOpen(j) == 0:
-		c.tell(e.Call, c.jobReply(j))
+		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Body: c.jobReply(j), Settled: c.tiesSettled(j)})
 	default:
 		w := c.park(&wait{call: e.Call, kind: waitJob, job: j, until: e.Until, owner: e.Owner})
 		w.places = append(w.places, j.watchers.add(w))
@@ -174,6 +174,7 @@ func (c *Scheduler) jobReply(j *job) JobReply {
 	r := JobReply{Open: c.toldOpen(j), Ended: len(j.done) - j.ended, Next: next, Watchers: len(j.followers)}
 	if j.tasks > j.created || next > 0 {
 		r.Owner = j.owner.name
+		c.tellTies(j, &r)
 	}
 	r.Known = r.Open > 0 || r.Watchers > 0 || next > 0
 	return r
@@ -183,7 +184,7 @@ func (c *Scheduler) jobReply(j *job) JobReply {
 func (c *Scheduler) answerJob(w *wait) {
 	r := c.jobReply(w.job)
 	c.unpark(w)
-	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: c.cfg.Commits})
+	c.out.Replies = append(c.out.Replies, Reply{Call: w.call, Body: r, Settled: c.cfg.Commits && c.tiesSettled(w.job)})
 }
 
 // answerWatch tells which tasks have ended; durably, if it is to be settled.

@@ -30,13 +30,14 @@ type Restored struct {
 	State     State
 }
 
-// RestoredJob is a job that belongs to an Owner, or of which some ended tasks are forgotten: as many as
+// RestoredJob is a job that belongs to an Owner, or has Details, or of which some ended tasks are forgotten: as many as
 // DoneBase.
 type RestoredJob struct {
 	Num      uint64
 	ID       string
 	DoneBase uint64
 	Owner    string
+	Details  *JobDetails
 }
 
 // Restore takes in what an earlier scheduler had recorded, before the first Step. tasks come in the
@@ -62,6 +63,9 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		}
 		j.num, j.doneBase = jobs[i].Num, jobs[i].DoneBase
 		c.give(j, jobs[i].Owner)
+		if err := c.restoreDetails(j, jobs[i].Details); err != nil {
+			return err
+		}
 		c.lastJob = max(c.lastJob, j.num)
 	}
 	var ended []endedTask
@@ -90,6 +94,9 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 			recovering = append(recovering, t)
 		}
 	}
+	if err := c.restoreTree(jobs); err != nil {
+		return err
+	}
 	c.resume(newest)
 	c.goOn(now)
 	// Last first, because each that nobody presents goes to the front of its queue.
@@ -114,6 +121,9 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 		j := e.task.job
 		j.done = append(j.done, e.task)
 		j.doneBytes += int64(e.task.size)
+		if e.task.failedByItself() {
+			j.failed++
+		}
 		c.place(j)
 	}
 	for _, t := range outlived {
@@ -122,6 +132,7 @@ func (c *Scheduler) Restore(now Time, jobs []RestoredJob, tasks iter.Seq2[*Resto
 	c.restoring = false
 	c.restoreLimits()
 	c.formRestored()
+	c.restoreFailed(jobs)
 	for i := range jobs {
 		c.dropJob(c.jobs[jobs[i].ID])
 	}

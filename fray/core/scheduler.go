@@ -138,6 +138,8 @@ type Scheduler struct {
 	dirtyBeats []*session
 	// Jobs whose record is to be written or deleted; the same one may follow itself.
 	changedJobs []*job
+	// Those that have failed as a whole, and whose open tasks are to be cancelled.
+	failing []*job
 
 	// Steps that handed out work. What dispatch works with: what a poll is offered, and amounts of
 	// resources.
@@ -225,14 +227,17 @@ func (c *Scheduler) Step(now Time, out *Effects, events ...Event) {
 		e.apply(c)
 	}
 	c.fireTimers()
+	c.endFailed()
 	c.runDue()
 	c.endOverdue()
 	c.loseHands()
 	moves := c.endings(maxMoves)
+	c.endFailed()
 	c.goOnBelow(maxRelieved)
 	c.dispatch()
 	c.fireLate()
 	c.endings(moves)
+	c.endFailed()
 	c.wakeBeats()
 	c.wakeWatchers()
 	c.wakeAnys()

@@ -159,6 +159,23 @@ func option[T any](a *args, key string, otherwise T, parse func(string) (T, erro
 	return v
 }
 
+// jobOptions are told as parent=JOB env=NAME:VALUE,NAME:VALUE max_failed=N max_share=P weight=W; nil: none is.
+func jobOptions(a *args) *core.JobOptions {
+	o := core.JobOptions{
+		Parent: a.opt("parent"), FailsPast: a.has("max_failed"), MaxFailed: uint32(a.int("max_failed")),
+		MaxFailedShare: a.floatOr("max_share", 0),
+		Weight:         uint32(a.int("weight")),
+	}
+	for _, v := range a.list("env") {
+		name, value, _ := strings.Cut(v, ":")
+		o.Environment = append(o.Environment, core.Variable{Name: name, Value: value})
+	}
+	if o.Parent == "" && o.Environment == nil && !o.FailsPast && o.MaxFailedShare == 0 && o.Weight == 0 {
+		return nil
+	}
+	return &o
+}
+
 // limits are told as NAME.KEY:CONCURRENT or NAME.KEY:STARTS/PERIOD, or both with a plus between them.
 func (a *args) limits(key string) []core.Limit {
 	var ls []core.Limit

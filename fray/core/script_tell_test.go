@@ -96,10 +96,50 @@ func (x *script) tellRecord(r core.Record) {
 		if r.Owner != "" {
 			of = " of " + r.Owner
 		}
-		x.line("%srecord job %d%s: %s without its first %d", lazily(r), r.JobNum, of, r.Job, r.DoneBase)
+		x.line("%srecord job %d%s: %s without its first %d%s", lazily(r), r.JobNum, of, r.Job, r.DoneBase,
+			detailsLine(r.Details))
 	case core.RecordForgetJob:
 		x.line("%srecord forget job %d", lazily(r), r.JobNum)
 	}
+}
+
+// detailsLine tells what a record has of a job besides.
+func detailsLine(d *core.JobDetails) string {
+	if d == nil {
+		return ""
+	}
+	var b strings.Builder
+	if o := d.Options; o != nil {
+		for _, f := range []struct {
+			is   bool
+			text string
+		}{
+			{o.Parent != "", "parent=" + o.Parent},
+			{d.Orphaned, "orphaned"},
+			{len(o.Environment) > 0, "env=" + environmentLine(o.Environment)},
+			{len(d.Inherited) > 0, "inherited=" + environmentLine(d.Inherited)},
+			{o.FailsPast, fmt.Sprintf("max_failed=%d", o.MaxFailed)},
+			{o.MaxFailedShare > 0, fmt.Sprintf("max_share=%v", o.MaxFailedShare)},
+			{o.Weight > 0, fmt.Sprintf("weight=%d", o.Weight)},
+			{d.Failed, "FAILED"},
+		} {
+			if f.is {
+				b.WriteString(" " + f.text)
+			}
+		}
+	}
+	if d.FailedBase > 0 {
+		fmt.Fprintf(&b, " forgotten_failed=%d", d.FailedBase)
+	}
+	return b.String()
+}
+
+func environmentLine(vs []core.Variable) string {
+	texts := make([]string, len(vs))
+	for i, v := range vs {
+		texts[i] = v.Name + ":" + v.Value
+	}
+	return strings.Join(texts, ",")
 }
 
 func lazily(r core.Record) string {
@@ -147,7 +187,8 @@ func stateLine(s *core.State) string {
 
 var submitVerdicts = []string{
 	"", "CREATED", "EXISTING", "OTHER_JOB", "FULL", "TOO_MANY_CLASSES", "SHARE", "BEHIND", "NEEDED", "UNKNOWN_TASK", "UNKNOWN_OBJECT", "TASK_OF_OTHER",
-	"NAMED", "TOO_MANY_LIMITS", "TOO_MANY_SCHEDULES", "LEAVING", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE", "GANG_REFUSED", "GANG_NAMED", "GANG_GONE",
+	"NAMED", "TOO_MANY_LIMITS", "TOO_MANY_SCHEDULES", "LEAVING", "UNKNOWN_ACTOR", "ACTOR_OF_OTHER", "CALL_LATE",
+	"GANG_REFUSED", "GANG_NAMED", "GANG_GONE", "JOB_FAILED",
 }
 
 func (x *script) body(body any) string {
@@ -182,6 +223,9 @@ func (x *script) body(body any) string {
 	case core.PollReply:
 		for _, g := range r.Grants {
 			say("%s#%d", g.ID, g.Attempt)
+			if g.Environment != nil {
+				say("with %s", environmentLine(*g.Environment))
+			}
 		}
 		if len(r.Grants) == 0 {
 			say("nothing")
@@ -235,6 +279,21 @@ func (x *script) body(body any) string {
 		say("open=%d ended=%d next=%d watchers=%d", r.Open, r.Ended, r.Next, r.Watchers)
 		if r.Owner != "" {
 			say("owner=%s", r.Owner)
+		}
+		if r.FailedTasks > 0 {
+			say("failed=%d/%d", r.FailedTasks, r.Submitted)
+		}
+		if r.Parent != "" {
+			say("parent=%s", r.Parent)
+		}
+		if r.Children > 0 {
+			say("children=%d", r.Children)
+		}
+		if r.Weight > 1 {
+			say("weight=%d", r.Weight)
+		}
+		if r.Failed {
+			say("FAILED")
 		}
 	case core.ActorsReply:
 		for _, a := range r.Actors {

@@ -299,6 +299,7 @@ func (x *script) submit(call core.CallID, a *args) core.Event {
 	e := &core.Submit{
 		Call: call, Job: a.optOr("job", "j"), Watcher: a.opt("as"), By: a.opt("by"), Confirmed: uint64(a.int("confirmed")), Read: a.flag("read"),
 	}
+	e.Options = jobOptions(a)
 	waits := a.has("wait")
 	if waits {
 		e.Until = x.until(a)

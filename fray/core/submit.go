@@ -13,12 +13,19 @@ func (e *Submit) apply(c *Scheduler) {
 		c.notOwner(e.Call)
 		return
 	}
+	x, err := c.tiesOf(e)
+	if err != nil {
+		c.stats.Refused += uint64(len(e.Tasks))
+		// Not settled: what it is for may not be durable yet.
+		c.out.Replies = append(c.out.Replies, Reply{Call: e.Call, Err: err})
+		return
+	}
 	r := SubmitReply{Results: make([]SubmitResult, len(e.Tasks))}
 	if j := c.jobs[e.Job]; j != nil && j.followers[e.Watcher] != nil {
 		c.confirmed(j.followers[e.Watcher], e.Confirmed) // Before its job is asked to wait for that.
 	}
 	c.out.Records = slices.Grow(c.out.Records, len(e.Tasks))
-	o := offering{Submit: e}
+	o := offering{Submit: e, ties: x}
 	for i := 0; i < len(e.Tasks); {
 		n := 1
 		if g := e.Tasks[i].Gang; g != nil {
@@ -57,6 +64,11 @@ func (e *Submit) apply(c *Scheduler) {
 type offering struct {
 	*Submit
 
+	// What the job is to have besides once it has its first task; nil: nothing, or it has that.
+	ties *ties
+	// It was looked whether the job has failed, or one above it; and that. No submission changes it.
+	looked bool
+	failed *job
 	// Mailboxes for which a call was refused: what its caller offers after it must not overtake it.
 	behind map[mailbox]bool
 	// The gang that the next one is of, or nil.
@@ -82,7 +94,10 @@ func (o *offering) take(c *Scheduler, n *NewTask) SubmitResult {
 	default:
 		return SubmitResult{Task: other.num, Verdict: SubmitNamed, ID: c.id(other)}
 	}
-	v := c.room(o.Submit, usage{}, n.size())
+	if f := o.jobFailed(c); f != nil {
+		return SubmitResult{Verdict: SubmitJobFailed, ID: f.id}
+	}
+	v := c.room(o.Submit, usage{}, n.size()+o.optionBytes())
 	if len(n.Limits) > 0 && v == SubmitCreated && len(c.buckets)+c.newBuckets(c.ownerToBe(c.jobs[o.Job], o.By).name, n.Limits) > c.cfg.MaxLimits {
 		v = SubmitTooManyLimits
 	}
@@ -115,6 +130,22 @@ func (o *offering) take(c *Scheduler, n *NewTask) SubmitResult {
 	o.offered, o.known = n.Shape, sh
 	t = c.admit(o, n, sh, needs, a, free)
 	return SubmitResult{Task: t.num, Verdict: SubmitCreated}
+}
+
+// jobFailed returns the job that has failed of that of the submission and those above it, or nil.
+func (o *offering) jobFailed(c *Scheduler) *job {
+	if !o.looked {
+		o.looked, o.failed = true, c.jobs[o.Job].failedAbove()
+	}
+	return o.failed
+}
+
+// optionBytes is what the next task of the submission brings along besides itself.
+func (o *offering) optionBytes() int {
+	if o.ties == nil {
+		return 0
+	}
+	return int(o.ties.bytes)
 }
 
 // refuse notes that a task was refused, which may be offered again.
@@ -172,6 +203,10 @@ func (c *Scheduler) admit(o *offering, n *NewTask, sh *shape, needs *dependencie
 	c.setStatus(t, Pending)
 	c.byID.add(free, t)
 	c.own(t.job, e.By)
+	if o.ties != nil {
+		c.equip(t.job, o.ties)
+		o.ties = nil
+	}
 	t.job.tasks++
 	c.opened(t)
 	c.stats.Submitted++
@@ -263,6 +298,7 @@ func (c *Scheduler) dropJob(j *job) {
 	}
 	delete(c.jobs, j.id)
 	j.dropped = true
+	c.untie(j)
 	j.owner.known--
 	c.dropOwner(j.owner)
 	if j.num != 0 {
@@ -289,6 +325,9 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	c.keep(t.job.owner, int64(t.size))
 	t.job.done = append(t.job.done, t)
 	t.job.doneBytes += int64(t.size)
+	if t.failedByItself() {
+		c.countFailed(t.job)
+	}
 	if c.awaiters[t].mayAskAgain() || c.asked[t] > c.now {
 		c.awaited(t.job)
 	}
@@ -323,16 +362,19 @@ func (c *Scheduler) finish(t *task, status Status, reason FailureReason, result 
 	}
 }
 
-// rememberJobs has it written how many of a job's ended tasks are forgotten, without which a cursor
-// would mean nothing.
+// rememberJobs has it written whose a job is, what options it has and how it did, and how many of its ended tasks are
+// forgotten, without which a cursor would mean nothing.
 func (c *Scheduler) rememberJobs() {
 	for i, j := range c.changedJobs {
 		if i > 0 && c.changedJobs[i-1] == j {
 			continue
 		}
-		r := Record{Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name, Lazy: true}
-		if j.dropped {
-			r = Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
+		r := Record{Kind: RecordForgetJob, JobNum: j.num, Lazy: true}
+		if !j.dropped {
+			r = Record{
+				Kind: RecordJob, Job: j.id, JobNum: j.num, DoneBase: j.doneBase, Owner: j.owner.name,
+				Details: j.details(), Lazy: true,
+			}
 		}
 		c.out.Records = append(c.out.Records, r)
 	}
@@ -360,6 +402,9 @@ func (c *Scheduler) forget(t *task) {
 	j.done[0] = nil
 	j.done = j.done[1:]
 	j.doneBase++
+	if t.failedByItself() {
+		j.failedBase++
+	}
 	j.doneBytes -= int64(t.size)
 	c.place(j)
 	c.changedJob(j)

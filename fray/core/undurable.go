@@ -135,6 +135,9 @@ func (e *Committed) apply(c *Scheduler) {
 			continue
 		}
 		j.ended--
+		if t.failedByItself() {
+			j.newFailed--
+		}
 		if j.done[0] == t {
 			c.place(j)
 		}

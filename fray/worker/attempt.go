@@ -24,11 +24,14 @@ type attempt struct {
 	expired  *runner.TimeoutError // the cause of its context's end after that; nil: it has no timeout
 	input    fray.Payload
 	values   runner.Needed[fray.Payload] // of the tasks that it needs, which came along; nil: none did
-	ctx      context.Context             //nolint:containedctx // Made with the grant, so that a stop can come before the start.
-	cancel   context.CancelCauseFunc
-	resume   chan struct{} // a slot that was lent is back
-	life     *life         // nil: it is no actor's
-	call     *call         // nil: it is none
+
+	environment map[string]string // of its job; nil: that has none
+
+	ctx    context.Context //nolint:containedctx // Made with the grant, so that a stop can come before the start.
+	cancel context.CancelCauseFunc
+	resume chan struct{} // a slot that was lent is back
+	life   *life         // nil: it is no actor's
+	call   *call         // nil: it is none
 
 	// Set before the end is told to the machine, and read with its report.
 	outcome core.Outcome
@@ -79,6 +82,10 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 		info.NotBefore = time.UnixMilli(ms).UTC()
 	}
 	ctx := runner.WithInfo(w.base, info)
+	if e := leased.GetEnvironment(); len(e) > 0 {
+		a.environment = e
+		ctx = runner.WithInfo(ctx, runner.Environment(e))
+	}
 	if a.timeout > 0 {
 		a.expired = &runner.TimeoutError{Timeout: a.timeout}
 	}
@@ -150,6 +157,9 @@ func (a *attempt) bytes() int {
 	n := len(a.input.Data)
 	for _, v := range a.values { // order-free: a sum
 		n += len(v.Data)
+	}
+	for name, value := range a.environment { // order-free: a sum
+		n += len(name) + len(value)
 	}
 	if a.life != nil && a.life.from != nil {
 		n += len(a.life.from.Data)

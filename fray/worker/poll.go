@@ -111,8 +111,8 @@ func (w *Worker) lease(ctx context.Context, s *session) (slots.Poll, *frayv1.Lea
 		SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
 		FreeSlots: number.Clamp[uint32](poll.Free), MaxTasks: number.Clamp[uint32](poll.Max),
 		HeldAttempts: new(number.Clamp[uint32](poll.Held)), LentResources: lent(poll.Lent),
-		MaxWaitMs:    number.Millis(wait - w.rands.lease.Duration(wait/10)),
-		Reports:      reports,
+		MaxWaitMs: number.Millis(wait - w.rands.lease.Duration(wait/10)),
+		Reports:   reports,
 	})
 	w.answered()
 	if len(reports) > 0 {

@@ -36,6 +36,15 @@ const (
 	TimeZone        = 64       // characters
 )
 
+// What a job can have at most.
+const (
+	JobDepth         = 16       // jobs from the root of its tree to itself
+	JobWeight        = 100      // tasks in its turn
+	Environment      = 64       // variables that its tasks see
+	EnvironmentBytes = 16 << 10 // of their names and values
+	VariableName     = 256      // characters
+)
+
 // What one call carries at most.
 const (
 	Submit   = 50_000    // tasks

@@ -52,6 +52,8 @@ func TestSchemaHasTheseLimits(t *testing.T) {
 		{"label value", int64(rules(t, spec, "required_labels").GetMap().GetValues().GetString().GetMaxLen()), limit.LabelLength},
 		{"payload", int64(rules(t, &frayv1.Payload{}, "data").GetBytes().GetMaxLen()), limit.Payload},
 		{"tasks of a call", int64(rules(t, &frayv1.SubmitTasksRequest{}, "tasks").GetRepeated().GetMaxItems()), limit.Submit},
+		{"environment", int64(rules(t, &frayv1.JobOptions{}, "environment").GetMap().GetMaxPairs()), limit.Environment},
+		{"weight", int64(rules(t, &frayv1.JobOptions{}, "weight").GetUint32().GetLte()), limit.JobWeight},
 		{"slots", int64(rules(t, &frayv1.RegisterWorkerRequest{}, "slots").GetUint32().GetLte()), limit.Slots},
 		{"free slots", int64(rules(t, &frayv1.LeaseTasksRequest{}, "free_slots").GetUint32().GetLte()), limit.Slots},
 		{"held attempts of a poll", int64(rules(t, &frayv1.LeaseTasksRequest{}, "held_attempts").GetUint32().GetLte()), limit.Outbox},

@@ -55,6 +55,10 @@ var bounds = []bound{
 	{row: "classes and jobs with open tasks, sessions", file: "fray/core/submit.go", expr: "c.classFor(sh, o.Submit) == nil"},
 	{row: "classes and jobs with open tasks, sessions", file: "fray/core/share.go", expr: "newJob && !share.Fits(jobs, c.all.jobs, of.jobs, 1)"},
 	{row: "classes and jobs with open tasks, sessions", file: "fray/core/session.go", expr: "len(c.sessions) >= c.cfg.MaxSessions"},
+	{
+		row:     "jobs from the root of a tree to any of it; variables that tasks of a job see; its weight",
+		outside: "jobs of scenarios have no options",
+	},
 	{row: "limits of one task; tasks of a limit at once, starts in a period; the period", outside: "scenarios are refused that name more"},
 	{row: "keys of limits that open tasks name, or whose buckets are not full", outside: "scenarios name few keys"},
 	{row: "those who wait for a limit that gets room", outside: byCore},

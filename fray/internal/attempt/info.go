@@ -19,3 +19,6 @@ func Info[T any](ctx context.Context) (T, bool) {
 // Needed has the values of the tasks that the attempt's task needs, by the ids of these tasks, as far as they
 // came along with it. [WithInfo] passes it on.
 type Needed[T any] map[string]T
+
+// Environment is what the tasks of a job see. [WithInfo] passes it on, and it does not change.
+type Environment map[string]string

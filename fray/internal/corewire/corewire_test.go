@@ -17,6 +17,7 @@ import (
 	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -126,4 +127,30 @@ func BenchmarkValidation(b *testing.B) {
 			}
 		}
 	})
+}
+
+func TestCoreHasTheBoundsOfJobs(t *testing.T) {
+	t.Parallel()
+	if core.MaxJobDepth != limit.JobDepth || core.MaxEnvironment != limit.Environment ||
+		core.MaxEnvironmentBytes != limit.EnvironmentBytes {
+		t.Errorf("core has %d, %d and %d", core.MaxJobDepth, core.MaxEnvironment, core.MaxEnvironmentBytes)
+	}
+}
+
+func TestJobOptionsComeBack(t *testing.T) {
+	t.Parallel()
+	for _, o := range []*frayv1.JobOptions{
+		nil,
+		{ParentJobId: "p"},
+		{Environment: map[string]string{"A": "1", "B": ""}},
+		{MaxFailed: proto.Uint32(0)},
+		{MaxFailed: proto.Uint32(7), MaxFailedShare: 0.5, Weight: 3},
+	} {
+		if got := corewire.JobOptionsMessage(corewire.JobOptions(o)); !proto.Equal(got, o) {
+			t.Errorf("%v comes back as %v", o, got)
+		}
+	}
+	if corewire.JobOptions(&frayv1.JobOptions{}) != nil {
+		t.Error("options in which nothing is set say something")
+	}
 }

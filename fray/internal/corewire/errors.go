@@ -33,9 +33,29 @@ var coreReasons = []struct {
 	{core.ErrTooManyWatchers, wire.ReasonTooMany, ""},
 }
 
+// jobReasons maps those of a core.JobError, which says by itself what is wrong.
+var jobReasons = []struct {
+	err    error
+	reason string
+}{
+	{core.ErrJobDiffers, wire.ReasonJobDiffers},
+	{core.ErrUnknownJob, wire.ReasonUnknownJob},
+	{core.ErrJobBounds, wire.ReasonJobBounds},
+	{core.ErrJobFailed, wire.ReasonJobFailed},
+	{core.ErrNotOwner, wire.ReasonNotOwner},
+}
+
 // FromCore returns the error for one of the core's. What it says of the subject, such as `task
 // "a"`, comes first.
 func FromCore(subject string, err error) *connect.Error {
+	var job *core.JobError
+	if errors.As(err, &job) {
+		for _, m := range jobReasons {
+			if errors.Is(job, m.err) {
+				return wire.Error(m.reason, 0, "%s: %s", subject, job.Text)
+			}
+		}
+	}
 	for _, m := range coreReasons {
 		if errors.Is(err, m.err) {
 			return wire.Error(m.reason, 0, "%s: %w%s", subject, m.err, m.advice)

@@ -39,6 +39,10 @@ const (
 	ReasonForbidden     = "FORBIDDEN"
 	ReasonTooManyLogins = "TOO_MANY_LOGINS"
 	ReasonBackupFailed  = "BACKUP_FAILED"
+	ReasonJobDiffers    = "JOB_DIFFERS"
+	ReasonJobBounds     = "JOB_BOUNDS"
+	ReasonJobFailed     = "JOB_FAILED"
+	ReasonUnknownJob    = "UNKNOWN_JOB"
 	ReasonBug           = "BUG"
 )
 
@@ -68,6 +72,10 @@ var codes = map[string]connect.Code{
 	ReasonForbidden:     connect.CodePermissionDenied,
 	ReasonTooManyLogins: connect.CodeResourceExhausted,
 	ReasonBackupFailed:  connect.CodeFailedPrecondition,
+	ReasonJobDiffers:    connect.CodeFailedPrecondition,
+	ReasonJobBounds:     connect.CodeFailedPrecondition,
+	ReasonJobFailed:     connect.CodeFailedPrecondition,
+	ReasonUnknownJob:    connect.CodeNotFound,
 	ReasonBug:           connect.CodeInternal,
 }
 

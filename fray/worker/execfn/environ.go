@@ -1,6 +1,7 @@
 package execfn
 
 import (
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 var passedAlways = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR"}
 
 // environ returns the environment of a command: what of the worker's own it sees, then what its
-// user changes of that, then what its task gives. Of entries with one name, the last counts.
-func (cfg *Config) environ(c *Command) []string {
+// user changes of that, then what its task's job gives, and its task. Of entries with one name, the last counts.
+func (cfg *Config) environ(c *Command, job map[string]string) []string {
 	passed := []string{} // not nil, which would stand for the whole environment
 	for _, entry := range (&exec.Cmd{}).Environ() {
 		name, _, _ := strings.Cut(entry, "=")
@@ -24,6 +25,9 @@ func (cfg *Config) environ(c *Command) []string {
 		}
 	}
 	passed = append(passed, cfg.User.environ()...)
+	for _, name := range slices.Sorted(maps.Keys(job)) {
+		passed = append(passed, name+"="+job[name])
+	}
 	if c.Dir != "" {
 		passed = append(passed, "PWD="+c.Dir)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/fray/internal/attempt"
 	"github.com/frayrpc/fray/fray/worker/execfn"
 )
 
@@ -62,5 +63,28 @@ func TestCommandsSeeOfTheEnvironmentWhatIsPassed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A job's variables come before what its task gives, and after what the worker's own environment has.
+func TestCommandsSeeTheEnvironmentOfTheirJob(t *testing.T) {
+	t.Setenv("HOME", "of the worker")
+	dir := t.TempDir()
+	ctx := attempt.WithInfo(t.Context(), attempt.Environment{
+		"HOME": "of the job", "B": "of the job",
+		"PWD": "of the job", "C": "1=2 3",
+	})
+	got, err := invokeWith(ctx, t, execfn.Config{}, execfn.Command{
+		Argv: []string{"env"}, Dir: dir,
+		Env: []string{"B=of the task"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := strings.Split(strings.TrimSuffix(string(got.Stdout), "\n"), "\n")
+	for _, want := range []string{"HOME=of the job", "B=of the task", "PWD=" + dir, "C=1=2 3"} {
+		if !slices.Contains(entries, want) {
+			t.Errorf("%q is not in %q", want, entries)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func (cfg *Config) Check() error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	_, err := cfg.newProgram(cfg.prepare(&Command{}, []string{noProgram}), nil, &outputs{})
+	_, err := cfg.newProgram(cfg.prepare(&Command{}, nil, []string{noProgram}), nil, &outputs{})
 	return notStarted(err)
 }
 

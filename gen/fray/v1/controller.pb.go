@@ -346,8 +346,10 @@ type SubmitTaskRequest struct {
 	// The watcher has what ended before this cursor, besides what it confirms in WatchJobRequest. One that is past all that the job
 	// has completed says nothing.
 	ConfirmedCursor uint64 `protobuf:"varint,5,opt,name=confirmed_cursor,json=confirmedCursor,proto3" json:"confirmed_cursor,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// As in SubmitTasksRequest.
+	JobOptions    *JobOptions `protobuf:"bytes,6,opt,name=job_options,json=jobOptions,proto3" json:"job_options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubmitTaskRequest) Reset() {
@@ -413,6 +415,13 @@ func (x *SubmitTaskRequest) GetConfirmedCursor() uint64 {
 		return x.ConfirmedCursor
 	}
 	return 0
+}
+
+func (x *SubmitTaskRequest) GetJobOptions() *JobOptions {
+	if x != nil {
+		return x.JobOptions
+	}
+	return nil
 }
 
 type SubmitTaskResponse struct {
@@ -502,7 +511,10 @@ type SubmitTasksRequest struct {
 	Tasks []*TaskSpec `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	// Who will watch the job for their ends, under this id in WatchJobRequest: from now on they are kept for it. Empty: nobody is
 	// known to need them.
-	WatcherId     string `protobuf:"bytes,3,opt,name=watcher_id,json=watcherId,proto3" json:"watcher_id,omitempty"`
+	WatcherId string `protobuf:"bytes,3,opt,name=watcher_id,json=watcherId,proto3" json:"watcher_id,omitempty"`
+	// What the job is to have, or has. FAILED_PRECONDITION, and nothing is submitted: it has others, or they would make too deep a tree or too
+	// large an environment. NOT_FOUND: the parent is not known.
+	JobOptions    *JobOptions `protobuf:"bytes,4,opt,name=job_options,json=jobOptions,proto3" json:"job_options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -556,6 +568,13 @@ func (x *SubmitTasksRequest) GetWatcherId() string {
 		return x.WatcherId
 	}
 	return ""
+}
+
+func (x *SubmitTasksRequest) GetJobOptions() *JobOptions {
+	if x != nil {
+		return x.JobOptions
+	}
+	return nil
 }
 
 type SubmitTasksResponse struct {
@@ -1307,7 +1326,19 @@ type GetJobResponse struct {
 	// Watchers by WatchJob or by submission that were heard of lately.
 	WatcherCount uint32 `protobuf:"varint,5,opt,name=watcher_count,json=watcherCount,proto3" json:"watcher_count,omitempty"`
 	// The cursor of a watcher that is to be told of what ends from now on.
-	NextCursor    uint64 `protobuf:"varint,6,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	NextCursor uint64 `protobuf:"varint,6,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	// It has failed as a whole: more of its tasks have than its options allow.
+	Failed bool `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Tasks that were submitted, and those of them that have failed, but for those with DEPENDENCY_FAILED; forgotten ones included.
+	SubmittedCount uint64 `protobuf:"varint,8,opt,name=submitted_count,json=submittedCount,proto3" json:"submitted_count,omitempty"`
+	FailedCount    uint64 `protobuf:"varint,9,opt,name=failed_count,json=failedCount,proto3" json:"failed_count,omitempty"`
+	// As in JobOptions. The parent is empty once the controller has forgotten it.
+	ParentJobId    string  `protobuf:"bytes,10,opt,name=parent_job_id,json=parentJobId,proto3" json:"parent_job_id,omitempty"`
+	Weight         uint32  `protobuf:"varint,11,opt,name=weight,proto3" json:"weight,omitempty"`
+	MaxFailed      *uint32 `protobuf:"varint,12,opt,name=max_failed,json=maxFailed,proto3,oneof" json:"max_failed,omitempty"`
+	MaxFailedShare float64 `protobuf:"fixed64,13,opt,name=max_failed_share,json=maxFailedShare,proto3" json:"max_failed_share,omitempty"`
+	// Jobs whose parent it is.
+	ChildCount    uint64 `protobuf:"varint,14,opt,name=child_count,json=childCount,proto3" json:"child_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1380,6 +1411,62 @@ func (x *GetJobResponse) GetWatcherCount() uint32 {
 func (x *GetJobResponse) GetNextCursor() uint64 {
 	if x != nil {
 		return x.NextCursor
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *GetJobResponse) GetSubmittedCount() uint64 {
+	if x != nil {
+		return x.SubmittedCount
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetFailedCount() uint64 {
+	if x != nil {
+		return x.FailedCount
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetParentJobId() string {
+	if x != nil {
+		return x.ParentJobId
+	}
+	return ""
+}
+
+func (x *GetJobResponse) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetMaxFailed() uint32 {
+	if x != nil && x.MaxFailed != nil {
+		return *x.MaxFailed
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetMaxFailedShare() float64 {
+	if x != nil {
+		return x.MaxFailedShare
+	}
+	return 0
+}
+
+func (x *GetJobResponse) GetChildCount() uint64 {
+	if x != nil {
+		return x.ChildCount
 	}
 	return 0
 }
@@ -1683,7 +1770,7 @@ func (x *RetriedTask) GetFailure() *SubmitFailure {
 type CancelTasksRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	TaskIds []string               `protobuf:"bytes,1,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
-	// Also every open task of this job. PERMISSION_DENIED, and nothing is cancelled: it belongs to another caller.
+	// Also every open task of this job, and of its descendants that have the same owner. PERMISSION_DENIED, and nothing is cancelled: it belongs to another caller.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// Also all that depends on what is cancelled, and so on, as far as the caller may cancel it; else that fails with DEPENDENCY_FAILED.
 	WithDependants bool `protobuf:"varint,3,opt,name=with_dependants,json=withDependants,proto3" json:"with_dependants,omitempty"`
@@ -1746,7 +1833,7 @@ type CancelTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One for each of task_ids, in their order.
 	Verdicts []CancelVerdict `protobuf:"varint,1,rep,packed,name=verdicts,proto3,enum=fray.v1.CancelVerdict" json:"verdicts,omitempty"`
-	// Open tasks of job_id that were cancelled or told to stop.
+	// Open tasks of job_id and its descendants that were cancelled or told to stop.
 	JobTaskCount  uint64 `protobuf:"varint,2,opt,name=job_task_count,json=jobTaskCount,proto3" json:"job_task_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2204,7 +2291,9 @@ type LeasedTask struct {
 	// Of a call: the lease of the life of which it is to call the actor. A worker that does not have that returns the call.
 	LifeLeaseToken uint64 `protobuf:"fixed64,5,opt,name=life_lease_token,json=lifeLeaseToken,proto3" json:"life_lease_token,omitempty"`
 	// Of a life: what the last call left as its checkpoint. Unset: none did.
-	Checkpoint    *Payload `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Checkpoint *Payload `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// What its function is to see, or its command: the environment of its job.
+	Environment   map[string]string `protobuf:"bytes,7,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2277,6 +2366,13 @@ func (x *LeasedTask) GetLifeLeaseToken() uint64 {
 func (x *LeasedTask) GetCheckpoint() *Payload {
 	if x != nil {
 		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *LeasedTask) GetEnvironment() map[string]string {
+	if x != nil {
+		return x.Environment
 	}
 	return nil
 }
@@ -4327,27 +4423,31 @@ var File_fray_v1_controller_proto protoreflect.FileDescriptor
 
 const file_fray_v1_controller_proto_rawDesc = "" +
 	"\n" +
-	"\x18fray/v1/controller.proto\x12\afray.v1\x1a\x1bbuf/validate/validate.proto\x1a\x12fray/v1/task.proto\"\x83\x02\n" +
+	"\x18fray/v1/controller.proto\x12\afray.v1\x1a\x1bbuf/validate/validate.proto\x1a\x11fray/v1/job.proto\x1a\x12fray/v1/task.proto\"\xb9\x02\n" +
 	"\x11SubmitTaskRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12-\n" +
 	"\x04task\x18\x02 \x01(\v2\x11.fray.v1.TaskSpecB\x06\xbaH\x03\xc8\x01\x01R\x04task\x12'\n" +
 	"\n" +
 	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\x12'\n" +
 	"\vmax_wait_ms\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x12)\n" +
-	"\x10confirmed_cursor\x18\x05 \x01(\x04R\x0fconfirmedCursor\"\xc0\x01\n" +
+	"\x10confirmed_cursor\x18\x05 \x01(\x04R\x0fconfirmedCursor\x124\n" +
+	"\vjob_options\x18\x06 \x01(\v2\x13.fray.v1.JobOptionsR\n" +
+	"jobOptions\"\xc0\x01\n" +
 	"\x12SubmitTaskResponse\x12!\n" +
 	"\x04task\x18\x01 \x01(\v2\r.fray.v1.TaskR\x04task\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12!\n" +
 	"\fwatch_cursor\x18\x03 \x01(\x04R\vwatchCursor\x12+\n" +
 	"\x06result\x18\x04 \x01(\v2\x13.fray.v1.TaskResultR\x06result\x12\x1d\n" +
 	"\n" +
-	"end_cursor\x18\x05 \x01(\x04R\tendCursor\"\xb6\x01\n" +
+	"end_cursor\x18\x05 \x01(\x04R\tendCursor\"\xec\x01\n" +
 	"\x12SubmitTasksRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x123\n" +
 	"\x05tasks\x18\x02 \x03(\v2\x11.fray.v1.TaskSpecB\n" +
 	"\xbaH\a\x92\x01\x04\x10І\x03R\x05tasks\x12'\n" +
 	"\n" +
-	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\"\x9f\x02\n" +
+	"watcher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\twatcherId\x124\n" +
+	"\vjob_options\x18\x04 \x01(\v2\x13.fray.v1.JobOptionsR\n" +
+	"jobOptions\"\x9f\x02\n" +
 	"\x13SubmitTasksResponse\x12#\n" +
 	"\rcreated_count\x18\x01 \x01(\rR\fcreatedCount\x12%\n" +
 	"\x0eexisting_count\x18\x02 \x01(\rR\rexistingCount\x122\n" +
@@ -4402,7 +4502,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\rGetJobRequest\x12!\n" +
 	"\x06job_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05jobId\x12'\n" +
-	"\vmax_wait_ms\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"\xc2\x01\n" +
+	"\vmax_wait_ms\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\"\xe0\x03\n" +
 	"\x0eGetJobResponse\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x1d\n" +
@@ -4412,7 +4512,19 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"endedCount\x12#\n" +
 	"\rwatcher_count\x18\x05 \x01(\rR\fwatcherCount\x12\x1f\n" +
 	"\vnext_cursor\x18\x06 \x01(\x04R\n" +
-	"nextCursor\"\xc2\x01\n" +
+	"nextCursor\x12\x16\n" +
+	"\x06failed\x18\a \x01(\bR\x06failed\x12'\n" +
+	"\x0fsubmitted_count\x18\b \x01(\x04R\x0esubmittedCount\x12!\n" +
+	"\ffailed_count\x18\t \x01(\x04R\vfailedCount\x12\"\n" +
+	"\rparent_job_id\x18\n" +
+	" \x01(\tR\vparentJobId\x12\x16\n" +
+	"\x06weight\x18\v \x01(\rR\x06weight\x12\"\n" +
+	"\n" +
+	"max_failed\x18\f \x01(\rH\x00R\tmaxFailed\x88\x01\x01\x12(\n" +
+	"\x10max_failed_share\x18\r \x01(\x01R\x0emaxFailedShare\x12\x1f\n" +
+	"\vchild_count\x18\x0e \x01(\x04R\n" +
+	"childCountB\r\n" +
+	"\v_max_failed\"\xc2\x01\n" +
 	"\x10ListTasksRequest\x12\x1f\n" +
 	"\x06job_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05jobId\x12>\n" +
 	"\bstatuses\x18\x02 \x03(\x0e2\x13.fray.v1.TaskStatusB\r\xbaH\n" +
@@ -4488,7 +4600,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x12LentResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01B\x10\n" +
-	"\x0e_held_attempts\"\x8d\x02\n" +
+	"\x0e_held_attempts\"\x95\x03\n" +
 	"\n" +
 	"LeasedTask\x12*\n" +
 	"\aattempt\x18\x01 \x01(\v2\x10.fray.v1.AttemptR\aattempt\x12%\n" +
@@ -4498,7 +4610,11 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x10life_lease_token\x18\x05 \x01(\x06R\x0elifeLeaseToken\x120\n" +
 	"\n" +
 	"checkpoint\x18\x06 \x01(\v2\x10.fray.v1.PayloadR\n" +
-	"checkpoint\"N\n" +
+	"checkpoint\x12F\n" +
+	"\venvironment\x18\a \x03(\v2$.fray.v1.LeasedTask.EnvironmentEntryR\venvironment\x1a>\n" +
+	"\x10EnvironmentEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
 	"\vNeededValue\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12&\n" +
 	"\x05value\x18\x02 \x01(\v2\x10.fray.v1.PayloadR\x05value\"s\n" +
@@ -4753,7 +4869,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -4823,121 +4939,126 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	nil,                              // 65: fray.v1.RegisterWorkerRequest.ResourcesEntry
 	nil,                              // 66: fray.v1.RegisterWorkerRequest.LabelsEntry
 	nil,                              // 67: fray.v1.LeaseTasksRequest.LentResourcesEntry
-	nil,                              // 68: fray.v1.Worker.ResourcesEntry
-	nil,                              // 69: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 70: fray.v1.Worker.LabelsEntry
-	nil,                              // 71: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 72: fray.v1.TaskSpec
-	(*Task)(nil),                     // 73: fray.v1.Task
-	(*TaskResult)(nil),               // 74: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 75: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 76: fray.v1.Attempt
-	(*Payload)(nil),                  // 77: fray.v1.Payload
-	(*TaskError)(nil),                // 78: fray.v1.TaskError
-	(*Schedule)(nil),                 // 79: fray.v1.Schedule
+	nil,                              // 68: fray.v1.LeasedTask.EnvironmentEntry
+	nil,                              // 69: fray.v1.Worker.ResourcesEntry
+	nil,                              // 70: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 71: fray.v1.Worker.LabelsEntry
+	nil,                              // 72: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 73: fray.v1.TaskSpec
+	(*JobOptions)(nil),               // 74: fray.v1.JobOptions
+	(*Task)(nil),                     // 75: fray.v1.Task
+	(*TaskResult)(nil),               // 76: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 77: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 78: fray.v1.Attempt
+	(*Payload)(nil),                  // 79: fray.v1.Payload
+	(*TaskError)(nil),                // 80: fray.v1.TaskError
+	(*Schedule)(nil),                 // 81: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	72, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	73, // 1: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	74, // 2: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	72, // 3: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
-	10, // 4: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
-	9,  // 5: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	73, // 6: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	74, // 7: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	74, // 8: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	74, // 9: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	75, // 10: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	73, // 11: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
-	25, // 12: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
-	10, // 13: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
-	0,  // 14: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	76, // 15: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
-	1,  // 16: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	65, // 17: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	66, // 18: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
-	28, // 19: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	35, // 20: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	67, // 21: fray.v1.LeaseTasksRequest.lent_resources:type_name -> fray.v1.LeaseTasksRequest.LentResourcesEntry
-	76, // 22: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	72, // 23: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	33, // 24: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	77, // 25: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	77, // 26: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
-	32, // 27: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	3,  // 28: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	76, // 29: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 30: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	77, // 31: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	78, // 32: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	77, // 33: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
-	35, // 34: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 35: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	68, // 36: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	69, // 37: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	70, // 38: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	42, // 39: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	4,  // 40: fray.v1.Actor.state:type_name -> fray.v1.ActorState
-	45, // 41: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	79, // 42: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
-	71, // 43: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	58, // 44: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	58, // 45: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	5,  // 46: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	7,  // 47: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	11, // 48: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	13, // 49: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	15, // 50: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	17, // 51: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	19, // 52: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	21, // 53: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	23, // 54: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
-	26, // 55: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	56, // 56: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	59, // 57: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	61, // 58: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	63, // 59: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	46, // 60: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
-	48, // 61: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
-	29, // 62: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	31, // 63: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	36, // 64: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	38, // 65: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	40, // 66: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	43, // 67: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	50, // 68: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	52, // 69: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	54, // 70: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	6,  // 71: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 72: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 73: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 74: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 75: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 76: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 77: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	22, // 78: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	24, // 79: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
-	27, // 80: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	57, // 81: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	60, // 82: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	62, // 83: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	64, // 84: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	47, // 85: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	49, // 86: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
-	30, // 87: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	34, // 88: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	37, // 89: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	39, // 90: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	41, // 91: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	44, // 92: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	51, // 93: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	53, // 94: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	55, // 95: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	71, // [71:96] is the sub-list for method output_type
-	46, // [46:71] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	73, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	74, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
+	75, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	76, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	73, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	74, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
+	10, // 6: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
+	9,  // 7: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
+	75, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	76, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	76, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	76, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	77, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	75, // 13: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	25, // 14: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
+	10, // 15: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
+	0,  // 16: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
+	78, // 17: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	1,  // 18: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
+	65, // 19: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	66, // 20: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	28, // 21: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
+	35, // 22: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
+	67, // 23: fray.v1.LeaseTasksRequest.lent_resources:type_name -> fray.v1.LeaseTasksRequest.LentResourcesEntry
+	78, // 24: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	73, // 25: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	33, // 26: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
+	79, // 27: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	68, // 28: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
+	79, // 29: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	32, // 30: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	3,  // 31: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	78, // 32: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 33: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	79, // 34: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	80, // 35: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	79, // 36: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	35, // 37: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 38: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	69, // 39: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	70, // 40: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	71, // 41: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	42, // 42: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	4,  // 43: fray.v1.Actor.state:type_name -> fray.v1.ActorState
+	45, // 44: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
+	81, // 45: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	72, // 46: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	58, // 47: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	58, // 48: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 49: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 50: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 51: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 52: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 53: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 54: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 55: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	21, // 56: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	23, // 57: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
+	26, // 58: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	56, // 59: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	59, // 60: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	61, // 61: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	63, // 62: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	46, // 63: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	48, // 64: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
+	29, // 65: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	31, // 66: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	36, // 67: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	38, // 68: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	40, // 69: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	43, // 70: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	50, // 71: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	52, // 72: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	54, // 73: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	6,  // 74: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 75: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 76: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 77: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 78: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 79: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 80: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	22, // 81: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	24, // 82: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
+	27, // 83: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	57, // 84: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	60, // 85: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	62, // 86: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	64, // 87: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	47, // 88: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	49, // 89: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	30, // 90: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	34, // 91: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	37, // 92: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	39, // 93: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	41, // 94: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	44, // 95: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	51, // 96: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	53, // 97: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	55, // 98: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	74, // [74:99] is the sub-list for method output_type
+	49, // [49:74] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -4945,8 +5066,10 @@ func file_fray_v1_controller_proto_init() {
 	if File_fray_v1_controller_proto != nil {
 		return
 	}
+	file_fray_v1_job_proto_init()
 	file_fray_v1_task_proto_init()
 	file_fray_v1_controller_proto_msgTypes[12].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[15].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[26].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[45].OneofWrappers = []any{}
 	type x struct{}
@@ -4955,7 +5078,7 @@ func file_fray_v1_controller_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   67,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

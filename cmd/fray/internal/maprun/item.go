@@ -60,6 +60,10 @@ func (m *run) conclusion(item *item) {
 	case errors.Is(err, fray.ErrCancelled), errors.Is(err, fray.ErrClosed):
 		item.notRun = true
 		return
+	case errors.Is(err, fray.ErrJobFailed):
+		item.notRun = true
+		m.stop(ErrFailed)
+		return
 	case errors.As(err, &problem):
 		var stderr string
 		item.failure.why, stderr = wording.Failure(problem)

@@ -63,6 +63,8 @@ type Config struct {
 	Timeout      time.Duration
 	// KeepGoing: a command that fails does not end the others.
 	KeepGoing bool
+	// Counts: the job fails as a whole once too many commands have failed, which ends the others.
+	Counts bool
 	// Tag begins each line of output with its input and a tab.
 	Tag bool
 
@@ -234,7 +236,7 @@ func (m *run) batch(feeding context.Context) (inputs []string, commands []execfn
 				Argv: m.Command.With(input), Dir: m.Dir,
 				// What a command prints before it fails is wanted too, and an error has no room for
 				// it. But only a failure is tried again.
-				AllowNonzero: m.Retries == 0,
+				AllowNonzero: m.Retries == 0 && !m.Counts,
 			})
 		case <-feeding.Done():
 			return nil, nil

@@ -391,14 +391,24 @@ func (x *ScheduleState) GetMissedCount() uint64 {
 	return 0
 }
 
-// JobRecord is there once a job has an owner, or ended tasks of it are forgotten while it goes on.
+// JobRecord is there once a job has an owner, options or children, or ended tasks of it are forgotten while it goes on.
 type JobRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// How many: cursors count them, too.
 	ForgottenCount uint64 `protobuf:"varint,2,opt,name=forgotten_count,json=forgottenCount,proto3" json:"forgotten_count,omitempty"`
 	// The name of the caller to whom the job belongs. Empty: it is everybody's.
-	Owner         string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// As they were given. Unset: it was made without.
+	Options *v1.JobOptions `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
+	// What it has of its parent's environment, besides its own.
+	InheritedEnvironment map[string]string `protobuf:"bytes,5,rep,name=inherited_environment,json=inheritedEnvironment,proto3" json:"inherited_environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// It had a parent, which is forgotten: a job of that name is another.
+	ParentForgotten bool `protobuf:"varint,6,opt,name=parent_forgotten,json=parentForgotten,proto3" json:"parent_forgotten,omitempty"`
+	// How many of the forgotten tasks had failed, for something else than what they depend on.
+	ForgottenFailedCount uint64 `protobuf:"varint,7,opt,name=forgotten_failed_count,json=forgottenFailedCount,proto3" json:"forgotten_failed_count,omitempty"`
+	// It has failed as a whole.
+	Failed        bool `protobuf:"varint,8,opt,name=failed,proto3" json:"failed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -452,6 +462,41 @@ func (x *JobRecord) GetOwner() string {
 		return x.Owner
 	}
 	return ""
+}
+
+func (x *JobRecord) GetOptions() *v1.JobOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *JobRecord) GetInheritedEnvironment() map[string]string {
+	if x != nil {
+		return x.InheritedEnvironment
+	}
+	return nil
+}
+
+func (x *JobRecord) GetParentForgotten() bool {
+	if x != nil {
+		return x.ParentForgotten
+	}
+	return false
+}
+
+func (x *JobRecord) GetForgottenFailedCount() uint64 {
+	if x != nil {
+		return x.ForgottenFailedCount
+	}
+	return 0
+}
+
+func (x *JobRecord) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
 }
 
 // ControllerRecord is the controller's own, under number 1.
@@ -691,7 +736,7 @@ var File_fray_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1afray/store/v1/record.proto\x12\rfray.store.v1\x1a\x12fray/v1/task.proto\"v\n" +
+	"\x1afray/store/v1/record.proto\x12\rfray.store.v1\x1a\x11fray/v1/job.proto\x1a\x12fray/v1/task.proto\"v\n" +
 	"\n" +
 	"TaskRecord\x12%\n" +
 	"\x04spec\x18\x01 \x01(\v2\x11.fray.v1.TaskSpecR\x04spec\x12\x15\n" +
@@ -728,11 +773,19 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\x0fthrough_unix_ns\x18\x01 \x01(\x03R\rthroughUnixNs\x12'\n" +
 	"\x10last_run_unix_ns\x18\x02 \x01(\x03R\rlastRunUnixNs\x12\x1b\n" +
 	"\trun_count\x18\x03 \x01(\x04R\brunCount\x12!\n" +
-	"\fmissed_count\x18\x04 \x01(\x04R\vmissedCount\"a\n" +
+	"\fmissed_count\x18\x04 \x01(\x04R\vmissedCount\"\xbb\x03\n" +
 	"\tJobRecord\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12'\n" +
 	"\x0fforgotten_count\x18\x02 \x01(\x04R\x0eforgottenCount\x12\x14\n" +
-	"\x05owner\x18\x03 \x01(\tR\x05owner\"y\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x12-\n" +
+	"\aoptions\x18\x04 \x01(\v2\x13.fray.v1.JobOptionsR\aoptions\x12g\n" +
+	"\x15inherited_environment\x18\x05 \x03(\v22.fray.store.v1.JobRecord.InheritedEnvironmentEntryR\x14inheritedEnvironment\x12)\n" +
+	"\x10parent_forgotten\x18\x06 \x01(\bR\x0fparentForgotten\x124\n" +
+	"\x16forgotten_failed_count\x18\a \x01(\x04R\x14forgottenFailedCount\x12\x16\n" +
+	"\x06failed\x18\b \x01(\bR\x06failed\x1aG\n" +
+	"\x19InheritedEnvironmentEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"y\n" +
 	"\x10ControllerRecord\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12&\n" +
 	"\x04gaps\x18\x02 \x03(\v2\x12.fray.store.v1.GapR\x04gaps\x12\x1b\n" +
@@ -765,7 +818,7 @@ func file_fray_store_v1_record_proto_rawDescGZIP() []byte {
 	return file_fray_store_v1_record_proto_rawDescData
 }
 
-var file_fray_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_fray_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_fray_store_v1_record_proto_goTypes = []any{
 	(*TaskRecord)(nil),       // 0: fray.store.v1.TaskRecord
 	(*TaskStateRecord)(nil),  // 1: fray.store.v1.TaskStateRecord
@@ -774,21 +827,25 @@ var file_fray_store_v1_record_proto_goTypes = []any{
 	(*ControllerRecord)(nil), // 4: fray.store.v1.ControllerRecord
 	(*Gap)(nil),              // 5: fray.store.v1.Gap
 	(*ObjectRecord)(nil),     // 6: fray.store.v1.ObjectRecord
-	(*v1.TaskSpec)(nil),      // 7: fray.v1.TaskSpec
-	(v1.TaskStatus)(0),       // 8: fray.v1.TaskStatus
-	(v1.FailureReason)(0),    // 9: fray.v1.FailureReason
+	nil,                      // 7: fray.store.v1.JobRecord.InheritedEnvironmentEntry
+	(*v1.TaskSpec)(nil),      // 8: fray.v1.TaskSpec
+	(v1.TaskStatus)(0),       // 9: fray.v1.TaskStatus
+	(v1.FailureReason)(0),    // 10: fray.v1.FailureReason
+	(*v1.JobOptions)(nil),    // 11: fray.v1.JobOptions
 }
 var file_fray_store_v1_record_proto_depIdxs = []int32{
-	7, // 0: fray.store.v1.TaskRecord.spec:type_name -> fray.v1.TaskSpec
-	8, // 1: fray.store.v1.TaskStateRecord.status:type_name -> fray.v1.TaskStatus
-	9, // 2: fray.store.v1.TaskStateRecord.failure_reason:type_name -> fray.v1.FailureReason
-	2, // 3: fray.store.v1.TaskStateRecord.schedule:type_name -> fray.store.v1.ScheduleState
-	5, // 4: fray.store.v1.ControllerRecord.gaps:type_name -> fray.store.v1.Gap
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	8,  // 0: fray.store.v1.TaskRecord.spec:type_name -> fray.v1.TaskSpec
+	9,  // 1: fray.store.v1.TaskStateRecord.status:type_name -> fray.v1.TaskStatus
+	10, // 2: fray.store.v1.TaskStateRecord.failure_reason:type_name -> fray.v1.FailureReason
+	2,  // 3: fray.store.v1.TaskStateRecord.schedule:type_name -> fray.store.v1.ScheduleState
+	11, // 4: fray.store.v1.JobRecord.options:type_name -> fray.v1.JobOptions
+	7,  // 5: fray.store.v1.JobRecord.inherited_environment:type_name -> fray.store.v1.JobRecord.InheritedEnvironmentEntry
+	5,  // 6: fray.store.v1.ControllerRecord.gaps:type_name -> fray.store.v1.Gap
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_fray_store_v1_record_proto_init() }
@@ -802,7 +859,7 @@ func file_fray_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_store_v1_record_proto_rawDesc), len(file_fray_store_v1_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
