@@ -111,10 +111,7 @@ func (g *GangPlace) spec() *frayv1.GangSpec {
 
 // prepareGang implements backend. A controller of an earlier release would not know what makes tasks a gang, and run
 // each for itself.
-func (b *remote) prepareGang(ctx context.Context, _ int) error {
-	_, err := b.listSchedules(ctx, &frayv1.ListSchedulesRequest{PageSize: 1})
-	return err
-}
+func (b *remote) prepareGang(ctx context.Context, _ int) error { return b.isRecent(ctx) }
 
 // prepareGang implements backend.
 func (*inline) prepareGang(_ context.Context, n int) error {

@@ -25,7 +25,7 @@ func (b *remote) createSchedule(ctx context.Context, spec *frayv1.TaskSpec) (str
 // looks first whether the controller has schedules: one of an earlier release does not know what makes the task one of these, and
 // would run it at once.
 func (b *remote) submitOrFind(ctx context.Context, spec *frayv1.TaskSpec) (*frayv1.Task, error) {
-	if _, err := b.listSchedules(ctx, &frayv1.ListSchedulesRequest{PageSize: 1}); err != nil {
+	if err := b.isRecent(ctx); err != nil {
 		return nil, err
 	}
 	var res *frayv1.SubmitTaskResponse
@@ -45,6 +45,12 @@ func (b *remote) submitOrFind(ctx context.Context, spec *frayv1.TaskSpec) (*fray
 	return res.GetTask(), nil
 }
 
+// isRecent returns why the controller does not know schedules, unique tasks and gangs for what they are, or nil.
+func (b *remote) isRecent(ctx context.Context) error {
+	_, err := b.listSchedules(ctx, &frayv1.ListSchedulesRequest{PageSize: 1})
+	return err
+}
+
 // listSchedules implements scheduleKeeper.
 func (b *remote) listSchedules(ctx context.Context, req *frayv1.ListSchedulesRequest) (*frayv1.ListSchedulesResponse, error) {
 	var res *frayv1.ListSchedulesResponse
@@ -53,7 +59,7 @@ func (b *remote) listSchedules(ctx context.Context, req *frayv1.ListSchedulesReq
 		return err
 	})
 	if connect.CodeOf(err) == connect.CodeUnimplemented {
-		return nil, fmt.Errorf("the controller is of an earlier release, without schedules and unique tasks: upgrade it: %w", err)
+		return nil, fmt.Errorf("the controller is of an earlier release, without schedules, unique tasks and gangs: upgrade it: %w", err)
 	}
 	return res, err
 }

@@ -24,7 +24,7 @@ func TestControllerWithoutSchedulesGetsNone(t *testing.T) {
 			errs = append(errs, err)
 		}
 		for i, err := range errs {
-			if err == nil || !strings.Contains(err.Error(), "the controller is of an earlier release, without schedules and unique tasks: upgrade it") {
+			if err == nil || !strings.Contains(err.Error(), "the controller is of an earlier release, without schedules, unique tasks and gangs: upgrade it") {
 				t.Errorf("error %d: %v", i, err)
 			}
 		}

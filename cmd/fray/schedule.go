@@ -206,7 +206,7 @@ func (c *client) schedules(ctx context.Context, req *frayv1.ListSchedulesRequest
 		return res, err
 	}, req)
 	if without {
-		return nil, &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("the controller at %s is of an earlier release, without schedules and unique tasks: upgrade it", c.url)}
+		return nil, &command.CodedError{Code: command.ExitUnavailable, Err: fmt.Errorf("the controller at %s is of an earlier release, without schedules, unique tasks and gangs: upgrade it", c.url)}
 	}
 	return res, err
 }

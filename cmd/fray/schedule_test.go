@@ -47,7 +47,7 @@ func TestEarlierControllerGetsNoSchedule(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			a := &app{Process: command.Process{Name: "fray", Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr}}
 			code := a.run(t.Context(), slices.Concat([]string{"schedule"}, args, []string{"--controller", server.URL}))
-			want := "fray schedule " + args[0] + ": the controller at " + server.URL + " is of an earlier release, without schedules and unique tasks: upgrade it\n"
+			want := "fray schedule " + args[0] + ": the controller at " + server.URL + " is of an earlier release, without schedules, unique tasks and gangs: upgrade it\n"
 			if code != command.ExitUnavailable || stdout.Len() > 0 || stderr.String() != want {
 				t.Errorf("%s, %s: exit code %d, %q, %q", name, args[0], code, &stdout, &stderr)
 			}

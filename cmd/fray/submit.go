@@ -24,6 +24,7 @@ type submitOptions struct {
 	notBefore   time.Time
 	unique      string
 	uniqueFor   time.Duration
+	gang        int
 	wait        bool
 	waitTimeout time.Duration
 }
@@ -41,7 +42,11 @@ is submitted unless another has the key: then that is the one whose id is printe
 is open, and if it completes for --unique-for from its submission, which is an hour at most unless the controller keeps tasks longer.
 
 A job has what --parent, --env, --max-failed, --max-failed-share and --weight say from its first task on. To say the same again is fine, and
-so is to say nothing; something else is refused.`,
+so is to say nothing; something else is refused.
+
+With --gang, so many of the task are submitted, with the ids ID/0, ID/1 and so on, which start together once there is room for all of
+them. A command finds its place in FRAY_GANG_INDEX, FRAY_GANG_SIZE and FRAY_GANG_ID. When one is tried again all that have not ended start
+anew; when one fails for good the others are cancelled.`,
 		Example: `  fray submit -- make -C /src release
   fray submit --unique report/2026-11 --unique-for 30m -- make report
   fray submit --job nightly --max-failed 3 --env STAGE=test -- make check
@@ -58,9 +63,10 @@ so is to say nothing; something else is refused.`,
 	addJobFlags(flags, &o.ofJob)
 	flags.StringVar(&o.unique, "unique", "", "submit it unless another task has this `key`")
 	command.DurationWithin(flags, &o.uniqueFor, 0, limit.UniquePeriod, "unique-for", 0, "with --unique, how long from its submission it has the key, in whole milliseconds, if it completes; 0: while it is open")
+	flags.IntVar(&o.gang, "gang", 0, "submit so many of the task, which start together or not at all; 0: one that is of no gang")
 	flags.BoolVarP(&o.wait, "wait", "w", false, "wait for the task to end")
 	command.Duration(cmd.Flags(), &o.waitTimeout, "wait-timeout", 0, "with --wait, wait this long at most; 0: for ever")
-	command.Momentary(cmd.Flags(), "function", "input", "id", "unique", "unique-for")
+	command.Momentary(cmd.Flags(), "function", "input", "id", "unique", "unique-for", "gang")
 	a.addClientFlags(cmd)
 	a.addOutputFlag(cmd)
 	return cmd
@@ -76,6 +82,9 @@ func (a *app) submit(ctx context.Context, o submitOptions, args []string) error 
 		return err
 	}
 	defer c.close()
+	if o.gang > 0 {
+		return a.submitGang(ctx, c, &o, spec)
+	}
 	if spec.GetUnique() != nil { // A controller of an earlier release would run it whoever has the key.
 		if _, err := c.schedules(ctx, &frayv1.ListSchedulesRequest{PageSize: 1}); err != nil {
 			return err
@@ -130,6 +139,12 @@ func (a *app) submitted(o submitOptions, args []string) (*frayv1.TaskSpec, error
 	spec.NotBeforeUnixMs = notBefore
 	if o.uniqueFor > 0 && o.unique == "" {
 		return nil, command.UsageError("--unique-for is for --unique, which names the key")
+	}
+	if _, err := number.Within("--gang", o.gang, 0, limit.Gang); err != nil {
+		return nil, command.UsageError("%w", err)
+	}
+	if o.gang > 0 && (o.unique != "" || len(spec.GetLimits()) > 0) {
+		return nil, command.UsageError("--gang is not for --unique, nor for --limit: tasks of a gang have neither")
 	}
 	if o.unique != "" {
 		spec.Unique = &frayv1.UniqueSpec{Key: o.unique, PeriodMs: number.Millis(o.uniqueFor)}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"math"
@@ -102,7 +103,7 @@ func appendString(b []byte, s string) []byte {
 
 // Equal says whether two shapes are the same to the scheduler.
 func (s *Shape) Equal(o *Shape) bool {
-	return s == o || string(s.policyKey(s.classKey(nil))) == string(o.policyKey(o.classKey(nil)))
+	return s == o || bytes.Equal(s.policyKey(s.classKey(nil)), o.policyKey(o.classKey(nil)))
 }
 
 // backoff is the delay before retry n, from 0, of the task with this number. Chance comes from

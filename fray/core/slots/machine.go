@@ -281,11 +281,12 @@ func (s *Machine) start(now core.Time, a *attempt) {
 
 // release takes back what a's function occupied, because it returned.
 func (s *Machine) release(a *attempt) {
-	switch {
-	case a.place == placeWaiting:
+	switch a.place {
+	case placeWaiting:
 		s.stopWaiting(a)
-	case a.place == placeLent:
+	case placeLent:
 		add(s.lentOut, a.lends(), -1)
+	default:
 	}
 	if a.place == placeSlot || a.Keeps {
 		add(s.resources, a.Resources, 1)

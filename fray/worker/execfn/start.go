@@ -31,10 +31,10 @@ const (
 // start starts the program of c. The machine's faults that pass are waited for, and are not charged
 // to the task.
 func (cfg *Config) start(ctx context.Context, c *Command, o *outputs, info fray.TaskInfo) (*program, error) {
-	begin, job := time.Now(), fray.Environment(ctx)
+	begin, given := time.Now(), given(ctx, info)
 	pause := startPause
 	for {
-		p, err := cfg.startOnce(c, job, o)
+		p, err := cfg.startOnce(c, given, o)
 		if err == nil {
 			return p, nil
 		}
@@ -60,9 +60,9 @@ func (cfg *Config) start(ctx context.Context, c *Command, o *outputs, info fray.
 	}
 }
 
-// startOnce starts the program of c, which sees the environment of a job, too, or says why it cannot be.
-func (cfg *Config) startOnce(c *Command, job map[string]string, o *outputs) (*program, error) {
-	cmd := cfg.prepare(c, job, c.Argv)
+// startOnce starts the program of c, which sees what it is given, too, or says why it cannot be.
+func (cfg *Config) startOnce(c *Command, given []string, o *outputs) (*program, error) {
+	cmd := cfg.prepare(c, given, c.Argv)
 	err := cfg.Programs.admit(cmd)
 	var p *program
 	if err == nil {
@@ -71,7 +71,7 @@ func (cfg *Config) startOnce(c *Command, job map[string]string, o *outputs) (*pr
 	if errors.Is(err, errNoFormat) {
 		// As execvp does it, and so every shell and xargs.
 		argv := append([]string{"/bin/sh", cmd.Path}, c.Argv[1:]...)
-		p, err = cfg.newProgram(cfg.prepare(c, job, argv), c.Stdin, o)
+		p, err = cfg.newProgram(cfg.prepare(c, given, argv), c.Stdin, o)
 	}
 	if err == nil {
 		return p, nil
@@ -83,13 +83,13 @@ func (cfg *Config) startOnce(c *Command, job map[string]string, o *outputs) (*pr
 }
 
 // prepare makes the process of argv, which is yet to be started.
-func (cfg *Config) prepare(c *Command, job map[string]string, argv []string) *exec.Cmd {
+func (cfg *Config) prepare(c *Command, given []string, argv []string) *exec.Cmd {
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // To run what it is told is its purpose; program ends it.
 	if errors.Is(cmd.Err, exec.ErrDot) {
 		cmd.Err = nil // PATH has ".", and is the user's
 	}
 	cmd.Dir = c.Dir
-	cmd.Env = cfg.environ(c, job)
+	cmd.Env = cfg.environ(c, given)
 	isolate(cmd)
 	cfg.User.become(cmd)
 	return cmd
