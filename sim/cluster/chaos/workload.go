@@ -63,6 +63,7 @@ func (c *random) drawWorkload() {
 		c.drawHabits(c.draw("habits", uint64(i)), &g)
 		c.Workload.Clients = append(c.Workload.Clients, g)
 	}
+	c.gang()
 	if d := c.draw("visitors", 0); d.chance(0.3) {
 		c.drawVisitors(d)
 	}
@@ -190,9 +191,9 @@ func (c *random) narrow(d *drawer) {
 func (c *random) nest(d *drawer) {
 	parent, child := &c.Workload.Mix[len(c.Workload.Mix)-1], &c.Workload.Mix[0]
 	parent.Children, parent.ChildKind = 1+d.IntN(3), child.Name
-	// A task that waits lends its slot, but not what else it occupies; and where there is no room
+	// A task that waits lends its slot and its resources, but not its place of a limit; and where there is no room
 	// for more open tasks, it waits for room that only its own end would make.
-	parent.Resources, parent.Limit = nil, nil
+	parent.Limit = nil
 	child.Unique = nil
 	c.Topology.Controller.MaxOpenTasks = scenario.Default[cluster.Controller]().MaxOpenTasks
 }
