@@ -106,7 +106,7 @@
 //     one end is told, and it never changes.
 //   - [JobContext.Close] ends what runs in this process, and nothing at a controller.
 //   - A task may run further tasks with the context that it is given. While it waits for them in [Future.Get], [Wait],
-//     [AsCompleted] or [Map], it lends its slot, so that tasks may wait for tasks to any depth.
+//     [AsCompleted] or [Map], it lends its slot and its resources, so that tasks may wait for tasks to any depth.
 //
 // # Errors
 //

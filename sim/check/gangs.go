@@ -13,7 +13,7 @@ import (
 //   - what is granted of one number is granted between the polls and the answers of all others of that number;
 //   - a task that is open has had no fewer attempts, by a read after the grant, than any other of its gang was granted before;
 //   - none is granted a new attempt by a poll that was made after another of its gang was known to have failed or been cancelled;
-//   - none is cancelled if nobody asked for it, nor for another of its gang, and no other has failed.
+//   - none is cancelled if nobody asked for it, nor for another of its gang or for what one of these needs, and no other has failed.
 //
 // That a gang starts at all, and that all of it end, is for liveness to judge. It is vacuous where there are no gangs.
 type gangsWhole struct {
@@ -23,6 +23,7 @@ type gangsWhole struct {
 	tasks tasks[gangTask]
 	some  bool            // task is of one
 	asked map[string]bool // jobs that somebody asked to cancel
+	along bool            // somebody asked to cancel something with all that needs it
 }
 
 type gangName struct{ job, id string }
@@ -44,6 +45,7 @@ type gangStarts struct {
 	ended     int
 	cancelled *Event
 	explained bool
+	needy     bool // one needs others
 }
 
 // gangStart is one start of a gang: after one event and before another, as far as its grants tell.
@@ -71,11 +73,13 @@ func (o *gangsWhole) Observe(e *Event, j *Judge) {
 	case !o.some:
 		return
 	}
+	o.along = o.along || e.Kind == CancelCall && e.Dependants
 	t := o.tasks.get(e)
 	switch {
 	case t == nil:
 	case e.Kind == SubmitCall && e.Spec.Gang != nil:
 		t.gang = o.gang(e)
+		t.gang.needy = t.gang.needy || len(e.Spec.Needs) > 0
 	case e.Kind == GrantReply && e.Spec.Gang != nil:
 		t.gang = o.gang(e)
 		o.granted(t, e, j)
@@ -166,7 +170,7 @@ func (o *gangsWhole) viewed(t *gangTask, e *Event, j *Judge) {
 // Finish implements Oracle.
 func (o *gangsWhole) Finish(_ time.Duration, j *Judge) {
 	for id, t := range o.tasks.all() {
-		if g := t.gang; g != nil && g.cancelled != nil && g.cancelled.Task == id && !g.explained && !o.asked[g.cancelled.Job] && g.ended == g.size {
+		if g := t.gang; g != nil && g.cancelled != nil && g.cancelled.Task == id && !g.explained && !(g.needy && o.along) && !o.asked[g.cancelled.Job] && g.ended == g.size {
 			j.Violated(id, "is cancelled, and nobody asked for that, nor has another of its gang failed", g.cancelled)
 		}
 	}

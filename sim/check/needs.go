@@ -31,7 +31,7 @@ type neededTask struct {
 	ended     *Event // that was shown
 	cancelled *Event // with all that needs it, which was acknowledged
 	asked     map[uint64]bool
-	// Somebody asked for its own cancellation.
+	// Somebody asked for its own cancellation, or it is of a gang, which may have it cancelled for another.
 	unwanted bool
 }
 
@@ -54,7 +54,7 @@ func (o *needsKept) Observe(e *Event, j *Judge) {
 	if t == nil {
 		return
 	}
-	t.unwanted = t.unwanted || e.Kind == CancelCall
+	t.unwanted = t.unwanted || e.Kind == CancelCall || e.Kind == SubmitCall && e.Spec.Gang != nil
 	switch {
 	case e.Kind == SubmitCall && t.needs == nil: // Another one under the same id is refused.
 		t.needs = e.Spec.Needs
