@@ -59,8 +59,8 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 		}
 		held = int(req.GetHeldAttempts())
 	}
-	if err := wire.CheckAmounts("lent_resources", req.GetLentResources(), 0); err != nil {
-		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+	if n := len(req.GetLentLeaseTokens()); n > limit.Lent {
+		return nil, wire.Error(wire.ReasonInvalid, 0, "lent_lease_tokens: must have at most %d items, has %d", limit.Lent, n)
 	}
 	items, err := s.reportItems(req.GetReports())
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *service) LeaseTasks(ctx context.Context, req *frayv1.LeaseTasksRequest)
 	call := s.c.call()
 	r, err := ask[core.PollReply](ctx, s.c, call, session(req.GetSessionToken()), &core.Poll{
 		Call: call, Items: items, Session: s.c.seal.in(req.GetSessionToken()), Seq: req.GetPollSeq(), Received: req.GetReceivedPollSeq(),
-		Free: int(req.GetFreeSlots()), Max: int(req.GetMaxTasks()), Held: held, Lent: corewire.Resources(req.GetLentResources()), Until: s.c.until(ctx, req.GetMaxWaitMs()),
+		Free: int(req.GetFreeSlots()), Max: int(req.GetMaxTasks()), Held: held, Lent: s.c.seal.inAll(req.GetLentLeaseTokens()), Until: s.c.until(ctx, req.GetMaxWaitMs()),
 	})
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (k *checker) gangs() {
 		k.want(places < len(g.members), "a gang of %d starts, for which %d places are kept", len(g.members), places)
 		for _, s := range c.sessions { // order-free: each is checked for itself
 			k.want(slices.Contains(c.gathering[:i+1], s.gang) || s.kind == nil || !slices.Contains(cl.group.kinds, s.kind) || c.roomFor(s, cl) == 0,
-				"worker %s, which has room for %d, is kept for a gang of %d that has %d places, asking %v", s.workerID, c.roomFor(s, cl), len(g.members), places, s.asking)
+				"worker %s, which has room, is kept for a gang of %d that has %d places", s.workerID, len(g.members), places)
 		}
 		k.want(cl.capacity() >= len(g.members), "a gang of %d gathers, and all workers have room for it", len(g.members))
 	}

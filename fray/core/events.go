@@ -92,8 +92,8 @@ type Poll struct {
 	Free, Max     int
 	// How many attempts the worker holds that have not ended; negative: it does not say.
 	Held int
-	// What those of them have lent of its resources that wait for other tasks.
-	Lent  []Resource
+	// Those of them that wait for other tasks and have lent what they have of its resources.
+	Lent  []Token
 	Until Time
 	// What it tells as it asks, judged as in Report before it is looked at what the poll is granted.
 	Items []ReportItem

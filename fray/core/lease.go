@@ -28,6 +28,8 @@ type lease struct {
 	alone bool
 	// It is to end because the task is to start anew with its gang.
 	recalled bool
+	// The worker's poll says that it has lent its resources.
+	lends bool
 	// The worker is asked to stop it; told once that was said.
 	stopping, stopTold bool
 }
@@ -117,6 +119,10 @@ func (c *Scheduler) endLease(l *lease) {
 		l.session.untold--
 	}
 	l.session.letGo(l)
+	if l.lends {
+		l.lends = false
+		l.session.poll.lend(l, -1)
+	}
 	l.session.changed = c.step
 	if l.current() {
 		l.task.run.lease = nil

@@ -60,12 +60,14 @@ func (s *modelSession) uses(resource string) int64 {
 // left is how much of a resource the worker that asks has free, with what is lent.
 func (m *model) left(s *modelSession, resource string) int64 {
 	n := s.has(resource) - s.uses(resource)
-	for _, r := range m.pollOf(s).poll.Lent {
-		if r.Name == resource {
-			n += r.Amount
+	for _, a := range s.attempts {
+		for _, r := range a.task.shape.Resources {
+			if r.Name == resource && slices.Contains(m.pollOf(s).poll.Lent, a.token) {
+				n += r.Amount
+			}
 		}
 	}
-	return min(n, s.has(resource))
+	return n
 }
 
 // takes says whether the worker could be granted the task now.

@@ -265,9 +265,13 @@ func (d *modelDriver) pollFor(w *modelWorker, free, most int) {
 	if d.chance("no word", 20) {
 		held = -1
 	}
-	var lent []core.Resource
-	if d.chance("lends", 15) {
-		lent = []core.Resource{{Name: "cpu", Amount: int64(d.int("lent", 1, 8) * 100)}}
+	var lent []core.Token
+	if d.chance("lend", 15) {
+		for _, a := range w.held {
+			if d.chance("lends", 60) {
+				lent = append(lent, a.token)
+			}
+		}
 	}
 	e := &core.Poll{
 		Call: d.call(), Session: w.session, Seq: w.seq, Received: w.received, Free: free, Max: most, Held: held, Lent: lent, Until: d.until(), Items: items,

@@ -40,7 +40,7 @@ func (e *Poll) apply(c *Scheduler) {
 	if e.Held < 0 {
 		w.held = s.leases.size
 	}
-	w.lent = s.lentOf(e.Lent)
+	c.takeLoans(w, e.Lent)
 	c.lastPoll++
 	w.order = c.lastPoll
 	c.hear(s, c.now)

@@ -423,9 +423,13 @@ func (x *script) poll(call core.CallID, a *args) (core.Event, error) {
 		seq = s.pollSeq + 1
 	}
 	free := a.int("free")
+	lent, err := x.tokenList(a, "lent")
+	if err != nil {
+		return nil, err
+	}
 	e := &core.Poll{
 		Call: call, Session: s.token, Seq: uint64(a.intOr("seq", int(seq))), Received: uint64(a.intOr("received", int(s.received))),
-		Free: free, Max: a.intOr("max", free), Held: a.intOr("held", -1), Lent: a.resources("lent"), Until: x.until(a),
+		Free: free, Max: a.intOr("max", free), Held: a.intOr("held", -1), Lent: lent, Until: x.until(a),
 	}
 	x.park(call, fmt.Sprintf("poll %s/%d", s.name, e.Seq))
 	if len(a.told) > 0 {

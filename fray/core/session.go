@@ -96,30 +96,37 @@ func (s *session) canEverRun(cl *class) bool {
 	return s.functions[cl.function] && covers(s.resources, cl)
 }
 
-// lentOf returns how much is lent of each of the worker's resources; nil: nothing.
-func (s *session) lentOf(lent []Resource) []int64 {
-	if len(lent) == 0 {
-		return nil
-	}
-	amounts := make([]int64, len(s.resources))
-	for _, r := range lent {
-		if i := s.resource(r.Name); i >= 0 {
-			amounts[i] = max(r.Amount, 0)
+// takeLoans has a poll know what is lent.
+func (c *Scheduler) takeLoans(w *wait, lenders []Token) {
+	for _, token := range lenders {
+		l := c.leases[token]
+		if l == nil || l.session != w.session || l.lends || len(l.task.shape.class.resources) == 0 {
+			continue
 		}
+		if w.lent == nil {
+			w.lent, w.session.lends = make([]int64, len(w.session.resources)), true
+		}
+		l.lends = true
+		w.lenders = append(w.lenders, l)
+		w.lend(l, 1)
 	}
-	s.lends = true
-	return amounts
+}
+
+// lend counts what an attempt has lent, or with -1 off.
+func (w *wait) lend(l *lease, sign int64) {
+	for _, r := range l.task.shape.class.resources {
+		w.lent[w.session.resource(r.Name)] += sign * r.Amount
+	}
 }
 
 // left returns how much of its i-th resource the worker has free now: what nothing uses, and, while it asks for work,
-// what was lent by then. Those that have lent it may have ended since, so there is never more than all. It may be
-// negative.
+// what is lent. It is negative where more is in use than there is, because some of it was lent before.
 func (s *session) left(i int) int64 {
-	free, all := s.resources[i].Amount-s.inUse[i], s.resources[i].Amount
-	if s.poll == nil || s.poll.lent == nil {
-		return free
+	free := s.resources[i].Amount - s.inUse[i]
+	if s.poll != nil && s.poll.lent != nil {
+		free += s.poll.lent[i]
 	}
-	return min(free+s.poll.lent[i], all)
+	return free
 }
 
 func (s *session) resource(name string) int {

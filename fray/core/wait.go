@@ -30,8 +30,10 @@ type wait struct {
 	held int
 	// How many leases its session had then.
 	leases int
-	// What attempts had lent of each of its session's resources; nil: nothing.
-	lent []int64
+	// Leases that have lent their resources, some of which may have ended, and how much of each of its session's resources
+	// those have that have not; nil: none.
+	lenders []*lease
+	lent    []int64
 	// On what it told, and in which step.
 	verdicts []ReportVerdict
 	judged   uint64
@@ -72,6 +74,9 @@ func (c *Scheduler) unpark(w *wait) {
 	case waitPoll:
 		c.withdraw(w.session)
 		w.session.poll = nil
+		for _, l := range w.lenders {
+			l.lends = false
+		}
 		c.recount(w.session)
 	case waitBeat:
 		w.session.beat = nil

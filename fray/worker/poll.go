@@ -110,7 +110,7 @@ func (w *Worker) lease(ctx context.Context, s *session) (slots.Poll, *frayv1.Lea
 	res, err := w.client.LeaseTasks(waiting, &frayv1.LeaseTasksRequest{
 		SessionToken: s.token, PollSeq: poll.Seq, ReceivedPollSeq: poll.Received,
 		FreeSlots: number.Clamp[uint32](poll.Free), MaxTasks: number.Clamp[uint32](poll.Max),
-		HeldAttempts: new(number.Clamp[uint32](poll.Held)), LentResources: lent(poll.Lent),
+		HeldAttempts: new(number.Clamp[uint32](poll.Held)), LentLeaseTokens: lent(poll.Lent),
 		MaxWaitMs: number.Millis(wait - w.rands.lease.Duration(wait/10)),
 		Reports:   reports,
 	})
@@ -124,18 +124,13 @@ func (w *Worker) lease(ctx context.Context, s *session) (slots.Poll, *frayv1.Lea
 	return poll, res, err
 }
 
-// lent is what a poll says of lent resources; nil: there are none.
-func lent(of []core.Resource) map[string]int64 {
-	var m map[string]int64
-	for _, r := range of {
-		if r.Amount > 0 {
-			if m == nil {
-				m = make(map[string]int64)
-			}
-			m[r.Name] = r.Amount
-		}
+// lent is what a poll says of leases that lend their resources.
+func lent(leases []core.Token) []uint64 {
+	tokens := make([]uint64, len(leases))
+	for i, l := range leases {
+		tokens[i] = uint64(l)
 	}
-	return m
+	return tokens
 }
 
 // carried takes in what became of the reports that went along with a poll. Those without a verdict go

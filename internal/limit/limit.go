@@ -51,6 +51,7 @@ const (
 	Retry    = 100       // tasks
 	Slots    = 65_536    // of a worker, and the tasks that one poll asks for
 	Held     = 65_536    // attempts of each state that a worker holds
+	Lent     = 16_384    // attempts that lend what they have
 	Outbox   = 1_048_576 // reports that a worker keeps
 	Reports  = 65_536
 	Drain    = 24 * time.Hour // the grace of a worker that drains

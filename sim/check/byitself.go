@@ -11,7 +11,7 @@ import (
 // only by an attempt that ran alone from its start on. A budget of 0 leaves no room for that.
 //
 // Attempts run beside each other if they were granted in one session, and the end of neither had been
-// reported. Those of Config.Lending wait for others, and are company for none. Only tasks whose every
+// reported. Those of Config.Lending wait for others, and are company for none. Those of gangs never run alone. Only tasks whose every
 // attempt was charged as a loss are judged, because nothing shows which of the attempts were, and
 // only what happened since the last crash of the controller. It is vacuous where no worker crashes
 // under several attempts.
@@ -116,7 +116,7 @@ func (o *failsByItself) crash(e *Event) {
 
 func (o *failsByItself) view(t *lonelyTask, e *Event, j *Judge) {
 	v, x := e.View, t.inCompany
-	if x == nil || !v.Terminal() {
+	if x == nil || !v.Terminal() || x.grant.Spec.Gang != nil {
 		return
 	}
 	j.Check()

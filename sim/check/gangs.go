@@ -170,7 +170,11 @@ func (o *gangsWhole) viewed(t *gangTask, e *Event, j *Judge) {
 // Finish implements Oracle.
 func (o *gangsWhole) Finish(_ time.Duration, j *Judge) {
 	for id, t := range o.tasks.all() {
-		if g := t.gang; g != nil && g.cancelled != nil && g.cancelled.Task == id && !g.explained && !(g.needy && o.along) && !o.asked[g.cancelled.Job] && g.ended == g.size {
+		g := t.gang
+		if g == nil || g.cancelled == nil || g.cancelled.Task != id || g.ended < g.size {
+			continue
+		}
+		if explained := g.explained || g.needy && o.along || o.asked[g.cancelled.Job]; !explained {
 			j.Violated(id, "is cancelled, and nobody asked for that, nor has another of its gang failed", g.cancelled)
 		}
 	}

@@ -30,6 +30,7 @@ func (s *Machine) Check() error {
 	expect("queue", s.queue.n, c.queued)
 	expect("waiters", s.waiters.n, c.waiting)
 	expect("outbox", s.outbox, c.unacked)
+	expect("lenders of resources", s.lenderCount, c.lenders)
 	expect("bytes of the outbox", s.bytes, c.bytes)
 	expect("due", len(s.due), c.due)
 	if s.tally != c.tally {
@@ -43,8 +44,8 @@ func (s *Machine) Check() error {
 		if left := s.resources[i].Amount; left < 0 || left+used != total.Amount {
 			errs = append(errs, fmt.Errorf("resource %s: %d left, %d used of %d", total.Name, left, used, total.Amount))
 		}
-		if lent, wanted := amountOf(c.lent, total.Name), amountOf(c.wanted, total.Name); s.lentOut[i].Amount != lent || s.wanted[i].Amount != wanted {
-			errs = append(errs, fmt.Errorf("resource %s: %d lent and %d wanted back, counted as %d and %d", total.Name, lent, wanted, s.lentOut[i].Amount, s.wanted[i].Amount))
+		if wanted := amountOf(c.wanted, total.Name); s.wanted[i].Amount != wanted {
+			errs = append(errs, fmt.Errorf("resource %s: %d wanted back, counted as %d", total.Name, wanted, s.wanted[i].Amount))
 		}
 	}
 	if c.backable > 0 && s.free() > 0 {
@@ -68,10 +69,10 @@ func (s *Machine) Check() error {
 
 // census is a count made anew, attempt by attempt.
 type census struct {
-	all, queued, runnable, waiting, backable, unacked, bytes, due int
+	all, queued, runnable, waiting, backable, lenders, unacked, bytes, due int
 
-	tally              [phaseCount][placeCount]int
-	used, lent, wanted []core.Resource
+	tally        [phaseCount][placeCount]int
+	used, wanted []core.Resource
 }
 
 func (c *census) count(s *Machine, a *attempt) error {
@@ -95,14 +96,15 @@ func (c *census) count(s *Machine, a *attempt) error {
 	if err := c.countDue(s, a); err != nil {
 		return err
 	}
+	if a.place == placeLent && len(a.lends()) > 0 {
+		c.lenders++
+	}
 	if a.phase == Running || a.phase == Abandoned {
 		for _, r := range a.Resources {
 			switch {
 			case a.place == placeSlot || a.Keeps:
 				use(&c.used, r)
-			case a.place == placeLent:
-				use(&c.lent, r)
-			default:
+			case a.place == placeWaiting:
 				use(&c.wanted, r)
 			}
 		}

@@ -143,7 +143,7 @@ func (s *Machine) Block(now core.Time, lease core.Token) {
 		s.lend(a)
 	case placeWaiting:
 		s.stopWaiting(a)
-		add(s.lentOut, a.lends(), 1)
+		s.countLender(a, 1)
 		s.emit(Effect{Kind: Resume, Lease: a.Lease, Value: a.Value})
 	}
 	s.move(a, a.phase, placeLent)

@@ -114,7 +114,6 @@ type Machine struct {
 	outbox    int
 	bytes     int             // of the reports in the outbox
 	resources []core.Resource // what is left of cfg.Resources
-	lentOut   []core.Resource // what blocked attempts have lent of it
 	wanted    []core.Resource // what those want back that are in waiters
 
 	seen      core.Time // the time as of the last Pass
@@ -126,7 +125,8 @@ type Machine struct {
 	pollSeq      uint64 // of the poll to send
 	pollSent     bool   // it was sent, and not answered
 	pollFree     int    // how many slots it says are free
-	pollLent     []core.Resource
+	pollLent     []core.Token
+	lenderCount  int // attempts that have lent resources
 	receivedPoll uint64
 
 	meanBytes int           // of inputs; rises at once, falls slowly
@@ -154,7 +154,7 @@ func New(cfg Config) *Machine {
 	}
 	s.cfg.Resources = append([]core.Resource(nil), cfg.Resources...)
 	s.resources = append([]core.Resource(nil), cfg.Resources...)
-	s.lentOut, s.wanted, s.pollLent = noneOf(cfg.Resources), noneOf(cfg.Resources), noneOf(cfg.Resources)
+	s.wanted = noneOf(cfg.Resources)
 	return s
 }
 
@@ -285,7 +285,7 @@ func (s *Machine) release(a *attempt) {
 	case placeWaiting:
 		s.stopWaiting(a)
 	case placeLent:
-		add(s.lentOut, a.lends(), -1)
+		s.countLender(a, -1)
 	default:
 	}
 	if a.place == placeSlot || a.Keeps {
@@ -308,7 +308,14 @@ func (s *Machine) occupy(a *attempt) { add(s.resources, a.Resources, -1) }
 // lend has an attempt lend what it has.
 func (s *Machine) lend(a *attempt) {
 	add(s.resources, a.lends(), 1)
-	add(s.lentOut, a.lends(), 1)
+	s.countLender(a, 1)
+}
+
+// countLender counts an attempt among those that have lent resources, if it has some, or with -1 off.
+func (s *Machine) countLender(a *attempt, sign int) {
+	if len(a.lends()) > 0 {
+		s.lenderCount += sign
+	}
 }
 
 // take takes what an attempt had lent, and wanted back.
@@ -316,7 +323,7 @@ func (s *Machine) take(a *attempt) { add(s.resources, a.lends(), -1) }
 
 // wait has an attempt want back what it has lent.
 func (s *Machine) wait(a *attempt) {
-	add(s.lentOut, a.lends(), -1)
+	s.countLender(a, -1)
 	add(s.wanted, a.lends(), 1)
 	s.waiters.push(a)
 }

@@ -25,8 +25,8 @@ type Poll struct {
 	Max int
 	// Held is how many attempts have not ended.
 	Held int
-	// Lent is what attempts that wait for other tasks have lent of the resources. It is valid until the next poll.
-	Lent []core.Resource
+	// Lent are those that wait for other tasks and have lent resources. It is valid until the next poll.
+	Lent []core.Token
 }
 
 // NextPoll returns the poll to send now, if any. A poll that was sent and not answered is returned
@@ -44,7 +44,7 @@ func (s *Machine) NextPoll(now core.Time) (poll Poll, ok bool) {
 	s.pollSent = true
 	room = max(room, 1)
 	s.pollFree = min(free, room)
-	copy(s.pollLent, s.lentOut)
+	s.pollLent = s.lenders(s.pollLent[:0])
 	return Poll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room, Held: s.live(), Lent: s.pollLent}, true
 }
 
@@ -62,12 +62,17 @@ func (s *Machine) Understated() bool {
 	if min(free, s.room(free)) > s.pollFree {
 		return true
 	}
-	for i := range s.lentOut {
-		if free > 0 && s.lentOut[i].Amount > s.pollLent[i].Amount {
-			return true
+	return free > 0 && s.lenderCount > len(s.pollLent)
+}
+
+// lenders appends the leases of those that have lent resources.
+func (s *Machine) lenders(leases []core.Token) []core.Token {
+	for a := s.all.head; a != nil && len(leases) < s.lenderCount; a = a.links[linkAll].next {
+		if a.place == placeLent && len(a.lends()) > 0 {
+			leases = append(leases, a.Lease)
 		}
 	}
-	return false
+	return leases
 }
 
 // Polls says whether NextPoll would return a poll, as far as that does not depend on runs that

@@ -88,10 +88,8 @@ func (s *script) run(t *testing.T, out *strings.Builder, line string) {
 		if poll, ok := s.slots.NextPoll(s.now); ok {
 			s.poll = poll.Seq
 			fmt.Fprintf(out, "poll %d after %d: free=%d max=%d held=%d", poll.Seq, poll.Received, poll.Free, poll.Max, poll.Held)
-			for _, r := range poll.Lent {
-				if r.Amount != 0 {
-					fmt.Fprintf(out, " lent %s=%d", r.Name, r.Amount)
-				}
+			if len(poll.Lent) > 0 {
+				fmt.Fprintf(out, " lent by %s", names(poll.Lent))
 			}
 			fmt.Fprintln(out)
 		} else {

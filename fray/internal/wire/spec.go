@@ -290,25 +290,17 @@ func checkNames(field string, names []string, check func(field, name string) err
 	return nil
 }
 
-// CheckAmounts reports the first thing that is wrong with amounts of resources, each of which is least at the least, or nil.
-func CheckAmounts(field string, amounts map[string]int64, least int64) error {
-	if n := len(amounts); n > maxPairs {
-		return fmt.Errorf("%s: must have at most %d entries, has %d", field, maxPairs, n)
+func checkRequirements(s *frayv1.TaskSpec) error {
+	if n := len(s.GetResources()); n > maxPairs {
+		return fmt.Errorf("resources: must have at most %d entries, has %d", maxPairs, n)
 	}
-	for name, amount := range amounts { // order-free: any one error will do
+	for name, amount := range s.GetResources() { // order-free: any one error will do
 		if n := utf8.RuneCountInString(name); n < 1 || n > maxNameLen {
-			return fmt.Errorf("%s: a name must have 1 to %d characters, %q has %d", field, maxNameLen, name, n)
+			return fmt.Errorf("resources: a name must have 1 to %d characters, %q has %d", maxNameLen, name, n)
 		}
-		if err := within(field+"["+name+"]", amount, least, maxResource); err != nil {
+		if err := within("resources["+name+"]", amount, 1, maxResource); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func checkRequirements(s *frayv1.TaskSpec) error {
-	if err := CheckAmounts("resources", s.GetResources(), 1); err != nil {
-		return err
 	}
 	if n := len(s.GetRequiredLabels()); n > maxPairs {
 		return fmt.Errorf("required_labels: must have at most %d entries, has %d", maxPairs, n)

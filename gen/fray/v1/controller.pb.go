@@ -2180,11 +2180,11 @@ type LeaseTasksRequest struct {
 	// them. The verdicts come with the poll's answer, so a poll with reports should not wait long. A poll has 1 MiB at most.
 	// Only for controllers that have said polls_take_reports.
 	Reports []*TaskReport `protobuf:"bytes,8,rep,name=reports,proto3" json:"reports,omitempty"`
-	// What attempts that wait for other tasks have lent of the worker's resources, as they have lent their slots, which are among
-	// free_slots: it is granted to others.
-	LentResources map[string]int64 `protobuf:"bytes,9,rep,name=lent_resources,json=lentResources,proto3" json:"lent_resources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Leases of attempts that wait for other tasks and have lent their resources, as they have lent their slots, which are among
+	// free_slots: what they have is granted to others.
+	LentLeaseTokens []uint64 `protobuf:"fixed64,9,rep,packed,name=lent_lease_tokens,json=lentLeaseTokens,proto3" json:"lent_lease_tokens,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *LeaseTasksRequest) Reset() {
@@ -2273,9 +2273,9 @@ func (x *LeaseTasksRequest) GetReports() []*TaskReport {
 	return nil
 }
 
-func (x *LeaseTasksRequest) GetLentResources() map[string]int64 {
+func (x *LeaseTasksRequest) GetLentLeaseTokens() []uint64 {
 	if x != nil {
-		return x.LentResources
+		return x.LentLeaseTokens
 	}
 	return nil
 }
@@ -4584,7 +4584,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x15heartbeat_interval_ms\x18\x03 \x01(\x03R\x13heartbeatIntervalMs\x12*\n" +
 	"\x11kept_lease_tokens\x18\x04 \x03(\x06R\x0fkeptLeaseTokens\x125\n" +
 	"\x16controller_incarnation\x18\x05 \x01(\x04R\x15controllerIncarnation\x12,\n" +
-	"\x12polls_take_reports\x18\x06 \x01(\bR\x10pollsTakeReports\"\xbe\x04\n" +
+	"\x12polls_take_reports\x18\x06 \x01(\bR\x10pollsTakeReports\"\xbf\x03\n" +
 	"\x11LeaseTasksRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x12\"\n" +
 	"\bpoll_seq\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\apollSeq\x12*\n" +
@@ -4595,11 +4595,9 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\vmax_wait_ms\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x123\n" +
 	"\rheld_attempts\x18\a \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x00R\fheldAttempts\x88\x01\x01\x129\n" +
 	"\areports\x18\b \x03(\v2\x13.fray.v1.TaskReportB\n" +
-	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areports\x12s\n" +
-	"\x0elent_resources\x18\t \x03(\v2-.fray.v1.LeaseTasksRequest.LentResourcesEntryB\x1d\xbaH\x1a\x9a\x01\x17\x10\x10\"\x06r\x04\x10\x01\x18@*\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\rlentResources\x1a@\n" +
-	"\x12LentResourcesEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01B\x10\n" +
+	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areports\x126\n" +
+	"\x11lent_lease_tokens\x18\t \x03(\x06B\n" +
+	"\xbaH\a\x92\x01\x04\x10\x80\x80\x01R\x0flentLeaseTokensB\x10\n" +
 	"\x0e_held_attempts\"\x95\x03\n" +
 	"\n" +
 	"LeasedTask\x12*\n" +
@@ -4869,7 +4867,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -4938,127 +4936,125 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*ReleaseObjectsResponse)(nil),   // 64: fray.v1.ReleaseObjectsResponse
 	nil,                              // 65: fray.v1.RegisterWorkerRequest.ResourcesEntry
 	nil,                              // 66: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 67: fray.v1.LeaseTasksRequest.LentResourcesEntry
-	nil,                              // 68: fray.v1.LeasedTask.EnvironmentEntry
-	nil,                              // 69: fray.v1.Worker.ResourcesEntry
-	nil,                              // 70: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 71: fray.v1.Worker.LabelsEntry
-	nil,                              // 72: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 73: fray.v1.TaskSpec
-	(*JobOptions)(nil),               // 74: fray.v1.JobOptions
-	(*Task)(nil),                     // 75: fray.v1.Task
-	(*TaskResult)(nil),               // 76: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 77: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 78: fray.v1.Attempt
-	(*Payload)(nil),                  // 79: fray.v1.Payload
-	(*TaskError)(nil),                // 80: fray.v1.TaskError
-	(*Schedule)(nil),                 // 81: fray.v1.Schedule
+	nil,                              // 67: fray.v1.LeasedTask.EnvironmentEntry
+	nil,                              // 68: fray.v1.Worker.ResourcesEntry
+	nil,                              // 69: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 70: fray.v1.Worker.LabelsEntry
+	nil,                              // 71: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 72: fray.v1.TaskSpec
+	(*JobOptions)(nil),               // 73: fray.v1.JobOptions
+	(*Task)(nil),                     // 74: fray.v1.Task
+	(*TaskResult)(nil),               // 75: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 76: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 77: fray.v1.Attempt
+	(*Payload)(nil),                  // 78: fray.v1.Payload
+	(*TaskError)(nil),                // 79: fray.v1.TaskError
+	(*Schedule)(nil),                 // 80: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	73, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	74, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
-	75, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	76, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	73, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
-	74, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
+	72, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	73, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
+	74, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	75, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	72, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	73, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
 	10, // 6: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
 	9,  // 7: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	75, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	76, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	76, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	76, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	77, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	75, // 13: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	74, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	75, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	75, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	75, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	76, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	74, // 13: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	25, // 14: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
 	10, // 15: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
 	0,  // 16: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	78, // 17: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	77, // 17: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 18: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
 	65, // 19: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
 	66, // 20: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	28, // 21: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
 	35, // 22: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	67, // 23: fray.v1.LeaseTasksRequest.lent_resources:type_name -> fray.v1.LeaseTasksRequest.LentResourcesEntry
-	78, // 24: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	73, // 25: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	33, // 26: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	79, // 27: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	68, // 28: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
-	79, // 29: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
-	32, // 30: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	3,  // 31: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	78, // 32: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 33: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	79, // 34: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	80, // 35: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	79, // 36: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
-	35, // 37: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 38: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	69, // 39: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	70, // 40: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	71, // 41: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	42, // 42: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	4,  // 43: fray.v1.Actor.state:type_name -> fray.v1.ActorState
-	45, // 44: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	81, // 45: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
-	72, // 46: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	58, // 47: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	58, // 48: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	5,  // 49: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	7,  // 50: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	11, // 51: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	13, // 52: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	15, // 53: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	17, // 54: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	19, // 55: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	21, // 56: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	23, // 57: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
-	26, // 58: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	56, // 59: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	59, // 60: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	61, // 61: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	63, // 62: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	46, // 63: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
-	48, // 64: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
-	29, // 65: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	31, // 66: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	36, // 67: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	38, // 68: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	40, // 69: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	43, // 70: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	50, // 71: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	52, // 72: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	54, // 73: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	6,  // 74: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 75: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 76: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 77: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 78: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 79: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 80: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	22, // 81: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	24, // 82: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
-	27, // 83: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	57, // 84: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	60, // 85: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	62, // 86: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	64, // 87: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	47, // 88: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	49, // 89: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
-	30, // 90: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	34, // 91: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	37, // 92: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	39, // 93: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	41, // 94: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	44, // 95: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	51, // 96: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	53, // 97: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	55, // 98: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	74, // [74:99] is the sub-list for method output_type
-	49, // [49:74] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	77, // 23: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	72, // 24: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	33, // 25: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
+	78, // 26: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	67, // 27: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
+	78, // 28: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	32, // 29: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	3,  // 30: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	77, // 31: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 32: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	78, // 33: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	79, // 34: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	78, // 35: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	35, // 36: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 37: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	68, // 38: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	69, // 39: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	70, // 40: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	42, // 41: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	4,  // 42: fray.v1.Actor.state:type_name -> fray.v1.ActorState
+	45, // 43: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
+	80, // 44: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	71, // 45: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	58, // 46: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	58, // 47: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 48: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 49: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 50: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 51: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 52: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 53: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 54: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	21, // 55: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	23, // 56: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
+	26, // 57: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	56, // 58: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	59, // 59: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	61, // 60: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	63, // 61: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	46, // 62: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	48, // 63: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
+	29, // 64: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	31, // 65: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	36, // 66: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	38, // 67: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	40, // 68: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	43, // 69: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	50, // 70: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	52, // 71: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	54, // 72: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	6,  // 73: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 74: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 75: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 76: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 77: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 78: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 79: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	22, // 80: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	24, // 81: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
+	27, // 82: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	57, // 83: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	60, // 84: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	62, // 85: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	64, // 86: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	47, // 87: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	49, // 88: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	30, // 89: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	34, // 90: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	37, // 91: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	39, // 92: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	41, // 93: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	44, // 94: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	51, // 95: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	53, // 96: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	55, // 97: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	73, // [73:98] is the sub-list for method output_type
+	48, // [48:73] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -5078,7 +5074,7 @@ func file_fray_v1_controller_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   68,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
