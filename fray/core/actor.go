@@ -65,6 +65,8 @@ type actor struct {
 	// The calls that it is handed, and how many have not ended, these included.
 	hand []*task
 	open int
+	// How many attempts its incarnation was handed that count no longer, and that its worker has not said to be over.
+	lingering int
 	// Its incarnation is in session.mail; it is in Scheduler.dying.
 	mailed, dying bool
 }
@@ -118,7 +120,7 @@ func (c *Scheduler) moved(t *task, from Status) {
 	had, has := from.leased(), t.status.leased()
 	if t.shape.Role == Life {
 		if a := c.actors[t]; a != nil && had && !has {
-			a.live, a.mailed = false, false
+			a.live, a.mailed, a.lingering = false, false, 0
 			c.lost = append(c.lost, a)
 		}
 		return
@@ -151,6 +153,32 @@ func (c *Scheduler) moved(t *task, from Status) {
 	}
 	c.turn(k)
 	c.deliver(a)
+}
+
+// busy says whether the actor's incarnation has all the calls that it takes. One that was told to stop, and may run still, is
+// among these.
+func (a *actor) busy() bool { return len(a.hand)+a.lingering >= a.concurrency }
+
+// linger notes that an attempt will count no longer, and may run still.
+func (c *Scheduler) linger(l *lease) {
+	if l.life != 0 && l.ofLife() {
+		l.lingers = true
+		l.actor.lingering++
+	}
+}
+
+// lingered notes that an attempt which lingers is over.
+func (c *Scheduler) lingered(l *lease) {
+	if l.lingers && l.ofLife() {
+		l.actor.lingering--
+		c.deliver(l.actor)
+	}
+}
+
+// ofLife says whether a call's attempt was handed to its actor's incarnation of now.
+func (l *lease) ofLife() bool {
+	life := l.actor.life.lease()
+	return life != nil && life.token == l.life
 }
 
 // loseHands sees to the calls that incarnations had in hand which are gone.

@@ -38,6 +38,13 @@ func (k *checker) actors() {
 		k.want(a.life == t && a.id == c.id(t) && c.find(a.id) == t, "life %s is known", k.id(t))
 		k.want(a.dead == t.status.Terminal() && (!a.live || t.status == Running), "actor %s is %v, its life %v", a.id, a.state(), t.status)
 		k.want(a.open == open[a], "actor %s has %d open calls, counted %d", a.id, open[a], a.open)
+		lingering := 0
+		for _, l := range c.leases { // order-free: a count
+			if l.lingers && l.actor == a && l.ofLife() {
+				lingering++
+			}
+		}
+		k.want(lingering == a.lingering, "actor %s has %d calls that linger, counted %d", a.id, lingering, a.lingering)
 		k.want(len(a.hand) <= a.concurrency, "actor %s has %d calls in hand", a.id, len(a.hand))
 		k.want(!a.dead || len(a.hand) == 0, "dead actor %s has calls in hand", a.id)
 		if a.name != "" && !a.dead {
@@ -59,7 +66,7 @@ func (k *checker) actors() {
 	}
 	for _, a := range c.actors { // order-free: each is checked for itself
 		k.want(mailed[a] <= 1 && (mailed[a] == 1) == a.mailed, "actor %s is delivered to %d times", a.id, mailed[a])
-		if !a.live || a.turns.Len() == 0 || len(a.hand) >= a.concurrency || a.life.cancelRequested() {
+		if !a.live || a.turns.Len() == 0 || a.busy() || a.life.cancelRequested() {
 			continue
 		}
 		k.want(mailed[a] == 1, "calls of actor %s are delivered", a.id)

@@ -30,6 +30,10 @@ type lease struct {
 	recalled bool
 	// The worker's poll says that it has lent its resources.
 	lends bool
+	// Of a call, its actor, and the lease of the life that it was handed to; it counts no longer and may run still, see linger.
+	actor   *actor
+	life    Token
+	lingers bool
 	// The worker is asked to stop it; told once that was said.
 	stopping, stopTold bool
 }
@@ -63,6 +67,9 @@ func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *leas
 		id: r.id, token: c.token(), attempt: r.attempts, task: t, session: s, pollSeq: pollSeq, grantedAt: c.now, ahead: ahead,
 		alone: t.shape.alone,
 	}
+	if t.shape.Role == ActorCall {
+		l.handedTo(c.calls[t].caller.actor)
+	}
 	r.lease, r.token, r.workerID, r.leasedAt = l, l.token, s.workerID, c.now
 	t.pending = 0
 	c.leases[l.token] = l
@@ -70,6 +77,9 @@ func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *leas
 	c.remember(t, false)
 	return l
 }
+
+// handedTo notes which incarnation a call's attempt is handed to.
+func (l *lease) handedTo(a *actor) { l.actor, l.life = a, a.life.run.token }
 
 // hold takes a lease in.
 func (s *session) hold(l *lease) {
@@ -123,6 +133,7 @@ func (c *Scheduler) endLease(l *lease) {
 		l.lends = false
 		l.session.poll.lend(l, -1)
 	}
+	c.lingered(l)
 	l.session.changed = c.step
 	if l.current() {
 		l.task.run.lease = nil
@@ -167,6 +178,7 @@ func (c *Scheduler) leaseTimer(l *lease) {
 		c.secondLine(l)
 		return
 	}
+	c.linger(l)
 	t.run.lease = nil
 	c.note(t, EndStopped, l.ran(c.now))
 	c.finish(t, Cancelled, 0, nil)

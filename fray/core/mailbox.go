@@ -140,7 +140,7 @@ func (c *Scheduler) turn(k *caller) {
 
 // deliver has an actor's worker be handed calls, if it may be.
 func (c *Scheduler) deliver(a *actor) {
-	if !a.live || a.mailed || a.turns.Len() == 0 || len(a.hand) >= a.concurrency || a.life.cancelRequested() {
+	if !a.live || a.mailed || a.turns.Len() == 0 || a.busy() || a.life.cancelRequested() {
 		return
 	}
 	l := a.life.lease()
@@ -190,7 +190,7 @@ func (c *Scheduler) nextCall(s *session) *task {
 			continue // That incarnation is gone.
 		}
 		a.mailed = false
-		if len(a.hand) >= a.concurrency || a.life.cancelRequested() {
+		if a.busy() || a.life.cancelRequested() {
 			continue // It is delivered anew once that is over.
 		}
 		for a.turns.Len() > 0 {
@@ -212,7 +212,7 @@ func (c *Scheduler) explainMailed(t *task) string {
 	switch state := a.state(); {
 	case state != ActorLive:
 		return "its actor is " + state.String()
-	case len(a.hand) >= a.concurrency:
+	case a.busy():
 		return "its actor is busy with others"
 	default:
 		return "it waits for its turn, or for a free slot at its actor's worker"

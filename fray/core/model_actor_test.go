@@ -35,6 +35,17 @@ func (m *model) hand(life *modelTask) []*modelTask {
 	return slices.DeleteFunc(m.callsTo(life), func(t *modelTask) bool { return t.cur == nil })
 }
 
+// busy is how many attempts of calls an incarnation was handed that are not over, be it that they count no longer.
+func (m *model) busy(life *modelTask) int {
+	n := 0
+	for _, a := range m.attempts { // order-free: a count
+		if a.task.call() && a.task.to == life && !a.over && life.cur != nil && a.life == life.cur.token {
+			n++
+		}
+	}
+	return n
+}
+
 func (t *modelTask) concurrency() int { return max(t.actor.Concurrency, 1) }
 
 // first says whether no earlier open call of its caller waits.
@@ -47,7 +58,7 @@ func (m *model) first(t *modelTask) bool {
 // handable says whether a call could be handed to a session now, if that asks for it.
 func (m *model) handable(t *modelTask, s *modelSession) bool {
 	return t.call() && t.status == core.Pending && t.pending == core.Mailed && m.first(t) &&
-		t.to.live && t.to.cur != nil && t.to.cur.session == s && !t.to.cancel && len(m.hand(t.to)) < t.to.concurrency() &&
+		t.to.live && t.to.cur != nil && t.to.cur.session == s && !t.to.cancel && m.busy(t.to) < t.to.concurrency() &&
 		!s.drain && m.now.Sub(s.heard) <= m.cfg.SessionTTL/2
 }
 
@@ -290,8 +301,8 @@ func (d *modelDriver) actors() {
 		}
 	}
 	for _, t := range m.known {
-		if t.life() && t.live && len(m.hand(t)) > t.concurrency() {
-			d.t.Fatalf("actor %s has %d calls in hand", t.id, len(m.hand(t)))
+		if t.life() && t.live && max(len(m.hand(t)), m.busy(t)) > t.concurrency() {
+			d.t.Fatalf("actor %s has %d calls in hand, and %d attempts of them are not over", t.id, len(m.hand(t)), m.busy(t))
 		}
 	}
 }

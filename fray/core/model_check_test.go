@@ -144,6 +144,9 @@ func (d *modelDriver) leaseTo(c *modelCall, t *modelTask, g core.Grant, ahead bo
 	t.attempts++
 	m.leases++
 	a := &modelAttempt{token: g.Token, n: g.Attempt, task: t, session: s, pollSeq: c.poll.Seq, ahead: ahead, granted: m.now, alone: t.alone(), handed: m.leases}
+	if t.call() {
+		a.life = t.to.cur.token
+	}
 	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID
 	t.newest, t.leased, t.wrote.leased, t.wrote.until = g.Token, m.now, m.now, 0
 	m.durable = true

@@ -173,11 +173,14 @@ func (m *model) adopt(s *modelSession, h *core.Held) bool {
 	if !same && !lost || !s.can(t.shape) {
 		return false
 	}
-	if t.call() && (t.to.cur == nil || t.to.cur.session != s || len(m.hand(t.to)) >= t.to.concurrency()) || t.life() && len(m.hand(t)) > 0 {
+	if t.call() && (t.to.cur == nil || t.to.cur.session != s || m.busy(t.to) >= t.to.concurrency()) || t.life() && len(m.hand(t)) > 0 {
 		return false
 	}
 	m.leases++
 	a := &modelAttempt{token: h.Token, n: h.Attempt, task: t, session: s, granted: m.now, alone: t.alone(), handed: m.leases}
+	if t.call() {
+		a.life = t.to.cur.token
+	}
 	a.ahead = h.Phase == core.HeldQueued && (same && t.ahead || lost && len(t.shape.Resources) == 0 && !t.alone() && !t.call())
 	m.disarm(t.timer)
 	t.status, t.pending, t.cur, t.worker = core.Leased, 0, a, s.reg.WorkerID

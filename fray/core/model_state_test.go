@@ -149,7 +149,8 @@ type modelAttempt struct {
 	ahead, alone     bool
 	granted, running core.Time
 	timer            *modelDeadline
-	handed           int // of the model's leases
+	handed           int        // of the model's leases
+	life             core.Token // of a call: the lease of the life that it was handed to
 	stopping, told   bool
 	over             bool
 	// How long nothing was heard of its worker, and when that first and last said that it runs

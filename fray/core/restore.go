@@ -383,7 +383,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	}
 	if t.shape.Role == ActorCall {
 		a := c.calls[t].caller.actor
-		if l := a.life.lease(); l == nil || l.session != s || len(a.hand) >= a.concurrency {
+		if l := a.life.lease(); l == nil || l.session != s || a.busy() {
 			return false
 		}
 	} else if a := c.actors[t]; a != nil && len(a.hand) > 0 {
@@ -405,6 +405,9 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	l := &lease{id: r.id, token: h.Token, attempt: h.Attempt, task: t, session: s, grantedAt: c.now, alone: t.shape.alone}
 	if l.ahead = h.Phase == HeldQueued && r.ahead; unknown {
 		l.ahead = h.Phase == HeldQueued && len(cl.resources) == 0 && !l.alone && t.shape.Role != ActorCall
+	}
+	if t.shape.Role == ActorCall {
+		l.handedTo(c.calls[t].caller.actor)
 	}
 	r.attempts, r.token, r.lease = h.Attempt, h.Token, l
 	r.workerID, r.leasedAt = s.workerID, c.now

@@ -52,6 +52,7 @@ func (c *Scheduler) secondLine(l *lease) {
 		return
 	}
 	t := l.task
+	c.linger(l)
 	t.run.lease = nil
 	c.stop(l)
 	c.note(t, EndTimedOut, l.ran(c.now))
