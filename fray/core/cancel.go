@@ -1,7 +1,5 @@
 package core
 
-import "time"
-
 func (e *Cancel) apply(c *Scheduler) {
 	if e.Job != "" && !c.jobs[e.Job].admits(e.Owner) {
 		c.notOwner(e.Call)
@@ -51,12 +49,9 @@ func (c *Scheduler) cancel(t *task, withDependants bool) CancelVerdict {
 
 // stopCancelled asks the worker to end an attempt whose task was cancelled, which waits for that
 // for a grace.
-func (c *Scheduler) stopCancelled(l *lease) { c.stopWithin(l, c.cfg.CancelGrace) }
-
-// stopWithin asks the worker to end an attempt, and sets an alarm for when it should have.
-func (c *Scheduler) stopWithin(l *lease, grace time.Duration) {
+func (c *Scheduler) stopCancelled(l *lease) {
 	c.stop(l)
-	at := c.now.Add(grace)
+	at := c.now.Add(c.cfg.CancelGrace)
 	if l.timer == nil {
 		l.timer = c.timers.add(&timer{at: at, kind: timerLease, lease: l})
 	} else {

@@ -266,19 +266,13 @@ func (c *Scheduler) disband(t *task) {
 	}
 }
 
-// recall asks the worker to end an attempt because the task is to start anew with its gang.
+// recall asks the worker to end an attempt because the task is to start anew with its gang. It is waited for, however
+// long that takes: nobody else waits, and no attempt is to run beside the next.
 func (c *Scheduler) recall(l *lease) {
 	if !l.stopping {
 		l.recalled = true
-		c.stopWithin(l, c.cfg.CancelGrace)
+		c.stop(l)
 	}
-}
-
-// recalledTimer strikes when a worker has not ended an attempt in time that is recalled.
-func (c *Scheduler) recalledTimer(l *lease) {
-	l.task.run.lease = nil
-	c.note(l.task, EndStopped, l.ran(c.now))
-	c.putBack(l.task)
 }
 
 // roomFor returns how many tasks of a class a worker has room for now, which may ask for work or not.

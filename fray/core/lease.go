@@ -165,16 +165,11 @@ func (c *Scheduler) running(l *lease) {
 }
 
 // leaseTimer strikes when a worker has not ended an attempt for too long: after a cancellation,
-// without which its task goes on, after a recall, or past the execution timeout.
+// without which its task goes on, or past the execution timeout.
 func (c *Scheduler) leaseTimer(l *lease) {
 	l.timer = nil
 	t := l.task
-	switch {
-	case t.cancelRequested():
-	case l.recalled:
-		c.recalledTimer(l)
-		return
-	default:
+	if !t.cancelRequested() {
 		c.secondLine(l)
 		return
 	}

@@ -48,7 +48,7 @@ func (c *Scheduler) secondLine(l *lease) {
 		c.armSecondLine(l)
 		return
 	}
-	if l.overdue == 0 || l.overdueStill.Sub(l.overdue) < c.cfg.TimeoutGrace/twiceWithin {
+	if l.recalled || l.overdue == 0 || l.overdueStill.Sub(l.overdue) < c.cfg.TimeoutGrace/twiceWithin {
 		return
 	}
 	t := l.task
