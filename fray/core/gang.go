@@ -192,10 +192,10 @@ func (c *Scheduler) shapeLeader(t *task, n int) {
 // quit takes a task that ends out of its gang, before anything of it changes. It returns nil if that is over, or
 // the task is of none.
 func (c *Scheduler) quit(t *task) *gang {
-	g := c.gangs[t]
-	if g == nil {
+	if t.shape.Gang == 0 {
 		return nil
 	}
+	g := c.gangs[t]
 	delete(c.gangs, t)
 	if g.open--; g.open == 0 {
 		delete(c.gangByName, g.key)
@@ -254,8 +254,11 @@ func (c *Scheduler) cancelGang(g *gang, withDependants bool) {
 
 // disband has all of a gang start anew, an attempt of which is over.
 func (c *Scheduler) disband(t *task) {
+	if t.shape.Gang == 0 {
+		return
+	}
 	g := c.gangs[t]
-	if g == nil || g.broken || g.over {
+	if g.broken || g.over {
 		return
 	}
 	g.broken = true
