@@ -23,6 +23,7 @@ type gangsWhole struct {
 	tasks tasks[gangTask]
 	some  bool            // task is of one
 	asked map[string]bool // jobs that somebody asked to cancel
+	jobs  *jobBook
 }
 
 type gangName struct{ job, id string }
@@ -55,7 +56,7 @@ type gangStart struct {
 func newGangsWhole(cfg *Config) *gangsWhole {
 	return &gangsWhole{
 		oracle: oracle{"gangs-whole", "The tasks of a gang that are open start together, or not at all."},
-		gangs:  make(map[gangName]*gangStarts), tasks: newTasks[gangTask](cfg), asked: make(map[string]bool),
+		gangs:  make(map[gangName]*gangStarts), tasks: newTasks[gangTask](cfg), asked: make(map[string]bool), jobs: cfg.jobs,
 	}
 }
 
@@ -166,7 +167,7 @@ func (o *gangsWhole) viewed(t *gangTask, e *Event, j *Judge) {
 // Finish implements Oracle.
 func (o *gangsWhole) Finish(_ time.Duration, j *Judge) {
 	for id, t := range o.tasks.all() {
-		if g := t.gang; g != nil && g.cancelled != nil && g.cancelled.Task == id && !g.explained && !o.asked[g.cancelled.Job] && g.ended == g.size {
+		if g := t.gang; g != nil && g.cancelled != nil && g.cancelled.Task == id && !g.explained && !o.asked[g.cancelled.Job] && !o.jobs.mayEnd(g.cancelled.Job) && g.ended == g.size {
 			j.Violated(id, "is cancelled, and nobody asked for that, nor has another of its gang failed", g.cancelled)
 		}
 	}
