@@ -272,8 +272,8 @@ type Event struct {
 	List     []string            `json:"list,omitempty"`
 
 	Spec *Spec `json:"spec,omitempty"`
-	// JobOptions is what a SubmitCall says of its job, and JobFailed that it was refused because that has failed as a whole,
-	// or one above it.
+	// JobOptions is what a SubmitCall says of its job, and JobFailed that it was refused because that has failed as a
+	// whole, or one above it.
 	JobOptions *JobOptions `json:"job_options,omitempty"`
 	JobFailed  bool        `json:"job_failed,omitempty"`
 	View       *View       `json:"view,omitempty"`

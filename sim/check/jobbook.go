@@ -29,7 +29,10 @@ func newJobOptions(o *frayv1.JobOptions) *JobOptions {
 	for name, value := range o.GetEnvironment() { // order-free: a sum
 		bytes += len(name) + len(value)
 	}
-	return &JobOptions{o.GetParentJobId(), o.MaxFailed != nil, o.GetMaxFailed(), o.GetMaxFailedShare(), o.GetWeight(), bytes}
+	return &JobOptions{
+		Parent: o.GetParentJobId(), FailsPast: o.MaxFailed != nil, MaxFailed: o.GetMaxFailed(),
+		MaxFailedShare: o.GetMaxFailedShare(), Weight: o.GetWeight(), EnvironmentBytes: bytes,
+	}
 }
 
 // mayFail returns how many of so many tasks may have failed; false: any number.
@@ -254,7 +257,8 @@ func (b *jobBook) viewed(t *bookedTask, e *Event) {
 
 // failsJob says whether an end counts among the failed ones of a job.
 func failsJob(v *View) bool {
-	return v.Status == frayv1.TaskStatus_TASK_STATUS_FAILED && v.Reason != frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED
+	const forOther = frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED
+	return v.Status == frayv1.TaskStatus_TASK_STATUS_FAILED && v.Reason != forOther
 }
 
 // mayHaveFailedFrom returns the event from which on a task may have failed.
@@ -353,7 +357,8 @@ func mayHaveFailedFrom(jobs []*bookedJob) uint64 {
 	return from
 }
 
-// failed returns the job that has failed for certain of that of a task and those above it, when a call was made; or nil.
+// failed returns the job that has failed for certain of that of a task and those above it, when a call was made; or
+// nil.
 func (b *jobBook) failed(e *Event) *bookedJob {
 	t := b.tasks[e.Task]
 	if t == nil {
@@ -370,8 +375,8 @@ func (b *jobBook) failed(e *Event) *bookedJob {
 	return nil
 }
 
-// bytes is how many bytes the controller holds at most of the options of jobs, as it counts them: the parent's name, and
-// all that their tasks see.
+// bytes is how many bytes the controller holds at most of the options of jobs, as it counts them: the parent's name,
+// and all that their tasks see.
 func (b *jobBook) bytes() int {
 	n := 0
 	for _, j := range b.jobs { // order-free: a sum

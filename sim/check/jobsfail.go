@@ -7,14 +7,14 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// jobsFailWhole holds the controller to the options of jobs, as jobBook knows them. A job has failed as a whole once more
-// of its tasks have FAILED than it allows, but for what failed with DEPENDENCY_FAILED. So
+// jobsFailWhole holds the controller to the options of jobs, as jobBook knows them. A job has failed as a whole once
+// more of its tasks have FAILED than it allows, but for what failed with DEPENDENCY_FAILED. So
 //
 //   - nothing is refused because a job has failed before it, or one above it, may have;
-//   - no task is cancelled, or asked to stop, before that which nobody cancelled, by itself or with a job, nor with what it
-//     needs or with its gang;
-//   - once a job has failed for certain, no task of it or of its descendants is created, granted an attempt, or shown as
-//     open and not about to stop.
+//   - no task is cancelled, or asked to stop, before that, unless somebody cancelled it, its job, one above that, or what
+//     it needs; or it is of a gang, which other oracles judge;
+//   - once a job has failed for certain, no task of it or of its descendants is created, granted an attempt, or shown
+//     as open and not about to stop.
 //
 // The first two are judged at the end, when most ends are known. Lives of actors and schedules are not judged for the
 // second, which end for reasons of their own. It is vacuous where no job has options.

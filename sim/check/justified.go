@@ -173,7 +173,8 @@ func (o *stopsJustified) order(a *heldAttempt, e *Event, j *Judge) {
 
 func (s jobStop) violated(j *Judge) {
 	grant := s.attempt.lease.grant
-	text := fmt.Sprintf("has attempt %d stopped by the controller, and nobody cancelled it or ended its lease", grant.Attempt)
+	text := fmt.Sprintf("has attempt %d stopped by the controller, and nobody cancelled it or ended its lease",
+		grant.Attempt)
 	j.Violated(grant.Task, text, grant, s.attempt.started, s.order)
 }
 
@@ -194,7 +195,10 @@ func (a *heldAttempt) stops(w *stoppingWorker) bool {
 // ended says whether somebody cancelled what an attempt is of, or ended its lease.
 func (o *stopsJustified) ended(a *heldAttempt, e *Event) bool {
 	grant := a.lease.grant
-	return o.tasks[grant.Task] != nil || o.jobs[grant.Job] != nil || o.named.cancelled(grant.Job) != nil || o.book.last[grant.Task] != a.lease || o.book.over(a.lease, e.Seq, e.At) ||
+	if o.named.cancelled(grant.Job) != nil {
+		return true
+	}
+	return o.tasks[grant.Task] != nil || o.jobs[grant.Job] != nil || o.book.last[grant.Task] != a.lease || o.book.over(a.lease, e.Seq, e.At) ||
 		grant.Spec.Gang != nil && o.gangEnded(grant, e)
 }
 

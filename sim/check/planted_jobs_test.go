@@ -60,11 +60,22 @@ func below(s *script, parent check.JobOptions) {
 var jobPlants = []plant{
 	{
 		oracle: "jobs-fail-whole", name: "refused before", want: "is refused because its job has failed, and no more",
-		good: func(s *script) { inJob(s, failsPast(1), "a", "b"); breaks(s, "a"); breaks(s, "b"); refuse(s, "c", has(failsPast(1))) },
-		bad:  func(s *script) { inJob(s, failsPast(1), "a", "b"); breaks(s, "a"); refuse(s, "c", has(failsPast(1))); breaks(s, "b") },
+		good: func(s *script) {
+			inJob(s, failsPast(1), "a", "b")
+			breaks(s, "a")
+			breaks(s, "b")
+			refuse(s, "c", has(failsPast(1)))
+		},
+		bad: func(s *script) {
+			inJob(s, failsPast(1), "a", "b")
+			breaks(s, "a")
+			refuse(s, "c", has(failsPast(1)))
+			breaks(s, "b")
+		},
 	},
 	{
-		oracle: "jobs-fail-whole", name: "before its report was sent", want: "is refused because its job has failed, and no more",
+		oracle: "jobs-fail-whole", name: "before its report was sent",
+		want: "is refused because its job has failed, and no more",
 		good: func(s *script) {
 			inJob(s, failsPast(0), "a")
 			s.grant("w", "a", 1, once)
@@ -103,7 +114,8 @@ var jobPlants = []plant{
 		},
 	},
 	{
-		oracle: "jobs-fail-whole", name: "for what others failed", want: "is refused because its job has failed, and no more",
+		oracle: "jobs-fail-whole", name: "for what others failed",
+		want: "is refused because its job has failed, and no more",
 		good: func(s *script) {
 			inJob(s, failsPast(0), "a", "b")
 			s.view("b", failed, 0, charged(frayv1.FailureReason_FAILURE_REASON_SCHEDULING_TIMEOUT, 0, 0))
@@ -119,8 +131,16 @@ var jobPlants = []plant{
 	},
 	{
 		oracle: "jobs-fail-whole", name: "cancelled before", want: "is cancelled, and nobody asked for that",
-		good: func(s *script) { inJob(s, failsPast(0), "a", "b"); breaks(s, "a"); s.view("b", cancelled, 0) },
-		bad:  func(s *script) { inJob(s, failsPast(1), "a", "b"); breaks(s, "a"); s.view("b", cancelled, 0) },
+		good: func(s *script) {
+			inJob(s, failsPast(0), "a", "b")
+			breaks(s, "a")
+			s.view("b", cancelled, 0)
+		},
+		bad: func(s *script) {
+			inJob(s, failsPast(1), "a", "b")
+			breaks(s, "a")
+			s.view("b", cancelled, 0)
+		},
 	},
 	{
 		oracle: "jobs-fail-whole", name: "granted after", want: "is granted attempt 1, and job j has failed as a whole",
@@ -171,7 +191,8 @@ var jobPlants = []plant{
 		},
 	},
 	{
-		oracle: "jobs-fail-whole", name: "open after", want: "is open and not asked to stop, and job j has failed as a whole",
+		oracle: "jobs-fail-whole", name: "open after",
+		want: "is open and not asked to stop, and job j has failed as a whole",
 		good: func(s *script) {
 			inJob(s, failsPast(0), "a", "b")
 			s.grant("w", "b", 1, once)
@@ -186,14 +207,35 @@ var jobPlants = []plant{
 		},
 	},
 	{
-		oracle: "jobs-fail-whole", name: "open below", want: "is open and not asked to stop, and job j has failed as a whole",
-		good: func(s *script) { below(s, failsPast(0)); breaks(s, "p"); s.view("a", running, 1, of("k"), stopping); s.view("q", cancelled, 0) },
-		bad:  func(s *script) { below(s, failsPast(0)); breaks(s, "p"); s.view("a", running, 1, of("k")); s.view("q", cancelled, 0) },
+		oracle: "jobs-fail-whole", name: "open below",
+		want: "is open and not asked to stop, and job j has failed as a whole",
+		good: func(s *script) {
+			below(s, failsPast(0))
+			breaks(s, "p")
+			s.view("a", running, 1, of("k"), stopping)
+			s.view("q", cancelled, 0)
+		},
+		bad: func(s *script) {
+			below(s, failsPast(0))
+			breaks(s, "p")
+			s.view("a", running, 1, of("k"))
+			s.view("q", cancelled, 0)
+		},
 	},
 	{
 		oracle: "jobs-fail-whole", name: "cancelled from above", want: "is cancelled, and nobody asked for that",
-		good: func(s *script) { below(s, check.JobOptions{Weight: 1}); cancelWhole(s, "j"); s.view("a", cancelled, 1, of("k")); end(s, "p", "q") },
-		bad:  func(s *script) { below(s, check.JobOptions{Weight: 1}); cancelWhole(s, "k2"); s.view("a", cancelled, 1, of("k")); end(s, "p", "q") },
+		good: func(s *script) {
+			below(s, check.JobOptions{Weight: 1})
+			cancelWhole(s, "j")
+			s.view("a", cancelled, 1, of("k"))
+			end(s, "p", "q")
+		},
+		bad: func(s *script) {
+			below(s, check.JobOptions{Weight: 1})
+			cancelWhole(s, "k2")
+			s.view("a", cancelled, 1, of("k"))
+			end(s, "p", "q")
+		},
 	},
 	{
 		oracle: "jobs-fail-whole", name: "once it may be forgotten", cfg: check.Config{Retention: time.Minute},
@@ -214,7 +256,8 @@ var jobPlants = []plant{
 		},
 	},
 	{
-		oracle: "jobs-fail-whole", name: "over a crash of one that keeps its records", want: "is created, and job j has failed as a whole",
+		oracle: "jobs-fail-whole", name: "over a crash of one that keeps its records",
+		want: "is created, and job j has failed as a whole",
 		good: func(s *script) {
 			inJob(s, failsPast(0), "a")
 			breaks(s, "a")
@@ -230,7 +273,8 @@ var jobPlants = []plant{
 		},
 	},
 	{
-		oracle: "jobs-fail-whole", name: "over a crash that loses everything", cfg: check.Config{AllowLossAfterRestart: true},
+		oracle: "jobs-fail-whole", name: "over a crash that loses everything",
+		cfg: check.Config{AllowLossAfterRestart: true},
 		want: "is refused because its job has failed, and no more",
 		good: func(s *script) {
 			inJob(s, failsPast(0), "a")
@@ -250,7 +294,8 @@ var jobPlants = []plant{
 		},
 	},
 	{
-		oracle: "stops-justified", name: "before the job may have failed", want: "nobody cancelled it or ended its lease",
+		oracle: "stops-justified", name: "before the job may have failed",
+		want: "nobody cancelled it or ended its lease",
 		good: func(s *script) {
 			inJob(s, failsPast(0), "a", "b")
 			s.grant("w", "b", 1, once)
@@ -270,13 +315,34 @@ var jobPlants = []plant{
 	},
 	{
 		oracle: "stops-justified", name: "cancelled from above", want: "nobody cancelled it or ended its lease",
-		good: func(s *script) { below(s, check.JobOptions{Weight: 1}); cancelWhole(s, "j"); s.order("w", "a", 1); s.view("a", running, 1, of("k"), stopping); end(s, "p", "q") },
-		bad:  func(s *script) { below(s, check.JobOptions{Weight: 1}); cancelWhole(s, "l"); s.order("w", "a", 1); s.view("a", running, 1, of("k"), stopping); end(s, "p", "q") },
+		good: func(s *script) {
+			below(s, check.JobOptions{Weight: 1})
+			cancelWhole(s, "j")
+			s.order("w", "a", 1)
+			s.view("a", running, 1, of("k"), stopping)
+			end(s, "p", "q")
+		},
+		bad: func(s *script) {
+			below(s, check.JobOptions{Weight: 1})
+			cancelWhole(s, "l")
+			s.order("w", "a", 1)
+			s.view("a", running, 1, of("k"), stopping)
+			end(s, "p", "q")
+		},
 	},
 	{
-		oracle: "linearizable", name: "cancelled before the job may have failed", want: "cannot be true, whatever the order",
-		good: func(s *script) { inJob(s, failsPast(0), "a", "b"); breaks(s, "a"); s.view("b", cancelled, 0) },
-		bad:  func(s *script) { inJob(s, failsPast(0), "a", "b"); s.view("b", cancelled, 0); breaks(s, "a") },
+		oracle: "linearizable", name: "cancelled before the job may have failed",
+		want: "cannot be true, whatever the order",
+		good: func(s *script) {
+			inJob(s, failsPast(0), "a", "b")
+			breaks(s, "a")
+			s.view("b", cancelled, 0)
+		},
+		bad: func(s *script) {
+			inJob(s, failsPast(0), "a", "b")
+			s.view("b", cancelled, 0)
+			breaks(s, "a")
+		},
 	},
 }
 

@@ -104,7 +104,8 @@ func (v *checker) checkEnvironment(j *Job) {
 			v.Report(scenario.Complain("variable %s has a name that is Fray's own", name).
 				Suggest("write one that does not begin with FRAY_"), &j.Environment)
 		case strings.Contains(value, "\x00"):
-			v.Report(scenario.Complain("the value of variable %s has a NUL", name).Suggest("write another"), &j.Environment)
+			v.Report(scenario.Complain("the value of variable %s has a NUL", name).
+				Suggest("write another"), &j.Environment)
 		}
 	}
 	if n := len(j.Environment); n > limit.Environment || bytes > limit.EnvironmentBytes {
@@ -149,7 +150,7 @@ func (v *checker) checkParent(g *ClientGroup) {
 			g.Name, depth+1, limit.JobDepth).Suggest("name a group with fewer above it"), &j.Parent)
 	}
 	if g.Waits == WaitsCall {
-		v.Report(scenario.Complain("a client does not call again what is refused because the parent of its job is not there").
-			Suggest("remove waits, or parent"), &g.Waits)
+		const text = "a client does not call again what is refused because the parent of its job is not there"
+		v.Report(scenario.Complain(text).Suggest("remove waits, or parent"), &g.Waits)
 	}
 }

@@ -89,7 +89,8 @@ func (x *executor) environment(ctx context.Context, info fray.TaskInfo) error {
 	if maps.Equal(seen, want) {
 		return nil
 	}
-	return fray.NonRetryable(fmt.Errorf("%w: the task sees %v, and its job %s has %v", errEnvironment, seen, info.JobID, want))
+	return fray.NonRetryable(fmt.Errorf("%w: the task sees %v, and its job %s has %v",
+		errEnvironment, seen, info.JobID, want))
 }
 
 // environmentsOf returns what the tasks of each job see.
