@@ -30,7 +30,6 @@ type jobsFailWhole struct {
 }
 
 type failTask struct {
-	spec *Spec
 	// It was asked whether it may have been cancelled, or is about to stop.
 	doubted bool
 	broken  bool // a violation was taken down
@@ -61,9 +60,6 @@ func (o *jobsFailWhole) Observe(e *Event, j *Judge) {
 	t := o.tasks.get(e)
 	if t == nil {
 		return
-	}
-	if (e.Kind == SubmitCall || e.Kind == GrantReply) && t.spec == nil {
-		t.spec = e.Spec
 	}
 	booked := o.jobs.tasks[e.Task]
 	if booked == nil {
@@ -110,9 +106,9 @@ func (o *jobsFailWhole) viewed(t *failTask, booked *bookedTask, e *Event, j *Jud
 		return
 	}
 	t.doubted = true
-	s := t.spec
-	explained := o.asked[e.Task] || o.jobs.cancelled(booked.job.id) != nil ||
-		s != nil && (s.Gang != nil || s.Actor != nil || s.Schedule != nil || o.along && len(s.Needs) > 0)
+	s := booked.offer.Spec
+	explained := o.asked[e.Task] || o.jobs.cancelled(booked.job.id) != nil || s.Gang != nil || s.Actor != nil ||
+		s.Schedule != nil || o.along && len(s.Needs) > 0
 	if !explained {
 		o.ask(jobQuestion{o.jobs.lineage(booked.job.id), e, "is cancelled, and nobody asked for that"})
 	}

@@ -274,7 +274,7 @@ var jobPlants = []plant{
 	},
 	{
 		oracle: "jobs-fail-whole", name: "over a crash that loses everything",
-		cfg: check.Config{AllowLossAfterRestart: true},
+		cfg:  check.Config{AllowLossAfterRestart: true},
 		want: "is refused because its job has failed, and no more",
 		good: func(s *script) {
 			inJob(s, failsPast(0), "a")
