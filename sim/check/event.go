@@ -272,7 +272,11 @@ type Event struct {
 	List     []string            `json:"list,omitempty"`
 
 	Spec *Spec `json:"spec,omitempty"`
-	View *View `json:"view,omitempty"`
+	// JobOptions is what a SubmitCall says of its job, and JobFailed that it was refused because that has failed as a
+	// whole, or one above it.
+	JobOptions *JobOptions `json:"job_options,omitempty"`
+	JobFailed  bool        `json:"job_failed,omitempty"`
+	View       *View       `json:"view,omitempty"`
 	// Submitted and Ended are when a task that is shown was created and had ended, by the controller's clock, in milliseconds of
 	// Unix time. 0: it is not known, or it had not.
 	Submitted int64 `json:"submitted_unix_ms,omitempty"`
@@ -349,6 +353,9 @@ func (e *Event) details(gist bool) (fields []string) {
 	}
 	if e.Code != 0 {
 		add("code=%v", e.Code)
+	}
+	if e.JobFailed {
+		add("for=failed-job")
 	}
 	if e.Cause != 0 {
 		add("stopped=%v after=%v", e.Cause, e.StoppedAfter)

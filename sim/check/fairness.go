@@ -13,7 +13,7 @@ import (
 // until it is granted, or has ended. Grants are counted as workers get them, so the bound has to
 // leave room for what is under way, a worker's prefetch above all.
 //
-// With FairnessDerived the bound is what workers hold, and each job twice. Then a turn is anything
+// With FairnessDerived the bound is what workers hold, and each job twice, with its weight. Then a turn is anything
 // that a job is granted, for it may spend its turns on retries and on tasks that ask for something
 // else; and only what goes by while it is calm counts, for grants may be lost, or late.
 //
@@ -26,6 +26,7 @@ type fairness struct {
 	tasks  tasks[fairTask]
 	groups map[string]*fairGroup
 	known  map[string]bool // jobs
+	turns  uint64          // what these are granted in a round
 }
 
 // fairRounds is how many turns each other job may have before one that waits: one that it has yet to
@@ -91,7 +92,10 @@ func (o *fairness) Observe(e *Event, j *Judge) {
 }
 
 func (o *fairness) job(class, id string) *fairJob {
-	o.known[id] = true
+	if !o.known[id] {
+		o.known[id] = true
+		o.turns += o.cfg.jobs.weight(id)
+	}
 	g := o.groups[class]
 	if g == nil {
 		g = &fairGroup{jobs: make(map[string]*fairJob)}
@@ -154,7 +158,7 @@ func (o *fairness) check(f *fairJob, e *Event, j *Judge) {
 	j.Check()
 	passed, bound := f.group.served-f.since, uint64(o.cfg.FairnessBound)*uint64(max(f.group.waiting, 1)) //nolint:gosec // Not negative.
 	if o.cfg.FairnessDerived {
-		bound = uint64(o.cfg.FairnessBound) + fairRounds*uint64(len(o.known)) //nolint:gosec // Not negative.
+		bound = uint64(o.cfg.FairnessBound) + fairRounds*o.turns //nolint:gosec // Not negative.
 	}
 	if passed > bound {
 		j.Violated("", fmt.Sprintf("a job had tasks waiting while %d of other jobs were started, and the bound is %d", passed, bound), f.begun, e)

@@ -24,6 +24,7 @@ type gangsWhole struct {
 	some  bool            // task is of one
 	asked map[string]bool // jobs that somebody asked to cancel
 	along bool            // somebody asked to cancel something with all that needs it
+	jobs  *jobBook
 }
 
 type gangName struct{ job, id string }
@@ -57,7 +58,7 @@ type gangStart struct {
 func newGangsWhole(cfg *Config) *gangsWhole {
 	return &gangsWhole{
 		oracle: oracle{"gangs-whole", "The tasks of a gang that are open start together, or not at all."},
-		gangs:  make(map[gangName]*gangStarts), tasks: newTasks[gangTask](cfg), asked: make(map[string]bool),
+		gangs:  make(map[gangName]*gangStarts), tasks: newTasks[gangTask](cfg), asked: make(map[string]bool), jobs: cfg.jobs,
 	}
 }
 
@@ -174,7 +175,7 @@ func (o *gangsWhole) Finish(_ time.Duration, j *Judge) {
 		if g == nil || g.cancelled == nil || g.cancelled.Task != id || g.ended < g.size {
 			continue
 		}
-		if explained := g.explained || g.needy && o.along || o.asked[g.cancelled.Job]; !explained {
+		if explained := g.explained || g.needy && o.along || o.asked[g.cancelled.Job] || o.jobs.mayEnd(g.cancelled.Job); !explained {
 			j.Violated(id, "is cancelled, and nobody asked for that, nor has another of its gang failed", g.cancelled)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 //
 // The controller orders a worker to stop an attempt because a client asked to cancel its task, or
 // because its lease is over as far as leaseBook can tell, or is no longer the task's last, or because one of
-// these is so of another task of its gang, which has not completed. A worker
+// these is so of another task of its gang, which has not completed, or because its job, or one above that, was
+// cancelled or may have failed as a whole, which is judged at the end. A worker
 // ends the context of a function for one of these causes, each of which leaves a trace:
 //
 //   - ordered: a heartbeat's answer said so;
@@ -26,6 +27,8 @@ type stopsJustified struct {
 	oracle
 
 	book    *leaseBook
+	named   *jobBook
+	failed  []jobStop
 	workers map[string]*stoppingWorker
 	// Calls that ask to cancel, by task and by job.
 	tasks, jobs map[string]*Event
@@ -51,10 +54,17 @@ type heldAttempt struct {
 	unkept  *Event // by a session; or it was lost for a TTL
 }
 
-func newStopsJustified(b *leaseBook) *stopsJustified {
+// jobStop is an order to stop for which there is no reason but that a job may have failed.
+type jobStop struct {
+	jobs    []*bookedJob
+	attempt *heldAttempt
+	order   *Event
+}
+
+func newStopsJustified(cfg *Config, b *leaseBook) *stopsJustified {
 	return &stopsJustified{
 		oracle{"stops-justified", "An attempt is stopped only because its task is cancelled, its lease or its time is over, or its worker leaves."},
-		b, make(map[string]*stoppingWorker), make(map[string]*Event), make(map[string]*Event), make(map[gangName][]string), make(map[string]bool),
+		b, cfg.jobs, nil, make(map[string]*stoppingWorker), make(map[string]*Event), make(map[string]*Event), make(map[gangName][]string), make(map[string]bool),
 	}
 }
 
@@ -150,9 +160,30 @@ func (o *stopsJustified) order(a *heldAttempt, e *Event, j *Judge) {
 	}
 	a.ordered = e
 	j.Check()
-	grant := a.lease.grant
-	if !o.ended(a, e) && (a.life == nil || !o.ended(a.life, e)) {
-		j.Violated(grant.Task, fmt.Sprintf("has attempt %d stopped by the controller, and nobody cancelled it or ended its lease", grant.Attempt), grant, a.started, e)
+	if o.ended(a, e) || a.life != nil && o.ended(a.life, e) {
+		return
+	}
+	stop := jobStop{o.named.lineage(a.lease.grant.Job), a, e}
+	if anyCanFail(stop.jobs) {
+		o.failed = append(o.failed, stop)
+		return
+	}
+	stop.violated(j)
+}
+
+func (s jobStop) violated(j *Judge) {
+	grant := s.attempt.lease.grant
+	text := fmt.Sprintf("has attempt %d stopped by the controller, and nobody cancelled it or ended its lease",
+		grant.Attempt)
+	j.Violated(grant.Task, text, grant, s.attempt.started, s.order)
+}
+
+// Finish implements Oracle.
+func (o *stopsJustified) Finish(_ time.Duration, j *Judge) {
+	for _, s := range o.failed {
+		if mayHaveFailedFrom(s.jobs) >= s.order.Seq {
+			s.violated(j)
+		}
 	}
 }
 
@@ -164,6 +195,9 @@ func (a *heldAttempt) stops(w *stoppingWorker) bool {
 // ended says whether somebody cancelled what an attempt is of, or ended its lease.
 func (o *stopsJustified) ended(a *heldAttempt, e *Event) bool {
 	grant := a.lease.grant
+	if o.named.cancelled(grant.Job) != nil {
+		return true
+	}
 	return o.tasks[grant.Task] != nil || o.jobs[grant.Job] != nil || o.book.last[grant.Task] != a.lease || o.book.over(a.lease, e.Seq, e.At) ||
 		grant.Spec.Gang != nil && o.gangEnded(grant, e)
 }

@@ -12,7 +12,7 @@ import (
 //     Quiescent to be over, and that is not silent for its TTL and keptSlack;
 //   - no lease (fray_leases) if no worker may have a session;
 //   - no more watchers (fray_watchers) than there were jobs, and Config.Watchers;
-//   - nothing ready (fray_ready_tasks) or queued (fray_queued_bytes), and once faults have ended no call that waits
+//   - nothing ready (fray_ready_tasks) or queued (fray_queued_bytes) but the options of jobs, and once faults have ended no call that waits
 //     (fray_waiting_calls), if all tasks that were offered, and all runs of schedules, have ended, and no worker may have a session.
 //
 // So what a controller holds after a long run is what is alive, and what is retained. Nothing is
@@ -109,7 +109,7 @@ func (o *nothingKept) Finish(end time.Duration, j *Judge) {
 		return
 	}
 	o.most("fray_ready_tasks", 0, j)
-	o.most("fray_queued_bytes", 0, j)
+	o.most("fray_queued_bytes", o.cfg.jobs.bytes(), j)
 	if o.healed {
 		o.most("fray_waiting_calls", 0, j)
 	}

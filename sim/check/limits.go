@@ -182,7 +182,7 @@ func (o *limitsKept) compare(u *limitUse, limit LimitSpec, e *Event, j *Judge) {
 	left := u.open[:0]
 	var proof []*Event
 	for _, l := range u.open {
-		if l.over || o.cancelled[l.grant.Task] || o.cancelled["job "+l.grant.Job] || o.superseded(l) {
+		if l.over || o.cancelled[l.grant.Task] || o.cancelled["job "+l.grant.Job] || o.cfg.jobs.mayEnd(l.grant.Job) || o.superseded(l) {
 			continue
 		}
 		left = append(left, l)

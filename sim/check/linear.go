@@ -273,11 +273,14 @@ func (o *linearizable) check(id string, t *linearTask, j *Judge) {
 	j.Check()
 	t.checked = true
 	ops := t.ops
-	for _, p := range o.jobs[t.job] {
-		if len(ops) > 0 && p.ret > ops[0].call {
-			ops = append(ops, p)
+	for _, job := range o.above(t.job) {
+		for _, p := range o.jobs[job] {
+			if len(ops) > 0 && p.ret > ops[0].call {
+				ops = append(ops, p)
+			}
 		}
 	}
+	ops = append(ops, o.failures(t)...)
 	if t.needy && o.along != nil {
 		ops = append(ops, o.along)
 	}
@@ -317,6 +320,44 @@ func (o *linearizable) check(id string, t *linearTask, j *Judge) {
 		events = append(events, p.event)
 	}
 	j.Violated(id, text, events...)
+}
+
+// above returns a job and those above it.
+func (o *linearizable) above(job string) []string {
+	all := []string{job}
+	for _, j := range o.cfg.jobs.lineage(job) {
+		if j.id != job {
+			all = append(all, j.id)
+		}
+	}
+	return all
+}
+
+// failures returns the cancellations of a task that may have come of the failure of its job, or of one above that: one for
+// each life of the controller.
+func (o *linearizable) failures(t *linearTask) []*op {
+	jobs := o.cfg.jobs.lineage(t.job)
+	if len(t.ops) == 0 || !anyCanFail(jobs) {
+		return nil
+	}
+	from := t.ops[0].call
+	if !o.cfg.AllowLossAfterRestart {
+		at := mayHaveFailedFrom(jobs)
+		if at == never {
+			return nil
+		}
+		from = int64(2*at + 1) //nolint:gosec // No history is that long.
+	}
+	cancel := func(call int64) *op {
+		return &op{event: t.ops[0].event, kind: opCancel, answer: Unanswered, call: call, ret: math.MaxInt64}
+	}
+	all := []*op{cancel(from)}
+	for _, p := range t.ops {
+		if p.kind == opCrash {
+			all = append(all, cancel(p.call))
+		}
+	}
+	return all
 }
 
 // maxProof is how many operations a violation shows.

@@ -23,6 +23,7 @@ type needsKept struct {
 	// Those that failed for a task, by that.
 	blames map[string]*Event
 	jobs   map[string]bool // that somebody cancelled
+	named  *jobBook
 }
 
 type neededTask struct {
@@ -38,7 +39,7 @@ type neededTask struct {
 func newNeedsKept(cfg *Config) *needsKept {
 	return &needsKept{
 		oracle: oracle{"needs-kept", "A task is granted when all that it needs have completed, and fails for what it needs only where one of these did not."},
-		tasks:  newTasks[neededTask](cfg), blames: make(map[string]*Event), jobs: make(map[string]bool),
+		tasks:  newTasks[neededTask](cfg), blames: make(map[string]*Event), jobs: make(map[string]bool), named: cfg.jobs,
 	}
 }
 
@@ -125,7 +126,7 @@ func (o *needsKept) blamed(by, end *Event, j *Judge) {
 		j.Violated(by.Task, fmt.Sprintf("failed for task %s, which completed", end.Task), by, end)
 	case end.View.Reason == frayv1.FailureReason_FAILURE_REASON_DEPENDENCY_FAILED:
 		j.Violated(by.Task, fmt.Sprintf("failed for task %s, which failed for another itself", end.Task), by, end)
-	case end.View.Status == frayv1.TaskStatus_TASK_STATUS_CANCELLED && !o.tasks.peek(end.Task).unwanted && !o.jobs[end.Job]:
+	case end.View.Status == frayv1.TaskStatus_TASK_STATUS_CANCELLED && !o.tasks.peek(end.Task).unwanted && !o.jobs[end.Job] && !o.named.mayEnd(end.Job):
 		j.Violated(by.Task, fmt.Sprintf("failed for task %s, which was cancelled along with what it needs", end.Task), by, end)
 	}
 }

@@ -87,6 +87,7 @@ type Config struct {
 	// What the oracles share; New makes it.
 	roster *roster
 	runs   *scheduledRuns
+	jobs   *jobBook
 }
 
 // Defaults of a Config.
@@ -102,6 +103,7 @@ func (c Config) withDefaults() Config {
 	c.LinearSteps = cmp.Or(c.LinearSteps, DefaultLinearSteps)
 	c.roster = &roster{numbers: make(map[string]int)}
 	c.runs = newScheduledRuns(&c)
+	c.jobs = newJobBook(&c)
 	return c
 }
 
@@ -231,7 +233,7 @@ func New(cfg Config) *Oracles {
 		newBackoff(&cfg),
 		newTimeoutsTrue(&cfg),
 		newNoStartAfterEnd(&cfg, o.book),
-		newStopsJustified(o.book),
+		newStopsJustified(&cfg, o.book),
 		newStopsObeyed(&cfg, o.book, o.calm),
 		newSpecKept(&cfg),
 		newNeedsKept(&cfg),
@@ -240,6 +242,7 @@ func New(cfg Config) *Oracles {
 		newSchedulesKept(&cfg, o.calm),
 		newUniquesKept(&cfg),
 		newGangsWhole(&cfg),
+		newJobsFailWhole(&cfg),
 		newOneActor(&cfg),
 		newCallsInOrder(),
 		newCallsOnce(&cfg),
@@ -281,6 +284,7 @@ func (o *Oracles) Observe(e *Event) {
 func (o *Oracles) observe(e *Event) {
 	o.book.observe(e)
 	o.calm.observe(e)
+	o.cfg.jobs.observe(e)
 	for i, oracle := range o.oracles {
 		oracle.Observe(e, &o.judges[i])
 	}

@@ -11,7 +11,7 @@ import (
 
 func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
 	id, job := req.GetTask().GetTaskId(), req.GetJobId()
-	c.add(Event{Kind: SubmitCall, Call: c.id, Task: id, Job: job, Spec: NewSpec(req.GetTask())})
+	c.add(Event{Kind: SubmitCall, Call: c.id, Task: id, Job: job, Spec: NewSpec(req.GetTask()), JobOptions: newJobOptions(req.GetJobOptions())})
 	return func(res any, err error) {
 		e := c.reply(SubmitReply)
 		e.Task, e.Job = id, job
@@ -19,6 +19,7 @@ func (c *call) submitTask(req *frayv1.SubmitTaskRequest) func(any, error) {
 		switch {
 		case err != nil || !ok:
 			e.Answer, e.Code = unacknowledged(err)
+			e.JobFailed = jobFailed(err)
 			c.add(e)
 			return
 		case m.GetCreated():
@@ -42,9 +43,10 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 	job := req.GetJobId()
 	ids := make([]string, 0, len(req.GetTasks()))
 	events := make([]Event, 0, len(req.GetTasks()))
+	options := newJobOptions(req.GetJobOptions())
 	for _, t := range req.GetTasks() {
 		ids = append(ids, t.GetTaskId())
-		events = append(events, Event{Kind: SubmitCall, Call: c.id, Task: t.GetTaskId(), Job: job, Spec: NewSpec(t)})
+		events = append(events, Event{Kind: SubmitCall, Call: c.id, Task: t.GetTaskId(), Job: job, Spec: NewSpec(t), JobOptions: options})
 	}
 	c.add(events...)
 	return func(res any, err error) {
@@ -61,7 +63,7 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 		events := make([]Event, 0, len(ids))
 		for _, id := range ids {
 			e := c.reply(SubmitReply)
-			e.Task, e.Job, e.Answer, e.Code = id, job, answer, code
+			e.Task, e.Job, e.Answer, e.Code, e.JobFailed = id, job, answer, code, jobFailed(err)
 			events = append(events, e)
 		}
 		for _, a := range m.GetExistingActors() {
@@ -71,7 +73,7 @@ func (c *call) submitTasks(req *frayv1.SubmitTasksRequest) func(any, error) {
 		}
 		for _, f := range m.GetFailures() {
 			if i := int(f.GetIndex()); i < len(events) {
-				events[i].Answer, events[i].Detail = Refused, f.GetCode()
+				events[i].Answer, events[i].Detail, events[i].JobFailed = Refused, f.GetCode(), f.GetReason() == reasonJobFailed
 			}
 			if f.GetCode() == connect.CodeInternal.String() {
 				c.bug(f.GetMessage())
@@ -100,6 +102,9 @@ func unacknowledged(err error) (Answer, connect.Code) {
 	}
 	return Unanswered, connect.CodeOf(err)
 }
+
+// jobFailed says whether a submission was refused because its job has failed as a whole, or one above it.
+func jobFailed(err error) bool { return reason.Of(err).GetReason() == reasonJobFailed }
 
 func (c *call) getTask(req *frayv1.GetTaskRequest) func(any, error) {
 	return func(res any, err error) {

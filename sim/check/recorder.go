@@ -240,6 +240,7 @@ const (
 	reasonSuperseded   = "SUPERSEDED"
 	reasonShuttingDown = "SHUTTING_DOWN"
 	reasonBug          = "BUG"
+	reasonJobFailed    = "JOB_FAILED"
 )
 
 // declined says whether the controller itself refused a call as it was.

@@ -28,6 +28,7 @@ func (v *checker) checkWorkload() {
 		v.checkKeeps(g)
 		v.checkKeyed(g)
 		v.checkGangs(g)
+		v.checkJob(g)
 		for j := range g.Kinds {
 			if name := g.Kinds[j]; !slices.Contains(v.kindNames(), name) {
 				v.Report(scenario.Complain("there is no kind of task %q", name).SuggestName(name, v.kindNames()), &g.Kinds[j])

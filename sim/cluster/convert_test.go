@@ -21,7 +21,7 @@ func TestRules(t *testing.T) {
 		"truncate":      "truncate: truncate(7B) phase=response-in-flight nth=1",
 		"reset":         "reset: reset(1KiB) phase=response-in-flight nth=2",
 		"throttle":      "throttle: throttle(10KiB/s) phase=response-in-flight",
-		"hold":          "hold: hold phase=request-in-flight from=client-1|client-2|bystander-1|asker-1|planner-1|visitor-1|visitor-2|flood-1|forger-1 window=3s..4s",
+		"hold":          "hold: hold phase=request-in-flight from=client-1|client-2|bystander-1|part-1|asker-1|planner-1|visitor-1|visitor-2|flood-1|forger-1 window=3s..4s",
 		"partition":     "partition: partition(one-way) from=worker-1 to=controller window=3s..4s",
 		"crash":         "crash: crash(host=controller) phase=after-handler procedure=*/ReportTasks nth=9",
 	}
@@ -78,7 +78,7 @@ func TestResolve(t *testing.T) {
 		"worker":      "worker-1 worker-2 worker-3",
 		"worker-2":    "worker-2",
 		"*-2":         "worker-2 client-2 visitor-2",
-		"all-clients": "client-1 client-2 bystander-1 asker-1 planner-1 visitor-1 visitor-2 flood-1 forger-1",
+		"all-clients": "client-1 client-2 bystander-1 part-1 asker-1 planner-1 visitor-1 visitor-2 flood-1 forger-1",
 		"nobody":      "",
 	} {
 		var names []string

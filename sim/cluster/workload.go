@@ -28,6 +28,7 @@ type ClientGroup struct {
 	CancelsJobs *Span    `yaml:"cancelsJobs" doc:"How long after its beginning it cancels a job as a whole. Default: never."`
 	// What the clients are told is judged by the invariant served-within.
 	Within scenario.Duration `yaml:"within" default:"0" doc:"Each of its tasks is told to have completed within this time from its first submission, whatever others do. Choose kinds that complete, and no faults that keep these clients from being served. 0: no bound." example:"5s"`
+	Job    *Job              `yaml:"job" doc:"What its jobs have besides their names: all of them the same. Default: nothing."`
 	Leaves *Leave            `yaml:"leaves" doc:"Whether each job of it leaves while its tasks run and comes back: it submits them again under their ids and learns how they ended. Default: it stays."`
 }
 

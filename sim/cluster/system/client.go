@@ -84,10 +84,10 @@ func (c *submitter) runJob(ctx context.Context, last int) error {
 // inJob opens the job for its life, asks for what was submitted in it before, submits the rest, and
 // waits, until ctx is done.
 func (c *submitter) inJob(ctx, life context.Context, last int) (err error) {
-	jc, err := fray.NewJobContext(life, fray.KindFray,
+	jc, err := fray.NewJobContext(life, fray.KindFray, append(c.jobOptions(),
 		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(c.machine.Client()), fray.WithJobID(c.job),
 		fray.WithRand(c.machine.Rand("job")), fray.WithLogger(nil), fray.WithToken(c.TokenOf(c.machine.Name())),
-		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(c.counted)), c.observed(c.machine)))
+		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(c.counted)), c.observed(c.machine)))...)
 	switch {
 	case err != nil && life.Err() != nil:
 		return nil // The client leaves.
@@ -341,7 +341,7 @@ func (c *submitter) offer(ctx context.Context, o *offer) {
 		_ = sleep.For(ctx, 1+time.Duration(c.random.Int64N(int64(engine.Jitter)))) // Which goes first is not up to chance.
 		return
 	}
-	futures, err := call(ctx, o)
+	futures, err := c.callChild(ctx, o)
 	if err != nil && ctx.Err() != nil {
 		return
 	}

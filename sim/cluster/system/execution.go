@@ -39,9 +39,10 @@ func Functions(
 	s *cluster.Scenario, g *cluster.WorkerGroup, seed uint64, poisoned func(), told func(task string, value []byte),
 ) []fray.Function {
 	var all []fray.Function
+	environments := environmentsOf(s)
 	for i := range s.Workload.Mix {
 		k := &s.Workload.Mix[i]
-		x := &executor{Scenario: s, kind: k, group: g, seed: seed, poisoned: poisoned, told: told}
+		x := &executor{Scenario: s, kind: k, group: g, seed: seed, poisoned: poisoned, told: told, environments: environments}
 		switch {
 		case k.Undecodable == "input":
 			// Its input is not JSON.
@@ -73,6 +74,8 @@ type executor struct {
 	seed     uint64
 	poisoned func()
 	told     func(task string, value []byte)
+	// What its tasks see, by their job.
+	environments map[string]map[string]string
 }
 
 // run is one attempt. All that is left to chance depends on the seed, the task and the number of
@@ -85,6 +88,9 @@ func (x *executor) run(ctx context.Context, needs []*fray.Future[[]byte]) ([]byt
 	fails := random.Float64() < float64(k.FailureProbability) || info.Attempt <= k.FailFirst
 	work := within(&k.Work, random)
 	result := randomBytes(int(k.ResultSize), random)
+	if err := x.environment(ctx, info); err != nil {
+		return nil, err
+	}
 	switch {
 	case hole:
 		if err := x.pass(ctx, 0, random); err != nil {

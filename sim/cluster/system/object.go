@@ -108,7 +108,7 @@ func (c *submitter) failed(failure *fray.TaskError) {
 	if failure == nil || c.allowsLoss() {
 		return
 	}
-	for _, broken := range []string{brokenObjects, brokenNeeds} {
+	for _, broken := range []string{brokenObjects, brokenNeeds, brokenEnvironment} {
 		if strings.HasPrefix(failure.Message, broken) {
 			c.run.Flaw(scenario.VerdictInvariant, broken, failure.Error())
 		}
