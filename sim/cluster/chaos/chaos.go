@@ -28,8 +28,8 @@ type Options struct {
 // Parts are those of a random scenario that can be drawn from other seeds, besides single ones.
 func Parts() []string {
 	return []string{
-		"run", "controller", "workers", "network", "workload", "kinds", "nested", "needs", "actors", "poison", "schedules", "clients", "habits", "visitors", "bounds",
-		chaos.PartFaults, "roles",
+		"run", "controller", "workers", "network", "workload", "kinds", "nested", "needs", "actors", "poison", "schedules",
+		"clients", "habits", "gangs", "jobs", "visitors", "bounds", chaos.PartFaults, "roles",
 	}
 }
 
@@ -227,16 +227,20 @@ func (c *random) expect() {
 	finally := func(format string, args ...any) {
 		e.Finally = append(e.Finally, scenario.Expression{That: fmt.Sprintf(format, args...)})
 	}
-	found := ""
+	// Others than those that were created.
+	others, none := "", " && tasks.refused == 0"
 	if c.Workload.HasUniques() {
-		found = " + tasks.found"
+		others = " + tasks.found"
+	}
+	if c.mayRefuse() {
+		others, none = others+" + tasks.refused", ""
 	}
 	switch {
 	case c.Workload.HasSchedules(): // Their runs come besides.
-		finally("tasks.submitted%s >= %d && tasks.refused == 0", found, tasks)
+		finally("tasks.submitted%s >= %d%s", others, tasks, none)
 		finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == tasks.submitted")
-	case found != "":
-		finally("tasks.submitted%s == %d && tasks.refused == 0", found, tasks)
+	case others != "":
+		finally("tasks.submitted%s == %d%s", others, tasks, none)
 		finally("tasks.completed + tasks.failed + tasks.cancelled + tasks.lost == tasks.submitted")
 	default:
 		finally("tasks.submitted == %d && tasks.refused == 0", tasks)
@@ -294,7 +298,7 @@ func (c *random) mustComplete(k *cluster.TaskKind) bool {
 		}
 	}
 	for _, g := range c.Workload.Clients {
-		if g.CancelsJobs != nil {
+		if g.CancelsJobs != nil || g.Job.MayFail() {
 			return false
 		}
 	}

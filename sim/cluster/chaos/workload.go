@@ -64,6 +64,7 @@ func (c *random) drawWorkload() {
 		c.Workload.Clients = append(c.Workload.Clients, g)
 	}
 	c.gang()
+	c.drawJobs()
 	if d := c.draw("visitors", 0); d.chance(0.3) {
 		c.drawVisitors(d)
 	}
@@ -141,6 +142,11 @@ func (c *random) drawRoles(d *drawer) {
 		return
 	}
 	c.Topology.Controller.Roles = true
+	for i := range c.Workload.Clients {
+		if g := &c.Workload.Clients[i]; g.Job != nil {
+			g.Job.Parent = "" // Which is another's.
+		}
+	}
 	if d.chance(0.5) {
 		g := *scenario.Default[cluster.VisitorGroup]()
 		g.Name, g.Count, g.Stranger = chaosStrangers, 1+d.IntN(2), true
