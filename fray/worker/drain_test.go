@@ -117,6 +117,25 @@ func TestLeavingDeliversWhatWasLost(t *testing.T) {
 	})
 }
 
+// So it is where the worker would give up just when the lost call has taken too long, and the next has not begun.
+func TestLeavingCallsAgainWhatWasJustLost(t *testing.T) {
+	t.Parallel()
+	for after := 4900 * time.Millisecond; after < 5200*time.Millisecond; after += 10 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			c := newController()
+			c.carries = false
+			w := start(t, c)
+			c.change(func() { c.fault = failing("ReportTasks", 1, fault{loseCall: true}) })
+			lease := c.add("echo", `""`)
+			pass(after)
+			w.stop(t)
+			if got := c.outcome(lease); got != "SUCCEEDED" {
+				t.Errorf("a worker that leaves after %v reports %s", after, got)
+			}
+		})
+	}
+}
+
 // One that is lost for good is given up.
 func TestLeavingDoesNotWaitForAControllerThatIsSilent(t *testing.T) {
 	t.Parallel()

@@ -169,6 +169,7 @@ func (w *Worker) deliver(ctx context.Context, l lane, reports []*frayv1.TaskRepo
 			w.reporting.Add(1)
 			defer w.reporting.Add(-1)
 			res, err = w.client.ReportTasks(ctx, &frayv1.ReportTasksRequest{SessionToken: s.token, Reports: reports})
+			w.unanswered.Store(ctx.Err() != nil)
 			return asRefused(err)
 		})
 		var refusal *refusedError

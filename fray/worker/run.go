@@ -145,7 +145,8 @@ func (w *Worker) awaitDrained(ctx context.Context) {
 }
 
 // awaitDelivered waits until all reports are acknowledged, for the flush grace at most. If a call is
-// under way by then, nobody knows whether it was lost: it may take its time, and one more after it.
+// under way by then, nobody knows whether it was lost: it may take its time, and one more after it. So may the next
+// after one that was just found to be lost.
 func (w *Worker) awaitDelivered() {
 	timer := time.NewTimer(w.flushTime(flushGrace))
 	defer timer.Stop()
@@ -158,7 +159,7 @@ func (w *Worker) awaitDelivered() {
 			timer.Reset(w.flushTime(closeGrace))
 			closed, extended = nil, true
 		case <-timer.C:
-			if !extended && w.reporting.Load() > 0 {
+			if !extended && (w.reporting.Load() > 0 || w.unanswered.Load()) {
 				timer.Reset(dial.DefaultAttemptTimeout)
 				extended = true
 				continue

@@ -68,6 +68,7 @@ type Worker struct {
 
 	ran        atomic.Bool
 	reporting  atomic.Int64 // calls with reports that are under way
+	unanswered atomic.Bool  // the last of them took too long
 	closeOnce  sync.Once
 	closed     chan struct{}   // Close was called
 	leaving    context.Context //nolint:containedctx // Done when the worker begins to drain.
