@@ -53,10 +53,7 @@ func (b *remote) create(ctx context.Context, c *call) (string, error) {
 	spec := c.newSpec()
 	var res *frayv1.SubmitTaskResponse
 	err := b.request(ctx, "SubmitTask", bytes, func(ctx context.Context) (err error) {
-		res, err = b.client.SubmitTask(ctx, &frayv1.SubmitTaskRequest{
-			JobId: b.jc.jobID, JobOptions: b.jc.options,
-			Task: spec,
-		})
+		res, err = b.client.SubmitTask(ctx, &frayv1.SubmitTaskRequest{JobId: b.jc.jobID, JobOptions: b.jc.options, Task: spec})
 		return err
 	})
 	if err != nil {

@@ -241,8 +241,8 @@ func WithNotBefore(at time.Time) CallOption {
 }
 
 // WithResources sets what an attempt occupies on its worker besides one slot, such as {"cpu": 1500,
-// "gpu": 1}; cpu is in milli-units. It lends them with the slot while it waits for other tasks. The sync and threadpool backends have no resources, and run the
-// task without.
+// "gpu": 1}; cpu is in milli-units. It lends them with the slot while it waits for other tasks. The sync and
+// threadpool backends have no resources, and run the task without.
 func WithResources(resources map[string]int64) CallOption {
 	resources = maps.Clone(resources)
 	return callOption(func(c *callConfig) error {

@@ -193,6 +193,9 @@ var gangTests = []conformanceTest{
 		}
 	}},
 	{name: "a gang that is larger than all workers fails past its scheduling timeout, and says so", remote: true, run: func(t *trial) {
+		if _, err := run(t, echo, "").Get(t.ctx); err != nil { // So there are workers.
+			t.Fatal(err)
+		}
 		futures := gangOf(t, echo, make([]string, 1000), fray.WithSchedulingTimeout(time.Millisecond))
 		failed := 0
 		for _, f := range futures {

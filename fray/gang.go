@@ -29,13 +29,14 @@ type GangPlace struct {
 // contexts of the others are cancelled, and all that have not completed start anew, together. For the others that is no
 // failure, also if they return an error then. One that fails for good, or is cancelled, has all others be cancelled.
 //
-// While a gang waits for room, workers are kept free for it once it is its turn, and get only what has a higher priority.
-// One that is larger than all workers together waits for more of them; [WithSchedulingTimeout] bounds that. A gang has no
-// limits, and all of its tasks the same options. With [WithTaskID] they have the ids id/0, id/1 and so on.
+// While a gang waits for room, workers are kept free for it once it is its turn, and get only what has a higher
+// priority. One that is larger than all workers together waits for more of them; [WithSchedulingTimeout] bounds
+// that. A gang has no limits, and all of its tasks the same options. With [WithTaskID] they have the ids id/0, id/1
+// and so on.
 //
-// If ctx is done first, it is not known whether the gang was accepted; the futures tell when it is. On every other error
-// there are no futures, and nothing is run. On a threadpool, a gang that has more tasks than there are slots is refused,
-// and on the sync backend one of more than one.
+// If ctx is done first, it is not known whether the gang was accepted; the futures tell when it is. On every other
+// error there are no futures, and nothing is run. On a threadpool, a gang that has more tasks than there are slots
+// is refused, and on the sync backend one of more than one.
 func (t *Task[In, Out]) RunGang(ctx context.Context, ins []In, opts ...CallOption) ([]*Future[Out], error) {
 	jc, config, err := t.prepare(ctx, opts)
 	if err != nil {

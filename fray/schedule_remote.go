@@ -30,10 +30,7 @@ func (b *remote) submitOrFind(ctx context.Context, spec *frayv1.TaskSpec) (*fray
 	}
 	var res *frayv1.SubmitTaskResponse
 	err := b.request(ctx, "SubmitTask", callWeight+int64(len(spec.GetPayload().GetData())), func(ctx context.Context) (err error) {
-		res, err = b.client.SubmitTask(ctx, &frayv1.SubmitTaskRequest{
-			JobId: b.jc.jobID, JobOptions: b.jc.options,
-			Task: spec,
-		})
+		res, err = b.client.SubmitTask(ctx, &frayv1.SubmitTaskRequest{JobId: b.jc.jobID, JobOptions: b.jc.options, Task: spec})
 		return err
 	})
 	if err != nil {

@@ -249,8 +249,8 @@ func (o *offer) make(ctx context.Context) error {
 		return nil
 	}
 	req := &frayv1.SubmitTasksRequest{
-		JobId: o.jc.jobID, JobOptions: o.jc.options, WatcherId: o.watcher.id, Tasks: make([]*frayv1.TaskSpec,
-			len(o.batch)),
+		JobId: o.jc.jobID, JobOptions: o.jc.options, WatcherId: o.watcher.id,
+		Tasks: make([]*frayv1.TaskSpec, len(o.batch)),
 	}
 	for i, c := range o.batch {
 		req.Tasks[i] = c.spec

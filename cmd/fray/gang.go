@@ -25,8 +25,8 @@ func gangOf(spec *frayv1.TaskSpec, size int) []*frayv1.TaskSpec {
 	return specs
 }
 
-// submitGang submits a gang of the task that the options ask for, prints the ids of its tasks or, once they have ended, what
-// these ended with, in the order of their indexes.
+// submitGang submits a gang of the task that the options ask for, prints the ids of its tasks or, once they have
+// ended, what these ended with, in the order of their indexes.
 func (a *app) submitGang(ctx context.Context, c *client, o *submitOptions, spec *frayv1.TaskSpec) error {
 	specs := gangOf(spec, o.gang)
 	ids := make([]string, len(specs))

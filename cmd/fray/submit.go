@@ -63,7 +63,7 @@ anew; when one fails for good the others are cancelled.`,
 	addJobFlags(flags, &o.ofJob)
 	flags.StringVar(&o.unique, "unique", "", "submit it unless another task has this `key`")
 	command.DurationWithin(flags, &o.uniqueFor, 0, limit.UniquePeriod, "unique-for", 0, "with --unique, how long from its submission it has the key, in whole milliseconds, if it completes; 0: while it is open")
-	flags.IntVar(&o.gang, "gang", 0, "submit so many of the task, which start together or not at all; 0: one that is of no gang")
+	command.Between(flags, &o.gang, 0, limit.Gang, "gang", 0, "submit so many of the task, which start together or not at all; 0: one that is of no gang")
 	flags.BoolVarP(&o.wait, "wait", "w", false, "wait for the task to end")
 	command.Duration(cmd.Flags(), &o.waitTimeout, "wait-timeout", 0, "with --wait, wait this long at most; 0: for ever")
 	command.Momentary(cmd.Flags(), "function", "input", "id", "unique", "unique-for", "gang")
@@ -139,9 +139,6 @@ func (a *app) submitted(o submitOptions, args []string) (*frayv1.TaskSpec, error
 	spec.NotBeforeUnixMs = notBefore
 	if o.uniqueFor > 0 && o.unique == "" {
 		return nil, command.UsageError("--unique-for is for --unique, which names the key")
-	}
-	if _, err := number.Within("--gang", o.gang, 0, limit.Gang); err != nil {
-		return nil, command.UsageError("%w", err)
 	}
 	if o.gang > 0 && (o.unique != "" || len(spec.GetLimits()) > 0) {
 		return nil, command.UsageError("--gang is not for --unique, nor for --limit: tasks of a gang have neither")

@@ -140,8 +140,8 @@ func (a *app) readInput(input, what string) ([]byte, error) {
 }
 
 // submit submits a task of a job with options, or with none said, and returns it, or what is there in its place.
-func (c *client) submit(ctx context.Context, job string, o *frayv1.JobOptions,
-	spec *frayv1.TaskSpec,
+func (c *client) submit(
+	ctx context.Context, job string, o *frayv1.JobOptions, spec *frayv1.TaskSpec,
 ) (*frayv1.SubmitTaskResponse, error) {
 	owned := false // by another
 	res, err := ask(ctx, c, func(ctx context.Context, req *frayv1.SubmitTaskRequest) (*frayv1.SubmitTaskResponse, error) {

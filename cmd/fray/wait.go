@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -107,7 +108,7 @@ func (a *app) printJob(ctx context.Context, c *client, job string, r *frayv1.Get
 		_, err = fmt.Fprintf(a.Stdout, "job %s: %s ended, %d of them failed\n", job, wording.Count(ended, "task"), failed)
 	}
 	if err == nil && r.GetFailed() {
-		return &command.CodedError{Code: command.ExitTaskFailed, Err: fmt.Errorf("%s", jobFailure(job, r))}
+		return &command.CodedError{Code: command.ExitTaskFailed, Err: errors.New(jobFailure(job, r))}
 	}
 	if err == nil && failed > 0 {
 		err = &command.CodedError{Code: command.ExitTaskFailed, Err: fmt.Errorf("%s of job %s failed", wording.Count(failed, "task"), job)}

@@ -155,8 +155,8 @@ func (c *Scheduler) moved(t *task, from Status) {
 	c.deliver(a)
 }
 
-// busy says whether the actor's incarnation has all the calls that it takes. One that was told to stop, and may run still, is
-// among these.
+// busy says whether the actor's incarnation has all the calls that it takes. One that was told to stop, and may run
+// still, is among these.
 func (a *actor) busy() bool { return len(a.hand)+a.lingering >= a.concurrency }
 
 // linger notes that an attempt will count no longer, and may run still.

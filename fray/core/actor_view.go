@@ -97,8 +97,8 @@ func (e *ListActors) apply(c *Scheduler) {
 	c.reply(e.Call, r)
 }
 
-// pageOf returns those of a map by tasks that come after a number, as many as there may be, in the order of their tasks'
-// numbers, and whether there are more. It looks at all of them, for each page.
+// pageOf returns those of a map by tasks that come after a number, as many as there may be, in the order of their
+// tasks' numbers, and whether there are more. It looks at all of them, for each page.
 func pageOf[T any](c *Scheduler, all map[*task]T, after TaskNum, most int, owner string) (page []T, more bool) {
 	var tasks []*task
 	for t := range all { // order-free: sorted below

@@ -145,7 +145,8 @@ func (k *checker) leases() {
 		k.want(untold == s.untold, "worker %s was not told of %d stops, counted %d", s.workerID, untold, s.untold)
 		for i, r := range s.resources {
 			k.want(inUse[i] == s.inUse[i], "worker %s uses %d of %s, counted %d", s.workerID, inUse[i], r.Name, s.inUse[i])
-			k.want(inUse[i] <= r.Amount || s.lends || len(s.kept) > 0, "worker %s uses %d of %s, has %d", s.workerID, inUse[i], r.Name, r.Amount)
+			k.want(inUse[i] <= r.Amount || s.lends || len(s.kept) > 0,
+				"worker %s uses %d of %s, has %d", s.workerID, inUse[i], r.Name, r.Amount)
 		}
 	}
 	k.want(n == len(c.leases), "%d leases at workers, %d known", n, len(c.leases))

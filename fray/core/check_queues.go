@@ -107,7 +107,9 @@ func (k *checker) groups() {
 		k.want(key == g.key && key == groupKey(g.kinds, g.names) && len(g.classes) > 0, "group %q is known by its key", key)
 		ready, queues, workers, aside := 0, 0, 0, 0
 		for _, cl := range g.classes {
-			k.want(cl.alone == g.alone() && (cl.leads > 0) == g.leads() && cl.group == g && c.classByKey[cl.key] == cl && slices.Equal(c.kindsFor(cl), g.kinds) && len(cl.need) == len(g.names), "class %q is in the group that it belongs to", cl.key)
+			k.want(cl.alone == g.alone() && (cl.leads > 0) == g.leads() && cl.group == g && c.classByKey[cl.key] == cl &&
+				slices.Equal(c.kindsFor(cl), g.kinds) && len(cl.need) == len(g.names),
+				"class %q is in the group that it belongs to", cl.key)
 			ready += cl.ready
 			for key := range cl.queues { // order-free: a count
 				if !key.job.held {

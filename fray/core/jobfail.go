@@ -1,9 +1,6 @@
 package core
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // A job fails as a whole once more of its tasks have failed than its options allow. What has failed because of
 // what it depends on is not counted, for that is.
@@ -52,9 +49,10 @@ func (c *Scheduler) mayFail(j *job) {
 // restoreFailed has what is open end of jobs that have failed, if their records are not of one commit.
 func (c *Scheduler) restoreFailed(jobs []RestoredJob) {
 	for i := range jobs {
-		j := c.jobs[jobs[i].ID]
-		if c.mayFail(j); j.ties != nil && j.ties.failed && !slices.Contains(c.failing, j) {
+		if j := c.jobs[jobs[i].ID]; j.ties != nil && j.ties.failed {
 			c.failing = append(c.failing, j)
+		} else {
+			c.mayFail(j)
 		}
 	}
 }

@@ -30,7 +30,8 @@ type lease struct {
 	recalled bool
 	// The worker's poll says that it has lent its resources.
 	lends bool
-	// Of a call, its actor, and the lease of the life that it was handed to; it counts no longer and may run still, see linger.
+	// Of a call, its actor, and the lease of the life that it was handed to; it counts no longer and may run still,
+	// see linger.
 	actor   *actor
 	life    Token
 	lingers bool

@@ -232,7 +232,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	case (s.Reason == DependencyFailed) != (s.Cause != ""):
 		return nil, fmt.Errorf("its reason is %v and its cause %q", s.Reason, s.Cause)
 	case (r.Gang != nil) != (r.Shape.Gang > 0):
-		return nil, fmt.Errorf("it is of a gang, and it is not")
+		return nil, fmt.Errorf("its gang and its shape, which has gangs of %d, do not go together", r.Shape.Gang)
 	case s.InCompany > s.Losses:
 		return nil, fmt.Errorf("%d of its %d losses were in company", s.InCompany, s.Losses)
 	}

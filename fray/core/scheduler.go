@@ -62,8 +62,8 @@ type Scheduler struct {
 	// Who has which key, or was the last to have it, and which key that is of such a task.
 	uniques    map[nameKey]unique
 	uniqueKeys map[*task]nameKey
-	// The gangs of open tasks, also by their jobs and names; those for which workers are kept; and classes of leaders of
-	// gangs that all workers have no room for.
+	// The gangs of open tasks, also by their jobs and names; those for which workers are kept; and classes of
+	// leaders of gangs that all workers have no room for.
 	gangs      map[*task]*gang
 	gangByName map[nameKey]*gang
 	gathering  []*gang

@@ -30,8 +30,8 @@ type wait struct {
 	held int
 	// How many leases its session had then.
 	leases int
-	// Leases that have lent their resources, some of which may have ended, and how much of each of its session's resources
-	// those have that have not; nil: none.
+	// Leases that have lent their resources, some of which may have ended, and how much of each of its session's
+	// resources those have that have not; nil: none.
 	lenders []*lease
 	lent    []int64
 	// On what it told, and in which step.

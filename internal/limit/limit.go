@@ -45,6 +45,21 @@ const (
 	VariableName     = 256      // characters
 )
 
+// OwnVariables begins the names of variables that are Fray's, and no job's.
+const OwnVariables = "FRAY_"
+
+// IsVariable says whether a variable of an environment may have a name: letters, digits and underscores, the first no
+// digit.
+func IsVariable(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != "" && len(name) <= VariableName
+}
+
 // What one call carries at most.
 const (
 	Submit   = 50_000    // tasks

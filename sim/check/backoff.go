@@ -10,7 +10,8 @@ import (
 // when a report of a failure was accepted, the next attempt is granted no sooner than the delay
 // that the policy (or the failed function) asks for, counted from when that report was first sent;
 // and never if the function returned that there is to be none. That an attempt comes late is for
-// Liveness. What fails of a gang that starts anew is tried again without delay, so gangs are held to the last claim alone. It is vacuous where no failed task is tried again.
+// Liveness. What fails of a gang that starts anew is tried again without delay, so gangs are held to the last claim
+// alone. It is vacuous where no failed task is tried again.
 type backoffTask struct {
 	granted  *Event // the last
 	asked    *Event // the end of its execution

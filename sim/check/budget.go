@@ -13,8 +13,8 @@ import (
 //   - a task fails as APPLICATION or TIMEOUT with just max_retries + 1 failures, unless its error was final, and as WORKER_LOST
 //     with just max_worker_losses + 1 losses;
 //   - a failure is charged for each report of one that was accepted before the view was asked for, and for none that was not
-//     sent; tasks with an execution timeout are exempt from the latter, because the controller may charge it by itself, and those of
-//     gangs from the former, because what fails while its gang starts anew is not charged;
+//     sent; tasks with an execution timeout are exempt from the latter, because the controller may charge it by
+//     itself, and those of gangs from the former, because what fails while its gang starts anew is not charged;
 //   - no loss is charged while no worker can have been taken for dead.
 //
 // It is vacuous where no attempt fails and no worker is lost.

@@ -11,10 +11,10 @@ import (
 // only by an attempt that ran alone from its start on. A budget of 0 leaves no room for that.
 //
 // Attempts run beside each other if they were granted in one session, and the end of neither had been
-// reported. Those of Config.Lending wait for others, and are company for none. Those of gangs never run alone. Only tasks whose every
-// attempt was charged as a loss are judged, because nothing shows which of the attempts were, and
-// only what happened since the last crash of the controller. It is vacuous where no worker crashes
-// under several attempts.
+// reported. Those of Config.Lending wait for others, and are company for none. Those of gangs never run alone. Only
+// tasks whose every attempt was charged as a loss are judged, because nothing shows which of the attempts were, and
+// only what happened since the last crash of the controller. It is vacuous where no worker crashes under several
+// attempts.
 type failsByItself struct {
 	oracle
 

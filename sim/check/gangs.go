@@ -7,13 +7,16 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// gangsWhole holds the controller to starting gangs whole. With each start of a gang, each of its tasks that are open is granted an
-// attempt, at one instant; so attempts of one number were all granted at one, and
+// gangsWhole holds the controller to starting gangs whole. With each start of a gang, each of its tasks that are
+// open is granted an attempt, at one instant; so attempts of one number were all granted at one, and
 //
 //   - what is granted of one number is granted between the polls and the answers of all others of that number;
-//   - a task that is open has had no fewer attempts, by a read after the grant, than any other of its gang was granted before;
-//   - none is granted a new attempt by a poll that was made after another of its gang was known to have failed or been cancelled;
-//   - none is cancelled if nobody asked for it, nor for another of its gang or for what one of these needs, and no other has failed.
+//   - a task that is open has had no fewer attempts, by a read after the grant, than any other of its gang was
+//     granted before;
+//   - none is granted a new attempt by a poll that was made after another of its gang was known to have failed or
+//     been cancelled;
+//   - none is cancelled if nobody asked for it, nor for another of its gang or for what one of these needs, and no
+//     other has failed.
 //
 // That a gang starts at all, and that all of it end, is for liveness to judge. It is vacuous where there are no gangs.
 type gangsWhole struct {
@@ -42,7 +45,8 @@ type gangStarts struct {
 	most   *Event                // the grant of the greatest number
 	broken *Event                // shows that one has failed, or was cancelled
 	size   int
-	// How many were seen to have ended, the first that was cancelled, and whether one has failed, or somebody asked to cancel one.
+	// How many were seen to have ended, the first that was cancelled, and whether one has failed, or somebody asked
+	// to cancel one.
 	ended     int
 	cancelled *Event
 	explained bool

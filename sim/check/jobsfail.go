@@ -11,8 +11,8 @@ import (
 // more of its tasks have FAILED than it allows, but for what failed with DEPENDENCY_FAILED. So
 //
 //   - nothing is refused because a job has failed before it, or one above it, may have;
-//   - no task is cancelled, or asked to stop, before that, unless somebody cancelled it, its job, one above that, or what
-//     it needs; or it is of a gang, which other oracles judge;
+//   - no task is cancelled, or asked to stop, before that, unless somebody cancelled it, its job, one above that,
+//     or what it needs; or it is of a gang, which other oracles judge;
 //   - once a job has failed for certain, no task of it or of its descendants is created, granted an attempt, or shown
 //     as open and not about to stop.
 //

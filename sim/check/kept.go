@@ -12,8 +12,9 @@ import (
 //     Quiescent to be over, and that is not silent for its TTL and keptSlack;
 //   - no lease (fray_leases) if no worker may have a session;
 //   - no more watchers (fray_watchers) than there were jobs, and Config.Watchers;
-//   - nothing ready (fray_ready_tasks) or queued (fray_queued_bytes) but the options of jobs, and once faults have ended no call that waits
-//     (fray_waiting_calls), if all tasks that were offered, and all runs of schedules, have ended, and no worker may have a session.
+//   - nothing ready (fray_ready_tasks) or queued (fray_queued_bytes) but the options of jobs, and once faults have
+//     ended no call that waits (fray_waiting_calls), if all tasks that were offered, and all runs of schedules,
+//     have ended, and no worker may have a session.
 //
 // So what a controller holds after a long run is what is alive, and what is retained. Nothing is
 // said of sessions where a call may be delivered twice: a late copy of a registration opens one.

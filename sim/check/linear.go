@@ -333,8 +333,8 @@ func (o *linearizable) above(job string) []string {
 	return all
 }
 
-// failures returns the cancellations of a task that may have come of the failure of its job, or of one above that: one for
-// each life of the controller.
+// failures returns the cancellations of a task that may have come of the failure of its job, or of one above that:
+// one for each life of the controller.
 func (o *linearizable) failures(t *linearTask) []*op {
 	jobs := o.cfg.jobs.lineage(t.job)
 	if len(t.ops) == 0 || !anyCanFail(jobs) {

@@ -39,7 +39,8 @@ type Config struct {
 	// Lending are the functions that wait for other tasks: they do not count against their worker's
 	// slots and resources, because they may lend theirs.
 	Lending []string
-	// NamesByHost: names of actors and limits, and keys of tasks, are those of the host that created them; else everybody's.
+	// NamesByHost: names of actors and limits, and keys of tasks, are those of the host that created them; else
+	// everybody's.
 	NamesByHost bool
 	// Counters are the functions of calls that add 1 to what their actor counts, whose state outlives its incarnations,
 	// and have the sum for a value, see CountedValue.

@@ -209,8 +209,8 @@ func NewSpec(t *frayv1.TaskSpec) *Spec {
 	return s
 }
 
-// waitsFirst says whether a task may have to wait for others, for its time, for its limits, for its gang, or for its actor, before
-// it can be granted. A history does not tell when that was over.
+// waitsFirst says whether a task may have to wait for others, for its time, for its limits, for its gang, or for
+// its actor, before it can be granted. A history does not tell when that was over.
 func (s *Spec) waitsFirst() bool {
 	return len(s.Needs) > 0 || s.NotBefore > 0 || len(s.Limits) > 0 || s.Gang != nil || s.Call != nil
 }

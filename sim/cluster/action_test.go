@@ -85,6 +85,19 @@ func TestUnknownProcedures(t *testing.T) {
 	}
 }
 
+// Who submits unique tasks and gangs asks the controller for its schedules first, and a fault may act on that.
+func TestWhoAsksForSchedules(t *testing.T) {
+	t.Parallel()
+	const fault = "faults: [{id: a, match: {procedure: ListSchedules}, action: {drop: {}}}]\n"
+	for kind, asks := range map[string]bool{"work: {max: 1s}": false, "gang: 3": true, "unique: {keys: 2}": true} {
+		workload := fmt.Sprintf("workload: {clients: [{name: client, tasks: 5}], mix: [{name: work, %s}]}", kind)
+		text := strings.Replace(coverable, "workload: {clients: [{name: client, tasks: 5}]}", workload, 1) + fault
+		if _, err := cluster.Parse("a.yaml", []byte(text)); (err == nil) != asks {
+			t.Errorf("with a kind of %s the reader says\n%v", kind, err)
+		}
+	}
+}
+
 // Actions on hosts are no rules, but for those that can be done in the middle of a call.
 func TestActionsAsRules(t *testing.T) {
 	t.Parallel()

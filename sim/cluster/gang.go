@@ -6,6 +6,11 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
+// hasGangs says whether tasks of the workload are of gangs.
+func (w *Workload) hasGangs() bool {
+	return slices.ContainsFunc(w.Mix, func(k TaskKind) bool { return k.Gang > 0 })
+}
+
 // checkGang reports gangs that there cannot be.
 func (v *checker) checkGang(k *TaskKind) {
 	for _, not := range []struct {

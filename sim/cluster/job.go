@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -88,8 +87,6 @@ func (v *checker) checkJob(g *ClientGroup) {
 	}
 }
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
-
 // checkEnvironment reports variables that a job cannot have.
 func (v *checker) checkEnvironment(j *Job) {
 	bytes := 0
@@ -97,12 +94,12 @@ func (v *checker) checkEnvironment(j *Job) {
 		value := j.Environment[name]
 		bytes += len(name) + len(value)
 		switch {
-		case !variableName.MatchString(name):
+		case !limit.IsVariable(name):
 			v.Report(scenario.Complain("no variable has the name %q", name).
 				Suggest("write letters, digits and underscores, the first no digit"), &j.Environment)
-		case strings.HasPrefix(name, "FRAY_"):
+		case strings.HasPrefix(name, limit.OwnVariables):
 			v.Report(scenario.Complain("variable %s has a name that is Fray's own", name).
-				Suggest("write one that does not begin with FRAY_"), &j.Environment)
+				Suggest("write one that does not begin with %s", limit.OwnVariables), &j.Environment)
 		case strings.Contains(value, "\x00"):
 			v.Report(scenario.Complain("the value of variable %s has a NUL", name).
 				Suggest("write another"), &j.Environment)

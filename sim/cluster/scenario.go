@@ -246,8 +246,8 @@ func (s *sections) callers(procedure string) []string {
 			return []string{RoleClient}
 		}
 	case "ListSchedules":
-		if s.workload.HasUniques() {
-			return []string{RoleClient} // By which a client finds out whether the controller has keys.
+		if s.workload.HasUniques() || s.workload.hasGangs() {
+			return []string{RoleClient} // By which a client finds out whether the controller has keys, and gangs.
 		}
 	case "SubmitTask":
 		if s.workload.CallsActors() || s.workload.HasSchedules() || s.workload.HasUniques() {

@@ -48,12 +48,11 @@ func (s *Machine) NextPoll(now core.Time) (poll Poll, ok bool) {
 	return Poll{Seq: s.pollSeq, Received: s.receivedPoll, Free: s.pollFree, Max: room, Held: s.live(), Lent: s.pollLent}, true
 }
 
-// Understated says whether the poll that waits for its answer tells of fewer free slots, or of less that is lent, than there
-// is, in a way that the controller cannot see. It counts a slot as free once it is told that an
-// attempt which the poll counts has ended, but never more than what it has granted leaves; of slots
-// that are lent it knows nothing. What may not wait here for a slot would then stay where it is,
-// until the poll is answered empty. So the poll is to be sent again, under its number, with what
-// NextPoll returns now.
+// Understated says whether the poll that waits for its answer tells of fewer free slots, or of less that is lent,
+// than there is, in a way that the controller cannot see. It counts a slot as free once it is told that an attempt
+// which the poll counts has ended, but never more than what it has granted leaves; of slots that are lent it knows
+// nothing. What may not wait here for a slot would then stay where it is, until the poll is answered empty. So the
+// poll is to be sent again, under its number, with what NextPoll returns now.
 func (s *Machine) Understated() bool {
 	if !s.pollSent || s.lent() == 0 {
 		return false

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -10,9 +11,6 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/limit"
 )
-
-// ownVariables begins the names of variables that are Fray's.
-const ownVariables = "FRAY_"
 
 // CheckJobOptions reports the first thing that is wrong with a job's options, or nil; also that there are none.
 func CheckJobOptions(jobID string, o *frayv1.JobOptions) error {
@@ -60,18 +58,14 @@ func checkVariable(name, value string) error {
 		return fmt.Errorf("environment: a name must have at most %d characters, %.40q has %d", limit.VariableName,
 			name, len(name))
 	}
-	for i := range len(name) {
-		c := name[i]
-		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
-			return fmt.Errorf("environment: name %q: must be letters, digits and underscores, the first no digit", name)
-		}
-	}
 	switch {
 	case name == "":
-		return fmt.Errorf("environment: a name is empty")
-	case strings.HasPrefix(name, ownVariables):
+		return errors.New("environment: a name is empty")
+	case !limit.IsVariable(name):
+		return fmt.Errorf("environment: name %q: must be letters, digits and underscores, the first no digit", name)
+	case strings.HasPrefix(name, limit.OwnVariables):
 		return fmt.Errorf("environment: %s: names that begin with %s are Fray's own: choose another", name,
-			ownVariables)
+			limit.OwnVariables)
 	case strings.IndexByte(value, 0) >= 0:
 		return fmt.Errorf("environment: the value of %s has a NUL, which no environment can have", name)
 	}

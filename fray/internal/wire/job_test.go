@@ -12,8 +12,8 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// What the schema refuses is refused; and besides that, what it cannot tell: names that are Fray's, NULs, too many bytes, and
-// a job that is its own parent.
+// What the schema refuses is refused; and besides that, what it cannot tell: names that are Fray's, NULs, too many
+// bytes, and a job that is its own parent.
 func TestCheckJobOptionsIsTheSchema(t *testing.T) {
 	t.Parallel()
 	v, err := protovalidate.New()

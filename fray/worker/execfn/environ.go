@@ -18,7 +18,8 @@ import (
 var passedAlways = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR"}
 
 // environ returns the environment of a command: what of the worker's own it sees, then what its
-// user changes of that, then what its task's job and gang give, and its task. Of entries with one name, the last counts.
+// user changes of that, then what its task's job and gang give, and its task. Of entries with one name, the last
+// counts.
 func (cfg *Config) environ(c *Command, given []string) []string {
 	passed := []string{} // not nil, which would stand for the whole environment
 	for _, entry := range (&exec.Cmd{}).Environ() {

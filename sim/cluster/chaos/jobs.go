@@ -43,8 +43,8 @@ func (c *random) plain(g *cluster.ClientGroup) bool {
 	})
 }
 
-// mayBeChild says whether jobs may be children of those of the first clients. A controller that keeps nothing may forget
-// these, and then refuse all their children.
+// mayBeChild says whether jobs may be children of those of the first clients. A controller that keeps nothing may
+// forget these, and then refuse all their children.
 func (c *random) mayBeChild(g *cluster.ClientGroup) bool {
 	return g.Name != chaosClients && g.Waits != cluster.WaitsCall && c.Topology.Controller.Store == cluster.StorePebble &&
 		c.plain(c.ClientGroup(chaosClients))
