@@ -27,8 +27,10 @@ const (
 	backupDir = "/backups"
 	// diskBytes is the size of a disk that is not full.
 	diskBytes = 1 << 40
-	// diskLog is how much is written to one log.
-	diskLog = 192 << 10
+	// diskLog is how much is written to one log, and diskLogTask how much for each task where that is more: many tasks
+	// would make a store that is busy with nothing but its tables.
+	diskLog     = 192 << 10
+	diskLogTask = 40
 	// diskMemory is what a store in memory needs of a store on disk: runs are short, and restarts
 	// many.
 	diskMemory = 1 << 20
@@ -49,8 +51,10 @@ func (s *System) store(ctx context.Context, h *sim.Host) (store.Store, error) {
 	s.mu.Unlock()
 	latency := s.Topology.Controller.SyncLatency
 	disk := &diskFS{FS: m.fs, ctx: ctx, system: s, machine: m, latency: time.Duration(latency), random: h.Rand("disk")}
+	log := max(diskLog, diskLogTask*int64(s.Tasks()))
+	memory := max(diskMemory, 4*log)
 	records, err := pebblestore.Open(pebblestore.Config{
-		Dir: dataDir, MemTableBytes: diskMemory, LogBytes: diskLog, CacheBytes: diskMemory, FS: disk, NoTableStats: true,
+		Dir: dataDir, MemTableBytes: memory, LogBytes: log, CacheBytes: memory, FS: disk, NoTableStats: true,
 	})
 	if err != nil {
 		return nil, err
