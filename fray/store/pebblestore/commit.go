@@ -128,10 +128,11 @@ func (s *Store) rotate(batch *pebble.Batch) error {
 		return nil
 	}
 	size := int64(batch.Len()) + int64(batch.Count()+1)*logOverhead
-	if s.logged += size; s.logged <= s.cfg.LogBytes {
+	s.logBytes = min(max(s.logBytes, firstLogBytes), s.cfg.LogBytes)
+	if s.logged += size; s.logged <= s.logBytes {
 		return nil
 	}
-	s.logged = size
+	s.logged, s.logBytes = size, 2*s.logBytes
 	if _, err := s.db.AsyncFlush(); err != nil {
 		return err
 	}

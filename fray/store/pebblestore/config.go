@@ -28,6 +28,9 @@ const (
 	// small: a controller reads a record about once, soon after it wrote it.
 	DefaultCacheBytes = 8 << 20
 
+	// firstLogBytes is how much Config.LogBytes lets the first log have: less than the first table, for
+	// which Pebble has 256 KiB.
+	firstLogBytes = 192 << 10
 	// logOverhead is what a record takes at most in a table of recent records beside its key and
 	// value.
 	logOverhead = 256
@@ -78,10 +81,11 @@ type Config struct {
 	// MemTableBytes is the size of a table of recent records, of which there are up to three.
 	// Default: DefaultMemTableBytes.
 	MemTableBytes int64
-	// LogBytes, if not 0, is how much is written to one log. Without it a log ends when a table of
-	// recent records is full, which depends on chance: how such a table is built does. A simulation
-	// sets it below its least table, which has 256 KiB, so that the sync of a log that ends comes
-	// at the same commit each time. Each record counts logOverhead bytes extra.
+	// LogBytes, if not 0, is how much is written to one log at most, and must be less than
+	// MemTableBytes. Without it a log ends when a table of recent records is full, which depends on
+	// chance: how such a table is built does. A simulation sets it, so that the sync of a log that ends
+	// comes at the same commit each time. Tables have 256 KiB at first, and then each has twice as much as
+	// the one before, and so have logs, from firstLogBytes on. Each record counts logOverhead bytes extra.
 	LogBytes int64
 	// NoTableStats has compactions chosen without statistics of what tables hold. A simulation sets
 	// it: the goroutine that collects them waits for a lock that is held while the database is

@@ -14,26 +14,28 @@ import (
 // Where a log ends is no matter of chance.
 func TestLogsEndAtTheSameCommits(t *testing.T) {
 	t.Parallel()
-	var first []int
-	for range 8 {
-		ends := logEnds(t)
-		if first == nil {
-			first = ends
+	for _, bytes := range []int64{192 << 10, 1 << 20} {
+		var first []int
+		for range 8 {
+			ends := logEnds(t, bytes)
+			if first == nil {
+				first = ends
+			}
+			if !slices.Equal(ends, first) {
+				t.Fatalf("logs of %d bytes end before the commits %v, and before %v", bytes, first, ends)
+			}
 		}
-		if !slices.Equal(ends, first) {
-			t.Fatalf("logs end before the commits %v, and before %v", first, ends)
+		if len(first) < 3 || bytes < 1<<20 && len(first) < 4 {
+			t.Errorf("logs of %d bytes end before the commits %v, want more of them", bytes, first)
 		}
-	}
-	if len(first) < 4 {
-		t.Errorf("logs end before the commits %v, want more of them", first)
 	}
 }
 
-// logEnds makes commits of some size, and returns those that began a log.
-func logEnds(t *testing.T) (ends []int) {
+// logEnds makes commits of some size, and returns those that began a log of so many bytes.
+func logEnds(t *testing.T, bytes int64) (ends []int) {
 	t.Helper()
 	fs := vfs.NewMem()
-	s := open(t, pebblestore.Config{Dir: "data", FS: fs, LogBytes: 192 << 10})
+	s := open(t, pebblestore.Config{Dir: "data", FS: fs, LogBytes: bytes, MemTableBytes: 4 << 20})
 	defer closeStore(t, s)
 	newest := newestLogOf(t, fs)
 	for n := range 2000 {

@@ -24,9 +24,11 @@ type Store struct {
 	damage error // of one opened for reading
 	gate   gate
 
-	turn   chan struct{} // holds one token while a batch is put in the order of commits; no mutex, for a full disk is waited for
-	last   uint64        // the number of the latest batch; of the goroutine that has the turn
-	logged int64         // how much the current log has of Config.LogBytes; of the goroutine that has the turn
+	turn chan struct{} // holds one token while a batch is put in the order of commits; no mutex, for a full disk is waited for
+	// Of the goroutine that has the turn: the number of the latest batch, how much the current log has,
+	// and how much it may have of Config.LogBytes.
+	last             uint64
+	logged, logBytes int64
 
 	syncing atomic.Int32 // commits that wait for the disk
 
