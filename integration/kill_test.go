@@ -23,13 +23,7 @@ const killsVariable = "FRAY_KILLS"
 // What it has acknowledged it knows for ever, and nobody is told two ends of one task.
 func TestControllerIsKilledUnderLoad(t *testing.T) {
 	t.Parallel()
-	kills := 8
-	if v := os.Getenv(killsVariable); v != "" {
-		var err error
-		if kills, err = strconv.Atoi(v); err != nil {
-			t.Fatalf("%s: %v", killsVariable, err)
-		}
-	}
+	kills := killsOr(t, 8)
 	const clients, batch = 8, 25
 	c := newCluster(t, "--listen", "127.0.0.1:"+freePort(t), "--data-dir", t.TempDir())
 	for i := range 3 {
@@ -53,7 +47,24 @@ func TestControllerIsKilledUnderLoad(t *testing.T) {
 	}
 	stop()
 	l.wait.Wait()
-	l.judge(c, kills, first)
+	if got := c.incarnation() - first; got != uint64(kills) { // A small count.
+		t.Errorf("the incarnation has risen by %d in %d kills", got, kills)
+	}
+	l.judge(c, kills)
+}
+
+// killsOr returns how often to kill.
+func killsOr(t *testing.T, kills int) int {
+	t.Helper()
+	v := os.Getenv(killsVariable)
+	if v == "" {
+		return kills
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		t.Fatalf("%s: %v", killsVariable, err)
+	}
+	return n
 }
 
 // incarnation is the controller's.
@@ -129,7 +140,7 @@ func (l *killLoad) submit(ctx context.Context, stop <-chan struct{}, batch int, 
 }
 
 // judge asks for every task once more.
-func (l *killLoad) judge(c *cluster, kills int, first uint64) {
+func (l *killLoad) judge(c *cluster, kills int) {
 	t := l.t
 	executed := map[string]int{}
 	drawn := map[string]bool{}
@@ -157,9 +168,6 @@ func (l *killLoad) judge(c *cluster, kills int, first uint64) {
 			invented++
 		}
 		again += executed[id] - 1
-	}
-	if got := c.incarnation() - first; got != uint64(kills) { // A small count.
-		t.Errorf("the incarnation has risen by %d in %d kills", got, kills)
 	}
 	t.Logf("%d kills: %d tasks acknowledged, %d lost, %d not completed, %d with two results, %d with a result of no execution; %d executions repeated",
 		kills, len(l.results), lost, open, twice, invented, again)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/h3"
+	"github.com/frayrpc/fray/fray/store/lead"
 	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/stamp"
@@ -56,13 +58,17 @@ func (a *app) newController() *cobra.Command {
 		Long: `Run a controller: it queues tasks, leases them to workers, and keeps their results. What it has acknowledged is in its data
 directory, and outlives it: started again, it goes on where it was, and workers keep what they run. With --in-memory nothing outlives it.
 
+With --store it keeps them in a PostgreSQL database, and there may be several controllers: one leads, the others stand by, and one of these
+takes over when that is lost. Give clients and workers the addresses of all, separated by commas.
+
 Its first line on the standard output says where it listens. It serves Connect, gRPC and gRPC-Web on that port,
 with gRPC health and reflection, probes under /healthz and /readyz, and Prometheus metrics under /metrics; over TCP, and with --http3 over QUIC. FRAY_TOKEN, or
 --token-file, has a secret that workers and clients then need, too, and --access-file lists who may do what. Without any of them and
 without --tls-client-ca, whoever can reach the port can run tasks: such a controller listens on this machine only, unless it
 is told twice.`,
 		Example: `  fray controller
-  fray controller --listen 10.0.0.5:7070 --token-file /etc/fray/token --data-dir /var/lib/fray --retention 24h`,
+  fray controller --listen 10.0.0.5:7070 --token-file /etc/fray/token --data-dir /var/lib/fray --retention 24h
+  fray controller --listen 10.0.0.5:7070 --token-file /etc/fray/token --store 'postgres://fray@db1,db2/fray?sslmode=verify-full'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runController(cmd.Context(), o)
@@ -83,7 +89,8 @@ is told twice.`,
 	command.Duration(cmd.Flags(), &o.watchGrace, "watch-grace", 30*time.Second, "how long ended tasks are kept past all bounds for a client that is not heard of")
 	addStoreFlags(cmd, &o.store, defaultDataDir)
 	cmd.Flags().BoolVar(&o.store.inMemory, "in-memory", false, "keep everything in memory, and nothing over a restart")
-	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory")
+	addSharedStoreFlags(cmd, &o.store)
+	cmd.MarkFlagsMutuallyExclusive("data-dir", "in-memory", "store")
 	a.AddTLSFlags(cmd.Flags(), command.AsServer)
 	a.AddTokenFlag(cmd.Flags())
 	command.AddOpenFlag(cmd.Flags(), &o.open, "let in everybody who reaches the port, from other machines or to inject faults")
@@ -104,7 +111,7 @@ const minSessionTTL = 10 * time.Millisecond
 func (a *app) runController(ctx context.Context, o controllerOptions) (err error) {
 	a.Listed = o.accessFile != ""
 	served, err := a.CheckFaults(o.faults, o.open, true)
-	if err := errors.Join(a.CheckToken(), a.checkDoor(o.listen, o.open), err, command.HideToken()); err != nil {
+	if err := errors.Join(a.CheckToken(), a.checkDoor(o.listen, o.open), o.store.checkShared(o.listen), err, command.HideToken()); err != nil {
 		return err
 	}
 	registry := command.NewRegistry()
@@ -127,7 +134,7 @@ func (a *app) runController(ctx context.Context, o controllerOptions) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, endProfiles()) }()
-	server, closeStore, err := a.newServer(o, logger, registry)
+	server, closeStore, err := a.newServer(ctx, o, logger, registry)
 	if err != nil {
 		return err
 	}
@@ -165,9 +172,17 @@ func announce(w io.Writer, url string) { fmt.Fprintln(w, announcement+url) }
 
 const announcement = "fray controller listening on "
 
+// server is a controller, or one of several.
+type server interface {
+	Listen(ctx context.Context) error
+	Run(ctx context.Context) error
+	Ready() <-chan struct{}
+	URL() string
+}
+
 // newServer returns a controller on its port, with the store that the options ask for, which is
 // closed after it has ended.
-func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (*controller.Controller, func() error, error) {
+func (a *app) newServer(ctx context.Context, o controllerOptions, logger *slog.Logger, registry *prometheus.Registry) (server, func() error, error) {
 	secure, err := a.TLSFiles()
 	if err != nil {
 		return nil, nil, err
@@ -179,17 +194,13 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 	if a.TLS.HTTP3 && secure.Cert == "" {
 		return nil, nil, command.UsageError("--%s is spoken over TLS only: give --tls-cert and --tls-key, too", command.HTTP3Option)
 	}
-	s, err := o.store.open(logger, registry)
-	if err != nil {
-		return nil, nil, err
-	}
 	var clocks clock.Clock
 	if o.wallClockFile != "" {
 		clocks.Wall = clock.SetBy(o.wallClockFile)
 	}
 	config := controller.Config{
-		Clock: clocks,
-		Store: s, BackupDir: o.store.backups(),
+		Clock:     clocks,
+		BackupDir: o.store.backups(),
 		Core: core.Config{
 			SessionTTL: o.sessionTTL, Retention: o.retention, CancelGrace: o.cancelGrace,
 			MaxOpenTasks: o.maxQueuedTasks, MaxQueuedBytes: int64(o.maxQueuedBytes), MaxObjectBytes: int64(o.maxObjectBytes), ObjectGrace: o.objectGrace, MaxRetained: o.maxRetained,
@@ -204,9 +215,31 @@ func (a *app) newServer(o controllerOptions, logger *slog.Logger, registry *prom
 	if a.TLS.HTTP3 {
 		config.HTTP3 = h3.Serve
 	}
+	if o.store.url != "" {
+		return newMember(ctx, o, config)
+	}
+	if config.Store, err = o.store.open(logger, registry); err != nil {
+		return nil, nil, err
+	}
 	c, err := controller.New(config)
 	if err != nil {
-		return nil, nil, errors.Join(command.UsageError("%w", err), s.Close())
+		return nil, nil, errors.Join(command.UsageError("%w", err), config.Store.Close())
 	}
-	return c, s.Close, nil
+	return c, config.Store.Close, nil
+}
+
+// newMember returns one of several controllers, which share a database that is closed after it has
+// ended.
+func newMember(ctx context.Context, o controllerOptions, config controller.Config) (server, func() error, error) {
+	db, err := o.store.openShared(ctx, config.Logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := controller.NewMember(config, lead.Config{
+		Database: db, Holder: lead.Holder{ID: ulid.Make().String(), Address: o.store.advertise},
+	})
+	if err != nil {
+		return nil, nil, errors.Join(command.UsageError("%w", err), db.Close())
+	}
+	return m, db.Close, nil
 }

@@ -196,7 +196,7 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	server, closeStore, err := a.newServer(o.controller, o.controller.log.Logger(o.output), command.NewRegistry())
+	server, closeStore, err := a.newServer(ctx, o.controller, o.controller.log.Logger(o.output), command.NewRegistry())
 	if err != nil {
 		return nil, err
 	}

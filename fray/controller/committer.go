@@ -17,7 +17,6 @@ const commitGrace = 2 * time.Second
 // commits is what the committer tells the loop.
 type commits struct {
 	durable atomic.Uint64 // the number of the last step that is
-	awaited atomic.Bool   // the loop is to be woken by the next commit
 }
 
 // committed puts before other events what has become durable since the last ones.
@@ -29,19 +28,17 @@ func (l *loop) committed(events []core.Event) []core.Event {
 	return events
 }
 
-// isNews has the loop woken by the next commit if a call waits for it, and says whether that has
-// come already.
+// isNews says whether a commit has come that a call waits for. The loop is woken by the next, as that gives back its
+// steps: by this alone, so that how often it looks is not up to who is faster.
 func (l *loop) isNews() bool {
-	awaits := l.scheduler.AwaitsCommit()
-	l.c.commits.awaited.Store(awaits)
-	return awaits && l.c.commits.durable.Load() > l.durable
+	return l.scheduler.AwaitsCommit() && l.c.commits.durable.Load() > l.durable
 }
 
 // listen serves what only asks, and who only says that it is there, while all steps wait for the
 // store. The rest stays in the inbox. It says whether there is more of it.
 func (l *loop) listen() bool {
 	now := l.c.now()
-	for _, e := range l.committed(nil) {
+	for _, e := range l.c.inbox.takeReads(l.committed(nil), now) {
 		l.scheduler.Idle(now, &l.idle, e)
 	}
 	more := l.c.inbox.sift(func(i *item) bool {
@@ -107,13 +104,12 @@ func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
 		if err := m.gather(); err != nil {
 			return fmt.Errorf("encode records: %w", err)
 		}
-		if len(m.batch.Ops()) > 0 {
-			if err := m.c.cfg.Store.Commit(&m.batch); err != nil {
-				return fmt.Errorf("commit records: %w", err)
-			}
+		if err := m.commit(); err != nil {
+			return fmt.Errorf("commit records: %w", err)
 		}
-		m.c.commits.durable.Store(m.steps[len(m.steps)-1].effects.Step)
 		m.queue(commits)
+		m.join()
+		m.c.commits.durable.Store(m.steps[len(m.steps)-1].effects.Step)
 		for _, s := range m.steps {
 			m.release(s)
 		}
@@ -121,10 +117,23 @@ func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
 		done := m.steps
 		m.steps = nil
 		freed <- done // Has room for a batch of every step there is.
-		if m.c.commits.awaited.Load() {
-			m.c.inbox.poke()
-		}
 	}
+}
+
+// commit commits the batch. Of several controllers, one has also shown that it leads once it returns,
+// if somebody is answered: a commit that nobody waits for, or none, does not show it.
+func (m *committer) commit() error {
+	records := len(m.batch.Ops()) > 0
+	if p := m.c.prover; p != nil && slices.ContainsFunc(m.steps, (*step).answers) {
+		if !records {
+			return p.led.Prove()
+		}
+		m.batch.Lazy = false
+	}
+	if !records {
+		return nil
+	}
+	return m.c.cfg.Store.Commit(&m.batch)
 }
 
 // lost says how many steps have come to nothing, once the loop hands on no more. A caller that one
@@ -153,6 +162,18 @@ func (m *committer) queue(commits <-chan *step) {
 			return
 		}
 	}
+}
+
+// join takes the first steps that wait into the commit that was just made, if they have no records. What they tell is
+// durable with it, and they are given back with it: as a commit of their own, which takes no time, they would be
+// while the loop is at work, sooner or later as chance will have it.
+func (m *committer) join() {
+	n := 0
+	for n < len(m.waiting) && len(m.waiting[n].effects.Records) == 0 {
+		n++
+	}
+	m.steps = append(m.steps, m.waiting[:n]...)
+	m.waiting = slices.Delete(m.waiting, 0, n)
 }
 
 // gather takes the records of steps that wait: of the first, and of more while there is room.

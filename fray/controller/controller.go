@@ -35,6 +35,7 @@ type Controller struct {
 	memory  memory
 	seal    seal // set before ready is closed
 	commits commits
+	prover  *prover // nil: nobody else has the store
 	backups backups
 	// Those of all calls, whoever serves them.
 	handlers handlers
@@ -57,6 +58,7 @@ func New(cfg Config) (*Controller, error) {
 	c.handlers.ready = c.ready
 	c.inbox.init(c.cfg.MaxCalls, c.now)
 	c.backups.init()
+	c.prover = newProver(c.cfg.Store)
 	c.memory.limit = c.cfg.MemoryLimit
 	var err error
 	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
@@ -207,17 +209,21 @@ func (c *Controller) decide(ctx context.Context) error {
 	c.cfg.Logger.Info("controller started", "incarnation", c.cfg.Core.Incarnation)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 1)
+	failed, ended := make(chan error, 1), make(chan struct{})
+	proved := c.prover.start(ended)
 	go func() {
 		m := &committer{c: c}
 		err := m.run(l.commits, l.freed)
 		cancel()
-		failed <- m.lost(l.commits, err)
+		err = m.lost(l.commits, err)
+		<-proved
+		failed <- err
 	}()
 	storeFailure := c.watchStore(ctx, cancel)
 	l.run(ctx)
 	l.inspect(true)
 	close(l.commits)
+	close(ended)
 	if err := cmp.Or(c.awaitCommits(failed), storeFailure()); err != nil {
 		return err
 	}
@@ -266,6 +272,11 @@ type step struct {
 	to []chan core.Reply
 }
 
+// answers says whether the step has replies to release.
+func (s *step) answers() bool {
+	return slices.ContainsFunc(s.to, func(to chan core.Reply) bool { return to != nil })
+}
+
 func (s *step) reset() {
 	s.effects.Reset()
 	s.to = emptied(s.to)
@@ -275,8 +286,8 @@ func (l *loop) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		var freed <-chan []*step // Awaited only where something needs a step.
-		if l.owed || l.c.inbox.waiting() {
+		var freed <-chan []*step // Awaited only where something needs a step, or its commit.
+		if l.owed || l.scheduler.AwaitsCommit() || l.c.inbox.waiting() {
 			freed = l.freed
 		}
 		select {
@@ -330,7 +341,7 @@ func (l *loop) step() bool {
 	s := l.free[len(l.free)-1]
 	var next core.Time
 	l.items, next = l.c.inbox.take(l.items, maxBatch, maxCommitBytes)
-	l.events = l.committed(l.events)
+	l.events = l.c.inbox.takeReads(l.committed(l.events), l.c.now())
 	for _, i := range l.items {
 		if e := i.take(); e != nil {
 			l.expect(i, e)
@@ -342,14 +353,38 @@ func (l *loop) step() bool {
 		s.to = append(s.to, l.answer(&s.effects.Replies[i]))
 	}
 	l.items, l.events = emptied(l.items), emptied(l.events)
-	if len(s.effects.Records) == 0 && len(s.effects.Attempts) == 0 && !slices.ContainsFunc(s.to, func(c chan core.Reply) bool { return c != nil }) {
-		s.reset()
+	if len(s.effects.Records) > 0 || l.inFlight() {
+		l.handOn(s)
 	} else {
-		l.free = l.free[:len(l.free)-1]
-		l.commits <- s // Has room for every step there is.
+		l.release(s)
 	}
 	l.inspect(false)
 	return next != core.Never || l.isNews()
+}
+
+// inFlight says whether steps are being committed.
+func (l *loop) inFlight() bool { return len(l.free) < stepsInFlight }
+
+// handOn has what the step left to do done once it is committed.
+func (l *loop) handOn(s *step) {
+	if len(s.effects.Records) == 0 && len(s.effects.Attempts) == 0 && !s.answers() {
+		s.reset()
+		return
+	}
+	l.free = l.free[:len(l.free)-1]
+	l.commits <- s // Has room for every step there is.
+}
+
+// release does what the step left to do, which has no records, and comes after none that is not durable.
+func (l *loop) release(s *step) {
+	l.c.commits.durable.Store(s.effects.Step)
+	for i, to := range s.to {
+		if to != nil {
+			l.c.prover.send(&s.effects.Replies[i], to)
+		}
+	}
+	l.c.metrics.observe(s.effects.Attempts)
+	s.reset()
 }
 
 // inspect tells what of the state does not add up, if it is time to look.
@@ -381,7 +416,7 @@ func (l *loop) answer(r *core.Reply) chan core.Reply {
 	if to == nil || !r.Settled {
 		return to
 	}
-	to <- *r // Has room for the one reply that it gets.
+	l.c.prover.send(r, to) // It has room for the one reply that it gets.
 	return nil
 }
 

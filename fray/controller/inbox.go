@@ -1,9 +1,11 @@
 package controller
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/share"
@@ -28,6 +30,13 @@ type inbox struct {
 	// known to need a step.
 	older         []*item
 	taken, sifted int
+	reads         []read
+}
+
+// read is a call whose caller has read what it was told of.
+type read struct {
+	call core.CallID
+	at   core.Time
 }
 
 // waiting is what a call waits for. Each kind has its own room, so that calls which stay for as long
@@ -141,7 +150,7 @@ func (b *inbox) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.isOpen = false
-	b.items, b.older, b.taken, b.sifted = nil, nil, 0, 0
+	b.items, b.older, b.taken, b.sifted, b.reads = nil, nil, 0, 0, nil
 }
 
 // callsOf returns the count of a caller's calls.
@@ -174,6 +183,41 @@ func (b *inbox) answered(i *item) {
 
 // forsake says that nobody waits for a call's reply any longer.
 func (b *inbox) forsake(call core.CallID) { b.add(&item{event: &core.Forsake{Call: call}}) }
+
+// read says that what a call told of is read. There is no hurry: the loop takes it up with what comes next, or a moment
+// later. How soon after its reply a handler comes here is up to chance, which does not choose what the loop does at an
+// instant: it looks at what came before that.
+func (b *inbox) read(call core.CallID) {
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.isOpen {
+		return
+	}
+	b.reads = append(b.reads, read{call, now})
+	if len(b.reads) == 1 {
+		time.AfterFunc(leastSleep, b.poke)
+	}
+}
+
+// takeReads appends the calls to events that were read before now, in the order in which they were made.
+func (b *inbox) takeReads(events []core.Event, now core.Time) []core.Event {
+	b.mu.Lock()
+	n := 0
+	for n < len(b.reads) && b.reads[n].at < now {
+		n++
+	}
+	reads := slices.Clone(b.reads[:n])
+	if b.reads = slices.Delete(b.reads, 0, n); n > 0 && len(b.reads) > 0 {
+		time.AfterFunc(leastSleep, b.poke)
+	}
+	b.mu.Unlock()
+	slices.SortFunc(reads, func(r, o read) int { return cmp.Compare(r.call, o.call) })
+	for _, r := range reads {
+		events = append(events, &core.Forsake{Call: r.call})
+	}
+	return events
+}
 
 func (b *inbox) add(i *item) bool {
 	i.at = b.now()

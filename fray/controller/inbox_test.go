@@ -1,7 +1,10 @@
 package controller
 
 import (
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/frayrpc/fray/fray/core"
 )
@@ -56,4 +59,44 @@ func TestInboxInPortions(t *testing.T) {
 			t.Errorf("%d calls are taken though one is enough, and the next came at %d", len(got), next)
 		}
 	}
+}
+
+// TestReadsComeLater: that a call's answer is read is taken up after the instant at which it was, in the order of the
+// calls, and soon also if nothing else comes.
+func TestReadsComeLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		now := func() core.Time { return core.Time(time.Since(began) + time.Hour) }
+		var b inbox
+		b.init(1, now)
+		b.open()
+		for _, call := range []core.CallID{3, 1, 2} {
+			b.read(call)
+		}
+		if got := b.takeReads(nil, now()); len(got) > 0 {
+			t.Errorf("%d reads are taken up at their own instant", len(got))
+		}
+		<-b.wake
+		if took := time.Since(began); took != leastSleep {
+			t.Errorf("the loop is woken after %v", took)
+		}
+		b.read(4)
+		var calls []core.CallID
+		for _, e := range b.takeReads(nil, now()) {
+			calls = append(calls, e.(*core.Forsake).Call)
+		}
+		if !slices.Equal(calls, []core.CallID{1, 2, 3}) {
+			t.Errorf("calls %v are taken up", calls)
+		}
+		<-b.wake
+		if got := b.takeReads(nil, now()); len(got) != 1 || time.Since(began) != 2*leastSleep {
+			t.Errorf("%d reads are taken up after %v", len(got), time.Since(began))
+		}
+		b.close()
+		b.read(5)
+		if len(b.reads) > 0 {
+			t.Error("one that is closed keeps what is read")
+		}
+	})
 }

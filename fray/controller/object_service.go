@@ -62,7 +62,7 @@ func (s *service) GetObject(ctx context.Context, req *frayv1.GetObjectRequest) (
 	if err != nil {
 		return nil, err
 	}
-	defer s.c.inbox.forsake(call) // It is read.
+	defer s.c.inbox.read(call) // It is read.
 	if req.GetPiece() >= o.Pieces {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "piece: %s has %d pieces, from 0; there is no piece %d", subject, o.Pieces, req.GetPiece())
 	}

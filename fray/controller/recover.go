@@ -85,15 +85,32 @@ func (c *Controller) nextIncarnation() (*storev1.ControllerRecord, error) {
 			return nil, fmt.Errorf("%w: controller record cannot be decoded: %w", store.ErrCorrupt, err)
 		}
 	}
-	if record.GetIncarnation() >= maxIncarnation {
-		return nil, fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, record.GetIncarnation(), maxIncarnation)
-	}
 	if err := c.sealWith(&record.TokenKey); err != nil {
 		return nil, err
 	}
-	record.Incarnation++
+	if record.Incarnation, err = c.count(record.GetIncarnation(), value != nil); err != nil {
+		return nil, err
+	}
 	c.cfg.Core.Incarnation = record.GetIncarnation()
 	return record, nil
+}
+
+// count returns the number of this start, after that of the last, or after none but of a store that was lost. Of several
+// controllers each has the number of its epoch, which is nobody else's.
+func (c *Controller) count(last uint64, known bool) (uint64, error) {
+	next := last + 1
+	if led, ok := c.cfg.Store.(store.Led); ok {
+		epoch := led.Epoch()
+		if known && epoch < next {
+			return 0, fmt.Errorf("%w: controller record is of epoch %d, and this one leads in epoch %d: the database was put back to an earlier state",
+				store.ErrCorrupt, last, epoch)
+		}
+		next = epoch
+	}
+	if next > maxIncarnation {
+		return 0, fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, next-1, maxIncarnation)
+	}
+	return next, nil
 }
 
 // sealWith makes the seal of the key at a place, where one is put if there is none.

@@ -26,7 +26,7 @@ func (s *service) RetryTasks(ctx context.Context, req *frayv1.RetryTasksRequest)
 	if err != nil {
 		return nil, err
 	}
-	defer s.c.inbox.forsake(call) // They are read.
+	defer s.c.inbox.read(call) // They are read.
 	if err := reserve(ctx, known.Tasks); err != nil {
 		return nil, err
 	}

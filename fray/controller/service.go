@@ -44,7 +44,7 @@ func (s *service) SubmitTask(ctx context.Context, req *frayv1.SubmitTaskRequest)
 	r, reply, err := s.submit(ctx, frayv1connect.ControllerServiceSubmitTaskProcedure, event, []*frayv1.TaskSpec{req.GetTask()})
 	ended := waits && reply.View.Status.Terminal()
 	if ended {
-		defer s.c.inbox.forsake(event.Call) // It is read.
+		defer s.c.inbox.read(event.Call) // It is read.
 	}
 	if err != nil {
 		return nil, err
@@ -421,7 +421,7 @@ func (s *service) GetTaskResult(ctx context.Context, req *frayv1.GetTaskResultRe
 	if err != nil {
 		return nil, err
 	}
-	defer s.c.inbox.forsake(call) // It is read.
+	defer s.c.inbox.read(call) // It is read.
 	if err := serve.Reserve(ctx, int(r.View.Bytes)); err != nil {
 		return nil, err
 	}
@@ -441,7 +441,7 @@ func (s *service) GetTaskResults(ctx context.Context, req *frayv1.GetTaskResults
 	if err != nil {
 		return nil, err
 	}
-	defer s.c.inbox.forsake(call) // They are read.
+	defer s.c.inbox.read(call) // They are read.
 	if err := reserve(ctx, r.Tasks); err != nil {
 		return nil, err
 	}
@@ -478,7 +478,7 @@ func (s *service) WatchJob(ctx context.Context, req *frayv1.WatchJobRequest) (*f
 	if err != nil {
 		return nil, err
 	}
-	defer s.c.inbox.forsake(call) // They are read.
+	defer s.c.inbox.read(call) // They are read.
 	if err := reserve(ctx, r.Tasks); err != nil {
 		return nil, err
 	}

@@ -149,6 +149,16 @@ type Roomer interface {
 	Room() error
 }
 
+// Led is a Store that several controllers have, of which one leads. Its commits fail once another
+// does.
+type Led interface {
+	// Epoch numbers the times for which a controller led, upwards; no two have the same.
+	Epoch() uint64
+	// Prove returns nil if this controller led at some instant since Prove was called. What it knew at
+	// that instant was so.
+	Prove() error
+}
+
 // Batch is a list of changes, applied in their order. The zero value is empty.
 type Batch struct {
 	// Lazy says that nobody waits for these changes to be durable: they are once a batch that is

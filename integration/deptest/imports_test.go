@@ -35,7 +35,7 @@ type rule struct {
 var planned []string
 
 // testSupport are packages that only tests import.
-var testSupport = []string{"./fray/store/storetest", "./fray/fraytest", "./internal/hostile", "./fray/internal/rayjobs/raytest"}
+var testSupport = []string{"./fray/store/storetest", "./fray/fraytest", "./internal/hostile", "./fray/internal/rayjobs/raytest", "./fray/store/lead/leadtest", "./fray/store/pgstore/pgtest"}
 
 var rules = []rule{
 	{
@@ -83,6 +83,18 @@ var rules = []rule{
 		direct:   true,
 		banned:   []string{"github.com/cockroachdb/pebble/v2/..."},
 		reason:   "the rest knows store.Store; sim/cluster/system has the filesystem that loses power",
+	},
+	{
+		packages: []string{"./..."},
+		except:   []string{"./fray/store/pgstore", "./fray/store/pgstore/pgtest"},
+		direct:   true,
+		banned:   []string{"github.com/jackc/pgx/v5/..."},
+		reason:   "the rest knows lead.Database",
+	},
+	{
+		packages: []string{"./fray/core/...", "./fray", "./fray/controller/...", "./fray/worker/...", "./faults/...", "./sim/..."},
+		banned:   []string{"./fray/store/pgstore", "github.com/jackc/pgx/v5/..."},
+		reason:   "the program that starts a controller picks its store; a client or a worker does not carry one",
 	},
 	{
 		packages: []string{"./fray/core/...", "./fray", "./fray/controller/...", "./fray/worker/...", "./faults/...", "./sim"},

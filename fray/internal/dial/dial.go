@@ -23,6 +23,7 @@ import (
 
 // Target is a controller, and how to reach it.
 type Target struct {
+	// URL is where it is, or where several controllers are of which one leads: see endpoint.Parse.
 	URL string
 	// Token is a secret that every call shows; "" shows nothing.
 	Token string
@@ -58,7 +59,11 @@ func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.Control
 	if t.Token != "" {
 		all = append(all, connect.WithInterceptors(outgoing.ShowToken(func() string { return t.Token })))
 	}
-	return frayv1connect.NewControllerServiceClient(Paced(via), t.URL, append(all, opts...)...), owned, nil
+	via, base, err := newSeveral(via, t.URL)
+	if err != nil {
+		return nil, nil, err
+	}
+	return frayv1connect.NewControllerServiceClient(Paced(via), base, append(all, opts...)...), owned, nil
 }
 
 // connections returns an HTTP client of the target's own.

@@ -49,6 +49,14 @@ func (r *Rand) Duration(d time.Duration) time.Duration {
 	return time.Duration(r.src.Int64N(int64(d) + 1))
 }
 
+// orAll returns a duration in [0, d], or d of no source.
+func (r *Rand) orAll(d time.Duration) time.Duration {
+	if r == nil {
+		return d
+	}
+	return r.Duration(d)
+}
+
 // Jitter returns a duration in [0, d) that chance has given to this key of a seed: how often it is
 // asked for changes nothing. It is 0 if d is not positive.
 func Jitter(seed, key uint64, d time.Duration) time.Duration {

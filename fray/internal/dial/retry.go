@@ -25,6 +25,9 @@ const (
 // what sends them is then no controller.
 const maxTornReplies = 10
 
+// maxLeaderless bounds the delay where several controllers answer, and none leads: one will within seconds.
+const maxLeaderless = 500 * time.Millisecond
+
 // Policy says how a call is repeated. Its zero value needs nothing but Rand.
 type Policy struct {
 	// Base bounds the delay before the second attempt; the bound doubles with each attempt. 0:
@@ -83,8 +86,11 @@ func Do(ctx context.Context, p Policy, fn func(ctx context.Context) error) error
 		if n+1 == p.Attempts {
 			return err
 		}
-		_, hint := wire.Info(err)
+		reason, hint := wire.Info(err)
 		delay := max(p.Delay(n), hint)
+		if reason == wire.ReasonNotLeader {
+			delay = min(delay, p.Rand.orAll(maxLeaderless))
+		}
 		if p.OnRetry != nil {
 			p.OnRetry(err, delay)
 		}
@@ -110,11 +116,7 @@ func (p Policy) Delay(n int) time.Duration {
 		}
 		base *= 2
 	}
-	base = min(base, bound)
-	if p.Rand == nil {
-		return base
-	}
-	return p.Rand.Duration(base)
+	return p.Rand.orAll(min(base, bound))
 }
 
 func isTransient(err error) bool {

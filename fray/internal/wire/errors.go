@@ -32,6 +32,7 @@ const (
 	ReasonSuperseded    = "SUPERSEDED"
 	ReasonWorkerLives   = "WORKER_LIVES"
 	ReasonShuttingDown  = "SHUTTING_DOWN"
+	ReasonNotLeader     = "NOT_LEADER"
 	ReasonUnsupported   = "UNSUPPORTED"
 	ReasonExists        = "EXISTS"
 	ReasonNotOwner      = "NOT_OWNER"
@@ -45,6 +46,9 @@ const (
 	ReasonUnknownJob    = "UNKNOWN_JOB"
 	ReasonBug           = "BUG"
 )
+
+// LeaderHeader has the address of the controller that leads, beside ReasonNotLeader, where it is known.
+const LeaderHeader = "Fray-Leader"
 
 // codes gives each reason its Connect code.
 var codes = map[string]connect.Code{
@@ -65,6 +69,7 @@ var codes = map[string]connect.Code{
 	ReasonSuperseded:    connect.CodeAborted,
 	ReasonWorkerLives:   connect.CodeAlreadyExists,
 	ReasonShuttingDown:  connect.CodeUnavailable,
+	ReasonNotLeader:     connect.CodeUnavailable,
 	ReasonUnsupported:   connect.CodeFailedPrecondition,
 	ReasonExists:        connect.CodeAlreadyExists,
 	ReasonNotOwner:      connect.CodePermissionDenied,

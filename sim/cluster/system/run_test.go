@@ -466,6 +466,24 @@ func TestLoopsOfAWorkerKeepTheirOrder(t *testing.T) {
 	want(t, r, scenario.VerdictPass, "", "")
 }
 
+// Once a handler that had read what it answered with told the controller's loop at that instant, while a commit woke it:
+// how many steps it made of both, and what the next commit had in it, was up to who was faster. It takes a controller
+// that has much to do at each instant to show.
+func TestBusyControllerKeepsItsOrder(t *testing.T) {
+	if race.Enabled {
+		t.Skip("takes long")
+	}
+	s, err := cluster.ParseFile("../scale/busy-actors.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := system.Verify(t.Context(), s, 1, system.Options{Options: virtual.Options{Bubble: bubble.In(t)}}, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, r, scenario.VerdictPass, "", "")
+}
+
 // A run that fails says which tasks are not at their end and why, or what became of the one that the
 // claim is about.
 func TestFailureNamesItsTasks(t *testing.T) {

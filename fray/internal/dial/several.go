@@ -1,0 +1,130 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"connectrpc.com/connect"
+
+	"github.com/frayrpc/fray/fray/internal/wire"
+	"github.com/frayrpc/fray/internal/endpoint"
+)
+
+// several has calls go to the one of several controllers that leads. It goes on with one as long as
+// that answers, then to where that says that the leader is, or to the next.
+type several struct {
+	connect.HTTPClient
+
+	bases []*url.URL
+
+	mu      sync.Mutex
+	current int
+	// Where the leader is said to be; nil: one of bases. It is asked until it does not answer for one.
+	hint *url.URL
+}
+
+// newSeveral returns via itself if there is one URL, which calls are made to in any case.
+func newSeveral(via connect.HTTPClient, urls string) (connect.HTTPClient, string, error) {
+	s := &several{HTTPClient: via}
+	list := endpoint.List(urls)
+	if len(list) == 1 {
+		return via, urls, nil
+	}
+	for _, one := range list {
+		base, err := url.Parse(one)
+		if err != nil {
+			return nil, "", err
+		}
+		s.bases = append(s.bases, base)
+	}
+	return s, list[0], nil
+}
+
+// target returns where the next call goes.
+func (s *several) target() *url.URL {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hint != nil {
+		return s.hint
+	}
+	return s.bases[s.current]
+}
+
+// Do implements connect.HTTPClient. It asks each once, and one more that was hinted at, until one answers that leads.
+func (s *several) Do(req *http.Request) (*http.Response, error) {
+	for left := len(s.bases); ; left-- {
+		res, err := s.ask(req)
+		if left == 0 || req.Context().Err() != nil || err == nil && res.StatusCode != http.StatusServiceUnavailable {
+			return res, err
+		}
+		again, ok := anew(req)
+		if !ok {
+			return res, err
+		}
+		if err == nil {
+			_ = res.Body.Close() // What it says is known.
+		}
+		req = again
+	}
+}
+
+// ask makes a request to one.
+func (s *several) ask(req *http.Request) (*http.Response, error) {
+	target := s.target()
+	like := *req
+	there := *req.URL
+	there.Scheme, there.Host = target.Scheme, target.Host
+	there.Path = target.Path + strings.TrimPrefix(req.URL.Path, s.bases[0].Path)
+	like.URL, like.Host = &there, ""
+	res, err := s.HTTPClient.Do(&like)
+	switch {
+	case err != nil && !errors.Is(context.Cause(req.Context()), context.Canceled):
+		s.leave(target, "")
+	case err == nil && res.StatusCode == http.StatusServiceUnavailable:
+		s.leave(target, res.Header.Get(wire.LeaderHeader))
+	}
+	return res, err
+}
+
+// anew returns a request that was made already as it is to be made again, if it can be.
+func anew(req *http.Request) (*http.Request, bool) {
+	like := *req
+	if req.Body == nil || req.Body == http.NoBody {
+		return &like, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	var err error
+	like.Body, err = req.GetBody()
+	return &like, err == nil
+}
+
+// leave goes on from a target that does not lead to where the leader is said to be, or to the next.
+// Others may have done so already.
+func (s *several) leave(target *url.URL, leader string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hint != target && (s.hint != nil || s.bases[s.current] != target) {
+		return
+	}
+	hint, err := url.Parse(leader)
+	if leader == "" || err != nil || hint.Scheme != target.Scheme || hint.Host == "" || hint.Host == target.Host {
+		hint = nil // A secret must not go over another kind of line than it was meant for.
+	}
+	if hint == nil { // Also if what was hinted at does not lead: who said so knows no better.
+		s.current = (s.current + 1) % len(s.bases)
+	}
+	s.hint = hint
+}
+
+// CloseIdleConnections makes that of http.Client reach the transport.
+func (s *several) CloseIdleConnections() {
+	if closer, ok := s.HTTPClient.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,175 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/store/pgstore/pgtest"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/integration/tasks"
+)
+
+// leaders are several controllers of one cluster, which share a database.
+type leaders struct {
+	*cluster
+
+	members []*process
+	args    []string
+	alone   []frayv1connect.ControllerServiceClient // each reaches one, and repeats nothing
+}
+
+// newLeaders starts so many controllers on a database, and returns once one leads.
+func newLeaders(t *testing.T, database string, n int) *leaders {
+	t.Helper()
+	l := &leaders{
+		cluster: &cluster{t: t, dir: t.TempDir(), http: newHTTPClient(t, false)},
+		args:    append(secured(true, "controller"), "--store", database),
+	}
+	for range n {
+		l.members = append(l.members, l.start(freePort(t)))
+	}
+	var urls []string
+	for _, m := range l.members {
+		urls = append(urls, m.url)
+		l.alone = append(l.alone, frayv1connect.NewControllerServiceClient(l.http, m.url))
+	}
+	l.controller = &process{url: strings.Join(urls, ",")} // What reaches the one that leads.
+	client, err := fray.NewClient(l.url(), append(asClient(), fray.WithHTTPClient(l.http))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	l.ControllerServiceClient = client
+	l.leader()
+	return l
+}
+
+func (l *leaders) start(port string) *process {
+	l.t.Helper()
+	return startProcess(l.t, "controller-"+port, programs.path(l.t, "fray"), append(slices.Clone(l.args), "--listen", "127.0.0.1:"+port)...)
+}
+
+// leader returns the index of the one that leads.
+func (l *leaders) leader() int {
+	l.t.Helper()
+	leads := -1
+	eventually(l.t, "one controller leads", func() bool {
+		for i, c := range l.alone {
+			ctx, cancel := context.WithTimeout(l.context(), patience/3)
+			_, err := c.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
+			cancel()
+			if err == nil {
+				leads = i
+				return true
+			}
+		}
+		return false
+	})
+	return leads
+}
+
+// restart starts a member again that has ended, at its address.
+func (l *leaders) restart(i int) {
+	l.t.Helper()
+	url := l.members[i].url
+	l.members[i] = l.start(url[strings.LastIndexByte(url, ':')+1:])
+}
+
+// gaps are how long the cluster was without a leader that answers.
+type gaps []time.Duration
+
+func (g gaps) String() string {
+	slices.Sort(g)
+	if len(g) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d, median %v, longest %v", len(g), g[len(g)/2].Round(time.Millisecond), g[len(g)-1].Round(time.Millisecond))
+}
+
+// The leader is killed, or put to sleep, again and again under load. What any of them has
+// acknowledged all know for ever, and nobody is told two ends of one task.
+func TestLeaderIsKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	kills := killsOr(t, 4)
+	const clients, batch = 8, 25
+	server := pgtest.Start(t)
+	c := newLeaders(t, server.URL(), 3)
+	for i := range 3 {
+		c.worker("w"+strconv.Itoa(i), "--slots", "4")
+	}
+	first := c.incarnation()
+	l := &killLoad{t: t, ledger: c.path("ledger"), results: map[string]string{}}
+	submitting, stop := context.WithCancel(t.Context())
+	defer stop()
+	for i := range clients {
+		ctx := newLastingClient(t, c.url())
+		l.wait.Go(func() { l.submit(ctx, submitting.Done(), batch, "c"+strconv.Itoa(i)) })
+	}
+	var without gaps
+	for n := range kills {
+		before := l.heard()
+		eventually(t, "clients are told results", func() bool { return l.heard() >= before+clients*batch })
+		outage(t, time.Duration(rand.Int64N(int64(300*time.Millisecond))))
+		i := c.leader()
+		lost := time.Now()
+		if n%3 == 2 {
+			c.members[i].pause()
+		} else {
+			c.members[i].kill()
+		}
+		was := c.incarnation()
+		without = append(without, time.Since(lost))
+		if was <= first {
+			t.Errorf("the incarnation is %d after %d", was, first)
+		}
+		first = was
+		if n%3 == 2 {
+			c.members[i].resume() // It does not know yet that it does not lead.
+		} else {
+			c.restart(i)
+		}
+	}
+	stop()
+	l.wait.Wait()
+	l.judge(c.cluster, kills)
+	t.Logf("without a leader: %v", without)
+}
+
+// A leader that is told to end hands over.
+func TestLeaderHandsOver(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	c := newLeaders(t, server.URL(), 2)
+	c.worker("w", "--slots", "2")
+	ctx := c.client()
+	h := c.hold()
+	held := run(ctx, t, tasks.Held, h)
+	c.awaitHeld(held.ID(), h)
+	i := c.leader()
+	began := time.Now()
+	c.members[i].signal(syscall.SIGTERM)
+	if code := c.members[i].exit(); code != 0 {
+		t.Errorf("it exits with %d", code)
+	}
+	if next := c.leader(); next == i {
+		t.Error("the one that has ended leads")
+	}
+	t.Logf("handed over within %v", time.Since(began))
+	c.awaitWorker("w")
+	if task := c.task(held.ID()); task.GetStatus() != frayv1.TaskStatus_TASK_STATUS_RUNNING || task.GetAttemptNumber() != 1 {
+		t.Errorf("the task is %v, at attempt %d", task.GetStatus(), task.GetAttemptNumber())
+	}
+	c.open(h)
+	if _, err := held.Get(ctx); err != nil {
+		t.Error(err)
+	}
+}
