@@ -9,6 +9,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/lead"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // rows are what a batch sets in one table, by column, and what it deletes.
@@ -21,7 +22,7 @@ type rows struct {
 }
 
 // Commit implements lead.Database.
-func (d *Database) Commit(ctx context.Context, epoch, number uint64, b *store.Batch) error {
+func (d *Database) Commit(ctx context.Context, epoch, commit uint64, b *store.Batch) error {
 	byKind, err := sorted(b.Ops())
 	if err != nil {
 		return err
@@ -42,7 +43,7 @@ func (d *Database) Commit(ctx context.Context, epoch, number uint64, b *store.Ba
 				r.nums, r.part, r.parts, r.values)
 		}
 	}
-	batch.Queue("SELECT fray_fence($1, $2, $3)", num(epoch), num(number), b.Lazy)
+	batch.Queue("SELECT fray_fence($1, $2, $3)", num(epoch), num(commit), b.Lazy)
 	return d.do(ctx, func(conn *pgx.Conn) error { return conn.SendBatch(ctx, batch).Close() })
 }
 
@@ -80,7 +81,7 @@ func sorted(ops []store.Op) (byKind [len(tables)]*rows, err error) {
 
 // set adds the rows of a value.
 func (r *rows) set(n uint64, value []byte) {
-	parts := int32(max(1, (len(value)+PartBytes-1)/PartBytes)) //nolint:gosec // A batch has at most so many.
+	parts := number.Clamp[int32](max(1, (len(value)+PartBytes-1)/PartBytes)) // MaxBatchBytes has no more.
 	for part := range parts {
 		bytes := value[:min(len(value), PartBytes)]
 		value = value[len(bytes):]

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +22,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // Require is the variable that has tests fail, rather than be skipped, where PostgreSQL is not installed.
@@ -167,9 +170,9 @@ func unprivileged() (*syscall.Credential, error) {
 		if err != nil {
 			continue
 		}
-		uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
-		gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
+		uid, uidErr := number.Parse[uint32](u.Uid, 0, math.MaxUint32)
+		gid, gidErr := number.Parse[uint32](u.Gid, 0, math.MaxUint32)
+		return &syscall.Credential{Uid: uid, Gid: gid}, errors.Join(uidErr, gidErr)
 	}
 	return nil, errors.New("there is neither a user postgres nor a user nobody to run PostgreSQL as")
 }
