@@ -30,13 +30,8 @@ func TestControllerIsKilledUnderLoad(t *testing.T) {
 		c.worker("w"+strconv.Itoa(i), "--slots", "4")
 	}
 	first := c.incarnation()
-	l := &killLoad{t: t, ledger: c.path("ledger"), results: map[string]string{}}
-	submitting, stop := context.WithCancel(t.Context())
+	l, stop := startKillLoad(t, c, clients, batch)
 	defer stop()
-	for i := range clients {
-		ctx := newLastingClient(t, c.url())
-		l.wait.Go(func() { l.submit(ctx, submitting.Done(), batch, "c"+strconv.Itoa(i)) })
-	}
 	for range kills {
 		// All are back before it dies again, or nobody would be there in most of its lives.
 		before := l.heard()
@@ -100,6 +95,18 @@ type killLoad struct {
 
 	mu      sync.Mutex
 	results map[string]string // by task: all were acknowledged
+}
+
+// startKillLoad has clients submit batches until it is stopped.
+func startKillLoad(t *testing.T, c *cluster, clients, batch int) (*killLoad, context.CancelFunc) {
+	t.Helper()
+	l := &killLoad{t: t, ledger: c.path("ledger"), results: map[string]string{}}
+	submitting, stop := context.WithCancel(t.Context())
+	for i := range clients {
+		ctx := newLastingClient(t, c.url())
+		l.wait.Go(func() { l.submit(ctx, submitting.Done(), batch, "c"+strconv.Itoa(i)) })
+	}
+	return l, stop
 }
 
 // heard counts the results that clients were told.

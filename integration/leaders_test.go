@@ -107,13 +107,8 @@ func TestLeaderIsKilledUnderLoad(t *testing.T) {
 		c.worker("w"+strconv.Itoa(i), "--slots", "4")
 	}
 	first := c.incarnation()
-	l := &killLoad{t: t, ledger: c.path("ledger"), results: map[string]string{}}
-	submitting, stop := context.WithCancel(t.Context())
+	l, stop := startKillLoad(t, c.cluster, clients, batch)
 	defer stop()
-	for i := range clients {
-		ctx := newLastingClient(t, c.url())
-		l.wait.Go(func() { l.submit(ctx, submitting.Done(), batch, "c"+strconv.Itoa(i)) })
-	}
 	var without gaps
 	for n := range kills {
 		before := l.heard()

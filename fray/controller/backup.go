@@ -74,7 +74,7 @@ func (s *service) CreateBackup(ctx context.Context, req *frayv1.CreateBackupRequ
 	backuper, ok := s.c.cfg.Store.(store.Backuper)
 	switch {
 	case !ok:
-		return nil, wire.Error(wire.ReasonUnsupported, 0, "this controller keeps everything in memory: there is nothing to copy")
+		return nil, wire.Error(wire.ReasonUnsupported, 0, "this controller has no data directory to copy: what is in memory has no backups, and a database is backed up by its own tools")
 	case s.c.cfg.BackupDir == "":
 		return nil, wire.Error(wire.ReasonUnsupported, 0, "this controller was given no directory for backups: start it with one")
 	}

@@ -111,7 +111,7 @@ func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
 		m.join()
 		m.c.commits.durable.Store(m.steps[len(m.steps)-1].effects.Step)
 		for _, s := range m.steps {
-			m.release(s)
+			m.c.release(s, nil) // What is committed is proved.
 		}
 		m.batch.Reset()
 		done := m.steps
@@ -202,15 +202,4 @@ func (m *committer) add(s *step) error {
 		m.bytes += len(r.Data)
 	}
 	return nil
-}
-
-// release answers those whom a step answers.
-func (m *committer) release(s *step) {
-	for i, to := range s.to {
-		if to != nil {
-			to <- s.effects.Replies[i] // Has room for the one reply that it gets.
-		}
-	}
-	m.c.metrics.observe(s.effects.Attempts)
-	s.reset()
 }

@@ -70,26 +70,26 @@ func New(cfg Config) (*Controller, error) {
 	if c.cfg.ListenAddress == "" && c.cfg.Listener == nil {
 		return c, nil
 	}
-	config, err := c.serveConfig()
-	if err != nil {
-		return nil, err
-	}
-	if c.server, err = serve.New(config); err != nil {
+	if c.server, err = newServer(c.cfg, c.Handler, c.serves); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Controller) serveConfig() (serve.Config, error) {
-	secure, err := c.cfg.TLS.Listen(c.cfg.Logger)
-	return serve.Config{
-		TLS: secure, HTTP3: c.cfg.HTTP3,
-		Address: c.cfg.ListenAddress, Listener: c.cfg.Listener, Middleware: c.cfg.Middleware, HandlerOptions: c.cfg.HandlerOptions,
-		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: c.Handler}},
-		RequestBytes: requestBytes, InFlightBytes: c.cfg.InFlightBytes, Lanes: laneOf,
-		Registerer: c.cfg.Registerer, Gatherer: c.cfg.Gatherer, MetricsAddress: c.cfg.MetricsAddress, Logger: c.cfg.Logger,
-		Access: c.cfg.Access, Audit: c.cfg.Audit, Checker: checker{grpchealth.NewStaticChecker(frayv1connect.ControllerServiceName), c.ready},
-	}, err
+// newServer returns a server of what a handler answers, which is healthy while it serves.
+func newServer(cfg Config, handler func(...connect.HandlerOption) (string, http.Handler), serves func() bool) (*serve.Server, error) {
+	secure, err := cfg.TLS.Listen(cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	return serve.New(serve.Config{
+		TLS: secure, HTTP3: cfg.HTTP3,
+		Address: cfg.ListenAddress, Listener: cfg.Listener, Middleware: cfg.Middleware, HandlerOptions: cfg.HandlerOptions,
+		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: handler}},
+		RequestBytes: requestBytes, InFlightBytes: cfg.InFlightBytes, Lanes: laneOf,
+		Registerer: cfg.Registerer, Gatherer: cfg.Gatherer, MetricsAddress: cfg.MetricsAddress, Logger: cfg.Logger,
+		Access: cfg.Access, Audit: cfg.Audit, Checker: checker{grpchealth.NewStaticChecker(frayv1connect.ControllerServiceName), serves},
+	})
 }
 
 // requestBytes are the calls that need more than serve.DefaultRequestBytes: those that carry
@@ -153,6 +153,16 @@ func (c *Controller) Listen(ctx context.Context) error {
 // Ready returns a channel that is closed once Run has recovered what the store holds, and answers
 // calls. Until then they are told to come back. It stays open if Run fails before.
 func (c *Controller) Ready() <-chan struct{} { return c.ready }
+
+// serves says whether Ready was closed.
+func (c *Controller) serves() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+		return false
+	}
+}
 
 // URL returns the base URL for calls from this machine, after Listen.
 func (c *Controller) URL() string { return c.server.URL() }
@@ -378,12 +388,17 @@ func (l *loop) handOn(s *step) {
 // release does what the step left to do, which has no records, and comes after none that is not durable.
 func (l *loop) release(s *step) {
 	l.c.commits.durable.Store(s.effects.Step)
+	l.c.release(s, l.c.prover)
+}
+
+// release answers those whom a step answers, once the prover has proved it, if there is one.
+func (c *Controller) release(s *step, p *prover) {
 	for i, to := range s.to {
 		if to != nil {
-			l.c.prover.send(&s.effects.Replies[i], to)
+			p.send(&s.effects.Replies[i], to) // It has room for the one reply that it gets.
 		}
 	}
-	l.c.metrics.observe(s.effects.Attempts)
+	c.metrics.observe(s.effects.Attempts)
 	s.reset()
 }
 

@@ -52,22 +52,17 @@ func (h *handlers) close() {
 	h.inside.Wait()
 }
 
-// checker is the controller in gRPC's health protocol: it serves once it answers calls.
+// checker is a controller in gRPC's health protocol: it serves while it answers calls.
 type checker struct {
 	grpchealth.Checker // knows the names of services
 
-	ready <-chan struct{}
+	serves func() bool
 }
 
 // Check implements grpchealth.Checker.
 func (c checker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
 	res, err := c.Checker.Check(ctx, req)
-	select {
-	case <-c.ready:
-		return res, err
-	default:
-	}
-	if err == nil {
+	if err == nil && !c.serves() {
 		res.Status = grpchealth.StatusNotServing
 	}
 	return res, err

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"connectrpc.com/connect"
-	"connectrpc.com/grpchealth"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray/internal/serve"
@@ -73,14 +72,8 @@ func NewMember(cfg Config, l lead.Config) (*Member, error) {
 	if cfg.ListenAddress == "" && cfg.Listener == nil {
 		return m, nil
 	}
-	template := &Controller{cfg: m.cfg} // Has the settings of a server, and nothing else.
-	config, err := template.serveConfig()
-	if err != nil {
-		return nil, err
-	}
-	config.Services = []serve.Service{{Name: frayv1connect.ControllerServiceName, New: m.Handler}}
-	config.Checker = memberChecker{grpchealth.NewStaticChecker(frayv1connect.ControllerServiceName), m}
-	if m.server, err = serve.New(config); err != nil {
+	var err error
+	if m.server, err = newServer(m.cfg, m.Handler, m.Leads); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -156,15 +149,7 @@ func (m *Member) URL() string { return m.server.URL() }
 // Leads says whether this member leads, and answers calls.
 func (m *Member) Leads() bool {
 	l := m.leads.Load()
-	if l == nil {
-		return false
-	}
-	select {
-	case <-l.controller.Ready():
-		return true
-	default:
-		return false
-	}
+	return l != nil && l.controller.serves()
 }
 
 // Run stands by and leads, in turns, until ctx ends, and returns nil then; another may lead at once.
@@ -239,6 +224,7 @@ func (m *Member) govern(ctx context.Context, term *lead.Term) error {
 		return errors.Join(err, term.Leave())
 	}
 	_, handler := c.Handler(m.options...)
+	m.seat.Store(nil) // It will be another's when this one has led.
 	m.leads.Store(&leadership{c, handler})
 	m.elected.Inc()
 	err = c.Run(ctx)
@@ -266,20 +252,4 @@ func (r *registrations) undo() {
 	for _, c := range r.all {
 		r.Unregister(c)
 	}
-}
-
-// memberChecker is the member in gRPC's health protocol: it serves while it leads.
-type memberChecker struct {
-	grpchealth.Checker // knows the names of services
-
-	m *Member
-}
-
-// Check implements grpchealth.Checker.
-func (c memberChecker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
-	res, err := c.Checker.Check(ctx, req)
-	if err == nil && !c.m.Leads() {
-		res.Status = grpchealth.StatusNotServing
-	}
-	return res, err
 }

@@ -54,19 +54,26 @@ func (s *several) target() *url.URL {
 	return s.bases[s.current]
 }
 
-// Do implements connect.HTTPClient. It asks each once, and one more that was hinted at, until one answers that leads.
+// Do implements connect.HTTPClient. It asks each once, and one more that was hinted at, until one
+// answers that leads. If none does, what one of them said counts more than that others are not there.
 func (s *several) Do(req *http.Request) (*http.Response, error) {
+	var said *http.Response // by the last that answered
 	for left := len(s.bases); ; left-- {
 		res, err := s.ask(req)
-		if left == 0 || req.Context().Err() != nil || err == nil && res.StatusCode != http.StatusServiceUnavailable {
-			return res, err
+		if err == nil {
+			if said != nil {
+				_ = said.Body.Close() // It is not read.
+			}
+			if said = res; res.StatusCode != http.StatusServiceUnavailable {
+				return res, nil
+			}
 		}
 		again, ok := anew(req)
-		if !ok {
-			return res, err
-		}
-		if err == nil {
-			_ = res.Body.Close() // What it says is known.
+		if left == 0 || !ok || req.Context().Err() != nil {
+			if said != nil {
+				return said, nil
+			}
+			return nil, err
 		}
 		req = again
 	}

@@ -100,6 +100,20 @@ func TestSeveralControllers(t *testing.T) {
 	}
 }
 
+// That one says that it stands by tells more than that another is not there: one will lead soon.
+func TestSeveralControllersOfWhichOneStandsBy(t *testing.T) {
+	t.Parallel()
+	c := &controllers{answers: map[string]func() error{"a": standsBy("http://b")}}
+	client, _, err := dial.Controller(dial.Target{URL: "http://a,http://b", Via: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.GetClusterInfo(t.Context(), &frayv1.GetClusterInfoRequest{})
+	if reason, _ := wire.Info(err); reason != wire.ReasonNotLeader {
+		t.Errorf("it fails with %v, after calls of %v", err, c.called)
+	}
+}
+
 // A controller that does not answer is left, and one whose caller lost patience is not.
 func TestSeveralControllersOfWhichOneIsSilent(t *testing.T) {
 	t.Parallel()

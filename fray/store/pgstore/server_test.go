@@ -89,14 +89,7 @@ func TestServerCrash(t *testing.T) {
 		}
 	}
 	l.more(t, 20)
-	l.stop()
-	if err := <-l.ended; err != nil {
-		t.Fatal(err)
-	}
-	wantAll(t, term, l.acknowledged.Load())
-	if err := errors.Join(term.Leave(), d.Close()); err != nil {
-		t.Error(err)
-	}
+	l.end(t, term, d)
 }
 
 // A primary is lost, and its synchronous standby takes over: all that was acknowledged is there, and
@@ -118,14 +111,7 @@ func TestFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.more(t, 50)
-	l.stop()
-	if err := <-l.ended; err != nil {
-		t.Fatal(err)
-	}
-	wantAll(t, term, l.acknowledged.Load())
-	if err := errors.Join(term.Leave(), d.Close()); err != nil {
-		t.Error(err)
-	}
+	l.end(t, term, d)
 }
 
 // A commit that the server reports as done although its standby does not have it is not acknowledged
@@ -150,23 +136,22 @@ func TestCommitWithoutItsStandby(t *testing.T) {
 	}
 	execute(t, server.URL(), "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
 	l.more(t, 5)
-	l.stop()
-	if err := <-l.ended; err != nil {
-		t.Fatal(err)
-	}
-	wantAll(t, term, l.acknowledged.Load())
-	if err := errors.Join(term.Leave(), d.Close()); err != nil {
-		t.Error(err)
-	}
+	l.end(t, term, d)
 }
 
-func execute(t *testing.T, url string, statements ...string) {
+func connect(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close(t.Context()) }()
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
+}
+
+func execute(t *testing.T, url string, statements ...string) {
+	t.Helper()
+	conn := connect(t, url)
 	for _, s := range statements {
 		if _, err := conn.Exec(t.Context(), s); err != nil {
 			t.Fatalf("%s: %v", s, err)
@@ -177,15 +162,24 @@ func execute(t *testing.T, url string, statements ...string) {
 // waitFor waits until a query counts something.
 func waitFor(t *testing.T, url, query string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(t.Context()) }()
+	conn := connect(t, url)
 	for n := 0; n == 0; {
 		if err := conn.QueryRow(t.Context(), query).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// end ends the load, and what it worked with, of which all that was acknowledged must be there.
+func (l *load) end(t *testing.T, term *lead.Term, d *pgstore.Database) {
+	t.Helper()
+	l.stop()
+	if err := <-l.ended; err != nil {
+		t.Fatal(err)
+	}
+	wantAll(t, term, l.acknowledged.Load())
+	if err := errors.Join(term.Leave(), d.Close()); err != nil {
+		t.Error(err)
 	}
 }
 
