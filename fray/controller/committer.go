@@ -37,6 +37,9 @@ func (l *loop) isNews() bool {
 // listen serves what only asks, and who only says that it is there, while all steps wait for the
 // store. The rest stays in the inbox. It says whether there is more of it.
 func (l *loop) listen() bool {
+	if l.c.led != nil { // What it told would have to be proved, which takes a step.
+		return l.c.inbox.sift(func(*item) bool { return false })
+	}
 	now := l.c.now()
 	for _, e := range l.c.inbox.takeReads(l.committed(nil), now) {
 		l.scheduler.Idle(now, &l.idle, e)
@@ -111,7 +114,7 @@ func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
 		m.join()
 		m.c.commits.durable.Store(m.steps[len(m.steps)-1].effects.Step)
 		for _, s := range m.steps {
-			m.c.release(s, nil) // What is committed is proved.
+			m.c.release(s)
 		}
 		m.batch.Reset()
 		done := m.steps
@@ -124,9 +127,9 @@ func (m *committer) run(commits <-chan *step, freed chan<- []*step) error {
 // if somebody is answered: a commit that nobody waits for, or none, does not show it.
 func (m *committer) commit() error {
 	records := len(m.batch.Ops()) > 0
-	if p := m.c.prover; p != nil && slices.ContainsFunc(m.steps, (*step).answers) {
+	if led := m.c.led; led != nil && slices.ContainsFunc(m.steps, (*step).answers) {
 		if !records {
-			return p.led.Prove()
+			return led.Prove()
 		}
 		m.batch.Lazy = false
 	}
@@ -166,10 +169,10 @@ func (m *committer) queue(commits <-chan *step) {
 
 // join takes the first steps that wait into the commit that was just made, if they have no records. What they tell is
 // durable with it, and they are given back with it: as a commit of their own, which takes no time, they would be
-// while the loop is at work, sooner or later as chance will have it.
+// while the loop is at work, sooner or later as chance will have it. It does not prove what was asked since it began.
 func (m *committer) join() {
 	n := 0
-	for n < len(m.waiting) && len(m.waiting[n].effects.Records) == 0 {
+	for n < len(m.waiting) && len(m.waiting[n].effects.Records) == 0 && (m.c.led == nil || !m.waiting[n].answers()) {
 		n++
 	}
 	m.steps = append(m.steps, m.waiting[:n]...)

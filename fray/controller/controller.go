@@ -35,7 +35,7 @@ type Controller struct {
 	memory  memory
 	seal    seal // set before ready is closed
 	commits commits
-	prover  *prover // nil: nobody else has the store
+	led     store.Led // nil: nobody else has the store
 	backups backups
 	// Those of all calls, whoever serves them.
 	handlers handlers
@@ -58,7 +58,7 @@ func New(cfg Config) (*Controller, error) {
 	c.handlers.ready = c.ready
 	c.inbox.init(c.cfg.MaxCalls, c.now)
 	c.backups.init()
-	c.prover = newProver(c.cfg.Store)
+	c.led, _ = c.cfg.Store.(store.Led)
 	c.memory.limit = c.cfg.MemoryLimit
 	var err error
 	if c.metrics, err = newMetrics(c.cfg.Registerer, c.stats); err != nil {
@@ -219,21 +219,17 @@ func (c *Controller) decide(ctx context.Context) error {
 	c.cfg.Logger.Info("controller started", "incarnation", c.cfg.Core.Incarnation)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed, ended := make(chan error, 1), make(chan struct{})
-	proved := c.prover.start(ended)
+	failed := make(chan error, 1)
 	go func() {
 		m := &committer{c: c}
 		err := m.run(l.commits, l.freed)
 		cancel()
-		err = m.lost(l.commits, err)
-		<-proved
-		failed <- err
+		failed <- m.lost(l.commits, err)
 	}()
 	storeFailure := c.watchStore(ctx, cancel)
 	l.run(ctx)
 	l.inspect(true)
 	close(l.commits)
-	close(ended)
 	if err := cmp.Or(c.awaitCommits(failed), storeFailure()); err != nil {
 		return err
 	}
@@ -363,7 +359,7 @@ func (l *loop) step() bool {
 		s.to = append(s.to, l.answer(&s.effects.Replies[i]))
 	}
 	l.items, l.events = emptied(l.items), emptied(l.events)
-	if len(s.effects.Records) > 0 || l.inFlight() {
+	if len(s.effects.Records) > 0 || l.inFlight() || l.c.led != nil && s.answers() {
 		l.handOn(s)
 	} else {
 		l.release(s)
@@ -388,14 +384,14 @@ func (l *loop) handOn(s *step) {
 // release does what the step left to do, which has no records, and comes after none that is not durable.
 func (l *loop) release(s *step) {
 	l.c.commits.durable.Store(s.effects.Step)
-	l.c.release(s, l.c.prover)
+	l.c.release(s)
 }
 
-// release answers those whom a step answers, once the prover has proved it, if there is one.
-func (c *Controller) release(s *step, p *prover) {
+// release answers those whom a step answers.
+func (c *Controller) release(s *step) {
 	for i, to := range s.to {
 		if to != nil {
-			p.send(&s.effects.Replies[i], to) // It has room for the one reply that it gets.
+			to <- s.effects.Replies[i] // It has room for the one reply that it gets.
 		}
 	}
 	c.metrics.observe(s.effects.Attempts)
@@ -424,14 +420,15 @@ func (l *loop) expect(i *item, event core.Event) {
 }
 
 // answer sends a reply that need not wait for a commit. Otherwise it returns where the reply goes;
-// nil: nowhere any longer.
+// nil: nowhere any longer. Of several controllers one answers nothing that a commit has not proved,
+// which began after it was asked: what it knew could be out of date.
 func (l *loop) answer(r *core.Reply) chan core.Reply {
 	to := l.calls[r.Call]
 	delete(l.calls, r.Call)
-	if to == nil || !r.Settled {
+	if to == nil || !r.Settled || l.c.led != nil {
 		return to
 	}
-	l.c.prover.send(r, to) // It has room for the one reply that it gets.
+	to <- *r // It has room for the one reply that it gets.
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +124,9 @@ func (m *Member) Handler(options ...connect.HandlerOption) (string, http.Handler
 func (m *Member) standsBy() error {
 	seat := m.seat.Load()
 	if seat == nil || seat.Vacant || seat.Holder.Address == "" || seat.Holder.Address == m.lead.Holder.Address {
-		return wire.Error(wire.ReasonNotLeader, 0, "this controller stands by, and none is known to lead: try again")
+		err := wire.Error(wire.ReasonNotLeader, 0, "this controller stands by, and none is known to lead: try again")
+		err.Meta().Set(wire.LeaderHeader, "")
+		return err
 	}
 	err := wire.Error(wire.ReasonNotLeader, 0, "this controller stands by: %s leads", seat.Holder.Address)
 	err.Meta().Set(wire.LeaderHeader, seat.Holder.Address)
@@ -229,7 +230,10 @@ func (m *Member) govern(ctx context.Context, term *lead.Term) error {
 	m.elected.Inc()
 	err = c.Run(ctx)
 	m.leads.Store(nil)
-	return cmp.Or(err, term.Leave())
+	if left := term.Leave(); err == nil && left != nil && !errors.Is(left, lead.ErrLost) {
+		m.cfg.Logger.Warn("could not leave the lead: others take it once they have missed this controller", "error", left)
+	}
+	return err
 }
 
 // registrations are the metrics of one term.

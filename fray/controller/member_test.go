@@ -257,3 +257,25 @@ func TestMemberOfADatabaseThatWasPutBack(t *testing.T) {
 	}
 	a.ended <- nil
 }
+
+// A leader that is told to end while the database is away ends, and its seat is others' in time.
+func TestMemberEndsWithoutItsDatabase(t *testing.T) {
+	t.Parallel()
+	for _, answers := range []string{"what is asked for", "nothing"} {
+		t.Run(answers, func(t *testing.T) {
+			t.Parallel()
+			m := leadtest.NewMemory(7)
+			a := startMember(t, m, "a")
+			a.awaitLead(t, true)
+			a.cut.Store(true)
+			if answers == "what is asked for" { // There is a commit to be given up.
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+				defer cancel()
+				_ = submitOne(ctx, a.asks, "1")
+			}
+			a.end(t)
+			b := startMember(t, m, "b")
+			b.awaitLead(t, true)
+		})
+	}
+}

@@ -282,13 +282,14 @@ type stored struct {
 // scan yields all records of a kind, in the order of their numbers, or an error as the last.
 func scan(s store.Store, kind store.RecordKind) iter.Seq2[stored, error] {
 	return func(yield func(stored, error) bool) {
+		enough := false
 		err := s.Scan(kind, 0, func(num uint64, value []byte) error {
-			if !yield(stored{num, value}, nil) {
+			if enough = !yield(stored{num, value}, nil); enough {
 				return errEnough
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, errEnough) {
+		if err != nil && !enough { // Whatever the store makes of that.
 			yield(stored{}, fmt.Errorf("read records: %w", err))
 		}
 	}

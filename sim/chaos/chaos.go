@@ -163,6 +163,7 @@ func (d *drawer) kinds(names []string) (all []scenario.Actions, err error) {
 		case a.OnHost() && len(d.servers) == 0:
 		case !a.OnHost() && len(d.wires) == 0:
 		case a.Backup != nil:
+		case a.OnStandby() && !slices.ContainsFunc(d.servers, func(h scenario.Host) bool { return h.Standby }):
 		case a.Drain != nil && len(d.drainable()) == 0:
 		default:
 			all = append(all, *a)
@@ -297,6 +298,8 @@ func (d *drawer) strength(a *scenario.Actions) {
 		e.For, e.Down = d.between(200*time.Millisecond, 5*time.Second), d.between(200*time.Millisecond, 2*time.Second)
 	case a.SlowDisk != nil:
 		a.SlowDisk.By, a.SlowDisk.For = d.between(least, time.Second), some()
+	case a.Failover != nil:
+		a.Failover.Lingers = some()
 	case a.DiskFull != nil:
 		a.DiskFull.For = some()
 	}

@@ -82,6 +82,11 @@ const (
 	CallExpired
 	// BugTold: a call, or a task of it, was answered with an error that is the controller's own fault.
 	BugTold
+	// LeadTaken: of controllers that share a database the one of Host leads from now on, in the epoch
+	// that Incarnation is. LeadCommit: the database has a commit that Host made in that epoch. Both are
+	// seen there.
+	LeadTaken
+	LeadCommit
 	kindCount
 )
 
@@ -90,7 +95,7 @@ var kindNames = [kindCount]string{
 	"unregister-call", "heartbeat-reply", "stop-order", "session-stale", "grant-reply", "report-call", "report-reply",
 	"execution-start", "execution-end", "cluster-info", "worker-crash", "controller-crash", "heal", "quiescent", "future-end",
 	"heartbeat-call", "heartbeat-lost", "leave-order", "unregister-reply", "list-page", "list-end", "call-expired",
-	"bug-told",
+	"bug-told", "lead-taken", "lead-commit",
 }
 
 // String returns the kind in lower case with dashes.

@@ -259,6 +259,7 @@ func New(cfg Config) *Oracles {
 		newAnswered(&cfg, o.calm),
 		newServedWithin(&cfg),
 		newNoBugTold(),
+		newOneLeader(),
 		newListsKept(&cfg),
 		newLiveness(&cfg),
 		newFairness(&cfg, o.calm),

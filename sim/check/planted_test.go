@@ -49,7 +49,7 @@ func TestEveryOracleHasAPlant(t *testing.T) {
 }
 
 func plants() []plant {
-	return slices.Concat(taskPlants, attemptPlants, timeoutPlants, stopPlants, specPlants, needPlants, actorPlants, limitPlants, gangPlants, jobPlants, schedulePlants, uniquePlants, promptPlants, clusterPlants)
+	return slices.Concat(taskPlants, attemptPlants, timeoutPlants, stopPlants, specPlants, needPlants, actorPlants, limitPlants, gangPlants, jobPlants, schedulePlants, uniquePlants, promptPlants, leaderPlants, clusterPlants)
 }
 
 // plant is a pair of histories.

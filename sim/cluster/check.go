@@ -25,13 +25,31 @@ func (s *sections) Check(v *scenario.Validator) {
 
 // CheckFault implements scenario.Sections.
 func (s *sections) CheckFault(v *scenario.Validator, f *scenario.Fault) {
+	(&checker{v, s}).checkDatabaseFault(f)
 	if f.When.On != nil {
 		(&checker{v, s}).checkEvent(f)
 	}
 }
 
+// checkDatabaseFault reports what is not done to a database.
+func (v *checker) checkDatabaseFault(f *scenario.Fault) {
+	if !slices.ContainsFunc(v.Resolve(f.Action.Victim(), v.Candidates), func(h scenario.Host) bool { return h.Role == RoleDatabase }) {
+		return
+	}
+	switch {
+	case f.Action.Leaves() == scenario.DiskLost:
+		v.Report(scenario.Complain("fault %s takes all that the database has, without which no controller leads", f.ID).
+			Suggest("write disk: power-loss, or a failover"), &f.Action)
+	case f.Action.Backup != nil:
+		v.Report(scenario.Complain("fault %s has an operator make a backup of the database, which is not Fray's to make", f.ID).Suggest("remove the fault"), &f.Action)
+	}
+}
+
 func (v *checker) checkTopology() {
 	c := &v.topology.Controller
+	if c.Count > 1 && c.Store != StoreShared {
+		v.Report(scenario.Complain("%d controllers share nothing", c.Count).Suggest("add store: shared, or write one"), &c.Count)
+	}
 	v.NeedsTime(&c.SessionTTL, "sessionTTL must be above 0", "15s")
 	if c.SessionTTL != 0 && c.SessionTTL < scenario.Duration(30*time.Millisecond) {
 		v.Report(scenario.Complain("sessionTTL %v leaves less than 10ms between heartbeats", c.SessionTTL).Suggest("write 30ms or more"), &c.SessionTTL)
@@ -66,7 +84,7 @@ func (v *checker) checkTopology() {
 
 // checkEvent reports events that do not happen so often.
 func (v *checker) checkEvent(f *scenario.Fault) {
-	if OnDisk(f.When.On.Event) && v.topology.Controller.Store != StorePebble {
+	if OnDisk(f.When.On.Event) && v.topology.Controller.Store == StoreMemory {
 		v.Report(scenario.Complain("fault %s can never act: a controller that keeps everything in memory commits nothing to a disk", f.ID).
 			Suggest("add topology: {controller: {store: pebble}}"), &f.When.On.Event)
 	}

@@ -69,12 +69,13 @@ type SessionFacts struct {
 
 // HostFacts counts what happened to hosts.
 type HostFacts struct {
-	Crashed  int `cel:"crashed" json:"crashed" doc:"Crashes."`
-	Restarts int `cel:"restarts" json:"restarts" doc:"Those of them that were the controller's, which starts again after each."`
-	Stopped  int `cel:"stopped" json:"stopped" doc:"Hosts that were told to leave, or drained, and ended by themselves."`
-	Failed   int `cel:"failed" json:"failed" doc:"Hosts that ended with an error while their disk failed."`
-	Paused   int `cel:"paused" json:"paused" doc:"Pauses, and machines that slept."`
-	Backups  int `cel:"backups" json:"backups" doc:"Backups that the controller made."`
+	Crashed   int `cel:"crashed" json:"crashed" doc:"Crashes."`
+	Restarts  int `cel:"restarts" json:"restarts" doc:"Those of them that were the controller's, which starts again after each."`
+	Stopped   int `cel:"stopped" json:"stopped" doc:"Hosts that were told to leave, or drained, and ended by themselves."`
+	Failed    int `cel:"failed" json:"failed" doc:"Hosts that ended with an error while their disk failed."`
+	Paused    int `cel:"paused" json:"paused" doc:"Pauses, and machines that slept."`
+	Elections int `cel:"elections" json:"elections" doc:"How often another time of leading began, of controllers that share a database, after the first."`
+	Backups   int `cel:"backups" json:"backups" doc:"Backups that the controller made."`
 }
 
 // ReadFacts counts what an operator asks.

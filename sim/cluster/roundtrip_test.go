@@ -12,7 +12,12 @@ import (
 // everything is a file that gives each key.
 func everything(t *testing.T) *scenario.Scenario {
 	t.Helper()
-	text, err := os.ReadFile("testdata/valid/everything.yaml")
+	return valid(t, "everything")
+}
+
+func valid(t *testing.T, name string) *scenario.Scenario {
+	t.Helper()
+	text, err := os.ReadFile("testdata/valid/" + name + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +72,10 @@ func TestEverythingGivesEachKey(t *testing.T) {
 		}
 	}
 	look(reflect.ValueOf(everything(t)).Elem(), "")
+	look(reflect.ValueOf(valid(t, "everything-shared")).Elem(), "")
 	for name, ok := range given {
 		if !ok {
-			t.Errorf("testdata/valid/everything.yaml does not give %s", name)
+			t.Errorf("no file in testdata/valid gives %s", name)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	// Registers the descriptors of fray.v1.
 	_ "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/sim/check"
+	"github.com/frayrpc/fray/sim/cluster/database"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -68,8 +69,17 @@ func (s *sections) Parts() scenario.Parts {
 
 // Groups implements scenario.Sections.
 func (s *sections) Groups() []scenario.Group {
+	c := &s.topology.Controller
 	name := ControllerHost
-	groups := []scenario.Group{{Name: &name, Role: RoleController, Disk: s.topology.Controller.Store == StorePebble}}
+	controllers := scenario.Group{Name: &name, Role: RoleController, Disk: c.Store == StorePebble}
+	if c.Count > 1 {
+		controllers.Count = c.Count
+	}
+	groups := []scenario.Group{controllers}
+	if c.Store == StoreShared {
+		database := DatabaseHost
+		groups = append(groups, scenario.Group{Name: &database, Role: RoleDatabase, Disk: true, Standby: true})
+	}
 	for i := range s.topology.Workers {
 		groups = append(groups, s.topology.Workers[i].group())
 	}
@@ -101,26 +111,36 @@ func (s *sections) Keys(variable string) (what string, known []string) {
 	return "kind of task", known
 }
 
-// Calls implements scenario.Sections: the controller calls nobody, and is all that is called.
+// Calls implements scenario.Sections: a controller calls nobody but the database, if there is one, and
+// nothing else is called.
 func (s *sections) Calls(from, to, procedure string) bool {
+	if slices.Contains(database.Procedures(), procedure) {
+		return from == RoleController && to == RoleDatabase
+	}
 	return to == RoleController && slices.Contains(s.callers(procedure), from)
 }
 
 // Format is what files about clusters are.
 var Format = sync.OnceValue(func() *scenario.Subject {
 	procedures, streams := procedures()
+	procedures = append(procedures, database.Procedures()...)
+	slices.Sort(procedures)
 	worker := func(name, meaning string) scenario.Word {
 		return scenario.Word{Name: name, Meaning: meaning, Role: RoleWorker}
+	}
+	controller := func(name, meaning string) scenario.Word {
+		return scenario.Word{Name: name, Meaning: meaning, Role: RoleController}
 	}
 	word := func(name, meaning string) scenario.Word { return scenario.Word{Name: name, Meaning: meaning} }
 	s := &scenario.Subject{
 		Name:       scenario.DefaultSubject,
 		Sections:   func() scenario.Sections { return new(sections) },
 		Facts:      new(Facts),
-		Roles:      []string{RoleController, RoleWorker, RoleClient},
+		Roles:      []string{RoleController, RoleDatabase, RoleWorker, RoleClient},
 		Usual:      RoleWorker,
 		WithDisk:   ControllerHost,
 		DiskAdvice: "add topology: {controller: {store: pebble}}",
+		Standby:    DatabaseHost, StandbyAdvice: "add topology: {controller: {store: shared, count: 3}}",
 		Events: []scenario.Word{
 			word(EventWorkerRegistered, "a worker gets a session"),
 			word(EventTaskSubmitted, "a submission is accepted"),
@@ -133,6 +153,7 @@ var Format = sync.OnceValue(func() *scenario.Subject {
 		},
 		States: []scenario.Word{
 			worker(WhenIdle, "hold no task"), worker(WhenHolding, "hold a task"), worker(WhenRunning, "run a task"),
+			controller(WhenLeading, "lead, of controllers that share a database"), controller(WhenStandingBy, "stand by"),
 		},
 		Backups:    true,
 		Drains:     RoleWorker,
@@ -147,11 +168,13 @@ var Format = sync.OnceValue(func() *scenario.Subject {
 	return s
 })
 
-// What a worker can be doing.
+// What a worker can be doing, and a controller that shares a database.
 const (
-	WhenIdle    = "idle"
-	WhenHolding = "holding"
-	WhenRunning = "running"
+	WhenIdle       = "idle"
+	WhenHolding    = "holding"
+	WhenRunning    = "running"
+	WhenLeading    = "leading"
+	WhenStandingBy = "standing-by"
 )
 
 // Events that a fault can wait for. They are what clients and workers see.

@@ -7,28 +7,35 @@ const (
 	RoleController = "controller"
 	RoleWorker     = "worker"
 	RoleClient     = scenario.RoleClient
+	RoleDatabase   = "database"
 )
 
-// ControllerHost is the name of the controller's host.
-const ControllerHost = "controller"
+// ControllerHost is the name of the controller's host, and of the group of several, and DatabaseHost that of the
+// database which they share.
+const (
+	ControllerHost = "controller"
+	DatabaseHost   = "database"
+)
 
 // Where a controller keeps its records.
 const (
 	StoreMemory = "memory"
 	StorePebble = "pebble"
+	StoreShared = "shared"
 )
 
 // Topology is the hosts.
 type Topology struct {
-	Controller Controller    `yaml:"controller" doc:"The host named controller."`
+	Controller Controller    `yaml:"controller" doc:"The host named controller, or those of the controllers that share a database."`
 	Workers    []WorkerGroup `yaml:"workers" required:"true" minItems:"1" doc:"Groups of workers that are alike."`
 }
 
 // Controller configures the controller.
 type Controller struct {
 	SessionTTL       scenario.Duration `yaml:"sessionTTL" default:"15s" doc:"Without a heartbeat for this long a worker counts as dead. Workers send about six in this time."`
-	Store            string            `yaml:"store" enum:"memory,pebble" default:"memory" doc:"Where it keeps its records: in memory, where they are lost with the process, or on its disk (pebble)."`
-	SyncLatency      scenario.Duration `yaml:"syncLatency" default:"1ms" doc:"How long its disk takes to sync what was written."`
+	Count            int               `yaml:"count" default:"1" min:"1" max:"16" doc:"How many there are. Several share a database: one leads, and the others stand by."`
+	Store            string            `yaml:"store" enum:"memory,pebble,shared" default:"memory" doc:"Where it keeps its records: in memory, where they are lost with the process, on its disk (pebble), or in a database on a host of its own (shared)."`
+	SyncLatency      scenario.Duration `yaml:"syncLatency" default:"1ms" doc:"How long its disk, or that of the database, takes to sync what was written."`
 	MaxOpenTasks     int               `yaml:"maxOpenTasks" default:"2000000" min:"1" doc:"Submissions beyond this many open tasks are refused, and made again later."`
 	MaxQueuedBytes   scenario.Bytes    `yaml:"maxQueuedBytes" default:"2GiB" doc:"Submissions beyond this size of all open tasks are refused, and made again later."`
 	CancelGrace      scenario.Duration `yaml:"cancelGrace" default:"10s" doc:"How long a cancelled attempt may take to stop before its task is CANCELLED without it."`

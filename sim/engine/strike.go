@@ -176,6 +176,20 @@ func (s stage) Look(host string, lasts time.Duration) { s.run.system.Look(host, 
 // Backup implements scenario.Stage.
 func (s stage) Backup(host string) { s.run.system.Backup(host) }
 
+// Failover implements scenario.Stage.
+func (s stage) Failover(host string, lingers bool) {
+	if of, ok := s.run.system.(Standbys); ok {
+		of.Failover(host, lingers)
+	}
+}
+
+// Rejoin implements scenario.Stage.
+func (s stage) Rejoin(host string) {
+	if of, ok := s.run.system.(Standbys); ok {
+		of.Rejoin(host)
+	}
+}
+
 // StartAgain starts a host that has crashed, after a time.
 func (e *Run) StartAgain(host string, down time.Duration) {
 	e.backend.After(down, func() {
@@ -291,6 +305,9 @@ func (e *Run) settleFaults() {
 	e.backend.RepairAll()
 	e.recall()
 	for _, h := range e.hosts {
+		if h.Standby {
+			stage{e.backend, e}.Rejoin(h.Name)
+		}
 		if h.Disk {
 			e.backend.FillDisk(h.Name, false)
 			e.backend.SlowDisk(h.Name, 0)

@@ -120,6 +120,15 @@ type Disks interface {
 	Slow(host string, by time.Duration)
 }
 
+// Standbys are what a system has of hosts that others stand by for. A [System] of which hosts have
+// standbys has them.
+type Standbys interface {
+	// Failover has the standby of a host take over, in its name. Some of its callers may reach what was
+	// replaced until Rejoin.
+	Failover(host string, lingers bool)
+	Rejoin(host string)
+}
+
 // An Event is something that hosts saw.
 type Event struct {
 	Seq  uint64        `json:"seq"`

@@ -36,6 +36,8 @@ const (
 	ofDisk
 	// ofOperators is what operators and supervisors do with hosts.
 	ofOperators
+	// ofStandby is what a host has that takes its place.
+	ofStandby
 )
 
 // Verbs are what can be done to the hosts of a run.
@@ -76,6 +78,10 @@ type Stage interface {
 	// a backup.
 	Look(host string, lasts time.Duration)
 	Backup(host string)
+	// Failover has the standby of a host take over, if the subject has such. Some callers may reach what
+	// was replaced until Rejoin.
+	Failover(host string, lingers bool)
+	Rejoin(host string)
 }
 
 // Actions holds what a fault does: just one of its fields is set.
@@ -101,6 +107,7 @@ type Actions struct {
 	DiskError *DiskError `yaml:"diskError" doc:"A host's disk fails."`
 	SlowDisk  *SlowDisk  `yaml:"slowDisk" doc:"A host's disk takes its time."`
 	Backup    *Backup    `yaml:"backup" doc:"An operator has a host make a backup, which is opened in the end."`
+	Failover  *Failover  `yaml:"failover" doc:"A host's standby takes over. It has what was acknowledged, and by chance some of what was not."`
 }
 
 // set returns the key and the action that is set, the first if there are several; nil if there is
@@ -161,10 +168,15 @@ func (a *Actions) OnHost() bool {
 
 // AtTime says whether the action is one that hosts do at a time only, and not in the middle of a
 // call.
-func (a *Actions) AtTime() bool { return a.OnDisk() || a.OnClock() || a.byOperator() }
+func (a *Actions) AtTime() bool {
+	return a.OnDisk() || a.OnClock() || a.OnStandby() || a.byOperator()
+}
 
 // OnClock says whether the action is done to a host's clocks.
 func (a *Actions) OnClock() bool { return a.in(ofClocks) }
+
+// OnStandby says whether the action is one that only hosts with a standby do.
+func (a *Actions) OnStandby() bool { return a.in(ofStandby) }
 
 // OnDisk says whether the action is one that only hosts with a disk do.
 func (a *Actions) OnDisk() bool { return a.in(ofDisk) }

@@ -20,18 +20,18 @@ type Host struct {
 	Name, Role string
 	// Group is the name of its group; that of a host without others is its own.
 	Group string
-	// Disk says that it has one.
-	Disk bool
+	// Disk and Standby say that it has one.
+	Disk, Standby bool
 }
 
 // Hosts returns those of the group: NAME-1 to NAME-COUNT, or one of the name.
 func (g *Group) Hosts() []Host {
 	if g.Count == 0 {
-		return []Host{{*g.Name, g.Role, *g.Name, g.Disk}}
+		return []Host{{*g.Name, g.Role, *g.Name, g.Disk, g.Standby}}
 	}
 	hosts := make([]Host, g.Count)
 	for i, name := range hostNames(*g.Name, g.Count) {
-		hosts[i] = Host{name, g.Role, *g.Name, g.Disk}
+		hosts[i] = Host{name, g.Role, *g.Name, g.Disk, g.Standby}
 	}
 	return hosts
 }

@@ -32,6 +32,9 @@ type Subject struct {
 	// Events are those that faults can wait for, and States what a target's hosts can be doing
 	// besides WhenAny.
 	Events, States []Word
+	// Standby is the host that has a standby, which actions on those strike where a file says nothing; "":
+	// a file has to say. StandbyAdvice says what to write for a host to have one; "": nothing helps.
+	Standby, StandbyAdvice string
 	// Backups says that operators have hosts with a disk make backups.
 	Backups bool
 	// Drains is the role of hosts that operators can drain; "": none.
@@ -96,8 +99,8 @@ type Group struct {
 	Role string
 	// Count is how many hosts it has. 0: there is one, with the name of the group.
 	Count int
-	// Disk says that they have disks.
-	Disk bool
+	// Disk says that they have disks, and Standby that another host would take the place of each.
+	Disk, Standby bool
 }
 
 // Plain has the methods of Sections for those of whom there is nothing special to say: every host
@@ -189,7 +192,7 @@ func (s *Subject) Text(tag string) string {
 	if s.Drains != "" {
 		drains = "a " + s.Drains
 	}
-	return strings.NewReplacer("{drains}", drains, "{eventually}", s.eventually(), "{usual}", s.Usual, "{disk}", s.WithDisk, "{events}", meanings(s.Events),
+	return strings.NewReplacer("{drains}", drains, "{eventually}", s.eventually(), "{usual}", s.Usual, "{disk}", s.WithDisk, "{standby}", s.Standby, "{events}", meanings(s.Events),
 		"{states}", meanings(s.States)).Replace(tag)
 }
 

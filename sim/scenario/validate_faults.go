@@ -204,8 +204,11 @@ func (v *Validator) checkVictim(f *Fault) {
 	}
 	if f.Action.AtTime() && f.Match != nil {
 		what := "is done to a host's clocks"
-		if f.Action.byOperator() {
+		switch {
+		case f.Action.byOperator():
 			what = "is what an operator does"
+		case f.Action.OnStandby():
+			what = "has a standby take over"
 		}
 		v.Report(Complain("fault %s %s, and waits for a message", f.ID, what).Suggest("use when: {on: ...} or at in place of match"), &f.Match)
 		return

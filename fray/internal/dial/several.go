@@ -3,6 +3,7 @@ package dial
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -55,18 +56,21 @@ func (s *several) target() *url.URL {
 }
 
 // Do implements connect.HTTPClient. It asks each once, and one more that was hinted at, until one
-// answers that leads. If none does, what one of them said counts more than that others are not there.
+// takes the request: those who stand by, or are not there, have not. What may have been taken it does
+// not make again: whoever made the call decides on that. If none takes it, what one of them said counts
+// more than that others are not there.
 func (s *several) Do(req *http.Request) (*http.Response, error) {
-	var said *http.Response // by the last that answered
+	var said *http.Response // by the last that stands by
 	for left := len(s.bases); ; left-- {
-		res, err := s.ask(req)
-		if err == nil {
-			if said != nil {
-				_ = said.Body.Close() // It is not read.
-			}
-			if said = res; res.StatusCode != http.StatusServiceUnavailable {
-				return res, nil
-			}
+		res, taken, err := s.ask(req)
+		if said != nil && (taken || res != nil) {
+			_ = said.Body.Close() // It is not read.
+		}
+		if taken {
+			return res, err
+		}
+		if res != nil {
+			said = res
 		}
 		again, ok := anew(req)
 		if left == 0 || !ok || req.Context().Err() != nil {
@@ -79,22 +83,28 @@ func (s *several) Do(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// ask makes a request to one.
-func (s *several) ask(req *http.Request) (*http.Response, error) {
+// ask makes a request to one, and says whether that may have taken it.
+func (s *several) ask(req *http.Request) (res *http.Response, taken bool, err error) {
 	target := s.target()
 	like := *req
 	there := *req.URL
 	there.Scheme, there.Host = target.Scheme, target.Host
 	there.Path = target.Path + strings.TrimPrefix(req.URL.Path, s.bases[0].Path)
 	like.URL, like.Host = &there, ""
-	res, err := s.HTTPClient.Do(&like)
-	switch {
-	case err != nil && !errors.Is(context.Cause(req.Context()), context.Canceled):
-		s.leave(target, "")
-	case err == nil && res.StatusCode == http.StatusServiceUnavailable:
-		s.leave(target, res.Header.Get(wire.LeaderHeader))
+	res, err = s.HTTPClient.Do(&like)
+	if err != nil {
+		if !errors.Is(context.Cause(req.Context()), context.Canceled) {
+			s.leave(target, "")
+		}
+		var failed *net.OpError
+		return nil, !errors.As(err, &failed) || failed.Op != "dial", err
 	}
-	return res, err
+	if res.StatusCode != http.StatusServiceUnavailable {
+		return res, true, nil
+	}
+	s.leave(target, res.Header.Get(wire.LeaderHeader))
+	_, standsBy := res.Header[wire.LeaderHeader]
+	return res, !standsBy, nil
 }
 
 // anew returns a request that was made already as it is to be made again, if it can be.

@@ -3,10 +3,12 @@ package dial_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -28,7 +30,7 @@ func (c *controllers) Do(req *http.Request) (*http.Response, error) {
 	c.called = append(c.called, req.URL.Host)
 	answer := c.answers[req.URL.Host]
 	if answer == nil || req.Host != "" {
-		return nil, errors.New("connection refused")
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
 	refuse := connect.UnaryInterceptorFunc(func(connect.UnaryFunc) connect.UnaryFunc {
 		return func(context.Context, connect.AnyRequest) (connect.AnyResponse, error) {
@@ -49,9 +51,7 @@ func leads() error { return nil }
 func standsBy(leader string) func() error {
 	return func() error {
 		err := wire.Error(wire.ReasonNotLeader, 0, "stands by")
-		if leader != "" {
-			err.Meta().Set(wire.LeaderHeader, leader)
-		}
+		err.Meta().Set(wire.LeaderHeader, leader)
 		return err
 	}
 }
@@ -80,7 +80,7 @@ func TestSeveralControllers(t *testing.T) {
 		"one that names itself":      {"http://a,http://b", map[string]func() error{"a": standsBy("http://a"), "b": leads}, 2, "a b b"},
 		"other errors are answers":   {"http://a,http://b", map[string]func() error{"a": failsAs(connect.CodeNotFound)}, 3, "a a a"},
 		"a full one is the leader":   {"http://a,http://b", map[string]func() error{"a": failsAs(connect.CodeResourceExhausted)}, 3, "a a a"},
-		"one that ends":              {"http://a,http://b", map[string]func() error{"a": failsAs(connect.CodeUnavailable), "b": leads}, 2, "a b b"},
+		"one that ends":              {"http://a,http://b", map[string]func() error{"a": failsAs(connect.CodeUnavailable), "b": leads}, 2, "a b"},
 		"only one":                   {"http://a", map[string]func() error{}, 3, "a a a"},
 	} {
 		t.Run(name, func(t *testing.T) {

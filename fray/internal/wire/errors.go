@@ -47,7 +47,8 @@ const (
 	ReasonBug           = "BUG"
 )
 
-// LeaderHeader has the address of the controller that leads, beside ReasonNotLeader, where it is known.
+// LeaderHeader has the address of the controller that leads, beside ReasonNotLeader; it is empty where that is not
+// known.
 const LeaderHeader = "Fray-Leader"
 
 // codes gives each reason its Connect code.

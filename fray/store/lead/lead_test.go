@@ -343,6 +343,53 @@ func TestDatabaseThatWasPutBackIsNoticed(t *testing.T) {
 	})
 }
 
+// Who reads until it has enough is told so, also when the lead is lost meanwhile.
+func TestScanReturnsTheErrorOfItsCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := leadtest.NewMemory(firstEpoch)
+		d := m.Client()
+		term := stand(t, d, "a")
+		if err := term.Commit(batch(1, "v")); err != nil {
+			t.Fatal(err)
+		}
+		enough := errors.New("enough")
+		err := term.Scan(store.Spec, 0, func(uint64, []byte) error {
+			if err := d.Leave(t.Context(), term.Epoch()); err != nil {
+				t.Error(err)
+			}
+			<-term.Failed()
+			return enough
+		})
+		if !errors.Is(err, enough) {
+			t.Errorf("got %v", err)
+		}
+		_ = term.Close()
+	})
+}
+
+// What nobody waited for may go with a database that was replaced. The leader knows more then than there is, and begins
+// anew.
+func TestLostLazyCommitsEndTheTerm(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := leadtest.NewMemory(firstEpoch)
+		term := stand(t, m.Client(), "a")
+		for n := range uint64(3) {
+			b := batch(n, "v")
+			b.Lazy = n > 0
+			if err := term.Commit(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.PutBack(1)
+		if err := term.Commit(batch(4, "v")); !errors.Is(err, lead.ErrLost) || !strings.Contains(err.Error(), "the commits from 2 to 3") {
+			t.Errorf("commit: %v", err)
+		}
+		_ = term.Close()
+	})
+}
+
 // A leader in the midst of a long commit is not replaced by who sees it stand still.
 func TestLongCommitIsAlive(t *testing.T) {
 	t.Parallel()

@@ -41,6 +41,7 @@ type Term struct {
 
 	turn    chan struct{} // holds one token while a commit is made
 	number  uint64        // of the last commit; of the goroutine that has the turn
+	durable uint64        // of the last that is known to be durable; likewise
 	begun   atomic.Uint64 // commits that were begun
 	proven  atomic.Uint64 // the last of them, by that count, that has shown who led
 	heard   atomic.Int64  // when the database last answered, since began
@@ -59,7 +60,7 @@ var (
 
 func newTerm(cfg Config, seat Seat) *Term {
 	t := &Term{
-		cfg: cfg, epoch: seat.Epoch, number: seat.Commits, began: time.Now(),
+		cfg: cfg, epoch: seat.Epoch, number: seat.Commits, durable: seat.Commits, began: time.Now(),
 		failed: make(chan struct{}), turn: make(chan struct{}, 1),
 	}
 	t.gate, t.end = context.WithCancelCause(context.Background())
@@ -214,6 +215,7 @@ func (t *Term) made(number, begun uint64, lazy bool) {
 	t.answered()
 	t.number = number
 	if !lazy {
+		t.durable = number
 		t.proven.Store(begun)
 	}
 }
@@ -230,7 +232,11 @@ func (t *Term) resolve(number uint64) (done bool, err error) {
 			return false, t.lose(fmt.Errorf("%w: %w", ErrLost, ErrReplaced))
 		case seat.Commits == number || seat.Commits == number-1:
 			t.answered()
+			t.durable = seat.Commits
 			return seat.Commits == number, nil
+		case seat.Commits >= t.durable && seat.Commits < number:
+			return false, t.lose(fmt.Errorf("%w: the commits from %d to %d, for which nobody waited, went with a database that was replaced",
+				ErrLost, seat.Commits+1, number-1))
 		default:
 			return false, t.lose(fmt.Errorf("%w: of the commits up to %d that it has acknowledged the database has those up to %d: "+
 				"it was put back to an earlier state, or another controller writes to it as this one", store.ErrFailed, number-1, seat.Commits))
@@ -246,7 +252,7 @@ func (t *Term) abandoned() error {
 	if err := t.over(); err != nil {
 		return err
 	}
-	return t.lose(fmt.Errorf("%w: a commit was given up while the database was away, or without room", store.ErrFailed))
+	return t.lose(fmt.Errorf("%w: a commit was given up while the database was away, or without room", ErrLost))
 }
 
 // Get implements store.Store.
@@ -265,7 +271,15 @@ func (t *Term) Scan(kind store.RecordKind, from uint64, f func(num uint64, value
 	if err := t.over(); err != nil {
 		return err
 	}
-	return t.readError(t.cfg.Database.Scan(t.gate, kind, from, f))
+	var enough error
+	err := t.cfg.Database.Scan(t.gate, kind, from, func(num uint64, value []byte) error {
+		enough = f(num, value)
+		return enough
+	})
+	if enough != nil {
+		return enough
+	}
+	return t.readError(err)
 }
 
 // readError says what became of a read that failed.

@@ -28,7 +28,7 @@ type Options struct {
 // Parts are those of a random scenario that can be drawn from other seeds, besides single ones.
 func Parts() []string {
 	return []string{
-		"run", "controller", "workers", "network", "workload", "kinds", "nested", "needs", "actors", "poison", "schedules",
+		"run", "controller", "leaders", "workers", "network", "workload", "kinds", "nested", "needs", "actors", "poison", "schedules",
 		"clients", "habits", "gangs", "jobs", "visitors", "bounds", chaos.PartFaults, "roles",
 	}
 }
@@ -107,6 +107,9 @@ const (
 
 func (c *random) drawTopology() {
 	c.drawController(c.draw("controller", 0))
+	if !c.real {
+		c.drawLeaders(c.draw("leaders", 0))
+	}
 	most := 6
 	if c.real {
 		most = 4 // Each is a process.
@@ -148,6 +151,16 @@ func (c *random) drawController(d *drawer) {
 		t.MaxOpenTasks = 20 + d.IntN(40)
 	}
 }
+
+// drawLeaders draws whether controllers share a database, and how many.
+func (c *random) drawLeaders(d *drawer) {
+	if t := &c.Topology.Controller; d.chance(0.15) {
+		t.Store, t.Count = cluster.StoreShared, 1+d.IntN(3)
+	}
+}
+
+// shared says whether controllers share a database.
+func (c *random) shared() bool { return c.Topology.Controller.Store == cluster.StoreShared }
 
 func (c *random) drawWorkers(d *drawer, name string, count int) cluster.WorkerGroup {
 	g := *scenario.Default[cluster.WorkerGroup]()
@@ -268,7 +281,7 @@ func (c *random) expect() {
 // forgets says whether the controller may come to forget tasks: it keeps them in memory, and a
 // fault may end it.
 func (c *random) forgets() bool {
-	if c.Topology.Controller.Store == cluster.StorePebble {
+	if c.Topology.Controller.Store != cluster.StoreMemory {
 		return false
 	}
 	for i := range c.Faults {

@@ -59,7 +59,14 @@ func (s *striker) fits(a *scenario.Actions, full bool) bool {
 	if s.real && a.OnlySimulated() != "" || a.DiskFull != nil && !full || a.DiskError != nil && full {
 		return false
 	}
-	return !a.OnDisk() || s.Topology.Controller.Store == cluster.StorePebble
+	switch {
+	case a.OnStandby():
+		return s.shared()
+	case a.OnDisk() && s.shared():
+		return a.Backup == nil
+	default:
+		return !a.OnDisk() || s.Topology.Controller.Store == cluster.StorePebble
+	}
 }
 
 // scale returns one of two times: of runs in virtual time, and on processes.
@@ -125,6 +132,10 @@ func (s *striker) strength(a *scenario.Actions) {
 		e.For, e.Down = s.between(200*time.Millisecond, 5*time.Second), s.between(200*time.Millisecond, 2*time.Second)
 	case a.SlowDisk != nil:
 		a.SlowDisk.By, a.SlowDisk.For = s.between(least, time.Second), s.between(time.Second, 20*time.Second)
+	case a.Failover != nil:
+		if s.chance(0.5) {
+			a.Failover.Lingers = s.between(500*time.Millisecond, 15*time.Second)
+		}
 	case a.DiskFull != nil:
 		a.DiskFull.For = s.between(500*time.Millisecond, 10*time.Second)
 	}
@@ -142,13 +153,19 @@ func (s *striker) leaving() (grace, down scenario.Duration) {
 
 // onHosts lets a fault strike hosts at a time.
 func (s *striker) onHosts(f *scenario.Fault) {
-	if f.Action.OnDisk() {
+	switch {
+	case (f.Action.OnDisk() || f.Action.OnStandby()) && s.shared():
+		f.Action.Aim(cluster.DatabaseHost)
+	case f.Action.OnDisk():
 		f.Action.Aim(cluster.ControllerHost)
-	} else {
+	default:
 		victim := s.victim(f, false)
 		f.Action.Aim(victim)
 		if victim == cluster.ControllerHost && s.Topology.Controller.Store == cluster.StorePebble && !s.real {
 			f.Action.Leave(oneOf(s.drawer, scenario.DiskKept, scenario.DiskPowerLoss, scenario.DiskTorn))
+		}
+		if victim == cluster.DatabaseHost {
+			f.Action.Leave(oneOf(s.drawer, scenario.DiskKept, scenario.DiskPowerLoss))
 		}
 	}
 	w := &f.When
@@ -174,7 +191,7 @@ func (s *striker) victim(f *scenario.Fault, one bool) string {
 	case p < 0.3 && (s.mortal || lives) && f.Action.Drain == nil:
 		// A controller that is told to leave is for scenarios that say when: a call that it answers at
 		// the very instant has its answer in one piece or two, whichever goroutine is first.
-		return cluster.ControllerHost
+		return s.server(f)
 	case p > 0.9 && lives && f.Action.ClockStep == nil && !s.real:
 		role = scenario.RoleClient
 	}
@@ -182,6 +199,23 @@ func (s *striker) victim(f *scenario.Fault, one bool) string {
 		return oneOf(s.drawer, s.named(role)...)
 	}
 	return s.target(f, role, one)
+}
+
+// server draws which of those that others call a fault strikes.
+func (s *striker) server(f *scenario.Fault) string {
+	if !s.shared() {
+		return cluster.ControllerHost
+	}
+	switch p := s.Float64(); {
+	case p < 0.25 && f.Action.Stop == nil:
+		return cluster.DatabaseHost
+	case p < 0.5:
+		return oneOf(s.drawer, s.named(cluster.RoleController)...)
+	}
+	t := *scenario.Default[scenario.Target]()
+	t.Name, t.Role, t.When, t.Again = "leader-for-"+strings.ToLower(f.ID), cluster.RoleController, cluster.WhenLeading, true
+	s.Targets = append(s.Targets, t)
+	return t.Name
 }
 
 // named returns the hosts of a role.
@@ -213,7 +247,7 @@ func (s *striker) target(f *scenario.Fault, role string, one bool) string {
 func (s *striker) event() *scenario.On {
 	on := scenario.Default[scenario.On]()
 	events := []string{cluster.EventWorkerRegistered, cluster.EventTaskSubmitted, cluster.EventTaskLeased, cluster.EventTaskStarted, cluster.EventTaskEnded, cluster.EventTaskFinished}
-	if s.Topology.Controller.Store == cluster.StorePebble && !s.real {
+	if s.Topology.Controller.Store != cluster.StoreMemory && !s.real {
 		events = append(events, cluster.EventCommitWritten, cluster.EventCommitSynced)
 	}
 	on.Event = oneOf(s.drawer, events...)
@@ -226,6 +260,11 @@ func (s *striker) event() *scenario.On {
 
 // partition draws who is parted from the controller.
 func (s *striker) partition(f *scenario.Fault) {
+	if s.shared() && s.chance(0.4) {
+		s.ofDatabase(f)
+		s.window(f)
+		return
+	}
 	role := s.role()
 	others := scenario.Names{s.target(f, role, false)}
 	if s.chance(0.5) {
@@ -239,6 +278,14 @@ func (s *striker) partition(f *scenario.Fault) {
 	s.window(f)
 }
 
+// ofDatabase has a fault act between controllers and their database.
+func (s *striker) ofDatabase(f *scenario.Fault) {
+	f.Match = &scenario.Match{From: scenario.Names{cluster.ControllerHost}, To: scenario.Names{cluster.DatabaseHost}}
+	if s.chance(0.6) {
+		f.Match.From = scenario.Names{oneOf(s.drawer, s.named(cluster.RoleController)...)}
+	}
+}
+
 // role draws who makes the calls that a fault concerns.
 func (s *striker) role() string {
 	if s.chance(0.3) {
@@ -249,6 +296,14 @@ func (s *striker) role() string {
 
 // onMessages lets a fault act upon messages.
 func (s *striker) onMessages(f *scenario.Fault) {
+	if s.shared() && !f.Action.OnHost() && f.Action.Impossible(string(faults.ResponseInFlight)) == "" && s.chance(0.4) {
+		s.ofDatabase(f)
+		f.Match.Phase = string(faults.ResponseInFlight)
+		f.Match.Procedure = oneOf(s.drawer, "Commit", "Settle", "Beat", "Take", "Look", "Scan", "")
+		s.window(f)
+		s.which(f)
+		return
+	}
 	m := &scenario.Match{}
 	f.Match = m
 	m.Phase = string(oneOf(s.drawer, s.phases(&f.Action)...))

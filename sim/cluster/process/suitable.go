@@ -36,6 +36,9 @@ func unsuitable(s *scenario.Scenario, maxWall time.Duration) string {
 	case cluster.Of(s).LastArrival() >= maxWall:
 		return fmt.Sprintf("its last tasks come at %v, and a run may take %v in all", cluster.Of(s).LastArrival(), maxWall)
 	}
+	if cluster.Of(s).Topology.Controller.Store == cluster.StoreShared {
+		return "its controllers share a database, which is simulated"
+	}
 	c, usual := cluster.Of(s).Topology.Controller, scenario.Default[cluster.Controller]()
 	if c.MaxClasses != usual.MaxClasses || c.MaxJobs != usual.MaxJobs || c.MaxSessions != usual.MaxSessions ||
 		c.MaxWatchers != usual.MaxWatchers || c.MaxCalls != usual.MaxCalls || c.MaxUnknown != usual.MaxUnknown || c.MaxGrant != usual.MaxGrant {

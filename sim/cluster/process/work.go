@@ -77,7 +77,7 @@ func work(ctx context.Context, p *parent, stderr io.Writer) error {
 	recorder.Asked = system.Asked
 	registry := prometheus.NewRegistry()
 	w, err := worker.New(worker.Config{
-		ControllerURL: system.ControllerURL, ID: cmp.Or(g.ID, s.Host),
+		ControllerURL: "http://" + cluster.ControllerHost, ID: cmp.Or(g.ID, s.Host),
 		Functions: recorder.Functions(system.Functions(own, g, s.Seed, func() {
 			p.ask(request{Poisoned: true})
 			select {} // The end of this process is under way.

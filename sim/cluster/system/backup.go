@@ -28,7 +28,7 @@ func (s *System) Backup(string) {
 		m.Do(func() { b.tasks = s.tally.acknowledgedTasks() })
 		ctx, cancel := context.WithTimeout(ctx, engine.MaxAudit)
 		defer cancel()
-		client := frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(OperatorName))
+		client := frayv1connect.NewControllerServiceClient(s.caller(m), s.firstURL(), s.shows(OperatorName))
 		if _, err := client.CreateBackup(ctx, &frayv1.CreateBackupRequest{Name: b.name}); err != nil {
 			return nil // It was not made, which the scenario may expect.
 		}

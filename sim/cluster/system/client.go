@@ -85,7 +85,7 @@ func (c *submitter) runJob(ctx context.Context, last int) error {
 // waits, until ctx is done.
 func (c *submitter) inJob(ctx, life context.Context, last int) (err error) {
 	jc, err := fray.NewJobContext(life, fray.KindFray, append(c.jobOptions(),
-		fray.WithControllerAddress(ControllerURL), fray.WithHTTPClient(c.machine.Client()), fray.WithJobID(c.job),
+		fray.WithControllerAddress(c.ControllerURL()), fray.WithHTTPClient(c.machine.Client()), fray.WithJobID(c.job),
 		fray.WithRand(c.machine.Rand("job")), fray.WithLogger(nil), fray.WithToken(c.TokenOf(c.machine.Name())),
 		fray.WithClientOptions(connect.WithInterceptors(connect.UnaryInterceptorFunc(c.counted)), c.observed(c.machine)))...)
 	switch {

@@ -28,7 +28,7 @@ const (
 func (s *System) Drain(host string, grace time.Duration) {
 	s.drains++
 	s.run.Backend().Client(fmt.Sprintf("operator-drain-%d", s.drains), func(ctx context.Context, m engine.Machine) error {
-		client := frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(OperatorName))
+		client := frayv1connect.NewControllerServiceClient(s.caller(m), s.firstURL(), s.shows(OperatorName))
 		random := m.Rand("drain")
 		ms := number.Millis(grace)
 		for until := s.run.Elapsed() + drainWithin; s.run.Elapsed() < until; {

@@ -46,6 +46,8 @@ type wrong struct {
 	failing map[string]int // by what fails, how often; below 0: always
 }
 
+func newWrong() *wrong { return &wrong{failing: map[string]int{}} }
+
 // fails returns an error if an operation is to fail.
 func (w *wrong) fails(on string) error {
 	w.mu.Lock()
@@ -82,7 +84,7 @@ func newMachine() *machine {
 	if err != nil {
 		panic(fmt.Sprintf("make a directory in memory: %v", err))
 	}
-	return machineOf(fs, &wrong{failing: map[string]int{}})
+	return machineOf(fs, newWrong())
 }
 
 func machineOf(fs *vfs.MemFS, w *wrong) *machine {
@@ -280,37 +282,43 @@ func remove(fs *vfs.MemFS, path string) {
 	}
 }
 
-// disk returns that of the controller as it is now; nil: it has none.
-func (s *System) disk() *machine {
+// wrongWith returns what is wrong with the one disk that there is, the controller's or the database's;
+// nil: there is none yet.
+func (s *System) wrongWith() *wrong {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.machine
+	if s.machine != nil {
+		return s.machine.wrong
+	}
+	return s.shared.wrong
 }
 
-// Fill implements engine.Disks: the controller alone has one.
+// Fill implements engine.Disks.
 func (s *System) Fill(_ string, full bool) {
-	if m := s.disk(); m != nil {
-		m.wrong.full.Store(full)
+	if w := s.wrongWith(); w != nil {
+		w.full.Store(full)
 	}
 }
 
 // Fail implements engine.Disks.
 func (s *System) Fail(_, on string, first int) {
-	if m := s.disk(); m != nil {
-		m.wrong.fail(on, first)
+	if w := s.wrongWith(); w != nil {
+		w.fail(on, first)
 	}
 }
 
 // Slow implements engine.Disks.
 func (s *System) Slow(_ string, by time.Duration) {
-	if m := s.disk(); m != nil {
-		m.wrong.slow.Store(int64(by))
+	if w := s.wrongWith(); w != nil {
+		w.slow.Store(int64(by))
 	}
 }
 
 // Tear implements engine.Disks.
 func (s *System) Tear(_ string, torn bool) {
-	if m := s.disk(); m != nil {
-		m.torn = torn
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.machine != nil {
+		s.machine.torn = torn
 	}
 }

@@ -25,7 +25,7 @@ const (
 func (s *System) Look(_ string, lasts time.Duration) {
 	s.readers++
 	s.run.Backend().Client(fmt.Sprintf("reader-%d", s.readers), func(ctx context.Context, m engine.Machine) error {
-		client := frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(ReaderName), s.observed(m))
+		client := frayv1connect.NewControllerServiceClient(s.caller(m), s.firstURL(), s.shows(ReaderName), s.observed(m))
 		random := m.Rand("reads")
 		for until := s.run.Elapsed() + lasts; s.run.Elapsed() < until; {
 			task := ""

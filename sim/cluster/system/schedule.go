@@ -54,7 +54,7 @@ func (c *submitter) schedule(ctx context.Context, k *cluster.TaskKind) {
 	id := fmt.Sprintf("%s.%d", c.name, c.number)
 	x := &keeper{
 		submitter: c, kind: k, spec: scheduleSpec(k, id, inputsOf(k, 1, c.random)[0]), random: chance.New(c.run.Seed(), "schedule/"+id, 0),
-		client: frayv1connect.NewControllerServiceClient(c.machine.Client(), ControllerURL, c.shows(c.name), connect.WithInterceptors(connect.UnaryInterceptorFunc(c.counted)), c.observed(c.machine)),
+		client: frayv1connect.NewControllerServiceClient(c.caller(c.machine), c.firstURL(), c.shows(c.name), connect.WithInterceptors(connect.UnaryInterceptorFunc(c.counted)), c.observed(c.machine)),
 		begun:  c.run.Elapsed(), lasts: within(&k.Cancel.After, c.random),
 	}
 	c.number++

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"connectrpc.com/connect"
@@ -48,10 +49,16 @@ func (s *System) Configure(c *sim.Config) {
 
 // Software implements engine.System.
 func (s *System) Software(h scenario.Host) sim.Software {
-	if h.Role == cluster.RoleController {
+	switch {
+	case h.Role == cluster.RoleDatabase:
+		return s.database
+	case h.Role == cluster.RoleController && s.isShared():
+		return s.member
+	case h.Role == cluster.RoleController:
 		return s.controller
+	default:
+		return s.worker(s.WorkerGroup(h.Group))
 	}
-	return s.worker(s.WorkerGroup(h.Group))
 }
 
 // interceptor injects the faults of a simulated host's own side.
@@ -86,7 +93,6 @@ func (s *System) registry() *prometheus.Registry {
 
 // controller is the software of the controller.
 func (s *System) controller(ctx context.Context, h *sim.Host) error {
-	cfg := s.Topology.Controller
 	records, err := s.store(ctx, h)
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
@@ -97,12 +103,29 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 			_ = records.Close()
 		}
 	}()
-	c, err := controller.New(controller.Config{
-		Store: records, BackupDir: backupDir, Clock: clocks(h), Keys: keys(h),
+	config := s.controllerConfig(h)
+	config.Store, config.BackupDir = records, backupDir
+	config.Core.Incarnation = firstIncarnation + uint64(h.Incarnation()) //nolint:gosec // It counts from 1.
+	c, err := controller.New(config)
+	if err != nil {
+		return fmt.Errorf("make controller: %w", err)
+	}
+	if err := s.serve(h, c.Handler); err != nil {
+		return err
+	}
+	err = c.Run(ctx)
+	closed = true
+	return errors.Join(err, records.Close())
+}
+
+// controllerConfig is that of a controller, but for where it keeps its records.
+func (s *System) controllerConfig(h *sim.Host) controller.Config {
+	cfg := s.Topology.Controller
+	return controller.Config{
+		Clock: clocks(h), Keys: keys(h),
 		Core: core.Config{
-			Incarnation: firstIncarnation + uint64(h.Incarnation()), //nolint:gosec // It counts from 1.
-			Seed:        h.Rand("core").Uint64(),
-			SessionTTL:  time.Duration(cfg.SessionTTL), CancelGrace: time.Duration(cfg.CancelGrace), Retention: time.Duration(cfg.Retention),
+			Seed:       h.Rand("core").Uint64(),
+			SessionTTL: time.Duration(cfg.SessionTTL), CancelGrace: time.Duration(cfg.CancelGrace), Retention: time.Duration(cfg.Retention),
 			MaxOpenTasks: cfg.MaxOpenTasks, MaxQueuedBytes: int64(cfg.MaxQueuedBytes),
 			MaxRetained: cfg.MaxRetainedTasks, MaxRetainedBytes: int64(cfg.MaxRetainedBytes), WatchGrace: time.Duration(cfg.WatchGrace),
 			MaxClasses: cfg.MaxClasses, MaxJobs: cfg.MaxJobs, MaxSessions: cfg.MaxSessions, MaxWatchers: cfg.MaxWatchers,
@@ -112,21 +135,21 @@ func (s *System) controller(ctx context.Context, h *sim.Host) error {
 		MaxCalls: cfg.MaxCalls, MaxPayloadBytes: int(cfg.MaxPayload),
 		MemoryLimit: -1, // That of the machine that simulates is none of the cluster's.
 		Registerer:  s.registry(), Inspect: s.inspect(h),
-	})
-	if err != nil {
-		return fmt.Errorf("make controller: %w", err)
 	}
-	_, handler := c.Handler(connect.WithInterceptors(s.interceptor(h)))
+}
+
+// serve has a host serve what a controller's Handler returns.
+func (s *System) serve(h *sim.Host, of func(...connect.HandlerOption) (string, http.Handler)) error {
+	_, handler := of(connect.WithInterceptors(s.interceptor(h)))
 	if s.options.Controller != nil {
 		handler = s.options.Controller(handler)
 	}
-	if handler, err = s.guarded(handler); err != nil {
+	handler, err := s.guarded(handler)
+	if err != nil {
 		return fmt.Errorf("guard controller: %w", err)
 	}
 	h.Serve(handler)
-	err = c.Run(ctx)
-	closed = true
-	return errors.Join(err, records.Close())
+	return nil
 }
 
 // keys is what a controller draws its secrets from: here they are anything but.
@@ -153,7 +176,7 @@ func (s *System) worker(g *cluster.WorkerGroup) sim.Software {
 			h.Fence()
 		}
 		w, err := worker.New(worker.Config{
-			ControllerURL: ControllerURL, ID: cmp.Or(g.ID, h.Name()), Functions: recorder.Functions(Functions(s.Scenario, g, s.run.Seed(), poisoned, recorder.Told)...),
+			ControllerURL: s.ControllerURL(), ID: cmp.Or(g.ID, h.Name()), Functions: recorder.Functions(Functions(s.Scenario, g, s.run.Seed(), poisoned, recorder.Told)...),
 			Slots: g.Slots, Resources: g.Resources, Labels: g.Labels, MaxPrefetch: g.MaxPrefetch, MaxUnreported: int(g.MaxUnreported),
 			StopGrace: time.Duration(g.StopGrace), DrainGrace: time.Duration(g.DrainGrace),
 			HTTPClient: h.Client(), Token: s.TokenOf(h.Name()),
@@ -174,6 +197,3 @@ func clocks(h *sim.Host) clock.Clock { return clock.Clock{Wall: h.Now, Monotonic
 func started(ctx context.Context, h *sim.Host, after time.Duration) bool {
 	return after == 0 || sleep.For(ctx, after+time.Duration(h.Rand("start").Int64N(int64(engine.Jitter)))) == nil
 }
-
-// ControllerURL is where clients and workers of a run call the controller.
-const ControllerURL = "http://" + cluster.ControllerHost

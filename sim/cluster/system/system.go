@@ -105,6 +105,7 @@ type System struct {
 	registries []*prometheus.Registry
 	// The disk of the controller's last incarnation; nil: it has none.
 	machine *machine
+	shared  shared
 	unsound error // what a host's own account of its state said first
 }
 
@@ -302,6 +303,10 @@ func (s *System) Happen(event string) { s.tally.happen(event) }
 func (s *System) Does(host, state string) bool {
 	running, holding := s.tally.state(host)
 	switch state {
+	case cluster.WhenLeading:
+		return s.leads(host)
+	case cluster.WhenStandingBy:
+		return !s.leads(host)
 	case cluster.WhenIdle:
 		return holding == 0 && running == 0
 	case cluster.WhenHolding:
@@ -315,8 +320,7 @@ func (s *System) Does(host, state string) bool {
 // Crashed implements engine.System.
 func (s *System) Crashed(host string) {
 	s.tally.struck(host, true)
-	if host == cluster.ControllerHost {
-		s.history.Crash(host)
+	if s.ends(host) {
 		return
 	}
 	s.mu.Lock()
@@ -341,8 +345,7 @@ func (s *System) Leaving(host string) {
 // and a controller that has ended has forgotten what one that crashed forgets.
 func (s *System) Ended(host string, failed bool) {
 	running := s.tally.over(host, failed)
-	if host == cluster.ControllerHost {
-		s.history.Crash(host)
+	if s.ends(host) {
 		return
 	}
 	if running == 0 {
@@ -356,6 +359,21 @@ func (s *System) Ended(host string, failed bool) {
 		return
 	}
 	s.history.Add(check.Event{Kind: check.WorkerCrash, Host: host, Worker: host})
+}
+
+// ends notes the end of a host that is none of workers and clients, and says whether it is. Of controllers
+// that share a database the history tells when another leads, and not when one ends.
+func (s *System) ends(host string) bool {
+	if host == cluster.DatabaseHost && s.isShared() {
+		return true
+	}
+	if !s.isController(host) {
+		return false
+	}
+	if !s.isShared() {
+		s.history.Crash(host)
+	}
+	return true
 }
 
 // Paused implements engine.System.
@@ -384,13 +402,18 @@ func (s *System) Healed() {
 // Finish implements engine.System: it stops clients and workers, asks how things stand, and stops
 // the controller.
 func (s *System) Finish() error {
-	backend, hosts := s.run.Backend(), s.Hosts()
-	if !backend.Running(cluster.ControllerHost) {
-		backend.Bounce(cluster.ControllerHost)
+	backend := s.run.Backend()
+	controllers, others := s.HostsOf(cluster.RoleController), s.Hosts()
+	databases := s.HostsOf(cluster.RoleDatabase)
+	others = slices.DeleteFunc(others, func(h scenario.Host) bool { return slices.Contains(controllers, h) || slices.Contains(databases, h) })
+	for _, h := range slices.Concat(databases, controllers) {
+		if !backend.Running(h.Name) {
+			backend.Bounce(h.Name)
+		}
 	}
 	s.tellLeaving()
 	// Workers deliver their last reports, which metrics count too.
-	if err := s.run.Stop(hosts[1:]); err != nil {
+	if err := s.run.Stop(others); err != nil {
 		return err
 	}
 	s.history.Quiesce()
@@ -402,7 +425,7 @@ func (s *System) Finish() error {
 		return err
 	}
 	s.oracles.Metrics(scraped)
-	if err := s.run.Stop(hosts[:1]); err != nil {
+	if err := errors.Join(s.run.Stop(controllers), s.run.Stop(databases)); err != nil {
 		return err
 	}
 	if err := s.checkBackups(); err != nil {
@@ -470,7 +493,7 @@ func (s *System) audit() error {
 		defer m.Do(func() { over = true })
 		ctx, cancel := context.WithTimeout(ctx, engine.MaxAudit)
 		defer cancel()
-		client, err := fray.NewClient(ControllerURL, fray.WithHTTPClient(m.Client()), fray.WithRand(m.Rand("client")),
+		client, err := fray.NewClient(s.ControllerURL(), fray.WithHTTPClient(m.Client()), fray.WithRand(m.Rand("client")),
 			fray.WithLogger(nil), fray.WithToken(s.TokenOf(ReaderName)),
 			fray.WithClientOptions(s.observed(m)))
 		if err == nil {

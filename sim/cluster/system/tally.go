@@ -24,6 +24,8 @@ type tally struct {
 	version uint64
 	events  map[string]int
 	workers map[string]*workerState
+	// Hosts of controllers.
+	controllers map[string]bool
 	// What is known by token, task and session.
 	leased   map[uint64]bool
 	starts   map[string]int
@@ -54,9 +56,12 @@ type recovery struct {
 
 func newTally(s *cluster.Scenario, clock func() time.Duration) *tally {
 	t := &tally{
-		clock: clock, events: map[string]int{}, workers: map[string]*workerState{},
+		clock: clock, events: map[string]int{}, workers: map[string]*workerState{}, controllers: map[string]bool{},
 		leased: map[uint64]bool{}, starts: map[string]int{}, sessions: map[uint64]bool{}, gone: map[uint64]bool{},
 		waiting: map[string][]*recovery{},
+	}
+	for _, h := range s.HostsOf(cluster.RoleController) {
+		t.controllers[h.Name] = true
 	}
 	t.facts.Kinds, t.facts.Faults = map[string]cluster.TaskFacts{}, map[string]int{}
 	for _, k := range s.Workload.Mix {
@@ -302,7 +307,7 @@ func (t *tally) struck(host string, crashed bool) {
 	}
 	if crashed {
 		t.facts.Hosts.Crashed++
-		if host == cluster.ControllerHost {
+		if t.controllers[host] {
 			t.facts.Hosts.Restarts++
 		}
 		t.facts.Attempts.Vanished += w.running

@@ -47,8 +47,8 @@ type visitor struct {
 // visit is the software of a visitor: it comes and goes until the run is over.
 func (s *System) visit(ctx context.Context, m engine.Machine, g *cluster.VisitorGroup) error {
 	v := &visitor{System: s, group: g, name: m.Name(), random: m.Rand("visits"), do: m.Do}
-	v.client = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(m.Name()), s.observed(m))
-	v.mistaken = frayv1connect.NewControllerServiceClient(m.Client(), ControllerURL, s.shows(m.Name()), connect.WithInterceptors(m.Interceptor()))
+	v.client = frayv1connect.NewControllerServiceClient(s.wanderer(m, v.random), s.firstURL(), s.shows(m.Name()), s.observed(m))
+	v.mistaken = frayv1connect.NewControllerServiceClient(s.wanderer(m, v.random), s.firstURL(), s.shows(m.Name()), connect.WithInterceptors(m.Interceptor()))
 	pause := time.Duration(g.Start)
 	for sleep.For(ctx, v.about(pause)) == nil {
 		// Its calls do not know when it leaves.

@@ -52,7 +52,7 @@ func (t *work) Lines() []engine.Line {
 		return nil
 	}
 	lines := []engine.Line{
-		{What: "hosts", Text: fmt.Sprintf("%d controller restarts, %d worker crashes, %d left as told, %d pauses", t.restarts, t.crashes, t.stops, t.pauses)},
+		{What: "hosts", Text: fmt.Sprintf("%d controller restarts, %d other crashes, %d left as told, %d pauses", t.restarts, t.crashes, t.stops, t.pauses)},
 		{What: "tasks", Text: counted(t.tasks, "acknowledged", []count{
 			{t.completed, "completed"},
 			{t.failed, "failed"},
