@@ -72,7 +72,7 @@ func TestRedrawnIsValid(t *testing.T) {
 func TestRedrawRefuses(t *testing.T) {
 	t.Parallel()
 	for part, want := range map[string]string{
-		"networc": "did you mean network?", "fault-99": "among all, run, controller, workers, network,",
+		"networc": "did you mean network?", "fault-99": "among all, run, controller, leaders, workers, network,",
 		"kind-9": `there is no part "kind-9"`, "visitors-1": "there is no part", "fault-0": "there is no part",
 	} {
 		_, err := own.Draw(1, own.Options{Redraw: chaos.Redraw{part: 7}})
