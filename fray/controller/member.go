@@ -84,6 +84,12 @@ func (m *Member) register() error {
 	m.elected = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "fray_elected_total", Help: "Times that this controller began to lead.",
 	})
+	if m.lead.Metrics == nil {
+		var err error
+		if m.lead.Metrics, err = lead.NewMetrics(m.cfg.Registerer); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
 	if m.cfg.Registerer == nil {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/lead"
@@ -43,6 +44,8 @@ type Config struct {
 	// Durability is store.Sync, the default, or store.Relaxed: the server may take three times its
 	// wal_writer_delay to make a commit durable.
 	Durability store.Durability
+	// Registerer takes metrics of the connections, until Close. Default: there are none.
+	Registerer prometheus.Registerer
 	// Logger is told what of the server's settings takes from what is promised. Default: nobody is.
 	Logger *slog.Logger
 }
@@ -80,6 +83,12 @@ func Open(ctx context.Context, cfg Config) (*Database, error) {
 			return nil, err
 		}
 		cfg.Logger.WarnContext(ctx, "the database is away, and waited for", "error", err)
+	}
+	if cfg.Registerer != nil {
+		if err := cfg.Registerer.Register(metrics{d.pool}); err != nil {
+			d.pool.Close()
+			return nil, fmt.Errorf("pgstore: register metrics: %w", err)
+		}
 	}
 	return d, nil
 }
@@ -154,6 +163,9 @@ func (d *Database) Durability() store.Durability { return d.cfg.Durability }
 func (d *Database) Close() error {
 	if conn := <-d.listening; conn != nil {
 		hangUp(conn)
+	}
+	if d.cfg.Registerer != nil {
+		d.cfg.Registerer.Unregister(metrics{d.pool})
 	}
 	d.pool.Close()
 	return nil
