@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/frayrpc/fray/fray/store/pgstore/pgtest"
 	"github.com/frayrpc/fray/integration/tasks"
 	library "github.com/frayrpc/fray/sim/cluster"
 )
@@ -20,22 +21,47 @@ func TestMetricsAreDocumented(t *testing.T) {
 	w := c.worker("w")
 	ctx := c.client()
 	get(ctx, t, run(ctx, t, tasks.Square, 2))
+	wantDocumented(t, false, append(c.metricNames(c.url()), c.metricNames(w.url)...))
+}
+
+// Its section about several controllers names those that one of several has beside these, and no other.
+func TestMetricsOfSeveralControllersAreDocumented(t *testing.T) {
+	t.Parallel()
+	c := newLeaders(t, pgtest.Start(t).URL(), 1)
+	alone := newCluster(t)
+	w := alone.worker("w")
+	ctx := alone.client()
+	get(ctx, t, run(ctx, t, tasks.Square, 2))
+	one := append(alone.metricNames(alone.url()), alone.metricNames(w.url)...)
+	wantDocumented(t, true, slices.DeleteFunc(c.metricNames(c.members[0].url), func(name string) bool { return slices.Contains(one, name) }))
+}
+
+// metricNames are those of a process's metrics that are Fray's own.
+func (c *cluster) metricNames(url string) (names []string) {
+	c.t.Helper()
+	for key := range c.scrape(url) {
+		if name, _, _ := strings.Cut(key, "{"); strings.HasPrefix(name, "fray_") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// wantDocumented checks that docs/operations.md names these metrics and no other: in its section about several
+// controllers, or everywhere else.
+func wantDocumented(t *testing.T, several bool, shown []string) {
+	t.Helper()
 	text, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented := regexp.MustCompile("`(fray_[a-z_]+)`").FindAllStringSubmatch(string(text), -1)
-	names := make([]string, 0, len(documented))
-	for _, m := range documented {
-		names = append(names, m[1])
-	}
-	var shown []string
-	for _, url := range []string{c.url(), w.url} {
-		for key := range c.scrape(url) {
-			name, _, _ := strings.Cut(key, "{")
-			if strings.HasPrefix(name, "fray_") {
-				shown = append(shown, name)
-			}
+	var names []string
+	for section := range strings.SplitSeq(string(text), "\n## ") {
+		if strings.HasPrefix(section, "Metrics of several controllers\n") != several {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`(fray_[a-z_]+)`").FindAllStringSubmatch(section, -1) {
+			names = append(names, m[1])
 		}
 	}
 	for _, name := range shown {

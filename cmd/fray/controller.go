@@ -231,7 +231,7 @@ func (a *app) newServer(ctx context.Context, o controllerOptions, logger *slog.L
 // newMember returns one of several controllers, which share a database that is closed after it has
 // ended.
 func newMember(ctx context.Context, o controllerOptions, config controller.Config) (server, func() error, error) {
-	db, err := o.store.openShared(ctx, config.Logger)
+	db, err := o.store.openShared(ctx, config.Logger, config.Registerer)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -82,13 +82,20 @@ func (o *storeOptions) checkShared(listen string) error {
 }
 
 // openShared opens the database that several controllers share.
-func (o *storeOptions) openShared(ctx context.Context, logger *slog.Logger) (lead.Database, error) {
+func (o *storeOptions) openShared(ctx context.Context, logger *slog.Logger, registerer prometheus.Registerer) (lead.Database, error) {
 	if u, err := url.Parse(o.url); err == nil {
-		if _, has := u.User.Password(); has {
-			logger.Warn("the password in --store is seen by all users of this machine: give it by PGPASSWORD or PGPASSFILE")
-		}
+		warnOfPassword(u, "store", logger)
 	}
-	return pgstore.Open(ctx, pgstore.Config{URL: o.url, Durability: o.promised(logger, "three times the server's wal_writer_delay"), Logger: logger})
+	return pgstore.Open(ctx, pgstore.Config{
+		URL: o.url, Durability: o.promised(logger, "three times the server's wal_writer_delay"), Logger: logger, Registerer: registerer,
+	})
+}
+
+// warnOfPassword warns of one in a URL that an option has.
+func warnOfPassword(u *url.URL, option string, logger *slog.Logger) {
+	if _, has := u.User.Password(); has {
+		logger.Warn("a password in a URL is seen by all users of this machine: give it by PGPASSWORD or PGPASSFILE", "option", option)
+	}
 }
 
 // promised returns the durability that was asked for.

@@ -10,6 +10,7 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/fray/store/storecopy"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
@@ -27,9 +28,16 @@ type Dump struct {
 
 // DumpTasks yields all tasks of a store that no controller uses, in the order of their submission.
 // With an error of one task comes its number, and the next task follows. An error without a task
-// says that the store cannot be read on.
+// says that the store cannot be read on, or is an unfinished copy.
 func DumpTasks(s store.Store) iter.Seq2[*Dump, error] {
 	return func(yield func(*Dump, error) bool) {
+		var record storev1.ControllerRecord
+		if err := find(s, store.ControllerKey, &record); err == nil { // Of one that cannot be read the tasks may be.
+			if err := storecopy.CheckWhole(&record); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
 		for r, err := range scan(s, store.Spec) {
 			if err != nil {
 				yield(nil, err)

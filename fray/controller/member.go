@@ -83,6 +83,12 @@ func (m *Member) register() error {
 	m.elected = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "fray_elected_total", Help: "Times that this controller began to lead.",
 	})
+	if m.lead.Metrics == nil {
+		var err error
+		if m.lead.Metrics, err = lead.NewMetrics(m.cfg.Registerer); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
 	if m.cfg.Registerer == nil {
 		return nil
 	}
@@ -155,7 +161,7 @@ func (m *Member) Leads() bool {
 
 // Run stands by and leads, in turns, until ctx ends, and returns nil then; another may lead at once.
 // It returns an error when it cannot listen, or when the database has lost or damaged what it had
-// acknowledged. A member runs once, and does not close its database.
+// acknowledged, or is an unfinished copy. A member runs once, and does not close its database.
 func (m *Member) Run(ctx context.Context) error {
 	if m.ran.Swap(true) {
 		return errors.New("controller: Run was called before")
@@ -202,7 +208,7 @@ func (m *Member) stand(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil && (err == nil || lost):
 			return nil
-		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrFailed) && !lost, ctx.Err() != nil:
+		case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrUnfinished), errors.Is(err, store.ErrFailed) && !lost, ctx.Err() != nil:
 			return err
 		case err != nil && !lost:
 			m.cfg.Logger.Error("could not lead, and tries again", "error", err)

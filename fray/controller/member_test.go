@@ -11,6 +11,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/frayrpc/fray/fray/controller"
 	"github.com/frayrpc/fray/fray/internal/dial"
@@ -18,6 +19,7 @@ import (
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/lead"
 	"github.com/frayrpc/fray/fray/store/lead/leadtest"
+	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
@@ -278,4 +280,34 @@ func TestMemberEndsWithoutItsDatabase(t *testing.T) {
 			b.awaitLead(t, true)
 		})
 	}
+}
+
+// A database that is an unfinished copy has no controller, and is left to the copy that ends it.
+func TestMemberOfAnUnfinishedCopy(t *testing.T) {
+	t.Parallel()
+	m := leadtest.NewMemory(7)
+	if err := m.Client().Take(t.Context(), m.Seat(), lead.Holder{ID: "copy"}); err != nil {
+		t.Fatal(err)
+	}
+	mark, err := proto.Marshal(&storev1.ControllerRecord{UnfinishedCopyOf: "elsewhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b store.Batch
+	b.Set(store.ControllerKey, mark)
+	err = m.Client().Commit(t.Context(), 8, 1, &b)
+	if err == nil {
+		err = m.Client().Leave(t.Context(), 8)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := startMember(t, m, "a")
+	if err := <-a.ended; !errors.Is(err, store.ErrUnfinished) || !strings.Contains(err.Error(), "of elsewhere") {
+		t.Errorf("the member ended with %v", err)
+	}
+	if seat := m.Seat(); !seat.Vacant || seat.Commits != 1 {
+		t.Errorf("the seat is %+v", seat)
+	}
+	a.ended <- nil
 }

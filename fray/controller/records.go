@@ -15,9 +15,6 @@ import (
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
-// controllerKey is where the controller files its own record.
-var controllerKey = store.Key{Kind: store.Controller, Num: 1}
-
 // file adds what a record of the scheduler changes to a batch.
 func file(b *store.Batch, r *core.Record) error {
 	num := uint64(r.Task)

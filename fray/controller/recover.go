@@ -12,12 +12,10 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/store"
+	"github.com/frayrpc/fray/fray/store/storecopy"
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
-
-// maxIncarnation is the last that lease tokens have room for.
-const maxIncarnation = 1<<24 - 1
 
 // recover returns a scheduler that goes on where the store's last controller ended. Its incarnation
 // is durably greater than all before, so that no token is ever given twice. A store that is not
@@ -60,7 +58,7 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 	c.line.Advance(int64(s.Now()))
 	record.Gaps = gapRecords(s.Gaps())
 	var b store.Batch
-	if err := set(&b, controllerKey, record); err != nil {
+	if err := set(&b, store.ControllerKey, record); err != nil {
 		return nil, err
 	}
 	if err := c.cfg.Store.Commit(&b); err != nil {
@@ -74,7 +72,7 @@ func (c *Controller) recover() (*core.Scheduler, error) {
 // given.
 func (c *Controller) nextIncarnation() (*storev1.ControllerRecord, error) {
 	record := &storev1.ControllerRecord{}
-	value, err := c.cfg.Store.Get(controllerKey)
+	value, err := c.cfg.Store.Get(store.ControllerKey)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		record.Incarnation = firstIncarnation(c.line.Start())
@@ -83,6 +81,9 @@ func (c *Controller) nextIncarnation() (*storev1.ControllerRecord, error) {
 	default:
 		if err := proto.Unmarshal(value, record); err != nil {
 			return nil, fmt.Errorf("%w: controller record cannot be decoded: %w", store.ErrCorrupt, err)
+		}
+		if err := storecopy.CheckWhole(record); err != nil {
+			return nil, err
 		}
 	}
 	if err := c.sealWith(&record.TokenKey); err != nil {
@@ -107,8 +108,8 @@ func (c *Controller) count(last uint64, known bool) (uint64, error) {
 		}
 		next = epoch
 	}
-	if next > maxIncarnation {
-		return 0, fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, next-1, maxIncarnation)
+	if next > core.MaxIncarnation {
+		return 0, fmt.Errorf("%w: controller record counts %d starts, and no more than %d are possible", store.ErrCorrupt, next-1, core.MaxIncarnation)
 	}
 	return next, nil
 }
@@ -150,7 +151,7 @@ func gapRecords(known []core.Gap) []*storev1.Gap {
 // clock. Workers and clients may still hold tokens of a controller whose store was lost, and these
 // must be nobody's.
 func firstIncarnation(now time.Time) uint64 {
-	return uint64(now.UnixMilli()) % (maxIncarnation / 2) // After 1970.
+	return uint64(now.UnixMilli()) % (core.MaxIncarnation / 2) // After 1970.
 }
 
 func (c *Controller) storedJobs() ([]core.RestoredJob, error) {

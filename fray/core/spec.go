@@ -19,6 +19,9 @@ type Token uint64
 
 const tokenSeqBits = 40
 
+// MaxIncarnation is the last that tokens have room for.
+const MaxIncarnation = 1<<(64-tokenSeqBits) - 1
+
 func firstToken(incarnation uint64) Token { return Token(incarnation << tokenSeqBits) }
 
 // SameIncarnation says whether two tokens were given by the same controller incarnation.

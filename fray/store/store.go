@@ -12,6 +12,8 @@ package store
 import (
 	"context"
 	"errors"
+	"iter"
+	"strconv"
 	"sync/atomic"
 )
 
@@ -32,6 +34,8 @@ var (
 	// ErrFailed: writing failed. What the last commits did is unknown; all that were acknowledged
 	// are kept.
 	ErrFailed = errors.New("store has failed")
+	// ErrUnfinished: it is a copy that has not come to its end; see package storecopy.
+	ErrUnfinished = errors.New("store is an unfinished copy")
 )
 
 // RecordKind is what a record is about. It is part of the stored format: never reuse a number. Zero
@@ -58,11 +62,39 @@ const (
 	Checkpoint RecordKind = 8
 )
 
+// kindNames are the kinds that there are.
+var kindNames = [...]string{
+	Spec: "spec", Result: "result", State: "state", Job: "job", Controller: "controller", Object: "object", Piece: "piece",
+	Checkpoint: "checkpoint",
+}
+
+// Kinds yields all kinds of records, in the order of their numbers.
+func Kinds() iter.Seq[RecordKind] {
+	return func(yield func(RecordKind) bool) {
+		for k, name := range kindNames {
+			if name != "" && !yield(RecordKind(k)) { // within: an index of names
+				return
+			}
+		}
+	}
+}
+
+// String returns the name in lower case.
+func (k RecordKind) String() string {
+	if int(k) < len(kindNames) && kindNames[k] != "" {
+		return kindNames[k]
+	}
+	return "kind " + strconv.Itoa(int(k))
+}
+
 // Key is where a record is filed.
 type Key struct {
 	Kind RecordKind
 	Num  uint64
 }
+
+// ControllerKey is where the controller files its own record. A store without one has never had a controller.
+var ControllerKey = Key{Kind: Controller, Num: 1}
 
 // Store holds records. Its methods may be called concurrently, but for Close, which must be the
 // last call; calls after it return ErrClosed. A commit can be read before it is durable, that is

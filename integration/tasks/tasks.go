@@ -23,7 +23,7 @@ var ErrBroken = errors.New("it is broken")
 // All returns every function here.
 func All() []fray.Function {
 	return []fray.Function{
-		Noop, Square, Echo, Reverse, Digest, Zeros, Sleep, Nested, Fail, Panic, Exit, NotANumber, Touch, Drawn, Held, Crash,
+		Noop, Square, Echo, Reverse, Digest, Zeros, Sleep, Nested, Fail, Panic, Exit, NotANumber, Touch, Drawn, Held, Crash, Counters, Add,
 	}
 }
 

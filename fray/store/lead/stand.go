@@ -36,6 +36,8 @@ type Config struct {
 	GiveUp time.Duration
 	// Seen, if not nil, is called with the seat each time it was looked at, by one goroutine at a time.
 	Seen func(Seat)
+	// Metrics count what is done with the database. Default: nothing does.
+	Metrics *Metrics
 	// Logger is told who leads, and why. Default: nobody is.
 	Logger *slog.Logger
 }
@@ -103,6 +105,7 @@ func (w *watch) look(ctx context.Context) (*Seat, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.GiveUp)
 	defer cancel()
 	seat, err := w.cfg.Database.Look(ctx)
+	w.cfg.Metrics.looked(err)
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,10 @@ func (t *Term) Failure() error {
 func (t *Term) over() error { return context.Cause(t.gate) }
 
 // answered notes that the database was heard.
-func (t *Term) answered() { t.heard.Store(int64(time.Since(t.began))) }
+func (t *Term) answered() {
+	t.heard.Store(int64(time.Since(t.began)))
+	t.cfg.Metrics.hear()
+}
 
 // silent returns for how long it was not.
 func (t *Term) silent() time.Duration { return time.Since(t.began) - time.Duration(t.heard.Load()) }
@@ -176,7 +179,7 @@ func (t *Term) commit(b *store.Batch) error {
 	for _, op := range b.Ops() {
 		size += len(op.Value)
 	}
-	next := t.number + 1
+	next, asked, m := t.number+1, time.Now(), t.cfg.Metrics
 	defer t.noRoom.Store(nil)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		ctx, cancel := t.within(t.quit, size)
@@ -185,23 +188,30 @@ func (t *Term) commit(b *store.Batch) error {
 		switch {
 		case err == nil:
 			t.made(next, begun, b.Lazy)
+			m.committed(made, size, time.Since(asked))
 			return nil
 		case errors.Is(err, ErrReplaced):
+			m.tried(replaced)
 			return t.lose(fmt.Errorf("%w: %w", ErrLost, err))
 		case errors.Is(err, ErrRefused):
+			m.tried(refused)
 			return fmt.Errorf("commit: %w", err)
 		case errors.Is(err, store.ErrFull):
+			m.tried(full)
 			t.noRoom.Store(&err)
 		default:
 			t.cfg.Logger.Warn("what became of a commit is unknown", "commit", next, "error", err)
 			done, err := t.resolve(next)
 			if err != nil {
+				m.tried(leftUnknown)
 				return err
 			}
 			if done {
 				t.made(next, begun, false) // Settled.
+				m.committed(foundMade, size, time.Since(asked))
 				return nil
 			}
+			m.tried(foundMissing)
 		}
 		if sleep.For(t.quit, pause) != nil {
 			return t.abandoned()

@@ -102,6 +102,15 @@ func (c *cutter) through(t *testing.T, database string) string {
 
 func key(n uint64) store.Key { return store.Key{Kind: store.Spec, Num: n} }
 
+// batchOf sets records of these numbers.
+func batchOf(nums ...uint64) *store.Batch {
+	b := &store.Batch{}
+	for _, n := range nums {
+		b.Set(key(n), fmt.Append(nil, n))
+	}
+	return b
+}
+
 // A connection is cut before, within and after a commit, at any byte of what goes there and of what
 // comes back. Each commit that returns is there, as a whole, and counted once.
 func TestCutCommits(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/fray/store/lead"
@@ -43,6 +44,10 @@ type Config struct {
 	// Durability is store.Sync, the default, or store.Relaxed: the server may take three times its
 	// wal_writer_delay to make a commit durable.
 	Durability store.Durability
+	// Existing has it be an error, rather than a reason to make them, that there are no tables.
+	Existing bool
+	// Registerer takes metrics of the connections, until Close. Default: there are none.
+	Registerer prometheus.Registerer
 	// Logger is told what of the server's settings takes from what is promised. Default: nobody is.
 	Logger *slog.Logger
 }
@@ -58,10 +63,14 @@ type Database struct {
 	listening chan *pgx.Conn // holds the connection that listens, or nil
 }
 
-var _ lead.Database = (*Database)(nil)
+var (
+	_ lead.Database = (*Database)(nil)
+	_ lead.Raiser   = (*Database)(nil)
+)
 
 // Open prepares the database, unless it is away: then it does so once that is there. It returns an
-// error if the URL is wrong, if the server refuses, or if its tables are of a newer version.
+// error if the URL is wrong, if the server refuses, or if its tables are of a newer version, or must
+// exist and do not.
 func Open(ctx context.Context, cfg Config) (*Database, error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.Durability = cmp.Or(cfg.Durability, store.Sync)
@@ -80,6 +89,12 @@ func Open(ctx context.Context, cfg Config) (*Database, error) {
 			return nil, err
 		}
 		cfg.Logger.WarnContext(ctx, "the database is away, and waited for", "error", err)
+	}
+	if cfg.Registerer != nil {
+		if err := cfg.Registerer.Register(metrics{d.pool}); err != nil {
+			d.pool.Close()
+			return nil, fmt.Errorf("pgstore: register metrics: %w", err)
+		}
 	}
 	return d, nil
 }
@@ -155,6 +170,9 @@ func (d *Database) Close() error {
 	if conn := <-d.listening; conn != nil {
 		hangUp(conn)
 	}
+	if d.cfg.Registerer != nil {
+		d.cfg.Registerer.Unregister(metrics{d.pool})
+	}
 	d.pool.Close()
 	return nil
 }
@@ -228,7 +246,7 @@ func certain(err error) bool {
 
 // lasts says whether an error will not go away by itself.
 func lasts(err error) bool {
-	if errors.Is(err, errFormat) || errors.Is(err, lead.ErrRefused) {
+	if errors.Is(err, errFormat) || errors.Is(err, errNoTables) || errors.Is(err, lead.ErrRefused) {
 		return true
 	}
 	var pg *pgconn.PgError

@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -118,4 +119,38 @@ func TestDurableStore(t *testing.T) {
 		t.Helper()
 		return &medium{newURL(t)}
 	})
+}
+
+// Each kind of record has a table.
+func TestEveryKindHasATable(t *testing.T) {
+	t.Parallel()
+	d := open(t, newURL(t))
+	term := stand(t, d, "a")
+	for kind := range store.Kinds() {
+		var b store.Batch
+		b.Set(store.Key{Kind: kind, Num: 1}, []byte("v"))
+		if err := term.Commit(&b); err != nil {
+			t.Errorf("%v: %v", kind, err)
+		}
+	}
+	if err := errors.Join(term.Leave(), d.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Tables that exist are used by who would not make them.
+func TestOpenExisting(t *testing.T) {
+	t.Parallel()
+	url := newURL(t)
+	if err := open(t, url).Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := pgstore.Open(t.Context(), pgstore.Config{URL: url, Existing: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := stand(t, d, "a")
+	if err := errors.Join(term.Leave(), d.Close()); err != nil {
+		t.Error(err)
+	}
 }

@@ -21,7 +21,10 @@ const (
 	firstEpochs = 1 << 22
 )
 
-var errFormat = errors.New("the tables are of another version of Fray")
+var (
+	errFormat   = errors.New("the tables are of another version of Fray")
+	errNoTables = errors.New("there are no tables of Fray in the first schema of the search_path")
+)
 
 // ensure makes the tables, or sees that they are there, once.
 func (d *Database) ensure(ctx context.Context) error {
@@ -38,7 +41,7 @@ func (d *Database) ensure(ctx context.Context) error {
 		return fmt.Errorf("pgstore: %w", err)
 	}
 	defer c.Release()
-	if err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return makeTables(ctx, tx) }); err != nil {
+	if err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return makeTables(ctx, tx, d.cfg.Existing) }); err != nil {
 		return fmt.Errorf("pgstore: prepare the tables: %w", explain(err))
 	}
 	d.warn(ctx, c.Conn())
@@ -46,8 +49,8 @@ func (d *Database) ensure(ctx context.Context) error {
 	return nil
 }
 
-// makeTables makes the tables unless they are there.
-func makeTables(ctx context.Context, tx pgx.Tx) error {
+// makeTables makes the tables unless they are there, as they must be if so it is said.
+func makeTables(ctx context.Context, tx pgx.Tx, existing bool) error {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", schemaLock); err != nil {
 		return err
 	}
@@ -64,6 +67,9 @@ func makeTables(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("%w: they have format %d, and this Fray has format %d", errFormat, is, format)
 		}
 		return nil
+	}
+	if existing {
+		return errNoTables
 	}
 	if _, err := tx.Exec(ctx, schema); err != nil {
 		return err

@@ -55,6 +55,13 @@ func (d *Database) Take(ctx context.Context, seen lead.Seat, h lead.Holder) erro
 		h.ID, h.Address, num(seen.Epoch), num(seen.Commits), num(seen.Beats), seen.Vacant)
 }
 
+// Raise implements lead.Raiser.
+func (d *Database) Raise(ctx context.Context, seen lead.Seat, epoch uint64) error {
+	return d.change(ctx, `UPDATE fray_seat SET epoch = $1
+		WHERE epoch < $1 AND epoch = $2 AND commits = $3 AND beats = $4 AND vacant = $5`,
+		num(epoch), num(seen.Epoch), num(seen.Commits), num(seen.Beats), seen.Vacant)
+}
+
 // Beat implements lead.Database.
 func (d *Database) Beat(ctx context.Context, epoch uint64) error {
 	return d.change(ctx, "UPDATE fray_seat SET beats = beats + 1 WHERE epoch = $1 AND NOT vacant", num(epoch))

@@ -194,16 +194,20 @@ func TestOpenIsRefused(t *testing.T) {
 	}
 	schema := newer[strings.LastIndex(newer, "=")+1:]
 	execute(t, shared.server.URL(), "UPDATE "+schema+".fray_format SET version = 99")
-	for name, tt := range map[string]struct{ url, want string }{
-		"no URL":           {"", "URL is required"},
-		"no URL at all":    {"postgres://[", "parse"},
-		"a newer format":   {newer, "they have format 99, and this Fray has format 1"},
-		"no such database": {strings.Replace(url, "/postgres?", "/nowhere?", 1), `database "nowhere" does not exist`},
-		"no such user":     {strings.Replace(url, "fray@", "nobody@", 1), `role "nobody" does not exist`},
-		"no such schema":   {shared.server.URL() + "&search_path=nowhere", "no schema has been selected to create in"},
+	for name, tt := range map[string]struct {
+		url, want string
+		existing  bool
+	}{
+		"no URL":           {"", "URL is required", false},
+		"no URL at all":    {"postgres://[", "parse", false},
+		"a newer format":   {newer, "they have format 99, and this Fray has format 1", true},
+		"no such database": {strings.Replace(url, "/postgres?", "/nowhere?", 1), `database "nowhere" does not exist`, false},
+		"no such user":     {strings.Replace(url, "fray@", "nobody@", 1), `role "nobody" does not exist`, false},
+		"no such schema":   {shared.server.URL() + "&search_path=nowhere", "no schema has been selected to create in", false},
+		"no tables":        {url, "there are no tables of Fray in the first schema of the search_path", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := pgstore.Open(t.Context(), pgstore.Config{URL: tt.url})
+			d, err := pgstore.Open(t.Context(), pgstore.Config{URL: tt.url, Existing: tt.existing})
 			if err == nil {
 				_ = d.Close()
 			}

@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b lead.Database)) {
 		{"a commit of another epoch changes nothing", fenced},
 		{"a commit that is not the next changes nothing", inOrder},
 		{"a commit counts itself, also an empty one and a lazy one", counts},
+		{"epochs go on after the one that they were raised to", raises},
 		{"beats are counted, those of another epoch are not", beats},
 		{"who settles leaves a trace", settles},
 		{"a seat that was left is vacant, and who waits is told", leaves},
@@ -179,6 +180,29 @@ func counts(t *testing.T, a, b lead.Database) {
 	wantValue(t, b, 2, "lazy")
 	if now := take(t, b, "b"); now.Commits != 3 {
 		t.Errorf("the next epoch begins with %d commits", now.Commits)
+	}
+}
+
+func raises(t *testing.T, a, b lead.Database) {
+	r, ok := a.(lead.Raiser)
+	if !ok {
+		t.Skip("its epochs cannot be raised")
+	}
+	seen := look(t, a)
+	to := seen.Epoch + 1000
+	if err := r.Raise(t.Context(), seen, to); err != nil {
+		t.Fatal(err)
+	}
+	raised := look(t, b)
+	if want := (lead.Seat{Epoch: to, Vacant: true}); raised != want {
+		t.Errorf("the seat is %+v, want %+v", raised, want)
+	}
+	wantErr(t, "raise a seat that has changed", r.Raise(t.Context(), seen, to+1), lead.ErrReplaced)
+	for _, epoch := range []uint64{to, to - 1} {
+		wantErr(t, "raise to where it is, or below", r.Raise(t.Context(), raised, epoch), lead.ErrReplaced)
+	}
+	if epoch := take(t, b, "b").Epoch; epoch != to+1 {
+		t.Errorf("epoch %d follows %d", epoch, to)
 	}
 }
 

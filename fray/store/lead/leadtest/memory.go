@@ -50,6 +50,7 @@ const (
 	Look   Call = "Look"
 	Settle Call = "Settle"
 	Take   Call = "Take"
+	Raise  Call = "Raise"
 	Beat   Call = "Beat"
 	Leave  Call = "Leave"
 	Commit Call = "Commit"
@@ -70,7 +71,10 @@ type Client struct {
 	m *Memory
 }
 
-var _ lead.Database = (*Client)(nil)
+var (
+	_ lead.Database = (*Client)(nil)
+	_ lead.Raiser   = (*Client)(nil)
+)
 
 // do makes a call.
 func (c *Client) do(ctx context.Context, call Call, effect func(m *Memory) error) error {
@@ -114,6 +118,17 @@ func (c *Client) Take(ctx context.Context, seen lead.Seat, h lead.Holder) error 
 			return lead.ErrReplaced
 		}
 		m.seat.Epoch, m.seat.Vacant, m.seat.Holder = seen.Epoch+1, false, h
+		return nil
+	})
+}
+
+// Raise implements lead.Raiser.
+func (c *Client) Raise(ctx context.Context, seen lead.Seat, epoch uint64) error {
+	return c.do(ctx, Raise, func(m *Memory) error {
+		if m.seat != seen || m.seat.Epoch >= epoch {
+			return lead.ErrReplaced
+		}
+		m.seat.Epoch = epoch
 		return nil
 	})
 }

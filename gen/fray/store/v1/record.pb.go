@@ -508,9 +508,12 @@ type ControllerRecord struct {
 	// 64 of them.
 	Gaps []*Gap `protobuf:"bytes,2,rep,name=gaps,proto3" json:"gaps,omitempty"`
 	// Turns tokens into what callers see of them, and back: 32 bytes that nobody else knows.
-	TokenKey      []byte `protobuf:"bytes,3,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TokenKey []byte `protobuf:"bytes,3,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`
+	// The store is an unfinished copy of what is named here, and this record is not the controller's, but stands where that
+	// comes last. No controller may start; those that do not know this field do not for want of incarnations.
+	UnfinishedCopyOf string `protobuf:"bytes,4,opt,name=unfinished_copy_of,json=unfinishedCopyOf,proto3" json:"unfinished_copy_of,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ControllerRecord) Reset() {
@@ -562,6 +565,13 @@ func (x *ControllerRecord) GetTokenKey() []byte {
 		return x.TokenKey
 	}
 	return nil
+}
+
+func (x *ControllerRecord) GetUnfinishedCopyOf() string {
+	if x != nil {
+		return x.UnfinishedCopyOf
+	}
+	return ""
 }
 
 // Gap is a span in which the controller could not listen.
@@ -785,11 +795,12 @@ const file_fray_store_v1_record_proto_rawDesc = "" +
 	"\x06failed\x18\b \x01(\bR\x06failed\x1aG\n" +
 	"\x19InheritedEnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"y\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x01\n" +
 	"\x10ControllerRecord\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12&\n" +
 	"\x04gaps\x18\x02 \x03(\v2\x12.fray.store.v1.GapR\x04gaps\x12\x1b\n" +
-	"\ttoken_key\x18\x03 \x01(\fR\btokenKey\"F\n" +
+	"\ttoken_key\x18\x03 \x01(\fR\btokenKey\x12,\n" +
+	"\x12unfinished_copy_of\x18\x04 \x01(\tR\x10unfinishedCopyOf\"F\n" +
 	"\x03Gap\x12\"\n" +
 	"\rended_unix_ns\x18\x01 \x01(\x03R\vendedUnixNs\x12\x1b\n" +
 	"\tlasted_ns\x18\x02 \x01(\x03R\blastedNs\"\x96\x02\n" +
