@@ -29,6 +29,11 @@ NATS ?=
 GRPC ?=
 # How often make kills kills the controller.
 KILLS ?= 200
+# How often make leaders loses the leader of several controllers, and the primary of their database; and to which file
+# it adds how long each took.
+LEADER_KILLS ?= 200
+DATABASE_FAILOVERS ?= 20
+LEADER_GAPS ?=
 # Which planted bugs to try, by default all; and flags, see go doc ./sim/planted.
 PLANTED ?=
 PLANTED_FLAGS ?=
@@ -235,6 +240,11 @@ sim: ## Run the simulator's tests
 .PHONY: kills
 kills: ## Kill a controller KILLS times under load, and print what it kept
 	FRAY_KILLS=$(KILLS) go test -count=1 -timeout=0 -v -run='^TestControllerIsKilledUnderLoad$$' ./integration
+
+.PHONY: leaders
+leaders: ## Lose the leader LEADER_KILLS times and its database's primary DATABASE_FAILOVERS times under load, and print what was kept and for how long nobody answered
+	FRAY_LEADER_KILLS=$(LEADER_KILLS) FRAY_DATABASE_FAILOVERS=$(DATABASE_FAILOVERS) FRAY_LEADER_GAPS='$(if $(LEADER_GAPS),$(abspath $(LEADER_GAPS)))' \
+		go test -count=1 -timeout=0 -v -run='^TestLeaderIsKilledUnderLoad$$' ./integration
 
 .PHONY: power-losses
 power-losses: ## Cut the power before every operation of a store, and of simulated controllers within commits; print what was kept
