@@ -297,22 +297,28 @@ func (c *cluster) fray(args ...string) (string, int) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, programs.path(c.t, "fray"), args...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
-	if f := secure.files; *mtls {
-		cmd.Env = append(cmd.Env, "FRAY_CA="+f.CA, "FRAY_TLS_CERT="+f.Cert, "FRAY_TLS_KEY="+f.Key, fmt.Sprintf("FRAY_HTTP3=%t", *http3))
-	}
-	if *roles {
-		cmd.Env = append(cmd.Env, "FRAY_TOKEN_FILE="+tokenFile(access.Operator))
-	}
-	if dir := os.Getenv(coverVariable); dir != "" {
-		cmd.Env = append(cmd.Env, "GOCOVERDIR="+dir)
-	}
+	cmd := exec.CommandContext(ctx, c.from.path(c.t, "fray"), args...)
+	cmd.Env = commandVariables(access.Operator)
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
 		c.t.Fatalf("run fray %v: %v", args, err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// commandVariables are what a command sees that calls a controller in a role.
+func commandVariables(role access.Roles) []string {
+	all := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
+	if f := secure.files; *mtls {
+		all = append(all, "FRAY_CA="+f.CA, "FRAY_TLS_CERT="+f.Cert, "FRAY_TLS_KEY="+f.Key, fmt.Sprintf("FRAY_HTTP3=%t", *http3))
+	}
+	if *roles {
+		all = append(all, "FRAY_TOKEN_FILE="+tokenFile(role))
+	}
+	if dir := os.Getenv(coverVariable); dir != "" {
+		all = append(all, "GOCOVERDIR="+dir)
+	}
+	return all
 }
 
 // runAll submits tasks that must be accepted.

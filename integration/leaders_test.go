@@ -27,8 +27,14 @@ type leaders struct {
 // newLeaders starts so many controllers on a database, and returns once one leads.
 func newLeaders(t *testing.T, database string, n int, args ...string) *leaders {
 	t.Helper()
+	return newLeadersFrom(t, &programs, database, n, args...)
+}
+
+// newLeadersFrom is newLeaders with programs of whatever commit.
+func newLeadersFrom(t *testing.T, from *builder, database string, n int, args ...string) *leaders {
+	t.Helper()
 	l := &leaders{
-		cluster: &cluster{t: t, dir: t.TempDir(), http: newHTTPClient(t, false)},
+		cluster: &cluster{t: t, from: from, dir: t.TempDir(), http: newHTTPClient(t, false)},
 		args:    append(append(secured(true, "controller"), "--store", database), args...),
 	}
 	for range n {
@@ -52,7 +58,7 @@ func newLeaders(t *testing.T, database string, n int, args ...string) *leaders {
 
 func (l *leaders) start(port string) *process {
 	l.t.Helper()
-	return startProcess(l.t, "controller-"+port, programs.path(l.t, "fray"), append(slices.Clone(l.args), "--listen", "127.0.0.1:"+port)...)
+	return startProcess(l.t, "controller-"+port, l.from.path(l.t, "fray"), append(slices.Clone(l.args), "--listen", "127.0.0.1:"+port)...)
 }
 
 // leader returns the index of the one that leads.

@@ -43,6 +43,7 @@ type load struct {
 	completed    map[string]string
 	lost         int // tasks that no one knows of any more
 	changed      int // tasks of which something else was told later
+	charged      int // tasks that are said to have failed, or lost their worker, before they completed
 }
 
 // told is what a client was told of the end of a task.
@@ -211,11 +212,14 @@ func (l *load) look(id string, r *told) {
 		l.changed++
 		delete(l.told, id)
 		l.t.Errorf("task %s was said to come to %s, and now is %v with %s", id, r.value, task, res.GetResult().GetValue().GetData())
+	case r.looks == 1 && task.GetFailureCount()+task.GetWorkerLossCount() > 0:
+		l.charged++
 	}
 }
 
-// judge tells what became of all that was acknowledged.
-func (l *load) judge(faults string) {
+// judge tells what became of all that was acknowledged, and returns how many tasks were charged with a
+// failure or a loss, and how many executions were not the first of their task.
+func (l *load) judge(faults string) (charged, again int) {
 	l.t.Helper()
 	executions := map[string]int{}
 	drawn := map[string]bool{}
@@ -227,7 +231,7 @@ func (l *load) judge(faults string) {
 		executions[e.Task]++
 		drawn[e.Task+" "+e.Event] = true
 	}
-	var invented, again int
+	invented := 0
 	for id, value := range l.completed { // in any order: they are counted
 		if !drawn[id+" "+value] {
 			invented++
@@ -235,9 +239,10 @@ func (l *load) judge(faults string) {
 		again += executions[id] - 1
 	}
 	open := l.acknowledged - len(l.completed)
-	l.t.Logf("%s: %d tasks acknowledged, %d completed, %d lost, %d with a result that changed, %d with a result of no execution, %d that did not end; %d executions repeated",
-		faults, l.acknowledged, len(l.completed), l.lost, l.changed, invented, open, again)
+	l.t.Logf("%s: %d tasks acknowledged, %d completed, %d lost, %d with a result that changed, %d with a result of no execution, %d that did not end; %d charged with a failure or a loss, %d executions repeated",
+		faults, l.acknowledged, len(l.completed), l.lost, l.changed, invented, open, l.charged, again)
 	if l.lost+l.changed+invented+open > 0 {
 		l.t.Error("what was acknowledged was not kept")
 	}
+	return l.charged, again
 }

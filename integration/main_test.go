@@ -7,6 +7,7 @@
 package integration_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -50,7 +51,7 @@ func (s suite) Run() int {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
-	if err := programs.remove(); err != nil {
+	if err := errors.Join(programs.remove(), previous.remove()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
