@@ -217,6 +217,10 @@ check-race:
 integration: ## Run the end-to-end suite over real TCP and real processes
 	go test -count=1 -timeout=$(TEST_TIMEOUT) ./integration/...
 
+.PHONY: integration-postgres
+integration-postgres: ## Run the end-to-end suite with each controller's records in a PostgreSQL database of its own
+	FRAY_TEST_STORE=postgres FRAY_REQUIRE_POSTGRES=1 go test -count=1 -timeout=20m ./integration
+
 # The table has what go test comes to, also where it does not come to its end.
 .PHONY: conformance
 conformance: ## Hold every backend to what all of them promise, and print a table of behaviours and backends

@@ -49,8 +49,8 @@ func newClusterFrom(t testing.TB, from *builder, args ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, from: from, dir: t.TempDir(), http: newHTTPClient(t, false)}
 	c.args = append(secured(true, "controller", "--listen", "127.0.0.1:0"), args...)
-	if !slices.Contains(args, "--data-dir") {
-		c.args = append(c.args, "--in-memory")
+	if !slices.Contains(args, dataDirOption) && !slices.Contains(args, "--in-memory") {
+		c.args = append(c.args, memory(t)...)
 	}
 	c.controller = startProcess(t, "controller", from.path(t, "fray"), c.args...)
 	c.ControllerServiceClient = frayv1connect.NewControllerServiceClient(c.http, c.url())

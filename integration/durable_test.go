@@ -168,6 +168,7 @@ func TestRestarts(t *testing.T) {
 		{
 			name: "backup", protects: "a copy that was made of a running controller is a controller's directory",
 			run: func(t *testing.T, c *cluster) {
+				needDirectory(t)
 				c.worker("w")
 				ctx := c.client()
 				f := run(ctx, t, tasks.Square, 12)
@@ -188,6 +189,7 @@ func TestRestarts(t *testing.T) {
 		{
 			name: "dump", protects: "what a stopped controller left can be looked at, and a running one's directory is left alone",
 			run: func(t *testing.T, c *cluster) {
+				needDirectory(t)
 				c.worker("w")
 				ctx := c.client()
 				f := run(ctx, t, tasks.Square, 12)
@@ -209,6 +211,7 @@ func TestRestarts(t *testing.T) {
 		{
 			name: "damaged log", protects: "a controller does not start on records that lost what it acknowledged, and what is left of them can be looked at",
 			run: func(t *testing.T, c *cluster) {
+				needDirectory(t)
 				f := run(c.client(), t, tasks.Square, 12)
 				c.awaitStatus(f.ID(), frayv1.TaskStatus_TASK_STATUS_PENDING)
 				c.controller.kill()
@@ -238,6 +241,7 @@ func TestRestarts(t *testing.T) {
 		{
 			name: "in use", protects: "two controllers never share a directory",
 			run: func(t *testing.T, c *cluster) {
+				needDirectory(t)
 				out, code := c.fray("controller", "--listen", "127.0.0.1:0", "--data-dir", c.dataDir())
 				if code == 0 || !strings.Contains(out, "in use by another process") || !strings.Contains(out, c.dataDir()) {
 					t.Errorf("a second controller: exit %d: %s", code, out)

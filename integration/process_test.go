@@ -84,6 +84,7 @@ func tryProcess(t testing.TB, name, program string, args ...string) *process {
 		p.url = p.address()
 		return p.url != "" || !p.Running()
 	})
+	p.awaitLead()
 	return p
 }
 
@@ -94,7 +95,7 @@ func newProcess(t testing.TB, name, program string, args ...string) *process {
 	p := &process{
 		t: t, name: name,
 		out: filepath.Join(dir, name+".out"), err: filepath.Join(dir, name+".err"),
-		cmd: exec.Command(program, args...), // ends with the test's cleanup, and has to outlive its context
+		cmd: exec.Command(program, stored.args(t, args)...), // ends with the test's cleanup, and has to outlive its context
 	}
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
 	if dir := os.Getenv(coverVariable); dir != "" {

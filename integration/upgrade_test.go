@@ -307,6 +307,7 @@ func TestUpgradeOfSeveralControllers(t *testing.T) {
 // So it is with one controller and its data directory.
 func TestUpgradeOfOneController(t *testing.T) {
 	t.Parallel()
+	needDirectory(t)
 	needPrevious(t)
 	c := newClusterFrom(t, &previous, "--listen", "127.0.0.1:"+freePort(t), "--data-dir", t.TempDir())
 	r := startRollout(t, c, func() {

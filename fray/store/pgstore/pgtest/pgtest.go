@@ -257,8 +257,10 @@ func (s *Server) lastLog() string {
 }
 
 // URL is how to connect to it, as one who may do everything.
-func (s *Server) URL() string {
-	return fmt.Sprintf("postgres://fray@127.0.0.1:%d/postgres?sslmode=disable", s.port)
+func (s *Server) URL() string { return s.url("postgres") }
+
+func (s *Server) url(database string) string {
+	return fmt.Sprintf("postgres://fray@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
 }
 
 // Address is where it listens.
@@ -319,6 +321,19 @@ func (s *Server) freeMemory() error {
 // Schema makes an empty schema, and returns the URL of a database that has its tables there.
 func (s *Server) Schema(tb testing.TB, name string) string {
 	tb.Helper()
+	s.create(tb, "SCHEMA", name)
+	return s.URL() + "&search_path=" + name
+}
+
+// Database makes an empty database, and returns its URL.
+func (s *Server) Database(tb testing.TB, name string) string {
+	tb.Helper()
+	s.create(tb, "DATABASE", name)
+	return s.url(name)
+}
+
+func (s *Server) create(tb testing.TB, what, name string) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.URL())
@@ -326,8 +341,7 @@ func (s *Server) Schema(tb testing.TB, name string) string {
 		tb.Fatal(err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{name}.Sanitize()); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE "+what+" "+pgx.Identifier{name}.Sanitize()); err != nil {
 		tb.Fatal(err)
 	}
-	return s.URL() + "&search_path=" + name
 }
