@@ -27,6 +27,8 @@ OBJECT_MEMORY ?= 134217728
 NATS ?=
 # 1: it measures a call of Fray behind grpc-go and connect-go, too.
 GRPC ?=
+# Further flags of make river, such as -jobs 20000 -repeat 1.
+RIVER_FLAGS ?=
 # How often make kills kills the controller.
 KILLS ?= 200
 # How often make leaders loses the leader of several controllers, and the primary of their database; and to which file
@@ -343,6 +345,11 @@ bench-report: ## Measure tasks beside the limits of this machine, in memory and 
 	@test -z '$(GRPC)' || { set -e; \
 		go -C examples/abroad build -o $(abspath bin)/grpcbench ./grpcbench; \
 		bin/grpcbench | tee '$(BENCH_OUT)/grpc.benchmarks'; }
+
+# A module of its own, so that what River needs stays out of go.mod.
+.PHONY: river
+river: ## Measure Fray on PostgreSQL beside River, on one server by turns, for about three minutes; flags in RIVER_FLAGS
+	go -C integration/river run . $(RIVER_FLAGS)
 
 .PHONY: bench-objects
 bench-objects: ## Put one object of 1 GiB on BENCH_DISK, have a task read it and put another, and get that; fails if controller or worker take more than OBJECT_MEMORY bytes above idle

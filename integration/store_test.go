@@ -74,7 +74,10 @@ func (d *databasesByDir) url(t testing.TB, dir string) string {
 	}
 	url, ok := d.urls[dir]
 	if !ok {
-		url = d.server.Database(t, "suite_"+strconv.Itoa(len(d.urls)))
+		var err error
+		if url, err = d.server.Database(t.Context(), "suite_"+strconv.Itoa(len(d.urls))); err != nil {
+			t.Fatal(err)
+		}
 		d.urls[dir] = url
 	}
 	return url

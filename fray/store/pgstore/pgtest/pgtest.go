@@ -321,27 +321,24 @@ func (s *Server) freeMemory() error {
 // Schema makes an empty schema, and returns the URL of a database that has its tables there.
 func (s *Server) Schema(tb testing.TB, name string) string {
 	tb.Helper()
-	s.create(tb, "SCHEMA", name)
+	if err := s.create(tb.Context(), "SCHEMA", name); err != nil {
+		tb.Fatal(err)
+	}
 	return s.URL() + "&search_path=" + name
 }
 
 // Database makes an empty database, and returns its URL.
-func (s *Server) Database(tb testing.TB, name string) string {
-	tb.Helper()
-	s.create(tb, "DATABASE", name)
-	return s.url(name)
+func (s *Server) Database(ctx context.Context, name string) (string, error) {
+	return s.url(name), s.create(ctx, "DATABASE", name)
 }
 
-func (s *Server) create(tb testing.TB, what, name string) {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (s *Server) create(ctx context.Context, what, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.URL())
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
-	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, "CREATE "+what+" "+pgx.Identifier{name}.Sanitize()); err != nil {
-		tb.Fatal(err)
-	}
+	_, err = conn.Exec(ctx, "CREATE "+what+" "+pgx.Identifier{name}.Sanitize())
+	return errors.Join(err, conn.Close(ctx))
 }
