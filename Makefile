@@ -27,8 +27,15 @@ OBJECT_MEMORY ?= 134217728
 NATS ?=
 # 1: it measures a call of Fray behind grpc-go and connect-go, too.
 GRPC ?=
+# Further flags of make river, such as -jobs 20000 -repeat 1.
+RIVER_FLAGS ?=
 # How often make kills kills the controller.
 KILLS ?= 200
+# How often make leaders loses the leader of several controllers, and the primary of their database; and to which file
+# it adds how long each took.
+LEADER_KILLS ?= 200
+DATABASE_FAILOVERS ?= 20
+LEADER_GAPS ?=
 # Which planted bugs to try, by default all; and flags, see go doc ./sim/planted.
 PLANTED ?=
 PLANTED_FLAGS ?=
@@ -212,6 +219,10 @@ check-race:
 integration: ## Run the end-to-end suite over real TCP and real processes
 	go test -count=1 -timeout=$(TEST_TIMEOUT) ./integration/...
 
+.PHONY: integration-postgres
+integration-postgres: ## Run the end-to-end suite with each controller's records in a PostgreSQL database of its own
+	FRAY_TEST_STORE=postgres FRAY_REQUIRE_POSTGRES=1 go test -count=1 -timeout=20m ./integration
+
 # The table has what go test comes to, also where it does not come to its end.
 .PHONY: conformance
 conformance: ## Hold every backend to what all of them promise, and print a table of behaviours and backends
@@ -235,6 +246,11 @@ sim: ## Run the simulator's tests
 .PHONY: kills
 kills: ## Kill a controller KILLS times under load, and print what it kept
 	FRAY_KILLS=$(KILLS) go test -count=1 -timeout=0 -v -run='^TestControllerIsKilledUnderLoad$$' ./integration
+
+.PHONY: leaders
+leaders: ## Lose the leader LEADER_KILLS times and its database's primary DATABASE_FAILOVERS times under load, and print what was kept and for how long nobody answered
+	FRAY_LEADER_KILLS=$(LEADER_KILLS) FRAY_DATABASE_FAILOVERS=$(DATABASE_FAILOVERS) FRAY_LEADER_GAPS='$(if $(LEADER_GAPS),$(abspath $(LEADER_GAPS)))' \
+		go test -count=1 -timeout=0 -v -run='^TestLeaderIsKilledUnderLoad$$' ./integration
 
 .PHONY: power-losses
 power-losses: ## Cut the power before every operation of a store, and of simulated controllers within commits; print what was kept
@@ -329,6 +345,11 @@ bench-report: ## Measure tasks beside the limits of this machine, in memory and 
 	@test -z '$(GRPC)' || { set -e; \
 		go -C examples/abroad build -o $(abspath bin)/grpcbench ./grpcbench; \
 		bin/grpcbench | tee '$(BENCH_OUT)/grpc.benchmarks'; }
+
+# A module of its own, so that what River needs stays out of go.mod.
+.PHONY: river
+river: ## Measure Fray on PostgreSQL beside River, on one server by turns, for about three minutes; flags in RIVER_FLAGS
+	go -C integration/river run . $(RIVER_FLAGS)
 
 .PHONY: bench-objects
 bench-objects: ## Put one object of 1 GiB on BENCH_DISK, have a task read it and put another, and get that; fails if controller or worker take more than OBJECT_MEMORY bytes above idle

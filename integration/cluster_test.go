@@ -30,6 +30,7 @@ type cluster struct {
 	frayv1connect.ControllerServiceClient
 
 	t          testing.TB
+	from       *builder // of what is started next
 	controller *process
 	args       []string // of the controller
 	http       *http.Client
@@ -40,12 +41,18 @@ type cluster struct {
 // newCluster starts a controller with these arguments beside the usual ones. Later ones win.
 func newCluster(t testing.TB, args ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, dir: t.TempDir(), http: newHTTPClient(t, false)}
+	return newClusterFrom(t, &programs, args...)
+}
+
+// newClusterFrom is newCluster with programs of whatever commit.
+func newClusterFrom(t testing.TB, from *builder, args ...string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, from: from, dir: t.TempDir(), http: newHTTPClient(t, false)}
 	c.args = append(secured(true, "controller", "--listen", "127.0.0.1:0"), args...)
-	if !slices.Contains(args, "--data-dir") {
-		c.args = append(c.args, "--in-memory")
+	if !slices.Contains(args, dataDirOption) && !slices.Contains(args, "--in-memory") {
+		c.args = append(c.args, memory(t)...)
 	}
-	c.controller = startProcess(t, "controller", programs.path(t, "fray"), c.args...)
+	c.controller = startProcess(t, "controller", from.path(t, "fray"), c.args...)
 	c.ControllerServiceClient = frayv1connect.NewControllerServiceClient(c.http, c.url())
 	return c
 }
@@ -71,7 +78,7 @@ func (c *cluster) reborn() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.controller = startProcess(c.t, "controller", programs.path(c.t, "fray"), append(slices.Clone(c.args), "--listen", "127.0.0.1:"+port)...)
+	c.controller = startProcess(c.t, "controller", c.from.path(c.t, "fray"), append(slices.Clone(c.args), "--listen", "127.0.0.1:"+port)...)
 }
 
 // freePort returns a port that nobody listens on, and that the system gives to nobody who does not
@@ -107,7 +114,7 @@ func (c *cluster) worker(id string, args ...string) *process {
 func (c *cluster) workerAt(url, id string, args ...string) *process {
 	c.t.Helper()
 	args = append(secured(false, "--controller", url, "--id", id, "--stop-grace", "500ms", "--drain-grace", "1s"), args...)
-	return startProcess(c.t, id, programs.path(c.t, "testworker"), args...)
+	return startProcess(c.t, id, c.from.path(c.t, "testworker"), args...)
 }
 
 // awaitWorker waits until the controller knows a worker and would give it work.

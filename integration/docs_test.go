@@ -17,6 +17,7 @@ import (
 // other.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
+	needDirectory(t)
 	c := newCluster(t, "--data-dir", filepath.Join(t.TempDir(), "data"))
 	w := c.worker("w")
 	ctx := c.client()

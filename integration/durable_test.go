@@ -168,6 +168,7 @@ func TestRestarts(t *testing.T) {
 		{
 			name: "backup", protects: "a copy that was made of a running controller is a controller's directory",
 			run: func(t *testing.T, c *cluster) {
+				needDirectory(t)
 				c.worker("w")
 				ctx := c.client()
 				f := run(ctx, t, tasks.Square, 12)
@@ -188,6 +189,7 @@ func TestRestarts(t *testing.T) {
 		{
 			name: "dump", protects: "what a stopped controller left can be looked at, and a running one's directory is left alone",
 			run: func(t *testing.T, c *cluster) {
+				needDirectory(t)
 				c.worker("w")
 				ctx := c.client()
 				f := run(ctx, t, tasks.Square, 12)
@@ -209,6 +211,7 @@ func TestRestarts(t *testing.T) {
 		{
 			name: "damaged log", protects: "a controller does not start on records that lost what it acknowledged, and what is left of them can be looked at",
 			run: func(t *testing.T, c *cluster) {
+				needDirectory(t)
 				f := run(c.client(), t, tasks.Square, 12)
 				c.awaitStatus(f.ID(), frayv1.TaskStatus_TASK_STATUS_PENDING)
 				c.controller.kill()
@@ -238,6 +241,7 @@ func TestRestarts(t *testing.T) {
 		{
 			name: "in use", protects: "two controllers never share a directory",
 			run: func(t *testing.T, c *cluster) {
+				needDirectory(t)
 				out, code := c.fray("controller", "--listen", "127.0.0.1:0", "--data-dir", c.dataDir())
 				if code == 0 || !strings.Contains(out, "in use by another process") || !strings.Contains(out, c.dataDir()) {
 					t.Errorf("a second controller: exit %d: %s", code, out)
@@ -297,22 +301,28 @@ func (c *cluster) fray(args ...string) (string, int) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, programs.path(c.t, "fray"), args...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
-	if f := secure.files; *mtls {
-		cmd.Env = append(cmd.Env, "FRAY_CA="+f.CA, "FRAY_TLS_CERT="+f.Cert, "FRAY_TLS_KEY="+f.Key, fmt.Sprintf("FRAY_HTTP3=%t", *http3))
-	}
-	if *roles {
-		cmd.Env = append(cmd.Env, "FRAY_TOKEN_FILE="+tokenFile(access.Operator))
-	}
-	if dir := os.Getenv(coverVariable); dir != "" {
-		cmd.Env = append(cmd.Env, "GOCOVERDIR="+dir)
-	}
+	cmd := exec.CommandContext(ctx, c.from.path(c.t, "fray"), args...)
+	cmd.Env = commandVariables(access.Operator)
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
 		c.t.Fatalf("run fray %v: %v", args, err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// commandVariables are what a command sees that calls a controller in a role.
+func commandVariables(role access.Roles) []string {
+	all := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
+	if f := secure.files; *mtls {
+		all = append(all, "FRAY_CA="+f.CA, "FRAY_TLS_CERT="+f.Cert, "FRAY_TLS_KEY="+f.Key, fmt.Sprintf("FRAY_HTTP3=%t", *http3))
+	}
+	if *roles {
+		all = append(all, "FRAY_TOKEN_FILE="+tokenFile(role))
+	}
+	if dir := os.Getenv(coverVariable); dir != "" {
+		all = append(all, "GOCOVERDIR="+dir)
+	}
+	return all
 }
 
 // runAll submits tasks that must be accepted.

@@ -35,7 +35,7 @@ func newHTTP3Cluster(t testing.TB, args ...string) (c *cluster, files certs.File
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = &cluster{t: t, dir: t.TempDir(), http: &http.Client{Transport: transport}}
+	c = &cluster{t: t, from: &programs, dir: t.TempDir(), http: &http.Client{Transport: transport}}
 	t.Cleanup(c.http.CloseIdleConnections)
 	c.args = append(append([]string{"controller", "--listen", "127.0.0.1:0", "--http3"}, tlsArgs(files, true)...), args...)
 	c.controller = startProcess(t, "controller", programs.path(t, "fray"), c.args...)

@@ -2,10 +2,7 @@ package integration_test
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,11 +25,17 @@ type leaders struct {
 }
 
 // newLeaders starts so many controllers on a database, and returns once one leads.
-func newLeaders(t *testing.T, database string, n int) *leaders {
+func newLeaders(t *testing.T, database string, n int, args ...string) *leaders {
+	t.Helper()
+	return newLeadersFrom(t, &programs, database, n, args...)
+}
+
+// newLeadersFrom is newLeaders with programs of whatever commit.
+func newLeadersFrom(t *testing.T, from *builder, database string, n int, args ...string) *leaders {
 	t.Helper()
 	l := &leaders{
-		cluster: &cluster{t: t, dir: t.TempDir(), http: newHTTPClient(t, false)},
-		args:    append(secured(true, "controller"), "--store", database),
+		cluster: &cluster{t: t, from: from, dir: t.TempDir(), http: newHTTPClient(t, false)},
+		args:    append(append(secured(true, "controller"), "--store", database), args...),
 	}
 	for range n {
 		l.members = append(l.members, l.start(freePort(t)))
@@ -55,7 +58,7 @@ func newLeaders(t *testing.T, database string, n int) *leaders {
 
 func (l *leaders) start(port string) *process {
 	l.t.Helper()
-	return startProcess(l.t, "controller-"+port, programs.path(l.t, "fray"), append(slices.Clone(l.args), "--listen", "127.0.0.1:"+port)...)
+	return startProcess(l.t, "controller-"+port, l.from.path(l.t, "fray"), append(slices.Clone(l.args), "--listen", "127.0.0.1:"+port)...)
 }
 
 // leader returns the index of the one that leads.
@@ -84,59 +87,14 @@ func (l *leaders) restart(i int) {
 	l.members[i] = l.start(url[strings.LastIndexByte(url, ':')+1:])
 }
 
-// gaps are how long the cluster was without a leader that answers.
-type gaps []time.Duration
-
-func (g gaps) String() string {
-	slices.Sort(g)
-	if len(g) == 0 {
-		return "none"
-	}
-	return fmt.Sprintf("%d, median %v, longest %v", len(g), g[len(g)/2].Round(time.Millisecond), g[len(g)-1].Round(time.Millisecond))
-}
-
-// The leader is killed, or put to sleep, again and again under load. What any of them has
-// acknowledged all know for ever, and nobody is told two ends of one task.
-func TestLeaderIsKilledUnderLoad(t *testing.T) {
-	t.Parallel()
-	kills := killsOr(t, 4)
-	const clients, batch = 8, 25
-	server := pgtest.Start(t)
-	c := newLeaders(t, server.URL(), 3)
-	for i := range 3 {
-		c.worker("w"+strconv.Itoa(i), "--slots", "4")
-	}
-	first := c.incarnation()
-	l, stop := startKillLoad(t, c.cluster, clients, batch)
-	defer stop()
-	var without gaps
-	for n := range kills {
-		before := l.heard()
-		eventually(t, "clients are told results", func() bool { return l.heard() >= before+clients*batch })
-		outage(t, time.Duration(rand.Int64N(int64(300*time.Millisecond))))
-		i := c.leader()
-		lost := time.Now()
-		if n%3 == 2 {
-			c.members[i].pause()
-		} else {
-			c.members[i].kill()
-		}
-		was := c.incarnation()
-		without = append(without, time.Since(lost))
-		if was <= first {
-			t.Errorf("the incarnation is %d after %d", was, first)
-		}
-		first = was
-		if n%3 == 2 {
-			c.members[i].resume() // It does not know yet that it does not lead.
-		} else {
-			c.restart(i)
+// wantRunning fails the test if a member has ended by itself.
+func (l *leaders) wantRunning() {
+	l.t.Helper()
+	for _, m := range l.members {
+		if !m.Running() {
+			l.t.Fatalf("%s has ended by itself: %v", m.name, m.cmd.ProcessState)
 		}
 	}
-	stop()
-	l.wait.Wait()
-	l.judge(c.cluster, kills)
-	t.Logf("without a leader: %v", without)
 }
 
 // A leader that is told to end hands over.

@@ -7,6 +7,7 @@
 package integration_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,6 +30,10 @@ func TestMain(m *testing.M) {
 			_ = flag.Set("test.parallel", fmt.Sprint(parallelTests)) // a flag of the testing package
 		}
 	}
+	if err := checkStore(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	if err := makeSecure(); err != nil {
 		fmt.Fprintln(os.Stderr, "make certificates:", err)
 		os.Exit(1)
@@ -50,7 +55,7 @@ func (s suite) Run() int {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
-	if err := programs.remove(); err != nil {
+	if err := errors.Join(programs.remove(), previous.remove(), stored.remove()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}

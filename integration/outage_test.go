@@ -182,7 +182,7 @@ func testTornReplies(t *testing.T, c *cluster) {
 // never came back.
 func TestControllerRestartsEmpty(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, "--listen", "127.0.0.1:"+freePort(t))
+	c := newCluster(t, "--listen", "127.0.0.1:"+freePort(t), "--in-memory")
 	w := c.worker("w", "--slots", "2")
 	ctx := c.client()
 	h := c.hold()

@@ -69,38 +69,59 @@ type process struct {
 // startProcess starts a program and waits for it to say where it listens.
 func startProcess(t testing.TB, name, program string, args ...string) *process {
 	t.Helper()
-	dir := t.TempDir()
-	p := &process{
-		t: t, name: name,
-		out: filepath.Join(dir, name+".out"), err: filepath.Join(dir, name+".err"),
+	p := tryProcess(t, name, program, args...)
+	if p.url == "" {
+		t.Fatalf("%s has ended: %v", name, p.cmd.ProcessState)
 	}
-	stdout, err := os.Create(p.out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stdout.Close()
-	stderr, err := os.Create(p.err)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stderr.Close()
-	p.cmd = exec.Command(program, args...) // ends with the test's cleanup, and has to outlive its context
-	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
-	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
-	if dir := os.Getenv(coverVariable); dir != "" {
-		p.cmd.Env = append(p.cmd.Env, "GOCOVERDIR="+dir)
-	}
-	if p.Child, err = spawn().Start(p.cmd); err != nil {
-		t.Fatalf("start %s: %v", name, err)
-	}
-	t.Cleanup(p.end)
+	return p
+}
+
+// tryProcess is startProcess for a program that may refuse to start: it has ended then, and has no URL.
+func tryProcess(t testing.TB, name, program string, args ...string) *process {
+	t.Helper()
+	p := newProcess(t, name, program, args...).launch()
 	eventually(t, name+" says where it listens", func() bool {
 		p.url = p.address()
 		return p.url != "" || !p.Running()
 	})
-	if p.url == "" {
-		t.Fatalf("%s has ended: %v", name, p.cmd.ProcessState)
+	p.awaitLead()
+	return p
+}
+
+// newProcess returns a program that is yet to be launched.
+func newProcess(t testing.TB, name, program string, args ...string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	p := &process{
+		t: t, name: name,
+		out: filepath.Join(dir, name+".out"), err: filepath.Join(dir, name+".err"),
+		cmd: exec.Command(program, stored.args(t, args)...), // ends with the test's cleanup, and has to outlive its context
 	}
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
+	if dir := os.Getenv(coverVariable); dir != "" {
+		p.cmd.Env = append(p.cmd.Env, "GOCOVERDIR="+dir)
+	}
+	return p
+}
+
+// launch starts it, and ends it with the test.
+func (p *process) launch() *process {
+	p.t.Helper()
+	stdout, err := os.Create(p.out)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer stdout.Close()
+	stderr, err := os.Create(p.err)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer stderr.Close()
+	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
+	if p.Child, err = spawn().Start(p.cmd); err != nil {
+		p.t.Fatalf("start %s: %v", p.name, err)
+	}
+	p.t.Cleanup(p.end)
 	return p
 }
 

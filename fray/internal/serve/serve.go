@@ -218,8 +218,10 @@ func (s *Server) run(ctx context.Context) error {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(s.cfg.TLS == nil)
 	protocols.SetHTTP2(s.cfg.TLS != nil)
+	fresh := &unused{conns: make(map[net.Conn]struct{})}
 	server := &http.Server{
 		Handler:           handler,
+		ConnState:         fresh.note,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -228,6 +230,7 @@ func (s *Server) run(ctx context.Context) error {
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(fresh.close)
 	served := make(chan error, 1)
 	// When there are no descriptors left all the same, Serve says so and tries again, after up to a
 	// second.

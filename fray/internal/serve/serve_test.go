@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -327,6 +329,37 @@ func TestShutdownCutsOffWhatHangs(t *testing.T) {
 	}
 	if err := <-answered; err == nil {
 		t.Error("a request that was cut off succeeded")
+	}
+}
+
+// A connection that a client has opened and not used, as transports do that find another one free
+// meanwhile, held a server up for all its grace.
+func TestShutdownLeavesUnusedConnections(t *testing.T) {
+	t.Parallel()
+	for _, h2c := range []bool{false, true} {
+		t.Run(fmt.Sprintf("h2c=%v", h2c), func(t *testing.T) {
+			t.Parallel()
+			url, stop := start(t, serve.Config{ShutdownGrace: time.Minute}, healthy)
+			if _, err := frayv1connect.NewWorkerServiceClient(httpClient(t, h2c), url).HealthCheck(t.Context(), &frayv1.HealthCheckRequest{}); err != nil {
+				t.Fatal(err)
+			}
+			unused, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unused.Close()
+			// One that is accepted after it: so was that.
+			if _, err := frayv1connect.NewWorkerServiceClient(httpClient(t, h2c), url).HealthCheck(t.Context(), &frayv1.HealthCheckRequest{}); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
 	}
 }
 

@@ -98,7 +98,6 @@ func TestFailover(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.Start(t)
 	standby := primary.Follow(t, "s1")
-	execute(t, primary.URL(), "ALTER SYSTEM SET synchronous_standby_names = 's1'", "SELECT pg_reload_conf()")
 	both := fmt.Sprintf("postgres://fray@%s,%s/postgres?sslmode=disable", primary.Address(), standby.Address())
 	d := open(t, both)
 	term := stand(t, d, "a")

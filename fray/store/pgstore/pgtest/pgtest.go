@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -22,7 +24,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
 
+	"github.com/frayrpc/fray/internal/children"
 	"github.com/frayrpc/fray/internal/number"
 )
 
@@ -64,7 +68,7 @@ type Server struct {
 	as       *syscall.Credential // nil: who runs the test
 	cmd      *exec.Cmd           // nil: it does not run
 	log      *os.File
-	gone     chan struct{}
+	gone     chan struct{} // closed once its last process has ended
 }
 
 // Start makes and starts a server that is stopped when the test ends, with settings such as
@@ -115,32 +119,6 @@ func New(settings ...string) (*Server, error) {
 	return s, nil
 }
 
-// Follow makes and starts a standby of s under a name, which synchronous_standby_names may have.
-func (s *Server) Follow(tb testing.TB, name string) *Server {
-	tb.Helper()
-	f, err := newServer()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := f.Remove(); err != nil {
-			tb.Error(err)
-		}
-	})
-	err = f.run("pg_basebackup", "--pgdata", f.data(), "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--wal-method=stream",
-		"--dbname", fmt.Sprintf("host=127.0.0.1 port=%d user=fray application_name=%s", s.port, name))
-	if err == nil {
-		err = f.configure(nil)
-	}
-	if err == nil {
-		err = f.Run()
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return f
-}
-
 func newServer() (*Server, error) {
 	s := &Server{bin: bin()}
 	if s.bin == "" {
@@ -177,12 +155,20 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("there is neither a user postgres nor a user nobody to run PostgreSQL as")
 }
 
+// Ports of servers are below those that the system gives to connections, so that a server that was
+// stopped can come back to its own, and below those that the end-to-end suite gives to controllers.
+const firstPort, lastPort = 10_000, 20_000
+
+// freePort returns a port that nobody listens on.
 func freePort() (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for range lastPort - firstPort {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close() //nolint:errcheck // It is TCP's.
+	return 0, errors.New("no port is free")
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -202,7 +188,8 @@ func (s *Server) command(ctx context.Context, name string, args ...string) *exec
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Setpgid: true, Pdeathsig: syscall.SIGQUIT}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Setpgid: true}
+	children.DieWithParent(cmd.SysProcAttr, syscall.SIGQUIT)
 	return cmd
 }
 
@@ -225,12 +212,23 @@ func (s *Server) Run() error {
 	s.log = log
 	s.cmd = s.command(context.Background(), "postgres", "-D", s.data())
 	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if err := s.cmd.Start(); err != nil {
+	// Its processes inherit the one end of a pipe: of the other end all is read once the last has ended.
+	alive, held, err := os.Pipe()
+	if err == nil {
+		s.cmd.ExtraFiles = []*os.File{held}
+		err = errors.Join(s.cmd.Start(), held.Close())
+	}
+	if err != nil {
 		s.cmd = nil
 		return errors.Join(err, log.Close())
 	}
 	s.gone = make(chan struct{})
-	go func() { _ = s.cmd.Wait(); close(s.gone) }()
+	go func() {
+		_ = s.cmd.Wait() // How it ended is of no interest.
+		_, _ = io.Copy(io.Discard, alive)
+		_ = alive.Close()
+		close(s.gone)
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
@@ -259,15 +257,17 @@ func (s *Server) lastLog() string {
 }
 
 // URL is how to connect to it, as one who may do everything.
-func (s *Server) URL() string {
-	return fmt.Sprintf("postgres://fray@127.0.0.1:%d/postgres?sslmode=disable", s.port)
+func (s *Server) URL() string { return s.url("postgres") }
+
+func (s *Server) url(database string) string {
+	return fmt.Sprintf("postgres://fray@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
 }
 
 // Address is where it listens.
 func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// Stop ends the server with a signal: SIGINT ends all connections first, SIGQUIT is a crash of the
-// processes, after which it recovers.
+// Stop ends the server with a signal, and returns once its last process has ended: SIGINT ends all
+// connections first, SIGQUIT and SIGKILL are crashes, after which it recovers.
 func (s *Server) Stop(sig syscall.Signal) error {
 	if s.cmd == nil {
 		return nil
@@ -284,32 +284,61 @@ func (s *Server) Stop(sig syscall.Signal) error {
 	return errors.Join(err, s.log.Close())
 }
 
-// Promote makes a standby one that is written to.
-func (s *Server) Promote() error {
-	return s.run("pg_ctl", "promote", "--pgdata", s.data(), "--wait", "--timeout", "60")
-}
-
 // Remove stops the server and deletes all that it has.
 func (s *Server) Remove() error {
-	err := errors.Join(s.Stop(syscall.SIGQUIT), os.RemoveAll(s.dir))
+	err := errors.Join(s.Stop(syscall.SIGQUIT), s.freeMemory(), os.RemoveAll(s.dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
+// freeMemory removes the segment of System V's shared memory that a server leaves behind that was
+// killed, and that it would find again if it were started again.
+func (s *Server) freeMemory() error {
+	const memoryLine = 6 // of the file, from 0: the segment's key and id
+	file, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(string(file), "\n")
+	if len(lines) <= memoryLine {
+		return nil
+	}
+	var key, id int
+	if _, err := fmt.Sscan(lines[memoryLine], &key, &id); err != nil {
+		return nil //nolint:nilerr // It had none yet.
+	}
+	if _, err := unix.SysvShmCtl(id, unix.IPC_RMID, nil); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("remove a server's shared memory: %w", err)
+	}
+	return nil
+}
+
 // Schema makes an empty schema, and returns the URL of a database that has its tables there.
 func (s *Server) Schema(tb testing.TB, name string) string {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, s.URL())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{name}.Sanitize()); err != nil {
+	if err := s.create(tb.Context(), "SCHEMA", name); err != nil {
 		tb.Fatal(err)
 	}
 	return s.URL() + "&search_path=" + name
+}
+
+// Database makes an empty database, and returns its URL.
+func (s *Server) Database(ctx context.Context, name string) (string, error) {
+	return s.url(name), s.create(ctx, "DATABASE", name)
+}
+
+func (s *Server) create(ctx context.Context, what, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.URL())
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "CREATE "+what+" "+pgx.Identifier{name}.Sanitize())
+	return errors.Join(err, conn.Close(ctx))
 }
