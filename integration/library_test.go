@@ -36,6 +36,7 @@ const (
 // of it.
 func TestLibraryOnProcesses(t *testing.T) {
 	t.Parallel()
+	needOwnControllers(t)
 	if raceDetected() {
 		t.Skip("the times of scenarios are not for processes that are ten times slower")
 	}
@@ -98,6 +99,7 @@ func TestLibraryOnProcesses(t *testing.T) {
 // Protects: combinations of faults that nobody thought of, with real signals and connections.
 func TestChaosOnProcesses(t *testing.T) {
 	t.Parallel()
+	needOwnControllers(t)
 	if raceDetected() {
 		t.Skip("the times of scenarios are not for processes that are ten times slower")
 	}

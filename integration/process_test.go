@@ -63,6 +63,7 @@ type process struct {
 	out  string // paths of what it writes
 	err  string
 
+	leads    bool // it is to lead, as the only controller of its database
 	expected bool // its end is the test's doing, or one that the test looks at
 }
 
@@ -95,8 +96,9 @@ func newProcess(t testing.TB, name, program string, args ...string) *process {
 	p := &process{
 		t: t, name: name,
 		out: filepath.Join(dir, name+".out"), err: filepath.Join(dir, name+".err"),
-		cmd: exec.Command(program, stored.args(t, args)...), // ends with the test's cleanup, and has to outlive its context
 	}
+	args, p.leads = stored.args(t, args)
+	p.cmd = exec.Command(program, args...) // ends with the test's cleanup, and has to outlive its context
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRAY_") })
 	if dir := os.Getenv(coverVariable); dir != "" {
 		p.cmd.Env = append(p.cmd.Env, "GOCOVERDIR="+dir)

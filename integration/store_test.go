@@ -37,6 +37,14 @@ func needDirectory(t *testing.T) {
 	}
 }
 
+// needOwnControllers skips a test whose controllers are not the suite's where these have databases.
+func needOwnControllers(t *testing.T) {
+	t.Helper()
+	if onPostgres() {
+		t.Skip("fray-sim starts its controllers, with a data directory each")
+	}
+}
+
 // dataDirOption is what is replaced, with what follows it.
 const dataDirOption = "--data-dir"
 
@@ -52,14 +60,14 @@ type databasesByDir struct {
 }
 
 // args returns a controller's arguments with a database in place of its directory, if that is asked
-// for.
-func (d *databasesByDir) args(t testing.TB, args []string) []string {
+// for, and whether it is.
+func (d *databasesByDir) args(t testing.TB, args []string) ([]string, bool) {
 	t.Helper()
 	i := slices.Index(args, dataDirOption)
 	if !onPostgres() || i < 0 || !slices.Contains(args, "controller") {
-		return args
+		return args, false
 	}
-	return slices.Concat(args[:i], []string{"--store", d.url(t, args[i+1])}, args[i+2:])
+	return slices.Concat(args[:i], []string{"--store", d.url(t, args[i+1])}, args[i+2:]), true
 }
 
 func (d *databasesByDir) url(t testing.TB, dir string) string {
@@ -100,10 +108,11 @@ func memory(t testing.TB) []string {
 	return []string{"--in-memory"}
 }
 
-// awaitLead waits until a controller leads that shares a database with others, as far as it knows.
+// awaitLead waits until a controller leads that has a database in place of a directory: as far as it
+// knows, it shares that with others.
 func (p *process) awaitLead() {
 	p.t.Helper()
-	if !onPostgres() || !slices.Contains(p.cmd.Args, "--store") {
+	if !p.leads {
 		return
 	}
 	eventually(p.t, p.name+" leads", func() bool {
