@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/store/lead"
 	"github.com/frayrpc/fray/fray/store/pgstore/pgtest"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
@@ -43,7 +45,8 @@ func newLeaders(t *testing.T, database string, n int) *leaders {
 		l.alone = append(l.alone, frayv1connect.NewControllerServiceClient(l.http, m.url))
 	}
 	l.controller = &process{url: strings.Join(urls, ",")} // What reaches the one that leads.
-	client, err := fray.NewClient(l.url(), append(asClient(), fray.WithHTTPClient(l.http))...)
+	// Each call has the least role that it needs.
+	client, err := fray.NewClient(l.url(), fray.WithHTTPClient(l.http), fray.WithToken(""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,4 +170,81 @@ func TestLeaderHandsOver(t *testing.T) {
 	if _, err := held.Get(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// A leader that is asked to step down hands over under load, and stands by: no call takes as long as a
+// failover does, what runs goes on, and nothing is lost. The command is given the addresses of all, and
+// that of the leader alone.
+func TestLeaderStepsDownUnderLoad(t *testing.T) {
+	t.Parallel()
+	const handovers, clients, batch, bound = 4, 4, 25, lead.DefaultPatience * lead.DefaultBeat
+	server := pgtest.Start(t)
+	c := newLeaders(t, server.URL(), 2)
+	c.worker("w", "--slots", "8")
+	ctx := newLastingClient(t, c.url())
+	h := c.hold()
+	held := run(ctx, t, tasks.Held, h)
+	c.awaitHeld(held.ID(), h)
+	l, stop := startKillLoad(t, c.cluster, clients, batch)
+	defer stop()
+	var without, calls gaps
+	for n := range handovers {
+		heard := l.heard()
+		eventually(t, "clients are told results", func() bool { return l.heard() >= heard+clients*batch })
+		i, was := c.leader(), c.incarnation()
+		address := c.url()
+		if n%2 == 1 {
+			address = c.members[i].url
+		}
+		longest := c.longestCall()
+		out, code := c.fray("controller", "step-down", "--controller", address, "-o", "json")
+		var told struct {
+			Ended   uint64 `json:"ended_epoch"`
+			Leading uint64 `json:"leading_epoch"`
+			Without int64  `json:"without_leader_ms"`
+		}
+		if err := json.Unmarshal([]byte(out), &told); err != nil || code != 0 || told.Ended != was || told.Leading != was+1 {
+			t.Fatalf("after epoch %d the command exits with %d, and says %s", was, code, out)
+		}
+		without = append(without, time.Duration(told.Without)*time.Millisecond)
+		calls = append(calls, longest())
+		if next := c.leader(); next == i || c.incarnation() != was+1 {
+			t.Errorf("controller %d has stepped down, and %d leads in epoch %d", i, next, c.incarnation())
+		}
+	}
+	stop()
+	l.wait.Wait()
+	l.judge(c.cluster, handovers)
+	t.Logf("as the command saw it, without a leader: %v; longest calls: %v", without, calls)
+	if least := slices.Min(calls); least > bound { // The machine may be busy with something else during any one.
+		t.Errorf("in each hand-over a call took %v, more than %v", least, bound)
+	}
+	c.awaitWorker("w")
+	if task := c.task(held.ID()); task.GetStatus() != frayv1.TaskStatus_TASK_STATUS_RUNNING || task.GetAttemptNumber() != 1 {
+		t.Errorf("the task is %v, at attempt %d", task.GetStatus(), task.GetAttemptNumber())
+	}
+	c.open(h)
+	get(ctx, t, held)
+	if starts := c.events(h.Ledger)["start"]; starts != 1 {
+		t.Errorf("it was started %d times", starts)
+	}
+}
+
+// longestCall asks one question after the other until what it returns is called, which returns how long
+// the longest took, repetitions included.
+func (l *leaders) longestCall() (stop func() time.Duration) {
+	asking, cancel := context.WithCancel(l.context())
+	longest := make(chan time.Duration, 1)
+	go func() {
+		var most time.Duration
+		for more := true; more; more = pausing(asking, firstPoll) {
+			began := time.Now()
+			if _, err := l.GetClusterInfo(l.context(), &frayv1.GetClusterInfoRequest{}); err != nil && asking.Err() == nil {
+				l.t.Errorf("ask the one that leads: %v", err)
+			}
+			most = max(most, time.Since(began))
+		}
+		longest <- most
+	}()
+	return func() time.Duration { cancel(); return <-longest }
 }

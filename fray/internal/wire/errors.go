@@ -48,7 +48,7 @@ const (
 )
 
 // LeaderHeader has the address of the controller that leads, beside ReasonNotLeader, where it is known.
-const LeaderHeader = "Fray-Leader"
+const LeaderHeader = said.LeaderHeader
 
 // codes gives each reason its Connect code.
 var codes = map[string]connect.Code{
