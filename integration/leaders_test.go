@@ -2,13 +2,16 @@ package integration_test
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/store/lead"
 	"github.com/frayrpc/fray/fray/store/pgstore/pgtest"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
@@ -46,7 +49,8 @@ func newLeadersFrom(t *testing.T, from *builder, database string, n int, args ..
 		l.alone = append(l.alone, frayv1connect.NewControllerServiceClient(l.http, m.url))
 	}
 	l.controller = &process{url: strings.Join(urls, ",")} // What reaches the one that leads.
-	client, err := fray.NewClient(l.url(), append(asClient(), fray.WithHTTPClient(l.http))...)
+	// Each call has the least role that it needs.
+	client, err := fray.NewClient(l.url(), fray.WithHTTPClient(l.http), fray.WithToken(""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,4 +129,79 @@ func TestLeaderHandsOver(t *testing.T) {
 	if _, err := held.Get(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// A leader that is asked to step down hands over under load, and stands by: no call takes as long as a
+// failover does, what runs goes on, and nothing is lost. The command is given the addresses of all, and
+// that of the leader alone.
+func TestLeaderStepsDownUnderLoad(t *testing.T) {
+	t.Parallel()
+	const handovers, bound = 4, lead.DefaultPatience * lead.DefaultBeat
+	server := pgtest.Start(t)
+	c := newLeaders(t, server.URL(), 2)
+	c.worker("w", "--slots", "8")
+	ctx := newLastingClient(t.Context(), t, c.url())
+	h := c.hold()
+	held := run(ctx, t, tasks.Held, h)
+	c.awaitHeld(held.ID(), h)
+	l := startLoad(t, c.cluster)
+	var without, calls []time.Duration
+	for n := range handovers {
+		l.goesOn()
+		i, was := c.leader(), c.incarnation()
+		address := c.url()
+		if n%2 == 1 {
+			address = c.members[i].url
+		}
+		longest := c.longestCall()
+		out, code := c.fray("controller", "step-down", "--controller", address, "-o", "json")
+		var told struct {
+			Ended   uint64 `json:"ended_epoch"`
+			Leading uint64 `json:"leading_epoch"`
+			Without int64  `json:"without_leader_ms"`
+		}
+		if err := json.Unmarshal([]byte(out), &told); err != nil || code != 0 || told.Ended != was || told.Leading != was+1 {
+			t.Fatalf("after epoch %d the command exits with %d, and says %s", was, code, out)
+		}
+		without = append(without, time.Duration(told.Without)*time.Millisecond)
+		calls = append(calls, longest())
+		if next := c.leader(); next == i || c.incarnation() != was+1 {
+			t.Errorf("controller %d has stepped down, and %d leads in epoch %d", i, next, c.incarnation())
+		}
+	}
+	l.end()
+	l.lookBack()
+	l.judge(strconv.Itoa(handovers) + " hand-overs")
+	t.Logf("as the command saw it, without a leader: %v; longest calls: %v", without, calls)
+	if least := slices.Min(calls); least > bound { // The machine may be busy with something else during any one.
+		t.Errorf("in each hand-over a call took %v, more than %v", least, bound)
+	}
+	c.awaitWorker("w")
+	if task := c.task(held.ID()); task.GetStatus() != frayv1.TaskStatus_TASK_STATUS_RUNNING || task.GetAttemptNumber() != 1 {
+		t.Errorf("the task is %v, at attempt %d", task.GetStatus(), task.GetAttemptNumber())
+	}
+	c.open(h)
+	get(ctx, t, held)
+	if starts := c.events(h.Ledger)["start"]; starts != 1 {
+		t.Errorf("it was started %d times", starts)
+	}
+}
+
+// longestCall asks one question after the other until what it returns is called, which returns how long
+// the longest took, repetitions included.
+func (l *leaders) longestCall() (stop func() time.Duration) {
+	asking, cancel := context.WithCancel(l.context())
+	longest := make(chan time.Duration, 1)
+	go func() {
+		var most time.Duration
+		for more := true; more; more = pausing(asking, firstPoll) {
+			began := time.Now()
+			if _, err := l.GetClusterInfo(l.context(), &frayv1.GetClusterInfoRequest{}); err != nil && asking.Err() == nil {
+				l.t.Errorf("ask the one that leads: %v", err)
+			}
+			most = max(most, time.Since(began))
+		}
+		longest <- most
+	}()
+	return func() time.Duration { cancel(); return <-longest }
 }

@@ -102,6 +102,7 @@ is told twice.`,
 	addWallClockFlag(cmd, &o.wallClockFile)
 	o.faults.AddFlags(cmd.Flags())
 	o.log.AddFlags(cmd.Flags(), "info")
+	cmd.AddCommand(a.newStepDown())
 	return cmd
 }
 

@@ -13,7 +13,7 @@ const exitCodesHelp = `  0    all went well
   3    the controller cannot be reached, refuses the call, or cannot be started; or no client watches the job of
        --job-lease
   4    there is no such task, schedule or worker
-  5    the wait was longer than its timeout; the task goes on
+  5    the wait was longer than its timeout; the task goes on, or, of step-down, the epoch has ended all the same
   130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM, 129 by SIGHUP
   141  what reads the output of map is gone (SIGPIPE), as in: fray map ... | head -1
 

@@ -99,6 +99,8 @@ func subject(message any) []slog.Attr {
 		return []slog.Attr{slog.String("worker_id", clip(m.GetWorkerId()))}
 	case *frayv1.CreateBackupRequest:
 		return []slog.Attr{slog.String("backup", clip(m.GetName()))}
+	case *frayv1.StepDownRequest:
+		return []slog.Attr{slog.Uint64("epoch", m.GetEpoch())}
 	}
 	return nil
 }

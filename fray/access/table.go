@@ -72,6 +72,7 @@ var rows = []Row{
 	{Procedure: frayv1connect.ControllerServiceDrainWorkerProcedure, Roles: Operator, Changes: true},
 	{Procedure: frayv1connect.ControllerServiceGetClusterInfoProcedure, Roles: readsAll},
 	{Procedure: frayv1connect.ControllerServiceCreateBackupProcedure, Roles: Operator, Changes: true},
+	{Procedure: frayv1connect.ControllerServiceStepDownProcedure, Roles: Operator, Changes: true},
 
 	{Procedure: frayv1connect.WorkerServiceHealthCheckProcedure, Roles: readsAll},
 	{Procedure: frayv1connect.WorkerServiceListTasksProcedure, Roles: readsAll},

@@ -338,6 +338,10 @@ func TestAuditTellsOfChangesAndRefusals(t *testing.T) {
 	wantCode(t, err, connect.CodePermissionDenied)
 	_, err = g.as("operator").CreateBackup(ctx, &frayv1.CreateBackupRequest{Name: "b1"})
 	wantCode(t, err, connect.CodeFailedPrecondition)
+	_, err = g.as("operator").StepDown(ctx, &frayv1.StepDownRequest{Epoch: 7})
+	wantCode(t, err, connect.CodeFailedPrecondition)
+	_, err = g.as("alice").StepDown(ctx, &frayv1.StepDownRequest{})
+	wantCode(t, err, connect.CodePermissionDenied)
 	g.post(http.MethodPost, frayv1connect.ControllerServiceGetTaskProcedure, "nobody-has-this-token")
 	g.stop()
 
@@ -351,6 +355,7 @@ func TestAuditTellsOfChangesAndRefusals(t *testing.T) {
 			Refused                                            int      `json:"refused_count"`
 			Worker                                             string   `json:"worker_id"`
 			Backup                                             string
+			Epoch                                              *uint64
 		}
 		if err := json.Unmarshal(line, &l); err != nil {
 			t.Fatalf("%s: %v", line, err)
@@ -359,7 +364,11 @@ func TestAuditTellsOfChangesAndRefusals(t *testing.T) {
 			t.Errorf("a line has no time, address or credential: %s", line)
 		}
 		_, method, _ := strings.Cut(strings.TrimPrefix(l.Procedure, "/"), "/")
-		got = append(got, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %d/%d %d %s %s", l.Caller, method, l.Code, l.Job, len(l.Tasks), l.Count, l.Refused, l.Worker, l.Backup)), " "))
+		epoch := ""
+		if l.Epoch != nil {
+			epoch = fmt.Sprint("epoch ", *l.Epoch)
+		}
+		got = append(got, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %d/%d %d %s %s %s", l.Caller, method, l.Code, l.Job, len(l.Tasks), l.Count, l.Refused, l.Worker, l.Backup, epoch)), " "))
 	}
 	want := []string{
 		"alice SubmitTasks ok a-job 16/40 0",
@@ -370,6 +379,8 @@ func TestAuditTellsOfChangesAndRefusals(t *testing.T) {
 		"operator DrainWorker not_found 0/0 0 nobody",
 		"alice DrainWorker permission_denied 0/0 0",
 		"operator CreateBackup failed_precondition 0/0 0 b1",
+		"operator StepDown failed_precondition 0/0 0 epoch 7",
+		"alice StepDown permission_denied 0/0 0",
 		"GetTask unauthenticated 0/0 0",
 	}
 	if !slices.Equal(got, want) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -120,6 +121,7 @@ var laneOf = map[string]serve.Lane{
 	frayv1connect.ControllerServiceGetClusterInfoProcedure:   serve.Operators,
 	frayv1connect.ControllerServiceDrainWorkerProcedure:      serve.Operators,
 	frayv1connect.ControllerServiceCreateBackupProcedure:     serve.Operators,
+	frayv1connect.ControllerServiceStepDownProcedure:         serve.Operators,
 }
 
 // unvalidated are the calls that check their requests by themselves: CheckSpec and its like are 30
@@ -134,12 +136,18 @@ var unvalidated = []string{
 // themselves. It checks requests against the rules of their schema, after all that the options do.
 func (c *Controller) Handler(options ...connect.HandlerOption) (string, http.Handler) {
 	counted := connect.WithInterceptors(connect.UnaryInterceptorFunc(c.handlers.interceptor))
-	first := []connect.HandlerOption{serve.Bounded(requestBytes)}
-	if c.cfg.Audit != nil {
-		first = append(first, connect.WithInterceptors(access.Audit(c.cfg.Audit)))
-	}
-	options = slices.Concat(first, options, []connect.HandlerOption{c.validated, counted})
+	options = slices.Concat(outermost(c.cfg.Audit), options, []connect.HandlerOption{c.validated, counted})
 	return frayv1connect.NewControllerServiceHandler(&service{c}, options...)
+}
+
+// outermost are the options that come before those of who serves a handler: bounds, and an audit that
+// tells of whatever these refuse; nil: there is none.
+func outermost(audit *slog.Logger) []connect.HandlerOption {
+	first := []connect.HandlerOption{serve.Bounded(requestBytes)}
+	if audit != nil {
+		first = append(first, connect.WithInterceptors(access.Audit(audit)))
+	}
+	return first
 }
 
 // Listen opens the listener, after which URL is known. Run does it too, unless it was done.

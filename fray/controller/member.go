@@ -1,10 +1,12 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"connectrpc.com/connect"
@@ -20,12 +22,15 @@ import (
 
 // Member is one of several controllers that share a database. It listens from its start on. While it
 // leads a Controller answers, which is made anew for each time: nothing that it knew outlives its
-// lead. While it stands by it answers nothing but where the leader is.
+// lead. While it stands by it answers nothing but where the leader is. Asked to step down it stands by,
+// and does not lead again before the others had time to.
 type Member struct {
 	cfg     Config
 	lead    lead.Config
 	server  *serve.Server // nil: it does not listen
 	options []connect.HandlerOption
+	// What checks the requests that it answers itself.
+	validated connect.HandlerOption
 
 	leads   atomic.Pointer[leadership] // nil: it stands by
 	seat    atomic.Pointer[lead.Seat]  // as it was last seen; nil: it was not
@@ -39,6 +44,10 @@ type Member struct {
 type leadership struct {
 	controller *Controller
 	handler    http.Handler
+	epoch      uint64
+	end        context.CancelCauseFunc // Has it end, and the seat be left.
+	over       chan struct{}           // Closed once it has.
+	err        error                   // Why whether the seat was left is unknown. Set before over is closed.
 }
 
 // NewMember returns a member that has not been started. The store of the configuration is that of the
@@ -68,10 +77,13 @@ func NewMember(cfg Config, l lead.Config) (*Member, error) {
 	if err := m.register(); err != nil {
 		return nil, err
 	}
+	var err error
+	if m.validated, err = serve.Validated(); err != nil {
+		return nil, err
+	}
 	if cfg.ListenAddress == "" && cfg.Listener == nil {
 		return m, nil
 	}
-	var err error
 	if m.server, err = newServer(m.cfg, m.Handler, m.Leads); err != nil {
 		return nil, err
 	}
@@ -109,19 +121,25 @@ func (m *Member) register() error {
 }
 
 // Handler returns the path and handler of ControllerService alone, for those who serve it themselves.
-// It is called once, before Run.
+// It is called once at most, before Run.
 func (m *Member) Handler(options ...connect.HandlerOption) (string, http.Handler) {
 	m.options = options
 	refuse := connect.UnaryInterceptorFunc(func(connect.UnaryFunc) connect.UnaryFunc {
 		return func(context.Context, connect.AnyRequest) (connect.AnyResponse, error) { return nil, m.standsBy() }
 	})
 	path, standby := frayv1connect.NewControllerServiceHandler(frayv1connect.UnimplementedControllerServiceHandler{},
-		append([]connect.HandlerOption{serve.Bounded(requestBytes)}, append(options, connect.WithInterceptors(refuse))...)...)
+		slices.Concat(outermost(nil), options, []connect.HandlerOption{connect.WithInterceptors(refuse)})...)
+	_, stepsDown := frayv1connect.NewControllerServiceHandler(&stepDown{m: m},
+		slices.Concat(outermost(m.cfg.Audit), options, []connect.HandlerOption{m.validated})...)
 	return path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if l := m.leads.Load(); l != nil {
-			l.handler.ServeHTTP(w, r)
-		} else {
+		l := m.leads.Load()
+		switch {
+		case l == nil:
 			standby.ServeHTTP(w, r)
+		case r.URL.Path == frayv1connect.ControllerServiceStepDownProcedure:
+			stepsDown.ServeHTTP(w, r)
+		default:
+			l.handler.ServeHTTP(w, r)
 		}
 	})
 }
@@ -167,7 +185,6 @@ func (m *Member) Run(ctx context.Context) error {
 		return errors.New("controller: Run was called before")
 	}
 	if m.server == nil {
-		m.Handler()
 		return m.stand(ctx)
 	}
 	if err := m.server.Listen(ctx); err != nil {
@@ -202,7 +219,7 @@ func (m *Member) stand(ctx context.Context) error {
 			return nil //nolint:nilerr // It stood by.
 		}
 		if err == nil {
-			err = m.govern(ctx, term)
+			try.SteppedDown, err = m.govern(ctx, term)
 		}
 		lost := errors.Is(err, lead.ErrLost)
 		switch {
@@ -217,8 +234,8 @@ func (m *Member) stand(ctx context.Context) error {
 	}
 }
 
-// govern leads for one term.
-func (m *Member) govern(ctx context.Context, term *lead.Term) error {
+// govern leads for one term. It returns its epoch if it has ended because that was asked for, else 0.
+func (m *Member) govern(ctx context.Context, term *lead.Term) (steppedDown uint64, err error) {
 	cfg := m.cfg
 	cfg.Store, cfg.ListenAddress, cfg.Listener, cfg.Access, cfg.MetricsAddress, cfg.HTTP3 = term, "", nil, nil, "", nil
 	registered := &registrations{Registerer: cfg.Registerer}
@@ -228,18 +245,27 @@ func (m *Member) govern(ctx context.Context, term *lead.Term) error {
 	defer registered.undo()
 	c, err := New(cfg)
 	if err != nil {
-		return errors.Join(err, term.Leave())
+		return 0, errors.Join(err, term.Leave())
 	}
 	_, handler := c.Handler(m.options...)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	l := &leadership{controller: c, handler: handler, epoch: term.Epoch(), end: end, over: make(chan struct{})}
 	m.seat.Store(nil) // It will be another's when this one has led.
-	m.leads.Store(&leadership{c, handler})
+	m.leads.Store(l)
 	m.elected.Inc()
 	err = c.Run(ctx)
 	m.leads.Store(nil)
-	if left := term.Leave(); err == nil && left != nil && !errors.Is(left, lead.ErrLost) {
+	left := term.Leave()
+	l.err = cmp.Or(err, left)
+	close(l.over)
+	if err == nil && left != nil && !errors.Is(left, lead.ErrLost) {
 		m.cfg.Logger.Warn("could not leave the lead: others take it once they have missed this controller", "error", left)
 	}
-	return err
+	if errors.Is(context.Cause(ctx), errSteppedDown) {
+		steppedDown = l.epoch
+	}
+	return steppedDown, err
 }
 
 // registrations are the metrics of one term.

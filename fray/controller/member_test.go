@@ -22,6 +22,7 @@ import (
 	storev1 "github.com/frayrpc/fray/gen/fray/store/v1"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/reason"
 )
 
 // member is a member that runs, and its line to the database, which can be cut.
@@ -116,11 +117,10 @@ func TestMemberFailsOver(t *testing.T) {
 	}
 	for end := time.Now().Add(10 * time.Second); ; {
 		err := submitOne(ctx, b.asks, "3")
-		if reason, _ := wire.Info(err); reason != wire.ReasonNotLeader {
+		if why, _ := wire.Info(err); why != wire.ReasonNotLeader {
 			t.Fatalf("who stands by says %v", err)
 		}
-		var c *connect.Error
-		if errors.As(err, &c) && c.Meta().Get(wire.LeaderHeader) == a.URL() {
+		if reason.Leader(err) == a.URL() {
 			break
 		}
 		if time.Now().After(end) {

@@ -123,6 +123,12 @@ func (s *service) DrainWorker(ctx context.Context, req *frayv1.DrainWorkerReques
 	return &frayv1.DrainWorkerResponse{}, nil
 }
 
+// StepDown refuses: of a controller that others can take over from its Member takes the call.
+func (*service) StepDown(context.Context, *frayv1.StepDownRequest) (*frayv1.StepDownResponse, error) {
+	return nil, wire.Error(wire.ReasonUnsupported, 0,
+		"this controller shares its records with no other, so none could take over: stop it, or run several controllers on one database")
+}
+
 func (s *service) GetClusterInfo(ctx context.Context, _ *frayv1.GetClusterInfoRequest) (*frayv1.GetClusterInfoResponse, error) {
 	call := s.c.call()
 	r, err := ask[core.InfoReply](ctx, s.c, call, "cluster info", &core.Info{Call: call})

@@ -49,7 +49,7 @@ const (
 
 // LeaderHeader has the address of the controller that leads, beside ReasonNotLeader; it is empty where that is not
 // known.
-const LeaderHeader = "Fray-Leader"
+const LeaderHeader = said.LeaderHeader
 
 // codes gives each reason its Connect code.
 var codes = map[string]connect.Code{

@@ -23,7 +23,7 @@
 // stands by looks as often, and takes the seat once it has looked Config.Patience times and found
 // nothing changed. It counts its looks, not the time, so that what passed while it slept itself, or
 // while the database was away, counts for nothing. A leader that leaves says so, and is followed at
-// once.
+// once. One that was asked to leaves the seat to others for a while, see Config.SteppedDown.
 //
 // # What is read
 //

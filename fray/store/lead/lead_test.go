@@ -150,6 +150,134 @@ func TestWhoLeavesIsFollowedAtOnce(t *testing.T) {
 	})
 }
 
+// standAgain stands by after an epoch in which it was asked to step down, and tells of its term.
+func standAgain(ctx context.Context, d lead.Database, epoch uint64) <-chan *lead.Term {
+	led := make(chan *lead.Term, 1)
+	go func() {
+		term, _ := lead.Stand(ctx, lead.Config{Database: d, Holder: lead.Holder{ID: "a.2"}, SteppedDown: epoch})
+		led <- term
+	}()
+	return led
+}
+
+// Who was asked to step down takes the seat again only after others had as many looks as patience has,
+// on top of those that a seat takes that could not be left.
+func TestWhoStepsDownLeavesTheSeatToOthers(t *testing.T) {
+	t.Parallel()
+	const nobody = -1
+	for name, c := range map[string]struct {
+		held  bool          // It could not leave the seat.
+		other time.Duration // After which another comes.
+		want  time.Duration // After which the seat is taken.
+	}{
+		"alone":                          {other: nobody, want: patience},
+		"another stands by":              {want: 0},
+		"another comes":                  {other: patience - lead.DefaultBeat, want: patience - lead.DefaultBeat},
+		"alone, with a seat not left":    {held: true, other: nobody, want: 2 * patience},
+		"another, with one that is held": {held: true, want: patience},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := leadtest.NewMemory(firstEpoch)
+				first := stand(t, m.Client(), "a")
+				leave := first.Leave
+				if c.held {
+					leave = first.Close
+				}
+				if err := leave(); err != nil {
+					t.Fatal(err)
+				}
+				left := time.Now()
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				again := standAgain(ctx, m.Client(), first.Epoch())
+				next := again
+				if c.other != nobody {
+					synctest.Wait() // The first has looked.
+					time.Sleep(c.other)
+					next = follow(ctx, m.Client(), "b")
+				}
+				var second *lead.Term
+				select {
+				case second = <-next:
+				case <-time.After(time.Minute):
+					t.Error("the first has taken the seat from the other")
+					_ = (<-again).Close()
+					return
+				}
+				if took := time.Since(left); took != c.want {
+					t.Errorf("followed after %v, want %v", took, c.want)
+				}
+				time.Sleep(time.Minute)
+				if seat := m.Seat(); seat.Epoch != second.Epoch() || seat.Vacant {
+					t.Errorf("epoch %d leads, and later the seat is %+v", second.Epoch(), seat)
+				}
+				stop()
+				if err := second.Close(); err != nil {
+					t.Error(err)
+				}
+				if c.other != nobody && <-again != nil {
+					t.Error("the first has the seat of another")
+				}
+			})
+		})
+	}
+}
+
+// Once another has led, who has stepped down before follows like all others.
+func TestWhoSteppedDownFollowsTheNextAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := leadtest.NewMemory(firstEpoch)
+		first := stand(t, m.Client(), "a")
+		if err := first.Leave(); err != nil {
+			t.Fatal(err)
+		}
+		second := stand(t, m.Client(), "b")
+		again := standAgain(t.Context(), m.Client(), first.Epoch())
+		time.Sleep(time.Minute)
+		left := time.Now()
+		if err := second.Leave(); err != nil {
+			t.Fatal(err)
+		}
+		third := <-again
+		if took := time.Since(left); took > 0 || third.Epoch() != firstEpoch+3 {
+			t.Errorf("followed after %v, in epoch %d", took, third.Epoch())
+		}
+		_ = third.Close()
+	})
+}
+
+// How long others have is counted in looks that told something.
+func TestWhoSteppedDownCountsLooks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := leadtest.NewMemory(firstEpoch)
+		first := stand(t, m.Client(), "a")
+		if err := first.Leave(); err != nil {
+			t.Fatal(err)
+		}
+		d := m.Client()
+		looks, told := 0, 0
+		d.Before = func(_ context.Context, call leadtest.Call) error {
+			if call == leadtest.Look {
+				if looks++; looks%2 == 0 {
+					time.Sleep(patience)
+					return leadtest.ErrCut
+				}
+				told++
+			}
+			return nil
+		}
+		again := <-standAgain(t.Context(), d, first.Epoch())
+		if told != lead.DefaultPatience+1 {
+			t.Errorf("it was told of the seat %d times", told)
+		}
+		_ = again.Close()
+	})
+}
+
 // A leader that was asleep while another was elected changes nothing when it wakes up, and says that
 // what it was about is unknown.
 func TestZombieChangesNothing(t *testing.T) {

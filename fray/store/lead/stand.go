@@ -34,6 +34,9 @@ type Config struct {
 	// not know whether another does. It also bounds each question and each commit without its values.
 	// Default: DefaultGiveUp.
 	GiveUp time.Duration
+	// SteppedDown is the epoch in which this controller led, and which it has ended for another to lead.
+	// Until a later one begins, it looks Patience times more before it takes the seat. Default: none.
+	SteppedDown uint64
 	// Seen, if not nil, is called with the seat each time it was looked at, by one goroutine at a time.
 	Seen func(Seat)
 	// Metrics count what is done with the database. Default: nothing does.
@@ -125,8 +128,8 @@ func (w *watch) take(ctx context.Context, seat *Seat) (*Seat, error) {
 	if !seat.Vacant && seat.Holder.ID == w.cfg.Holder.ID {
 		return w.settled(ctx) // An earlier try has come to its end after all.
 	}
-	if !seat.Vacant && w.idle < w.cfg.Patience {
-		return nil, nil //nolint:nilnil // Another has it.
+	if w.idle < w.patience(seat) {
+		return nil, nil //nolint:nilnil // Another has it, or may have it.
 	}
 	why := "it was left"
 	if !seat.Vacant {
@@ -144,6 +147,17 @@ func (w *watch) take(ctx context.Context, seat *Seat) (*Seat, error) {
 		w.cfg.Logger.Warn("whether it leads is unknown", "error", err)
 	}
 	return w.settled(ctx)
+}
+
+// patience returns how many looks must have found the seat as it is before it is taken.
+func (w *watch) patience(seat *Seat) (looks int) {
+	if !seat.Vacant {
+		looks += w.cfg.Patience // Its leader may live.
+	}
+	if w.cfg.SteppedDown != 0 && w.cfg.SteppedDown == seat.Epoch {
+		looks += w.cfg.Patience // Another may want it.
+	}
+	return looks
 }
 
 // settled returns the seat if it is held, once that cannot change but by another epoch.

@@ -3888,6 +3888,98 @@ func (x *CreateBackupResponse) GetCopiedBytes() uint64 {
 	return 0
 }
 
+type StepDownRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The epoch that is to end: what the leader has for its controller_incarnation. Then a repetition ends no other. 0: whichever it
+	// is.
+	Epoch         uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepDownRequest) Reset() {
+	*x = StepDownRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepDownRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepDownRequest) ProtoMessage() {}
+
+func (x *StepDownRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepDownRequest.ProtoReflect.Descriptor instead.
+func (*StepDownRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *StepDownRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+type StepDownResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The epoch that has ended by this request, or by another that asked for the same. 0: there was nothing to do, because the epoch
+	// that was to end was over, and a later one has begun.
+	LeftEpoch     uint64 `protobuf:"varint,1,opt,name=left_epoch,json=leftEpoch,proto3" json:"left_epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepDownResponse) Reset() {
+	*x = StepDownResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepDownResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepDownResponse) ProtoMessage() {}
+
+func (x *StepDownResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepDownResponse.ProtoReflect.Descriptor instead.
+func (*StepDownResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *StepDownResponse) GetLeftEpoch() uint64 {
+	if x != nil {
+		return x.LeftEpoch
+	}
+	return 0
+}
+
 type PutObjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job that is to hold the object.
@@ -3908,7 +4000,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3920,7 +4012,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3933,7 +4025,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -3997,7 +4089,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4009,7 +4101,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4022,7 +4114,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -4055,7 +4147,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4067,7 +4159,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4080,7 +4172,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -4123,7 +4215,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4135,7 +4227,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4148,7 +4240,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -4183,7 +4275,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4195,7 +4287,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4208,7 +4300,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -4235,7 +4327,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4247,7 +4339,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4260,7 +4352,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -4289,7 +4381,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[57]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4301,7 +4393,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[57]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4314,7 +4406,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -4341,7 +4433,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[58]
+	mi := &file_fray_v1_controller_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4353,7 +4445,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[58]
+	mi := &file_fray_v1_controller_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4366,7 +4458,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -4391,7 +4483,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[59]
+	mi := &file_fray_v1_controller_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4403,7 +4495,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[59]
+	mi := &file_fray_v1_controller_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4416,7 +4508,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{61}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -4747,7 +4839,12 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x14CreateBackupResponse\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1b\n" +
 	"\tunder_way\x18\x02 \x01(\bR\bunderWay\x12!\n" +
-	"\fcopied_bytes\x18\x03 \x01(\x04R\vcopiedBytes\"\xb0\x02\n" +
+	"\fcopied_bytes\x18\x03 \x01(\x04R\vcopiedBytes\"'\n" +
+	"\x0fStepDownRequest\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"1\n" +
+	"\x10StepDownResponse\x12\x1d\n" +
+	"\n" +
+	"left_epoch\x18\x01 \x01(\x04R\tleftEpoch\"\xb0\x02\n" +
 	"\x10PutObjectRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x12'\n" +
 	"\tupload_id\x18\x02 \x01(\tB\n" +
@@ -4822,7 +4919,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x12ACTOR_STATE_PLACED\x10\x02\x12\x14\n" +
 	"\x10ACTOR_STATE_LIVE\x10\x03\x12\x1a\n" +
 	"\x16ACTOR_STATE_RESTARTING\x10\x04\x12\x14\n" +
-	"\x10ACTOR_STATE_DEAD\x10\x052\xbf\x0f\n" +
+	"\x10ACTOR_STATE_DEAD\x10\x052\x80\x10\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -4852,7 +4949,8 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\vListWorkers\x12\x1b.fray.v1.ListWorkersRequest\x1a\x1c.fray.v1.ListWorkersResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\vDrainWorker\x12\x1b.fray.v1.DrainWorkerRequest\x1a\x1c.fray.v1.DrainWorkerResponse\"\x03\x90\x02\x02\x12V\n" +
 	"\x0eGetClusterInfo\x12\x1e.fray.v1.GetClusterInfoRequest\x1a\x1f.fray.v1.GetClusterInfoResponse\"\x03\x90\x02\x01\x12K\n" +
-	"\fCreateBackup\x12\x1c.fray.v1.CreateBackupRequest\x1a\x1d.fray.v1.CreateBackupResponseB,Z*github.com/frayrpc/fray/gen/fray/v1;frayv1b\x06proto3"
+	"\fCreateBackup\x12\x1c.fray.v1.CreateBackupRequest\x1a\x1d.fray.v1.CreateBackupResponse\x12?\n" +
+	"\bStepDown\x12\x18.fray.v1.StepDownRequest\x1a\x19.fray.v1.StepDownResponseB,Z*github.com/frayrpc/fray/gen/fray/v1;frayv1b\x06proto3"
 
 var (
 	file_fray_v1_controller_proto_rawDescOnce sync.Once
@@ -4867,7 +4965,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -4925,81 +5023,83 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*GetClusterInfoResponse)(nil),   // 53: fray.v1.GetClusterInfoResponse
 	(*CreateBackupRequest)(nil),      // 54: fray.v1.CreateBackupRequest
 	(*CreateBackupResponse)(nil),     // 55: fray.v1.CreateBackupResponse
-	(*PutObjectRequest)(nil),         // 56: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 57: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 58: fray.v1.ObjectInfo
-	(*GetObjectRequest)(nil),         // 59: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 60: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 61: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 62: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 63: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 64: fray.v1.ReleaseObjectsResponse
-	nil,                              // 65: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 66: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 67: fray.v1.LeasedTask.EnvironmentEntry
-	nil,                              // 68: fray.v1.Worker.ResourcesEntry
-	nil,                              // 69: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 70: fray.v1.Worker.LabelsEntry
-	nil,                              // 71: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 72: fray.v1.TaskSpec
-	(*JobOptions)(nil),               // 73: fray.v1.JobOptions
-	(*Task)(nil),                     // 74: fray.v1.Task
-	(*TaskResult)(nil),               // 75: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 76: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 77: fray.v1.Attempt
-	(*Payload)(nil),                  // 78: fray.v1.Payload
-	(*TaskError)(nil),                // 79: fray.v1.TaskError
-	(*Schedule)(nil),                 // 80: fray.v1.Schedule
+	(*StepDownRequest)(nil),          // 56: fray.v1.StepDownRequest
+	(*StepDownResponse)(nil),         // 57: fray.v1.StepDownResponse
+	(*PutObjectRequest)(nil),         // 58: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 59: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 60: fray.v1.ObjectInfo
+	(*GetObjectRequest)(nil),         // 61: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 62: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 63: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 64: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 65: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 66: fray.v1.ReleaseObjectsResponse
+	nil,                              // 67: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 68: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 69: fray.v1.LeasedTask.EnvironmentEntry
+	nil,                              // 70: fray.v1.Worker.ResourcesEntry
+	nil,                              // 71: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 72: fray.v1.Worker.LabelsEntry
+	nil,                              // 73: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 74: fray.v1.TaskSpec
+	(*JobOptions)(nil),               // 75: fray.v1.JobOptions
+	(*Task)(nil),                     // 76: fray.v1.Task
+	(*TaskResult)(nil),               // 77: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 78: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 79: fray.v1.Attempt
+	(*Payload)(nil),                  // 80: fray.v1.Payload
+	(*TaskError)(nil),                // 81: fray.v1.TaskError
+	(*Schedule)(nil),                 // 82: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	72, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	73, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
-	74, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	75, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	72, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
-	73, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
+	74, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	75, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
+	76, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	77, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	74, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	75, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
 	10, // 6: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
 	9,  // 7: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	74, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	75, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	75, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	75, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	76, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	74, // 13: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	76, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	77, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	77, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	77, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	78, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	76, // 13: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	25, // 14: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
 	10, // 15: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
 	0,  // 16: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	77, // 17: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	79, // 17: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 18: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	65, // 19: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	66, // 20: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	67, // 19: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	68, // 20: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	28, // 21: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
 	35, // 22: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	77, // 23: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	72, // 24: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	79, // 23: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	74, // 24: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
 	33, // 25: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	78, // 26: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	67, // 27: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
-	78, // 28: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	80, // 26: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	69, // 27: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
+	80, // 28: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
 	32, // 29: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
 	3,  // 30: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	77, // 31: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	79, // 31: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
 	2,  // 32: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	78, // 33: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	79, // 34: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	78, // 35: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	80, // 33: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	81, // 34: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	80, // 35: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
 	35, // 36: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
 	3,  // 37: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	68, // 38: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	69, // 39: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	70, // 40: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	70, // 38: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	71, // 39: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	72, // 40: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
 	42, // 41: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
 	4,  // 42: fray.v1.Actor.state:type_name -> fray.v1.ActorState
 	45, // 43: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	80, // 44: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
-	71, // 45: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	58, // 46: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	58, // 47: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	82, // 44: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	73, // 45: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	60, // 46: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	60, // 47: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
 	5,  // 48: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
 	7,  // 49: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
 	11, // 50: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
@@ -5010,10 +5110,10 @@ var file_fray_v1_controller_proto_depIdxs = []int32{
 	21, // 55: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
 	23, // 56: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
 	26, // 57: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	56, // 58: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	59, // 59: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	61, // 60: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	63, // 61: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	58, // 58: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	61, // 59: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	63, // 60: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	65, // 61: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
 	46, // 62: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
 	48, // 63: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
 	29, // 64: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
@@ -5025,33 +5125,35 @@ var file_fray_v1_controller_proto_depIdxs = []int32{
 	50, // 70: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
 	52, // 71: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
 	54, // 72: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	6,  // 73: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 74: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 75: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 76: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 77: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 78: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 79: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	22, // 80: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	24, // 81: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
-	27, // 82: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	57, // 83: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	60, // 84: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	62, // 85: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	64, // 86: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	47, // 87: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	49, // 88: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
-	30, // 89: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	34, // 90: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	37, // 91: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	39, // 92: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	41, // 93: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	44, // 94: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	51, // 95: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	53, // 96: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	55, // 97: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	73, // [73:98] is the sub-list for method output_type
-	48, // [48:73] is the sub-list for method input_type
+	56, // 73: fray.v1.ControllerService.StepDown:input_type -> fray.v1.StepDownRequest
+	6,  // 74: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 75: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 76: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 77: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 78: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 79: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 80: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	22, // 81: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	24, // 82: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
+	27, // 83: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	59, // 84: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	62, // 85: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	64, // 86: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	66, // 87: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	47, // 88: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	49, // 89: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	30, // 90: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	34, // 91: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	37, // 92: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	39, // 93: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	41, // 94: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	44, // 95: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	51, // 96: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	53, // 97: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	55, // 98: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	57, // 99: fray.v1.ControllerService.StepDown:output_type -> fray.v1.StepDownResponse
+	74, // [74:100] is the sub-list for method output_type
+	48, // [48:74] is the sub-list for method input_type
 	48, // [48:48] is the sub-list for extension type_name
 	48, // [48:48] is the sub-list for extension extendee
 	0,  // [0:48] is the sub-list for field type_name
@@ -5074,7 +5176,7 @@ func file_fray_v1_controller_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   67,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -108,6 +108,9 @@ const (
 	// ControllerServiceCreateBackupProcedure is the fully-qualified name of the ControllerService's
 	// CreateBackup RPC.
 	ControllerServiceCreateBackupProcedure = "/fray.v1.ControllerService/CreateBackup"
+	// ControllerServiceStepDownProcedure is the fully-qualified name of the ControllerService's
+	// StepDown RPC.
+	ControllerServiceStepDownProcedure = "/fray.v1.ControllerService/StepDown"
 )
 
 // ControllerServiceClient is a client for the fray.v1.ControllerService service.
@@ -167,6 +170,10 @@ type ControllerServiceClient interface {
 	// CreateBackup copies the controller's records, as of now, to a new directory on its machine, beside others in the place
 	// that it was started with. ALREADY_EXISTS: the name is taken. FAILED_PRECONDITION: it keeps nothing, or was given no place.
 	CreateBackup(context.Context, *v1.CreateBackupRequest) (*v1.CreateBackupResponse, error)
+	// StepDown has the controller that leads stand by, so that another takes over at once, and answers once it leads no more. Calls
+	// that wait there end with UNAVAILABLE, as when it is told to end. If no other takes over within a few seconds it leads again.
+	// FAILED_PRECONDITION: no other shares its database.
+	StepDown(context.Context, *v1.StepDownRequest) (*v1.StepDownResponse, error)
 }
 
 // NewControllerServiceClient constructs a client for the fray.v1.ControllerService service. By
@@ -354,6 +361,12 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithSchema(controllerServiceMethods.ByName("CreateBackup")),
 			connect.WithClientOptions(opts...),
 		),
+		stepDown: connect.NewClient[v1.StepDownRequest, v1.StepDownResponse](
+			httpClient,
+			baseURL+ControllerServiceStepDownProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("StepDown")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -384,6 +397,7 @@ type controllerServiceClient struct {
 	drainWorker      *connect.Client[v1.DrainWorkerRequest, v1.DrainWorkerResponse]
 	getClusterInfo   *connect.Client[v1.GetClusterInfoRequest, v1.GetClusterInfoResponse]
 	createBackup     *connect.Client[v1.CreateBackupRequest, v1.CreateBackupResponse]
+	stepDown         *connect.Client[v1.StepDownRequest, v1.StepDownResponse]
 }
 
 // SubmitTask calls fray.v1.ControllerService.SubmitTask.
@@ -611,6 +625,15 @@ func (c *controllerServiceClient) CreateBackup(ctx context.Context, req *v1.Crea
 	return nil, err
 }
 
+// StepDown calls fray.v1.ControllerService.StepDown.
+func (c *controllerServiceClient) StepDown(ctx context.Context, req *v1.StepDownRequest) (*v1.StepDownResponse, error) {
+	response, err := c.stepDown.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ControllerServiceHandler is an implementation of the fray.v1.ControllerService service.
 type ControllerServiceHandler interface {
 	// SubmitTask queues one task. Submitting the same spec again returns the task that is there;
@@ -668,6 +691,10 @@ type ControllerServiceHandler interface {
 	// CreateBackup copies the controller's records, as of now, to a new directory on its machine, beside others in the place
 	// that it was started with. ALREADY_EXISTS: the name is taken. FAILED_PRECONDITION: it keeps nothing, or was given no place.
 	CreateBackup(context.Context, *v1.CreateBackupRequest) (*v1.CreateBackupResponse, error)
+	// StepDown has the controller that leads stand by, so that another takes over at once, and answers once it leads no more. Calls
+	// that wait there end with UNAVAILABLE, as when it is told to end. If no other takes over within a few seconds it leads again.
+	// FAILED_PRECONDITION: no other shares its database.
+	StepDown(context.Context, *v1.StepDownRequest) (*v1.StepDownResponse, error)
 }
 
 // NewControllerServiceHandler builds an HTTP handler from the service implementation. It returns
@@ -851,6 +878,12 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		connect.WithSchema(controllerServiceMethods.ByName("CreateBackup")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controllerServiceStepDownHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceStepDownProcedure,
+		svc.StepDown,
+		connect.WithSchema(controllerServiceMethods.ByName("StepDown")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/fray.v1.ControllerService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ControllerServiceSubmitTaskProcedure:
@@ -903,6 +936,8 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceGetClusterInfoHandler.ServeHTTP(w, r)
 		case ControllerServiceCreateBackupProcedure:
 			controllerServiceCreateBackupHandler.ServeHTTP(w, r)
+		case ControllerServiceStepDownProcedure:
+			controllerServiceStepDownHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -1010,4 +1045,8 @@ func (UnimplementedControllerServiceHandler) GetClusterInfo(context.Context, *v1
 
 func (UnimplementedControllerServiceHandler) CreateBackup(context.Context, *v1.CreateBackupRequest) (*v1.CreateBackupResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.CreateBackup is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) StepDown(context.Context, *v1.StepDownRequest) (*v1.StepDownResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.StepDown is not implemented"))
 }
