@@ -21,8 +21,9 @@ const (
 	loadBatch   = 25
 	// loadTask bounds how long a task takes.
 	loadTask = 20 * time.Millisecond
-	// lookers is how many ask at a time what became of tasks.
-	lookers = 8
+	// lookers is how many ask at a time what became of tasks. They share what an answer costs a controller
+	// that is one of several, so that looking back is faster than the load goes on.
+	lookers = 64
 	// enoughLooks is how often each task is asked for again: by then there were as many faults since its
 	// end was told.
 	enoughLooks = 2
