@@ -346,6 +346,11 @@ bench-report: ## Measure tasks beside the limits of this machine, in memory and 
 		go -C examples/abroad build -o $(abspath bin)/grpcbench ./grpcbench; \
 		bin/grpcbench | tee '$(BENCH_OUT)/grpc.benchmarks'; }
 
+# A module of its own, so that what Helm needs stays out of go.mod.
+.PHONY: deploy-check
+deploy-check: ## Render the chart of examples/deploy, and read its other files, by the libraries of Helm, Kubernetes and Docker; UPDATE=1 rewrites what is rendered
+	go -C examples/deploy/render test -count=1 -timeout=$(TEST_TIMEOUT) . $(if $(UPDATE),-update)
+
 # A module of its own, so that what River needs stays out of go.mod.
 .PHONY: river
 river: ## Measure Fray on PostgreSQL beside River, on one server by turns, for about three minutes; flags in RIVER_FLAGS
