@@ -133,10 +133,16 @@ func (s *several) leave(target *url.URL, leader string) {
 	if leader == "" || err != nil || hint.Scheme != target.Scheme || hint.Host == "" || hint.Host == target.Host {
 		hint = nil // A secret must not go over another kind of line than it was meant for.
 	}
-	if hint == nil { // Also if what was hinted at does not lead: who said so knows no better.
-		s.current = (s.current + 1) % len(s.bases)
+	if s.hint = hint; hint != nil {
+		return
 	}
-	s.hint = hint
+	// Also if what was hinted at does not lead: who said so knows no better. It may be the next, and was
+	// just asked.
+	for range s.bases {
+		if s.current = (s.current + 1) % len(s.bases); s.bases[s.current].Host != target.Host {
+			return
+		}
+	}
 }
 
 // CloseIdleConnections makes that of http.Client reach the transport.

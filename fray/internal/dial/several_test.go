@@ -161,3 +161,25 @@ func (s *silent) Do(req *http.Request) (*http.Response, error) {
 	<-req.Context().Done()
 	return nil, context.Cause(req.Context())
 }
+
+// A leader that was hinted at and does not answer is not asked again before another was.
+func TestSeveralControllersOfWhichTheLeaderIsSilent(t *testing.T) {
+	t.Parallel()
+	c := &controllers{answers: map[string]func() error{"a": standsBy("http://b"), "c": leads}}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c.answers["b"] = func() error {
+		cancel(context.DeadlineExceeded) // The attempt is over.
+		return connect.NewError(connect.CodeUnavailable, errors.New("no answer"))
+	}
+	client, _, err := dial.Controller(dial.Target{URL: "http://a,http://b,http://c", Via: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = client.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
+	if _, err := client.GetClusterInfo(t.Context(), &frayv1.GetClusterInfoRequest{}); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Join(c.called, " "); got != "a b c" {
+		t.Errorf("calls went to %s, want a b c", got)
+	}
+}
