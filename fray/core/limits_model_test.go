@@ -249,13 +249,21 @@ func (d *limitsDriver) register() {
 		e.Fresh = true
 		d.lose()
 	}
+	over := make(map[string]bool) // Tasks that were cancelled, and whose grace is over, need no attempt.
+	for _, v := range d.views() {
+		over[v.ID] = v.Status.Terminal()
+	}
+	want := 0
 	for _, g := range d.held {
 		e.Held = append(e.Held, core.Held{Task: g.ID, Attempt: g.Attempt, Token: g.Token, Phase: core.HeldRunning})
+		if !over[g.ID] {
+			want++
+		}
 	}
 	for _, r := range d.step(e) {
 		if b, ok := r.Body.(core.RegisterReply); ok {
-			if d.session, d.seq = b.Session, 0; len(b.Kept) != len(e.Held) {
-				d.t.Fatalf("%d attempts are kept of %d", len(b.Kept), len(e.Held))
+			if d.session, d.seq = b.Session, 0; len(b.Kept) != want {
+				d.t.Fatalf("%d attempts are kept of %d", len(b.Kept), want)
 			}
 		}
 	}
