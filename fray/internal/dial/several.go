@@ -93,8 +93,8 @@ func (s *several) ask(req *http.Request) (res *http.Response, taken bool, err er
 	like.URL, like.Host = &there, ""
 	res, err = s.HTTPClient.Do(&like)
 	if err != nil {
-		if !errors.Is(context.Cause(req.Context()), context.Canceled) {
-			s.leave(target, "")
+		if ctx := req.Context(); ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+			s.leave(target, "") // Its caller has not lost patience for a reason of its own.
 		}
 		var failed *net.OpError
 		return nil, !errors.As(err, &failed) || failed.Op != "dial", err

@@ -123,6 +123,7 @@ func TestSeveralControllersOfWhichOneIsSilent(t *testing.T) {
 	}{
 		"the attempt is over":   {context.DeadlineExceeded, []string{"a", "b"}},
 		"the caller gave it up": {context.Canceled, []string{"a", "a"}},
+		"the caller ends":       {errors.New("it leaves"), []string{"a", "a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
