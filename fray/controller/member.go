@@ -138,6 +138,8 @@ func (m *Member) Handler(options ...connect.HandlerOption) (string, http.Handler
 			standby.ServeHTTP(w, r)
 		case r.URL.Path == frayv1connect.ControllerServiceStepDownProcedure:
 			stepsDown.ServeHTTP(w, r)
+		case !l.controller.serves(): // It reads what it is to know. Callers ask again soon, as while nobody leads.
+			standby.ServeHTTP(w, r)
 		default:
 			l.handler.ServeHTTP(w, r)
 		}

@@ -38,9 +38,16 @@ type member struct {
 
 func startMember(t *testing.T, m *leadtest.Memory, id string) *member {
 	t.Helper()
+	return startMemberThat(t, m, id, func(leadtest.Call) {})
+}
+
+// startMemberThat is startMember with something that is done before each of its calls of the database.
+func startMemberThat(t *testing.T, m *leadtest.Memory, id string, first func(leadtest.Call)) *member {
+	t.Helper()
 	r := &member{ended: make(chan error, 1)}
 	db := m.Client()
-	db.Before = func(ctx context.Context, _ leadtest.Call) error {
+	db.Before = func(ctx context.Context, call leadtest.Call) error {
+		first(call)
 		if r.cut.Load() {
 			<-ctx.Done()
 			return ctx.Err()
@@ -154,6 +161,33 @@ func TestMemberFailsOver(t *testing.T) {
 	}
 	if epoch := m.Seat().Epoch; epoch != 10 {
 		t.Errorf("epoch %d after three elections from 7 on", epoch)
+	}
+}
+
+// Who is to lead, and does not know yet what it is to know, has callers ask again as soon as they do
+// while nobody leads. It said that it was about to end, and they stayed away for seconds.
+func TestMemberThatIsYetToLead(t *testing.T) {
+	t.Parallel()
+	m := leadtest.NewMemory(7)
+	reads, read := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	release := sync.OnceFunc(func() { close(read) })
+	defer release()
+	a := startMemberThat(t, m, "a", func(call leadtest.Call) {
+		if call == leadtest.Scan {
+			once.Do(func() { close(reads) })
+			<-read
+		}
+	})
+	<-reads
+	err := submitOne(t.Context(), a.asks, "1")
+	if why, _ := wire.Info(err); why != wire.ReasonNotLeader || reason.Leader(err) != "" {
+		t.Errorf("it says %v", err)
+	}
+	release()
+	a.awaitLead(t, true)
+	if err := submitOne(t.Context(), a.asks, "1"); err != nil {
+		t.Error(err)
 	}
 }
 
