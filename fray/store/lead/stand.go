@@ -18,6 +18,8 @@ const (
 	DefaultPatience = 6
 	// DefaultGiveUp is how long a leader that the database does not answer goes on hoping.
 	DefaultGiveUp = 10 * time.Second
+	// DefaultRecentBytes is how much of what it has committed a leader keeps in memory.
+	DefaultRecentBytes = 64 << 20
 )
 
 // Config is how to lead. The zero value of each field but the first two is its default.
@@ -34,6 +36,9 @@ type Config struct {
 	// not know whether another does. It also bounds each question and each commit without its values.
 	// Default: DefaultGiveUp.
 	GiveUp time.Duration
+	// RecentBytes bounds how much of the tasks and results that it committed last a leader keeps in
+	// memory, to read them without the database. Default: DefaultRecentBytes.
+	RecentBytes int
 	// SteppedDown is the epoch in which this controller led, and which it has ended for another to lead.
 	// Until a later one begins, it looks Patience times more before it takes the seat. Default: none.
 	SteppedDown uint64
@@ -52,8 +57,8 @@ func (c *Config) Validate() error {
 		return errors.New("lead: Database is required")
 	case c.Holder.ID == "":
 		return errors.New("lead: Holder.ID is required")
-	case c.Beat < 0 || c.Patience < 0 || c.GiveUp < 0:
-		return fmt.Errorf("lead: Beat %v, Patience %d and GiveUp %v must not be negative", c.Beat, c.Patience, c.GiveUp)
+	case c.Beat < 0 || c.Patience < 0 || c.GiveUp < 0 || c.RecentBytes < 0:
+		return fmt.Errorf("lead: Beat %v, Patience %d, GiveUp %v and RecentBytes %d must not be negative", c.Beat, c.Patience, c.GiveUp, c.RecentBytes)
 	}
 	return nil
 }
@@ -63,6 +68,7 @@ func (c *Config) withDefaults() Config {
 	d.Beat = cmp.Or(d.Beat, DefaultBeat)
 	d.Patience = cmp.Or(d.Patience, DefaultPatience)
 	d.GiveUp = cmp.Or(d.GiveUp, DefaultGiveUp)
+	d.RecentBytes = cmp.Or(d.RecentBytes, DefaultRecentBytes)
 	d.Logger = cmp.Or(d.Logger, slog.New(slog.DiscardHandler))
 	if d.Seen == nil {
 		d.Seen = func(Seat) {}

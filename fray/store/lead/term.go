@@ -46,6 +46,7 @@ type Term struct {
 	proven  atomic.Uint64 // the last of them, by that count, that has shown who led
 	heard   atomic.Int64  // when the database last answered, since began
 	began   time.Time
+	recent  *recent               // of what this term has committed
 	noRoom  atomic.Pointer[error] // why the commit under way waits for room
 	beating sync.WaitGroup
 }
@@ -61,7 +62,7 @@ var (
 func newTerm(cfg Config, seat Seat) *Term {
 	t := &Term{
 		cfg: cfg, epoch: seat.Epoch, number: seat.Commits, durable: seat.Commits, began: time.Now(),
-		failed: make(chan struct{}), turn: make(chan struct{}, 1),
+		failed: make(chan struct{}), turn: make(chan struct{}, 1), recent: newRecent(cfg.RecentBytes),
 	}
 	t.gate, t.end = context.WithCancelCause(context.Background())
 	t.quit, t.giveUp = context.WithCancel(t.gate)
@@ -187,7 +188,7 @@ func (t *Term) commit(b *store.Batch) error {
 		cancel()
 		switch {
 		case err == nil:
-			t.made(next, begun, b.Lazy)
+			t.made(next, begun, b)
 			m.committed(made, size, time.Since(asked))
 			return nil
 		case errors.Is(err, ErrReplaced):
@@ -207,7 +208,7 @@ func (t *Term) commit(b *store.Batch) error {
 				return err
 			}
 			if done {
-				t.made(next, begun, false) // Settled.
+				t.made(next, begun, b)
 				m.committed(foundMade, size, time.Since(asked))
 				return nil
 			}
@@ -220,11 +221,12 @@ func (t *Term) commit(b *store.Batch) error {
 }
 
 // made notes a commit. A lazy one shows nothing: it may be one of a database that has been replaced
-// itself.
-func (t *Term) made(number, begun uint64, lazy bool) {
+// itself. One whose outcome was unknown is durable, see Database.Settle.
+func (t *Term) made(number, begun uint64, b *store.Batch) {
 	t.answered()
 	t.number = number
-	if !lazy {
+	t.recent.note(b.Ops())
+	if !b.Lazy || t.durable == number {
 		t.durable = number
 		t.proven.Store(begun)
 	}
@@ -269,6 +271,9 @@ func (t *Term) abandoned() error {
 func (t *Term) Get(k store.Key) ([]byte, error) {
 	if err := t.over(); err != nil {
 		return nil, err
+	}
+	if value, ok := t.recent.get(k); ok {
+		return value, nil
 	}
 	ctx, cancel := t.within(t.gate, 0)
 	defer cancel()

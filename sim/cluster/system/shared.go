@@ -58,6 +58,8 @@ func (s *System) member(ctx context.Context, h *sim.Host) error {
 	m, err := controller.NewMember(s.controllerConfig(h), lead.Config{
 		Database: &database.Client{HTTP: h.Client(), URL: "http://" + cluster.DatabaseHost, Host: h.Name()},
 		Holder:   lead.Holder{ID: fmt.Sprintf("%s.%d", h.Name(), h.Incarnation()), Address: h.URL()},
+		// Most of what is read comes from the database, and some of it does not.
+		RecentBytes: 2 << 10,
 	})
 	if err != nil {
 		return fmt.Errorf("make controller: %w", err)
