@@ -353,7 +353,7 @@ deploy-check: ## Render the chart of examples/deploy, and read its other files, 
 
 # A module of its own, so that what River needs stays out of go.mod.
 .PHONY: river
-river: ## Measure Fray on PostgreSQL beside River, on one server by turns, for about three minutes; flags in RIVER_FLAGS
+river: ## Measure Fray on PostgreSQL beside River, on one server by turns, for about four minutes; flags in RIVER_FLAGS
 	go -C integration/river run . $(RIVER_FLAGS)
 
 .PHONY: bench-objects

@@ -49,15 +49,13 @@ type system interface {
 type contender struct {
 	name  string
 	start func(ctx context.Context, database string, slots int) (system, error)
-	// callsOnly says that it is a way to wait for one job, and no way to run many.
-	callsOnly bool
 }
 
 // contenders are all of them. Ratios are Fray's to the others'.
 var contenders = []contender{
 	{name: "Fray", start: startFray},
 	{name: "River", start: startRiver},
-	{name: "River, JobCompleteTx", start: startRiverTx, callsOnly: true},
+	{name: "River, JobCompleteTx", start: startRiverTx},
 }
 
 // options are the command's.
@@ -137,16 +135,14 @@ func measure(ctx context.Context, o *options, c contender, database string, t *t
 		return err
 	}
 	defer func() { err = cmp.Or(err, s.close()) }()
-	if !c.callsOnly {
-		if err := s.batch(ctx, max(1, o.jobs/20)); err != nil { // Connections are there then, and caches filled.
-			return err
-		}
-		began := time.Now()
-		if err := s.batch(ctx, o.jobs); err != nil {
-			return err
-		}
-		t.addRate(c.name, "batch", float64(o.jobs)/time.Since(began).Seconds())
+	if err := s.batch(ctx, max(1, o.jobs/20)); err != nil { // Connections are there then, and caches filled.
+		return err
 	}
+	began := time.Now()
+	if err := s.batch(ctx, o.jobs); err != nil {
+		return err
+	}
+	t.addRate(c.name, "batch", float64(o.jobs)/time.Since(began).Seconds())
 	for _, callers := range []int{1, 8} {
 		took, err := calls(ctx, s, callers, o.call)
 		if err != nil {
