@@ -1,8 +1,8 @@
 // Parts that several views have.
 
 const link = (to, ...text) => h("a", { href: `#/${to}` }, ...text);
-const taskLink = (id) => (id ? link(`tasks/${encodeURIComponent(id)}`, h("code", {}, id)) : "");
-const jobLink = (id) => (id ? link(`jobs/${encodeURIComponent(id)}`, h("code", {}, id)) : "");
+const taskLink = (id) => (id ? link(`tasks/${encodeURIComponent(id)}`, h("code", { title: id }, id)) : "");
+const jobLink = (id) => (id ? link(`jobs/${encodeURIComponent(id)}`, h("code", { title: id }, id)) : "");
 const workerLink = (id) => (id ? link(`workers/${encodeURIComponent(id)}`, h("code", {}, id)) : "");
 
 const badge = (kind, text) => h("span", { class: `badge ${kind.replaceAll(" ", "-")}` }, text ?? kind);

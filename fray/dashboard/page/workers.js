@@ -65,36 +65,41 @@ const workerView = {
         ["slots", slotsOf(w)], ["resources", usage(w)], ["labels", labels(w)], ["address", w.advertiseUrl], ["heard of", when(w.lastHeartbeatUnixMs)], ["registered", when(w.registeredUnixMs)],
         ["functions", (w.functions ?? []).slice(0, 50).map((f) => h("code", { class: "label" }, f)).concat((w.functions?.length ?? 0) > 50 ? [`and ${w.functions.length - 50} more`] : [])]]),
       w && !w.draining ? h("div", { class: "actions" }, h("button", { type: "button", class: "danger", click: () => drainWorker(view.id) }, "Drain")) : null,
-      h("section", {}, h("h2", {}, "Attempts ", h("span", { class: "small" }, "of each task the last one; the latest tasks that are kept")), lanes(tasks)),
+      h("section", {}, h("h2", {}, "Attempts ", h("span", { class: "small" }, "of each task the last one; the latest tasks that are kept")),
+        filters(view, [{ name: "last", label: "of the last", kind: "select", options: Object.keys(spans) }]), lanes(tasks, spans[view.query.get("last")] ?? Infinity)),
       taskTable(tasks.slice(0, 50), { worker: false }),
     ];
   },
 };
 
-// lanes draws attempts over time, side by side where they overlap.
-function lanes(tasks) {
+const spans = { minute: 60e3, "10-minutes": 600e3, hour: 3600e3, day: 86400e3 };
+
+// lanes draws the attempts of the last so many milliseconds, side by side where they overlap.
+function lanes(tasks, most) {
   const attempts = tasks.filter((t) => count(t.leasedUnixMs)).map((t) => ({
     t, from: count(t.leasedUnixMs), until: statusOf(t) === "pending" ? 0 : count(t.finishedUnixMs) || now(), open: !count(t.finishedUnixMs),
   })).filter((a) => a.until >= a.from).sort((a, b) => a.from - b.from);
   if (attempts.length === 0) return h("p", { class: "empty" }, "It has had no attempt of a task that is kept.");
-  const until = attempts.some((a) => a.open) ? now() : Math.max(...attempts.map((a) => a.until));
-  const from = attempts[0].from;
+  const until = attempts.some((a) => a.open) || most < Infinity ? now() : Math.max(...attempts.map((a) => a.until));
+  const from = Math.max(attempts[0].from, until - most);
   const length = Math.max(until - from, 1);
+  const inSight = attempts.filter((a) => a.until >= from);
   const ends = []; // of the last attempt in each lane
-  for (const a of attempts) {
+  for (const a of inSight) {
     let lane = ends.findIndex((end) => end <= a.from);
     if (lane < 0) lane = ends.length;
-    ends[lane] = Math.max(a.until, a.from + length / 500);
+    ends[lane] = a.until;
     a.lane = lane;
   }
   const maxLanes = 40, height = 14;
   const shown = Math.min(ends.length, maxLanes);
+  if (inSight.length === 0) return h("p", { class: "empty" }, "It has had no attempt in this time.");
   const at = (ms) => 1000 * (ms - from) / length;
   const middle = from + length / 2;
   return [
-    h("div", { class: "lanes" }, h("svg", { viewBox: `0 0 1000 ${shown * height}`, preserveAspectRatio: "none", height: shown * height, role: "group", "aria-label": `${attempts.length} attempts from ${moment(from)} until ${moment(until)}` },
-      attempts.filter((a) => a.lane < maxLanes).map((a) => h("rect", {
-        key: a.t.taskId, class: `attempt ${statusOf(a.t)}`, x: at(a.from).toFixed(2), width: Math.max(at(a.until) - at(a.from), 1.5).toFixed(2), y: a.lane * height + 1, height: height - 2,
+    h("div", { class: "lanes" }, h("svg", { viewBox: `0 0 1000 ${shown * height}`, preserveAspectRatio: "none", height: shown * height, role: "group", "aria-label": `${inSight.length} attempts from ${moment(from)} until ${moment(until)}` },
+      inSight.filter((a) => a.lane < maxLanes).map((a) => h("rect", {
+        key: a.t.taskId, class: `attempt ${statusOf(a.t)}`, x: at(Math.max(a.from, from)).toFixed(2), width: Math.max(at(a.until) - at(Math.max(a.from, from)), 1.5).toFixed(2), y: a.lane * height + 1, height: height - 2,
         click: () => { location.hash = `#/tasks/${encodeURIComponent(a.t.taskId)}`; },
       }, h("title", {}, `${a.t.taskId} ${a.t.function}: ${statusOf(a.t)}, ${span(a.until - a.from)}`))))),
     h("div", { class: "axis" }, h("span", {}, moment(from)), h("span", {}, moment(middle)), h("span", {}, moment(until))),
