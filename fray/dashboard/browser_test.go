@@ -19,6 +19,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/controller"
+	"github.com/frayrpc/fray/fray/dashboard"
 	"github.com/frayrpc/fray/fray/store"
 	"github.com/frayrpc/fray/internal/browsertest"
 )
@@ -169,6 +170,12 @@ func TestSignIn(t *testing.T) {
 	}
 	p.Do(chromedp.Click(chromedp.CSS("#state button")))
 	p.Until(`document.querySelector("input[name=token]")`)
+
+	p.Do(chromedp.Navigate("about:blank"), chromedp.Navigate(c.URL()+"/"+dashboard.SignIn("a-token-of-a-reader-of-fray")))
+	p.Until(shown)
+	if address := browsertest.Eval[string](p, "location.href"); strings.Contains(address, "token") {
+		t.Errorf("the address is still %s", address)
+	}
 }
 
 // A controller that is gone is said to be, what was known of it stays, and it is looked for again.

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -103,3 +104,7 @@ func Handler() http.Handler {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	})
 }
+
+// SignIn returns what follows the page's path in an address by which a browser is signed in at once:
+// the token, where browsers do not send it to anybody. The page takes it out of the address.
+func SignIn(token string) string { return "#token=" + url.QueryEscape(token) }

@@ -57,6 +57,15 @@ class View {
   }
 }
 
+// A link may sign in who follows it. What it has is not left where others see it.
+function signInByAddress() {
+  const token = /^#token=(.+)$/.exec(location.hash);
+  if (!token) return;
+  credential.set(new URLSearchParams(location.hash.slice(1)).get("token"));
+  history.replaceState(null, "", "#/");
+}
+
+signInByAddress();
 let view = new View(location.hash);
 let timer = 0, looking = null, missed = 0;
 
@@ -149,6 +158,7 @@ function tell(text, bad = false) {
 }
 
 addEventListener("hashchange", () => {
+  signInByAddress();
   const next = new View(location.hash);
   if (next.kind === view.kind && next.id === view.id) next.data = view.data; // A filter: what is shown stays until there is an answer.
   else scrollTo(0, 0);
