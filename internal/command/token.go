@@ -14,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/internal/reread"
+	"github.com/frayrpc/fray/internal/tokenfile"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 	// TokenFileOption names the file with that secret.
 	TokenFileOption = "token-file"
 	// TokenFileVariable does so, too.
-	TokenFileVariable = outgoing.TokenFileVariable
+	TokenFileVariable = tokenfile.Variable
 )
 
 // AddTokenFlag declares the option that names the file with the secret.
@@ -44,7 +45,7 @@ func (p *Process) secureByFile(path string) error {
 		return err
 	}
 	tokens, err := reread.New(slog.New(slog.NewTextHandler(p.Stderr, nil)), "token", func() (secrets, error) {
-		tokens, err := outgoing.ReadTokens(path)
+		tokens, err := tokenfile.Read(path)
 		if err != nil {
 			return secrets{}, err
 		}

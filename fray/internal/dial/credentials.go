@@ -10,6 +10,7 @@ import (
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/internal/reread"
+	"github.com/frayrpc/fray/internal/tokenfile"
 )
 
 // Variables that say how to reach a controller, to programs as to the command fray.
@@ -28,24 +29,24 @@ func environment(name string) string {
 // environmentToken returns the secret that the environment has, or names the file of, which is read
 // again when it changes; nil: it has none.
 func environmentToken(log *slog.Logger) (func() string, error) {
-	token, path := environment(outgoing.TokenVariable), environment(outgoing.TokenFileVariable)
+	token, path := environment(outgoing.TokenVariable), environment(tokenfile.Variable)
 	switch {
 	case token != "" && path != "":
-		return nil, fmt.Errorf("both %s and %s say what the token is: use one", outgoing.TokenVariable, outgoing.TokenFileVariable)
+		return nil, fmt.Errorf("both %s and %s say what the token is: use one", outgoing.TokenVariable, tokenfile.Variable)
 	case token != "":
 		return func() string { return token }, outgoing.CheckToken(token)
 	case path == "":
 		return nil, nil
 	}
 	tokens, err := reread.New(log, "token", func() (string, error) {
-		tokens, err := outgoing.ReadTokens(path)
+		tokens, err := tokenfile.Read(path)
 		if err != nil {
 			return "", err
 		}
-		return tokens[0], nil // ReadTokens returns one at least.
+		return tokens[0], nil // Read returns one at least.
 	}, path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", outgoing.TokenFileVariable, err)
+		return nil, fmt.Errorf("%s: %w", tokenfile.Variable, err)
 	}
 	return tokens.Get, nil
 }

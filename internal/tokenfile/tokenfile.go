@@ -1,20 +1,22 @@
-package outgoing
+// Package tokenfile reads files with the secrets of a cluster.
+package tokenfile
 
 import (
 	"fmt"
 	"strings"
 
+	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/internal/reread"
 )
 
-// TokenFileVariable names a file with the secret that TokenVariable has otherwise.
-const TokenFileVariable = "FRAY_TOKEN_FILE"
+// Variable names a file with the secret that outgoing.TokenVariable has otherwise.
+const Variable = "FRAY_TOKEN_FILE"
 
 // maxTokens is how many tokens a file has at most.
 const maxTokens = 64
 
-// ReadTokens returns the tokens of a file, one at least: one a line, without empty lines and comments.
-func ReadTokens(path string) (tokens []string, err error) {
+// Read returns the tokens of a file, one at least: one a line, without empty lines and comments.
+func Read(path string) (tokens []string, err error) {
 	data, err := reread.File(path)
 	if err != nil {
 		return nil, err
@@ -26,7 +28,7 @@ func ReadTokens(path string) (tokens []string, err error) {
 		if token == "" || strings.HasPrefix(token, "#") {
 			continue
 		}
-		if err := CheckToken(token); err != nil {
+		if err := outgoing.CheckToken(token); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
 		}
 		tokens = append(tokens, token)
