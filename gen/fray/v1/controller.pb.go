@@ -2682,7 +2682,10 @@ type HeartbeatRequest struct {
 	// How long the reply may be held back.
 	MaxWaitMs int64 `protobuf:"varint,7,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
 	// It takes no new work.
-	Draining      bool `protobuf:"varint,8,opt,name=draining,proto3" json:"draining,omitempty"`
+	Draining bool `protobuf:"varint,8,opt,name=draining,proto3" json:"draining,omitempty"`
+	// What running attempts have said of themselves since the last heartbeat that was answered, or the worker's registration. Those
+	// that are not here said nothing new.
+	Progress      []*AttemptProgress `protobuf:"bytes,9,rep,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2773,6 +2776,66 @@ func (x *HeartbeatRequest) GetDraining() bool {
 	return false
 }
 
+func (x *HeartbeatRequest) GetProgress() []*AttemptProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// AttemptProgress is what an attempt says of itself.
+type AttemptProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeaseToken    uint64                 `protobuf:"fixed64,1,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
+	Progress      *Progress              `protobuf:"bytes,2,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttemptProgress) Reset() {
+	*x = AttemptProgress{}
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttemptProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttemptProgress) ProtoMessage() {}
+
+func (x *AttemptProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttemptProgress.ProtoReflect.Descriptor instead.
+func (*AttemptProgress) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *AttemptProgress) GetLeaseToken() uint64 {
+	if x != nil {
+		return x.LeaseToken
+	}
+	return 0
+}
+
+func (x *AttemptProgress) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
 type HeartbeatResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Attempts to stop. Repeated until the worker no longer holds them.
@@ -2787,7 +2850,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2799,7 +2862,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2812,7 +2875,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HeartbeatResponse) GetStopLeaseTokens() []uint64 {
@@ -2845,7 +2908,7 @@ type UnregisterWorkerRequest struct {
 
 func (x *UnregisterWorkerRequest) Reset() {
 	*x = UnregisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2857,7 +2920,7 @@ func (x *UnregisterWorkerRequest) String() string {
 func (*UnregisterWorkerRequest) ProtoMessage() {}
 
 func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2870,7 +2933,7 @@ func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UnregisterWorkerRequest) GetSessionToken() uint64 {
@@ -2888,7 +2951,7 @@ type UnregisterWorkerResponse struct {
 
 func (x *UnregisterWorkerResponse) Reset() {
 	*x = UnregisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2900,7 +2963,7 @@ func (x *UnregisterWorkerResponse) String() string {
 func (*UnregisterWorkerResponse) ProtoMessage() {}
 
 func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2913,7 +2976,7 @@ func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
 }
 
 // Worker is a worker with a live session.
@@ -2941,7 +3004,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2953,7 +3016,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2966,7 +3029,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Worker) GetWorkerId() string {
@@ -3072,7 +3135,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3084,7 +3147,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3160,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListWorkersRequest) GetPageSize() uint32 {
@@ -3126,7 +3189,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3138,7 +3201,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3151,7 +3214,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3193,7 +3256,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3205,7 +3268,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3218,7 +3281,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Actor) GetActorId() string {
@@ -3305,7 +3368,7 @@ type ListActorsRequest struct {
 
 func (x *ListActorsRequest) Reset() {
 	*x = ListActorsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3317,7 +3380,7 @@ func (x *ListActorsRequest) String() string {
 func (*ListActorsRequest) ProtoMessage() {}
 
 func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3330,7 +3393,7 @@ func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActorsRequest.ProtoReflect.Descriptor instead.
 func (*ListActorsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListActorsRequest) GetName() string {
@@ -3365,7 +3428,7 @@ type ListActorsResponse struct {
 
 func (x *ListActorsResponse) Reset() {
 	*x = ListActorsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3377,7 +3440,7 @@ func (x *ListActorsResponse) String() string {
 func (*ListActorsResponse) ProtoMessage() {}
 
 func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3390,7 +3453,7 @@ func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActorsResponse.ProtoReflect.Descriptor instead.
 func (*ListActorsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListActorsResponse) GetActors() []*Actor {
@@ -3421,7 +3484,7 @@ type ListSchedulesRequest struct {
 
 func (x *ListSchedulesRequest) Reset() {
 	*x = ListSchedulesRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +3496,7 @@ func (x *ListSchedulesRequest) String() string {
 func (*ListSchedulesRequest) ProtoMessage() {}
 
 func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +3509,7 @@ func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesRequest.ProtoReflect.Descriptor instead.
 func (*ListSchedulesRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListSchedulesRequest) GetName() string {
@@ -3481,7 +3544,7 @@ type ListSchedulesResponse struct {
 
 func (x *ListSchedulesResponse) Reset() {
 	*x = ListSchedulesResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3493,7 +3556,7 @@ func (x *ListSchedulesResponse) String() string {
 func (*ListSchedulesResponse) ProtoMessage() {}
 
 func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3506,7 +3569,7 @@ func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesResponse.ProtoReflect.Descriptor instead.
 func (*ListSchedulesResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListSchedulesResponse) GetSchedules() []*Schedule {
@@ -3534,7 +3597,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3546,7 +3609,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3559,7 +3622,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -3584,7 +3647,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3596,7 +3659,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3609,7 +3672,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
 }
 
 type GetClusterInfoRequest struct {
@@ -3620,7 +3683,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3632,7 +3695,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3645,7 +3708,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
 }
 
 type GetClusterInfoResponse struct {
@@ -3669,7 +3732,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +3744,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +3757,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -3776,7 +3839,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3788,7 +3851,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3801,7 +3864,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -3839,7 +3902,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3851,7 +3914,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3864,7 +3927,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -3899,7 +3962,7 @@ type StepDownRequest struct {
 
 func (x *StepDownRequest) Reset() {
 	*x = StepDownRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3911,7 +3974,7 @@ func (x *StepDownRequest) String() string {
 func (*StepDownRequest) ProtoMessage() {}
 
 func (x *StepDownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3924,7 +3987,7 @@ func (x *StepDownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepDownRequest.ProtoReflect.Descriptor instead.
 func (*StepDownRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *StepDownRequest) GetEpoch() uint64 {
@@ -3945,7 +4008,7 @@ type StepDownResponse struct {
 
 func (x *StepDownResponse) Reset() {
 	*x = StepDownResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3957,7 +4020,7 @@ func (x *StepDownResponse) String() string {
 func (*StepDownResponse) ProtoMessage() {}
 
 func (x *StepDownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3970,7 +4033,7 @@ func (x *StepDownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepDownResponse.ProtoReflect.Descriptor instead.
 func (*StepDownResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *StepDownResponse) GetLeftEpoch() uint64 {
@@ -4000,7 +4063,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4075,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4088,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -4089,7 +4152,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4101,7 +4164,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +4177,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -4147,7 +4210,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4159,7 +4222,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4172,7 +4235,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -4215,7 +4278,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4227,7 +4290,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4240,7 +4303,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -4275,7 +4338,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[57]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4287,7 +4350,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[57]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4300,7 +4363,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -4327,7 +4390,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[58]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4339,7 +4402,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[58]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4352,7 +4415,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -4381,7 +4444,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[59]
+	mi := &file_fray_v1_controller_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4393,7 +4456,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[59]
+	mi := &file_fray_v1_controller_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4406,7 +4469,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -4433,7 +4496,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[60]
+	mi := &file_fray_v1_controller_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4445,7 +4508,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[60]
+	mi := &file_fray_v1_controller_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4458,7 +4521,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{60}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -4483,7 +4546,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[61]
+	mi := &file_fray_v1_controller_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4495,7 +4558,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[61]
+	mi := &file_fray_v1_controller_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4508,7 +4571,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{61}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{62}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -4727,7 +4790,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\areports\x18\x02 \x03(\v2\x13.fray.v1.TaskReportB\n" +
 	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areports\"I\n" +
 	"\x13ReportTasksResponse\x122\n" +
-	"\bverdicts\x18\x01 \x03(\x0e2\x16.fray.v1.ReportVerdictR\bverdicts\"\x87\x03\n" +
+	"\bverdicts\x18\x01 \x03(\x0e2\x16.fray.v1.ReportVerdictR\bverdicts\"\xc8\x03\n" +
 	"\x10HeartbeatRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x12#\n" +
 	"\rheartbeat_seq\x18\x02 \x01(\x04R\fheartbeatSeq\x12*\n" +
@@ -4739,7 +4802,12 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x15finished_lease_tokens\x18\x06 \x03(\x06B\n" +
 	"\xbaH\a\x92\x01\x04\x10\x80\x80@R\x13finishedLeaseTokens\x12'\n" +
 	"\vmax_wait_ms\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x12\x1a\n" +
-	"\bdraining\x18\b \x01(\bR\bdraining\"{\n" +
+	"\bdraining\x18\b \x01(\bR\bdraining\x12?\n" +
+	"\bprogress\x18\t \x03(\v2\x18.fray.v1.AttemptProgressB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\bprogress\"i\n" +
+	"\x0fAttemptProgress\x12\x1f\n" +
+	"\vlease_token\x18\x01 \x01(\x06R\n" +
+	"leaseToken\x125\n" +
+	"\bprogress\x18\x02 \x01(\v2\x11.fray.v1.ProgressB\x06\xbaH\x03\xc8\x01\x01R\bprogress\"{\n" +
 	"\x11HeartbeatResponse\x12*\n" +
 	"\x11stop_lease_tokens\x18\x01 \x03(\x06R\x0fstopLeaseTokens\x12\x14\n" +
 	"\x05drain\x18\x02 \x01(\bR\x05drain\x12$\n" +
@@ -4965,7 +5033,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -5006,157 +5074,161 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*ReportTasksRequest)(nil),       // 36: fray.v1.ReportTasksRequest
 	(*ReportTasksResponse)(nil),      // 37: fray.v1.ReportTasksResponse
 	(*HeartbeatRequest)(nil),         // 38: fray.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),        // 39: fray.v1.HeartbeatResponse
-	(*UnregisterWorkerRequest)(nil),  // 40: fray.v1.UnregisterWorkerRequest
-	(*UnregisterWorkerResponse)(nil), // 41: fray.v1.UnregisterWorkerResponse
-	(*Worker)(nil),                   // 42: fray.v1.Worker
-	(*ListWorkersRequest)(nil),       // 43: fray.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),      // 44: fray.v1.ListWorkersResponse
-	(*Actor)(nil),                    // 45: fray.v1.Actor
-	(*ListActorsRequest)(nil),        // 46: fray.v1.ListActorsRequest
-	(*ListActorsResponse)(nil),       // 47: fray.v1.ListActorsResponse
-	(*ListSchedulesRequest)(nil),     // 48: fray.v1.ListSchedulesRequest
-	(*ListSchedulesResponse)(nil),    // 49: fray.v1.ListSchedulesResponse
-	(*DrainWorkerRequest)(nil),       // 50: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 51: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 52: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 53: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 54: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 55: fray.v1.CreateBackupResponse
-	(*StepDownRequest)(nil),          // 56: fray.v1.StepDownRequest
-	(*StepDownResponse)(nil),         // 57: fray.v1.StepDownResponse
-	(*PutObjectRequest)(nil),         // 58: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 59: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 60: fray.v1.ObjectInfo
-	(*GetObjectRequest)(nil),         // 61: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 62: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 63: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 64: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 65: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 66: fray.v1.ReleaseObjectsResponse
-	nil,                              // 67: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 68: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 69: fray.v1.LeasedTask.EnvironmentEntry
-	nil,                              // 70: fray.v1.Worker.ResourcesEntry
-	nil,                              // 71: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 72: fray.v1.Worker.LabelsEntry
-	nil,                              // 73: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 74: fray.v1.TaskSpec
-	(*JobOptions)(nil),               // 75: fray.v1.JobOptions
-	(*Task)(nil),                     // 76: fray.v1.Task
-	(*TaskResult)(nil),               // 77: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 78: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 79: fray.v1.Attempt
-	(*Payload)(nil),                  // 80: fray.v1.Payload
-	(*TaskError)(nil),                // 81: fray.v1.TaskError
-	(*Schedule)(nil),                 // 82: fray.v1.Schedule
+	(*AttemptProgress)(nil),          // 39: fray.v1.AttemptProgress
+	(*HeartbeatResponse)(nil),        // 40: fray.v1.HeartbeatResponse
+	(*UnregisterWorkerRequest)(nil),  // 41: fray.v1.UnregisterWorkerRequest
+	(*UnregisterWorkerResponse)(nil), // 42: fray.v1.UnregisterWorkerResponse
+	(*Worker)(nil),                   // 43: fray.v1.Worker
+	(*ListWorkersRequest)(nil),       // 44: fray.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 45: fray.v1.ListWorkersResponse
+	(*Actor)(nil),                    // 46: fray.v1.Actor
+	(*ListActorsRequest)(nil),        // 47: fray.v1.ListActorsRequest
+	(*ListActorsResponse)(nil),       // 48: fray.v1.ListActorsResponse
+	(*ListSchedulesRequest)(nil),     // 49: fray.v1.ListSchedulesRequest
+	(*ListSchedulesResponse)(nil),    // 50: fray.v1.ListSchedulesResponse
+	(*DrainWorkerRequest)(nil),       // 51: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 52: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 53: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 54: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 55: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 56: fray.v1.CreateBackupResponse
+	(*StepDownRequest)(nil),          // 57: fray.v1.StepDownRequest
+	(*StepDownResponse)(nil),         // 58: fray.v1.StepDownResponse
+	(*PutObjectRequest)(nil),         // 59: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 60: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 61: fray.v1.ObjectInfo
+	(*GetObjectRequest)(nil),         // 62: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 63: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 64: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 65: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 66: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 67: fray.v1.ReleaseObjectsResponse
+	nil,                              // 68: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 69: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 70: fray.v1.LeasedTask.EnvironmentEntry
+	nil,                              // 71: fray.v1.Worker.ResourcesEntry
+	nil,                              // 72: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 73: fray.v1.Worker.LabelsEntry
+	nil,                              // 74: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 75: fray.v1.TaskSpec
+	(*JobOptions)(nil),               // 76: fray.v1.JobOptions
+	(*Task)(nil),                     // 77: fray.v1.Task
+	(*TaskResult)(nil),               // 78: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 79: fray.v1.TaskStatus
+	(*Attempt)(nil),                  // 80: fray.v1.Attempt
+	(*Payload)(nil),                  // 81: fray.v1.Payload
+	(*TaskError)(nil),                // 82: fray.v1.TaskError
+	(*Progress)(nil),                 // 83: fray.v1.Progress
+	(*Schedule)(nil),                 // 84: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	74, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	75, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
-	76, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	77, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	74, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
-	75, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
+	75, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	76, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
+	77, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	78, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	75, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	76, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
 	10, // 6: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
 	9,  // 7: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	76, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	77, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	77, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	77, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	78, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	76, // 13: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	77, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	78, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	78, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	78, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	79, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	77, // 13: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	25, // 14: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
 	10, // 15: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
 	0,  // 16: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	79, // 17: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	80, // 17: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 18: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	67, // 19: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	68, // 20: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	68, // 19: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	69, // 20: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	28, // 21: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
 	35, // 22: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	79, // 23: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	74, // 24: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	80, // 23: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	75, // 24: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
 	33, // 25: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	80, // 26: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	69, // 27: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
-	80, // 28: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	81, // 26: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	70, // 27: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
+	81, // 28: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
 	32, // 29: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
 	3,  // 30: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	79, // 31: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	80, // 31: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
 	2,  // 32: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	80, // 33: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	81, // 34: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	80, // 35: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	81, // 33: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	82, // 34: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	81, // 35: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
 	35, // 36: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
 	3,  // 37: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	70, // 38: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	71, // 39: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	72, // 40: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	42, // 41: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	4,  // 42: fray.v1.Actor.state:type_name -> fray.v1.ActorState
-	45, // 43: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	82, // 44: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
-	73, // 45: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	60, // 46: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	60, // 47: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	5,  // 48: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	7,  // 49: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	11, // 50: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	13, // 51: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	15, // 52: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	17, // 53: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	19, // 54: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	21, // 55: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	23, // 56: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
-	26, // 57: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	58, // 58: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	61, // 59: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	63, // 60: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	65, // 61: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	46, // 62: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
-	48, // 63: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
-	29, // 64: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	31, // 65: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	36, // 66: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	38, // 67: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	40, // 68: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	43, // 69: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	50, // 70: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	52, // 71: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	54, // 72: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	56, // 73: fray.v1.ControllerService.StepDown:input_type -> fray.v1.StepDownRequest
-	6,  // 74: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 75: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 76: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 77: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 78: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 79: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 80: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	22, // 81: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	24, // 82: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
-	27, // 83: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	59, // 84: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	62, // 85: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	64, // 86: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	66, // 87: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	47, // 88: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	49, // 89: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
-	30, // 90: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	34, // 91: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	37, // 92: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	39, // 93: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	41, // 94: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	44, // 95: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	51, // 96: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	53, // 97: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	55, // 98: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	57, // 99: fray.v1.ControllerService.StepDown:output_type -> fray.v1.StepDownResponse
-	74, // [74:100] is the sub-list for method output_type
-	48, // [48:74] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	39, // 38: fray.v1.HeartbeatRequest.progress:type_name -> fray.v1.AttemptProgress
+	83, // 39: fray.v1.AttemptProgress.progress:type_name -> fray.v1.Progress
+	71, // 40: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	72, // 41: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	73, // 42: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	43, // 43: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	4,  // 44: fray.v1.Actor.state:type_name -> fray.v1.ActorState
+	46, // 45: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
+	84, // 46: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	74, // 47: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	61, // 48: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	61, // 49: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 50: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 51: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 52: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 53: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 54: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 55: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 56: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	21, // 57: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	23, // 58: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
+	26, // 59: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	59, // 60: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	62, // 61: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	64, // 62: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	66, // 63: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	47, // 64: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	49, // 65: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
+	29, // 66: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	31, // 67: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	36, // 68: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	38, // 69: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	41, // 70: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	44, // 71: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	51, // 72: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	53, // 73: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	55, // 74: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	57, // 75: fray.v1.ControllerService.StepDown:input_type -> fray.v1.StepDownRequest
+	6,  // 76: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 77: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 78: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 79: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 80: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 81: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 82: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	22, // 83: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	24, // 84: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
+	27, // 85: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	60, // 86: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	63, // 87: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	65, // 88: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	67, // 89: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	48, // 90: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	50, // 91: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	30, // 92: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	34, // 93: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	37, // 94: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	40, // 95: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	42, // 96: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	45, // 97: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	52, // 98: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	54, // 99: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	56, // 100: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	58, // 101: fray.v1.ControllerService.StepDown:output_type -> fray.v1.StepDownResponse
+	76, // [76:102] is the sub-list for method output_type
+	50, // [50:76] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -5169,14 +5241,14 @@ func file_fray_v1_controller_proto_init() {
 	file_fray_v1_controller_proto_msgTypes[12].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[15].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[26].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[45].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[46].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   69,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
