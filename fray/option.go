@@ -22,9 +22,9 @@ type Option interface {
 
 type jobConfig struct {
 	address       string
-	token         string
+	token         *string // nil: the environment's
 	httpClient    connect.HTTPClient
-	tls           certs.Files
+	tls           *certs.Files // nil: the environment's
 	http3         func(certs.Files, *slog.Logger) (http.RoundTripper, error)
 	clientOptions []connect.ClientOption
 	workers       int
@@ -41,7 +41,7 @@ type jobConfig struct {
 // newJobConfig returns the config that options make of the defaults.
 func newJobConfig(opts []Option) jobConfig {
 	c := jobConfig{
-		workers: runtime.GOMAXPROCS(0), logger: slog.Default(), token: dial.EnvironmentToken(), maxPayload: DefaultMaxPayloadBytes,
+		workers: runtime.GOMAXPROCS(0), logger: slog.Default(), maxPayload: DefaultMaxPayloadBytes,
 		maxObjects: DefaultMaxObjectBytes,
 		job:        jobOptions{wire: &frayv1.JobOptions{}},
 		ray:        rayConfig{token: environment(rayTokenVariable)},
@@ -55,7 +55,14 @@ func newJobConfig(opts []Option) jobConfig {
 
 // target is a controller as the options have it reached.
 func (c *jobConfig) target(url string) dial.Target {
-	return dial.Target{URL: url, Token: c.token, Via: c.httpClient, TLS: c.tls, HTTP3: c.http3, Log: c.logger}
+	t := dial.Target{URL: url, EnvironmentToken: c.token == nil, Via: c.httpClient, EnvironmentTLS: c.tls == nil, HTTP3: c.http3, Log: c.logger}
+	if c.token != nil {
+		t.Token = *c.token
+	}
+	if c.tls != nil {
+		t.TLS = *c.tls
+	}
+	return t
 }
 
 type rayConfig struct {
@@ -78,16 +85,18 @@ func WithControllerAddress(address string) Option {
 }
 
 // WithToken has every call show the secret that the cluster's controller was started with; "" shows
-// none. The default is the value of FRAY_TOKEN in the environment.
+// none. The default is the value of FRAY_TOKEN in the environment, or the first token of the file that
+// FRAY_TOKEN_FILE names, which is read again when it changes.
 func WithToken(token string) Option {
-	return jobOption(func(c *jobConfig) { c.token = token })
+	return jobOption(func(c *jobConfig) { c.token = &token })
 }
 
 // WithTLS says whom the fray backend trusts that has an https URL, and which certificate it shows to
-// those who ask. Files that change are read again. It has no effect with [WithHTTPClient]. Without it
-// the authorities of the machine are trusted.
+// those who ask. Files that change are read again. It has no effect with [WithHTTPClient]. The default
+// are the files that FRAY_CA, FRAY_TLS_CERT and FRAY_TLS_KEY in the environment name, with the least version in
+// FRAY_TLS_MIN_VERSION, as for the command fray; without them the authorities of the machine are trusted.
 func WithTLS(files certs.Files) Option {
-	return jobOption(func(c *jobConfig) { c.tls = files })
+	return jobOption(func(c *jobConfig) { c.tls = &files })
 }
 
 // WithHTTP3 has the fray backend call by HTTP/3: dial is h3.Dial of package fray/h3, and makes its

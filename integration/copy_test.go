@@ -118,6 +118,7 @@ func recordsOf(t *testing.T, dir string) map[store.Key]string {
 // PostgreSQL and back. Between the two nothing of its records changes; what has ended is known, what
 // runs goes on, and what waits is run once; and tokens of the controllers of before count no more.
 func TestClusterMovesToPostgresAndBack(t *testing.T) {
+	needDirectory(t)
 	t.Parallel()
 	server := pgtest.Start(t)
 	c := movable(t)
@@ -243,6 +244,7 @@ func TestClusterMovesToPostgresAndBack(t *testing.T) {
 // A cluster moves again and again while clients submit and wait. What was acknowledged anywhere is
 // known for ever, and nobody is told two ends of one task.
 func TestClusterMovesUnderLoad(t *testing.T) {
+	needDirectory(t)
 	t.Parallel()
 	const moves = 4
 	server := pgtest.Start(t)
@@ -286,6 +288,7 @@ func size(dir string) (bytes int64) {
 // A copy that is killed leaves what no controller starts on, says so, and is made whole by the same
 // command, whichever way it goes.
 func TestKilledCopyIsNotTakenForWhole(t *testing.T) {
+	needDirectory(t)
 	t.Parallel()
 	const objectBytes, enough = 96 << 20, 20 << 20
 	server := pgtest.Start(t)

@@ -28,6 +28,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 // Its section about several controllers names those that one of several has beside these, and no other.
 func TestMetricsOfSeveralControllersAreDocumented(t *testing.T) {
 	t.Parallel()
+	needDirectory(t)
 	c := newLeaders(t, pgtest.Start(t).URL(), 1)
 	alone := newCluster(t)
 	w := alone.worker("w")

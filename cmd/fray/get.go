@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -80,6 +81,9 @@ func resultDetails(r *frayv1.TaskResult) [][2]string {
 	if t.GetLeasedUnixMs() > 0 {
 		details = append(details, [2]string{"Took", tookTime(t)})
 	}
+	if t.GetProgress() != nil {
+		details = append(details, [2]string{"Progress", progress(t)})
+	}
 	if e := r.GetError(); e != nil {
 		kind := e.GetType()
 		if kind != "" {
@@ -98,6 +102,16 @@ func resultDetails(r *frayv1.TaskResult) [][2]string {
 		}
 	}
 	return details
+}
+
+// progress is what a task's attempt said of itself last, and how long ago.
+func progress(t *frayv1.Task) string {
+	p := t.GetProgress()
+	text := p.GetMessage()
+	if p.Share != nil {
+		text = strings.TrimSuffix(fmt.Sprintf("%.0f%%, %s", 100*p.GetShare(), text), ", ")
+	}
+	return text + " (" + ago(t.GetProgressUnixMs()) + ")"
 }
 
 func (a *app) newCancel() *cobra.Command {

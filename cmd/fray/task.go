@@ -35,6 +35,8 @@ type taskJSON struct {
 	LeasedAt         *string `json:"leased_at"`
 	FinishedAt       *string `json:"finished_at"`
 	CancelRequested  bool    `json:"cancel_requested"`
+	// What its attempt said of itself last.
+	Progress *progressJSON `json:"progress,omitempty"`
 }
 
 // resultJSON is a task with what it ended with.
@@ -58,6 +60,20 @@ type errorJSON struct {
 	DetailsBase64 string          `json:"details_base64,omitempty"`
 }
 
+// progressJSON is how far an attempt said that it is.
+type progressJSON struct {
+	Share   *float64 `json:"share,omitempty"`
+	Message string   `json:"message"`
+	At      *string  `json:"at"`
+}
+
+func newProgressJSON(t *frayv1.Task) *progressJSON {
+	if t.GetProgress() == nil {
+		return nil
+	}
+	return &progressJSON{Share: t.GetProgress().Share, Message: t.GetProgress().GetMessage(), At: timestamp(t.GetProgressUnixMs())}
+}
+
 func newTaskJSON(t *frayv1.Task) taskJSON {
 	return taskJSON{
 		TaskID: t.GetTaskId(), JobID: t.GetJobId(), Function: t.GetFunction(),
@@ -67,6 +83,7 @@ func newTaskJSON(t *frayv1.Task) taskJSON {
 		Failures: t.GetFailureCount(), WorkerLosses: t.GetWorkerLossCount(), DeliveryFailures: t.GetDeliveryFailureCount(),
 		WorkerID: t.GetWorkerId(), Priority: t.GetPriority(), CancelRequested: t.GetCancelRequested(),
 		NotBefore:   timestamp(t.GetNotBeforeUnixMs()),
+		Progress:    newProgressJSON(t),
 		SubmittedAt: timestamp(t.GetSubmittedUnixMs()), LeasedAt: timestamp(t.GetLeasedUnixMs()), FinishedAt: timestamp(t.GetFinishedUnixMs()),
 	}
 }

@@ -227,6 +227,9 @@ func (s *service) Heartbeat(ctx context.Context, req *frayv1.HeartbeatRequest) (
 	if len(req.GetQueuedLeaseTokens()) > maxHeld || len(req.GetRunningLeaseTokens()) > maxHeld || len(req.GetFinishedLeaseTokens()) > maxOutbox {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "lease tokens: at most %d queued, %d running and %d finished", maxHeld, maxHeld, maxOutbox)
 	}
+	if err := wire.CheckProgress(req.GetProgress()); err != nil {
+		return nil, err
+	}
 	call := s.c.call()
 	ttl := s.c.cfg.Core.SessionTTL
 	until := min(s.c.until(ctx, req.GetMaxWaitMs()), s.c.now().Add(ttl/heartbeatsPerTTL))
@@ -234,6 +237,7 @@ func (s *service) Heartbeat(ctx context.Context, req *frayv1.HeartbeatRequest) (
 		Call: call, Session: s.c.seal.in(req.GetSessionToken()), Seq: req.GetHeartbeatSeq(), Received: req.GetReceivedPollSeq(),
 		Queued: s.c.seal.inAll(req.GetQueuedLeaseTokens()), Running: s.c.seal.inAll(req.GetRunningLeaseTokens()),
 		Finished: s.c.seal.inAll(req.GetFinishedLeaseTokens()), Draining: req.GetDraining(), Until: until,
+		Progress: corewire.Progress(req.GetProgress(), s.c.seal.in),
 	})
 	if err != nil {
 		return nil, err

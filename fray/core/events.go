@@ -133,8 +133,26 @@ type Heartbeat struct {
 	Seq, Received uint64
 	// The complete set of attempts that the worker holds.
 	Queued, Running, Finished []Token
-	Draining                  bool
-	Until                     Time
+	// What attempts say of themselves that they had not.
+	Progress []LeaseProgress
+	Draining bool
+	Until    Time
+}
+
+// LeaseProgress is what an attempt says of itself.
+type LeaseProgress struct {
+	Lease Token
+	Progress
+}
+
+// Progress is how far an attempt is, for people.
+type Progress struct {
+	// From 0 to 1, if it is Known.
+	Share   float64
+	Known   bool
+	Message string
+	// When it was heard; the scheduler sets it.
+	At Time
 }
 
 // Unregister ends a session. Replied with Done, also when there is no such session.

@@ -81,6 +81,13 @@ func (c *Scheduler) reconcile(s *session, e *Heartbeat) {
 			}
 		}
 	}
+	for i := range e.Progress {
+		if l := c.leases[e.Progress[i].Lease]; l != nil && l.session == s {
+			p := e.Progress[i].Progress
+			p.At = c.now
+			l.progress = &p
+		}
+	}
 	company := s.begun > 1
 	for l := s.leases.tail; l != nil; {
 		prev := l.prev

@@ -22,6 +22,8 @@ type lease struct {
 	// said that it runs past its execution timeout.
 	unheard               time.Duration
 	overdue, overdueStill Time
+	// What it said of itself last; nil: nothing.
+	progress *Progress
 	// Granted ahead of a free slot, and not known to run.
 	ahead bool
 	// Its task runs alone.

@@ -140,6 +140,8 @@ type View struct {
 	CancelRequested bool
 	// Encoded size of its spec; of spec and result once it is terminal.
 	Bytes uint32
+	// What the current attempt said of itself last, which does not change; nil: nothing.
+	Progress *Progress
 }
 
 func (c *Scheduler) view(t *task) View {
@@ -184,6 +186,9 @@ func (c *Scheduler) view(t *task) View {
 	if r := t.run; r != nil {
 		v.Attempts, v.Failures, v.Losses, v.Deliveries = r.attempts, r.failures, r.losses, r.deliveries
 		v.WorkerID, v.LeasedAt = r.workerID, r.leasedAt
+		if r.lease != nil {
+			v.Progress = r.lease.progress
+		}
 	}
 	return v
 }

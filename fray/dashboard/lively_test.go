@@ -20,7 +20,13 @@ var (
 		return 0, fmt.Errorf("card %d: %w", n, errors.New("the issuer refuses it"))
 	})
 	// wait runs until it is told not to.
-	wait    = fray.Define("reports.render", func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() })
+	wait = fray.Define("reports.render", func(ctx context.Context, _ string) (string, error) {
+		if err := fray.ReportProgress(ctx, 0.4, "4 of 10 pages"); err != nil {
+			return "", err
+		}
+		<-ctx.Done()
+		return "", ctx.Err()
+	})
 	train   = fray.Define("models.train", func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
 	counter = fray.DefineActor("counter", func(_ context.Context, n int) (*tally, error) { return &tally{n}, nil })
 	license = fray.NewLimit("license", fray.MaxConcurrent(2))

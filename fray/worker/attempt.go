@@ -33,6 +33,11 @@ type attempt struct {
 	life   *life         // nil: it is no actor's
 	call   *call         // nil: it is none
 
+	// What its function says of itself, and what of it the controller has heard, in which session; guarded
+	// by state.mu.
+	progress, heard *frayv1.Progress
+	heardBy         *session
+
 	// Set before the end is told to the machine, and read with its report.
 	outcome core.Outcome
 	value   *frayv1.Payload
@@ -86,6 +91,7 @@ func (w *Worker) newAttempt(leased *frayv1.LeasedTask) *attempt {
 		a.environment = e
 		ctx = runner.WithInfo(ctx, runner.Environment(e))
 	}
+	ctx = runner.WithInfo(ctx, runner.ProgressTo(func(p runner.Progress) { w.note(a, p) }))
 	if a.timeout > 0 {
 		a.expired = &runner.TimeoutError{Timeout: a.timeout}
 	}

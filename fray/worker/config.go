@@ -21,7 +21,6 @@ import (
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
-	"github.com/frayrpc/fray/fray/internal/dial"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/internal/endpoint"
@@ -61,7 +60,8 @@ type Config struct {
 	// which means http.
 	ControllerURL string
 	// Token is the secret that the controller was started with, which every call shows. Empty: the
-	// value of FRAY_TOKEN in the environment; if there is none, none is shown.
+	// value of FRAY_TOKEN in the environment, or the first token of the file that FRAY_TOKEN_FILE names;
+	// if there is none, none is shown.
 	Token string
 	// ID names the worker in the cluster. It should be the same after a restart: a new session
 	// takes the place of the old one's at once then, where it would have to expire first.
@@ -105,7 +105,8 @@ type Config struct {
 	JobLeaseTTL time.Duration
 
 	// TLS says whom the worker trusts as a client of a controller with an https URL, and which
-	// certificate it shows there and where it listens itself, if it has one.
+	// certificate it shows there and where it listens itself, if it has one. The zero value: to call the
+	// controller, what FRAY_CA, FRAY_TLS_CERT, FRAY_TLS_KEY and FRAY_TLS_MIN_VERSION in the environment say.
 	TLS certs.Files
 	// HTTP3 has the worker, and the tasks that it runs, call the controller by HTTP/3, if it is h3.Dial
 	// of package fray/h3; the controller must serve it, and have an https URL. Where the worker listens
@@ -213,7 +214,6 @@ func (c *Config) withDefaults() Config {
 	if address, err := endpoint.Parse(c.ControllerURL); err == nil {
 		d.ControllerURL = address
 	}
-	d.Token = cmp.Or(d.Token, dial.EnvironmentToken())
 	d.Slots = cmp.Or(d.Slots, runtime.GOMAXPROCS(0))
 	d.MaxPrefetch = cmp.Or(d.MaxPrefetch, DefaultMaxPrefetch)
 	d.MaxUnreported = cmp.Or(d.MaxUnreported, DefaultMaxUnreported)

@@ -33,11 +33,13 @@ func (w *Worker) beat(ctx context.Context, s *session) {
 			stop = context.AfterFunc(w.leaving, cancel)
 		}
 		var sent core.Time
+		var told news
 		err := w.call(call, "Heartbeat", w.rands.heartbeat, policy, func(ctx context.Context) (err error) {
 			w.linger(ctx, lingerHeartbeat)
 			seq++
 			sent = w.now()
-			req := w.heartbeat()
+			var req *frayv1.HeartbeatRequest
+			req, told = w.heartbeat(s)
 			req.SessionToken, req.HeartbeatSeq = s.token, seq
 			req.MaxWaitMs = number.Millis(wait - w.rands.heartbeat.Duration(wait/10))
 			res, err = w.client.Heartbeat(ctx, req)
@@ -48,7 +50,7 @@ func (w *Worker) beat(ctx context.Context, s *session) {
 		cancel()
 		switch {
 		case err == nil:
-			w.renew(s, sent)
+			w.renew(s, sent, &told)
 			if news := w.obey(res); !news && w.now().Sub(sent) < wait/2 {
 				// It was answered early for nothing that is new: do not make that a busy loop.
 				_ = sleep.For(ctx, w.rands.heartbeat.Duration(wait/2))
@@ -62,16 +64,17 @@ func (w *Worker) beat(ctx context.Context, s *session) {
 }
 
 // renew notes that a heartbeat was answered.
-func (w *Worker) renew(s *session, sent core.Time) {
+func (w *Worker) renew(s *session, sent core.Time, told *news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s.renewed = sent
+	told.told(s)
 }
 
-// heartbeat says what the worker holds.
-func (w *Worker) heartbeat() *frayv1.HeartbeatRequest {
+// heartbeat says what the worker holds, and what its attempts say of themselves.
+func (w *Worker) heartbeat(s *session) (*frayv1.HeartbeatRequest, news) {
 	w.mu.Lock()
-	held := w.slots.Held()
+	held, told := w.slots.Held(), w.progress(s)
 	w.mu.Unlock()
 	return &frayv1.HeartbeatRequest{
 		ReceivedPollSeq:     held.ReceivedPoll,
@@ -79,7 +82,8 @@ func (w *Worker) heartbeat() *frayv1.HeartbeatRequest {
 		RunningLeaseTokens:  corewire.RawTokens(held.Running),
 		FinishedLeaseTokens: corewire.RawTokens(held.Finished),
 		Draining:            held.Draining,
-	}
+		Progress:            told.message(),
+	}, told
 }
 
 // obey does what a heartbeat's reply asks for, and says whether anything of it was new.

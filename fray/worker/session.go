@@ -71,7 +71,7 @@ func (w *Worker) keepSession(ctx context.Context) error {
 		var loop context.Context
 		loop, s.end = context.WithCancel(ctx)
 		opened := w.lock()
-		w.session, s.renewed = s, opened
+		w.session, s.renewed, w.speaking = s, opened, true // What was told to another counts for nothing.
 		w.slots.Registered(opened, kept)
 		w.apply(false)
 		w.announce()

@@ -27,6 +27,7 @@ type state struct {
 	abandoned []*attempt // not logged yet
 	actors    host
 	session   *session // nil: there is none
+	speaking  bool     // attempts may have said what the session was not told
 	carries   bool     // the next poll carries the reports, which are not sent otherwise until then
 	polling   bool     // a poll is on its way, and may bring attempts
 	repoll    func()   // has the poll that waits for its answer sent again; nil: none waits

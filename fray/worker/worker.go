@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/fray"
+	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/slots"
@@ -125,7 +126,8 @@ func New(cfg Config) (*Worker, error) {
 		return nil, err
 	}
 	w.client, w.transport, err = dial.Controller(dial.Target{
-		URL: cfg.ControllerURL, Token: cfg.Token, Via: cfg.HTTPClient, TLS: cfg.TLS, HTTP3: cfg.HTTP3, Log: w.logger,
+		URL: cfg.ControllerURL, Token: cfg.Token, EnvironmentToken: true, Via: cfg.HTTPClient,
+		TLS: cfg.TLS, EnvironmentTLS: cfg.TLS == certs.Files{}, HTTP3: cfg.HTTP3, Log: w.logger,
 	}, cfg.ClientOptions...)
 	if err != nil {
 		return nil, fmt.Errorf("worker config: %w", err)

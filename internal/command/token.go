@@ -2,7 +2,6 @@ package command
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/internal/outgoing"
 	"github.com/frayrpc/fray/internal/reread"
+	"github.com/frayrpc/fray/internal/tokenfile"
 )
 
 const (
@@ -25,10 +25,7 @@ const (
 	// TokenFileOption names the file with that secret.
 	TokenFileOption = "token-file"
 	// TokenFileVariable does so, too.
-	TokenFileVariable = "FRAY_TOKEN_FILE"
-
-	// maxTokens is how many tokens a file has at most.
-	maxTokens = 64
+	TokenFileVariable = tokenfile.Variable
 )
 
 // AddTokenFlag declares the option that names the file with the secret.
@@ -48,7 +45,7 @@ func (p *Process) secureByFile(path string) error {
 		return err
 	}
 	tokens, err := reread.New(slog.New(slog.NewTextHandler(p.Stderr, nil)), "token", func() (secrets, error) {
-		tokens, err := readTokens(path)
+		tokens, err := tokenfile.Read(path)
 		if err != nil {
 			return secrets{}, err
 		}
@@ -63,33 +60,6 @@ func (p *Process) secureByFile(path string) error {
 		return strings.HasPrefix(entry, TokenFileVariable+"=")
 	}), TokenFileVariable+"="+path)
 	return nil
-}
-
-// readTokens returns the tokens of a file: one a line, without empty lines and comments.
-func readTokens(path string) (tokens []string, err error) {
-	data, err := reread.File(path)
-	if err != nil {
-		return nil, err
-	}
-	n := 0
-	for line := range strings.Lines(string(data)) {
-		n++
-		token := strings.TrimSpace(line)
-		if token == "" || strings.HasPrefix(token, "#") {
-			continue
-		}
-		if err := outgoing.CheckToken(token); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
-		}
-		tokens = append(tokens, token)
-	}
-	switch {
-	case len(tokens) == 0:
-		return nil, fmt.Errorf("%s has no token: write one on a line of its own", path)
-	case len(tokens) > maxTokens:
-		return nil, fmt.Errorf("%s has %d tokens; at most %d are allowed", path, len(tokens), maxTokens)
-	}
-	return tokens, nil
 }
 
 // Secure has every server of the process refuse callers without the token, and every client show

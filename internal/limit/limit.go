@@ -45,6 +45,12 @@ const (
 	VariableName     = 256      // characters
 )
 
+// What attempts say of themselves.
+const (
+	ProgressCount   = 1024 // attempts in a heartbeat
+	ProgressMessage = 1024 // bytes
+)
+
 // OwnVariables begins the names of variables that are Fray's, and no job's.
 const OwnVariables = "FRAY_"
 

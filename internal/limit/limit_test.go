@@ -62,6 +62,8 @@ func TestSchemaHasTheseLimits(t *testing.T) {
 		{"queued", int64(rules(t, &frayv1.HeartbeatRequest{}, "queued_lease_tokens").GetRepeated().GetMaxItems()), limit.Held},
 		{"running", int64(rules(t, &frayv1.HeartbeatRequest{}, "running_lease_tokens").GetRepeated().GetMaxItems()), limit.Held},
 		{"finished", int64(rules(t, &frayv1.HeartbeatRequest{}, "finished_lease_tokens").GetRepeated().GetMaxItems()), limit.Outbox},
+		{"progress", int64(rules(t, &frayv1.HeartbeatRequest{}, "progress").GetRepeated().GetMaxItems()), limit.ProgressCount},
+		{"progress message", int64(rules(t, &frayv1.Progress{}, "message").GetString().GetMaxBytes()), limit.ProgressMessage},
 		{"reports", int64(rules(t, &frayv1.ReportTasksRequest{}, "reports").GetRepeated().GetMaxItems()), limit.Reports},
 		{"reports of a poll", int64(rules(t, &frayv1.LeaseTasksRequest{}, "reports").GetRepeated().GetMaxItems()), limit.Reports},
 		{"drain grace", rules(t, &frayv1.DrainWorkerRequest{}, "grace_ms").GetInt64().GetLte(), int64(limit.Drain / time.Millisecond)},

@@ -26,7 +26,15 @@ async function loadTasks(signal, view, more) {
   return found;
 }
 
+// progressOf is what a task's attempt said of itself last.
+function progressOf(t) {
+  const p = t.progress;
+  if (!p) return "";
+  return [p.share === undefined ? null : bar([{ of: p.share, kind: "running" }], 1, `${Math.round(100 * p.share)} %`), p.message ?? ""];
+}
+
 function taskTable(tasks, shown = {}) {
+  tasks ??= [];
   return table([
     { name: "task", wide: true, cell: (t) => taskLink(t.taskId) },
     { name: "status", cell: statusBadge },
@@ -35,6 +43,7 @@ function taskTable(tasks, shown = {}) {
     shown.worker === false ? null : { name: "worker", cell: (t) => workerLink(t.workerId) },
     { name: "attempt", number: true, cell: (t) => (t.attemptNumber ? `${t.attemptNumber}${t.maxAttempts > 1 ? ` of ${t.maxAttempts}` : ""}` : "") },
     { name: "took", number: true, cell: took },
+    tasks.some((t) => t.progress) ? { name: "says", cell: progressOf } : null,
     { name: "submitted", cell: (t) => when(t.submittedUnixMs) },
     { name: "why", wide: true, cell: reason },
   ].filter(Boolean), rowsOf(tasks, "taskId"), "There are no such tasks.");
@@ -86,6 +95,7 @@ const taskView = {
         ["submitted", [when(t.submittedUnixMs), " at ", moment(t.submittedUnixMs)]],
         ["leased", count(t.leasedUnixMs) ? [when(t.leasedUnixMs), ", after ", span(count(t.leasedUnixMs) - count(t.submittedUnixMs))] : ""],
         ["last attempt took", took(t)],
+        ["says", t.progress ? [progressOf(t), h("span", { class: "small" }, " ", when(t.progressUnixMs))] : ""],
         ["ended", count(t.finishedUnixMs) ? [when(t.finishedUnixMs), ", after ", span(total), " in all"] : ""]]),
       h("div", { class: "actions" },
         over ? null : h("button", { type: "button", class: "danger", click: () => cancelTask(t.taskId) }, "Cancel"),

@@ -8,7 +8,7 @@ import (
 
 // Task returns a task's view as a message. The core's enumerations have the numbers of the wire's.
 func Task(v *core.View) *frayv1.Task {
-	return &frayv1.Task{
+	t := &frayv1.Task{
 		TaskId:               v.ID,
 		JobId:                v.Job,
 		Function:             v.Function,
@@ -30,6 +30,27 @@ func Task(v *core.View) *frayv1.Task {
 		CauseTaskId:          v.Cause,
 		NotBeforeUnixMs:      v.NotBefore.UnixMilli(),
 	}
+	if p := v.Progress; p != nil {
+		t.Progress, t.ProgressUnixMs = &frayv1.Progress{Message: p.Message}, p.At.UnixMilli()
+		if p.Known {
+			t.Progress.Share = &p.Share
+		}
+	}
+	return t
+}
+
+// Progress returns what attempts say of themselves as the core has it. Their tokens are as the wire has them.
+func Progress(list []*frayv1.AttemptProgress, in func(uint64) core.Token) []core.LeaseProgress {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]core.LeaseProgress, len(list))
+	for i, p := range list {
+		out[i] = core.LeaseProgress{Lease: in(p.GetLeaseToken()), Progress: core.Progress{
+			Share: p.GetProgress().GetShare(), Known: p.GetProgress().Share != nil, Message: p.GetProgress().GetMessage(),
+		}}
+	}
+	return out
 }
 
 // ActorMessage returns an actor's view as a message.

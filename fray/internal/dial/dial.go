@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -25,8 +24,11 @@ import (
 type Target struct {
 	// URL is where it is, or where several controllers are of which one leads: see endpoint.Parse.
 	URL string
-	// Token is a secret that every call shows; "" shows nothing.
+	// Token is a secret that every call shows; "" shows nothing, or what the environment has.
 	Token string
+	// EnvironmentToken has calls show the secret that the environment has, or names the file of, if
+	// Token is empty, and EnvironmentTLS has TLS be what the environment says, for https URLs without Via.
+	EnvironmentToken, EnvironmentTLS bool
 	// Via carries the calls. Nil: a client that is made for it, with TLS for https URLs.
 	Via connect.HTTPClient
 	TLS certs.Files
@@ -41,7 +43,8 @@ type Target struct {
 // Controller returns a client of a controller, and the HTTP client that it has made for it, if it
 // has, whose connections the caller closes.
 func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.ControllerServiceClient, owned *http.Client, err error) {
-	if err := outgoing.CheckToken(t.Token); err != nil {
+	shown, err := t.shown()
+	if err != nil {
 		return nil, nil, err
 	}
 	via := t.Via
@@ -56,8 +59,8 @@ func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.Control
 	// Connect's default asks for gzip, which costs more than it saves for the small messages between
 	// hosts that are near each other.
 	all := []connect.ClientOption{connect.WithAcceptCompression("gzip", nil, nil)}
-	if t.Token != "" {
-		all = append(all, connect.WithInterceptors(outgoing.ShowToken(func() string { return t.Token })))
+	if shown != nil {
+		all = append(all, connect.WithInterceptors(outgoing.ShowToken(shown)))
 	}
 	via, base, err := newSeveral(via, t.URL)
 	if err != nil {
@@ -66,9 +69,28 @@ func Controller(t Target, opts ...connect.ClientOption) (c frayv1connect.Control
 	return frayv1connect.NewControllerServiceClient(Paced(via), base, append(all, opts...)...), owned, nil
 }
 
+// shown returns the secret that calls show; nil: they show none.
+func (t *Target) shown() (func() string, error) {
+	switch {
+	case t.Token != "":
+		return func() string { return t.Token }, outgoing.CheckToken(t.Token)
+	case t.EnvironmentToken:
+		return environmentToken(t.log())
+	}
+	return nil, nil
+}
+
+func (t *Target) log() *slog.Logger { return cmp.Or(t.Log, slog.New(slog.DiscardHandler)) }
+
 // connections returns an HTTP client of the target's own.
 func (t *Target) connections() (*http.Client, error) {
-	log := cmp.Or(t.Log, slog.New(slog.DiscardHandler))
+	if t.EnvironmentTLS && strings.HasPrefix(t.URL, "https://") {
+		var err error
+		if t.TLS, err = environmentTLS(); err != nil {
+			return nil, err
+		}
+	}
+	log := t.log()
 	if t.HTTP3 == nil {
 		transport := outgoing.NewTransport()
 		return &http.Client{Transport: transport}, t.TLS.Secure(transport, log)
@@ -78,9 +100,4 @@ func (t *Target) connections() (*http.Client, error) {
 	}
 	transport, err := t.HTTP3(t.TLS, log)
 	return &http.Client{Transport: transport}, err
-}
-
-// EnvironmentToken returns the secret that the environment has; "" if there is none.
-func EnvironmentToken() string {
-	return os.Getenv(outgoing.TokenVariable) //nolint:forbidigo // The controller's refusal tells its caller to set it.
 }

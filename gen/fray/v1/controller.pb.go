@@ -3176,7 +3176,10 @@ type HeartbeatRequest struct {
 	// How long the reply may be held back.
 	MaxWaitMs int64 `protobuf:"varint,7,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
 	// It takes no new work.
-	Draining      bool `protobuf:"varint,8,opt,name=draining,proto3" json:"draining,omitempty"`
+	Draining bool `protobuf:"varint,8,opt,name=draining,proto3" json:"draining,omitempty"`
+	// What running attempts have said of themselves since the last heartbeat that was answered, or the worker's registration. Those
+	// that are not here said nothing new.
+	Progress      []*AttemptProgress `protobuf:"bytes,9,rep,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3267,6 +3270,66 @@ func (x *HeartbeatRequest) GetDraining() bool {
 	return false
 }
 
+func (x *HeartbeatRequest) GetProgress() []*AttemptProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// AttemptProgress is what an attempt says of itself.
+type AttemptProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeaseToken    uint64                 `protobuf:"fixed64,1,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
+	Progress      *Progress              `protobuf:"bytes,2,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttemptProgress) Reset() {
+	*x = AttemptProgress{}
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttemptProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttemptProgress) ProtoMessage() {}
+
+func (x *AttemptProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttemptProgress.ProtoReflect.Descriptor instead.
+func (*AttemptProgress) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AttemptProgress) GetLeaseToken() uint64 {
+	if x != nil {
+		return x.LeaseToken
+	}
+	return 0
+}
+
+func (x *AttemptProgress) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
 type HeartbeatResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Attempts to stop. Repeated until the worker no longer holds them.
@@ -3281,7 +3344,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3293,7 +3356,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3306,7 +3369,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *HeartbeatResponse) GetStopLeaseTokens() []uint64 {
@@ -3339,7 +3402,7 @@ type UnregisterWorkerRequest struct {
 
 func (x *UnregisterWorkerRequest) Reset() {
 	*x = UnregisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3351,7 +3414,7 @@ func (x *UnregisterWorkerRequest) String() string {
 func (*UnregisterWorkerRequest) ProtoMessage() {}
 
 func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3364,7 +3427,7 @@ func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *UnregisterWorkerRequest) GetSessionToken() uint64 {
@@ -3382,7 +3445,7 @@ type UnregisterWorkerResponse struct {
 
 func (x *UnregisterWorkerResponse) Reset() {
 	*x = UnregisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3394,7 +3457,7 @@ func (x *UnregisterWorkerResponse) String() string {
 func (*UnregisterWorkerResponse) ProtoMessage() {}
 
 func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3407,7 +3470,7 @@ func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
 }
 
 // Worker is a worker with a live session.
@@ -3435,7 +3498,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3447,7 +3510,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3460,7 +3523,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Worker) GetWorkerId() string {
@@ -3566,7 +3629,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3578,7 +3641,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3591,7 +3654,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListWorkersRequest) GetPageSize() uint32 {
@@ -3620,7 +3683,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3632,7 +3695,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3645,7 +3708,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3687,7 +3750,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3699,7 +3762,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3712,7 +3775,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Actor) GetActorId() string {
@@ -3799,7 +3862,7 @@ type ListActorsRequest struct {
 
 func (x *ListActorsRequest) Reset() {
 	*x = ListActorsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3811,7 +3874,7 @@ func (x *ListActorsRequest) String() string {
 func (*ListActorsRequest) ProtoMessage() {}
 
 func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3824,7 +3887,7 @@ func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActorsRequest.ProtoReflect.Descriptor instead.
 func (*ListActorsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListActorsRequest) GetName() string {
@@ -3859,7 +3922,7 @@ type ListActorsResponse struct {
 
 func (x *ListActorsResponse) Reset() {
 	*x = ListActorsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3871,7 +3934,7 @@ func (x *ListActorsResponse) String() string {
 func (*ListActorsResponse) ProtoMessage() {}
 
 func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3884,7 +3947,7 @@ func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActorsResponse.ProtoReflect.Descriptor instead.
 func (*ListActorsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListActorsResponse) GetActors() []*Actor {
@@ -3913,7 +3976,7 @@ type ListLimitsRequest struct {
 
 func (x *ListLimitsRequest) Reset() {
 	*x = ListLimitsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3925,7 +3988,7 @@ func (x *ListLimitsRequest) String() string {
 func (*ListLimitsRequest) ProtoMessage() {}
 
 func (x *ListLimitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3938,7 +4001,7 @@ func (x *ListLimitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLimitsRequest.ProtoReflect.Descriptor instead.
 func (*ListLimitsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListLimitsRequest) GetPageSize() uint32 {
@@ -3966,7 +4029,7 @@ type ListLimitsResponse struct {
 
 func (x *ListLimitsResponse) Reset() {
 	*x = ListLimitsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3978,7 +4041,7 @@ func (x *ListLimitsResponse) String() string {
 func (*ListLimitsResponse) ProtoMessage() {}
 
 func (x *ListLimitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3991,7 +4054,7 @@ func (x *ListLimitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLimitsResponse.ProtoReflect.Descriptor instead.
 func (*ListLimitsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListLimitsResponse) GetLimits() []*LimitState {
@@ -4026,7 +4089,7 @@ type LimitState struct {
 
 func (x *LimitState) Reset() {
 	*x = LimitState{}
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4038,7 +4101,7 @@ func (x *LimitState) String() string {
 func (*LimitState) ProtoMessage() {}
 
 func (x *LimitState) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4051,7 +4114,7 @@ func (x *LimitState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitState.ProtoReflect.Descriptor instead.
 func (*LimitState) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *LimitState) GetLimit() *Limit {
@@ -4103,7 +4166,7 @@ type ListSchedulesRequest struct {
 
 func (x *ListSchedulesRequest) Reset() {
 	*x = ListSchedulesRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4115,7 +4178,7 @@ func (x *ListSchedulesRequest) String() string {
 func (*ListSchedulesRequest) ProtoMessage() {}
 
 func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4128,7 +4191,7 @@ func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesRequest.ProtoReflect.Descriptor instead.
 func (*ListSchedulesRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListSchedulesRequest) GetName() string {
@@ -4163,7 +4226,7 @@ type ListSchedulesResponse struct {
 
 func (x *ListSchedulesResponse) Reset() {
 	*x = ListSchedulesResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4175,7 +4238,7 @@ func (x *ListSchedulesResponse) String() string {
 func (*ListSchedulesResponse) ProtoMessage() {}
 
 func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4188,7 +4251,7 @@ func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesResponse.ProtoReflect.Descriptor instead.
 func (*ListSchedulesResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListSchedulesResponse) GetSchedules() []*Schedule {
@@ -4216,7 +4279,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4228,7 +4291,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4241,7 +4304,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -4266,7 +4329,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4278,7 +4341,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4291,7 +4354,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
 }
 
 type GetClusterInfoRequest struct {
@@ -4302,7 +4365,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4314,7 +4377,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4327,7 +4390,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
 }
 
 type GetClusterInfoResponse struct {
@@ -4351,7 +4414,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[57]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4363,7 +4426,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[57]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4376,7 +4439,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -4458,7 +4521,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[58]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4470,7 +4533,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[58]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4483,7 +4546,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -4521,7 +4584,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[59]
+	mi := &file_fray_v1_controller_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4533,7 +4596,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[59]
+	mi := &file_fray_v1_controller_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4546,7 +4609,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -4581,7 +4644,7 @@ type StepDownRequest struct {
 
 func (x *StepDownRequest) Reset() {
 	*x = StepDownRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[60]
+	mi := &file_fray_v1_controller_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4593,7 +4656,7 @@ func (x *StepDownRequest) String() string {
 func (*StepDownRequest) ProtoMessage() {}
 
 func (x *StepDownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[60]
+	mi := &file_fray_v1_controller_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4606,7 +4669,7 @@ func (x *StepDownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepDownRequest.ProtoReflect.Descriptor instead.
 func (*StepDownRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{60}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *StepDownRequest) GetEpoch() uint64 {
@@ -4627,7 +4690,7 @@ type StepDownResponse struct {
 
 func (x *StepDownResponse) Reset() {
 	*x = StepDownResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[61]
+	mi := &file_fray_v1_controller_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4639,7 +4702,7 @@ func (x *StepDownResponse) String() string {
 func (*StepDownResponse) ProtoMessage() {}
 
 func (x *StepDownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[61]
+	mi := &file_fray_v1_controller_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4652,7 +4715,7 @@ func (x *StepDownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepDownResponse.ProtoReflect.Descriptor instead.
 func (*StepDownResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{61}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *StepDownResponse) GetLeftEpoch() uint64 {
@@ -4682,7 +4745,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[62]
+	mi := &file_fray_v1_controller_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4694,7 +4757,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[62]
+	mi := &file_fray_v1_controller_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4707,7 +4770,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{62}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -4771,7 +4834,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[63]
+	mi := &file_fray_v1_controller_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4783,7 +4846,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[63]
+	mi := &file_fray_v1_controller_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4796,7 +4859,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{63}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -4829,7 +4892,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[64]
+	mi := &file_fray_v1_controller_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4841,7 +4904,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[64]
+	mi := &file_fray_v1_controller_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4854,7 +4917,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{64}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -4899,7 +4962,7 @@ type ListObjectsRequest struct {
 
 func (x *ListObjectsRequest) Reset() {
 	*x = ListObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[65]
+	mi := &file_fray_v1_controller_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4911,7 +4974,7 @@ func (x *ListObjectsRequest) String() string {
 func (*ListObjectsRequest) ProtoMessage() {}
 
 func (x *ListObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[65]
+	mi := &file_fray_v1_controller_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4924,7 +4987,7 @@ func (x *ListObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ListObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{65}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListObjectsRequest) GetJobId() string {
@@ -4959,7 +5022,7 @@ type ListObjectsResponse struct {
 
 func (x *ListObjectsResponse) Reset() {
 	*x = ListObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[66]
+	mi := &file_fray_v1_controller_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4971,7 +5034,7 @@ func (x *ListObjectsResponse) String() string {
 func (*ListObjectsResponse) ProtoMessage() {}
 
 func (x *ListObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[66]
+	mi := &file_fray_v1_controller_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4984,7 +5047,7 @@ func (x *ListObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ListObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{66}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ListObjectsResponse) GetObjects() []*HeldObject {
@@ -5016,7 +5079,7 @@ type HeldObject struct {
 
 func (x *HeldObject) Reset() {
 	*x = HeldObject{}
-	mi := &file_fray_v1_controller_proto_msgTypes[67]
+	mi := &file_fray_v1_controller_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5028,7 +5091,7 @@ func (x *HeldObject) String() string {
 func (*HeldObject) ProtoMessage() {}
 
 func (x *HeldObject) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[67]
+	mi := &file_fray_v1_controller_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5041,7 +5104,7 @@ func (x *HeldObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldObject.ProtoReflect.Descriptor instead.
 func (*HeldObject) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{67}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *HeldObject) GetObject() *ObjectInfo {
@@ -5084,7 +5147,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[68]
+	mi := &file_fray_v1_controller_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5096,7 +5159,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[68]
+	mi := &file_fray_v1_controller_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5109,7 +5172,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{68}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -5144,7 +5207,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[69]
+	mi := &file_fray_v1_controller_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5156,7 +5219,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[69]
+	mi := &file_fray_v1_controller_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5169,7 +5232,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{69}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -5196,7 +5259,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[70]
+	mi := &file_fray_v1_controller_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5208,7 +5271,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[70]
+	mi := &file_fray_v1_controller_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5221,7 +5284,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{70}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -5250,7 +5313,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[71]
+	mi := &file_fray_v1_controller_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5262,7 +5325,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[71]
+	mi := &file_fray_v1_controller_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5275,7 +5338,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{71}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -5302,7 +5365,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[72]
+	mi := &file_fray_v1_controller_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5314,7 +5377,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[72]
+	mi := &file_fray_v1_controller_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5327,7 +5390,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{72}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -5352,7 +5415,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[73]
+	mi := &file_fray_v1_controller_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5364,7 +5427,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[73]
+	mi := &file_fray_v1_controller_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5377,7 +5440,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{73}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{74}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -5642,7 +5705,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\areports\x18\x02 \x03(\v2\x13.fray.v1.TaskReportB\n" +
 	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\areports\"I\n" +
 	"\x13ReportTasksResponse\x122\n" +
-	"\bverdicts\x18\x01 \x03(\x0e2\x16.fray.v1.ReportVerdictR\bverdicts\"\x87\x03\n" +
+	"\bverdicts\x18\x01 \x03(\x0e2\x16.fray.v1.ReportVerdictR\bverdicts\"\xc8\x03\n" +
 	"\x10HeartbeatRequest\x12#\n" +
 	"\rsession_token\x18\x01 \x01(\x06R\fsessionToken\x12#\n" +
 	"\rheartbeat_seq\x18\x02 \x01(\x04R\fheartbeatSeq\x12*\n" +
@@ -5654,7 +5717,12 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x15finished_lease_tokens\x18\x06 \x03(\x06B\n" +
 	"\xbaH\a\x92\x01\x04\x10\x80\x80@R\x13finishedLeaseTokens\x12'\n" +
 	"\vmax_wait_ms\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tmaxWaitMs\x12\x1a\n" +
-	"\bdraining\x18\b \x01(\bR\bdraining\"{\n" +
+	"\bdraining\x18\b \x01(\bR\bdraining\x12?\n" +
+	"\bprogress\x18\t \x03(\v2\x18.fray.v1.AttemptProgressB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\bprogress\"i\n" +
+	"\x0fAttemptProgress\x12\x1f\n" +
+	"\vlease_token\x18\x01 \x01(\x06R\n" +
+	"leaseToken\x125\n" +
+	"\bprogress\x18\x02 \x01(\v2\x11.fray.v1.ProgressB\x06\xbaH\x03\xc8\x01\x01R\bprogress\"{\n" +
 	"\x11HeartbeatResponse\x12*\n" +
 	"\x11stop_lease_tokens\x18\x01 \x03(\x06R\x0fstopLeaseTokens\x12\x14\n" +
 	"\x05drain\x18\x02 \x01(\bR\x05drain\x12$\n" +
@@ -5916,7 +5984,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 82)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -5963,181 +6031,185 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*ReportTasksRequest)(nil),       // 42: fray.v1.ReportTasksRequest
 	(*ReportTasksResponse)(nil),      // 43: fray.v1.ReportTasksResponse
 	(*HeartbeatRequest)(nil),         // 44: fray.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),        // 45: fray.v1.HeartbeatResponse
-	(*UnregisterWorkerRequest)(nil),  // 46: fray.v1.UnregisterWorkerRequest
-	(*UnregisterWorkerResponse)(nil), // 47: fray.v1.UnregisterWorkerResponse
-	(*Worker)(nil),                   // 48: fray.v1.Worker
-	(*ListWorkersRequest)(nil),       // 49: fray.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),      // 50: fray.v1.ListWorkersResponse
-	(*Actor)(nil),                    // 51: fray.v1.Actor
-	(*ListActorsRequest)(nil),        // 52: fray.v1.ListActorsRequest
-	(*ListActorsResponse)(nil),       // 53: fray.v1.ListActorsResponse
-	(*ListLimitsRequest)(nil),        // 54: fray.v1.ListLimitsRequest
-	(*ListLimitsResponse)(nil),       // 55: fray.v1.ListLimitsResponse
-	(*LimitState)(nil),               // 56: fray.v1.LimitState
-	(*ListSchedulesRequest)(nil),     // 57: fray.v1.ListSchedulesRequest
-	(*ListSchedulesResponse)(nil),    // 58: fray.v1.ListSchedulesResponse
-	(*DrainWorkerRequest)(nil),       // 59: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 60: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 61: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 62: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 63: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 64: fray.v1.CreateBackupResponse
-	(*StepDownRequest)(nil),          // 65: fray.v1.StepDownRequest
-	(*StepDownResponse)(nil),         // 66: fray.v1.StepDownResponse
-	(*PutObjectRequest)(nil),         // 67: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 68: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 69: fray.v1.ObjectInfo
-	(*ListObjectsRequest)(nil),       // 70: fray.v1.ListObjectsRequest
-	(*ListObjectsResponse)(nil),      // 71: fray.v1.ListObjectsResponse
-	(*HeldObject)(nil),               // 72: fray.v1.HeldObject
-	(*GetObjectRequest)(nil),         // 73: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 74: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 75: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 76: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 77: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 78: fray.v1.ReleaseObjectsResponse
-	nil,                              // 79: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 80: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 81: fray.v1.LeasedTask.EnvironmentEntry
-	nil,                              // 82: fray.v1.Worker.ResourcesEntry
-	nil,                              // 83: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 84: fray.v1.Worker.LabelsEntry
-	nil,                              // 85: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 86: fray.v1.TaskSpec
-	(*JobOptions)(nil),               // 87: fray.v1.JobOptions
-	(*Task)(nil),                     // 88: fray.v1.Task
-	(*TaskResult)(nil),               // 89: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 90: fray.v1.TaskStatus
-	(PendingReason)(0),               // 91: fray.v1.PendingReason
-	(*Attempt)(nil),                  // 92: fray.v1.Attempt
-	(*Payload)(nil),                  // 93: fray.v1.Payload
-	(*TaskError)(nil),                // 94: fray.v1.TaskError
-	(*Limit)(nil),                    // 95: fray.v1.Limit
-	(*Schedule)(nil),                 // 96: fray.v1.Schedule
+	(*AttemptProgress)(nil),          // 45: fray.v1.AttemptProgress
+	(*HeartbeatResponse)(nil),        // 46: fray.v1.HeartbeatResponse
+	(*UnregisterWorkerRequest)(nil),  // 47: fray.v1.UnregisterWorkerRequest
+	(*UnregisterWorkerResponse)(nil), // 48: fray.v1.UnregisterWorkerResponse
+	(*Worker)(nil),                   // 49: fray.v1.Worker
+	(*ListWorkersRequest)(nil),       // 50: fray.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 51: fray.v1.ListWorkersResponse
+	(*Actor)(nil),                    // 52: fray.v1.Actor
+	(*ListActorsRequest)(nil),        // 53: fray.v1.ListActorsRequest
+	(*ListActorsResponse)(nil),       // 54: fray.v1.ListActorsResponse
+	(*ListLimitsRequest)(nil),        // 55: fray.v1.ListLimitsRequest
+	(*ListLimitsResponse)(nil),       // 56: fray.v1.ListLimitsResponse
+	(*LimitState)(nil),               // 57: fray.v1.LimitState
+	(*ListSchedulesRequest)(nil),     // 58: fray.v1.ListSchedulesRequest
+	(*ListSchedulesResponse)(nil),    // 59: fray.v1.ListSchedulesResponse
+	(*DrainWorkerRequest)(nil),       // 60: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 61: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 62: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 63: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 64: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 65: fray.v1.CreateBackupResponse
+	(*StepDownRequest)(nil),          // 66: fray.v1.StepDownRequest
+	(*StepDownResponse)(nil),         // 67: fray.v1.StepDownResponse
+	(*PutObjectRequest)(nil),         // 68: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 69: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 70: fray.v1.ObjectInfo
+	(*ListObjectsRequest)(nil),       // 71: fray.v1.ListObjectsRequest
+	(*ListObjectsResponse)(nil),      // 72: fray.v1.ListObjectsResponse
+	(*HeldObject)(nil),               // 73: fray.v1.HeldObject
+	(*GetObjectRequest)(nil),         // 74: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 75: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 76: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 77: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 78: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 79: fray.v1.ReleaseObjectsResponse
+	nil,                              // 80: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 81: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 82: fray.v1.LeasedTask.EnvironmentEntry
+	nil,                              // 83: fray.v1.Worker.ResourcesEntry
+	nil,                              // 84: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 85: fray.v1.Worker.LabelsEntry
+	nil,                              // 86: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 87: fray.v1.TaskSpec
+	(*JobOptions)(nil),               // 88: fray.v1.JobOptions
+	(*Task)(nil),                     // 89: fray.v1.Task
+	(*TaskResult)(nil),               // 90: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 91: fray.v1.TaskStatus
+	(PendingReason)(0),               // 92: fray.v1.PendingReason
+	(*Attempt)(nil),                  // 93: fray.v1.Attempt
+	(*Payload)(nil),                  // 94: fray.v1.Payload
+	(*TaskError)(nil),                // 95: fray.v1.TaskError
+	(*Progress)(nil),                 // 96: fray.v1.Progress
+	(*Limit)(nil),                    // 97: fray.v1.Limit
+	(*Schedule)(nil),                 // 98: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	86, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	87, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
-	88, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	89, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	86, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
-	87, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
+	87, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	88, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
+	89, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	90, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	87, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	88, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
 	10, // 6: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
 	9,  // 7: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	88, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	89, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	89, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	89, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	90, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	91, // 13: fray.v1.ListTasksRequest.pending_reasons:type_name -> fray.v1.PendingReason
-	88, // 14: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	89, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	90, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	90, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	90, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	91, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	92, // 13: fray.v1.ListTasksRequest.pending_reasons:type_name -> fray.v1.PendingReason
+	89, // 14: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
 	25, // 15: fray.v1.ListJobsResponse.jobs:type_name -> fray.v1.Job
 	28, // 16: fray.v1.ListPendingResponse.groups:type_name -> fray.v1.PendingGroup
-	91, // 17: fray.v1.PendingGroup.reason:type_name -> fray.v1.PendingReason
+	92, // 17: fray.v1.PendingGroup.reason:type_name -> fray.v1.PendingReason
 	31, // 18: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
 	10, // 19: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
 	0,  // 20: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	92, // 21: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	93, // 21: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
 	1,  // 22: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	79, // 23: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	80, // 24: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	80, // 23: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	81, // 24: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
 	34, // 25: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
 	41, // 26: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	92, // 27: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	86, // 28: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	93, // 27: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	87, // 28: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
 	39, // 29: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	93, // 30: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	81, // 31: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
-	93, // 32: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	94, // 30: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	82, // 31: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
+	94, // 32: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
 	38, // 33: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
 	3,  // 34: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	92, // 35: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	93, // 35: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
 	2,  // 36: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	93, // 37: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	94, // 38: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	93, // 39: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	94, // 37: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	95, // 38: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	94, // 39: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
 	41, // 40: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
 	3,  // 41: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	82, // 42: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	83, // 43: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	84, // 44: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	48, // 45: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	4,  // 46: fray.v1.Actor.state:type_name -> fray.v1.ActorState
-	51, // 47: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	56, // 48: fray.v1.ListLimitsResponse.limits:type_name -> fray.v1.LimitState
-	95, // 49: fray.v1.LimitState.limit:type_name -> fray.v1.Limit
-	96, // 50: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
-	85, // 51: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	69, // 52: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	72, // 53: fray.v1.ListObjectsResponse.objects:type_name -> fray.v1.HeldObject
-	69, // 54: fray.v1.HeldObject.object:type_name -> fray.v1.ObjectInfo
-	69, // 55: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	5,  // 56: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	7,  // 57: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	11, // 58: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	13, // 59: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	15, // 60: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	17, // 61: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	19, // 62: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	23, // 63: fray.v1.ControllerService.ListJobs:input_type -> fray.v1.ListJobsRequest
-	21, // 64: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	26, // 65: fray.v1.ControllerService.ListPending:input_type -> fray.v1.ListPendingRequest
-	29, // 66: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
-	32, // 67: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	67, // 68: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	73, // 69: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	75, // 70: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	77, // 71: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	70, // 72: fray.v1.ControllerService.ListObjects:input_type -> fray.v1.ListObjectsRequest
-	52, // 73: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
-	57, // 74: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
-	54, // 75: fray.v1.ControllerService.ListLimits:input_type -> fray.v1.ListLimitsRequest
-	35, // 76: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	37, // 77: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	42, // 78: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	44, // 79: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	46, // 80: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	49, // 81: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	59, // 82: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	61, // 83: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	63, // 84: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	65, // 85: fray.v1.ControllerService.StepDown:input_type -> fray.v1.StepDownRequest
-	6,  // 86: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 87: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 88: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 89: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 90: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 91: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 92: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	24, // 93: fray.v1.ControllerService.ListJobs:output_type -> fray.v1.ListJobsResponse
-	22, // 94: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	27, // 95: fray.v1.ControllerService.ListPending:output_type -> fray.v1.ListPendingResponse
-	30, // 96: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
-	33, // 97: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	68, // 98: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	74, // 99: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	76, // 100: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	78, // 101: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	71, // 102: fray.v1.ControllerService.ListObjects:output_type -> fray.v1.ListObjectsResponse
-	53, // 103: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	58, // 104: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
-	55, // 105: fray.v1.ControllerService.ListLimits:output_type -> fray.v1.ListLimitsResponse
-	36, // 106: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	40, // 107: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	43, // 108: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	45, // 109: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	47, // 110: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	50, // 111: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	60, // 112: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	62, // 113: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	64, // 114: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	66, // 115: fray.v1.ControllerService.StepDown:output_type -> fray.v1.StepDownResponse
-	86, // [86:116] is the sub-list for method output_type
-	56, // [56:86] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	45, // 42: fray.v1.HeartbeatRequest.progress:type_name -> fray.v1.AttemptProgress
+	96, // 43: fray.v1.AttemptProgress.progress:type_name -> fray.v1.Progress
+	83, // 44: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	84, // 45: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	85, // 46: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	49, // 47: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	4,  // 48: fray.v1.Actor.state:type_name -> fray.v1.ActorState
+	52, // 49: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
+	57, // 50: fray.v1.ListLimitsResponse.limits:type_name -> fray.v1.LimitState
+	97, // 51: fray.v1.LimitState.limit:type_name -> fray.v1.Limit
+	98, // 52: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	86, // 53: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	70, // 54: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	73, // 55: fray.v1.ListObjectsResponse.objects:type_name -> fray.v1.HeldObject
+	70, // 56: fray.v1.HeldObject.object:type_name -> fray.v1.ObjectInfo
+	70, // 57: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 58: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 59: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 60: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 61: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 62: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 63: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 64: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	23, // 65: fray.v1.ControllerService.ListJobs:input_type -> fray.v1.ListJobsRequest
+	21, // 66: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	26, // 67: fray.v1.ControllerService.ListPending:input_type -> fray.v1.ListPendingRequest
+	29, // 68: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
+	32, // 69: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	68, // 70: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	74, // 71: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	76, // 72: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	78, // 73: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	71, // 74: fray.v1.ControllerService.ListObjects:input_type -> fray.v1.ListObjectsRequest
+	53, // 75: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	58, // 76: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
+	55, // 77: fray.v1.ControllerService.ListLimits:input_type -> fray.v1.ListLimitsRequest
+	35, // 78: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	37, // 79: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	42, // 80: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	44, // 81: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	47, // 82: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	50, // 83: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	60, // 84: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	62, // 85: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	64, // 86: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	66, // 87: fray.v1.ControllerService.StepDown:input_type -> fray.v1.StepDownRequest
+	6,  // 88: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 89: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 90: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 91: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 92: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 93: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 94: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	24, // 95: fray.v1.ControllerService.ListJobs:output_type -> fray.v1.ListJobsResponse
+	22, // 96: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	27, // 97: fray.v1.ControllerService.ListPending:output_type -> fray.v1.ListPendingResponse
+	30, // 98: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
+	33, // 99: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	69, // 100: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	75, // 101: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	77, // 102: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	79, // 103: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	72, // 104: fray.v1.ControllerService.ListObjects:output_type -> fray.v1.ListObjectsResponse
+	54, // 105: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	59, // 106: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	56, // 107: fray.v1.ControllerService.ListLimits:output_type -> fray.v1.ListLimitsResponse
+	36, // 108: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	40, // 109: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	43, // 110: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	46, // 111: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	48, // 112: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	51, // 113: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	61, // 114: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	63, // 115: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	65, // 116: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	67, // 117: fray.v1.ControllerService.StepDown:output_type -> fray.v1.StepDownResponse
+	88, // [88:118] is the sub-list for method output_type
+	58, // [58:88] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -6150,15 +6222,15 @@ func file_fray_v1_controller_proto_init() {
 	file_fray_v1_controller_proto_msgTypes[12].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[15].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[32].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[51].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[54].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[52].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[55].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   81,
+			NumMessages:   82,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1424,8 +1424,11 @@ type Task struct {
 	NotBeforeUnixMs int64 `protobuf:"varint,20,opt,name=not_before_unix_ms,json=notBeforeUnixMs,proto3" json:"not_before_unix_ms,omitempty"`
 	// Set while PENDING: since when it waits for what pending_reason says, about. No earlier than the start of the controller. 0: not told.
 	PendingSinceUnixMs int64 `protobuf:"varint,21,opt,name=pending_since_unix_ms,json=pendingSinceUnixMs,proto3" json:"pending_since_unix_ms,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// What its current attempt said last, and when that was heard. Unset: it has said nothing.
+	Progress       *Progress `protobuf:"bytes,22,opt,name=progress,proto3" json:"progress,omitempty"`
+	ProgressUnixMs int64     `protobuf:"varint,23,opt,name=progress_unix_ms,json=progressUnixMs,proto3" json:"progress_unix_ms,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -1605,6 +1608,74 @@ func (x *Task) GetPendingSinceUnixMs() int64 {
 	return 0
 }
 
+func (x *Task) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *Task) GetProgressUnixMs() int64 {
+	if x != nil {
+		return x.ProgressUnixMs
+	}
+	return 0
+}
+
+// Progress is how far an attempt says that it is. It is for people: nothing depends on it, and it does not outlive the attempt.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Between 0 and 1. Unset: it does not know.
+	Share         *float64 `protobuf:"fixed64,1,opt,name=share,proto3,oneof" json:"share,omitempty"`
+	Message       string   `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_fray_v1_task_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_task_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Progress) GetShare() float64 {
+	if x != nil && x.Share != nil {
+		return *x.Share
+	}
+	return 0
+}
+
+func (x *Progress) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // TaskResult is how a task ended.
 type TaskResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1623,7 +1694,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_fray_v1_task_proto_msgTypes[13]
+	mi := &file_fray_v1_task_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1706,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[13]
+	mi := &file_fray_v1_task_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1719,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{13}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TaskResult) GetTask() *Task {
@@ -1699,7 +1770,7 @@ type ErrorInfo struct {
 
 func (x *ErrorInfo) Reset() {
 	*x = ErrorInfo{}
-	mi := &file_fray_v1_task_proto_msgTypes[14]
+	mi := &file_fray_v1_task_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1782,7 @@ func (x *ErrorInfo) String() string {
 func (*ErrorInfo) ProtoMessage() {}
 
 func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_task_proto_msgTypes[14]
+	mi := &file_fray_v1_task_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1795,7 @@ func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorInfo.ProtoReflect.Descriptor instead.
 func (*ErrorInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_task_proto_rawDescGZIP(), []int{14}
+	return file_fray_v1_task_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ErrorInfo) GetReason() string {
@@ -1864,7 +1935,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x05stack\x18\x04 \x01(\tR\x05stack\x12#\n" +
 	"\rnon_retryable\x18\x05 \x01(\bR\fnonRetryable\x122\n" +
 	"\x0eretry_after_ms\x18\x06 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fretryAfterMs\x12*\n" +
-	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xd9\x06\n" +
+	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xb2\a\n" +
 	"\x04Task\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1a\n" +
@@ -1887,7 +1958,13 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x0epending_detail\x18\x12 \x01(\tR\rpendingDetail\x12\"\n" +
 	"\rcause_task_id\x18\x13 \x01(\tR\vcauseTaskId\x12+\n" +
 	"\x12not_before_unix_ms\x18\x14 \x01(\x03R\x0fnotBeforeUnixMs\x121\n" +
-	"\x15pending_since_unix_ms\x18\x15 \x01(\x03R\x12pendingSinceUnixMs\"\xc7\x01\n" +
+	"\x15pending_since_unix_ms\x18\x15 \x01(\x03R\x12pendingSinceUnixMs\x12-\n" +
+	"\bprogress\x18\x16 \x01(\v2\x11.fray.v1.ProgressR\bprogress\x12(\n" +
+	"\x10progress_unix_ms\x18\x17 \x01(\x03R\x0eprogressUnixMs\"l\n" +
+	"\bProgress\x122\n" +
+	"\x05share\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x05share\x88\x01\x01\x12\"\n" +
+	"\amessage\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\bR\amessageB\b\n" +
+	"\x06_share\"\xc7\x01\n" +
 	"\n" +
 	"TaskResult\x12!\n" +
 	"\x04task\x18\x01 \x01(\v2\r.fray.v1.TaskR\x04task\x12&\n" +
@@ -1950,7 +2027,7 @@ func file_fray_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_fray_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_fray_v1_task_proto_goTypes = []any{
 	(TaskStatus)(0),      // 0: fray.v1.TaskStatus
 	(PendingReason)(0),   // 1: fray.v1.PendingReason
@@ -1969,15 +2046,16 @@ var file_fray_v1_task_proto_goTypes = []any{
 	(*Attempt)(nil),      // 14: fray.v1.Attempt
 	(*TaskError)(nil),    // 15: fray.v1.TaskError
 	(*Task)(nil),         // 16: fray.v1.Task
-	(*TaskResult)(nil),   // 17: fray.v1.TaskResult
-	(*ErrorInfo)(nil),    // 18: fray.v1.ErrorInfo
-	nil,                  // 19: fray.v1.TaskSpec.ResourcesEntry
-	nil,                  // 20: fray.v1.TaskSpec.RequiredLabelsEntry
+	(*Progress)(nil),     // 17: fray.v1.Progress
+	(*TaskResult)(nil),   // 18: fray.v1.TaskResult
+	(*ErrorInfo)(nil),    // 19: fray.v1.ErrorInfo
+	nil,                  // 20: fray.v1.TaskSpec.ResourcesEntry
+	nil,                  // 21: fray.v1.TaskSpec.RequiredLabelsEntry
 }
 var file_fray_v1_task_proto_depIdxs = []int32{
 	4,  // 0: fray.v1.TaskSpec.payload:type_name -> fray.v1.Payload
-	19, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
-	20, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
+	20, // 1: fray.v1.TaskSpec.resources:type_name -> fray.v1.TaskSpec.ResourcesEntry
+	21, // 2: fray.v1.TaskSpec.required_labels:type_name -> fray.v1.TaskSpec.RequiredLabelsEntry
 	5,  // 3: fray.v1.TaskSpec.retry_policy:type_name -> fray.v1.RetryPolicy
 	10, // 4: fray.v1.TaskSpec.actor:type_name -> fray.v1.ActorSpec
 	13, // 5: fray.v1.TaskSpec.call:type_name -> fray.v1.ActorCall
@@ -1991,14 +2069,15 @@ var file_fray_v1_task_proto_depIdxs = []int32{
 	0,  // 13: fray.v1.Task.status:type_name -> fray.v1.TaskStatus
 	1,  // 14: fray.v1.Task.pending_reason:type_name -> fray.v1.PendingReason
 	2,  // 15: fray.v1.Task.failure_reason:type_name -> fray.v1.FailureReason
-	16, // 16: fray.v1.TaskResult.task:type_name -> fray.v1.Task
-	4,  // 17: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
-	15, // 18: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	17, // 16: fray.v1.Task.progress:type_name -> fray.v1.Progress
+	16, // 17: fray.v1.TaskResult.task:type_name -> fray.v1.Task
+	4,  // 18: fray.v1.TaskResult.value:type_name -> fray.v1.Payload
+	15, // 19: fray.v1.TaskResult.error:type_name -> fray.v1.TaskError
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_task_proto_init() }
@@ -2008,13 +2087,14 @@ func file_fray_v1_task_proto_init() {
 	}
 	file_fray_v1_task_proto_msgTypes[1].OneofWrappers = []any{}
 	file_fray_v1_task_proto_msgTypes[2].OneofWrappers = []any{}
+	file_fray_v1_task_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_task_proto_rawDesc), len(file_fray_v1_task_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
