@@ -18,20 +18,30 @@ import (
 )
 
 func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (*frayv1.ListTasksResponse, error) {
-	const defaultPage = 100
 	event := &core.List{
-		Call: s.c.call(), Job: req.GetJobId(), Max: int(req.GetPageSize()), Owner: access.Confined(ctx, frayv1connect.ControllerServiceListTasksProcedure),
+		Call: s.c.call(), Job: req.GetJobId(), Max: cmp.Or(int(req.GetPageSize()), defaultListPage), Newest: req.GetNewestFirst(),
+		Function: req.GetFunction(), WorkerID: req.GetWorkerId(), From: fromUnixMs(req.GetSubmittedFromUnixMs()), Until: fromUnixMs(req.GetSubmittedUntilUnixMs()),
+		Owner: access.Confined(ctx, frayv1connect.ControllerServiceListTasksProcedure),
 	}
-	event.Max = cmp.Or(event.Max, defaultPage)
 	for _, st := range req.GetStatuses() {
 		if st > 0 && int(st) < len(event.Statuses) {
 			event.Statuses[st] = true
 		}
 	}
-	var err error
-	if event.After, err = parsePageToken(req.GetPageToken()); err != nil {
-		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+	for _, reason := range req.GetPendingReasons() {
+		if reason > 0 && int(reason) < len(event.Pending) {
+			event.Pending[reason] = true
+		}
 	}
+	prefix := pageTokenPrefix
+	if event.Newest {
+		prefix = newestTokenPrefix
+	}
+	after, err := parseToken(prefix, req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	event.After = core.TaskNum(after)
 	r, err := ask[core.ListReply](ctx, s.c, event.Call, fmt.Sprintf("job %q", req.GetJobId()), event)
 	if err != nil {
 		return nil, err
@@ -41,30 +51,48 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 		resp.Tasks[i] = corewire.Task(&r.Tasks[i])
 	}
 	if r.Next > 0 {
-		resp.NextPageToken = pageToken(r.Next)
+		resp.NextPageToken = tokenOf(prefix, uint64(r.Next))
 	}
 	return resp, nil
 }
+
+// fromUnixMs is a time of the wire; 0 is none.
+func fromUnixMs(ms int64) core.Time { return core.Time(0).Add(number.FromMillis(ms)) }
 
 const (
 	pageTokenPrefix    = "t"
 	workersTokenPrefix = "w-"
 )
 
-func pageToken(last core.TaskNum) string {
-	return pageTokenPrefix + strconv.FormatUint(uint64(last), 36)
-}
+// tokenOf is the token of a page that ended at a number.
+func tokenOf(prefix string, last uint64) string { return prefix + strconv.FormatUint(last, 36) }
 
-func parsePageToken(token string) (core.TaskNum, error) {
+// parseToken returns the number of a token; 0 of an empty one.
+func parseToken(prefix, token string) (uint64, error) {
 	if token == "" {
 		return 0, nil
 	}
-	digits, ok := strings.CutPrefix(token, pageTokenPrefix)
-	n, err := strconv.ParseUint(digits, 36, 64)
-	if !ok || err != nil {
-		return 0, fmt.Errorf("page_token %q: not one that this service gave: use next_page_token of the previous page", token)
+	n, err := strconv.ParseUint(trimmed(prefix, token), 36, 64)
+	if err != nil {
+		return 0, notAToken(token)
 	}
-	return core.TaskNum(n), nil
+	return n, nil
+}
+
+// trimmed is a token without its beginning, or nothing that is one if it is another list's.
+func trimmed(prefix, token string) string {
+	rest, ok := strings.CutPrefix(token, prefix)
+	if !ok {
+		return "?"
+	}
+	return rest
+}
+
+func pageToken(last core.TaskNum) string { return tokenOf(pageTokenPrefix, uint64(last)) }
+
+func parsePageToken(token string) (core.TaskNum, error) {
+	n, err := parseToken(pageTokenPrefix, token)
+	return core.TaskNum(n), err
 }
 
 func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksRequest) (*frayv1.CancelTasksResponse, error) {

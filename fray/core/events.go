@@ -247,9 +247,16 @@ type List struct {
 	Job string
 	// Indexed by Status; none set means all.
 	Statuses [statusCount]bool
-	// Tasks with greater numbers only.
-	After TaskNum
-	Max   int
+	// Tasks with greater numbers only; with Newest, those with smaller ones, the greatest first, or all if it is 0.
+	After  TaskNum
+	Newest bool
+	Max    int
+	// Of this function, and of this worker's attempts only. Empty: of all.
+	Function, WorkerID string
+	// Submitted From then on, and before Until; 0: whenever.
+	From, Until Time
+	// PENDING for one of these reasons only, indexed by PendingReason; none set means all.
+	Pending [pendingReasonCount]bool
 	// As in Get. Without a Job, tasks of others' jobs are left out.
 	Owner string
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/frayrpc/fray/fray/core/internal/reuse"
@@ -255,18 +256,14 @@ func (e *List) apply(c *Scheduler) {
 		}
 	}
 	scanned, last := 0, TaskNum(0)
-	tasks := c.log.after(e.After)
-	if job != nil && job.tasks <= listScan { // Fewer looks, and not for every task of others.
-		tasks = job.after(&c.log, e.After)
-	}
-	for t := range tasks {
+	for t := range e.tasks(c, job) {
 		c.looks++
 		if len(r.Tasks) >= max(e.Max, 1) || scanned >= listScan {
 			r.Next = last
 			break
 		}
-		if (job == nil || t.job == job) && t.job.admits(e.Owner) {
-			if v, known := c.told(t); known && (all || e.Statuses[v.Status]) {
+		if (job == nil || t.job == job) && t.job.admits(e.Owner) && e.mayShow(t) {
+			if v, known := c.told(t); known && (all || e.Statuses[v.Status]) && e.shows(&v) {
 				r.Tasks = append(r.Tasks, v)
 			}
 		}
@@ -274,6 +271,31 @@ func (e *List) apply(c *Scheduler) {
 		last = t.num
 	}
 	c.tell(e.Call, r)
+}
+
+// tasks yields the tasks to look at, in their order.
+func (e *List) tasks(c *Scheduler, job *job) iter.Seq[*task] {
+	few := job != nil && job.tasks <= listScan // Fewer looks, and not for every task of others.
+	switch {
+	case few && e.Newest:
+		return job.before(&c.log, e.After)
+	case few:
+		return job.after(&c.log, e.After)
+	case e.Newest:
+		return c.log.before(e.After)
+	default:
+		return c.log.after(e.After)
+	}
+}
+
+// mayShow says whether what never changes of a task is what was asked for.
+func (e *List) mayShow(t *task) bool {
+	return (e.Function == "" || t.shape.Function == e.Function) && t.submitted >= e.From && (e.Until == 0 || t.submitted < e.Until)
+}
+
+// shows says so of the rest.
+func (e *List) shows(v *View) bool {
+	return (e.WorkerID == "" || v.WorkerID == e.WorkerID) && (e.Pending == [pendingReasonCount]bool{} || v.Status == Pending && e.Pending[v.Pending])
 }
 
 func (e *ListWorkers) apply(c *Scheduler) {

@@ -140,6 +140,8 @@ type View struct {
 	CancelRequested bool
 	// Encoded size of its spec; of spec and result once it is terminal.
 	Bytes uint32
+	// Since when it is Pending, for what it waits.
+	PendingSince Time
 	// What the current attempt said of itself last, which does not change; nil: nothing.
 	Progress *Progress
 }
@@ -151,7 +153,7 @@ func (c *Scheduler) view(t *task) View {
 		CancelRequested: t.cancelRequested() && !t.status.Terminal(), Bytes: t.size,
 	}
 	if t.status == Pending {
-		v.Pending = t.pending
+		v.Pending, v.PendingSince = t.pending, t.since
 		switch {
 		case t.pending == Blocked:
 			v.Detail = c.explainBlocked(t)

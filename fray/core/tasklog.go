@@ -200,5 +200,26 @@ func (l *taskLog) after(n TaskNum) iter.Seq[*task] {
 	}
 }
 
+// before yields the known tasks whose number is less than n, or all if that is 0, the greatest first.
+func (l *taskLog) before(n TaskNum) iter.Seq[*task] {
+	return func(yield func(*task) bool) {
+		from := len(l.chunks) - 1
+		if n > 0 {
+			from = min(from, l.find(chunkNumber(n)))
+		}
+		for i := from; i >= 0; i-- {
+			if l.chunks[i].taskChunk == nil {
+				continue
+			}
+			for k := chunkTasks - 1; k >= 0; k-- {
+				t := &l.chunks[i].tasks[k]
+				if t.spot != 0 && (n == 0 || t.num < n) && !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // all yields every known task.
 func (l *taskLog) all() iter.Seq[*task] { return l.after(0) }

@@ -30,6 +30,9 @@ func Task(v *core.View) *frayv1.Task {
 		CauseTaskId:          v.Cause,
 		NotBeforeUnixMs:      v.NotBefore.UnixMilli(),
 	}
+	if v.Status == core.Pending {
+		t.PendingSinceUnixMs = v.PendingSince.UnixMilli()
+	}
 	if p := v.Progress; p != nil {
 		t.Progress, t.ProgressUnixMs = &frayv1.Progress{Message: p.Message}, p.At.UnixMilli()
 		if p.Known {
@@ -51,6 +54,30 @@ func Progress(list []*frayv1.AttemptProgress, in func(uint64) core.Token) []core
 		}}
 	}
 	return out
+}
+
+// Job returns a job's view as a message.
+func Job(v *core.JobView) *frayv1.Job {
+	return &frayv1.Job{
+		JobId: v.ID, Owner: v.Owner, OpenCount: number.Clamp[uint64](v.Open), ReadyCount: number.Clamp[uint64](v.Ready),
+		LeasedCount: number.Clamp[uint64](v.Leased), EndedCount: v.Next, FailedCount: v.FailedTasks, Failed: v.Failed,
+		LastSubmittedUnixMs: v.LastSubmitted.UnixMilli(), LastEndedUnixMs: v.LastEnded.UnixMilli(),
+		ParentJobId: v.Parent, WatcherCount: number.Clamp[uint32](v.Watchers),
+	}
+}
+
+// LimitState returns a limit's view as a message.
+func LimitState(v *core.LimitView) *frayv1.LimitState {
+	m := &frayv1.LimitState{
+		Limit: &frayv1.Limit{
+			Name: v.Name, Key: v.Key, MaxConcurrent: number.Clamp[uint32](v.Concurrent), MaxStarts: number.Clamp[uint32](v.Starts), PeriodMs: number.Millis(v.Period),
+		},
+		Owner: v.Owner, InUseCount: number.Clamp[uint64](v.Held), WaitingCount: number.Clamp[uint64](v.Waiting),
+	}
+	if v.Starts > 0 {
+		m.StartCount = new(number.Clamp[uint32](v.Tokens))
+	}
+	return m
 }
 
 // ActorMessage returns an actor's view as a message.

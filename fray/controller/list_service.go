@@ -1,0 +1,133 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"github.com/frayrpc/fray/fray/access"
+	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/corewire"
+	"github.com/frayrpc/fray/fray/internal/wire"
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
+	"github.com/frayrpc/fray/internal/number"
+)
+
+// defaultListPage is how many things a page of a list has, unless more or fewer are asked for.
+const defaultListPage = 100
+
+// Beginnings of tokens, which differ so that one list's is none of another's.
+const (
+	jobsTokenPrefix    = "j"
+	objectsTokenPrefix = "o"
+	limitsTokenPrefix  = "l"
+	newestTokenPrefix  = "n"
+)
+
+func (s *service) ListJobs(ctx context.Context, req *frayv1.ListJobsRequest) (*frayv1.ListJobsResponse, error) {
+	before, err := parseToken(jobsTokenPrefix, req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	call := s.c.call()
+	r, err := ask[core.JobsReply](ctx, s.c, call, "list jobs", &core.ListJobs{
+		Call: call, Before: core.TaskNum(before), Max: cmp.Or(int(req.GetPageSize()), defaultListPage), Open: req.GetOpenOnly(),
+		Owner: access.Confined(ctx, frayv1connect.ControllerServiceListJobsProcedure),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.ListJobsResponse{Jobs: make([]*frayv1.Job, len(r.Jobs))}
+	for i := range r.Jobs {
+		resp.Jobs[i] = corewire.Job(&r.Jobs[i])
+	}
+	if r.Next > 0 {
+		resp.NextPageToken = tokenOf(jobsTokenPrefix, uint64(r.Next))
+	}
+	return resp, nil
+}
+
+func (s *service) ListPending(ctx context.Context, _ *frayv1.ListPendingRequest) (*frayv1.ListPendingResponse, error) {
+	call := s.c.call()
+	r, err := ask[core.PendingReply](ctx, s.c, call, "list pending", &core.ListPending{
+		Call: call, Owner: access.Confined(ctx, frayv1connect.ControllerServiceListPendingProcedure),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.ListPendingResponse{TotalCount: number.Clamp[uint64](r.Total), Partial: r.Partial, Groups: make([]*frayv1.PendingGroup, len(r.Groups))}
+	for i := range r.Groups {
+		g := &r.Groups[i]
+		resp.Groups[i] = &frayv1.PendingGroup{
+			Reason: frayv1.PendingReason(g.Reason), Function: g.Function, Detail: g.Detail, Count: number.Clamp[uint64](g.Tasks),
+			TaskId: g.ID, SinceUnixMs: g.Since.UnixMilli(),
+		}
+	}
+	return resp, nil
+}
+
+func (s *service) ListLimits(ctx context.Context, req *frayv1.ListLimitsRequest) (*frayv1.ListLimitsResponse, error) {
+	event := &core.ListLimits{
+		Call: s.c.call(), Max: cmp.Or(int(req.GetPageSize()), defaultListPage), Owner: access.Confined(ctx, frayv1connect.ControllerServiceListLimitsProcedure),
+	}
+	if token := req.GetPageToken(); token != "" { // The names may have any characters.
+		raw, err := base64.RawURLEncoding.DecodeString(trimmed(limitsTokenPrefix, token))
+		if err == nil {
+			err = json.Unmarshal(raw, &event.After)
+		}
+		if err != nil {
+			return nil, notAToken(token)
+		}
+	}
+	r, err := ask[core.LimitsReply](ctx, s.c, event.Call, "list limits", event)
+	if err != nil {
+		return nil, err
+	}
+	resp := &frayv1.ListLimitsResponse{Limits: make([]*frayv1.LimitState, len(r.Limits))}
+	for i := range r.Limits {
+		resp.Limits[i] = corewire.LimitState(&r.Limits[i])
+	}
+	if r.More {
+		last := &r.Limits[len(r.Limits)-1]
+		raw, err := json.Marshal(core.LimitName{Owner: last.Owner, Name: last.Name, Key: last.Key})
+		if err != nil {
+			return nil, fmt.Errorf("encode page_token: %w", err)
+		}
+		resp.NextPageToken = limitsTokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	}
+	return resp, nil
+}
+
+func (s *service) ListObjects(ctx context.Context, req *frayv1.ListObjectsRequest) (*frayv1.ListObjectsResponse, error) {
+	before, err := parseToken(objectsTokenPrefix, req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	call := s.c.call()
+	r, err := ask[core.ObjectsReply](ctx, s.c, call, fmt.Sprintf("job %q", req.GetJobId()), &core.ListObjects{
+		Call: call, Job: req.GetJobId(), Before: core.ObjectNum(before), Max: cmp.Or(int(req.GetPageSize()), defaultListPage),
+		Owner: access.Confined(ctx, frayv1connect.ControllerServiceListObjectsProcedure),
+	})
+	if err != nil {
+		return nil, err
+	}
+	const maxJobs = 16
+	resp := &frayv1.ListObjectsResponse{Objects: make([]*frayv1.HeldObject, len(r.Objects))}
+	for i := range r.Objects {
+		o := &r.Objects[i]
+		resp.Objects[i] = &frayv1.HeldObject{
+			Object: objectInfo(&o.ObjectView), Owner: o.Owner, JobIds: o.Jobs[:min(len(o.Jobs), maxJobs)], JobCount: uint64(len(o.Jobs)),
+		}
+	}
+	if r.Next > 0 {
+		resp.NextPageToken = tokenOf(objectsTokenPrefix, uint64(r.Next))
+	}
+	return resp, nil
+}
+
+func notAToken(token string) error {
+	return wire.Error(wire.ReasonInvalid, 0, "page_token %.80q: not one that this service gave for this list: use next_page_token of the previous page", token)
+}
