@@ -86,6 +86,9 @@ func (a *attempt) strike() {
 	a.cancel(context.DeadlineExceeded)
 }
 
+// over says whether its time is, be it that its caller left at the same instant.
+func (a *attempt) over() bool { return time.Now().UnixNano() >= a.until.Load() }
+
 // moved gives the attempt so long from now.
 func (a *attempt) moved(d time.Duration) {
 	until := min(time.Now().Add(d).UnixNano(), a.last.UnixNano())

@@ -93,8 +93,8 @@ func (s *several) ask(req *http.Request) (res *http.Response, taken bool, err er
 	like.URL, like.Host = &there, ""
 	res, err = s.HTTPClient.Do(&like)
 	if err != nil {
-		if ctx := req.Context(); ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-			s.leave(target, "") // Its caller has not lost patience for a reason of its own.
+		if absent(req.Context()) {
+			s.leave(target, "")
 		}
 		var failed *net.OpError
 		return nil, !errors.As(err, &failed) || failed.Op != "dial", err
@@ -105,6 +105,17 @@ func (s *several) ask(req *http.Request) (res *http.Response, taken bool, err er
 	s.leave(target, res.Header.Get(wire.LeaderHeader))
 	_, standsBy := res.Header[wire.LeaderHeader]
 	return res, !standsBy, nil
+}
+
+// absent says whether a request that failed shows that nobody answers: its caller has not left it for a
+// reason of its own. Who left at the very instant at which the time of the request was over has waited for
+// all of it, whichever came first.
+func absent(ctx context.Context) bool {
+	if ctx.Err() == nil || errors.Is(context.Cause(ctx), context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return true
+	}
+	a, ok := ctx.Value(attemptKey{}).(*attempt)
+	return ok && a.over()
 }
 
 // anew returns a request that was made already as it is to be made again, if it can be.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -182,5 +184,60 @@ func TestSeveralControllersOfWhichTheLeaderIsSilent(t *testing.T) {
 	}
 	if got := strings.Join(c.called, " "); got != "a b c" {
 		t.Errorf("calls went to %s, want a b c", got)
+	}
+}
+
+// waiting is a controller that answers nothing until its caller leaves.
+type waiting struct{ hosts []string }
+
+func (w *waiting) Do(req *http.Request) (*http.Response, error) {
+	w.hosts = append(w.hosts, req.URL.Host)
+	<-req.Context().Done()
+	return nil, req.Context().Err()
+}
+
+// A caller that leaves at the very instant at which its time is over has waited for all of it, whichever the two is
+// noticed first; one that leaves before says nothing of the controller.
+func TestSeveralControllersOfWhichOneIsLeftInTime(t *testing.T) {
+	t.Parallel()
+	const patience = time.Second
+	for name, c := range map[string]struct {
+		leaves time.Duration
+		first  bool // the caller's timer was set before that of the call
+		want   string
+	}{
+		"before":                             {patience - 1, true, "a a"},
+		"at the same instant, and first":     {patience, true, "a b"},
+		"at the same instant, and not first": {patience, false, "a b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := &waiting{}
+				client, _, err := dial.Controller(dial.Target{URL: "http://a,http://b", Via: w})
+				if err != nil {
+					t.Fatal(err)
+				}
+				call := func(ctx context.Context, leaves time.Duration) {
+					ctx, cancel := context.WithCancel(ctx)
+					defer cancel()
+					if c.first {
+						time.AfterFunc(leaves, cancel)
+					}
+					_ = dial.Do(ctx, dial.Policy{AttemptTimeout: patience}, func(ctx context.Context) error {
+						if !c.first {
+							time.AfterFunc(leaves, cancel)
+						}
+						_, err := client.GetClusterInfo(ctx, &frayv1.GetClusterInfoRequest{})
+						return err
+					})
+				}
+				call(t.Context(), c.leaves)
+				call(t.Context(), time.Millisecond)
+				if got := strings.Join(w.hosts, " "); got != c.want {
+					t.Errorf("asked %q, want %q", got, c.want)
+				}
+			})
+		})
 	}
 }
