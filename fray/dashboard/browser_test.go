@@ -215,8 +215,8 @@ func TestPictures(t *testing.T) {
 	}
 	for _, many := range []int{10, 100_000} {
 		c := lively(t, many)
-		p := browsertest.New(t)
 		for view, says := range c.views() {
+			p := browsertest.New(t)
 			for _, s := range [][2]int64{{1440, 900}, {390, 844}} {
 				for _, theme := range []string{"light", "dark"} {
 					p.Screen(s[0], s[1], theme)

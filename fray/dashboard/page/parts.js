@@ -39,7 +39,7 @@ function table(columns, rows, empty) {
     h("thead", {}, h("tr", {}, columns.map((c) => h("th", { scope: "col", class: c.number ? "number" : c.wide ? "wide" : false }, c.name)))),
     h("tbody", {}, rows.map((r) => h("tr", { key: r.key, class: r.class ?? false }, columns.map((c) => {
       const content = [c.cell(r.of)].flat(Infinity).filter((x) => x !== null && x !== undefined && x !== false && x !== "");
-      return h("td", { "data-name": c.name, class: [c.number ? "number" : c.wide ? "wide" : "", content.length ? "" : "none"].join(" ").trim() || false }, content);
+      return h("td", { "data-name": c.name, class: [c.number ? "number" : c.wide ? "wide" : "", content.length ? "" : "none"].join(" ").trim() || false }, h("div", { class: "cell" }, content));
     }))))));
 }
 
