@@ -46,25 +46,41 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 	return resp, nil
 }
 
+// Tokens of pages begin with what says of which list, and of which order, they are.
 const (
 	pageTokenPrefix    = "t"
+	newestTokenPrefix  = "n"
+	jobsTokenPrefix    = "j"
+	objectsTokenPrefix = "o"
 	workersTokenPrefix = "w-"
+	limitsTokenPrefix  = "l-"
 )
 
-func pageToken(last core.TaskNum) string {
-	return pageTokenPrefix + strconv.FormatUint(uint64(last), 36)
-}
+func pageToken(last core.TaskNum) string { return tokenOf(pageTokenPrefix, uint64(last)) }
 
 func parsePageToken(token string) (core.TaskNum, error) {
+	n, err := parseToken(pageTokenPrefix, token)
+	return core.TaskNum(n), err
+}
+
+// tokenOf returns the token of the page that goes on after a number.
+func tokenOf(prefix string, last uint64) string { return prefix + strconv.FormatUint(last, 36) }
+
+// parseToken returns the number of a token with this prefix; 0: there is no token.
+func parseToken(prefix, token string) (uint64, error) {
 	if token == "" {
 		return 0, nil
 	}
-	digits, ok := strings.CutPrefix(token, pageTokenPrefix)
+	digits, ok := strings.CutPrefix(token, prefix)
 	n, err := strconv.ParseUint(digits, 36, 64)
 	if !ok || err != nil {
-		return 0, fmt.Errorf("page_token %q: not one that this service gave: use next_page_token of the previous page", token)
+		return 0, errPageToken(token)
 	}
-	return core.TaskNum(n), nil
+	return n, nil
+}
+
+func errPageToken(token string) error {
+	return fmt.Errorf("page_token %q: not one that this service gave for this list: use next_page_token of the previous page", token)
 }
 
 func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksRequest) (*frayv1.CancelTasksResponse, error) {

@@ -115,6 +115,9 @@ type job struct {
 	dirty, news bool
 	// The scheduler knows it no longer.
 	dropped bool
+	// The number of the latest of its tasks that are durable, and when that was submitted; 0: there was none.
+	latest   TaskNum
+	latestAt Time
 	// Of its tasks, those whose creation and whose end are not durable.
 	created, ended int
 	// What it holds, the uploads for it, and the bytes of both.
