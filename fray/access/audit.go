@@ -93,6 +93,8 @@ func subject(message any) []slog.Attr {
 		return tasks(m.GetJobId(), 0, nil)
 	case *frayv1.ListTasksRequest:
 		return tasks(m.GetJobId(), 0, nil)
+	case *frayv1.ListObjectsRequest:
+		return tasks(m.GetJobId(), 0, nil)
 	case *frayv1.RegisterWorkerRequest:
 		return []slog.Attr{slog.String("worker_id", clip(m.GetWorkerId()))}
 	case *frayv1.DrainWorkerRequest:

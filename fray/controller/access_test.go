@@ -239,6 +239,18 @@ func TestJobsBelongToWhoSubmitsFirst(t *testing.T) {
 		if name == "worker" {
 			continue
 		}
+		jobs, err := c.ListJobs(ctx, &frayv1.ListJobsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range jobs.GetJobs() {
+			if !reads && j.GetJobId() != own {
+				t.Errorf("%s is shown job %v", name, j)
+			}
+		}
+		if len(jobs.GetJobs()) == 0 {
+			t.Errorf("%s is shown no job", name)
+		}
 		list, err := c.ListTasks(ctx, &frayv1.ListTasksRequest{})
 		if err != nil {
 			t.Fatal(err)

@@ -86,7 +86,12 @@ func spec(id string) *frayv1.TaskSpec {
 
 func (c *cluster) submit(ids ...string) {
 	c.t.Helper()
-	req := &frayv1.SubmitTasksRequest{JobId: "job"}
+	c.submitTo("job", ids...)
+}
+
+func (c *cluster) submitTo(job string, ids ...string) {
+	c.t.Helper()
+	req := &frayv1.SubmitTasksRequest{JobId: job}
 	for _, id := range ids {
 		req.Tasks = append(req.Tasks, spec(id))
 	}

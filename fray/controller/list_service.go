@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/core"
@@ -18,37 +19,6 @@ import (
 
 // defaultListPage is how many things a page of a list has, unless more or fewer are asked for.
 const defaultListPage = 100
-
-// Beginnings of tokens, which differ so that one list's is none of another's.
-const (
-	jobsTokenPrefix    = "j"
-	objectsTokenPrefix = "o"
-	limitsTokenPrefix  = "l"
-	newestTokenPrefix  = "n"
-)
-
-func (s *service) ListJobs(ctx context.Context, req *frayv1.ListJobsRequest) (*frayv1.ListJobsResponse, error) {
-	before, err := parseToken(jobsTokenPrefix, req.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
-	call := s.c.call()
-	r, err := ask[core.JobsReply](ctx, s.c, call, "list jobs", &core.ListJobs{
-		Call: call, Before: core.TaskNum(before), Max: cmp.Or(int(req.GetPageSize()), defaultListPage), Open: req.GetOpenOnly(),
-		Owner: access.Confined(ctx, frayv1connect.ControllerServiceListJobsProcedure),
-	})
-	if err != nil {
-		return nil, err
-	}
-	resp := &frayv1.ListJobsResponse{Jobs: make([]*frayv1.Job, len(r.Jobs))}
-	for i := range r.Jobs {
-		resp.Jobs[i] = corewire.Job(&r.Jobs[i])
-	}
-	if r.Next > 0 {
-		resp.NextPageToken = tokenOf(jobsTokenPrefix, uint64(r.Next))
-	}
-	return resp, nil
-}
 
 func (s *service) ListPending(ctx context.Context, _ *frayv1.ListPendingRequest) (*frayv1.ListPendingResponse, error) {
 	call := s.c.call()
@@ -74,12 +44,10 @@ func (s *service) ListLimits(ctx context.Context, req *frayv1.ListLimitsRequest)
 		Call: s.c.call(), Max: cmp.Or(int(req.GetPageSize()), defaultListPage), Owner: access.Confined(ctx, frayv1connect.ControllerServiceListLimitsProcedure),
 	}
 	if token := req.GetPageToken(); token != "" { // The names may have any characters.
-		raw, err := base64.RawURLEncoding.DecodeString(trimmed(limitsTokenPrefix, token))
-		if err == nil {
-			err = json.Unmarshal(raw, &event.After)
-		}
-		if err != nil {
-			return nil, notAToken(token)
+		encoded, ok := strings.CutPrefix(token, limitsTokenPrefix)
+		raw, err := base64.RawURLEncoding.DecodeString(encoded)
+		if !ok || err != nil || json.Unmarshal(raw, &event.After) != nil {
+			return nil, wire.Error(wire.ReasonInvalid, 0, "%w", errPageToken(token))
 		}
 	}
 	r, err := ask[core.LimitsReply](ctx, s.c, event.Call, "list limits", event)
@@ -104,7 +72,7 @@ func (s *service) ListLimits(ctx context.Context, req *frayv1.ListLimitsRequest)
 func (s *service) ListObjects(ctx context.Context, req *frayv1.ListObjectsRequest) (*frayv1.ListObjectsResponse, error) {
 	before, err := parseToken(objectsTokenPrefix, req.GetPageToken())
 	if err != nil {
-		return nil, err
+		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
 	}
 	call := s.c.call()
 	r, err := ask[core.ObjectsReply](ctx, s.c, call, fmt.Sprintf("job %q", req.GetJobId()), &core.ListObjects{
@@ -126,8 +94,4 @@ func (s *service) ListObjects(ctx context.Context, req *frayv1.ListObjectsReques
 		resp.NextPageToken = tokenOf(objectsTokenPrefix, uint64(r.Next))
 	}
 	return resp, nil
-}
-
-func notAToken(token string) error {
-	return wire.Error(wire.ReasonInvalid, 0, "page_token %.80q: not one that this service gave for this list: use next_page_token of the previous page", token)
 }

@@ -39,7 +39,7 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 	}
 	after, err := parseToken(prefix, req.GetPageToken())
 	if err != nil {
-		return nil, err
+		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
 	}
 	event.After = core.TaskNum(after)
 	r, err := ask[core.ListReply](ctx, s.c, event.Call, fmt.Sprintf("job %q", req.GetJobId()), event)
@@ -59,40 +59,41 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 // fromUnixMs is a time of the wire; 0 is none.
 func fromUnixMs(ms int64) core.Time { return core.Time(0).Add(number.FromMillis(ms)) }
 
+// Tokens of pages begin with what says of which list, and of which order, they are.
 const (
 	pageTokenPrefix    = "t"
+	newestTokenPrefix  = "n"
+	jobsTokenPrefix    = "j"
+	objectsTokenPrefix = "o"
 	workersTokenPrefix = "w-"
+	limitsTokenPrefix  = "l-"
 )
-
-// tokenOf is the token of a page that ended at a number.
-func tokenOf(prefix string, last uint64) string { return prefix + strconv.FormatUint(last, 36) }
-
-// parseToken returns the number of a token; 0 of an empty one.
-func parseToken(prefix, token string) (uint64, error) {
-	if token == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(trimmed(prefix, token), 36, 64)
-	if err != nil {
-		return 0, notAToken(token)
-	}
-	return n, nil
-}
-
-// trimmed is a token without its beginning, or nothing that is one if it is another list's.
-func trimmed(prefix, token string) string {
-	rest, ok := strings.CutPrefix(token, prefix)
-	if !ok {
-		return "?"
-	}
-	return rest
-}
 
 func pageToken(last core.TaskNum) string { return tokenOf(pageTokenPrefix, uint64(last)) }
 
 func parsePageToken(token string) (core.TaskNum, error) {
 	n, err := parseToken(pageTokenPrefix, token)
 	return core.TaskNum(n), err
+}
+
+// tokenOf returns the token of the page that goes on after a number.
+func tokenOf(prefix string, last uint64) string { return prefix + strconv.FormatUint(last, 36) }
+
+// parseToken returns the number of a token with this prefix; 0: there is no token.
+func parseToken(prefix, token string) (uint64, error) {
+	if token == "" {
+		return 0, nil
+	}
+	digits, ok := strings.CutPrefix(token, prefix)
+	n, err := strconv.ParseUint(digits, 36, 64)
+	if !ok || err != nil {
+		return 0, errPageToken(token)
+	}
+	return n, nil
+}
+
+func errPageToken(token string) error {
+	return fmt.Errorf("page_token %q: not one that this service gave for this list: use next_page_token of the previous page", token)
 }
 
 func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksRequest) (*frayv1.CancelTasksResponse, error) {

@@ -59,6 +59,16 @@ var costs = map[string]func(c *crowd, n int) func(){
 			}
 		}
 	},
+	"list of jobs in a long log": func(c *crowd, n int) func() {
+		c.submit("a", &core.Shape{Function: "f"}, names("t", 10*n)...)
+		c.submit("b", &core.Shape{Function: "f"}, "b")
+		return func() {
+			r := c.step(&core.ListJobs{Call: c.id(), Max: 10})[0].Body.(core.JobsReply)
+			if len(r.Jobs) != 2 || r.Jobs[0].ID != "b" || r.Jobs[1].Ready != 10*n || r.More {
+				c.tb.Errorf("the jobs are %+v", r)
+			}
+		}
+	},
 	"grant beside tasks that are to run alone": func(c *crowd, n int) func() {
 		s := c.alone(n)
 		return func() { c.granted(s, 1) }

@@ -111,9 +111,6 @@ type job struct {
 	ties *ties
 	// Tasks that it has forgotten and open tasks need, in no order.
 	outlived []*task
-	// The number of its last task, and when that was submitted.
-	last          TaskNum
-	lastSubmitted Time
 	// Who watches it, and the least that they need; see retain.go.
 	followers    map[string]*follower
 	floor        uint64
@@ -129,6 +126,9 @@ type job struct {
 	dirty, news bool
 	// The scheduler knows it no longer.
 	dropped bool
+	// The number of the latest of its tasks that are durable, and when that was submitted; 0: there was none.
+	latest   TaskNum
+	latestAt Time
 	// Of its tasks, those whose creation and whose end are not durable.
 	created, ended int
 	// What it holds, the uploads for it, and the bytes of both.

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -78,6 +79,7 @@ type jobModel struct {
 	environment       map[string]string
 	submitted, failed uint64
 	tasks, open       int
+	latest            core.TaskNum
 	over              bool // It has failed.
 }
 
@@ -129,7 +131,7 @@ func (d *jobsDriver) take(records []core.Record) {
 		switch r.Kind {
 		case core.RecordSpec:
 			j := d.jobs[r.Job]
-			j.submitted, j.tasks, j.open = j.submitted+1, j.tasks+1, j.open+1
+			j.submitted, j.tasks, j.open, j.latest = j.submitted+1, j.tasks+1, j.open+1, r.Task
 			d.tasks[r.Task] = &jobsTask{id: string(r.Data), job: r.Job, submitted: d.now, open: true}
 		case core.RecordEnd:
 			t.open = false
@@ -335,6 +337,57 @@ func (d *jobsDriver) look() {
 			d.t.Fatalf("job %s is %+v, want %+v", name, got, want)
 		}
 	}
+	d.lookAtLists()
+}
+
+// lookAtLists compares the list of jobs, and reads it in pages of all sizes.
+func (d *jobsDriver) lookAtLists() {
+	open := rapid.Bool().Draw(d.t, "open only")
+	var want []*jobModel
+	for _, j := range d.jobs { // order-free: sorted below
+		if j.tasks > 0 && (j.open > 0 || !open) {
+			want = append(want, j)
+		}
+	}
+	slices.SortFunc(want, func(a, b *jobModel) int { return cmp.Compare(b.latest, a.latest) })
+	e := &core.ListJobs{Call: d.call(), Max: rapid.IntRange(1, 5).Draw(d.t, "page"), OpenOnly: open}
+	var got []core.JobView
+	for more := true; more; {
+		var out core.Effects
+		if !d.s.Idle(d.now, &out, e) || !out.Replies[0].Settled {
+			d.t.Fatalf("a list of jobs takes a step: %+v", out)
+		}
+		r := out.Replies[0].Body.(core.JobsReply)
+		if len(r.Jobs) > e.Max || r.More && len(r.Jobs) < e.Max {
+			d.t.Fatalf("a page of %d jobs where %d are asked for", len(r.Jobs), e.Max)
+		}
+		got = append(got, r.Jobs...)
+		if more = r.More; more {
+			e.Before = got[len(got)-1].Latest
+		}
+	}
+	if len(got) != len(want) {
+		d.t.Fatalf("%d jobs are listed, want %d", len(got), len(want))
+	}
+	for i, v := range got {
+		j := want[i]
+		leased := 0
+		for _, g := range d.held { // order-free: a count
+			if g.Job == j.id {
+				leased++
+			}
+		}
+		x := core.JobView{
+			ID: j.id, Latest: j.latest, Submitted: v.Submitted, Open: j.open, Leased: leased, Ready: v.Ready,
+			Ended: j.submitted - uint64(j.open), FailedTasks: j.failed, Failed: j.over, LastEnded: v.LastEnded,
+		}
+		if j.parent != nil {
+			x.Parent = j.parent.id
+		}
+		if v != x || v.Submitted == 0 || v.LastEnded > 0 && j.tasks == j.open || v.Ready+v.Leased > v.Open {
+			d.t.Fatalf("job %s is listed as %+v, want %+v", j.id, v, x)
+		}
+	}
 }
 
 func (d *jobsDriver) restart() {
@@ -349,6 +402,12 @@ func (d *jobsDriver) restart() {
 		d.t.Fatal(err)
 	}
 	clear(d.held)
+	for _, j := range d.jobs { // order-free: each for itself
+		j.latest = 0
+	}
+	for n, t := range d.tasks { // order-free: the greatest of each
+		d.jobs[t.job].latest = max(d.jobs[t.job].latest, n)
+	}
 	d.now = d.s.Now()
 	d.step()
 	d.register()

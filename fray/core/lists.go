@@ -2,121 +2,11 @@ package core
 
 import (
 	"cmp"
-	"container/heap"
 	"slices"
 )
 
 // What operators ask for: who is there, how it does, and what it waits for. Each looks at all that there is of
 // its kind once, for each page.
-
-// latest keeps the items with the greatest keys, as many as there may be, of all that it is offered.
-type latest[T any] struct {
-	most  int
-	items []keyed[T] // a heap, the least key first
-}
-
-type keyed[T any] struct {
-	key  uint64
-	item T
-}
-
-func (l *latest[T]) Len() int           { return len(l.items) }
-func (l *latest[T]) Less(i, j int) bool { return l.items[i].key < l.items[j].key }
-func (l *latest[T]) Swap(i, j int)      { l.items[i], l.items[j] = l.items[j], l.items[i] }
-func (l *latest[T]) Push(x any)         { l.items = append(l.items, x.(keyed[T])) } //nolint:forcetypeassert // Offer's.
-
-func (l *latest[T]) Pop() any {
-	last := len(l.items) - 1
-	x := l.items[last]
-	l.items = l.items[:last]
-	return x
-}
-
-// offer keeps an item, and lets the one with the least key go if there is one too many.
-func (l *latest[T]) offer(key uint64, item T) {
-	if len(l.items) < l.most {
-		heap.Push(l, keyed[T]{key, item})
-	} else if key > l.items[0].key {
-		l.items[0] = keyed[T]{key, item}
-		heap.Fix(l, 0)
-	}
-}
-
-// sorted returns what was kept, the greatest key first.
-func (l *latest[T]) sorted() []keyed[T] {
-	slices.SortFunc(l.items, func(a, b keyed[T]) int { return cmp.Compare(b.key, a.key) })
-	return l.items
-}
-
-// ListJobs asks for jobs with tasks, those that were submitted to last first, Max of them at most. Replied with
-// JobsReply.
-type ListJobs struct {
-	Call CallID
-	// Those whose last task has a smaller number only; 0: all.
-	Before TaskNum
-	Max    int
-	// Those with open tasks only.
-	Open bool
-	// As in Get. Others' jobs are left out.
-	Owner string
-}
-
-// JobsReply answers ListJobs.
-type JobsReply struct {
-	Jobs []JobView
-	// What Before is for the next page; 0: there is none.
-	Next TaskNum
-}
-
-// JobView is a job as it stands.
-type JobView struct {
-	JobReply
-
-	ID string
-	// Of its open tasks, those that wait for nothing but a slot, and those that workers have.
-	Ready, Leased int
-	// Its last task, and when it was submitted; and when the last one ended, of those that are known.
-	Last                     TaskNum
-	LastSubmitted, LastEnded Time
-}
-
-func (e *ListJobs) apply(c *Scheduler) {
-	page := latest[*job]{most: max(e.Max, 1) + 1}
-	for _, j := range c.jobs { // order-free: those with the greatest numbers, which differ
-		if j.tasks > 0 && (e.Before == 0 || j.last < e.Before) && (!e.Open || j.open > 0) && j.admits(e.Owner) {
-			page.offer(uint64(j.last), j)
-		}
-	}
-	leased := make(map[*job]int)
-	for _, l := range c.leases { // order-free: counts
-		if l.current() {
-			leased[l.task.job]++
-		}
-	}
-	c.looks += uint64(len(c.jobs) + len(c.leases))
-	var r JobsReply
-	for i, k := range page.sorted() {
-		if i == max(e.Max, 1) {
-			r.Next = r.Jobs[i-1].Last
-			break
-		}
-		j := k.item
-		v := JobView{JobReply: c.jobNow(j), ID: j.id, Ready: j.ready, Leased: leased[j], Last: j.last, LastSubmitted: j.lastSubmitted}
-		if n := len(j.done); n > 0 {
-			v.LastEnded = j.done[n-1].since
-		}
-		r.Jobs = append(r.Jobs, v)
-	}
-	c.reply(e.Call, r)
-}
-
-// jobNow is jobReply for an answer that waits until all of it is durable.
-func (c *Scheduler) jobNow(j *job) JobReply {
-	r := JobReply{Known: true, Owner: j.owner.name, Open: j.open, Ended: len(j.done), Next: j.ends(), Watchers: len(j.followers)}
-	c.tellTies(j, &r)
-	r.Submitted, r.FailedTasks, r.Failed = j.submitted(), j.failed, j.ties != nil && j.ties.failed
-	return r
-}
 
 // maxPendingGroups is how many groups of pending tasks are told of at most.
 const maxPendingGroups = 100
@@ -194,7 +84,7 @@ func (e *ListPending) apply(c *Scheduler) {
 		}
 	}
 	if open > listScan { // The latest jobs, then.
-		slices.SortFunc(others, func(a, b *job) int { return cmp.Or(cmp.Compare(b.last, a.last), cmp.Compare(a.id, b.id)) })
+		slices.SortFunc(others, func(a, b *job) int { return cmp.Or(cmp.Compare(b.latest, a.latest), cmp.Compare(a.id, b.id)) })
 		p.reply.Partial = true
 	}
 	left := listScan
@@ -331,30 +221,29 @@ func (e *ListObjects) apply(c *Scheduler) {
 		c.fail(e.Call, ErrNotOwner)
 		return
 	}
-	page := latest[*object]{most: max(e.Max, 1) + 1}
+	selected := newest[*object](e.Max)
 	for num, o := range c.objects.byNum { // order-free: those with the greatest numbers
 		switch {
 		case len(o.holders) == 0 || e.Before > 0 && num >= e.Before:
 		case e.Owner != "" && o.owner.name != "" && o.owner.name != e.Owner:
 		case e.Job != "" && !slices.ContainsFunc(o.holders, func(j *job) bool { return j.id == e.Job }):
 		default:
-			page.offer(uint64(num), o)
+			selected.add(uint64(num), o)
 		}
 	}
 	c.looks += uint64(len(c.objects.byNum))
 	var r ObjectsReply
-	for i, k := range page.sorted() {
-		if i == max(e.Max, 1) {
-			r.Next = r.Objects[i-1].Num
-			break
-		}
-		o := k.item
+	page, more := selected.page()
+	for _, o := range page {
 		v := HeldView{ObjectView: o.view(), Owner: o.owner.name}
 		for _, j := range o.holders {
 			v.Jobs = append(v.Jobs, j.id)
 		}
 		slices.Sort(v.Jobs)
 		r.Objects = append(r.Objects, v)
+	}
+	if more {
+		r.Next = page[len(page)-1].num
 	}
 	c.reply(e.Call, r)
 }

@@ -257,7 +257,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 	}
 	c.byID.add(free, t)
 	t.job.tasks++
-	t.job.last, t.job.lastSubmitted = t.num, t.submitted
+	t.job.submittedTo(t)
 	c.stats.Restored++
 	c.setStatus(t, Pending)
 	c.unify(t, r.Unique)

@@ -208,7 +208,9 @@ func (c *Scheduler) admit(o *offering, n *NewTask, sh *shape, needs *dependencie
 		o.ties = nil
 	}
 	t.job.tasks++
-	t.job.last, t.job.lastSubmitted = t.num, t.submitted
+	if !c.cfg.Commits {
+		t.job.submittedTo(t)
+	}
 	c.opened(t)
 	c.stats.Submitted++
 	c.need(t, needs)

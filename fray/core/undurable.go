@@ -27,6 +27,8 @@ type image struct {
 	view *View  // nil where the task was not known
 	next uint32 // the number of the task's next image; 0: what comes next is the task itself
 	ends bool   // the step ended the task
+	// It was in a queue of its class before the step.
+	queued bool
 }
 
 func imageNumber(n uint64) uint32 { return uint32(n%maxImageNumbers) + 1 } // Bounded.
@@ -54,7 +56,7 @@ func (c *Scheduler) touch(t *task) {
 	} else {
 		last.next = number
 	}
-	i := image{task: t, step: c.step}
+	i := image{task: t, step: c.step, queued: t.queued()}
 	if t.status != 0 {
 		i.view = c.newView()
 		*i.view = c.view(t)
@@ -128,6 +130,7 @@ func (e *Committed) apply(c *Scheduler) {
 		t.image = i.next
 		if i.view == nil {
 			j.created--
+			j.submittedTo(t)
 		} else {
 			c.keepView(i.view)
 		}
@@ -164,11 +167,7 @@ func (c *Scheduler) toldEnds(j *job) uint64 {
 // toldCounts is how many known tasks have which status durably.
 func (c *Scheduler) toldCounts() [statusCount]int {
 	counts := c.counts
-	for k := range c.images.Len() {
-		i := c.images.At(k)
-		if i.task.image != imageNumber(c.dropped+uint64(k)) { // Not negative.
-			continue // A later one of the same task.
-		}
+	for i := range c.firstImages {
 		counts[i.task.status]--
 		if i.view != nil {
 			counts[i.view.Status]++

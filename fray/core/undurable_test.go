@@ -141,6 +141,7 @@ func picture(s *core.Scheduler, now core.Time) string {
 	s.Idle(now, &out, &core.List{Call: 1, Max: 1000})
 	s.Idle(now, &out, &core.Watch{Call: 2, Job: "j", Max: 1000, Until: now})
 	s.Idle(now, &out, &core.GetJob{Call: 3, Job: "j"})
+	s.Idle(now, &out, &core.ListJobs{Call: 4, Max: 1})
 	text := ""
 	for _, r := range out.Replies {
 		if !r.Settled {
@@ -158,6 +159,10 @@ func picture(s *core.Scheduler, now core.Time) string {
 			text += fmt.Sprintf("open %d, next %d", b.Open, b.Next)
 		case core.JobReply:
 			text += fmt.Sprintf("; of the job %d open, next %d", b.Open, b.Next)
+		case core.JobsReply:
+			for _, v := range b.Jobs {
+				text += fmt.Sprintf("; job %s with task %d: %d open, %d with workers, %d ended, %d failed", v.ID, v.Latest, v.Open, v.Leased, v.Ended, v.FailedTasks)
+			}
 		}
 	}
 	return text

@@ -7,6 +7,7 @@ import (
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+	"github.com/frayrpc/fray/internal/number"
 )
 
 // JobOptions returns checked options of a job; nil: nothing is said.
@@ -59,4 +60,14 @@ func Environment(vs []core.Variable) map[string]string {
 		m[v.Name] = v.Value
 	}
 	return m
+}
+
+// JobMessage returns a job's view as a message.
+func JobMessage(v *core.JobView) *frayv1.Job {
+	return &frayv1.Job{
+		JobId: v.ID, Owner: v.Owner, OpenCount: number.Clamp[uint64](v.Open), ReadyCount: number.Clamp[uint64](v.Ready),
+		LeasedCount: number.Clamp[uint64](v.Leased), EndedCount: v.Ended, FailedCount: v.FailedTasks, Failed: v.Failed,
+		LastSubmittedUnixMs: v.Submitted.UnixMilli(), LastEndedUnixMs: v.LastEnded.UnixMilli(), ParentJobId: v.Parent,
+		WatcherCount: number.Clamp[uint32](v.Watchers),
+	}
 }

@@ -56,16 +56,6 @@ func Progress(list []*frayv1.AttemptProgress, in func(uint64) core.Token) []core
 	return out
 }
 
-// Job returns a job's view as a message.
-func Job(v *core.JobView) *frayv1.Job {
-	return &frayv1.Job{
-		JobId: v.ID, Owner: v.Owner, OpenCount: number.Clamp[uint64](v.Open), ReadyCount: number.Clamp[uint64](v.Ready),
-		LeasedCount: number.Clamp[uint64](v.Leased), EndedCount: v.Next, FailedCount: v.FailedTasks, Failed: v.Failed,
-		LastSubmittedUnixMs: v.LastSubmitted.UnixMilli(), LastEndedUnixMs: v.LastEnded.UnixMilli(),
-		ParentJobId: v.Parent, WatcherCount: number.Clamp[uint32](v.Watchers),
-	}
-}
-
 // LimitState returns a limit's view as a message.
 func LimitState(v *core.LimitView) *frayv1.LimitState {
 	m := &frayv1.LimitState{

@@ -1,0 +1,52 @@
+package controller_test
+
+import (
+	"fmt"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
+)
+
+// Jobs are listed in pages, those that were submitted to last first.
+func TestListJobs(t *testing.T) {
+	t.Parallel()
+	c := start(t, nil)
+	for i := range 5 {
+		c.submitTo(fmt.Sprintf("j%d", i), fmt.Sprintf("t%d", i))
+	}
+	c.submitTo("j1", "again")
+	w := c.worker("w1")
+	leased := w.lease(1)[0]
+	var got []string
+	req := &frayv1.ListJobsRequest{PageSize: 2}
+	for {
+		r, err := c.ListJobs(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range r.GetJobs() {
+			got = append(got, fmt.Sprint(j.GetJobId(), " ", j.GetOpenCount(), j.GetReadyCount(), j.GetLeasedCount(), j.GetEndedCount()))
+			if j.GetLastSubmittedUnixMs() == 0 || j.GetLastEndedUnixMs() != 0 {
+				t.Errorf("job %v was never submitted to, or has an end", j)
+			}
+		}
+		if req.PageToken = r.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if want := "[j1 2 2 0 0 j4 1 1 0 0 j3 1 1 0 0 j2 1 1 0 0 j0 1 0 1 0]"; fmt.Sprint(got) != want {
+		t.Errorf("the jobs are %v, want %s", got, want)
+	}
+	w.report(succeeded(leased, ""))
+	r, err := c.ListJobs(t.Context(), &frayv1.ListJobsRequest{})
+	if err != nil || len(r.GetJobs()) != 5 || r.GetJobs()[4].GetEndedCount() != 1 || r.GetJobs()[4].GetLastEndedUnixMs() == 0 {
+		t.Errorf("the jobs are %v, %v; want 5, the last with an end", r, err)
+	}
+	if r, err = c.ListJobs(t.Context(), &frayv1.ListJobsRequest{OpenOnly: true}); err != nil || len(r.GetJobs()) != 4 {
+		t.Errorf("the jobs with open tasks are %v, %v; want 4", r, err)
+	}
+	_, err = c.ListJobs(t.Context(), &frayv1.ListJobsRequest{PageToken: "t5"})
+	wantCode(t, err, connect.CodeInvalidArgument)
+}
