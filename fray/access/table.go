@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"strings"
@@ -132,7 +133,7 @@ func Markdown() string {
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(roleNames)) + "\n")
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| `%s` |", strings.TrimPrefix(r.Procedure, "/"))
+		fmt.Fprintf(&b, "| `%s` |", cmp.Or(strings.TrimPrefix(r.Procedure, "/"), r.Procedure))
 		for i := range roleNames {
 			b.WriteString(" " + r.cell(1<<i) + " |")
 		}

@@ -43,7 +43,7 @@ func TestTableHasEveryProcedureAndNoOther(t *testing.T) {
 		}
 	}
 	beside := map[string]bool{
-		access.HealthPath: true, access.ReadyPath: true, access.MetricsPath: true,
+		access.PagePath: true, access.HealthPath: true, access.ReadyPath: true, access.MetricsPath: true,
 		"/" + grpchealth.HealthV1ServiceName + "/Check": true, "/" + grpchealth.HealthV1ServiceName + "/Watch": true,
 		"/" + grpcreflect.ReflectV1ServiceName + "/ServerReflectionInfo":      true,
 		"/" + grpcreflect.ReflectV1AlphaServiceName + "/ServerReflectionInfo": true,
