@@ -21,6 +21,8 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 	const defaultPage = 100
 	event := &core.List{
 		Call: s.c.call(), Job: req.GetJobId(), Max: int(req.GetPageSize()), Owner: access.Confined(ctx, frayv1connect.ControllerServiceListTasksProcedure),
+		Newest: req.GetNewestFirst(), Function: req.GetFunction(), Worker: req.GetWorkerId(),
+		From: corewire.Time(req.GetSubmittedFromUnixMs()), Until: corewire.Time(req.GetSubmittedUntilUnixMs()),
 	}
 	event.Max = cmp.Or(event.Max, defaultPage)
 	for _, st := range req.GetStatuses() {
@@ -28,10 +30,20 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 			event.Statuses[st] = true
 		}
 	}
-	var err error
-	if event.After, err = parsePageToken(req.GetPageToken()); err != nil {
+	for _, r := range req.GetPendingReasons() {
+		if r > 0 && int(r) < len(event.Reasons) {
+			event.Reasons[r] = true
+		}
+	}
+	prefix := pageTokenPrefix
+	if event.Newest {
+		prefix = newestTokenPrefix
+	}
+	after, err := parseToken(prefix, req.GetPageToken())
+	if err != nil {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
 	}
+	event.After = core.TaskNum(after)
 	r, err := ask[core.ListReply](ctx, s.c, event.Call, fmt.Sprintf("job %q", req.GetJobId()), event)
 	if err != nil {
 		return nil, err
@@ -41,7 +53,7 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 		resp.Tasks[i] = corewire.Task(&r.Tasks[i])
 	}
 	if r.Next > 0 {
-		resp.NextPageToken = pageToken(r.Next)
+		resp.NextPageToken = tokenOf(prefix, uint64(r.Next))
 	}
 	return resp, nil
 }

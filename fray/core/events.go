@@ -222,20 +222,6 @@ type GetJob struct {
 	Owner string
 }
 
-// List asks for a page of tasks. Replied with ListReply.
-type List struct {
-	Call CallID
-	// Empty: all.
-	Job string
-	// Indexed by Status; none set means all.
-	Statuses [statusCount]bool
-	// Tasks with greater numbers only.
-	After TaskNum
-	Max   int
-	// As in Get. Without a Job, tasks of others' jobs are left out.
-	Owner string
-}
-
 // ListWorkers asks for live sessions whose worker's id comes after After, for Max of them at most, or
 // fewer where they are large. Replied with WorkersReply.
 type ListWorkers struct {

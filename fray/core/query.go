@@ -7,10 +7,6 @@ import (
 	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
 
-// listScan bounds how many tasks a page of a list looks at; a page may therefore be short, or
-// empty, and not the last.
-const listScan = 20_000
-
 func (e *Get) apply(c *Scheduler) {
 	t := c.find(e.ID)
 	v, known := c.told(t)
@@ -238,42 +234,6 @@ func (c *Scheduler) wakeWatchers() {
 		}
 	}
 	c.dirtyJobs = reuse.Emptied(c.dirtyJobs)
-}
-
-func (e *List) apply(c *Scheduler) {
-	var r ListReply
-	all := e.Statuses == [statusCount]bool{}
-	var job *job
-	if e.Job != "" {
-		if job = c.jobs[e.Job]; job == nil {
-			c.tell(e.Call, r)
-			return
-		}
-		if !job.admits(e.Owner) {
-			c.fail(e.Call, ErrNotOwner)
-			return
-		}
-	}
-	scanned, last := 0, TaskNum(0)
-	tasks := c.log.after(e.After)
-	if job != nil && job.tasks <= listScan { // Fewer looks, and not for every task of others.
-		tasks = job.after(&c.log, e.After)
-	}
-	for t := range tasks {
-		c.looks++
-		if len(r.Tasks) >= max(e.Max, 1) || scanned >= listScan {
-			r.Next = last
-			break
-		}
-		if (job == nil || t.job == job) && t.job.admits(e.Owner) {
-			if v, known := c.told(t); known && (all || e.Statuses[v.Status]) {
-				r.Tasks = append(r.Tasks, v)
-			}
-		}
-		scanned++
-		last = t.num
-	}
-	c.tell(e.Call, r)
 }
 
 func (e *ListWorkers) apply(c *Scheduler) {

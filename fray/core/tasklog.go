@@ -44,6 +44,8 @@ type taskChunk struct {
 	// Ready tasks that never started; and whether it stands in ages.chunks.
 	waiting uint8
 	listed  bool
+	// A worker has, or had, one of its tasks.
+	leased bool
 }
 
 // spot says where a known task lies in the log: its chunk's seat, and which of its tasks it is. 0 is
