@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -48,5 +49,56 @@ func TestListJobs(t *testing.T) {
 		t.Errorf("the jobs with open tasks are %v, %v; want 4", r, err)
 	}
 	_, err = c.ListJobs(t.Context(), &frayv1.ListJobsRequest{PageToken: "t5"})
+	wantCode(t, err, connect.CodeInvalidArgument)
+}
+
+// Tasks are listed in both orders, and by function, worker, time of submission and what they wait for.
+func TestListTasksInBothOrdersAndByWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	c := start(t, nil)
+	c.submit("a", "b", "c")
+	w := c.worker("w1")
+	w.lease(1)
+	first := c.status("a").GetSubmittedUnixMs()
+	list := func(req *frayv1.ListTasksRequest) string {
+		t.Helper()
+		req.PageSize = 2
+		var got []string
+		for {
+			r, err := c.ListTasks(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range r.GetTasks() {
+				got = append(got, x.GetTaskId())
+			}
+			if req.PageToken = r.GetNextPageToken(); req.PageToken == "" {
+				return strings.Join(got, " ")
+			}
+		}
+	}
+	for _, c := range []struct {
+		want string
+		req  *frayv1.ListTasksRequest
+	}{
+		{"a b c", &frayv1.ListTasksRequest{}},
+		{"c b a", &frayv1.ListTasksRequest{NewestFirst: true}},
+		{"a", &frayv1.ListTasksRequest{WorkerId: "w1"}},
+		{"", &frayv1.ListTasksRequest{WorkerId: "w2", NewestFirst: true}},
+		{"", &frayv1.ListTasksRequest{Function: "none"}},
+		{"c b a", &frayv1.ListTasksRequest{SubmittedFromUnixMs: first, NewestFirst: true}},
+		{"", &frayv1.ListTasksRequest{SubmittedUntilUnixMs: first}},
+		{"b c", &frayv1.ListTasksRequest{PendingReasons: []frayv1.PendingReason{frayv1.PendingReason_PENDING_REASON_READY}}},
+		{"", &frayv1.ListTasksRequest{PendingReasons: []frayv1.PendingReason{frayv1.PendingReason_PENDING_REASON_BACKOFF}}},
+	} {
+		if got := list(c.req); got != c.want {
+			t.Errorf("%v: %q, want %q", c.req, got, c.want)
+		}
+	}
+	r, err := c.ListTasks(t.Context(), &frayv1.ListTasksRequest{NewestFirst: true, PageSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.ListTasks(t.Context(), &frayv1.ListTasksRequest{PageToken: r.GetNextPageToken()})
 	wantCode(t, err, connect.CodeInvalidArgument)
 }

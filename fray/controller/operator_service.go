@@ -18,19 +18,21 @@ import (
 )
 
 func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (*frayv1.ListTasksResponse, error) {
+	const defaultPage = 100
 	event := &core.List{
-		Call: s.c.call(), Job: req.GetJobId(), Max: cmp.Or(int(req.GetPageSize()), defaultListPage), Newest: req.GetNewestFirst(),
-		Function: req.GetFunction(), WorkerID: req.GetWorkerId(), From: fromUnixMs(req.GetSubmittedFromUnixMs()), Until: fromUnixMs(req.GetSubmittedUntilUnixMs()),
-		Owner: access.Confined(ctx, frayv1connect.ControllerServiceListTasksProcedure),
+		Call: s.c.call(), Job: req.GetJobId(), Max: int(req.GetPageSize()), Owner: access.Confined(ctx, frayv1connect.ControllerServiceListTasksProcedure),
+		Newest: req.GetNewestFirst(), Function: req.GetFunction(), Worker: req.GetWorkerId(),
+		From: corewire.Time(req.GetSubmittedFromUnixMs()), Until: corewire.Time(req.GetSubmittedUntilUnixMs()),
 	}
+	event.Max = cmp.Or(event.Max, defaultPage)
 	for _, st := range req.GetStatuses() {
 		if st > 0 && int(st) < len(event.Statuses) {
 			event.Statuses[st] = true
 		}
 	}
-	for _, reason := range req.GetPendingReasons() {
-		if reason > 0 && int(reason) < len(event.Pending) {
-			event.Pending[reason] = true
+	for _, r := range req.GetPendingReasons() {
+		if r > 0 && int(r) < len(event.Reasons) {
+			event.Reasons[r] = true
 		}
 	}
 	prefix := pageTokenPrefix
@@ -55,9 +57,6 @@ func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (
 	}
 	return resp, nil
 }
-
-// fromUnixMs is a time of the wire; 0 is none.
-func fromUnixMs(ms int64) core.Time { return core.Time(0).Add(number.FromMillis(ms)) }
 
 // Tokens of pages begin with what says of which list, and of which order, they are.
 const (

@@ -476,3 +476,23 @@ func TestLargeStepIsLetGo(t *testing.T) {
 		t.Errorf("effects keep room for %d records, want that of an ordinary step", n)
 	}
 }
+
+// To find a worker's tasks among many that no worker ever had costs far less than a look at each.
+func TestWorkersTasksAreFoundAmongManyThatWait(t *testing.T) {
+	t.Parallel()
+	const many = 100_000
+	c := newCrowd(t, core.Config{MaxOpenTasks: 2 * many})
+	s := c.register(&core.Register{WorkerID: "w", Slots: 1, Functions: []string{"f"}})
+	c.submit("j", &core.Shape{Function: "f"}, "first")
+	c.granted(s, 1)
+	c.submit("j", &core.Shape{Function: "f"}, names("t", many)...)
+	for _, latest := range []bool{false, true} {
+		r := c.step(&core.List{Call: c.id(), Worker: "w", Newest: latest, Max: 10})[0].Body.(core.ListReply)
+		if len(r.Tasks) != 1 || r.Tasks[0].ID != "first" || r.Next != 0 {
+			t.Errorf("the worker's tasks are %+v", r)
+		}
+		if c.looks > many/50 {
+			t.Errorf("the list looks at %d things", c.looks)
+		}
+	}
+}

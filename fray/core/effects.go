@@ -370,12 +370,6 @@ type HoldReply struct {
 	Grace time.Duration
 }
 
-// ListReply answers List. Next is 0 after the last page.
-type ListReply struct {
-	Tasks []View
-	Next  TaskNum
-}
-
 // WorkersReply answers ListWorkers, sorted by id.
 type WorkersReply struct {
 	Workers []WorkerView

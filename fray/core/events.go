@@ -240,27 +240,6 @@ type GetJob struct {
 	Owner string
 }
 
-// List asks for a page of tasks. Replied with ListReply.
-type List struct {
-	Call CallID
-	// Empty: all.
-	Job string
-	// Indexed by Status; none set means all.
-	Statuses [statusCount]bool
-	// Tasks with greater numbers only; with Newest, those with smaller ones, the greatest first, or all if it is 0.
-	After  TaskNum
-	Newest bool
-	Max    int
-	// Of this function, and of this worker's attempts only. Empty: of all.
-	Function, WorkerID string
-	// Submitted From then on, and before Until; 0: whenever.
-	From, Until Time
-	// PENDING for one of these reasons only, indexed by PendingReason; none set means all.
-	Pending [pendingReasonCount]bool
-	// As in Get. Without a Job, tasks of others' jobs are left out.
-	Owner string
-}
-
 // ListWorkers asks for live sessions whose worker's id comes after After, for Max of them at most, or
 // fewer where they are large. Replied with WorkersReply.
 type ListWorkers struct {

@@ -104,6 +104,7 @@ var fuzzOps = []fuzzOp{
 	{"list", 3, func(r *fuzzRun, a []byte) {
 		e := &core.List{Call: r.call(), Job: []string{"", "j0", "j9"}[a[0]%3], After: core.TaskNum(a[1]), Max: int(a[2]) - 1}
 		e.Statuses[int(a[1])%len(e.Statuses)] = a[2]%2 == 0
+		e.Newest = a[0] >= 128
 		r.event(e)
 	}},
 	{"get", 1, func(r *fuzzRun, a []byte) { r.event(&core.Get{Call: r.call(), ID: fuzzID(a[0])}) }},

@@ -53,17 +53,6 @@ func (j *job) after(log *taskLog, n TaskNum) iter.Seq[*task] {
 	}
 }
 
-// before yields the job's known tasks whose number is less than n, or all if that is 0, the greatest first.
-func (j *job) before(log *taskLog, n TaskNum) iter.Seq[*task] {
-	return func(yield func(*task) bool) {
-		for _, t := range slices.Backward(slices.Collect(j.after(log, 0))) {
-			if (n == 0 || t.num < n) && !yield(t) {
-				return
-			}
-		}
-	}
-}
-
 // openTasks returns the job's tasks that have not ended, in the order of their numbers.
 func (j *job) openTasks(log *taskLog) []*task {
 	open := make([]*task, 0, j.open)

@@ -59,6 +59,7 @@ func (c *Scheduler) lease(t *task, s *session, pollSeq uint64, ahead bool) *leas
 	if r.id == "" {
 		r.id = c.log.idOf(t)
 	}
+	c.log.chunkOf(t).leased = true
 	c.touch(t)
 	c.disarm(t)
 	c.setStatus(t, Leased)

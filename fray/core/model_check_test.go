@@ -311,6 +311,62 @@ func (d *modelDriver) state() {
 			d.t.Fatalf("task %s is\n%+v, want\n%+v", t.id, r.Tasks[i], want)
 		}
 	}
+	d.lists(r.Tasks)
+}
+
+// lists asks for the tasks in pages, in both orders and with all filters in turn, of which all is what there is.
+func (d *modelDriver) lists(all []core.View) {
+	d.listed++
+	n := d.listed
+	e := &core.List{Max: 1 + n%4, Newest: n%2 == 0}
+	if len(all) > 0 {
+		like := all[n/7%len(all)]
+		switch n / 2 % 8 {
+		case 1:
+			e.Function = like.Function
+		case 2:
+			e.Worker = like.WorkerID
+		case 3:
+			e.From = like.Submitted
+		case 4:
+			e.Until = like.Submitted
+		case 5:
+			e.Reasons[like.Pending] = like.Pending > 0
+		case 6:
+			e.Job, e.Statuses[like.Status], e.From, e.Until = like.Job, true, like.Submitted, like.Submitted+1
+		case 7:
+			e.Job = like.Job
+		}
+	}
+	var want []core.TaskNum
+	for _, v := range all {
+		if (e.Function == "" || v.Function == e.Function) && (e.Worker == "" || v.WorkerID == e.Worker) && (e.Job == "" || v.Job == e.Job) &&
+			v.Submitted >= e.From && (e.Until == 0 || v.Submitted < e.Until) &&
+			(e.Job == "" || !slices.Contains(e.Statuses[:], true) || e.Statuses[v.Status]) &&
+			(!slices.Contains(e.Reasons[:], true) || e.Reasons[v.Pending]) {
+			want = append(want, v.Num)
+		}
+	}
+	if e.Newest {
+		slices.Reverse(want)
+	}
+	var got []core.TaskNum
+	for {
+		var out core.Effects
+		if !d.s.Idle(d.m.now, &out, e) {
+			d.t.Fatal("a list takes a step")
+		}
+		r := out.Replies[0].Body.(core.ListReply)
+		for _, v := range r.Tasks {
+			got = append(got, v.Num)
+		}
+		if e.After = r.Next; e.After == 0 {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		d.t.Fatalf("the list %+v is of %v, want %v", e, got, want)
+	}
 }
 
 // stillAlone forgets what waited to run alone once anything may have released a worker that was set

@@ -32,6 +32,7 @@ type modelDriver struct {
 	m        *model
 	calls    core.CallID
 	tasks    int
+	listed   int
 	granted  []*modelAttempt
 	recorded map[core.TaskNum]core.RecordKind
 	ids      []string

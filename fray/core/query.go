@@ -2,15 +2,10 @@ package core
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 
 	"github.com/frayrpc/fray/fray/core/internal/reuse"
 )
-
-// listScan bounds how many tasks a page of a list looks at; a page may therefore be short, or
-// empty, and not the last.
-const listScan = 20_000
 
 func (e *Get) apply(c *Scheduler) {
 	t := c.find(e.ID)
@@ -239,63 +234,6 @@ func (c *Scheduler) wakeWatchers() {
 		}
 	}
 	c.dirtyJobs = reuse.Emptied(c.dirtyJobs)
-}
-
-func (e *List) apply(c *Scheduler) {
-	var r ListReply
-	all := e.Statuses == [statusCount]bool{}
-	var job *job
-	if e.Job != "" {
-		if job = c.jobs[e.Job]; job == nil {
-			c.tell(e.Call, r)
-			return
-		}
-		if !job.admits(e.Owner) {
-			c.fail(e.Call, ErrNotOwner)
-			return
-		}
-	}
-	scanned, last := 0, TaskNum(0)
-	for t := range e.tasks(c, job) {
-		c.looks++
-		if len(r.Tasks) >= max(e.Max, 1) || scanned >= listScan {
-			r.Next = last
-			break
-		}
-		if (job == nil || t.job == job) && t.job.admits(e.Owner) && e.mayShow(t) {
-			if v, known := c.told(t); known && (all || e.Statuses[v.Status]) && e.shows(&v) {
-				r.Tasks = append(r.Tasks, v)
-			}
-		}
-		scanned++
-		last = t.num
-	}
-	c.tell(e.Call, r)
-}
-
-// tasks yields the tasks to look at, in their order.
-func (e *List) tasks(c *Scheduler, job *job) iter.Seq[*task] {
-	few := job != nil && job.tasks <= listScan // Fewer looks, and not for every task of others.
-	switch {
-	case few && e.Newest:
-		return job.before(&c.log, e.After)
-	case few:
-		return job.after(&c.log, e.After)
-	case e.Newest:
-		return c.log.before(e.After)
-	default:
-		return c.log.after(e.After)
-	}
-}
-
-// mayShow says whether what never changes of a task is what was asked for.
-func (e *List) mayShow(t *task) bool {
-	return (e.Function == "" || t.shape.Function == e.Function) && t.submitted >= e.From && (e.Until == 0 || t.submitted < e.Until)
-}
-
-// shows says so of the rest.
-func (e *List) shows(v *View) bool {
-	return (e.WorkerID == "" || v.WorkerID == e.WorkerID) && (e.Pending == [pendingReasonCount]bool{} || v.Status == Pending && e.Pending[v.Pending])
 }
 
 func (e *ListWorkers) apply(c *Scheduler) {

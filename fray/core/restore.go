@@ -248,6 +248,7 @@ func (c *Scheduler) restore(r *Restored) (*task, error) {
 			id: r.ID, attempts: s.Attempts, failures: s.Failures, losses: s.Losses, inCompany: s.InCompany, deliveries: s.Deliveries,
 			token: s.Token, lastToken: s.LastToken, workerID: s.WorkerID, leasedAt: s.LeasedAt,
 		}
+		c.log.chunkOf(t).leased = true
 	}
 	if s.CancelRequested || s.Ahead || s.CancelsDependants {
 		t.ran().cancelRequested, t.run.ahead, t.run.cancelsDependants = s.CancelRequested, s.Ahead, s.CancelsDependants
@@ -412,6 +413,7 @@ func (c *Scheduler) adopt(s *session, h *Held) bool {
 	}
 	r.attempts, r.token, r.lease = h.Attempt, h.Token, l
 	r.workerID, r.leasedAt = s.workerID, c.now
+	c.log.chunkOf(t).leased = true
 	c.leases[l.token] = l
 	s.hold(l)
 	c.stats.Adopted++

@@ -265,7 +265,7 @@ func (x *script) event(a *args) (core.Event, error) {
 		}
 		return e, a.err
 	case "list":
-		e := &core.List{Call: call, Job: a.opt("job"), Owner: a.opt("owner"), After: core.TaskNum(a.int("after")), Max: a.intOr("max", 100)}
+		e := &core.List{Call: call, Job: a.opt("job"), Owner: a.opt("owner"), After: core.TaskNum(a.int("after")), Max: a.intOr("max", 100), Newest: a.flag("newest"), Function: a.opt("fn"), Worker: a.opt("worker")}
 		for _, name := range a.list("status") {
 			for _, s := range core.Statuses() {
 				if s.String() == name {

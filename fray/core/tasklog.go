@@ -44,6 +44,8 @@ type taskChunk struct {
 	// Ready tasks that never started; and whether it stands in ages.chunks.
 	waiting uint8
 	listed  bool
+	// A worker has, or had, one of its tasks.
+	leased bool
 }
 
 // spot says where a known task lies in the log: its chunk's seat, and which of its tasks it is. 0 is
@@ -193,27 +195,6 @@ func (l *taskLog) after(n TaskNum) iter.Seq[*task] {
 			for k := range l.chunks[i].tasks {
 				t := &l.chunks[i].tasks[k]
 				if t.num > n && t.spot != 0 && !yield(t) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// before yields the known tasks whose number is less than n, or all if that is 0, the greatest first.
-func (l *taskLog) before(n TaskNum) iter.Seq[*task] {
-	return func(yield func(*task) bool) {
-		from := len(l.chunks) - 1
-		if n > 0 {
-			from = min(from, l.find(chunkNumber(n)))
-		}
-		for i := from; i >= 0; i-- {
-			if l.chunks[i].taskChunk == nil {
-				continue
-			}
-			for k := chunkTasks - 1; k >= 0; k-- {
-				t := &l.chunks[i].tasks[k]
-				if t.spot != 0 && (n == 0 || t.num < n) && !yield(t) {
 					return
 				}
 			}
