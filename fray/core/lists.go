@@ -54,11 +54,11 @@ func (p *pendingGroups) add(c *Scheduler, key pendingKey, t *task, n int) {
 	p.reply.Total += n
 	g := p.byKey[key]
 	if g == nil {
-		g = &PendingGroup{Reason: key.reason, Function: key.function, Detail: key.detail, first: t.num, Since: t.since, ID: c.id(t)}
+		g = &PendingGroup{Reason: key.reason, Function: key.function, Detail: key.detail, first: t.num, Since: c.waitsSince(t), ID: c.id(t)}
 		p.byKey[key] = g
 	}
-	if t.since < g.Since || t.since == g.Since && t.num < g.first {
-		g.first, g.Since, g.ID = t.num, t.since, c.id(t)
+	if since := c.waitsSince(t); since < g.Since || since == g.Since && t.num < g.first {
+		g.first, g.Since, g.ID = t.num, since, c.id(t)
 	}
 	g.Tasks += n
 }

@@ -307,6 +307,10 @@ func (d *modelDriver) state() {
 		if want.Bytes = uint32(t.size); want.Status.Terminal() { // It has a result besides.
 			want.Bytes = max(want.Bytes, r.Tasks[i].Bytes)
 		}
+		want.PendingSince = r.Tasks[i].PendingSince
+		if since := want.PendingSince; (want.Status == core.Pending) != (since > 0) || since > max(m.now, want.Submitted) {
+			d.t.Fatalf("task %s is %v since %v, and it is %v", t.id, want.Status, since, m.now)
+		}
 		if want.Detail = r.Tasks[i].Detail; r.Tasks[i] != want {
 			d.t.Fatalf("task %s is\n%+v, want\n%+v", t.id, r.Tasks[i], want)
 		}

@@ -146,6 +146,9 @@ type View struct {
 	Progress *Progress
 }
 
+// waitsSince is since when a pending task waits for what it does, as far as this incarnation knows.
+func (c *Scheduler) waitsSince(t *task) Time { return max(t.since, c.restoredAt) }
+
 func (c *Scheduler) view(t *task) View {
 	v := View{
 		Num: t.num, ID: c.id(t), Job: t.job.id, Function: t.shape.Function, Status: t.status, Reason: t.reason,
@@ -153,7 +156,7 @@ func (c *Scheduler) view(t *task) View {
 		CancelRequested: t.cancelRequested() && !t.status.Terminal(), Bytes: t.size,
 	}
 	if t.status == Pending {
-		v.Pending, v.PendingSince = t.pending, t.since
+		v.Pending, v.PendingSince = t.pending, c.waitsSince(t)
 		switch {
 		case t.pending == Blocked:
 			v.Detail = c.explainBlocked(t)

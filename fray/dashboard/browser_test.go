@@ -104,12 +104,12 @@ func TestActions(t *testing.T) {
 	see(p, c.URL(), "tasks/"+c.running, "running")
 	press(p, "Cancel", "Leave it")
 	p.Settle()
-	if says := browsertest.Eval[string](p, `document.querySelector("main .headline").innerText`); !strings.Contains(says, "running") {
+	if says := browsertest.Eval[string](p, `document.querySelector("main .headline")?.innerText`); !strings.Contains(says, "running") {
 		t.Errorf("a task that was left is %q", says)
 	}
 	press(p, "Cancel", "Cancel it")
 	p.Until(fmt.Sprintf(told, "told to stop"))
-	p.Until(`document.querySelector("main .headline").innerText.includes("cancelled")`)
+	p.Until(`document.querySelector("main .headline")?.innerText.includes("cancelled")`)
 
 	see(p, c.URL(), "tasks/"+c.failed, "Show the error")
 	press(p, "Show the error", "")
@@ -117,7 +117,7 @@ func TestActions(t *testing.T) {
 	press(p, "Retry", "Retry it")
 	p.Until(fmt.Sprintf(told, "submitted anew"))
 	p.Until(`location.hash.includes("retry-")`)
-	p.Until(`document.querySelector("main .headline").innerText.includes("failed")`)
+	p.Until(`document.querySelector("main .headline")?.innerText.includes("failed")`)
 
 	see(p, c.URL(), "jobs/invoices", "Retry what has failed")
 	press(p, "Retry what has failed", "Retry them")
