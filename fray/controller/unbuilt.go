@@ -11,10 +11,6 @@ import (
 
 var errUnbuilt = connect.NewError(connect.CodeUnimplemented, errors.New("not built yet"))
 
-func (s *service) ListPending(context.Context, *frayv1.ListPendingRequest) (*frayv1.ListPendingResponse, error) {
-	return nil, errUnbuilt
-}
-
 func (s *service) ListLimits(context.Context, *frayv1.ListLimitsRequest) (*frayv1.ListLimitsResponse, error) {
 	return nil, errUnbuilt
 }

@@ -124,6 +124,7 @@ type View struct {
 	Status          Status
 	Pending         PendingReason
 	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked, Mailed, Throttled, Scheduled and Ganged: for what
+	PendingSince    Time   // since when it waits for that, about, and no earlier than the last restart
 	Reason          FailureReason
 	Cause           string // of DependencyFailed: the first task that did not complete
 	Attempts        uint32
@@ -165,10 +166,11 @@ func (c *Scheduler) view(t *task) View {
 		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)
 		case t.job.held:
-			v.Detail = "results of its job, or of other jobs of its owner, fill the controller, and their watchers have yet to take them"
+			v.Detail = explainHeld
 		case t.shape.alone:
 			v.Detail = t.explainAlone()
 		}
+		v.PendingSince = c.pendingSince(t, v.Pending)
 	}
 	if t.status.Terminal() {
 		v.Finished = t.since

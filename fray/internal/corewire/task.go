@@ -29,6 +29,15 @@ func Task(v *core.View) *frayv1.Task {
 		MaxAttempts:          v.MaxAttempts,
 		CauseTaskId:          v.Cause,
 		NotBeforeUnixMs:      v.NotBefore.UnixMilli(),
+		PendingSinceUnixMs:   v.PendingSince.UnixMilli(),
+	}
+}
+
+// PendingMessage returns what a group of tasks waits for as a message.
+func PendingMessage(g *core.PendingGroup) *frayv1.PendingGroup {
+	return &frayv1.PendingGroup{
+		Reason: frayv1.PendingReason(g.Reason), Function: g.Function, Detail: g.Detail, Count: number.Clamp[uint64](g.Count),
+		TaskId: g.ID, SinceUnixMs: g.Since.UnixMilli(),
 	}
 }
 
