@@ -14,30 +14,10 @@ import (
 	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
-	"github.com/frayrpc/fray/internal/number"
 )
 
 // defaultListPage is how many things a page of a list has, unless more or fewer are asked for.
 const defaultListPage = 100
-
-func (s *service) ListPending(ctx context.Context, _ *frayv1.ListPendingRequest) (*frayv1.ListPendingResponse, error) {
-	call := s.c.call()
-	r, err := ask[core.PendingReply](ctx, s.c, call, "list pending", &core.ListPending{
-		Call: call, Owner: access.Confined(ctx, frayv1connect.ControllerServiceListPendingProcedure),
-	})
-	if err != nil {
-		return nil, err
-	}
-	resp := &frayv1.ListPendingResponse{TotalCount: number.Clamp[uint64](r.Total), Partial: r.Partial, Groups: make([]*frayv1.PendingGroup, len(r.Groups))}
-	for i := range r.Groups {
-		g := &r.Groups[i]
-		resp.Groups[i] = &frayv1.PendingGroup{
-			Reason: frayv1.PendingReason(g.Reason), Function: g.Function, Detail: g.Detail, Count: number.Clamp[uint64](g.Tasks),
-			TaskId: g.ID, SinceUnixMs: g.Since.UnixMilli(),
-		}
-	}
-	return resp, nil
-}
 
 func (s *service) ListLimits(ctx context.Context, req *frayv1.ListLimitsRequest) (*frayv1.ListLimitsResponse, error) {
 	event := &core.ListLimits{

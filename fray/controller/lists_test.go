@@ -102,3 +102,19 @@ func TestListTasksInBothOrdersAndByWhatTheyAre(t *testing.T) {
 	_, err = c.ListTasks(t.Context(), &frayv1.ListTasksRequest{PageToken: r.GetNextPageToken()})
 	wantCode(t, err, connect.CodeInvalidArgument)
 }
+
+// What tasks wait for is told in groups.
+func TestListPending(t *testing.T) {
+	t.Parallel()
+	c := start(t, nil)
+	c.submit("a", "b", "c")
+	r, err := c.ListPending(t.Context(), &frayv1.ListPendingRequest{})
+	if err != nil || r.GetTotalCount() != 3 || r.GetPartial() || len(r.GetGroups()) != 1 {
+		t.Fatalf("pending are %v, %v", r, err)
+	}
+	g := r.GetGroups()[0]
+	if g.GetReason() != frayv1.PendingReason_PENDING_REASON_NO_ELIGIBLE_WORKER || g.GetCount() != 3 || g.GetTaskId() != "a" ||
+		g.GetDetail() != "there is no worker" || g.GetSinceUnixMs() != c.status("a").GetPendingSinceUnixMs() || g.GetSinceUnixMs() == 0 {
+		t.Errorf("the group is %v", g)
+	}
+}

@@ -12,6 +12,8 @@ type class struct {
 	// no use unless that is today's.
 	lacks   string
 	lacksAt uint64
+	// Since when no worker can run it, as far as that was before it joined its group; see group.unmanned.
+	unmanned Time
 	// Open tasks, and who had the first of them: the class counts as one of theirs.
 	open  int
 	payer *owner
@@ -70,7 +72,7 @@ func (c *Scheduler) classFor(sh *shape, e *Submit) *class {
 }
 
 func (c *Scheduler) addClass(key string, sh *shape) *class {
-	cl := &class{key: key, function: sh.Function, resources: sh.Resources, labels: sh.Labels, variant: sh.variant, queues: make(map[queueKey]*jobQueue)}
+	cl := &class{key: key, function: sh.Function, resources: sh.Resources, labels: sh.Labels, variant: sh.variant, queues: make(map[queueKey]*jobQueue), unmanned: c.now}
 	var names []string
 	switch {
 	case cl.alone:

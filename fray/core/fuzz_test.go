@@ -112,6 +112,7 @@ var fuzzOps = []fuzzOp{
 		r.event(&core.ListWorkers{Call: r.call(), Max: 1000})
 		r.event(&core.Info{Call: r.call()})
 		r.event(&core.ListJobs{Call: r.call(), Max: 3})
+		r.event(&core.ListPending{Call: r.call()})
 		r.event(&core.GetJob{Call: r.call(), Job: fuzzJob(0)})
 	}},
 	{"forsake", 1, func(r *fuzzRun, a []byte) {

@@ -16,7 +16,9 @@ type group struct {
 	classes []*class
 	// Live workers that do not drain, of all of its kinds, and of these the ones that are set aside.
 	workers, aside int
-	ready          int
+	// When the last of its workers went; 0: none has.
+	unmanned Time
+	ready    int
 	// What is ready: the turns of its jobs, highest priority first, there the job that was served
 	// longest ago first.
 	turns tree[*turn]
@@ -256,6 +258,9 @@ func (c *Scheduler) leaveGroup(cl *class) {
 		c.unfile(q)
 	}
 	g := cl.group
+	if cl.unmanned = max(cl.unmanned, g.unmanned); g.workers > 0 {
+		cl.unmanned = c.now
+	}
 	g.ready -= cl.ready
 	last := len(g.classes) - 1
 	g.classes[cl.at] = g.classes[last]

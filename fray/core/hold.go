@@ -16,6 +16,9 @@ const (
 	heldSpare, keptAlways = 16, 64
 )
 
+// explainHeld says what the ready tasks of held jobs wait for.
+const explainHeld = "results of its job, or of other jobs of its owner, fill the controller, and their watchers have yet to take them"
+
 // holdsUp says whether nothing of a job may be granted.
 func (c *Scheduler) holdsUp(j *job) bool {
 	if j.held {

@@ -16,7 +16,7 @@ func (c *Scheduler) Idle(now Time, out *Effects, event Event) bool {
 		for t := c.waking.due(c.now); t != nil; t = c.waking.due(c.now) {
 			c.expireWait(t.wait)
 		}
-	case *Committed, *Get, *GetJob, *ListJobs, *List, *ListWorkers, *ListActors, *ListSchedules, *Info, *Await, *AwaitAny, *Watch, *Drain:
+	case *Committed, *Get, *GetJob, *ListJobs, *List, *ListPending, *ListWorkers, *ListActors, *ListSchedules, *Info, *Await, *AwaitAny, *Watch, *Drain:
 		event.apply(c)
 	case *Forsake:
 		if c.waits[e.Call] == nil && c.reading[e.Call] == nil && c.objects.reading[e.Call] == nil {

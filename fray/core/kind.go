@@ -124,7 +124,9 @@ func (c *Scheduler) leaveKind(s *session) {
 	}
 	k.workers--
 	for _, g := range k.groups {
-		g.workers--
+		if g.workers--; g.workers == 0 {
+			g.unmanned = c.now
+		}
 	}
 	if k.workers == 0 {
 		if c.idleKinds++; c.idleKinds > maxIdleKinds {

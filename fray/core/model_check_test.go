@@ -2,6 +2,8 @@ package core_test
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -307,15 +309,63 @@ func (d *modelDriver) state() {
 		if want.Bytes = uint32(t.size); want.Status.Terminal() { // It has a result besides.
 			want.Bytes = max(want.Bytes, r.Tasks[i].Bytes)
 		}
-		want.PendingSince = r.Tasks[i].PendingSince
-		if since := want.PendingSince; (want.Status == core.Pending) != (since > 0) || since > max(m.now, want.Submitted) {
-			d.t.Fatalf("task %s is %v since %v, and it is %v", t.id, want.Status, since, m.now)
+		if since := r.Tasks[i].PendingSince; (since > 0) != (want.Status == core.Pending) || since > m.now || since > 0 && since < t.submitted {
+			d.t.Fatalf("task %s is %v since %v", t.id, want.Status, since)
 		}
+		want.PendingSince = r.Tasks[i].PendingSince
 		if want.Detail = r.Tasks[i].Detail; r.Tasks[i] != want {
 			d.t.Fatalf("task %s is\n%+v, want\n%+v", t.id, r.Tasks[i], want)
 		}
 	}
 	d.lists(r.Tasks)
+	d.pending(r.Tasks)
+}
+
+// pending compares what the tasks wait for with what each says.
+func (d *modelDriver) pending(all []core.View) {
+	var out core.Effects
+	if !d.s.Idle(d.m.now, &out, &core.ListPending{}) {
+		d.t.Fatal("to ask what tasks wait for takes a step")
+	}
+	r := out.Replies[0].Body.(core.PendingReply)
+	if err := pendingAs(all, r); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// pendingAs says what of a reply is not as views of all tasks have it.
+func pendingAs(all []core.View, r core.PendingReply) error {
+	type key struct {
+		reason           core.PendingReason
+		function, detail string
+	}
+	groupOf := func(reason core.PendingReason, function, detail string) key {
+		switch reason {
+		case core.Blocked, core.Mailed, core.Scheduled, core.Ganged:
+			detail = ""
+		}
+		return key{reason, function, detail}
+	}
+	want, total := make(map[key]int), 0
+	byID := make(map[string]core.View)
+	for _, v := range all {
+		if v.Status == core.Pending {
+			total++
+			want[groupOf(v.Pending, v.Function, v.Detail)]++
+			byID[v.ID] = v
+		}
+	}
+	got := make(map[key]int)
+	for _, g := range r.Groups {
+		got[groupOf(g.Reason, g.Function, g.Detail)] = g.Count
+		if v := byID[g.ID]; v.Pending != g.Reason || v.Detail != g.Detail || v.PendingSince != g.Since {
+			return fmt.Errorf("task %+v is the longest waiting of %+v", v, g)
+		}
+	}
+	if !maps.Equal(got, want) || r.Total != total || r.Partial {
+		return fmt.Errorf("tasks wait for %+v of %d, want %+v of %d", got, r.Total, want, total)
+	}
+	return nil
 }
 
 // lists asks for the tasks in pages, in both orders and with all filters in turn, of which all is what there is.

@@ -124,6 +124,7 @@ type View struct {
 	Status          Status
 	Pending         PendingReason
 	Detail          string // of NoEligibleWorker: what no worker has; of Ready: why it waits for a worker of its own; of Blocked, Mailed, Throttled, Scheduled and Ganged: for what
+	PendingSince    Time   // since when it waits for that, about, and no earlier than the last restart
 	Reason          FailureReason
 	Cause           string // of DependencyFailed: the first task that did not complete
 	Attempts        uint32
@@ -140,14 +141,9 @@ type View struct {
 	CancelRequested bool
 	// Encoded size of its spec; of spec and result once it is terminal.
 	Bytes uint32
-	// Since when it is Pending, for what it waits.
-	PendingSince Time
 	// What the current attempt said of itself last, which does not change; nil: nothing.
 	Progress *Progress
 }
-
-// waitsSince is since when a pending task waits for what it does, as far as this incarnation knows.
-func (c *Scheduler) waitsSince(t *task) Time { return max(t.since, c.restoredAt) }
 
 func (c *Scheduler) view(t *task) View {
 	v := View{
@@ -156,7 +152,7 @@ func (c *Scheduler) view(t *task) View {
 		CancelRequested: t.cancelRequested() && !t.status.Terminal(), Bytes: t.size,
 	}
 	if t.status == Pending {
-		v.Pending, v.PendingSince = t.pending, c.waitsSince(t)
+		v.Pending = t.pending
 		switch {
 		case t.pending == Blocked:
 			v.Detail = c.explainBlocked(t)
@@ -172,10 +168,11 @@ func (c *Scheduler) view(t *task) View {
 		case t.shape.class.group.workers == 0:
 			v.Pending, v.Detail = NoEligibleWorker, c.explain(t.shape.class)
 		case t.job.held:
-			v.Detail = "results of its job, or of other jobs of its owner, fill the controller, and their watchers have yet to take them"
+			v.Detail = explainHeld
 		case t.shape.alone:
 			v.Detail = t.explainAlone()
 		}
+		v.PendingSince = c.pendingSince(t, v.Pending)
 	}
 	if t.status.Terminal() {
 		v.Finished = t.since

@@ -142,6 +142,7 @@ func picture(s *core.Scheduler, now core.Time) string {
 	s.Idle(now, &out, &core.Watch{Call: 2, Job: "j", Max: 1000, Until: now})
 	s.Idle(now, &out, &core.GetJob{Call: 3, Job: "j"})
 	s.Idle(now, &out, &core.ListJobs{Call: 4, Max: 1})
+	s.Idle(now, &out, &core.ListPending{Call: 5})
 	text := ""
 	for _, r := range out.Replies {
 		if !r.Settled {
@@ -159,6 +160,15 @@ func picture(s *core.Scheduler, now core.Time) string {
 			text += fmt.Sprintf("open %d, next %d", b.Open, b.Next)
 		case core.JobReply:
 			text += fmt.Sprintf("; of the job %d open, next %d", b.Open, b.Next)
+		case core.PendingReply:
+			text += fmt.Sprintf("; %d wait", b.Total)
+			in := 0
+			for _, g := range b.Groups {
+				in += g.Count
+			}
+			if in != b.Total {
+				text += fmt.Sprintf(", %d of them in groups", in)
+			}
 		case core.JobsReply:
 			for _, v := range b.Jobs {
 				text += fmt.Sprintf("; job %s with task %d: %d open, %d with workers, %d ended, %d failed", v.ID, v.Latest, v.Open, v.Leased, v.Ended, v.FailedTasks)

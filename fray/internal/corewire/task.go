@@ -29,9 +29,7 @@ func Task(v *core.View) *frayv1.Task {
 		MaxAttempts:          v.MaxAttempts,
 		CauseTaskId:          v.Cause,
 		NotBeforeUnixMs:      v.NotBefore.UnixMilli(),
-	}
-	if v.Status == core.Pending {
-		t.PendingSinceUnixMs = v.PendingSince.UnixMilli()
+		PendingSinceUnixMs:   v.PendingSince.UnixMilli(),
 	}
 	if p := v.Progress; p != nil {
 		t.Progress, t.ProgressUnixMs = &frayv1.Progress{Message: p.Message}, p.At.UnixMilli()
@@ -40,6 +38,14 @@ func Task(v *core.View) *frayv1.Task {
 		}
 	}
 	return t
+}
+
+// PendingMessage returns what a group of tasks waits for as a message.
+func PendingMessage(g *core.PendingGroup) *frayv1.PendingGroup {
+	return &frayv1.PendingGroup{
+		Reason: frayv1.PendingReason(g.Reason), Function: g.Function, Detail: g.Detail, Count: number.Clamp[uint64](g.Count),
+		TaskId: g.ID, SinceUnixMs: g.Since.UnixMilli(),
+	}
 }
 
 // Progress returns what attempts say of themselves as the core has it. Their tokens are as the wire has them.

@@ -1946,7 +1946,8 @@ type ListPendingResponse struct {
 	Groups []*PendingGroup `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
 	// PENDING tasks that the caller may read.
 	TotalCount uint64 `protobuf:"varint,2,opt,name=total_count,json=totalCount,proto3" json:"total_count,omitempty"`
-	// There were too many tasks to look at all of them: the counts are of those that were.
+	// There were too many tasks to look at all of them: the counts of groups are of those that were looked at. READY and NO_ELIGIBLE_WORKER
+	// ones are counted all the same.
 	Partial       bool `protobuf:"varint,3,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2008,7 +2009,7 @@ type PendingGroup struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Reason   PendingReason          `protobuf:"varint,1,opt,name=reason,proto3,enum=fray.v1.PendingReason" json:"reason,omitempty"`
 	Function string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
-	// As pending_detail in Task.
+	// As pending_detail in Task; that of task_id where each task has a detail of its own: BLOCKED, MAILBOX, SCHEDULED and GANG.
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	Count  uint64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
 	// The one of them that waits for it the longest, about, and since when.
