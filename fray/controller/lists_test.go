@@ -118,3 +118,81 @@ func TestListPending(t *testing.T) {
 		t.Errorf("the group is %v", g)
 	}
 }
+
+// Limits are listed by name and key, in pages.
+func TestListLimits(t *testing.T) {
+	t.Parallel()
+	c := start(t, nil)
+	for i, l := range []*frayv1.Limit{
+		{Name: "gpu", MaxConcurrent: 1}, {Name: "gpu", MaxConcurrent: 1}, {Name: "api", Key: "a-1", MaxStarts: 3, PeriodMs: 60_000}, {Name: "api", Key: "b", MaxConcurrent: 2},
+	} {
+		s := spec(fmt.Sprint("t", i))
+		s.Limits = []*frayv1.Limit{l}
+		c.mustOffer(s)
+	}
+	var got []string
+	req := &frayv1.ListLimitsRequest{PageSize: 1}
+	for {
+		r, err := c.ListLimits(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range r.GetLimits() {
+			starts := "-"
+			if l.StartCount != nil {
+				starts = fmt.Sprint(l.GetStartCount())
+			}
+			got = append(got, fmt.Sprintf("%s/%s %d in use %d wait %s", l.GetLimit().GetName(), l.GetLimit().GetKey(), l.GetInUseCount(), l.GetWaitingCount(), starts))
+		}
+		if req.PageToken = r.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if want := "api/a-1 1 in use 0 wait 3, api/b 1 in use 0 wait -, gpu/ 1 in use 1 wait -"; strings.Join(got, ", ") != want {
+		t.Errorf("limits are %q, want %s", got, want)
+	}
+	for _, token := range []string{"x", "l-", "l-9-9-", "l-1-x-ab", "l--1-2-abc", "l-99999999-1-a"} {
+		_, err := c.ListLimits(t.Context(), &frayv1.ListLimitsRequest{PageToken: token})
+		wantCode(t, err, connect.CodeInvalidArgument)
+	}
+}
+
+// Objects are listed with who holds them, the latest first.
+func TestListObjects(t *testing.T) {
+	t.Parallel()
+	c := start(t, nil)
+	var names []string
+	for i, text := range []string{"one", "two", "three"} {
+		u := c.uploading(fmt.Sprint("j", i), text, []byte(text))
+		names = append([]string{u.all(0).GetObjectId()}, names...)
+	}
+	var got []string
+	req := &frayv1.ListObjectsRequest{PageSize: 2}
+	for {
+		r, err := c.ListObjects(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range r.GetObjects() {
+			got = append(got, o.GetObject().GetObjectId())
+			if o.GetJobCount() != 1 || len(o.GetJobIds()) != 1 {
+				t.Errorf("object %v is held by other than one job", o)
+			}
+		}
+		if req.PageToken = r.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(names) {
+		t.Errorf("the objects are %v, want %v", got, names)
+	}
+	r, err := c.ListObjects(t.Context(), &frayv1.ListObjectsRequest{JobId: "j1"})
+	if err != nil || len(r.GetObjects()) != 1 || r.GetObjects()[0].GetObject().GetObjectId() != names[1] {
+		t.Errorf("the objects of j1 are %v, %v", r, err)
+	}
+	if r, err = c.ListObjects(t.Context(), &frayv1.ListObjectsRequest{JobId: "none"}); err != nil || len(r.GetObjects()) != 0 {
+		t.Errorf("the objects of a job that is unknown are %v, %v", r, err)
+	}
+	_, err = c.ListObjects(t.Context(), &frayv1.ListObjectsRequest{PageToken: "t1"})
+	wantCode(t, err, connect.CodeInvalidArgument)
+}

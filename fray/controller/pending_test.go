@@ -64,7 +64,7 @@ func TestListPendingInGroups(t *testing.T) {
 }
 
 // Limits are listed in pages by name and key, with who has a place and who waits for one.
-func TestListLimits(t *testing.T) {
+func TestListLimitsInPages(t *testing.T) {
 	t.Parallel()
 	c := start(t, nil)
 	for i, l := range []*frayv1.Limit{
@@ -95,7 +95,7 @@ func TestListLimits(t *testing.T) {
 			break
 		}
 	}
-	if want := `[a "y" 1+0 - a "z\u2028" 1+0 2 b "" 2+1 -]`; fmt.Sprint(got) != want {
+	if want := `[a "y" 1+0 - a "z\u2028" 1+0 3 b "" 2+1 -]`; fmt.Sprint(got) != want {
 		t.Errorf("the limits are %v, want %v", got, want)
 	}
 	for _, token := range []string{"l-", "t5", "l-" + base64.RawURLEncoding.EncodeToString([]byte("7"))} {
@@ -105,7 +105,7 @@ func TestListLimits(t *testing.T) {
 }
 
 // Objects are listed in pages, the latest first, with the jobs that hold them.
-func TestListObjects(t *testing.T) {
+func TestListObjectsInPages(t *testing.T) {
 	t.Parallel()
 	c := start(t, nil)
 	first := c.uploading("j1", "u1", patterned(10)).all(0)

@@ -113,6 +113,8 @@ var fuzzOps = []fuzzOp{
 		r.event(&core.Info{Call: r.call()})
 		r.event(&core.ListJobs{Call: r.call(), Max: 3})
 		r.event(&core.ListPending{Call: r.call()})
+		r.event(&core.ListLimits{Call: r.call(), Max: 3})
+		r.event(&core.ListObjects{Call: r.call(), Max: 3})
 		r.event(&core.GetJob{Call: r.call(), Job: fuzzJob(0)})
 	}},
 	{"forsake", 1, func(r *fuzzRun, a []byte) {

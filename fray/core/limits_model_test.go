@@ -128,10 +128,54 @@ func (d *limitsDriver) settle() {
 		}
 		d.step()
 	}
-	for _, v := range d.views() {
+	views := d.views()
+	for _, v := range views {
 		if v.Pending == core.Throttled && v.Detail == "" {
 			d.t.Fatalf("task %s is throttled for nothing", v.ID)
 		}
+	}
+	d.lists(views)
+}
+
+// lists compares the list of limits, in pages of one, with what the tasks say.
+func (d *limitsDriver) lists(views []core.View) {
+	inUse, named, waiting := make(map[[2]string]int), make(map[[2]string]bool), 0
+	for _, v := range views {
+		if v.Status.Terminal() {
+			continue
+		}
+		for _, l := range d.tasks[v.ID].limits {
+			named[[2]string{l.Name, l.Key}] = true
+			if v.Status != core.Pending || v.Pending == core.Ready || v.Pending == core.NoEligibleWorker || v.Pending == core.Recovering {
+				inUse[[2]string{l.Name, l.Key}]++
+			}
+		}
+		if v.Pending == core.Throttled {
+			waiting++
+		}
+	}
+	e := &core.ListLimits{Max: 1}
+	for more := true; more; {
+		e.Call = d.call()
+		var r core.LimitsReply
+		for _, x := range d.step(e) {
+			if b, ok := x.Body.(core.LimitsReply); ok {
+				r = b
+			}
+		}
+		for _, l := range r.Limits {
+			k := [2]string{l.Name, l.Key}
+			if at := (core.LimitPlace{Name: l.Name, Key: l.Key}); !named[k] || l.InUse != inUse[k] || l.Tokens > l.Starts || at == e.After {
+				d.t.Fatalf("limit %+v, want it named (%v) with %d in use", l, named[k], inUse[k])
+			}
+			delete(named, k)
+			waiting -= l.Waiting
+			e.After = core.LimitPlace{Name: l.Name, Key: l.Key}
+		}
+		more = r.More
+	}
+	if len(named) > 0 || waiting != 0 {
+		d.t.Fatalf("limits %v are not listed, and %d tasks more wait than they say", named, waiting)
 	}
 }
 

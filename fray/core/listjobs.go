@@ -1,6 +1,6 @@
 package core
 
-import "container/heap"
+import "cmp"
 
 // ListJobs asks for a page of the jobs of which the scheduler knows tasks, those that were submitted to last first.
 // Replied with JobsReply. It costs a look at each job and at each lease, and selects the page among them without
@@ -50,7 +50,7 @@ func (j *job) submittedTo(t *task) {
 
 func (e *ListJobs) apply(c *Scheduler) {
 	var r JobsReply
-	jobs := newest[*job](e.Max)
+	jobs := selectFirst(e.Max, func(a, b *job) int { return cmp.Compare(b.latest, a.latest) })
 	c.looks += uint64(len(c.jobs))
 	for _, j := range c.jobs { // order-free: the page is by the numbers of their latest tasks
 		switch {
@@ -58,7 +58,7 @@ func (e *ListJobs) apply(c *Scheduler) {
 		case e.Before > 0 && j.latest >= e.Before:
 		case e.OpenOnly && c.toldOpen(j) == 0:
 		default:
-			jobs.add(uint64(j.latest), j)
+			jobs.add(j)
 		}
 	}
 	var page []*job
@@ -130,60 +130,4 @@ func (c *Scheduler) firstImages(yield func(*image) bool) {
 			return
 		}
 	}
-}
-
-// selection selects those with the greatest keys of many, which come in any order: one more than a page has.
-type selection[T any] struct {
-	most int
-	heap keyedHeap[T]
-}
-
-// newest returns a selection of a page of so many, at least one.
-func newest[T any](most int) *selection[T] { return &selection[T]{most: max(most, 1)} }
-
-func (s *selection[T]) add(key uint64, item T) {
-	switch {
-	case len(s.heap) <= s.most:
-		heap.Push(&s.heap, keyed[T]{key, item})
-	case key > s.heap[0].key:
-		s.heap[0] = keyed[T]{key, item}
-		heap.Fix(&s.heap, 0)
-	}
-}
-
-// page returns what was selected, the greatest key first, and whether there was more. It empties the selection.
-func (s *selection[T]) page() (page []T, more bool) {
-	if more = len(s.heap) > s.most; more {
-		heap.Pop(&s.heap)
-	}
-	page = make([]T, len(s.heap))
-	for i := len(page) - 1; i >= 0; i-- {
-		page[i] = heap.Pop(&s.heap).(keyed[T]).item //nolint:errcheck // Only those are pushed.
-	}
-	return page, more
-}
-
-type keyed[T any] struct {
-	key  uint64
-	item T
-}
-
-// keyedHeap is a heap with the smallest key first.
-type keyedHeap[T any] []keyed[T]
-
-func (h *keyedHeap[T]) Len() int           { return len(*h) }
-func (h *keyedHeap[T]) Less(i, j int) bool { return (*h)[i].key < (*h)[j].key }
-func (h *keyedHeap[T]) Swap(i, j int)      { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
-
-// Push is for container/heap.
-func (h *keyedHeap[T]) Push(x any) {
-	*h = append(*h, x.(keyed[T])) //nolint:errcheck // Only those are pushed.
-}
-
-// Pop is for container/heap.
-func (h *keyedHeap[T]) Pop() any {
-	last := len(*h) - 1
-	x := (*h)[last]
-	*h = (*h)[:last]
-	return x
 }

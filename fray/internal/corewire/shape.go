@@ -125,3 +125,18 @@ func Resources(m map[string]int64) []core.Resource {
 	slices.SortFunc(rs, func(a, b core.Resource) int { return strings.Compare(a.Name, b.Name) })
 	return rs
 }
+
+// LimitMessage returns a limit's view as a message.
+func LimitMessage(v *core.LimitView) *frayv1.LimitState {
+	m := &frayv1.LimitState{
+		Limit: &frayv1.Limit{
+			Name: v.Name, Key: v.Key, MaxConcurrent: number.Clamp[uint32](v.Concurrent), MaxStarts: number.Clamp[uint32](v.Starts),
+			PeriodMs: v.Period.Milliseconds(),
+		},
+		Owner: v.Owner, InUseCount: number.Clamp[uint64](v.InUse), WaitingCount: number.Clamp[uint64](v.Waiting),
+	}
+	if v.Starts > 0 {
+		m.StartCount = new(number.Clamp[uint32](v.Tokens))
+	}
+	return m
+}

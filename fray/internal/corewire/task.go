@@ -62,20 +62,6 @@ func Progress(list []*frayv1.AttemptProgress, in func(uint64) core.Token) []core
 	return out
 }
 
-// LimitState returns a limit's view as a message.
-func LimitState(v *core.LimitView) *frayv1.LimitState {
-	m := &frayv1.LimitState{
-		Limit: &frayv1.Limit{
-			Name: v.Name, Key: v.Key, MaxConcurrent: number.Clamp[uint32](v.Concurrent), MaxStarts: number.Clamp[uint32](v.Starts), PeriodMs: number.Millis(v.Period),
-		},
-		Owner: v.Owner, InUseCount: number.Clamp[uint64](v.Held), WaitingCount: number.Clamp[uint64](v.Waiting),
-	}
-	if v.Starts > 0 {
-		m.StartCount = new(number.Clamp[uint32](v.Tokens))
-	}
-	return m
-}
-
 // ActorMessage returns an actor's view as a message.
 func ActorMessage(v *core.ActorView) *frayv1.Actor {
 	return &frayv1.Actor{
