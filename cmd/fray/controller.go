@@ -45,6 +45,7 @@ type controllerOptions struct {
 	accessFile     string
 	auditLog       string
 	metricsListen  string
+	names          []string
 	profileListen  string
 	faults         command.Faults
 	log            command.Log
@@ -97,6 +98,7 @@ is told twice.`,
 	command.AddAccessFlag(cmd.Flags(), &o.accessFile)
 	addAuditFlag(cmd, &o.auditLog)
 	command.AddMetricsFlag(cmd.Flags(), &o.metricsListen)
+	cmd.Flags().StringSliceVar(&o.names, "name", nil, "`name` by which browsers may call it, for the dashboard; without TLS and without credentials they may by its address alone")
 	command.AddProfileFlag(cmd.Flags(), &o.profileListen)
 	addLifelineFlag(cmd, &o.lifeline)
 	addWallClockFlag(cmd, &o.wallClockFile)
@@ -210,7 +212,7 @@ func (a *app) newServer(ctx context.Context, o controllerOptions, logger *slog.L
 		MaxPayloadBytes: o.maxPayload, InFlightBytes: int64(o.maxInFlight),
 		TLS:           secure,
 		ListenAddress: o.listen, HandlerOptions: a.Seams.HandlerOptions, Middleware: a.Seams.Middleware,
-		Access: policy, Audit: a.Audit, MetricsAddress: o.metricsListen,
+		Access: policy, Audit: a.Audit, MetricsAddress: o.metricsListen, Names: o.names,
 		Version: stamp.Read().Version, Logger: logger, Registerer: registry, Gatherer: registry,
 	}
 	if a.TLS.HTTP3 {

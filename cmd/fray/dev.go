@@ -16,6 +16,7 @@ import (
 	"github.com/frayrpc/fray/cmd/fray/internal/fleet"
 	"github.com/frayrpc/fray/cmd/fray/internal/screen"
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
+	"github.com/frayrpc/fray/fray/dashboard"
 	"github.com/frayrpc/fray/internal/command"
 	"github.com/frayrpc/fray/internal/limit"
 	"github.com/frayrpc/fray/internal/number"
@@ -138,8 +139,9 @@ func (a *app) introduce(ctx context.Context, url string, o devOptions) error {
 			return fmt.Errorf("only %d of %d workers have registered so far", registered, o.workers)
 		}
 	}
-	token := ""
+	token, signIn := "", ""
 	if o.token != "" {
+		signIn = dashboard.SignIn(o.token)
 		token = "\n  export " + command.TokenVariable + "=" + o.token
 	}
 	if o.tls {
@@ -151,8 +153,10 @@ func (a *app) introduce(ctx context.Context, url string, o devOptions) error {
   fray submit --wait -- echo hello
   fray workers
 
+Or look at it with a browser: %s/%s
+
 Ctrl-C ends it.
-`, wording.Count(number.Clamp[uint64](o.workers), "worker"), wording.Count(number.Clamp[uint64](o.slots), "slot"), url, token)
+`, wording.Count(number.Clamp[uint64](o.workers), "worker"), wording.Count(number.Clamp[uint64](o.slots), "slot"), url, token, url, signIn)
 	return nil
 }
 

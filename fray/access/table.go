@@ -30,6 +30,7 @@ const (
 	HealthPath  = "/healthz"
 	ReadyPath   = "/readyz"
 	MetricsPath = "/metrics"
+	PagePath    = "/"
 )
 
 // The procedures of faults.v1.FaultService, which the runtime does not import.
@@ -87,6 +88,7 @@ var rows = []Row{
 	{Procedure: "/" + grpcreflect.ReflectV1ServiceName + "/ServerReflectionInfo", Roles: readsAll},
 	{Procedure: "/" + grpcreflect.ReflectV1AlphaServiceName + "/ServerReflectionInfo", Roles: readsAll},
 
+	{Procedure: PagePath, Open: true},
 	{Procedure: HealthPath, Open: true},
 	{Procedure: ReadyPath, Open: true},
 	{Procedure: MetricsPath, Roles: readsAll},

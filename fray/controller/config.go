@@ -76,6 +76,8 @@ type Config struct {
 	// Wraps what is served there: see serve.Config.
 	HandlerOptions []connect.HandlerOption
 	Middleware     []func(http.Handler) http.Handler
+	// The dashboard's names: see serve.Config. It is there without any, at the controller's address.
+	Names []string
 	// What /metrics shows. Nil: there is no /metrics.
 	Gatherer prometheus.Gatherer
 	// Where /metrics is, without a credential and without TLS, rather than there; see serve.Config.

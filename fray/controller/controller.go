@@ -18,6 +18,7 @@ import (
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/clock"
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/dashboard"
 	"github.com/frayrpc/fray/fray/internal/corewire"
 	"github.com/frayrpc/fray/fray/internal/serve"
 	"github.com/frayrpc/fray/fray/internal/wire"
@@ -88,6 +89,7 @@ func newServer(cfg Config, handler func(...connect.HandlerOption) (string, http.
 		Address: cfg.ListenAddress, Listener: cfg.Listener, Middleware: cfg.Middleware, HandlerOptions: cfg.HandlerOptions,
 		Services:     []serve.Service{{Name: frayv1connect.ControllerServiceName, New: handler}},
 		RequestBytes: requestBytes, InFlightBytes: cfg.InFlightBytes, Lanes: laneOf,
+		Page: dashboard.Handler(), Names: cfg.Names,
 		Registerer: cfg.Registerer, Gatherer: cfg.Gatherer, MetricsAddress: cfg.MetricsAddress, Logger: cfg.Logger,
 		Access: cfg.Access, Audit: cfg.Audit, Checker: checker{grpchealth.NewStaticChecker(frayv1connect.ControllerServiceName), serves},
 	})

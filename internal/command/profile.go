@@ -56,7 +56,7 @@ func ServeProfiles(ctx context.Context, address string, logger *slog.Logger) (do
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: browsers.KeepOut(mux, func() bool { return true }), ReadHeaderTimeout: profileHeaderTime, MaxHeaderBytes: profileHeaderBytes}
+	server := &http.Server{Handler: browsers.KeepOut(mux, browsers.Server{Loopback: func() bool { return true }}), ReadHeaderTimeout: profileHeaderTime, MaxHeaderBytes: profileHeaderBytes}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(netutil.LimitListener(listener, profileConnections)) }()
 	logger.InfoContext(ctx, "profiles are served", "url", "http://"+listener.Addr().String()+"/debug/pprof/")

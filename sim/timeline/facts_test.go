@@ -6,6 +6,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/frayrpc/fray/internal/browsertest"
 	"github.com/frayrpc/fray/sim/bubble"
 	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/cluster/system"
@@ -34,7 +35,6 @@ expect:
 // A page of a run that failed has the tasks that did not end and that failed, the oracles, and where
 // the run parts from one that passes; from each of them it shows the moment, or the task.
 func TestBrowserShowsWhatCameOfARun(t *testing.T) {
-	ctx := browser(t)
 	s, err := cluster.Parse("stuck.yaml", []byte(stuck))
 	if err != nil {
 		t.Fatal(err)
@@ -58,31 +58,31 @@ func TestBrowserShowsWhatCameOfARun(t *testing.T) {
 	if err := page.Write(&text); err != nil {
 		t.Fatal(err)
 	}
-	open(t, ctx, text.String())
+	p := open(t, text.String())
 	for selector, want := range map[string]int{
 		"#why[open]": 1, "#why tbody tr": 3, "#why tr.first": 1, "#why tr.good": 1, "#why tr.bad": 1, "#why b": 0,
 		"#open-tasks tbody tr": min(r.Open.Total, 20), "#failed-tasks tbody tr": min(r.Failed.Total, 20), "#oracles tbody tr": len(r.Oracles), "#oracles[open]": 0,
 	} {
-		if got := count(t, ctx, selector); got != want {
+		if got := p.Count(selector); got != want {
 			t.Errorf("%d of %s, want %d", got, selector, want)
 		}
 	}
-	do(t, ctx, chromedp.Click(chromedp.CSS("#why tr.first button")))
-	settled(t, ctx)
-	if middle := eval[float64](t, ctx, "(view.from + view.until) / 2"); middle < float64(last.At)-30e6 || middle > float64(last.At)+30e6 {
+	p.Do(chromedp.Click(chromedp.CSS("#why tr.first button")))
+	p.Settle()
+	if middle := browsertest.Eval[float64](p, "(view.from + view.until) / 2"); middle < float64(last.At)-30e6 || middle > float64(last.At)+30e6 {
 		t.Errorf("the button shows %v ns, and the event was at %d", middle, last.At)
 	}
-	do(t, ctx, chromedp.Click(chromedp.CSS("#open-tasks summary")), chromedp.Click(chromedp.CSS("#open-tasks tbody tr:first-child .follow")))
-	settled(t, ctx)
-	if task := eval[string](t, ctx, "view.task"); task != r.Open.Tasks[0].Task {
+	p.Do(chromedp.Click(chromedp.CSS("#open-tasks summary")), chromedp.Click(chromedp.CSS("#open-tasks tbody tr:first-child .follow")))
+	p.Settle()
+	if task := browsertest.Eval[string](p, "view.task"); task != r.Open.Tasks[0].Task {
 		t.Errorf("the page follows %q", task)
 	}
 	// On a phone nothing is wider than the screen, but what scrolls in itself.
 	for _, width := range []int{1280, 390} {
-		do(t, ctx, chromedp.EmulateViewport(int64(width), 844))
-		settled(t, ctx)
-		if wide := eval[int](t, ctx, "document.documentElement.scrollWidth"); wide > width {
-			t.Errorf("the page is %d pixels wide on a screen of %d: %s", wide, width, eval[string](t, ctx, `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".wide, svg, #stage")).map((e) => e.tagName + "#" + e.id + "." + e.className).slice(0, 8).join(" ")`))
+		p.Do(chromedp.EmulateViewport(int64(width), 844))
+		p.Settle()
+		if wide := browsertest.Eval[int](p, "document.documentElement.scrollWidth"); wide > width {
+			t.Errorf("the page is %d pixels wide on a screen of %d: %s", wide, width, browsertest.Eval[string](p, `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".wide, svg, #stage")).map((e) => e.tagName + "#" + e.id + "." + e.className).slice(0, 8).join(" ")`))
 		}
 	}
 }

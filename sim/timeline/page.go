@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/frayrpc/fray/internal/look"
 	"github.com/frayrpc/fray/sim/engine"
 	"github.com/frayrpc/fray/sim/scenario"
 	"github.com/frayrpc/fray/sim/story"
@@ -92,8 +93,9 @@ func (c *Collector) Page(r *engine.Result, replay string, told []engine.Line) (*
 	if r.Verdict == scenario.VerdictPass {
 		p.Class = "pass"
 	}
-	p.Style = template.CSS(asset("page.css")) // Part of the program.
+	p.Style = template.CSS(look.Style + asset("page.css")) // Part of the program.
 	var script strings.Builder
+	script.WriteString(look.Script)
 	for _, name := range scripts {
 		script.WriteString(asset(name))
 	}

@@ -69,6 +69,12 @@ type Config struct {
 	// where all else is; the probes are at both. An address without a host is one of this machine.
 	// Empty: nowhere else.
 	MetricsAddress string
+	// Page is what people see who go to the server with a browser. It is for everybody, and calls the
+	// services as its reader. Nil: there is none.
+	Page http.Handler
+	// Names are those by which browsers may call the server, besides addresses and localhost. Without
+	// TLS and without Access a page that took one for the server's could call it otherwise.
+	Names []string
 	// Access says with each call who may make it. Nil: all may do everything.
 	Access func() *access.Policy
 	// Audit is told of calls that Access refuses. Nil: nobody is.

@@ -58,7 +58,7 @@ func newMetricsPort(s *Server, ready grpchealth.Checker) *metricsPort {
 	if strings.HasPrefix(p.address, ":") {
 		p.address = "127.0.0.1" + p.address
 	}
-	p.handler = browsers.KeepOut(mux, func() bool { return browsers.OnLoopback(p.listener) })
+	p.handler = browsers.KeepOut(mux, browsers.Server{Loopback: func() bool { return browsers.OnLoopback(p.listener) }})
 	return p
 }
 

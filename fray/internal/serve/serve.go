@@ -121,6 +121,9 @@ func (s *Server) mount(metrics *metrics, room *inFlight) http.Handler {
 	} else {
 		mountMetrics(mux, s.cfg.Gatherer)
 	}
+	if s.cfg.Page != nil {
+		mux.Handle("GET "+access.PagePath+"{$}", s.cfg.Page)
+	}
 	handler := room.handler(mux)
 	for i := len(s.cfg.Middleware) - 1; i >= 0; i-- {
 		handler = s.cfg.Middleware[i](handler)
@@ -129,7 +132,13 @@ func (s *Server) mount(metrics *metrics, room *inFlight) http.Handler {
 	if s.cfg.Access != nil {
 		handler = access.NewGuard(access.GuardConfig{Policy: s.cfg.Access, Audit: s.cfg.Audit, Log: s.cfg.Logger}).Wrap(handler)
 	}
-	return browsers.KeepOut(handler, func() bool { return browsers.OnLoopback(s.listener) })
+	known := browsers.Server{
+		Loopback: func() bool { return browsers.OnLoopback(s.listener) }, Guarded: s.cfg.Access != nil, Names: s.cfg.Names,
+	}
+	if s.cfg.Page != nil {
+		known.Page = access.PagePath
+	}
+	return browsers.KeepOut(handler, known)
 }
 
 // Handler returns all that the server serves.

@@ -1480,9 +1480,20 @@ type ListTasksRequest struct {
 	// 0 means 100.
 	PageSize uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Empty, or next_page_token of an earlier response.
-	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The latest first.
+	NewestFirst bool `protobuf:"varint,5,opt,name=newest_first,json=newestFirst,proto3" json:"newest_first,omitempty"`
+	// Only tasks of this function. Empty: of all.
+	Function string `protobuf:"bytes,6,opt,name=function,proto3" json:"function,omitempty"`
+	// Only those whose current or last attempt this worker has or had. Empty: all.
+	WorkerId string `protobuf:"bytes,7,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	// Only those that were submitted at this time or later, and before that one. 0: no bound.
+	SubmittedFromUnixMs  int64 `protobuf:"varint,8,opt,name=submitted_from_unix_ms,json=submittedFromUnixMs,proto3" json:"submitted_from_unix_ms,omitempty"`
+	SubmittedUntilUnixMs int64 `protobuf:"varint,9,opt,name=submitted_until_unix_ms,json=submittedUntilUnixMs,proto3" json:"submitted_until_unix_ms,omitempty"`
+	// Only PENDING tasks with one of these reasons, besides what statuses says. Empty: whatever they wait for.
+	PendingReasons []PendingReason `protobuf:"varint,10,rep,packed,name=pending_reasons,json=pendingReasons,proto3,enum=fray.v1.PendingReason" json:"pending_reasons,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListTasksRequest) Reset() {
@@ -1543,6 +1554,48 @@ func (x *ListTasksRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListTasksRequest) GetNewestFirst() bool {
+	if x != nil {
+		return x.NewestFirst
+	}
+	return false
+}
+
+func (x *ListTasksRequest) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetWorkerId() string {
+	if x != nil {
+		return x.WorkerId
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetSubmittedFromUnixMs() int64 {
+	if x != nil {
+		return x.SubmittedFromUnixMs
+	}
+	return 0
+}
+
+func (x *ListTasksRequest) GetSubmittedUntilUnixMs() int64 {
+	if x != nil {
+		return x.SubmittedUntilUnixMs
+	}
+	return 0
+}
+
+func (x *ListTasksRequest) GetPendingReasons() []PendingReason {
+	if x != nil {
+		return x.PendingReasons
+	}
+	return nil
+}
+
 type ListTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Tasks []*Task                `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
@@ -1596,6 +1649,447 @@ func (x *ListTasksResponse) GetNextPageToken() string {
 	return ""
 }
 
+type ListJobsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 means 100.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Empty, or next_page_token of an earlier response. A job that is submitted to while pages are read moves to the first.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only jobs with open tasks.
+	OpenOnly      bool `protobuf:"varint,3,opt,name=open_only,json=openOnly,proto3" json:"open_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJobsRequest) Reset() {
+	*x = ListJobsRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJobsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJobsRequest) ProtoMessage() {}
+
+func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
+func (*ListJobsRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListJobsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListJobsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListJobsRequest) GetOpenOnly() bool {
+	if x != nil {
+		return x.OpenOnly
+	}
+	return false
+}
+
+type ListJobsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Jobs  []*Job                 `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	// Empty after the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJobsResponse) Reset() {
+	*x = ListJobsResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJobsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJobsResponse) ProtoMessage() {}
+
+func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
+func (*ListJobsResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListJobsResponse) GetJobs() []*Job {
+	if x != nil {
+		return x.Jobs
+	}
+	return nil
+}
+
+func (x *ListJobsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Job is a job as the controller sees it now.
+type Job struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Who it belongs to. Empty: everybody.
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Tasks that are not terminal; and those of them that are READY, and those that workers have.
+	OpenCount   uint64 `protobuf:"varint,3,opt,name=open_count,json=openCount,proto3" json:"open_count,omitempty"`
+	ReadyCount  uint64 `protobuf:"varint,4,opt,name=ready_count,json=readyCount,proto3" json:"ready_count,omitempty"`
+	LeasedCount uint64 `protobuf:"varint,5,opt,name=leased_count,json=leasedCount,proto3" json:"leased_count,omitempty"`
+	// Tasks that have ended, and those of them that have failed; forgotten ones included.
+	EndedCount  uint64 `protobuf:"varint,6,opt,name=ended_count,json=endedCount,proto3" json:"ended_count,omitempty"`
+	FailedCount uint64 `protobuf:"varint,7,opt,name=failed_count,json=failedCount,proto3" json:"failed_count,omitempty"`
+	// It has failed as a whole: more of its tasks have than its options allow.
+	Failed bool `protobuf:"varint,8,opt,name=failed,proto3" json:"failed,omitempty"`
+	// When the last of its tasks was submitted, and when the last one ended, of those that are known. 0: none is, or did.
+	LastSubmittedUnixMs int64 `protobuf:"varint,9,opt,name=last_submitted_unix_ms,json=lastSubmittedUnixMs,proto3" json:"last_submitted_unix_ms,omitempty"`
+	LastEndedUnixMs     int64 `protobuf:"varint,10,opt,name=last_ended_unix_ms,json=lastEndedUnixMs,proto3" json:"last_ended_unix_ms,omitempty"`
+	// As in GetJobResponse.
+	ParentJobId   string `protobuf:"bytes,11,opt,name=parent_job_id,json=parentJobId,proto3" json:"parent_job_id,omitempty"`
+	WatcherCount  uint32 `protobuf:"varint,12,opt,name=watcher_count,json=watcherCount,proto3" json:"watcher_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Job) Reset() {
+	*x = Job{}
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Job) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Job) ProtoMessage() {}
+
+func (x *Job) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Job.ProtoReflect.Descriptor instead.
+func (*Job) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Job) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *Job) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Job) GetOpenCount() uint64 {
+	if x != nil {
+		return x.OpenCount
+	}
+	return 0
+}
+
+func (x *Job) GetReadyCount() uint64 {
+	if x != nil {
+		return x.ReadyCount
+	}
+	return 0
+}
+
+func (x *Job) GetLeasedCount() uint64 {
+	if x != nil {
+		return x.LeasedCount
+	}
+	return 0
+}
+
+func (x *Job) GetEndedCount() uint64 {
+	if x != nil {
+		return x.EndedCount
+	}
+	return 0
+}
+
+func (x *Job) GetFailedCount() uint64 {
+	if x != nil {
+		return x.FailedCount
+	}
+	return 0
+}
+
+func (x *Job) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *Job) GetLastSubmittedUnixMs() int64 {
+	if x != nil {
+		return x.LastSubmittedUnixMs
+	}
+	return 0
+}
+
+func (x *Job) GetLastEndedUnixMs() int64 {
+	if x != nil {
+		return x.LastEndedUnixMs
+	}
+	return 0
+}
+
+func (x *Job) GetParentJobId() string {
+	if x != nil {
+		return x.ParentJobId
+	}
+	return ""
+}
+
+func (x *Job) GetWatcherCount() uint32 {
+	if x != nil {
+		return x.WatcherCount
+	}
+	return 0
+}
+
+type ListPendingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPendingRequest) Reset() {
+	*x = ListPendingRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPendingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPendingRequest) ProtoMessage() {}
+
+func (x *ListPendingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPendingRequest.ProtoReflect.Descriptor instead.
+func (*ListPendingRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
+}
+
+type ListPendingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The largest first, at most 100. One is counted in total_count alone if there are more.
+	Groups []*PendingGroup `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	// PENDING tasks that the caller may read.
+	TotalCount uint64 `protobuf:"varint,2,opt,name=total_count,json=totalCount,proto3" json:"total_count,omitempty"`
+	// There were too many tasks to look at all of them: the counts are of those that were.
+	Partial       bool `protobuf:"varint,3,opt,name=partial,proto3" json:"partial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPendingResponse) Reset() {
+	*x = ListPendingResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPendingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPendingResponse) ProtoMessage() {}
+
+func (x *ListPendingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPendingResponse.ProtoReflect.Descriptor instead.
+func (*ListPendingResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListPendingResponse) GetGroups() []*PendingGroup {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ListPendingResponse) GetTotalCount() uint64 {
+	if x != nil {
+		return x.TotalCount
+	}
+	return 0
+}
+
+func (x *ListPendingResponse) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
+}
+
+// PendingGroup are tasks that wait for the same.
+type PendingGroup struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Reason   PendingReason          `protobuf:"varint,1,opt,name=reason,proto3,enum=fray.v1.PendingReason" json:"reason,omitempty"`
+	Function string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
+	// As pending_detail in Task.
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Count  uint64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// The one of them that waits for it the longest, about, and since when.
+	TaskId        string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	SinceUnixMs   int64  `protobuf:"varint,6,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingGroup) Reset() {
+	*x = PendingGroup{}
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingGroup) ProtoMessage() {}
+
+func (x *PendingGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingGroup.ProtoReflect.Descriptor instead.
+func (*PendingGroup) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PendingGroup) GetReason() PendingReason {
+	if x != nil {
+		return x.Reason
+	}
+	return PendingReason_PENDING_REASON_UNSPECIFIED
+}
+
+func (x *PendingGroup) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *PendingGroup) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *PendingGroup) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *PendingGroup) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *PendingGroup) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
 type RetryTasksRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	TaskIds []string               `protobuf:"bytes,1,rep,name=task_ids,json=taskIds,proto3" json:"task_ids,omitempty"`
@@ -1607,7 +2101,7 @@ type RetryTasksRequest struct {
 
 func (x *RetryTasksRequest) Reset() {
 	*x = RetryTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +2113,7 @@ func (x *RetryTasksRequest) String() string {
 func (*RetryTasksRequest) ProtoMessage() {}
 
 func (x *RetryTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[18]
+	mi := &file_fray_v1_controller_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +2126,7 @@ func (x *RetryTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryTasksRequest.ProtoReflect.Descriptor instead.
 func (*RetryTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{18}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RetryTasksRequest) GetTaskIds() []string {
@@ -1661,7 +2155,7 @@ type RetryTasksResponse struct {
 
 func (x *RetryTasksResponse) Reset() {
 	*x = RetryTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1673,7 +2167,7 @@ func (x *RetryTasksResponse) String() string {
 func (*RetryTasksResponse) ProtoMessage() {}
 
 func (x *RetryTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[19]
+	mi := &file_fray_v1_controller_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1686,7 +2180,7 @@ func (x *RetryTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryTasksResponse.ProtoReflect.Descriptor instead.
 func (*RetryTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{19}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RetryTasksResponse) GetTasks() []*RetriedTask {
@@ -1718,7 +2212,7 @@ type RetriedTask struct {
 
 func (x *RetriedTask) Reset() {
 	*x = RetriedTask{}
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +2224,7 @@ func (x *RetriedTask) String() string {
 func (*RetriedTask) ProtoMessage() {}
 
 func (x *RetriedTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[20]
+	mi := &file_fray_v1_controller_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +2237,7 @@ func (x *RetriedTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetriedTask.ProtoReflect.Descriptor instead.
 func (*RetriedTask) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{20}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RetriedTask) GetTaskId() string {
@@ -1780,7 +2274,7 @@ type CancelTasksRequest struct {
 
 func (x *CancelTasksRequest) Reset() {
 	*x = CancelTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +2286,7 @@ func (x *CancelTasksRequest) String() string {
 func (*CancelTasksRequest) ProtoMessage() {}
 
 func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[21]
+	mi := &file_fray_v1_controller_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +2299,7 @@ func (x *CancelTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksRequest.ProtoReflect.Descriptor instead.
 func (*CancelTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{21}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CancelTasksRequest) GetTaskIds() []string {
@@ -1841,7 +2335,7 @@ type CancelTasksResponse struct {
 
 func (x *CancelTasksResponse) Reset() {
 	*x = CancelTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +2347,7 @@ func (x *CancelTasksResponse) String() string {
 func (*CancelTasksResponse) ProtoMessage() {}
 
 func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[22]
+	mi := &file_fray_v1_controller_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2360,7 @@ func (x *CancelTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasksResponse.ProtoReflect.Descriptor instead.
 func (*CancelTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{22}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CancelTasksResponse) GetVerdicts() []CancelVerdict {
@@ -1894,7 +2388,7 @@ type HeldAttempt struct {
 
 func (x *HeldAttempt) Reset() {
 	*x = HeldAttempt{}
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2400,7 @@ func (x *HeldAttempt) String() string {
 func (*HeldAttempt) ProtoMessage() {}
 
 func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[23]
+	mi := &file_fray_v1_controller_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2413,7 @@ func (x *HeldAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldAttempt.ProtoReflect.Descriptor instead.
 func (*HeldAttempt) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{23}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *HeldAttempt) GetAttempt() *Attempt {
@@ -1965,7 +2459,7 @@ type RegisterWorkerRequest struct {
 
 func (x *RegisterWorkerRequest) Reset() {
 	*x = RegisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2471,7 @@ func (x *RegisterWorkerRequest) String() string {
 func (*RegisterWorkerRequest) ProtoMessage() {}
 
 func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[24]
+	mi := &file_fray_v1_controller_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2484,7 @@ func (x *RegisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{24}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RegisterWorkerRequest) GetWorkerId() string {
@@ -2089,7 +2583,7 @@ type RegisterWorkerResponse struct {
 
 func (x *RegisterWorkerResponse) Reset() {
 	*x = RegisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2595,7 @@ func (x *RegisterWorkerResponse) String() string {
 func (*RegisterWorkerResponse) ProtoMessage() {}
 
 func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[25]
+	mi := &file_fray_v1_controller_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2608,7 @@ func (x *RegisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*RegisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{25}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RegisterWorkerResponse) GetSessionToken() uint64 {
@@ -2189,7 +2683,7 @@ type LeaseTasksRequest struct {
 
 func (x *LeaseTasksRequest) Reset() {
 	*x = LeaseTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2695,7 @@ func (x *LeaseTasksRequest) String() string {
 func (*LeaseTasksRequest) ProtoMessage() {}
 
 func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[26]
+	mi := &file_fray_v1_controller_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2708,7 @@ func (x *LeaseTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksRequest.ProtoReflect.Descriptor instead.
 func (*LeaseTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{26}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LeaseTasksRequest) GetSessionToken() uint64 {
@@ -2300,7 +2794,7 @@ type LeasedTask struct {
 
 func (x *LeasedTask) Reset() {
 	*x = LeasedTask{}
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2312,7 +2806,7 @@ func (x *LeasedTask) String() string {
 func (*LeasedTask) ProtoMessage() {}
 
 func (x *LeasedTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[27]
+	mi := &file_fray_v1_controller_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2325,7 +2819,7 @@ func (x *LeasedTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasedTask.ProtoReflect.Descriptor instead.
 func (*LeasedTask) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{27}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LeasedTask) GetAttempt() *Attempt {
@@ -2388,7 +2882,7 @@ type NeededValue struct {
 
 func (x *NeededValue) Reset() {
 	*x = NeededValue{}
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2894,7 @@ func (x *NeededValue) String() string {
 func (*NeededValue) ProtoMessage() {}
 
 func (x *NeededValue) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[28]
+	mi := &file_fray_v1_controller_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2907,7 @@ func (x *NeededValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeededValue.ProtoReflect.Descriptor instead.
 func (*NeededValue) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{28}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *NeededValue) GetTaskId() string {
@@ -2442,7 +2936,7 @@ type LeaseTasksResponse struct {
 
 func (x *LeaseTasksResponse) Reset() {
 	*x = LeaseTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2948,7 @@ func (x *LeaseTasksResponse) String() string {
 func (*LeaseTasksResponse) ProtoMessage() {}
 
 func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[29]
+	mi := &file_fray_v1_controller_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2961,7 @@ func (x *LeaseTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseTasksResponse.ProtoReflect.Descriptor instead.
 func (*LeaseTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{29}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LeaseTasksResponse) GetTasks() []*LeasedTask {
@@ -2502,7 +2996,7 @@ type TaskReport struct {
 
 func (x *TaskReport) Reset() {
 	*x = TaskReport{}
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +3008,7 @@ func (x *TaskReport) String() string {
 func (*TaskReport) ProtoMessage() {}
 
 func (x *TaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[30]
+	mi := &file_fray_v1_controller_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +3021,7 @@ func (x *TaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReport.ProtoReflect.Descriptor instead.
 func (*TaskReport) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{30}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TaskReport) GetAttempt() *Attempt {
@@ -2582,7 +3076,7 @@ type ReportTasksRequest struct {
 
 func (x *ReportTasksRequest) Reset() {
 	*x = ReportTasksRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +3088,7 @@ func (x *ReportTasksRequest) String() string {
 func (*ReportTasksRequest) ProtoMessage() {}
 
 func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[31]
+	mi := &file_fray_v1_controller_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +3101,7 @@ func (x *ReportTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksRequest.ProtoReflect.Descriptor instead.
 func (*ReportTasksRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{31}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReportTasksRequest) GetSessionToken() uint64 {
@@ -2634,7 +3128,7 @@ type ReportTasksResponse struct {
 
 func (x *ReportTasksResponse) Reset() {
 	*x = ReportTasksResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2646,7 +3140,7 @@ func (x *ReportTasksResponse) String() string {
 func (*ReportTasksResponse) ProtoMessage() {}
 
 func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[32]
+	mi := &file_fray_v1_controller_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2659,7 +3153,7 @@ func (x *ReportTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTasksResponse.ProtoReflect.Descriptor instead.
 func (*ReportTasksResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{32}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReportTasksResponse) GetVerdicts() []ReportVerdict {
@@ -2689,7 +3183,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +3195,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[33]
+	mi := &file_fray_v1_controller_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +3208,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{33}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *HeartbeatRequest) GetSessionToken() uint64 {
@@ -2787,7 +3281,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2799,7 +3293,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[34]
+	mi := &file_fray_v1_controller_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2812,7 +3306,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{34}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *HeartbeatResponse) GetStopLeaseTokens() []uint64 {
@@ -2845,7 +3339,7 @@ type UnregisterWorkerRequest struct {
 
 func (x *UnregisterWorkerRequest) Reset() {
 	*x = UnregisterWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2857,7 +3351,7 @@ func (x *UnregisterWorkerRequest) String() string {
 func (*UnregisterWorkerRequest) ProtoMessage() {}
 
 func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[35]
+	mi := &file_fray_v1_controller_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2870,7 +3364,7 @@ func (x *UnregisterWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{35}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *UnregisterWorkerRequest) GetSessionToken() uint64 {
@@ -2888,7 +3382,7 @@ type UnregisterWorkerResponse struct {
 
 func (x *UnregisterWorkerResponse) Reset() {
 	*x = UnregisterWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2900,7 +3394,7 @@ func (x *UnregisterWorkerResponse) String() string {
 func (*UnregisterWorkerResponse) ProtoMessage() {}
 
 func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[36]
+	mi := &file_fray_v1_controller_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2913,7 +3407,7 @@ func (x *UnregisterWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterWorkerResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{36}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
 }
 
 // Worker is a worker with a live session.
@@ -2941,7 +3435,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2953,7 +3447,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[37]
+	mi := &file_fray_v1_controller_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2966,7 +3460,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{37}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Worker) GetWorkerId() string {
@@ -3072,7 +3566,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3084,7 +3578,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[38]
+	mi := &file_fray_v1_controller_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3591,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{38}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListWorkersRequest) GetPageSize() uint32 {
@@ -3126,7 +3620,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3138,7 +3632,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[39]
+	mi := &file_fray_v1_controller_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3151,7 +3645,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{39}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3193,7 +3687,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3205,7 +3699,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[40]
+	mi := &file_fray_v1_controller_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3218,7 +3712,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{40}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Actor) GetActorId() string {
@@ -3305,7 +3799,7 @@ type ListActorsRequest struct {
 
 func (x *ListActorsRequest) Reset() {
 	*x = ListActorsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3317,7 +3811,7 @@ func (x *ListActorsRequest) String() string {
 func (*ListActorsRequest) ProtoMessage() {}
 
 func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[41]
+	mi := &file_fray_v1_controller_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3330,7 +3824,7 @@ func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActorsRequest.ProtoReflect.Descriptor instead.
 func (*ListActorsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{41}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListActorsRequest) GetName() string {
@@ -3365,7 +3859,7 @@ type ListActorsResponse struct {
 
 func (x *ListActorsResponse) Reset() {
 	*x = ListActorsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3377,7 +3871,7 @@ func (x *ListActorsResponse) String() string {
 func (*ListActorsResponse) ProtoMessage() {}
 
 func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[42]
+	mi := &file_fray_v1_controller_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3390,7 +3884,7 @@ func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActorsResponse.ProtoReflect.Descriptor instead.
 func (*ListActorsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{42}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListActorsResponse) GetActors() []*Actor {
@@ -3407,6 +3901,194 @@ func (x *ListActorsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type ListLimitsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 means 100.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Empty, or next_page_token of an earlier response.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLimitsRequest) Reset() {
+	*x = ListLimitsRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLimitsRequest) ProtoMessage() {}
+
+func (x *ListLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLimitsRequest.ProtoReflect.Descriptor instead.
+func (*ListLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ListLimitsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListLimitsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListLimitsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Limits []*LimitState          `protobuf:"bytes,1,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Empty after the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLimitsResponse) Reset() {
+	*x = ListLimitsResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLimitsResponse) ProtoMessage() {}
+
+func (x *ListLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLimitsResponse.ProtoReflect.Descriptor instead.
+func (*ListLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ListLimitsResponse) GetLimits() []*LimitState {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *ListLimitsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// LimitState is a limit as the controller sees it now.
+type LimitState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With the numbers that are in force.
+	Limit *Limit `protobuf:"bytes,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Whose tasks it bounds. Empty: everybody's.
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Tasks that are ready for a worker or at one, and tasks that wait for room.
+	InUseCount   uint64 `protobuf:"varint,3,opt,name=in_use_count,json=inUseCount,proto3" json:"in_use_count,omitempty"`
+	WaitingCount uint64 `protobuf:"varint,4,opt,name=waiting_count,json=waitingCount,proto3" json:"waiting_count,omitempty"`
+	// Attempts that may be handed out now. Unset: it bounds none.
+	StartCount    *uint32 `protobuf:"varint,5,opt,name=start_count,json=startCount,proto3,oneof" json:"start_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LimitState) Reset() {
+	*x = LimitState{}
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LimitState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LimitState) ProtoMessage() {}
+
+func (x *LimitState) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LimitState.ProtoReflect.Descriptor instead.
+func (*LimitState) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *LimitState) GetLimit() *Limit {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
+func (x *LimitState) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *LimitState) GetInUseCount() uint64 {
+	if x != nil {
+		return x.InUseCount
+	}
+	return 0
+}
+
+func (x *LimitState) GetWaitingCount() uint64 {
+	if x != nil {
+		return x.WaitingCount
+	}
+	return 0
+}
+
+func (x *LimitState) GetStartCount() uint32 {
+	if x != nil && x.StartCount != nil {
+		return *x.StartCount
+	}
+	return 0
+}
+
 type ListSchedulesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only the one of this name, of those of the caller.
@@ -3421,7 +4103,7 @@ type ListSchedulesRequest struct {
 
 func (x *ListSchedulesRequest) Reset() {
 	*x = ListSchedulesRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +4115,7 @@ func (x *ListSchedulesRequest) String() string {
 func (*ListSchedulesRequest) ProtoMessage() {}
 
 func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[43]
+	mi := &file_fray_v1_controller_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +4128,7 @@ func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesRequest.ProtoReflect.Descriptor instead.
 func (*ListSchedulesRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{43}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListSchedulesRequest) GetName() string {
@@ -3481,7 +4163,7 @@ type ListSchedulesResponse struct {
 
 func (x *ListSchedulesResponse) Reset() {
 	*x = ListSchedulesResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3493,7 +4175,7 @@ func (x *ListSchedulesResponse) String() string {
 func (*ListSchedulesResponse) ProtoMessage() {}
 
 func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[44]
+	mi := &file_fray_v1_controller_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3506,7 +4188,7 @@ func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesResponse.ProtoReflect.Descriptor instead.
 func (*ListSchedulesResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{44}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListSchedulesResponse) GetSchedules() []*Schedule {
@@ -3534,7 +4216,7 @@ type DrainWorkerRequest struct {
 
 func (x *DrainWorkerRequest) Reset() {
 	*x = DrainWorkerRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3546,7 +4228,7 @@ func (x *DrainWorkerRequest) String() string {
 func (*DrainWorkerRequest) ProtoMessage() {}
 
 func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[45]
+	mi := &file_fray_v1_controller_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3559,7 +4241,7 @@ func (x *DrainWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerRequest.ProtoReflect.Descriptor instead.
 func (*DrainWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{45}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DrainWorkerRequest) GetWorkerId() string {
@@ -3584,7 +4266,7 @@ type DrainWorkerResponse struct {
 
 func (x *DrainWorkerResponse) Reset() {
 	*x = DrainWorkerResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3596,7 +4278,7 @@ func (x *DrainWorkerResponse) String() string {
 func (*DrainWorkerResponse) ProtoMessage() {}
 
 func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[46]
+	mi := &file_fray_v1_controller_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3609,7 +4291,7 @@ func (x *DrainWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainWorkerResponse.ProtoReflect.Descriptor instead.
 func (*DrainWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{46}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
 }
 
 type GetClusterInfoRequest struct {
@@ -3620,7 +4302,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3632,7 +4314,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[47]
+	mi := &file_fray_v1_controller_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3645,7 +4327,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{47}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
 }
 
 type GetClusterInfoResponse struct {
@@ -3669,7 +4351,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +4363,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[48]
+	mi := &file_fray_v1_controller_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +4376,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{48}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetClusterInfoResponse) GetVersion() string {
@@ -3776,7 +4458,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3788,7 +4470,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[49]
+	mi := &file_fray_v1_controller_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3801,7 +4483,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{49}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CreateBackupRequest) GetName() string {
@@ -3839,7 +4521,7 @@ type CreateBackupResponse struct {
 
 func (x *CreateBackupResponse) Reset() {
 	*x = CreateBackupResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3851,7 +4533,7 @@ func (x *CreateBackupResponse) String() string {
 func (*CreateBackupResponse) ProtoMessage() {}
 
 func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[50]
+	mi := &file_fray_v1_controller_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3864,7 +4546,7 @@ func (x *CreateBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupResponse.ProtoReflect.Descriptor instead.
 func (*CreateBackupResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{50}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CreateBackupResponse) GetPath() string {
@@ -3899,7 +4581,7 @@ type StepDownRequest struct {
 
 func (x *StepDownRequest) Reset() {
 	*x = StepDownRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3911,7 +4593,7 @@ func (x *StepDownRequest) String() string {
 func (*StepDownRequest) ProtoMessage() {}
 
 func (x *StepDownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[51]
+	mi := &file_fray_v1_controller_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3924,7 +4606,7 @@ func (x *StepDownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepDownRequest.ProtoReflect.Descriptor instead.
 func (*StepDownRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{51}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *StepDownRequest) GetEpoch() uint64 {
@@ -3945,7 +4627,7 @@ type StepDownResponse struct {
 
 func (x *StepDownResponse) Reset() {
 	*x = StepDownResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3957,7 +4639,7 @@ func (x *StepDownResponse) String() string {
 func (*StepDownResponse) ProtoMessage() {}
 
 func (x *StepDownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[52]
+	mi := &file_fray_v1_controller_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3970,7 +4652,7 @@ func (x *StepDownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepDownResponse.ProtoReflect.Descriptor instead.
 func (*StepDownResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{52}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *StepDownResponse) GetLeftEpoch() uint64 {
@@ -4000,7 +4682,7 @@ type PutObjectRequest struct {
 
 func (x *PutObjectRequest) Reset() {
 	*x = PutObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4694,7 @@ func (x *PutObjectRequest) String() string {
 func (*PutObjectRequest) ProtoMessage() {}
 
 func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[53]
+	mi := &file_fray_v1_controller_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4707,7 @@ func (x *PutObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectRequest.ProtoReflect.Descriptor instead.
 func (*PutObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{53}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *PutObjectRequest) GetJobId() string {
@@ -4089,7 +4771,7 @@ type PutObjectResponse struct {
 
 func (x *PutObjectResponse) Reset() {
 	*x = PutObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4101,7 +4783,7 @@ func (x *PutObjectResponse) String() string {
 func (*PutObjectResponse) ProtoMessage() {}
 
 func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[54]
+	mi := &file_fray_v1_controller_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +4796,7 @@ func (x *PutObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutObjectResponse.ProtoReflect.Descriptor instead.
 func (*PutObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{54}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PutObjectResponse) GetPieceCount() uint32 {
@@ -4147,7 +4829,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4159,7 +4841,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[55]
+	mi := &file_fray_v1_controller_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4172,7 +4854,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{55}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ObjectInfo) GetObjectId() string {
@@ -4203,6 +4885,193 @@ func (x *ObjectInfo) GetPieceCount() uint32 {
 	return 0
 }
 
+type ListObjectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only objects that this job holds. Empty: all that the caller may read.
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// 0 means 100.
+	PageSize uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Empty, or next_page_token of an earlier response.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListObjectsRequest) Reset() {
+	*x = ListObjectsRequest{}
+	mi := &file_fray_v1_controller_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListObjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListObjectsRequest) ProtoMessage() {}
+
+func (x *ListObjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListObjectsRequest.ProtoReflect.Descriptor instead.
+func (*ListObjectsRequest) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ListObjectsRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *ListObjectsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListObjectsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListObjectsResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Objects []*HeldObject          `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
+	// Empty after the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListObjectsResponse) Reset() {
+	*x = ListObjectsResponse{}
+	mi := &file_fray_v1_controller_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListObjectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListObjectsResponse) ProtoMessage() {}
+
+func (x *ListObjectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListObjectsResponse.ProtoReflect.Descriptor instead.
+func (*ListObjectsResponse) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ListObjectsResponse) GetObjects() []*HeldObject {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *ListObjectsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// HeldObject is an object and who holds it.
+type HeldObject struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Object *ObjectInfo            `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// Whose it is. Empty: everybody's.
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Jobs that hold it, the first 16 by name, and how many there are.
+	JobIds        []string `protobuf:"bytes,3,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	JobCount      uint64   `protobuf:"varint,4,opt,name=job_count,json=jobCount,proto3" json:"job_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldObject) Reset() {
+	*x = HeldObject{}
+	mi := &file_fray_v1_controller_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldObject) ProtoMessage() {}
+
+func (x *HeldObject) ProtoReflect() protoreflect.Message {
+	mi := &file_fray_v1_controller_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldObject.ProtoReflect.Descriptor instead.
+func (*HeldObject) Descriptor() ([]byte, []int) {
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *HeldObject) GetObject() *ObjectInfo {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *HeldObject) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *HeldObject) GetJobIds() []string {
+	if x != nil {
+		return x.JobIds
+	}
+	return nil
+}
+
+func (x *HeldObject) GetJobCount() uint64 {
+	if x != nil {
+		return x.JobCount
+	}
+	return 0
+}
+
 type GetObjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A job that holds it.
@@ -4215,7 +5084,7 @@ type GetObjectRequest struct {
 
 func (x *GetObjectRequest) Reset() {
 	*x = GetObjectRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4227,7 +5096,7 @@ func (x *GetObjectRequest) String() string {
 func (*GetObjectRequest) ProtoMessage() {}
 
 func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[56]
+	mi := &file_fray_v1_controller_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4240,7 +5109,7 @@ func (x *GetObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectRequest.ProtoReflect.Descriptor instead.
 func (*GetObjectRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{56}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *GetObjectRequest) GetJobId() string {
@@ -4275,7 +5144,7 @@ type GetObjectResponse struct {
 
 func (x *GetObjectResponse) Reset() {
 	*x = GetObjectResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[57]
+	mi := &file_fray_v1_controller_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4287,7 +5156,7 @@ func (x *GetObjectResponse) String() string {
 func (*GetObjectResponse) ProtoMessage() {}
 
 func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[57]
+	mi := &file_fray_v1_controller_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4300,7 +5169,7 @@ func (x *GetObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetObjectResponse.ProtoReflect.Descriptor instead.
 func (*GetObjectResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{57}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *GetObjectResponse) GetObject() *ObjectInfo {
@@ -4327,7 +5196,7 @@ type HoldObjectsRequest struct {
 
 func (x *HoldObjectsRequest) Reset() {
 	*x = HoldObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[58]
+	mi := &file_fray_v1_controller_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4339,7 +5208,7 @@ func (x *HoldObjectsRequest) String() string {
 func (*HoldObjectsRequest) ProtoMessage() {}
 
 func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[58]
+	mi := &file_fray_v1_controller_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4352,7 +5221,7 @@ func (x *HoldObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsRequest.ProtoReflect.Descriptor instead.
 func (*HoldObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{58}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *HoldObjectsRequest) GetJobId() string {
@@ -4381,7 +5250,7 @@ type HoldObjectsResponse struct {
 
 func (x *HoldObjectsResponse) Reset() {
 	*x = HoldObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[59]
+	mi := &file_fray_v1_controller_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4393,7 +5262,7 @@ func (x *HoldObjectsResponse) String() string {
 func (*HoldObjectsResponse) ProtoMessage() {}
 
 func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[59]
+	mi := &file_fray_v1_controller_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4406,7 +5275,7 @@ func (x *HoldObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldObjectsResponse.ProtoReflect.Descriptor instead.
 func (*HoldObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{59}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *HoldObjectsResponse) GetHeld() []bool {
@@ -4433,7 +5302,7 @@ type ReleaseObjectsRequest struct {
 
 func (x *ReleaseObjectsRequest) Reset() {
 	*x = ReleaseObjectsRequest{}
-	mi := &file_fray_v1_controller_proto_msgTypes[60]
+	mi := &file_fray_v1_controller_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4445,7 +5314,7 @@ func (x *ReleaseObjectsRequest) String() string {
 func (*ReleaseObjectsRequest) ProtoMessage() {}
 
 func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[60]
+	mi := &file_fray_v1_controller_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4458,7 +5327,7 @@ func (x *ReleaseObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{60}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ReleaseObjectsRequest) GetJobId() string {
@@ -4483,7 +5352,7 @@ type ReleaseObjectsResponse struct {
 
 func (x *ReleaseObjectsResponse) Reset() {
 	*x = ReleaseObjectsResponse{}
-	mi := &file_fray_v1_controller_proto_msgTypes[61]
+	mi := &file_fray_v1_controller_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4495,7 +5364,7 @@ func (x *ReleaseObjectsResponse) String() string {
 func (*ReleaseObjectsResponse) ProtoMessage() {}
 
 func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_fray_v1_controller_proto_msgTypes[61]
+	mi := &file_fray_v1_controller_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4508,7 +5377,7 @@ func (x *ReleaseObjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseObjectsResponse) Descriptor() ([]byte, []int) {
-	return file_fray_v1_controller_proto_rawDescGZIP(), []int{61}
+	return file_fray_v1_controller_proto_rawDescGZIP(), []int{73}
 }
 
 var File_fray_v1_controller_proto protoreflect.FileDescriptor
@@ -4616,17 +5485,63 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x10max_failed_share\x18\r \x01(\x01R\x0emaxFailedShare\x12\x1f\n" +
 	"\vchild_count\x18\x0e \x01(\x04R\n" +
 	"childCountB\r\n" +
-	"\v_max_failed\"\xc2\x01\n" +
+	"\v_max_failed\"\x80\x04\n" +
 	"\x10ListTasksRequest\x12\x1f\n" +
 	"\x06job_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05jobId\x12>\n" +
 	"\bstatuses\x18\x02 \x03(\x0e2\x13.fray.v1.TaskStatusB\r\xbaH\n" +
 	"\x92\x01\a\"\x05\x82\x01\x02\x10\x01R\bstatuses\x12%\n" +
 	"\tpage_size\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12&\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpageToken\"`\n" +
+	"page_token\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpageToken\x12!\n" +
+	"\fnewest_first\x18\x05 \x01(\bR\vnewestFirst\x12$\n" +
+	"\bfunction\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\bfunction\x12%\n" +
+	"\tworker_id\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\bworkerId\x12<\n" +
+	"\x16submitted_from_unix_ms\x18\b \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x13submittedFromUnixMs\x12>\n" +
+	"\x17submitted_until_unix_ms\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x14submittedUntilUnixMs\x12N\n" +
+	"\x0fpending_reasons\x18\n" +
+	" \x03(\x0e2\x16.fray.v1.PendingReasonB\r\xbaH\n" +
+	"\x92\x01\a\"\x05\x82\x01\x02\x10\x01R\x0ependingReasons\"`\n" +
 	"\x11ListTasksResponse\x12#\n" +
 	"\x05tasks\x18\x01 \x03(\v2\r.fray.v1.TaskR\x05tasks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"z\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n" +
+	"\x0fListJobsRequest\x12%\n" +
+	"\tpage_size\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12&\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpageToken\x12\x1b\n" +
+	"\topen_only\x18\x03 \x01(\bR\bopenOnly\"\\\n" +
+	"\x10ListJobsResponse\x12 \n" +
+	"\x04jobs\x18\x01 \x03(\v2\f.fray.v1.JobR\x04jobs\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9c\x03\n" +
+	"\x03Job\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x1d\n" +
+	"\n" +
+	"open_count\x18\x03 \x01(\x04R\topenCount\x12\x1f\n" +
+	"\vready_count\x18\x04 \x01(\x04R\n" +
+	"readyCount\x12!\n" +
+	"\fleased_count\x18\x05 \x01(\x04R\vleasedCount\x12\x1f\n" +
+	"\vended_count\x18\x06 \x01(\x04R\n" +
+	"endedCount\x12!\n" +
+	"\ffailed_count\x18\a \x01(\x04R\vfailedCount\x12\x16\n" +
+	"\x06failed\x18\b \x01(\bR\x06failed\x123\n" +
+	"\x16last_submitted_unix_ms\x18\t \x01(\x03R\x13lastSubmittedUnixMs\x12+\n" +
+	"\x12last_ended_unix_ms\x18\n" +
+	" \x01(\x03R\x0flastEndedUnixMs\x12\"\n" +
+	"\rparent_job_id\x18\v \x01(\tR\vparentJobId\x12#\n" +
+	"\rwatcher_count\x18\f \x01(\rR\fwatcherCount\"\x14\n" +
+	"\x12ListPendingRequest\"\x7f\n" +
+	"\x13ListPendingResponse\x12-\n" +
+	"\x06groups\x18\x01 \x03(\v2\x15.fray.v1.PendingGroupR\x06groups\x12\x1f\n" +
+	"\vtotal_count\x18\x02 \x01(\x04R\n" +
+	"totalCount\x12\x18\n" +
+	"\apartial\x18\x03 \x01(\bR\apartial\"\xc5\x01\n" +
+	"\fPendingGroup\x12.\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x16.fray.v1.PendingReasonR\x06reason\x12\x1a\n" +
+	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\x04R\x05count\x12\x17\n" +
+	"\atask_id\x18\x05 \x01(\tR\x06taskId\x12\"\n" +
+	"\rsince_unix_ms\x18\x06 \x01(\x03R\vsinceUnixMs\"z\n" +
 	"\x11RetryTasksRequest\x12.\n" +
 	"\btask_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10d\"\ar\x05\x10\x01\x18\x80\x01R\ataskIds\x125\n" +
 	"\bretry_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x152\x13^[A-Za-z0-9]{1,16}$R\aretryId\"f\n" +
@@ -4798,7 +5713,24 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x01R\tpageToken\"d\n" +
 	"\x12ListActorsResponse\x12&\n" +
 	"\x06actors\x18\x01 \x03(\v2\x0e.fray.v1.ActorR\x06actors\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"c\n" +
+	"\x11ListLimitsRequest\x12%\n" +
+	"\tpage_size\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x05R\tpageToken\"i\n" +
+	"\x12ListLimitsResponse\x12+\n" +
+	"\x06limits\x18\x01 \x03(\v2\x13.fray.v1.LimitStateR\x06limits\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x01\n" +
+	"\n" +
+	"LimitState\x12$\n" +
+	"\x05limit\x18\x01 \x01(\v2\x0e.fray.v1.LimitR\x05limit\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12 \n" +
+	"\fin_use_count\x18\x03 \x01(\x04R\n" +
+	"inUseCount\x12#\n" +
+	"\rwaiting_count\x18\x04 \x01(\x04R\fwaitingCount\x12$\n" +
+	"\vstart_count\x18\x05 \x01(\rH\x00R\n" +
+	"startCount\x88\x01\x01B\x0e\n" +
+	"\f_start_count\"\x84\x01\n" +
 	"\x14ListSchedulesRequest\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04name\x12%\n" +
 	"\tpage_size\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
@@ -4865,7 +5797,21 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x1a\n" +
 	"\bencoding\x18\x03 \x01(\tR\bencoding\x12\x1f\n" +
 	"\vpiece_count\x18\x04 \x01(\rR\n" +
-	"pieceCount\"\xab\x01\n" +
+	"pieceCount\"\x84\x01\n" +
+	"\x12ListObjectsRequest\x12\x1f\n" +
+	"\x06job_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05jobId\x12%\n" +
+	"\tpage_size\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12&\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpageToken\"l\n" +
+	"\x13ListObjectsResponse\x12-\n" +
+	"\aobjects\x18\x01 \x03(\v2\x13.fray.v1.HeldObjectR\aobjects\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x85\x01\n" +
+	"\n" +
+	"HeldObject\x12+\n" +
+	"\x06object\x18\x01 \x01(\v2\x13.fray.v1.ObjectInfoR\x06object\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x17\n" +
+	"\ajob_ids\x18\x03 \x03(\tR\x06jobIds\x12\x1b\n" +
+	"\tjob_count\x18\x04 \x01(\x04R\bjobCount\"\xab\x01\n" +
 	"\x10GetObjectRequest\x12B\n" +
 	"\x06job_id\x18\x01 \x01(\tB+\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$R\x05jobId\x122\n" +
 	"\tobject_id\x18\x02 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\bobjectId\x12\x1f\n" +
@@ -4919,7 +5865,7 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\x12ACTOR_STATE_PLACED\x10\x02\x12\x14\n" +
 	"\x10ACTOR_STATE_LIVE\x10\x03\x12\x1a\n" +
 	"\x16ACTOR_STATE_RESTARTING\x10\x04\x12\x14\n" +
-	"\x10ACTOR_STATE_DEAD\x10\x052\x80\x10\n" +
+	"\x10ACTOR_STATE_DEAD\x10\x052\xb0\x12\n" +
 	"\x11ControllerService\x12J\n" +
 	"\n" +
 	"SubmitTask\x12\x1a.fray.v1.SubmitTaskRequest\x1a\x1b.fray.v1.SubmitTaskResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -4928,18 +5874,23 @@ const file_fray_v1_controller_proto_rawDesc = "" +
 	"\rGetTaskResult\x12\x1d.fray.v1.GetTaskResultRequest\x1a\x1e.fray.v1.GetTaskResultResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\x0eGetTaskResults\x12\x1e.fray.v1.GetTaskResultsRequest\x1a\x1f.fray.v1.GetTaskResultsResponse\"\x03\x90\x02\x01\x12D\n" +
 	"\bWatchJob\x12\x18.fray.v1.WatchJobRequest\x1a\x19.fray.v1.WatchJobResponse\"\x03\x90\x02\x01\x12>\n" +
-	"\x06GetJob\x12\x16.fray.v1.GetJobRequest\x1a\x17.fray.v1.GetJobResponse\"\x03\x90\x02\x01\x12G\n" +
-	"\tListTasks\x12\x19.fray.v1.ListTasksRequest\x1a\x1a.fray.v1.ListTasksResponse\"\x03\x90\x02\x01\x12J\n" +
+	"\x06GetJob\x12\x16.fray.v1.GetJobRequest\x1a\x17.fray.v1.GetJobResponse\"\x03\x90\x02\x01\x12D\n" +
+	"\bListJobs\x12\x18.fray.v1.ListJobsRequest\x1a\x19.fray.v1.ListJobsResponse\"\x03\x90\x02\x01\x12G\n" +
+	"\tListTasks\x12\x19.fray.v1.ListTasksRequest\x1a\x1a.fray.v1.ListTasksResponse\"\x03\x90\x02\x01\x12M\n" +
+	"\vListPending\x12\x1b.fray.v1.ListPendingRequest\x1a\x1c.fray.v1.ListPendingResponse\"\x03\x90\x02\x01\x12J\n" +
 	"\n" +
 	"RetryTasks\x12\x1a.fray.v1.RetryTasksRequest\x1a\x1b.fray.v1.RetryTasksResponse\"\x03\x90\x02\x02\x12M\n" +
 	"\vCancelTasks\x12\x1b.fray.v1.CancelTasksRequest\x1a\x1c.fray.v1.CancelTasksResponse\"\x03\x90\x02\x02\x12G\n" +
 	"\tPutObject\x12\x19.fray.v1.PutObjectRequest\x1a\x1a.fray.v1.PutObjectResponse\"\x03\x90\x02\x02\x12G\n" +
 	"\tGetObject\x12\x19.fray.v1.GetObjectRequest\x1a\x1a.fray.v1.GetObjectResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\vHoldObjects\x12\x1b.fray.v1.HoldObjectsRequest\x1a\x1c.fray.v1.HoldObjectsResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\x0eReleaseObjects\x12\x1e.fray.v1.ReleaseObjectsRequest\x1a\x1f.fray.v1.ReleaseObjectsResponse\"\x03\x90\x02\x02\x12J\n" +
+	"\x0eReleaseObjects\x12\x1e.fray.v1.ReleaseObjectsRequest\x1a\x1f.fray.v1.ReleaseObjectsResponse\"\x03\x90\x02\x02\x12M\n" +
+	"\vListObjects\x12\x1b.fray.v1.ListObjectsRequest\x1a\x1c.fray.v1.ListObjectsResponse\"\x03\x90\x02\x01\x12J\n" +
 	"\n" +
 	"ListActors\x12\x1a.fray.v1.ListActorsRequest\x1a\x1b.fray.v1.ListActorsResponse\"\x03\x90\x02\x01\x12S\n" +
-	"\rListSchedules\x12\x1d.fray.v1.ListSchedulesRequest\x1a\x1e.fray.v1.ListSchedulesResponse\"\x03\x90\x02\x01\x12V\n" +
+	"\rListSchedules\x12\x1d.fray.v1.ListSchedulesRequest\x1a\x1e.fray.v1.ListSchedulesResponse\"\x03\x90\x02\x01\x12J\n" +
+	"\n" +
+	"ListLimits\x12\x1a.fray.v1.ListLimitsRequest\x1a\x1b.fray.v1.ListLimitsResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\x0eRegisterWorker\x12\x1e.fray.v1.RegisterWorkerRequest\x1a\x1f.fray.v1.RegisterWorkerResponse\"\x03\x90\x02\x02\x12J\n" +
 	"\n" +
 	"LeaseTasks\x12\x1a.fray.v1.LeaseTasksRequest\x1a\x1b.fray.v1.LeaseTasksResponse\"\x03\x90\x02\x02\x12M\n" +
@@ -4965,7 +5916,7 @@ func file_fray_v1_controller_proto_rawDescGZIP() []byte {
 }
 
 var file_fray_v1_controller_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_fray_v1_controller_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_fray_v1_controller_proto_goTypes = []any{
 	(CancelVerdict)(0),               // 0: fray.v1.CancelVerdict
 	(AttemptState)(0),                // 1: fray.v1.AttemptState
@@ -4990,173 +5941,203 @@ var file_fray_v1_controller_proto_goTypes = []any{
 	(*GetJobResponse)(nil),           // 20: fray.v1.GetJobResponse
 	(*ListTasksRequest)(nil),         // 21: fray.v1.ListTasksRequest
 	(*ListTasksResponse)(nil),        // 22: fray.v1.ListTasksResponse
-	(*RetryTasksRequest)(nil),        // 23: fray.v1.RetryTasksRequest
-	(*RetryTasksResponse)(nil),       // 24: fray.v1.RetryTasksResponse
-	(*RetriedTask)(nil),              // 25: fray.v1.RetriedTask
-	(*CancelTasksRequest)(nil),       // 26: fray.v1.CancelTasksRequest
-	(*CancelTasksResponse)(nil),      // 27: fray.v1.CancelTasksResponse
-	(*HeldAttempt)(nil),              // 28: fray.v1.HeldAttempt
-	(*RegisterWorkerRequest)(nil),    // 29: fray.v1.RegisterWorkerRequest
-	(*RegisterWorkerResponse)(nil),   // 30: fray.v1.RegisterWorkerResponse
-	(*LeaseTasksRequest)(nil),        // 31: fray.v1.LeaseTasksRequest
-	(*LeasedTask)(nil),               // 32: fray.v1.LeasedTask
-	(*NeededValue)(nil),              // 33: fray.v1.NeededValue
-	(*LeaseTasksResponse)(nil),       // 34: fray.v1.LeaseTasksResponse
-	(*TaskReport)(nil),               // 35: fray.v1.TaskReport
-	(*ReportTasksRequest)(nil),       // 36: fray.v1.ReportTasksRequest
-	(*ReportTasksResponse)(nil),      // 37: fray.v1.ReportTasksResponse
-	(*HeartbeatRequest)(nil),         // 38: fray.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),        // 39: fray.v1.HeartbeatResponse
-	(*UnregisterWorkerRequest)(nil),  // 40: fray.v1.UnregisterWorkerRequest
-	(*UnregisterWorkerResponse)(nil), // 41: fray.v1.UnregisterWorkerResponse
-	(*Worker)(nil),                   // 42: fray.v1.Worker
-	(*ListWorkersRequest)(nil),       // 43: fray.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),      // 44: fray.v1.ListWorkersResponse
-	(*Actor)(nil),                    // 45: fray.v1.Actor
-	(*ListActorsRequest)(nil),        // 46: fray.v1.ListActorsRequest
-	(*ListActorsResponse)(nil),       // 47: fray.v1.ListActorsResponse
-	(*ListSchedulesRequest)(nil),     // 48: fray.v1.ListSchedulesRequest
-	(*ListSchedulesResponse)(nil),    // 49: fray.v1.ListSchedulesResponse
-	(*DrainWorkerRequest)(nil),       // 50: fray.v1.DrainWorkerRequest
-	(*DrainWorkerResponse)(nil),      // 51: fray.v1.DrainWorkerResponse
-	(*GetClusterInfoRequest)(nil),    // 52: fray.v1.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),   // 53: fray.v1.GetClusterInfoResponse
-	(*CreateBackupRequest)(nil),      // 54: fray.v1.CreateBackupRequest
-	(*CreateBackupResponse)(nil),     // 55: fray.v1.CreateBackupResponse
-	(*StepDownRequest)(nil),          // 56: fray.v1.StepDownRequest
-	(*StepDownResponse)(nil),         // 57: fray.v1.StepDownResponse
-	(*PutObjectRequest)(nil),         // 58: fray.v1.PutObjectRequest
-	(*PutObjectResponse)(nil),        // 59: fray.v1.PutObjectResponse
-	(*ObjectInfo)(nil),               // 60: fray.v1.ObjectInfo
-	(*GetObjectRequest)(nil),         // 61: fray.v1.GetObjectRequest
-	(*GetObjectResponse)(nil),        // 62: fray.v1.GetObjectResponse
-	(*HoldObjectsRequest)(nil),       // 63: fray.v1.HoldObjectsRequest
-	(*HoldObjectsResponse)(nil),      // 64: fray.v1.HoldObjectsResponse
-	(*ReleaseObjectsRequest)(nil),    // 65: fray.v1.ReleaseObjectsRequest
-	(*ReleaseObjectsResponse)(nil),   // 66: fray.v1.ReleaseObjectsResponse
-	nil,                              // 67: fray.v1.RegisterWorkerRequest.ResourcesEntry
-	nil,                              // 68: fray.v1.RegisterWorkerRequest.LabelsEntry
-	nil,                              // 69: fray.v1.LeasedTask.EnvironmentEntry
-	nil,                              // 70: fray.v1.Worker.ResourcesEntry
-	nil,                              // 71: fray.v1.Worker.ResourcesInUseEntry
-	nil,                              // 72: fray.v1.Worker.LabelsEntry
-	nil,                              // 73: fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	(*TaskSpec)(nil),                 // 74: fray.v1.TaskSpec
-	(*JobOptions)(nil),               // 75: fray.v1.JobOptions
-	(*Task)(nil),                     // 76: fray.v1.Task
-	(*TaskResult)(nil),               // 77: fray.v1.TaskResult
-	(TaskStatus)(0),                  // 78: fray.v1.TaskStatus
-	(*Attempt)(nil),                  // 79: fray.v1.Attempt
-	(*Payload)(nil),                  // 80: fray.v1.Payload
-	(*TaskError)(nil),                // 81: fray.v1.TaskError
-	(*Schedule)(nil),                 // 82: fray.v1.Schedule
+	(*ListJobsRequest)(nil),          // 23: fray.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),         // 24: fray.v1.ListJobsResponse
+	(*Job)(nil),                      // 25: fray.v1.Job
+	(*ListPendingRequest)(nil),       // 26: fray.v1.ListPendingRequest
+	(*ListPendingResponse)(nil),      // 27: fray.v1.ListPendingResponse
+	(*PendingGroup)(nil),             // 28: fray.v1.PendingGroup
+	(*RetryTasksRequest)(nil),        // 29: fray.v1.RetryTasksRequest
+	(*RetryTasksResponse)(nil),       // 30: fray.v1.RetryTasksResponse
+	(*RetriedTask)(nil),              // 31: fray.v1.RetriedTask
+	(*CancelTasksRequest)(nil),       // 32: fray.v1.CancelTasksRequest
+	(*CancelTasksResponse)(nil),      // 33: fray.v1.CancelTasksResponse
+	(*HeldAttempt)(nil),              // 34: fray.v1.HeldAttempt
+	(*RegisterWorkerRequest)(nil),    // 35: fray.v1.RegisterWorkerRequest
+	(*RegisterWorkerResponse)(nil),   // 36: fray.v1.RegisterWorkerResponse
+	(*LeaseTasksRequest)(nil),        // 37: fray.v1.LeaseTasksRequest
+	(*LeasedTask)(nil),               // 38: fray.v1.LeasedTask
+	(*NeededValue)(nil),              // 39: fray.v1.NeededValue
+	(*LeaseTasksResponse)(nil),       // 40: fray.v1.LeaseTasksResponse
+	(*TaskReport)(nil),               // 41: fray.v1.TaskReport
+	(*ReportTasksRequest)(nil),       // 42: fray.v1.ReportTasksRequest
+	(*ReportTasksResponse)(nil),      // 43: fray.v1.ReportTasksResponse
+	(*HeartbeatRequest)(nil),         // 44: fray.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),        // 45: fray.v1.HeartbeatResponse
+	(*UnregisterWorkerRequest)(nil),  // 46: fray.v1.UnregisterWorkerRequest
+	(*UnregisterWorkerResponse)(nil), // 47: fray.v1.UnregisterWorkerResponse
+	(*Worker)(nil),                   // 48: fray.v1.Worker
+	(*ListWorkersRequest)(nil),       // 49: fray.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 50: fray.v1.ListWorkersResponse
+	(*Actor)(nil),                    // 51: fray.v1.Actor
+	(*ListActorsRequest)(nil),        // 52: fray.v1.ListActorsRequest
+	(*ListActorsResponse)(nil),       // 53: fray.v1.ListActorsResponse
+	(*ListLimitsRequest)(nil),        // 54: fray.v1.ListLimitsRequest
+	(*ListLimitsResponse)(nil),       // 55: fray.v1.ListLimitsResponse
+	(*LimitState)(nil),               // 56: fray.v1.LimitState
+	(*ListSchedulesRequest)(nil),     // 57: fray.v1.ListSchedulesRequest
+	(*ListSchedulesResponse)(nil),    // 58: fray.v1.ListSchedulesResponse
+	(*DrainWorkerRequest)(nil),       // 59: fray.v1.DrainWorkerRequest
+	(*DrainWorkerResponse)(nil),      // 60: fray.v1.DrainWorkerResponse
+	(*GetClusterInfoRequest)(nil),    // 61: fray.v1.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),   // 62: fray.v1.GetClusterInfoResponse
+	(*CreateBackupRequest)(nil),      // 63: fray.v1.CreateBackupRequest
+	(*CreateBackupResponse)(nil),     // 64: fray.v1.CreateBackupResponse
+	(*StepDownRequest)(nil),          // 65: fray.v1.StepDownRequest
+	(*StepDownResponse)(nil),         // 66: fray.v1.StepDownResponse
+	(*PutObjectRequest)(nil),         // 67: fray.v1.PutObjectRequest
+	(*PutObjectResponse)(nil),        // 68: fray.v1.PutObjectResponse
+	(*ObjectInfo)(nil),               // 69: fray.v1.ObjectInfo
+	(*ListObjectsRequest)(nil),       // 70: fray.v1.ListObjectsRequest
+	(*ListObjectsResponse)(nil),      // 71: fray.v1.ListObjectsResponse
+	(*HeldObject)(nil),               // 72: fray.v1.HeldObject
+	(*GetObjectRequest)(nil),         // 73: fray.v1.GetObjectRequest
+	(*GetObjectResponse)(nil),        // 74: fray.v1.GetObjectResponse
+	(*HoldObjectsRequest)(nil),       // 75: fray.v1.HoldObjectsRequest
+	(*HoldObjectsResponse)(nil),      // 76: fray.v1.HoldObjectsResponse
+	(*ReleaseObjectsRequest)(nil),    // 77: fray.v1.ReleaseObjectsRequest
+	(*ReleaseObjectsResponse)(nil),   // 78: fray.v1.ReleaseObjectsResponse
+	nil,                              // 79: fray.v1.RegisterWorkerRequest.ResourcesEntry
+	nil,                              // 80: fray.v1.RegisterWorkerRequest.LabelsEntry
+	nil,                              // 81: fray.v1.LeasedTask.EnvironmentEntry
+	nil,                              // 82: fray.v1.Worker.ResourcesEntry
+	nil,                              // 83: fray.v1.Worker.ResourcesInUseEntry
+	nil,                              // 84: fray.v1.Worker.LabelsEntry
+	nil,                              // 85: fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	(*TaskSpec)(nil),                 // 86: fray.v1.TaskSpec
+	(*JobOptions)(nil),               // 87: fray.v1.JobOptions
+	(*Task)(nil),                     // 88: fray.v1.Task
+	(*TaskResult)(nil),               // 89: fray.v1.TaskResult
+	(TaskStatus)(0),                  // 90: fray.v1.TaskStatus
+	(PendingReason)(0),               // 91: fray.v1.PendingReason
+	(*Attempt)(nil),                  // 92: fray.v1.Attempt
+	(*Payload)(nil),                  // 93: fray.v1.Payload
+	(*TaskError)(nil),                // 94: fray.v1.TaskError
+	(*Limit)(nil),                    // 95: fray.v1.Limit
+	(*Schedule)(nil),                 // 96: fray.v1.Schedule
 }
 var file_fray_v1_controller_proto_depIdxs = []int32{
-	74, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
-	75, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
-	76, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
-	77, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
-	74, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
-	75, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
+	86, // 0: fray.v1.SubmitTaskRequest.task:type_name -> fray.v1.TaskSpec
+	87, // 1: fray.v1.SubmitTaskRequest.job_options:type_name -> fray.v1.JobOptions
+	88, // 2: fray.v1.SubmitTaskResponse.task:type_name -> fray.v1.Task
+	89, // 3: fray.v1.SubmitTaskResponse.result:type_name -> fray.v1.TaskResult
+	86, // 4: fray.v1.SubmitTasksRequest.tasks:type_name -> fray.v1.TaskSpec
+	87, // 5: fray.v1.SubmitTasksRequest.job_options:type_name -> fray.v1.JobOptions
 	10, // 6: fray.v1.SubmitTasksResponse.failures:type_name -> fray.v1.SubmitFailure
 	9,  // 7: fray.v1.SubmitTasksResponse.existing_actors:type_name -> fray.v1.ExistingActor
-	76, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
-	77, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
-	77, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
-	77, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
-	78, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
-	76, // 13: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
-	25, // 14: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
-	10, // 15: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
-	0,  // 16: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
-	79, // 17: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
-	1,  // 18: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
-	67, // 19: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
-	68, // 20: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
-	28, // 21: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
-	35, // 22: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
-	79, // 23: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
-	74, // 24: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
-	33, // 25: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
-	80, // 26: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
-	69, // 27: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
-	80, // 28: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
-	32, // 29: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
-	3,  // 30: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	79, // 31: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
-	2,  // 32: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
-	80, // 33: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
-	81, // 34: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
-	80, // 35: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
-	35, // 36: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
-	3,  // 37: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
-	70, // 38: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
-	71, // 39: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
-	72, // 40: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
-	42, // 41: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
-	4,  // 42: fray.v1.Actor.state:type_name -> fray.v1.ActorState
-	45, // 43: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
-	82, // 44: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
-	73, // 45: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
-	60, // 46: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	60, // 47: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
-	5,  // 48: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
-	7,  // 49: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
-	11, // 50: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
-	13, // 51: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
-	15, // 52: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
-	17, // 53: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
-	19, // 54: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
-	21, // 55: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
-	23, // 56: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
-	26, // 57: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
-	58, // 58: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
-	61, // 59: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
-	63, // 60: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
-	65, // 61: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
-	46, // 62: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
-	48, // 63: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
-	29, // 64: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
-	31, // 65: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
-	36, // 66: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
-	38, // 67: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
-	40, // 68: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
-	43, // 69: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
-	50, // 70: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
-	52, // 71: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
-	54, // 72: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
-	56, // 73: fray.v1.ControllerService.StepDown:input_type -> fray.v1.StepDownRequest
-	6,  // 74: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
-	8,  // 75: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
-	12, // 76: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
-	14, // 77: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
-	16, // 78: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
-	18, // 79: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
-	20, // 80: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
-	22, // 81: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
-	24, // 82: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
-	27, // 83: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
-	59, // 84: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
-	62, // 85: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
-	64, // 86: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
-	66, // 87: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
-	47, // 88: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
-	49, // 89: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
-	30, // 90: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
-	34, // 91: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
-	37, // 92: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
-	39, // 93: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
-	41, // 94: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
-	44, // 95: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
-	51, // 96: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
-	53, // 97: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
-	55, // 98: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
-	57, // 99: fray.v1.ControllerService.StepDown:output_type -> fray.v1.StepDownResponse
-	74, // [74:100] is the sub-list for method output_type
-	48, // [48:74] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	88, // 8: fray.v1.GetTaskResponse.task:type_name -> fray.v1.Task
+	89, // 9: fray.v1.GetTaskResultResponse.result:type_name -> fray.v1.TaskResult
+	89, // 10: fray.v1.GetTaskResultsResponse.results:type_name -> fray.v1.TaskResult
+	89, // 11: fray.v1.WatchJobResponse.results:type_name -> fray.v1.TaskResult
+	90, // 12: fray.v1.ListTasksRequest.statuses:type_name -> fray.v1.TaskStatus
+	91, // 13: fray.v1.ListTasksRequest.pending_reasons:type_name -> fray.v1.PendingReason
+	88, // 14: fray.v1.ListTasksResponse.tasks:type_name -> fray.v1.Task
+	25, // 15: fray.v1.ListJobsResponse.jobs:type_name -> fray.v1.Job
+	28, // 16: fray.v1.ListPendingResponse.groups:type_name -> fray.v1.PendingGroup
+	91, // 17: fray.v1.PendingGroup.reason:type_name -> fray.v1.PendingReason
+	31, // 18: fray.v1.RetryTasksResponse.tasks:type_name -> fray.v1.RetriedTask
+	10, // 19: fray.v1.RetriedTask.failure:type_name -> fray.v1.SubmitFailure
+	0,  // 20: fray.v1.CancelTasksResponse.verdicts:type_name -> fray.v1.CancelVerdict
+	92, // 21: fray.v1.HeldAttempt.attempt:type_name -> fray.v1.Attempt
+	1,  // 22: fray.v1.HeldAttempt.state:type_name -> fray.v1.AttemptState
+	79, // 23: fray.v1.RegisterWorkerRequest.resources:type_name -> fray.v1.RegisterWorkerRequest.ResourcesEntry
+	80, // 24: fray.v1.RegisterWorkerRequest.labels:type_name -> fray.v1.RegisterWorkerRequest.LabelsEntry
+	34, // 25: fray.v1.RegisterWorkerRequest.held:type_name -> fray.v1.HeldAttempt
+	41, // 26: fray.v1.LeaseTasksRequest.reports:type_name -> fray.v1.TaskReport
+	92, // 27: fray.v1.LeasedTask.attempt:type_name -> fray.v1.Attempt
+	86, // 28: fray.v1.LeasedTask.spec:type_name -> fray.v1.TaskSpec
+	39, // 29: fray.v1.LeasedTask.needed_values:type_name -> fray.v1.NeededValue
+	93, // 30: fray.v1.LeasedTask.checkpoint:type_name -> fray.v1.Payload
+	81, // 31: fray.v1.LeasedTask.environment:type_name -> fray.v1.LeasedTask.EnvironmentEntry
+	93, // 32: fray.v1.NeededValue.value:type_name -> fray.v1.Payload
+	38, // 33: fray.v1.LeaseTasksResponse.tasks:type_name -> fray.v1.LeasedTask
+	3,  // 34: fray.v1.LeaseTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	92, // 35: fray.v1.TaskReport.attempt:type_name -> fray.v1.Attempt
+	2,  // 36: fray.v1.TaskReport.outcome:type_name -> fray.v1.AttemptOutcome
+	93, // 37: fray.v1.TaskReport.value:type_name -> fray.v1.Payload
+	94, // 38: fray.v1.TaskReport.error:type_name -> fray.v1.TaskError
+	93, // 39: fray.v1.TaskReport.checkpoint:type_name -> fray.v1.Payload
+	41, // 40: fray.v1.ReportTasksRequest.reports:type_name -> fray.v1.TaskReport
+	3,  // 41: fray.v1.ReportTasksResponse.verdicts:type_name -> fray.v1.ReportVerdict
+	82, // 42: fray.v1.Worker.resources:type_name -> fray.v1.Worker.ResourcesEntry
+	83, // 43: fray.v1.Worker.resources_in_use:type_name -> fray.v1.Worker.ResourcesInUseEntry
+	84, // 44: fray.v1.Worker.labels:type_name -> fray.v1.Worker.LabelsEntry
+	48, // 45: fray.v1.ListWorkersResponse.workers:type_name -> fray.v1.Worker
+	4,  // 46: fray.v1.Actor.state:type_name -> fray.v1.ActorState
+	51, // 47: fray.v1.ListActorsResponse.actors:type_name -> fray.v1.Actor
+	56, // 48: fray.v1.ListLimitsResponse.limits:type_name -> fray.v1.LimitState
+	95, // 49: fray.v1.LimitState.limit:type_name -> fray.v1.Limit
+	96, // 50: fray.v1.ListSchedulesResponse.schedules:type_name -> fray.v1.Schedule
+	85, // 51: fray.v1.GetClusterInfoResponse.task_counts:type_name -> fray.v1.GetClusterInfoResponse.TaskCountsEntry
+	69, // 52: fray.v1.PutObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	72, // 53: fray.v1.ListObjectsResponse.objects:type_name -> fray.v1.HeldObject
+	69, // 54: fray.v1.HeldObject.object:type_name -> fray.v1.ObjectInfo
+	69, // 55: fray.v1.GetObjectResponse.object:type_name -> fray.v1.ObjectInfo
+	5,  // 56: fray.v1.ControllerService.SubmitTask:input_type -> fray.v1.SubmitTaskRequest
+	7,  // 57: fray.v1.ControllerService.SubmitTasks:input_type -> fray.v1.SubmitTasksRequest
+	11, // 58: fray.v1.ControllerService.GetTask:input_type -> fray.v1.GetTaskRequest
+	13, // 59: fray.v1.ControllerService.GetTaskResult:input_type -> fray.v1.GetTaskResultRequest
+	15, // 60: fray.v1.ControllerService.GetTaskResults:input_type -> fray.v1.GetTaskResultsRequest
+	17, // 61: fray.v1.ControllerService.WatchJob:input_type -> fray.v1.WatchJobRequest
+	19, // 62: fray.v1.ControllerService.GetJob:input_type -> fray.v1.GetJobRequest
+	23, // 63: fray.v1.ControllerService.ListJobs:input_type -> fray.v1.ListJobsRequest
+	21, // 64: fray.v1.ControllerService.ListTasks:input_type -> fray.v1.ListTasksRequest
+	26, // 65: fray.v1.ControllerService.ListPending:input_type -> fray.v1.ListPendingRequest
+	29, // 66: fray.v1.ControllerService.RetryTasks:input_type -> fray.v1.RetryTasksRequest
+	32, // 67: fray.v1.ControllerService.CancelTasks:input_type -> fray.v1.CancelTasksRequest
+	67, // 68: fray.v1.ControllerService.PutObject:input_type -> fray.v1.PutObjectRequest
+	73, // 69: fray.v1.ControllerService.GetObject:input_type -> fray.v1.GetObjectRequest
+	75, // 70: fray.v1.ControllerService.HoldObjects:input_type -> fray.v1.HoldObjectsRequest
+	77, // 71: fray.v1.ControllerService.ReleaseObjects:input_type -> fray.v1.ReleaseObjectsRequest
+	70, // 72: fray.v1.ControllerService.ListObjects:input_type -> fray.v1.ListObjectsRequest
+	52, // 73: fray.v1.ControllerService.ListActors:input_type -> fray.v1.ListActorsRequest
+	57, // 74: fray.v1.ControllerService.ListSchedules:input_type -> fray.v1.ListSchedulesRequest
+	54, // 75: fray.v1.ControllerService.ListLimits:input_type -> fray.v1.ListLimitsRequest
+	35, // 76: fray.v1.ControllerService.RegisterWorker:input_type -> fray.v1.RegisterWorkerRequest
+	37, // 77: fray.v1.ControllerService.LeaseTasks:input_type -> fray.v1.LeaseTasksRequest
+	42, // 78: fray.v1.ControllerService.ReportTasks:input_type -> fray.v1.ReportTasksRequest
+	44, // 79: fray.v1.ControllerService.Heartbeat:input_type -> fray.v1.HeartbeatRequest
+	46, // 80: fray.v1.ControllerService.UnregisterWorker:input_type -> fray.v1.UnregisterWorkerRequest
+	49, // 81: fray.v1.ControllerService.ListWorkers:input_type -> fray.v1.ListWorkersRequest
+	59, // 82: fray.v1.ControllerService.DrainWorker:input_type -> fray.v1.DrainWorkerRequest
+	61, // 83: fray.v1.ControllerService.GetClusterInfo:input_type -> fray.v1.GetClusterInfoRequest
+	63, // 84: fray.v1.ControllerService.CreateBackup:input_type -> fray.v1.CreateBackupRequest
+	65, // 85: fray.v1.ControllerService.StepDown:input_type -> fray.v1.StepDownRequest
+	6,  // 86: fray.v1.ControllerService.SubmitTask:output_type -> fray.v1.SubmitTaskResponse
+	8,  // 87: fray.v1.ControllerService.SubmitTasks:output_type -> fray.v1.SubmitTasksResponse
+	12, // 88: fray.v1.ControllerService.GetTask:output_type -> fray.v1.GetTaskResponse
+	14, // 89: fray.v1.ControllerService.GetTaskResult:output_type -> fray.v1.GetTaskResultResponse
+	16, // 90: fray.v1.ControllerService.GetTaskResults:output_type -> fray.v1.GetTaskResultsResponse
+	18, // 91: fray.v1.ControllerService.WatchJob:output_type -> fray.v1.WatchJobResponse
+	20, // 92: fray.v1.ControllerService.GetJob:output_type -> fray.v1.GetJobResponse
+	24, // 93: fray.v1.ControllerService.ListJobs:output_type -> fray.v1.ListJobsResponse
+	22, // 94: fray.v1.ControllerService.ListTasks:output_type -> fray.v1.ListTasksResponse
+	27, // 95: fray.v1.ControllerService.ListPending:output_type -> fray.v1.ListPendingResponse
+	30, // 96: fray.v1.ControllerService.RetryTasks:output_type -> fray.v1.RetryTasksResponse
+	33, // 97: fray.v1.ControllerService.CancelTasks:output_type -> fray.v1.CancelTasksResponse
+	68, // 98: fray.v1.ControllerService.PutObject:output_type -> fray.v1.PutObjectResponse
+	74, // 99: fray.v1.ControllerService.GetObject:output_type -> fray.v1.GetObjectResponse
+	76, // 100: fray.v1.ControllerService.HoldObjects:output_type -> fray.v1.HoldObjectsResponse
+	78, // 101: fray.v1.ControllerService.ReleaseObjects:output_type -> fray.v1.ReleaseObjectsResponse
+	71, // 102: fray.v1.ControllerService.ListObjects:output_type -> fray.v1.ListObjectsResponse
+	53, // 103: fray.v1.ControllerService.ListActors:output_type -> fray.v1.ListActorsResponse
+	58, // 104: fray.v1.ControllerService.ListSchedules:output_type -> fray.v1.ListSchedulesResponse
+	55, // 105: fray.v1.ControllerService.ListLimits:output_type -> fray.v1.ListLimitsResponse
+	36, // 106: fray.v1.ControllerService.RegisterWorker:output_type -> fray.v1.RegisterWorkerResponse
+	40, // 107: fray.v1.ControllerService.LeaseTasks:output_type -> fray.v1.LeaseTasksResponse
+	43, // 108: fray.v1.ControllerService.ReportTasks:output_type -> fray.v1.ReportTasksResponse
+	45, // 109: fray.v1.ControllerService.Heartbeat:output_type -> fray.v1.HeartbeatResponse
+	47, // 110: fray.v1.ControllerService.UnregisterWorker:output_type -> fray.v1.UnregisterWorkerResponse
+	50, // 111: fray.v1.ControllerService.ListWorkers:output_type -> fray.v1.ListWorkersResponse
+	60, // 112: fray.v1.ControllerService.DrainWorker:output_type -> fray.v1.DrainWorkerResponse
+	62, // 113: fray.v1.ControllerService.GetClusterInfo:output_type -> fray.v1.GetClusterInfoResponse
+	64, // 114: fray.v1.ControllerService.CreateBackup:output_type -> fray.v1.CreateBackupResponse
+	66, // 115: fray.v1.ControllerService.StepDown:output_type -> fray.v1.StepDownResponse
+	86, // [86:116] is the sub-list for method output_type
+	56, // [56:86] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_fray_v1_controller_proto_init() }
@@ -5168,15 +6149,16 @@ func file_fray_v1_controller_proto_init() {
 	file_fray_v1_task_proto_init()
 	file_fray_v1_controller_proto_msgTypes[12].OneofWrappers = []any{}
 	file_fray_v1_controller_proto_msgTypes[15].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[26].OneofWrappers = []any{}
-	file_fray_v1_controller_proto_msgTypes[45].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[32].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[51].OneofWrappers = []any{}
+	file_fray_v1_controller_proto_msgTypes[54].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fray_v1_controller_proto_rawDesc), len(file_fray_v1_controller_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   69,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

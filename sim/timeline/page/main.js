@@ -274,18 +274,15 @@ byID("legend").innerHTML = [
 ].map(([text, picture]) => `<span>${picture}${text}</span>`).join("") +
   '<span class="keys">Drag to pan, Ctrl + wheel to zoom; keys: + − 0 a d, Tab and arrows, n p</span>';
 
-// Light or dark: as the system has it, until the button says otherwise.
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
+// The theme was set before, and may change.
+document.addEventListener("themechange", () => {
   readColours();
   refresh();
-}
-const dark = matchMedia("(prefers-color-scheme: dark)");
-dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
-byID("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+});
 
 addEventListener("resize", refresh);
 new ResizeObserver(refresh).observe(scroller);
-setTheme(dark.matches ? "dark" : "light");
+readColours();
+refresh();
 if (run.violation) showViolation();
 else showWork();

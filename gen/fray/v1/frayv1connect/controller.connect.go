@@ -54,9 +54,15 @@ const (
 	// ControllerServiceGetJobProcedure is the fully-qualified name of the ControllerService's GetJob
 	// RPC.
 	ControllerServiceGetJobProcedure = "/fray.v1.ControllerService/GetJob"
+	// ControllerServiceListJobsProcedure is the fully-qualified name of the ControllerService's
+	// ListJobs RPC.
+	ControllerServiceListJobsProcedure = "/fray.v1.ControllerService/ListJobs"
 	// ControllerServiceListTasksProcedure is the fully-qualified name of the ControllerService's
 	// ListTasks RPC.
 	ControllerServiceListTasksProcedure = "/fray.v1.ControllerService/ListTasks"
+	// ControllerServiceListPendingProcedure is the fully-qualified name of the ControllerService's
+	// ListPending RPC.
+	ControllerServiceListPendingProcedure = "/fray.v1.ControllerService/ListPending"
 	// ControllerServiceRetryTasksProcedure is the fully-qualified name of the ControllerService's
 	// RetryTasks RPC.
 	ControllerServiceRetryTasksProcedure = "/fray.v1.ControllerService/RetryTasks"
@@ -75,12 +81,18 @@ const (
 	// ControllerServiceReleaseObjectsProcedure is the fully-qualified name of the ControllerService's
 	// ReleaseObjects RPC.
 	ControllerServiceReleaseObjectsProcedure = "/fray.v1.ControllerService/ReleaseObjects"
+	// ControllerServiceListObjectsProcedure is the fully-qualified name of the ControllerService's
+	// ListObjects RPC.
+	ControllerServiceListObjectsProcedure = "/fray.v1.ControllerService/ListObjects"
 	// ControllerServiceListActorsProcedure is the fully-qualified name of the ControllerService's
 	// ListActors RPC.
 	ControllerServiceListActorsProcedure = "/fray.v1.ControllerService/ListActors"
 	// ControllerServiceListSchedulesProcedure is the fully-qualified name of the ControllerService's
 	// ListSchedules RPC.
 	ControllerServiceListSchedulesProcedure = "/fray.v1.ControllerService/ListSchedules"
+	// ControllerServiceListLimitsProcedure is the fully-qualified name of the ControllerService's
+	// ListLimits RPC.
+	ControllerServiceListLimitsProcedure = "/fray.v1.ControllerService/ListLimits"
 	// ControllerServiceRegisterWorkerProcedure is the fully-qualified name of the ControllerService's
 	// RegisterWorker RPC.
 	ControllerServiceRegisterWorkerProcedure = "/fray.v1.ControllerService/RegisterWorker"
@@ -130,8 +142,12 @@ type ControllerServiceClient interface {
 	WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error)
 	// GetJob tells how a job stands as a whole: what is open, and whether a client watches it; also once nothing of it is open.
 	GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error)
-	// ListTasks pages through the tasks, oldest first.
+	// ListJobs pages through the jobs that have tasks, those that were submitted to last first.
+	ListJobs(context.Context, *v1.ListJobsRequest) (*v1.ListJobsResponse, error)
+	// ListTasks pages through the tasks, oldest first unless the latest are asked for first.
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
+	// ListPending says what the PENDING tasks wait for: how many for what, and since when.
+	ListPending(context.Context, *v1.ListPendingRequest) (*v1.ListPendingResponse, error)
 	// RetryTasks submits tasks that have failed or were cancelled anew: each as a task of its own, in its job and with its specification. The
 	// id of the new one is that of the old one and /retry-RETRY_ID, in the place of such an end of an earlier retry.
 	RetryTasks(context.Context, *v1.RetryTasksRequest) (*v1.RetryTasksResponse, error)
@@ -146,11 +162,15 @@ type ControllerServiceClient interface {
 	HoldObjects(context.Context, *v1.HoldObjectsRequest) (*v1.HoldObjectsResponse, error)
 	// ReleaseObjects ends a job's holds. What no job holds is deleted.
 	ReleaseObjects(context.Context, *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error)
+	// ListObjects pages through the objects that are whole, the latest first.
+	ListObjects(context.Context, *v1.ListObjectsRequest) (*v1.ListObjectsResponse, error)
 	// ListActors returns actors by id: those that live, and those that are dead and known. An actor is created by submitting its life,
 	// called by submitting calls, and deleted by cancelling its life.
 	ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error)
 	// ListSchedules returns the schedules that are open. A schedule is created by submitting its task, and deleted by cancelling that.
 	ListSchedules(context.Context, *v1.ListSchedulesRequest) (*v1.ListSchedulesResponse, error)
+	// ListLimits returns the limits that open tasks name, by name and key.
+	ListLimits(context.Context, *v1.ListLimitsRequest) (*v1.ListLimitsResponse, error)
 	// RegisterWorker opens a worker session. Registering again under the same registration_id returns the same session.
 	RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error)
 	// LeaseTasks waits for work. A repeated poll_seq returns what that poll was granted.
@@ -236,10 +256,24 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listJobs: connect.NewClient[v1.ListJobsRequest, v1.ListJobsResponse](
+			httpClient,
+			baseURL+ControllerServiceListJobsProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("ListJobs")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		listTasks: connect.NewClient[v1.ListTasksRequest, v1.ListTasksResponse](
 			httpClient,
 			baseURL+ControllerServiceListTasksProcedure,
 			connect.WithSchema(controllerServiceMethods.ByName("ListTasks")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listPending: connect.NewClient[v1.ListPendingRequest, v1.ListPendingResponse](
+			httpClient,
+			baseURL+ControllerServiceListPendingProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("ListPending")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -285,6 +319,13 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		listObjects: connect.NewClient[v1.ListObjectsRequest, v1.ListObjectsResponse](
+			httpClient,
+			baseURL+ControllerServiceListObjectsProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("ListObjects")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		listActors: connect.NewClient[v1.ListActorsRequest, v1.ListActorsResponse](
 			httpClient,
 			baseURL+ControllerServiceListActorsProcedure,
@@ -296,6 +337,13 @@ func NewControllerServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			httpClient,
 			baseURL+ControllerServiceListSchedulesProcedure,
 			connect.WithSchema(controllerServiceMethods.ByName("ListSchedules")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listLimits: connect.NewClient[v1.ListLimitsRequest, v1.ListLimitsResponse](
+			httpClient,
+			baseURL+ControllerServiceListLimitsProcedure,
+			connect.WithSchema(controllerServiceMethods.ByName("ListLimits")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -379,15 +427,19 @@ type controllerServiceClient struct {
 	getTaskResults   *connect.Client[v1.GetTaskResultsRequest, v1.GetTaskResultsResponse]
 	watchJob         *connect.Client[v1.WatchJobRequest, v1.WatchJobResponse]
 	getJob           *connect.Client[v1.GetJobRequest, v1.GetJobResponse]
+	listJobs         *connect.Client[v1.ListJobsRequest, v1.ListJobsResponse]
 	listTasks        *connect.Client[v1.ListTasksRequest, v1.ListTasksResponse]
+	listPending      *connect.Client[v1.ListPendingRequest, v1.ListPendingResponse]
 	retryTasks       *connect.Client[v1.RetryTasksRequest, v1.RetryTasksResponse]
 	cancelTasks      *connect.Client[v1.CancelTasksRequest, v1.CancelTasksResponse]
 	putObject        *connect.Client[v1.PutObjectRequest, v1.PutObjectResponse]
 	getObject        *connect.Client[v1.GetObjectRequest, v1.GetObjectResponse]
 	holdObjects      *connect.Client[v1.HoldObjectsRequest, v1.HoldObjectsResponse]
 	releaseObjects   *connect.Client[v1.ReleaseObjectsRequest, v1.ReleaseObjectsResponse]
+	listObjects      *connect.Client[v1.ListObjectsRequest, v1.ListObjectsResponse]
 	listActors       *connect.Client[v1.ListActorsRequest, v1.ListActorsResponse]
 	listSchedules    *connect.Client[v1.ListSchedulesRequest, v1.ListSchedulesResponse]
+	listLimits       *connect.Client[v1.ListLimitsRequest, v1.ListLimitsResponse]
 	registerWorker   *connect.Client[v1.RegisterWorkerRequest, v1.RegisterWorkerResponse]
 	leaseTasks       *connect.Client[v1.LeaseTasksRequest, v1.LeaseTasksResponse]
 	reportTasks      *connect.Client[v1.ReportTasksRequest, v1.ReportTasksResponse]
@@ -463,9 +515,27 @@ func (c *controllerServiceClient) GetJob(ctx context.Context, req *v1.GetJobRequ
 	return nil, err
 }
 
+// ListJobs calls fray.v1.ControllerService.ListJobs.
+func (c *controllerServiceClient) ListJobs(ctx context.Context, req *v1.ListJobsRequest) (*v1.ListJobsResponse, error) {
+	response, err := c.listJobs.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ListTasks calls fray.v1.ControllerService.ListTasks.
 func (c *controllerServiceClient) ListTasks(ctx context.Context, req *v1.ListTasksRequest) (*v1.ListTasksResponse, error) {
 	response, err := c.listTasks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListPending calls fray.v1.ControllerService.ListPending.
+func (c *controllerServiceClient) ListPending(ctx context.Context, req *v1.ListPendingRequest) (*v1.ListPendingResponse, error) {
+	response, err := c.listPending.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -526,6 +596,15 @@ func (c *controllerServiceClient) ReleaseObjects(ctx context.Context, req *v1.Re
 	return nil, err
 }
 
+// ListObjects calls fray.v1.ControllerService.ListObjects.
+func (c *controllerServiceClient) ListObjects(ctx context.Context, req *v1.ListObjectsRequest) (*v1.ListObjectsResponse, error) {
+	response, err := c.listObjects.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ListActors calls fray.v1.ControllerService.ListActors.
 func (c *controllerServiceClient) ListActors(ctx context.Context, req *v1.ListActorsRequest) (*v1.ListActorsResponse, error) {
 	response, err := c.listActors.CallUnary(ctx, connect.NewRequest(req))
@@ -538,6 +617,15 @@ func (c *controllerServiceClient) ListActors(ctx context.Context, req *v1.ListAc
 // ListSchedules calls fray.v1.ControllerService.ListSchedules.
 func (c *controllerServiceClient) ListSchedules(ctx context.Context, req *v1.ListSchedulesRequest) (*v1.ListSchedulesResponse, error) {
 	response, err := c.listSchedules.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListLimits calls fray.v1.ControllerService.ListLimits.
+func (c *controllerServiceClient) ListLimits(ctx context.Context, req *v1.ListLimitsRequest) (*v1.ListLimitsResponse, error) {
+	response, err := c.listLimits.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -651,8 +739,12 @@ type ControllerServiceHandler interface {
 	WatchJob(context.Context, *v1.WatchJobRequest) (*v1.WatchJobResponse, error)
 	// GetJob tells how a job stands as a whole: what is open, and whether a client watches it; also once nothing of it is open.
 	GetJob(context.Context, *v1.GetJobRequest) (*v1.GetJobResponse, error)
-	// ListTasks pages through the tasks, oldest first.
+	// ListJobs pages through the jobs that have tasks, those that were submitted to last first.
+	ListJobs(context.Context, *v1.ListJobsRequest) (*v1.ListJobsResponse, error)
+	// ListTasks pages through the tasks, oldest first unless the latest are asked for first.
 	ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
+	// ListPending says what the PENDING tasks wait for: how many for what, and since when.
+	ListPending(context.Context, *v1.ListPendingRequest) (*v1.ListPendingResponse, error)
 	// RetryTasks submits tasks that have failed or were cancelled anew: each as a task of its own, in its job and with its specification. The
 	// id of the new one is that of the old one and /retry-RETRY_ID, in the place of such an end of an earlier retry.
 	RetryTasks(context.Context, *v1.RetryTasksRequest) (*v1.RetryTasksResponse, error)
@@ -667,11 +759,15 @@ type ControllerServiceHandler interface {
 	HoldObjects(context.Context, *v1.HoldObjectsRequest) (*v1.HoldObjectsResponse, error)
 	// ReleaseObjects ends a job's holds. What no job holds is deleted.
 	ReleaseObjects(context.Context, *v1.ReleaseObjectsRequest) (*v1.ReleaseObjectsResponse, error)
+	// ListObjects pages through the objects that are whole, the latest first.
+	ListObjects(context.Context, *v1.ListObjectsRequest) (*v1.ListObjectsResponse, error)
 	// ListActors returns actors by id: those that live, and those that are dead and known. An actor is created by submitting its life,
 	// called by submitting calls, and deleted by cancelling its life.
 	ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error)
 	// ListSchedules returns the schedules that are open. A schedule is created by submitting its task, and deleted by cancelling that.
 	ListSchedules(context.Context, *v1.ListSchedulesRequest) (*v1.ListSchedulesResponse, error)
+	// ListLimits returns the limits that open tasks name, by name and key.
+	ListLimits(context.Context, *v1.ListLimitsRequest) (*v1.ListLimitsResponse, error)
 	// RegisterWorker opens a worker session. Registering again under the same registration_id returns the same session.
 	RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error)
 	// LeaseTasks waits for work. A repeated poll_seq returns what that poll was granted.
@@ -753,10 +849,24 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	controllerServiceListJobsHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceListJobsProcedure,
+		svc.ListJobs,
+		connect.WithSchema(controllerServiceMethods.ByName("ListJobs")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	controllerServiceListTasksHandler := connect.NewUnaryHandlerSimple(
 		ControllerServiceListTasksProcedure,
 		svc.ListTasks,
 		connect.WithSchema(controllerServiceMethods.ByName("ListTasks")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	controllerServiceListPendingHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceListPendingProcedure,
+		svc.ListPending,
+		connect.WithSchema(controllerServiceMethods.ByName("ListPending")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -802,6 +912,13 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
+	controllerServiceListObjectsHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceListObjectsProcedure,
+		svc.ListObjects,
+		connect.WithSchema(controllerServiceMethods.ByName("ListObjects")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	controllerServiceListActorsHandler := connect.NewUnaryHandlerSimple(
 		ControllerServiceListActorsProcedure,
 		svc.ListActors,
@@ -813,6 +930,13 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 		ControllerServiceListSchedulesProcedure,
 		svc.ListSchedules,
 		connect.WithSchema(controllerServiceMethods.ByName("ListSchedules")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	controllerServiceListLimitsHandler := connect.NewUnaryHandlerSimple(
+		ControllerServiceListLimitsProcedure,
+		svc.ListLimits,
+		connect.WithSchema(controllerServiceMethods.ByName("ListLimits")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -900,8 +1024,12 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceWatchJobHandler.ServeHTTP(w, r)
 		case ControllerServiceGetJobProcedure:
 			controllerServiceGetJobHandler.ServeHTTP(w, r)
+		case ControllerServiceListJobsProcedure:
+			controllerServiceListJobsHandler.ServeHTTP(w, r)
 		case ControllerServiceListTasksProcedure:
 			controllerServiceListTasksHandler.ServeHTTP(w, r)
+		case ControllerServiceListPendingProcedure:
+			controllerServiceListPendingHandler.ServeHTTP(w, r)
 		case ControllerServiceRetryTasksProcedure:
 			controllerServiceRetryTasksHandler.ServeHTTP(w, r)
 		case ControllerServiceCancelTasksProcedure:
@@ -914,10 +1042,14 @@ func NewControllerServiceHandler(svc ControllerServiceHandler, opts ...connect.H
 			controllerServiceHoldObjectsHandler.ServeHTTP(w, r)
 		case ControllerServiceReleaseObjectsProcedure:
 			controllerServiceReleaseObjectsHandler.ServeHTTP(w, r)
+		case ControllerServiceListObjectsProcedure:
+			controllerServiceListObjectsHandler.ServeHTTP(w, r)
 		case ControllerServiceListActorsProcedure:
 			controllerServiceListActorsHandler.ServeHTTP(w, r)
 		case ControllerServiceListSchedulesProcedure:
 			controllerServiceListSchedulesHandler.ServeHTTP(w, r)
+		case ControllerServiceListLimitsProcedure:
+			controllerServiceListLimitsHandler.ServeHTTP(w, r)
 		case ControllerServiceRegisterWorkerProcedure:
 			controllerServiceRegisterWorkerHandler.ServeHTTP(w, r)
 		case ControllerServiceLeaseTasksProcedure:
@@ -975,8 +1107,16 @@ func (UnimplementedControllerServiceHandler) GetJob(context.Context, *v1.GetJobR
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.GetJob is not implemented"))
 }
 
+func (UnimplementedControllerServiceHandler) ListJobs(context.Context, *v1.ListJobsRequest) (*v1.ListJobsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListJobs is not implemented"))
+}
+
 func (UnimplementedControllerServiceHandler) ListTasks(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListTasks is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) ListPending(context.Context, *v1.ListPendingRequest) (*v1.ListPendingResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListPending is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) RetryTasks(context.Context, *v1.RetryTasksRequest) (*v1.RetryTasksResponse, error) {
@@ -1003,12 +1143,20 @@ func (UnimplementedControllerServiceHandler) ReleaseObjects(context.Context, *v1
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ReleaseObjects is not implemented"))
 }
 
+func (UnimplementedControllerServiceHandler) ListObjects(context.Context, *v1.ListObjectsRequest) (*v1.ListObjectsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListObjects is not implemented"))
+}
+
 func (UnimplementedControllerServiceHandler) ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListActors is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) ListSchedules(context.Context, *v1.ListSchedulesRequest) (*v1.ListSchedulesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListSchedules is not implemented"))
+}
+
+func (UnimplementedControllerServiceHandler) ListLimits(context.Context, *v1.ListLimitsRequest) (*v1.ListLimitsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fray.v1.ControllerService.ListLimits is not implemented"))
 }
 
 func (UnimplementedControllerServiceHandler) RegisterWorker(context.Context, *v1.RegisterWorkerRequest) (*v1.RegisterWorkerResponse, error) {
