@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,11 +13,13 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// A Result is what came of one run. Its JSON reads back as the same result.
+// A Result is what came of one run. Its JSON reads back as the same result. Keys are in snake_case,
+// with the unit at the end; what may not fit into the numbers of JavaScript, past 2^53, is a string:
+// the seed in decimal, the hash in 16 hexadecimal digits.
 type Result struct {
 	Scenario string `json:"scenario"`
 	Summary  string `json:"summary"`
-	Seed     uint64 `json:"seed"`
+	Seed     uint64 `json:"seed,string"`
 	// Verdict is one of the Verdict constants: pass if the run ended as the scenario expects.
 	Verdict string `json:"verdict"`
 	// Broken names the invariant or expectation that does not hold, and Text says how; empty if all
@@ -34,7 +37,7 @@ type Result struct {
 	Virtual time.Duration `json:"virtual_ns"`
 	Wall    time.Duration `json:"wall_ns"`
 	// Hash stands for the whole trace. 0: there is none, because nothing would repeat it.
-	Hash  uint64    `json:"hash,omitempty"`
+	Hash  Hash      `json:"hash,omitempty"`
 	Stats sim.Stats `json:"stats"`
 
 	// Reached are the points that the run came to, by their kind; nil: nobody asked.
@@ -59,6 +62,23 @@ type Result struct {
 	// over.
 	Open   *Tasks `json:"open,omitempty"`
 	Failed *Tasks `json:"failed,omitempty"`
+}
+
+// A Hash stands for the trace of a run: runs of one scenario and seed that differ in it went other
+// ways. As text, and in JSON, it is 16 hexadecimal digits, as reports have it.
+type Hash uint64
+
+// MarshalText implements encoding.TextMarshaler.
+func (h Hash) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(h)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It wants exactly the 16 digits.
+func (h *Hash) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 64)
+	if err != nil || len(text) != 16 {
+		return fmt.Errorf("hash %q is not 16 hexadecimal digits", text)
+	}
+	*h = Hash(n)
+	return nil
 }
 
 // NotJudged returns the names of the oracles that found nothing to look at.
@@ -140,7 +160,7 @@ func (e *Run) Judge(bubbleErr error) *Result {
 	}
 	r := &Result{
 		Scenario: e.Metadata.Name, Summary: e.Metadata.Summary, Seed: e.seed, Verdict: scenario.VerdictPass,
-		Virtual: e.elapsed, Hash: e.hash, Stats: e.stats, Oracles: e.system.Counts(), Violations: e.broken(),
+		Virtual: e.elapsed, Hash: Hash(e.hash), Stats: e.stats, Oracles: e.system.Counts(), Violations: e.broken(),
 	}
 	var factsErr error
 	r.Facts, factsErr = newFacts(e.own, &e.common)

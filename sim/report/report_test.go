@@ -154,7 +154,7 @@ func TestSuiteReadsBack(t *testing.T) {
 	broken.Verdict, broken.Text = scenario.VerdictHarness, "no room ]]> on the disk\nmore"
 	suite.Add(broken)
 	var document strings.Builder
-	if err := suite.Write(&document); err != nil {
+	if err := report.WriteSuites(&document, suite); err != nil {
 		t.Fatal(err)
 	}
 	type problem struct {
