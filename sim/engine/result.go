@@ -59,7 +59,7 @@ type Result struct {
 	About   []Event `json:"about,omitempty"`
 	Omitted int     `json:"omitted,omitempty"`
 	// Open and Failed are tasks that had not ended, and that had failed, when a run that failed was
-	// over.
+	// over. With [Options.Failed], Failed is also of runs that passed.
 	Open   *Tasks `json:"open,omitempty"`
 	Failed *Tasks `json:"failed,omitempty"`
 }
@@ -111,6 +111,8 @@ type Met struct {
 	// Within and Took count from the heal or the last submission.
 	Within time.Duration `json:"within_ns"`
 	Took   time.Duration `json:"took_ns"`
+	// At is when it was found to be true, from the start of the run. 0: it was not.
+	At time.Duration `json:"at_ns,omitempty"`
 }
 
 // ExitCode returns that of fray-sim: 0 pass, 1 invariant broken, 2 liveness broken, 3
@@ -166,13 +168,17 @@ func (e *Run) Judge(bubbleErr error) *Result {
 	r.Facts, factsErr = newFacts(e.own, &e.common)
 	bubbleErr = errors.Join(bubbleErr, factsErr)
 	for _, v := range e.eventually {
-		r.Eventually = append(r.Eventually, Met{v.that, v.met, v.within, v.took})
+		r.Eventually = append(r.Eventually, Met{v.that, v.met, v.within, v.took, v.at})
 	}
 	e.countFaults(r)
 	r.Verdict, r.Broken, r.Text = e.verdict(r, bubbleErr, leak)
 	e.compare(r)
 	if r.Verdict != scenario.VerdictPass {
 		e.tell(r)
+	} else if known, ok := e.system.(Chronicle); ok && e.options.Failed {
+		if failed := known.Failed(maxTasks); failed.Total > 0 {
+			r.Failed = &failed
+		}
 	}
 	return r
 }
