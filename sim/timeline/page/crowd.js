@@ -19,11 +19,14 @@ function drawCrowd(g, list) {
     count(layout.lanes.get(m.from), m.style === look.lost ? "lost" : "sent", m.sent);
     if (m.fate === "delivered") count(layout.lanes.get(m.to), "received", m.over);
   }
-  let most = 1;
+  // A few columns are far above the others, such as that in which all workers register: they end at the top.
+  const heights = [];
   for (const c of lanes.values()) {
-    for (let i = 0; i < columns; i++) most = Math.max(most, c.sent[i] + c.lost[i], c.received[i]);
+    for (let i = 0; i < columns; i++) for (const n of [c.sent[i] + c.lost[i], c.received[i]]) if (n) heights.push(n);
   }
-  const tall = (n) => (n ? Math.max(1, Math.sqrt(n / most) * crowdHeight) : 0);
+  heights.sort((a, b) => a - b);
+  const most = Math.max(1, heights[Math.floor(heights.length * 0.97)] ?? 1);
+  const tall = (n) => (n ? Math.max(1, Math.sqrt(Math.min(1, n / most)) * crowdHeight) : 0);
   for (const [lane, c] of lanes) {
     const y = lane.line - view.scroll;
     for (let i = 0; i < columns; i++) {

@@ -16,7 +16,7 @@ function refresh() {
 
 function draw() {
   view.width = scroller.clientWidth;
-  gutter = view.width < smallScreen ? 96 : 168;
+  gutter = view.width < smallScreen ? 112 : 168;
   view.height = scroller.clientHeight;
   view.scroll = scroller.scrollTop;
   arrange();

@@ -91,7 +91,7 @@ function drawRows(rows) {
     } else if (row.type === "group") {
       g.children[1].textContent = clip(`${row.open ? "▾" : "▸"} ${row.group.name}`, letters);
       set(g.children[1], { y: row.line - view.scroll });
-      g.children[2].textContent = clip(row.open ? "share a lane" : row.group.noted ? "click: one by one" : "nothing stands out", letters);
+      g.children[2].textContent = row.open ? "click to close" : "click to open";
       set(g.children[2], { x: 10, y: row.line - view.scroll + 16 });
     } else {
       const host = run.hosts[row.host], here = perHost[row.host];
