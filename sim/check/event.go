@@ -304,7 +304,7 @@ type Event struct {
 
 // MarshalJSON implements json.Marshaler. Tokens, digests and incarnations, which JavaScript has no
 // numbers for, are strings of hexadecimal digits, as they are in String.
-func (e Event) MarshalJSON() ([]byte, error) {
+func (e *Event) MarshalJSON() ([]byte, error) {
 	type plain Event
 	told := struct {
 		plain
@@ -315,7 +315,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Digest      string   `json:"digest,omitempty"`
 		Kept        []string `json:"kept,omitempty"`
 	}{
-		plain: plain(e), Token: hexadecimal(e.Token), Life: hexadecimal(e.Life), Session: hexadecimal(e.Session),
+		plain: plain(*e), Token: hexadecimal(e.Token), Life: hexadecimal(e.Life), Session: hexadecimal(e.Session),
 		Incarnation: hexadecimal(e.Incarnation), Digest: hexadecimal(e.Digest),
 	}
 	for _, token := range e.Kept {

@@ -1,8 +1,9 @@
 package scenario
 
-import "time"
-
-import "reflect"
+import (
+	"reflect"
+	"time"
+)
 
 // The header of every scenario file.
 const (

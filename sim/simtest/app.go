@@ -121,7 +121,7 @@ func (a *App) load(name string) (*scenario.Scenario, error) {
 	if name == "" {
 		return nil, Invalid("which scenario? pass --scenario FILE or NAME; %s list has the names", a.name())
 	}
-	if info, err := os.Stat(name); err == nil && !(info.IsDir() && a.inLibrary(name)) {
+	if info, err := os.Stat(name); err == nil && (!info.IsDir() || !a.inLibrary(name)) {
 		s, err := a.vary(a.subjects().ParseFile(name))
 		return s, asInvalid(err)
 	}

@@ -19,11 +19,11 @@ func (j *jobs) addFlag(flags *pflag.FlagSet) {
 }
 
 // count returns how many that are.
-func (j jobs) count() int {
-	if j == 0 {
+func (j *jobs) count() int {
+	if *j == 0 {
 		return runtime.GOMAXPROCS(0)
 	}
-	return int(j)
+	return int(*j)
 }
 
 // String implements pflag.Value.
