@@ -15,7 +15,7 @@ import (
 // breaksDown writes the result of its first seed and dies.
 const breaksDown = `#!/bin/sh
 first=${4%..*}
-echo "{\"scenario\":\"fragile\",\"seed\":$first,\"verdict\":\"pass\"}"
+echo "{\"scenario\":\"fragile\",\"seed\":\"$first\",\"verdict\":\"pass\"}"
 echo "boom at $first" >&2
 exit 2
 `
