@@ -58,8 +58,8 @@ type junitProblem struct {
 	Report  string `xml:",cdata"`
 }
 
-// seconds is a duration as JUnit has it.
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) }
+// seconds is a duration as JUnit has it, of which strict readers take three decimals.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
 // NewSuite returns an empty suite.
 func NewSuite(of Subject) *Suite { return &Suite{Name: of.Name, Time: seconds(0), subject: of} }
