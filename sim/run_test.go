@@ -150,11 +150,14 @@ func TestTraceIsJSON(t *testing.T) {
 	codes := make(map[string]int)
 	for line := range strings.Lines(out.String()) {
 		var event struct {
-			T                              int64
+			At                             *int64 `json:"at_ns"`
 			Kind, Message, Procedure, Code string
 		}
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			t.Fatalf("line %q: %v", line, err)
+		}
+		if event.At == nil {
+			t.Fatalf("line %q has no time", line)
 		}
 		kinds = append(kinds, event.Kind)
 		codes[event.Code]++

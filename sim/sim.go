@@ -71,16 +71,16 @@ type Sim struct {
 
 // Stats counts what has happened in a run.
 type Stats struct {
-	Steps     int // messages released
-	Calls     int // requests sent
-	Delivered int // messages that arrived
-	Dropped   int // messages that did not
-	Duplicate int // copies of requests
+	Steps     int `json:"steps"`     // messages released
+	Calls     int `json:"calls"`     // requests sent
+	Delivered int `json:"delivered"` // messages that arrived
+	Dropped   int `json:"dropped"`   // messages that did not
+	Duplicate int `json:"duplicate"` // copies of requests
 	// Connections that hosts wanted to make.
-	Connections int `json:",omitzero"`
+	Connections int `json:"connections,omitzero"`
 	// Order is what goroutines did, where they follow the seed too, see package order. It counts those
 	// of all simulations of the process that ran meanwhile.
-	Order order.Stats `json:"Order,omitzero"`
+	Order order.Stats `json:"order,omitzero"`
 }
 
 // runs numbers the simulations of a process, to tell their goroutines apart.

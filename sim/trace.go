@@ -36,9 +36,9 @@ const (
 )
 
 // Event is one line of the trace. Its JSON has the names in the comments, and leaves out what is
-// empty.
+// empty. The hash of a run is not made of it, but of the values in binary.
 type Event struct {
-	Time      time.Duration // "t": nanoseconds since the start
+	Time      time.Duration // "at_ns": nanoseconds since the start
 	Kind      EventKind     // "kind"
 	Message   MessageKind   // "message": of a fault in a call, whether it is in the way of the request or of the response
 	From, To  string        // "from", "to"; To is empty for what happens to one host
@@ -54,7 +54,7 @@ type Event struct {
 
 // AppendJSON appends the event as a JSON object, without a newline.
 func (e Event) AppendJSON(b []byte) []byte {
-	b = append(b, `{"t":`...)
+	b = append(b, `{"at_ns":`...)
 	b = strconv.AppendInt(b, int64(e.Time), 10)
 	b = appendText(b, "kind", string(e.Kind))
 	if e.Message != 0 {

@@ -33,7 +33,7 @@ var (
 // A Result is what a seed came to.
 type Result struct {
 	Program  string `json:"program"`
-	Seed     uint64 `json:"seed"`
+	Seed     uint64 `json:"seed,string"`
 	Hash     string `json:"hash"`
 	Steps    int    `json:"steps"`
 	Turns    uint64 `json:"turns"`

@@ -212,6 +212,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"./..."},
+		except:   []string{"./internal/browsertest"},
 		banned:   []string{"github.com/chromedp/..."},
 		reason:   "only tests look at pages in a browser",
 	},

@@ -1,8 +1,10 @@
 package check
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -298,6 +300,36 @@ type Event struct {
 	Holds []string `json:"holds,omitempty"`
 	// Listed is what a heartbeat said that the worker holds.
 	Listed *Listed `json:"listed,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler. Tokens, digests and incarnations, which JavaScript has no
+// numbers for, are strings of hexadecimal digits, as they are in String.
+func (e *Event) MarshalJSON() ([]byte, error) {
+	type plain Event
+	told := struct {
+		plain
+		Token       string   `json:"token,omitempty"`
+		Life        string   `json:"life,omitempty"`
+		Session     string   `json:"session,omitempty"`
+		Incarnation string   `json:"incarnation,omitempty"`
+		Digest      string   `json:"digest,omitempty"`
+		Kept        []string `json:"kept,omitempty"`
+	}{
+		plain: plain(*e), Token: hexadecimal(e.Token), Life: hexadecimal(e.Life), Session: hexadecimal(e.Session),
+		Incarnation: hexadecimal(e.Incarnation), Digest: hexadecimal(e.Digest),
+	}
+	for _, token := range e.Kept {
+		told.Kept = append(told.Kept, hexadecimal(token))
+	}
+	return json.Marshal(told)
+}
+
+// hexadecimal returns a number in hexadecimal digits; "": it is 0, which stands for none.
+func hexadecimal(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 16)
 }
 
 // String tells the event in a line.

@@ -83,7 +83,7 @@ type Spec struct {
 	// How long it may take until an attempt starts.
 	SchedulingTimeout time.Duration `json:"scheduling_timeout_ns,omitempty"`
 	// Input stands for the input.
-	Input uint64 `json:"input,omitempty"`
+	Input uint64 `json:"input,omitempty,string"`
 	// NotBefore is when an attempt may be granted at the earliest, in milliseconds of Unix time. 0: at once.
 	NotBefore int64 `json:"not_before_unix_ms,omitempty"`
 	// Needs are the tasks that it depends on.

@@ -36,8 +36,8 @@ type TaskFacts struct {
 type FailureFacts struct {
 	Application       int `cel:"application" json:"application" doc:"The function returned an error."`
 	Timeout           int `cel:"timeout" json:"timeout" doc:"The last attempt ran past the execution timeout."`
-	WorkerLost        int `cel:"workerLost" json:"workerLost" doc:"Too many workers died of it."`
-	SchedulingTimeout int `cel:"schedulingTimeout" json:"schedulingTimeout" doc:"It did not start in time."`
+	WorkerLost        int `cel:"workerLost" json:"worker_lost" doc:"Too many workers died of it."`
+	SchedulingTimeout int `cel:"schedulingTimeout" json:"scheduling_timeout" doc:"It did not start in time."`
 	Undecodable       int `cel:"undecodable" json:"undecodable" doc:"Its input could not be decoded, or its result not be encoded."`
 	ActorRestarted    int `cel:"actorRestarted" json:"actor_restarted" doc:"It is a call that was handed to an incarnation of its actor which is gone."`
 	ActorDead         int `cel:"actorDead" json:"actor_dead" doc:"It is a call, and its actor was dead."`
@@ -51,7 +51,7 @@ type AttemptFacts struct {
 	Failed    int `cel:"failed" json:"failed" doc:"Functions that returned an error."`
 	Vanished  int `cel:"vanished" json:"vanished" doc:"Functions that neither returned nor run: their worker died."`
 	Repeated  int `cel:"repeated" json:"repeated" doc:"Started attempts beyond the first of each task."`
-	MostOfOne int `cel:"mostOfOne" json:"mostOfOne" doc:"The most started attempts that one task has."`
+	MostOfOne int `cel:"mostOfOne" json:"most_of_one" doc:"The most started attempts that one task has."`
 }
 
 // ReportFacts counts verdicts on terminal reports.

@@ -24,6 +24,9 @@ type Tasks struct {
 	Tasks []Task `json:"tasks"`
 }
 
+// More returns how many there are besides those that are listed.
+func (t *Tasks) More() int { return t.Total - len(t.Tasks) }
+
 // A Task is how one task stands at the end of a run.
 type Task struct {
 	Task string `json:"task"`

@@ -29,8 +29,8 @@ type expectation struct {
 	that, because string
 	within        time.Duration // if it is to come true eventually
 	met           bool
-	// When it was, counted from the heal or the last submission.
-	took time.Duration
+	// When it was, counted from the heal or the last submission, and from the start of the run.
+	took, at time.Duration
 }
 
 func newConditions(of *scenario.Subject, x *scenario.Expect) (c conditions, err error) {
@@ -83,7 +83,7 @@ func (e *Run) judgeConditions() bool {
 		open := 0
 		for _, v := range e.eventually {
 			if !v.met && e.holds(v, facts) {
-				v.met, v.took = true, now-max(e.submitted, e.common.Times.Healed)
+				v.met, v.took, v.at = true, now-max(e.submitted, e.common.Times.Healed), now
 			}
 			switch {
 			case v.met:

@@ -26,6 +26,8 @@ type Options struct {
 	// History is given the same events as any system has them, each right after Observe. Nil:
 	// nobody is.
 	History func(event Event)
+	// Failed has results tell of tasks that failed also if the run passed.
+	Failed bool
 	// MaxTime is how much time the run may take, if that is less than the scenario's
 	// maxVirtualTime. 0: as the scenario says.
 	MaxTime time.Duration

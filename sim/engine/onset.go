@@ -5,13 +5,14 @@ import "time"
 // An Onset is a fault that begins to act.
 type Onset struct {
 	// Fault is its id.
-	Fault string
+	Fault string `json:"fault"`
 	// Hosts are those that it strikes, and of a fault on messages those of its match's from; nil:
 	// all.
-	Hosts []string
+	Hosts []string `json:"hosts,omitempty"`
 	// From is when it begins, from the start of the run, which may be yet to come. Until is when it
 	// ends by itself, unless everything is put right before; 0: it does not.
-	From, Until time.Duration
+	From  time.Duration `json:"from_ns"`
+	Until time.Duration `json:"until_ns,omitempty"`
 }
 
 // announce tells the options of a fault that acts from now on.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,11 +13,13 @@ import (
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
-// A Result is what came of one run. Its JSON reads back as the same result.
+// A Result is what came of one run. Its JSON reads back as the same result. Keys are in snake_case,
+// with the unit at the end; what may not fit into the numbers of JavaScript, past 2^53, is a string:
+// the seed in decimal, the hash in 16 hexadecimal digits.
 type Result struct {
 	Scenario string `json:"scenario"`
 	Summary  string `json:"summary"`
-	Seed     uint64 `json:"seed"`
+	Seed     uint64 `json:"seed,string"`
 	// Verdict is one of the Verdict constants: pass if the run ended as the scenario expects.
 	Verdict string `json:"verdict"`
 	// Broken names the invariant or expectation that does not hold, and Text says how; empty if all
@@ -34,7 +37,7 @@ type Result struct {
 	Virtual time.Duration `json:"virtual_ns"`
 	Wall    time.Duration `json:"wall_ns"`
 	// Hash stands for the whole trace. 0: there is none, because nothing would repeat it.
-	Hash  uint64    `json:"hash,omitempty"`
+	Hash  Hash      `json:"hash,omitempty"`
 	Stats sim.Stats `json:"stats"`
 
 	// Reached are the points that the run came to, by their kind; nil: nobody asked.
@@ -56,9 +59,26 @@ type Result struct {
 	About   []Event `json:"about,omitempty"`
 	Omitted int     `json:"omitted,omitempty"`
 	// Open and Failed are tasks that had not ended, and that had failed, when a run that failed was
-	// over.
+	// over. With [Options.Failed], Failed is also of runs that passed.
 	Open   *Tasks `json:"open,omitempty"`
 	Failed *Tasks `json:"failed,omitempty"`
+}
+
+// A Hash stands for the trace of a run: runs of one scenario and seed that differ in it went other
+// ways. As text, and in JSON, it is 16 hexadecimal digits, as reports have it.
+type Hash uint64
+
+// MarshalText implements encoding.TextMarshaler.
+func (h Hash) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(h)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It wants exactly the 16 digits.
+func (h *Hash) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 64)
+	if err != nil || len(text) != 16 {
+		return fmt.Errorf("hash %q is not 16 hexadecimal digits", text)
+	}
+	*h = Hash(n)
+	return nil
 }
 
 // NotJudged returns the names of the oracles that found nothing to look at.
@@ -91,6 +111,8 @@ type Met struct {
 	// Within and Took count from the heal or the last submission.
 	Within time.Duration `json:"within_ns"`
 	Took   time.Duration `json:"took_ns"`
+	// At is when it was found to be true, from the start of the run. 0: it was not.
+	At time.Duration `json:"at_ns,omitempty"`
 }
 
 // ExitCode returns that of fray-sim: 0 pass, 1 invariant broken, 2 liveness broken, 3
@@ -140,19 +162,23 @@ func (e *Run) Judge(bubbleErr error) *Result {
 	}
 	r := &Result{
 		Scenario: e.Metadata.Name, Summary: e.Metadata.Summary, Seed: e.seed, Verdict: scenario.VerdictPass,
-		Virtual: e.elapsed, Hash: e.hash, Stats: e.stats, Oracles: e.system.Counts(), Violations: e.broken(),
+		Virtual: e.elapsed, Hash: Hash(e.hash), Stats: e.stats, Oracles: e.system.Counts(), Violations: e.broken(),
 	}
 	var factsErr error
 	r.Facts, factsErr = newFacts(e.own, &e.common)
 	bubbleErr = errors.Join(bubbleErr, factsErr)
 	for _, v := range e.eventually {
-		r.Eventually = append(r.Eventually, Met{v.that, v.met, v.within, v.took})
+		r.Eventually = append(r.Eventually, Met{v.that, v.met, v.within, v.took, v.at})
 	}
 	e.countFaults(r)
 	r.Verdict, r.Broken, r.Text = e.verdict(r, bubbleErr, leak)
 	e.compare(r)
 	if r.Verdict != scenario.VerdictPass {
 		e.tell(r)
+	} else if known, ok := e.system.(Chronicle); ok && e.options.Failed {
+		if failed := known.Failed(maxTasks); failed.Total > 0 {
+			r.Failed = &failed
+		}
 	}
 	return r
 }

@@ -18,11 +18,12 @@ import (
 // Stats count what the goroutines of all bubbles of a process did so far.
 type Stats struct {
 	// Turns are how often one goroutine went on after another.
-	Turns uint64
+	Turns uint64 `json:"turns"`
 	// Broken are turns that were taken from a goroutine that spun, and Passed how often a system call,
 	// such as reading from a real connection, made a goroutine runnable. The order that follows from
 	// either is not the seed's: a run with any of them does not replay for certain.
-	Broken, Passed uint64
+	Broken uint64 `json:"broken"`
+	Passed uint64 `json:"passed"`
 }
 
 // Since returns what was counted since another count.

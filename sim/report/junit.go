@@ -20,13 +20,15 @@ const maxReported = 100
 
 // A Suite is the runs of a subject as the XML that CI systems read: a test case for each seed.
 // There is no one schema of it; what is written here is what Jenkins, GitLab and the actions for
-// GitHub have in common.
+// GitHub have in common. A run that breaks what is claimed is a failure. What says nothing of the
+// system is an error: the harness broke, the scenario is invalid, or the run was interrupted.
 type Suite struct {
 	XMLName  xml.Name    `xml:"testsuite"`
 	Name     string      `xml:"name,attr"`
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
 	Errors   int         `xml:"errors,attr"`
+	Skipped  int         `xml:"skipped,attr"`
 	Time     string      `xml:"time,attr"`
 	Cases    []junitCase `xml:"testcase"`
 
@@ -35,46 +37,48 @@ type Suite struct {
 }
 
 type junitCase struct {
-	Name       string          `xml:"name,attr"`
-	Class      string          `xml:"classname,attr"`
-	Time       string          `xml:"time,attr"`
-	Properties []junitProperty `xml:"properties>property"`
-	Failure    *junitProblem   `xml:"failure,omitempty"`
-	Error      *junitProblem   `xml:"error,omitempty"`
+	Name    string        `xml:"name,attr"`
+	Class   string        `xml:"classname,attr"`
+	Time    string        `xml:"time,attr"`
+	Skipped *junitProblem `xml:"skipped,omitempty"`
+	Failure *junitProblem `xml:"failure,omitempty"`
+	Error   *junitProblem `xml:"error,omitempty"`
+	// Output is what there is to know of a run besides, a line each. Strict readers have no properties
+	// of test cases.
+	Output *junitText `xml:"system-out,omitempty"`
 }
 
-type junitProperty struct {
-	Name  string `xml:"name,attr"`
-	Value string `xml:"value,attr"`
+type junitText struct {
+	Text string `xml:",cdata"`
 }
 
 type junitProblem struct {
-	Type    string `xml:"type,attr"`
+	Type    string `xml:"type,attr,omitempty"`
 	Message string `xml:"message,attr"`
 	Report  string `xml:",cdata"`
 }
 
-// seconds is a duration as JUnit has it.
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) }
+// seconds is a duration as JUnit has it, of which strict readers take three decimals.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
 // NewSuite returns an empty suite.
-func NewSuite(of Subject) *Suite { return &Suite{Name: of.Name, subject: of} }
+func NewSuite(of Subject) *Suite { return &Suite{Name: of.Name, Time: seconds(0), subject: of} }
 
 // Add adds a run. Its time is that of the wall clock.
 func (s *Suite) Add(r *engine.Result) {
 	c := junitCase{
 		Name: fmt.Sprintf("seed %d", r.Seed), Class: s.Name, Time: seconds(r.Wall),
-		Properties: []junitProperty{{"hash", fmt.Sprintf("%016x", r.Hash)}, {"virtual-time", r.Virtual.String()}},
+		Output: &junitText{fmt.Sprintf("hash: %016x\nvirtual_ns: %d\n", r.Hash, r.Virtual.Nanoseconds())},
 	}
 	if idle := r.NotJudged(); len(idle) > 0 {
-		c.Properties = append(c.Properties, junitProperty{"not-judged", strings.Join(idle, ", ")})
+		c.Output.Text += "not_judged: " + strings.Join(idle, ", ") + "\n"
 	}
 	s.Tests++
 	s.wall += r.Wall
 	s.Time = seconds(s.wall)
 	switch r.Verdict {
 	case scenario.VerdictPass:
-	case scenario.VerdictHarness:
+	case scenario.VerdictHarness, scenario.VerdictInvalid, scenario.VerdictInterrupted:
 		s.Errors++
 		c.Error = s.problem(r)
 	default:
@@ -82,6 +86,23 @@ func (s *Suite) Add(r *engine.Result) {
 		c.Failure = s.problem(r)
 	}
 	s.Cases = append(s.Cases, c)
+}
+
+// AddError adds a test case that no run stands for, with an error: what kept runs from taking place.
+// The kind is a verdict. The first line of the text is the message.
+func (s *Suite) AddError(name, kind, text string) {
+	text = strings.Map(printable, text)
+	message, _, _ := strings.Cut(text, "\n")
+	s.Tests++
+	s.Errors++
+	s.Cases = append(s.Cases, junitCase{Name: name, Class: s.Name, Time: seconds(0), Error: &junitProblem{Type: kind, Message: message, Report: text}})
+}
+
+// AddSkipped adds a test case that no run stands for because there was none, and why.
+func (s *Suite) AddSkipped(name, why string) {
+	s.Tests++
+	s.Skipped++
+	s.Cases = append(s.Cases, junitCase{Name: name, Class: s.Name, Time: seconds(0), Skipped: &junitProblem{Message: strings.Map(printable, why)}})
 }
 
 func (s *Suite) problem(r *engine.Result) *junitProblem {
@@ -105,14 +126,14 @@ func printable(r rune) rune {
 	return r
 }
 
-// Write writes the suite as a document.
-func (s *Suite) Write(w io.Writer) error {
+// WriteSuites writes suites as one document.
+func WriteSuites(w io.Writer, suites ...*Suite) error {
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}
 	encoder := xml.NewEncoder(w)
 	encoder.Indent("", "  ")
-	suites := struct {
+	document := struct {
 		XMLName  xml.Name `xml:"testsuites"`
 		Name     string   `xml:"name,attr"`
 		Tests    int      `xml:"tests,attr"`
@@ -120,8 +141,16 @@ func (s *Suite) Write(w io.Writer) error {
 		Errors   int      `xml:"errors,attr"`
 		Time     string   `xml:"time,attr"`
 		Suites   []*Suite `xml:"testsuite"`
-	}{Name: "fray-sim", Tests: s.Tests, Failures: s.Failures, Errors: s.Errors, Time: s.Time, Suites: []*Suite{s}}
-	if err := encoder.Encode(suites); err != nil {
+	}{Name: "fray-sim", Suites: suites}
+	var wall time.Duration
+	for _, s := range suites {
+		document.Tests += s.Tests
+		document.Failures += s.Failures
+		document.Errors += s.Errors
+		wall += s.wall
+	}
+	document.Time = seconds(wall)
+	if err := encoder.Encode(document); err != nil {
 		return fmt.Errorf("write JUnit XML: %w", err)
 	}
 	_, err := io.WriteString(w, "\n")

@@ -3,7 +3,12 @@ package report_test
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -153,8 +158,14 @@ func TestSuiteReadsBack(t *testing.T) {
 	broken := passed(3)
 	broken.Verdict, broken.Text = scenario.VerdictHarness, "no room ]]> on the disk\nmore"
 	suite.Add(broken)
+	interrupted := passed(4)
+	interrupted.Verdict, interrupted.Text = scenario.VerdictInterrupted, "a signal"
+	suite.Add(interrupted)
+	other := report.NewSuite(report.Subject{Name: "other"})
+	other.AddError("scenario", scenario.VerdictInvalid, "other.yaml:3:1: it is wrong \x01\n  3 | so")
+	other.AddSkipped("later", "it did not run")
 	var document strings.Builder
-	if err := suite.Write(&document); err != nil {
+	if err := report.WriteSuites(&document, suite, other); err != nil {
 		t.Fatal(err)
 	}
 	type problem struct {
@@ -178,7 +189,8 @@ func TestSuiteReadsBack(t *testing.T) {
 	if err := xml.Unmarshal([]byte(document.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Tests != 3 || got.Failures != 1 || got.Errors != 1 || len(got.Suites) != 1 || got.Suites[0].Name != "mine" {
+	checkJUnit(t, document.String())
+	if got.Tests != 6 || got.Failures != 1 || got.Errors != 3 || len(got.Suites) != 2 || got.Suites[0].Name != "mine" || got.Suites[1].Name != "other" {
 		t.Fatalf("got %+v", got)
 	}
 	cases := got.Suites[0].Cases
@@ -190,5 +202,78 @@ func TestSuiteReadsBack(t *testing.T) {
 	}
 	if e := cases[2].Error; e == nil || e.Message != "no room ]]> on the disk" || !strings.Contains(e.Text, "Replay it with") {
 		t.Errorf("error %+v", e)
+	}
+}
+
+// junitElements are the elements that Jenkins, its strict reader (the xUnit plugin) included, and GitLab
+// read, each with the attributes that it must
+// have and those that it may have besides, and the elements that may be in it.
+var junitElements = map[string]struct{ must, may, inner []string }{
+	"testsuites": {must: []string{"tests", "failures", "errors", "time"}, may: []string{"name"}, inner: []string{"testsuite"}},
+	"testsuite":  {must: []string{"name", "tests", "failures", "errors", "time"}, may: []string{"skipped"}, inner: []string{"testcase"}},
+	"testcase":   {must: []string{"name", "classname", "time"}, inner: []string{"skipped", "failure", "error", "system-out"}},
+	"system-out": {},
+	"failure":    {must: []string{"type", "message"}},
+	"error":      {must: []string{"type", "message"}},
+	"skipped":    {must: []string{"message"}},
+}
+
+// checkJUnit fails the test if a document has anything else, or if its counts are not those of its
+// cases.
+func checkJUnit(t *testing.T, document string) {
+	t.Helper()
+	counted := map[string]int{} // of the suite
+	said := map[string]string{}
+	closeSuite := func() {
+		for attribute, element := range map[string]string{"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"} {
+			if want := strconv.Itoa(counted[element]); said[attribute] != want {
+				t.Errorf("suite %s says that it has %s %s, and has %s", said["name"], said[attribute], attribute, want)
+			}
+		}
+	}
+	var open []string
+	decoder := xml.NewDecoder(strings.NewReader(document))
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			name := e.Name.Local
+			known, ok := junitElements[name]
+			if !ok || len(open) > 0 && !slices.Contains(junitElements[open[len(open)-1]].inner, name) {
+				t.Errorf("<%s> in %v", name, open)
+			}
+			has := map[string]string{}
+			for _, a := range e.Attr {
+				has[a.Name.Local] = a.Value
+				if !slices.Contains(slices.Concat(known.must, known.may), a.Name.Local) {
+					t.Errorf("<%s> has %s", name, a.Name.Local)
+				}
+			}
+			for _, must := range known.must {
+				if has[must] == "" {
+					t.Errorf("<%s> has no %s", name, must)
+				}
+			}
+			if has["time"] != "" && !regexp.MustCompile(`^[0-9]+\.[0-9]{3}$`).MatchString(has["time"]) {
+				t.Errorf("<%s> has the time %q", name, has["time"])
+			}
+			if name == "testsuite" {
+				clear(counted)
+				said = has
+			}
+			counted[name]++
+			open = append(open, name)
+		case xml.EndElement:
+			if e.Name.Local == "testsuite" {
+				closeSuite()
+			}
+			open = open[:len(open)-1]
+		}
 	}
 }

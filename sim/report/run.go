@@ -24,7 +24,9 @@ func Run(w io.Writer, r *engine.Result, of Subject) {
 	fmt.Fprintln(w)
 	writeBroken(w, r)
 	writeTasks(w, "Not ended", r.Open)
-	writeTasks(w, "Failed", r.Failed)
+	if !r.Passed() {
+		writeTasks(w, "Failed", r.Failed)
+	}
 	if len(r.Facts) == 0 {
 		writeReplay(w, r, of)
 		return // There was no run.

@@ -1,6 +1,9 @@
 package scenario
 
-import "reflect"
+import (
+	"reflect"
+	"time"
+)
 
 // The header of every scenario file.
 const (
@@ -60,11 +63,15 @@ const (
 	BackendLive    = "live"
 )
 
+// MaxVirtualTime is the most of run.maxVirtualTime. Nanoseconds of a run, and of its end, stay below
+// 2^53, up to which programs that read them may know numbers exactly.
+const MaxVirtualTime = Duration(2400 * time.Hour)
+
 // RunConfig says how often and how long a scenario runs.
 type RunConfig struct {
 	Backends       []string    `yaml:"backends" enum:"sim,process,live" default:"[sim]" doc:"What it can run on: in virtual time (sim), as real processes (process), or against a cluster that runs (live)."`
 	Seeds          Seeds       `yaml:"seeds" default:"1" doc:"The seeds that it is known to pass. Without a seed on the command line the first one is run." example:"1..20"`
-	MaxVirtualTime Duration    `yaml:"maxVirtualTime" default:"10m" doc:"How much virtual time a run may take. A run that needs more has lost its liveness."`
+	MaxVirtualTime Duration    `yaml:"maxVirtualTime" default:"10m" doc:"How much virtual time a run may take, 2400h at most. A run that needs more has lost its liveness."`
 	MaxSteps       int         `yaml:"maxSteps" default:"10000000" min:"1" doc:"How many messages a run may deliver."`
 	Verify         Probability `yaml:"verify" default:"5%" doc:"The share of seeds that a sweep runs twice, to compare their traces." example:"100%"`
 }

@@ -114,6 +114,9 @@ func (v *Validator) take(name *string, what string) {
 
 func (v *Validator) checkRun() {
 	v.NeedsTime(&v.Run.MaxVirtualTime, "a run of no time does nothing", "10m")
+	if v.Run.MaxVirtualTime > MaxVirtualTime {
+		v.Report(Complain("maxVirtualTime %v is more than %v", v.Run.MaxVirtualTime, MaxVirtualTime).Suggest("write %v or less", MaxVirtualTime), &v.Run.MaxVirtualTime)
+	}
 	if len(v.Run.Backends) == 0 {
 		v.Report(Complain("there is no backend to run on").Suggest("write [%s]", BackendSim), &v.Run.Backends)
 	}

@@ -34,6 +34,11 @@ func (a *App) apart(ctx context.Context, of *subject, seed uint64, o *runOptions
 		if err := a.print(r, of, o); err != nil {
 			return err
 		}
+		if o.out != "" { // That process has opened it.
+			if err := (&savedRun{dir: o.out}).abort(r, of); err != nil {
+				return err
+			}
+		}
 		return &ExitError{Code: r.ExitCode()}
 	case code < 0:
 		return context.Cause(ctx)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,7 @@ func (a *App) newRoot() *cobra.Command {
 	)
 	p := a.program
 	root := &cobra.Command{
-		Use:   a.name() + " --scenario FILE|NAME",
+		Use:   a.name() + " --scenario NAME|FILE|DIRECTORY|GLOB",
 		Short: cmp.Or(p.Short, "Run scenarios about "+p.Subject.Format.Name+" under faults, in deterministic virtual time"),
 		Long:  cmp.Or(p.Long, fmt.Sprintf(long, a.name())) + exitCodes, Example: p.Example,
 		SilenceErrors: true, SilenceUsage: true,
@@ -70,17 +71,17 @@ func (a *App) newRoot() *cobra.Command {
 			if near := spelling.Nearest(args[0], commands); near != "" {
 				return Invalid("there is no command %q: did you mean %s?", args[0], near)
 			}
-			return Invalid("unexpected argument %q: a scenario is named with --scenario", args[0])
+			return Invalid("unexpected argument %q: a scenario is named with --scenario, or after %s run", args[0], a.name())
 		},
-		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runScenario(cmd.Context(), &o) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runScenarios(cmd.Context(), &o) },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return noneEmpty(cmd.Flags()) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &ExitError{exitInvalid, err} })
 	flags := root.Flags()
-	flags.StringVar(&o.scenario, "scenario", "", "the `file` of a scenario, or the name of one of the library")
+	o.addScenarios(flags)
 	o.addFlags(flags, a)
 	subs := []*cobra.Command{
-		a.newSweep(), a.newChaos(), a.newShrink(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(),
+		a.newRun(), a.newSweep(), a.newChaos(), a.newShrink(), a.newList(), a.newExplain(), a.newCoverage(), a.newValidate(), a.newSchema(), a.newDiff(),
 	}
 	if p.Commands != nil {
 		subs = append(subs, p.Commands(a)...)
@@ -120,11 +121,14 @@ func (a *App) load(name string) (*scenario.Scenario, error) {
 	if name == "" {
 		return nil, Invalid("which scenario? pass --scenario FILE or NAME; %s list has the names", a.name())
 	}
-	if _, err := os.Stat(name); err == nil {
+	if info, err := os.Stat(name); err == nil && (!info.IsDir() || !a.inLibrary(name)) {
 		s, err := a.vary(a.subjects().ParseFile(name))
 		return s, asInvalid(err)
 	}
 	s, err := a.vary(a.library().Load(name))
+	if errors.Is(err, scenario.ErrUnknown) && (strings.HasSuffix(name, scenarioEnding) || strings.ContainsRune(name, filepath.Separator)) {
+		return nil, Invalid("%s: no such file or directory, and no name that %s list has", name, a.name())
+	}
 	if errors.Is(err, scenario.ErrUnknown) {
 		return nil, Invalid("%w; and there is no such file", err)
 	}

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/sim/chaos"
+	"github.com/frayrpc/fray/sim/scenario"
 )
 
 const (
@@ -49,20 +51,22 @@ scenario's. The same seed gives the same faults and the same run. ` + longGuided
   %[1]s chaos --scenario mine.yaml --seed 7 --print >failing.yaml && %[1]s --scenario failing.yaml`, a.name()),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.place.check(); err != nil {
-				return err
+				return a.xmlOf(&o.runOptions, chaosCommand, err)
 			}
 			if err := o.checkGuided(cmd.Flags(), show); err != nil {
-				return err
+				return a.xmlOf(&o.runOptions, chaosCommand, err)
 			}
 			if o.guided {
 				return a.runGuided(cmd.Context(), &o)
 			}
 			of, err := a.drawn(&o)
-			if err != nil {
+			switch {
+			case err != nil && kindOf(err) == scenario.VerdictInvalid && !show:
+				return a.refused(&o.runOptions, cmp.Or(o.scenario, chaosCommand), err)
+			case err != nil:
 				return err
-			}
-			if !show {
-				return a.runSubject(cmd.Context(), of, &o.runOptions)
+			case !show:
+				return a.xmlOf(&o.runOptions, of.Name, a.runSubject(cmd.Context(), of, &o.runOptions))
 			}
 			seeds, single, err := o.pick(of)
 			if err != nil {

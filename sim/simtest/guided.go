@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -141,8 +140,7 @@ func (g *guided) take(c *guide.Candidate, r *engine.Result) error {
 	}{r, c.Redraw.String(), found})
 }
 
-// runBatch makes the runs of a batch, as many at a time as there are processors, and returns their
-// results; nil: ctx ended it.
+// runBatch makes the runs of a batch, as many at a time as --jobs says, and returns their results; nil: ctx ended it.
 func (g *guided) runBatch(ctx context.Context, batch []*guide.Candidate) []*engine.Result {
 	results := make([]*engine.Result, len(batch))
 	if g.executable == "" {
@@ -153,7 +151,7 @@ func (g *guided) runBatch(ctx context.Context, batch []*guide.Candidate) []*engi
 	}
 	var next atomic.Int64
 	var owned sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(batch)) {
+	for range min(g.options.jobs.count(), len(batch)) {
 		owned.Go(func() {
 			for i := next.Add(1) - 1; int(i) < len(batch); i = next.Add(1) - 1 {
 				results[i] = g.one(ctx, batch[i].Variation, g.apart)

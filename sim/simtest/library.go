@@ -41,12 +41,20 @@ func (a *App) newExplain() *cobra.Command {
 
 func (a *App) newValidate() *cobra.Command {
 	return &cobra.Command{
-		Use: "validate FILE...", Short: "Check scenario files", Args: cobra.MinimumNArgs(1),
+		Use: "validate FILE|DIRECTORY|GLOB|NAME...", Short: "Check scenarios", Args: cobra.MinimumNArgs(1),
+		Long: `validate checks scenarios and tells all that is wrong with any of them: files, all that end in .yaml in a directory and below it,
+what matches a glob, and names of the library. It exits with 4 if one is invalid, or if a name stands for none.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			var errs []error
-			for _, file := range args {
-				if _, err := a.subjects().ParseFile(file); err != nil {
+			for _, arg := range args {
+				names, err := a.choose([]string{arg})
+				if err != nil {
 					errs = append(errs, err)
+				}
+				for _, name := range names {
+					if _, err := a.load(name); err != nil {
+						errs = append(errs, err)
+					}
 				}
 			}
 			return asInvalid(errors.Join(errs...))

@@ -77,6 +77,30 @@ func openOutput(dir string) (*output, error) {
 	return &output{dir}, nil
 }
 
+// openOutputs makes the directory of several scenarios, each of which has one in it, or takes one in
+// which there are but such. It returns nil for no directory.
+func openOutputs(dir string) (*output, error) {
+	if dir == "" {
+		return nil, nil // Nobody asked for one.
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, Invalid("--out: %w", err)
+	}
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(dir, e.Name(), outputMark)); err != nil && e.Name() != outputMark {
+			return openOutput(dir)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { // For others to read.
+		return nil, Invalid("--out: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, outputMark), []byte(markText), 0o644); err != nil { // For others to read.
+		return nil, Invalid("--out: %w", err)
+	}
+	return openOutput(dir)
+}
+
 // ownFile says whether a name is that of a file or directory that --out writes, or of one that was
 // never finished.
 func ownFile(name string) bool {
@@ -145,12 +169,24 @@ func (r *savedRun) abandon() {
 	_ = r.history.Cleanup()
 }
 
+// abort writes what there is to tell of a run that does not come to its end.
+func (r *savedRun) abort(result *engine.Result, of *subject) error {
+	return errors.Join(
+		writeFile(filepath.Join(r.dir, fileReport), func(w io.Writer) error {
+			report.Run(w, result, of.Subject)
+			return nil
+		}),
+		writeFile(filepath.Join(r.dir, fileJUnit), func(w io.Writer) error { return report.WriteSuites(w, suiteOf(result, of)) }),
+	)
+}
+
 // finish writes the files of a run that is over. It is that of a seed of a subject.
 func (r *savedRun) finish(result *engine.Result, of *subject) error {
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error
 	}{
+		{fileJUnit, func(w io.Writer) error { return report.WriteSuites(w, suiteOf(result, of)) }},
 		{fileReport, func(w io.Writer) error {
 			report.Run(w, result, of.Subject)
 			r.recording.why.Write(w)

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -42,6 +41,7 @@ type crew struct {
 	stall      time.Duration // of --stall
 	verify     bool          // each seed
 	reach      bool          // results tell which points runs came to
+	jobs       int           // how many processes run at the same time, at least 1
 }
 
 // A chunk is the seeds of one process, and what comes of them; results has room for all.
@@ -60,7 +60,7 @@ func (c *crew) results(ctx context.Context) iter.Seq[*engine.Result] {
 		defer cancel()
 		dealt, order := make(chan *chunk), make(chan *chunk, chunksAhead)
 		owned.Go(func() { c.deal(ctx, dealt, order) })
-		for range runtime.GOMAXPROCS(0) {
+		for range min(c.jobs, maxJobs) {
 			owned.Go(func() {
 				for part := range dealt {
 					c.run(ctx, part)

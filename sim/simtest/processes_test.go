@@ -15,7 +15,7 @@ import (
 // breaksDown writes the result of its first seed and dies.
 const breaksDown = `#!/bin/sh
 first=${4%..*}
-echo "{\"scenario\":\"fragile\",\"seed\":$first,\"verdict\":\"pass\"}"
+echo "{\"scenario\":\"fragile\",\"seed\":\"$first\",\"verdict\":\"pass\"}"
 echo "boom at $first" >&2
 exit 2
 `
@@ -46,7 +46,7 @@ func fragileSubject(t *testing.T) *subject {
 // order.
 func TestProcessBreaksDown(t *testing.T) {
 	t.Parallel()
-	c := &crew{fragile(t), fragileSubject(t), scenario.Seeds{First: 5, Last: 49}, 0, false, false}
+	c := &crew{executable: fragile(t), subject: fragileSubject(t), seeds: scenario.Seeds{First: 5, Last: 49}, jobs: 2}
 	next := uint64(5)
 	for r := range c.results(t.Context()) {
 		want := scenario.VerdictPass
@@ -70,7 +70,7 @@ func TestSweepThatNobodyWantsEnds(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := &crew{fragile(t), fragileSubject(t), scenario.Seeds{First: 1, Last: 1_000_000}, 0, false, false}
+	c := &crew{executable: fragile(t), subject: fragileSubject(t), seeds: scenario.Seeds{First: 1, Last: 1_000_000}, jobs: 2}
 	for range c.results(ctx) {
 		break
 	}

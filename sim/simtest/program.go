@@ -17,6 +17,7 @@ import (
 
 	"github.com/frayrpc/fray/sim/chaos"
 	"github.com/frayrpc/fray/sim/engine"
+	"github.com/frayrpc/fray/sim/report"
 	"github.com/frayrpc/fray/sim/scenario"
 )
 
@@ -82,6 +83,8 @@ type App struct {
 
 	program *Program
 	args    []string // of the command line
+	// suites gets those of sweeps, which are one of several then; nil: each writes its own.
+	suites *[]*report.Suite
 }
 
 // Exit codes besides those of a scenario's result.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/sim"
@@ -37,8 +38,13 @@ var formats = []string{formatText, formatJSON, formatJUnit}
 type runOptions struct {
 	program               *Program
 	scenario, seed, seeds string
-	verify, failFast      bool
-	trace, html, out      string
+	// xmlTold says that the XML is written, of which there is to be one document.
+	xmlTold bool
+	// scenarios are the names of those to run, of commands that run several.
+	scenarios        []string
+	jobs             jobs
+	verify, failFast bool
+	trace, html, out string
 	// task is the thing whose life is told, and why asks what a failure rests on.
 	task   string
 	why    bool
@@ -63,6 +69,7 @@ type runOptions struct {
 func (o *runOptions) addFlags(flags *pflag.FlagSet, a *App) {
 	flags.StringVar(&o.seed, "seed", "", "run with this `number` (default: the first of the scenario's seeds)")
 	flags.StringVar(&o.seeds, "seeds", "", "sweep a `range` of seeds such as 1..500, over all CPUs")
+	o.jobs.addFlag(flags)
 	flags.BoolVar(&o.verify, "verify", false, "run each seed again with other GOMAXPROCS, and compare the traces")
 	flags.StringVar(&o.trace, "trace", "", "write each event of the run to this `file`, a line of JSON each")
 	flags.StringVar(&o.html, "html", "", "draw the run as a page for a browser in this `file`")
@@ -79,6 +86,31 @@ func (o *runOptions) addFlags(flags *pflag.FlagSet, a *App) {
 	_ = flags.MarkHidden(pinsFlag)
 	o.place.addFlags(flags, a)
 	a.addVariant(flags)
+}
+
+// addScenarios adds the flag that names the scenarios to run.
+func (o *runOptions) addScenarios(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&o.scenarios, "scenario", nil,
+		"a `name` of the library, a file, a directory with scenarios in it or below, or a glob; may be repeated")
+}
+
+func (a *App) newRun() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use: "run NAME|FILE|DIRECTORY|GLOB...", Short: "Run scenarios: each with its first seed, or with those of --seeds", Args: cobra.ArbitraryArgs,
+		Long: `run is what the command does without a verb, with scenarios as arguments: names of the library, files, directories (each file below
+that ends in .yaml), and globs, which match files and names of the library. One scenario is told in full. Several run one after the
+other, with a line for each; one that fails is told in full, and keeps no other from running.`,
+		Example: fmt.Sprintf(`  %[1]s run worker-crash
+  %[1]s run scenarios/ 'worker-*' --seeds 1..50 --format junit --out results`, a.name()),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.scenarios = append(o.scenarios, args...)
+			return a.runScenarios(cmd.Context(), &o)
+		},
+	}
+	o.addScenarios(cmd.Flags())
+	o.addFlags(cmd.Flags(), a)
+	return cmd
 }
 
 // reachFlag has runs tell which points they came to.
@@ -101,6 +133,8 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 	switch {
 	case o.place.used() && (o.verify || o.trace != "" || o.html != "" || o.out != "" || o.task != "" || o.why || o.reach):
 		return seeds, false, Invalid("--verify, --trace, --html, --out, --task, --why and --reach are for runs in virtual time: leave --backend out")
+	case o.place.used() && o.jobs > 0:
+		return seeds, false, Invalid("--jobs is for runs in virtual time: leave it or --backend out")
 	case !slices.Contains(formats, o.format):
 		return seeds, false, Invalid("--format %q is not one of %s", o.format, strings.Join(formats, ", "))
 	case o.stall < 0 || o.stall > maxStall:
@@ -141,12 +175,24 @@ func (o *runOptions) pick(of *subject) (seeds scenario.Seeds, single bool, err e
 // ofOne says whether the user looks at one run.
 func (o *runOptions) ofOne() bool { return o.trace != "" || o.html != "" || o.task != "" || o.why }
 
-func (a *App) runScenario(ctx context.Context, o *runOptions) error {
-	of, err := a.named(o.scenario)
+// runScenarios runs the scenarios that the user names: one, with all that can be asked of it, or
+// several one after the other.
+func (a *App) runScenarios(ctx context.Context, o *runOptions) error {
+	names, err := a.choose(o.scenarios)
 	if err != nil {
-		return err
+		return a.refused(o, strings.Join(o.scenarios, " "), err)
 	}
-	return a.runSubject(ctx, of, o)
+	if len(names) > 1 {
+		if o.ofOne() || o.pins != "" {
+			return a.xmlOf(o, a.name(), Invalid("--trace, --html, --task and --why are for one scenario, and these are %d", len(names)))
+		}
+		return a.sweepAll(ctx, names, o, nil)
+	}
+	of, err := a.named(names[0])
+	if err != nil {
+		return a.refused(o, names[0], err)
+	}
+	return a.xmlOf(o, of.Name, a.runSubject(ctx, of, o))
 }
 
 func (a *App) runSubject(ctx context.Context, of *subject, o *runOptions) error {
@@ -170,7 +216,12 @@ func (a *App) runSubject(ctx context.Context, of *subject, o *runOptions) error 
 	if !single {
 		return a.sweep(ctx, of, o, seeds, out)
 	}
-	return a.single(ctx, of, o, seeds.First, out)
+	err = a.single(ctx, of, o, seeds.First, out)
+	var known *ExitError
+	if out != nil && err != nil && (!errors.As(err, &known) || known.Err != nil) {
+		err = errors.Join(err, out.saveXML(a.unrun(of.Name, err)))
+	}
+	return err
 }
 
 // single makes one run and writes what came of it.
@@ -214,11 +265,14 @@ func (a *App) single(ctx context.Context, of *subject, o *runOptions, seed uint6
 	}
 	o.onStall = func(r *engine.Result) {
 		_ = a.print(r, of, o) // There is nobody to tell.
+		if saved != nil {
+			_ = saved.abort(r, of)
+		}
 		os.Exit(r.ExitCode())
 	}
 	result, err := o.runOne(ctx, s, seed, o.verify, rec)
 	if err != nil {
-		if result != nil {
+		if result != nil && o.format != formatJUnit { // Of which the error is told.
 			return errors.Join(err, a.print(result, of, o))
 		}
 		return err
@@ -269,12 +323,18 @@ func (a *App) print(r *engine.Result, of *subject, o *runOptions) error {
 	case formatJSON:
 		return json.NewEncoder(a.Stdout).Encode(r)
 	case formatJUnit:
-		suite := report.NewSuite(of.Subject)
-		suite.Add(r)
-		return suite.Write(a.Stdout)
+		o.xmlTold = true
+		return report.WriteSuites(a.Stdout, suiteOf(r, of))
 	}
 	report.Run(a.Stdout, r, of.Subject)
 	return nil
+}
+
+// suiteOf returns a suite of one run.
+func suiteOf(r *engine.Result, of *subject) *report.Suite {
+	suite := report.NewSuite(of.Subject)
+	suite.Add(r)
+	return suite
 }
 
 // runOne runs one seed on the backend that is asked for.

@@ -3,6 +3,7 @@ package simtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -55,6 +56,9 @@ func (a *App) sweep(ctx context.Context, of *subject, o *runOptions, seeds scena
 	if o.lasts > 0 && w.totals.Ran > 0 {
 		w.totals.Seeds.Last = seeds.First + w.totals.Ran - 1 // Nobody asked for more.
 	}
+	if left := w.totals.Seeds.Count() - w.totals.Ran; w.suite != nil && ctx.Err() != nil && left > 0 {
+		w.suite.AddError("seeds that did not run", scenario.VerdictInterrupted, fmt.Sprintf("%d seeds of %v did not run: the sweep was interrupted", left, seeds))
+	}
 	return w.conclude(ctx)
 }
 
@@ -65,10 +69,13 @@ func (w *sweep) run(ctx context.Context, seeds scenario.Seeds) error {
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		results = (&crew{executable, w.subject, seeds, w.options.stall, w.options.verify, w.options.reach}).results(ctx)
+		results = (&crew{
+			executable: executable, subject: w.subject, seeds: seeds, stall: w.options.stall, verify: w.options.verify, reach: w.options.reach,
+			jobs: w.options.jobs.count(),
+		}).results(ctx)
 	}
 	var bar *progress
-	if w.options.format == formatText {
+	if w.options.format == formatText && seeds.Count() > 1 {
 		bar = newProgress(w.Stderr, seeds.Count(), w.options.lasts)
 	}
 	defer bar.finish()
@@ -106,6 +113,9 @@ func (w *sweep) here(ctx context.Context, seeds scenario.Seeds) iter.Seq[*engine
 	w.options.onStall = func(r *engine.Result) {
 		if r.Verdict != scenario.VerdictInterrupted {
 			_ = w.take(r) // There is nobody to tell.
+		}
+		if w.suite != nil {
+			_ = w.tellXML()
 		}
 		os.Exit(r.ExitCode())
 	}
@@ -167,9 +177,15 @@ func (w *sweep) conclude(ctx context.Context) error {
 			fmt.Fprintf(w.Stdout, "\nThe results are in %s.\n", w.out.dir)
 		}
 	case formatJUnit:
-		if err := w.suite.Write(w.Stdout); err != nil {
-			return err
+		w.options.xmlTold = true
+		if w.suites == nil {
+			if err := report.WriteSuites(w.Stdout, w.suite); err != nil {
+				return err
+			}
 		}
+	}
+	if w.suites != nil && w.suite != nil {
+		*w.suites = append(*w.suites, w.suite)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -180,12 +196,23 @@ func (w *sweep) conclude(ctx context.Context) error {
 	return nil
 }
 
+// tellXML writes the XML of a sweep that ends at once.
+func (w *sweep) tellXML() (err error) {
+	if w.out != nil {
+		err = w.out.saveXML(w.suite)
+	}
+	if w.options.format == formatJUnit {
+		err = errors.Join(err, report.WriteSuites(w.Stdout, w.suite))
+	}
+	return err
+}
+
 // save writes the files of --out.
 func (w *sweep) save(ctx context.Context, summarize func(io.Writer) error) error {
 	if err := w.lines.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(w.out.dir, fileJUnit), w.suite.Write); err != nil {
+	if err := w.out.saveXML(w.suite); err != nil {
 		return err
 	}
 	if err := writeFile(filepath.Join(w.out.dir, fileSummary), summarize); err != nil {

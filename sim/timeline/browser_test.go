@@ -1,18 +1,23 @@
 package timeline_test
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/frayrpc/fray/internal/browsertest"
+	"github.com/frayrpc/fray/sim/cluster"
 	"github.com/frayrpc/fray/sim/cluster/system"
+	"github.com/frayrpc/fray/sim/scenario"
 )
 
 // open shows a page in the browser, from a file as its user would.
@@ -155,4 +160,214 @@ func TestBrowserShowsViolation(t *testing.T) {
 	}
 	p.Hover(".flag.violation rect")
 	says(t, p, "The run broke "+r.Broken)
+}
+
+// fleet returns a scenario with three hundred workers, of which two die, and some of whose tasks fail.
+func fleet(t *testing.T) *scenario.Scenario {
+	t.Helper()
+	s, err := (scenario.Subjects{cluster.Format()}).Parse("fleet.yaml", []byte(`
+apiVersion: fray.sim/v1
+kind: Scenario
+metadata: {name: fleet, summary: "Three hundred workers, of which two die."}
+topology:
+  workers:
+    - {name: worker, count: 300, slots: 1}
+workload:
+  clients:
+    - {name: client, count: 2, tasks: 900, arrival: {rate: 150/s}}
+  mix:
+    - {name: work, weight: 100, work: {min: 100ms, max: 900ms}}
+    - {name: doomed, weight: 1, failureProbability: 100%, finalFailures: 100%}
+faults:
+  - {id: kill, when: {at: 2s}, action: {crash: {target: worker-17}}}
+  - {id: kill-late, when: {at: 3s}, action: {crash: {target: worker-230}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+const (
+	small     = 390 // pixels, the width of a phone
+	crowdView = "document.getElementById('messages').dataset.crowd"
+)
+
+// Of many workers those to which nothing happened share a lane, which opens and closes; messages that
+// are too many become a density.
+func TestBrowserGroupsWorkers(t *testing.T) {
+	r, page := draw(t, fleet(t), system.Options{})
+	if r.Failed == nil || !r.Passed() {
+		t.Fatalf("%s, with failed tasks %v", r.Verdict, r.Failed)
+	}
+	p := open(t, page)
+	lanes := browsertest.Eval[[]string](p, `layout.rows.filter((r) => r.type !== "fault").map((r) => r.type === "group" ? r.group.name : run.hosts[r.host].name)`)
+	if len(lanes) > 40 || !slices.Contains(lanes, "worker-17") || !slices.Contains(lanes, "worker-230") ||
+		!slices.ContainsFunc(lanes, func(name string) bool { return strings.HasSuffix(name, " workers") }) {
+		t.Errorf("lanes %v", lanes)
+	}
+	if crowded := browsertest.Eval[string](p, crowdView); crowded != "yes" {
+		t.Errorf("%d messages are no crowd", browsertest.Eval[int](p, "drawn.length"))
+	}
+	if ink := browsertest.Eval[int](p, `(() => { const row = layout.rows.find((r) => r.type === "group"); return Math.round(row.most); })()`); ink < 20 {
+		t.Errorf("the group is shown to be busy with %d attempts at most", ink)
+	}
+	p.Hover("#shapes .item.group")
+	says(t, p, "workers", "attempts", "give each a lane")
+	// Where a lane has messages they are counted.
+	at := browsertest.Eval[[]float64](p, `(() => {
+		const [lane, c] = [...crowd.lanes].find(([, c]) => c.sent.some((n) => n > 0)), b = stage.getBoundingClientRect();
+		return [b.x + gutter + c.sent.findIndex((n) => n > 0) * columnWidth + 1, b.y + lane.line - view.scroll];
+	})()`)
+	p.Do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, at[0], at[1]))
+	p.Settle()
+	says(t, p, "messages of", "sent", "Zoom in to see each")
+
+	// A key, and a click on the name, open it; the enter key closes it.
+	const count = `layout.rows.filter((r) => r.type === "lane").length`
+	before := browsertest.Eval[int](p, count)
+	p.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#shapes .item.group").focus()`), chromedp.KeyEvent("g"))
+	p.Settle()
+	if n := browsertest.Eval[int](p, count); n != 304 {
+		t.Errorf("%d lanes after a key, want those of 300 workers, two clients, the controller and the auditor", n)
+	}
+	p.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#shapes .item.group").focus()`), chromedp.KeyEvent(kb.Enter))
+	p.Settle()
+	if n := browsertest.Eval[int](p, count); n != before {
+		t.Errorf("%d lanes once it is closed, were %d", n, before)
+	}
+	p.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#shapes .label.group").dispatchEvent(new MouseEvent("click", { bubbles: true }))`))
+	p.Settle()
+	if n := browsertest.Eval[int](p, count); n != 304 {
+		t.Errorf("%d lanes after a click", n)
+	}
+	// A name stands for that host alone.
+	p.Do(chromedp.SendKeys(chromedp.CSS("#filter-host"), "worker-1"))
+	p.Settle()
+	if n := browsertest.Eval[int](p, count); n != 2 {
+		t.Errorf("%d lanes, want that of worker-1 and the controller's", n)
+	}
+	p.Do(chromedp.Click(chromedp.CSS("#clear")), chromedp.Evaluate[chromedp.Void]("show(1.9e9, 1.95e9)"))
+	p.Settle()
+	if crowded := browsertest.Eval[string](p, crowdView); crowded != "no" {
+		t.Errorf("%d messages are a crowd close up", browsertest.Eval[int](p, "drawn.length"))
+	}
+
+	// The tables beside it.
+	for selector, want := range map[string]int{
+		"#failed-tasks tbody tr": len(r.Failed.Tasks), "#expected tbody tr": len(r.Eventually), "#oracles tbody tr": len(r.Oracles),
+	} {
+		if got := p.Count(selector); got != want {
+			t.Errorf("%d of %s, want %d", got, selector, want)
+		}
+	}
+}
+
+// What a scenario expects is told with whether it came true, and when.
+func TestBrowserTellsExpectations(t *testing.T) {
+	s := load(t, "worker-crash")
+	s.Expect.Eventually = append(s.Expect.Eventually, scenario.Eventually{That: "tasks.completed == 7", Within: scenario.Duration(time.Second)})
+	r, page := draw(t, s, system.Options{})
+	if len(r.Eventually) != 2 || !r.Eventually[0].Met || r.Eventually[0].At < r.Eventually[0].Took || r.Eventually[1].Met || r.Eventually[1].At != 0 {
+		t.Fatalf("expectations %+v", r.Eventually)
+	}
+	p := open(t, page)
+	text := browsertest.Eval[string](p, `document.getElementById("expected").open ? document.getElementById("expected").innerText : ""`)
+	for _, want := range []string{"Expected: 1 of 2 came true", "tasks.completed == 7", "never", "yes"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q does not say %q", text, want)
+		}
+	}
+	p.Do(chromedp.Click(chromedp.CSS("#expected .moment")))
+	p.Settle()
+	if off := browsertest.Eval[float64](p, fmt.Sprintf("Math.abs(xOf(%d) - plotWidth() / 2)", r.Eventually[0].At)); off > 2 {
+		t.Errorf("the moment is %v pixels from the middle", off)
+	}
+}
+
+// On a phone nothing is wider than the screen, and what a finger is to hit is large enough.
+func TestBrowserFitsPhone(t *testing.T) {
+	_, failed := draw(t, load(t, "split-fleet"), system.Options{Controller: acceptStale})
+	_, many := draw(t, fleet(t), system.Options{})
+	for _, page := range []string{failed, many} {
+		p := open(t, page)
+		p.Screen(small, 844, "light")
+		p.Do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach((d) => { d.open = true; })`))
+		p.Until("view.width < 390")
+		p.Settle()
+		if width := browsertest.Eval[int](p, "document.documentElement.scrollWidth"); width > small {
+			t.Errorf("the page is %d pixels wide", width)
+		}
+		tight := browsertest.Eval[[]string](p, `[...document.querySelectorAll("button, select, input, summary")].filter((e) => e.offsetParent).map((e) => [e, e.getBoundingClientRect()])
+			.filter(([, b]) => b.height < 40 || b.width < 40 || b.left < 0).map(([e, b]) => (e.id || e.textContent) + " " + b.width + "x" + b.height)`)
+		if len(tight) > 0 {
+			t.Errorf("too small for a finger: %v", tight)
+		}
+		if wide := browsertest.Eval[[]string](p, `[...document.querySelectorAll("#controls > *")].filter((e) => e.offsetParent && e.getBoundingClientRect().right > 390).map((e) => e.id || e.textContent)`); len(wide) > 0 {
+			t.Errorf("beyond the edge: %v", wide)
+		}
+		// A tap beside a bar tells of it, and the next one acts.
+		near := browsertest.Eval[[]float64](p, `(() => {
+			document.getElementById("chart").scrollIntoView();
+			const box = stage.getBoundingClientRect(), e = [...shapes.querySelectorAll(".item.attempt")].find((e) => {
+				const b = e.firstChild.getBoundingClientRect();
+				return b.left > box.left + gutter && b.right < box.right && b.top > box.top && b.bottom + 8 < Math.min(box.bottom, innerHeight);
+			});
+			if (!e) return [];
+			const b = e.firstChild.getBoundingClientRect();
+			return [b.left + b.width / 2, b.bottom + 1];
+		})()`)
+		if len(near) == 0 {
+			continue // All bars of a fleet are in its group.
+		}
+		p.Settle()
+		touch := fmt.Sprintf(`(() => { const x = %f, y = %f; document.elementFromPoint(x, y).dispatchEvent(new PointerEvent("click", { bubbles: true, pointerType: "touch", clientX: x, clientY: y })); })()`, near[0], near[1])
+		p.Do(chromedp.Evaluate[chromedp.Void](touch))
+		p.Settle()
+		if told := browsertest.Eval[bool](p, "!detail.hidden"); !told {
+			t.Error("a tap beside a bar tells of nothing")
+		}
+		p.Do(chromedp.Evaluate[chromedp.Void](touch))
+		p.Settle()
+		if told := browsertest.Eval[bool](p, "!detail.hidden"); told {
+			t.Error("the second tap does not act")
+		}
+	}
+}
+
+// Pictures for people to look at go to the directory that this variable names.
+const pictures = "FRAY_PICTURES"
+
+func TestBrowserPictures(t *testing.T) {
+	dir := os.Getenv(pictures)
+	if dir == "" {
+		t.Skip("nobody looks: " + pictures + " names no directory")
+	}
+	_, passed := draw(t, load(t, "worker-crash"), system.Options{})
+	_, failed := draw(t, load(t, "split-fleet"), system.Options{Controller: acceptStale})
+	_, many := draw(t, fleet(t), system.Options{})
+	for name, page := range map[string]string{"worker-crash": passed, "split-fleet": failed, "fleet": many} {
+		p := open(t, page)
+		for _, screen := range [][2]int64{{1440, 900}, {small, 844}} {
+			for _, theme := range []string{"light", "dark"} {
+				p.Screen(screen[0], screen[1], theme)
+				p.Until(fmt.Sprintf("document.documentElement.dataset.theme === %q && view.width < %d && view.width > %d", theme, screen[0], screen[0]-60))
+				p.Settle()
+				file := filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, screen[0], theme))
+				if err := os.WriteFile(file, p.Picture(), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if screen[0] != small {
+					continue
+				}
+				p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("controls").scrollIntoView()`))
+				p.Settle()
+				file = filepath.Join(dir, fmt.Sprintf("%s-%d-%s-chart.png", name, screen[0], theme))
+				if err := os.WriteFile(file, p.Picture(), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				p.Do(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
+			}
+		}
+	}
 }

@@ -34,11 +34,12 @@ func New(s *scenario.Scenario) *Collector {
 }
 
 // Listen has the run with these options tell the collector what happens, besides whom it tells
-// already.
+// already, and its result of tasks that failed.
 func (c *Collector) Listen(o *virtual.Options) {
 	o.OnEvent = both(o.OnEvent, c.event)
 	o.OnFault = both(o.OnFault, c.onset)
 	o.Observe = both(o.Observe, c.observe)
+	o.Failed = true
 }
 
 // both returns a function that calls first, which may be nil, and second.

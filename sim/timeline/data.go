@@ -9,7 +9,7 @@ type data struct {
 	Virtual     time.Duration `json:"virtual"`
 	Healed      time.Duration `json:"healed"`
 	Judged      time.Duration `json:"judged"`
-	HealsFaults bool          `json:"healsFaults"` // that do not end by themselves
+	HealsFaults bool          `json:"heals_faults"` // that do not end by themselves
 	Hosts       []hostData    `json:"hosts"`
 	Procedures  []string      `json:"procedures"`
 	Functions   []string      `json:"functions"`

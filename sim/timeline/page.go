@@ -21,7 +21,7 @@ var files embed.FS
 var page = template.Must(template.New("page.html").Funcs(template.FuncMap{"short": short}).ParseFS(files, "page/page.html"))
 
 // scripts are the page's, in their order: each is a plain script that sees those before it.
-var scripts = []string{"model.js", "format.js", "view.js", "layout.js", "detail.js", "shapes.js", "canvas.js", "overview.js", "main.js"}
+var scripts = []string{"model.js", "format.js", "view.js", "groups.js", "layout.js", "detail.js", "shapes.js", "crowd.js", "canvas.js", "overview.js", "main.js"}
 
 // A Page is a timeline that is ready to be written.
 type Page struct {
@@ -40,11 +40,13 @@ type Page struct {
 	Violation *violationData
 	Subject   string
 	Gaps      []*gap
-	// Open and Failed are tasks that have not ended, and that have failed, of a run that failed, and
+	// Open are tasks that have not ended, of a run that failed, Failed those that have failed, and
 	// Oracles what was looked at. Why is where the run parts from one that passes; nil: nobody asked.
 	Open, Failed *engine.Tasks
 	Oracles      []engine.Count
-	Why          *story.Why
+	// Expected is what the scenario expects to become true.
+	Expected []engine.Met
+	Why      *story.Why
 
 	Style  template.CSS
 	Script template.JS
@@ -71,6 +73,16 @@ func (p *Page) Looked() (n int) {
 	return n
 }
 
+// Met returns how many of the expectations came true.
+func (p *Page) Met() (n int) {
+	for _, m := range p.Expected {
+		if m.Met {
+			n++
+		}
+	}
+	return n
+}
+
 // Page makes the page of a run that is over. Replay is the command line that runs it again.
 func (c *Collector) Page(r *engine.Result, replay string, told []engine.Line) (*Page, error) {
 	data := c.build(r)
@@ -82,7 +94,7 @@ func (c *Collector) Page(r *engine.Result, replay string, told []engine.Line) (*
 		Scenario: r.Scenario, Summary: r.Summary, Replay: replay, Seed: r.Seed, Verdict: r.Verdict, Class: "fail",
 		Virtual: short(r.Virtual), Steps: r.Stats.Steps, Hash: fmt.Sprintf("%016x", r.Hash), Told: told, NotJudged: strings.Join(r.NotJudged(), ", "),
 		Violation: data.Violation, Gaps: data.Gaps, Data: template.JS(raw), // Made above.
-		Open: r.Open, Failed: r.Failed, Oracles: r.Oracles, hosts: map[string]int{},
+		Open: r.Open, Failed: r.Failed, Oracles: r.Oracles, Expected: r.Eventually, hosts: map[string]int{},
 	}
 	for i, h := range data.Hosts {
 		p.hosts[h.Name] = i

@@ -28,7 +28,7 @@ func TestRunsReachPoints(t *testing.T) {
 		if err != nil || !r.Passed() {
 			t.Fatalf("error %v, result %+v", err, r)
 		}
-		return r.Hash
+		return uint64(r.Hash)
 	}
 	var points []reach.Points
 	hash := run(func(*virtual.Options) {})

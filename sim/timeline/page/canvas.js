@@ -50,6 +50,7 @@ function drawMessages(ticks) {
   g.fillStyle = colours.grid;
   for (const x of ticks) g.fillRect(Math.round(x), 0, 1, height);
   drawLifelines(g, rows);
+  for (const row of rows) if (row.type === "group" && !row.open) drawGroup(g, row);
   drawFirings(g);
 
   drawn = [];
@@ -65,6 +66,16 @@ function drawMessages(ticks) {
     seen.add(key);
     paths[m.style].push(p);
   }
+  crowd = null;
+  canvas.dataset.messages = drawn.length;
+  if (seen.size > mostArrows) {
+    drawCrowd(g, drawn);
+    // Those that went wrong still show as themselves, unless they are a crowd, too.
+    drawn = drawn.filter(({ m }) => m.style === look.lost);
+    if (drawn.length > mostLost) drawn = [];
+    paths.forEach((list, style) => { if (style !== look.lost || drawn.length === 0) list.length = 0; });
+  }
+  canvas.dataset.crowd = crowd ? "yes" : "no";
   const dense = seen.size > 300;
   // Those that went wrong last, above the others.
   for (const style of [look.request, look.response, look.other, look.late, look.lost]) {
@@ -86,7 +97,7 @@ function drawMessages(ticks) {
   g.globalAlpha = 1;
   canvas.dataset.arrows = drawn.length;
   canvas.dataset.cut = drawn.filter(({ p }) => p.cut).length;
-  if (drawn.length <= 90) nameMessages(g);
+  if (drawn.length <= 90 && !crowd) nameMessages(g);
   if (view.message) emphasise(g, view.message);
 }
 
@@ -116,7 +127,7 @@ function drawLifelines(g, rows) {
   g.strokeStyle = colours.life;
   g.lineWidth = 1.5;
   for (const row of rows) {
-    if (row.type !== "lane") continue;
+    if (row.type === "fault" || row.open) continue;
     const y = row.line - view.scroll;
     let from = 0;
     g.beginPath();
@@ -126,7 +137,7 @@ function drawLifelines(g, rows) {
         g.lineTo(Math.min(xOf(until), plotWidth() + 5), y);
       }
     };
-    for (const s of perHost[row.host].states) {
+    for (const s of row.type === "group" ? [] : perHost[row.host].states) {
       if (s.kind === "paused") continue;
       stretch(s.from);
       from = s.until;
@@ -167,9 +178,10 @@ function nameMessages(g) {
   g.font = "10px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif";
   g.textBaseline = "middle";
   const boxes = [];
-  for (const lane of layout.lanes.values()) {
+  for (const lane of layout.rows) {
+    if (lane.type === "fault") continue;
     boxes.push([-1e6, lane.top - view.scroll - 2, 2e6, 3]);
-    if (perHost[lane.host].lines) boxes.push([-1e6, lane.top + 27 - view.scroll, 2e6, lane.height - 30]);
+    if (lane.type === "group" || perHost[lane.host].lines) boxes.push([-1e6, lane.top + 27 - view.scroll, 2e6, lane.height - 30]);
   }
   const first = drawn.filter(({ m }) => m.style === look.lost), others = drawn.filter(({ m }) => m.style !== look.lost);
   for (const { m, p } of [...first, ...others]) {
@@ -211,6 +223,8 @@ function at(x, y) {
       least = d;
     }
   }
+  if (best) return best;
+  best = crowdAt(x, y);
   if (best) return best;
   for (const { m, p } of drawn) {
     const dx = p.x2 - p.x1, dy = p.y2 - p.y1, length = dx * dx + dy * dy;

@@ -75,6 +75,19 @@ const describe = {
       ["outcomes", [...counts].map(([outcome, n]) => `${n} ${outcome}`).join(", ")], ["from", exact(c.from)], ["until", exact(c.until)],
     ], "Click to zoom in"];
   },
+  group(g) {
+    const { members, role, noted, attempts } = g.group;
+    return [`${members.length} ${role}s`, [
+      ["attempts", attempts ? String(attempts) : ""], ["busy", (g.row ?? g).most ? `${Math.round((g.row ?? g).most * 10) / 10} attempts at a time at most, in what is shown` : ""],
+      ["", noted ? `something happened to ${noted} of them, and to those that have lanes of their own` : "nothing happened to them that stands out"],
+    ], opened.has(role) ? "Click, or press Enter or g, to have them share a lane" : "Click, or press Enter or g, to give each a lane"];
+  },
+  crowd(c) {
+    const name = c.lane.type === "group" ? c.lane.group.name : hostName(c.lane.host);
+    return [`messages of ${name}`, [
+      ["sent", String(c.sent + c.lost)], ["of them lost", c.lost ? String(c.lost) : ""], ["received", String(c.received)], ["from", exact(c.from)], ["until", exact(c.until)],
+    ], "Zoom in to see each"];
+  },
   mark(m) {
     return [m.title, [["at", exact(m.at)], ["", m.text]]];
   },
@@ -117,7 +130,7 @@ function tell(thing, x, y) {
   }
   detail.hidden = false;
   const { width, height } = detail.getBoundingClientRect();
-  const left = x + 14 + width < innerWidth ? x + 14 : Math.max(4, x - width - 14);
+  const left = x + 14 + width < innerWidth ? x + 14 : Math.max(4, Math.min(x - width - 14, innerWidth - width - 4));
   const top = y + 16 + height < innerHeight ? y + 16 : Math.max(4, y - height - 12);
   detail.style.left = left + "px";
   detail.style.top = top + "px";

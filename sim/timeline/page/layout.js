@@ -1,6 +1,7 @@
 // Where rows are: one for each fault, then a lane for each host.
 
 const barHeight = 15, barGap = 3, mostBars = 16, faultHeight = 24;
+const groupChart = 36; // pixels, of how busy a group is
 const roleOrder = ["client", "controller", "worker", "auditor"];
 
 const layout = { rows: [], lanes: new Map(), faultRows: new Map(), height: 0 };
@@ -37,7 +38,29 @@ function arrange() {
   });
   const order = run.hosts.map((_, i) => i).filter(hostShown);
   order.sort((a, b) => roleOrder.indexOf(run.hosts[a].role) - roleOrder.indexOf(run.hosts[b].role) || a - b);
+  const groups = groupsOf(order);
+  const members = new Set();
+  const addGroup = (group) => {
+    const open = opened.has(group.role), row = {
+      type: "group", group, key: group.key, top, height: open ? 44 : 34 + groupChart + 8, line: top + 18, items: [], open, shaded: layout.lanes.size % 2 === 1,
+    };
+    row.items.push({ type: "group", group, key: group.key, from: group.from, until: group.until, row });
+    layout.rows.push(row);
+    if (!open) {
+      for (const h of group.members) {
+        members.add(h);
+        layout.lanes.set(h, row);
+      }
+    }
+    top += row.height;
+  };
   for (const h of order) {
+    const group = groups.get(run.hosts[h].role);
+    if (group && group.members.length > 0) {
+      groups.delete(group.role);
+      addGroup(group);
+    }
+    if (members.has(h)) continue;
     const host = perHost[h];
     const height = host.lines ? 30 + host.lines * (barHeight + barGap) + 7 : 46;
     const row = { type: "lane", host: h, key: "host-" + h, top, height, line: top + 16, items: host.items, shaded: layout.lanes.size % 2 === 1 };
@@ -46,7 +69,7 @@ function arrange() {
     top += height;
   }
   // Lanes that leave room share it.
-  const lanes = [...layout.lanes.values()], extra = Math.min(36, Math.floor((view.height - top) / lanes.length));
+  const lanes = layout.rows.filter((r) => r.type !== "fault"), extra = Math.min(36, Math.floor((view.height - top) / lanes.length));
   if (extra > 0) {
     lanes.forEach((lane, i) => {
       lane.top += i * extra;

@@ -16,6 +16,7 @@ function refresh() {
 
 function draw() {
   view.width = scroller.clientWidth;
+  gutter = view.width < smallScreen ? 112 : 168;
   view.height = scroller.clientHeight;
   view.scroll = scroller.scrollTop;
   arrange();
@@ -25,7 +26,7 @@ function draw() {
   drawShapes();
   drawOverview();
   const decimals = Math.min(6, Math.max(1, Math.ceil(10 - Math.log10(view.until - view.from))));
-  byID("range").textContent = `${moment(Math.max(view.from, 0), decimals)} – ${moment(Math.min(view.until, end), decimals)}`;
+  byID("range").textContent = `${moment(Math.max(view.from, 0), decimals)} – ${moment(Math.min(view.until, end), decimals)}` + (crowd ? `: ${crowd.total} messages, as a density` : "");
   const filtered = view.host || view.task || view.procedure >= 0 || view.fate;
   byID("clear").hidden = !filtered;
   document.documentElement.dataset.ready = "yes";
@@ -39,6 +40,7 @@ function filtered() {
   view.procedure = byID("filter-procedure").value === "" ? -1 : Number(byID("filter-procedure").value);
   view.fate = byID("filter-fate").value;
   filterTasks();
+  filterHosts();
   refresh();
 }
 
@@ -96,6 +98,23 @@ byID("chart").addEventListener("wheel", (e) => {
   }
 }, { passive: false });
 
+// Two fingers zoom.
+const fingers = new Map();
+for (const handle of [stage, axis]) {
+  handle.addEventListener("pointerdown", (e) => { if (e.pointerType === "touch") fingers.set(e.pointerId, e.clientX); });
+}
+addEventListener("pointermove", (e) => {
+  if (!fingers.has(e.pointerId)) return;
+  if (fingers.size === 2) {
+    const before = [...fingers.values()], apart = Math.abs(before[0] - before[1]);
+    fingers.set(e.pointerId, e.clientX);
+    const after = [...fingers.values()], now = Math.abs(after[0] - after[1]);
+    if (apart > 20 && now > 20) zoom(apart / now, (after[0] + after[1]) / 2 - stage.getBoundingClientRect().left - gutter);
+  }
+  fingers.set(e.pointerId, e.clientX);
+});
+for (const type of ["pointerup", "pointercancel"]) addEventListener(type, (e) => fingers.delete(e.pointerId));
+
 let dragged = false;
 for (const handle of [stage, axis]) {
   handle.addEventListener("pointerdown", (e) => {
@@ -108,16 +127,18 @@ for (const handle of [stage, axis]) {
       dragged = true;
       handle.classList.add("dragging");
       hush();
-      pan(x - e.clientX);
+      if (fingers.size < 2) pan(x - e.clientX);
       x = e.clientX;
     };
     const up = () => {
       removeEventListener("pointermove", move);
       removeEventListener("pointerup", up);
+      removeEventListener("pointercancel", up);
       handle.classList.remove("dragging");
     };
     addEventListener("pointermove", move);
     addEventListener("pointerup", up);
+    addEventListener("pointercancel", up);
   });
 }
 scroller.addEventListener("scroll", refresh);
@@ -133,7 +154,7 @@ function point(e) {
   if (e.buttons) return;
   let thing = thingOf(e.target);
   const inside = stage.getBoundingClientRect(), x = e.clientX - inside.left - gutter;
-  const under = !thing || thing.type === "state" || thing.type === "mark" ? (stage.contains(e.target) && x >= 0 ? at(x, e.clientY - inside.top) : null) : null;
+  const under = !thing || thing.type === "state" || thing.type === "group" || thing.type === "mark" ? (stage.contains(e.target) && x >= 0 ? at(x, e.clientY - inside.top) : null) : null;
   thing = under ?? thing;
   const message = thing?.type === "message" ? thing : null;
   if (message !== view.message) {
@@ -165,6 +186,9 @@ function act(thing) {
     case "lane":
       setFilter("filter-host", view.host ? "" : run.hosts[thing.host].name);
       break;
+    case "group":
+      toggleGroup(thing.group.role);
+      break;
     case "cluster": case "span": case "state": {
       const around = Math.max((thing.until - thing.from) * 0.1, 1e6);
       show(thing.from - around, thing.until + around);
@@ -174,8 +198,42 @@ function act(thing) {
       if (thing.kind === "violation") showViolation();
   }
 }
+
+// A finger is wider than a bar: it means the nearest item within reach, if it hits none that is more than what lies behind.
+const reach = 20; // pixels
+
+function nearest(x, y) {
+  let best = null, least = reach;
+  for (const e of shapes.querySelectorAll(".item.attempt, .item.span")) {
+    const b = e.getBoundingClientRect();
+    const d = Math.hypot(Math.max(b.left - x, 0, x - b.right), Math.max(b.top - y, 0, y - b.bottom));
+    if (d < least) {
+      best = things.get(e);
+      least = d;
+    }
+  }
+  return best;
+}
+
+// The first tap says what a thing is, which a pointer does from above it, and the next one acts.
+let tapped = null;
+
+function tap(e) {
+  let thing = thingOf(e.target);
+  if (!thing || ["state", "mark"].includes(thing.type)) thing = nearest(e.clientX, e.clientY) ?? thing;
+  const box = stage.getBoundingClientRect();
+  if (!thing || thing.type === "state") thing = at(e.clientX - box.left - gutter, e.clientY - box.top) ?? thing;
+  const again = thing && tapped === (thing.key ?? thing);
+  tapped = thing ? thing.key ?? thing : null;
+  if (thing && !again && !["group", "lane"].includes(thing.type)) return tell(thing, e.clientX, e.clientY);
+  hush();
+  tapped = null;
+  act(thing);
+}
 stage.addEventListener("click", (e) => {
-  if (!dragged) act(thingOf(e.target));
+  if (dragged) return;
+  if (e.pointerType === "touch") tap(e);
+  else act(thingOf(e.target));
 });
 
 // The keyboard.
@@ -193,18 +251,18 @@ shapes.addEventListener("focusout", hush);
 function focus(row, item) {
   view.focused = item.key;
   if (row.top < scroller.scrollTop || row.top + row.height > scroller.scrollTop + view.height) scroller.scrollTop = row.top - 20;
-  around(item.from, item.until);
+  if (item.type !== "group") around(item.from, item.until);
   draw();
   pool.get(item.key)?.focus({ focusVisible: true });
 }
 
 function rowOf(thing) {
-  return layout.rows.find((r) => r.items.includes(thing) || thing.type === "cluster" && r.items.includes(thing.attempts[0]));
+  return layout.rows.find((r) => r.key === thing.key || r.items.includes(thing) || thing.type === "cluster" && r.items.includes(thing.attempts[0]));
 }
 
 function step(key, thing) {
   const rows = layout.rows.filter((r) => r.items.length), row = rowOf(thing);
-  const self = thing.type === "cluster" ? thing.attempts[0] : thing, i = row.items.indexOf(self);
+  const self = thing.type === "cluster" ? thing.attempts[0] : thing.type === "group" ? row.items[0] : thing, i = row.items.indexOf(self);
   if (key === "ArrowRight" || key === "ArrowLeft") {
     const next = row.items[i + (key === "ArrowRight" ? 1 : -1)];
     if (next) focus(row, next);
@@ -245,6 +303,11 @@ document.addEventListener("keydown", (e) => {
     case "a": pan(-plotWidth() / 5); break;
     case "d": pan(plotWidth() / 5); break;
     case "v": if (run.violation) showViolation(); break;
+    case "g": {
+      const roles = layout.rows.filter((r) => r.type === "group").map((r) => r.group.role), some = roles.some((role) => !opened.has(role));
+      for (const role of roles) if (opened.has(role) !== some) toggleGroup(role);
+      break;
+    }
     case "n": case "p": stepMessage(e.key === "n", thing); break;
     case "Escape": view.message = null; hush(); refresh(); break;
     case "Enter": case " ": if (!thing) return; act(thing); break;
@@ -270,9 +333,10 @@ byID("legend").innerHTML = [
   ["request", arrow("request")], ["response", arrow("response")], ["lost", arrow("lost", true)], ["late", arrow("late", true)],
   ["fault in force", band("span")], ["fault acts", '<svg width="12" height="12"><path d="M6 1l4.5 5L6 11 1.5 6z" style="fill:var(--fault)"/></svg>'],
   ["host down", band("state down")], ["host paused", band("state paused")], ["host cut off", band("tint")],
+  ...(groupsOf(run.hosts.map((_, i) => i)).size ? [["how busy many hosts are", '<svg width="22" height="12"><path d="M1 11V6h4V3h5v5h5V4h6v7z" style="fill:var(--succeeded);fill-opacity:.75"/></svg>']] : []),
   ["heal", line("heal")], ["audit", line("judged")], ...(run.violation ? [["violation", line("violation")]] : []), ...(attempts.some(isSubject) ? [["what it is about", bar("succeeded subject")]] : []),
 ].map(([text, picture]) => `<span>${picture}${text}</span>`).join("") +
-  '<span class="keys">Drag to pan, Ctrl + wheel to zoom; keys: + − 0 a d, Tab and arrows, n p</span>';
+  '<span class="keys">Drag to pan, Ctrl + wheel to zoom; keys: + − 0 a d g, Tab and arrows, n p</span>';
 
 // The theme was set before, and may change.
 document.addEventListener("themechange", () => {

@@ -41,7 +41,7 @@ const attempts = run.attempts.map((a, index) => ({
 }));
 
 // What ends by itself ends at the latest when everything is put right, or when the work is over.
-const lastFault = Math.min(run.healed >= 0 && run.healsFaults ? run.healed : end, run.judged >= 0 ? run.judged : end);
+const lastFault = Math.min(run.healed >= 0 && run.heals_faults ? run.healed : end, run.judged >= 0 ? run.judged : end);
 const spans = run.spans.filter((s) => s.from < lastFault).map((s, index) => ({
   ...s, hosts: s.hosts ?? [], type: "span", index, key: "span-" + index, until: s.until > 0 ? Math.min(s.until, lastFault) : lastFault,
 }));

@@ -74,28 +74,43 @@ function drawRows(rows) {
     const g = element("row-" + row.key, labels, () => {
       const label = make("g", { class: "label " + row.type }, make("rect", { x: 0, width: gutter }), make("text", { class: "name", x: 10 }),
         make("text", { class: "role" }));
-      if (row.type === "lane") set(label, { "data-host": run.hosts[row.host].name, class: "label lane" });
+      if (row.type === "group") set(label, { "data-group": row.group.role, class: "label group" });
+      else if (row.type === "lane") set(label, { "data-host": run.hosts[row.host].name, class: "label lane" });
       else set(label, { "data-fault": run.faults[row.fault - 1].id });
       return label;
     });
     things.set(g, thing);
-    set(g.children[0], { y: y + 1, height: row.height - 1 });
+    set(g.children[0], { y: y + 1, height: row.height - 1, width: gutter });
+    const letters = Math.floor((gutter - 14) / 7);
     if (row.type === "fault") {
       const f = run.faults[row.fault - 1];
-      g.children[1].textContent = clip(f.id, 17);
+      g.children[1].textContent = clip(f.id, Math.min(17, letters));
       set(g.children[1], { y: y + row.height / 2 });
-      g.children[2].textContent = f.id.length > 14 ? "" : clip(f.kind, 20 - f.id.length);
+      g.children[2].textContent = f.id.length > 14 || letters < 20 ? "" : clip(f.kind, 20 - f.id.length);
       set(g.children[2], { x: gutter - 10, y: y + row.height / 2, "text-anchor": "end" });
+    } else if (row.type === "group") {
+      g.children[1].textContent = clip(`${row.open ? "▾" : "▸"} ${row.group.name}`, letters);
+      set(g.children[1], { y: row.line - view.scroll });
+      g.children[2].textContent = row.open ? "click to close" : "click to open";
+      set(g.children[2], { x: 10, y: row.line - view.scroll + 16 });
     } else {
       const host = run.hosts[row.host], here = perHost[row.host];
-      g.children[1].textContent = clip(host.name, 22);
+      g.children[1].textContent = clip(host.name, letters);
       set(g.children[1], { y: row.line - view.scroll });
-      g.children[2].textContent = host.role === host.name ? "" : here.attempts.length ? `${host.role}, ${here.attempts.length} attempts` : host.role;
+      const role = here.attempts.length ? letters < 20 ? `${here.attempts.length} attempts` : `${host.role}, ${here.attempts.length} attempts` : host.role;
+      g.children[2].textContent = host.role === host.name ? "" : role;
       set(g.children[2], { x: 10, y: row.line - view.scroll + 16 });
     }
     const edge = element("edge-" + row.key, backs, () => make("line", { class: "row-edge", x1: 0 }));
     set(edge, { x2: view.width, y1: y + row.height - 0.5, y2: y + row.height - 0.5 });
   }
+}
+
+// drawGroupItem lets the keyboard and the pointer at a group, whose picture is on the canvas.
+function drawGroupItem(row) {
+  const item = row.items[0], e = block(layers.states, item, "group", 0, plotWidth(), row.top - view.scroll + 2, row.height - 4, "");
+  things.set(e, item);
+  set(e, { role: "button", "aria-expanded": row.open, "aria-label": inWords(item), "data-group": row.group.role });
 }
 
 function drawSpans(rows) {
@@ -112,7 +127,7 @@ function drawSpans(rows) {
     if (!run.faults[s.fault - 1].tints || s.until < view.from || s.from > view.until) continue;
     for (const h of s.hosts) {
       const lane = layout.lanes.get(h);
-      if (!lane || run.hosts[h].role === "controller" && s.hosts.length === 1) continue;
+      if (!lane || lane.type === "group" || run.hosts[h].role === "controller" && s.hosts.length === 1) continue;
       if (lane.top + lane.height < view.scroll || lane.top > view.scroll + view.height) continue;
       const x = Math.max(xOf(s.from), -10), e = element(`tint-${s.index}-${h}`, layers.tints, () => make("rect", { class: "tint" }));
       set(e, { x, y: lane.top - view.scroll + 1, width: Math.max(1, Math.min(xOf(s.until), plotWidth() + 10) - x), height: lane.height - 2 });
@@ -174,7 +189,7 @@ function drawCluster(lane, c) {
 
 // Moments of the whole run.
 const marks = [];
-if (run.healed > 0) marks.push({ type: "mark", key: "mark-heal", kind: "heal", at: run.healed, label: "heal", title: "Everything is put right", text: run.healsFaults ? "All faults end here." : "Faults that end by themselves have ended." });
+if (run.healed > 0) marks.push({ type: "mark", key: "mark-heal", kind: "heal", at: run.healed, label: "heal", title: "Everything is put right", text: run.heals_faults ? "All faults end here." : "Faults that end by themselves have ended." });
 if (run.judged >= 0) marks.push({ type: "mark", key: "mark-judged", kind: "judged", at: run.judged, label: "audit", title: "The work is over", text: "Workers are stopped, and a last client asks how every task stands." });
 if (run.violation) marks.push({ type: "mark", key: "mark-violation", kind: "violation", at: run.violation.at, label: run.violation.broken || "violation", title: `The run broke ${run.violation.broken}`, text: run.violation.text });
 
@@ -193,7 +208,7 @@ function drawMarks() {
     if (width < 170) continue;
     const name = element("gap-name", layers.front, () => make("text", { class: "gap-name halo", "text-anchor": "middle" }));
     name.textContent = `${g.dropped} messages left out`;
-    set(name, { x: left + width / 2, y: (layout.rows.find((r) => r.type === "lane")?.line ?? 16) - view.scroll + 16 });
+    set(name, { x: left + width / 2, y: (layout.rows.find((r) => r.type !== "fault")?.line ?? 16) - view.scroll + 16 });
   }
 }
 
@@ -251,11 +266,15 @@ function drawShapes() {
   used = new Set();
   set(shapes, { width: view.width, height: view.height });
   set(plot, { width: plotWidth(), height: view.height });
-  set(gutterBack, { height: view.height });
+  set(plot, { x: gutter });
+  set(gutterBack, { height: view.height, width: gutter });
   const rows = visibleRows();
   drawRows(rows);
   drawSpans(rows);
-  for (const row of rows) if (row.type === "lane") drawLane(row);
+  for (const row of rows) {
+    if (row.type === "lane") drawLane(row);
+    else if (row.type === "group") drawGroupItem(row);
+  }
   drawMarks();
   for (const [key, e] of pool) {
     if (used.has(key)) continue;

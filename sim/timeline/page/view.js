@@ -1,6 +1,8 @@
 // What part of the run is shown, and which of it.
 
-const gutter = 168; // pixels for the names of rows
+// Pixels for the names of rows, which are fewer on a small screen.
+let gutter = 168;
+const smallScreen = 600;
 const leastSpan = 2000; // nanoseconds
 
 const view = {
@@ -63,7 +65,14 @@ function showViolation() {
 }
 
 // Filters: a host is shown with the controller, which all of them talk to; a task by its name or that of its function.
-const hostShown = (h) => !view.host || run.hosts[h].name.includes(view.host) || run.hosts[h].role === "controller";
+// The name of a host stands for that host alone, and not for others whose names begin with it.
+let hostNamed = () => true;
+const hostShown = (h) => !view.host || hostNamed(h) || run.hosts[h].role === "controller";
+
+function filterHosts() {
+  const exactly = run.hosts.findIndex((h) => h.name === view.host);
+  hostNamed = (h) => (exactly >= 0 ? h === exactly : run.hosts[h].name.includes(view.host));
+}
 let taskShown = () => true;
 
 function filterTasks() {
@@ -82,5 +91,5 @@ function messageShown(m) {
   if (view.fate === "none" || (view.fate === "lost" && m.style !== look.lost)) return false;
   if (view.procedure >= 0 && m.procedure !== view.procedure) return false;
   if (view.task && !m.tasks.some(taskShown)) return false;
-  return !view.host || ((hostShown(m.from) && hostShown(m.to)) && [m.from, m.to].some((h) => run.hosts[h].name.includes(view.host)));
+  return !view.host || ((hostShown(m.from) && hostShown(m.to)) && [m.from, m.to].some(hostNamed));
 }
