@@ -86,7 +86,7 @@ func TestCommandsAreRunAsByXargs(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := c.run(t, dir, "xargs", "-0", "-r", "-n1")
-			got := c.run(t, dir, "fray", "map", "-0", "-k", "--")
+			got := c.run(t, dir, "fray", "map", "-0", "--keep-going", "--")
 			if !bytes.Equal(got.stdout, want.stdout) {
 				t.Errorf("map printed %.300q (%d bytes), xargs %.300q (%d bytes)", got.stdout, len(got.stdout), want.stdout, len(want.stdout))
 			}

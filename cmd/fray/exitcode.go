@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/mapplan"
 	"github.com/frayrpc/fray/cmd/fray/internal/maprun"
 	"github.com/frayrpc/fray/internal/command"
 )
@@ -24,7 +25,8 @@ controller, worker and dev exit with 0 when a signal ends them in good order.
 func exitCode(err error) int {
 	code := command.ExitCode(err)
 	var argument *maprun.ArgumentError
-	if code == command.ExitUnavailable && errors.As(err, &argument) {
+	var input *mapplan.InputError
+	if code == command.ExitUnavailable && (errors.As(err, &argument) || errors.As(err, &input)) {
 		return command.ExitUsage
 	}
 	return code

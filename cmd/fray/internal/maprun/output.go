@@ -1,6 +1,7 @@
 package maprun
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,9 +16,14 @@ type output struct {
 	more *execfn.More // nil: data is all
 }
 
+// elsewhere says whether the output is in a file or an object.
+func (o *output) elsewhere() bool {
+	return o.more != nil && (o.more.File != "" || o.more.Object != nil)
+}
+
 // size is how many bytes of it wait to be printed.
 func (o *output) size() int64 {
-	if o.more != nil && o.more.File != "" {
+	if o.elsewhere() {
 		return o.more.Bytes
 	}
 	return int64(len(o.data))
@@ -25,7 +31,7 @@ func (o *output) size() int64 {
 
 // shelve moves what is long from memory to a file.
 func (o *output) shelve(s *Spool, taskID, name string) error {
-	if len(o.data) <= spoolInline || o.more != nil && o.more.File != "" {
+	if len(o.data) <= spoolInline || o.elsewhere() {
 		return nil
 	}
 	more, err := s.save(taskID, name, o.data)
@@ -36,22 +42,62 @@ func (o *output) shelve(s *Spool, taskID, name string) error {
 	return nil
 }
 
-// copyTo writes the output to w.
-func (o *output) copyTo(w io.Writer, s *Spool, taskID string) error {
-	if o.more == nil || o.more.File == "" {
-		_, err := w.Write(o.data)
+// copyTo writes the output to w, from a byte on. ctx is of the job whose objects may have it.
+func (o *output) copyTo(ctx context.Context, w io.Writer, s *Spool, taskID string, from int64) error {
+	if !o.elsewhere() {
+		_, err := w.Write(o.data[min(from, int64(len(o.data))):])
 		return err
 	}
-	file, err := s.open(taskID, o.more)
+	source, err := o.open(ctx, s, taskID, from)
 	if err != nil {
 		return &lostError{err}
 	}
-	defer file.Close() //nolint:errcheck // It was only read.
-	n, err := io.Copy(w, io.LimitReader(file, o.more.Bytes))
-	if err == nil && n < o.more.Bytes {
-		return &lostError{errors.New("the file of the output was cut to " + strconv.FormatInt(n, 10) + " bytes")}
+	defer source.Close() //nolint:errcheck // It was only read.
+	n, err := io.Copy(w, lostReader{io.LimitReader(source, o.more.Bytes-from)})
+	if err == nil && n < o.more.Bytes-from {
+		return &lostError{errors.New("the output was cut to " + strconv.FormatInt(n+from, 10) + " bytes")}
 	}
 	return err
+}
+
+// open opens the file or the object that has the output, at one of its bytes.
+func (o *output) open(ctx context.Context, s *Spool, taskID string, from int64) (io.ReadCloser, error) {
+	if o.more.Object == nil {
+		file, err := s.open(taskID, o.more)
+		if err != nil {
+			return nil, err
+		}
+		_, err = file.Seek(from, io.SeekStart)
+		return file, err
+	}
+	object, err := o.more.Object.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, object, execfn.ObjectHeaderBytes+from); err != nil {
+		return nil, errors.Join(fmt.Errorf("read output: %w", err), object.Close())
+	}
+	return object, nil
+}
+
+// release lets go of the object that has the output.
+func (o *output) release(ctx context.Context) error {
+	if o.more == nil || o.more.Object == nil {
+		return nil
+	}
+	return o.more.Object.Release(ctx)
+}
+
+// lostReader has its errors be about the output that is read.
+type lostReader struct{ io.Reader }
+
+// Read implements io.Reader.
+func (r lostReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &lostError{err}
+	}
+	return n, err
 }
 
 // end is the end of the output, at most limit bytes, as far as it is known.

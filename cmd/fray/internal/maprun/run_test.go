@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/fleet"
+	"github.com/frayrpc/fray/cmd/fray/internal/mapplan"
 	"github.com/frayrpc/fray/cmd/fray/internal/maprun"
 	"github.com/frayrpc/fray/cmd/fray/internal/screen"
 	"github.com/frayrpc/fray/fray"
@@ -48,7 +49,8 @@ func newConfig(t *testing.T, out *printed, script string, inputs ...string) mapr
 		}
 	})
 	return maprun.Config{
-		Command: maprun.Command{"sh", "-c", script, "sh"}, Inputs: maprun.List(inputs), Dir: dir,
+		Template: mapplan.ParseTemplate([]string{"sh", "-c", script, "sh"}, ""), Dir: dir, Halt: mapplan.AtFirstFailure,
+		Jobs: mapplan.Jobs([]mapplan.Source{{Values: append([]string{}, inputs...)}}, mapplan.Options{}), Bounded: true,
 		Job: job, Slots: workers, Spool: spool, MaxBuffered: 1 << 20, Screen: screen.New(&out.stdout, &out.stderr, false),
 		Locate: func(context.Context, string) (int, string, error) { return 1, "nowhere", nil },
 	}
@@ -105,7 +107,7 @@ func TestSummaryTellsWhatFailed(t *testing.T) {
 	t.Parallel()
 	var out printed
 	c := newConfig(t, &out, `echo $1; echo e$1 >&2; test $1 = a`, "a", "b", "c")
-	c.KeepGoing = true
+	c.Halt = mapplan.Halt{}
 	if err := maprun.Run(t.Context(), c); !errors.Is(err, maprun.ErrFailed) {
 		t.Errorf("got %v", err)
 	}
@@ -137,9 +139,9 @@ func TestNoInputs(t *testing.T) {
 func TestRunEndsWithItsCause(t *testing.T) {
 	t.Parallel()
 	errEnough, errTorn := errors.New("enough"), errors.New("torn")
-	torn := iter.Seq2[string, error](func(yield func(string, error) bool) { yield("", errTorn) })
+	torn := iter.Seq2[mapplan.Job, error](func(yield func(mapplan.Job, error) bool) { yield(mapplan.Job{}, errTorn) })
 	for name, tt := range map[string]struct {
-		inputs iter.Seq2[string, error]
+		inputs iter.Seq2[mapplan.Job, error]
 		lost   bool
 		want   error
 	}{
@@ -152,7 +154,7 @@ func TestRunEndsWithItsCause(t *testing.T) {
 			var out printed
 			c := newConfig(t, &out, `touch started; exec sleep 1000`, "a")
 			if tt.inputs != nil {
-				c.Inputs.All = tt.inputs
+				c.Jobs = tt.inputs
 			}
 			lost := make(chan struct{})
 			c.Lost = lost
