@@ -33,7 +33,7 @@ func (b Blocks) Jobs(r io.Reader, name string) iter.Seq2[Job, error] {
 		ended := false
 		looked, seen := 0, 0 // no end is before looked but those of so many records
 		for n := 1; ; {
-			cut := b.cut(held, &looked, &seen)
+			cut := b.cut(held, &looked, &seen, ended)
 			if cut == 0 && !ended {
 				var err error
 				if held, err = readMore(in, held); err != nil && !errors.Is(err, io.EOF) {
@@ -71,9 +71,10 @@ func readMore(in *bufio.Reader, held []byte) ([]byte, error) {
 	return held[:start+n], err
 }
 
-// cut returns where the first block of data ends; 0: it is not known yet. looked and seen are where it has
+// cut returns where the first block of data ends, with which all of the stream is read or not; 0: it is not
+// known yet. looked and seen are where it has
 // looked before.
-func (b Blocks) cut(data []byte, looked, seen *int) int {
+func (b Blocks) cut(data []byte, looked, seen *int, all bool) int {
 	if b.Records > 0 {
 		for {
 			end := b.nextEnd(data, *looked)
@@ -86,7 +87,7 @@ func (b Blocks) cut(data []byte, looked, seen *int) int {
 			}
 		}
 	}
-	if int64(len(data)) < b.Bytes {
+	if int64(len(data)) < b.Bytes || !all && int64(len(data)) < b.Bytes+int64(len(b.Start)) {
 		return 0
 	}
 	// The last record that ends within the block; else the first one, whatever its length.
