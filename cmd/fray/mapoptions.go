@@ -106,7 +106,7 @@ func addMapFlags(cmd *cobra.Command, o *mapOptions) {
 	flags.StringVar(&o.joblog, "joblog", "", "write a line for each command that has ended to this `file`, as parallel does")
 	flags.BoolVar(&o.resume, "resume", false, "leave out commands that --joblog has, whether they failed or not, and go on with it")
 	flags.BoolVar(&o.resumeFailed, "resume-failed", false, "the same, but run those that failed again")
-	flags.StringVar(&o.results, "results", "", "keep what commands print in files in this `folder`, too, as parallel does")
+	flags.StringVar(&o.results, "results", "", "have what commands print in files in this `folder`, and do not print it, as parallel does")
 	flags.StringVar(&o.bufferDir, "buffer-dir", "", "the `directory` for output that waits for its turn (default: $TMPDIR, or /tmp)")
 	command.AtLeast(flags, &o.maxBuffered, 1, "max-buffered-bytes", 1<<30, "bytes of output that wait for their turn; beyond, no commands are started")
 	command.Momentary(flags, "inputs", "dry-run", "null", "delimiter", "colsep", "max-args", "max-replace-args", "replace", "no-run-if-empty", "pipe", "block", "recend", "recstart",

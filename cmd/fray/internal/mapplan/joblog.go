@@ -27,7 +27,8 @@ type Entry struct {
 	// StartMicros is when it began, in microseconds of Unix time; 0: it never did. TookMicros is how long it
 	// took.
 	StartMicros, TookMicros int64
-	// Sent is how many bytes of input it was given, Received how many it printed.
+	// Sent is how many bytes of input it was given, Received how many it printed on its
+	// standard output.
 	Sent, Received int64
 	// Exit is its exit code: 0 if a signal ended it, -1 if it did not end by itself.
 	Exit   int

@@ -43,7 +43,7 @@ type Config struct {
 	Verbose bool
 	// Log gets a line for each command whose output is printed; nil: none is kept.
 	Log *Log
-	// Results says which files keep outputs, too; nil: none do.
+	// Results says which files have the outputs, which then are not printed; nil: they are.
 	Results *mapplan.Results
 
 	// Job runs the commands. What is not needed any more of it is cancelled.

@@ -81,7 +81,7 @@ func (m *run) record(item *item) error {
 		return nil
 	}
 	e := mapplan.Entry{
-		Number: item.job.Number, Host: ":", Sent: item.sent, Received: item.size(), Exit: item.exitCode,
+		Number: item.job.Number, Host: ":", Sent: item.sent, Received: item.stdout.size(), Exit: item.exitCode,
 		StartMicros: time.Now().UnixMicro(),
 	}
 	slot := slotSign

@@ -114,8 +114,10 @@ func (m *run) printEnd(item *item) error {
 	if tail == "" && item.failure.why != "" {
 		tail = string(item.stderr.end(tailBytes, m.Spool, item.taskID))
 	}
-	err := m.keepResults(item)
-	if err == nil {
+	var err error
+	if m.Results != nil {
+		err = m.keepResults(item)
+	} else {
 		err = m.printOutputs(item)
 	}
 	var lost *lostError
@@ -172,11 +174,8 @@ func (m *run) printOutput(w io.Writer, output output, item *item, which int) err
 	return tagged.endLine()
 }
 
-// keepResults writes what a command printed to the files that are to keep it.
+// keepResults writes what a command printed to the files that are to have it.
 func (m *run) keepResults(item *item) error {
-	if m.Results == nil {
-		return nil
-	}
 	const folderMode, fileMode = 0o777, 0o666 // as the user's umask has it
 	files := m.Results.Of(item.job)
 	ctx := fray.NewContext(m.life, m.Job)

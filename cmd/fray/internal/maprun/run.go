@@ -73,7 +73,7 @@ type run struct {
 // A read of inputs that are not bounded may outlive the run, for nothing can call it off.
 func Run(ctx context.Context, c Config) error {
 	m := &run{Config: c, window: newWindow(c.MaxBuffered, c.Slots, c.OnlyFree), open: make(map[string]*item), pace: pace{each: c.Delay}}
-	m.Live = m.Live && m.Lost != nil
+	m.Live = m.Live && m.Lost != nil && m.Results == nil
 	m.lines = make(chan mapplan.Job, m.ahead())
 	m.ready = make(chan *item, m.window.most)
 	m.Screen.Added(c.Total)
