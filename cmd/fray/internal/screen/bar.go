@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,32 +38,32 @@ type progress struct {
 // line is the progress in one line of so many columns at most.
 func (p progress) line(took time.Duration, columns int) string {
 	room := columns - margin
-	if room < leastColumns-margin {
+	if room < leastColumns-margin || p.what == "" && p.total == 0 {
 		return ""
 	}
-	var b strings.Builder
+	var parts []string
 	if p.what != "" {
-		b.WriteString(shorten(visible.Line(p.what), maxWhat) + " ")
+		parts = append(parts, shorten(visible.Line(p.what), maxWhat))
 	}
-	after := ""
+	var after []string
 	if p.failed > 0 {
-		after = fmt.Sprintf(" %d failed", p.failed)
+		after = append(after, fmt.Sprintf("%d failed", p.failed))
 	}
-	after += " " + took.Round(time.Second).String()
+	length := took.Round(time.Second).String()
+	if p.estimate && p.done > 0 && p.done < p.total {
+		left := took / time.Duration(p.done) * time.Duration(p.total-p.done) // within: of a run's length
+		length += ", " + left.Round(time.Second).String() + " left"
+	}
+	after = append(after, length)
 	if p.total > 0 {
-		fmt.Fprintf(&b, "%d of %d ", p.done, p.total)
-		if p.estimate && p.done > 0 && p.done < p.total {
-			left := time.Duration(float64(took) / float64(p.done) * float64(p.total-p.done)) // within: of a run's length
-			after += ", " + left.Round(time.Second).String() + " left"
-		}
-		width := min(barWidth, room-utf8.RuneCountInString(b.String())-len(after)-len("[]"))
-		if width > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d", p.done, p.total))
+		others := strings.Join(append(slices.Clone(parts), after...), " ")
+		if width := min(barWidth, room-utf8.RuneCountInString(others)-len(" []")); width > 0 {
 			full := min(width, width*p.done/p.total)
-			b.WriteString("[" + strings.Repeat("=", full) + strings.Repeat("-", width-full) + "]")
+			parts = append(parts, "["+strings.Repeat("=", full)+strings.Repeat("-", width-full)+"]")
 		}
 	}
-	b.WriteString(after)
-	return shorten(b.String(), room)
+	return shorten(strings.Join(append(parts, after...), " "), room)
 }
 
 // shorten cuts a text to so many characters.
