@@ -41,7 +41,7 @@ func (o operation) apply(arg string) string {
 // withoutExtension is a name up to its last dot, if that is in its last part.
 func withoutExtension(name string) string {
 	dot := strings.LastIndexByte(name, '.')
-	if dot < 0 || dot == len(name)-1 || strings.IndexByte(name[dot:], '/') >= 0 {
+	if dot < 0 || strings.IndexByte(name[dot:], '/') >= 0 {
 		return name
 	}
 	return name[:dot]
