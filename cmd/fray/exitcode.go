@@ -9,7 +9,8 @@ import (
 )
 
 const exitCodesHelp = `  0    all went well
-  1    a task failed or was cancelled, or a command of map did
+  1    a task failed or was cancelled, or a command of map did, whatever its own code is: where xargs exits with 123, and parallel with
+       how many failed
   2    the command line, the environment or the configuration file is wrong
   3    the controller cannot be reached, refuses the call, or cannot be started; or no client watches the job of
        --job-lease

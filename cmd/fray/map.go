@@ -153,7 +153,7 @@ func (o *mapOptions) openLog(run *maprun.Config) (func() error, error) {
 	if o.resume || o.resumeFailed {
 		run.Skip = func(number int) bool {
 			ended, failed := logged.Ended(number)
-			return ended && !(failed && o.resumeFailed)
+			return ended && (!failed || !o.resumeFailed)
 		}
 	}
 	return log.Close, nil

@@ -126,7 +126,7 @@ func (a *app) planInputs(o *mapOptions, p *mapPlan, sources []mapplan.Source, wa
 		plan.Columns = regexp.MustCompile(o.colsep) // It was checked.
 	}
 	if o.shuffle {
-		plan.Shuffle = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // Nothing is secret about an order.
+		plan.Shuffle = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
 	p.jobs = warnOfPositions(mapplan.Jobs(sources, plan), p.template, warn)
 	p.total = mapplan.Total(sources, plan)

@@ -116,12 +116,15 @@ func (o *output) send(p []byte) (int, error) {
 		o.head = append(o.head, p...)
 		return len(p), nil
 	}
-	data := p
 	if !o.store.begun() {
 		o.store.begin()
-		data, o.head = append(o.head, p...), nil
+		head := o.head
+		o.head = nil
+		if _, err := o.store.Write(head); err != nil {
+			return 0, fmt.Errorf("keep output: %w", err)
+		}
 	}
-	if _, err := o.store.Write(data); err != nil {
+	if _, err := o.store.Write(p); err != nil {
 		return 0, fmt.Errorf("keep output: %w", err)
 	}
 	return len(p), nil

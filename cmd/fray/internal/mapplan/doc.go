@@ -1,9 +1,10 @@
 // Package mapplan says which commands a line of fray map stands for: it takes the words of that line and
 // what its sources have, and yields one [Job] after the other. It starts nothing.
 //
-//	line, err := mapplan.Split([]string{"cp", "{}", "{.}.bak", ":::", "a.txt", "b.txt"})
-//	plan, err := mapplan.New(line, mapplan.Options{...})
-//	for job, err := range plan.Jobs() { ... } // cp a.txt a.bak, cp b.txt b.bak
+//	line, err := mapplan.Split([]string{"cp", "{}", "{}.bak", ":::", "one", "two"})
+//	template := mapplan.ParseTemplate(line.Command, "")
+//	for job, err := range mapplan.Jobs(line.Sources, mapplan.Options{...}) {
+//		template.Expand(job.Args, job.Number, "") // cp one one.bak, cp two two.bak
 //
 // A source is a list of values: those after ":::", or the lines of a file. Sources are combined, each
 // value of one with each of the next, or linked, the first of one with the first of the next. What comes

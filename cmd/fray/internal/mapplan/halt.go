@@ -73,7 +73,7 @@ func (h Halt) String() string {
 // Reached says whether so many jobs that succeeded and failed are enough; total is how many there are, which
 // counts for a percentage only.
 func (h Halt) Reached(succeeded, failed, total int) bool {
-	n := 0
+	var n int
 	switch h.Why {
 	case onFail:
 		n = failed

@@ -34,8 +34,8 @@ var separators = []string{valuesFollow, linkedValuesFollow, filesFollow, linkedF
 // Errors of a line.
 var (
 	ErrNoCommand   = errors.New("which command? give it after --, such as: fray map -- gzip -9 {} ::: *.log")
-	ErrNothingLeft = errors.New("there is nothing before it that its values could be linked with: begin with ::: or ::::")
-	ErrNoFile      = errors.New("no file follows ::::")
+	ErrNothingLeft = errors.New("there is nothing before it that its values could be linked with: ::: or :::: has to come first")
+	ErrNoFile      = errors.New("no file follows it")
 )
 
 // Split cuts words into a command and its sources: values after ":::", files after "::::", and with a "+"

@@ -128,7 +128,10 @@ func TestLinesThatAreRefused(t *testing.T) {
 func TestPartialJobs(t *testing.T) {
 	t.Parallel()
 	var partial []bool
-	for job := range mapplan.Jobs([]mapplan.Source{{Values: []string{"1", "2", "3"}}}, mapplan.Options{PerJob: 2}) {
+	for job, err := range mapplan.Jobs([]mapplan.Source{{Values: []string{"1", "2", "3"}}}, mapplan.Options{PerJob: 2}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		partial = append(partial, job.Partial)
 	}
 	if !slices.Equal(partial, []bool{false, true}) {

@@ -157,11 +157,15 @@ func link(all []rows) rows {
 	}
 	return func(yield func([]string, error) bool) {
 		nexts := make([]func() ([]string, error, bool), len(all))
+		stops := make([]func(), len(all))
 		for i, r := range all {
-			next, stop := iter.Pull2(r)
-			defer stop()
-			nexts[i] = next
+			nexts[i], stops[i] = iter.Pull2(r)
 		}
+		defer func() {
+			for _, stop := range stops {
+				stop()
+			}
+		}()
 		for {
 			var joined []string
 			for _, next := range nexts {

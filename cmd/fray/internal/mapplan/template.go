@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// maxPosition bounds n of {n}.
-const maxPosition = 9999
-
 // operation is what a replacement string takes of an argument.
 type operation string
 

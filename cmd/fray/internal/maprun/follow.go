@@ -81,13 +81,13 @@ func (m *run) followOne(f *followed, item *item, w io.Writer) error {
 	}
 	file, err := m.Spool.root.Open(f.name)
 	if err != nil {
-		return nil //nolint:nilerr // A new attempt begins, and removes it.
+		return nil // A new attempt begins, and removes it.
 	}
 	defer file.Close() //nolint:errcheck // It was only read.
 	piece := make([]byte, followBytes)
 	n, err := file.ReadAt(piece, f.read)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil //nolint:nilerr // What is missing is when the command has ended.
+		return nil // What is missing is printed when the command has ended.
 	}
 	f.read += int64(n)
 	f.held = append(f.held, piece[:n]...)
@@ -119,7 +119,8 @@ func (m *run) endLine(item *item, which int, w io.Writer) error {
 	if len(f.held) == 0 {
 		return nil
 	}
-	line := append(f.held, '\n')
+	f.held = append(f.held, '\n')
+	line := f.held
 	f.held = nil
 	return m.writeLines(w, item, line)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/mapplan"
@@ -93,7 +94,7 @@ func (m *run) record(item *item) error {
 		if m.Lost == nil && a.Host != "" {
 			e.Host = a.Host
 		}
-		slot = fmt.Sprint(a.Slot)
+		slot = strconv.Itoa(a.Slot)
 	}
 	if item.failure.why != "" && e.Exit == 0 && e.Signal == 0 {
 		e.Exit = -1 // its output was lost

@@ -82,11 +82,19 @@ func Run(ctx context.Context, c Config) error {
 	feeding, m.stop = context.WithCancelCause(fray.NewContext(ctx, m.Job))
 	var abandon context.CancelFunc
 	m.life, abandon = context.WithCancel(context.WithoutCancel(ctx))
+	// What is just being submitted when no further commands are to be started is so to its end.
+	submitting, stopSubmitting := context.WithCancelCause(fray.NewContext(ctx, m.Job))
+	defer stopSubmitting(nil)
+	defer context.AfterFunc(feeding, func() {
+		if cause := context.Cause(feeding); !errors.Is(cause, errHaltedSoon) {
+			stopSubmitting(cause)
+		}
+	})()
 	printed := make(chan struct{})
 
 	go m.read(feeding)
 	var feeder, others sync.WaitGroup
-	feeder.Go(func() { m.submit(feeding) })
+	feeder.Go(func() { m.submit(feeding, submitting) })
 	others.Go(func() {
 		select {
 		case <-m.Lost:
@@ -97,11 +105,12 @@ func Run(ctx context.Context, c Config) error {
 	others.Go(func() {
 		defer abandon()
 		<-feeding.Done()
-		feeder.Wait()
 		cause := context.Cause(feeding)
 		if errors.Is(cause, errHaltedSoon) {
 			cause = m.awaitRunning(ctx, printed)
+			stopSubmitting(cause)
 		}
+		feeder.Wait()
 		m.cancelRest(cause, printed)
 	})
 	printErr := m.print()
@@ -187,8 +196,9 @@ func (m *run) read(feeding context.Context) {
 	}
 }
 
-// submit submits a command for each job, as many at once as there are.
-func (m *run) submit(feeding context.Context) {
+// submit submits a command for each job, as many at once as there are, until feeding is done. A submission that
+// has begun goes on until submitting is.
+func (m *run) submit(feeding, submitting context.Context) {
 	defer m.closing.Go(func() {
 		if m.AsEnded {
 			m.waiting.Wait()
@@ -214,7 +224,7 @@ func (m *run) submit(feeding context.Context) {
 		if m.Total == 0 {
 			m.Screen.Added(len(jobs))
 		}
-		futures, err := execfn.Task.RunAll(feeding, commands, options...)
+		futures, err := execfn.Task.RunAll(submitting, commands, options...)
 		if futures == nil {
 			m.stop(err)
 			return
