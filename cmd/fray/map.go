@@ -62,8 +62,8 @@ With a controller, the commands run on the workers of its cluster, which must ha
 A command has ended when its program has, and all that it started has let go of its outputs, as behind a pipe. It has no
 terminal and, but for --pipe, no input. What it prints waits in files in --buffer-dir until it is its turn; while more than
 --max-buffered-bytes wait, no further command is submitted. So the disk holds that much, and what those print
-that run by then. On a cluster of others, the controller has what is longer than 64 KiB until it is printed, and --line-buffer prints
-what a command printed when it has ended.
+that run by then. On a cluster of others, the controller has what is longer than 64 KiB until its command has ended, and --line-buffer
+prints then.
 
 The first command that fails, all its retries included, ends the others, unless --keep-going is given, or --halt says otherwise, or more
 may fail as --max-failed and --max-failed-share say. What failed is summed up at the end, on the standard error.`,
@@ -110,7 +110,7 @@ func (a *app) runMap(ctx context.Context, o mapOptions, args []string) (err erro
 		Retries: o.retries, WorkerLosses: o.workerLosses, Timeout: o.timeout, Halt: o.halt,
 		Counts: o.ofJob.maxFailed.set || o.ofJob.share > 0,
 		Tag:    o.tag, AsEnded: o.asEnded, Live: o.lineBuffer, Verbose: o.verbose,
-		OnlyFree: o.pipe || o.delay > 0 || o.halt.Why != "" && o.halt != mapplan.AtFirstFailure, Delay: o.delay,
+		OnlyFree: o.onlyFree, Delay: o.delay,
 		SlotMark: slotMark(), MaxBuffered: int64(o.maxBuffered), Screen: out,
 	}
 	if run.Results, err = o.resultFiles(); err != nil {

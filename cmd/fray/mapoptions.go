@@ -47,6 +47,7 @@ type mapOptions struct {
 	// What comes of them.
 	keepOrder, lineBuffer bool
 	asEnded               bool
+	onlyFree              bool // no command is submitted before there is a slot for it
 	tag, verbose          bool
 	noProgress, eta       bool
 	joblog, results       string
@@ -133,10 +134,9 @@ func (o *mapOptions) check(cluster bool, changed func(name string) bool) error {
 	if o.keepGoing && changed("halt") && o.halt.Why != "" {
 		return command.UsageError("--keep-going is --halt never, and --halt %s is given: give one of them", o.halt)
 	}
-	if o.keepGoing || o.ofJob.maxFailed.set || o.ofJob.share > 0 {
-		if !changed("halt") {
-			o.halt = mapplan.Halt{}
-		}
+	counts := o.ofJob.maxFailed.set || o.ofJob.share > 0
+	if o.keepGoing || counts && o.halt == mapplan.AtFirstFailure && !changed("halt") {
+		o.halt = mapplan.Halt{}
 	}
 	if (o.resume || o.resumeFailed) && o.joblog == "" {
 		return command.UsageError("--resume goes by the log of the run before: name it with --joblog")
@@ -165,6 +165,7 @@ func (o *mapOptions) check(cluster bool, changed func(name string) bool) error {
 			o.recend = ""
 		}
 	}
+	o.onlyFree = o.pipe || o.delay > 0 || o.halt.Why != "" && (changed("halt") || o.halt != mapplan.AtFirstFailure || o.atOnce() == 1)
 	o.asEnded = !o.keepOrder || o.lineBuffer && !changed("keep-order")
 	return nil
 }

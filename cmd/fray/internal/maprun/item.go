@@ -60,12 +60,12 @@ func (m *run) await(item *item) {
 	m.decoding <- struct{}{}
 	m.conclusion(item)
 	<-m.decoding
-	m.window.ended(item.size())
 	ok := item.failure.why == ""
 	m.Screen.Ended(ok && !item.notRun)
 	if !item.notRun {
 		m.count(ok)
 	}
+	m.window.ended(item.size()) // after it was counted: none begins that is not to
 }
 
 // conclusion takes down how a command ended whose future is done.
@@ -119,5 +119,6 @@ func (m *run) shelve(item *item) error {
 			}
 		}
 	}
-	return errors.Join(item.stdout.shelve(m.Spool, item.taskID, "0.out"), item.stderr.shelve(m.Spool, item.taskID, "0.err"))
+	ctx := fray.NewContext(m.life, m.Job)
+	return errors.Join(item.stdout.shelve(ctx, m.Spool, item.taskID, "0.out"), item.stderr.shelve(ctx, m.Spool, item.taskID, "0.err"))
 }

@@ -29,8 +29,11 @@ func (o *output) size() int64 {
 	return int64(len(o.data))
 }
 
-// shelve moves what is long from memory to a file.
-func (o *output) shelve(s *Spool, taskID, name string) error {
+// shelve moves what is long from memory, or from an object, to a file.
+func (o *output) shelve(ctx context.Context, s *Spool, taskID, name string) error {
+	if o.more != nil && o.more.Object != nil {
+		return o.fetch(ctx, s, taskID, name)
+	}
 	if len(o.data) <= spoolInline || o.elsewhere() {
 		return nil
 	}
@@ -39,6 +42,20 @@ func (o *output) shelve(s *Spool, taskID, name string) error {
 		return fmt.Errorf("keep output: %w", err)
 	}
 	o.data, o.more = nil, more
+	return nil
+}
+
+// fetch moves the output from its object to a file, so that the cluster has it no longer than the command runs.
+func (o *output) fetch(ctx context.Context, s *Spool, taskID, name string) error {
+	file, path, err := s.create(taskID, name)
+	if err != nil {
+		return fmt.Errorf("keep output: %w", err)
+	}
+	if err := errors.Join(o.copyTo(ctx, file, s, taskID, 0), file.Close()); err != nil {
+		return fmt.Errorf("keep output: %w", err)
+	}
+	_ = o.more.Object.Release(ctx) // else it goes with its job
+	o.more = &execfn.More{Bytes: o.more.Bytes, File: path}
 	return nil
 }
 
@@ -78,14 +95,6 @@ func (o *output) open(ctx context.Context, s *Spool, taskID string, from int64) 
 		return nil, errors.Join(fmt.Errorf("read output: %w", err), object.Close())
 	}
 	return object, nil
-}
-
-// release lets go of the object that has the output.
-func (o *output) release(ctx context.Context) error {
-	if o.more == nil || o.more.Object == nil {
-		return nil
-	}
-	return o.more.Object.Release(ctx)
 }
 
 // lostReader has its errors be about the output that is read.

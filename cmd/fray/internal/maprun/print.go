@@ -95,13 +95,7 @@ func (m *run) drop(item *item) error {
 		delete(m.open, item.taskID)
 		m.mu.Unlock()
 	}
-	err := m.Spool.drop(item.taskID)
-	ctx := fray.NewContext(m.life, m.Job)
-	for _, output := range []*output{&item.stdout, &item.stderr} {
-		// What is not released now is with the end of its job.
-		_ = output.release(ctx)
-	}
-	return err
+	return m.Spool.drop(item.taskID)
 }
 
 // printEnd prints how a command ended. It returns an error if that cannot be written.

@@ -257,7 +257,7 @@ func (m *run) prepare(jobs []mapplan.Job) ([]*item, []execfn.Command, error) {
 			// What a command prints before it fails is wanted too, and an error has no room for
 			// it. But only a failure is tried again.
 			AllowNonzero: m.Retries == 0 && !m.Counts,
-			Live:         m.Live, OutputObjects: true, Account: m.Log != nil,
+			Live:         m.Live, OutputObjects: m.Lost == nil, Account: m.Log != nil,
 		}
 		if m.Template.HasSlot() {
 			c.SlotMark = m.SlotMark

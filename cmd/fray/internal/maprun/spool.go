@@ -113,13 +113,24 @@ func (s *Spool) open(taskID string, more *execfn.More) (*os.File, error) {
 
 // save writes data to a new file, as a worker would have.
 func (s *Spool) save(taskID, name string, data []byte) (*execfn.More, error) {
+	file, path, err := s.create(taskID, name)
+	if err != nil {
+		return nil, err
+	}
+	_, err = file.Write(data)
+	return &execfn.More{Bytes: int64(len(data)), File: path}, errors.Join(err, file.Close())
+}
+
+// create makes a new file of a task, and returns it with its name in the spool.
+func (s *Spool) create(taskID, name string) (*os.File, string, error) {
 	const folderMode, fileMode = 0o700, 0o600 // for the owner only
 	folder := execfn.OutputFolder(taskID)
 	if err := s.root.MkdirAll(folder, folderMode); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	file := folder + "/" + name
-	return &execfn.More{Bytes: int64(len(data)), File: file}, s.root.WriteFile(file, data, fileMode)
+	path := folder + "/" + name
+	file, err := s.root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	return file, path, err
 }
 
 // saveInput writes a block of input to a file, and returns its name in the spool.
