@@ -85,11 +85,11 @@ func Run(ctx context.Context, c Config) error {
 	// What is just being submitted when no further commands are to be started is so to its end.
 	submitting, stopSubmitting := context.WithCancelCause(fray.NewContext(ctx, m.Job))
 	defer stopSubmitting(nil)
-	defer context.AfterFunc(feeding, func() {
+	context.AfterFunc(feeding, func() { // which is done before this returns
 		if cause := context.Cause(feeding); !errors.Is(cause, errHaltedSoon) {
 			stopSubmitting(cause)
 		}
-	})()
+	})
 	printed := make(chan struct{})
 
 	go m.read(feeding)
