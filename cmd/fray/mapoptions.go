@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/mapplan"
 	"github.com/frayrpc/fray/internal/command"
@@ -88,11 +89,11 @@ func addMapFlags(cmd *cobra.Command, o *mapOptions) {
 	command.Between(flags, &o.workers, 1, maxLocalWorkers, "workers", 2, "how many worker processes to start")
 	command.Between(flags, &o.slots, 0, limit.Slots, "slots", 0, "how many commands each runs at once; 0: the CPUs divided among them")
 	command.Between(flags, &o.retries, 0, limit.Retries, "retries", 0, "how often a command that failed is tried again")
-	flags.Var(&timeValue{&o.timeout, limit.Timeout}, "timeout", "how long a command may run, each time, in seconds or with a unit; 0: for ever")
-	flags.Var(&timeValue{&o.delay, limit.Timeout}, "delay", "how much time there is between the starts of two commands, in seconds or with a unit")
+	addTimeFlag(flags, &o.timeout, "timeout", "how long a command may run, each time, in seconds or with a unit; 0: for ever")
+	addTimeFlag(flags, &o.delay, "delay", "how much time there is between the starts of two commands, in seconds or with a unit")
 	command.Between(flags, &o.workerLosses, 0, limit.WorkerLosses, "max-worker-losses", 3, "how many workers may die of a command before it counts as failed")
 	o.halt = mapplan.AtFirstFailure
-	flags.Var(&haltValue{&o.halt}, "halt", "when to start no more commands: never, or WHEN,WHY=N with now (which ends those that run) or soon, and fail, success or done, and a number or a percentage")
+	flags.Var(&haltValue{&o.halt}, "halt", "when to start no more commands, now,fail=1 unless it is given: never, or WHEN,WHY=N with now (which ends those that run) or soon, and fail, success or done, and a number or a percentage")
 	flags.BoolVar(&o.keepGoing, "keep-going", false, "run the other commands when one fails: --halt never")
 	addJobFlags(flags, &o.ofJob)
 	flags.StringVar(&o.dir, "dir", "", "run the commands in this `directory` (default: the current one; with --controller, the worker's)")
@@ -110,7 +111,7 @@ func addMapFlags(cmd *cobra.Command, o *mapOptions) {
 	flags.StringVar(&o.results, "results", "", "have what commands print in files in this `folder`, and do not print it, as parallel does")
 	flags.StringVar(&o.bufferDir, "buffer-dir", "", "the `directory` for output that waits for its turn (default: $TMPDIR, or /tmp)")
 	command.AtLeast(flags, &o.maxBuffered, 1, "max-buffered-bytes", 1<<30, "bytes of output that wait for their turn; beyond, no commands are started")
-	command.Momentary(flags, "inputs", "dry-run", "null", "delimiter", "colsep", "max-args", "max-replace-args", "replace", "no-run-if-empty", "pipe", "block", "recend", "recstart",
+	command.Momentary(flags, "inputs", "dry-run", "null", "delimiter", "colsep", "max-args", "max-replace-args", "max-procs", "replace", "no-run-if-empty", "pipe", "block", "recend", "recstart",
 		"verbose", "joblog", "resume", "resume-failed", "results")
 	command.MayBeEmpty(flags, "recend", "recstart")
 	o.log.AddFlags(flags, "error")
@@ -275,20 +276,20 @@ func (v *sizeValue) Set(text string) (err error) {
 	return err
 }
 
+// addTimeFlag declares an option that is a length of time, 0 unless it is given.
+func addTimeFlag(flags *pflag.FlagSet, d *time.Duration, name, usage string) {
+	flags.Var(&timeValue{d, limit.Timeout}, name, usage)
+	flags.Lookup(name).DefValue = "" // the usage says what it means
+}
+
 // timeValue is a length of time, which is in seconds if it has no unit.
 type timeValue struct {
 	value *time.Duration
 	most  time.Duration
 }
 
-func (v *timeValue) String() string {
-	if *v.value == 0 {
-		return ""
-	}
-	return number.ShortDuration(*v.value)
-}
-
-func (*timeValue) Type() string { return "duration" }
+func (v *timeValue) String() string { return number.ShortDuration(*v.value) }
+func (*timeValue) Type() string     { return "duration" }
 
 func (v *timeValue) Set(text string) error {
 	d, err := mapplan.ParseTime(text)
