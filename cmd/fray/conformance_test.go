@@ -86,7 +86,7 @@ func TestCommandsAreRunAsByXargs(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := c.run(t, dir, "xargs", "-0", "-r", "-n1")
-			got := c.run(t, dir, "fray", "map", "-0", "-k", "--")
+			got := c.run(t, dir, "fray", "map", "-0", "--keep-going", "--")
 			if !bytes.Equal(got.stdout, want.stdout) {
 				t.Errorf("map printed %.300q (%d bytes), xargs %.300q (%d bytes)", got.stdout, len(got.stdout), want.stdout, len(want.stdout))
 			}
@@ -122,4 +122,101 @@ func (c *conformance) run(t *testing.T, dir string, program ...string) conforman
 		t.Fatal(err)
 	}
 	return conformanceEnd{stdout.Bytes(), stderr.Bytes(), cmd.ProcessState.ExitCode()}
+}
+
+// randomPaths returns paths of a few characters that mean something in paths. A seed always gives the same.
+func randomPaths(seed uint64, n int) []string {
+	const alphabet = "ab.../ -*'{}1é"
+	letters := []rune(alphabet)
+	random := rand.New(rand.NewPCG(seed, 0)) // The same each time.
+	list := make([]string, n)
+	for i := range list {
+		path := make([]rune, 1+random.IntN(9))
+		for j := range path {
+			path[j] = letters[random.IntN(len(letters))]
+		}
+		list[i] = string(path)
+	}
+	return list
+}
+
+// Options that have the same name mean the same, for random inputs.
+func TestOptionsAreThoseOfXargs(t *testing.T) {
+	t.Parallel()
+	if err := isGNU(t, "xargs"); err != nil {
+		t.Skip(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		options []string
+		command []string
+		inOrder bool
+	}{
+		{name: "one", options: []string{"-n", "1"}, command: []string{"printf", `<%s>\n`}, inOrder: true},
+		{name: "seven", options: []string{"-n", "7"}, command: []string{"printf", `<%s>`}, inOrder: true},
+		{name: "several at once", options: []string{"-n", "3", "-P", "3"}, command: []string{"printf", `<%s><%s><%s>\n`}},
+		{name: "another name", options: []string{"-I", "%%"}, command: []string{"printf", `<%s>\n`, "a%%b%%", "{}"}, inOrder: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := conformance{command: tt.command, inputs: randomArguments(2, 200)}
+			if !tt.inOrder {
+				for i, path := range randomPaths(3, 200) { // whose lines can be sorted
+					c.inputs[i] = path
+				}
+			}
+			dir := t.TempDir()
+			want := c.run(t, dir, append([]string{"xargs", "-0", "-r"}, tt.options...)...)
+			got := c.run(t, dir, append(append([]string{"fray", "map", "-0", "-r"}, tt.options...), "--")...)
+			if !tt.inOrder {
+				got.stdout, want.stdout = []byte(sortLines(string(got.stdout))), []byte(sortLines(string(want.stdout)))
+			}
+			if !bytes.Equal(got.stdout, want.stdout) || got.code != want.code {
+				t.Errorf("map printed %.300q, xargs %.300q", got.stdout, want.stdout)
+			}
+		})
+	}
+}
+
+// A replacement string stands for the same of random paths as GNU parallel has it, alone and in words, by
+// position and with columns.
+func TestReplacementStringsAreThoseOfParallel(t *testing.T) {
+	t.Parallel()
+	if err := isGNU(t, "parallel"); err != nil {
+		if os.Getenv("FRAY_REQUIRE_PARALLEL") != "" {
+			t.Fatalf("FRAY_REQUIRE_PARALLEL is set: %v", err)
+		}
+		t.Skipf("NOT COMPARED with parallel: %v", err)
+	}
+	all := []string{"{}", "{.}", "{/}", "{//}", "{/.}", "{#}", "x{}y{/}", "{1}", "{1.}", "{1/}", "{1//}", "{1/.}", "{-1}"}
+	for _, tt := range []struct {
+		name    string
+		options []string
+		words   []string
+	}{
+		{"one", nil, all},
+		{"last", nil, nil},
+		{"two", []string{"-N", "2"}, []string{"{1}", "{2}", "{2.}", "{1//}", "{-1/}", "{-2}", "a{1}b{2}"}},
+		{"three for each", []string{"-n", "3"}, []string{"x", "{}"}},
+		{"columns", []string{"--colsep", "[ab]"}, []string{"{1}", "<{2}>", "<{3.}>"}},
+		{"none", []string{"-N", "0"}, []string{"x"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := conformance{command: append([]string{"printf", `<%s>\n`}, tt.words...), inputs: randomPaths(4, 60), env: []string{"PARALLEL_HOME=" + quietParallel(t)}}
+			dir := t.TempDir()
+			want := c.run(t, dir, append([]string{"parallel", "-0", "-k", "-q"}, tt.options...)...)
+			got := c.run(t, dir, append(append([]string{"fray", "map", "-0"}, tt.options...), "--")...)
+			if bytes.Equal(got.stdout, want.stdout) && got.code == want.code {
+				return
+			}
+			ours, theirs := strings.Split(string(got.stdout), "\n"), strings.Split(string(want.stdout), "\n")
+			for i := range min(len(ours), len(theirs)) {
+				if ours[i] != theirs[i] {
+					t.Fatalf("line %d: map printed %q, parallel %q", i+1, ours[max(0, i-14):i+1], theirs[max(0, i-14):i+1])
+				}
+			}
+			t.Errorf("map printed %d lines and exited with %d, parallel %d and %d: %s", len(ours), got.code, len(theirs), want.code, want.stderr)
+		})
+	}
 }

@@ -172,7 +172,8 @@ func slotsFor(slots, workers int) int {
 type clusterOptions struct {
 	controller     controllerOptions
 	workers, slots int
-	args           []string // of the workers, besides those that make them part of the cluster
+	args           []string             // of the workers, besides those that make them part of the cluster
+	argsOf         func(i int) []string // those of one of them, from 0 on; nil: they have none of their own
 	output         io.Writer
 	tell           func(format string, args ...any)
 }
@@ -215,6 +216,7 @@ func (a *app) startCluster(ctx context.Context, o clusterOptions) (*cluster, err
 	f := &fleet.Fleet{
 		Executable: executable, Environ: a.Environ, Size: o.workers, Output: o.output, Tell: o.tell, Hurry: a.Hurry,
 		Args:     slices.Concat([]string{"--controller", c.url, "--allow-exec", "--slots", strconv.Itoa(o.slots)}, a.tlsArgs(), o.args),
+		ArgsOf:   o.argsOf,
 		Hopeless: command.ExitUsage,
 	}
 	over := make(chan struct{})

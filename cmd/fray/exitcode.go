@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/mapplan"
 	"github.com/frayrpc/fray/cmd/fray/internal/maprun"
 	"github.com/frayrpc/fray/internal/command"
 )
 
 const exitCodesHelp = `  0    all went well
-  1    a task failed or was cancelled, or a command of map did
+  1    a task failed or was cancelled, or a command of map did, whatever its own code is: where xargs exits with 123, and parallel with
+       how many failed
   2    the command line, the environment or the configuration file is wrong
   3    the controller cannot be reached, refuses the call, or cannot be started; or no client watches the job of
        --job-lease
@@ -24,7 +26,8 @@ controller, worker and dev exit with 0 when a signal ends them in good order.
 func exitCode(err error) int {
 	code := command.ExitCode(err)
 	var argument *maprun.ArgumentError
-	if code == command.ExitUnavailable && errors.As(err, &argument) {
+	var input *mapplan.InputError
+	if code == command.ExitUnavailable && (errors.As(err, &argument) || errors.As(err, &input)) {
 		return command.ExitUsage
 	}
 	return code

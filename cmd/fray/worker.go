@@ -15,6 +15,7 @@ import (
 	"github.com/frayrpc/fray/fray/worker/execfn"
 	"github.com/frayrpc/fray/internal/children"
 	"github.com/frayrpc/fray/internal/command"
+	"github.com/frayrpc/fray/internal/limit"
 )
 
 // workerOptions are those of the worker command.
@@ -25,6 +26,7 @@ type workerOptions struct {
 	sandbox   sandboxOptions
 	lifeline  bool
 	outputDir string
+	firstSlot int
 }
 
 func (a *app) newWorker() *cobra.Command {
@@ -53,8 +55,11 @@ stops them at once.`,
 	addSandboxFlags(cmd, &o.sandbox)
 	addLifelineFlag(cmd, &o.lifeline)
 	cmd.Flags().StringVar(&o.outputDir, "output-dir", "", "the `directory` of the map that this worker serves, for what commands print")
-	if err := cmd.Flags().MarkHidden("output-dir"); err != nil {
-		panic(err)
+	command.Between(cmd.Flags(), &o.firstSlot, 1, limit.Slots*maxLocalWorkers, "first-slot", 1, "the number of the first slot, as commands of a map see it")
+	for _, name := range []string{"output-dir", "first-slot"} {
+		if err := cmd.Flags().MarkHidden(name); err != nil {
+			panic(err)
+		}
 	}
 	return cmd
 }
@@ -121,6 +126,6 @@ func (o *workerOptions) commands(stderr io.Writer) (fray.Function, func() error,
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg.OutputDir = o.outputDir
+	cfg.OutputDir, cfg.FirstSlot = o.outputDir, o.firstSlot
 	return execfn.New(cfg), end, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/frayrpc/fray/fray"
@@ -25,6 +26,24 @@ type Command struct { //nolint:recvcheck // A value has to encode itself, too.
 	// MaxOutputBytes is how much to keep of the beginning of each output, up to MaxOutputBytes. 0:
 	// DefaultMaxOutputBytes, or with Config.OutputDir all of it.
 	MaxOutputBytes int
+
+	// StdinFile is a file below the worker's Config.OutputDir that is the program's input, in place of
+	// Stdin. A worker without such a directory refuses it.
+	StdinFile string
+	// Live has outputs go to files from their first byte on, where a worker has Config.OutputDir, so that a
+	// client of the same machine can read them while the program runs.
+	Live bool
+	// OutputObjects has what is longer than 64 KiB of an output become an object of the task's job, where a
+	// worker has no Config.OutputDir: More.Object names it, and the client has to release it. Nothing
+	// of it is lost, and the worker has a piece of it in memory. While the controller has no room for it,
+	// the program waits.
+	OutputObjects bool
+	// SlotMark is a text that the number of the command's slot stands for wherever it is in Argv; empty:
+	// none is. Slots count from Config.FirstSlot, and no two commands that run at once on a worker have
+	// the same.
+	SlotMark string
+	// Account has the result say where, when and for how long the program ran.
+	Account bool
 }
 
 // commandJSON is a Command as it travels.
@@ -35,11 +54,19 @@ type commandJSON struct {
 	Dir            text   `json:"dir,omitempty"`
 	AllowNonzero   bool   `json:"allow_nonzero,omitempty"`
 	MaxOutputBytes int    `json:"max_output_bytes,omitempty"`
+	StdinFile      text   `json:"stdin_file,omitempty"`
+	Live           bool   `json:"live,omitempty"`
+	OutputObjects  bool   `json:"output_objects,omitempty"`
+	SlotMark       text   `json:"slot_mark,omitempty"`
+	Account        bool   `json:"account,omitempty"`
 }
 
 // MarshalJSON implements json.Marshaler. The package documentation tells how it writes texts.
 func (c Command) MarshalJSON() ([]byte, error) {
-	return json.Marshal(commandJSON{texts(c.Argv), c.Stdin, texts(c.Env), text(c.Dir), c.AllowNonzero, c.MaxOutputBytes})
+	return json.Marshal(commandJSON{
+		texts(c.Argv), c.Stdin, texts(c.Env), text(c.Dir), c.AllowNonzero, c.MaxOutputBytes,
+		text(c.StdinFile), c.Live, c.OutputObjects, text(c.SlotMark), c.Account,
+	})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -48,7 +75,10 @@ func (c *Command) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
-	*c = Command{plain(j.Argv), j.Stdin, plain(j.Env), string(j.Dir), j.AllowNonzero, j.MaxOutputBytes}
+	*c = Command{
+		plain(j.Argv), j.Stdin, plain(j.Env), string(j.Dir), j.AllowNonzero, j.MaxOutputBytes,
+		string(j.StdinFile), j.Live, j.OutputObjects, string(j.SlotMark), j.Account,
+	}
 	return nil
 }
 
@@ -69,6 +99,12 @@ func (c *Command) check() error {
 		if strings.IndexByte(entry, 0) >= 0 || strings.IndexByte(entry, '=') < 1 {
 			return fmt.Errorf("run program: env[%d] is not like NAME=value without NUL bytes", i)
 		}
+	}
+	if len(c.Stdin) > 0 && c.StdinFile != "" {
+		return errors.New("run program: it has both stdin and stdin_file: give one of them")
+	}
+	if c.StdinFile != "" && !filepath.IsLocal(c.StdinFile) {
+		return fmt.Errorf("run program: stdin_file %q is not below the worker's directory for output", c.StdinFile)
 	}
 	if strings.IndexByte(c.Dir, 0) >= 0 {
 		return errors.New("run program: dir has a NUL byte, which no name can have")
@@ -91,6 +127,21 @@ type Result struct {
 	// StdoutMore and StderrMore are set for an output that is not all in Stdout or Stderr.
 	StdoutMore *More `json:"stdout_more,omitempty"`
 	StderrMore *More `json:"stderr_more,omitempty"`
+	// Account is set where the command asked for it, and its program was started.
+	Account *Account `json:"account,omitempty"`
+}
+
+// Account says where and when a program ran.
+type Account struct {
+	// Host is the name of the machine; empty: it has none.
+	Host string `json:"host,omitempty"`
+	// Slot is the number of its slot, from Config.FirstSlot on.
+	Slot int `json:"slot"`
+	// StartMicros is when it was started, in microseconds of Unix time; TookMicros how long it took.
+	StartMicros int64 `json:"start_us"`
+	TookMicros  int64 `json:"took_us"`
+	// Signal is the number of the signal that ended it; 0: none did.
+	Signal int `json:"signal,omitempty"`
 }
 
 // More is what there is of an output besides the beginning.
@@ -98,10 +149,13 @@ type More struct {
 	// Bytes is how long the whole output was.
 	Bytes int64 `json:"bytes"`
 	// Tail is its end, at most TailBytes, if it was truncated. What is between the beginning and
-	// the end is lost.
+	// the end is lost, unless Object has it.
 	Tail []byte `json:"tail,omitempty"`
 	// File is the file that has all of it, below the worker's Config.OutputDir.
 	File string `json:"file,omitempty"`
+	// Object has all of it, behind ObjectHeaderBytes bytes that make it differ from every other one. Nil: no
+	// object has.
+	Object *fray.Ref[[]byte] `json:"object,omitempty"`
 }
 
 // ExitError is the failure of a program that ran and ended with another exit code than 0.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"time"
 
@@ -48,11 +49,16 @@ type Config struct {
 	// Logger is told of programs that have ended while their outputs stay open, and of those that
 	// cannot be started. nil: nothing is.
 	Logger *slog.Logger
+	// FirstSlot is the number of the worker's first slot, as commands see it that ask; 0: 1.
+	FirstSlot int
+
+	slots *slotNumbers // set by New
 }
 
 // New returns the function, under the name "exec", as cfg has it.
 func New(cfg Config) *fray.Task[Command, Result] {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	cfg.slots = newSlotNumbers(max(1, cfg.FirstSlot))
 	return fray.Define(name, cfg.run)
 }
 
@@ -64,7 +70,7 @@ func (cfg *Config) Check() error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	_, err := cfg.newProgram(cfg.prepare(&Command{}, nil, []string{noProgram}), nil, &outputs{})
+	_, err := cfg.newProgram(cfg.prepare(&Command{}, nil, []string{noProgram}), nil, nil, &outputs{})
 	return notStarted(err)
 }
 
@@ -73,26 +79,40 @@ func (cfg *Config) run(ctx context.Context, c Command) (Result, error) {
 		return Result{}, fray.NonRetryable(err)
 	}
 	info, _ := fray.InTask(ctx)
-	outputs, err := newOutputs(c.MaxOutputBytes, cfg.OutputDir, info)
+	outputs, err := newOutputs(ctx, &c, cfg.OutputDir, info)
 	if err != nil {
 		return Result{}, err
 	}
+	slot := cfg.slots.take()
+	defer cfg.slots.putBack(slot)
+	c.nameSlot(slot)
+	stdin, err := cfg.openStdin(&c)
+	if err != nil {
+		return Result{}, err
+	}
+	defer closeAll([]*os.File{stdin})
 	// The kernel ties the program's life to that of the thread which started it. While it is locked
 	// to this goroutine, no other one can end it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	p, err := cfg.start(ctx, &c, outputs, info)
+	account := c.newAccount(slot)
+	p, err := cfg.start(ctx, &c, stdin, outputs, info)
 	if err != nil {
-		return Result{}, err
+		return Result{}, errors.Join(err, outputs.close())
 	}
-	err = errors.Join(p.wait(ctx, cfg.Logger), outputs.close())
+	err = p.wait(ctx, cfg.Logger)
+	account.end(p.cmd.ProcessState)
+	err = errors.Join(err, outputs.close())
+	failed := outputs.result(-1)
+	failed.Account = account
 	switch {
 	case ctx.Err() != nil:
-		return Result{}, fray.WithDetails(context.Cause(ctx), outputs.result(-1))
+		return Result{}, fray.WithDetails(context.Cause(ctx), failed)
 	case err != nil:
-		return Result{}, fray.WithDetails(fmt.Errorf("run program: %w", err), outputs.result(-1))
+		return Result{}, fray.WithDetails(fmt.Errorf("run program: %w", err), failed)
 	}
-	result := outputs.result(exitCode(p.cmd.ProcessState))
+	result := failed
+	result.ExitCode = exitCode(p.cmd.ProcessState)
 	if result.ExitCode != 0 && !c.AllowNonzero {
 		exit := &ExitError{Program: c.Argv[0], ExitCode: result.ExitCode, Stderr: string(outputs.stderr.end(maxTailBytes))}
 		return Result{}, fray.WithDetails(exit, result)

@@ -2,6 +2,7 @@ package execfn
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,14 +29,21 @@ const (
 	maxTailBytes = 2 << 10
 	// inlineBytes is how long an output becomes before it goes to a file, if it can.
 	inlineBytes = 4 << 10
+	// objectBytes is how long an output becomes before it goes to an object, where it is to.
+	objectBytes = 64 << 10
+	// ObjectHeaderBytes is how much stands before an output in its object. Objects are known by what they
+	// have, and two commands that print the same must not share one: each client releases its own.
+	ObjectHeaderBytes = 64
 )
 
 // output keeps what is written to it, as far as it is to be kept, in memory or in a file. It takes
 // everything, so that the program never waits for it, until the file cannot be written.
 type output struct {
 	limit   int
-	path    string // of the file that takes what is longer than inlineBytes; empty: there is none
+	inline  int    // how long it becomes before it goes to path or store
+	path    string // of the file that takes what is longer; empty: there is none
 	file    *os.File
+	store   *objectStore // takes what is longer; nil: there is none
 	head    []byte
 	tail    []byte // the end of what is not in head, or with a file the end of all
 	written int64
@@ -44,8 +52,11 @@ type output struct {
 // Write implements io.Writer.
 func (o *output) Write(p []byte) (int, error) {
 	o.written += int64(len(p))
-	if o.path != "" {
+	switch {
+	case o.path != "":
 		return o.spill(p)
+	case o.store != nil:
+		return o.send(p)
 	}
 	rest := p
 	if room := o.limit - len(o.head); room > 0 {
@@ -67,7 +78,7 @@ func (o *output) keepTail(p []byte, limit int) {
 // spill keeps p in the file, or in memory while it is short.
 func (o *output) spill(p []byte) (int, error) {
 	o.keepTail(p, maxTailBytes)
-	if o.file == nil && len(o.head)+len(p) <= inlineBytes {
+	if o.file == nil && len(o.head)+len(p) <= o.inline {
 		o.head = append(o.head, p...)
 		return len(p), nil
 	}
@@ -98,8 +109,32 @@ func (o *output) create() error {
 	return err
 }
 
-// close closes the file.
+// send gives p to the object, or keeps it in memory while it is short.
+func (o *output) send(p []byte) (int, error) {
+	o.keepTail(p, maxTailBytes)
+	if !o.store.begun() && len(o.head)+len(p) <= o.inline {
+		o.head = append(o.head, p...)
+		return len(p), nil
+	}
+	if !o.store.begun() {
+		o.store.begin()
+		head := o.head
+		o.head = nil
+		if _, err := o.store.Write(head); err != nil {
+			return 0, fmt.Errorf("keep output: %w", err)
+		}
+	}
+	if _, err := o.store.Write(p); err != nil {
+		return 0, fmt.Errorf("keep output: %w", err)
+	}
+	return len(p), nil
+}
+
+// close closes the file, and completes the object.
 func (o *output) close() error {
+	if o.store != nil {
+		return o.store.close()
+	}
 	if o.file == nil {
 		return nil
 	}
@@ -109,7 +144,7 @@ func (o *output) close() error {
 // end is the last limit bytes of the output, or as many as are known.
 func (o *output) end(limit int) []byte {
 	end := o.tail
-	if o.path == "" && len(end) < limit {
+	if o.path == "" && o.store == nil && len(end) < limit {
 		end = append(o.head[max(0, len(o.head)-limit+len(end)):len(o.head):len(o.head)], end...)
 	}
 	return end[max(0, len(end)-limit):]
@@ -119,6 +154,9 @@ func (o *output) end(limit int) []byte {
 func (o *output) kept(limit int, name string) (head []byte, truncated bool, more *More) {
 	if o.file != nil {
 		return nil, false, &More{Bytes: o.written, File: name}
+	}
+	if o.store != nil && o.store.ref != nil {
+		return nil, false, &More{Bytes: o.written, Tail: o.end(maxTailBytes), Object: o.store.ref}
 	}
 	head = o.head[:min(limit, len(o.head))]
 	beyond := o.written - int64(len(head))
@@ -152,10 +190,16 @@ type outputs struct {
 // newOutputs returns outputs that are kept as a command asks for, or where it asks for nothing in
 // files below dir, if there is one. Of earlier attempts of the task, the files are removed: what
 // these printed counts no more.
-func newOutputs(limit int, dir string, info fray.TaskInfo) (*outputs, error) {
+func newOutputs(ctx context.Context, c *Command, dir string, info fray.TaskInfo) (*outputs, error) {
 	o := &outputs{}
-	if dir == "" || limit != 0 || info.TaskID == "" {
-		limit = cmp.Or(limit, DefaultMaxOutputBytes)
+	if dir == "" || c.MaxOutputBytes != 0 || info.TaskID == "" {
+		if c.OutputObjects && c.MaxOutputBytes == 0 && info.TaskID != "" {
+			o.stdout.inline, o.stderr.inline = objectBytes, objectBytes
+			o.stdout.store = newObjectStore(ctx, info, "out")
+			o.stderr.store = newObjectStore(ctx, info, "err")
+			return o, nil
+		}
+		limit := cmp.Or(c.MaxOutputBytes, DefaultMaxOutputBytes)
 		o.stdout.limit, o.stderr.limit = limit, limit
 		return o, nil
 	}
@@ -164,6 +208,9 @@ func newOutputs(limit int, dir string, info fray.TaskInfo) (*outputs, error) {
 		if err := os.RemoveAll(filepath.Join(dir, folder)); err != nil {
 			return nil, fmt.Errorf("make room for output: %w", err)
 		}
+	}
+	if !c.Live {
+		o.stdout.inline, o.stderr.inline = inlineBytes, inlineBytes
 	}
 	base := folder + "/" + strconv.Itoa(info.Attempt)
 	o.stdoutName, o.stderrName = base+".out", base+".err"

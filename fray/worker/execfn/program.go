@@ -39,8 +39,8 @@ type program struct {
 	escaped []straggler   // what SIGTERM was sent to besides the group
 }
 
-// newProgram starts cmd with pipes to and from it.
-func (cfg *Config) newProgram(cmd *exec.Cmd, stdin []byte, o *outputs) (_ *program, err error) {
+// newProgram starts cmd with pipes to and from it; a file that is its input the caller closes.
+func (cfg *Config) newProgram(cmd *exec.Cmd, stdin []byte, file *os.File, o *outputs) (_ *program, err error) {
 	p := &program{cmd: cmd, begin: startTicks(), ended: make(chan exit, 1), failed: make(chan struct{})}
 	var theirs []*os.File
 	defer func() {
@@ -59,7 +59,9 @@ func (cfg *Config) newProgram(cmd *exec.Cmd, stdin []byte, o *outputs) (_ *progr
 		theirs, p.reading = append(theirs, w), append(p.reading, r)
 		*end = w
 	}
-	if len(stdin) > 0 {
+	if file != nil {
+		cmd.Stdin = file
+	} else if len(stdin) > 0 {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return nil, err

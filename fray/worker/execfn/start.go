@@ -30,11 +30,11 @@ const (
 
 // start starts the program of c. The machine's faults that pass are waited for, and are not charged
 // to the task.
-func (cfg *Config) start(ctx context.Context, c *Command, o *outputs, info fray.TaskInfo) (*program, error) {
+func (cfg *Config) start(ctx context.Context, c *Command, stdin *os.File, o *outputs, info fray.TaskInfo) (*program, error) {
 	begin, given := time.Now(), given(ctx, info)
 	pause := startPause
 	for {
-		p, err := cfg.startOnce(c, given, o)
+		p, err := cfg.startOnce(c, given, stdin, o)
 		if err == nil {
 			return p, nil
 		}
@@ -61,17 +61,17 @@ func (cfg *Config) start(ctx context.Context, c *Command, o *outputs, info fray.
 }
 
 // startOnce starts the program of c, which sees what it is given, too, or says why it cannot be.
-func (cfg *Config) startOnce(c *Command, given []string, o *outputs) (*program, error) {
+func (cfg *Config) startOnce(c *Command, given []string, stdin *os.File, o *outputs) (*program, error) {
 	cmd := cfg.prepare(c, given, c.Argv)
 	err := cfg.Programs.admit(cmd)
 	var p *program
 	if err == nil {
-		p, err = cfg.newProgram(cmd, c.Stdin, o)
+		p, err = cfg.newProgram(cmd, c.Stdin, stdin, o)
 	}
 	if errors.Is(err, errNoFormat) {
 		// As execvp does it, and so every shell and xargs.
 		argv := append([]string{"/bin/sh", cmd.Path}, c.Argv[1:]...)
-		p, err = cfg.newProgram(cfg.prepare(c, given, argv), c.Stdin, o)
+		p, err = cfg.newProgram(cfg.prepare(c, given, argv), c.Stdin, stdin, o)
 	}
 	if err == nil {
 		return p, nil

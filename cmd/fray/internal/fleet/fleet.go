@@ -54,6 +54,8 @@ type Fleet struct {
 	Command []string
 	// Args are options of each worker, besides those that make it one of the fleet.
 	Args []string
+	// ArgsOf returns options that only the i-th worker has, from 0 on, and which come last. Nil: none has any.
+	ArgsOf func(i int) []string
 	// Name begins the ids of workers, as in worker-1. Empty: worker.
 	Name string
 	// Size is the number of workers.
@@ -85,7 +87,11 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 	var places sync.WaitGroup
 	for i := range f.Size {
-		places.Go(func() { f.keep(ctx, cmp.Or(f.Name, "worker")+"-"+strconv.Itoa(i+1)) })
+		var own []string
+		if f.ArgsOf != nil {
+			own = f.ArgsOf(i)
+		}
+		places.Go(func() { f.keep(ctx, cmp.Or(f.Name, "worker")+"-"+strconv.Itoa(i+1), own) })
 	}
 	places.Wait()
 	if ctx.Err() == nil {
@@ -94,13 +100,13 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return nil
 }
 
-// keep keeps one worker running until ctx is done, it leaves of its own accord, or it dies too
-// often.
-func (f *Fleet) keep(ctx context.Context, id string) {
+// keep keeps one worker, with some options of its own, running until ctx is done, it leaves of its own accord,
+// or it dies too often.
+func (f *Fleet) keep(ctx context.Context, id string, own []string) {
 	delay := restartBase
 	for deaths := 0; ctx.Err() == nil; {
 		started := time.Now()
-		err := f.runOnce(ctx, id)
+		err := f.runOnce(ctx, id, own)
 		if ctx.Err() != nil {
 			return
 		}
@@ -126,12 +132,12 @@ func (f *Fleet) keep(ctx context.Context, id string) {
 
 // runOnce runs a worker process until it ends. When ctx is done it is asked to, and killed if it
 // takes too long.
-func (f *Fleet) runOnce(ctx context.Context, id string) error {
+func (f *Fleet) runOnce(ctx context.Context, id string, own []string) error {
 	command := f.Command
 	if command == nil {
 		command = []string{"worker"}
 	}
-	args := slices.Concat(command, []string{"--id", id, "--lifeline", "--stop-grace", stopGrace.String()}, f.Args)
+	args := slices.Concat(command, []string{"--id", id, "--lifeline", "--stop-grace", stopGrace.String()}, f.Args, own)
 	cmd := exec.Command(f.Executable, args...) //nolint:noctx // It is this program; it is asked to leave before it is killed.
 	cmd.Env = f.Environ
 	cmd.Stderr = &prefixWriter{w: f.Output, prefix: id + ": "}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/frayrpc/fray/cmd/fray/internal/mapplan"
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/worker/execfn"
@@ -11,15 +12,24 @@ import (
 
 // item is one command.
 type item struct {
-	input  string
-	taskID string
-	future *fray.Future[execfn.Result] // nil once it has ended: its value is let go of
-	ended  chan struct{}               // closed when it has, or is not waited for any more
+	name string // its arguments
+	job  mapplan.Job
+	argv []string // with a log: what was run
+	sent int64    // bytes of input
+	// inputFile is the file in the spool that has its input; empty: none has.
+	inputFile string
+	taskID    string
+	future    *fray.Future[execfn.Result] // nil once it has ended: its value is let go of
+	ended     chan struct{}               // closed when it has, or is not waited for any more
 
 	// Set when ended is closed.
 	notRun         bool    // it did not end by itself
 	failure        failure // why is empty: it succeeded
+	exitCode       int
+	account        *execfn.Account // nil: there is none
 	stdout, stderr output
+
+	tails [outputsOfCommand]followed // how far its outputs are printed while it runs; of the printer
 }
 
 // size is how many bytes of the command wait to be printed.
@@ -27,7 +37,12 @@ func (i *item) size() int64 { return i.stdout.size() + i.stderr.size() }
 
 // await waits for the end of a command, and takes down how that was.
 func (m *run) await(item *item) {
-	defer close(item.ended)
+	defer func() {
+		close(item.ended)
+		if m.AsEnded {
+			m.ready <- item // there is room: it has the window's size
+		}
+	}()
 	select {
 	case <-item.future.Done():
 	case <-m.life.Done():
@@ -39,22 +54,26 @@ func (m *run) await(item *item) {
 			return
 		}
 	}
+	if item.inputFile != "" {
+		_ = m.Spool.root.Remove(item.inputFile) // else the end of the run does
+	}
 	m.decoding <- struct{}{}
 	m.conclusion(item)
 	<-m.decoding
-	m.window.ended(item.size())
-	ok := item.failure.why == "" && !item.notRun
-	m.Screen.Ended(ok)
-	if !ok && !m.KeepGoing {
-		m.stop(ErrFailed)
+	ok := item.failure.why == ""
+	m.Screen.Ended(ok && !item.notRun)
+	if !item.notRun {
+		m.count(ok)
 	}
+	m.window.ended(item.size()) // after it was counted: none begins that is not to
 }
 
 // conclusion takes down how a command ended whose future is done.
 func (m *run) conclusion(item *item) {
 	result, err := item.future.Get(context.WithoutCancel(m.life))
 	item.future = nil
-	item.failure = failure{input: item.input, taskID: item.taskID}
+	item.failure = failure{name: item.name, taskID: item.taskID}
+	item.exitCode = -1
 	var problem *fray.TaskError
 	switch {
 	case errors.Is(err, fray.ErrCancelled), errors.Is(err, fray.ErrClosed):
@@ -72,12 +91,15 @@ func (m *run) conclusion(item *item) {
 		if result, known = execfn.OutputOf(err); !known {
 			result.Stderr = []byte(stderr)
 			item.failure.stderr = stderr
+		} else {
+			item.exitCode, item.account = result.ExitCode, result.Account
 		}
 	case err != nil:
 		item.failure.why = err.Error()
 		return
 	default:
 		item.failure.why = wording.Result(result)
+		item.exitCode, item.account = result.ExitCode, result.Account
 	}
 	item.stdout = output{result.Stdout, result.StdoutMore}
 	item.stderr = output{result.Stderr, result.StderrMore}
@@ -97,5 +119,6 @@ func (m *run) shelve(item *item) error {
 			}
 		}
 	}
-	return errors.Join(item.stdout.shelve(m.Spool, item.taskID, "0.out"), item.stderr.shelve(m.Spool, item.taskID, "0.err"))
+	ctx := fray.NewContext(m.life, m.Job)
+	return errors.Join(item.stdout.shelve(ctx, m.Spool, item.taskID, "0.out"), item.stderr.shelve(ctx, m.Spool, item.taskID, "0.err"))
 }

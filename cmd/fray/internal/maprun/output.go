@@ -1,6 +1,7 @@
 package maprun
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,17 +16,25 @@ type output struct {
 	more *execfn.More // nil: data is all
 }
 
+// elsewhere says whether the output is in a file or an object.
+func (o *output) elsewhere() bool {
+	return o.more != nil && (o.more.File != "" || o.more.Object != nil)
+}
+
 // size is how many bytes of it wait to be printed.
 func (o *output) size() int64 {
-	if o.more != nil && o.more.File != "" {
+	if o.elsewhere() {
 		return o.more.Bytes
 	}
 	return int64(len(o.data))
 }
 
-// shelve moves what is long from memory to a file.
-func (o *output) shelve(s *Spool, taskID, name string) error {
-	if len(o.data) <= spoolInline || o.more != nil && o.more.File != "" {
+// shelve moves what is long from memory, or from an object, to a file.
+func (o *output) shelve(ctx context.Context, s *Spool, taskID, name string) error {
+	if o.more != nil && o.more.Object != nil {
+		return o.fetch(ctx, s, taskID, name)
+	}
+	if len(o.data) <= spoolInline || o.elsewhere() {
 		return nil
 	}
 	more, err := s.save(taskID, name, o.data)
@@ -36,22 +45,68 @@ func (o *output) shelve(s *Spool, taskID, name string) error {
 	return nil
 }
 
-// copyTo writes the output to w.
-func (o *output) copyTo(w io.Writer, s *Spool, taskID string) error {
-	if o.more == nil || o.more.File == "" {
-		_, err := w.Write(o.data)
+// fetch moves the output from its object to a file, so that the cluster has it no longer than the command runs.
+func (o *output) fetch(ctx context.Context, s *Spool, taskID, name string) error {
+	file, path, err := s.create(taskID, name)
+	if err != nil {
+		return fmt.Errorf("keep output: %w", err)
+	}
+	if err := errors.Join(o.copyTo(ctx, file, s, taskID, 0), file.Close()); err != nil {
+		return fmt.Errorf("keep output: %w", err)
+	}
+	_ = o.more.Object.Release(ctx) // else it goes with its job
+	o.more = &execfn.More{Bytes: o.more.Bytes, File: path}
+	return nil
+}
+
+// copyTo writes the output to w, from a byte on. ctx is of the job whose objects may have it.
+func (o *output) copyTo(ctx context.Context, w io.Writer, s *Spool, taskID string, from int64) error {
+	if !o.elsewhere() {
+		_, err := w.Write(o.data[min(from, int64(len(o.data))):])
 		return err
 	}
-	file, err := s.open(taskID, o.more)
+	source, err := o.open(ctx, s, taskID, from)
 	if err != nil {
 		return &lostError{err}
 	}
-	defer file.Close() //nolint:errcheck // It was only read.
-	n, err := io.Copy(w, io.LimitReader(file, o.more.Bytes))
-	if err == nil && n < o.more.Bytes {
-		return &lostError{errors.New("the file of the output was cut to " + strconv.FormatInt(n, 10) + " bytes")}
+	defer source.Close() //nolint:errcheck // It was only read.
+	n, err := io.Copy(w, lostReader{io.LimitReader(source, o.more.Bytes-from)})
+	if err == nil && n < o.more.Bytes-from {
+		return &lostError{errors.New("the output was cut to " + strconv.FormatInt(n+from, 10) + " bytes")}
 	}
 	return err
+}
+
+// open opens the file or the object that has the output, at one of its bytes.
+func (o *output) open(ctx context.Context, s *Spool, taskID string, from int64) (io.ReadCloser, error) {
+	if o.more.Object == nil {
+		file, err := s.open(taskID, o.more)
+		if err != nil {
+			return nil, err
+		}
+		_, err = file.Seek(from, io.SeekStart)
+		return file, err
+	}
+	object, err := o.more.Object.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, object, execfn.ObjectHeaderBytes+from); err != nil {
+		return nil, errors.Join(fmt.Errorf("read output: %w", err), object.Close())
+	}
+	return object, nil
+}
+
+// lostReader has its errors be about the output that is read.
+type lostReader struct{ io.Reader }
+
+// Read implements io.Reader.
+func (r lostReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &lostError{err}
+	}
+	return n, err
 }
 
 // end is the end of the output, at most limit bytes, as far as it is known.

@@ -1,9 +1,9 @@
-// Package maprun is what fray map does: it runs a command for each of many inputs, as tasks of a
-// job, and prints what the commands print in the order of the inputs.
+// Package maprun is what fray map does: it runs the commands of a plan (package mapplan) as tasks of a
+// job, and prints what they print, in the order of the plan unless it is told otherwise.
 //
 //	spool, err := maprun.NewSpool("") // closed at the end
 //	err = maprun.Run(ctx, maprun.Config{
-//		Command: maprun.Command{"sha256sum", "{}"}, Inputs: maprun.List(names),
+//		Template: mapplan.ParseTemplate([]string{"sha256sum", "{}"}, ""), Jobs: mapplan.Jobs(sources, options),
 //		Job: job, Spool: spool, Screen: screen.New(os.Stdout, os.Stderr, true), ...
 //	})
 //
@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/fleet"
-	"github.com/frayrpc/fray/cmd/fray/internal/screen"
+	"github.com/frayrpc/fray/cmd/fray/internal/mapplan"
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
 	"github.com/frayrpc/fray/fray"
 	"github.com/frayrpc/fray/fray/worker/execfn"
@@ -39,53 +39,6 @@ const (
 	askTime    = 5 * time.Second
 )
 
-// How a run ends about which all has been said that there is to say.
-var (
-	// ErrFailed: commands failed, or were not run to their end.
-	ErrFailed = errors.New("a command failed")
-	// ErrUnread: what reads the output is gone.
-	ErrUnread = errors.New("the output is not read")
-)
-
-// errPrinted is the cause of the end of a run in good order.
-var errPrinted = errors.New("everything is printed")
-
-// Config is what a run is given.
-type Config struct {
-	// Command is run for each of Inputs, in the directory Dir; empty: the worker's.
-	Command Command
-	Inputs  Inputs
-	Dir     string
-	// How often each command is tried again when it fails, how many workers it may cost, and how
-	// long it may take each time; 0: for ever.
-	Retries      int
-	WorkerLosses int
-	Timeout      time.Duration
-	// KeepGoing: a command that fails does not end the others.
-	KeepGoing bool
-	// Counts: the job fails as a whole once too many commands have failed, which ends the others.
-	Counts bool
-	// Tag begins each line of output with its input and a tab.
-	Tag bool
-
-	// Job runs the commands. What is not needed any more of it is cancelled.
-	Job *fray.JobContext
-	// Slots is how many commands run at once, about.
-	Slots int
-	// Lost is closed when the workers of this machine are gone that run the commands, and write
-	// outputs to Spool. Nil: others do, whose files are out of reach.
-	Lost <-chan struct{}
-	// Locate returns the last attempt of a task, and the worker that it ran on.
-	Locate func(ctx context.Context, taskID string) (attempt int, worker string, err error)
-
-	// Spool has outputs until they are printed; of more than MaxBuffered bytes, no further command
-	// is submitted.
-	Spool       *Spool
-	MaxBuffered int64
-	// Screen is where everything is printed. The run finishes it.
-	Screen *screen.Screen
-}
-
 // A run is a run of map: one goroutine reads inputs, one submits them in batches, one for each
 // command waits for its end, and the caller's prints the results in the order of the inputs.
 type run struct {
@@ -94,13 +47,22 @@ type run struct {
 	window   *window
 	stop     context.CancelCauseFunc // ends reading and submitting
 	life     context.Context         //nolint:containedctx // While it lasts, commands that were submitted are waited for.
-	lines    chan string             // from the reader
-	ordered  chan *item              // from the submitter
+	lines    chan mapplan.Job        // from the reader
+	ready    chan *item              // those to be printed next: from the submitter, or with AsEnded as they end
 	decoding chan struct{}           // a token for each result that is being decoded
 	waiting  sync.WaitGroup          // goroutines that wait for commands
+	closing  sync.WaitGroup          // the one that waits for them
+	pace     pace
+
+	mu        sync.Mutex
+	succeeded int
+	failed    int
+	open      map[string]*item // by their tasks, with Live: those that are not printed
+	lost      bool             // the workers were lost when no further commands were to be started
 
 	readErr error // valid once lines is closed
-	unread  int   // inputs that were counted and not run; valid once lines is closed
+	unread  int   // jobs that were counted and not run; valid once lines is closed
+	skipped int   // jobs that Skip names; valid once lines is closed
 	summary summary
 }
 
@@ -110,19 +72,29 @@ type run struct {
 //
 // A read of inputs that are not bounded may outlive the run, for nothing can call it off.
 func Run(ctx context.Context, c Config) error {
-	m := &run{Config: c, window: newWindow(c.MaxBuffered, c.Slots)}
-	m.lines = make(chan string, maxBatch)
-	m.ordered = make(chan *item, m.window.most)
+	m := &run{Config: c, window: newWindow(c.MaxBuffered, c.Slots, c.OnlyFree), open: make(map[string]*item), pace: pace{each: c.Delay}}
+	m.Live = m.Live && m.Lost != nil && m.Results == nil
+	m.lines = make(chan mapplan.Job, m.ahead())
+	m.ready = make(chan *item, m.window.most)
+	m.Screen.Added(c.Total)
 	m.decoding = make(chan struct{}, maxDecoding)
 	var feeding context.Context
 	feeding, m.stop = context.WithCancelCause(fray.NewContext(ctx, m.Job))
 	var abandon context.CancelFunc
 	m.life, abandon = context.WithCancel(context.WithoutCancel(ctx))
+	// What is just being submitted when no further commands are to be started is so to its end.
+	submitting, stopSubmitting := context.WithCancelCause(fray.NewContext(ctx, m.Job))
+	defer stopSubmitting(nil)
+	context.AfterFunc(feeding, func() { // which is done before this returns
+		if cause := context.Cause(feeding); !errors.Is(cause, errHaltedSoon) {
+			stopSubmitting(cause)
+		}
+	})
 	printed := make(chan struct{})
 
 	go m.read(feeding)
 	var feeder, others sync.WaitGroup
-	feeder.Go(func() { m.submit(feeding) })
+	feeder.Go(func() { m.submit(feeding, submitting) })
 	others.Go(func() {
 		select {
 		case <-m.Lost:
@@ -133,15 +105,37 @@ func Run(ctx context.Context, c Config) error {
 	others.Go(func() {
 		defer abandon()
 		<-feeding.Done()
+		cause := context.Cause(feeding)
+		if errors.Is(cause, errHaltedSoon) {
+			cause = m.awaitRunning(ctx, printed)
+			stopSubmitting(cause)
+		}
 		feeder.Wait()
-		m.cancelRest(context.Cause(feeding), printed)
+		m.cancelRest(cause, printed)
 	})
 	printErr := m.print()
 	close(printed)
 	m.stop(errPrinted)
 	others.Wait()
 	m.waiting.Wait()
+	m.closing.Wait()
 	return m.conclude(ctx, context.Cause(feeding), printErr)
+}
+
+// awaitRunning waits for commands that were started before enough had ended. It returns why they need not
+// be waited for any more.
+func (m *run) awaitRunning(ctx context.Context, printed <-chan struct{}) error {
+	select {
+	case <-printed:
+		return errPrinted
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-m.Lost:
+		m.mu.Lock()
+		m.lost = true
+		m.mu.Unlock()
+		return fleet.ErrNoWorkers
+	}
 }
 
 // cancelRest ends the commands that are not needed any more, and returns when they need not be
@@ -153,7 +147,7 @@ func (m *run) cancelRest(cause error, printed <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(m.life, askTime)
 	defer cancel()
 	err := m.Job.Cancel(ctx)
-	if err != nil || !errors.Is(cause, ErrFailed) {
+	if err != nil || !errors.Is(cause, ErrFailed) && !errors.Is(cause, errHalted) {
 		return
 	}
 	timer := time.NewTimer(cancelTime)
@@ -164,85 +158,186 @@ func (m *run) cancelRest(cause error, printed <-chan struct{}) {
 	}
 }
 
-// read passes on the inputs. Those that are not wanted any more it counts, where there is an end in
+// ahead is how many jobs are read before they are submitted. A block of input is large.
+func (m *run) ahead() int {
+	if m.OnlyFree {
+		return 0
+	}
+	return maxBatch
+}
+
+// read passes on the jobs. Those that are not wanted any more it counts, where there is an end in
 // sight.
 func (m *run) read(feeding context.Context) {
 	defer close(m.lines)
-	for input, err := range m.Inputs.All {
+	for job, err := range m.Jobs {
 		if err != nil {
 			m.readErr = err
 			return
 		}
+		if m.Skip != nil && m.Skip(job.Number) {
+			m.skipped++
+			if m.Total > 0 {
+				m.Screen.Ended(true)
+			}
+			continue
+		}
 		if feeding.Err() == nil {
 			select {
-			case m.lines <- input:
+			case m.lines <- job:
 				continue
 			case <-feeding.Done():
 			}
 		}
-		if !m.Inputs.Bounded {
+		if !m.Bounded {
 			return
 		}
 		m.unread++
 	}
 }
 
-// submit submits a command for each input, as many at once as there are.
-func (m *run) submit(feeding context.Context) {
-	defer close(m.ordered)
+// submit submits a command for each job, as many at once as there are, until feeding is done. A submission that
+// has begun goes on until submitting is.
+func (m *run) submit(feeding, submitting context.Context) {
+	defer m.closing.Go(func() {
+		if m.AsEnded {
+			m.waiting.Wait()
+		}
+		close(m.ready)
+	})
 	options := []fray.CallOption{
 		fray.WithRetries(m.Retries), fray.WithMaxWorkerLosses(m.WorkerLosses), fray.WithExecutionTimeout(m.Timeout),
 	}
+	if m.AtOnce > 0 {
+		options = append(options, fray.WithLimit(fray.NewLimit("fray-map", fray.MaxConcurrent(m.AtOnce)).For(m.Job.JobID())))
+	}
 	for {
-		inputs, commands := m.batch(feeding)
-		if len(inputs) == 0 {
+		jobs := m.batch(feeding)
+		if len(jobs) == 0 {
 			return
 		}
-		m.Screen.Added(len(inputs))
-		futures, err := execfn.Task.RunAll(feeding, commands, options...)
+		items, commands, err := m.prepare(jobs)
+		if err != nil {
+			m.stop(err)
+			return
+		}
+		if m.Total == 0 {
+			m.Screen.Added(len(jobs))
+		}
+		futures, err := execfn.Task.RunAll(submitting, commands, options...)
 		if futures == nil {
 			m.stop(err)
 			return
 		}
 		for i, future := range futures {
-			next := &item{input: inputs[i], taskID: future.ID(), future: future, ended: make(chan struct{})}
+			next := items[i]
+			next.taskID, next.future = future.ID(), future
+			if m.Live {
+				m.mu.Lock()
+				m.open[next.taskID] = next
+				m.mu.Unlock()
+			}
 			m.waiting.Go(func() { m.await(next) })
-			m.ordered <- next // there is room: it has the window's size
+			if !m.AsEnded {
+				m.ready <- next // there is room: it has the window's size
+			}
 		}
 	}
 }
 
-// batch waits for an input, and takes those that are there with it. It returns none at the end.
-func (m *run) batch(feeding context.Context) (inputs []string, commands []execfn.Command) {
-	for len(inputs) < maxBatch {
-		if len(inputs) == 0 {
+// prepare makes the commands of jobs. A block of input goes to a file, where the workers are on this machine.
+func (m *run) prepare(jobs []mapplan.Job) ([]*item, []execfn.Command, error) {
+	items := make([]*item, len(jobs))
+	commands := make([]execfn.Command, len(jobs))
+	for i, job := range jobs {
+		next := &item{name: job.Name(), job: job, sent: int64(len(job.Block)), ended: make(chan struct{})}
+		next.job.Block = nil
+		c := execfn.Command{
+			Argv: m.Template.Expand(job.Args, job.Number, m.SlotMark), Dir: m.Dir,
+			// What a command prints before it fails is wanted too, and an error has no room for
+			// it. But only a failure is tried again.
+			AllowNonzero: m.Retries == 0 && !m.Counts,
+			Live:         m.Live, OutputObjects: m.Lost == nil, Account: m.Log != nil,
+		}
+		if m.Template.HasSlot() {
+			c.SlotMark = m.SlotMark
+		}
+		if m.Log != nil {
+			next.argv = c.Argv
+		}
+		if len(job.Block) > 0 && m.Lost != nil {
+			var err error
+			if c.StdinFile, err = m.Spool.saveInput(job.Number, job.Block); err != nil {
+				return nil, nil, fmt.Errorf("keep input: %w", err)
+			}
+			next.inputFile = c.StdinFile
+		} else {
+			c.Stdin = job.Block
+		}
+		if m.Verbose {
+			fmt.Fprintln(m.Screen.Err, mapplan.QuoteAll(m.Template.Expand(job.Args, job.Number, slotSign)))
+		}
+		items[i], commands[i] = next, c
+	}
+	return items, commands, nil
+}
+
+// slotSign is what stands for the number of a slot that is not known.
+const slotSign = "{%}"
+
+// batch waits for a job, and takes those that are there with it. It returns none at the end.
+func (m *run) batch(feeding context.Context) (jobs []mapplan.Job) {
+	most := maxBatch
+	if m.Delay > 0 {
+		most = 1
+	}
+	for len(jobs) < most {
+		if len(jobs) == 0 {
 			if !m.window.admit(feeding) {
-				return nil, nil
+				return nil
 			}
 		} else if len(m.lines) == 0 || !m.window.tryAdmit() {
 			break
 		}
 		select {
-		case input, ok := <-m.lines:
+		case job, ok := <-m.lines:
 			if !ok {
 				m.window.withdrawn()
 				if m.readErr != nil {
 					m.stop(m.readErr)
 				}
-				return inputs, commands
+				return jobs
 			}
-			inputs = append(inputs, input)
-			commands = append(commands, execfn.Command{
-				Argv: m.Command.With(input), Dir: m.Dir,
-				// What a command prints before it fails is wanted too, and an error has no room for
-				// it. But only a failure is tried again.
-				AllowNonzero: m.Retries == 0 && !m.Counts,
-			})
+			jobs = append(jobs, job)
 		case <-feeding.Done():
-			return nil, nil
+			return nil
 		}
 	}
-	return inputs, commands
+	if len(jobs) > 0 && m.pace.wait(feeding) != nil {
+		return nil
+	}
+	return jobs
+}
+
+// count notes how a command has ended, which may be enough.
+func (m *run) count(ok bool) {
+	m.mu.Lock()
+	if ok {
+		m.succeeded++
+	} else {
+		m.failed++
+	}
+	enough := m.Halt.Reached(m.succeeded, m.failed, m.Total)
+	m.mu.Unlock()
+	switch {
+	case !enough:
+	case !m.Halt.Now:
+		m.stop(errHaltedSoon)
+	case m.Halt.IsFailure():
+		m.stop(ErrFailed)
+	default:
+		m.stop(errHalted)
+	}
 }
 
 // locate asks the controller where those failures happened that do not tell.
@@ -270,15 +365,26 @@ func (m *run) conclude(ctx context.Context, cause, printErr error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !errors.Is(cause, errPrinted) && !errors.Is(cause, ErrFailed) {
+	halted := errors.Is(cause, errHalted) || errors.Is(cause, errHaltedSoon)
+	if m.lost {
+		return fleet.ErrNoWorkers
+	}
+	if !errors.Is(cause, errPrinted) && !errors.Is(cause, ErrFailed) && !halted {
 		return cause
 	}
-	if m.Inputs.Bounded {
+	if m.Bounded {
 		for range m.lines { // those that the submitter left, until the reader has counted the others
 			m.summary.notRun++
 		}
 		m.summary.notRun += m.unread
+		m.summary.skipped = m.skipped
+	} else if errors.Is(cause, errPrinted) {
+		m.summary.skipped = m.skipped
 	}
 	m.locate(ctx)
-	return m.summary.print(m.Screen.Err, errors.Is(cause, ErrFailed) && !m.Inputs.Bounded)
+	if halted {
+		m.summary.halted = m.Halt.Reason(m.succeeded, m.failed)
+		m.summary.enough = m.Halt.IsSuccess() || !m.Halt.IsFailure() && m.failed == 0
+	}
+	return m.summary.print(m.Screen.Err, !errors.Is(cause, errPrinted) && !m.Bounded)
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/fleet"
+	"github.com/frayrpc/fray/cmd/fray/internal/mapplan"
 	"github.com/frayrpc/fray/cmd/fray/internal/maprun"
 	"github.com/frayrpc/fray/cmd/fray/internal/screen"
 	"github.com/frayrpc/fray/fray"
@@ -48,7 +49,8 @@ func newConfig(t *testing.T, out *printed, script string, inputs ...string) mapr
 		}
 	})
 	return maprun.Config{
-		Command: maprun.Command{"sh", "-c", script, "sh"}, Inputs: maprun.List(inputs), Dir: dir,
+		Template: mapplan.ParseTemplate([]string{"sh", "-c", script, "sh"}, ""), Dir: dir, Halt: mapplan.AtFirstFailure,
+		Jobs: mapplan.Jobs([]mapplan.Source{{Values: append([]string{}, inputs...)}}, mapplan.Options{}), Bounded: true,
 		Job: job, Slots: workers, Spool: spool, MaxBuffered: 1 << 20, Screen: screen.New(&out.stdout, &out.stderr, false),
 		Locate: func(context.Context, string) (int, string, error) { return 1, "nowhere", nil },
 	}
@@ -105,7 +107,7 @@ func TestSummaryTellsWhatFailed(t *testing.T) {
 	t.Parallel()
 	var out printed
 	c := newConfig(t, &out, `echo $1; echo e$1 >&2; test $1 = a`, "a", "b", "c")
-	c.KeepGoing = true
+	c.Halt = mapplan.Halt{}
 	if err := maprun.Run(t.Context(), c); !errors.Is(err, maprun.ErrFailed) {
 		t.Errorf("got %v", err)
 	}
@@ -137,9 +139,9 @@ func TestNoInputs(t *testing.T) {
 func TestRunEndsWithItsCause(t *testing.T) {
 	t.Parallel()
 	errEnough, errTorn := errors.New("enough"), errors.New("torn")
-	torn := iter.Seq2[string, error](func(yield func(string, error) bool) { yield("", errTorn) })
+	torn := iter.Seq2[mapplan.Job, error](func(yield func(mapplan.Job, error) bool) { yield(mapplan.Job{}, errTorn) })
 	for name, tt := range map[string]struct {
-		inputs iter.Seq2[string, error]
+		inputs iter.Seq2[mapplan.Job, error]
 		lost   bool
 		want   error
 	}{
@@ -152,7 +154,7 @@ func TestRunEndsWithItsCause(t *testing.T) {
 			var out printed
 			c := newConfig(t, &out, `touch started; exec sleep 1000`, "a")
 			if tt.inputs != nil {
-				c.Inputs.All = tt.inputs
+				c.Jobs = tt.inputs
 			}
 			lost := make(chan struct{})
 			c.Lost = lost
@@ -206,5 +208,139 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 			t.Errorf("%v: got %v", err, got)
 		}
 		out.check(t, "", "")
+	}
+}
+
+// Enough have ended: those that run come to their end, and none begins.
+func TestHaltSoonLetsThoseEndThatRun(t *testing.T) {
+	t.Parallel()
+	var out printed
+	c := newConfig(t, &out, `case $1 in a) exit 0;; b) until test -e go; do sleep 0.01; done;; esac; echo $1`, "a", "b", "c", "d", "e", "f", "g", "h")
+	c.Slots, c.OnlyFree = 2, true
+	var err error
+	if c.Halt, err = mapplan.ParseHalt("soon,done=1"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	c.Screen = screen.New(&out.stdout, &out.stderr, false)
+	go func() { ended <- maprun.Run(t.Context(), c) }()
+	if err := os.WriteFile(filepath.Join(c.Dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("got %v", err)
+	}
+	if got := out.stdout.String(); got != "" && !strings.HasPrefix(got, "b\n") || strings.Contains(got, "h\n") {
+		t.Errorf("printed %q", got)
+	}
+	if !strings.HasPrefix(out.stderr.String(), "fray map: halted, since ") {
+		t.Errorf("said %q", out.stderr.String())
+	}
+}
+
+// A success that was waited for ends the others, and counts whatever failed before.
+func TestHaltForSuccess(t *testing.T) {
+	t.Parallel()
+	var out printed
+	c := newConfig(t, &out, `case $1 in a) exit 1;; b) until test -e failed; do sleep 0.01; done;; c) exec sleep 1000;; esac; echo $1`, "a", "b", "c")
+	c.OnlyFree = true
+	var err error
+	if c.Halt, err = mapplan.ParseHalt("now,success=1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.Dir, "failed"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := maprun.Run(t.Context(), c); err != nil {
+		t.Errorf("got %v", err)
+	}
+	if out.stdout.String() != "b\n" || !strings.HasPrefix(out.stderr.String(), "fray map: halted, since 1 succeeded\n") {
+		t.Errorf("printed %q and %q", out.stdout.String(), out.stderr.String())
+	}
+}
+
+// seen is an output that makes a file when a text was printed.
+type seen struct {
+	strings.Builder
+
+	text, path string
+}
+
+func (s *seen) Write(data []byte) (int, error) {
+	n, _ := s.Builder.Write(data) // which never fails
+	if strings.Contains(s.String(), s.text) {
+		return n, os.WriteFile(s.path, nil, 0o600)
+	}
+	return n, nil
+}
+
+// Outputs come as commands end, each of them whole: that of the second is printed while the first one runs.
+func TestOutputsComeAsCommandsEnd(t *testing.T) {
+	t.Parallel()
+	var out printed
+	c := newConfig(t, &out, `case $1 in a) until test -e printed; do sleep 0.01; done;; esac; seq 3000; echo $1`, "a", "b")
+	c.AsEnded = true
+	stdout := &seen{text: "\nb\n", path: filepath.Join(c.Dir, "printed")}
+	c.Screen = screen.New(stdout, &out.stderr, false)
+	if err := maprun.Run(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	if got := stdout.String(); !strings.HasSuffix(got, "\n3000\na\n") || strings.Index(got, "\nb\n1\n") != strings.Index(got, "\n3000\nb\n")+len("\n3000") {
+		t.Errorf("printed %.60q and so on", got)
+	}
+}
+
+// What the log has is not run again, and a command is in the log once its output is printed.
+func TestLogAndResume(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	run := func(want string, failed bool, inputs ...string) {
+		t.Helper()
+		var out printed
+		c := newConfig(t, &out, `echo $1; test $1 != b`, inputs...)
+		log, logged, err := maprun.OpenLog(path, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := log.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		c.Log, c.Halt = log, mapplan.Halt{}
+		c.Skip = func(n int) bool {
+			ended, _ := logged.Ended(n)
+			return ended
+		}
+		if err := maprun.Run(t.Context(), c); (err != nil) != failed || out.stdout.String() != want {
+			t.Errorf("printed %q, %v, want %q", out.stdout.String(), err, want)
+		}
+	}
+	run("a\nb\n", true, "a", "b")
+	run("c\n", false, "a", "b", "c")
+	run("", false, "a", "b", "c")
+	text, err := os.ReadFile(path)
+	if err != nil || strings.Count(string(text), "\n") != 4 {
+		t.Errorf("the log is %q, %v", text, err)
+	}
+	if err := os.WriteFile(path, []byte("mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := maprun.OpenLog(path, true); !errors.Is(err, mapplan.ErrNotALog) {
+		t.Errorf("another file: %v", err)
+	}
+}
+
+// An output that is longer than a result takes is printed to its end, and let go of.
+func TestOutputsOfAnyLengthArePrinted(t *testing.T) {
+	t.Parallel()
+	var out printed
+	c := newConfig(t, &out, `head -c 12000000 /dev/zero; echo $1`, "a", "b")
+	if err := maprun.Run(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	zeros := strings.Repeat("\x00", 12_000_000)
+	if got := out.stdout.String(); got != zeros+"a\n"+zeros+"b\n" || out.stderr.Len() > 0 {
+		t.Errorf("printed %d bytes, and %q", len(got), out.stderr.String())
 	}
 }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/frayrpc/fray/fray/worker/execfn"
 )
@@ -110,14 +113,74 @@ func (s *Spool) open(taskID string, more *execfn.More) (*os.File, error) {
 
 // save writes data to a new file, as a worker would have.
 func (s *Spool) save(taskID, name string, data []byte) (*execfn.More, error) {
+	file, path, err := s.create(taskID, name)
+	if err != nil {
+		return nil, err
+	}
+	_, err = file.Write(data)
+	return &execfn.More{Bytes: int64(len(data)), File: path}, errors.Join(err, file.Close())
+}
+
+// create makes a new file of a task, and returns it with its name in the spool.
+func (s *Spool) create(taskID, name string) (*os.File, string, error) {
 	const folderMode, fileMode = 0o700, 0o600 // for the owner only
 	folder := execfn.OutputFolder(taskID)
 	if err := s.root.MkdirAll(folder, folderMode); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	file := folder + "/" + name
-	return &execfn.More{Bytes: int64(len(data)), File: file}, s.root.WriteFile(file, data, fileMode)
+	path := folder + "/" + name
+	file, err := s.root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	return file, path, err
 }
+
+// saveInput writes a block of input to a file, and returns its name in the spool.
+func (s *Spool) saveInput(number int, data []byte) (string, error) {
+	const fileMode = 0o600 // for the owner only
+	name := "input-" + strconv.Itoa(number)
+	return name, s.root.WriteFile(name, data, fileMode)
+}
+
+// newest returns the file of a task's last attempt that has an output, "out" or "err"; empty: there is none.
+func (s *Spool) newest(taskID, which string) string {
+	folder := execfn.OutputFolder(taskID)
+	dir, err := s.root.Open(folder)
+	if err != nil {
+		return ""
+	}
+	defer dir.Close() //nolint:errcheck // It was only read.
+	names, _ := dir.Readdirnames(-1)
+	best, name := 0, ""
+	for _, candidate := range names {
+		digits, ok := strings.CutSuffix(candidate, "."+which)
+		if n, err := strconv.Atoi(digits); ok && err == nil && n > best {
+			best, name = n, folder+"/"+candidate
+		}
+	}
+	return name
+}
+
+// tasks returns those that have files.
+func (s *Spool) tasks() []string {
+	dir, err := s.root.Open(".")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close() //nolint:errcheck // It was only read.
+	entries, _ := dir.ReadDir(-1)
+	var ids []string
+	for _, entry := range entries {
+		if id, err := url.PathUnescape(entry.Name()); err == nil && entry.IsDir() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// An ArgumentError is about what the user named: a directory.
+type ArgumentError struct{ error }
+
+// Unwrap returns the error without its kind.
+func (e *ArgumentError) Unwrap() error { return e.error }
 
 // drop removes the files of a task.
 func (s *Spool) drop(taskID string) error { return s.root.RemoveAll(execfn.OutputFolder(taskID)) }

@@ -59,7 +59,7 @@ func TestSpoolOpensNothingElse(t *testing.T) {
 		t.Error("opened a file that is cut")
 	}
 	var text strings.Builder
-	if err := (&output{more: more}).copyTo(&text, s, "task"); err != nil || text.String() != "output" {
+	if err := (&output{more: more}).copyTo(t.Context(), &text, s, "task", 0); err != nil || text.String() != "output" {
 		t.Errorf("got %q, %v", text.String(), err)
 	}
 	if end := (&output{more: more}).end(3, s, "task"); string(end) != "put" {

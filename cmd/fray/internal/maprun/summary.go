@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/frayrpc/fray/cmd/fray/internal/wording"
+	"github.com/frayrpc/fray/internal/number"
 	"github.com/frayrpc/fray/internal/visible"
 )
 
@@ -19,12 +20,15 @@ const (
 // summary counts how the commands of a map ended.
 type summary struct {
 	succeeded, failed, notRun int
+	skipped                   int    // those that ended before
+	halted                    string // why no further ones were started; empty: none were left out so
+	enough                    bool   // and it was what was wanted
 	shown                     []failure
 }
 
 // failure is a command that failed.
 type failure struct {
-	input  string
+	name   string
 	taskID string
 	why    string
 	where  string // which attempt, and on which worker
@@ -43,13 +47,19 @@ func (s *summary) add(f failure) {
 // are inputs that were not counted.
 func (s *summary) print(w io.Writer, more bool) error {
 	total := s.succeeded + s.failed + s.notRun
-	if total == 0 {
+	if total == 0 && s.skipped == 0 {
 		fmt.Fprintln(w, "fray map: no inputs")
 	}
-	if s.failed == 0 && s.notRun == 0 {
+	if s.skipped > 0 {
+		fmt.Fprintf(w, "fray map: %s not run again: the log has them\n", wording.Count(number.Clamp[uint64](s.skipped), "command"))
+	}
+	if s.halted != "" {
+		fmt.Fprintf(w, "fray map: halted, since %s\n", s.halted)
+	}
+	if s.failed == 0 && (s.notRun == 0 || s.enough) {
 		return nil
 	}
-	fmt.Fprintf(w, "fray map: %d of %s failed", s.failed, wording.Count(uint64(total), "command")) //nolint:gosec // A count.
+	fmt.Fprintf(w, "fray map: %d of %s failed", s.failed, wording.Count(number.Clamp[uint64](total), "command"))
 	if s.notRun > 0 {
 		fmt.Fprintf(w, ", %d not run to the end", s.notRun)
 	}
@@ -58,13 +68,16 @@ func (s *summary) print(w io.Writer, more bool) error {
 	}
 	fmt.Fprintln(w)
 	for _, f := range s.shown {
-		fmt.Fprintf(w, "  %s: %s%s\n", visible.Line(f.input), visible.Line(f.why), visible.Line(f.where))
+		fmt.Fprintf(w, "  %s: %s%s\n", visible.Line(f.name), visible.Line(f.why), visible.Line(f.where))
 		if f.stderr != "" {
 			fmt.Fprintf(w, "    | %s\n", strings.ReplaceAll(visible.Text(f.stderr), "\n", "\n    | "))
 		}
 	}
 	if rest := s.failed - len(s.shown); rest > 0 {
 		fmt.Fprintf(w, "  and %d more\n", rest)
+	}
+	if s.enough {
+		return nil
 	}
 	return ErrFailed
 }

@@ -22,6 +22,7 @@ type window struct {
 	limit int64 // bytes of outputs that wait to be printed
 	most  int   // commands that are submitted and not printed
 	floor int   // commands that keep the cluster busy
+	exact bool  // no more than those are open, however short outputs are
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed and made anew when there may be more room
@@ -32,11 +33,15 @@ type window struct {
 	estimate  int64         // bytes of the next output
 }
 
-// newWindow returns the window of a cluster with slots for that many commands at once.
-func newWindow(limit int64, slots int) *window {
-	const ahead = 2 // one runs while the next is on its way
+// newWindow returns the window of a cluster with slots for that many commands at once. An exact one lets in
+// no more than these.
+func newWindow(limit int64, slots int, exact bool) *window {
+	ahead := 2 // one runs while the next is on its way
+	if exact {
+		ahead = 1
+	}
 	floor := min(max(ahead*slots, 1), maxWindow)
-	return &window{limit: limit, most: max(minWindow, floor), floor: floor, changed: make(chan struct{})}
+	return &window{limit: limit, most: max(minWindow, floor), floor: floor, exact: exact, changed: make(chan struct{})}
 }
 
 // admit waits until a command may be submitted, and takes a place for it. It reports false when ctx
@@ -78,7 +83,7 @@ func (w *window) room() int {
 		return 0 // The first of those that are not printed is on its way to that.
 	}
 	open := w.floor
-	if w.known {
+	if w.known && !w.exact {
 		open = max(open, int(min((w.limit-w.held)/max(w.estimate, 1), int64(w.most))))
 	}
 	return min(open-w.open, w.most-w.unprinted)

@@ -16,7 +16,7 @@ func take(w *window) (n int) {
 
 func TestOutputWindow(t *testing.T) {
 	t.Parallel()
-	w := newWindow(1000, 2)
+	w := newWindow(1000, 2, false)
 	if n := take(w); n != 4 {
 		t.Fatalf("%d commands at the beginning, of which nothing is known: want twice the slots", n)
 	}
@@ -52,7 +52,7 @@ func TestOutputWindow(t *testing.T) {
 func TestOutputWindowIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWindow(10, 1)
+		w := newWindow(10, 1, false)
 		take(w)
 		admitted := make(chan bool, 1)
 		go func() { admitted <- w.admit(t.Context()) }()
@@ -75,4 +75,17 @@ func TestOutputWindowIsWaitedFor(t *testing.T) {
 			t.Error("admitted after the end")
 		}
 	})
+}
+
+// With an exact window, there are never more commands open than slots.
+func TestExactWindowHasAPlaceForEachSlot(t *testing.T) {
+	t.Parallel()
+	w := newWindow(1000, 3, true)
+	if n := take(w); n != 3 {
+		t.Fatalf("%d commands, want one for each slot", n)
+	}
+	w.ended(1)
+	if n := take(w); n != 1 {
+		t.Errorf("%d more when one has ended and is not printed, want 1", n)
+	}
 }

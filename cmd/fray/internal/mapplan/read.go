@@ -1,4 +1,4 @@
-package maprun
+package mapplan
 
 import (
 	"bufio"
@@ -9,33 +9,14 @@ import (
 	"iter"
 )
 
-// maxInputBytes bounds one input. Linux takes arguments of up to 128 KiB.
-const maxInputBytes = 128 << 10
-
-// Inputs are what the command is run for.
-type Inputs struct {
-	// All yields them, one after the other, and ends with the first error.
-	All iter.Seq2[string, error]
-	// Bounded inputs can be read to their end in no longer than a file takes.
-	Bounded bool
-}
-
-// List returns inputs that are known.
-func List(list []string) Inputs {
-	return Inputs{Bounded: true, All: func(yield func(string, error) bool) {
-		for _, input := range list {
-			if !yield(input, nil) {
-				return
-			}
-		}
-	}}
-}
+// maxValueBytes bounds one value. Linux takes arguments of up to 128 KiB.
+const maxValueBytes = 128 << 10
 
 // Read yields what stands in r before each delimiter, and behind the last one. Its errors are
-// [ArgumentError], with the name of r.
+// [InputError], with the name of r.
 func Read(r io.Reader, name string, delimiter byte) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		reader := bufio.NewReaderSize(r, maxInputBytes)
+		reader := bufio.NewReaderSize(r, maxValueBytes)
 		for n := 1; ; n++ {
 			data, err := reader.ReadSlice(delimiter)
 			if err == nil {
@@ -45,7 +26,7 @@ func Read(r io.Reader, name string, delimiter byte) iter.Seq2[string, error] {
 			case bytes.IndexByte(data, 0) >= 0: // else they would all be one
 				err = fmt.Errorf("%s: input %d has a NUL byte: pass --null if NUL bytes separate the inputs", name, n)
 			case errors.Is(err, bufio.ErrBufferFull):
-				err = fmt.Errorf("%s: input %d has more than %d bytes", name, n, maxInputBytes)
+				err = fmt.Errorf("%s: input %d has more than %d bytes", name, n, maxValueBytes)
 			case errors.Is(err, io.EOF) && len(data) > 0: // the last one may lack its end
 				err = nil
 			case errors.Is(err, io.EOF):
@@ -54,7 +35,7 @@ func Read(r io.Reader, name string, delimiter byte) iter.Seq2[string, error] {
 				err = fmt.Errorf("read inputs from %s: %w", name, err)
 			}
 			if err != nil {
-				yield("", &ArgumentError{err})
+				yield("", &InputError{err})
 				return
 			}
 			if !yield(string(data), nil) {
@@ -64,8 +45,8 @@ func Read(r io.Reader, name string, delimiter byte) iter.Seq2[string, error] {
 	}
 }
 
-// An ArgumentError is about what the user named: inputs, or a directory.
-type ArgumentError struct{ error }
+// An InputError is about what the user named: files of inputs, or what stands in them.
+type InputError struct{ error }
 
 // Unwrap returns the error without its kind.
-func (e *ArgumentError) Unwrap() error { return e.error }
+func (e *InputError) Unwrap() error { return e.error }
