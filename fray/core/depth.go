@@ -42,15 +42,25 @@ func (c *Scheduler) depths(n int) (list []FunctionDepth, others int) {
 	if n <= 0 {
 		return nil, c.readyCount
 	}
-	list = make([]FunctionDepth, 0, len(c.functions))
-	for _, d := range c.functions { // order-free: they are sorted, and no two have the same name
-		list = append(list, FunctionDepth{Function: d.function, Ready: d.ready})
+	list = make([]FunctionDepth, 0, min(n, len(c.functions)))
+	for _, d := range c.functions { // order-free: no two have the same name, and so each has its place
+		f := FunctionDepth{Function: d.function, Ready: d.ready}
+		if len(list) == n {
+			last := &list[n-1]
+			if last.compare(f) < 0 {
+				others += f.Ready
+				continue
+			}
+			others += last.Ready
+			list = list[:n-1]
+		}
+		at, _ := slices.BinarySearchFunc(list, f, FunctionDepth.compare)
+		list = slices.Insert(list, at, f)
 	}
-	slices.SortFunc(list, func(a, b FunctionDepth) int {
-		return cmp.Or(cmp.Compare(b.Ready, a.Ready), cmp.Compare(a.Function, b.Function))
-	})
-	for i := n; i < len(list); i++ {
-		others += list[i].Ready
-	}
-	return slices.Clip(list[:min(n, len(list))]), others
+	return list, others
+}
+
+// compare says which comes first: the one with more ready tasks, of equal ones by name.
+func (f FunctionDepth) compare(g FunctionDepth) int {
+	return cmp.Or(cmp.Compare(g.Ready, f.Ready), cmp.Compare(f.Function, g.Function))
 }

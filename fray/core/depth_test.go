@@ -19,6 +19,7 @@ type stepper struct {
 }
 
 func newStepper(t *testing.T, cfg core.Config) *stepper {
+	t.Helper()
 	return &stepper{t: t, s: core.NewScheduler(cfg), now: core.Time(time.Hour)}
 }
 
@@ -94,6 +95,8 @@ func TestDepthsOfFunctions(t *testing.T) {
 	}
 	want(0, nil, 14)
 	want(2, []core.FunctionDepth{{"d", 7}, {"b", 3}}, 4)
+	want(3, []core.FunctionDepth{{"d", 7}, {"b", 3}, {"c", 3}}, 1)
+	want(4, []core.FunctionDepth{{"d", 7}, {"b", 3}, {"c", 3}, {"a", 1}}, 0)
 	want(9, []core.FunctionDepth{{"d", 7}, {"b", 3}, {"c", 3}, {"a", 1}}, 0)
 
 	session := s.register("w", 10, "d", "a")
@@ -125,5 +128,26 @@ func TestExpiredSessionIsTold(t *testing.T) {
 	}
 	if out := s.step(); len(out.Expired) != 0 {
 		t.Errorf("told again: %v", out.Expired)
+	}
+}
+
+// What a scrape costs where each of so many functions has a task that waits.
+func BenchmarkDepths(b *testing.B) {
+	for _, n := range []int{100, 4000} {
+		b.Run(fmt.Sprint("functions=", n), func(b *testing.B) {
+			s := core.NewScheduler(core.Config{Incarnation: 1})
+			var out core.Effects
+			for i := range n {
+				out.Reset()
+				s.Step(core.Time(i), &out, &core.Submit{Call: core.CallID(i + 1), Job: "job", Tasks: []core.NewTask{
+					{ID: fmt.Sprint(i), Shape: &core.Shape{Function: fmt.Sprint("f", i)}},
+				}})
+			}
+			b.ReportAllocs()
+			for i := n; b.Loop(); i++ {
+				out.Reset()
+				s.Step(core.Time(i), &out, &core.Info{Call: core.CallID(i + 1), Functions: 50})
+			}
+		})
 	}
 }
