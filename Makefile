@@ -351,6 +351,13 @@ bench-report: ## Measure tasks beside the limits of this machine, in memory and 
 deploy-check: ## Render the chart of examples/deploy, and read its other files, by the libraries of Helm, Kubernetes and Docker; UPDATE=1 rewrites what is rendered
 	go -C examples/deploy/render test -count=1 -timeout=$(TEST_TIMEOUT) . $(if $(UPDATE),-update)
 
+# What promtool reads is skipped where it is not installed: this says so, for go test says it with -v alone.
+.PHONY: observe-check
+observe-check: ## Have promtool read and test the alerts of examples/observe, and read the board; hold the metrics that they name to those that are shown
+	@command -v promtool >/dev/null || echo "make observe-check: promtool is NOT INSTALLED, so neither rules nor the board's expressions are read by Prometheus: on Debian it is in the package prometheus"
+	go test -count=1 -timeout=$(TEST_TIMEOUT) -v ./examples/observe
+	go test -count=1 -timeout=$(TEST_TIMEOUT) -run '^TestAlertsAndBoardNameMetricsThatAreShown$$' ./integration
+
 # A module of its own, so that what River needs stays out of go.mod.
 .PHONY: river
 river: ## Measure Fray on PostgreSQL beside River, on one server by turns, for about four minutes; flags in RIVER_FLAGS

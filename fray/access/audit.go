@@ -83,6 +83,8 @@ func subject(message any) []slog.Attr {
 		return tasks(m.GetJobId(), len(m.GetTasks()), func(i int) string { return m.GetTasks()[i].GetTaskId() })
 	case *frayv1.CancelTasksRequest:
 		return tasks(m.GetJobId(), len(m.GetTaskIds()), func(i int) string { return m.GetTaskIds()[i] })
+	case *frayv1.RetryTasksRequest:
+		return tasks("", len(m.GetTaskIds()), func(i int) string { return m.GetTaskIds()[i] })
 	case *frayv1.GetTaskRequest:
 		return tasks("", 1, func(int) string { return m.GetTaskId() })
 	case *frayv1.GetTaskResultRequest:

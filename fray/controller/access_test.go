@@ -354,6 +354,10 @@ func TestAuditTellsOfChangesAndRefusals(t *testing.T) {
 	wantCode(t, err, connect.CodeFailedPrecondition)
 	_, err = g.as("alice").StepDown(ctx, &frayv1.StepDownRequest{})
 	wantCode(t, err, connect.CodePermissionDenied)
+	_, err = g.as("alice").RetryTasks(ctx, &frayv1.RetryTasksRequest{TaskIds: []string{"t0", "t1"}, RetryId: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	g.post(http.MethodPost, frayv1connect.ControllerServiceGetTaskProcedure, "nobody-has-this-token")
 	g.stop()
 
@@ -393,6 +397,7 @@ func TestAuditTellsOfChangesAndRefusals(t *testing.T) {
 		"operator CreateBackup failed_precondition 0/0 0 b1",
 		"operator StepDown failed_precondition 0/0 0 epoch 7",
 		"alice StepDown permission_denied 0/0 0",
+		"alice RetryTasks ok 2/2 0",
 		"GetTask unauthenticated 0/0 0",
 	}
 	if !slices.Equal(got, want) {

@@ -387,7 +387,7 @@ func (l *loop) inFlight() bool { return len(l.free) < stepsInFlight }
 
 // handOn has what the step left to do done once it is committed.
 func (l *loop) handOn(s *step) {
-	if len(s.effects.Records) == 0 && len(s.effects.Attempts) == 0 && !s.answers() {
+	if len(s.effects.Records) == 0 && len(s.effects.Attempts) == 0 && len(s.effects.Expired) == 0 && !s.answers() {
 		s.reset()
 		return
 	}
@@ -409,6 +409,7 @@ func (c *Controller) release(s *step) {
 		}
 	}
 	c.metrics.observe(s.effects.Attempts)
+	c.tellExpired(s.effects.Expired)
 	s.reset()
 }
 
@@ -527,6 +528,6 @@ func (c *Controller) stats() (core.InfoReply, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	call := c.call()
-	r, err := ask[core.InfoReply](ctx, c, call, "info", &core.Info{Call: call})
+	r, err := ask[core.InfoReply](ctx, c, call, "info", &core.Info{Call: call, Functions: maxDepths})
 	return r, err == nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/frayrpc/fray/fray/core"
+	"github.com/frayrpc/fray/fray/internal/latency"
 )
 
 // metrics are the controller's. Totals are asked of the scheduler when they are scraped; what
@@ -25,8 +26,12 @@ type metrics struct {
 const (
 	// maxNamed is how many functions metrics tell apart, since the controller started. All that come
 	// later are otherFunctions.
-	maxNamed       = 1000
-	otherFunctions = "other"
+	maxNamed = 1000
+	// maxDepths is how many functions have a queue's depth of their own, those with the most ready tasks. All others
+	// are otherFunctions together.
+	maxDepths = 50
+	// otherFunctions counts a function of that name, too.
+	otherFunctions = "(others)"
 )
 
 type functionEnd struct {
@@ -77,6 +82,9 @@ var scraped = []scrape{
 	counter("tasks_forgotten_early_total", "Ended tasks that were collected before their retention was over, to keep within the bounds.", func(s *core.Stats) uint64 { return s.ForgottenTooEarly }),
 }
 
+var depthDesc = prometheus.NewDesc("fray_function_ready_tasks",
+	"Tasks that wait for nothing but a slot, by function: those with the most apart, all others together.", []string{"function"}, nil)
+
 var tasksDesc = prometheus.NewDesc("fray_tasks", "Known tasks by status.", []string{"status"}, nil)
 
 type scrape struct {
@@ -104,12 +112,9 @@ func newMetrics(r prometheus.Registerer, stats func() (core.InfoReply, bool)) (*
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fray_attempts_total", Help: "Attempts that ended, by function and how.",
 		}, []string{"function", "outcome"}),
-		queue: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "fray_queue_seconds", Help: "How long tasks were ready before they were leased.", Buckets: buckets,
-		}, []string{"function"}),
-		run: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "fray_run_seconds", Help: "How long attempts ran.", Buckets: buckets,
-		}, []string{"function"}),
+		queue: prometheus.NewHistogramVec(latency.Opts("fray_queue_seconds", "How long tasks were ready before they were leased.", buckets),
+			[]string{"function"}),
+		run: prometheus.NewHistogramVec(latency.Opts("fray_run_seconds", "How long attempts ran.", buckets), []string{"function"}),
 	}
 	if r == nil {
 		return m, nil
@@ -174,6 +179,7 @@ type totals struct{ m *metrics }
 
 func (t totals) Describe(ch chan<- *prometheus.Desc) {
 	ch <- tasksDesc
+	ch <- depthDesc
 	for _, s := range scraped {
 		ch <- s.desc
 	}
@@ -187,6 +193,15 @@ func (t totals) Collect(ch chan<- prometheus.Metric) {
 	for _, st := range core.Statuses() {
 		ch <- prometheus.MustNewConstMetric(tasksDesc, prometheus.GaugeValue, float64(info.Stats.Tasks[st]), st.String())
 	}
+	others := info.OtherFunctions
+	for _, f := range info.Functions {
+		if f.Function == otherFunctions { // Two of the same labels would fail the scrape.
+			others += f.Ready
+			continue
+		}
+		ch <- prometheus.MustNewConstMetric(depthDesc, prometheus.GaugeValue, float64(f.Ready), f.Function)
+	}
+	ch <- prometheus.MustNewConstMetric(depthDesc, prometheus.GaugeValue, float64(others), otherFunctions)
 	for _, s := range scraped {
 		ch <- prometheus.MustNewConstMetric(s.desc, s.kind, s.value(&info))
 	}

@@ -13,6 +13,7 @@ func (k *checker) queues() {
 	total, live, idle := 0, 0, 0
 	refs, tasks := make(map[*shape]int), make(map[*kin]int)
 	open := make(map[*class]int)
+	classes, depths := make(map[*functionDepth]int), make(map[*functionDepth]int)
 	ready := 0
 	waiting := make(map[*taskChunk]int)
 	for t := range c.log.all() {
@@ -28,6 +29,7 @@ func (k *checker) queues() {
 		}
 	}
 	for _, cl := range c.classByKey { // order-free: each is checked for itself
+		classes[cl.depth]++
 		k.want(open[cl] == cl.open, "class %q has %d open tasks, counted %d", cl.key, open[cl], cl.open)
 		k.want(cl.group.classes[cl.at] == cl, "class %q is in its group", cl.key)
 		if cl.open > 0 {
@@ -48,6 +50,7 @@ func (k *checker) queues() {
 			}
 			k.want(length == q.tasks.size, "job %s queues %d tasks, counted %d", key.job.id, length, q.tasks.size)
 			total += length
+			depths[cl.depth] += length
 			if !key.job.held {
 				n += length
 			}
@@ -58,6 +61,11 @@ func (k *checker) queues() {
 		}
 		k.want(n == cl.ready, "class %q has %d ready tasks, counted %d", cl.key, n, cl.ready)
 	}
+	for name, d := range c.functions { // order-free: each is checked for itself
+		k.want(d.function == name && classes[d] == d.classes && d.classes > 0, "function %q has %d classes, counted %d", name, classes[d], d.classes)
+		k.want(depths[d] == d.ready, "function %q has %d ready tasks, counted %d", name, depths[d], d.ready)
+	}
+	k.want(len(classes) == len(c.functions), "classes are of %d functions, counted %d", len(classes), len(c.functions))
 	delete(open, nil)
 	for cl := range open { // order-free: each is checked for itself
 		k.want(c.classByKey[cl.key] == cl, "class %q has open tasks and is known", cl.key)

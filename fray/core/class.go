@@ -20,6 +20,8 @@ type class struct {
 	// The ready ones, by job and priority, and how many may be granted: those of held jobs may not.
 	queues map[queueKey]*jobQueue
 	ready  int
+	// That of its function, to which all its ready tasks count.
+	depth *functionDepth
 	// The classes that the same workers can run, and its place among them; nil once the class is
 	// dropped.
 	group *group
@@ -84,6 +86,7 @@ func (c *Scheduler) addClass(key string, sh *shape) *class {
 		names, cl.need = append(names, r.Name), append(cl.need, r.Amount)
 	}
 	c.classByKey[key] = cl
+	c.joinFunction(cl)
 	c.idle.push(cl)
 	for _, l := range cl.labels {
 		c.mention(l)
@@ -131,6 +134,7 @@ func (c *Scheduler) dropIdle() {
 		cl := c.idle.head
 		c.idle.remove(cl)
 		delete(c.classByKey, cl.key)
+		c.leaveFunction(cl)
 		c.leaveGroup(cl)
 		for _, l := range cl.labels {
 			c.forgetMention(l)
@@ -199,6 +203,7 @@ func (c *Scheduler) pushReady(t *task, front bool) {
 		c.refirst(q)
 	}
 	c.readyCount++
+	cl.depth.ready++
 	c.ages.ready(c, t)
 	if !t.job.held {
 		cl.ready++
@@ -227,6 +232,7 @@ func (c *Scheduler) removeReady(t *task) {
 		cl.group.ready--
 	}
 	c.readyCount--
+	cl.depth.ready--
 	c.ages.gone(c, t)
 	t.job.away(t)
 	c.spareAsides(cl)

@@ -42,6 +42,7 @@ type Effects struct {
 	Records  []Record
 	Replies  []Reply
 	Attempts []AttemptNote
+	Expired  []ExpiredNote
 	// The number of the step. They rise.
 	Step uint64
 
@@ -64,7 +65,8 @@ func (e *Effects) keepState(s *State) *State {
 
 // Reset empties e for the next Step.
 func (e *Effects) Reset() {
-	e.Records, e.Replies, e.Attempts = reuse.Emptied(e.Records), reuse.Emptied(e.Replies), reuse.Emptied(e.Attempts)
+	e.Records, e.Replies = reuse.Emptied(e.Records), reuse.Emptied(e.Replies)
+	e.Attempts, e.Expired = reuse.Emptied(e.Attempts), reuse.Emptied(e.Expired)
 	e.views, e.states = reuse.Emptied(e.views), reuse.Emptied(e.states)
 }
 
@@ -400,6 +402,10 @@ type WorkerView struct {
 type InfoReply struct {
 	Stats          Stats
 	OldestReadyAge time.Duration
+	// Of the functions with the most ready tasks, as many as were asked for, those with the most first; of some there
+	// is none now. And the ready tasks of all others.
+	Functions      []FunctionDepth
+	OtherFunctions int
 	// Of the records of ended tasks.
 	RetainedBytes int64
 	// Watchers of jobs that were heard of lately.
@@ -461,6 +467,15 @@ var attemptEndNames = [attemptEndCount]string{
 }
 
 func (e AttemptEnd) String() string { return enum.Name(attemptEndNames[:], e) }
+
+// ExpiredNote is for the log: a worker's session has ended because no heartbeat came.
+type ExpiredNote struct {
+	Worker string
+	// How long the worker has sent neither heartbeat nor poll.
+	Silent time.Duration
+	// How many it held, those that it was to stop included.
+	Attempts int
+}
 
 // AttemptNote is for metrics.
 type AttemptNote struct {

@@ -249,7 +249,11 @@ type ListWorkers struct {
 }
 
 // Info asks for the totals. Replied with InfoReply.
-type Info struct{ Call CallID }
+type Info struct {
+	Call CallID
+	// Functions is of how many functions it tells how many of their tasks are ready; 0: of none.
+	Functions int
+}
 
 // PutPiece brings a piece of an object. Replied with PieceReply, ErrNotOwner, ErrObjectsFull or
 // ErrOtherObject, after which the upload begins anew.

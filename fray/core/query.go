@@ -277,10 +277,11 @@ func (s *session) view() WorkerView {
 func (e *Info) apply(c *Scheduler) {
 	stats := c.Stats()
 	stats.Tasks = c.toldCounts()
+	functions, others := c.depths(e.Functions)
 	c.tell(e.Call, InfoReply{
 		Stats: stats, OldestReadyAge: c.OldestReadyAge(), RetainedBytes: c.retainedBytes, Watchers: int(c.all.watchers),
 		Leases: len(c.leases), Waiting: len(c.waits),
 		Objects: len(c.objects.byNum), ObjectBytes: c.objects.bytes - int64(len(c.objects.byNum))*c.cfg.ObjectOverhead,
-		Looks: c.looks, Work: c.work,
+		Looks: c.looks, Work: c.work, Functions: functions, OtherFunctions: others,
 	})
 }

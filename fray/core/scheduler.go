@@ -87,6 +87,8 @@ type Scheduler struct {
 	kins       map[kinKey]*kin
 	classByKey map[string]*class
 	keyBuf     []byte
+	// What is ready of each function that a class has, by its name.
+	functions map[string]*functionDepth
 	// Classes without open tasks.
 	idle classList
 	// All that are ready.
@@ -172,6 +174,7 @@ func NewScheduler(cfg Config) *Scheduler {
 		shapes:         make(map[string]*shape),
 		kins:           make(map[kinKey]*kin),
 		classByKey:     make(map[string]*class),
+		functions:      make(map[string]*functionDepth),
 		sessions:       make(map[Token]*session),
 		byWorker:       make(map[string]*session),
 		leases:         make(map[Token]*lease),
@@ -315,8 +318,7 @@ func (c *Scheduler) fireTimers() {
 		case timerLease:
 			c.leaseTimer(t.lease)
 		case timerSession:
-			c.stats.SessionsExpired++
-			c.endSession(t.session)
+			c.expireSession(t.session)
 		case timerDelivery:
 			c.deliveryTimer(t.session)
 		case timerPenalty:

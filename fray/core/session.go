@@ -243,6 +243,13 @@ func (e *Unregister) apply(c *Scheduler) {
 	c.reply(e.Call, Done{})
 }
 
+// expireSession ends the session of a worker that sent no heartbeat for the TTL.
+func (c *Scheduler) expireSession(s *session) {
+	c.stats.SessionsExpired++
+	c.out.Expired = append(c.out.Expired, ExpiredNote{Worker: s.workerID, Silent: c.now.Sub(s.heard), Attempts: s.leases.size})
+	c.endSession(s)
+}
+
 // endSession takes everything from a worker that is gone, or that must take itself for gone. Its
 // attempts are fenced.
 func (c *Scheduler) endSession(s *session) {

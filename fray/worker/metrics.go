@@ -9,6 +9,7 @@ import (
 
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/core/slots"
+	"github.com/frayrpc/fray/fray/internal/latency"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 )
 
@@ -40,10 +41,8 @@ func newMetrics(registerer prometheus.Registerer, w *Worker) (*metrics, error) {
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fray_worker_attempts_total", Help: "Attempts that ended here, by function and outcome.",
 		}, []string{"function", "outcome"}),
-		runTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "fray_worker_run_seconds", Help: "How long functions ran.",
-			Buckets: prometheus.ExponentialBuckets(10e-6, 5, 12),
-		}, []string{"function"}),
+		runTime: prometheus.NewHistogramVec(latency.Opts("fray_worker_run_seconds", "How long functions ran.",
+			prometheus.ExponentialBuckets(10e-6, 5, 12)), []string{"function"}),
 		sessions: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "fray_worker_sessions_total", Help: "Sessions that the worker opened.",
 		}),

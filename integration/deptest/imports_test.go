@@ -233,6 +233,12 @@ var rules = []rule{
 		reason:  "whatever reads what a user wrote may use them",
 	},
 	{
+		packages: []string{"./fray/internal/latency"},
+		direct:   true,
+		allowed:  []string{std, "github.com/prometheus/client_golang/prometheus/..."},
+		reason:   "whatever keeps a histogram uses it",
+	},
+	{
 		packages: []string{"./internal/stamp"},
 		direct:   true,
 		allowed:  []string{std, "golang.org/x/mod/..."},

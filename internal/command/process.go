@@ -30,6 +30,7 @@ import (
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/certs"
 	"github.com/frayrpc/fray/internal/endpoint"
+	"github.com/frayrpc/fray/internal/stamp"
 	"github.com/frayrpc/fray/internal/visible"
 )
 
@@ -149,9 +150,25 @@ func (p *Process) ControllerURL() (string, error) {
 	return address, p.checkScheme(address)
 }
 
-// NewRegistry returns a registry of metrics that has those of the process.
+// NewRegistry returns a registry of metrics that has those of the process, and what its program was built from.
 func NewRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(buildInfo(stamp.Read()))
 	return registry
+}
+
+// unknown is what the metric says of a program that was built without a commit.
+const unknown = "unknown"
+
+// buildInfo is a metric that says what a program was built from.
+func buildInfo(s stamp.Stamp) prometheus.Collector {
+	revision := unknown
+	if s.Commit != nil {
+		revision = s.Commit.ID
+	}
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "fray_build_info", Help: "Always 1. The labels say what the program was built from.",
+		ConstLabels: prometheus.Labels{"version": s.Version, "revision": revision, "goversion": s.Go},
+	}, func() float64 { return 1 })
 }

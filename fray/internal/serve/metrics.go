@@ -8,6 +8,8 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray/internal/latency"
 )
 
 // metrics counts and times the calls that a server answers. It is an interceptor.
@@ -22,11 +24,8 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "fray_rpc_requests_total",
 			Help: "Calls answered, by procedure and Connect code (\"ok\" for success).",
 		}, []string{"procedure", "code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "fray_rpc_duration_seconds",
-			Help:    "Time from a call's arrival to its answer. Long polls count in full.",
-			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}, []string{"procedure"}),
+		duration: prometheus.NewHistogramVec(latency.Opts("fray_rpc_duration_seconds", "Time from a call's arrival to its answer. Long polls count in full.",
+			[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}), []string{"procedure"}),
 	}
 	if registerer == nil {
 		return m, nil

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray/internal/latency"
 )
 
 // outcome is what became of one try to commit.
@@ -46,10 +48,8 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	}, []string{"outcome"})
 	m := &Metrics{
 		commits: make(map[outcome]prometheus.Counter),
-		took: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "fray_database_commit_seconds", Help: "How long a commit took until it was made, tries that failed included.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18), // 0.1 ms to 13 s.
-		}),
+		took: prometheus.NewHistogram(latency.Opts("fray_database_commit_seconds", "How long a commit took until it was made, tries that failed included.",
+			prometheus.ExponentialBuckets(0.0001, 2, 18))), // 0.1 ms to 13 s.
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "fray_database_commit_bytes_total", Help: "Size of the values that were committed to the database.",
 		}),

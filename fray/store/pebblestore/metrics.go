@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frayrpc/fray/fray/internal/latency"
 )
 
 // metrics show a store's Stats. All but the time of a sync is asked of the store when it is
@@ -35,10 +37,8 @@ func describe(name, help string) *prometheus.Desc {
 }
 
 func newMetrics(s *Store) *metrics {
-	return &metrics{store: s, sync: prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "fray_store_sync_seconds", Help: "How long an fsync of the log took.",
-		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15), // 0.1 ms to 1.6 s.
-	})}
+	return &metrics{store: s, sync: prometheus.NewHistogram(latency.Opts("fray_store_sync_seconds", "How long an fsync of the log took.",
+		prometheus.ExponentialBuckets(0.0001, 2, 15)))} // 0.1 ms to 1.6 s.
 }
 
 // synced takes in how long an fsync of the log took.
