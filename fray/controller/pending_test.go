@@ -68,7 +68,10 @@ func TestListLimitsInPages(t *testing.T) {
 	t.Parallel()
 	c := start(t, nil)
 	for i, l := range []*frayv1.Limit{
-		{Name: "b", MaxConcurrent: 2}, {Name: "b", MaxConcurrent: 2}, {Name: "b", MaxConcurrent: 2}, {Name: "a", Key: "z\u2028", MaxStarts: 3, PeriodMs: 60000},
+		{Name: "b", MaxConcurrent: 2},
+		{Name: "b", MaxConcurrent: 2},
+		{Name: "b", MaxConcurrent: 2},
+		{Name: "a", Key: "z\u2028", MaxStarts: 3, PeriodMs: 60000},
 		{Name: "a", Key: "y", MaxConcurrent: 1},
 	} {
 		s := spec(fmt.Sprint("t", i))

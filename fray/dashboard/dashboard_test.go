@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
 	"net/http"
@@ -59,7 +60,7 @@ func TestPageIsSentOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if same, err := io.ReadAll(z); err != nil || string(same) != string(plain) {
+	if same, err := io.ReadAll(z); err != nil || !bytes.Equal(same, plain) {
 		t.Errorf("the compressed page has %d bytes, %v; the other has %d", len(same), err, len(plain))
 	}
 	for _, encoding := range []string{"", "gzip"} {

@@ -42,7 +42,7 @@ func New(t *testing.T) *Page {
 	}
 	if path == "" {
 		const missing = "there is no Chromium on the PATH, so nobody has looked at the page: install one (Debian: apt-get install chromium)"
-		if os.Getenv(Require) != "" {
+		if os.Getenv(Require) != "" { //nolint:forbidigo // Of tests.
 			t.Fatal(missing)
 		}
 		t.Skip(missing)
