@@ -81,7 +81,7 @@ else it has its default. See "fray help configuration" and "fray help exit-codes
 		}
 	}
 	add("run", a.newMap(), a.newDev(), a.newController(), a.newWorker())
-	add("tasks", a.newSubmit(), a.newWait(), a.newGet(), a.newList(), a.newActors(), a.newSchedule(), a.newCancel(), a.newRetry())
+	add("tasks", a.newSubmit(), a.newWait(), a.newGet(), a.newList(), a.newPending(), a.newJobs(), a.newLimits(), a.newObjects(), a.newActors(), a.newSchedule(), a.newCancel(), a.newRetry())
 	add("operate", a.newWorkers(), a.newDrain(), a.newCluster(), a.newBackup(), a.newStore(), a.newDebug(), a.newFaults(), a.newBench())
 	root.AddCommand(a.newVersion(), newTopic("exit-codes", "What the exit codes mean", exitCodesHelp), newConfigurationTopic(root))
 	documentSources(root)

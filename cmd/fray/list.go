@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +21,11 @@ const listPage = 1000
 type listOptions struct {
 	job      string
 	statuses []string
+	function string
+	worker   string
+	since    instantValue
+	until    instantValue
+	oldest   bool
 	limit    int
 	why      bool
 }
@@ -30,9 +37,10 @@ func (a *app) newList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List tasks",
-		Long:  "List the tasks that the controller knows, oldest first. With -o json, each is an object on a line of its own.",
+		Long:  "List the tasks that the controller knows, the latest first. With -o json, each is an object on a line of its own.",
 		Example: `  fray list --status running,pending
-  fray list --status failed --why
+  fray list --status failed --why --since 1h
+  fray list --worker worker-2 --limit 20
   fray list --job nightly -o json | jq -r .task_id`,
 		Args: noArgs,
 		RunE: a.calling(func(ctx context.Context, c *client, _ []string) error { return a.list(ctx, c, o) }),
@@ -40,6 +48,16 @@ func (a *app) newList() *cobra.Command {
 	a.addClientFlags(cmd)
 	cmd.Flags().StringVar(&o.job, "job", "", "only tasks of this `job`")
 	cmd.Flags().Var(&statusesValue{&o.statuses}, "status", "only tasks with one of these: "+strings.Join(statusChoices, ", "))
+	cmd.Flags().StringVar(&o.function, "function", "", "only tasks of this function, by its `name`")
+	cmd.Flags().StringVar(&o.worker, "worker", "", "only tasks whose current or last attempt is at this worker, by its `id`")
+	cmd.Flags().Var(&o.since, "since", "only tasks that were submitted at this time or later: RFC 3339, or how long ago, such as 10m")
+	cmd.Flags().Var(&o.until, "until", "only tasks that were submitted before this time")
+	cmd.Flags().BoolVar(&o.oldest, "oldest-first", false, "list the oldest first")
+	command.Momentary(cmd.Flags(), "since", "until")
+	a.complete(cmd, "job", jobIDs)
+	a.complete(cmd, "worker", workerIDs)
+	a.complete(cmd, "function", functionNames)
+	completeStatuses(cmd, "status")
 	command.AtLeast(cmd.Flags(), &o.limit, 0, "limit", 0, "list this many at most; 0: all")
 	cmd.Flags().BoolVar(&o.why, "why", false, "also tell the errors of tasks that have failed")
 	command.Momentary(cmd.Flags(), "why")
@@ -70,8 +88,44 @@ func (v *statusesValue) Set(text string) error {
 	return nil
 }
 
+// instantValue is a time in RFC 3339, or how long ago it was. The zero value is none.
+type instantValue struct {
+	text string
+	at   time.Time
+}
+
+func (v *instantValue) String() string { return v.text }
+func (*instantValue) Type() string     { return "time" }
+
+func (v *instantValue) Set(text string) error {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			return errors.New("give a time such as 2026-11-30T09:00:00Z, or how long ago it was, such as 10m")
+		}
+		at = time.Now().Add(-d)
+	}
+	if at.UnixMilli() <= 0 {
+		return errors.New("give a time after 1970")
+	}
+	v.text, v.at = text, at
+	return nil
+}
+
+// unixMilli returns the time in milliseconds; 0: none.
+func (v *instantValue) unixMilli() int64 {
+	if v.at.IsZero() {
+		return 0
+	}
+	return v.at.UnixMilli()
+}
+
 func (a *app) list(ctx context.Context, c *client, o listOptions) error {
-	req := &frayv1.ListTasksRequest{JobId: o.job, PageSize: listPage}
+	req := &frayv1.ListTasksRequest{
+		JobId: o.job, PageSize: listPage, NewestFirst: !o.oldest, Function: o.function, WorkerId: o.worker,
+		SubmittedFromUnixMs: o.since.unixMilli(), SubmittedUntilUnixMs: o.until.unixMilli(),
+	}
 	for _, name := range o.statuses {
 		req.Statuses = append(req.Statuses, frayv1.TaskStatus(frayv1.TaskStatus_value["TASK_STATUS_"+strings.ToUpper(name)]))
 	}

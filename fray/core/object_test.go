@@ -229,8 +229,32 @@ func (m *objectModel) release() {
 	delete(m.held[job], v.id)
 }
 
+// lists reads the list of a job's objects in pages of one, in which everything is that the job certainly holds.
+func (m *objectModel) lists(job string) {
+	got := make(map[core.ObjectID]bool)
+	for e := (&core.ListObjects{Job: job, Max: 1}); ; {
+		e.Call = m.call()
+		r := m.step(e).Body.(core.ObjectsReply)
+		for _, o := range r.Objects {
+			if got[o.ID] || e.Before > 0 && o.Num >= e.Before || !slices.Contains(o.Jobs, job) || o.Holders != len(o.Jobs) {
+				m.t.Fatalf("job %s is listed %+v after %d", job, o, e.Before)
+			}
+			got[o.ID], e.Before = true, o.Num
+		}
+		if !r.More {
+			break
+		}
+	}
+	for id, held := range m.held[job] { // order-free: each for itself
+		if held && !got[id] {
+			m.t.Fatalf("the list of job %s lacks %x", job, id)
+		}
+	}
+}
+
 // read reads a value in the name of a job, which it can if the job certainly holds it.
 func (m *objectModel) read(job string, v objectValue) {
+	m.lists(job)
 	call := m.call()
 	r := m.step(&core.ReadObject{Call: call, Job: job, ID: v.id})
 	if r.Err != nil {

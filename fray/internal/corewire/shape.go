@@ -131,7 +131,7 @@ func LimitMessage(v *core.LimitView) *frayv1.LimitState {
 	m := &frayv1.LimitState{
 		Limit: &frayv1.Limit{
 			Name: v.Name, Key: v.Key, MaxConcurrent: number.Clamp[uint32](v.Concurrent), MaxStarts: number.Clamp[uint32](v.Starts),
-			PeriodMs: v.Period.Milliseconds(),
+			PeriodMs: number.Millis(v.Period),
 		},
 		Owner: v.Owner, InUseCount: number.Clamp[uint64](v.InUse), WaitingCount: number.Clamp[uint64](v.Waiting),
 	}
