@@ -91,7 +91,7 @@ const taskView = {
         ["function", h("code", {}, t.function)], ["job", jobLink(t.jobId)], ["worker", workerLink(t.workerId)],
         ["attempt", t.attemptNumber ? `${t.attemptNumber}, of at most ${Math.max(t.maxAttempts ?? 1, t.attemptNumber)}` : "none yet"],
         ["failures", t.failureCount], ["lost workers", t.workerLossCount], ["never started", t.deliveryFailureCount], ["priority", t.priority],
-        ["waits since", when(t.pendingSinceUnixMs)], ["not before", moment(t.notBeforeUnixMs)],
+        ["not before", moment(t.notBeforeUnixMs)],
         ["submitted", [when(t.submittedUnixMs), " at ", moment(t.submittedUnixMs)]],
         ["leased", count(t.leasedUnixMs) ? [when(t.leasedUnixMs), ", after ", span(count(t.leasedUnixMs) - count(t.submittedUnixMs))] : ""],
         ["last attempt took", took(t)],

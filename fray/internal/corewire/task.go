@@ -29,7 +29,6 @@ func Task(v *core.View) *frayv1.Task {
 		MaxAttempts:          v.MaxAttempts,
 		CauseTaskId:          v.Cause,
 		NotBeforeUnixMs:      v.NotBefore.UnixMilli(),
-		PendingSinceUnixMs:   v.PendingSince.UnixMilli(),
 	}
 	if p := v.Progress; p != nil {
 		t.Progress, t.ProgressUnixMs = &frayv1.Progress{Message: p.Message}, p.At.UnixMilli()

@@ -1422,8 +1422,6 @@ type Task struct {
 	CauseTaskId string `protobuf:"bytes,19,opt,name=cause_task_id,json=causeTaskId,proto3" json:"cause_task_id,omitempty"`
 	// As in TaskSpec, while it is open. 0: it could be granted from its submission on.
 	NotBeforeUnixMs int64 `protobuf:"varint,20,opt,name=not_before_unix_ms,json=notBeforeUnixMs,proto3" json:"not_before_unix_ms,omitempty"`
-	// Set while PENDING: since when it waits for what pending_reason says, about. No earlier than the start of the controller. 0: not told.
-	PendingSinceUnixMs int64 `protobuf:"varint,21,opt,name=pending_since_unix_ms,json=pendingSinceUnixMs,proto3" json:"pending_since_unix_ms,omitempty"`
 	// What its current attempt said last, and when that was heard. Unset: it has said nothing.
 	Progress       *Progress `protobuf:"bytes,22,opt,name=progress,proto3" json:"progress,omitempty"`
 	ProgressUnixMs int64     `protobuf:"varint,23,opt,name=progress_unix_ms,json=progressUnixMs,proto3" json:"progress_unix_ms,omitempty"`
@@ -1597,13 +1595,6 @@ func (x *Task) GetCauseTaskId() string {
 func (x *Task) GetNotBeforeUnixMs() int64 {
 	if x != nil {
 		return x.NotBeforeUnixMs
-	}
-	return 0
-}
-
-func (x *Task) GetPendingSinceUnixMs() int64 {
-	if x != nil {
-		return x.PendingSinceUnixMs
 	}
 	return 0
 }
@@ -1935,7 +1926,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\x05stack\x18\x04 \x01(\tR\x05stack\x12#\n" +
 	"\rnon_retryable\x18\x05 \x01(\bR\fnonRetryable\x122\n" +
 	"\x0eretry_after_ms\x18\x06 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb8\x99)(\x00R\fretryAfterMs\x12*\n" +
-	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xb2\a\n" +
+	"\adetails\x18\a \x01(\v2\x10.fray.v1.PayloadR\adetails\"\xff\x06\n" +
 	"\x04Task\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1a\n" +
@@ -1957,8 +1948,7 @@ const file_fray_v1_task_proto_rawDesc = "" +
 	"\fmax_attempts\x18\x11 \x01(\rR\vmaxAttempts\x12%\n" +
 	"\x0epending_detail\x18\x12 \x01(\tR\rpendingDetail\x12\"\n" +
 	"\rcause_task_id\x18\x13 \x01(\tR\vcauseTaskId\x12+\n" +
-	"\x12not_before_unix_ms\x18\x14 \x01(\x03R\x0fnotBeforeUnixMs\x121\n" +
-	"\x15pending_since_unix_ms\x18\x15 \x01(\x03R\x12pendingSinceUnixMs\x12-\n" +
+	"\x12not_before_unix_ms\x18\x14 \x01(\x03R\x0fnotBeforeUnixMs\x12-\n" +
 	"\bprogress\x18\x16 \x01(\v2\x11.fray.v1.ProgressR\bprogress\x12(\n" +
 	"\x10progress_unix_ms\x18\x17 \x01(\x03R\x0eprogressUnixMs\"l\n" +
 	"\bProgress\x122\n" +
