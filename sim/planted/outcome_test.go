@@ -14,7 +14,7 @@ func program(t *testing.T, script string) string {
 	const head = `#!/bin/sh
 case "$3" in --seed) one=1;; *) one=;; esac
 seeds=${4%%..*}; last=${4##*..}
-say() { echo "{\"seed\":$1,\"verdict\":\"$2\",\"broken\":\"$3\",\"text\":\"it broke\",\"last\":[{\"kind\":\"heal\"}]}"; }
+say() { echo "{\"seed\":\"$1\",\"verdict\":\"$2\",\"broken\":\"$3\",\"text\":\"it broke\",\"last\":[{\"kind\":\"heal\"}]}"; }
 pass() { while [ "$seeds" -le "$last" ]; do say "$seeds" pass; seeds=$((seeds+1)); done; exit 0; }
 `
 	file := filepath.Join(t.TempDir(), "fray-sim")
