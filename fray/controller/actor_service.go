@@ -11,21 +11,19 @@ import (
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
-	"github.com/frayrpc/fray/fray/internal/wire"
 	"github.com/frayrpc/fray/fray/store"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
 func (s *service) ListActors(ctx context.Context, req *frayv1.ListActorsRequest) (*frayv1.ListActorsResponse, error) {
-	const defaultPage = 100
 	event := &core.ListActors{
 		Call: s.c.call(), Name: req.GetName(), Max: cmp.Or(int(req.GetPageSize()), defaultPage),
 		Owner: access.Confined(ctx, frayv1connect.ControllerServiceListActorsProcedure), By: access.From(ctx).Owns(),
 	}
 	var err error
 	if event.After, err = parsePageToken(req.GetPageToken()); err != nil {
-		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+		return nil, err
 	}
 	r, err := ask[core.ActorsReply](ctx, s.c, event.Call, "actors", event)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,84 +15,6 @@ import (
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 	"github.com/frayrpc/fray/internal/number"
 )
-
-func (s *service) ListTasks(ctx context.Context, req *frayv1.ListTasksRequest) (*frayv1.ListTasksResponse, error) {
-	const defaultPage = 100
-	event := &core.List{
-		Call: s.c.call(), Job: req.GetJobId(), Max: int(req.GetPageSize()), Owner: access.Confined(ctx, frayv1connect.ControllerServiceListTasksProcedure),
-		Newest: req.GetNewestFirst(), Function: req.GetFunction(), Worker: req.GetWorkerId(),
-		From: corewire.Time(req.GetSubmittedFromUnixMs()), Until: corewire.Time(req.GetSubmittedUntilUnixMs()),
-	}
-	event.Max = cmp.Or(event.Max, defaultPage)
-	for _, st := range req.GetStatuses() {
-		if st > 0 && int(st) < len(event.Statuses) {
-			event.Statuses[st] = true
-		}
-	}
-	for _, r := range req.GetPendingReasons() {
-		if r > 0 && int(r) < len(event.Reasons) {
-			event.Reasons[r] = true
-		}
-	}
-	prefix := pageTokenPrefix
-	if event.Newest {
-		prefix = newestTokenPrefix
-	}
-	after, err := parseToken(prefix, req.GetPageToken())
-	if err != nil {
-		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
-	}
-	event.After = core.TaskNum(after)
-	r, err := ask[core.ListReply](ctx, s.c, event.Call, fmt.Sprintf("job %q", req.GetJobId()), event)
-	if err != nil {
-		return nil, err
-	}
-	resp := &frayv1.ListTasksResponse{Tasks: make([]*frayv1.Task, len(r.Tasks))}
-	for i := range r.Tasks {
-		resp.Tasks[i] = corewire.Task(&r.Tasks[i])
-	}
-	if r.Next > 0 {
-		resp.NextPageToken = tokenOf(prefix, uint64(r.Next))
-	}
-	return resp, nil
-}
-
-// Tokens of pages begin with what says of which list, and of which order, they are.
-const (
-	pageTokenPrefix    = "t"
-	newestTokenPrefix  = "n"
-	jobsTokenPrefix    = "j"
-	objectsTokenPrefix = "o"
-	workersTokenPrefix = "w-"
-	limitsTokenPrefix  = "l-"
-)
-
-func pageToken(last core.TaskNum) string { return tokenOf(pageTokenPrefix, uint64(last)) }
-
-func parsePageToken(token string) (core.TaskNum, error) {
-	n, err := parseToken(pageTokenPrefix, token)
-	return core.TaskNum(n), err
-}
-
-// tokenOf returns the token of the page that goes on after a number.
-func tokenOf(prefix string, last uint64) string { return prefix + strconv.FormatUint(last, 36) }
-
-// parseToken returns the number of a token with this prefix; 0: there is no token.
-func parseToken(prefix, token string) (uint64, error) {
-	if token == "" {
-		return 0, nil
-	}
-	digits, ok := strings.CutPrefix(token, prefix)
-	n, err := strconv.ParseUint(digits, 36, 64)
-	if !ok || err != nil {
-		return 0, errPageToken(token)
-	}
-	return n, nil
-}
-
-func errPageToken(token string) error {
-	return fmt.Errorf("page_token %q: not one that this service gave for this list: use next_page_token of the previous page", token)
-}
 
 func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksRequest) (*frayv1.CancelTasksResponse, error) {
 	call := s.c.call()
@@ -114,14 +35,14 @@ func (s *service) CancelTasks(ctx context.Context, req *frayv1.CancelTasksReques
 }
 
 func (s *service) ListWorkers(ctx context.Context, req *frayv1.ListWorkersRequest) (*frayv1.ListWorkersResponse, error) {
-	const defaultPage = 1000
+	const workersPage = 1000
 	after, ok := strings.CutPrefix(req.GetPageToken(), workersTokenPrefix)
 	if !ok && req.GetPageToken() != "" {
 		return nil, wire.Error(wire.ReasonInvalid, 0, "page_token %q: not one that this service gave: use next_page_token of the previous page", req.GetPageToken())
 	}
 	call := s.c.call()
 	r, err := ask[core.WorkersReply](ctx, s.c, call, "list workers",
-		&core.ListWorkers{Call: call, After: after, Max: cmp.Or(int(req.GetPageSize()), defaultPage)})
+		&core.ListWorkers{Call: call, After: after, Max: cmp.Or(int(req.GetPageSize()), workersPage)})
 	if err != nil {
 		return nil, err
 	}

@@ -7,20 +7,18 @@ import (
 	"github.com/frayrpc/fray/fray/access"
 	"github.com/frayrpc/fray/fray/core"
 	"github.com/frayrpc/fray/fray/internal/corewire"
-	"github.com/frayrpc/fray/fray/internal/wire"
 	frayv1 "github.com/frayrpc/fray/gen/fray/v1"
 	"github.com/frayrpc/fray/gen/fray/v1/frayv1connect"
 )
 
 func (s *service) ListSchedules(ctx context.Context, req *frayv1.ListSchedulesRequest) (*frayv1.ListSchedulesResponse, error) {
-	const defaultPage = 100
 	event := &core.ListSchedules{
 		Call: s.c.call(), Name: req.GetName(), Max: cmp.Or(int(req.GetPageSize()), defaultPage),
 		Owner: access.Confined(ctx, frayv1connect.ControllerServiceListSchedulesProcedure), By: access.From(ctx).Owns(),
 	}
 	var err error
 	if event.After, err = parsePageToken(req.GetPageToken()); err != nil {
-		return nil, wire.Error(wire.ReasonInvalid, 0, "%w", err)
+		return nil, err
 	}
 	r, err := ask[core.SchedulesReply](ctx, s.c, event.Call, "schedules", event)
 	if err != nil {
